@@ -1,0 +1,63 @@
+//! The subcommands. Each lives in a file of its own below `cli/`.
+
+mod engine;
+mod model;
+mod probe;
+mod simulate;
+mod transcribe;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Overrides, Sources};
+
+/// Turns Telegram voice messages into text on this machine.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file; without it stenobot.toml is read if present.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    overrides: Overrides,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Transcribe audio files on the terminal
+    Transcribe(transcribe::Args),
+    /// List, download, import and quantise models
+    Model(model::Args),
+    /// Run the real bot against a local Bot API server with simulated people
+    Simulate(simulate::Args),
+    /// Serve transcriptions over standard input and output (started by the bot)
+    #[command(hide = true)]
+    Engine(engine::Args),
+    /// Tell the length of an audio file (started by the bot)
+    #[command(hide = true)]
+    Probe(probe::Args),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let sources = Sources { file: self.config, overrides: self.overrides };
+        match self.command {
+            Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Engine(args) => args.run(),
+            Command::Probe(args) => args.run(),
+        }
+    }
+}
+
+fn async_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,28 @@
+//! Stenobot turns Telegram voice messages into text on a small machine.
+//!
+//! The modules below are listed in the order in which one voice message meets them: the command line and
+//! the configuration start the app; the pipeline moves a typed request from stage to stage, one file per
+//! transition; each stage reaches the outside (Telegram, the engine process) through its stack of layers.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod lifecycle;
+pub mod telemetry;
+
+pub mod pipeline;
+
+pub mod layers;
+pub mod request;
+
+pub mod journal;
+pub mod telegram;
+
+pub mod audio;
+pub mod engine;
+pub mod whisper;
+
+pub mod metrics;
+pub mod model;
+
+pub mod simulator;

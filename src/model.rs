@@ -1,0 +1,203 @@
+//! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Sample rate of everything the engine hears, in Hz.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+macro_rules! id {
+    ($(#[$meta:meta])* $name:ident($inner:ty)) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(/// Primary key of a request's row in the journal.
+    RequestId(i64));
+id!(/// A Telegram user; 64 bits, since ids outgrew 32.
+    UserId(i64));
+id!(/// A Telegram chat.
+    ChatId(i64));
+id!(/// A message within one chat.
+    MessageId(i32));
+
+/// A whole number of samples as a duration at [`SAMPLE_RATE`].
+pub fn duration_of_samples(samples: usize) -> Duration {
+    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
+}
+
+// === Speech ===
+
+/// Words somebody spoke. Its `Debug` shows the length only, so that a transcript cannot reach a log by accident.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Spoken(pub String);
+
+impl fmt::Debug for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} characters>", self.0.chars().count())
+    }
+}
+
+/// The language somebody speaks, as Whisper names it (`ru`, `en`, ...).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SpeechLanguage {
+    /// Let the model decide from the first window.
+    Auto,
+    /// A code of two or three lower-case letters.
+    Code(String),
+}
+
+/// Why a text is no speech language.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no language code: give `auto` or a code such as `ru`, `en`, `yue`")]
+pub struct BadLanguage(String);
+
+impl FromStr for SpeechLanguage {
+    type Err = BadLanguage;
+
+    fn from_str(text: &str) -> Result<Self, BadLanguage> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            code if matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_lowercase()) => Ok(Self::Code(code.to_owned())),
+            other => Err(BadLanguage(other.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for SpeechLanguage {
+    type Error = BadLanguage;
+
+    fn try_from(text: String) -> Result<Self, BadLanguage> {
+        text.parse()
+    }
+}
+
+impl From<SpeechLanguage> for String {
+    fn from(language: SpeechLanguage) -> Self {
+        language.to_string()
+    }
+}
+
+impl fmt::Display for SpeechLanguage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Code(code) => f.write_str(code),
+        }
+    }
+}
+
+/// A stretch of speech with its place in the audio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// From the start of the audio.
+    pub start: Duration,
+    /// From the start of the audio; never before `start`.
+    pub end: Duration,
+    /// Trimmed, never empty.
+    pub text: Spoken,
+    /// Mean natural log-probability of the segment's tokens, at most 0.
+    pub mean_logprob: f32,
+}
+
+/// What the engine heard in one whole audio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// In order of time; empty when nobody speaks.
+    pub segments: Vec<Segment>,
+    /// The code of the language that was given or detected.
+    pub language: String,
+    /// Probability of `language` when it was detected, 0 to 1.
+    pub language_probability: Option<f32>,
+    /// Length of the decoded audio.
+    pub audio: Duration,
+    /// Wall time from the request's arrival in the engine to its end, decoding of the audio included.
+    pub processing: Duration,
+    /// Windows that the guard had to transcribe again.
+    pub retried_windows: u32,
+}
+
+impl Transcript {
+    /// The whole text, segments joined by single spaces.
+    pub fn text(&self) -> Spoken {
+        Spoken(self.segments.iter().map(|s| s.text.0.as_str()).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// How far a transcription has come, measured by the engine rather than estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Audio dealt with so far; grows, never past `total`.
+    pub done: Duration,
+    /// Length of the decoded audio.
+    pub total: Duration,
+}
+
+impl Progress {
+    /// 0 to 1.
+    pub fn fraction(self) -> f64 {
+        if self.total.is_zero() { 0.0 } else { (self.done.as_secs_f64() / self.total.as_secs_f64()).clamp(0.0, 1.0) }
+    }
+}
+
+// === Time ===
+
+/// A point in time that is stored: milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This point and a while later.
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The time since `earlier`, zero when the clock was set back in between.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Seconds since the Unix epoch, as metrics want them.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+}
+
+/// Tells the time of day. Durations are measured with `tokio::time::Instant`, which tests can pause.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// A clock that tests set by hand.
+    Manual(std::sync::Arc<std::sync::atomic::AtomicI64>),
+}
+
+impl Clock {
+    /// The time now.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Self::Manual(millis) => Timestamp(millis.load(std::sync::atomic::Ordering::SeqCst)),
+        }
+    }
+}

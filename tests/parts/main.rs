@@ -1,0 +1,2 @@
+//! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
+
