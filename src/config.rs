@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -299,10 +299,7 @@ fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
     lines.collect::<Result<_, _>>().map_err(|_| unreadable())
 }
 
-fn find_token(
-    environment: &[(String, String)],
-    dotenv: &[(String, String)],
-) -> Result<Option<BotToken>, ConfigError> {
+fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
     for variables in [environment, dotenv] {
         for variable in TOKEN_VARIABLES {
             let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
@@ -392,7 +389,12 @@ impl Raw {
                 .unwrap_or(std::num::NonZeroU32::MIN),
             },
             timing: Timing {
-                progress_interval: seconds("progress_update_interval_seconds", self.progress_update_interval_seconds, 1, 300)?,
+                progress_interval: seconds(
+                    "progress_update_interval_seconds",
+                    self.progress_update_interval_seconds,
+                    1,
+                    300,
+                )?,
                 transcription: seconds("transcription_timeout_seconds", self.transcription_timeout_seconds, 5, 14_400)?,
                 download: seconds("download_timeout_seconds", self.download_timeout_seconds, 5, 3600)?,
                 shutdown: seconds("shutdown_timeout_seconds", self.shutdown_timeout_seconds, 1, 600)?,
@@ -416,7 +418,12 @@ fn refused(key: &'static str, value: impl fmt::Display) -> ConfigError {
     ConfigError::Refused { key, value: value.to_string(), allowed }
 }
 
-fn bounded<T: PartialOrd + fmt::Display + Copy>(key: &'static str, value: T, low: T, high: T) -> Result<T, ConfigError> {
+fn bounded<T: PartialOrd + fmt::Display + Copy>(
+    key: &'static str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<T, ConfigError> {
     if value < low || value > high { Err(refused(key, value)) } else { Ok(value) }
 }
 
@@ -522,10 +529,22 @@ mod tests {
             ("STENOBOT_MAX_QUEUE_SIZE", "-3", "max_queue_size = -3 is not allowed: give 1 to 10000"),
             ("STENOBOT_MAX_QUEUE_SIZE", "many", "max_queue_size = many is not allowed: give 1 to 10000"),
             ("STENOBOT_MAX_CONCURRENT_WORKERS", "65", "max_concurrent_workers = 65 is not allowed: give 1 to 64"),
-            ("STENOBOT_TELEGRAM_API_URL", "ftp://x", "telegram_api_url = ftp://x is not allowed: give http or https URL"),
-            ("STENOBOT_DATABASE_URL", "mysql://x", "database_url = mysql://x is not allowed: give empty, or sqlite://FILE"),
+            (
+                "STENOBOT_TELEGRAM_API_URL",
+                "ftp://x",
+                "telegram_api_url = ftp://x is not allowed: give http or https URL",
+            ),
+            (
+                "STENOBOT_DATABASE_URL",
+                "mysql://x",
+                "database_url = mysql://x is not allowed: give empty, or sqlite://FILE",
+            ),
             ("STENOBOT_DEFAULT_LOCALE", "xx", "default_locale = xx is not allowed: give ru or en"),
-            ("STENOBOT_LOG_LEVEL", "a=b=c", "log_level = a=b=c is not allowed: give a tracing filter such as info or stenobot=debug"),
+            (
+                "STENOBOT_LOG_LEVEL",
+                "a=b=c",
+                "log_level = a=b=c is not allowed: give a tracing filter such as info or stenobot=debug",
+            ),
         ] {
             assert_eq!(from_env(&[(name, value)]).unwrap_err().to_string(), wanted);
         }

@@ -72,7 +72,9 @@ impl FromStr for SpeechLanguage {
     fn from_str(text: &str) -> Result<Self, BadLanguage> {
         match text {
             "auto" => Ok(Self::Auto),
-            code if matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_lowercase()) => Ok(Self::Code(code.to_owned())),
+            code if matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_lowercase()) => {
+                Ok(Self::Code(code.to_owned()))
+            }
             other => Err(BadLanguage(other.to_owned())),
         }
     }

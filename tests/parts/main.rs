@@ -1,2 +1,1 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
-
