@@ -1,0 +1,55 @@
+//! What can go wrong with the journal, as its callers tell it apart.
+
+use crate::model::{RequestId, StageName};
+
+/// A write or a question that did not succeed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Somebody else works on the request now, or it has ended.
+    #[error("request {id} is no longer held in stage {stage}")]
+    LeaseLost {
+        /// The request.
+        id: RequestId,
+        /// The stage in which it was held.
+        stage: StageName,
+    },
+    /// Another process keeps the database locked.
+    #[error("the journal is locked by another process")]
+    Busy,
+    /// No space for the write.
+    #[error("the disk that holds the journal is full")]
+    Full,
+    /// The file cannot be written, is damaged, or is no database.
+    #[error("the journal cannot be used: {0}")]
+    Broken(String),
+    /// The schema could not be brought up to date.
+    #[error("the journal could not be migrated: {0}")]
+    Migration(String),
+}
+
+impl JournalError {
+    /// Label of `journal_errors_total`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Full => "full",
+            Self::LeaseLost { .. } | Self::Broken(_) | Self::Migration(_) => "other",
+        }
+    }
+}
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        // Primary result codes of SQLite: the low byte of the extended code.
+        let code = error
+            .as_database_error()
+            .and_then(|database| database.code())
+            .and_then(|code| code.parse::<u32>().ok())
+            .map(|code| code & 0xff);
+        match (code, &error) {
+            (Some(5 | 6), _) | (None, sqlx::Error::PoolTimedOut) => Self::Busy,
+            (Some(13), _) => Self::Full,
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
