@@ -102,15 +102,10 @@ impl Journal {
         Ok(row)
     }
 
-    /// Prolongs the leases of these rows, as far as `owner` still holds them.
-    pub async fn renew(&self, owner: &str, held: &[RequestId]) -> Result<(), JournalError> {
+    /// Prolongs the lease of a claimed row.
+    pub async fn renew(&self, fence: &Fence) -> Result<(), JournalError> {
         let until = self.clock.now().after(LEASE).0;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        for id in held {
-            sqlx::query(sql::RENEW).bind(until).bind(id.0).bind(owner).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        self.fenced(fence, sqlx::query(sql::RENEW).bind(until)).await
     }
 
     /// Frees every row that another owner holds. Only for a process that knows itself alone on this journal.
@@ -281,11 +276,7 @@ fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
 }
 
-async fn upsert_user(
-    tx: &mut sqlx::SqliteConnection,
-    sender: &Sender,
-    now: Timestamp,
-) -> Result<i64, sqlx::Error> {
+async fn upsert_user(tx: &mut sqlx::SqliteConnection, sender: &Sender, now: Timestamp) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(sql::UPSERT_USER)
         .bind(sender.id.0)
         .bind(&sender.username)

@@ -31,8 +31,7 @@ pub(super) const UPSERT_USER: &str = concat!(
      last_name = excluded.last_name, updated_at = excluded.updated_at RETURNING id"
 );
 
-pub(super) const COUNT_WAITING: &str =
-    "SELECT count(*) FROM usage WHERE stage IN ('received', 'downloaded', 'queued')";
+pub(super) const COUNT_WAITING: &str = "SELECT count(*) FROM usage WHERE stage IN ('received', 'downloaded', 'queued')";
 
 /// Nothing comes back when the message is known.
 pub(super) const INSERT_REQUEST: &str = concat!(
@@ -62,7 +61,7 @@ pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     request_columns!()
 );
 
-pub(super) const RENEW: &str = "UPDATE usage SET lease_until = ?1 WHERE id = ?2 AND owner = ?3";
+pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fence!("?2", "?3", "?4", "?5"));
 
 pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE owner IS NOT NULL AND owner <> ?1 \
      AND (answered = 0 OR stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed'))";
@@ -119,10 +118,8 @@ pub(super) const CLAIM_NOTICE: &str = "UPDATE usage SET owner = ?1, lease_until 
 pub(super) const NOTICE_ANSWERED: &str =
     concat!("UPDATE usage SET answered = 1, owner = NULL, lease_until = NULL", fence!("?1", "?2", "?3", "?4"));
 
-pub(super) const NOTICE_LATER: &str = concat!(
-    "UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL",
-    fence!("?2", "?3", "?4", "?5")
-);
+pub(super) const NOTICE_LATER: &str =
+    concat!("UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL", fence!("?2", "?3", "?4", "?5"));
 
 pub(super) const WAITING: &str = "SELECT id, chat_id, status_message_id, locale, stage, \
      coalesce(voice_duration_seconds, claimed_duration_seconds, 0) AS length_seconds \
