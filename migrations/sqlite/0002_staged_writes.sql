@@ -24,4 +24,3 @@ DROP TABLE usage;
 ALTER TABLE usage_staged RENAME TO usage;
 
 CREATE INDEX ix_usage_user_id ON usage (user_id);
-CREATE INDEX ix_usage_created_at ON usage (created_at);

@@ -59,7 +59,9 @@ CREATE TABLE usage_strict (
     finished_at INTEGER,
     -- the row of the predecessor's database that this one was imported from
     legacy_key TEXT UNIQUE,
-    UNIQUE (chat_id, message_id)
+    UNIQUE (chat_id, message_id),
+    -- what is under way is never answered: the index of open rows holds all of it
+    CHECK (answered = 0 OR stage IN ('done', 'rejected', 'failed', 'cancelled'))
 ) STRICT;
 
 INSERT INTO usage_strict (id, user_id, voice_duration_seconds, voice_file_id, processing_time_seconds, model_size,
@@ -74,9 +76,6 @@ ALTER TABLE users_strict RENAME TO users;
 ALTER TABLE usage_strict RENAME TO usage;
 
 CREATE INDEX ix_usage_user_id ON usage (user_id);
-CREATE INDEX ix_usage_created_at ON usage (created_at);
--- Few rows are under way at any time: claims and counts read only those.
-CREATE INDEX ix_usage_under_way ON usage (stage, id)
-    WHERE stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed');
-CREATE INDEX ix_usage_unanswered ON usage (id) WHERE answered = 0;
-CREATE INDEX ix_usage_finished_at ON usage (finished_at) WHERE stage = 'done';
+-- Few rows are open at any time, and claims and counts read only those.
+CREATE INDEX ix_usage_open ON usage (stage) WHERE answered = 0;
+CREATE INDEX ix_usage_done ON usage (model_size, finished_at) WHERE stage = 'done';

@@ -40,16 +40,37 @@ impl JournalError {
 
 impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
         // Primary result codes of SQLite: the low byte of the extended code.
-        let code = error
-            .as_database_error()
-            .and_then(|database| database.code())
-            .and_then(|code| code.parse::<u32>().ok())
-            .map(|code| code & 0xff);
-        match (code, &error) {
-            (Some(5 | 6), _) | (None, sqlx::Error::PoolTimedOut) => Self::Busy,
-            (Some(13), _) => Self::Full,
+        let code = error.as_database_error().and_then(|database| database.code()).and_then(|code| code.parse().ok());
+        match code.map(|code: u32| code & 0xff) {
+            Some(5 | 6) => Self::Busy,
+            Some(13) => Self::Full,
+            Some(8) => Self::Broken("its file is read-only; let this user write to the file and its folder".into()),
+            Some(14) => Self::Broken("its file cannot be opened; its folder must exist and belong to this user".into()),
+            Some(11 | 26) => Self::Broken(
+                "its file is damaged or is no SQLite database; restore a backup or set another database_url".into(),
+            ),
             _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for JournalError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(error) => Self::from(error),
+            MigrateError::VersionMissing(version) => Self::Migration(format!(
+                "a newer version wrote it (schema {version} is unknown here); run that version again, or restore a backup"
+            )),
+            MigrateError::ExecuteMigration(error, version) => match Self::from(error) {
+                Self::Broken(why) => Self::Migration(format!("step {version} failed: {why}")),
+                other => other,
+            },
+            other => Self::Migration(other.to_string()),
         }
     }
 }

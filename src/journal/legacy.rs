@@ -1,9 +1,10 @@
 //! Bringing a predecessor's database along: its people and its usage, without the texts.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Journal, JournalError};
 
@@ -16,6 +17,8 @@ pub struct Imported {
     pub usage: u64,
     /// Usage rows that an earlier import brought already.
     pub known: u64,
+    /// Usage rows whose user is missing in the file; they are left out.
+    pub orphans: u64,
 }
 
 /// Why a file cannot be imported.
@@ -27,6 +30,9 @@ pub enum ImportError {
     /// Not the predecessor's.
     #[error("the file is no database of the predecessor: it has no {0} table")]
     NotLegacy(&'static str),
+    /// The predecessor's, but later than the revisions that are known here.
+    #[error("the file is of a revision that cannot be imported: it has no column {0}")]
+    UnknownRevision(String),
     /// Our own side.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -34,42 +40,106 @@ pub enum ImportError {
 
 impl Journal {
     /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this journal. The file
-    /// is only read. Rows that are here already are left alone, so that an import may be repeated.
+    /// is only read. Rows that are here already are left alone, so that an import may be repeated. Somebody new
+    /// brings the total that the file gives; the total of somebody known grows by the rows that are new.
     pub async fn import_legacy(&self, file: &Path) -> Result<Imported, ImportError> {
-        let mut legacy = SqliteConnectOptions::new()
-            .filename(file)
-            .read_only(true)
-            .connect()
-            .await
-            .map_err(ImportError::Unreadable)?;
-        let staged = revision(&mut legacy).await?;
-        let imported = self.copy(&mut legacy, staged).await;
-        legacy.close().await.map_err(ImportError::Unreadable)?;
+        let legacy = read(file).await.map_err(|error| match error {
+            ReadError::Sqlite(error) => ImportError::Unreadable(error),
+            ReadError::Refused(refused) => refused,
+        })?;
+        let imported = self.copy(&legacy).await?;
         self.changed();
-        imported
-    }
-
-    async fn copy(&self, legacy: &mut SqliteConnection, staged: Revision) -> Result<Imported, ImportError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(JournalError::from)?;
-        let mut imported = Imported { users: 0, usage: 0, known: 0 };
-        let users = sqlx::query(USERS).fetch_all(&mut *legacy).await.map_err(ImportError::Unreadable)?;
-        for user in users {
-            imported.users += insert_user(&mut tx, &user).await.map_err(JournalError::from)?;
-        }
-        let usage = match staged {
-            Revision::First => USAGE_FIRST,
-            Revision::Staged => USAGE_STAGED,
-        };
-        let usage = sqlx::query(usage).fetch_all(&mut *legacy).await.map_err(ImportError::Unreadable)?;
-        for row in usage {
-            match insert_usage(&mut tx, &row).await.map_err(JournalError::from)? {
-                0 => imported.known += 1,
-                _ => imported.usage += 1,
-            }
-        }
-        tx.commit().await.map_err(JournalError::from)?;
         Ok(imported)
     }
+
+    async fn copy(&self, legacy: &Legacy) -> Result<Imported, JournalError> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut imported = Imported { users: 0, usage: 0, known: 0, orphans: legacy.orphans };
+        let mut new = HashSet::new();
+        for user in &legacy.users {
+            if insert_user(&mut tx, user).await? == 1 {
+                new.insert(user.telegram_id);
+                imported.users += 1;
+            }
+        }
+        for usage in &legacy.usage {
+            if insert_usage(&mut tx, usage).await? == 0 {
+                imported.known += 1;
+                continue;
+            }
+            imported.usage += 1;
+            if !new.contains(&usage.telegram_id) {
+                sqlx::query(ADD_TO_TOTAL).bind(usage.telegram_id).bind(usage.duration).execute(&mut *tx).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(imported)
+    }
+}
+
+/// What a predecessor's database holds.
+struct Legacy {
+    users: Vec<LegacyUser>,
+    usage: Vec<LegacyUsage>,
+    orphans: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct LegacyUser {
+    telegram_id: i64,
+    username: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    quota: i64,
+    unlimited: i64,
+    today: i64,
+    reset: Option<String>,
+    total: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct LegacyUsage {
+    telegram_id: i64,
+    duration: Option<f64>,
+    file_id: String,
+    processing: Option<f64>,
+    model: Option<String>,
+    language: Option<String>,
+    length: Option<i64>,
+    created_at: String,
+    updated_at: String,
+    legacy_key: String,
+}
+
+enum ReadError {
+    Sqlite(sqlx::Error),
+    Refused(ImportError),
+}
+
+impl From<sqlx::Error> for ReadError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Reads the whole file before anything is written, so that a journal in use is locked for the writes only.
+async fn read(file: &Path) -> Result<Legacy, ReadError> {
+    let mut legacy = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
+    let usage = match revision(&mut legacy).await? {
+        Revision::First => USAGE_FIRST,
+        Revision::Staged => USAGE_STAGED,
+    };
+    // One transaction, so that users and usage are of the same moment.
+    let mut tx = legacy.begin().await?;
+    let users = sqlx::query_as(USERS).fetch_all(&mut *tx).await?;
+    let usage: Vec<LegacyUsage> = sqlx::query_as(usage).fetch_all(&mut *tx).await?;
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *tx).await?;
+    tx.rollback().await?;
+    legacy.close().await?;
+    let orphans = u64::try_from(rows).unwrap_or(0).saturating_sub(usage.len() as u64);
+    Ok(Legacy { users, usage, orphans })
 }
 
 /// The predecessor's two schemas.
@@ -81,21 +151,57 @@ enum Revision {
     Staged,
 }
 
-async fn revision(legacy: &mut SqliteConnection) -> Result<Revision, ImportError> {
+async fn revision(legacy: &mut SqliteConnection) -> Result<Revision, ReadError> {
     for table in ["alembic_version", "users", "usage"] {
-        let columns = columns(legacy, table).await.map_err(ImportError::Unreadable)?;
-        if columns.is_empty() {
-            return Err(ImportError::NotLegacy(table));
+        if columns(legacy, table).await?.is_empty() {
+            return Err(ReadError::Refused(ImportError::NotLegacy(table)));
         }
     }
-    let columns = columns(legacy, "usage").await.map_err(ImportError::Unreadable)?;
-    let staged = columns.iter().any(|column| column == "transcription_length");
-    Ok(if staged { Revision::Staged } else { Revision::First })
+    let usage = columns(legacy, "usage").await?;
+    let staged = usage.iter().any(|column| column == "transcription_length");
+    let (revision, own) = if staged {
+        (Revision::Staged, ["transcription_length", "updated_at"].as_slice())
+    } else {
+        (Revision::First, ["transcription_text"].as_slice())
+    };
+    let users = columns(legacy, "users").await?;
+    let missing = |present: &[String], table: &str, wanted: &[&str]| {
+        let column = wanted.iter().find(|wanted| !present.iter().any(|column| column == *wanted))?;
+        Some(ReadError::Refused(ImportError::UnknownRevision(format!("{table}.{column}"))))
+    };
+    let refused = missing(&users, "users", USER_COLUMNS)
+        .or_else(|| missing(&usage, "usage", USAGE_COLUMNS))
+        .or_else(|| missing(&usage, "usage", own));
+    refused.map_or(Ok(revision), Err)
 }
 
 async fn columns(legacy: &mut SqliteConnection, table: &str) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)").bind(table).fetch_all(legacy).await
 }
+
+const USER_COLUMNS: &[&str] = &[
+    "telegram_id",
+    "username",
+    "first_name",
+    "last_name",
+    "daily_quota_seconds",
+    "is_unlimited",
+    "today_usage_seconds",
+    "last_reset_date",
+    "total_usage_seconds",
+    "created_at",
+    "updated_at",
+];
+
+const USAGE_COLUMNS: &[&str] = &[
+    "user_id",
+    "voice_duration_seconds",
+    "voice_file_id",
+    "processing_time_seconds",
+    "model_size",
+    "language",
+    "created_at",
+];
 
 // SQLite lets any value into any column: the casts make the types certain before they meet STRICT tables.
 const USERS: &str = "SELECT CAST(telegram_id AS INTEGER) AS telegram_id, CAST(username AS TEXT) AS username, \
@@ -132,36 +238,40 @@ const INSERT_USAGE: &str = "INSERT INTO usage (user_id, voice_duration_seconds, 
      SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM users WHERE telegram_id = ?1 \
      ON CONFLICT (legacy_key) DO NOTHING";
 
-async fn insert_user(tx: &mut SqliteConnection, row: &sqlx::sqlite::SqliteRow) -> Result<u64, sqlx::Error> {
+/// Rounded as for requests of our own.
+const ADD_TO_TOTAL: &str = "UPDATE users SET total_usage_seconds = total_usage_seconds + \
+     CAST(round(coalesce(?2, 0)) AS INTEGER) WHERE telegram_id = ?1";
+
+async fn insert_user(tx: &mut SqliteConnection, user: &LegacyUser) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(INSERT_USER)
-        .bind(row.try_get::<i64, _>("telegram_id")?)
-        .bind(row.try_get::<Option<String>, _>("username")?)
-        .bind(row.try_get::<Option<String>, _>("first_name")?)
-        .bind(row.try_get::<Option<String>, _>("last_name")?)
-        .bind(row.try_get::<i64, _>("quota")?)
-        .bind(row.try_get::<i64, _>("unlimited")?)
-        .bind(row.try_get::<i64, _>("today")?)
-        .bind(row.try_get::<Option<String>, _>("reset")?)
-        .bind(row.try_get::<i64, _>("total")?)
-        .bind(row.try_get::<String, _>("created_at")?)
-        .bind(row.try_get::<String, _>("updated_at")?)
+        .bind(user.telegram_id)
+        .bind(&user.username)
+        .bind(&user.first_name)
+        .bind(&user.last_name)
+        .bind(user.quota)
+        .bind(user.unlimited)
+        .bind(user.today)
+        .bind(&user.reset)
+        .bind(user.total)
+        .bind(&user.created_at)
+        .bind(&user.updated_at)
         .execute(tx)
         .await?;
     Ok(done.rows_affected())
 }
 
-async fn insert_usage(tx: &mut SqliteConnection, row: &sqlx::sqlite::SqliteRow) -> Result<u64, sqlx::Error> {
+async fn insert_usage(tx: &mut SqliteConnection, usage: &LegacyUsage) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(INSERT_USAGE)
-        .bind(row.try_get::<i64, _>("telegram_id")?)
-        .bind(row.try_get::<Option<f64>, _>("duration")?)
-        .bind(row.try_get::<String, _>("file_id")?)
-        .bind(row.try_get::<Option<f64>, _>("processing")?)
-        .bind(row.try_get::<Option<String>, _>("model")?)
-        .bind(row.try_get::<Option<String>, _>("language")?)
-        .bind(row.try_get::<Option<i64>, _>("length")?)
-        .bind(row.try_get::<String, _>("created_at")?)
-        .bind(row.try_get::<String, _>("updated_at")?)
-        .bind(row.try_get::<String, _>("legacy_key")?)
+        .bind(usage.telegram_id)
+        .bind(usage.duration)
+        .bind(&usage.file_id)
+        .bind(usage.processing)
+        .bind(&usage.model)
+        .bind(&usage.language)
+        .bind(usage.length)
+        .bind(&usage.created_at)
+        .bind(&usage.updated_at)
+        .bind(&usage.legacy_key)
         .execute(tx)
         .await?;
     Ok(done.rows_affected())

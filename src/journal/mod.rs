@@ -252,12 +252,6 @@ impl Journal {
         Ok(ids.into_iter().map(RequestId).collect())
     }
 
-    /// Whether the journal can be written now.
-    pub async fn writable(&self) -> Result<(), JournalError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
-        Ok(())
-    }
-
     /// Closes all connections, after writing the log back into the database file.
     pub async fn close(self) {
         self.reader.close().await;

@@ -1,4 +1,5 @@
-//! Every statement on requests. `?1` and the like are bound in order by the verbs in the parent module.
+//! Every statement on requests. `?1` and the like are bound in order by the verbs in the parent module. A statement
+//! that looks for rows under way says `answered = 0` as well: only then does SQLite read the index of open rows.
 
 /// Predecessor's text form of a time in milliseconds.
 macro_rules! text_time {
@@ -31,7 +32,8 @@ pub(super) const UPSERT_USER: &str = concat!(
      last_name = excluded.last_name, updated_at = excluded.updated_at RETURNING id"
 );
 
-pub(super) const COUNT_WAITING: &str = "SELECT count(*) FROM usage WHERE stage IN ('received', 'downloaded', 'queued')";
+pub(super) const COUNT_WAITING: &str =
+    "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued')";
 
 /// Nothing comes back when the message is known.
 pub(super) const INSERT_REQUEST: &str = concat!(
@@ -47,7 +49,7 @@ pub(super) const INSERT_REQUEST: &str = concat!(
 /// `Downloaded` rows are claimed here too: their download is over, but they are not in the queue yet.
 pub(super) const CLAIM_DOWNLOAD: &str = concat!(
     "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'received' WHERE id = (SELECT id FROM usage \
-     WHERE stage IN ('received', 'downloaded') AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
+     WHERE answered = 0 AND stage IN ('received', 'downloaded') AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
      ORDER BY id LIMIT 1) RETURNING ",
     request_columns!()
 );
@@ -55,16 +57,15 @@ pub(super) const CLAIM_DOWNLOAD: &str = concat!(
 /// A request whose worker died comes back to the queue here: its text was never stored, so it is heard again.
 pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'queued' WHERE id = (SELECT id \
-     FROM usage WHERE ((stage = 'queued' AND (owner IS NULL OR lease_until < ?3)) \
-     OR (stage IN ('transcribing', 'transcribed') AND lease_until < ?3)) AND not_before <= ?3 \
+     FROM usage WHERE answered = 0 AND stage IN ('queued', 'transcribing', 'transcribed') \
+     AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
      ORDER BY id LIMIT 1) RETURNING ",
     request_columns!()
 );
 
 pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fence!("?2", "?3", "?4", "?5"));
 
-pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE owner IS NOT NULL AND owner <> ?1 \
-     AND (answered = 0 OR stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed'))";
+pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> ?1";
 
 /// The queue and the end are owned by nobody; attempts are counted anew for the engine.
 pub(super) const ADVANCE: &str = concat!(
@@ -123,19 +124,55 @@ pub(super) const NOTICE_LATER: &str =
 
 pub(super) const WAITING: &str = "SELECT id, chat_id, status_message_id, locale, stage, \
      coalesce(voice_duration_seconds, claimed_duration_seconds, 0) AS length_seconds \
-     FROM usage WHERE stage IN ('received', 'downloaded', 'queued') ORDER BY id";
+     FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') ORDER BY id";
 
-pub(super) const COUNTS: &str = "SELECT stage, count(*) FROM usage WHERE stage IN ('received', 'downloaded', \
-     'queued', 'transcribing', 'transcribed') GROUP BY stage";
+pub(super) const COUNTS: &str = "SELECT stage, count(*) FROM usage WHERE answered = 0 \
+     AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') GROUP BY stage";
 
 pub(super) const BACKLOG: &str = "SELECT min(received_at), \
      coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0.0) \
-     FROM usage WHERE stage IN ('received', 'downloaded', 'queued')";
+     FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued')";
 
-pub(super) const RECENT_RTF: &str = "SELECT CASE WHEN sum(voice_duration_seconds) > 0 \
-     THEN sum(processing_time_seconds) / sum(voice_duration_seconds) END FROM (SELECT processing_time_seconds, \
-     voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = ?1 AND processing_time_seconds IS NOT NULL \
+/// Imported rows have no `finished_at`: they were heard by another engine.
+pub(super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) FROM (SELECT processing_time_seconds, \
+     voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = ?1 AND finished_at IS NOT NULL \
+     AND processing_time_seconds IS NOT NULL AND voice_duration_seconds > 0 \
      ORDER BY finished_at DESC LIMIT 20)";
 
-pub(super) const UNDER_WAY: &str = "SELECT id FROM usage WHERE stage IN ('received', 'downloaded', 'queued', \
-     'transcribing', 'transcribed')";
+pub(super) const UNDER_WAY: &str = "SELECT id FROM usage WHERE answered = 0 \
+     AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed')";
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    /// History grows for ever; what runs on every message must not read it.
+    #[tokio::test]
+    async fn no_statement_reads_the_whole_history() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::migrate!("migrations/sqlite").run(&mut connection).await.unwrap();
+        for (name, statement) in [
+            ("COUNT_WAITING", super::COUNT_WAITING),
+            ("CLAIM_DOWNLOAD", super::CLAIM_DOWNLOAD),
+            ("CLAIM_TRANSCRIPTION", super::CLAIM_TRANSCRIPTION),
+            ("FREE_OTHERS", super::FREE_OTHERS),
+            ("RENEW", super::RENEW),
+            ("ADVANCE", super::ADVANCE),
+            ("ADD_TO_TOTALS", super::ADD_TO_TOTALS),
+            ("SETTLE", super::SETTLE),
+            ("CLAIM_NOTICE", super::CLAIM_NOTICE),
+            ("WAITING", super::WAITING),
+            ("COUNTS", super::COUNTS),
+            ("BACKLOG", super::BACKLOG),
+            ("RECENT_RTF", super::RECENT_RTF),
+            ("UNDER_WAY", super::UNDER_WAY),
+        ] {
+            let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+            for row in plan.fetch_all(&mut connection).await.unwrap() {
+                let step: String = row.get("detail");
+                let reads_all = step.starts_with("SCAN usage") && !step.ends_with("ix_usage_open");
+                assert!(!reads_all && !step.starts_with("SCAN users"), "{name}: {step}");
+            }
+        }
+    }
+}

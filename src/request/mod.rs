@@ -158,21 +158,26 @@ impl<S: Stage> Request<S> {
     }
 }
 
-/// Runs `work` and renews the lease meanwhile. Renewals that fail for the journal's sake are tried again at the
-/// next beat; only a lease that somebody else took ends the work.
+/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up.
 async fn keep<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
+    tokio::select! {
+        output = work => Ok(output),
+        lost = renew(journal, fence) => Err(lost),
+    }
+}
+
+/// Renews the lease until somebody else has taken it. Renewals that fail for the journal's sake are tried again at
+/// the next beat.
+async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
     let mut beat = tokio::time::interval(LEASE / 4);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     beat.tick().await;
-    let mut work = std::pin::pin!(work);
     loop {
-        tokio::select! {
-            output = &mut work => return Ok(output),
-            _ = beat.tick() => match journal.renew(fence).await {
-                Err(error @ JournalError::LeaseLost { .. }) => return Err(error),
-                Err(error) => observe(&Event::JournalFailed { what: "renew a lease", error: &error }),
-                Ok(()) => {}
-            }
+        beat.tick().await;
+        match journal.renew(fence).await {
+            Err(lost @ JournalError::LeaseLost { .. }) => return lost,
+            Err(error) => observe(&Event::JournalFailed { what: "renew a lease", error: &error }),
+            Ok(()) => {}
         }
     }
 }

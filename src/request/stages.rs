@@ -58,6 +58,8 @@ pub struct Receipt<S> {
     pub received_at: Timestamp,
     /// The stage it entered.
     pub stage: S,
+    /// Keeps others from making one.
+    _proof: (),
 }
 
 macro_rules! stage {
@@ -69,6 +71,7 @@ macro_rules! stage {
             id: held.row.fence.id,
             received_at: held.row.received_at,
             stage,
+            _proof: (),
         });
     };
     (@ $stage:ident, $failure:ident, $entered:ty, |$self:ident, $held:ident| $enter:expr) => {
