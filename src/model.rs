@@ -141,7 +141,7 @@ impl Transcript {
 }
 
 /// How far a transcription has come, measured by the engine rather than estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Audio dealt with so far; grows, never past `total`.
     pub done: Duration,
