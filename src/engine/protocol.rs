@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 use crate::audio::AudioError;
-use crate::model::{Progress, SpeechLanguage, Transcript};
+use crate::model::{ModelFacts, Progress, SpeechLanguage, Transcript};
 
 /// Largest frame in bytes. Hours of speech stay far below; a child that sends more has lost its mind.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -96,19 +96,6 @@ pub enum JobFailure {
     UnknownLanguage(String),
     /// Anything else, in one sentence without a path or a word of the text.
     Inference(String),
-}
-
-/// What a loaded model is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelFacts {
-    /// Size, such as `base`.
-    pub kind: String,
-    /// How its weights are stored, such as `q8_0`.
-    pub weights: String,
-    /// Whether it knows more than English.
-    pub multilingual: bool,
-    /// What runs it, such as `whisper.cpp 1.8.3`.
-    pub backend: String,
 }
 
 /// The framing of both directions.

@@ -8,9 +8,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Exit;
-use super::protocol::ModelFacts;
 use crate::config;
-use crate::model::{Progress, SpeechLanguage};
+use crate::model::{ModelFacts, Progress, SpeechLanguage};
 
 /// How to run the engine's processes.
 #[derive(Debug, Clone)]
