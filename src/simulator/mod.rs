@@ -1,1 +1,6 @@
-//! simulator
+//! A local Bot API server and simulated people who use the real bot through it: for `stenobot simulate`, for
+//! trying the bot without a token, and for the tests.
+//!
+//! [`server::BotApi`] answers as Telegram does and refuses what Telegram refuses. It listens on loopback only.
+
+pub mod server;
