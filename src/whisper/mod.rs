@@ -1,1 +1,3 @@
 //! whisper
+
+pub mod store;
