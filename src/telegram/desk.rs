@@ -189,8 +189,8 @@ struct Line {
     there: Option<String>,
     /// When the message may be edited again.
     free_at: Instant,
-    /// The edit under way.
-    in_flight: Option<task::Id>,
+    /// The edit under way, and of which message: the line may have got a new one since.
+    in_flight: Option<(task::Id, MessageId)>,
     /// The message cannot be edited any more.
     gone: bool,
     /// Who waits for the edit under way to end the line.
@@ -215,7 +215,10 @@ impl<E: Edit> Desk<E> {
                 Some(landed) = self.in_flight.join_next_with_id() => match landed {
                     Ok((task, edited)) => self.landed(task, edited),
                     // A panic in one edit costs that edit.
-                    Err(panic) => self.landed(panic.id(), Edited { text: String::new(), result: Err(TelegramError::Server) }),
+                    Err(panic) => {
+                        let result = Err(TelegramError::Refused("the edit panicked".to_owned()));
+                        self.landed(panic.id(), Edited { text: String::new(), result });
+                    }
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
@@ -280,7 +283,7 @@ impl<E: Edit> Desk<E> {
                 let result = edit.edit(chat, message, text.clone()).await;
                 Edited { text, result }
             };
-            line.in_flight = Some(self.in_flight.spawn(work).id());
+            line.in_flight = Some((self.in_flight.spawn(work).id(), message));
             line.free_at = now + self.pace.per_message;
             self.chats.insert(line.chat, now + self.pace.per_chat);
             self.next_slot = now + Duration::from_secs(1) / self.pace.per_second.max(1);
@@ -302,37 +305,14 @@ impl<E: Edit> Desk<E> {
     /// Takes an edit back.
     fn landed(&mut self, task: task::Id, edited: Edited) {
         let now = Instant::now();
-        let Some((request, line)) = self.lines.iter_mut().find(|(_, line)| line.in_flight == Some(task)) else {
-            return;
-        };
+        let flight = |line: &Line| line.in_flight.filter(|(flying, _)| *flying == task);
+        let found = self.lines.iter_mut().find_map(|(request, line)| Some((*request, flight(line)?.1, line)));
+        let Some((request, message, line)) = found else { return };
         line.in_flight = None;
-        line.there = None;
-        // A text that did not arrive is worth another try as long as nothing newer came.
-        let again = match edited.result {
-            Ok(()) => {
-                line.there = Some(edited.text);
-                None
-            }
-            Err(TelegramError::MessageGone | TelegramError::ChatGone) => {
-                line.gone = true;
-                line.wanted = None;
-                None
-            }
-            Err(TelegramError::RetryAfter(wait)) => {
-                self.tray.hold(line.chat, wait);
-                Some(edited.text)
-            }
-            Err(error) => match error.disposition() {
-                Disposition::Retry { after } => {
-                    line.free_at = now + self.pace.per_message.max(after);
-                    Some(edited.text)
-                }
-                Disposition::Final => None,
-            },
-        };
-        line.wanted = line.wanted.take().or(again);
-        line.drop_repetition();
-        let request = *request;
+        if message == line.message {
+            line.there = None;
+            line.settle(edited, now, &self.pace, &self.tray);
+        }
         if !line.closing.is_empty() {
             for done in self.lines.remove(&request).into_iter().flat_map(|line| line.closing) {
                 done.send(()).ok();
@@ -342,6 +322,35 @@ impl<E: Edit> Desk<E> {
 }
 
 impl Line {
+    /// Draws the consequences of an edit that came back.
+    fn settle(&mut self, edited: Edited, now: Instant, pace: &Pace, tray: &Tray) {
+        // A text that did not arrive is worth another try as long as nothing newer came.
+        let again = match edited.result {
+            Ok(()) => {
+                self.there = Some(edited.text);
+                None
+            }
+            Err(TelegramError::MessageGone | TelegramError::ChatGone) => {
+                self.gone = true;
+                self.wanted = None;
+                None
+            }
+            Err(TelegramError::RetryAfter(wait)) => {
+                tray.hold(self.chat, wait);
+                Some(edited.text)
+            }
+            Err(error) => match error.disposition() {
+                Disposition::Retry { after } => {
+                    self.free_at = now + pace.per_message.max(after);
+                    Some(edited.text)
+                }
+                Disposition::Final => None,
+            },
+        };
+        self.wanted = self.wanted.take().or(again);
+        self.drop_repetition();
+    }
+
     fn new(chat: ChatId, message: MessageId, now: Instant) -> Self {
         Self {
             chat,
@@ -363,3 +372,6 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,9 +19,9 @@ pub fn split(text: &str, first_limit: usize, limit: usize) -> Vec<String> {
         let (part, after) = if after.is_empty() { (part, after) } else { (part.trim_end(), after.trim_start()) };
         if !part.is_empty() {
             parts.push(part.to_owned());
+            room = limit.max(2);
         }
         rest = after;
-        room = limit.max(2);
     }
     parts
 }
