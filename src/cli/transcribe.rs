@@ -48,6 +48,7 @@ impl Args {
         let mut settings = EngineSettings::of(config, model_file(config)?).context("this program cannot be found")?;
         // At the terminal a missing or damaged model is told at once.
         settings.start_attempts = 1;
+        settings.environment.push(("RUST_LOG".into(), "warn".into()));
         let workers = settings.workers;
         let pool = EnginePool::start(settings, |_: &EngineEvent| {});
         let bars = MultiProgress::new();
