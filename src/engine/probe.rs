@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::audio::{AudioError, Outcome};
+use crate::audio::{AudioError, ProbeOutcome};
 
 /// Longest time one probe may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -63,8 +63,6 @@ pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Durat
             return Err(ProbeError::TimedOut);
         }
     }
-    match serde_json::from_slice(&output).map_err(|_| ProbeError::Crashed)? {
-        Outcome::LengthMs(length) => Ok(Duration::from_millis(length)),
-        Outcome::Error(error) => Err(error.into()),
-    }
+    let outcome: ProbeOutcome = serde_json::from_slice(&output).map_err(|_| ProbeError::Crashed)?;
+    Ok(Result::from(outcome)?)
 }

@@ -35,18 +35,12 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// `command engine --model model --threads threads`, `workers` times, with the usual patience.
+    /// `command engine MODEL THREADS`, `workers` times, with the usual patience.
     pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
         Self {
             command,
-            arguments: vec![
-                "engine".into(),
-                "--model".into(),
-                model.into(),
-                "--threads".into(),
-                threads.to_string().into(),
-            ],
-            environment: Vec::new(),
+            arguments: vec!["engine".into(), model.into(), threads.to_string().into()],
+            environment: vec![("OMP_NUM_THREADS".into(), threads.to_string().into())],
             workers: workers.max(1),
             start_timeout: Duration::from_secs(120),
             cancel_grace: Duration::from_secs(2),

@@ -1,3 +1,4 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
 
 mod simulator;
+mod engine;
