@@ -3,4 +3,9 @@
 //!
 //! [`server::BotApi`] answers as Telegram does and refuses what Telegram refuses. It listens on loopback only.
 
+pub mod answers;
+pub mod people;
 pub mod server;
+pub mod usage;
+pub mod voices;
+pub mod wer;

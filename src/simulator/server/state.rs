@@ -289,6 +289,18 @@ impl State {
         self.chats.get(&chat)?.messages.get(&message)
     }
 
+    /// When a poll first carried a message to the bot.
+    pub fn offered(&self, chat: ChatId, message: MessageId) -> Option<Duration> {
+        let carries = |offer: &&Offer| {
+            ["message", "channel_post"].iter().any(|kind| {
+                let content = &offer.update[kind];
+                content["message_id"] == message.0 && content["chat"]["id"] == chat.0
+            })
+        };
+        let offer = self.confirmed.iter().chain(&self.pending).find(carries)?;
+        offer.offered.first().copied()
+    }
+
     /// What the bot wrote in answer to `message`, oldest first, without what it deleted.
     pub fn replies(&self, chat: ChatId, message: MessageId) -> impl Iterator<Item = &Message> {
         self.chats
