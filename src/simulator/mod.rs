@@ -4,8 +4,12 @@
 //! [`server::BotApi`] answers as Telegram does and refuses what Telegram refuses. It listens on loopback only.
 
 pub mod answers;
+pub mod bot_process;
+pub mod harness;
+pub mod metrics_page;
 pub mod people;
 pub mod server;
 pub mod usage;
 pub mod voices;
 pub mod wer;
+pub mod workspace;

@@ -279,9 +279,9 @@ impl State {
         }
     }
 
-    /// Whether the bot has ever asked for updates.
-    pub fn is_polled(&self) -> bool {
-        self.poll > 0
+    /// How often the bot has asked for updates; counted when the question comes.
+    pub fn polls(&self) -> u64 {
+        self.poll
     }
 
     /// One message.
