@@ -6,8 +6,11 @@
 pub mod answers;
 pub mod bot_process;
 pub mod harness;
+pub mod live;
 pub mod metrics_page;
 pub mod people;
+pub mod report;
+pub mod run;
 pub mod server;
 pub mod usage;
 pub mod voices;

@@ -102,7 +102,9 @@ impl Sent {
     pub fn texts(&self) -> Vec<String> {
         self.api.read(|state| {
             let status = state.replies(self.chat, self.message).next();
-            status.map(|status| status.texts().into_iter().map(|(_, text)| text.to_owned()).collect()).unwrap_or_default()
+            status
+                .map(|status| status.texts().into_iter().map(|(_, text)| text.to_owned()).collect())
+                .unwrap_or_default()
         })
     }
 

@@ -114,6 +114,9 @@ mod tests {
     #[test]
     fn a_missing_folder_is_told_in_one_sentence() {
         let message = Voices::open(Path::new("nowhere")).unwrap_err().to_string();
-        assert_eq!(message, "no sample voices in nowhere: give the `samples` folder of Stenobot's repository with --samples");
+        assert_eq!(
+            message,
+            "no sample voices in nowhere: give the `samples` folder of Stenobot's repository with --samples"
+        );
     }
 }
