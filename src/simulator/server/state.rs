@@ -279,14 +279,26 @@ impl State {
         }
     }
 
-    /// Whether the bot has ever asked for updates.
-    pub fn is_polled(&self) -> bool {
-        self.poll > 0
+    /// How often the bot has asked for updates; counted when the question comes.
+    pub fn polls(&self) -> u64 {
+        self.poll
     }
 
     /// One message.
     pub fn message(&self, chat: ChatId, message: MessageId) -> Option<&Message> {
         self.chats.get(&chat)?.messages.get(&message)
+    }
+
+    /// When a poll first carried a message to the bot.
+    pub fn offered(&self, chat: ChatId, message: MessageId) -> Option<Duration> {
+        let carries = |offer: &&Offer| {
+            ["message", "channel_post"].iter().any(|kind| {
+                let content = &offer.update[kind];
+                content["message_id"] == message.0 && content["chat"]["id"] == chat.0
+            })
+        };
+        let offer = self.confirmed.iter().chain(&self.pending).find(carries)?;
+        offer.offered.first().copied()
     }
 
     /// What the bot wrote in answer to `message`, oldest first, without what it deleted.
