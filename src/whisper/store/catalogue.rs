@@ -304,3 +304,84 @@ impl Default for Catalogue {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exact sizes of published files, from several lists of downloads.
+    #[test]
+    fn the_sizes_follow_from_the_architecture() {
+        for (name, bytes) in [
+            ("tiny", 77_691_713),
+            ("tiny-q5_1", 32_152_673),
+            ("tiny-q8_0", 43_537_433),
+            ("tiny.en-q5_1", 32_166_155),
+            ("tiny.en-q8_0", 43_550_795),
+            ("base", 147_951_465),
+            ("base-q5_1", 59_707_625),
+            ("base-q8_0", 81_768_585),
+            ("base.en-q5_1", 59_721_011),
+            ("base.en-q8_0", 81_781_811),
+            ("small", 487_601_967),
+            ("small-q5_1", 190_085_487),
+            ("small-q8_0", 264_464_607),
+            ("small.en-q5_1", 190_098_681),
+            ("small.en-q8_0", 264_477_561),
+            ("medium-q5_0", 539_212_467),
+            ("medium-q8_0", 823_369_779),
+            ("medium.en-q5_0", 539_225_533),
+            ("medium.en-q8_0", 823_382_461),
+            ("large-v1", 3_094_623_691),
+            ("large-v2-q5_0", 1_080_732_091),
+            ("large-v2-q8_0", 1_656_129_691),
+            ("large-v3", 3_095_033_483),
+            ("large-v3-q5_0", 1_081_140_203),
+            ("large-v3-turbo", 1_624_555_275),
+            ("large-v3-turbo-q5_0", 574_041_195),
+            ("large-v3-turbo-q8_0", 874_188_075),
+        ] {
+            let published = Catalogue::default().published(&name.parse().unwrap()).unwrap();
+            assert_eq!(published.bytes, bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_split_and_put_together() {
+        for (text, family, quantisation) in [
+            ("base-q8_0", "base", Some(Quantisation::q8_0)),
+            ("large-v3-turbo-q5_0", "large-v3-turbo", Some(Quantisation::q5_0)),
+            ("tiny.en", "tiny.en", None),
+            ("my-model", "my-model", None),
+        ] {
+            let name: ModelName = text.parse().unwrap();
+            assert_eq!((name.family(), name.quantisation()), (family, quantisation));
+            assert_eq!(name.to_string(), text);
+            assert_eq!(ModelName::of_file(&name.file_name()), Some(name));
+        }
+        for bad in ["", "../base", "base q8", "-q8_0", ".hidden", "a/b"] {
+            assert!(bad.parse::<ModelName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_publishes_is_made_from_the_smallest_good_form() {
+        let source = |name: &str| Catalogue::default().source_of(&name.parse().unwrap()).map(|n| n.to_string());
+        assert_eq!(source("medium-q4_0").as_deref(), Some("medium-q8_0"));
+        assert_eq!(source("large-v3-q4_0").as_deref(), Some("large-v3"));
+        assert_eq!(source("large-v1-q8_0").as_deref(), Some("large-v1"));
+        assert_eq!(source("unheard-of-q4_0"), None);
+        assert_eq!(source("base"), None);
+    }
+
+    #[test]
+    fn the_memory_estimate_is_what_was_measured_for_medium() {
+        let architecture = Catalogue::default().family("medium").unwrap().architecture;
+        for (quantisation, measured) in
+            [(Quantisation::q8_0, 1271.0), (Quantisation::q5_0, 1000.0), (Quantisation::q4_0, 912.0)]
+        {
+            let estimate = architecture.memory_bytes(Some(quantisation)) as f64 / 1e6;
+            assert!((estimate / measured - 1.0f64).abs() < 0.03, "{quantisation}: {estimate} MB");
+        }
+    }
+}

@@ -83,18 +83,18 @@ impl Ct2File {
             let (name, entry) = reader.entry(length)?;
             entries.insert(name, entry);
         }
-        for _ in 0..reader.u32()? {
-            let [alias, target] = [reader.name()?, reader.name()?];
-            if let Some(Entry { dims, type_id, offset, bytes }) = entries.get(&target) {
-                let copy = Entry { dims: dims.clone(), type_id: *type_id, offset: *offset, bytes: *bytes };
-                entries.insert(alias, copy);
-            }
-        }
+        let aliases =
+            (0..reader.u32()?).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, Fault>>()?;
         let mut variables = HashMap::new();
         for (name, entry) in &entries {
             if let Some(numbers) = numbers(name, entry, &entries, &file)? {
                 let variable = Variable { dims: entry.dims.clone(), numbers, offset: entry.offset };
                 variables.insert(name.clone(), variable);
+            }
+        }
+        for [alias, target] in aliases {
+            if let Some(variable) = variables.get(&target) {
+                variables.insert(alias, variable.clone());
             }
         }
         Ok(Self { file, variables })

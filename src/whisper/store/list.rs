@@ -72,7 +72,7 @@ impl ModelStore {
         let mut here: Vec<_> = entries
             .filter_map(|entry| {
                 let name = ModelName::of_file(entry.file_name().to_str()?)?;
-                Some((name, entry.metadata().ok()?.len()))
+                Some((name, std::fs::metadata(entry.path()).ok()?.len()))
             })
             .collect();
         here.sort_unstable_by_key(|(name, _)| name.to_string());

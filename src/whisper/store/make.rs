@@ -89,7 +89,7 @@ impl ModelStore {
     ) -> Result<VerifiedModel, StoreError> {
         let path = self.path_of(name);
         let unfinished = Unfinished(with_suffix(&path, ".new"));
-        self.make_room(&unfinished.0, bytes)?;
+        self.make_room(&path, &unfinished.0, bytes)?;
         let (told, mut heard) = tokio::sync::watch::channel((0, 0));
         let (label, file) = (name.to_string(), shown(&path));
         let work = blocking({

@@ -54,6 +54,7 @@ pub struct ModelStore {
 
 /// A model whose hash was checked just now.
 #[derive(Debug, Clone)]
+#[expect(clippy::manual_non_exhaustive, reason = "the rest of this crate must not make one either")]
 pub struct VerifiedModel {
     /// The file.
     pub path: PathBuf,
@@ -253,8 +254,8 @@ impl Check {
                 return Err(StoreError::Damaged { file, expected: record.sha256, found: digests.sha256, replaceable });
             }
             (None, Some(published)) if !published.matches(&digests) => {
-                let expected = published.hash.to_string();
-                return Err(StoreError::Damaged { file, expected, found: digests.sha1, replaceable: true });
+                let (expected, found) = (published.hash.to_string(), published.hash.of_same_kind(&digests).to_string());
+                return Err(StoreError::Damaged { file, expected, found, replaceable: true });
             }
             (None, published) => {
                 let origin = if published.is_some() { Origin::Published } else { Origin::Found };
@@ -273,11 +274,17 @@ impl Check {
 
 impl Published {
     fn matches(&self, digests: &Digests) -> bool {
-        self.bytes == digests.bytes
-            && match &self.hash {
-                PublishedHash::Sha1(hash) => *hash == digests.sha1,
-                PublishedHash::Sha256(hash) => *hash == digests.sha256,
-            }
+        self.bytes == digests.bytes && self.hash == self.hash.of_same_kind(digests)
+    }
+}
+
+impl PublishedHash {
+    /// The file's hash, to compare with this one.
+    fn of_same_kind(&self, digests: &Digests) -> Self {
+        match self {
+            Self::Sha1(_) => Self::Sha1(digests.sha1.clone()),
+            Self::Sha256(_) => Self::Sha256(digests.sha256.clone()),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl ModelStore {
     ) -> Result<VerifiedModel, StoreError> {
         let path = self.path_of(name);
         let part = with_suffix(&path, ".part");
-        self.make_room(&part, published.bytes)?;
+        self.make_room(&path, &part, published.bytes)?;
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(15))
             .read_timeout(Duration::from_secs(60))
@@ -111,9 +111,9 @@ impl ModelStore {
         StoreError::Pull { name: name.clone(), source }
     }
 
-    /// Makes the folder and sees that the file fits on the disk, what is there of it already not counted.
-    pub(super) fn make_room(&self, part: &Path, bytes: u64) -> Result<(), StoreError> {
-        let file = shown(part);
+    /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
+    pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), StoreError> {
+        let file = shown(path);
         std::fs::create_dir_all(&self.dir).map_err(|error| StoreError::write(&file, error))?;
         let there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
         let needed = bytes.saturating_sub(there) + MARGIN;

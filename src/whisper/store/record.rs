@@ -23,7 +23,7 @@ pub(super) struct Record {
 
 /// Where a model's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "origin")]
+#[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Origin {
     /// They are the published ones: the hash was compared with the published one.
     Published,
