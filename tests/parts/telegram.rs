@@ -1,5 +1,7 @@
 //! Telegram's side against a scripted server on loopback that speaks the Bot API's bytes.
 
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
+
 mod calls;
 mod downloads;
 mod stub;
