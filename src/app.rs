@@ -18,9 +18,7 @@ use crate::metrics as names;
 use crate::model::{Clock, StageName, Timestamp};
 use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
 use crate::request::{Event, observe};
-use crate::telegram::{
-    Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind,
-};
+use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
 use crate::whisper::store::ModelStore;
 
@@ -31,15 +29,17 @@ const GAUGE_BEAT: Duration = Duration::from_secs(5);
 
 /// Runs the bot until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let token = config.telegram.token.clone().context(
-        "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
-    )?;
+    let token =
+        config.telegram.token.clone().context(
+            "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
+        )?;
     telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
     let _lock = DataDirLock::take(&config.storage.data_dir)?;
     for folder in [config.storage.audio(), config.storage.models()] {
         lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
     }
-    let metrics = names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
+    let metrics =
+        names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
     let listener = TcpListener::bind(config.telemetry.addr)
         .await
         .with_context(|| format!("metrics_addr = {} cannot be used; set another", config.telemetry.addr))?;

@@ -59,7 +59,8 @@ impl DataDirLock {
     pub fn take(data_dir: &Path) -> Result<Self, DataDirError> {
         make_private(data_dir).map_err(DataDirError::Unusable)?;
         let path = data_dir.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(path).map_err(DataDirError::Unusable)?;
+        let file =
+            File::options().create(true).truncate(false).write(true).open(path).map_err(DataDirError::Unusable)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),

@@ -300,9 +300,6 @@ impl sqlx::FromRow<'_, SqliteRow> for Waiting {
 
 impl sqlx::FromRow<'_, SqliteRow> for Running {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            length: seconds(row.try_get("length_seconds")?),
-            started_at: Timestamp(row.try_get("started_at")?),
-        })
+        Ok(Self { length: seconds(row.try_get("length_seconds")?), started_at: Timestamp(row.try_get("started_at")?) })
     }
 }

@@ -13,7 +13,7 @@ use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::{ChatId, MessageId, Outcome, StageName};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
-use crate::telegram::{Client, Disposition, TelegramError, Texts};
+use crate::telegram::{Disposition, TelegramError, Texts};
 
 /// One message on its way out.
 #[derive(Debug, Clone)]
@@ -34,15 +34,21 @@ pub(super) enum How {
 pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
 
 /// The stack by which final answers leave.
-pub(super) fn stack(client: &Client) -> Sender {
-    let client = client.clone();
+pub(super) fn stack(context: &Context) -> Sender {
+    let (client, desk) = (context.client.clone(), context.desk.clone());
     let send = service_fn(move |Outgoing { chat, how, text }: Outgoing| {
-        let client = client.clone();
+        let (client, desk) = (client.clone(), desk.clone());
         async move {
-            match how {
+            // A pause that Telegram demanded of a progress edit holds for the answer too, and the other way round.
+            tokio::time::sleep(desk.held(chat)).await;
+            let sent = match how {
                 How::Edit(message) => client.edit(chat, message, &text).await.map(|()| message),
                 How::Reply(to) => client.send(chat, None, Some(to), &text).await,
+            };
+            if let Err(TelegramError::RetryAfter(pause)) = &sent {
+                desk.hold(chat, *pause);
             }
+            sent
         }
     });
     let patience = Patience::endless(Duration::from_secs(1), Duration::from_secs(60), judge);
@@ -94,7 +100,7 @@ async fn parts(
     request: &mut Request<Transcribed>,
     messages: Vec<String>,
 ) -> Result<Result<(), DeliverFailure>, JournalError> {
-    let sender = stack(&context.client);
+    let sender = stack(context);
     for (index, text) in (0..).zip(messages) {
         if index != 0 && index < request.parts_delivered() {
             continue;

@@ -20,7 +20,7 @@ const CONCURRENT: usize = 8;
 
 /// Sends what is due, until the soft shutdown.
 pub async fn run(context: &Context) {
-    let sender = deliver::stack(&context.client);
+    let sender = deliver::stack(context);
     let places = Arc::new(Semaphore::new(CONCURRENT));
     worker::run(context, "claim a notice", async || {
         let place = context.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
@@ -70,7 +70,9 @@ fn reason(context: &Context, notice: &Notice) -> Text {
     let limits = &context.config.limits;
     match notice.settlement {
         Settlement::Rejected(RejectReason::QueueFull) => Text::QueueFull,
-        Settlement::Rejected(RejectReason::UserLimit) => Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() },
+        Settlement::Rejected(RejectReason::UserLimit) => {
+            Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
+        }
         Settlement::Rejected(RejectReason::TooLong) => {
             // The decoder stops soon after the limit: what the sender claims may be all that is known.
             Text::TooLong { limit: limits.voice, actual: notice.length.max(limits.voice) }

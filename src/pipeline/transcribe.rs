@@ -102,7 +102,8 @@ pub async fn run(context: &Context, engine: EngineService) {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request)) => {
                 context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.journal, &TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS }).await?;
+                let _ =
+                    request.fail(&context.journal, &TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS }).await?;
             }
             Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
         }
@@ -178,7 +179,10 @@ async fn one(
 }
 
 /// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.
-async fn greet(context: &Context, request: &Request<Transcribing>) -> Result<Option<crate::model::MessageId>, enqueue::NobodyThere> {
+async fn greet(
+    context: &Context,
+    request: &Request<Transcribing>,
+) -> Result<Option<crate::model::MessageId>, enqueue::NobodyThere> {
     context.show(request.id(), request.chat(), request.status_message(), request.locale(), &Text::Starting);
     let text = context.say(request.locale(), &Text::Starting);
     enqueue::ensure_status(context, request, &text).await
