@@ -42,12 +42,12 @@ pub enum StoreError {
         expected: PublishedHash,
     },
     /// The download failed.
-    #[error("{name} cannot be downloaded: {source}")]
+    #[error("{name} cannot be downloaded: {why}")]
     Pull {
         /// The model.
         name: ModelName,
         /// Why.
-        source: PullError,
+        why: PullError,
     },
     /// Not enough room, seen beforehand.
     #[error("{file} needs {} MB of disk and {} MB are free; free some space and try again", needed / 1_000_000, free / 1_000_000)]
@@ -63,20 +63,20 @@ pub enum StoreError {
     #[error("the disk became full while writing {0}; free some space and try again")]
     Full(String),
     /// The model's bytes cannot be used.
-    #[error("{file} cannot be used: {source}")]
+    #[error("{file} cannot be used: {why}")]
     Fault {
         /// The file or folder.
         file: String,
         /// Why.
-        source: Fault,
+        why: Fault,
     },
     /// The store's folder failed.
-    #[error("{file} in the folder of models cannot be written: {source}")]
+    #[error("{file} in the folder of models cannot be written: {why}")]
     Write {
         /// The file.
         file: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// No HTTPS on this machine.
     #[error("downloads are not possible here: {0}")]
@@ -91,14 +91,16 @@ impl StoreError {
     pub(super) fn fault(file: &str, source: Fault) -> Self {
         match source {
             Fault::Write(error) => Self::write(file, error),
-            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => Self::Fault { file: file.to_owned(), source },
+            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => {
+                Self::Fault { file: file.to_owned(), why: source }
+            }
         }
     }
 
     pub(super) fn write(file: &str, source: io::Error) -> Self {
         match fault::is_full(&source) {
             true => Self::Full(file.to_owned()),
-            false => Self::Write { file: file.to_owned(), source },
+            false => Self::Write { file: file.to_owned(), why: source },
         }
     }
 }

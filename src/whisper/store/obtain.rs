@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::catalogue::{ModelName, Published};
-use super::pull::{Pull, PullError, Step};
+use super::pull::{Pull, Step};
 use super::record::{Origin, Record, with_suffix};
 use super::{Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
 
@@ -68,7 +68,7 @@ impl ModelStore {
                     Step::Waiting(wait) => Download::Waiting { name, wait },
                 });
             });
-            let pulled = pulled.await.map_err(|source| self.pull_error(name, source))?;
+            let pulled = pulled.await.map_err(|why| StoreError::Pull { name: name.clone(), why })?;
             report(Download::Verifying { name: name.to_string() });
             let verdict = self.take_in(name, published, &path, &part).await?;
             match verdict {
@@ -105,10 +105,6 @@ impl ModelStore {
             verified(path, name, record).map(Some).map_err(|source| StoreError::fault(&file, source))
         };
         blocking(work).await.unwrap_or(Err(cancelled(&file)))
-    }
-
-    fn pull_error(&self, name: &ModelName, source: PullError) -> StoreError {
-        StoreError::Pull { name: name.clone(), source }
     }
 
     /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.

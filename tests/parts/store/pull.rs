@@ -33,11 +33,14 @@ enum Answer {
     Status(StatusCode),
 }
 
+/// Path, `Range` and `If-Range` of a request.
+type Asked = (String, Option<String>, Option<String>);
+
 struct Server {
     file: Vec<u8>,
     answers: Mutex<VecDeque<Answer>>,
-    /// `Range` and `If-Range` of every request.
-    asked: Mutex<Vec<(String, Option<String>, Option<String>)>>,
+    /// Every request so far.
+    asked: Mutex<Vec<Asked>>,
     /// Told when the client has taken bytes over.
     arrived: Arc<Notify>,
 }
@@ -185,7 +188,7 @@ async fn what_arrived_is_kept_for_the_next_run() {
     let failing = || Answer::Status(StatusCode::SERVICE_UNAVAILABLE);
     let bench = Bench::new([Answer::Cut(5000), failing(), failing(), failing(), failing()]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Network(_), .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Network(_), .. }), "{error}");
     assert_eq!(names(&bench.folder()), ["ggml-toy.bin.part"]);
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 5000);
     assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Missing(_)));
@@ -221,7 +224,7 @@ async fn wrong_bytes_are_deleted() {
 async fn another_length_is_refused_before_it_is_downloaded() {
     let bench = Bench::new([Answer::Longer]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Length { .. }, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Length { .. }, .. }), "{error}");
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 0);
 }
 
@@ -244,7 +247,7 @@ async fn a_full_disk_is_named() {
     std::fs::create_dir(bench.folder()).unwrap();
     std::os::unix::fs::symlink("/dev/full", bench.part()).unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Full, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Full, .. }), "{error}");
     assert!(error.to_string().contains("the disk is full; free some space"), "{error}");
 }
 
@@ -269,7 +272,7 @@ async fn two_processes_do_not_write_the_same_download() {
     let other = std::fs::File::create(bench.part()).unwrap();
     other.lock().unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Busy, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Busy, .. }), "{error}");
     drop(other);
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
