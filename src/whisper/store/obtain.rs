@@ -142,3 +142,22 @@ pub(super) fn settle(part: &Path, path: &Path, record: &Record) -> std::io::Resu
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::DETECTOR;
+    use super::*;
+
+    #[test]
+    fn addresses_follow_the_base_url() {
+        let url = |base: &str, name: &str| {
+            ModelStore::new("models".into(), base.parse().unwrap()).url_of(&name.parse().unwrap()).to_string()
+        };
+        let hub = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main";
+        assert_eq!(url(hub, "base-q8_0"), format!("{hub}/ggml-base-q8_0.bin"));
+        assert_eq!(url(&format!("{hub}/"), "tiny.en"), format!("{hub}/ggml-tiny.en.bin"));
+        let detectors = "https://huggingface.co/ggml-org/whisper-vad/resolve/main";
+        assert_eq!(url(hub, DETECTOR), format!("{detectors}/ggml-silero-v6.2.0.bin"));
+        assert_eq!(url("http://mirror/models", DETECTOR), "http://mirror/models/ggml-silero-v6.2.0.bin");
+    }
+}

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use backon::ExponentialBuilder;
 use futures::StreamExt;
 use sha1::{Digest, Sha1};
-use stenobot::whisper::store::{Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, StoreError};
+use stenobot::whisper::store::{
+    Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, Remedy, StoreError,
+};
 use tokio::sync::Notify;
 
 use super::synthetic::{Form, Synthetic};
@@ -279,12 +281,22 @@ async fn two_processes_do_not_write_the_same_download() {
 }
 
 #[tokio::test]
-async fn a_damaged_download_is_replaced() {
+async fn a_damaged_model_is_replaced_by_the_published_one() {
     let bench = Bench::new([]).await;
     bench.ensure("toy").await.unwrap();
     let path = bench.folder().join("ggml-toy.bin");
-    std::fs::write(&path, &bench.server.file[..1000]).unwrap();
-    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Damaged { replaceable: true, .. }));
+    damaged_and_replaced(&bench, &path).await;
+
+    // One that was imported, but is the same as what is published.
+    let (folder, name) = (bench.dir.path().join("folder"), "toy".parse().unwrap());
+    let imported = bench.store.import(&folder, None, Some(name), |_| {}).await.unwrap();
+    assert_eq!(imported.origin, Origin::Imported { from: "folder".into() });
+    damaged_and_replaced(&bench, &path).await;
+}
+
+async fn damaged_and_replaced(bench: &Bench, path: &Path) {
+    std::fs::write(path, &bench.server.file[..1000]).unwrap();
+    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Damaged { remedy: Remedy::Pull, .. }));
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
 }
