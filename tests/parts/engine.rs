@@ -193,7 +193,6 @@ async fn every_kind_of_crash_costs_one_job() {
         ("stranger", Exit::Garbage),
     ] {
         let crash = tokio::spawn(pool.transcribe(scripts.job(script)));
-        until(&pool, |status| status.busy() == 1).await;
         let waiting = tokio::spawn(pool.transcribe(scripts.job("say unharmed")));
         assert_eq!(soon(crash).await.unwrap(), Err(EngineError::Crashed(exit)), "{script}");
         assert_eq!(text(soon(waiting).await.unwrap()), "unharmed", "{script}");
