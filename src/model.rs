@@ -1,5 +1,9 @@
 //! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
 
+mod lifecycle;
+
+pub use lifecycle::{CancelledBy, FailReason, Outcome, RejectReason, StageName};
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -10,6 +10,7 @@ mod output;
 mod pcm;
 mod resample;
 mod stream;
+mod trim;
 
 use std::path::Path;
 use std::time::Duration;

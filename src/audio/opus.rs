@@ -6,6 +6,7 @@ use symphonia_adapter_libopus::OpusDecoder;
 
 use super::AudioError;
 use super::output::Output;
+use super::trim::Trim;
 use crate::model::SAMPLE_RATE;
 
 /// Opus counts its delay and padding at 48 kHz whatever the decoder's rate.
@@ -46,7 +47,7 @@ impl Head {
 /// The trimming is done here: the adapter around libopus would cut 48 kHz figures from 16 kHz samples.
 pub(super) struct OpusTrack {
     decoder: Box<dyn AudioDecoder>,
-    to_skip: usize,
+    trim: Trim,
     samples: Vec<f32>,
 }
 
@@ -58,7 +59,7 @@ impl OpusTrack {
         mono.channels = Some(CHANNEL_LAYOUT_MONO);
         mono.extra_data = None;
         let decoder = OpusDecoder::try_registry_new(&mono, &AudioDecoderOptions::default())?;
-        Ok(Self { decoder, to_skip: at_our_rate(u64::from(head.pre_skip)), samples: Vec::new() })
+        Ok(Self { decoder, trim: Trim::new(at_our_rate(u64::from(head.pre_skip))), samples: Vec::new() })
     }
 
     /// Decodes one packet. `Ok(false)` means that it was damaged and left out.
@@ -72,12 +73,8 @@ impl OpusTrack {
         buffer.copy_to_vec_interleaved(&mut self.samples);
         out.decoded(self.samples.len(), SAMPLE_RATE)?;
 
-        let end = self.samples.len().saturating_sub(at_our_rate(packet.trim_end.get()));
-        let start = self.to_skip.min(self.samples.len());
-        self.to_skip -= start;
-        if start < end {
-            out.push(&self.samples[start..end])?;
-        }
+        let sound = self.trim.sound(self.samples.len(), 0, at_our_rate(packet.trim_end.get()));
+        out.push(&self.samples[sound])?;
         Ok(true)
     }
 }

@@ -1,9 +1,10 @@
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::packet::Packet;
+use symphonia::core::packet::{Packet, PacketRef};
 
 use super::AudioError;
 use super::output::Output;
 use super::resample::Resampler;
+use super::trim::Trim;
 
 /// More channels than a cinema has are a damaged or hostile header.
 pub const MAX_CHANNELS: usize = 8;
@@ -11,8 +12,7 @@ pub const MAX_CHANNELS: usize = 8;
 /// A track of any codec that symphonia decodes itself: decoded at its own rate, mixed down, resampled.
 pub(super) struct PcmTrack {
     decoder: Box<dyn AudioDecoder>,
-    /// Frames of encoder delay that the container does not mark, still to be dropped.
-    to_skip: usize,
+    trim: Trim,
     resampler: Option<Resampler>,
     interleaved: Vec<f32>,
     mono: Vec<f32>,
@@ -23,20 +23,21 @@ impl PcmTrack {
     pub(super) fn new(params: &AudioCodecParameters, priming: usize) -> Result<Self, AudioError> {
         check_channels(params.channels.as_ref().map_or(1, |channels| channels.count()))?;
         let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default())?;
-        Ok(Self { decoder, to_skip: priming, resampler: None, interleaved: Vec::new(), mono: Vec::new() })
+        Ok(Self { decoder, trim: Trim::new(priming), resampler: None, interleaved: Vec::new(), mono: Vec::new() })
     }
 
     /// Decodes one packet. `Ok(false)` means that it was damaged and left out.
     pub(super) fn packet(&mut self, packet: &Packet, out: &mut Output<'_>) -> Result<bool, AudioError> {
-        let Ok(buffer) = self.decoder.decode(packet) else { return Ok(false) };
+        let untrimmed = PacketRef::new(packet.track_id, packet.pts, packet.dur, &packet.data);
+        let Ok(buffer) = self.decoder.decode_ref(&untrimmed) else { return Ok(false) };
         let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
         check_channels(channels)?;
         buffer.copy_to_vec_interleaved(&mut self.interleaved);
         mix_down(&self.interleaved, channels, &mut self.mono);
         out.decoded(self.mono.len(), rate)?;
 
-        let start = self.to_skip.min(self.mono.len());
-        self.to_skip -= start;
+        let [start, end] = [packet.trim_start, packet.trim_end].map(|d| usize::try_from(d.get()).unwrap_or(usize::MAX));
+        let sound = self.trim.sound(self.mono.len(), start, end);
         // A stream may change its rate on the way, as glued MP3 files do.
         let resampler = match self.resampler.take() {
             Some(same) if same.rate() == rate => same,
@@ -46,7 +47,7 @@ impl PcmTrack {
             }
             None => Resampler::new(rate)?,
         };
-        self.resampler.insert(resampler).push(&self.mono[start..], out)?;
+        self.resampler.insert(resampler).push(&self.mono[sound], out)?;
         Ok(true)
     }
 

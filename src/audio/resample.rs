@@ -42,8 +42,11 @@ impl Resampler {
             return Err(unsupported());
         }
         let (from, to) = (rate as usize, SAMPLE_RATE as usize);
+        // An even number of the smallest blocks, so that half a block, the filter's delay, is a whole number of samples.
+        let pair = 2 * (from / gcd(from, to));
+        let block = BLOCK.div_ceil(pair) * pair;
         let window = WindowFunction::BlackmanHarris2;
-        let fft = Fft::new_custom(from, to, BLOCK, 1, 1, window, FixedSync::Both).map_err(|_| unsupported())?;
+        let fft = Fft::new_custom(from, to, block, 1, 1, window, FixedSync::Both).map_err(|_| unsupported())?;
         Ok(Self::Filter(Box::new(Filter {
             rate,
             waiting: Vec::new(),
@@ -122,6 +125,10 @@ impl Filter {
         self.given += (end - start) as u64;
         out.push(&self.block[start..end])
     }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, CODEC_ID_NULL_AUDIO};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::FORMAT_ID_ADTS;
+use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
@@ -90,7 +90,7 @@ impl Track {
         let decoder = match params.codec {
             CODEC_ID_NULL_AUDIO => return Err(AudioError::Unsupported { what: "an unknown sound codec".to_owned() }),
             CODEC_ID_OPUS => Self::Opus(OpusTrack::new(params)?),
-            CODEC_ID_AAC if format.format_info().format != FORMAT_ID_ADTS => {
+            CODEC_ID_AAC if format.format_info().format == FORMAT_ID_ISOMP4 => {
                 Self::Pcm(Box::new(PcmTrack::new(params, AAC_PRIMING)?))
             }
             _ => Self::Pcm(Box::new(PcmTrack::new(params, 0)?)),

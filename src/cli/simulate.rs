@@ -1,12 +1,131 @@
-use std::process::ExitCode;
+//! `stenobot simulate`: the real bot under simulated people, and a report.
 
-use crate::config::Config;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::config::{self, Config};
+use crate::model::SpeechLanguage;
+use crate::simulator::harness::Setup;
+use crate::simulator::live::{Lines, Table};
+use crate::simulator::run::{Arrival, Plan, Screen, run};
+use crate::simulator::voices::{Voice, Voices};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// People who use the bot.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    users: u32,
+    /// Length of each recording in seconds; the sample voices nearest to it are sent.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=14_400))]
+    duration: u64,
+    /// Recordings that each person sends.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    messages: u32,
+    /// When they are sent: `at-once`, or a number of messages per minute.
+    #[arg(long, default_value_t = Arrival::AtOnce)]
+    arrival: Arrival,
+    /// Folder of the sample voices.
+    #[arg(long, default_value = "samples", value_name = "DIR")]
+    samples: PathBuf,
+    /// Longest time for all answers, in seconds; by default a minute and three times the length of all recordings.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 impl Args {
-    pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not built yet")
+    /// Exits with status 1 when anything was lost or answered twice.
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let language = match &config.engine.language {
+            SpeechLanguage::Auto => None,
+            SpeechLanguage::Code(code) => Some(code.as_str()),
+        };
+        let folder = self.samples.clone();
+        let voices = tokio::task::spawn_blocking(move || Voices::open(&folder)).await??;
+        let voices = voices.about(Duration::from_secs(self.duration), language)?;
+        let plan = self.plan(voices, config);
+        let setup = Setup { bot: settings(config)?, ..Setup::new()? };
+        let mut screen = self.screen(config);
+        let report = run(setup, &plan, &mut *screen).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            println!("\n{report}");
+        }
+        Ok(if report.keeps_the_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+
+    fn plan(&self, voices: Vec<Voice>, config: &Config) -> Plan {
+        let (users, per_user) = (self.users as usize, self.messages as usize);
+        let audio: Duration = voices.iter().cycle().take(users * per_user).map(|voice| voice.duration).sum();
+        let arriving = match self.arrival {
+            Arrival::AtOnce => Duration::ZERO,
+            Arrival::PerMinute(rate) => Duration::from_secs(60) * self.users * self.messages / rate.get(),
+        };
+        let limit = self.timeout.map_or(Duration::from_secs(60) + arriving + audio * 3, Duration::from_secs);
+        // The bot's own limit, and some time for the system.
+        let stop_limit = config.timing.shutdown + Duration::from_secs(10);
+        Plan { users, per_user, voices, arrival: self.arrival, limit, stop_limit }
+    }
+
+    fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
+        if self.json {
+            Box::new(Lines::new(std::io::stderr()))
+        } else if std::io::stdout().is_terminal() {
+            let people = if self.users == 1 { "1 person".to_owned() } else { format!("{} people", self.users) };
+            Box::new(Table::new(format!("{people}, model {}", config.engine.model)))
+        } else {
+            Box::new(Lines::new(std::io::stdout()))
+        }
+    }
+}
+
+/// The settings of the simulated bot: this configuration's, except where it is reached and where it keeps things.
+/// Each field is named, so that a new setting cannot be forgotten here.
+fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, OsString>> {
+    let Config { telegram, storage, engine, limits, timing, telemetry } = config;
+    let config::Telegram { token: _, api_url: _, default_locale } = telegram;
+    let config::Engine { model, model_base_url, language, workers, threads } = engine;
+    let config::Limits { queue, voice, file_bytes, user_per_minute } = limits;
+    let config::Timing { progress_interval, transcription, download, shutdown } = timing;
+    let config::Telemetry { addr: _, format: _, level } = telemetry;
+    let model = model_file(&storage.models(), model)?;
+    let seconds = |duration: &Duration| duration.as_secs().to_string();
+    let mut settings = BTreeMap::from([("model".to_owned(), model.into_os_string())]);
+    settings.extend(
+        [
+            ("default_locale", default_locale.clone()),
+            ("model_base_url", model_base_url.to_string()),
+            ("language", language.to_string()),
+            ("max_concurrent_workers", workers.to_string()),
+            ("threads", threads.to_string()),
+            ("max_queue_size", queue.to_string()),
+            ("max_voice_duration_seconds", seconds(voice)),
+            ("max_file_size_bytes", file_bytes.to_string()),
+            ("user_requests_per_minute", user_per_minute.to_string()),
+            ("progress_update_interval_seconds", seconds(progress_interval)),
+            ("transcription_timeout_seconds", seconds(transcription)),
+            ("download_timeout_seconds", seconds(download)),
+            ("shutdown_timeout_seconds", seconds(shutdown)),
+            ("log_level", level.clone()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.into())),
+    );
+    Ok(settings)
+}
+
+/// The model's file, since the simulated bot has a data folder of its own. It is verified by the bot before it is loaded.
+fn model_file(models: &std::path::Path, model: &str) -> anyhow::Result<PathBuf> {
+    let in_store = models.join(format!("ggml-{model}.bin"));
+    let file = if in_store.is_file() { in_store } else { PathBuf::from(model) };
+    std::fs::canonicalize(&file)
+        .with_context(|| format!("the model {model} is not here: fetch it with `stenobot model pull {model}`"))
 }

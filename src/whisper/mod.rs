@@ -9,6 +9,7 @@ mod listen;
 mod native;
 mod pieces;
 mod sampling;
+pub mod store;
 
 use std::time::Duration;
 

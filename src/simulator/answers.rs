@@ -1,0 +1,212 @@
+//! What the bot's messages mean to the person who reads them. The only place that knows the bot's texts, and it
+//! knows them by the sign they begin with, the same in every language.
+
+use std::time::Duration;
+
+use super::server::{Author, Content, Message, State};
+use crate::model::{ChatId, MessageId};
+
+/// What one text of the bot says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// The file is being fetched.
+    Received,
+    /// It waits.
+    Queued {
+        /// Place in the queue, when the text tells it.
+        position: Option<u32>,
+    },
+    /// Transcription has begun.
+    Started,
+    /// It goes on.
+    Progress {
+        /// 0 to 99, when the text tells it.
+        percent: Option<u32>,
+    },
+    /// It is over.
+    Final(Verdict),
+    /// Words without a sign: a further part of a long text.
+    Part(String),
+}
+
+/// How a request ended for the person who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// With its text.
+    Answered(String),
+    /// Nobody speaks in it.
+    NoSpeech,
+    /// Not accepted, with the reason.
+    Rejected(String),
+    /// Accepted and not answered, with the apology.
+    Failed(String),
+    /// Stopped by the person.
+    Cancelled,
+}
+
+/// Reads a text of the bot.
+pub fn read(text: &str) -> Said {
+    let text = text.trim();
+    let after = |sign: &str| text.strip_prefix(sign).map(|rest| rest.trim_start_matches('\u{fe0f}').trim());
+    if after("📥").is_some() {
+        Said::Received
+    } else if let Some(rest) = after("📋") {
+        Said::Queued { position: first_number(rest) }
+    } else if after("⚙").is_some() {
+        Said::Started
+    } else if let Some(rest) = after("🔄") {
+        Said::Progress { percent: rest.split('%').next().and_then(last_number) }
+    } else if let Some(rest) = after("✅") {
+        let spoken = rest.split_once('\n').map_or("", |(_, spoken)| spoken.trim());
+        Said::Final(Verdict::Answered(spoken.to_owned()))
+    } else if after("🤷").is_some() {
+        Said::Final(Verdict::NoSpeech)
+    } else if let Some(rest) = after("⚠") {
+        Said::Final(Verdict::Rejected(rest.to_owned()))
+    } else if let Some(rest) = after("❌") {
+        Said::Final(Verdict::Failed(rest.to_owned()))
+    } else if ["🛑", "⏹", "🚫"].iter().any(|sign| after(sign).is_some()) {
+        Said::Final(Verdict::Cancelled)
+    } else {
+        Said::Part(text.to_owned())
+    }
+}
+
+fn first_number(text: &str) -> Option<u32> {
+    text.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse().ok()
+}
+
+fn last_number(text: &str) -> Option<u32> {
+    text.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// One final answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How it ended. A text that came in several messages is whole here.
+    pub verdict: Verdict,
+    /// When the person could read it, from the server's start.
+    pub at: Duration,
+    /// In which message of the bot.
+    pub message: MessageId,
+}
+
+/// What the bot said to one request, in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    /// When the person sent it, from the server's start.
+    pub sent: Duration,
+    /// When the bot first got it.
+    pub offered: Option<Duration>,
+    /// When the bot said that transcription began.
+    pub started: Option<Duration>,
+    /// What stands there last; `None` while the bot is silent.
+    pub latest: Option<Said>,
+    /// Final answers that still stand, and those that an edit replaced by another. More than one is one too many.
+    pub answers: Vec<Answer>,
+    /// A final answer was there, and what stands there now is none.
+    pub overwritten: bool,
+}
+
+impl Trail {
+    /// The one final answer; `None` while there is none, or when it was overwritten by something that is none.
+    pub fn answer(&self) -> Option<&Answer> {
+        if self.overwritten { None } else { self.answers.last() }
+    }
+
+    /// The person has nothing in their hands.
+    pub fn is_lost(&self) -> bool {
+        self.answer().is_none()
+    }
+
+    /// The person was answered more than once.
+    pub fn is_duplicated(&self) -> bool {
+        self.answers.len() > 1
+    }
+}
+
+/// Reads what the bot said to the recording `request`. Messages that the bot has deleted do not count.
+pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
+    let mut trail = Trail {
+        sent: state.message(chat, request).map_or(Duration::ZERO, |message| message.sent),
+        offered: state.offered(chat, request),
+        started: None,
+        latest: None,
+        answers: Vec::new(),
+        overwritten: false,
+    };
+    let mut standing = false;
+    for message in belonging(state, chat, request) {
+        let shown: Vec<(Duration, Said)> = message.texts().into_iter().map(|(at, text)| (at, read(text))).collect();
+        for (at, said) in &shown {
+            match said {
+                Said::Received | Said::Queued { .. } => {}
+                Said::Started | Said::Progress { .. } => trail.started = trail.started.or(Some(*at)),
+                Said::Final(verdict) => {
+                    trail.answers.push(Answer { verdict: verdict.clone(), at: *at, message: message.id });
+                }
+                Said::Part(text) => add_part(&mut trail, text, *at),
+            }
+        }
+        if let Content::Document { bytes, .. } = &message.content {
+            add_part(&mut trail, &String::from_utf8_lossy(bytes), message.sent);
+        }
+        if let Some((_, last)) = shown.last() {
+            standing |= matches!(last, Said::Final(_));
+            if !matches!(last, Said::Part(_)) {
+                trail.latest = Some(last.clone());
+            }
+        }
+    }
+    trail.overwritten = !trail.answers.is_empty() && !standing;
+    trail
+}
+
+/// A further part belongs to the text before it; the answer is there when its last part is.
+fn add_part(trail: &mut Trail, text: &str, at: Duration) {
+    if let Some(Answer { verdict: Verdict::Answered(spoken), at: answered, .. }) = trail.answers.last_mut() {
+        if !spoken.is_empty() {
+            spoken.push(' ');
+        }
+        spoken.push_str(text);
+        *answered = at.max(*answered);
+    }
+}
+
+/// The bot's replies to `request`, and what it wrote without a reply while `request` was the newest in the chat.
+fn belonging(state: &State, chat: ChatId, request: MessageId) -> impl Iterator<Item = &Message> {
+    let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
+    let mut newest = None;
+    messages.filter(move |message| {
+        if matches!(message.author, Author::Person(_)) {
+            newest = Some(message.id);
+            return false;
+        }
+        message.deleted.is_none() && message.reply_to.or(newest) == Some(request)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_known_in_both_languages() {
+        for (text, wanted) in [
+            ("📥 Загружаю файл...", Said::Received),
+            ("📋 В очереди: позиция 7\n⏱️ Примерное время ожидания: ~30с", Said::Queued { position: Some(7) }),
+            ("📋 In the queue: position 12", Said::Queued { position: Some(12) }),
+            ("⚙️ Начинаю обработку...", Said::Started),
+            ("🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с", Said::Progress { percent: Some(20) }),
+            ("✅ Готово!\n\nПривет. Как дела?", Said::Final(Verdict::Answered("Привет. Как дела?".into()))),
+            ("✅ Done!\n\nHello", Said::Final(Verdict::Answered("Hello".into()))),
+            ("🤷 Речь не распознана.", Said::Final(Verdict::NoSpeech)),
+            ("⚠️ Очередь переполнена.", Said::Final(Verdict::Rejected("Очередь переполнена.".into()))),
+            ("❌ Something went wrong.", Said::Final(Verdict::Failed("Something went wrong.".into()))),
+            ("🛑 Stopped.", Said::Final(Verdict::Cancelled)),
+            ("and the rest.", Said::Part("and the rest.".into())),
+        ] {
+            assert_eq!(read(text), wanted, "{text}");
+        }
+    }
+}

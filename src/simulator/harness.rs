@@ -1,0 +1,254 @@
+//! One simulation: a Bot API server, the real bot against it, people. For the tests and for `stenobot simulate`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::bot_process::{BotCommand, BotProcess};
+use super::metrics_page::MetricsPage;
+use super::people::Person;
+use super::server::{BotApi, Settings};
+use super::workspace::Workspace;
+use crate::model::UserId;
+
+/// Longest time from the bot's start to its first poll: a large model loads slowly from a slow disk.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// Longest answer of the metrics page.
+const METRICS_LIMIT: Duration = Duration::from_secs(10);
+
+/// What to simulate.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How the server behaves.
+    pub server: Settings,
+    /// The bot's program; this one by default.
+    pub program: PathBuf,
+    /// Its arguments; `run` by default.
+    pub arguments: Vec<OsString>,
+    /// Settings of the bot by key, as in `stenobot.toml`; they outrank those that the simulation gives.
+    pub bot: BTreeMap<String, OsString>,
+}
+
+impl Setup {
+    /// This program's `run` with the default settings.
+    ///
+    /// # Errors
+    /// When the system does not tell where this program is.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self::of(std::env::current_exe()?))
+    }
+
+    /// Another program's `run` with the default settings; tests are not the bot themselves.
+    pub fn of(program: PathBuf) -> Self {
+        Self { server: Settings::default(), program, arguments: vec!["run".into()], bot: BTreeMap::new() }
+    }
+
+    /// One more setting of the bot.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<OsString>) -> Self {
+        self.bot.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// Why a simulation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// A folder, a port or the program itself.
+    #[error("the simulation cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// It ended before it asked for updates.
+    #[error("the bot ended with {status} before it asked for updates; its log ends with:\n{log}")]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// Its last lines.
+        log: String,
+    },
+    /// It runs, but asks for nothing.
+    #[error("the bot has not asked for updates within {} s; its log ends with:\n{log}", START_LIMIT.as_secs())]
+    Silent {
+        /// Its last lines.
+        log: String,
+    },
+    /// It was killed or terminated before.
+    #[error("the bot is not running")]
+    NotRunning,
+    /// The metrics page does not answer.
+    #[error("the bot's metrics cannot be read: {0}")]
+    Metrics(String),
+}
+
+/// A server, a bot and people, in one temporary folder.
+pub struct Simulation {
+    api: BotApi,
+    command: BotCommand,
+    // Before the folder, so that the bot is gone when the folder goes.
+    bot: Option<BotProcess>,
+    folder: Workspace,
+    next_user: AtomicI64,
+}
+
+impl Simulation {
+    /// Starts the server and the bot, and waits for the bot's first poll.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub async fn start(setup: Setup) -> Result<Self, SimulationError> {
+        let mut simulation = Self::prepare(setup).await?;
+        simulation.restart().await?;
+        Ok(simulation)
+    }
+
+    /// Starts the server only; [`Simulation::restart`] starts the bot.
+    ///
+    /// # Errors
+    /// When there is no folder or no port.
+    pub async fn prepare(setup: Setup) -> Result<Self, SimulationError> {
+        let folder = Workspace::create()?;
+        let api = BotApi::start(setup.server).await?;
+        let metrics = free_address()?;
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
+        let mut keys: BTreeMap<String, OsString> = BTreeMap::from([
+            ("telegram_api_url".into(), api.url().as_str().into()),
+            ("data_dir".into(), data.into()),
+            ("metrics_addr".into(), metrics.to_string().into()),
+        ]);
+        keys.extend(setup.bot);
+        let variable = |(key, value): (String, OsString)| {
+            (format!("{}{}", crate::config::ENV_PREFIX, key.to_ascii_uppercase()), value)
+        };
+        let mut environment: BTreeMap<String, OsString> = keys.into_iter().map(variable).collect();
+        environment.insert(crate::config::TOKEN_VARIABLES[0].into(), api.token().into());
+        let command = BotCommand {
+            program: setup.program,
+            arguments: setup.arguments,
+            environment,
+            directory: folder.path().to_owned(),
+            log: folder.path().join("bot.log"),
+            metrics,
+        };
+        Ok(Self { api, command, bot: None, folder, next_user: AtomicI64::new(600_001) })
+    }
+
+    /// Telegram's side.
+    pub fn api(&self) -> &BotApi {
+        &self.api
+    }
+
+    /// Somebody new, in a private chat with the bot. `language` is the code of their app.
+    pub fn person(&self, name: &str, language: &str) -> Person {
+        let id = UserId(self.next_user.fetch_add(1, Ordering::Relaxed));
+        Person::new(&self.api, id, name, language)
+    }
+
+    /// The running bot, `None` after it was stopped.
+    pub fn bot(&mut self) -> Option<&mut BotProcess> {
+        self.bot.as_mut()
+    }
+
+    /// Kills the bot as a loss of power would.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn kill_bot(&mut self) -> Result<ExitStatus, SimulationError> {
+        Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.kill().await?)
+    }
+
+    /// Sends SIGTERM and waits; after `limit` the bot is killed.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn terminate_bot(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+        Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.terminate(limit).await?)
+    }
+
+    /// Starts the bot over the data of the one before, which is killed if it still runs, and waits for its first poll.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn restart(&mut self) -> Result<(), SimulationError> {
+        if let Some(old) = self.bot.take() {
+            old.kill().await?;
+        }
+        let polls_before = self.api.read(|state| state.polls());
+        let bot = self.bot.insert(BotProcess::start(&self.command)?);
+        let first_poll = self.api.until(|state| (state.polls() > polls_before).then_some(()));
+        tokio::select! {
+            ended = bot.ended() => {
+                let status = ended?;
+                self.bot = None;
+                Err(SimulationError::Ended { status, log: self.log_tail() })
+            }
+            polled = tokio::time::timeout(START_LIMIT, first_poll) => match polled {
+                Ok(()) => Ok(()),
+                Err(_) => Err(SimulationError::Silent { log: self.log_tail() }),
+            },
+        }
+    }
+
+    /// Other settings for the next start of the bot.
+    pub fn set(&mut self, key: &str, value: impl Into<OsString>) {
+        let name = format!("{}{}", crate::config::ENV_PREFIX, key.to_ascii_uppercase());
+        self.command.environment.insert(name, value.into());
+    }
+
+    /// The bot's figures now.
+    ///
+    /// # Errors
+    /// When its metrics page does not answer.
+    pub async fn metrics(&self) -> Result<MetricsPage, SimulationError> {
+        let url = format!("http://{}/metrics", self.command.metrics);
+        // Without the URL, which is no help, the sentence is shorter.
+        let failed = |error: reqwest::Error| SimulationError::Metrics(error.without_url().to_string());
+        let request = reqwest::Client::new().get(url).timeout(METRICS_LIMIT).send();
+        let page = request.await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+        let page = page.text().await.map_err(failed)?;
+        Ok(MetricsPage::parse(&page))
+    }
+
+    /// Where the bot serves `/metrics`, `/healthz` and `/readyz`.
+    pub fn metrics_addr(&self) -> SocketAddr {
+        self.command.metrics
+    }
+
+    /// The bot's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The journal's SQLite file.
+    pub fn journal(&self) -> PathBuf {
+        self.data().join("stenobot.db")
+    }
+
+    /// The bot's log.
+    pub fn log(&self) -> &Path {
+        &self.command.log
+    }
+
+    /// The last lines of the bot's log.
+    pub fn log_tail(&self) -> String {
+        const LINES: usize = 20;
+        let log = std::fs::read(&self.command.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
+    /// Leaves the folder with data and log for somebody to look at.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.keep();
+        self.folder.path()
+    }
+}
+
+/// An address of loopback that nobody listens on now.
+fn free_address() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

@@ -1,0 +1,56 @@
+//! The bot's own figures, from its metrics page.
+
+use std::collections::BTreeMap;
+
+/// One reading of `/metrics`: values by series, as they are written there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricsPage(BTreeMap<String, f64>);
+
+impl MetricsPage {
+    /// Reads Prometheus' text form; lines that are no samples are left out.
+    pub fn parse(page: &str) -> Self {
+        let samples = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (series, value) = line.trim().rsplit_once(' ')?;
+            Some((series.to_owned(), value.parse().ok()?))
+        });
+        Self(samples.collect())
+    }
+
+    /// The value of one series, such as `stenobot_requests{state="queued"}`.
+    pub fn value(&self, series: &str) -> Option<f64> {
+        self.0.get(series).copied()
+    }
+
+    /// The sum over all label sets of one name.
+    pub fn sum(&self, name: &str) -> f64 {
+        let of_name = |series: &str| series.split('{').next() == Some(name);
+        self.0.iter().filter(|(series, _)| of_name(series)).map(|(_, value)| value).sum()
+    }
+
+    /// All series and values.
+    pub fn series(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(series, value)| (series.as_str(), *value))
+    }
+
+    /// The mean of a histogram, `None` without an observation.
+    pub fn mean(&self, name: &str) -> Option<f64> {
+        let count = self.sum(&format!("{name}_count"));
+        (count > 0.0).then(|| self.sum(&format!("{name}_sum")) / count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read() {
+        let page = MetricsPage::parse(
+            "# HELP a b\n# TYPE a gauge\na{state=\"queued\"} 3\na{state=\"done\"} 4\n\nrtf_sum 1.5\nrtf_count 3\nother 9\n",
+        );
+        assert_eq!(page.value("a{state=\"queued\"}"), Some(3.0));
+        assert_eq!(page.sum("a"), 7.0);
+        assert_eq!(page.mean("rtf"), Some(0.5));
+        assert_eq!(page.mean("none"), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Memory and processor time of the bot and its child processes, as the kernel counts them.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(250);
+/// Clock ticks per second in `/proc/PID/stat`: 100 in every Linux ABI.
+const TICKS: f64 = 100.0;
+
+/// What processes have used.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Usage {
+    /// Most resident memory of the bot itself, in bytes.
+    pub bot_peak_bytes: u64,
+    /// Most resident memory of one child process (an engine), in bytes.
+    pub engine_peak_bytes: u64,
+    /// Most resident memory of all together at one moment, in bytes, looked at four times a second.
+    pub together_peak_bytes: u64,
+    /// Processor time of the bot itself.
+    pub bot_cpu_seconds: f64,
+    /// Processor time of all child processes.
+    pub engine_cpu_seconds: f64,
+}
+
+impl Usage {
+    /// Processor time of all together.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.bot_cpu_seconds + self.engine_cpu_seconds
+    }
+}
+
+/// Looks at a process and its children until it is dropped.
+#[derive(Debug)]
+pub struct Meter {
+    tally: Arc<Mutex<Tally>>,
+    _looking: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    usage: Usage,
+    /// Of each child ever seen, since ended ones are forgotten by the kernel.
+    child_ticks: HashMap<u32, u64>,
+}
+
+impl Meter {
+    /// Starts to look at the process `bot`.
+    pub fn start(bot: u32) -> Self {
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let looking = tokio::spawn({
+            let tally = tally.clone();
+            async move {
+                let mut every = tokio::time::interval(EVERY);
+                every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    every.tick().await;
+                    let tally = tally.clone();
+                    let look = move || tally.lock().unwrap_or_else(PoisonError::into_inner).look(bot);
+                    if tokio::task::spawn_blocking(look).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { tally, _looking: AbortOnDropHandle::new(looking) }
+    }
+
+    /// What was used up to the latest look.
+    pub fn usage(&self) -> Usage {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).usage
+    }
+}
+
+impl Tally {
+    fn look(&mut self, bot: u32) {
+        let Some(own) = Stat::read(bot) else { return };
+        let mut together = own.resident;
+        let usage = &mut self.usage;
+        usage.bot_peak_bytes = usage.bot_peak_bytes.max(own.peak);
+        usage.bot_cpu_seconds = own.ticks as f64 / TICKS;
+        for pid in processes() {
+            let Some(child) = Stat::read(pid).filter(|stat| stat.parent == bot) else { continue };
+            together += child.resident;
+            usage.engine_peak_bytes = usage.engine_peak_bytes.max(child.peak);
+            self.child_ticks.insert(pid, child.ticks);
+        }
+        usage.together_peak_bytes = usage.together_peak_bytes.max(together);
+        usage.engine_cpu_seconds = self.child_ticks.values().sum::<u64>() as f64 / TICKS;
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+struct Stat {
+    parent: u32,
+    ticks: u64,
+    resident: u64,
+    peak: u64,
+}
+
+impl Stat {
+    /// `None` when the process is gone.
+    fn read(pid: u32) -> Option<Self> {
+        let folder = Path::new("/proc").join(pid.to_string());
+        let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+        // The second field is the program's name in brackets and may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        let status = std::fs::read_to_string(folder.join("status")).ok()?;
+        let kilobytes = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Some(Self {
+            parent: u32::try_from(number(1)?).ok()?,
+            ticks: number(11)? + number(12)?,
+            resident: kilobytes("VmRSS").unwrap_or(0) * 1024,
+            peak: kilobytes("VmHWM").unwrap_or(0) * 1024,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_and_its_child_are_seen() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut tally = Tally::default();
+        tally.look(std::process::id());
+        assert!(tally.child_ticks.contains_key(&child.id()));
+        assert!(tally.usage.bot_peak_bytes > 1024 * 1024);
+        assert!(tally.usage.engine_peak_bytes > 100 * 1024);
+        assert!(tally.usage.together_peak_bytes > tally.usage.engine_peak_bytes);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,3 @@
+//! The simulator against a real Bot API client: what Telegram refuses, it refuses, word for word.
+
+mod server;
