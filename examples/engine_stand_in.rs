@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
     let (sender, orders) = channel();
     std::thread::spawn(move || {
         let mut reader = BlockingReader::new(io::stdin());
-        while let Ok(Some(order)) = reader.next::<Order>() {
+        while let Ok(Some(order)) = reader.receive::<Order>() {
             if matches!(order, Order::Transcribe { .. }) && BUSY.swap(true, Ordering::SeqCst) {
                 std::process::exit(77);
             }
