@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
     let (sender, orders) = channel();
     std::thread::spawn(move || {
         let mut reader = BlockingReader::new(io::stdin());
-        while let Ok(Some(order)) = reader.next::<Order>() {
+        while let Ok(Some(order)) = reader.receive::<Order>() {
             if matches!(order, Order::Transcribe { .. }) && BUSY.swap(true, Ordering::SeqCst) {
                 std::process::exit(77);
             }
@@ -130,10 +130,10 @@ impl StandIn {
                 "fail" => return Ok(Report::Failed { job, failure: JobFailure::Inference(rest.to_owned()) }),
                 "exit" => std::process::exit(number(rest) as i32),
                 "abort" => std::process::abort(),
-                "segfault" => {
-                    let me = rustix::process::getpid();
-                    rustix::process::kill_process(me, rustix::process::Signal::SEGV)?;
-                }
+                // Rust's own handler takes the first and steps aside.
+                "segfault" => loop {
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV)?;
+                },
                 "garbage" => raw(&[0, 0, 0, 5, b'h', b'e', b'l', b'l', b'o'])?,
                 "oversized" => raw(&(MAX_FRAME as u32 + 1).to_be_bytes())?,
                 "stranger" => return Ok(Report::Cancelled { job: JobNumber(job.0 + 1) }),

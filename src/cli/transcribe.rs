@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use crate::model::{Progress, Transcript};
 use crate::subtitles;
+use crate::whisper::store::ModelStore;
 
 /// Longest recording: four hours take 920 MB as samples.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -45,7 +46,9 @@ enum Format {
 impl Args {
     /// Prints the files' texts in the order given. Fails, after the others, when any file failed.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let mut settings = EngineSettings::of(config, model_file(config)?).context("this program cannot be found")?;
+        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+        let model = store.find(&config.engine.model).await?;
+        let mut settings = EngineSettings::of(config, &model).context("this program cannot be found")?;
         // At the terminal a missing or damaged model is told at once.
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
@@ -74,15 +77,6 @@ impl Args {
         pool.shutdown().await;
         Ok(code)
     }
-}
-
-/// A path, or the name of a model in the data folder.
-fn model_file(config: &Config) -> anyhow::Result<PathBuf> {
-    let name = &config.engine.model;
-    let named = config.storage.models().join(format!("ggml-{name}.bin"));
-    let file = if Path::new(name).is_file() { PathBuf::from(name) } else { named };
-    anyhow::ensure!(file.is_file(), "the model {name} is not here: fetch it with `stenobot model pull {name}`");
-    Ok(file)
 }
 
 /// Shows a bar while `work` runs, when anybody can see it.

@@ -66,7 +66,7 @@ struct Job {
 fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
     let mut orders = BlockingReader::new(orders);
     // What cannot be read is as good as the end: the parent is not one we understand.
-    while let Ok(Some(order)) = orders.next() {
+    while let Ok(Some(order)) = orders.receive() {
         match order {
             Order::Cancel { job } => desk.cancelled.store(job.0, Ordering::SeqCst),
             Order::Transcribe { job: number, path, language, limit } => {

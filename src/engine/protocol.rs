@@ -128,7 +128,7 @@ impl<R: Read> BlockingReader<R> {
     }
 
     /// The next value; `None` at the end of the stream.
-    pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut chunk = [0; 8192];
         loop {
             if let Some(frame) = self.codec.decode(&mut self.buffer)? {
@@ -197,17 +197,17 @@ mod tests {
         }
         let mut reader = BlockingReader::new(Trickle(wire.into_iter()));
         for order in orders {
-            assert_eq!(reader.next::<Order>().unwrap(), Some(order));
+            assert_eq!(reader.receive::<Order>().unwrap(), Some(order));
         }
-        assert_eq!(reader.next::<Order>().unwrap(), None);
+        assert_eq!(reader.receive::<Order>().unwrap(), None);
     }
 
     #[test]
     fn an_oversized_frame_and_garbage_are_errors() {
         let huge = u32::try_from(MAX_FRAME + 1).unwrap().to_be_bytes();
-        assert!(BlockingReader::new(huge.as_slice()).next::<Order>().is_err());
+        assert!(BlockingReader::new(huge.as_slice()).receive::<Order>().is_err());
         let mut wire = vec![0, 0, 0, 5];
         wire.extend_from_slice(b"hello");
-        assert!(BlockingReader::new(wire.as_slice()).next::<Order>().is_err());
+        assert!(BlockingReader::new(wire.as_slice()).receive::<Order>().is_err());
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Exit;
 use crate::config;
 use crate::model::{ModelFacts, Progress, SpeechLanguage};
+use crate::whisper::store::VerifiedModel;
 
 /// How to run the engine's processes.
 #[derive(Debug, Clone)]
@@ -50,10 +51,11 @@ impl EngineSettings {
         }
     }
 
-    /// The engine of this configuration: this very program with a model file that is known to be sound.
-    pub fn of(config: &config::Config, model: PathBuf) -> std::io::Result<Self> {
+    /// The engine of this configuration: this very program with a model whose hash was checked, since a file that
+    /// was cut off can load without an error.
+    pub fn of(config: &config::Config, model: &VerifiedModel) -> std::io::Result<Self> {
         let engine = &config.engine;
-        let mut settings = Self::new(std::env::current_exe()?, model, engine.workers, engine.threads);
+        let mut settings = Self::new(std::env::current_exe()?, model.path.clone(), engine.workers, engine.threads);
         settings.environment.push(("RUST_LOG".into(), config.telemetry.level.clone().into()));
         Ok(settings)
     }

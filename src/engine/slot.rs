@@ -234,12 +234,8 @@ impl Work<'_> {
     /// Returns when the child works on the job no more, or has had its chance to stop.
     async fn run(self, grace: Duration) -> (After, Answer) {
         let Self { process, job, order, mut answer, stop } = self;
-        let transcribe = Order::Transcribe {
-            job: job,
-            path: order.audio.clone(),
-            language: order.language.clone(),
-            limit: order.limit,
-        };
+        let transcribe =
+            Order::Transcribe { job, path: order.audio.clone(), language: order.language.clone(), limit: order.limit };
         if process.send(&transcribe).await.is_err() {
             return (After::Lost(Lost::Closed, None), answer);
         }
@@ -256,7 +252,7 @@ impl Work<'_> {
             () = sleep_until(deadline) => EngineError::Deadline { after: order.deadline },
         };
         let stopping = async {
-            process.send(&Order::Cancel { job: job }).await.map_err(|_| Lost::Closed)?;
+            process.send(&Order::Cancel { job }).await.map_err(|_| Lost::Closed)?;
             watch_job(process, job, &order.progress).await
         };
         let after = match timeout(grace, stopping).await {
