@@ -1,6 +1,6 @@
 //! A stand-in for `stenobot run`, for the tests of the simulator: it polls the Bot API as the bot does and answers
 //! every voice message without listening to it. `STENOBOT_STAND_IN` says how: `answer`, `twice` (two final answers),
-//! `silent` (polls only), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls).
+//! `silent` (polls only), `stuck` (stops at the first message, which it never confirms), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls).
 //! `STENOBOT_STAND_IN_TEXT` is the text of every answer. SIGTERM ends it with status 0.
 
 use anyhow::Context;
@@ -34,6 +34,7 @@ async fn serve() -> anyhow::Result<()> {
             }
             match behaviour.as_str() {
                 "silent" => {}
+                "stuck" => std::future::pending().await,
                 "crash" => std::process::exit(3),
                 _ => answer(&bot, &message, &text, behaviour == "twice").await?,
             }

@@ -92,7 +92,7 @@ async fn a_bot_that_does_not_start_is_told_with_its_log() {
 
 #[tokio::test]
 async fn a_killed_bot_gets_the_message_again() {
-    let mut simulation = Simulation::start(stand_in("silent")).await.unwrap();
+    let mut simulation = Simulation::start(stand_in("stuck")).await.unwrap();
     let anna = simulation.person("Анна", "ru");
     let sent = anna.sends_voice(&voice("ru-short-01"));
     let offered = simulation.api().until(|state| state.offered(sent.chat(), sent.id()));
