@@ -1,6 +1,7 @@
 //! The subcommands. Each lives in a file of its own below `cli/`.
 
 mod engine;
+mod import_legacy;
 mod model;
 mod probe;
 mod simulate;
@@ -34,6 +35,8 @@ enum Command {
     Transcribe(transcribe::Args),
     /// List, download, import and quantise models
     Model(model::Args),
+    /// Bring along people and usage from a predecessor's database
+    ImportLegacy(import_legacy::Args),
     /// Run the real bot against a local Bot API server with simulated people
     Simulate(simulate::Args),
     /// Serve transcriptions over standard input and output (started by the bot)
@@ -51,6 +54,7 @@ impl Cli {
         match self.command {
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Engine(args) => args.run(),
             Command::Probe(args) => args.run(),

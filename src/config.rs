@@ -265,7 +265,7 @@ impl Config {
                 return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
             }
             Some(path) => Toml::file_exact(path),
-            None => Toml::file_exact(DEFAULT_FILE),
+            None => Toml::file(DEFAULT_FILE),
         };
         let raw: Raw = Figment::from(Serialized::defaults(Raw::default()))
             .merge(file)

@@ -24,5 +24,6 @@ pub mod whisper;
 
 pub mod metrics;
 pub mod model;
+pub mod subtitles;
 
 pub mod simulator;

@@ -1,1 +1,187 @@
-//! metrics
+//! Every metric: name, help, labels. Labels are enums of ours, never a user or a chat, and every label set is
+//! registered at zero when the service starts, so that a rate over it is right from the first event on.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::model::{FailReason, Outcome, RejectReason, StageName};
+
+/// Kind of a metric, as Prometheus types it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in these buckets.
+    Histogram(&'static [f64]),
+}
+
+/// One metric as it is documented and exported.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Full name, unit included.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Labels, for the documentation.
+    pub labels: &'static str,
+    /// Help text.
+    pub help: &'static str,
+}
+
+const WAITS: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0];
+const STAGES: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0];
+const FACTORS: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0];
+const LENGTHS: &[f64] = &[1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 300.0, 600.0];
+const CALLS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const PAUSES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:expr, $labels:literal, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = concat!("stenobot_", $name);)*
+
+        /// Every metric of ours. `process_*` comes from the metrics-process crate.
+        pub const METRICS: &[Metric] =
+            &[$(Metric { name: $constant, kind: $kind, labels: $labels, help: $help },)*];
+    };
+}
+
+metrics! {
+    REQUESTS = "requests", Kind::Gauge, "state", "Requests under way by stage.";
+    QUEUE_LIMIT = "queue_limit", Kind::Gauge, "", "Requests that may wait at once.";
+    WORKERS = "workers", Kind::Gauge, "", "Engine processes that should run.";
+    WORKERS_BUSY = "workers_busy", Kind::Gauge, "", "Engine processes at work.";
+    QUEUE_OLDEST = "queue_oldest_timestamp_seconds", Kind::Gauge, "", "When the oldest waiting request came in, 0 without any.";
+    QUEUE_AUDIO = "queue_audio_seconds", Kind::Gauge, "", "Audio that waits.";
+    UPDATES = "updates_total", Kind::Counter, "kind", "Updates taken from Telegram.";
+    TRANSITIONS = "stage_transitions_total", Kind::Counter, "from, to", "Transitions committed to the journal.";
+    REJECTED = "requests_rejected_total", Kind::Counter, "reason", "Requests refused.";
+    FINISHED = "requests_finished_total", Kind::Counter, "outcome", "Accepted requests that ended.";
+    STAGE_FAILURES = "stage_failures_total", Kind::Counter, "stage, reason", "Requests given up.";
+    STAGE_RETRIES = "stage_retries_total", Kind::Counter, "stage", "Requests put back for another attempt.";
+    RESCUED = "requests_rescued_total", Kind::Counter, "", "Requests taken over from a worker that died.";
+    AUDIO_PROCESSED = "audio_processed_seconds_total", Kind::Counter, "", "Audio transcribed.";
+    QUEUE_WAIT = "queue_wait_seconds", Kind::Histogram(WAITS), "", "From admission to the start of transcription.";
+    REQUEST_DURATION = "request_duration_seconds", Kind::Histogram(WAITS), "", "From admission to the delivered text.";
+    STAGE_DURATION = "stage_duration_seconds", Kind::Histogram(STAGES), "stage", "Time one stage's work took.";
+    REAL_TIME_FACTOR = "real_time_factor_ratio", Kind::Histogram(FACTORS), "", "Processing time over audio length.";
+    AUDIO_DURATION = "audio_duration_seconds", Kind::Histogram(LENGTHS), "", "Length of accepted audio.";
+    TELEGRAM_REQUESTS = "telegram_requests_total", Kind::Counter, "method, outcome", "Calls to the Bot API.";
+    TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
+    TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
+    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received.";
+    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed journal writes and questions.";
+    ENGINE_RESTARTS = "engine_restarts_total", Kind::Counter, "", "Engine processes that ended unasked.";
+    MODEL_LOAD = "model_load_seconds", Kind::Gauge, "", "Time the engine took to load the model.";
+    MODEL_INFO = "model_info", Kind::Gauge, "model, backend", "The model in use.";
+    BUILD_INFO = "build_info", Kind::Gauge, "version", "The version that runs.";
+}
+
+/// A recorder with our buckets. Its handle renders `/metrics`.
+pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for metric in METRICS {
+        if let Kind::Histogram(buckets) = metric.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
+        }
+    }
+    Ok(builder.build_recorder())
+}
+
+/// Installs the recorder for this process and registers every metric.
+pub fn install(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) -> anyhow::Result<PrometheusHandle> {
+    let recorder = recorder()?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics are installed already"))?;
+    register(telegram, kinds);
+    Ok(handle)
+}
+
+/// Describes every metric and registers every label set at zero. The label values that belong to Telegram's side
+/// come from there: pairs of method and outcome, and kinds of update.
+pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) {
+    metrics_process::Collector::default().describe();
+    for Metric { name, kind, help, .. } in METRICS {
+        match kind {
+            Kind::Counter => describe_counter!(*name, *help),
+            Kind::Gauge => describe_gauge!(*name, *help),
+            Kind::Histogram(_) => describe_histogram!(*name, *help),
+        }
+    }
+    for plain in [RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS] {
+        counter!(plain).absolute(0);
+    }
+    for plain in [QUEUE_LIMIT, WORKERS, WORKERS_BUSY, QUEUE_OLDEST, QUEUE_AUDIO, TELEGRAM_POLL, MODEL_LOAD] {
+        gauge!(plain).set(0.0);
+    }
+    for plain in [QUEUE_WAIT, REQUEST_DURATION, REAL_TIME_FACTOR, AUDIO_DURATION, TELEGRAM_RETRY_AFTER] {
+        let _registered = histogram!(plain);
+    }
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
+        gauge!(REQUESTS, "state" => stage.as_str()).set(0.0);
+        counter!(STAGE_RETRIES, "stage" => stage.as_str()).absolute(0);
+        let _registered = histogram!(STAGE_DURATION, "stage" => stage.as_str());
+        for reason in FailReason::ALL {
+            counter!(STAGE_FAILURES, "stage" => stage.as_str(), "reason" => reason.as_str()).absolute(0);
+        }
+    }
+    for reason in RejectReason::ALL {
+        counter!(REJECTED, "reason" => reason.as_str()).absolute(0);
+    }
+    for outcome in Outcome::ALL {
+        counter!(FINISHED, "outcome" => outcome.as_str()).absolute(0);
+    }
+    for kind in ["busy", "full", "other"] {
+        counter!(JOURNAL_ERRORS, "kind" => kind).absolute(0);
+    }
+    for (method, outcome) in telegram {
+        counter!(TELEGRAM_REQUESTS, "method" => *method, "outcome" => *outcome).absolute(0);
+    }
+    for kind in kinds {
+        counter!(UPDATES, "kind" => *kind).absolute(0);
+    }
+}
+
+/// A transition was committed.
+pub fn transition(from: StageName, to: StageName) {
+    counter!(TRANSITIONS, "from" => from.as_str(), "to" => to.as_str()).increment(1);
+}
+
+/// One stage's work took this long, whatever came of it.
+pub fn stage_took(stage: StageName, took: Duration) {
+    histogram!(STAGE_DURATION, "stage" => stage.as_str()).record(took);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_registered_renders_at_zero_with_its_buckets() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            register(&[("edit", "ok")], &["voice"]);
+            histogram!(QUEUE_WAIT).record(3.0);
+        });
+        let page = handle.render();
+        assert!(page.contains("stenobot_requests_rejected_total{reason=\"queue_full\"} 0"), "{page}");
+        assert!(page.contains("stenobot_requests{state=\"queued\"} 0"));
+        assert!(page.contains("stenobot_telegram_requests_total{method=\"edit\",outcome=\"ok\"} 0"));
+        assert!(page.contains("stenobot_queue_wait_seconds_bucket{le=\"5\"} 1"));
+        assert!(page.contains("stenobot_queue_wait_seconds_bucket{le=\"2\"} 0"));
+        assert!(page.contains("# HELP stenobot_queue_oldest_timestamp_seconds When the oldest"));
+    }
+
+    #[test]
+    fn no_metric_is_declared_twice() {
+        let mut names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METRICS.len());
+    }
+}

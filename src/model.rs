@@ -1,5 +1,9 @@
 //! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
 
+mod lifecycle;
+
+pub use lifecycle::{CancelledBy, FailReason, Outcome, RejectReason, StageName};
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -114,6 +118,8 @@ pub struct Segment {
     pub text: Spoken,
     /// Mean natural log-probability of the segment's tokens, at most 0.
     pub mean_logprob: f32,
+    /// Probability that nobody speaks in the window that the segment comes from, 0 to 1.
+    pub no_speech: f32,
 }
 
 /// What the engine heard in one whole audio.
@@ -141,7 +147,7 @@ impl Transcript {
 }
 
 /// How far a transcription has come, measured by the engine rather than estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Audio dealt with so far; grows, never past `total`.
     pub done: Duration,
@@ -154,6 +160,19 @@ impl Progress {
     pub fn fraction(self) -> f64 {
         if self.total.is_zero() { 0.0 } else { (self.done.as_secs_f64() / self.total.as_secs_f64()).clamp(0.0, 1.0) }
     }
+}
+
+/// What a loaded model is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Size, such as `base`.
+    pub kind: String,
+    /// How its weights are stored, such as `q8_0`.
+    pub weights: String,
+    /// Whether it knows more than English.
+    pub multilingual: bool,
+    /// What runs it, such as `whisper.cpp 1.8.3`.
+    pub backend: String,
 }
 
 // === Time ===

@@ -1,10 +1,55 @@
+use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tracing_subscriber::EnvFilter;
+
+use crate::engine::child;
+
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The model's file
+    #[arg(value_name = "FILE")]
+    model_file: PathBuf,
+
+    /// Threads to compute with
+    #[arg(value_name = "THREADS")]
+    engine_threads: usize,
+}
 
 impl Args {
+    /// Serves the parent until it closes this process's standard input.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not built yet")
+        // What was said must not get to the disk by way of a core file.
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("core files stay possible")?;
+        log_to_stderr();
+        let reports = claim_stdout().context("the standard output cannot be taken over")?;
+        child::serve(&self.model_file, self.engine_threads, std::io::stdin(), std::fs::File::from(reports))
+            .context("the parent cannot be reached")?;
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Keeps the pipe for the protocol alone: what native code prints goes to the standard error instead.
+fn claim_stdout() -> rustix::io::Result<OwnedFd> {
+    let reports = rustix::io::dup(rustix::stdio::stdout())?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(reports)
+}
+
+fn log_to_stderr() {
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The libraries tell each buffer and each stream as information.
+    let quiet = ["whisper_rs=warn", "symphonia_core=warn", "symphonia_format_ogg=warn"];
+    let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    // The usual message of a panic may quote the text that was being handled.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "the engine panicked");
+    }));
 }

@@ -1,12 +1,209 @@
+//! `stenobot model`: the models on this machine and those it could have.
+
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::config::Config;
+use crate::whisper::store::{
+    Download, ModelKind, ModelName, ModelStore, Origin, Published, PublishedHash, Quantisation, VerifiedModel,
+};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show the published models and those that are here
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model and check it; one that nobody publishes is quantised here
+    Pull {
+        /// A name from the list, or one with another quantisation such as medium-q4_0
+        name: ModelName,
+        /// The quantisation, if the name does not say it: q8_0, q5_1, q5_0, q4_1, q4_0
+        #[arg(long, value_name = "KIND")]
+        quantize: Option<Quantisation>,
+    },
+    /// Take over a ggml file, a faster-whisper folder or silero_vad_16k.safetensors
+    Import {
+        /// The file or folder
+        path: PathBuf,
+        /// Quantise it on the way: q8_0, q5_1, q5_0, q4_1, q4_0
+        #[arg(long, value_name = "KIND")]
+        quantize: Option<Quantisation>,
+        /// Its name here; otherwise the file's name or the model's sizes tell it
+        #[arg(long)]
+        name: Option<ModelName>,
+    },
+    /// Check a model that is here and print where its file is
+    Path {
+        /// Its name
+        name: ModelName,
+        /// The quantisation, if the name does not say it
+        #[arg(long, value_name = "KIND")]
+        quantize: Option<Quantisation>,
+    },
+}
 
 impl Args {
-    pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not built yet")
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+        match self.action {
+            Action::List { json } => print(&if json { list_json(&store)? } else { list_table(&store) })?,
+            Action::Pull { name, quantize } => {
+                let name = quantised(name, quantize)?;
+                let mut bar = Bar::new();
+                let model = store.ensure(&name.to_string(), |event| bar.show(&event)).await;
+                bar.clear();
+                print(&summary(&store, &model?))?;
+            }
+            Action::Import { path, quantize, name } => {
+                let mut bar = Bar::new();
+                let model = store.import(&path, quantize, name, |event| bar.show(&event)).await;
+                bar.clear();
+                print(&summary(&store, &model?))?;
+            }
+            Action::Path { name, quantize } => {
+                let model = store.find(&quantised(name, quantize)?.to_string()).await?;
+                print(&format!("{}\n", std::path::absolute(&model.path)?.display()))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("the result cannot be printed")
+}
+
+fn quantised(name: ModelName, quantize: Option<Quantisation>) -> anyhow::Result<ModelName> {
+    match (name.quantisation(), quantize) {
+        (_, None) => Ok(name),
+        (Some(a), Some(b)) if a != b => anyhow::bail!("{name} says {a} and --quantize says {b}: give one of them"),
+        (_, quantisation) => Ok(name.with(quantisation)),
+    }
+}
+
+/// What was got, and whether it is what is published.
+fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
+    let published = model.name.parse().ok().and_then(|name| store.published(&name));
+    let verdict = match published {
+        None => "nobody publishes a hash to compare with".to_owned(),
+        Some(Published { hash: PublishedHash::Sha1(hash), .. }) if hash == model.sha1 => "as published".to_owned(),
+        Some(Published { hash: PublishedHash::Sha256(hash), .. }) if hash == model.sha256 => "as published".to_owned(),
+        Some(Published { hash, .. }) => format!("not the published file, whose {hash}"),
+    };
+    let made = match &model.origin {
+        Origin::Published | Origin::Found => String::new(),
+        Origin::Imported { from } => format!(", imported from {from}"),
+        Origin::Quantised { from, .. } => format!(", quantised from {from}, which stays here too"),
+    };
+    let memory = match model.kind {
+        ModelKind::VoiceActivity => String::new(),
+        ModelKind::Whisper { memory_bytes } => format!(", needs about {} of memory", size(memory_bytes)),
+    };
+    let VerifiedModel { name, bytes, sha1, .. } = model;
+    format!("{name}: {}{memory}{made}\nSHA-1 {sha1}, {verdict}\n", size(*bytes))
+}
+
+fn size(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+fn list_table(store: &ModelStore) -> String {
+    let mut table = format!("{:<20} {:>8} {:>8}  {:<7} {}\n", "NAME", "DISK", "MEMORY", "PRESENT", "PUBLISHED HASH");
+    for model in store.list() {
+        let memory = model.memory_bytes.map(size).unwrap_or_default();
+        let present = if model.present { "yes" } else { "" };
+        let hash = model.published.map_or("none: made here".to_owned(), |hash| hash.to_string());
+        table.push_str(&format!(
+            "{:<20} {:>8} {memory:>8}  {present:<7} {hash}\n",
+            model.name.to_string(),
+            size(model.bytes)
+        ));
+    }
+    table.push_str(
+        "Every model can be had as q8_0, q5_1, q5_0, q4_1 and q4_0: `stenobot model pull medium-q4_0` makes what nobody publishes.\n\
+         MEMORY is an estimate for one engine: the file, its attention caches and its working buffers, from the model's sizes.\n",
+    );
+    table
+}
+
+fn list_json(store: &ModelStore) -> anyhow::Result<String> {
+    let models: Vec<_> = store
+        .list()
+        .into_iter()
+        .map(|model| {
+            let (sha1, sha256) = match model.published {
+                None => (None, None),
+                Some(PublishedHash::Sha1(hash)) => (Some(hash), None),
+                Some(PublishedHash::Sha256(hash)) => (None, Some(hash)),
+            };
+            json!({
+                "name": model.name.to_string(),
+                "bytes": model.bytes,
+                "memory_bytes": model.memory_bytes,
+                "published_sha1": sha1,
+                "published_sha256": sha256,
+                "present": model.present,
+            })
+        })
+        .collect();
+    Ok(serde_json::to_string_pretty(&models)? + "\n")
+}
+
+/// A progress bar on the terminal; silent where there is none.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { bar: ProgressBar::no_length() }
+    }
+
+    fn show(&mut self, event: &Download) {
+        match event {
+            Download::Receiving { name, done, total } => {
+                self.advance(name, *done, *total, "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+            }
+            Download::Converting { name, done, total } => {
+                self.advance(name, *done, *total, "{msg} {wide_bar} {percent} %");
+            }
+            Download::Waiting { name, wait } => {
+                let seconds = wait.max(&Duration::from_secs(1)).as_secs();
+                self.bar.println(format!("{name}: the connection failed; going on in {seconds} s"));
+            }
+            Download::Verifying { name } => self.bar.set_message(format!("{name}: checking")),
+        }
+    }
+
+    fn advance(&mut self, name: &str, done: u64, total: u64, template: &str) {
+        if self.bar.length() != Some(total) {
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar.set_style(style);
+            self.bar.set_length(total);
+            // What an earlier run left says nothing about the speed of this one.
+            self.bar.set_position(done);
+            self.bar.reset_eta();
+        }
+        self.bar.set_message(name.to_owned());
+        self.bar.set_position(done);
+    }
+
+    fn clear(self) {
+        self.bar.finish_and_clear();
     }
 }

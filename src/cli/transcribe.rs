@@ -1,12 +1,173 @@
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::StreamExt;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use crate::model::{Progress, Transcript};
+use crate::subtitles;
+
+/// Longest recording: four hours take 920 MB as samples.
+const LIMIT: Duration = Duration::from_secs(4 * 3600);
+/// Nobody waits at the terminal for longer.
+const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Audio or video files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// The bare text, one line for each file
+    Text,
+    /// One JSON object a line for each file, times in seconds
+    Json,
+    /// SubRip subtitles
+    Srt,
+    /// WebVTT subtitles
+    Vtt,
+}
 
 impl Args {
-    pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not built yet")
+    /// Prints the files' texts in the order given. Fails, after the others, when any file failed.
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let mut settings = EngineSettings::of(config, model_file(config)?).context("this program cannot be found")?;
+        // At the terminal a missing or damaged model is told at once.
+        settings.start_attempts = 1;
+        settings.environment.push(("RUST_LOG".into(), "warn".into()));
+        let workers = settings.workers;
+        let pool = EnginePool::start(settings, |_: &EngineEvent| {});
+        let bars = MultiProgress::new();
+        let mut results = futures::stream::iter(self.files)
+            .map(|file| {
+                let mut job = EngineJob::new(file.clone(), config.engine.language.clone(), LIMIT, DEADLINE);
+                let (sender, progress) = watch::channel(Progress::default());
+                job.progress = sender;
+                let (work, bars) = (pool.transcribe(job), &bars);
+                async move { (with_bar(bars, &file, progress, work).await, file) }
+            })
+            .buffered(workers);
+        let mut code = ExitCode::SUCCESS;
+        while let Some((result, file)) = results.next().await {
+            match result {
+                Ok(transcript) => bars.suspend(|| self.format.print(&file, &transcript))?,
+                Err(error) => {
+                    bars.suspend(|| eprintln!("stenobot: {}: {error}", file.display()));
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+        pool.shutdown().await;
+        Ok(code)
+    }
+}
+
+/// A path, or the name of a model in the data folder.
+fn model_file(config: &Config) -> anyhow::Result<PathBuf> {
+    let name = &config.engine.model;
+    let named = config.storage.models().join(format!("ggml-{name}.bin"));
+    let file = if Path::new(name).is_file() { PathBuf::from(name) } else { named };
+    anyhow::ensure!(file.is_file(), "the model {name} is not here: fetch it with `stenobot model pull {name}`");
+    Ok(file)
+}
+
+/// Shows a bar while `work` runs, when anybody can see it.
+async fn with_bar<T>(
+    bars: &MultiProgress,
+    file: &Path,
+    mut progress: watch::Receiver<Progress>,
+    work: impl Future<Output = T>,
+) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work.await;
+    }
+    let bar = bars.add(ProgressBar::new(1000));
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bar:20} {percent:>3}% {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let watching = async {
+        while progress.changed().await.is_ok() {
+            let fraction = progress.borrow_and_update().fraction();
+            bar.set_position((fraction * 1000.0) as u64);
+        }
+        std::future::pending().await
+    };
+    let done = tokio::select! {
+        done = work => done,
+        () = watching => unreachable!("it waits for ever"),
+    };
+    bar.finish_and_clear();
+    done
+}
+
+impl Format {
+    fn print(self, file: &Path, transcript: &Transcript) -> anyhow::Result<()> {
+        let text = match self {
+            Self::Text => format!("{}\n", transcript.text().0),
+            Self::Json => format!("{}\n", serde_json::to_string(&Json::of(file, transcript))?),
+            Self::Srt => subtitles::srt(transcript),
+            Self::Vtt => subtitles::vtt(transcript),
+        };
+        std::io::stdout().write_all(text.as_bytes()).context("the text cannot be written")
+    }
+}
+
+/// A transcript as other programs want it: seconds as numbers.
+#[derive(Serialize)]
+struct Json<'a> {
+    file: String,
+    language: &'a str,
+    language_probability: Option<f32>,
+    duration_seconds: f64,
+    processing_seconds: f64,
+    retried_windows: u32,
+    text: String,
+    segments: Vec<JsonSegment<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSegment<'a> {
+    start: f64,
+    end: f64,
+    text: &'a str,
+    mean_logprob: f32,
+    no_speech: f32,
+}
+
+impl<'a> Json<'a> {
+    fn of(file: &Path, transcript: &'a Transcript) -> Self {
+        let segments = transcript.segments.iter().map(|segment| JsonSegment {
+            start: segment.start.as_secs_f64(),
+            end: segment.end.as_secs_f64(),
+            text: &segment.text.0,
+            mean_logprob: segment.mean_logprob,
+            no_speech: segment.no_speech,
+        });
+        Self {
+            file: file.display().to_string(),
+            language: &transcript.language,
+            language_probability: transcript.language_probability,
+            duration_seconds: transcript.audio.as_secs_f64(),
+            processing_seconds: transcript.processing.as_secs_f64(),
+            retried_windows: transcript.retried_windows,
+            text: transcript.text().0,
+            segments: segments.collect(),
+        }
     }
 }

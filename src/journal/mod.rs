@@ -1,1 +1,306 @@
-//! journal
+//! The journal: every request is a durable row from its admission to its end. The only module that knows SQL.
+//!
+//! A request's row is *claimed* before anybody works on it: the claim sets an owner and a lease and counts an
+//! attempt. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
+//! whose lease ran out and whose row somebody else took therefore writes nothing.
+
+mod error;
+mod legacy;
+mod open;
+mod rows;
+mod sql;
+
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use tokio::sync::watch;
+
+pub use error::JournalError;
+pub use legacy::{ImportError, Imported};
+pub use rows::{
+    Admission, Arrival, Facts, Fence, Notice, RequestRow, Sender, Settlement, Snapshot, Waiting, WorkSource,
+};
+
+use crate::model::{Clock, MessageId, RejectReason, RequestId, StageName, Timestamp};
+
+/// How long a claim holds without being renewed.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Handle on the journal; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    /// One connection: SQLite has one writer, and queueing for it here is fairer than its own retries.
+    writer: SqlitePool,
+    reader: SqlitePool,
+    clock: Clock,
+    changes: watch::Sender<u64>,
+}
+
+impl Journal {
+    /// A receiver that is notified after each write. Subscribe before you query, and no change is missed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The clock by which leases are measured.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    // === Admission ===
+
+    /// Makes an arrival durable, unless its message is known already or `capacity` requests are waiting.
+    /// Whether new or refused for capacity, the row is committed when this returns.
+    pub async fn admit(&self, arrival: &Arrival, capacity: u32) -> Result<Admission, JournalError> {
+        let now = self.clock.now();
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let user = upsert_user(&mut tx, &arrival.from, now).await?;
+        let waiting: i64 = sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&mut *tx).await?;
+        let full = waiting >= i64::from(capacity);
+        let (stage, reason) =
+            if full { (StageName::Rejected, Some(RejectReason::QueueFull)) } else { (StageName::Received, None) };
+        let id = insert(&mut tx, arrival, user, stage, reason, now).await?;
+        tx.commit().await?;
+        let Some(id) = id else { return Ok(Admission::Duplicate) };
+        self.changed();
+        Ok(if full { Admission::QueueFull(id) } else { Admission::New(id) })
+    }
+
+    /// Records an arrival that is refused before it takes a place in the queue. `None` when the message is known.
+    pub async fn refuse(&self, arrival: &Arrival, reason: RejectReason) -> Result<Option<RequestId>, JournalError> {
+        let now = self.clock.now();
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let user = upsert_user(&mut tx, &arrival.from, now).await?;
+        let id = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(id)
+    }
+
+    // === Claims ===
+
+    /// Takes the oldest free row of this kind of work, counting an attempt; `None` when there is none.
+    pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+        let now = self.clock.now();
+        let statement = match source {
+            WorkSource::Downloads => sql::CLAIM_DOWNLOAD,
+            WorkSource::Transcriptions => sql::CLAIM_TRANSCRIPTION,
+        };
+        let row = sqlx::query_as(statement)
+            .bind(owner)
+            .bind(now.after(LEASE).0)
+            .bind(now.0)
+            .fetch_optional(&self.writer)
+            .await?;
+        if row.is_some() {
+            self.changed();
+        }
+        Ok(row)
+    }
+
+    /// Prolongs the lease of a claimed row.
+    pub async fn renew(&self, fence: &Fence) -> Result<(), JournalError> {
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced(fence, sqlx::query(sql::RENEW).bind(until)).await
+    }
+
+    /// Frees every row that another owner holds. Only for a process that knows itself alone on this journal.
+    pub async fn free_leases_of_the_dead(&self, owner: &str) -> Result<u64, JournalError> {
+        let freed = sqlx::query(sql::FREE_OTHERS).bind(owner).execute(&self.writer).await?.rows_affected();
+        self.changed();
+        Ok(freed)
+    }
+
+    // === Fenced writes ===
+
+    /// Moves a claimed row to its next stage, with the facts learned on the way.
+    pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let moved = sqlx::query(sql::ADVANCE)
+            .bind(to.as_str())
+            .bind(now.0)
+            .bind(facts.length.map(|length| length.as_secs_f64()))
+            .bind(&facts.model)
+            .bind(facts.processing.map(|took| took.as_secs_f64()))
+            .bind(facts.transcription_length)
+            .bind(&facts.language)
+            .bind(fence.id.0)
+            .bind(fence.stage.as_str())
+            .bind(&fence.owner)
+            .bind(fence.attempt)
+            .execute(&mut *tx)
+            .await?;
+        exactly_one(fence, moved.rows_affected())?;
+        if to == StageName::Done {
+            sqlx::query(sql::ADD_TO_TOTALS).bind(fence.id.0).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Ends a claimed row other than by delivery. Unless `settlement` says that its sender needs no answer, a
+    /// [`Notice`] can be claimed afterwards.
+    pub async fn settle(&self, fence: &Fence, settlement: Settlement) -> Result<(), JournalError> {
+        let (stage, reason, failed_stage) = match settlement {
+            Settlement::Rejected(reason) => (StageName::Rejected, reason.as_str(), None),
+            Settlement::Failed(reason) => (StageName::Failed, reason.as_str(), Some(fence.stage.as_str())),
+            Settlement::Cancelled(by) => (StageName::Cancelled, by.as_str(), None),
+        };
+        self.fenced(
+            fence,
+            sqlx::query(sql::SETTLE)
+                .bind(stage.as_str())
+                .bind(self.clock.now().0)
+                .bind(reason)
+                .bind(failed_stage)
+                .bind(settlement.needs_answer()),
+        )
+        .await
+    }
+
+    /// Gives a claimed row back, to be claimed again from `not_before` on. With `count` false the attempt does
+    /// not count: nothing was wrong with the request.
+    pub async fn release(&self, fence: &Fence, not_before: Timestamp, count: bool) -> Result<(), JournalError> {
+        self.fenced(
+            fence,
+            sqlx::query(sql::RELEASE).bind(fence.stage.released().as_str()).bind(not_before.0).bind(i64::from(!count)),
+        )
+        .await
+    }
+
+    /// Remembers the message that shows the request's state, so that a later attempt edits the same one.
+    pub async fn set_status_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
+        self.fenced(fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0)).await
+    }
+
+    /// Remembers how many messages of a long answer have been sent.
+    pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
+        self.fenced(fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts)).await
+    }
+
+    /// Runs a statement whose last four parameters are the fence.
+    async fn fenced(&self, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), JournalError> {
+        let done = query
+            .bind(fence.id.0)
+            .bind(fence.stage.as_str())
+            .bind(&fence.owner)
+            .bind(fence.attempt)
+            .execute(&self.writer)
+            .await?;
+        exactly_one(fence, done.rows_affected())?;
+        self.changed();
+        Ok(())
+    }
+
+    // === Notices ===
+
+    /// Takes the oldest ended request whose sender has not been told yet.
+    pub async fn claim_notice(&self, owner: &str) -> Result<Option<Notice>, JournalError> {
+        let now = self.clock.now();
+        Ok(sqlx::query_as(sql::CLAIM_NOTICE)
+            .bind(owner)
+            .bind(now.after(LEASE).0)
+            .bind(now.0)
+            .fetch_optional(&self.writer)
+            .await?)
+    }
+
+    /// Records that a notice arrived, or that nobody is there to read it.
+    pub async fn notice_answered(&self, fence: &Fence) -> Result<(), JournalError> {
+        self.fenced(fence, sqlx::query(sql::NOTICE_ANSWERED)).await
+    }
+
+    /// Puts a notice off.
+    pub async fn notice_later(&self, fence: &Fence, not_before: Timestamp) -> Result<(), JournalError> {
+        self.fenced(fence, sqlx::query(sql::NOTICE_LATER).bind(not_before.0)).await
+    }
+
+    // === Questions ===
+
+    /// The requests that wait for the engine, first to be served first.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
+        Ok(sqlx::query_as(sql::WAITING).fetch_all(&self.reader).await?)
+    }
+
+    /// Counts for the gauges.
+    pub async fn snapshot(&self) -> Result<Snapshot, JournalError> {
+        let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.reader).await?;
+        let (oldest, audio): (Option<i64>, f64) = sqlx::query_as(sql::BACKLOG).fetch_one(&self.reader).await?;
+        let mut snapshot = Snapshot { oldest: oldest.map(Timestamp), audio: seconds(audio), ..Snapshot::default() };
+        for (stage, count) in counts {
+            if let Some(stage) = StageName::parse(&stage) {
+                snapshot.counts.push((stage, count));
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Processing time over audio time of the last finished requests with this model; `None` without any.
+    pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, JournalError> {
+        Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.reader).await?)
+    }
+
+    /// Ids of the requests under way, whose audio files must be kept.
+    pub async fn under_way(&self) -> Result<Vec<RequestId>, JournalError> {
+        let ids: Vec<i64> = sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?;
+        Ok(ids.into_iter().map(RequestId).collect())
+    }
+
+    /// Closes all connections, after writing the log back into the database file.
+    pub async fn close(self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn exactly_one(fence: &Fence, rows: u64) -> Result<(), JournalError> {
+    if rows == 1 { Ok(()) } else { Err(JournalError::LeaseLost { id: fence.id, stage: fence.stage }) }
+}
+
+/// A stored number of seconds; rubbish becomes zero.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}
+
+async fn upsert_user(tx: &mut sqlx::SqliteConnection, sender: &Sender, now: Timestamp) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::UPSERT_USER)
+        .bind(sender.id.0)
+        .bind(&sender.username)
+        .bind(&sender.first_name)
+        .bind(&sender.last_name)
+        .bind(now.0)
+        .fetch_one(tx)
+        .await
+}
+
+async fn insert(
+    tx: &mut sqlx::SqliteConnection,
+    arrival: &Arrival,
+    user: i64,
+    stage: StageName,
+    reason: Option<RejectReason>,
+    now: Timestamp,
+) -> Result<Option<RequestId>, sqlx::Error> {
+    let id: Option<i64> = sqlx::query_scalar(sql::INSERT_REQUEST)
+        .bind(user)
+        .bind(arrival.chat.0)
+        .bind(arrival.message.0)
+        .bind(&arrival.file_id)
+        .bind(&arrival.file_unique_id)
+        .bind(arrival.claimed.as_secs_f64())
+        .bind(&arrival.locale)
+        .bind(stage.as_str())
+        .bind(reason.map(RejectReason::as_str))
+        .bind(now.0)
+        .fetch_optional(tx)
+        .await?;
+    Ok(id.map(RequestId))
+}

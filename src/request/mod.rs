@@ -1,1 +1,203 @@
-//! request
+//! One request with its stage in its type. The next stage exists only because the journal committed it: a
+//! transition that forgets its row, its metric or its log line cannot be written.
+
+mod event;
+mod failures;
+mod stages;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use event::{Event, observe};
+pub use failures::{DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
+pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
+
+use crate::journal::{Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use crate::model::{ChatId, MessageId, RequestId, Timestamp};
+
+/// Claims after which a request is given up. Counted at the claim, so that a crash counts as well.
+pub const MAX_ATTEMPTS: i64 = 3;
+
+/// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of
+/// a claim or a committed transition, and is used up by the next one. When it is dropped otherwise, its lease
+/// runs out and the request is claimed again.
+#[derive(Debug)]
+#[must_use = "a request that is dropped waits until its lease runs out"]
+pub struct Request<S: Stage> {
+    held: Held,
+    stage: S,
+}
+
+/// What is known of a request in every stage.
+#[derive(Debug)]
+pub struct Held {
+    row: RequestRow,
+}
+
+/// What a claim found.
+#[derive(Debug)]
+#[must_use]
+pub enum Claim<S: Stage> {
+    /// To be worked on.
+    Ready(Request<S>),
+    /// Claimed too often: to be given up.
+    Exhausted(Request<S>),
+}
+
+/// What became of a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Setback {
+    /// It will be claimed again.
+    Retrying {
+        /// Not before this time.
+        at: Timestamp,
+    },
+    /// It has ended.
+    GaveUp(Settlement),
+}
+
+impl<S: Stage> Request<S> {
+    /// Key of the request.
+    pub fn id(&self) -> RequestId {
+        self.held.row.fence.id
+    }
+
+    /// Where the answer goes.
+    pub fn chat(&self) -> ChatId {
+        self.held.row.chat
+    }
+
+    /// The message that is answered.
+    pub fn message(&self) -> MessageId {
+        self.held.row.message
+    }
+
+    /// Language of the sender's Telegram.
+    pub fn locale(&self) -> Option<&str> {
+        self.held.row.locale.as_deref()
+    }
+
+    /// By which the file is asked for.
+    pub fn file_id(&self) -> &str {
+        &self.held.row.file_id
+    }
+
+    /// The message that shows the request's state, once there is one.
+    pub fn status_message(&self) -> Option<MessageId> {
+        self.held.row.status_message
+    }
+
+    /// Messages of a long answer that have been sent.
+    pub fn parts_delivered(&self) -> u32 {
+        self.held.row.parts_delivered
+    }
+
+    /// When the request was accepted.
+    pub fn received_at(&self) -> Timestamp {
+        self.held.row.received_at
+    }
+
+    /// Length of the audio: decoded if that is known, else what the sender claims.
+    pub fn length(&self) -> Duration {
+        self.held.row.length.unwrap_or(self.held.row.claimed)
+    }
+
+    /// What is known in this stage only.
+    pub fn stage(&self) -> &S {
+        &self.stage
+    }
+
+    fn fence(&self) -> &Fence {
+        &self.held.row.fence
+    }
+
+    /// Commits the next stage. On an error the request stays as the journal has it and is claimed again later.
+    pub async fn advance<N: Follows<S>>(mut self, journal: &Journal, next: N) -> Result<N::Entered, JournalError> {
+        journal.advance(self.fence(), N::NAME, &next.facts()).await?;
+        observe(&Event::Advanced { id: self.id(), from: S::NAME, to: N::NAME });
+        self.held.row.fence.stage = N::NAME;
+        if let Some(length) = next.facts().length {
+            self.held.row.length = Some(length);
+        }
+        Ok(next.enter(self.held))
+    }
+
+    /// Records a failure: the request is put back or ended, as the failure says.
+    pub async fn fail(self, journal: &Journal, why: &S::Failure) -> Result<Setback, JournalError> {
+        match why.disposition(self.fence().attempt) {
+            Disposition::Retry { after, counts } => {
+                let at = journal.clock().now().after(after);
+                journal.release(self.fence(), at, counts).await?;
+                observe(&Event::Retrying { id: self.id(), stage: S::NAME, after, why });
+                Ok(Setback::Retrying { at })
+            }
+            Disposition::End(settlement) => {
+                journal.settle(self.fence(), settlement).await?;
+                observe(&Event::Ended { id: self.id(), stage: S::NAME, settlement, why });
+                Ok(Setback::GaveUp(settlement))
+            }
+        }
+    }
+
+    /// Gives the request back untouched, because this worker stops.
+    pub async fn release(self, journal: &Journal) -> Result<(), JournalError> {
+        journal.release(self.fence(), journal.clock().now(), false).await
+    }
+
+    /// Remembers the message that shows the request's state.
+    pub async fn set_status_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
+        journal.set_status_message(self.fence(), message).await?;
+        self.held.row.status_message = Some(message);
+        Ok(())
+    }
+
+    /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
+    pub async fn hold<T>(&self, journal: &Journal, work: impl Future<Output = T>) -> Result<T, JournalError> {
+        keep(journal, self.fence(), work).await
+    }
+}
+
+/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up.
+async fn keep<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
+    tokio::select! {
+        output = work => Ok(output),
+        lost = renew(journal, fence) => Err(lost),
+    }
+}
+
+/// Renews the lease until somebody else has taken it. Renewals that fail for the journal's sake are tried again at
+/// the next beat.
+async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
+    let mut beat = tokio::time::interval(LEASE / 4);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    beat.tick().await;
+    loop {
+        beat.tick().await;
+        match journal.renew(fence).await {
+            Err(lost @ JournalError::LeaseLost { .. }) => return lost,
+            Err(error) => observe(&Event::JournalFailed { what: "renew a lease", error: &error }),
+            Ok(()) => {}
+        }
+    }
+}
+
+impl<S: Claimable> Request<S> {
+    /// Takes the oldest free request of this stage; `None` when there is none.
+    pub async fn claim(journal: &Journal, worker: &str) -> Result<Option<Claim<S>>, JournalError> {
+        let Some(row) = journal.claim(S::SOURCE, worker).await? else { return Ok(None) };
+        let exhausted = row.fence.attempt > S::ATTEMPTS;
+        observe(&Event::Claimed { id: row.fence.id, stage: S::NAME, attempt: row.fence.attempt });
+        let request = Self { held: Held { row }, stage: S::claimed() };
+        Ok(Some(if exhausted { Claim::Exhausted(request) } else { Claim::Ready(request) }))
+    }
+}
+
+impl Request<Transcribed> {
+    /// Remembers how many messages of a long answer have been sent, so that none is sent twice.
+    pub async fn set_parts_delivered(&mut self, journal: &Journal, parts: u32) -> Result<(), JournalError> {
+        journal.set_parts_delivered(self.fence(), parts).await?;
+        self.held.row.parts_delivered = parts;
+        Ok(())
+    }
+}

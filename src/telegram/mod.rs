@@ -1,1 +1,29 @@
-//! telegram
+//! Telegram's side: updates in, files in, texts out. The only place that knows the Bot API.
+//!
+//! A [`Client`] makes the calls, [`Incoming`] is what an update means to us, [`Texts`] is everything the bot
+//! says, and the [`StatusDesk`] owns the edits of status messages while their requests are under way.
+
+mod call;
+mod client;
+mod desk;
+mod download;
+mod error;
+mod progress;
+mod redact;
+mod split;
+mod texts;
+mod update;
+
+pub use call::{Call, CallOutcome, Method, Observer};
+pub use client::{Client, Me};
+pub use desk::{Edit, Pace, StatusDesk};
+pub use download::DownloadError;
+pub use error::{Disposition, TelegramError};
+pub use progress::{Percent, bar};
+pub use redact::{Redacting, RedactingWriter, Redactor};
+pub use split::{MESSAGE_UNITS, split};
+pub use texts::{Locale, Text, Texts, UnknownLocale};
+pub use update::{
+    Command, CommandName, Content, Ignored, Incoming, OtherKind, Sender, ThreadId, UpdateKind, VoiceMessage,
+    VoiceSource,
+};

@@ -1,3 +1,5 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
 
 mod simulator;
+mod engine;
+mod store;

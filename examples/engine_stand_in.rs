@@ -1,0 +1,176 @@
+//! An engine without a model: speaks the engine's protocol and behaves as it is told, for tests that need many
+//! quick answers, or crashes and hangs that the real engine does not produce on demand.
+//!
+//! An audio file whose text begins with `stand-in` is a script of one instruction a line; any other file is
+//! answered by the script in the variable `STAND_IN` (lines separated by `;`), or by `say` with a short text.
+//!
+//! | instruction | effect |
+//! | --- | --- |
+//! | `progress N` | reports N percent |
+//! | `wait MS` | waits, unless cancelled |
+//! | `linger MS` | waits until cancelled, and confirms that MS later |
+//! | `deaf` | never says anything again |
+//! | `say TEXT` | finishes with this text |
+//! | `env NAME` | finishes with the variable's value, or `absent` |
+//! | `fail TEXT` | fails |
+//! | `exit N`, `abort`, `segfault` | ends that way |
+//! | `garbage`, `oversized`, `stranger` | breaks the protocol |
+//!
+//! `STAND_IN_START` says how it starts: `wait MS`, `unfit TEXT` or `exit N`. When the parent sends a second job
+//! before the first has ended, it exits with status 77.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
+use stenobot::model::{ModelFacts, Progress, Segment, Spoken, Transcript};
+
+/// Of the recording that it pretends to hear.
+const LENGTH: Duration = Duration::from_secs(10);
+
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+fn main() -> io::Result<()> {
+    let (sender, orders) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BlockingReader::new(io::stdin());
+        while let Ok(Some(order)) = reader.next::<Order>() {
+            if matches!(order, Order::Transcribe { .. }) && BUSY.swap(true, Ordering::SeqCst) {
+                std::process::exit(77);
+            }
+            if sender.send(order).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    });
+    let mut stand_in = StandIn { orders, reports: BlockingWriter::new(io::stdout()) };
+    stand_in.start()?;
+    loop {
+        match stand_in.orders.recv() {
+            // Of a job that has ended already.
+            Ok(Order::Cancel { .. }) => {}
+            Ok(Order::Transcribe { job, path, .. }) => {
+                let report = stand_in.play(job, &script(&path)?)?;
+                BUSY.store(false, Ordering::SeqCst);
+                stand_in.reports.send(&report)?;
+            }
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+fn script(path: &Path) -> io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    match String::from_utf8(bytes) {
+        Ok(text) if text.starts_with("stand-in") => Ok(text),
+        _ => Ok(std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n")),
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.trim().parse().unwrap_or_else(|_| panic!("the script wants a number, not {text:?}"))
+}
+
+struct StandIn {
+    orders: Receiver<Order>,
+    reports: BlockingWriter<io::Stdout>,
+}
+
+impl StandIn {
+    fn start(&mut self) -> io::Result<()> {
+        let how = std::env::var("STAND_IN_START").unwrap_or_default();
+        match how.split_once(' ') {
+            Some(("wait", millis)) => {
+                let _ = self.orders.recv_timeout(Duration::from_millis(number(millis)));
+            }
+            Some(("unfit", reason)) => {
+                self.reports.send(&Report::Unfit { reason: reason.to_owned() })?;
+                std::process::exit(1);
+            }
+            Some(("exit", code)) => std::process::exit(number(code) as i32),
+            _ => {}
+        }
+        let model = ModelFacts {
+            kind: "none".to_owned(),
+            weights: "none".to_owned(),
+            multilingual: true,
+            backend: "stand-in".to_owned(),
+        };
+        self.reports.send(&Report::Ready { model, load: Duration::from_millis(1) })
+    }
+
+    fn play(&mut self, job: JobNumber, script: &str) -> io::Result<Report> {
+        for line in script.lines() {
+            let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            match verb {
+                "progress" => {
+                    let progress = Progress { done: LENGTH * number(rest) as u32 / 100, total: LENGTH };
+                    self.reports.send(&Report::Progress { job, progress })?;
+                }
+                "wait" if self.cancelled_within(Duration::from_millis(number(rest))) => {
+                    return Ok(Report::Cancelled { job });
+                }
+                "linger" => {
+                    while !self.cancelled_within(Duration::from_secs(3600)) {}
+                    self.cancelled_within(Duration::from_millis(number(rest)));
+                    return Ok(Report::Cancelled { job });
+                }
+                "deaf" => loop {
+                    std::thread::park();
+                },
+                "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
+                "env" => {
+                    let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
+                    return Ok(Report::Finished { job, transcript: transcript(&value) });
+                }
+                "fail" => return Ok(Report::Failed { job, failure: JobFailure::Inference(rest.to_owned()) }),
+                "exit" => std::process::exit(number(rest) as i32),
+                "abort" => std::process::abort(),
+                "segfault" => {
+                    let me = rustix::process::getpid();
+                    rustix::process::kill_process(me, rustix::process::Signal::SEGV)?;
+                }
+                "garbage" => raw(&[0, 0, 0, 5, b'h', b'e', b'l', b'l', b'o'])?,
+                "oversized" => raw(&(MAX_FRAME as u32 + 1).to_be_bytes())?,
+                "stranger" => return Ok(Report::Cancelled { job: JobNumber(job.0 + 1) }),
+                _ => {}
+            }
+        }
+        Ok(Report::Finished { job, transcript: transcript("") })
+    }
+
+    fn cancelled_within(&self, wait: Duration) -> bool {
+        match self.orders.recv_timeout(wait) {
+            Ok(Order::Cancel { .. }) => true,
+            Ok(Order::Transcribe { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        }
+    }
+}
+
+fn raw(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+fn transcript(text: &str) -> Transcript {
+    let segment = Segment {
+        start: Duration::ZERO,
+        end: LENGTH,
+        text: Spoken(text.to_owned()),
+        mean_logprob: -0.2,
+        no_speech: 0.01,
+    };
+    Transcript {
+        segments: if text.is_empty() { Vec::new() } else { vec![segment] },
+        language: "ru".to_owned(),
+        language_probability: Some(0.98),
+        audio: LENGTH,
+        processing: Duration::from_millis(5),
+        retried_windows: 0,
+    }
+}

@@ -1,0 +1,46 @@
+use std::io;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a file gave no samples. Crosses a process border, so it holds texts only: never a path, never a word that was spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioError {
+    /// The container was understood and carries no sound, as a silent video does.
+    #[error("the file has no sound track: send a recording or a video with sound")]
+    NoAudio,
+    /// Something no decoder here reads: a picture, a text, a rare codec, more than [`MAX_CHANNELS`](super::MAX_CHANNELS) channels.
+    #[error("the file is of a kind that cannot be read ({what}): send Ogg, WebM, MP4, MP3, FLAC or WAV")]
+    Unsupported {
+        /// What exactly, as the reader names it.
+        what: String,
+    },
+    /// The beginnings of a known format, but nothing that can be decoded.
+    #[error("the file is damaged ({what}): send it again or in another format")]
+    Damaged {
+        /// What exactly, as the decoder names it.
+        what: String,
+    },
+    /// No byte, or no sample once the encoder's own delay and padding are gone.
+    #[error("the recording is empty: send one with sound in it")]
+    Empty,
+    /// More audio was decoded than `limit` and one second of grace.
+    #[error("the recording is longer than {} s: send a shorter one", limit.as_secs())]
+    TooLong {
+        /// The limit that was given, without the grace.
+        limit: Duration,
+    },
+    /// The file could not be opened or read.
+    #[error("the file could not be read ({kind}): try again")]
+    Io {
+        /// The kind of the I/O error, in words.
+        kind: String,
+    },
+}
+
+impl From<io::Error> for AudioError {
+    fn from(error: io::Error) -> Self {
+        Self::Io { kind: error.kind().to_string() }
+    }
+}

@@ -1,0 +1,153 @@
+use std::fs::File;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_OPUS};
+use symphonia::core::codecs::audio::{AudioCodecParameters, CODEC_ID_NULL_AUDIO};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
+
+use super::AudioError;
+use super::opus::OpusTrack;
+use super::output::Output;
+use super::pcm::PcmTrack;
+
+/// Links of a chained Ogg that are followed. A player makes a handful; each costs the set-up of a decoder.
+const MAX_LINKS: usize = 16;
+
+/// Frames that every AAC-LC encoder in use puts before the sound at least; MP4 says so in an edit list that symphonia does not read.
+const AAC_PRIMING: usize = 1024;
+
+/// Decodes the first sound track of the file into `out`, and turns a panic of a third-party decoder into an error.
+pub(super) fn stream(path: &Path, out: &mut Output<'_>) -> Result<(), AudioError> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Err(AudioError::Empty);
+    }
+    // Unwind safety: after a panic nothing of the reader or the decoder is used again, and an `Output` only counts.
+    catch_unwind(AssertUnwindSafe(|| decode_file(file, out)))
+        .unwrap_or_else(|_| Err(AudioError::Damaged { what: "the decoder broke down over it".to_owned() }))
+}
+
+fn decode_file(file: File, out: &mut Output<'_>) -> Result<(), AudioError> {
+    let source = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
+    // No hint: the name and the claimed type are the sender's words, the bytes are the facts.
+    let mut format = symphonia::default::get_probe().probe(
+        &Hint::new(),
+        source,
+        FormatOptions::default(),
+        MetadataOptions::default(),
+    )?;
+    let mut damaged = false;
+    for link in 0..MAX_LINKS {
+        let (track, id) = match Track::choose(&*format) {
+            Ok(chosen) => chosen,
+            // What the links before gave is a recording all the same.
+            Err(_) if link > 0 && out.kept() > 0 => break,
+            Err(error) => return Err(error),
+        };
+        let end = track.decode(id, &mut *format, out)?;
+        damaged |= end.damaged;
+        if !end.another_link {
+            break;
+        }
+    }
+    match (out.kept(), damaged) {
+        (0, true) => Err(AudioError::Damaged { what: "nothing in it could be decoded".to_owned() }),
+        (0, false) => Err(AudioError::Empty),
+        _ => Ok(()),
+    }
+}
+
+/// How a track came to its end.
+struct End {
+    /// Something in it could not be read.
+    damaged: bool,
+    /// Another stream is chained behind it.
+    another_link: bool,
+}
+
+enum Track {
+    Opus(OpusTrack),
+    Pcm(Box<PcmTrack>),
+}
+
+impl Track {
+    /// The default sound track with its decoder and its number in the container.
+    fn choose(format: &dyn FormatReader) -> Result<(Self, u32), AudioError> {
+        let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
+        let Some((track, params)) = track.and_then(|track| Some((track, audio_params(track.codec_params.as_ref()?)?)))
+        else {
+            return Err(AudioError::NoAudio);
+        };
+        let decoder = match params.codec {
+            CODEC_ID_NULL_AUDIO => return Err(AudioError::Unsupported { what: "an unknown sound codec".to_owned() }),
+            CODEC_ID_OPUS => Self::Opus(OpusTrack::new(params)?),
+            CODEC_ID_AAC if format.format_info().format == FORMAT_ID_ISOMP4 => {
+                Self::Pcm(Box::new(PcmTrack::new(params, AAC_PRIMING)?))
+            }
+            _ => Self::Pcm(Box::new(PcmTrack::new(params, 0)?)),
+        };
+        Ok((decoder, track.id))
+    }
+
+    /// Decodes to the track's end, or to where a truncated or damaged container stops being readable.
+    fn decode(mut self, id: u32, format: &mut dyn FormatReader, out: &mut Output<'_>) -> Result<End, AudioError> {
+        let mut end = End { damaged: false, another_link: false };
+        loop {
+            match format.next_packet() {
+                Ok(Some(packet)) if packet.track_id != id => {}
+                Ok(Some(packet)) => end.damaged |= !self.packet(&packet, out)?,
+                Ok(None) => break,
+                Err(Error::ResetRequired) => {
+                    end.another_link = true;
+                    break;
+                }
+                Err(Error::IoError(error)) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.into()),
+                Err(_) => {
+                    end.damaged = true;
+                    break;
+                }
+            }
+        }
+        match self {
+            Self::Opus(_) => {}
+            Self::Pcm(track) => track.finish(out)?,
+        }
+        Ok(end)
+    }
+
+    fn packet(&mut self, packet: &Packet, out: &mut Output<'_>) -> Result<bool, AudioError> {
+        match self {
+            Self::Opus(track) => track.packet(packet, out),
+            Self::Pcm(track) => track.packet(packet, out),
+        }
+    }
+}
+
+fn audio_params(params: &CodecParameters) -> Option<&AudioCodecParameters> {
+    match params {
+        CodecParameters::Audio(params) => Some(params),
+        _ => None,
+    }
+}
+
+impl From<Error> for AudioError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Self::Damaged { what: "it ends in its own header".to_owned() }
+            }
+            Error::IoError(error) => error.into(),
+            Error::Unsupported(what) => Self::Unsupported { what: what.to_owned() },
+            other => Self::Damaged { what: other.to_string() },
+        }
+    }
+}

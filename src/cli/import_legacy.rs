@@ -1,0 +1,43 @@
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::journal::Journal;
+use crate::model::Clock;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// SQLite file of the predecessor; it is only read.
+    file: PathBuf,
+}
+
+impl Args {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let file = self.file.display();
+        anyhow::ensure!(self.file.is_file(), "{file} is no file; give the predecessor's database");
+        make_private(&config.storage.data_dir)?;
+        let journal = Journal::open(&config.storage.database, Clock::System).await?;
+        let imported = journal.import_legacy(&self.file).await;
+        journal.close().await;
+        let imported = imported.with_context(|| format!("cannot import {file}"))?;
+        println!(
+            "imported {} people and {} usage rows; {} rows were here already",
+            imported.users, imported.usage, imported.known
+        );
+        if imported.orphans > 0 {
+            eprintln!("left out {} usage rows whose user is missing in {file}", imported.orphans);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot make the data folder {}", folder.display()))
+}

@@ -1,0 +1,68 @@
+//! The parent's side of `stenobot probe`: the real length of an audio file, told by a process of its own,
+//! since decoders of hostile files are not to run in the bot.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::audio::{AudioError, ProbeOutcome};
+
+/// Longest time one probe may take.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why a file's length is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The file is not to be transcribed.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// The process took too long and was killed.
+    #[error("the file could not be read within {} s", PATIENCE.as_secs())]
+    TimedOut,
+    /// The process ended without an answer.
+    #[error("the process that reads the file crashed")]
+    Crashed,
+    /// The process could not be started.
+    #[error("the process that reads files cannot be started: {0}")]
+    Spawn(std::io::ErrorKind),
+}
+
+/// The real length of `file`'s sound, found by decoding it in a process of `command` (this very program). Audio
+/// past `limit` is an error. Dropping the future kills the process.
+pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
+    let mut child = Command::new(command)
+        .arg("probe")
+        .arg("--limit-ms")
+        .arg(limit.as_millis().to_string())
+        .arg(file)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| ProbeError::Spawn(error.kind()))?;
+    let mut output = Vec::new();
+    let reading = async {
+        if let Some(stdout) = child.stdout.take() {
+            // A mad process is not to fill our memory: an outcome is one short line.
+            stdout.take(64 * 1024).read_to_end(&mut output).await?;
+        }
+        child.wait().await
+    };
+    match timeout(PATIENCE, reading).await {
+        Ok(Ok(status)) if status.success() => {}
+        Ok(Ok(_) | Err(_)) => return Err(ProbeError::Crashed),
+        Err(_) => {
+            // Fails only when the process is gone already.
+            let _ = child.kill().await;
+            return Err(ProbeError::TimedOut);
+        }
+    }
+    let outcome: ProbeOutcome = serde_json::from_slice(&output).map_err(|_| ProbeError::Crashed)?;
+    Ok(Result::from(outcome)?)
+}

@@ -1,0 +1,114 @@
+//! One child process as the parent holds it.
+
+use std::io;
+use std::process::Stdio;
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+
+use super::error::Exit;
+use super::protocol::{self, Order, Report};
+use super::settings::EngineSettings;
+
+/// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
+const INHERITED: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
+
+/// How long libgomp's threads spin before they sleep. Its default collapses beside a busy neighbour, sleeping
+/// at once triples the time per token on a quiet machine.
+const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
+
+/// A child that speaks the protocol. Dropping it kills the process.
+#[derive(Debug)]
+pub(super) struct EngineProcess {
+    child: Child,
+    orders: FramedWrite<ChildStdin, LengthDelimitedCodec>,
+    reports: FramedRead<ChildStdout, LengthDelimitedCodec>,
+}
+
+/// Why nothing more will come from a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It closed its output, most likely because it died.
+    Closed,
+    /// It sent something else than the protocol's frames.
+    Garbage,
+}
+
+impl EngineProcess {
+    pub(super) fn spawn(settings: &EngineSettings) -> io::Result<Self> {
+        let mut command = Command::new(&settings.command);
+        command
+            .args(&settings.arguments)
+            .env_clear()
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .env(SPIN_COUNT.0, SPIN_COUNT.1)
+            .envs(settings.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in order.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let missing = || io::Error::other("the child has no pipe");
+        let input = child.stdin.take().ok_or_else(missing)?;
+        let output = child.stdout.take().ok_or_else(missing)?;
+        Ok(Self {
+            child,
+            orders: FramedWrite::new(input, protocol::codec()),
+            reports: FramedRead::new(output, protocol::codec()),
+        })
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Orders are far smaller than a pipe's buffer: this does not wait for a child that does not read.
+    pub(super) async fn send(&mut self, order: &Order) -> io::Result<()> {
+        let frame: Bytes = protocol::encode(order)?;
+        self.orders.send(frame).await
+    }
+
+    /// The next report. Safe to drop and call again: no bytes are lost.
+    pub(super) async fn receive(&mut self) -> Result<Report, Lost> {
+        match self.reports.next().await {
+            None => Err(Lost::Closed),
+            Some(Err(_)) => Err(Lost::Garbage),
+            Some(Ok(frame)) => protocol::decode(&frame).map_err(|_| Lost::Garbage),
+        }
+    }
+
+    /// Makes sure that the process is gone and tells how it ended.
+    pub(super) async fn bury(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
+        match lost {
+            Lost::Garbage => {
+                self.kill().await;
+                Exit::Garbage
+            }
+            Lost::Closed => match timeout(settings.cancel_grace, self.child.wait()).await {
+                Ok(Ok(status)) => status.into(),
+                Ok(Err(_)) | Err(_) => {
+                    self.kill().await;
+                    Exit::Silent
+                }
+            },
+        }
+    }
+
+    /// Kills the process and waits until the kernel has ended it.
+    pub(super) async fn kill(&mut self) {
+        // Fails only when the process is gone already.
+        let _ = self.child.kill().await;
+    }
+
+    /// Closes its input, upon which an engine ends; kills it when it takes longer than the grace.
+    pub(super) async fn stop(mut self, settings: &EngineSettings) {
+        drop(self.orders);
+        if timeout(settings.cancel_grace, self.child.wait()).await.is_err() {
+            let _ = self.child.kill().await;
+        }
+    }
+}

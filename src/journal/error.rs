@@ -1,0 +1,76 @@
+//! What can go wrong with the journal, as its callers tell it apart.
+
+use crate::model::{RequestId, StageName};
+
+/// A write or a question that did not succeed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Somebody else works on the request now, or it has ended.
+    #[error("request {id} is no longer held in stage {stage}")]
+    LeaseLost {
+        /// The request.
+        id: RequestId,
+        /// The stage in which it was held.
+        stage: StageName,
+    },
+    /// Another process keeps the database locked.
+    #[error("the journal is locked by another process")]
+    Busy,
+    /// No space for the write.
+    #[error("the disk that holds the journal is full")]
+    Full,
+    /// The file cannot be written, is damaged, or is no database.
+    #[error("the journal cannot be used: {0}")]
+    Broken(String),
+    /// The schema could not be brought up to date.
+    #[error("the journal could not be migrated: {0}")]
+    Migration(String),
+}
+
+impl JournalError {
+    /// Label of `journal_errors_total`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Full => "full",
+            Self::LeaseLost { .. } | Self::Broken(_) | Self::Migration(_) => "other",
+        }
+    }
+}
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
+        // Primary result codes of SQLite: the low byte of the extended code.
+        let code = error.as_database_error().and_then(|database| database.code()).and_then(|code| code.parse().ok());
+        match code.map(|code: u32| code & 0xff) {
+            Some(5 | 6) => Self::Busy,
+            Some(13) => Self::Full,
+            Some(8) => Self::Broken("its file is read-only; let this user write to the file and its folder".into()),
+            Some(14) => Self::Broken("its file cannot be opened; its folder must exist and belong to this user".into()),
+            Some(11 | 26) => Self::Broken(
+                "its file is damaged or is no SQLite database; restore a backup or set another database_url".into(),
+            ),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for JournalError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(error) => Self::from(error),
+            MigrateError::VersionMissing(version) => Self::Migration(format!(
+                "a newer version wrote it (schema {version} is unknown here); run that version again, or restore a backup"
+            )),
+            MigrateError::ExecuteMigration(error, version) => match Self::from(error) {
+                Self::Broken(why) => Self::Migration(format!("step {version} failed: {why}")),
+                other => other,
+            },
+            other => Self::Migration(other.to_string()),
+        }
+    }
+}

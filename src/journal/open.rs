@@ -1,0 +1,146 @@
+//! Opening the journal: its file, its schema, its connections.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::sync::watch;
+
+use super::{Journal, JournalError};
+use crate::model::Clock;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The revision that drops the texts: a database that had them is rewritten once it is through.
+const DROPS_TEXTS: i64 = 2;
+
+/// How long a write waits for another process that has the database locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Journal {
+    /// Opens the journal at `path`, makes it if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Self, JournalError> {
+        connect(options(path, BUSY_TIMEOUT), clock).await
+    }
+
+    /// Whether the journal can be written now.
+    pub async fn writable(&self) -> Result<(), JournalError> {
+        // BEGIN IMMEDIATE would not do: on a read-only file it succeeds.
+        sqlx::query("UPDATE users SET id = id WHERE id = -1").execute(&self.writer).await?;
+        Ok(())
+    }
+}
+
+fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Telegram is told that an update was consumed only after the commit: it must survive a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(busy_timeout)
+        .pragma("secure_delete", "ON")
+}
+
+async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal, JournalError> {
+    migrate(&options).await?;
+    let pool = || SqlitePoolOptions::new().acquire_timeout(2 * BUSY_TIMEOUT);
+    let writer = pool().min_connections(1).max_connections(1).connect_with(options.clone()).await?;
+    let reader = pool().max_connections(4).connect_with(options.pragma("query_only", "ON")).await?;
+    let journal = Journal { writer, reader, clock, changes: watch::Sender::new(0) };
+    journal.writable().await?;
+    Ok(journal)
+}
+
+/// Runs the migrations that are missing, without foreign keys: SQLite's way of altering a table is to make it anew.
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
+    let mut connection = options.clone().foreign_keys(false).connect().await?;
+    let before = newest(&mut connection).await?;
+    if before.is_none() && has_table(&mut connection, "alembic_version").await? {
+        return Err(JournalError::Migration(
+            "it is a predecessor's database; set another database_url and bring it along with `stenobot import-legacy`"
+                .into(),
+        ));
+    }
+    MIGRATIONS.run(&mut connection).await?;
+    let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
+    if !dangling.is_empty() {
+        return Err(JournalError::Migration(format!("{} rows refer to users that do not exist", dangling.len())));
+    }
+    if before.is_some_and(|version| version < DROPS_TEXTS) {
+        sqlx::query("VACUUM").execute(&mut connection).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Version of the newest migration that was applied.
+async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, JournalError> {
+    if !has_table(connection, "_sqlx_migrations").await? {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
+}
+
+async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, JournalError> {
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1")
+        .bind(name)
+        .fetch_one(connection)
+        .await?;
+    Ok(tables > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_another_process_keeps_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let journal = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap();
+        let mut other = options(&path, Duration::ZERO).connect().await.unwrap();
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+
+        let error = journal.writable().await.unwrap_err();
+        assert!(matches!(error, JournalError::Busy), "{error:?}");
+        assert_eq!((error.kind(), error.to_string().as_str()), ("busy", "the journal is locked by another process"));
+        let error = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap_err();
+        assert!(matches!(error, JournalError::Busy), "{error:?}");
+        journal.snapshot().await.expect("readers are not kept waiting");
+
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        journal.writable().await.expect("the journal recovers by itself");
+    }
+
+    #[tokio::test]
+    async fn a_read_only_journal_is_refused_when_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap().close().await;
+
+        // By flag, since the rights of a file mean nothing to root.
+        let read_only = options(&path, BUSY_TIMEOUT).create_if_missing(false).read_only(true);
+        let error = connect(read_only, Clock::System).await.unwrap_err();
+        let sentence =
+            "the journal cannot be used: its file is read-only; let this user write to the file and its folder";
+        assert_eq!(error.to_string(), sentence);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap().close().await;
+
+        let mut connection = options(&path, BUSY_TIMEOUT).pragma("max_page_count", "1").connect().await.unwrap();
+        let big = "INSERT INTO users (telegram_id, username, created_at, updated_at) VALUES (1, zeroblob(100000) || '', '', '')";
+        let error = JournalError::from(sqlx::query(big).execute(&mut connection).await.unwrap_err());
+        assert!(matches!(error, JournalError::Full), "{error:?}");
+        assert_eq!(error.kind(), "full");
+    }
+}

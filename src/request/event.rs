@@ -1,0 +1,181 @@
+//! Everything that happens to a request, logged and counted in one place.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use crate::journal::{JournalError, Settlement};
+use crate::metrics as names;
+use crate::model::{Outcome, RejectReason, RequestId, StageName};
+
+/// Something that happened. Names stage, reason and request, never a person and never a text.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Accepted: a place in the queue is reserved.
+    Admitted {
+        /// The request.
+        id: RequestId,
+        /// Length that the sender claims.
+        claimed: Duration,
+    },
+    /// A message that is known already came again.
+    Duplicate,
+    /// Refused before it took a place.
+    Refused {
+        /// The request.
+        id: RequestId,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// Taken up by a worker.
+    Claimed {
+        /// The request.
+        id: RequestId,
+        /// The stage it is in.
+        stage: StageName,
+        /// How often it was claimed in it.
+        attempt: i64,
+    },
+    /// A transition was committed.
+    Advanced {
+        /// The request.
+        id: RequestId,
+        /// Stage left.
+        from: StageName,
+        /// Stage entered.
+        to: StageName,
+    },
+    /// The engine starts on it.
+    Started {
+        /// The request.
+        id: RequestId,
+        /// Since its admission.
+        waited: Duration,
+    },
+    /// The engine is through with it.
+    Heard {
+        /// The request.
+        id: RequestId,
+        /// Length of the audio.
+        audio: Duration,
+        /// Time it took.
+        processing: Duration,
+        /// Characters of the text.
+        characters: usize,
+    },
+    /// The sender has the answer.
+    Delivered {
+        /// The request.
+        id: RequestId,
+        /// Since its admission.
+        took: Duration,
+        /// `Done` or `NoSpeech`.
+        outcome: Outcome,
+    },
+    /// Put back for another attempt.
+    Retrying {
+        /// The request.
+        id: RequestId,
+        /// Where it failed.
+        stage: StageName,
+        /// The pause.
+        after: Duration,
+        /// Why.
+        why: &'a (dyn std::error::Error + Send + Sync),
+    },
+    /// Ended other than by delivery.
+    Ended {
+        /// The request.
+        id: RequestId,
+        /// Where it ended.
+        stage: StageName,
+        /// How.
+        settlement: Settlement,
+        /// Why.
+        why: &'a (dyn std::error::Error + Send + Sync),
+    },
+    /// A journal operation failed.
+    JournalFailed {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        error: &'a JournalError,
+    },
+}
+
+/// Logs and counts what happened.
+pub fn observe(event: &Event<'_>) {
+    match *event {
+        Event::Admitted { id, claimed } => {
+            histogram!(names::AUDIO_DURATION).record(claimed);
+            tracing::info!(request = id.0, claimed_seconds = claimed.as_secs_f64(), "admitted");
+        }
+        Event::Duplicate => tracing::debug!("message is known already"),
+        Event::Refused { id, reason } => {
+            counter!(names::REJECTED, "reason" => reason.as_str()).increment(1);
+            tracing::info!(request = id.0, reason = reason.as_str(), "refused");
+        }
+        Event::Claimed { id, stage, attempt } => {
+            if attempt > 1 {
+                counter!(names::RESCUED).increment(1);
+            }
+            tracing::debug!(request = id.0, stage = stage.as_str(), attempt, "claimed");
+        }
+        Event::Advanced { id, from, to } => {
+            names::transition(from, to);
+            tracing::debug!(request = id.0, from = from.as_str(), to = to.as_str(), "advanced");
+        }
+        Event::Started { id, waited } => {
+            histogram!(names::QUEUE_WAIT).record(waited);
+            tracing::info!(request = id.0, waited_seconds = waited.as_secs_f64(), "transcription started");
+        }
+        Event::Heard { id, audio, processing, characters } => {
+            let factor = processing.as_secs_f64() / audio.as_secs_f64().max(f64::MIN_POSITIVE);
+            counter!(names::AUDIO_PROCESSED).increment(audio.as_secs());
+            histogram!(names::REAL_TIME_FACTOR).record(factor);
+            tracing::info!(
+                request = id.0,
+                audio_seconds = audio.as_secs_f64(),
+                processing_seconds = processing.as_secs_f64(),
+                characters,
+                "transcribed"
+            );
+        }
+        Event::Delivered { id, took, outcome } => {
+            histogram!(names::REQUEST_DURATION).record(took);
+            counter!(names::FINISHED, "outcome" => outcome.as_str()).increment(1);
+            tracing::info!(request = id.0, took_seconds = took.as_secs_f64(), outcome = outcome.as_str(), "delivered");
+        }
+        Event::Retrying { id, stage, after, why } => {
+            counter!(names::STAGE_RETRIES, "stage" => stage.as_str()).increment(1);
+            tracing::warn!(request = id.0, stage = stage.as_str(), again_in_seconds = after.as_secs(), reason = %why,
+                "failed, will be tried again");
+        }
+        Event::Ended { id, stage, settlement, why } => ended(id, stage, settlement, why),
+        Event::JournalFailed { what, error } => {
+            counter!(names::JOURNAL_ERRORS, "kind" => error.kind()).increment(1);
+            tracing::error!(%error, "could not {what}");
+        }
+    }
+}
+
+fn ended(id: RequestId, stage: StageName, settlement: Settlement, why: &(dyn std::error::Error + Send + Sync)) {
+    match settlement {
+        Settlement::Rejected(reason) => {
+            counter!(names::REJECTED, "reason" => reason.as_str()).increment(1);
+            names::transition(stage, StageName::Rejected);
+            tracing::info!(request = id.0, stage = stage.as_str(), reason = reason.as_str(), cause = %why, "refused");
+        }
+        Settlement::Failed(reason) => {
+            counter!(names::STAGE_FAILURES, "stage" => stage.as_str(), "reason" => reason.as_str()).increment(1);
+            counter!(names::FINISHED, "outcome" => Outcome::Failed.as_str()).increment(1);
+            names::transition(stage, StageName::Failed);
+            tracing::error!(request = id.0, stage = stage.as_str(), reason = reason.as_str(), cause = %why, "given up");
+        }
+        Settlement::Cancelled(by) => {
+            counter!(names::FINISHED, "outcome" => Outcome::Cancelled.as_str()).increment(1);
+            names::transition(stage, StageName::Cancelled);
+            tracing::info!(request = id.0, stage = stage.as_str(), by = by.as_str(), cause = %why, "cancelled");
+        }
+    }
+}

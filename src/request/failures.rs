@@ -1,0 +1,183 @@
+//! What can go wrong in each stage, and what then happens to the request.
+
+use std::time::Duration;
+
+use super::MAX_ATTEMPTS;
+use crate::journal::Settlement;
+use crate::model::{CancelledBy, FailReason, RejectReason};
+
+/// What happens to a request after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is put back and claimed again later.
+    Retry {
+        /// Not sooner than this.
+        after: Duration,
+        /// Whether the attempt counts; false when nothing was wrong with the request.
+        counts: bool,
+    },
+    /// It ends.
+    End(Settlement),
+}
+
+/// The failure of one stage.
+pub trait Failure: std::error::Error + Send + Sync + 'static {
+    /// What happens to the request, given how often it was claimed.
+    fn disposition(&self, attempt: i64) -> Disposition;
+}
+
+/// Fetching the audio or telling its length failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadFailure {
+    /// Larger than is accepted.
+    #[error("the file is larger than {limit} bytes")]
+    TooBig {
+        /// The limit.
+        limit: u64,
+    },
+    /// Decoded to more than is accepted, whatever the update claimed.
+    #[error("the audio is longer than {} s", limit.as_secs())]
+    TooLong {
+        /// The limit.
+        limit: Duration,
+    },
+    /// No sound in it, or a form that cannot be read.
+    #[error("the file cannot be read as audio: {0}")]
+    Unsupported(String),
+    /// Broken beyond reading.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// Telegram will not give the file.
+    #[error("Telegram refuses the file: {0}")]
+    Refused(String),
+    /// Telegram cannot be reached, or not in time.
+    #[error("the file could not be fetched: {0}")]
+    Unreachable(String),
+    /// Our disk or our processes.
+    #[error("the audio could not be kept: {0}")]
+    Local(String),
+    /// Claimed too often.
+    #[error("the file could not be fetched in {attempts} attempts")]
+    Exhausted {
+        /// How often.
+        attempts: i64,
+    },
+}
+
+impl Failure for DownloadFailure {
+    fn disposition(&self, attempt: i64) -> Disposition {
+        match self {
+            Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
+            Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
+            Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
+            Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
+            Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
+            Self::Unreachable(_) | Self::Local(_) => Disposition::Retry { after: backoff(attempt), counts: true },
+        }
+    }
+}
+
+/// 5 s, doubled with each attempt, at most 5 min.
+fn backoff(attempt: i64) -> Duration {
+    let doublings = u32::try_from(attempt.clamp(1, 7) - 1).unwrap_or(0);
+    Duration::from_secs(5 << doublings).min(Duration::from_secs(300))
+}
+
+/// The engine did not give a text.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscribeFailure {
+    /// The engine died or spoke nonsense.
+    #[error("the engine process ended: {0}")]
+    Crashed(String),
+    /// Not finished in time.
+    #[error("not transcribed within {} s", limit.as_secs())]
+    Deadline {
+        /// The deadline.
+        limit: Duration,
+    },
+    /// The audio could not be decoded after all.
+    #[error("the audio cannot be decoded: {0}")]
+    Damaged(String),
+    /// The audio is not on this disk.
+    #[error("the audio file is missing")]
+    AudioMissing,
+    /// No engine can be started.
+    #[error("no engine is available: {0}")]
+    Unavailable(String),
+    /// This worker stops.
+    #[error("cancelled because the service stops")]
+    Stopping,
+    /// Claimed too often.
+    #[error("claimed {attempts} times without success")]
+    Exhausted {
+        /// How often.
+        attempts: i64,
+    },
+}
+
+impl Failure for TranscribeFailure {
+    fn disposition(&self, attempt: i64) -> Disposition {
+        match self {
+            Self::Crashed(_) if attempt < MAX_ATTEMPTS => {
+                Disposition::Retry { after: Duration::from_secs(1), counts: true }
+            }
+            Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
+            Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
+            Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
+            Self::AudioMissing => Disposition::End(Settlement::Failed(FailReason::Internal)),
+            Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
+            Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
+        }
+    }
+}
+
+/// The text did not reach its reader.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverFailure {
+    /// The chat is gone, or the bot is blocked: nobody is there to read it.
+    #[error("the chat is gone or the bot is blocked")]
+    ChatGone,
+    /// Telegram refuses the text for good.
+    #[error("Telegram refuses the answer: {0}")]
+    Refused(String),
+    /// This worker stops before Telegram took the text.
+    #[error("not delivered before the service stopped")]
+    Stopping,
+}
+
+impl Failure for DeliverFailure {
+    fn disposition(&self, _attempt: i64) -> Disposition {
+        match self {
+            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::Refused(_) => Disposition::End(Settlement::Failed(FailReason::Internal)),
+            Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_is_tried_again_until_the_attempts_are_used_up() {
+        let crash = TranscribeFailure::Crashed("signal 11".into());
+        assert!(matches!(crash.disposition(1), Disposition::Retry { counts: true, .. }));
+        assert!(matches!(crash.disposition(2), Disposition::Retry { counts: true, .. }));
+        assert_eq!(crash.disposition(3), Disposition::End(Settlement::Failed(FailReason::Poison)));
+    }
+
+    #[test]
+    fn what_is_not_the_request_s_fault_does_not_count() {
+        assert!(matches!(
+            TranscribeFailure::Unavailable("no model".into()).disposition(3),
+            Disposition::Retry { counts: false, .. }
+        ));
+    }
+
+    #[test]
+    fn the_network_gets_longer_and_longer_pauses() {
+        let pauses: Vec<u64> = (1..=9).map(|attempt| backoff(attempt).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    }
+}

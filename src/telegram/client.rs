@@ -1,0 +1,251 @@
+//! Calls to the Bot API.
+//!
+//! teloxide gives the methods' names and parameters; sending and reading is done here. teloxide's own `Bot`
+//! sleeps 10 s inside any call that gets a 5xx, hides the status code, and turns an answer with one field it
+//! does not know into an error, though the message was sent. Answers are read into the few fields we use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use teloxide::payloads;
+use teloxide::requests::Payload;
+use teloxide::types::{AllowedUpdate, LinkPreviewOptions, ReplyParameters};
+use tokio::time::Instant;
+
+use super::call::{Call, CallOutcome, Method, Observer};
+use super::error::{Refusal, TelegramError};
+use super::update::{Incoming, ThreadId};
+use crate::model::{ChatId, MessageId, UserId};
+
+/// Longest time to a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest time one call may take; a long poll has its own timeout on top.
+const CALL: Duration = Duration::from_secs(20);
+/// Largest answer that is read; a hundred updates are far smaller.
+const MAX_ANSWER: usize = 16 << 20;
+/// Updates asked for at once, the most Telegram gives.
+const BATCH: u8 = 100;
+
+/// Speaks to one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    api_url: Url,
+    token: SecretString,
+    observe: Observer,
+}
+
+/// The bot's own account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Me {
+    /// Its user id.
+    #[serde(deserialize_with = "user_id")]
+    pub id: UserId,
+    /// Its name without `@`.
+    pub username: String,
+}
+
+fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
+    i64::deserialize(deserializer).map(UserId)
+}
+
+/// The one field of a sent or edited message that matters.
+#[derive(Deserialize)]
+struct SentMessage {
+    message_id: i32,
+}
+
+impl Client {
+    /// A client for the server at `api_url` (Telegram's own or a local one, without `/bot`). Makes no call yet.
+    ///
+    /// # Errors
+    /// [`TelegramError::Network`] when TLS cannot be set up or the URL cannot be the base of others.
+    pub fn new(api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
+        if api_url.cannot_be_a_base() {
+            return Err(TelegramError::Network("its address cannot be used".to_owned()));
+        }
+        let builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            // The path holds the token: it must not follow a redirect to another host.
+            .redirect(reqwest::redirect::Policy::none());
+        let local = api_url.host_str().is_some_and(|host| {
+            host == "localhost"
+                || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        });
+        // A proxy named in the environment is for the way to Telegram, not for a server on this machine.
+        let builder = if local { builder.no_proxy() } else { builder };
+        let http = builder.build().map_err(|error| TelegramError::from_transport(&error))?;
+        Ok(Self(Arc::new(Inner { http, api_url, token: SecretString::from(token.to_owned()), observe })))
+    }
+
+    /// Who the token belongs to; also the way to find out whether it is accepted.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn me(&self) -> Result<Me, TelegramError> {
+        self.call(Method::GetMe, &payloads::GetMe::new(), CALL).await
+    }
+
+    /// Waits up to `timeout` (whole seconds) for updates and returns at most 100. Those below `offset` are thereby
+    /// acknowledged: Telegram forgets them. `None` acknowledges nothing.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`]. No update is lost by an error: the same offset gives them again.
+    pub async fn updates(&self, offset: Option<i64>, timeout: Duration) -> Result<Vec<Incoming>, TelegramError> {
+        let mut poll = payloads::GetUpdates::new();
+        poll.offset = match offset.map(i32::try_from).transpose() {
+            Ok(offset) => offset,
+            Err(_) => return Err(TelegramError::Refused("the offset is out of range".to_owned())),
+        };
+        poll.limit = Some(BATCH);
+        poll.timeout = Some(u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
+        poll.allowed_updates = Some(vec![AllowedUpdate::Message]);
+        let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + CALL).await?;
+        let came = batch.len();
+        let readable: Vec<Incoming> = batch.into_iter().filter_map(Incoming::from_json).collect();
+        // Without a single identifier the offset cannot move: to be treated as a failing server, with a pause.
+        if came > 0 && readable.is_empty() { Err(TelegramError::Server) } else { Ok(readable) }
+    }
+
+    /// Sends plain text (at most [`super::MESSAGE_UNITS`]), as an answer to `reply_to` if that is still there.
+    /// Link previews are off.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`]. After `Timeout`, `Network` or `Server` the message may have been sent.
+    pub async fn send(
+        &self,
+        chat: ChatId,
+        thread: Option<ThreadId>,
+        reply_to: Option<MessageId>,
+        text: &str,
+    ) -> Result<MessageId, TelegramError> {
+        let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), text);
+        message.message_thread_id =
+            thread.map(|thread| teloxide::types::ThreadId(teloxide::types::MessageId(thread.0)));
+        message.link_preview_options = Some(no_preview());
+        message.reply_parameters =
+            reply_to.map(|to| ReplyParameters::new(teloxide::types::MessageId(to.0)).allow_sending_without_reply());
+        let sent: SentMessage = self.call(Method::SendMessage, &message, CALL).await?;
+        Ok(MessageId(sent.message_id))
+    }
+
+    /// Replaces the text of a message of ours. Text that is already there is success, so that an edit can be
+    /// repeated after any failure.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn edit(&self, chat: ChatId, message: MessageId, text: &str) -> Result<(), TelegramError> {
+        let mut edit = payloads::EditMessageText::new(
+            teloxide::types::ChatId(chat.0),
+            teloxide::types::MessageId(message.0),
+            text,
+        );
+        edit.link_preview_options = Some(no_preview());
+        match self.call::<_, SentMessage>(Method::EditMessageText, &edit, CALL).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_modified() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One call: at most `limit` long, reported to the observer.
+    pub(super) async fn call<P, R>(&self, method: Method, payload: &P, limit: Duration) -> Result<R, TelegramError>
+    where
+        P: Payload + Serialize,
+        R: DeserializeOwned,
+    {
+        let started = Instant::now();
+        let work = self.exchange(P::NAME, payload);
+        let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
+        self.report(method, started, result.as_ref().err());
+        result
+    }
+
+    /// Tells the observer of a finished call.
+    pub(super) fn report(&self, method: Method, started: Instant, error: Option<&TelegramError>) {
+        let retry_after = match error {
+            Some(TelegramError::RetryAfter(wait)) => Some(*wait),
+            Some(_) | None => None,
+        };
+        (self.0.observe)(&Call { method, outcome: CallOutcome::of(error), took: started.elapsed(), retry_after });
+    }
+
+    async fn exchange<P: Serialize, R: DeserializeOwned>(&self, name: &str, payload: &P) -> Result<R, TelegramError> {
+        let request = self.0.http.post(self.url(&[], &[name])).json(payload);
+        let response = request.send().await.map_err(|error| TelegramError::from_transport(&error))?;
+        let status = response.status().as_u16();
+        let body = read(response).await?;
+        answer(status, &body)
+    }
+
+    /// The answer to a request for a file's bytes; the caller reads the body.
+    pub(super) async fn get(&self, file_path: &str) -> Result<Response, TelegramError> {
+        let segments: Vec<&str> = file_path.split('/').collect();
+        let request = self.0.http.get(self.url(&["file"], &segments));
+        request.send().await.map_err(|error| TelegramError::from_transport(&error))
+    }
+
+    fn url(&self, before: &[&str], after: &[&str]) -> Url {
+        let mut url = self.0.api_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(before);
+            segments.push(&format!("bot{}", self.0.token.expose_secret())).extend(after);
+        }
+        url
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("host", &self.0.api_url.host_str()).finish_non_exhaustive()
+    }
+}
+
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}
+
+/// The whole body, bounded.
+pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, TelegramError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| TelegramError::from_transport(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(TelegramError::Server);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What a whole answer means. A body that is not the Bot API's JSON (a proxy's error page) is a failing server.
+fn answer<R: DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, TelegramError> {
+    #[derive(Deserialize)]
+    struct Answer<R> {
+        ok: bool,
+        result: Option<R>,
+        #[serde(flatten)]
+        refusal: Refusal,
+    }
+    match serde_json::from_slice::<Answer<R>>(body) {
+        Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
+        Ok(Answer { ok: false, refusal, .. }) => Err(refusal.into_error(status)),
+        Ok(Answer { ok: true, result: None, .. }) | Err(_) => match status {
+            429 => Err(Refusal::default().into_error(status)),
+            _ => Err(TelegramError::Server),
+        },
+    }
+}

@@ -1,0 +1,174 @@
+//! Files from Telegram, written to disk while their real size is counted.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use teloxide::payloads;
+use teloxide::types::FileId;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use super::call::Method;
+use super::client::{Client, read};
+use super::error::{Disposition, Refusal, TelegramError};
+
+/// Longest silence between two chunks of a file.
+const IDLE: Duration = Duration::from_secs(15);
+/// Longest time `getFile` may take.
+const GET_FILE: Duration = Duration::from_secs(20);
+
+/// Why a file could not be fetched. Never holds the token, a URL or a path.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The file is larger than it may be.
+    #[error("the file is larger than {limit} bytes")]
+    TooBig {
+        /// The most that is accepted, in bytes.
+        limit: u64,
+    },
+    /// Telegram gives no such file: the message was deleted, or the file belongs to another bot.
+    #[error("Telegram has no such file")]
+    Gone,
+    /// The Bot API server keeps its files on its own disk.
+    #[error("the Bot API server gives paths on its own disk: start it without --local")]
+    ServerLocal,
+    /// A call failed, or the transfer broke off.
+    #[error(transparent)]
+    Telegram(#[from] TelegramError),
+    /// The file could not be written.
+    #[error("the file cannot be written")]
+    Write(#[source] std::io::Error),
+}
+
+impl DownloadError {
+    /// Whether another try is worth it, and when. A full disk may be emptied, so writing counts as worth it.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::TooBig { .. } | Self::Gone | Self::ServerLocal => Disposition::Final,
+            Self::Telegram(error) => error.disposition(),
+            Self::Write(_) => Disposition::Retry { after: Duration::from_secs(5) },
+        }
+    }
+}
+
+/// Where a file can be fetched.
+#[derive(Deserialize)]
+struct Place {
+    file_path: Option<String>,
+}
+
+impl Client {
+    /// Writes the file `file_id` to `to`, which must not exist, readable by this user only, and returns its size in
+    /// bytes. The bytes are counted as they come, whatever size was announced. On an error, and when the future is
+    /// dropped, nothing is left at `to`. There is no limit on the whole time: that is the caller's.
+    ///
+    /// # Errors
+    /// Any [`DownloadError`].
+    pub async fn download(&self, file_id: &str, to: &Path, limit: u64) -> Result<u64, DownloadError> {
+        let place = payloads::GetFile::new(FileId(file_id.to_owned()));
+        let place: Place = self.call(Method::GetFile, &place, GET_FILE).await.map_err(|error| match error {
+            TelegramError::Refused(why) if why.contains("file is too big") => DownloadError::TooBig { limit },
+            TelegramError::Refused(why) if is_gone(&why) => DownloadError::Gone,
+            other => DownloadError::Telegram(other),
+        })?;
+        let file_path = place.file_path.ok_or(DownloadError::Gone)?;
+        if file_path.starts_with('/') {
+            return Err(DownloadError::ServerLocal);
+        }
+        let (partial, file) = Partial::create(to.to_owned()).await?;
+        let started = Instant::now();
+        let result = self.transfer(&file_path, file, limit).await;
+        self.report(
+            Method::Download,
+            started,
+            match &result {
+                Err(DownloadError::Telegram(error)) => Some(error),
+                Err(DownloadError::Gone) => Some(&TelegramError::MessageGone),
+                // That a file is too big or a disk full is no fault of Telegram's.
+                Ok(_) | Err(DownloadError::TooBig { .. } | DownloadError::ServerLocal | DownloadError::Write(_)) => {
+                    None
+                }
+            },
+        );
+        let size = result?;
+        partial.keep();
+        Ok(size)
+    }
+
+    async fn transfer(&self, file_path: &str, file: std::fs::File, limit: u64) -> Result<u64, DownloadError> {
+        let mut response = in_time(self.get(file_path)).await?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = in_time(read(response)).await?;
+            let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(match status {
+                // The link is old or the file was removed; here it says nothing about the token.
+                404 | 410 => DownloadError::Gone,
+                _ => DownloadError::Telegram(refusal.into_error(status)),
+            });
+        }
+        if response.content_length().is_some_and(|announced| announced > limit) {
+            return Err(DownloadError::TooBig { limit });
+        }
+        let mut file = File::from_std(file);
+        let mut size = 0;
+        loop {
+            let chunk =
+                in_time(async { response.chunk().await.map_err(|error| TelegramError::from_transport(&error)) });
+            let Some(chunk) = chunk.await? else { break };
+            size += chunk.len() as u64;
+            if size > limit {
+                return Err(DownloadError::TooBig { limit });
+            }
+            file.write_all(&chunk).await.map_err(DownloadError::Write)?;
+        }
+        file.flush().await.map_err(DownloadError::Write)?;
+        Ok(size)
+    }
+}
+
+fn is_gone(why: &str) -> bool {
+    let why = why.to_lowercase();
+    ["wrong file", "invalid file", "file_id_invalid", "file_reference"].iter().any(|part| why.contains(part))
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T, TelegramError>>) -> Result<T, TelegramError> {
+    tokio::time::timeout(IDLE, step).await.unwrap_or(Err(TelegramError::Timeout))
+}
+
+/// A file that is removed again unless it is kept.
+struct Partial {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Partial {
+    /// Creates the file on a blocking thread. Should nobody wait for it any more, the thread drops it, and with it the
+    /// file: a cancelled download leaves nothing even if it is cancelled here.
+    async fn create(path: PathBuf) -> Result<(Self, std::fs::File), DownloadError> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let create = move || {
+            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            Ok((Self { path, kept: false }, file))
+        };
+        match tokio::task::spawn_blocking(create).await {
+            Ok(created) => created.map_err(DownloadError::Write),
+            Err(join) => Err(DownloadError::Write(std::io::Error::other(join))),
+        }
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Unlinking is quick, and a drop cannot wait. If it fails, the sweep at the next start removes the file.
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Why a call failed, told apart by what can be done about it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Why a call to the Bot API failed. Neither `Display` nor `Debug` holds the token or a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TelegramError {
+    /// Telegram wants no call (of this kind to this chat) before the time has passed.
+    #[error("Telegram wants {} s of silence", .0.as_secs())]
+    RetryAfter(Duration),
+    /// The message to edit or to answer is not there any more, or can be edited no longer.
+    #[error("the message is gone")]
+    MessageGone,
+    /// The person blocked the bot or left, or the chat never existed.
+    #[error("the chat is closed to the bot")]
+    ChatGone,
+    /// Somebody else polls with the same token, or a webhook is set.
+    #[error("another program receives this bot's updates: stop it, or remove its webhook")]
+    Conflict,
+    /// The token is wrong or was revoked.
+    #[error("Telegram does not accept the token: take the current one from @BotFather")]
+    Unauthorized,
+    /// Telegram's own words for any other refusal.
+    #[error("Telegram refused: {0}")]
+    Refused(String),
+    /// The server failed, or what it said was no answer.
+    #[error("the Bot API server failed")]
+    Server,
+    /// No answer in time. The call may have had its effect.
+    #[error("the Bot API server did not answer in time")]
+    Timeout,
+    /// The connection failed. The call may have had its effect.
+    #[error("the Bot API server cannot be reached: {0}")]
+    Network(String),
+}
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Worth another try, not before this time has passed.
+    Retry {
+        /// The shortest wait. Only Telegram's `retry_after` is exact; other waits are for the caller to stretch.
+        after: Duration,
+    },
+    /// Trying again gives the same.
+    Final,
+}
+
+impl TelegramError {
+    /// Whether another try is worth it, and when.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::RetryAfter(after) => Disposition::Retry { after: *after },
+            Self::Server | Self::Timeout | Self::Network(_) => Disposition::Retry { after: Duration::from_secs(1) },
+            Self::Conflict => Disposition::Retry { after: Duration::from_secs(5) },
+            Self::MessageGone | Self::ChatGone | Self::Unauthorized | Self::Refused(_) => Disposition::Final,
+        }
+    }
+
+    /// The edit would change nothing: for us, success.
+    pub(super) fn is_not_modified(&self) -> bool {
+        matches!(self, Self::Refused(description) if description.contains("message is not modified"))
+    }
+
+    /// From a failed exchange of bytes; reqwest's own text may hold the URL and with it the token.
+    pub(super) fn from_transport(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        let what = if error.is_connect() {
+            "no connection"
+        } else if error.is_redirect() {
+            "it redirects elsewhere"
+        } else if error.is_builder() {
+            "its address cannot be used"
+        } else {
+            "the connection broke"
+        };
+        Self::Network(what.to_owned())
+    }
+}
+
+/// The Bot API's answer when it says no.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Refusal {
+    #[serde(default)]
+    pub(super) error_code: u16,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) parameters: Parameters,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Parameters {
+    pub(super) retry_after: Option<u64>,
+}
+
+/// The wait after a 429 that names none.
+const DEFAULT_RETRY_AFTER: u64 = 5;
+
+/// Descriptions (lower case) that mean the chat is closed for good. Any 403 means that too.
+const CHAT_GONE: [&str; 8] = [
+    "chat not found",
+    "user not found",
+    "user is deactivated",
+    "group is deactivated",
+    "group chat was deleted",
+    "bot was kicked",
+    "peer_id_invalid",
+    "chat_write_forbidden",
+];
+
+/// Descriptions (lower case) that mean the message is gone for good.
+const MESSAGE_GONE: [&str; 7] = [
+    "message to edit not found",
+    "message can't be edited",
+    "message_id_invalid",
+    "message to be replied not found",
+    "message to reply not found",
+    "replied message not found",
+    "message thread not found",
+];
+
+impl Refusal {
+    /// The meaning of this answer; `status` counts where the body names no code.
+    pub(super) fn into_error(self, status: u16) -> TelegramError {
+        let code = if self.error_code == 0 { status } else { self.error_code };
+        let description = self.description.to_lowercase();
+        let means = |known: &[&str]| known.iter().any(|part| description.contains(part));
+        if code == 429 || self.parameters.retry_after.is_some() {
+            let named = description.rsplit_once("retry after ").and_then(|(_, seconds)| seconds.trim().parse().ok());
+            let seconds = self.parameters.retry_after.or(named).unwrap_or(DEFAULT_RETRY_AFTER);
+            return TelegramError::RetryAfter(Duration::from_secs(seconds));
+        }
+        match code {
+            // Some old 401s are about the chat, not the token.
+            401 if description.contains("bot") => TelegramError::ChatGone,
+            // The whole answer to a token that is no token is `Not Found`.
+            401 => TelegramError::Unauthorized,
+            404 if description == "not found" => TelegramError::Unauthorized,
+            403 => TelegramError::ChatGone,
+            409 => TelegramError::Conflict,
+            _ if means(&MESSAGE_GONE) => TelegramError::MessageGone,
+            _ if means(&CHAT_GONE) => TelegramError::ChatGone,
+            400..=499 => TelegramError::Refused(clean(&self.description)),
+            _ => TelegramError::Server,
+        }
+    }
+}
+
+/// A description short enough for a log line and without links.
+fn clean(description: &str) -> String {
+    let words = description.split_whitespace().map(|word| if word.contains("://") { "<link>" } else { word });
+    words.collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}

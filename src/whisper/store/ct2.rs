@@ -1,0 +1,228 @@
+//! CTranslate2's model file, binary versions 4 to 6: the name of the model's specification, then variables,
+//! then aliases. Little-endian. Weights may be 8-bit integers with one scale per row.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::fault::Fault;
+use super::ggml::read_at;
+
+/// The file with the places of its variables.
+#[derive(Debug)]
+pub(super) struct Ct2File {
+    file: File,
+    variables: HashMap<String, Variable>,
+}
+
+/// A variable's place in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    pub(super) dims: Vec<u32>,
+    numbers: Numbers,
+    offset: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Numbers {
+    F32,
+    F16,
+    /// Each row was multiplied by its scale and rounded.
+    Int8 {
+        scales: Vec<f32>,
+    },
+}
+
+impl Variable {
+    fn row(&self) -> u64 {
+        self.dims.iter().skip(1).map(|&d| u64::from(d)).product()
+    }
+
+    pub(super) fn values(&self) -> u64 {
+        self.dims.iter().map(|&d| u64::from(d)).product()
+    }
+}
+
+/// A table entry whose numbers may be anything: the file also keeps flags as variables.
+struct Entry {
+    dims: Vec<u32>,
+    type_id: u8,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Entry {
+    fn values(&self) -> u64 {
+        self.dims.iter().map(|&d| u64::from(d)).product()
+    }
+}
+
+impl Ct2File {
+    /// Reads the table of variables of a Whisper model.
+    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+        let file = File::open(path).map_err(Fault::Read)?;
+        let length = file.metadata().map_err(Fault::Read)?.len();
+        let mut reader = Reader { inner: BufReader::new(&file), position: 0 };
+        let version = reader.u32()?;
+        if !(4..=6).contains(&version) {
+            return Err(Fault::malformed(format!(
+                "model.bin is no CTranslate2 model of binary version 4 to 6 (it begins with {version})"
+            )));
+        }
+        let specification = reader.name()?;
+        if specification != "WhisperSpec" {
+            return Err(Fault::malformed(format!("it is a CTranslate2 model of {specification}, not of Whisper")));
+        }
+        reader.u32()?;
+        let mut entries = HashMap::new();
+        for _ in 0..reader.u32()? {
+            let (name, entry) = reader.entry(length)?;
+            entries.insert(name, entry);
+        }
+        let aliases =
+            (0..reader.u32()?).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, Fault>>()?;
+        let mut variables = HashMap::new();
+        for (name, entry) in &entries {
+            if let Some(numbers) = numbers(name, entry, &entries, &file)? {
+                let variable = Variable { dims: entry.dims.clone(), numbers, offset: entry.offset };
+                variables.insert(name.clone(), variable);
+            }
+        }
+        for [alias, target] in aliases {
+            if let Some(variable) = variables.get(&target) {
+                variables.insert(alias, variable.clone());
+            }
+        }
+        Ok(Self { file, variables })
+    }
+
+    /// The variable of that name.
+    pub(super) fn variable(&self, name: &str) -> Result<&Variable, Fault> {
+        self.variables.get(name).ok_or_else(|| Fault::malformed(format!("it lacks the weights {name}")))
+    }
+
+    /// How many blocks `side` (`encoder` or `decoder`) has.
+    pub(super) fn layers(&self, side: &str) -> u32 {
+        let present = |layer: &u32| self.variables.contains_key(&format!("{side}/layer_{layer}/ffn/linear_0/weight"));
+        (0..1024).take_while(present).count() as u32
+    }
+
+    /// Reads `values.len()` values of a variable from value `first` on.
+    pub(super) fn read(&self, variable: &Variable, first: u64, values: &mut [f32]) -> Result<(), Fault> {
+        match &variable.numbers {
+            Numbers::F32 => {
+                let bytes = self.bytes(variable.offset + first * 4, values.len() * 4)?;
+                let numbers = bytes.as_chunks::<4>().0;
+                values.iter_mut().zip(numbers).for_each(|(value, raw)| *value = f32::from_le_bytes(*raw));
+            }
+            Numbers::F16 => {
+                let bytes = self.bytes(variable.offset + first * 2, values.len() * 2)?;
+                let halves: Vec<f16> = bytes.as_chunks::<2>().0.iter().map(|raw| f16::from_le_bytes(*raw)).collect();
+                halves.convert_to_f32_slice(values);
+            }
+            Numbers::Int8 { scales } => {
+                let bytes = self.bytes(variable.offset + first, values.len())?;
+                let row = variable.row();
+                for ((value, level), at) in values.iter_mut().zip(bytes).zip(first..) {
+                    *value = f32::from(level as i8) / scales[(at / row) as usize];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, offset: u64, count: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; count];
+        read_at(&self.file, offset, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// What a variable's numbers are; `None` for the flags and scalars that are no weights.
+fn numbers(name: &str, entry: &Entry, entries: &HashMap<String, Entry>, file: &File) -> Result<Option<Numbers>, Fault> {
+    if entry.dims.is_empty() {
+        return Ok(None);
+    }
+    let (numbers, width) = match entry.type_id {
+        0 => (Numbers::F32, 4),
+        4 => (Numbers::F16, 2),
+        1 => {
+            let scale = format!("{name}_scale");
+            let scale = entries.get(&scale).filter(|scale| scale.type_id == 0 && scale.dims == entry.dims[..1]);
+            let Some(scale) = scale else {
+                return Err(Fault::malformed(format!("the 8-bit weights {name} have no scale for each row")));
+            };
+            let mut bytes = vec![0; scale.bytes as usize];
+            read_at(file, scale.offset, &mut bytes)?;
+            let scales: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
+            if scales.iter().any(|scale| !scale.is_normal()) {
+                return Err(Fault::malformed(format!("the 8-bit weights {name} have an impossible scale")));
+            }
+            (Numbers::Int8 { scales }, 1)
+        }
+        _ if !name.ends_with("/weight") => return Ok(None),
+        other => {
+            return Err(Fault::malformed(format!(
+                "the weights {name} have number format {other}; convert the model with float32, float16 or int8"
+            )));
+        }
+    };
+    if entry.values().checked_mul(width) != Some(entry.bytes) {
+        return Err(Fault::malformed(format!("the weights {name} have {} bytes for {:?}", entry.bytes, entry.dims)));
+    }
+    Ok(Some(numbers))
+}
+
+struct Reader<'a> {
+    inner: BufReader<&'a File>,
+    position: u64,
+}
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes).map_err(Fault::reading)?;
+        self.position += N as u64;
+        Ok(bytes)
+    }
+
+    fn u8(&mut self) -> Result<u8, Fault> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u32(&mut self) -> Result<u32, Fault> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// Names end in a NUL that their length counts.
+    fn name(&mut self) -> Result<String, Fault> {
+        let length = u16::from_le_bytes(self.array()?);
+        let mut bytes = vec![0; usize::from(length)];
+        self.inner.read_exact(&mut bytes).map_err(Fault::reading)?;
+        self.position += u64::from(length);
+        bytes.pop();
+        String::from_utf8(bytes).map_err(|_| Fault::malformed("model.bin has a name that is no text"))
+    }
+
+    fn entry(&mut self, length: u64) -> Result<(String, Entry), Fault> {
+        let name = self.name()?;
+        let dims = (0..self.u8()?).map(|_| self.u32()).collect::<Result<Vec<_>, _>>()?;
+        let type_id = self.u8()?;
+        let bytes = u64::from(self.u32()?);
+        let offset = self.position;
+        if length.saturating_sub(offset) < bytes {
+            return Err(Fault::reading(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let fits = dims.len() <= 4 && dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::from(d))).is_some();
+        if !fits {
+            return Err(Fault::malformed(format!("the weights {name} have impossible dimensions {dims:?}")));
+        }
+        self.inner.seek_relative(bytes.cast_signed()).map_err(Fault::Read)?;
+        self.position += bytes;
+        Ok((name, Entry { dims, type_id, offset, bytes }))
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a model cannot be had. Files are named without the folders above them.
+
+use std::io;
+
+use super::catalogue::{BadName, ModelName, PublishedHash};
+use super::fault::{self, Fault};
+use super::pull::PullError;
+
+/// Why a model cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The text is no name.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// Nothing of that name is published, present, or can be made from what is.
+    #[error("there is no model named {0}; `stenobot model list` shows those there are")]
+    Unknown(ModelName),
+    /// Not here yet.
+    #[error("the model {0} is not here yet; fetch it with `stenobot model pull {0}`")]
+    Missing(ModelName),
+    /// The path leads nowhere.
+    #[error("there is no file or folder {0}")]
+    NoFile(String),
+    /// The file's bytes are not those it had when it came, or not the published ones.
+    #[error("{file} is damaged or was replaced: its hash is {found}, not {expected}; {}", remedy(*.replaceable))]
+    Damaged {
+        /// The file.
+        file: String,
+        /// The hash that it ought to have.
+        expected: String,
+        /// The hash that it has.
+        found: String,
+        /// Whether pulling brings the right bytes back.
+        replaceable: bool,
+    },
+    /// What was downloaded is not what was published.
+    #[error("the download of {name} has not the published hash ({expected}) and was deleted; check model_base_url")]
+    WrongHash {
+        /// The model.
+        name: ModelName,
+        /// As published.
+        expected: PublishedHash,
+    },
+    /// The download failed.
+    #[error("{name} cannot be downloaded: {source}")]
+    Pull {
+        /// The model.
+        name: ModelName,
+        /// Why.
+        source: PullError,
+    },
+    /// Not enough room, seen beforehand.
+    #[error("{file} needs {} MB of disk and {} MB are free; free some space and try again", needed / 1_000_000, free / 1_000_000)]
+    NoSpace {
+        /// The file.
+        file: String,
+        /// Bytes still needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// The room ran out while writing.
+    #[error("the disk became full while writing {0}; free some space and try again")]
+    Full(String),
+    /// The model's bytes cannot be used.
+    #[error("{file} cannot be used: {source}")]
+    Fault {
+        /// The file or folder.
+        file: String,
+        /// Why.
+        source: Fault,
+    },
+    /// The store's folder failed.
+    #[error("{file} in the folder of models cannot be written: {source}")]
+    Write {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No HTTPS on this machine.
+    #[error("downloads are not possible here: {0}")]
+    Client(String),
+}
+
+fn remedy(replaceable: bool) -> &'static str {
+    if replaceable { "`stenobot model pull` replaces it" } else { "delete it and import it again" }
+}
+
+impl StoreError {
+    pub(super) fn fault(file: &str, source: Fault) -> Self {
+        match source {
+            Fault::Write(error) => Self::write(file, error),
+            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => Self::Fault { file: file.to_owned(), source },
+        }
+    }
+
+    pub(super) fn write(file: &str, source: io::Error) -> Self {
+        match fault::is_full(&source) {
+            true => Self::Full(file.to_owned()),
+            false => Self::Write { file: file.to_owned(), source },
+        }
+    }
+}

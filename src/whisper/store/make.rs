@@ -1,0 +1,230 @@
+//! Making a model here: quantised from another one of the store, or imported.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::architecture::Architecture;
+use super::catalogue::{DETECTOR, ModelName};
+use super::convert::{self, GgmlSource, Watch};
+use super::faster_whisper::{self, FasterWhisper};
+use super::fault::Fault;
+use super::obtain::settle;
+use super::quantise::Quantisation;
+use super::record::{Origin, Record, with_suffix};
+use super::{
+    Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
+};
+
+/// Something that can be brought into the store, its tables read.
+enum Import {
+    /// A CTranslate2 folder.
+    Folder(Box<FasterWhisper>),
+    /// A Whisper model in ggml's form.
+    Ggml(File, Box<ggml::Whisper>),
+    /// A detector in ggml's form, as it is or just converted.
+    Detector(Vec<u8>),
+}
+
+impl ModelStore {
+    /// Brings a model into the store: a ggml file, a CTranslate2 folder (or the folder in the Python tools'
+    /// cache that holds it), or Silero's `silero_vad_16k.safetensors`. Without `name` the file's name or the
+    /// model's sizes tell it. A model of that name that is there already is replaced.
+    pub async fn import(
+        &self,
+        path: &Path,
+        quantisation: Option<Quantisation>,
+        name: Option<ModelName>,
+        mut report: impl FnMut(Download),
+    ) -> Result<VerifiedModel, StoreError> {
+        let from = shown(path);
+        let import = Import::open_apart(path).await?;
+        let (name, bytes) = self.name_of(&import, &from, quantisation, name);
+        let origin = Origin::Imported { from };
+        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        self.make(&name, bytes, origin, job, &mut report).await
+    }
+
+    pub(super) async fn quantise(
+        &self,
+        source: &VerifiedModel,
+        name: &ModelName,
+        report: &mut impl FnMut(Download),
+    ) -> Result<VerifiedModel, StoreError> {
+        let origin = Origin::Quantised { from: source.name.clone(), from_sha256: source.sha256.clone() };
+        let import = Import::open_apart(&source.path).await?;
+        let quantisation = name.quantisation();
+        let bytes = import.bytes(quantisation);
+        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        self.make(name, bytes, origin, job, report).await
+    }
+
+    fn name_of(
+        &self,
+        import: &Import,
+        file: &str,
+        quantisation: Option<Quantisation>,
+        wanted: Option<ModelName>,
+    ) -> (ModelName, u64) {
+        let kind = quantisation.or(import.quantisation());
+        let bytes = import.bytes(quantisation);
+        let guess = || match import.architecture() {
+            None => ModelName::of_file(file).unwrap_or_else(|| plain(DETECTOR)),
+            Some(architecture) => {
+                let family = || self.catalogue.family_of(architecture).map_or("imported", |family| &*family.name);
+                ModelName::of_file(file).unwrap_or_else(|| plain(family())).with(kind)
+            }
+        };
+        (wanted.unwrap_or_else(guess), bytes)
+    }
+
+    /// Writes a file beside its place, hashes it, moves it there.
+    async fn make(
+        &self,
+        name: &ModelName,
+        bytes: u64,
+        origin: Origin,
+        job: impl FnOnce(&mut BufWriter<File>, Watch<'_>) -> Result<(), Fault> + Send + 'static,
+        report: &mut impl FnMut(Download),
+    ) -> Result<VerifiedModel, StoreError> {
+        let path = self.path_of(name);
+        let unfinished = Unfinished(with_suffix(&path, ".new"));
+        self.make_room(&path, &unfinished.0, bytes)?;
+        let (told, mut heard) = tokio::sync::watch::channel((0, 0));
+        let (label, file) = (name.to_string(), shown(&path));
+        let work = blocking({
+            let (label, file) = (label.clone(), file.clone());
+            move |cancel| {
+                let mut progress = |done, total| _ = told.send_replace((done, total));
+                let fault = |source| StoreError::fault(&file, source);
+                let out = File::create(&unfinished.0).map_err(|error| StoreError::write(&file, error))?;
+                let mut out = BufWriter::with_capacity(1 << 20, out);
+                job(&mut out, Watch { cancel, progress: &mut progress }).map_err(fault)?;
+                out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|error| StoreError::write(&file, error))?;
+                let record = Record::new(&digest::of_file(&unfinished.0, cancel).map_err(fault)?, origin);
+                settle(&unfinished.0, &path, &record).map_err(|error| StoreError::write(&file, error))?;
+                verified(path, label, record).map_err(fault)
+            }
+        });
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result.unwrap_or(Err(cancelled(&file))),
+                Ok(()) = heard.changed() => {
+                    let (done, total) = *heard.borrow_and_update();
+                    report(match done < total {
+                        true => Download::Converting { name: label.clone(), done, total },
+                        false => Download::Verifying { name: label.clone() },
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A file that is deleted unless it was moved away.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+fn plain(name: &str) -> ModelName {
+    name.parse().expect("names in the catalogue are well-formed")
+}
+
+impl Import {
+    /// Opens it off the runtime's threads.
+    async fn open_apart(path: &Path) -> Result<Self, StoreError> {
+        let (path, file) = (path.to_owned(), shown(path));
+        blocking(move |_| Self::open(&path)).await.unwrap_or(Err(cancelled(&file)))
+    }
+
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = shown(path);
+        let fault = |source| StoreError::fault(&file, source);
+        if path.is_dir() {
+            let folder = faster_whisper::locate(path)
+                .ok_or_else(|| fault(Fault::malformed("the folder holds no model.bin of CTranslate2")))?;
+            return FasterWhisper::open(&folder).map(|model| Self::Folder(Box::new(model))).map_err(fault);
+        }
+        if !path.is_file() {
+            return Err(StoreError::NoFile(file));
+        }
+        if silero::is_safetensors(path) {
+            return silero::convert(path).map(Self::Detector).map_err(fault);
+        }
+        let opened = File::open(path).map_err(|error| fault(Fault::Read(error)))?;
+        match ggml::inspect(&opened).map_err(fault)? {
+            ggml::Contents::Whisper(model) => Ok(Self::Ggml(opened, Box::new(model))),
+            ggml::Contents::VoiceActivity => {
+                std::fs::read(path).map(Self::Detector).map_err(|error| fault(Fault::Read(error)))
+            }
+        }
+    }
+
+    fn architecture(&self) -> Option<&Architecture> {
+        match self {
+            Self::Folder(model) => Some(model.architecture()),
+            Self::Ggml(_, model) => Some(&model.architecture),
+            Self::Detector(_) => None,
+        }
+    }
+
+    /// The quantisation it has already.
+    fn quantisation(&self) -> Option<Quantisation> {
+        match self {
+            Self::Folder(_) | Self::Detector(_) => None,
+            Self::Ggml(_, model) => model.quantisation(),
+        }
+    }
+
+    /// Bytes of the result.
+    fn bytes(&self, quantisation: Option<Quantisation>) -> u64 {
+        match (self, self.architecture()) {
+            (Self::Detector(bytes), _) => bytes.len() as u64,
+            (_, Some(architecture)) => architecture.file_bytes(quantisation.or(self.quantisation())),
+            (_, None) => 0,
+        }
+    }
+
+    fn write(
+        self,
+        quantisation: Option<Quantisation>,
+        out: &mut BufWriter<File>,
+        watch: Watch<'_>,
+    ) -> Result<(), Fault> {
+        match self {
+            Self::Folder(model) => convert::write(&*model, quantisation, out, watch),
+            Self::Detector(bytes) => out.write_all(&bytes).map_err(Fault::Write),
+            Self::Ggml(file, model) => match quantisation {
+                Some(q) if model.quantisation() != Some(q) => {
+                    convert::write(&GgmlSource { file: &file, model: &model }, quantisation, out, watch)
+                }
+                _ => copy(file, out, watch),
+            },
+        }
+    }
+}
+
+fn copy(mut file: File, out: &mut impl Write, watch: Watch<'_>) -> Result<(), Fault> {
+    use std::io::Seek;
+    file.rewind().map_err(Fault::Read)?;
+    let total = file.metadata().map_err(Fault::Read)?.len();
+    let mut buffer = vec![0; 1 << 20];
+    let mut done = 0;
+    loop {
+        if watch.cancel.is_cancelled() {
+            return Err(Fault::Cancelled);
+        }
+        let count = file.read(&mut buffer).map_err(Fault::Read)?;
+        if count == 0 {
+            return Ok(());
+        }
+        out.write_all(&buffer[..count]).map_err(Fault::Write)?;
+        done += count as u64;
+        (watch.progress)(done, total);
+    }
+}

@@ -1,0 +1,148 @@
+//! Getting a model that is not here: pulled as published, or quantised here from one that is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::catalogue::{ModelName, Published};
+use super::pull::{Pull, PullError, Step};
+use super::record::{Origin, Record, with_suffix};
+use super::{Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
+
+/// Room that a download leaves free for everything else.
+const MARGIN: u64 = 32 << 20;
+
+impl ModelStore {
+    /// Pulls or makes the model, whatever is there now.
+    pub(super) async fn obtain(
+        &self,
+        name: &ModelName,
+        report: &mut impl FnMut(Download),
+    ) -> Result<VerifiedModel, StoreError> {
+        if let Some(published) = self.published(name) {
+            return self.pull(name, &published, report).await;
+        }
+        let source = match self.local_source(name) {
+            Some(source) => self.find(&source.to_string()).await?,
+            None => {
+                let source = self.catalogue.source_of(name).ok_or_else(|| StoreError::Unknown(name.clone()))?;
+                let published = self.published(&source).ok_or_else(|| StoreError::Unknown(name.clone()))?;
+                self.pull(&source, &published, report).await?
+            }
+        };
+        self.quantise(&source, name, report).await
+    }
+
+    /// The best form of the same family that is here already.
+    pub(super) fn local_source(&self, name: &ModelName) -> Option<ModelName> {
+        name.quantisation()?;
+        let sources = [None, Some(super::Quantisation::q8_0)].map(|q| name.with(q));
+        sources.into_iter().find(|source| source != name && self.path_of(source).is_file())
+    }
+
+    async fn pull(
+        &self,
+        name: &ModelName,
+        published: &Published,
+        report: &mut impl FnMut(Download),
+    ) -> Result<VerifiedModel, StoreError> {
+        let path = self.path_of(name);
+        let part = with_suffix(&path, ".part");
+        self.make_room(&path, &part, published.bytes)?;
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(15))
+            .read_timeout(Duration::from_secs(60))
+            .build()
+            .map_err(|error| StoreError::Client(error.to_string()))?;
+        loop {
+            let pull = Pull {
+                client: &client,
+                url: self.url_of(name),
+                part: &part,
+                expected: published.bytes,
+                backoff: self.backoff,
+            };
+            let pulled = pull.run(|step| {
+                let name = name.to_string();
+                report(match step {
+                    Step::Received(done) => Download::Receiving { name, done, total: published.bytes },
+                    Step::Waiting(wait) => Download::Waiting { name, wait },
+                });
+            });
+            let pulled = pulled.await.map_err(|source| self.pull_error(name, source))?;
+            report(Download::Verifying { name: name.to_string() });
+            let verdict = self.take_in(name, published, &path, &part).await?;
+            match verdict {
+                Some(model) => return Ok(model),
+                // What an earlier run left may have been of another file.
+                None if pulled.resumed => {}
+                None => {
+                    return Err(StoreError::WrongHash { name: name.clone(), expected: published.hash.clone() });
+                }
+            }
+        }
+    }
+
+    /// Moves a finished download into its place if its hash is right; deletes it and gives `None` if not.
+    async fn take_in(
+        &self,
+        name: &ModelName,
+        published: &Published,
+        path: &Path,
+        part: &Path,
+    ) -> Result<Option<VerifiedModel>, StoreError> {
+        let (name, published) = (name.to_string(), published.clone());
+        let (path, part) = (path.to_owned(), part.to_owned());
+        let file = shown(&path);
+        let work = move |cancel: &_| {
+            let file = shown(&path);
+            let digests = digest::of_file(&part, cancel).map_err(|source| StoreError::fault(&file, source))?;
+            if !published.matches(&digests) {
+                std::fs::remove_file(&part).map_err(|error| StoreError::write(&file, error))?;
+                return Ok(None);
+            }
+            let record = Record::new(&digests, Origin::Published);
+            settle(&part, &path, &record).map_err(|error| StoreError::write(&file, error))?;
+            verified(path, name, record).map(Some).map_err(|source| StoreError::fault(&file, source))
+        };
+        blocking(work).await.unwrap_or(Err(cancelled(&file)))
+    }
+
+    fn pull_error(&self, name: &ModelName, source: PullError) -> StoreError {
+        StoreError::Pull { name: name.clone(), source }
+    }
+
+    /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
+    pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), StoreError> {
+        let file = shown(path);
+        std::fs::create_dir_all(&self.dir).map_err(|error| StoreError::write(&file, error))?;
+        let there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
+        let needed = bytes.saturating_sub(there) + MARGIN;
+        let disk = rustix::fs::statvfs(&self.dir).map_err(|error| StoreError::write(&file, error.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < needed { Err(StoreError::NoSpace { file, needed, free }) } else { Ok(()) }
+    }
+
+    /// Detectors are published in another repository of the same site.
+    fn url_of(&self, name: &ModelName) -> reqwest::Url {
+        let mut url = self.base_url.clone();
+        if name.to_string() == super::DETECTOR {
+            let path = url.path().replace("/ggerganov/whisper.cpp/", "/ggml-org/whisper-vad/");
+            url.set_path(&path);
+        }
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(&name.file_name());
+        }
+        url
+    }
+}
+
+/// Moves a finished file into its place, its note first, so that there is no moment in which a file made here
+/// lies there without one.
+pub(super) fn settle(part: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
+    record.save(&with_suffix(path, ".json"))?;
+    std::fs::rename(part, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Downloads one file: resumes what was cut off, waits and tries again, never writes more than was promised.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::StreamExt;
+use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
+use reqwest::{Response, StatusCode, Url};
+use tokio::fs::{File, OpenOptions};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
+
+use super::fault;
+
+/// Why one file could not be downloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The server has no such file, or does not give it.
+    #[error("the server answers {0}; check model_base_url and the model's name")]
+    Refused(StatusCode),
+    /// The file there is not the published one.
+    #[error("the server offers {offered} bytes where {expected} were published; check model_base_url")]
+    Length {
+        /// What the server says or sends.
+        offered: u64,
+        /// What was published.
+        expected: u64,
+    },
+    /// The network or the server failed, and kept failing.
+    #[error("the connection keeps failing ({0}); what has arrived is kept, try again later")]
+    Network(String),
+    /// No room.
+    #[error("the disk is full; free some space and try again, what has arrived is kept")]
+    Full,
+    /// Another process downloads the same file.
+    #[error("another stenobot is downloading it; try again when that one is done")]
+    Busy,
+    /// The file system failed.
+    #[error("the download cannot be written: {0}")]
+    Write(io::Error),
+}
+
+/// What a download tells while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Received(u64),
+    Waiting(Duration),
+}
+
+/// A file that has arrived. Nobody else touches it while this exists.
+pub(super) struct Pulled {
+    /// Whether bytes of an earlier run are in it.
+    pub(super) resumed: bool,
+    _lock: File,
+}
+
+/// Why one attempt ended.
+enum Cut {
+    Final(PullError),
+    /// Trying again may help.
+    Passing(String),
+}
+
+impl From<io::Error> for Cut {
+    fn from(error: io::Error) -> Self {
+        Self::Final(if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })
+    }
+}
+
+impl From<reqwest::Error> for Cut {
+    /// The address is left out: a mirror's may hold a password.
+    fn from(error: reqwest::Error) -> Self {
+        use std::error::Error;
+        let error = error.without_url();
+        let mut deepest: &dyn Error = &error;
+        while let Some(source) = deepest.source() {
+            deepest = source;
+        }
+        Self::Passing(deepest.to_string())
+    }
+}
+
+/// A file under way.
+pub(super) struct Pull<'a> {
+    pub(super) client: &'a reqwest::Client,
+    pub(super) url: Url,
+    /// Where the bytes are gathered; what is there already is kept.
+    pub(super) part: &'a Path,
+    pub(super) expected: u64,
+    /// Waits between attempts. An attempt that brought bytes starts them afresh.
+    pub(super) backoff: ExponentialBuilder,
+}
+
+impl Pull<'_> {
+    /// Downloads until `expected` bytes are on the disk. Whether they are the right ones is for the caller to
+    /// see.
+    pub(super) async fn run(self, mut report: impl FnMut(Step)) -> Result<Pulled, PullError> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part).await;
+        let file =
+            file.map_err(|error| if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
+        // The lock goes with the file handle, whatever way this ends.
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| PullError::Busy)?;
+        let mut target = Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None };
+        match self.fill(&mut target, &mut report).await {
+            Ok(resumed) => Ok(Pulled { resumed, _lock: target.file.into_inner() }),
+            Err(Cut::Final(error)) => Err(error),
+            Err(Cut::Passing(why)) => Err(PullError::Network(why)),
+        }
+    }
+
+    async fn fill(&self, target: &mut Target, report: &mut impl FnMut(Step)) -> Result<bool, Cut> {
+        target.done = target.file.get_ref().metadata().await?.len();
+        if target.done > self.expected {
+            target.restart().await?;
+        }
+        let mut resumed = target.done > 0;
+        target.file.seek(io::SeekFrom::End(0)).await?;
+        let mut waits = self.backoff.build();
+        while target.done < self.expected {
+            let before = target.done;
+            match self.attempt(target, &mut resumed, report).await {
+                Ok(()) => {}
+                Err(Cut::Passing(why)) => {
+                    target.file.flush().await?;
+                    if target.done > before {
+                        waits = self.backoff.build();
+                    }
+                    let wait = waits.next().ok_or(Cut::Passing(why))?;
+                    report(Step::Waiting(wait));
+                    tokio::time::sleep(wait).await;
+                }
+                Err(last @ Cut::Final(_)) => {
+                    target.file.flush().await.ok();
+                    return Err(last);
+                }
+            }
+        }
+        target.file.flush().await?;
+        target.file.get_ref().sync_all().await?;
+        Ok(resumed)
+    }
+
+    async fn attempt(&self, target: &mut Target, resumed: &mut bool, report: &mut impl FnMut(Step)) -> Result<(), Cut> {
+        let mut request = self.client.get(self.url.clone());
+        if target.done > 0 {
+            request = request.header(RANGE, format!("bytes={}-", target.done));
+            if let Some(etag) = &target.etag {
+                request = request.header(IF_RANGE, etag);
+            }
+        }
+        let response = request.send().await?;
+        let offered = match response.status() {
+            StatusCode::PARTIAL_CONTENT => match content_range(&response) {
+                Some((start, total)) if start == target.done => total,
+                _ => {
+                    target.restart().await?;
+                    return Err(Cut::Passing("the server sent another part than was asked for".into()));
+                }
+            },
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                target.restart().await?;
+                return Err(Cut::Passing("the server cannot resume".into()));
+            }
+            status if status.is_success() => {
+                *resumed = false;
+                target.restart().await?;
+                response.content_length()
+            }
+            status if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
+                return Err(Cut::Passing(format!("the server answers {status}")));
+            }
+            status => return Err(Cut::Final(PullError::Refused(status))),
+        };
+        if let Some(offered) = offered.filter(|&offered| offered != self.expected) {
+            return Err(Cut::Final(PullError::Length { offered, expected: self.expected }));
+        }
+        // A weak tag does not promise the same bytes.
+        target.etag = response.headers().get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")).cloned();
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk?;
+            let sum = target.done + chunk.len() as u64;
+            if sum > self.expected {
+                return Err(Cut::Final(PullError::Length { offered: sum, expected: self.expected }));
+            }
+            target.file.write_all(&chunk).await?;
+            target.done = sum;
+            report(Step::Received(sum));
+        }
+        if target.done < self.expected {
+            return Err(Cut::Passing("the connection ended too early".into()));
+        }
+        Ok(())
+    }
+}
+
+struct Target {
+    file: BufWriter<File>,
+    /// Bytes taken over, some of them perhaps still in the buffer.
+    done: u64,
+    etag: Option<HeaderValue>,
+}
+
+impl Target {
+    async fn restart(&mut self) -> io::Result<()> {
+        if self.done > 0 {
+            self.file.flush().await?;
+            self.file.seek(io::SeekFrom::Start(0)).await?;
+            self.file.get_ref().set_len(0).await?;
+        }
+        (self.done, self.etag) = (0, None);
+        Ok(())
+    }
+}
+
+/// First byte and, where given, total length of `bytes 5-9/10`.
+fn content_range(response: &Response) -> Option<(u64, Option<u64>)> {
+    let value = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.parse().ok()?, total.parse().ok()))
+}
