@@ -1,5 +1,5 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
 
-mod simulator;
 mod engine;
+mod simulator;
 mod store;
