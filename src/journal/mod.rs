@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use error::JournalError;
 pub use legacy::{ImportError, Imported};
 pub use rows::{
-    Admission, Arrival, Facts, Fence, Notice, RequestRow, Sender, Settlement, Snapshot, Waiting, WorkSource,
+    Admission, Arrival, Facts, Fence, Notice, RequestRow, Running, Sender, Settlement, Snapshot, Waiting, WorkSource,
 };
 
 use crate::model::{Clock, MessageId, RejectReason, RequestId, StageName, Timestamp};
@@ -226,6 +226,11 @@ impl Journal {
     /// The requests that wait for the engine, first to be served first.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
         Ok(sqlx::query_as(sql::WAITING).fetch_all(&self.reader).await?)
+    }
+
+    /// The requests that the engine works on.
+    pub async fn running(&self) -> Result<Vec<Running>, JournalError> {
+        Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
     }
 
     /// Counts for the gauges.

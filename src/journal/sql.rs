@@ -126,6 +126,9 @@ pub(super) const WAITING: &str = "SELECT id, chat_id, status_message_id, locale,
      coalesce(voice_duration_seconds, claimed_duration_seconds, 0) AS length_seconds \
      FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') ORDER BY id";
 
+pub(super) const RUNNING: &str = "SELECT coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds, \
+     coalesce(started_at, 0) AS started_at FROM usage WHERE stage = 'transcribing'";
+
 pub(super) const COUNTS: &str = "SELECT stage, count(*) FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') GROUP BY stage";
 

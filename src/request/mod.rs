@@ -154,12 +154,13 @@ impl<S: Stage> Request<S> {
 
     /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
     pub async fn hold<T>(&self, journal: &Journal, work: impl Future<Output = T>) -> Result<T, JournalError> {
-        keep(journal, self.fence(), work).await
+        hold(journal, self.fence(), work).await
     }
 }
 
-/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up.
-async fn keep<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
+/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up. When the lease is
+/// lost, `work` is dropped.
+pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
     tokio::select! {
         output = work => Ok(output),
         lost = renew(journal, fence) => Err(lost),

@@ -3,3 +3,4 @@
 mod engine;
 mod simulator;
 mod store;
+mod telegram;
