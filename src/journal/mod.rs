@@ -63,9 +63,11 @@ impl Journal {
         let full = waiting >= i64::from(capacity);
         let (stage, reason) =
             if full { (StageName::Rejected, Some(RejectReason::QueueFull)) } else { (StageName::Received, None) };
-        let id = insert(&mut tx, arrival, user, stage, reason, now).await?;
+        let Some(id) = insert(&mut tx, arrival, user, stage, reason, now).await? else {
+            tx.rollback().await?;
+            return Ok(Admission::Duplicate);
+        };
         tx.commit().await?;
-        let Some(id) = id else { return Ok(Admission::Duplicate) };
         self.changed();
         Ok(if full { Admission::QueueFull(id) } else { Admission::New(id) })
     }
@@ -75,10 +77,13 @@ impl Journal {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
-        let id = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await?;
+        let Some(id) = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await? else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         tx.commit().await?;
         self.changed();
-        Ok(id)
+        Ok(Some(id))
     }
 
     // === Claims ===

@@ -170,9 +170,9 @@ pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output 
 /// Renews the lease until somebody else has taken it. Renewals that fail for the journal's sake are tried again at
 /// the next beat.
 async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
-    let mut beat = tokio::time::interval(LEASE / 4);
+    let period = LEASE / 4;
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    beat.tick().await;
     loop {
         beat.tick().await;
         match journal.renew(fence).await {

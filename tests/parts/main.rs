@@ -6,3 +6,11 @@ mod engine;
 mod simulator;
 mod store;
 mod telegram;
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
+
+mod desk;
+mod journal;
+mod journal_open;
+mod legacy;
+mod lifecycle;
+mod queue;
