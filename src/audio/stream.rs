@@ -157,7 +157,7 @@ impl From<Error> for AudioError {
     fn from(error: Error) -> Self {
         match error {
             Error::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                Self::Damaged { what: "it ends in its own header".to_owned() }
+                Self::Damaged { what: "it ends before any sound that can be read".to_owned() }
             }
             Error::IoError(error) => error.into(),
             Error::Unsupported(what) => Self::Unsupported { what: what.to_owned() },
