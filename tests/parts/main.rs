@@ -14,3 +14,4 @@ mod journal_open;
 mod legacy;
 mod lifecycle;
 mod queue;
+mod audio;
