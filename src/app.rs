@@ -20,7 +20,7 @@ use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
 use crate::request::{Event, observe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
-use crate::whisper::store::ModelStore;
+use crate::whisper::store::{ModelKind, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -117,9 +117,10 @@ async fn start(
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
     let model = store.ensure(&config.engine.model, |_| {}).await?;
+    anyhow::ensure!(matches!(model.kind, ModelKind::Whisper { .. }), "model = {} is no Whisper model", model.name);
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
-    let engine = EnginePool::start(EngineSettings::of(config, model.path)?, count_engine);
+    let engine = EnginePool::start(EngineSettings::of(config, &model)?, count_engine);
     status.send_replace(Some(engine.status()));
     gauge!(names::WORKERS).set(whole(config.engine.workers));
     gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));

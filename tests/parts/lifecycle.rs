@@ -38,6 +38,7 @@ fn heard() -> Transcribed {
         end: Duration::from_secs(6),
         text: Spoken(text.into()),
         mean_logprob: -0.2,
+        no_speech: 0.01,
     };
     let transcript = Transcript {
         segments: vec![segment(MARKER), segment("и ещё.")],
@@ -225,7 +226,7 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
         (TranscribeFailure::Crashed(text()), Expected::Retry { after: 1, counts: true }),
         (TranscribeFailure::Deadline { limit: Duration::from_secs(120) }, failed(FailReason::Deadline)),
         (TranscribeFailure::Damaged(text()), failed(FailReason::Damaged)),
-        (TranscribeFailure::AudioMissing, failed(FailReason::Internal)),
+        (TranscribeFailure::Misconfigured("the language".into()), failed(FailReason::Engine)),
         (TranscribeFailure::Unavailable(text()), Expected::Retry { after: 15, counts: false }),
         (TranscribeFailure::Stopping, Expected::Retry { after: 0, counts: false }),
         (TranscribeFailure::Exhausted { attempts: 3 }, failed(FailReason::Poison)),
