@@ -8,6 +8,8 @@ use tower::retry::RetryLayer;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
+use tracing::Instrument;
+
 use super::worker::{self, Turn};
 use super::{Context, enqueue};
 use crate::audio::AudioError;
@@ -15,7 +17,7 @@ use crate::engine::probe::{self, ProbeError};
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::StageName;
-use crate::request::{Claim, DownloadFailure, Downloaded, Event, Received, Request, observe};
+use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Event, Received, Request, observe};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -97,18 +99,22 @@ pub async fn run(context: &Context) {
         match Request::<Received>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request)) => {
-                let why = DownloadFailure::Exhausted { attempts: crate::request::MAX_ATTEMPTS };
+                let why = DownloadFailure::Exhausted { attempts: Received::ATTEMPTS };
                 let _ = request.fail(&context.journal, &why).await?;
             }
             Some(Claim::Ready(request)) => {
                 let to = context.audio_file(request.id());
                 let fetching = fetcher.call(Fetch { file_id: request.file_id().to_owned(), to });
+                let span = request.span();
                 let context = context.clone();
-                context.tasks.clone().spawn(async move {
-                    if let Err(error) = one(&context, request, fetching).await {
-                        observe(&Event::JournalFailed { what: "finish a download", error: &error });
+                context.tasks.clone().spawn(
+                    async move {
+                        if let Err(error) = one(&context, request, fetching).await {
+                            observe(&Event::JournalFailed { what: "finish a download", error: &error });
+                        }
                     }
-                });
+                    .instrument(span),
+                );
             }
         }
         Ok(Turn::Worked)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
+use tracing::Instrument;
 
 use super::Context;
 use super::deliver::{self, How, Outgoing, Sender};
@@ -27,12 +28,16 @@ pub async fn run(context: &Context) {
         let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
         let Some(notice) = context.journal.claim_notice(&context.worker).await? else { return Ok(Turn::Idle) };
         let (context, sender) = (context.clone(), sender.clone());
-        context.tasks.clone().spawn(async move {
-            if let Err(error) = one(&context, sender, &notice).await {
-                observe(&Event::JournalFailed { what: "finish a notice", error: &error });
+        let span = tracing::info_span!("request", id = notice.fence.id.0);
+        context.tasks.clone().spawn(
+            async move {
+                if let Err(error) = one(&context, sender, &notice).await {
+                    observe(&Event::JournalFailed { what: "finish a notice", error: &error });
+                }
+                drop(place);
             }
-            drop(place);
-        });
+            .instrument(span),
+        );
         Ok(Turn::Worked)
     })
     .await;

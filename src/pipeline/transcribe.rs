@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+use tracing::Instrument;
 
 use super::worker::{self, Turn};
 use super::{Context, deliver, enqueue};
@@ -131,13 +132,17 @@ async fn start(
         progress,
         cancel: context.shutdown.hard.child_token(),
     });
+    let span = request.span();
     let context = context.clone();
-    context.tasks.clone().spawn(async move {
-        if let Err(error) = one(&context, request, hearing, progressed).await {
-            observe(&Event::JournalFailed { what: "finish a transcription", error: &error });
+    context.tasks.clone().spawn(
+        async move {
+            if let Err(error) = one(&context, request, hearing, progressed).await {
+                observe(&Event::JournalFailed { what: "finish a transcription", error: &error });
+            }
+            drop(delivery);
         }
-        drop(delivery);
-    });
+        .instrument(span),
+    );
     Ok(())
 }
 

@@ -63,6 +63,11 @@ impl<S: Stage> Request<S> {
         self.held.row.fence.id
     }
 
+    /// The span in which all work on the request is logged.
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!("request", id = self.id().0)
+    }
+
     /// Where the answer goes.
     pub fn chat(&self) -> ChatId {
         self.held.row.chat

@@ -42,7 +42,9 @@ async fn the_packages_give_the_published_files_byte_for_byte() {
 #[tokio::test]
 async fn the_detector_is_converted() {
     let dir = tempfile::tempdir().unwrap();
-    let model = import(&asset("packages/silero-vad/silero_vad/data/silero_vad_16k.safetensors"), None, dir.path()).await.unwrap();
+    let model = import(&asset("packages/silero-vad/silero_vad/data/silero_vad_16k.safetensors"), None, dir.path())
+        .await
+        .unwrap();
     assert_eq!((&*model.name, model.kind), (DETECTOR, ModelKind::VoiceActivity));
     assert_eq!(model.sha1, "01faac2e2979bcaba96bab5cb07c09ce02a870f2");
     let found = offline(dir.path()).find(DETECTOR).await.unwrap();
