@@ -1,1 +1,233 @@
-//! app
+//! Wires the parts together and runs them until they are told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics::{counter, gauge, histogram};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
+use crate::journal::Journal;
+use crate::lifecycle::{self, DataDirLock, Shutdown};
+use crate::metrics as names;
+use crate::model::{Clock, StageName, Timestamp};
+use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
+use crate::request::{Event, observe};
+use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
+use crate::telemetry;
+use crate::whisper::store::{ModelKind, ModelStore};
+
+/// Age of the last successful poll above which the service is not ready.
+const STALE_POLL: Duration = Duration::from_secs(120);
+/// Gauges are refreshed this often at least; they change with the journal.
+const GAUGE_BEAT: Duration = Duration::from_secs(5);
+
+/// Runs the bot until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let token =
+        config.telegram.token.clone().context(
+            "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
+        )?;
+    telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    let _lock = DataDirLock::take(&config.storage.data_dir)?;
+    for folder in [config.storage.audio(), config.storage.models()] {
+        lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
+    }
+    let metrics =
+        names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
+    let listener = TcpListener::bind(config.telemetry.addr)
+        .await
+        .with_context(|| format!("metrics_addr = {} cannot be used; set another", config.telemetry.addr))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
+
+    let shutdown = Shutdown::default();
+    let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown));
+    let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+    let journal = Journal::open(&config.storage.database, Clock::System).await?;
+    recover(&journal, &config, &worker).await?;
+    let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
+    let (status, engine_status) = watch::channel(None);
+    let polled = watch::Sender::new(None);
+    let pages = telemetry::serve(
+        listener,
+        metrics,
+        readiness(journal.clone(), polled.subscribe(), engine_status),
+        shutdown.hard.clone(),
+    );
+    let pages = tokio::spawn(pages);
+
+    let started = shutdown.soft.run_until_cancelled(start(&config, &client, &status)).await;
+    let Some(started) = started else { return Ok(()) };
+    let (model, engine) = started?;
+    let context = Context {
+        desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
+        default_locale: config.telegram.default_locale.parse()?,
+        program: std::env::current_exe()?.into(),
+        tasks: TaskTracker::new(),
+        config: Arc::new(config),
+        journal,
+        client,
+        polled,
+        model,
+        worker,
+        shutdown,
+    };
+    let (replies, waiting_replies) = mpsc::channel(admit::REPLIES);
+    tokio::join!(
+        admit::run(&context, &replies),
+        admit::send_replies(&context, waiting_replies),
+        download::run(&context),
+        enqueue::show_positions(&context),
+        transcribe::run(&context, engine.service()),
+        notify::run(&context),
+        refresh_gauges(&context, engine.status()),
+    );
+    drain(context, engine).await;
+    pages.abort();
+    signals.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for what is held, puts the rest back, ends the children and closes the journal.
+async fn drain(context: Context, engine: EnginePool) {
+    context.tasks.close();
+    context.tasks.wait().await;
+    context.shutdown.hard.cancel();
+    engine.shutdown().await;
+    context.journal.close().await;
+}
+
+/// The model, verified and loaded by the first engine, and a client whose token is known to work.
+async fn start(
+    config: &Config,
+    client: &Client,
+    status: &watch::Sender<Option<watch::Receiver<PoolStatus>>>,
+) -> anyhow::Result<(Arc<str>, EnginePool)> {
+    match client.me().await {
+        Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
+        Err(error @ TelegramError::Unauthorized) => return Err(error.into()),
+        // The poll goes on trying; what waits in the journal can be worked on meanwhile.
+        Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
+    }
+    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+    let model = store.ensure(&config.engine.model, |_| {}).await?;
+    anyhow::ensure!(matches!(model.kind, ModelKind::Whisper { .. }), "model = {} is no Whisper model", model.name);
+    tracing::info!(model = model.name, bytes = model.bytes, "model verified");
+    let name: Arc<str> = model.name.as_str().into();
+    let engine = EnginePool::start(EngineSettings::of(config, &model)?, count_engine);
+    status.send_replace(Some(engine.status()));
+    gauge!(names::WORKERS).set(whole(config.engine.workers));
+    gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));
+    Ok((name, engine))
+}
+
+/// This process holds the data folder's lock: whoever held requests before is dead. Audio of requests that have
+/// ended meanwhile is removed.
+async fn recover(journal: &Journal, config: &Config, worker: &str) -> anyhow::Result<()> {
+    let freed = journal.free_leases_of_the_dead(worker).await?;
+    if freed > 0 {
+        tracing::info!(requests = freed, "taking over what a former process held");
+    }
+    let kept: Vec<PathBuf> =
+        journal.under_way().await?.into_iter().map(|id| config.storage.audio().join(format!("{id}.audio"))).collect();
+    let mut files = tokio::fs::read_dir(config.storage.audio()).await?;
+    while let Some(file) = files.next_entry().await? {
+        if !kept.contains(&file.path()) {
+            tokio::fs::remove_file(file.path()).await?;
+        }
+    }
+    Ok(())
+}
+
+fn readiness(
+    journal: Journal,
+    polled: watch::Receiver<Option<Timestamp>>,
+    engine: watch::Receiver<Option<watch::Receiver<PoolStatus>>>,
+) -> telemetry::Readiness {
+    Arc::new(move || {
+        let (journal, polled, engine) = (journal.clone(), polled.clone(), engine.clone());
+        Box::pin(async move {
+            let warm = engine.borrow().as_ref().is_some_and(|status| status.borrow().warm() > 0);
+            if !warm {
+                return Err("the model is not loaded".to_owned());
+            }
+            let age = polled.borrow().map(|poll| journal.clock().now().since(poll));
+            match age {
+                None => return Err("Telegram has not been polled yet".to_owned()),
+                Some(age) if age > STALE_POLL => return Err(format!("no poll for {} s", age.as_secs())),
+                Some(_) => {}
+            }
+            journal.writable().await.map_err(|error| error.to_string())
+        })
+    })
+}
+
+// === Metrics of the parts that know none ===
+
+fn method_labels() -> Vec<(&'static str, &'static str)> {
+    Method::ALL
+        .iter()
+        .flat_map(|method| CallOutcome::ALL.iter().map(|outcome| (method.as_str(), outcome.as_str())))
+        .collect()
+}
+
+fn count_call(call: &Call) {
+    let method = call.method.as_str();
+    counter!(names::TELEGRAM_REQUESTS, "method" => method, "outcome" => call.outcome.as_str()).increment(1);
+    histogram!(names::TELEGRAM_DURATION, "method" => method).record(call.took);
+    if let Some(pause) = call.retry_after {
+        histogram!(names::TELEGRAM_RETRY_AFTER).record(pause);
+    }
+}
+
+fn count_engine(event: &EngineEvent) {
+    match event {
+        EngineEvent::Started { load, .. } => gauge!(names::MODEL_LOAD).set(load.as_secs_f64()),
+        EngineEvent::Crashed { .. } | EngineEvent::Killed { .. } => counter!(names::ENGINE_RESTARTS).increment(1),
+        EngineEvent::StartFailed { .. } | EngineEvent::Restarting { .. } => {}
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn whole(count: usize) -> f64 {
+    count as f64
+}
+
+/// Keeps the gauges at what journal and engine say.
+async fn refresh_gauges(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
+    let mut changes = context.journal.changes();
+    loop {
+        changes.mark_unchanged();
+        {
+            let status = engine.borrow_and_update();
+            gauge!(names::WORKERS_BUSY).set(whole(status.busy()));
+            if let Some(model) = &status.model {
+                let backend = model.backend.clone();
+                gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
+            }
+        }
+        match context.journal.snapshot().await {
+            Ok(snapshot) => {
+                for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
+                    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                    gauge!(names::REQUESTS, "state" => stage.as_str()).set(snapshot.count(*stage) as f64);
+                }
+                gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
+                gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
+            }
+            Err(error) => observe(&Event::JournalFailed { what: "read the queue's gauges", error: &error }),
+        }
+        tokio::select! {
+            () = context.shutdown.soft.cancelled() => return,
+            () = tokio::time::sleep(GAUGE_BEAT) => {}
+            _ = changes.changed() => {}
+            _ = engine.changed() => {}
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod engine;
 mod import_legacy;
 mod model;
 mod probe;
+mod run;
 mod simulate;
 mod transcribe;
 
@@ -31,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the bot
+    Run(run::Args),
     /// Transcribe audio files on the terminal
     Transcribe(transcribe::Args),
     /// List, download, import and quantise models
@@ -52,6 +55,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let sources = Sources { file: self.config, overrides: self.overrides };
         match self.command {
+            Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?)),
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),

@@ -1,1 +1,94 @@
-//! lifecycle
+//! Start and stop: the lock that makes a data folder one process's own, and the two steps of a shutdown.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Asks the service to stop, in two steps.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Cancelled first: take nothing new, finish what is held.
+    pub soft: CancellationToken,
+    /// Cancelled when the time for that is over: put everything back.
+    pub hard: CancellationToken,
+}
+
+impl Shutdown {
+    /// Waits for SIGTERM or SIGINT, then gives running work `patience`. A second signal ends the patience.
+    pub async fn on_signals(self, patience: Duration) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut next = async || {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            }
+        };
+        let first = next().await;
+        tracing::info!(signal = first, patience_seconds = patience.as_secs(), "stopping: finishing what is held");
+        self.soft.cancel();
+        tokio::select! {
+            second = next() => tracing::warn!(signal = second, "stopping at once"),
+            () = tokio::time::sleep(patience) => tracing::warn!("the time for finishing is over"),
+        }
+        self.hard.cancel();
+        Ok(())
+    }
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process works in it.
+    #[error("another stenobot uses this data folder: stop it, or give this one a data_dir of its own")]
+    InUse,
+    /// It cannot be made or written.
+    #[error("the data folder cannot be used: {0}; make it writable for this user or set another data_dir")]
+    Unusable(std::io::Error),
+}
+
+/// Proof that this process alone works in a data folder; ends with the process.
+#[derive(Debug)]
+pub struct DataDirLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl DataDirLock {
+    /// Makes the folder, private to this user, if it is not there, and locks it.
+    pub fn take(data_dir: &Path) -> Result<Self, DataDirError> {
+        make_private(data_dir).map_err(DataDirError::Unusable)?;
+        let path = data_dir.join("lock");
+        let file =
+            File::options().create(true).truncate(false).write(true).open(path).map_err(DataDirError::Unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
+            Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(error)),
+        }
+    }
+}
+
+/// Makes a folder that only this user can read; one that exists is left as it is.
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_data_folder_belongs_to_one_process_and_one_user() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let lock = DataDirLock::take(&folder).unwrap();
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(matches!(DataDirLock::take(&folder), Err(DataDirError::InUse)));
+        drop(lock);
+        assert!(DataDirLock::take(&folder).is_ok());
+    }
+}

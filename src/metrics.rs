@@ -62,7 +62,7 @@ metrics! {
     FINISHED = "requests_finished_total", Kind::Counter, "outcome", "Accepted requests that ended.";
     STAGE_FAILURES = "stage_failures_total", Kind::Counter, "stage, reason", "Requests given up.";
     STAGE_RETRIES = "stage_retries_total", Kind::Counter, "stage", "Requests put back for another attempt.";
-    RESCUED = "requests_rescued_total", Kind::Counter, "", "Requests taken over from a worker that died.";
+    RESCUED = "requests_rescued_total", Kind::Counter, "", "Requests claimed again after a failure or a crash.";
     AUDIO_PROCESSED = "audio_processed_seconds_total", Kind::Counter, "", "Audio transcribed.";
     QUEUE_WAIT = "queue_wait_seconds", Kind::Histogram(WAITS), "", "From admission to the start of transcription.";
     REQUEST_DURATION = "request_duration_seconds", Kind::Histogram(WAITS), "", "From admission to the delivered text.";

@@ -22,14 +22,20 @@ use super::pcm::PcmTrack;
 /// Links of a chained Ogg that are followed. A player makes a handful; each costs the set-up of a decoder.
 const MAX_LINKS: usize = 16;
 
+/// Packets in a row that may be damaged: 20 s of Opus. Decoders warn about each, and a file of nothing else would fill the log.
+const MAX_DAMAGED: usize = 1_000;
+
 /// Frames that every AAC-LC encoder in use puts before the sound at least; MP4 says so in an edit list that symphonia does not read.
 const AAC_PRIMING: usize = 1024;
 
 /// Decodes the first sound track of the file into `out`, and turns a panic of a third-party decoder into an error.
 pub(super) fn stream(path: &Path, out: &mut Output<'_>) -> Result<(), AudioError> {
     let file = File::open(path)?;
-    if file.metadata()?.len() == 0 {
-        return Err(AudioError::Empty);
+    match file.metadata()? {
+        // Folders can be opened, and what cannot be read at all looks like an unknown format to the reader.
+        metadata if !metadata.is_file() => return Err(AudioError::Io { kind: "not a regular file".to_owned() }),
+        metadata if metadata.len() == 0 => return Err(AudioError::Empty),
+        _ => {}
     }
     // Unwind safety: after a panic nothing of the reader or the decoder is used again, and an `Output` only counts.
     catch_unwind(AssertUnwindSafe(|| decode_file(file, out)))
@@ -101,10 +107,18 @@ impl Track {
     /// Decodes to the track's end, or to where a truncated or damaged container stops being readable.
     fn decode(mut self, id: u32, format: &mut dyn FormatReader, out: &mut Output<'_>) -> Result<End, AudioError> {
         let mut end = End { damaged: false, another_link: false };
-        loop {
+        let mut damaged_in_a_row = 0;
+        while damaged_in_a_row < MAX_DAMAGED {
             match format.next_packet() {
                 Ok(Some(packet)) if packet.track_id != id => {}
-                Ok(Some(packet)) => end.damaged |= !self.packet(&packet, out)?,
+                Ok(Some(packet)) => {
+                    if self.packet(&packet, out)? {
+                        damaged_in_a_row = 0;
+                    } else {
+                        damaged_in_a_row += 1;
+                        end.damaged = true;
+                    }
+                }
                 Ok(None) => break,
                 Err(Error::ResetRequired) => {
                     end.another_link = true;
@@ -143,7 +157,7 @@ impl From<Error> for AudioError {
     fn from(error: Error) -> Self {
         match error {
             Error::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                Self::Damaged { what: "it ends in its own header".to_owned() }
+                Self::Damaged { what: "it ends before any sound that can be read".to_owned() }
             }
             Error::IoError(error) => error.into(),
             Error::Unsupported(what) => Self::Unsupported { what: what.to_owned() },

@@ -184,7 +184,9 @@ impl Bar {
             }
             Download::Waiting { name, wait } => {
                 let seconds = wait.max(&Duration::from_secs(1)).as_secs();
-                self.bar.println(format!("{name}: the connection failed; going on in {seconds} s"));
+                let message = format!("{name}: the connection failed; going on in {seconds} s");
+                // Unlike the bar, this is said where there is no terminal too.
+                self.bar.suspend(|| eprintln!("{message}"));
             }
             Download::Verifying { name } => self.bar.set_message(format!("{name}: checking")),
         }

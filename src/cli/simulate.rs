@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::config::{self, Config};
 use crate::model::SpeechLanguage;
 use crate::simulator::harness::Setup;
 use crate::simulator::live::{Lines, Table};
 use crate::simulator::run::{Arrival, Plan, Screen, run};
 use crate::simulator::voices::{Voice, Voices};
+use crate::whisper::store::ModelStore;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -52,7 +51,9 @@ impl Args {
         let voices = tokio::task::spawn_blocking(move || Voices::open(&folder)).await??;
         let voices = voices.about(Duration::from_secs(self.duration), language)?;
         let plan = self.plan(voices, config);
-        let setup = Setup { bot: settings(config)?, ..Setup::new()? };
+        let bot = settings(config, model(config).await?);
+        let models = Some(std::path::absolute(config.storage.models())?);
+        let setup = Setup { bot, models, ..Setup::new()? };
         let mut screen = self.screen(config);
         let report = run(setup, &plan, &mut *screen).await?;
         if self.json {
@@ -90,16 +91,15 @@ impl Args {
 
 /// The settings of the simulated bot: this configuration's, except where it is reached and where it keeps things.
 /// Each field is named, so that a new setting cannot be forgotten here.
-fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, OsString>> {
-    let Config { telegram, storage, engine, limits, timing, telemetry } = config;
+fn settings(config: &Config, model: OsString) -> BTreeMap<String, OsString> {
+    let Config { telegram, storage: _, engine, limits, timing, telemetry } = config;
     let config::Telegram { token: _, api_url: _, default_locale } = telegram;
-    let config::Engine { model, model_base_url, language, workers, threads } = engine;
+    let config::Engine { model: _, model_base_url, language, workers, threads } = engine;
     let config::Limits { queue, voice, file_bytes, user_per_minute } = limits;
     let config::Timing { progress_interval, transcription, download, shutdown } = timing;
     let config::Telemetry { addr: _, format: _, level } = telemetry;
-    let model = model_file(&storage.models(), model)?;
     let seconds = |duration: &Duration| duration.as_secs().to_string();
-    let mut settings = BTreeMap::from([("model".to_owned(), model.into_os_string())]);
+    let mut settings = BTreeMap::from([("model".to_owned(), model)]);
     settings.extend(
         [
             ("default_locale", default_locale.clone()),
@@ -119,13 +119,19 @@ fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, OsString>> {
         ]
         .map(|(key, value)| (key.to_owned(), value.into())),
     );
-    Ok(settings)
+    settings
 }
 
-/// The model's file, since the simulated bot has a data folder of its own. It is verified by the bot before it is loaded.
-fn model_file(models: &std::path::Path, model: &str) -> anyhow::Result<PathBuf> {
-    let in_store = models.join(format!("ggml-{model}.bin"));
-    let file = if in_store.is_file() { in_store } else { PathBuf::from(model) };
-    std::fs::canonicalize(&file)
-        .with_context(|| format!("the model {model} is not here: fetch it with `stenobot model pull {model}`"))
+/// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise
+/// by its absolute path. It must be here and whole before anything starts.
+async fn model(config: &Config) -> anyhow::Result<OsString> {
+    let models = config.storage.models();
+    let spec = &config.engine.model;
+    let store = ModelStore::new(models.clone(), config.engine.model_base_url.clone());
+    let file = store.find(spec).await?.path;
+    if file == models.join(format!("ggml-{spec}.bin")) {
+        Ok(spec.into())
+    } else {
+        Ok(std::path::absolute(file)?.into_os_string())
+    }
 }

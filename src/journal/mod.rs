@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use error::JournalError;
 pub use legacy::{ImportError, Imported};
 pub use rows::{
-    Admission, Arrival, Facts, Fence, Notice, RequestRow, Sender, Settlement, Snapshot, Waiting, WorkSource,
+    Admission, Arrival, Facts, Fence, Notice, RequestRow, Running, Sender, Settlement, Snapshot, Waiting, WorkSource,
 };
 
 use crate::model::{Clock, MessageId, RejectReason, RequestId, StageName, Timestamp};
@@ -63,9 +63,11 @@ impl Journal {
         let full = waiting >= i64::from(capacity);
         let (stage, reason) =
             if full { (StageName::Rejected, Some(RejectReason::QueueFull)) } else { (StageName::Received, None) };
-        let id = insert(&mut tx, arrival, user, stage, reason, now).await?;
+        let Some(id) = insert(&mut tx, arrival, user, stage, reason, now).await? else {
+            tx.rollback().await?;
+            return Ok(Admission::Duplicate);
+        };
         tx.commit().await?;
-        let Some(id) = id else { return Ok(Admission::Duplicate) };
         self.changed();
         Ok(if full { Admission::QueueFull(id) } else { Admission::New(id) })
     }
@@ -75,10 +77,13 @@ impl Journal {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
-        let id = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await?;
+        let Some(id) = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await? else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         tx.commit().await?;
         self.changed();
-        Ok(id)
+        Ok(Some(id))
     }
 
     // === Claims ===
@@ -226,6 +231,11 @@ impl Journal {
     /// The requests that wait for the engine, first to be served first.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
         Ok(sqlx::query_as(sql::WAITING).fetch_all(&self.reader).await?)
+    }
+
+    /// The requests that the engine works on.
+    pub async fn running(&self) -> Result<Vec<Running>, JournalError> {
+        Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
     }
 
     /// Counts for the gauges.

@@ -184,6 +184,15 @@ pub struct Waiting {
     pub length: Duration,
 }
 
+/// A request that the engine works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// Known or claimed length.
+    pub length: Duration,
+    /// When the engine took it.
+    pub started_at: Timestamp,
+}
+
 /// Counts for the gauges.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
@@ -286,5 +295,11 @@ impl sqlx::FromRow<'_, SqliteRow> for Waiting {
             stage: stage(row)?,
             length: seconds(row.try_get("length_seconds")?),
         })
+    }
+}
+
+impl sqlx::FromRow<'_, SqliteRow> for Running {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { length: seconds(row.try_get("length_seconds")?), started_at: Timestamp(row.try_get("started_at")?) })
     }
 }

@@ -110,11 +110,12 @@ pub(super) const SET_STATUS_MESSAGE: &str =
 pub(super) const SET_PARTS_DELIVERED: &str =
     concat!("UPDATE usage SET parts_delivered = ?1", fence!("?2", "?3", "?4", "?5"));
 
+/// The cast is needed: RETURNING gives a whole number out of a REAL column as an integer, inside an expression.
 pub(super) const CLAIM_NOTICE: &str = "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('rejected', 'failed', 'cancelled') \
      AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 ORDER BY id LIMIT 1) \
      RETURNING id, chat_id, message_id, status_message_id, locale, stage, reason, owner, attempt, \
-     coalesce(voice_duration_seconds, claimed_duration_seconds) AS length_seconds";
+     CAST(coalesce(voice_duration_seconds, claimed_duration_seconds) AS REAL) AS length_seconds";
 
 pub(super) const NOTICE_ANSWERED: &str =
     concat!("UPDATE usage SET answered = 1, owner = NULL, lease_until = NULL", fence!("?1", "?2", "?3", "?4"));
@@ -123,8 +124,11 @@ pub(super) const NOTICE_LATER: &str =
     concat!("UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL", fence!("?2", "?3", "?4", "?5"));
 
 pub(super) const WAITING: &str = "SELECT id, chat_id, status_message_id, locale, stage, \
-     coalesce(voice_duration_seconds, claimed_duration_seconds, 0) AS length_seconds \
+     coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds \
      FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') ORDER BY id";
+
+pub(super) const RUNNING: &str = "SELECT coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds, \
+     coalesce(started_at, 0) AS started_at FROM usage WHERE stage = 'transcribing'";
 
 pub(super) const COUNTS: &str = "SELECT stage, count(*) FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') GROUP BY stage";
@@ -134,8 +138,8 @@ pub(super) const BACKLOG: &str = "SELECT min(received_at), \
      FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued')";
 
 /// Imported rows have no `finished_at`: they were heard by another engine.
-pub(super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) FROM (SELECT processing_time_seconds, \
-     voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = ?1 AND finished_at IS NOT NULL \
+pub(super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) \
+     FROM (SELECT processing_time_seconds, voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = ?1 AND finished_at IS NOT NULL \
      AND processing_time_seconds IS NOT NULL AND voice_duration_seconds > 0 \
      ORDER BY finished_at DESC LIMIT 20)";
 

@@ -131,7 +131,7 @@ pub fn observe(event: &Event<'_>) {
         }
         Event::Heard { id, audio, processing, characters } => {
             let factor = processing.as_secs_f64() / audio.as_secs_f64().max(f64::MIN_POSITIVE);
-            counter!(names::AUDIO_PROCESSED).increment(audio.as_secs());
+            counter!(names::AUDIO_PROCESSED).increment(audio.as_secs_f64().round() as u64);
             histogram!(names::REAL_TIME_FACTOR).record(factor);
             tracing::info!(
                 request = id.0,

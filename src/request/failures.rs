@@ -50,6 +50,9 @@ pub enum DownloadFailure {
     /// Telegram will not give the file.
     #[error("Telegram refuses the file: {0}")]
     Refused(String),
+    /// The chat is gone, or the bot is blocked: nobody is there to be answered.
+    #[error("the chat is gone or the bot is blocked")]
+    ChatGone,
     /// Telegram cannot be reached, or not in time.
     #[error("the file could not be fetched: {0}")]
     Unreachable(String),
@@ -72,6 +75,7 @@ impl Failure for DownloadFailure {
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
+            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Unreachable(_) | Self::Local(_) => Disposition::Retry { after: backoff(attempt), counts: true },
         }
     }
@@ -98,9 +102,9 @@ pub enum TranscribeFailure {
     /// The audio could not be decoded after all.
     #[error("the audio cannot be decoded: {0}")]
     Damaged(String),
-    /// The audio is not on this disk.
-    #[error("the audio file is missing")]
-    AudioMissing,
+    /// The engine runs, but not for this.
+    #[error("the engine cannot do what the configuration asks for: {0}")]
+    Misconfigured(String),
     /// No engine can be started.
     #[error("no engine is available: {0}")]
     Unavailable(String),
@@ -124,7 +128,7 @@ impl Failure for TranscribeFailure {
             Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
             Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
-            Self::AudioMissing => Disposition::End(Settlement::Failed(FailReason::Internal)),
+            Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
         }

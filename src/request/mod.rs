@@ -63,6 +63,11 @@ impl<S: Stage> Request<S> {
         self.held.row.fence.id
     }
 
+    /// The span in which all work on the request is logged.
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!("request", id = self.id().0)
+    }
+
     /// Where the answer goes.
     pub fn chat(&self) -> ChatId {
         self.held.row.chat
@@ -154,12 +159,13 @@ impl<S: Stage> Request<S> {
 
     /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
     pub async fn hold<T>(&self, journal: &Journal, work: impl Future<Output = T>) -> Result<T, JournalError> {
-        keep(journal, self.fence(), work).await
+        hold(journal, self.fence(), work).await
     }
 }
 
-/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up.
-async fn keep<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
+/// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up. When the lease is
+/// lost, `work` is dropped.
+pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
     tokio::select! {
         output = work => Ok(output),
         lost = renew(journal, fence) => Err(lost),
@@ -169,9 +175,9 @@ async fn keep<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>
 /// Renews the lease until somebody else has taken it. Renewals that fail for the journal's sake are tried again at
 /// the next beat.
 async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
-    let mut beat = tokio::time::interval(LEASE / 4);
+    let period = LEASE / 4;
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    beat.tick().await;
     loop {
         beat.tick().await;
         match journal.renew(fence).await {

@@ -61,7 +61,7 @@ pub fn read(text: &str) -> Said {
         Said::Final(Verdict::Answered(spoken.to_owned()))
     } else if after("🤷").is_some() {
         Said::Final(Verdict::NoSpeech)
-    } else if let Some(rest) = after("⚠") {
+    } else if let Some(rest) = after("⚠").or_else(|| after("🎙")) {
         Said::Final(Verdict::Rejected(rest.to_owned()))
     } else if let Some(rest) = after("❌") {
         Said::Final(Verdict::Failed(rest.to_owned()))
@@ -202,6 +202,7 @@ mod tests {
             ("✅ Done!\n\nHello", Said::Final(Verdict::Answered("Hello".into()))),
             ("🤷 Речь не распознана.", Said::Final(Verdict::NoSpeech)),
             ("⚠️ Очередь переполнена.", Said::Final(Verdict::Rejected("Очередь переполнена.".into()))),
+            ("🎙️ Send me a voice message.", Said::Final(Verdict::Rejected("Send me a voice message.".into()))),
             ("❌ Something went wrong.", Said::Final(Verdict::Failed("Something went wrong.".into()))),
             ("🛑 Stopped.", Said::Final(Verdict::Cancelled)),
             ("and the rest.", Said::Part("and the rest.".into())),

@@ -29,6 +29,8 @@ pub struct Setup {
     pub program: PathBuf,
     /// Its arguments; `run` by default.
     pub arguments: Vec<OsString>,
+    /// The folder of models that the bot uses instead of an empty one of its own; absolute.
+    pub models: Option<PathBuf>,
     /// Settings of the bot by key, as in `stenobot.toml`; they outrank those that the simulation gives.
     pub bot: BTreeMap<String, OsString>,
 }
@@ -44,7 +46,8 @@ impl Setup {
 
     /// Another program's `run` with the default settings; tests are not the bot themselves.
     pub fn of(program: PathBuf) -> Self {
-        Self { server: Settings::default(), program, arguments: vec!["run".into()], bot: BTreeMap::new() }
+        let arguments = vec!["run".into()];
+        Self { server: Settings::default(), program, arguments, models: None, bot: BTreeMap::new() }
     }
 
     /// One more setting of the bot.
@@ -114,6 +117,9 @@ impl Simulation {
         let metrics = free_address()?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
+        if let Some(models) = setup.models {
+            std::os::unix::fs::symlink(models, data.join("models"))?;
+        }
         let mut keys: BTreeMap<String, OsString> = BTreeMap::from([
             ("telegram_api_url".into(), api.url().as_str().into()),
             ("data_dir".into(), data.into()),

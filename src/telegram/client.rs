@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Refusal, TelegramError};
+use super::redact::Redactor;
 use super::update::{Incoming, ThreadId};
 use crate::model::{ChatId, MessageId, UserId};
 
@@ -39,6 +40,7 @@ struct Inner {
     http: reqwest::Client,
     api_url: Url,
     token: SecretString,
+    redactor: Redactor,
     observe: Observer,
 }
 
@@ -83,7 +85,8 @@ impl Client {
         // A proxy named in the environment is for the way to Telegram, not for a server on this machine.
         let builder = if local { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| TelegramError::from_transport(&error))?;
-        Ok(Self(Arc::new(Inner { http, api_url, token: SecretString::from(token.to_owned()), observe })))
+        let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
+        Ok(Self(Arc::new(Inner { http, api_url, token, redactor, observe })))
     }
 
     /// Who the token belongs to; also the way to find out whether it is accepted.
@@ -183,7 +186,30 @@ impl Client {
         let response = request.send().await.map_err(|error| TelegramError::from_transport(&error))?;
         let status = response.status().as_u16();
         let body = read(response).await?;
-        answer(status, &body)
+        self.answer(status, &body)
+    }
+
+    /// What a whole answer means. A body that is not the Bot API's JSON (a proxy's error page) is a failing server.
+    fn answer<R: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<R, TelegramError> {
+        #[derive(Deserialize)]
+        struct Answer<R> {
+            ok: bool,
+            result: Option<R>,
+            #[serde(flatten)]
+            refusal: Refusal,
+        }
+        match serde_json::from_slice::<Answer<R>>(body) {
+            Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
+            Ok(Answer { ok: false, refusal, .. }) => Err(self.refused(refusal, status)),
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
+                Err(self.refused(Refusal::default(), status))
+            }
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) => Err(TelegramError::Server),
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal, status: u16) -> TelegramError {
+        refusal.into_error(status, &self.0.redactor)
     }
 
     /// The answer to a request for a file's bytes; the caller reads the body.
@@ -229,23 +255,4 @@ pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, TelegramErro
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// What a whole answer means. A body that is not the Bot API's JSON (a proxy's error page) is a failing server.
-fn answer<R: DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, TelegramError> {
-    #[derive(Deserialize)]
-    struct Answer<R> {
-        ok: bool,
-        result: Option<R>,
-        #[serde(flatten)]
-        refusal: Refusal,
-    }
-    match serde_json::from_slice::<Answer<R>>(body) {
-        Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
-        Ok(Answer { ok: false, refusal, .. }) => Err(refusal.into_error(status)),
-        Ok(Answer { ok: true, result: None, .. }) | Err(_) => match status {
-            429 => Err(Refusal::default().into_error(status)),
-            _ => Err(TelegramError::Server),
-        },
-    }
 }

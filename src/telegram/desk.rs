@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
 use super::error::{Disposition, TelegramError};
@@ -62,7 +63,7 @@ impl Default for Pace {
 #[derive(Debug, Clone)]
 pub struct StatusDesk {
     tray: Arc<Tray>,
-    _open: mpsc::Sender<std::convert::Infallible>,
+    _open: Arc<DropGuard>,
 }
 
 /// Where callers leave what the desk's task has not seen yet. It holds one text per request under way.
@@ -98,7 +99,8 @@ impl StatusDesk {
     /// Starts the desk's task on the current runtime.
     pub fn start(edit: impl Edit, pace: Pace) -> Self {
         let tray = Arc::new(Tray::default());
-        let (open, mut closed) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let open = Arc::new(stop.clone().drop_guard());
         let mut desk = Desk {
             edit,
             pace,
@@ -109,12 +111,7 @@ impl StatusDesk {
             next_slot: Instant::now(),
             in_flight: JoinSet::new(),
         };
-        tokio::spawn(async move {
-            tokio::select! {
-                never = desk.run() => match never {},
-                none = closed.recv() => match none { Some(never) => match never {}, None => {} },
-            }
-        });
+        tokio::spawn(async move { stop.run_until_cancelled(desk.run()).await });
         Self { tray, _open: open }
     }
 

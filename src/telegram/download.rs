@@ -106,7 +106,7 @@ impl Client {
             return Err(match status {
                 // The link is old or the file was removed; here it says nothing about the token.
                 404 | 410 => DownloadError::Gone,
-                _ => DownloadError::Telegram(refusal.into_error(status)),
+                _ => DownloadError::Telegram(self.refused(refusal, status)),
             });
         }
         if response.content_length().is_some_and(|announced| announced > limit) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::redact::Redactor;
+
 /// Why a call to the Bot API failed. Neither `Display` nor `Debug` holds the token or a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TelegramError {
@@ -125,8 +127,9 @@ const MESSAGE_GONE: [&str; 7] = [
 ];
 
 impl Refusal {
-    /// The meaning of this answer; `status` counts where the body names no code.
-    pub(super) fn into_error(self, status: u16) -> TelegramError {
+    /// The meaning of this answer; `status` counts where the body names no code. A description that quotes the request
+    /// is cleaned of the token.
+    pub(super) fn into_error(self, status: u16, redactor: &Redactor) -> TelegramError {
         let code = if self.error_code == 0 { status } else { self.error_code };
         let description = self.description.to_lowercase();
         let means = |known: &[&str]| known.iter().any(|part| description.contains(part));
@@ -145,14 +148,16 @@ impl Refusal {
             409 => TelegramError::Conflict,
             _ if means(&MESSAGE_GONE) => TelegramError::MessageGone,
             _ if means(&CHAT_GONE) => TelegramError::ChatGone,
-            400..=499 => TelegramError::Refused(clean(&self.description)),
+            400..=499 => TelegramError::Refused(clean(&self.description, redactor)),
             _ => TelegramError::Server,
         }
     }
 }
 
-/// A description short enough for a log line and without links.
-fn clean(description: &str) -> String {
-    let words = description.split_whitespace().map(|word| if word.contains("://") { "<link>" } else { word });
+/// A description short enough for a log line, without links and without the token.
+fn clean(description: &str, redactor: &Redactor) -> String {
+    let clean = redactor.clean(description.as_bytes());
+    let clean = String::from_utf8_lossy(&clean);
+    let words = clean.split_whitespace().map(|word| if word.contains("://") { "<link>" } else { word });
     words.collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }

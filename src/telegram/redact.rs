@@ -39,8 +39,11 @@ impl Redactor {
     pub fn clean<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut clean = Cow::Borrowed(bytes);
         for form in self.0.iter() {
-            while let Some(at) = clean.windows(form.len()).position(|window| window == form) {
+            let mut from = 0;
+            while let Some(at) = clean[from..].windows(form.len()).position(|window| window == form) {
+                let at = from + at;
                 clean.to_mut().splice(at..at + form.len(), MARK.iter().copied());
+                from = at + MARK.len();
             }
         }
         clean
@@ -153,6 +156,8 @@ mod tests {
     #[test]
     fn without_a_token_nothing_changes() {
         assert_eq!(Redactor::default().clean(b"some line"), &b"some line"[..]);
+        assert_eq!(Redactor::new("").clean(b"some line"), &b"some line"[..]);
+        assert_eq!(Redactor::new("token").clean(b"a token"), &b"a <token>"[..]);
         assert!(!format!("{:?}", Redactor::new(TOKEN)).contains(SECRET));
     }
 

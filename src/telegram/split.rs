@@ -76,7 +76,7 @@ impl Best {
 }
 
 fn ends_sentence(character: char) -> bool {
-    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？' | '"' | '»' | '”')
+    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？')
 }
 
 /// Whether two characters are drawn as one, near enough: accents, joined emoji, skin tones, flags, line ends.

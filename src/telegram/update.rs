@@ -242,7 +242,7 @@ struct File {
 }
 
 /// Fields of a message that a person filled, other than text, voice and audio.
-const SENT_BY_PEOPLE: [&str; 19] = [
+const SENT_BY_PEOPLE: [&str; 17] = [
     "animation",
     "checklist",
     "contact",
@@ -251,12 +251,10 @@ const SENT_BY_PEOPLE: [&str; 19] = [
     "game",
     "giveaway",
     "invoice",
-    "live_photo",
     "location",
     "paid_media",
     "photo",
     "poll",
-    "rich_message",
     "sticker",
     "story",
     "venue",

@@ -1,5 +1,7 @@
 //! The model store: real and fabricated models, and a server that misbehaves.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 mod files;
 mod import;
 mod pull;

@@ -1,6 +1,6 @@
 //! Why a model cannot be had. Files are named without the folders above them.
 
-use std::io;
+use std::{fmt, io};
 
 use super::catalogue::{BadName, ModelName, PublishedHash};
 use super::fault::{self, Fault};
@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("there is no file or folder {0}")]
     NoFile(String),
     /// The file's bytes are not those it had when it came, or not the published ones.
-    #[error("{file} is damaged or was replaced: its hash is {found}, not {expected}; {}", remedy(*.replaceable))]
+    #[error("{file} is damaged or was replaced: its hash is {found}, not {expected}; {}", remedy)]
     Damaged {
         /// The file.
         file: String,
@@ -30,8 +30,8 @@ pub enum StoreError {
         expected: String,
         /// The hash that it has.
         found: String,
-        /// Whether pulling brings the right bytes back.
-        replaceable: bool,
+        /// What brings the right bytes back.
+        remedy: Remedy,
     },
     /// What was downloaded is not what was published.
     #[error("the download of {name} has not the published hash ({expected}) and was deleted; check model_base_url")]
@@ -42,12 +42,12 @@ pub enum StoreError {
         expected: PublishedHash,
     },
     /// The download failed.
-    #[error("{name} cannot be downloaded: {source}")]
+    #[error("{name} cannot be downloaded: {why}")]
     Pull {
         /// The model.
         name: ModelName,
         /// Why.
-        source: PullError,
+        why: PullError,
     },
     /// Not enough room, seen beforehand.
     #[error("{file} needs {} MB of disk and {} MB are free; free some space and try again", needed / 1_000_000, free / 1_000_000)]
@@ -63,42 +63,64 @@ pub enum StoreError {
     #[error("the disk became full while writing {0}; free some space and try again")]
     Full(String),
     /// The model's bytes cannot be used.
-    #[error("{file} cannot be used: {source}")]
+    #[error("{file} cannot be used: {why}")]
     Fault {
         /// The file or folder.
         file: String,
         /// Why.
-        source: Fault,
+        why: Fault,
     },
     /// The store's folder failed.
-    #[error("{file} in the folder of models cannot be written: {source}")]
+    #[error("{file} in the folder of models cannot be written: {why}")]
     Write {
         /// The file.
         file: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// No HTTPS on this machine.
     #[error("downloads are not possible here: {0}")]
     Client(String),
 }
 
-fn remedy(replaceable: bool) -> &'static str {
-    if replaceable { "`stenobot model pull` replaces it" } else { "delete it and import it again" }
+/// What to do about a file that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// It can be downloaded or made again.
+    Pull,
+    /// Only whoever imported it has it.
+    Import,
+    /// The operator put it there, and may have put another there since: then the note is out of date.
+    Forget {
+        /// The note's file in the folder of models.
+        note: String,
+    },
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pull => f.write_str("`stenobot model pull` replaces it"),
+            Self::Import => f.write_str("delete it and import it again"),
+            Self::Forget { note } => write!(f, "if you replaced it yourself, delete {note} in the folder of models"),
+        }
+    }
 }
 
 impl StoreError {
     pub(super) fn fault(file: &str, source: Fault) -> Self {
         match source {
             Fault::Write(error) => Self::write(file, error),
-            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => Self::Fault { file: file.to_owned(), source },
+            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => {
+                Self::Fault { file: file.to_owned(), why: source }
+            }
         }
     }
 
     pub(super) fn write(file: &str, source: io::Error) -> Self {
         match fault::is_full(&source) {
             true => Self::Full(file.to_owned()),
-            false => Self::Write { file: file.to_owned(), source },
+            false => Self::Write { file: file.to_owned(), why: source },
         }
     }
 }

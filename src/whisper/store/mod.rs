@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use architecture::Architecture;
 pub use catalogue::{BadName, Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
-pub use error::StoreError;
+pub use error::{Remedy, StoreError};
 pub use fault::Fault;
 pub use list::Listed;
 pub use pull::PullError;
@@ -182,7 +182,7 @@ impl ModelStore {
             Spec::Path(_) => return self.find(spec).await,
         };
         match self.find(spec).await {
-            Err(StoreError::Missing(_) | StoreError::Damaged { replaceable: true, .. }) => {
+            Err(StoreError::Missing(_) | StoreError::Damaged { remedy: Remedy::Pull, .. }) => {
                 self.obtain(&name, &mut report).await
             }
             found => found,
@@ -245,17 +245,14 @@ impl Check {
         let fault = |source| StoreError::fault(&file, source);
         let digests = digest::of_file(&self.path, cancel).map_err(fault)?;
         let record = match (Record::load(&self.record), &self.published) {
-            (Some(record), _) if record.matches(&digests) => record,
+            (Some(record), _) if record.digests() == digests => record,
             (Some(record), _) => {
-                let replaceable = match record.origin {
-                    Origin::Published | Origin::Quantised { .. } => true,
-                    Origin::Imported { .. } | Origin::Found => false,
-                };
-                return Err(StoreError::Damaged { file, expected: record.sha256, found: digests.sha256, replaceable });
+                let remedy = self.remedy(&record);
+                return Err(StoreError::Damaged { file, expected: record.sha256, found: digests.sha256, remedy });
             }
             (None, Some(published)) if !published.matches(&digests) => {
                 let (expected, found) = (published.hash.to_string(), published.hash.of_same_kind(&digests).to_string());
-                return Err(StoreError::Damaged { file, expected, found, replaceable: true });
+                return Err(StoreError::Damaged { file, expected, found, remedy: Remedy::Pull });
             }
             (None, published) => {
                 let origin = if published.is_some() { Origin::Published } else { Origin::Found };
@@ -269,6 +266,17 @@ impl Check {
             }
         };
         verified(self.path, self.name, record).map_err(fault)
+    }
+
+    /// What brings back the bytes that the note tells of.
+    fn remedy(&self, record: &Record) -> Remedy {
+        let published = self.published.as_ref().is_some_and(|published| published.matches(&record.digests()));
+        match record.origin {
+            _ if published => Remedy::Pull,
+            Origin::Published | Origin::Quantised { .. } => Remedy::Pull,
+            Origin::Imported { .. } => Remedy::Import,
+            Origin::Found => Remedy::Forget { note: shown(&self.record) },
+        }
     }
 }
 

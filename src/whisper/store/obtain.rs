@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::catalogue::{ModelName, Published};
-use super::pull::{Pull, PullError, Step};
+use super::pull::{Pull, Step};
 use super::record::{Origin, Record, with_suffix};
 use super::{Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
 
@@ -68,7 +68,7 @@ impl ModelStore {
                     Step::Waiting(wait) => Download::Waiting { name, wait },
                 });
             });
-            let pulled = pulled.await.map_err(|source| self.pull_error(name, source))?;
+            let pulled = pulled.await.map_err(|why| StoreError::Pull { name: name.clone(), why })?;
             report(Download::Verifying { name: name.to_string() });
             let verdict = self.take_in(name, published, &path, &part).await?;
             match verdict {
@@ -107,10 +107,6 @@ impl ModelStore {
         blocking(work).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    fn pull_error(&self, name: &ModelName, source: PullError) -> StoreError {
-        StoreError::Pull { name: name.clone(), source }
-    }
-
     /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
     pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), StoreError> {
         let file = shown(path);
@@ -144,5 +140,24 @@ pub(super) fn settle(part: &Path, path: &Path, record: &Record) -> std::io::Resu
     match path.parent() {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DETECTOR;
+    use super::*;
+
+    #[test]
+    fn addresses_follow_the_base_url() {
+        let url = |base: &str, name: &str| {
+            ModelStore::new("models".into(), base.parse().unwrap()).url_of(&name.parse().unwrap()).to_string()
+        };
+        let hub = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main";
+        assert_eq!(url(hub, "base-q8_0"), format!("{hub}/ggml-base-q8_0.bin"));
+        assert_eq!(url(&format!("{hub}/"), "tiny.en"), format!("{hub}/ggml-tiny.en.bin"));
+        let detectors = "https://huggingface.co/ggml-org/whisper-vad/resolve/main";
+        assert_eq!(url(hub, DETECTOR), format!("{detectors}/ggml-silero-v6.2.0.bin"));
+        assert_eq!(url("http://mirror/models", DETECTOR), "http://mirror/models/ggml-silero-v6.2.0.bin");
     }
 }

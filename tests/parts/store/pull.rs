@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use backon::ExponentialBuilder;
 use futures::StreamExt;
 use sha1::{Digest, Sha1};
-use stenobot::whisper::store::{Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, StoreError};
+use stenobot::whisper::store::{
+    Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, Remedy, StoreError,
+};
 use tokio::sync::Notify;
 
 use super::synthetic::{Form, Synthetic};
@@ -33,11 +35,14 @@ enum Answer {
     Status(StatusCode),
 }
 
+/// Path, `Range` and `If-Range` of a request.
+type Asked = (String, Option<String>, Option<String>);
+
 struct Server {
     file: Vec<u8>,
     answers: Mutex<VecDeque<Answer>>,
-    /// `Range` and `If-Range` of every request.
-    asked: Mutex<Vec<(String, Option<String>, Option<String>)>>,
+    /// Every request so far.
+    asked: Mutex<Vec<Asked>>,
     /// Told when the client has taken bytes over.
     arrived: Arc<Notify>,
 }
@@ -185,7 +190,7 @@ async fn what_arrived_is_kept_for_the_next_run() {
     let failing = || Answer::Status(StatusCode::SERVICE_UNAVAILABLE);
     let bench = Bench::new([Answer::Cut(5000), failing(), failing(), failing(), failing()]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Network(_), .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Network(_), .. }), "{error}");
     assert_eq!(names(&bench.folder()), ["ggml-toy.bin.part"]);
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 5000);
     assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Missing(_)));
@@ -221,7 +226,7 @@ async fn wrong_bytes_are_deleted() {
 async fn another_length_is_refused_before_it_is_downloaded() {
     let bench = Bench::new([Answer::Longer]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Length { .. }, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Length { .. }, .. }), "{error}");
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 0);
 }
 
@@ -244,7 +249,7 @@ async fn a_full_disk_is_named() {
     std::fs::create_dir(bench.folder()).unwrap();
     std::os::unix::fs::symlink("/dev/full", bench.part()).unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Full, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Full, .. }), "{error}");
     assert!(error.to_string().contains("the disk is full; free some space"), "{error}");
 }
 
@@ -269,19 +274,29 @@ async fn two_processes_do_not_write_the_same_download() {
     let other = std::fs::File::create(bench.part()).unwrap();
     other.lock().unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { source: PullError::Busy, .. }), "{error}");
+    assert!(matches!(error, StoreError::Pull { why: PullError::Busy, .. }), "{error}");
     drop(other);
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
 }
 
 #[tokio::test]
-async fn a_damaged_download_is_replaced() {
+async fn a_damaged_model_is_replaced_by_the_published_one() {
     let bench = Bench::new([]).await;
     bench.ensure("toy").await.unwrap();
     let path = bench.folder().join("ggml-toy.bin");
-    std::fs::write(&path, &bench.server.file[..1000]).unwrap();
-    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Damaged { replaceable: true, .. }));
+    damaged_and_replaced(&bench, &path).await;
+
+    // One that was imported, but is the same as what is published.
+    let (folder, name) = (bench.dir.path().join("folder"), "toy".parse().unwrap());
+    let imported = bench.store.import(&folder, None, Some(name), |_| {}).await.unwrap();
+    assert_eq!(imported.origin, Origin::Imported { from: "folder".into() });
+    damaged_and_replaced(&bench, &path).await;
+}
+
+async fn damaged_and_replaced(bench: &Bench, path: &Path) {
+    std::fs::write(path, &bench.server.file[..1000]).unwrap();
+    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Damaged { remedy: Remedy::Pull, .. }));
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
 }

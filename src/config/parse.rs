@@ -1,0 +1,108 @@
+//! From the keys as they come in to values that can work.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{BotToken, Config, ConfigError, Engine, Limits, Raw, SETTINGS, Storage, Telegram, Telemetry, Timing};
+
+impl Raw {
+    pub(super) fn parse(self, token: Option<BotToken>) -> Result<Config, ConfigError> {
+        let workers = bounded("max_concurrent_workers", self.max_concurrent_workers, 1, 64)? as usize;
+        let threads = match bounded("threads", self.threads, 0, 256)? as usize {
+            0 => (usable_cores() / workers).max(1),
+            threads => threads,
+        };
+        let seconds = |key, value, low, high| bounded(key, value, low, high).map(Duration::from_secs);
+        Ok(Config {
+            telegram: Telegram {
+                token,
+                api_url: url("telegram_api_url", &self.telegram_api_url)?,
+                default_locale: one_of("default_locale", self.default_locale, &["ru", "en"])?,
+            },
+            storage: Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir },
+            engine: Engine {
+                model: self.model,
+                model_base_url: url("model_base_url", &self.model_base_url)?,
+                language: self.language,
+                workers,
+                threads,
+            },
+            limits: Limits {
+                queue: bounded("max_queue_size", self.max_queue_size, 1, 10_000)?,
+                voice: seconds("max_voice_duration_seconds", self.max_voice_duration_seconds, 1, 14_400)?,
+                file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?,
+                user_per_minute: std::num::NonZeroU32::new(bounded(
+                    "user_requests_per_minute",
+                    self.user_requests_per_minute,
+                    1,
+                    600,
+                )?)
+                .unwrap_or(std::num::NonZeroU32::MIN),
+            },
+            timing: Timing {
+                progress_interval: seconds(
+                    "progress_update_interval_seconds",
+                    self.progress_update_interval_seconds,
+                    1,
+                    300,
+                )?,
+                transcription: seconds("transcription_timeout_seconds", self.transcription_timeout_seconds, 5, 14_400)?,
+                download: seconds("download_timeout_seconds", self.download_timeout_seconds, 5, 3600)?,
+                shutdown: seconds("shutdown_timeout_seconds", self.shutdown_timeout_seconds, 1, 600)?,
+            },
+            telemetry: Telemetry {
+                addr: self.metrics_addr,
+                format: self.log_format,
+                level: filter("log_level", self.log_level)?,
+            },
+        })
+    }
+}
+
+/// Cores this process may use: affinity and cgroup quota included.
+fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn refused(key: &'static str, value: impl fmt::Display) -> ConfigError {
+    let allowed = SETTINGS.iter().find(|setting| setting.key == key).map_or("", |setting| setting.allowed);
+    ConfigError::Refused { key, value: value.to_string(), allowed }
+}
+
+fn bounded<T: PartialOrd + fmt::Display + Copy>(
+    key: &'static str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<T, ConfigError> {
+    if value < low || value > high { Err(refused(key, value)) } else { Ok(value) }
+}
+
+fn one_of(key: &'static str, value: String, allowed: &[&str]) -> Result<String, ConfigError> {
+    if allowed.contains(&value.as_str()) { Ok(value) } else { Err(refused(key, value)) }
+}
+
+fn url(key: &'static str, value: &str) -> Result<reqwest::Url, ConfigError> {
+    match reqwest::Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(refused(key, value)),
+    }
+}
+
+fn filter(key: &'static str, value: String) -> Result<String, ConfigError> {
+    match tracing_subscriber::EnvFilter::builder().parse(&value) {
+        Ok(_) => Ok(value),
+        Err(_) => Err(refused(key, value)),
+    }
+}
+
+fn database(value: &str, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+    match value {
+        "" => Ok(data_dir.join("stenobot.db")),
+        url => match url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest)) {
+            Some(path) if !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:" => Ok(path.into()),
+            _ => Err(refused("database_url", value)),
+        },
+    }
+}

@@ -1,0 +1,142 @@
+//! The sender gets the text: by an edit of the message that showed the state, so that a delivery which is
+//! repeated after a crash is the same edit and not a second answer. The rest of a long text follows as further
+//! messages, counted in the journal one by one.
+
+use std::time::Duration;
+
+use tower::retry::RetryLayer;
+use tower::util::BoxCloneService;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+
+use super::Context;
+use crate::journal::JournalError;
+use crate::layers::{ObserveLayer, Patience, Wait};
+use crate::model::{ChatId, MessageId, Outcome, StageName};
+use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
+use crate::telegram::{Disposition, TelegramError, Texts};
+
+/// One message on its way out.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) chat: ChatId,
+    pub(super) how: How,
+    pub(super) text: String,
+}
+
+/// As a new message or in place of an old one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How {
+    Edit(MessageId),
+    Reply(MessageId),
+}
+
+/// Gives the id of the message that now holds the text.
+pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
+
+/// The stack by which final answers leave.
+pub(super) fn stack(context: &Context) -> Sender {
+    let (client, desk) = (context.client.clone(), context.desk.clone());
+    let send = service_fn(move |Outgoing { chat, how, text }: Outgoing| {
+        let (client, desk) = (client.clone(), desk.clone());
+        async move {
+            // A pause that Telegram demanded of a progress edit holds for the answer too, and the other way round.
+            tokio::time::sleep(desk.held(chat)).await;
+            let sent = match how {
+                How::Edit(message) => client.edit(chat, message, &text).await.map(|()| message),
+                How::Reply(to) => client.send(chat, None, Some(to), &text).await,
+            };
+            if let Err(TelegramError::RetryAfter(pause)) = &sent {
+                desk.hold(chat, *pause);
+            }
+            sent
+        }
+    });
+    let patience = Patience::endless(Duration::from_secs(1), Duration::from_secs(60), judge);
+    ServiceBuilder::new()
+        .boxed_clone()
+        // All of Telegram's pauses included: what the sender waits for.
+        .layer(ObserveLayer::new(StageName::Transcribed))
+        // An answer is never given up for the network's sake, and no wait that Telegram demands is cut short.
+        .layer(RetryLayer::new(patience))
+        .service(send)
+}
+
+fn judge(error: &TelegramError) -> Wait {
+    match (error, error.disposition()) {
+        (TelegramError::RetryAfter(after), _) => Wait::Exactly(*after),
+        (_, Disposition::Retry { .. }) => Wait::Backoff,
+        (_, Disposition::Final) => Wait::Never,
+    }
+}
+
+/// Delivers a text and ends its request.
+pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) -> Result<(), JournalError> {
+    // No edit of the state may come after the answer.
+    context.desk.close(request.id()).await;
+    let transcript = &request.stage().transcript;
+    let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
+    let messages = Texts.answer(context.locale(request.locale()), &transcript.text());
+    let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
+    match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
+        Ok(()) => {
+            let receipt = request.advance(&context.journal, Done::default()).await?;
+            context.discard_audio(receipt.id).await;
+            let took = context.journal.clock().now().since(receipt.received_at);
+            observe(&Event::Delivered { id: receipt.id, took, outcome });
+        }
+        Err(why) => {
+            if !matches!(why, DeliverFailure::Stopping) {
+                context.discard_audio(request.id()).await;
+            }
+            let _ = request.fail(&context.journal, &why).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends the messages that an earlier attempt has not sent. The outer result is the journal's.
+async fn parts(
+    context: &Context,
+    request: &mut Request<Transcribed>,
+    messages: Vec<String>,
+) -> Result<Result<(), DeliverFailure>, JournalError> {
+    let sender = stack(context);
+    for (index, text) in (0..).zip(messages) {
+        if index != 0 && index < request.parts_delivered() {
+            continue;
+        }
+        let how = match request.status_message() {
+            Some(message) if index == 0 => How::Edit(message),
+            _ => How::Reply(request.message()),
+        };
+        let sent = match send(context, request, sender.clone(), how, text.clone()).await? {
+            // The message that showed the state is gone: the answer gets one of its own.
+            Err(TelegramError::MessageGone) if matches!(how, How::Edit(_)) => {
+                send(context, request, sender.clone(), How::Reply(request.message()), text).await?
+            }
+            sent => sent,
+        };
+        match sent {
+            Ok(message) => {
+                if index == 0 && request.status_message() != Some(message) {
+                    request.set_status_message(&context.journal, message).await?;
+                }
+                request.set_parts_delivered(&context.journal, index + 1).await?;
+            }
+            Err(TelegramError::ChatGone) => return Ok(Err(DeliverFailure::ChatGone)),
+            Err(error) => return Ok(Err(DeliverFailure::Refused(error.to_string()))),
+        }
+    }
+    Ok(Ok(()))
+}
+
+async fn send(
+    context: &Context,
+    request: &Request<Transcribed>,
+    sender: Sender,
+    how: How,
+    text: String,
+) -> Result<Result<MessageId, TelegramError>, JournalError> {
+    let outgoing = Outgoing { chat: request.chat(), how, text };
+    request.hold(&context.journal, sender.oneshot(outgoing)).await
+}

@@ -1,0 +1,183 @@
+//! A request's audio comes to this disk, and its real length becomes known. What the update said of length and
+//! size was only a claim.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tower::retry::RetryLayer;
+use tower::util::BoxService;
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use tracing::Instrument;
+
+use super::worker::{self, Turn};
+use super::{Context, enqueue};
+use crate::audio::AudioError;
+use crate::engine::probe::{self, ProbeError};
+use crate::journal::JournalError;
+use crate::layers::{ObserveLayer, Patience, Wait};
+use crate::model::StageName;
+use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Event, Received, Request, observe};
+use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
+
+/// Downloads at once. They wait for the network, not for the processor.
+const CONCURRENT: usize = 4;
+
+/// One file to fetch.
+#[derive(Debug, Clone)]
+struct Fetch {
+    file_id: String,
+    to: PathBuf,
+}
+
+type Fetcher = BoxService<Fetch, (), DownloadFailure>;
+
+fn stack(context: &Context) -> Fetcher {
+    let (client, limit) = (context.client.clone(), context.config.limits.file_bytes);
+    let fetch = service_fn(move |Fetch { file_id, to }: Fetch| {
+        let client = client.clone();
+        async move {
+            // A file of an attempt that was cut off would be in the way.
+            let _ = tokio::fs::remove_file(&to).await;
+            client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
+        }
+    });
+    let patience = Patience::bounded(2, Duration::from_secs(1), Duration::from_secs(10), judge);
+    ServiceBuilder::new()
+        .boxed()
+        // Waiting for a place is not part of the stage's time.
+        .layer(ObserveLayer::new(StageName::Received))
+        // Layers speak of boxed errors; the stage speaks of its own.
+        .map_err(move |error| failure(error, limit))
+        // Also the bound on the disk that unfinished files take.
+        .concurrency_limit(CONCURRENT)
+        // Outside of the retries: a sender waits for the whole, not for a try.
+        .timeout(context.config.timing.download)
+        // A dropped connection is common and worth a second try right away.
+        .layer(RetryLayer::new(patience))
+        .service(fetch)
+}
+
+fn judge(error: &BoxError) -> Wait {
+    match error.downcast_ref::<DownloadError>().map(DownloadError::disposition) {
+        Some(Disposition::Retry { after }) if after > Duration::from_secs(1) => Wait::Exactly(after),
+        Some(Disposition::Retry { .. }) => Wait::Backoff,
+        Some(Disposition::Final) | None => Wait::Never,
+    }
+}
+
+fn failure(error: BoxError, limit: u64) -> DownloadFailure {
+    match error.downcast::<DownloadError>() {
+        Ok(error) => match *error {
+            DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
+            DownloadError::Gone | DownloadError::ServerLocal => DownloadFailure::Refused(error.to_string()),
+            DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
+            DownloadError::Telegram(TelegramError::ChatGone) => DownloadFailure::ChatGone,
+            DownloadError::Telegram(error) => match error.disposition() {
+                Disposition::Retry { .. } => DownloadFailure::Unreachable(error.to_string()),
+                Disposition::Final => DownloadFailure::Refused(error.to_string()),
+            },
+        },
+        Err(error) if error.is::<tower::timeout::error::Elapsed>() => {
+            DownloadFailure::Unreachable("it took too long".to_owned())
+        }
+        Err(error) => DownloadFailure::Unreachable(error.to_string()),
+    }
+}
+
+/// Downloads what is admitted, until the soft shutdown.
+pub async fn run(context: &Context) {
+    let mut fetcher = stack(context);
+    worker::run(context, "claim a download", async || {
+        let Some(ready) = context.shutdown.soft.run_until_cancelled(fetcher.ready()).await else {
+            return Ok(Turn::Idle);
+        };
+        if let Err(error) = ready {
+            tracing::error!(%error, "downloads cannot be started");
+            return Ok(Turn::Idle);
+        }
+        match Request::<Received>::claim(&context.journal, &context.worker).await? {
+            None => return Ok(Turn::Idle),
+            Some(Claim::Exhausted(request)) => {
+                let why = DownloadFailure::Exhausted { attempts: Received::ATTEMPTS };
+                let _ = request.fail(&context.journal, &why).await?;
+            }
+            Some(Claim::Ready(request)) => {
+                let to = context.audio_file(request.id());
+                let fetching = fetcher.call(Fetch { file_id: request.file_id().to_owned(), to });
+                let span = request.span();
+                let context = context.clone();
+                context.tasks.clone().spawn(
+                    async move {
+                        if let Err(error) = one(&context, request, fetching).await {
+                            observe(&Event::JournalFailed { what: "finish a download", error: &error });
+                        }
+                    }
+                    .instrument(span),
+                );
+            }
+        }
+        Ok(Turn::Worked)
+    })
+    .await;
+}
+
+async fn one(
+    context: &Context,
+    mut request: Request<Received>,
+    fetching: impl Future<Output = Result<(), DownloadFailure>>,
+) -> Result<(), JournalError> {
+    let downloading = context.say(request.locale(), &Text::Downloading);
+    let greeting = enqueue::ensure_status(context, &request, &downloading);
+    let work = async {
+        // The sender is told while the file is on its way; neither waits for the other.
+        let (greeted, fetched) = tokio::join!(greeting, fetching);
+        (greeted, measure(context, &request, fetched).await)
+    };
+    let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.journal, work)).await;
+    let Some(held) = stopped else { return request.release(&context.journal).await };
+    let (greeted, measured) = held?;
+    let measured = match greeted {
+        Ok(Some(message)) => {
+            request.set_status_message(&context.journal, message).await?;
+            measured
+        }
+        Ok(None) => measured,
+        Err(enqueue::NobodyThere) => Err(DownloadFailure::ChatGone),
+    };
+    match measured {
+        Ok(length) => {
+            let request = request.advance(&context.journal, Downloaded { length }).await?;
+            enqueue::one(context, request).await
+        }
+        Err(why) => {
+            context.discard_audio(request.id()).await;
+            let _ = request.fail(&context.journal, &why).await?;
+            Ok(())
+        }
+    }
+}
+
+/// The real length of what came, told by a process of its own: decoders meet whatever people send.
+async fn measure(
+    context: &Context,
+    request: &Request<Received>,
+    fetched: Result<(), DownloadFailure>,
+) -> Result<Duration, DownloadFailure> {
+    fetched?;
+    let limit = context.config.limits.voice;
+    match probe::probe(&context.program, &context.audio_file(request.id()), limit).await {
+        Ok(length) => Ok(length),
+        Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),
+        Err(error) => Err(DownloadFailure::Damaged(error.to_string())),
+    }
+}
+
+fn of_audio(error: AudioError, limit: Duration) -> DownloadFailure {
+    match error {
+        AudioError::TooLong { .. } => DownloadFailure::TooLong { limit },
+        AudioError::NoAudio | AudioError::Unsupported { .. } => DownloadFailure::Unsupported(error.to_string()),
+        AudioError::Damaged { .. } | AudioError::Empty => DownloadFailure::Damaged(error.to_string()),
+        AudioError::Io { .. } => DownloadFailure::Local(error.to_string()),
+    }
+}

@@ -1,0 +1,94 @@
+//! The sender of a request that ended without a text is told why, in one sentence. The row says that this is
+//! still to be done until it is, so that nobody is left without an answer by a crash or a dead network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use super::Context;
+use super::deliver::{self, How, Outgoing, Sender};
+use super::worker::{self, Turn};
+use crate::journal::{JournalError, Notice, Settlement};
+use crate::model::{CancelledBy, FailReason, RejectReason};
+use crate::request::{self, Event, observe};
+use crate::telegram::{TelegramError, Text};
+
+/// Notices on their way at once: one chat's pause must not hold up the others.
+const CONCURRENT: usize = 8;
+
+/// Sends what is due, until the soft shutdown.
+pub async fn run(context: &Context) {
+    let sender = deliver::stack(context);
+    let places = Arc::new(Semaphore::new(CONCURRENT));
+    worker::run(context, "claim a notice", async || {
+        let place = context.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
+        let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
+        let Some(notice) = context.journal.claim_notice(&context.worker).await? else { return Ok(Turn::Idle) };
+        let (context, sender) = (context.clone(), sender.clone());
+        let span = tracing::info_span!("request", id = notice.fence.id.0);
+        context.tasks.clone().spawn(
+            async move {
+                if let Err(error) = one(&context, sender, &notice).await {
+                    observe(&Event::JournalFailed { what: "finish a notice", error: &error });
+                }
+                drop(place);
+            }
+            .instrument(span),
+        );
+        Ok(Turn::Worked)
+    })
+    .await;
+}
+
+async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), JournalError> {
+    context.desk.close(notice.fence.id).await;
+    context.discard_audio(notice.fence.id).await;
+    let text = context.say(notice.locale.as_deref(), &reason(context, notice));
+    let chat = notice.chat;
+    let send = move |how| sender.clone().oneshot(Outgoing { chat, how, text: text.clone() });
+    let work = async move {
+        let reply = How::Reply(notice.message);
+        match notice.status_message {
+            Some(message) => match send(How::Edit(message)).await {
+                Err(TelegramError::MessageGone) => send(reply).await,
+                sent => sent,
+            },
+            None => send(reply).await,
+        }
+    };
+    match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
+        None => context.journal.notice_later(&notice.fence, context.journal.clock().now()).await,
+        Some(sent) => {
+            if let Err(error) = sent? {
+                // Final: nobody is there, or Telegram will never take it.
+                tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
+            }
+            context.journal.notice_answered(&notice.fence).await
+        }
+    }
+}
+
+fn reason(context: &Context, notice: &Notice) -> Text {
+    let limits = &context.config.limits;
+    match notice.settlement {
+        Settlement::Rejected(RejectReason::QueueFull) => Text::QueueFull,
+        Settlement::Rejected(RejectReason::UserLimit) => {
+            Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
+        }
+        Settlement::Rejected(RejectReason::TooLong) => {
+            // The decoder stops soon after the limit: what the sender claims may be all that is known.
+            Text::TooLong { limit: limits.voice, actual: notice.length.max(limits.voice) }
+        }
+        Settlement::Rejected(RejectReason::TooBig) => Text::TooBig { limit: limits.file_bytes },
+        Settlement::Rejected(RejectReason::Unsupported) => Text::NoAudio,
+        Settlement::Rejected(RejectReason::NotAllowed) => Text::Unsupported,
+        Settlement::Failed(FailReason::Download) => Text::DownloadFailed,
+        Settlement::Failed(FailReason::Damaged) => Text::Damaged,
+        Settlement::Failed(FailReason::Deadline) => Text::TimedOut,
+        Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
+        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::ChatGone) => Text::Failed,
+    }
+}

@@ -1,0 +1,215 @@
+//! The engine hears a request. Its place in the engine is reserved before the request is claimed, and is free
+//! again only when the native code has really stopped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tower::util::BoxService;
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+use tracing::Instrument;
+
+use super::worker::{self, Turn};
+use super::{Context, deliver, enqueue};
+use crate::engine::{EngineError, EngineJob, EngineService};
+use crate::journal::JournalError;
+use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
+use crate::model::{Progress, SpeechLanguage, StageName, Transcript};
+use crate::request::{
+    Claim, Event, MAX_ATTEMPTS, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe,
+};
+use crate::telegram::{Percent, Text};
+
+/// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
+const UNDELIVERED: usize = 50;
+
+/// One request's audio on its way to the engine.
+struct Hear {
+    audio: PathBuf,
+    language: SpeechLanguage,
+    limit: Duration,
+    length: Duration,
+    real_time_factor: f64,
+    progress: watch::Sender<Progress>,
+    cancel: CancellationToken,
+}
+
+impl Deadlined for Hear {
+    type Bound = EngineJob;
+
+    fn bind(self, cap: Duration) -> EngineJob {
+        EngineJob {
+            audio: self.audio,
+            language: self.language,
+            limit: self.limit,
+            deadline: deadline_of(self.length, self.real_time_factor, cap),
+            progress: self.progress,
+            cancel: self.cancel,
+        }
+    }
+}
+
+type Engine = BoxService<Hear, Transcript, TranscribeFailure>;
+
+fn stack(context: &Context, engine: EngineService) -> Engine {
+    let cap = context.config.timing.transcription;
+    ServiceBuilder::new()
+        .boxed()
+        // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
+        .layer(ObserveLayer::new(StageName::Transcribing))
+        // Layers speak of boxed errors; the stage speaks of its own.
+        .map_err(failure)
+        // As many at once as there are engine processes. The pool holds its own places too, since a future that
+        // is dropped here must not free one whose native code still runs.
+        .concurrency_limit(context.config.engine.workers)
+        // Handed down, not raced: only the engine can stop native code.
+        .layer(DeadlineLayer::new(cap))
+        .map_err(BoxError::from)
+        .service(engine)
+}
+
+fn failure(error: BoxError) -> TranscribeFailure {
+    match error.downcast::<EngineError>() {
+        Ok(error) => match *error {
+            EngineError::Deadline { after } => TranscribeFailure::Deadline { limit: after },
+            EngineError::Cancelled | EngineError::ShutDown => TranscribeFailure::Stopping,
+            EngineError::Unavailable { reason } => TranscribeFailure::Unavailable(reason),
+            EngineError::Crashed(_) | EngineError::Inference(_) => TranscribeFailure::Crashed(error.to_string()),
+            EngineError::Audio(error) => TranscribeFailure::Damaged(error.to_string()),
+            EngineError::UnknownLanguage(_) => TranscribeFailure::Misconfigured(error.to_string()),
+        },
+        Err(error) => TranscribeFailure::Unavailable(error.to_string()),
+    }
+}
+
+/// Transcribes what waits, until the soft shutdown.
+pub async fn run(context: &Context, engine: EngineService) {
+    let mut engine = stack(context, engine);
+    let deliveries = Arc::new(Semaphore::new(UNDELIVERED));
+    worker::run(context, "claim a transcription", async || {
+        let room = async {
+            let delivery = deliveries.clone().acquire_owned().await;
+            engine.ready().await.map(|_| delivery)
+        };
+        let delivery = match context.shutdown.soft.run_until_cancelled(room).await {
+            Some(Ok(Ok(delivery))) => delivery,
+            // The pool has logged why it cannot work; requests wait meanwhile.
+            Some(Err(_) | Ok(Err(_))) | None => return Ok(Turn::Idle),
+        };
+        match Request::<Queued>::claim(&context.journal, &context.worker).await? {
+            None => return Ok(Turn::Idle),
+            Some(Claim::Exhausted(request)) => {
+                context.discard_audio(request.id()).await;
+                let _ =
+                    request.fail(&context.journal, &TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS }).await?;
+            }
+            Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
+        }
+        Ok(Turn::Worked)
+    })
+    .await;
+}
+
+async fn start(
+    context: &Context,
+    engine: &mut Engine,
+    request: Request<Queued>,
+    delivery: OwnedSemaphorePermit,
+) -> Result<(), JournalError> {
+    let waited = context.journal.clock().now().since(request.received_at());
+    let request = request.advance(&context.journal, Transcribing::default()).await?;
+    observe(&Event::Started { id: request.id(), waited });
+    let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
+    let hearing = engine.call(Hear {
+        audio: context.audio_file(request.id()),
+        language: context.config.engine.language.clone(),
+        limit: context.config.limits.voice,
+        length: request.length(),
+        real_time_factor: enqueue::real_time_factor(context).await,
+        progress,
+        cancel: context.shutdown.hard.child_token(),
+    });
+    let span = request.span();
+    let context = context.clone();
+    context.tasks.clone().spawn(
+        async move {
+            if let Err(error) = one(&context, request, hearing, progressed).await {
+                observe(&Event::JournalFailed { what: "finish a transcription", error: &error });
+            }
+            drop(delivery);
+        }
+        .instrument(span),
+    );
+    Ok(())
+}
+
+async fn one(
+    context: &Context,
+    mut request: Request<Transcribing>,
+    hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
+    progressed: watch::Receiver<Progress>,
+) -> Result<(), JournalError> {
+    if let Ok(Some(message)) = greet(context, &request).await {
+        request.set_status_message(&context.journal, message).await?;
+    }
+    let work = async {
+        tokio::select! {
+            heard = hearing => heard,
+            never = show_progress(context, &request, progressed) => match never {},
+        }
+    };
+    match request.hold(&context.journal, work).await? {
+        Ok(transcript) => {
+            observe(&Event::Heard {
+                id: request.id(),
+                audio: transcript.audio,
+                processing: transcript.processing,
+                characters: transcript.text().0.chars().count(),
+            });
+            let model = context.model.to_string();
+            let request = request.advance(&context.journal, Transcribed { transcript, model }).await?;
+            deliver::one(context, request).await
+        }
+        Err(why) => {
+            let id = request.id();
+            if let crate::request::Setback::GaveUp(_) = request.fail(&context.journal, &why).await? {
+                context.discard_audio(id).await;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.
+async fn greet(
+    context: &Context,
+    request: &Request<Transcribing>,
+) -> Result<Option<crate::model::MessageId>, enqueue::NobodyThere> {
+    context.show(request.id(), request.chat(), request.status_message(), request.locale(), &Text::Starting);
+    let text = context.say(request.locale(), &Text::Starting);
+    enqueue::ensure_status(context, request, &text).await
+}
+
+/// Shows the engine's own progress every few seconds, never going back, for as long as it is polled.
+async fn show_progress(
+    context: &Context,
+    request: &Request<Transcribing>,
+    progressed: watch::Receiver<Progress>,
+) -> std::convert::Infallible {
+    let started = Instant::now();
+    let mut beat = tokio::time::interval(context.config.timing.progress_interval);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    beat.tick().await;
+    let mut best = 0.0_f64;
+    loop {
+        beat.tick().await;
+        best = best.max(progressed.borrow().fraction());
+        let elapsed = started.elapsed();
+        let remaining = (best > 0.0).then(|| elapsed.mul_f64((1.0 - best) / best));
+        let text = Text::Progress { percent: Percent::running(best), elapsed, remaining };
+        context.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
+    }
+}

@@ -1,0 +1,48 @@
+//! The loop that every claiming stage runs: when there is room, claim; when there is nothing, wait for the
+//! journal to change.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::journal::JournalError;
+use crate::request::{Event, observe};
+
+/// Leases run out and pauses end without a change of the journal.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// After the journal failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// Whether one turn of a worker found something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It did: look again at once.
+    Worked,
+    /// There was nothing.
+    Idle,
+}
+
+/// Takes turns until the soft shutdown. `turn` claims at most one request and starts work on it.
+pub(super) async fn run(
+    context: &Context,
+    what: &'static str,
+    mut turn: impl AsyncFnMut() -> Result<Turn, JournalError>,
+) {
+    let mut changes = context.journal.changes();
+    while !context.shutdown.soft.is_cancelled() {
+        changes.mark_unchanged();
+        let pause = match turn().await {
+            Ok(Turn::Worked) => continue,
+            Ok(Turn::Idle) => LOOK_AGAIN,
+            Err(error) => {
+                observe(&Event::JournalFailed { what, error: &error });
+                tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        tokio::select! {
+            () = context.shutdown.soft.cancelled() => {}
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

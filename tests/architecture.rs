@@ -1,0 +1,148 @@
+//! Holds the shape of the code: which module may use which, and which library lives where.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each top-level module may name by `crate::`. `cli` and `app` may name everything.
+const MAY_USE: &[(&str, &[&str])] = &[
+    (
+        "pipeline",
+        &[
+            "pipeline",
+            "config",
+            "lifecycle",
+            "request",
+            "layers",
+            "telegram",
+            "engine",
+            "journal",
+            "metrics",
+            "model",
+            "audio",
+        ],
+    ),
+    ("layers", &["layers", "metrics", "model"]),
+    ("request", &["request", "journal", "metrics", "model"]),
+    ("journal", &["journal", "model"]),
+    ("telegram", &["telegram", "model"]),
+    ("audio", &["audio", "model"]),
+    ("whisper", &["whisper", "model"]),
+    ("subtitles", &["subtitles", "model"]),
+    ("engine", &["engine", "audio", "whisper", "model", "config"]),
+    ("metrics", &["metrics", "model"]),
+    ("model", &["model"]),
+    ("config", &["config", "model"]),
+    ("lifecycle", &["lifecycle"]),
+    ("telemetry", &["telemetry", "config"]),
+];
+
+/// Libraries that one module alone knows.
+const LIVES_IN: &[(&str, &[&str])] = &[
+    ("sqlx", &["journal"]),
+    ("teloxide", &["telegram"]),
+    ("whisper_rs", &["whisper"]),
+    ("symphonia", &["audio"]),
+    ("rubato", &["audio"]),
+    ("governor", &["layers"]),
+    ("fluent_templates", &["telegram"]),
+    ("indicatif", &["cli", "simulator"]),
+];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    found
+        .into_iter()
+        .map(|path| {
+            let relative = path.strip_prefix(&root).unwrap().to_path_buf();
+            let module = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            (module.trim_end_matches(".rs").to_owned(), relative, text)
+        })
+        .collect()
+}
+
+/// The code without its tests, which stand at the end of a file, and without comments.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The first names after each `crate::`, groups included.
+fn uses(code: &str) -> BTreeSet<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    code.match_indices("crate::")
+        .filter(|(at, _)| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$'))
+        .map(|(at, _)| name(&code[at + "crate::".len()..]))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn imports_run_downward() {
+    let mut wrong = Vec::new();
+    for (module, path, text) in sources() {
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else { continue };
+        for used in uses(&code(&text)) {
+            if !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{} uses {used}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_library_lives_in_one_place() {
+    let mut wrong = Vec::new();
+    for (module, path, text) in sources() {
+        let code = code(&text);
+        for (library, homes) in LIVES_IN {
+            let named = code.contains(&format!("{library}::")) && !homes.contains(&module.as_str());
+            if named {
+                wrong.push(format!("{} uses {library}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_have_one_subject() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|(_, path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > 500)
+        .collect();
+    assert!(long.is_empty(), "longer than 500 lines: {long:#?}");
+}
+
+#[test]
+fn the_readme_s_table_of_settings_is_that_of_the_code() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let table = stenobot::config::table();
+    assert!(readme.contains(&table), "replace the table of settings in README.md by:\n{table}");
+}
+
+#[test]
+fn the_readme_names_every_metric() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let missing: Vec<_> = stenobot::metrics::METRICS
+        .iter()
+        .map(|metric| metric.name)
+        .filter(|name| !readme.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "README.md lacks {missing:?}");
+}

@@ -1,0 +1,111 @@
+//! Decoding against what ffmpeg made of the same files, stored beside them by `tests/fixtures/make.sh`.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows test functions, not the helpers beside them")]
+
+mod hostile;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stenobot::audio::{AudioError, decode, probe};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// How many samples a length may differ from ffmpeg's, where it may by more than one: a frame of the codec, where symphonia
+/// does not see the padding that the container marks, or ffmpeg gives less than the container marks.
+fn tolerance(name: &str) -> usize {
+    match name {
+        "opus.webm" => 320,
+        "vorbis.ogg" => 743,
+        _ => 1,
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures/audio").join(name)
+}
+
+/// Every audio file of the repository with the number of samples that ffmpeg gives.
+fn counted() -> Vec<(String, PathBuf, usize)> {
+    let table = fs::read_to_string(fixture("counts.tsv")).unwrap();
+    let files = table.lines().map(|line| {
+        let (name, count) = line.split_once('\t').unwrap();
+        let sample = root().join("samples").join(name);
+        let path = if sample.exists() { sample } else { fixture(name) };
+        (name.to_owned(), path, count.parse().unwrap())
+    });
+    files.collect()
+}
+
+fn reference(name: &str) -> Vec<f32> {
+    let packed = fs::read(fixture(&format!("{name}.s16.gz"))).unwrap();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+    bytes.as_chunks().0.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0).collect()
+}
+
+/// The difference of two signals relative to the second in decibels, at the best of the alignments to one sample.
+fn difference_db(ours: &[f32], theirs: &[f32]) -> f64 {
+    let at = |shift: usize| {
+        let pairs = ours.iter().skip(shift).zip(theirs.iter().skip(1));
+        let (noise, signal) = pairs.fold((0.0, 0.0), |(noise, signal), (&our, &their)| {
+            (noise + f64::from(our - their).powi(2), signal + f64::from(their).powi(2))
+        });
+        10.0 * (noise / signal).log10()
+    };
+    (0..3).map(at).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn every_file_is_as_long_as_ffmpeg_says() {
+    let files = counted();
+    assert_eq!(files.len(), 13 + fs::read_dir(root().join("samples")).unwrap().filter(is_ogg).count());
+    for (name, path, theirs) in files {
+        let ours = decode(&path, LIMIT).unwrap();
+        println!("{name}: {} against {theirs} of ffmpeg", ours.samples.len());
+        assert!(ours.samples.len().abs_diff(theirs) <= tolerance(&name), "{name}: {} for {theirs}", ours.samples.len());
+        assert_eq!(probe(&path, LIMIT).unwrap(), ours.duration(), "{name}");
+    }
+}
+
+fn is_ogg(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "ogg")
+}
+
+#[test]
+fn every_codec_sounds_as_ffmpeg_decodes_it() {
+    for name in ["opus.ogg", "vorbis.ogg", "aac.m4a", "mp3.mp3", "flac.flac", "pcm.wav"] {
+        let difference = difference_db(&decode(&fixture(name), LIMIT).unwrap().samples, &reference(name));
+        println!("{name}: {difference:.1} dB");
+        assert!(difference < -29.0, "{name} differs from ffmpeg's decoding by {difference:.1} dB");
+    }
+}
+
+#[test]
+fn containers_and_channels_do_not_change_the_sound() {
+    // The same packets in another container are the same samples; two runs of a lossy encoder differ by their noise.
+    for (name, other, most) in [
+        ("opus.webm", "opus.ogg", -100.0),
+        ("opus.mp4", "opus.ogg", -100.0),
+        ("opus-stereo.ogg", "opus.ogg", -15.0),
+        ("float-stereo.wav", "flac.flac", -30.0),
+        ("video.mp4", "aac.m4a", -10.0),
+        ("vorbis.mkv", "vorbis.ogg", -10.0),
+    ] {
+        let [ours, theirs] = [name, other].map(|name| decode(&fixture(name), LIMIT).unwrap().samples);
+        let difference = difference_db(&ours, &theirs);
+        println!("{name} and {other}: {difference:.1} dB");
+        assert!(difference < most, "{name} differs from {other} by {difference:.1} dB");
+    }
+}
+
+#[test]
+fn a_video_without_sound_is_told_apart() {
+    assert_eq!(probe(&fixture("silent.mp4"), LIMIT), Err(AudioError::NoAudio));
+}

@@ -1,0 +1,309 @@
+//! Files that nobody's recorder makes. Each gets an answer; none ends the process or keeps it.
+
+use std::fs;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use stenobot::audio::{AudioError, ProbeOutcome, decode, probe};
+use stenobot::model::duration_of_samples;
+use tempfile::NamedTempFile;
+
+use super::{LIMIT, fixture, root};
+
+const FIXTURES: [&str; 14] = [
+    "opus.ogg",
+    "opus-stereo.ogg",
+    "opus.webm",
+    "opus.mp4",
+    "vorbis.ogg",
+    "vorbis.mkv",
+    "aac.m4a",
+    "aac.aac",
+    "mp3.mp3",
+    "flac.flac",
+    "pcm.wav",
+    "float-stereo.wav",
+    "video.mp4",
+    "silent.mp4",
+];
+
+fn file(bytes: &[u8]) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
+fn probe_bytes(bytes: &[u8]) -> Result<Duration, AudioError> {
+    probe(file(bytes).path(), LIMIT)
+}
+
+/// Runs `work` and fails when it has no result after a minute, which no test here comes near.
+fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    result.recv_timeout(Duration::from_secs(60)).expect("the decoder hangs or panicked")
+}
+
+/// A small generator of repeatable noise (xorshift).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// A WAV file of one format tag with a claimed number of channels, rate and bits.
+fn wav(channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = b"RIFF".to_vec();
+    let frame = channels.wrapping_mul(bits / 8);
+    bytes.extend((36 + data.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    bytes.extend(channels.to_le_bytes());
+    bytes.extend(rate.to_le_bytes());
+    bytes.extend(rate.wrapping_mul(u32::from(frame)).to_le_bytes());
+    bytes.extend(frame.to_le_bytes());
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+fn ogg_page(flags: u8, granule: u64, sequence: u32, packets: &[&[u8]]) -> Vec<u8> {
+    let mut page = b"OggS\0".to_vec();
+    page.push(flags);
+    page.extend(granule.to_le_bytes());
+    page.extend([7, 0, 0, 0]);
+    page.extend(sequence.to_le_bytes());
+    page.extend([0; 4]);
+    page.push(packets.len() as u8);
+    page.extend(packets.iter().map(|packet| packet.len() as u8));
+    page.extend(packets.concat());
+    sign_pages(&mut page);
+    page
+}
+
+/// Gives every page of an Ogg the checksum of what it holds now: a reader skips pages whose checksum is wrong.
+fn sign_pages(mut ogg: &mut [u8]) {
+    while ogg.len() > 27 && ogg.starts_with(b"OggS") {
+        let segments = usize::from(ogg[26]);
+        let body: usize = ogg.iter().skip(27).take(segments).map(|&length| usize::from(length)).sum();
+        let (page, rest) = ogg.split_at_mut((27 + segments + body).min(ogg.len()));
+        page[22..26].fill(0);
+        let checksum = page.iter().fold(0u32, |crc, &byte| {
+            let bit = |crc: u32| (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 };
+            (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| bit(crc))
+        });
+        page[22..26].copy_from_slice(&checksum.to_le_bytes());
+        ogg = rest;
+    }
+}
+
+/// An Ogg of `pages` pages, each of 255 Opus packets of one byte that last 120 ms: half a minute of audio in 537 bytes.
+fn bomb(pages: u32, granule: impl Fn(u32) -> u64) -> Vec<u8> {
+    let two_silk_frames_of_60_ms = &[0x19];
+    opus_file(pages, two_silk_frames_of_60_ms, granule)
+}
+
+fn opus_file(pages: u32, packet: &[u8], granule: impl Fn(u32) -> u64) -> Vec<u8> {
+    let mut bytes = ogg_page(2, 0, 0, &[b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0"]);
+    bytes.extend(ogg_page(0, 0, 1, &[b"OpusTags\0\0\0\0\0\0\0\0"]));
+    for page in 0..pages {
+        let flags = if page + 1 == pages { 4 } else { 0 };
+        bytes.extend(ogg_page(flags, granule(page), page + 2, &[packet; 255]));
+    }
+    bytes
+}
+
+#[test]
+fn what_is_no_audio_is_named_as_such() {
+    assert_eq!(probe_bytes(b""), Err(AudioError::Empty));
+    let text = "Dear bot, this is a letter. ".repeat(1_000);
+    let zeros = vec![0; 100_000];
+    for bytes in [b"O".as_slice(), b"OggS", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", text.as_bytes(), &zeros] {
+        let error = probe_bytes(bytes).unwrap_err();
+        assert!(matches!(error, AudioError::Unsupported { .. } | AudioError::Damaged { .. }), "{error}");
+    }
+    let gone = probe(&root().join("no such file"), LIMIT).unwrap_err();
+    assert!(matches!(&gone, AudioError::Io { .. }), "{gone}");
+    assert!(!gone.to_string().contains("no such file"), "a path has no place in an error");
+    let folder = probe(root(), LIMIT).unwrap_err();
+    assert!(matches!(folder, AudioError::Io { .. }), "{folder}");
+}
+
+#[test]
+fn a_truncated_file_gives_its_prefix_or_an_error() {
+    within_a_minute(|| {
+        for name in FIXTURES {
+            let bytes = fs::read(fixture(name)).unwrap();
+            let whole = probe_bytes(&bytes).unwrap_or_default();
+            for end in (0..bytes.len()).step_by(100) {
+                if let Ok(length) = probe_bytes(&bytes[..end]) {
+                    // An encoder's padding is only known as such when the end is there.
+                    assert!(
+                        length <= whole + Duration::from_millis(60),
+                        "{name} cut at {end}: {length:?} of {whole:?}"
+                    );
+                }
+            }
+        }
+        let voice = fs::read(root().join("samples/ru-30s-1.ogg")).unwrap();
+        let half = probe_bytes(&voice[..voice.len() / 2]).unwrap();
+        assert!((10..15).contains(&half.as_secs()), "half a voice message has {half:?}");
+    });
+}
+
+#[test]
+fn damaged_files_get_an_answer() {
+    let (decoded, panicked) = within_a_minute(|| {
+        let (mut decoded, mut panicked) = (0, 0);
+        let mut noise = Noise(0x5eed_0f57_e110_b072);
+        for name in FIXTURES {
+            let bytes = fs::read(fixture(name)).unwrap();
+            for round in 0..40 {
+                let mut mutated = bytes.clone();
+                // Headers are where lengths and counts are, so half of the rounds stay in them.
+                let reach = if round % 2 == 0 { bytes.len() } else { 600.min(bytes.len()) };
+                for _ in 0..=noise.below(8) {
+                    let at = noise.below(reach);
+                    mutated[at] ^= 1 << noise.below(8);
+                }
+                sign_pages(&mut mutated);
+                match probe_bytes(&mutated) {
+                    Ok(_) => decoded += 1,
+                    Err(AudioError::Damaged { what }) if what.contains("broke down") => panicked += 1,
+                    Err(_) => {}
+                }
+            }
+        }
+        (decoded, panicked)
+    });
+    println!("{decoded} decoded, {panicked} panics caught");
+    assert!(decoded > 100, "the mutations are too coarse to reach the decoders: {decoded}");
+}
+
+#[test]
+fn a_duration_bomb_stops_at_the_limit() {
+    within_a_minute(|| {
+        let limit = Duration::from_secs(20);
+        let too_long = AudioError::TooLong { limit };
+        // 17 hours. Granule positions: honest, none at all, all at zero (everything is padding, says the container).
+        let honest = |page: u32| u64::from(page + 1) * 255 * 5_760;
+        for bytes in [bomb(2_000, honest), bomb(2_000, |_| u64::MAX), bomb(2_000, |_| 0)] {
+            let file = file(&bytes);
+            assert_eq!(probe(file.path(), limit), Err(too_long.clone()));
+            assert_eq!(decode(file.path(), limit).unwrap_err(), too_long);
+        }
+        let short = probe_bytes(&bomb(1, honest)).unwrap();
+        assert!(short.abs_diff(Duration::from_millis(30_600)) < Duration::from_millis(10), "{short:?}");
+    });
+}
+
+#[test]
+fn packets_that_cannot_be_decoded_are_left_out() {
+    let no_frame_count: &[u8] = &[0x03];
+    for packet in [no_frame_count, &[]] {
+        let error = probe_bytes(&opus_file(100, packet, |_| 0)).unwrap_err();
+        assert!(matches!(error, AudioError::Damaged { .. }), "{error}");
+    }
+    let mut holes = ogg_page(2, 0, 0, &[b"OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0"]);
+    holes.extend(ogg_page(0, 0, 1, &[b"OpusTags\0\0\0\0\0\0\0\0"]));
+    let good: &[u8] = &[0x19];
+    holes.extend(ogg_page(4, u64::MAX, 2, &[good, no_frame_count, good, &[], good]));
+    assert_eq!(probe_bytes(&holes), Ok(Duration::from_millis(360)));
+}
+
+#[test]
+fn the_limit_lets_pass_what_fits() {
+    let second = wav(1, 16_000, 16, &[0; 2 * 32_000]);
+    assert_eq!(probe(file(&second).path(), Duration::from_secs(1)), Ok(Duration::from_secs(2)));
+    let more = wav(1, 16_000, 16, &[0; 2 * 32_001]);
+    let limit = Duration::from_secs(1);
+    assert_eq!(probe(file(&more).path(), limit), Err(AudioError::TooLong { limit }));
+}
+
+#[test]
+fn the_shortest_recordings_keep_their_length() {
+    assert_eq!(probe_bytes(&wav(1, 16_000, 16, &[])), Err(AudioError::Empty));
+    for samples in 1..=200 {
+        let data = vec![1; 2 * samples];
+        assert_eq!(probe_bytes(&wav(1, 16_000, 16, &data)), Ok(duration_of_samples(samples)));
+        assert_eq!(probe_bytes(&wav(1, 8_000, 16, &data)), Ok(duration_of_samples(2 * samples)));
+    }
+}
+
+#[test]
+fn absurd_headers_are_refused() {
+    let data = vec![1; 10_000];
+    for (channels, rate, bits) in [
+        (0, 16_000, 16),
+        (9, 16_000, 16),
+        (u16::MAX, 16_000, 16),
+        (1, 0, 16),
+        (1, 1, 16),
+        (1, u32::MAX, 16),
+        (1, 16_000, 0),
+        (1, 16_000, 7),
+        (1, 16_000, u16::MAX),
+        (u16::MAX, u32::MAX, u16::MAX),
+    ] {
+        let result = probe_bytes(&wav(channels, rate, bits, &data));
+        assert!(result.is_err(), "{channels} channels, {rate} Hz, {bits} bits: {result:?}");
+    }
+}
+
+#[test]
+fn samples_that_are_no_numbers_become_silence() {
+    let mut floats = fs::read(fixture("float-stereo.wav")).unwrap();
+    let from = floats.len() - 800;
+    for sample in floats[from..].as_chunks_mut::<4>().0 {
+        *sample = f32::NAN.to_le_bytes();
+    }
+    let decoded = decode(file(&floats).path(), LIMIT).unwrap().samples;
+    assert_eq!(decoded.len(), 3_200);
+    assert!(decoded.iter().all(|sample| sample.abs() <= 1.0));
+    assert!(decoded[3_100..].iter().all(|&sample| sample == 0.0));
+}
+
+#[test]
+fn a_chained_ogg_is_decoded_to_its_end() {
+    let links = ["ru-short-08.ogg", "ru-short-10.ogg"].map(|name| fs::read(root().join("samples").join(name)).unwrap());
+    let chained = probe_bytes(&links.concat()).unwrap();
+    assert_eq!(chained, links.iter().map(|link| probe_bytes(link).unwrap()).sum());
+}
+
+#[test]
+fn the_name_of_a_file_means_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("voice.ogg");
+    fs::copy(fixture("mp3.mp3"), &path).unwrap();
+    assert_eq!(probe(&path, LIMIT), probe(&fixture("mp3.mp3"), LIMIT));
+}
+
+#[test]
+fn the_probe_process_prints_what_it_found() {
+    let outcome = |path: &std::path::Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_stenobot"))
+            .args(["probe", "--limit-ms", "20000"])
+            .arg(path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        Result::from(serde_json::from_slice::<ProbeOutcome>(&output.stdout).unwrap())
+    };
+    assert_eq!(outcome(&fixture("opus.ogg")), Ok(Duration::from_millis(900)));
+    assert_eq!(outcome(&fixture("silent.mp4")), Err(AudioError::NoAudio));
+    // 20 MiB, as much as Telegram lets through: two weeks.
+    let bomb = file(&bomb(39_000, |_| 0));
+    assert_eq!(outcome(bomb.path()), Err(AudioError::TooLong { limit: Duration::from_secs(20) }));
+}

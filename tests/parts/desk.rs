@@ -1,0 +1,126 @@
+//! A real journal in a folder of its own, with a clock that the test sets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
+use stenobot::journal::{Admission, Arrival, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
+use stenobot::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
+
+pub(crate) const START: i64 = 1_700_000_000_000;
+pub(crate) const ROOMY: u32 = 10_000;
+
+pub(crate) struct Desk {
+    pub(crate) journal: Journal,
+    pub(crate) path: PathBuf,
+    time: Arc<AtomicI64>,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let time = Arc::new(AtomicI64::new(START));
+        let journal = Journal::open(&path, Clock::Manual(Arc::clone(&time))).await.unwrap();
+        Self { journal, path, time, _folder: folder }
+    }
+
+    /// A second handle, as another process has it.
+    pub(crate) async fn another(&self) -> Journal {
+        Journal::open(&self.path, Clock::Manual(Arc::clone(&self.time))).await.unwrap()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(self.time.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn pass(&self, while_: Duration) {
+        self.time.fetch_add(i64::try_from(while_.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) async fn sql(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(&self.path).connect().await.unwrap()
+    }
+
+    /// One value of one row of `usage`.
+    pub(crate) async fn value<T>(&self, id: RequestId, column: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    {
+        let row: SqliteRow = sqlx::query(AssertSqlSafe(format!("SELECT {column} FROM usage WHERE id = ?1")))
+            .bind(id.0)
+            .fetch_one(&mut self.sql().await)
+            .await
+            .unwrap();
+        row.get(0)
+    }
+
+    /// Every column of one row of `usage`, to see that nothing changed.
+    pub(crate) async fn row(&self, id: RequestId) -> String {
+        let mut sql = self.sql().await;
+        let columns: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM pragma_table_info('usage')").fetch_all(&mut sql).await.unwrap();
+        let whole = format!("SELECT json_array({}) FROM usage WHERE id = ?1", columns.join(", "));
+        sqlx::query_scalar(AssertSqlSafe(whole)).bind(id.0).fetch_one(&mut sql).await.unwrap()
+    }
+
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        sqlx::query_scalar(count).fetch_one(&mut self.sql().await).await.unwrap()
+    }
+
+    /// Admits a message of this number.
+    pub(crate) async fn admit(&self, message: i32) -> RequestId {
+        match self.journal.admit(&arrival(message), ROOMY).await.unwrap() {
+            Admission::New(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn claim(&self, source: WorkSource, worker: &str) -> Option<RequestRow> {
+        self.journal.claim(source, worker).await.unwrap()
+    }
+
+    /// Moves a held row on and returns the fence by which it is held then.
+    pub(crate) async fn advance(&self, fence: &Fence, to: StageName) -> Fence {
+        self.journal.advance(fence, to, &Facts::default()).await.unwrap();
+        Fence { stage: to, ..fence.clone() }
+    }
+
+    /// Admits a message and brings it into the queue.
+    pub(crate) async fn enqueue(&self, message: i32) -> RequestId {
+        let id = self.admit(message).await;
+        let row = self.claim(WorkSource::Downloads, "fetcher").await.unwrap();
+        assert_eq!(row.fence.id, id, "nothing else waits for its download");
+        let fence = self.advance(&row.fence, StageName::Downloaded).await;
+        self.advance(&fence, StageName::Queued).await;
+        id
+    }
+
+    /// Claims the head of the queue and starts it.
+    pub(crate) async fn start(&self, worker: &str) -> Fence {
+        let row = self.claim(WorkSource::Transcriptions, worker).await.unwrap();
+        self.advance(&row.fence, StageName::Transcribing).await
+    }
+}
+
+pub(crate) fn sender(id: i64) -> Sender {
+    Sender { id: UserId(id), username: Some(format!("user{id}")), first_name: Some("Анна".into()), last_name: None }
+}
+
+/// A voice message of 10 s in a private chat of its sender, whose id needs more than 32 bits.
+pub(crate) fn arrival(message: i32) -> Arrival {
+    Arrival {
+        chat: ChatId(7_000_000_001),
+        message: MessageId(message),
+        from: sender(7_000_000_001),
+        file_id: format!("file-{message}"),
+        file_unique_id: format!("unique-{message}"),
+        claimed: Duration::from_secs(10),
+        locale: Some("ru".into()),
+    }
+}

@@ -1,0 +1,77 @@
+//! Opening a journal: what is refused, and with which sentence.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use stenobot::journal::{Journal, JournalError};
+use stenobot::model::Clock;
+
+use crate::desk::{Desk, arrival};
+
+async fn refused(path: &std::path::Path) -> JournalError {
+    Journal::open(path, Clock::System).await.map(drop).expect_err("this cannot be opened")
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let notes = "nothing but notes ".repeat(500);
+    std::fs::write(&path, &notes).unwrap();
+    let error = refused(&path).await;
+    assert_eq!(
+        error.to_string(),
+        "the journal cannot be used: its file is damaged or is no SQLite database; \
+         restore a backup or set another database_url"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_named_as_the_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = refused(&folder.path().join("missing/journal.db")).await;
+    assert_eq!(
+        error.to_string(),
+        "the journal cannot be used: its file cannot be opened; its folder must exist and belong to this user"
+    );
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_refused() {
+    let desk = Desk::new().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'to come', 1, x'00', 0)";
+    sqlx::query(newer).execute(&mut desk.sql().await).await.unwrap();
+    let error = refused(&desk.path).await;
+    assert_eq!(
+        error.to_string(),
+        "the journal could not be migrated: a newer version wrote it (schema 99 is unknown here); \
+         run that version again, or restore a backup"
+    );
+}
+
+#[tokio::test]
+async fn a_predecessor_s_database_is_sent_to_the_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let mut sql = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+    sqlx::query("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)").execute(&mut sql).await.unwrap();
+    sql.close().await.unwrap();
+    let error = refused(&path).await;
+    assert!(matches!(error, JournalError::Migration(_)), "{error:?}");
+    assert!(error.to_string().contains("stenobot import-legacy"), "{error}");
+}
+
+#[tokio::test]
+async fn a_journal_opens_again_as_it_was_left() {
+    let desk = Desk::new().await;
+    let id = desk.admit(1).await;
+    let before = desk.row(id).await;
+    desk.journal.clone().close().await;
+    let log = desk.path.with_extension("db-wal");
+    assert!(!log.exists(), "the log is written back when the journal is closed");
+    let journal = desk.another().await;
+    assert_eq!(desk.row(id).await, before);
+    assert_eq!(journal.admit(&arrival(1), 1).await.unwrap(), stenobot::journal::Admission::Duplicate);
+    journal.writable().await.unwrap();
+}

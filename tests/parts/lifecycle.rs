@@ -1,0 +1,353 @@
+//! Requests with their stage in their type, against a real journal.
+
+use std::time::Duration;
+
+use stenobot::journal::{JournalError, LEASE, Settlement, WorkSource};
+use stenobot::model::{
+    CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
+};
+use stenobot::request::{
+    Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_ATTEMPTS, Queued, Received,
+    Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
+};
+
+use crate::desk::Desk;
+
+const MARKER: &str = "Пароль-от-сейфа-7431-xyzzy";
+
+async fn ready<S: Claimable>(desk: &Desk, worker: &str) -> Request<S> {
+    match Request::<S>::claim(&desk.journal, worker).await.unwrap() {
+        Some(Claim::Ready(request)) => request,
+        Some(Claim::Exhausted(request)) => panic!("request {} is used up", request.id()),
+        None => panic!("nothing to claim in {}", S::NAME),
+    }
+}
+
+async fn downloaded(desk: &Desk) -> Request<Downloaded> {
+    let request = ready::<Received>(desk, "w").await;
+    request.advance(&desk.journal, Downloaded { length: Duration::from_secs(12) }).await.unwrap()
+}
+
+async fn transcribing(desk: &Desk) -> Request<Transcribing> {
+    ready::<Queued>(desk, "w").await.advance(&desk.journal, Transcribing::default()).await.unwrap()
+}
+
+fn heard() -> Transcribed {
+    let segment = |text: &str| Segment {
+        start: Duration::ZERO,
+        end: Duration::from_secs(6),
+        text: Spoken(text.into()),
+        mean_logprob: -0.2,
+        no_speech: 0.01,
+    };
+    let transcript = Transcript {
+        segments: vec![segment(MARKER), segment("и ещё.")],
+        language: "ru".into(),
+        language_probability: Some(0.99),
+        audio: Duration::from_secs(12),
+        processing: Duration::from_secs(3),
+        retried_windows: 0,
+    };
+    Transcribed { transcript, model: "base-q5_1".into() }
+}
+
+async fn transcribed(desk: &Desk) -> Request<Transcribed> {
+    transcribing(desk).await.advance(&desk.journal, heard()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_whole_life_leaves_facts_but_no_text() {
+    let desk = Desk::new().await;
+    let id = desk.admit(1).await;
+    let mut request = ready::<Received>(&desk, "w").await;
+    assert_eq!((request.id(), request.length()), (id, Duration::from_secs(10)));
+    request.set_status_message(&desk.journal, MessageId(77)).await.unwrap();
+
+    let request = request.advance(&desk.journal, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
+    assert_eq!(request.length(), Duration::from_secs(12), "what was decoded counts, not what was claimed");
+    let receipt = request.advance(&desk.journal, Queued::default()).await.unwrap();
+    assert_eq!((receipt.id, receipt.received_at), (id, desk.now()));
+
+    let request = transcribing(&desk).await;
+    assert_eq!((request.id(), request.status_message()), (id, Some(MessageId(77))));
+    assert_eq!(request.length(), Duration::from_secs(12), "a whole number of seconds survives its column");
+    let mut request = request.advance(&desk.journal, heard()).await.unwrap();
+    request.set_parts_delivered(&desk.journal, 2).await.unwrap();
+    assert!(request.stage().transcript.text().0.starts_with(MARKER));
+    let receipt = request.advance(&desk.journal, Done::default()).await.unwrap();
+    assert_eq!(receipt.id, id);
+
+    assert_eq!(desk.value::<String>(id, "stage").await, "done");
+    let characters = i64::try_from(MARKER.chars().count() + 1 + "и ещё.".chars().count()).unwrap();
+    assert_eq!(desk.value::<i64>(id, "transcription_length").await, characters);
+    assert_eq!(desk.value::<String>(id, "model_size").await, "base-q5_1");
+    assert_eq!(desk.value::<i64>(id, "parts_delivered").await, 2);
+
+    // All files of the journal while it is open, and the one that is left when it is closed.
+    let clear = |desk: &Desk| {
+        let mut files = 0;
+        for entry in std::fs::read_dir(desk.path.parent().unwrap()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(MARKER.len()).any(|window| window == MARKER.as_bytes()));
+            let part = "xyzzy".as_bytes();
+            assert!(!bytes.windows(part.len()).any(|window| window == part));
+            files += 1;
+        }
+        files
+    };
+    assert_eq!(clear(&desk), 3, "database, -wal and -shm");
+    desk.journal.clone().close().await;
+    assert_eq!(clear(&desk), 1);
+}
+
+#[tokio::test]
+async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    for _ in 0..2 * MAX_ATTEMPTS {
+        transcribing(&desk).await.release(&desk.journal).await.unwrap();
+    }
+    drop(ready::<Queued>(&desk, "w").await);
+}
+
+#[tokio::test]
+async fn claims_run_out_after_three_in_the_engine_and_eight_in_the_download() {
+    async fn runs_out<S: Claimable>(desk: &Desk, after: i64) {
+        for attempt in 1..=after {
+            let Some(Claim::Ready(request)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
+                panic!("attempt {attempt} is allowed")
+            };
+            drop(request); // as a crash does
+            desk.pass(LEASE + Duration::from_secs(1));
+        }
+        let Some(Claim::Exhausted(_)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
+            panic!("attempt {} is one too many", after + 1)
+        };
+    }
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    desk.admit(2).await;
+    runs_out::<Queued>(&desk, 3).await;
+    runs_out::<Received>(&desk, 8).await;
+}
+
+#[tokio::test]
+async fn what_is_used_up_is_given_up_with_its_reason() {
+    let desk = Desk::new().await;
+    let id = desk.enqueue(1).await;
+    for _ in 0..MAX_ATTEMPTS {
+        drop(transcribing(&desk).await);
+        desk.pass(LEASE + Duration::from_secs(1));
+    }
+    let Some(Claim::Exhausted(request)) = Request::<Queued>::claim(&desk.journal, "w").await.unwrap() else {
+        panic!("used up")
+    };
+    let why = TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS };
+    let setback = request.fail(&desk.journal, &why).await.unwrap();
+    assert_eq!(setback, Setback::GaveUp(Settlement::Failed(FailReason::Poison)));
+    assert_eq!(desk.value::<String>(id, "failed_stage").await, "queued");
+}
+
+// === Failures ===
+
+enum Expected {
+    End(Settlement),
+    Retry { after: u64, counts: bool },
+}
+
+/// Fails `request` and compares what the journal then holds.
+async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expected: Expected, back_in: &str) {
+    let id = request.id();
+    let attempts: i64 = desk.value(id, "attempt").await;
+    let setback = request.fail(&desk.journal, &why).await.unwrap();
+    match expected {
+        Expected::End(settlement) => {
+            assert_eq!(setback, Setback::GaveUp(settlement), "{why}");
+            let (stage, reason) = match settlement {
+                Settlement::Rejected(reason) => (StageName::Rejected, reason.as_str()),
+                Settlement::Failed(reason) => (StageName::Failed, reason.as_str()),
+                Settlement::Cancelled(by) => (StageName::Cancelled, by.as_str()),
+            };
+            assert_eq!(desk.value::<String>(id, "stage").await, stage.as_str(), "{why}");
+            assert_eq!(desk.value::<String>(id, "reason").await, reason, "{why}");
+            let told = desk.journal.claim_notice("teller").await.unwrap();
+            assert_eq!(told.is_some(), settlement.needs_answer(), "{why}");
+        }
+        Expected::Retry { after, counts } => {
+            let at = desk.now().after(Duration::from_secs(after));
+            assert_eq!(setback, Setback::Retrying { at }, "{why}");
+            assert_eq!(desk.value::<String>(id, "stage").await, back_in, "{why}");
+            assert_eq!(desk.value::<i64>(id, "not_before").await, at.0, "{why}");
+            assert_eq!(desk.value::<i64>(id, "attempt").await, attempts - i64::from(!counts), "{why}");
+            assert_eq!(desk.value::<Option<String>>(id, "owner").await, None, "{why}");
+        }
+    }
+}
+
+const fn rejected(reason: RejectReason) -> Expected {
+    Expected::End(Settlement::Rejected(reason))
+}
+
+const fn failed(reason: FailReason) -> Expected {
+    Expected::End(Settlement::Failed(reason))
+}
+
+fn download_failures() -> Vec<(DownloadFailure, Expected)> {
+    let text = || "x".to_owned();
+    vec![
+        (DownloadFailure::TooBig { limit: 5 }, rejected(RejectReason::TooBig)),
+        (DownloadFailure::TooLong { limit: Duration::from_secs(120) }, rejected(RejectReason::TooLong)),
+        (DownloadFailure::Unsupported(text()), rejected(RejectReason::Unsupported)),
+        (DownloadFailure::Damaged(text()), failed(FailReason::Damaged)),
+        (DownloadFailure::Refused(text()), failed(FailReason::Download)),
+        (DownloadFailure::Exhausted { attempts: 8 }, failed(FailReason::Download)),
+        (DownloadFailure::Unreachable(text()), Expected::Retry { after: 5, counts: true }),
+        (DownloadFailure::Local(text()), Expected::Retry { after: 5, counts: true }),
+    ]
+}
+
+#[tokio::test]
+async fn each_failure_of_a_download_has_its_end() {
+    for (why, expected) in download_failures() {
+        let desk = Desk::new().await;
+        desk.admit(1).await;
+        fails(&desk, ready::<Received>(&desk, "w").await, why, expected, "received").await;
+    }
+    for (why, expected) in download_failures() {
+        let desk = Desk::new().await;
+        desk.admit(1).await;
+        fails(&desk, downloaded(&desk).await, why, expected, "received").await;
+    }
+}
+
+fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
+    let text = || "x".to_owned();
+    vec![
+        (TranscribeFailure::Crashed(text()), Expected::Retry { after: 1, counts: true }),
+        (TranscribeFailure::Deadline { limit: Duration::from_secs(120) }, failed(FailReason::Deadline)),
+        (TranscribeFailure::Damaged(text()), failed(FailReason::Damaged)),
+        (TranscribeFailure::Misconfigured("the language".into()), failed(FailReason::Engine)),
+        (TranscribeFailure::Unavailable(text()), Expected::Retry { after: 15, counts: false }),
+        (TranscribeFailure::Stopping, Expected::Retry { after: 0, counts: false }),
+        (TranscribeFailure::Exhausted { attempts: 3 }, failed(FailReason::Poison)),
+    ]
+}
+
+#[tokio::test]
+async fn each_failure_of_the_engine_has_its_end() {
+    for (why, expected) in transcribe_failures() {
+        let desk = Desk::new().await;
+        desk.enqueue(1).await;
+        fails(&desk, ready::<Queued>(&desk, "w").await, why, expected, "queued").await;
+    }
+    for (why, expected) in transcribe_failures() {
+        let desk = Desk::new().await;
+        desk.enqueue(1).await;
+        fails(&desk, transcribing(&desk).await, why, expected, "queued").await;
+    }
+}
+
+#[tokio::test]
+async fn each_failure_of_the_delivery_has_its_end() {
+    let gone = Expected::End(Settlement::Cancelled(CancelledBy::ChatGone));
+    for (why, expected) in [
+        (DeliverFailure::ChatGone, gone),
+        (DeliverFailure::Refused("x".into()), failed(FailReason::Internal)),
+        (DeliverFailure::Stopping, Expected::Retry { after: 0, counts: false }),
+    ] {
+        let desk = Desk::new().await;
+        desk.enqueue(1).await;
+        fails(&desk, transcribed(&desk).await, why, expected, "queued").await;
+    }
+}
+
+#[tokio::test]
+async fn a_crash_on_the_third_attempt_is_the_last() {
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    for attempt in 1..=MAX_ATTEMPTS {
+        let crash = TranscribeFailure::Crashed("signal 11".into());
+        let last = matches!(crash.disposition(attempt), stenobot::request::Disposition::End(_));
+        let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
+        assert_eq!(last, attempt == MAX_ATTEMPTS);
+        assert_eq!(matches!(setback, Setback::GaveUp(_)), last);
+        desk.pass(Duration::from_secs(1));
+    }
+    assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
+}
+
+// === Losing a lease ===
+
+#[tokio::test]
+async fn a_request_whose_lease_was_taken_goes_nowhere() {
+    let desk = Desk::new().await;
+    let id = desk.enqueue(1).await;
+    let zombie = transcribing(&desk).await;
+    desk.pass(LEASE + Duration::from_secs(1));
+    let living = transcribing(&desk).await;
+    let before = desk.row(id).await;
+    let lost = zombie.advance(&desk.journal, heard()).await.unwrap_err();
+    assert!(matches!(lost, JournalError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
+    assert_eq!(desk.row(id).await, before);
+    let _delivering = living.advance(&desk.journal, heard()).await.unwrap();
+}
+
+/// Paused time would run ahead whenever the runtime waits for a database thread; a blocking task holds it still.
+struct StillTime {
+    _release: std::sync::mpsc::Sender<()>,
+}
+
+impl StillTime {
+    fn new() -> Self {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || held.recv_timeout(Duration::from_secs(20)));
+        tokio::time::pause();
+        Self { _release: release }
+    }
+
+    /// Lets machine time and clock go on by a beat of the lease; timers are due a millisecond late.
+    async fn beat(&self, desk: &Desk) {
+        desk.pass(LEASE / 4);
+        tokio::time::advance(LEASE / 4 + Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_kept_as_long_as_the_work_lasts() {
+    let desk = Desk::new().await;
+    let id = desk.enqueue(1).await;
+    let request = transcribing(&desk).await;
+    let time = StillTime::new();
+    let (finish, finished) = tokio::sync::oneshot::channel();
+    let mut renewals = desk.journal.changes();
+    renewals.mark_unchanged();
+    let work = async {
+        for _ in 0..12 {
+            time.beat(&desk).await;
+            renewals.changed().await.unwrap();
+            assert_eq!(desk.claim(WorkSource::Transcriptions, "other").await, None);
+            assert_eq!(lease(&desk, id).await, desk.now().after(LEASE).0);
+        }
+        finish.send("text").unwrap();
+    };
+    let (held, ()) = tokio::join!(request.hold(&desk.journal, finished), work);
+    assert_eq!(held.unwrap().unwrap(), "text");
+    let _text = request.advance(&desk.journal, heard()).await.unwrap();
+}
+
+#[tokio::test]
+async fn work_ends_when_its_lease_was_taken() {
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    let request = transcribing(&desk).await;
+    let time = StillTime::new();
+    desk.pass(LEASE + Duration::from_secs(1));
+    let _taken = transcribing(&desk).await;
+    let endless = std::future::pending::<()>();
+    let (held, ()) = tokio::join!(request.hold(&desk.journal, endless), time.beat(&desk));
+    assert!(matches!(held, Err(JournalError::LeaseLost { .. })), "{held:?}");
+}
+
+async fn lease(desk: &Desk, id: RequestId) -> i64 {
+    desk.value(id, "lease_until").await
+}

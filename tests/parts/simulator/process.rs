@@ -1,0 +1,112 @@
+//! Whole simulations with a stand-in for the bot: starting, crashing, stopping, counting.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stenobot::simulator::answers::Verdict;
+use stenobot::simulator::harness::{Setup, Simulation, SimulationError};
+use stenobot::simulator::live::Lines;
+use stenobot::simulator::report::{BotExit, Report};
+use stenobot::simulator::run::{Arrival, Plan, run};
+use stenobot::simulator::server::{FloodLimits, Rate, Settings};
+use stenobot::simulator::voices::{Voice, Voices};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// `cargo test` builds the examples beside the tests.
+fn stand_in(behaviour: &str) -> Setup {
+    let deps = std::env::current_exe().unwrap();
+    let program: PathBuf = deps.ancestors().nth(2).unwrap().join("examples/bot_stand_in");
+    assert!(program.is_file(), "{} is missing: run `./dev test`, which builds it", program.display());
+    // The stand-in writes as fast as it can.
+    let rate = Rate { burst: 1000, every: Duration::from_millis(1) };
+    let server = Settings { flood: FloodLimits { private: rate, group: rate, overall: rate }, ..Settings::default() };
+    Setup { server, ..Setup::of(program) }.with("stand_in", behaviour)
+}
+
+fn voice(name: &str) -> Voice {
+    let voices = Voices::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")).unwrap();
+    voices.named(name).unwrap().clone()
+}
+
+async fn simulate(setup: Setup, limit: Duration) -> (Report, String) {
+    let plan = Plan {
+        users: 3,
+        per_user: 2,
+        voices: vec![voice("en-short-01")],
+        arrival: Arrival::AtOnce,
+        limit,
+        stop_limit: SOON,
+    };
+    let mut shown = Vec::new();
+    let report = run(setup, &plan, &mut Lines::new(&mut shown)).await.unwrap();
+    (report, String::from_utf8(shown).unwrap())
+}
+
+#[tokio::test]
+async fn a_good_bot_keeps_the_promise() {
+    let text = voice("en-short-01").text;
+    let (report, shown) = simulate(stand_in("answer").with("stand_in_text", &text), SOON).await;
+    assert!(report.keeps_the_promise());
+    assert_eq!((report.sent, report.answered, report.lost, report.duplicated), (6, 6, 0, 0));
+    assert_eq!(report.words.error_rate, Some(0.0));
+    assert_eq!(report.bot_exit, BotExit::Status(0));
+    assert_eq!(report.calls.impatient, 0);
+    let machine = report.machine.unwrap();
+    assert!(machine.usage.bot_peak_bytes > 1 << 20 && machine.usage.together_peak_bytes > 1 << 20);
+    assert_eq!(report.kept, None);
+    assert_eq!(shown.matches(&format!("  {text}")).count(), 6, "{shown}");
+}
+
+#[tokio::test]
+async fn a_bot_that_answers_twice_is_found_out() {
+    let (report, _) = simulate(stand_in("twice"), SOON).await;
+    assert_eq!((report.lost, report.duplicated), (0, 6));
+    assert!(!report.keeps_the_promise());
+    std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_bot_loses_everything() {
+    let (report, _) = simulate(stand_in("silent"), Duration::from_millis(500)).await;
+    assert_eq!((report.sent, report.answered, report.lost), (6, 0, 6));
+    assert_eq!(report.end_to_end_seconds, None);
+    std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_bot_that_ends_early_is_told() {
+    let (report, _) = simulate(stand_in("crash"), SOON).await;
+    assert_eq!((report.lost, report.bot_exit), (6, BotExit::Early));
+    std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_bot_that_does_not_start_is_told_with_its_log() {
+    let Err(SimulationError::Ended { status, log }) = Simulation::start(stand_in("deaf")).await else {
+        panic!("it started")
+    };
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains("a sentence in the log"), "{log}");
+}
+
+#[tokio::test]
+async fn a_killed_bot_gets_the_message_again() {
+    let mut simulation = Simulation::start(stand_in("stuck")).await.unwrap();
+    let anna = simulation.person("Анна", "ru");
+    let sent = anna.sends_voice(&voice("ru-short-01"));
+    let offered = simulation.api().until(|state| state.offered(sent.chat(), sent.id()));
+    tokio::time::timeout(SOON, offered).await.unwrap();
+    simulation.kill_bot().await.unwrap();
+    assert!(matches!(simulation.kill_bot().await, Err(SimulationError::NotRunning)));
+
+    simulation.set("stand_in", "answer");
+    simulation.restart().await.unwrap();
+    let answer = sent.final_answer(SOON).await.unwrap();
+    assert_eq!(answer.verdict, Verdict::Answered("Hello.".into()));
+    let folder = simulation.data().parent().unwrap().to_owned();
+    assert_eq!(simulation.terminate_bot(SOON).await.unwrap().code(), Some(0));
+    assert!(folder.is_dir());
+    drop(simulation);
+    assert!(!folder.exists(), "the folder goes with the simulation");
+}

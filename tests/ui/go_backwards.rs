@@ -1,0 +1,9 @@
+//! What was transcribed does not go back to the engine.
+use stenobot::journal::Journal;
+use stenobot::request::{Request, Transcribed, Transcribing};
+
+async fn back(journal: &Journal, request: Request<Transcribed>) {
+    let _ = request.advance(journal, Transcribing::default()).await;
+}
+
+fn main() {}

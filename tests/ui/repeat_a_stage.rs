@@ -1,0 +1,9 @@
+//! What the engine works on is not given to it again.
+use stenobot::journal::Journal;
+use stenobot::request::{Request, Transcribing};
+
+async fn repeat(journal: &Journal, request: Request<Transcribing>) {
+    let _ = request.advance(journal, Transcribing::default()).await;
+}
+
+fn main() {}

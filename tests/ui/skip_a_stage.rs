@@ -1,0 +1,9 @@
+//! What was received is not in the queue before it was downloaded.
+use stenobot::journal::Journal;
+use stenobot::request::{Queued, Received, Request};
+
+async fn skip(journal: &Journal, request: Request<Received>) {
+    let _ = request.advance(journal, Queued::default()).await;
+}
+
+fn main() {}

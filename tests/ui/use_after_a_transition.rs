@@ -1,0 +1,10 @@
+//! A transition uses its request up.
+use stenobot::journal::Journal;
+use stenobot::request::{Queued, Request, Transcribing};
+
+async fn twice(journal: &Journal, request: Request<Queued>) {
+    let _first = request.advance(journal, Transcribing::default()).await;
+    let _second = request.advance(journal, Transcribing::default()).await;
+}
+
+fn main() {}
