@@ -55,7 +55,8 @@ impl GgmlModel {
     }
 
     fn language_token(&self, language: &str) -> Option<Token> {
-        let id = whisper_rs::get_lang_id(language).filter(|&id| id < self.languages())?;
+        // Asking whisper.cpp for the number would log an error when there is none.
+        let id = (0..self.languages()).find(|&id| whisper_rs::get_lang_str(id) == Some(language))?;
         Some(self.context.token_lang(id))
     }
 
