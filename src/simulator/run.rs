@@ -104,11 +104,7 @@ struct Request {
 pub async fn run(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<Report, SimulationError> {
     screen.starting();
     let mut simulation = Simulation::prepare(setup).await?;
-    if let Err(error) = simulation.restart().await {
-        let kept = simulation.keep();
-        tracing::debug!(folder = %kept.display(), "kept");
-        return Err(error);
-    }
+    simulation.restart().await?;
     let mut requests = requests(&simulation, plan);
     let usage_before = simulation.bot().map(|bot| bot.meter().usage()).unwrap_or_default();
 
