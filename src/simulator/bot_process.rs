@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use super::usage::Meter;
 
 /// Variables that a child gets from this process; no other, so that no token of a real bot comes along.
-const INHERITED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "RUST_BACKTRACE"];
+const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
 
 /// How to start the bot.
 #[derive(Debug, Clone)]

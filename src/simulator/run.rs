@@ -11,10 +11,13 @@ use super::answers::Trail;
 use super::harness::{Setup, Simulation, SimulationError};
 use super::people::{Person, Sent};
 use super::report::{BotExit, Calls, Case, Machine, Report};
+use super::usage::Usage;
 use super::voices::Voice;
 
 /// Between two looks at what the bot said.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// After the last answer, for a bot that would say something twice.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Who sends what, and when.
 #[derive(Debug, Clone)]
@@ -101,20 +104,13 @@ struct Request {
 pub async fn run(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<Report, SimulationError> {
     screen.starting();
     let mut simulation = Simulation::prepare(setup).await?;
-    if let Err(error) = simulation.restart().await {
-        let kept = simulation.keep();
-        tracing::debug!(folder = %kept.display(), "kept");
-        return Err(error);
-    }
+    simulation.restart().await?;
     let mut requests = requests(&simulation, plan);
     let usage_before = simulation.bot().map(|bot| bot.meter().usage()).unwrap_or_default();
-    let began = Instant::now();
 
-    let early_end = converse(&mut simulation, &mut requests, plan, screen).await?;
+    let Talk { early_end, worked, usage } = converse(&mut simulation, &mut requests, plan, screen).await?;
 
-    let worked = began.elapsed();
     let page = simulation.metrics().await.ok();
-    let usage = simulation.bot().map(|bot| bot.meter().usage());
     let bot_exit = match early_end {
         Some(_) => BotExit::Early,
         None => exit(simulation.terminate_bot(plan.stop_limit).await?),
@@ -137,12 +133,10 @@ pub async fn run(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<R
         .collect();
     let mut report = Report::of(&cases, simulation.api().read(Calls::of));
     report.real_time_factor = page.and_then(|page| page.mean("stenobot_real_time_factor_ratio"));
-    report.machine = usage.map(|usage| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let busy = usage.cpu_seconds() - usage_before.cpu_seconds();
-        let cpu_share = busy / (worked.as_secs_f64() * cores as f64).max(f64::MIN_POSITIVE);
-        Machine { usage, cores, cpu_share }
-    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy = usage.cpu_seconds() - usage_before.cpu_seconds();
+    let cpu_share = busy / (worked.as_secs_f64() * cores as f64).max(f64::MIN_POSITIVE);
+    report.machine = Some(Machine { usage, cores, cpu_share });
     report.bot_exit = bot_exit;
     if !report.keeps_the_promise() || report.bot_exit != BotExit::Status(0) {
         report.kept = Some(simulation.keep().to_owned());
@@ -151,13 +145,23 @@ pub async fn run(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<R
     Ok(report)
 }
 
-/// Sends and waits. Returns how the bot ended if it ended by itself.
+/// How the time with the bot went.
+struct Talk {
+    /// How the bot ended if it ended by itself.
+    early_end: Option<ExitStatus>,
+    /// From the first message to the last answer, or to the end of our patience.
+    worked: Duration,
+    /// What was used up to then, since the bot's start.
+    usage: Usage,
+}
+
+/// Sends and waits.
 async fn converse(
     simulation: &mut Simulation,
     requests: &mut [Request],
     plan: &Plan,
     screen: &mut dyn Screen,
-) -> Result<Option<ExitStatus>, SimulationError> {
+) -> Result<Talk, SimulationError> {
     let began = Instant::now();
     let due = |index: usize| match plan.arrival {
         Arrival::AtOnce => began,
@@ -170,6 +174,7 @@ async fn converse(
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     let mut sent = 0;
+    let mut done: Option<(Duration, Usage)> = None;
     loop {
         while sent < requests.len() && due(sent) <= Instant::now() {
             let Request { person, voice, sent: handle } = &mut requests[sent];
@@ -178,15 +183,25 @@ async fn converse(
         }
         let rows = rows(requests);
         screen.show(simulation.api().now(), &rows);
-        let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
-        if all_answered || began.elapsed() >= plan.limit {
-            return Ok(None);
-        }
         let Some(bot) = simulation.bot() else { return Err(SimulationError::NotRunning) };
+        let now = began.elapsed();
+        let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
+        match &done {
+            Some((worked, usage)) if now >= *worked + SETTLE => {
+                return Ok(Talk { early_end: None, worked: *worked, usage: *usage });
+            }
+            Some(_) => {}
+            None if all_answered => done = Some((now, bot.meter().usage())),
+            None if now >= plan.limit => {
+                return Ok(Talk { early_end: None, worked: now, usage: bot.meter().usage() });
+            }
+            None => {}
+        }
+        let usage = bot.meter().usage();
         tokio::select! {
             _ = looks.tick() => {}
-            ended = bot.ended() => return Ok(Some(ended?)),
-            _ = &mut interrupted => return Ok(None),
+            ended = bot.ended() => return Ok(Talk { early_end: Some(ended?), worked: now, usage }),
+            _ = &mut interrupted => return Ok(Talk { early_end: None, worked: now, usage }),
         }
     }
 }

@@ -115,16 +115,15 @@ async fn a_killed_bot_gets_the_message_again() {
     assert!(!folder.exists(), "the folder goes with the simulation");
 }
 
-/// The command line with the stand-in as its bot, from the repository's folder with the real store of models.
-async fn command(arguments: &[&str]) -> std::process::Output {
+/// The command line with `bot` as its bot, from the repository's folder with the real store of models.
+async fn command(bot: &Path) -> std::process::Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let model = root.join("data/models/ggml-base-q8_0.bin");
     assert!(model.is_file(), "{} is missing: run `./dev test`, which makes it", model.display());
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir", "data", "--model", "base-q8_0", "simulate", "--users", "2", "--duration", "4", "--json"])
         .arg("--bot")
-        .arg(stand_in_program())
-        .args(arguments)
+        .arg(bot)
         .current_dir(root)
         .output();
     tokio::time::timeout(Duration::from_secs(60), output).await.expect("an end").expect("a start")
@@ -132,7 +131,7 @@ async fn command(arguments: &[&str]) -> std::process::Output {
 
 #[tokio::test]
 async fn the_command_s_json_goes_to_standard_output_alone() {
-    let output = command(&[]).await;
+    let output = command(&stand_in_program()).await;
     let shown = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -141,10 +140,13 @@ async fn the_command_s_json_goes_to_standard_output_alone() {
 }
 
 #[tokio::test]
-async fn the_command_fails_when_something_was_lost() {
-    let output = command(&["--timeout", "0"]).await;
-    assert_eq!(output.status.code(), Some(1));
+async fn the_command_fails_when_something_was_answered_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let bot = folder.path().join("bot_stand_in_twice");
+    std::os::unix::fs::symlink(stand_in_program(), &bot).unwrap();
+    let output = command(&bot).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["lost"], 2);
+    assert_eq!((&report["lost"], &report["duplicated"]), (&0.into(), &2.into()));
     std::fs::remove_dir_all(report["kept"].as_str().unwrap()).unwrap();
 }
