@@ -42,8 +42,8 @@ fn claim_stdout() -> rustix::io::Result<OwnedFd> {
 
 fn log_to_stderr() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // The libraries tell each buffer and each stream as information.
-    let quiet = ["whisper_rs=warn", "symphonia_core=warn", "symphonia_format_ogg=warn"];
+    // The libraries tell each buffer and each stream as information, and what a file lacks is reported to the parent.
+    let quiet = ["whisper_rs=warn", "symphonia=off"];
     let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
