@@ -1,5 +1,5 @@
 //! A stand-in for `stenobot run`, for the tests of the simulator: it polls the Bot API as the bot does and answers
-//! every voice message without listening to it. `STENOBOT_STAND_IN` says how: `answer`, `twice` (two final answers),
+//! every voice message without listening to it. `STENOBOT_STAND_IN` says how: `answer` (the default), `twice` (two final answers),
 //! `silent` (polls only), `stuck` (stops at the first message, which it never confirms), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls).
 //! `STENOBOT_STAND_IN_TEXT` is the text of every answer. SIGTERM ends it with status 0.
 
@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn serve() -> anyhow::Result<()> {
     let variable = |name: &'static str| std::env::var(name).with_context(|| format!("{name} is not set"));
-    let behaviour = variable("STENOBOT_STAND_IN")?;
+    let behaviour = std::env::var("STENOBOT_STAND_IN").unwrap_or_else(|_| "answer".into());
     let text = std::env::var("STENOBOT_STAND_IN_TEXT").unwrap_or_else(|_| "Hello.".into());
     anyhow::ensure!(behaviour != "deaf", "a sentence in the log");
     let bot = Bot::new(variable("TELEGRAM_BOT_TOKEN")?).set_api_url(variable("STENOBOT_TELEGRAM_API_URL")?.parse()?);

@@ -23,10 +23,7 @@ impl Args {
         let imported = journal.import_legacy(&self.file).await;
         journal.close().await;
         let imported = imported.with_context(|| format!("cannot import {file}"))?;
-        println!(
-            "imported {} people and {} usage rows; {} rows were here already",
-            imported.users, imported.usage, imported.known
-        );
+        println!("people: {}, rows: {}, already known: {}", imported.users, imported.usage, imported.known);
         if imported.orphans > 0 {
             eprintln!("left out {} usage rows whose user is missing in {file}", imported.orphans);
         }

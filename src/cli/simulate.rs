@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Longest time for all answers, in seconds; by default a minute and three times the length of all recordings.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Program whose `run` is the bot, for comparing builds; by default this one.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    bot: Option<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -53,7 +56,8 @@ impl Args {
         let plan = self.plan(voices, config);
         let bot = settings(config, model(config).await?);
         let models = Some(std::path::absolute(config.storage.models())?);
-        let setup = Setup { bot, models, ..Setup::new()? };
+        let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
+        let setup = Setup { bot, models, ..Setup::of(program) };
         let mut screen = self.screen(config);
         let report = run(setup, &plan, &mut *screen).await?;
         if self.json {

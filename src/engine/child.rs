@@ -40,8 +40,9 @@ pub fn serve(
         Ok(model) => model,
         Err(error) => return reports.send(&Report::Unfit { reason: error.to_string() }),
     };
-    reports.send(&Report::Ready { model: model.facts(), load: started.elapsed() })?;
+    let load = started.elapsed();
     desk.busy.store(false, Ordering::SeqCst);
+    reports.send(&Report::Ready { model: model.facts(), load })?;
     work(&mut model, &jobs, &desk, &mut reports)
 }
 

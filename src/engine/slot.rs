@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{Assignment, Offer};
@@ -239,7 +239,6 @@ impl Work<'_> {
         if process.send(&transcribe).await.is_err() {
             return (After::Lost(Lost::Closed, None), answer);
         }
-        let deadline = Instant::now() + order.deadline;
         let why = tokio::select! {
             biased;
             end = watch_job(process, job, &order.progress) => {
@@ -249,7 +248,7 @@ impl Work<'_> {
             () = order.cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
-            () = sleep_until(deadline) => EngineError::Deadline { after: order.deadline },
+            () = sleep(order.deadline) => EngineError::Deadline { after: order.deadline },
         };
         let stopping = async {
             process.send(&Order::Cancel { job }).await.map_err(|_| Lost::Closed)?;

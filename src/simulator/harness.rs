@@ -25,7 +25,7 @@ const METRICS_LIMIT: Duration = Duration::from_secs(10);
 pub struct Setup {
     /// How the server behaves.
     pub server: Settings,
-    /// The bot's program; this one by default.
+    /// The bot's program.
     pub program: PathBuf,
     /// Its arguments; `run` by default.
     pub arguments: Vec<OsString>,
@@ -36,15 +36,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// This program's `run` with the default settings.
-    ///
-    /// # Errors
-    /// When the system does not tell where this program is.
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self::of(std::env::current_exe()?))
-    }
-
-    /// Another program's `run` with the default settings; tests are not the bot themselves.
+    /// A program's `run` with the default settings.
     pub fn of(program: PathBuf) -> Self {
         let arguments = vec!["run".into()];
         Self { server: Settings::default(), program, arguments, models: None, bot: BTreeMap::new() }

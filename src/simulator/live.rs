@@ -97,8 +97,11 @@ impl Table {
         if self.plain { text.to_owned() } else { format!("\x1b[{colour}m{text}\x1b[0m") }
     }
 
-    /// The whole text above the table, once.
+    /// The whole text above the table, once. Of a crowd only the table is shown.
     fn tell(&mut self, rows: &[Row]) {
+        if rows.len() > ROWS {
+            return;
+        }
         self.told.resize(rows.len(), false);
         for (index, row) in rows.iter().enumerate() {
             let answer = row.trail.as_ref().and_then(Trail::answer);
@@ -106,7 +109,7 @@ impl Table {
             self.told[index] = true;
             if let Verdict::Answered(text) = &answer.verdict {
                 let name = self.paint(1, &row.name);
-                let told = format!("{name}\n{}\n", wrapped(text, COLUMNS));
+                let told = format!("\n{name}\n{}", wrapped(text, COLUMNS));
                 // Drawing fails only when the terminal is gone.
                 let _ = self.bars.println(told);
             }
@@ -170,6 +173,8 @@ impl Screen for Table {
         for slot in self.slots.iter().chain([&self.title]) {
             slot.abandon();
         }
+        // The cursor stands behind the last row.
+        println!();
     }
 }
 

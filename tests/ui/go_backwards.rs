@@ -2,8 +2,8 @@
 use stenobot::journal::Journal;
 use stenobot::request::{Request, Transcribed, Transcribing};
 
-async fn back(journal: &Journal, request: Request<Transcribed>) {
-    let _ = request.advance(journal, Transcribing::default()).await;
+fn back(journal: &Journal, request: Request<Transcribed>) {
+    let _ = request.advance(journal, Transcribing::default());
 }
 
 fn main() {}

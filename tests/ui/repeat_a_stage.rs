@@ -2,8 +2,8 @@
 use stenobot::journal::Journal;
 use stenobot::request::{Request, Transcribing};
 
-async fn repeat(journal: &Journal, request: Request<Transcribing>) {
-    let _ = request.advance(journal, Transcribing::default()).await;
+fn repeat(journal: &Journal, request: Request<Transcribing>) {
+    let _ = request.advance(journal, Transcribing::default());
 }
 
 fn main() {}

@@ -2,8 +2,8 @@
 use stenobot::journal::Journal;
 use stenobot::request::{Queued, Received, Request};
 
-async fn skip(journal: &Journal, request: Request<Received>) {
-    let _ = request.advance(journal, Queued::default()).await;
+fn skip(journal: &Journal, request: Request<Received>) {
+    let _ = request.advance(journal, Queued::default());
 }
 
 fn main() {}

@@ -15,7 +15,7 @@ use teloxide::types::ReplyParameters;
 const SOON: Duration = Duration::from_secs(10);
 
 async fn someone() -> (BotApi, Bot, Person) {
-    let api = BotApi::start(Settings::default()).await.unwrap();
+    let api = BotApi::start(Settings::default()).await.expect("a free port");
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
     let anna = Person::new(&api, UserId(501), "Анна", "ru");
     (api, bot, anna)
@@ -28,11 +28,11 @@ fn speaks(person: &Person) -> Sent {
 /// The bot replies to `sent`.
 async fn replies(bot: &Bot, sent: &Sent, text: &str) -> teloxide::types::MessageId {
     let reply = ReplyParameters::new(teloxide::types::MessageId(sent.id().0));
-    bot.send_message(teloxide::types::ChatId(sent.chat().0), text).reply_parameters(reply).await.unwrap().id
+    bot.send_message(teloxide::types::ChatId(sent.chat().0), text).reply_parameters(reply).await.expect("a message").id
 }
 
 async fn edits(bot: &Bot, sent: &Sent, status: teloxide::types::MessageId, text: &str) {
-    bot.edit_message_text(teloxide::types::ChatId(sent.chat().0), status, text).await.unwrap();
+    bot.edit_message_text(teloxide::types::ChatId(sent.chat().0), status, text).await.expect("an edit");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn further_parts_belong_to_one_answer() {
 
 #[tokio::test]
 async fn two_final_answers_are_one_too_many() {
-    let (_api, bot, anna) = someone().await;
+    let (api, bot, anna) = someone().await;
 
     let in_two_messages = speaks(&anna);
     let first = replies(&bot, &in_two_messages, "✅ Done!\n\nText").await;
@@ -85,13 +85,13 @@ async fn two_final_answers_are_one_too_many() {
     bot.delete_message(teloxide::types::ChatId(in_two_messages.chat().0), first).await.unwrap();
     assert!(!in_two_messages.trail().is_duplicated());
 
-    let boris = Person::new(&_api, UserId(502), "Борис", "ru");
+    let boris = Person::new(&api, UserId(502), "Борис", "ru");
     let text_and_apology = speaks(&boris);
     let status = replies(&bot, &text_and_apology, "❌ Произошла ошибка.").await;
     edits(&bot, &text_and_apology, status, "✅ Готово!\n\nТекст").await;
     assert!(text_and_apology.trail().is_duplicated());
 
-    let vera = Person::new(&_api, UserId(503), "Вера", "ru");
+    let vera = Person::new(&api, UserId(503), "Вера", "ru");
     let not_as_a_reply = speaks(&vera);
     replies(&bot, &not_as_a_reply, "✅ Готово!\n\nТекст").await;
     bot.send_message(teloxide::types::ChatId(503), "✅ Готово!\n\nТекст").await.unwrap();

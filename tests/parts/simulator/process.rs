@@ -14,19 +14,23 @@ use stenobot::simulator::voices::{Voice, Voices};
 const SOON: Duration = Duration::from_secs(20);
 
 /// `cargo test` builds the examples beside the tests.
-fn stand_in(behaviour: &str) -> Setup {
-    let deps = std::env::current_exe().unwrap();
-    let program: PathBuf = deps.ancestors().nth(2).unwrap().join("examples/bot_stand_in");
+fn stand_in_program() -> PathBuf {
+    let deps = std::env::current_exe().expect("this test");
+    let program: PathBuf = deps.ancestors().nth(2).expect("target/debug").join("examples/bot_stand_in");
     assert!(program.is_file(), "{} is missing: run `./dev test`, which builds it", program.display());
+    program
+}
+
+fn stand_in(behaviour: &str) -> Setup {
     // The stand-in writes as fast as it can.
     let rate = Rate { burst: 1000, every: Duration::from_millis(1) };
     let server = Settings { flood: FloodLimits { private: rate, group: rate, overall: rate }, ..Settings::default() };
-    Setup { server, ..Setup::of(program) }.with("stand_in", behaviour)
+    Setup { server, ..Setup::of(stand_in_program()) }.with("stand_in", behaviour)
 }
 
 fn voice(name: &str) -> Voice {
-    let voices = Voices::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")).unwrap();
-    voices.named(name).unwrap().clone()
+    let voices = Voices::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")).expect("the samples");
+    voices.named(name).expect("a sample of that name").clone()
 }
 
 async fn simulate(setup: Setup, limit: Duration) -> (Report, String) {
@@ -39,8 +43,8 @@ async fn simulate(setup: Setup, limit: Duration) -> (Report, String) {
         stop_limit: SOON,
     };
     let mut shown = Vec::new();
-    let report = run(setup, &plan, &mut Lines::new(&mut shown)).await.unwrap();
-    (report, String::from_utf8(shown).unwrap())
+    let report = run(setup, &plan, &mut Lines::new(&mut shown)).await.expect("a report");
+    (report, String::from_utf8(shown).expect("UTF-8"))
 }
 
 #[tokio::test]
@@ -109,4 +113,38 @@ async fn a_killed_bot_gets_the_message_again() {
     assert!(folder.is_dir());
     drop(simulation);
     assert!(!folder.exists(), "the folder goes with the simulation");
+}
+
+/// The command line with the stand-in as its bot, from the repository's folder with the real store of models.
+async fn command(arguments: &[&str]) -> std::process::Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = root.join("data/models/ggml-base-q8_0.bin");
+    assert!(model.is_file(), "{} is missing: run `./dev test`, which makes it", model.display());
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"))
+        .args(["--data-dir", "data", "--model", "base-q8_0", "simulate", "--users", "2", "--duration", "4", "--json"])
+        .arg("--bot")
+        .arg(stand_in_program())
+        .args(arguments)
+        .current_dir(root)
+        .output();
+    tokio::time::timeout(Duration::from_secs(60), output).await.expect("an end").expect("a start")
+}
+
+#[tokio::test]
+async fn the_command_s_json_goes_to_standard_output_alone() {
+    let output = command(&[]).await;
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["sent"], &report["answered"], &report["lost"]), (&2.into(), &2.into(), &0.into()));
+    assert_eq!(shown.matches("Hello.").count(), 2, "{shown}");
+}
+
+#[tokio::test]
+async fn the_command_fails_when_something_was_lost() {
+    let output = command(&["--timeout", "0"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["lost"], 2);
+    std::fs::remove_dir_all(report["kept"].as_str().unwrap()).unwrap();
 }

@@ -30,7 +30,7 @@ fn unlimited() -> FloodLimits {
 }
 
 async fn start(flood: FloodLimits) -> (BotApi, Bot) {
-    let api = BotApi::start(Settings { flood, ..Settings::default() }).await.unwrap();
+    let api = BotApi::start(Settings { flood, ..Settings::default() }).await.expect("a free port");
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
     api.open_chat(ANNA, ChatKind::Private, "Анна");
     (api, bot)
