@@ -1,7 +1,8 @@
 //! An engine without a model: speaks the engine's protocol and behaves as it is told, for tests that need many
 //! quick answers, or crashes and hangs that the real engine does not produce on demand.
 //!
-//! An audio file whose text begins with `stand-in` is a script of one instruction a line; any other file is
+//! An audio file that holds the line `stand-in` is followed there by a script of one instruction a line, up to a
+//! zero byte or its end: a text file, or a real recording with a chunk that players pass over. Any other file is
 //! answered by the script in the variable `STAND_IN` (lines separated by `;`), or by `say` with a short text.
 //!
 //! | instruction | effect |
@@ -10,6 +11,7 @@
 //! | `wait MS` | waits, unless cancelled |
 //! | `linger MS` | waits until cancelled, and confirms that MS later |
 //! | `deaf` | never says anything again |
+//! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
@@ -19,7 +21,8 @@
 //! `STAND_IN_START` says how it starts: `wait MS`, `unfit TEXT` or `exit N`. When the parent sends a second job
 //! before the first has ended, it exits with status 77.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -64,11 +67,21 @@ fn main() -> io::Result<()> {
 }
 
 fn script(path: &Path) -> io::Result<String> {
+    const MARK: &[u8] = b"stand-in\n";
     let bytes = std::fs::read(path)?;
-    match String::from_utf8(bytes) {
-        Ok(text) if text.starts_with("stand-in") => Ok(text),
-        _ => Ok(std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n")),
-    }
+    let Some(place) = bytes.windows(MARK.len()).position(|window| window == MARK) else {
+        return Ok(std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n"));
+    };
+    let script = bytes[place + MARK.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(script).into_owned())
+}
+
+/// Waits at a gate that a test holds.
+fn wait_at_gate(port: u64) -> io::Result<()> {
+    let mut gate = TcpStream::connect(("127.0.0.1", port as u16))?;
+    writeln!(gate, "{}", std::process::id())?;
+    gate.read_to_end(&mut Vec::new())?;
+    Ok(())
 }
 
 fn number(text: &str) -> u64 {
@@ -122,6 +135,7 @@ impl StandIn {
                 "deaf" => loop {
                     std::thread::park();
                 },
+                "gate" => wait_at_gate(number(rest))?,
                 "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());

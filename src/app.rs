@@ -27,8 +27,8 @@ const STALE_POLL: Duration = Duration::from_secs(120);
 /// Gauges are refreshed this often at least; they change with the journal.
 const GAUGE_BEAT: Duration = Duration::from_secs(5);
 
-/// Runs the bot until SIGTERM or SIGINT.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+/// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
+pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
     let token =
         config.telegram.token.clone().context(
             "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
@@ -61,7 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     );
     let pages = tokio::spawn(pages);
 
-    let started = shutdown.soft.run_until_cancelled(start(&config, &client, &status)).await;
+    let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
     let Some(started) = started else { return Ok(()) };
     let (model, engine) = started?;
     let context = Context {
@@ -106,6 +106,7 @@ async fn drain(context: Context, engine: EnginePool) {
 /// The model, verified and loaded by the first engine, and a client whose token is known to work.
 async fn start(
     config: &Config,
+    engine_program: Option<PathBuf>,
     client: &Client,
     status: &watch::Sender<Option<watch::Receiver<PoolStatus>>>,
 ) -> anyhow::Result<(Arc<str>, EnginePool)> {
@@ -120,7 +121,9 @@ async fn start(
     anyhow::ensure!(matches!(model.kind, ModelKind::Whisper { .. }), "model = {} is no Whisper model", model.name);
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
-    let engine = EnginePool::start(EngineSettings::of(config, &model)?, count_engine);
+    let mut settings = EngineSettings::of(config, &model)?;
+    settings.command = engine_program.unwrap_or(settings.command);
+    let engine = EnginePool::start(settings, count_engine);
     status.send_replace(Some(engine.status()));
     gauge!(names::WORKERS).set(whole(config.engine.workers));
     gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));

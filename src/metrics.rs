@@ -129,6 +129,9 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
             counter!(STAGE_FAILURES, "stage" => stage.as_str(), "reason" => reason.as_str()).absolute(0);
         }
     }
+    for (from, to) in StageName::STEPS {
+        counter!(TRANSITIONS, "from" => from.as_str(), "to" => to.as_str()).absolute(0);
+    }
     for reason in RejectReason::ALL {
         counter!(REJECTED, "reason" => reason.as_str()).absolute(0);
     }

@@ -20,6 +20,9 @@ no-speech = 🤷 No speech found: there are no words to hear in the recording.
 too-long =
     ⚠️ Maximum length: { $limit }
     Your file: { $actual }
+too-long-unknown =
+    ⚠️ Maximum length: { $limit }
+    Your file is longer.
 too-big = ⚠️ The file is too big. Maximum size: { $limit }
 queue-full = ⚠️ The queue is full. Please try again in a few minutes.
 user-limit-seconds =

@@ -68,6 +68,10 @@ impl Args {
         while let Some((result, file)) = results.next().await {
             match result {
                 Ok(transcript) => bars.suspend(|| self.format.print(&file, &transcript))?,
+                Err(_) if !file.is_file() => {
+                    bars.suspend(|| eprintln!("stenobot: {}: there is no such file", file.display()));
+                    code = ExitCode::FAILURE;
+                }
                 Err(error) => {
                     bars.suspend(|| eprintln!("stenobot: {}: {error}", file.display()));
                     code = ExitCode::FAILURE;

@@ -95,6 +95,8 @@ pub struct RequestRow {
     pub status_message: Option<MessageId>,
     /// Messages of a long answer that have been sent.
     pub parts_delivered: u32,
+    /// An earlier attempt had the text, and may have delivered it.
+    pub heard: bool,
     /// When it was accepted.
     pub received_at: Timestamp,
     /// When it was queued.
@@ -253,6 +255,7 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
             locale: row.try_get("locale")?,
             status_message: message(row, "status_message_id")?,
             parts_delivered: row.try_get("parts_delivered")?,
+            heard: row.try_get("heard")?,
             received_at: Timestamp(row.try_get("received_at")?),
             queued_at: row.try_get::<Option<i64>, _>("queued_at")?.map(Timestamp),
         })

@@ -12,7 +12,7 @@ macro_rules! text_time {
 macro_rules! request_columns {
     () => {
         "id, chat_id, message_id, voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, \
-         attempt, status_message_id, parts_delivered, received_at, queued_at"
+         attempt, status_message_id, parts_delivered, received_at, queued_at, transcription_length IS NOT NULL AS heard"
     };
 }
 
@@ -123,7 +123,9 @@ pub(super) const NOTICE_ANSWERED: &str =
 pub(super) const NOTICE_LATER: &str =
     concat!("UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL", fence!("?2", "?3", "?4", "?5"));
 
-pub(super) const WAITING: &str = "SELECT id, chat_id, status_message_id, locale, stage, \
+/// Where an answer may stand already, no state is shown.
+pub(super) const WAITING: &str = "SELECT id, chat_id, \
+     CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, locale, stage, \
      coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds \
      FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') ORDER BY id";
 

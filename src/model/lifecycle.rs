@@ -60,6 +60,22 @@ impl StageName {
     /// Stages that hold a place in the queue: `max_queue_size` bounds their number.
     pub const WAITING: &[Self] = &[Self::Received, Self::Downloaded, Self::Queued];
 
+    /// Every step from one stage to another that a request can make.
+    pub const STEPS: &[(Self, Self)] = &[
+        (Self::Received, Self::Downloaded),
+        (Self::Received, Self::Rejected),
+        (Self::Received, Self::Failed),
+        (Self::Received, Self::Cancelled),
+        (Self::Downloaded, Self::Queued),
+        (Self::Queued, Self::Transcribing),
+        (Self::Queued, Self::Failed),
+        (Self::Transcribing, Self::Transcribed),
+        (Self::Transcribing, Self::Failed),
+        (Self::Transcribed, Self::Done),
+        (Self::Transcribed, Self::Failed),
+        (Self::Transcribed, Self::Cancelled),
+    ];
+
     /// No later stage follows.
     pub const fn is_terminal(self) -> bool {
         match self {

@@ -79,8 +79,9 @@ fn reason(context: &Context, notice: &Notice) -> Text {
             Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
         }
         Settlement::Rejected(RejectReason::TooLong) => {
-            // The decoder stops soon after the limit: what the sender claims may be all that is known.
-            Text::TooLong { limit: limits.voice, actual: notice.length.max(limits.voice) }
+            // The decoder stops soon after the limit: after a false claim the real length stays unknown.
+            let actual = Some(notice.length).filter(|length| *length > limits.voice);
+            Text::TooLong { limit: limits.voice, actual }
         }
         Settlement::Rejected(RejectReason::TooBig) => Text::TooBig { limit: limits.file_bytes },
         Settlement::Rejected(RejectReason::Unsupported) => Text::NoAudio,

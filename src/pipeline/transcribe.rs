@@ -152,13 +152,14 @@ async fn one(
     hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
     progressed: watch::Receiver<Progress>,
 ) -> Result<(), JournalError> {
-    if let Ok(Some(message)) = greet(context, &request).await {
+    let silent = request.heard_before();
+    if !silent && let Ok(Some(message)) = greet(context, &request).await {
         request.set_status_message(&context.journal, message).await?;
     }
     let work = async {
         tokio::select! {
             heard = hearing => heard,
-            never = show_progress(context, &request, progressed) => match never {},
+            never = show_progress(context, &request, progressed), if !silent => match never {},
         }
     };
     match request.hold(&context.journal, work).await? {

@@ -98,6 +98,11 @@ impl<S: Stage> Request<S> {
         self.held.row.parts_delivered
     }
 
+    /// Whether an earlier attempt had the text. Its sender may have the answer: nothing else is shown over it.
+    pub fn heard_before(&self) -> bool {
+        self.held.row.heard
+    }
+
     /// When the request was accepted.
     pub fn received_at(&self) -> Timestamp {
         self.held.row.received_at

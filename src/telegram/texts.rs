@@ -98,8 +98,8 @@ pub enum Text {
     TooLong {
         /// The most that is accepted.
         limit: Duration,
-        /// The message's length.
-        actual: Duration,
+        /// The message's length; unknown when its claim was false, since nobody listens past the limit.
+        actual: Option<Duration>,
     },
     /// The file is too big.
     TooBig {
@@ -165,7 +165,8 @@ impl Texts {
                 first + "\n" + &second
             }
             Text::Done { text } => say.plain("done") + "\n\n" + &text.0,
-            Text::TooLong { limit, actual } => {
+            Text::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
+            Text::TooLong { limit, actual: Some(actual) } => {
                 say.with("too-long", [("limit", say.limit(*limit)), ("actual", say.limit(*actual))])
             }
             Text::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),

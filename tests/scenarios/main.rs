@@ -1,0 +1,13 @@
+//! The whole bot from outside: the real program as a process, Telegram as a server on loopback, people who send
+//! recordings and read what comes back.
+
+mod crashes;
+mod engine;
+mod pages;
+mod plan;
+mod queue;
+mod recordings;
+mod scene;
+mod secrets;
+mod telegram;
+mod terminal;

@@ -1,0 +1,166 @@
+//! What the operator's machines read: `/metrics`, `/healthz`, `/readyz`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use stenobot::metrics::{self, Kind, METRICS};
+use stenobot::model::{FailReason, Outcome, RejectReason, StageName};
+use stenobot::simulator::harness::Simulation;
+use stenobot::simulator::server::Attachment;
+
+use crate::recordings::scripted;
+use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
+
+/// Status and text of one page.
+async fn page(simulation: &Simulation, path: &str) -> (u16, String) {
+    let url = format!("http://{}{path}", simulation.metrics_addr());
+    let response = soon("the page is there", reqwest::get(url)).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn it_is_ready_when_the_model_is_warm_and_not_before() {
+    // An engine that starts when a line is written to the pipe.
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, pipe) = (folder.path().join("engine"), folder.path().join("pipe"));
+    let pipe_mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, pipe_mode, 0).unwrap();
+    // Open for both, neither the shell nor this test waits for the other to open it.
+    let script = format!("#!/bin/sh\nread -r go <>\"{}\"\nexec \"{}\" \"$@\"\n", pipe.display(), stand_in().display());
+    std::fs::write(&engine, script).unwrap();
+    std::fs::set_permissions(&engine, PermissionsExt::from_mode(0o700)).unwrap();
+    let mut pipe = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+
+    let simulation = Simulation::start(bot_with_engine(&engine, &[])).await.unwrap();
+    let mut scene = Scene::of(simulation);
+    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()));
+    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    assert_eq!((status, reason.as_str()), (503, "not ready: the model is not loaded\n"));
+
+    let sent = scene.somebody_sends(&scripted(3, "say готов"));
+    pipe.write_all(b"go\n").unwrap();
+    assert_eq!(scene.text(&sent).await, "готов");
+    assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(page(&scene.simulation, "/elsewhere").await.0, 404);
+    scene.end().await;
+}
+
+/// A line of the page as Prometheus reads it: name, labels, value.
+fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
+    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line}"));
+    let value = match value {
+        "+Inf" => f64::INFINITY,
+        number => number.parse().unwrap_or_else(|_| panic!("no number: {line}")),
+    };
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, labels.strip_suffix('}').unwrap_or_else(|| panic!("no end: {line}"))),
+        None => (series, ""),
+    };
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    assert!(is_name(name), "no name: {line}");
+    let labels = labels.split_terminator("\",").map(|label| {
+        let (key, value) = label.split_once("=\"").unwrap_or_else(|| panic!("no label: {line}"));
+        assert!(is_name(key), "no label's name: {line}");
+        (key.to_owned(), value.trim_end_matches('"').to_owned())
+    });
+    (name.to_owned(), labels.collect(), value)
+}
+
+#[tokio::test]
+async fn the_metrics_are_complete_from_the_start_and_add_up() {
+    let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "20")]).await;
+    let (status, text) = page(&scene.simulation, "/metrics").await;
+    assert_eq!(status, 200);
+    let series: BTreeSet<String> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# HELP ") && !line.starts_with("# TYPE "))
+        .map(|line| {
+            sample(line);
+            line.rsplit_once(' ').unwrap().0.to_owned()
+        })
+        .collect();
+    let expect = |name: &str, labels: &str| {
+        let wanted = if labels.is_empty() { name.to_owned() } else { format!("{name}{{{labels}}}") };
+        assert!(series.contains(&wanted), "{wanted} is missing:\n{text}");
+    };
+    for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
+        expect(metrics::REQUESTS, &format!("state=\"{stage}\""));
+        expect(metrics::STAGE_RETRIES, &format!("stage=\"{stage}\""));
+        expect(&format!("{}_count", metrics::STAGE_DURATION), &format!("stage=\"{stage}\""));
+        for reason in FailReason::ALL {
+            expect(metrics::STAGE_FAILURES, &format!("stage=\"{stage}\",reason=\"{reason}\""));
+        }
+    }
+    for (from, to) in StageName::STEPS {
+        expect(metrics::TRANSITIONS, &format!("from=\"{from}\",to=\"{to}\""));
+    }
+    for reason in RejectReason::ALL {
+        expect(metrics::REJECTED, &format!("reason=\"{reason}\""));
+    }
+    for outcome in Outcome::ALL {
+        expect(metrics::FINISHED, &format!("outcome=\"{outcome}\""));
+    }
+    for outcome in ["ok", "429", "4xx", "5xx", "timeout", "network"] {
+        expect(metrics::TELEGRAM_REQUESTS, &format!("method=\"sendMessage\",outcome=\"{outcome}\""));
+    }
+    expect(metrics::JOURNAL_ERRORS, "kind=\"busy\"");
+    expect("process_resident_memory_bytes", "");
+
+    // One of each kind: answered, no speech, refused as claimed, refused as decoded, given up.
+    let done = scene.somebody_sends(&scripted(10, "say посчитано"));
+    let silent = scene.somebody_sends(&scripted(5, "say"));
+    let person = scene.simulation.person("Егор", "ru");
+    let claims = |seconds| Attachment::voice(std::time::Duration::from_secs(seconds));
+    let refused = person.sends_file(claims(30), scripted(30, "say нет").bytes);
+    let refused_later = person.sends_file(claims(5), scripted(30, "say нет").bytes);
+    let damaged = person.sends_file(claims(5), vec![7_u8; 5000]);
+    let again = scene.simulation.api().repeat(done.chat(), done.id()).unwrap();
+    scene.text(&done).await;
+    for sent in [&refused, &refused_later] {
+        rejected(scene.answer(sent).await);
+    }
+    for sent in [&silent, &damaged] {
+        scene.answer(sent).await;
+    }
+    scene.confirmed(again).await;
+
+    let (_, text) = page(&scene.simulation, "/metrics").await;
+    let samples: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(sample).collect();
+    let value = |name: &str, labels: &[(&str, &str)]| -> f64 {
+        let fits =
+            |of: &[(String, String)]| labels.iter().all(|(key, value)| of.iter().any(|(k, v)| k == key && v == value));
+        samples.iter().filter(|(of, labels, _)| of == name && fits(labels)).map(|(_, _, value)| value).sum()
+    };
+    for metric in METRICS {
+        let name = match metric.kind {
+            Kind::Histogram(_) => format!("{}_bucket", metric.name),
+            Kind::Counter | Kind::Gauge => metric.name.to_owned(),
+        };
+        let found: Vec<_> = samples.iter().filter(|(of, _, _)| *of == name).collect();
+        assert!(!found.is_empty(), "{name} is missing");
+        let documented: BTreeSet<&str> = metric.labels.split(", ").filter(|label| !label.is_empty()).collect();
+        for (_, labels, _) in &found {
+            let labels: BTreeSet<&str> =
+                labels.iter().map(|(key, _)| key.as_str()).filter(|key| *key != "le").collect();
+            assert_eq!(labels, documented, "the labels of {name}");
+        }
+        assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{name} has no help");
+    }
+
+    // Every message was admitted, refused at the door, or known; every admitted one has ended or is under way.
+    let admitted = value("stenobot_audio_duration_seconds_count", &[]);
+    let ended = |to: &str| value(metrics::TRANSITIONS, &[("to", to)]);
+    let under_way = value(metrics::REQUESTS, &[]);
+    let ends = ended("done") + ended("rejected") + ended("failed") + ended("cancelled");
+    assert_eq!(admitted, ends + under_way, "{text}");
+    let refused_at_the_door = value(metrics::REJECTED, &[]) - ended("rejected");
+    assert_eq!(value(metrics::UPDATES, &[("kind", "voice")]), admitted + refused_at_the_door + 1.0);
+    assert_eq!(value(metrics::FINISHED, &[]), ended("done") + ended("failed") + ended("cancelled"));
+    assert_eq!(value(metrics::REJECTED, &[("reason", "too_long")]), 2.0);
+    assert!(value(metrics::BUILD_INFO, &[]) >= 1.0 && value(metrics::MODEL_INFO, &[]) >= 1.0);
+    scene.end().await;
+}

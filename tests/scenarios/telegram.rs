@@ -1,0 +1,114 @@
+//! Telegram is slow, strict, or has lost something, with the engine's stand-in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Verdict};
+
+use crate::recordings::{Gate, scripted};
+use crate::scene::{Scene, of};
+
+/// Refuses the first `times` edits, and lets all other calls pass.
+fn refuse_edits(scene: &Scene, times: u32, refusal: Refusal) {
+    let left = AtomicU32::new(times);
+    let fault = move |call: &Call| -> Verdict {
+        let strikes = call.method == Method::EditMessageText
+            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if strikes { Effect::Refuse(refusal.clone()).into() } else { Effect::Pass.into() }
+    };
+    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+}
+
+#[tokio::test]
+async fn pauses_that_telegram_demands_are_kept_and_the_answer_arrives() {
+    let pause = Duration::from_secs(2);
+    let mut scene = Scene::stand_in(&[("progress_update_interval_seconds", "1")]).await;
+    let gate = Gate::new().await;
+    // The first is an edit of the state. Whether the second is one too or the answer already, the third is the answer.
+    refuse_edits(&scene, 2, Refusal::TooMany(pause));
+    let sent = scene.somebody_sends(&scripted(10, &format!("progress 40;{};say терпение", gate.instruction())));
+    let held = gate.reached().await;
+    let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::TooMany(_)));
+    scene.call("an edit is refused", |call| refused(&call.outcome)).await;
+    held.open();
+    assert_eq!(scene.text(&sent).await, "терпение");
+
+    let calls = scene.simulation.api().read(|state| state.calls.clone());
+    let edits: Vec<_> = calls.iter().filter(|call| call.method == Method::EditMessageText).collect();
+    assert_eq!(edits.iter().filter(|call| refused(&call.outcome)).count(), 2);
+    assert!(calls.iter().all(|call| !call.impatient), "a call came within a pause: {calls:#?}");
+    for pair in edits.windows(2).filter(|pair| refused(&pair[0].outcome)) {
+        assert!(pair[1].at >= pair[0].at + pause, "{pair:?}");
+    }
+    assert_eq!(sent.trail().answers.len(), 1);
+    let page = scene.simulation.metrics().await.unwrap();
+    assert_eq!(page.value("stenobot_telegram_requests_total{method=\"editMessageText\",outcome=\"429\"}"), Some(2.0));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_answer_gets_a_message_of_its_own_when_the_state_s_is_gone() {
+    let mut scene = Scene::stand_in(&[]).await;
+    refuse_edits(&scene, u32::MAX, Refusal::EDIT_NOT_FOUND);
+    let sent = scene.somebody_sends(&scripted(3, "say новое сообщение"));
+    assert_eq!(scene.text(&sent).await, "новое сообщение");
+    let answers = sent.trail().answers;
+    assert_eq!(answers.len(), 1);
+    assert_ne!(Some(answers[0].message), sent.status());
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_sender_who_blocks_the_bot_costs_nobody_else_anything() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let gate = Gate::new().await;
+    let gone = scene.simulation.person("Дарья", "ru");
+    let while_heard = gone.sends_voice(&scripted(3, &format!("{};say никому", gate.instruction())));
+    let held = gate.reached().await;
+    gone.blocks();
+    let from_the_start = gone.sends_voice(&scripted(3, "say никому"));
+    let other = scene.somebody_sends(&scripted(3, "say дальше"));
+    held.open();
+    assert_eq!(scene.text(&other).await, "дальше");
+
+    scene.spoken.add("никому");
+    let rows = scene.end().await;
+    for sent in [while_heard, from_the_start] {
+        let row = of(&rows, &sent);
+        assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("cancelled", Some("chat_gone")));
+        assert!(sent.trail().answers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn broken_connections_lose_and_double_nothing() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let count = AtomicU32::new(0);
+    // Every third call is taken though the bot cannot know, every fifth is not taken, every seventh fails at Telegram.
+    let fault = move |call: &Call| -> Verdict {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let sends = call.method == Method::SendMessage;
+        match number {
+            // A new message that was taken unheard cannot be told from one that was not.
+            number if number % 3 == 2 && !sends => Effect::BreakAfter.into(),
+            number if number % 5 == 4 => Effect::BreakBefore.into(),
+            number if number % 7 == 6 => Effect::Answer(502, "<html>Bad Gateway</html>").into(),
+            _ => Effect::Pass.into(),
+        }
+    };
+    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    let mut sent = Vec::new();
+    for _ in 0..6 {
+        sent.push(scene.somebody_sends(&scripted(3, "progress 50;wait 50;say несмотря ни на что")));
+    }
+    for sent in &sent {
+        assert_eq!(scene.text(sent).await, "несмотря ни на что");
+    }
+    scene.simulation.api().set_fault(None);
+    let rows = scene.end().await;
+    assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), sent.len());
+    for sent in &sent {
+        assert_eq!(sent.trail().answers.len(), 1, "{}", sent.history());
+    }
+}

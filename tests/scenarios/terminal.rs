@@ -1,0 +1,139 @@
+//! The program on the terminal: texts of files, and what it says when it cannot work.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use stenobot::simulator::harness::Simulation;
+use stenobot::simulator::wer::word_errors;
+
+use crate::recordings::{asset, sample, scripted};
+use crate::scene::{Scene, bot_with_engine, stand_in};
+
+const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
+
+/// The program as somebody runs it in `folder`, with no more of this environment than it needs.
+fn stenobot(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
+    command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap()
+}
+
+/// It failed with exactly this one sentence.
+fn one_sentence(output: &Output, sentence: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.trim_end(), format!("stenobot: {sentence}"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+}
+
+fn transcribe(arguments: &[&str]) -> Output {
+    let data = asset("data");
+    let mut all = vec!["transcribe", "--data-dir", data.to_str().unwrap(), "--language", "ru"];
+    all.extend(arguments);
+    stenobot(&asset("samples"), &all, &[])
+}
+
+#[test]
+fn files_are_transcribed_in_four_forms() {
+    let voice = sample("ru-short-05");
+    let right = |text: &str| {
+        let rate = word_errors(&voice.text, text).rate().unwrap();
+        assert!(rate <= 0.3, "{rate:.2}: {text}");
+    };
+    let print = |format: &str| {
+        let output = transcribe(&["--format", format, "ru-short-05.ogg"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = print("text");
+    assert_eq!(text.lines().count(), 1);
+    right(&text);
+
+    let json: serde_json::Value = serde_json::from_str(&print("json")).unwrap();
+    assert_eq!((json["file"].as_str(), json["language"].as_str()), (Some("ru-short-05.ogg"), Some("ru")));
+    assert!((json["duration_seconds"].as_f64().unwrap() - voice.duration.as_secs_f64()).abs() < 0.1);
+    right(json["text"].as_str().unwrap());
+    let last = json["segments"].as_array().unwrap().last().unwrap();
+    assert!(last["end"].as_f64().unwrap() <= json["duration_seconds"].as_f64().unwrap() + 0.01);
+
+    let srt = print("srt");
+    assert!(srt.starts_with("1\n00:00:0") && srt.contains(" --> 00:00:0") && srt.contains(','), "{srt}");
+    let vtt = print("vtt");
+    assert!(vtt.starts_with("WEBVTT\n\n") && vtt.contains(" --> "), "{vtt}");
+}
+
+#[test]
+fn what_is_no_recording_is_told_and_the_others_are_transcribed() {
+    let output = transcribe(&["nowhere.ogg", "ru-short-03.txt", "ru-short-01.ogg"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert_eq!(lines[0], "stenobot: nowhere.ogg: there is no such file");
+    assert!(lines[1].starts_with("stenobot: ru-short-03.txt: the file is of a kind that cannot be read"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+}
+
+#[test]
+fn a_bot_that_cannot_run_says_why_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |variables: &[(&str, &str)]| stenobot(folder.path(), &["run"], variables);
+    one_sentence(
+        &run(&[]),
+        "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
+    );
+    let wrong = run(&[("TELEGRAM_BOT_TOKEN", "hunter2")]);
+    one_sentence(
+        &wrong,
+        "TELEGRAM_BOT_TOKEN does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...",
+    );
+    for (key, value, sentence) in [
+        ("STENOBOT_MAX_QUEUE_SIZE", "0", "max_queue_size = 0 is not allowed: give 1 to 10000"),
+        ("STENOBOT_MAX_CONCURRENT_WORKERS", "1000", "max_concurrent_workers = 1000 is not allowed: give 1 to 64"),
+        (
+            "STENOBOT_TRANSCRIPTION_TIMEOUT_SECONDS",
+            "x",
+            "transcription_timeout_seconds = x is not allowed: give 5 to 14400",
+        ),
+        ("STENOBOT_MAX_QUEU_SIZE", "5", "max_queu_size is no setting; `stenobot --help` lists them"),
+    ] {
+        one_sentence(&run(&[("TELEGRAM_BOT_TOKEN", TOKEN), (key, value)]), sentence);
+    }
+    let missing = stenobot(folder.path(), &["--config", "mine.toml", "run"], &[("TELEGRAM_BOT_TOKEN", TOKEN)]);
+    one_sentence(&missing, "configuration file mine.toml does not exist");
+}
+
+#[tokio::test]
+async fn a_second_bot_on_the_same_data_is_refused() {
+    let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
+    let data = scene.simulation.data();
+    let folder = tempfile::tempdir().unwrap();
+    let second = tokio::task::spawn_blocking(move || {
+        let variables = [("TELEGRAM_BOT_TOKEN", TOKEN), ("STENOBOT_DATA_DIR", data.to_str().unwrap())];
+        stenobot(folder.path(), &["run"], &variables)
+    });
+    one_sentence(
+        &second.await.unwrap(),
+        "another stenobot uses this data folder: stop it, or give this one a data_dir of its own",
+    );
+    let sent = scene.somebody_sends(&scripted(3, "say как ни в чём не бывало"));
+    assert_eq!(scene.text(&sent).await, "как ни в чём не бывало");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_token_that_telegram_does_not_know_ends_the_bot_with_one_sentence() {
+    let simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[])).await.unwrap();
+    let url = simulation.api().url().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let run = tokio::task::spawn_blocking(move || {
+        let variables = [
+            ("TELEGRAM_BOT_TOKEN", TOKEN),
+            ("STENOBOT_TELEGRAM_API_URL", url.as_str()),
+            ("STENOBOT_METRICS_ADDR", "127.0.0.1:0"),
+            ("STENOBOT_LOG_LEVEL", "error"),
+        ];
+        stenobot(folder.path(), &["run"], &variables)
+    });
+    one_sentence(&run.await.unwrap(), "Telegram does not accept the token: take the current one from @BotFather");
+}
