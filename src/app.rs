@@ -20,7 +20,7 @@ use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
 use crate::request::{Event, observe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
-use crate::whisper::store::{ModelKind, ModelStore};
+use crate::whisper::store::{Download, ModelKind, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -117,7 +117,7 @@ async fn start(
         Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
-    let model = store.ensure(&config.engine.model, |_| {}).await?;
+    let model = store.ensure(&config.engine.model, download_log()).await?;
     anyhow::ensure!(matches!(model.kind, ModelKind::Whisper { .. }), "model = {} is no Whisper model", model.name);
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
@@ -128,6 +128,28 @@ async fn start(
     gauge!(names::WORKERS).set(whole(config.engine.workers));
     gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));
     Ok((name, engine))
+}
+
+/// Logs a model's download at every tenth: the first start of a large model takes minutes.
+fn download_log() -> impl FnMut(Download) {
+    let mut tenths = 0;
+    move |event| match event {
+        Download::Receiving { name, done, total } => {
+            let reached = done * 10 / total.max(1);
+            if reached > tenths {
+                tenths = reached;
+                tracing::info!(model = name, percent = reached * 10, "downloading the model");
+            }
+        }
+        Download::Waiting { name, wait } => {
+            tracing::warn!(
+                model = name,
+                again_in_seconds = wait.as_secs(),
+                "the download of the model was interrupted"
+            );
+        }
+        Download::Converting { .. } | Download::Verifying { .. } => {}
+    }
 }
 
 /// This process holds the data folder's lock: whoever held requests before is dead. Audio of requests that have

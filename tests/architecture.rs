@@ -1,4 +1,5 @@
 //! Holds the shape of the code: which module may use which, and which library lives where.
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 use std::collections::BTreeSet;
 use std::fs;
