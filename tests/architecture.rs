@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["engine", "audio", "whisper", "model", "config"]),
     ("metrics", &["metrics", "model"]),
     ("model", &["model"]),
+    ("simulator", &["simulator", "config", "model"]),
     ("config", &["config", "model"]),
     ("lifecycle", &["lifecycle"]),
     ("telemetry", &["telemetry", "config"]),
