@@ -9,7 +9,7 @@ fn from_env(list: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn the_defaults_are_the_plan_s() {
+fn the_defaults_are_those_of_the_readme() {
     let config = from_env(&[]).unwrap();
     assert_eq!(config.limits.queue, 50);
     assert_eq!(config.engine.workers, 1);

@@ -10,7 +10,7 @@ use crate::model::{MessageId, RequestId, StageName};
 use crate::request::{Downloaded, Event, Queued, Request, Stage, observe};
 use crate::telegram::{TelegramError, Text};
 
-/// The plan's guess, until this machine has measured itself.
+/// A guess, until this machine has measured itself.
 pub const FIRST_GUESS: f64 = 0.3;
 /// Positions are looked at this often at most: changes come in bursts.
 const SETTLE: Duration = Duration::from_millis(500);
