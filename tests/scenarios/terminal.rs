@@ -7,7 +7,7 @@ use stenobot::simulator::harness::Simulation;
 use stenobot::simulator::wer::word_errors;
 
 use crate::recordings::{asset, sample, scripted};
-use crate::scene::{Scene, bot_with_engine, stand_in};
+use crate::scene::{ENGINE, Scene, bot_with_engine, stand_in};
 
 const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
@@ -27,6 +27,7 @@ fn one_sentence(output: &Output, sentence: &str) {
 }
 
 fn transcribe(arguments: &[&str]) -> Output {
+    let _turn = ENGINE.blocking_lock();
     let data = asset("data");
     let mut all = vec!["transcribe", "--data-dir", data.to_str().unwrap(), "--language", "ru"];
     all.extend(arguments);
