@@ -4,8 +4,8 @@
 
 mod crashes;
 mod engine;
+mod everyday;
 mod pages;
-mod plan;
 mod queue;
 mod recordings;
 mod scene;

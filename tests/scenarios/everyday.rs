@@ -1,4 +1,4 @@
-//! The plan's five manual scenarios, with the real model.
+//! Five everyday scenarios, with the real model.
 
 use std::sync::Arc;
 use std::time::Duration;
