@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use stenobot::journal::{Admission, Arrival, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
 use stenobot::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
 
@@ -51,11 +51,13 @@ impl Desk {
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
     {
+        let mut sql = self.sql().await;
         let row: SqliteRow = sqlx::query(AssertSqlSafe(format!("SELECT {column} FROM usage WHERE id = ?1")))
             .bind(id.0)
-            .fetch_one(&mut self.sql().await)
+            .fetch_one(&mut sql)
             .await
             .unwrap();
+        sql.close().await.unwrap();
         row.get(0)
     }
 
@@ -65,12 +67,18 @@ impl Desk {
         let columns: Vec<String> =
             sqlx::query_scalar("SELECT name FROM pragma_table_info('usage')").fetch_all(&mut sql).await.unwrap();
         let whole = format!("SELECT json_array({}) FROM usage WHERE id = ?1", columns.join(", "));
-        sqlx::query_scalar(AssertSqlSafe(whole)).bind(id.0).fetch_one(&mut sql).await.unwrap()
+        let row = sqlx::query_scalar(AssertSqlSafe(whole)).bind(id.0).fetch_one(&mut sql).await.unwrap();
+        // A connection that is merely dropped closes at some later time, and the file's log stays until then.
+        sql.close().await.unwrap();
+        row
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-        sqlx::query_scalar(count).fetch_one(&mut self.sql().await).await.unwrap()
+        let mut sql = self.sql().await;
+        let count = sqlx::query_scalar(count).fetch_one(&mut sql).await.unwrap();
+        sql.close().await.unwrap();
+        count
     }
 
     /// Admits a message of this number.

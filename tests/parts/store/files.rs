@@ -109,20 +109,20 @@ async fn names_that_lead_nowhere_say_what_to_do() {
 async fn a_published_file_put_there_by_hand_is_recognised() {
     let dir = tempfile::tempdir().unwrap();
     let store = offline(dir.path());
-    let path = dir.path().join("ggml-base.bin");
-    std::os::unix::fs::symlink(asset("models/ggml-base.bin"), &path).unwrap();
-    let model = store.find("base").await.unwrap();
+    let path = dir.path().join("ggml-base-q8_0.bin");
+    std::os::unix::fs::symlink(asset("models/ggml-base-q8_0.bin"), &path).unwrap();
+    let model = store.find("base-q8_0").await.unwrap();
     assert_eq!(model.origin, Origin::Published);
-    assert_eq!(names(dir.path()), ["ggml-base.bin", "ggml-base.bin.json"]);
+    assert_eq!(names(dir.path()), ["ggml-base-q8_0.bin", "ggml-base-q8_0.bin.json"]);
 
     let listed = store.list();
-    let base = listed.iter().find(|listed| listed.name.to_string() == "base").unwrap();
+    let base = listed.iter().find(|listed| listed.name.to_string() == "base-q8_0").unwrap();
     assert!(base.present && base.bytes == model.bytes);
 
     std::fs::remove_file(&path).unwrap();
-    std::fs::remove_file(dir.path().join("ggml-base.bin.json")).unwrap();
+    std::fs::remove_file(dir.path().join("ggml-base-q8_0.bin.json")).unwrap();
     std::fs::write(&path, b"not it").unwrap();
-    let error = store.find("base").await.unwrap_err();
+    let error = store.find("base-q8_0").await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { remedy: Remedy::Pull, .. }), "{error}");
     assert!(store.list().iter().all(|listed| !listed.present));
 }
