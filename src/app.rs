@@ -159,8 +159,7 @@ async fn recover(journal: &Journal, config: &Config, worker: &str) -> anyhow::Re
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
-    let kept: Vec<PathBuf> =
-        journal.under_way().await?.into_iter().map(|id| config.storage.audio().join(format!("{id}.audio"))).collect();
+    let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let mut files = tokio::fs::read_dir(config.storage.audio()).await?;
     while let Some(file) = files.next_entry().await? {
         if !kept.contains(&file.path()) {

@@ -13,7 +13,7 @@ use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::model::SpeechLanguage;
+use crate::model::{RequestId, SpeechLanguage};
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub const ENV_PREFIX: &str = "STENOBOT_";
@@ -144,6 +144,11 @@ impl Storage {
     /// Audio of requests under way.
     pub fn audio(&self) -> PathBuf {
         self.data_dir.join("audio")
+    }
+
+    /// One request's audio. The name is ours: nothing a sender says becomes a path.
+    pub fn audio_file(&self, id: RequestId) -> PathBuf {
+        self.audio().join(format!("{id}.audio"))
     }
 }
 

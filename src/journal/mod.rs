@@ -238,6 +238,11 @@ impl Journal {
         Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
     }
 
+    /// Requests that hold a place in the queue.
+    pub async fn depth(&self) -> Result<u32, JournalError> {
+        Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.reader).await?)
+    }
+
     /// Counts for the gauges.
     pub async fn snapshot(&self) -> Result<Snapshot, JournalError> {
         let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.reader).await?;

@@ -211,11 +211,6 @@ impl Snapshot {
     pub fn count(&self, stage: StageName) -> i64 {
         self.counts.iter().find(|(name, _)| *name == stage).map_or(0, |(_, count)| *count)
     }
-
-    /// Requests that hold a place in the queue.
-    pub fn waiting(&self) -> i64 {
-        StageName::WAITING.iter().map(|stage| self.count(*stage)).sum()
-    }
 }
 
 // === Reading rows ===

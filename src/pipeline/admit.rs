@@ -80,7 +80,7 @@ struct QueueDepth(Journal);
 
 impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
-        Box::pin(async { Ok(u32::try_from(self.0.snapshot().await?.waiting()).unwrap_or(u32::MAX)) })
+        Box::pin(async { Ok(self.0.depth().await?) })
     }
 }
 

@@ -18,14 +18,14 @@ use crate::telegram::{Disposition, TelegramError, Texts};
 /// One message on its way out.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
-    pub(super) chat: ChatId,
-    pub(super) how: How,
-    pub(super) text: String,
+    chat: ChatId,
+    how: How,
+    text: String,
 }
 
 /// As a new message or in place of an old one.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum How {
+enum How {
     Edit(MessageId),
     Reply(MessageId),
 }
@@ -105,18 +105,9 @@ async fn parts(
         if index != 0 && index < request.parts_delivered() {
             continue;
         }
-        let how = match request.status_message() {
-            Some(message) if index == 0 => How::Edit(message),
-            _ => How::Reply(request.message()),
-        };
-        let sent = match send(context, request, sender.clone(), how, text.clone()).await? {
-            // The message that showed the state is gone: the answer gets one of its own.
-            Err(TelegramError::MessageGone) if matches!(how, How::Edit(_)) => {
-                send(context, request, sender.clone(), How::Reply(request.message()), text).await?
-            }
-            sent => sent,
-        };
-        match sent {
+        let status = request.status_message().filter(|_| index == 0);
+        let sending = answer(sender.clone(), request.chat(), status, request.message(), text);
+        match request.hold(&context.journal, sending).await? {
             Ok(message) => {
                 if index == 0 && request.status_message() != Some(message) {
                     request.set_status_message(&context.journal, message).await?;
@@ -130,13 +121,21 @@ async fn parts(
     Ok(Ok(()))
 }
 
-async fn send(
-    context: &Context,
-    request: &Request<Transcribed>,
+/// Puts an answer in place of the message that showed the state, else under the message that is answered.
+pub(super) async fn answer(
     sender: Sender,
-    how: How,
+    chat: ChatId,
+    status: Option<MessageId>,
+    message: MessageId,
     text: String,
-) -> Result<Result<MessageId, TelegramError>, JournalError> {
-    let outgoing = Outgoing { chat: request.chat(), how, text };
-    request.hold(&context.journal, sender.oneshot(outgoing)).await
+) -> Result<MessageId, TelegramError> {
+    if let Some(status) = status {
+        let edit = Outgoing { chat, how: How::Edit(status), text: text.clone() };
+        match sender.clone().oneshot(edit).await {
+            // It is gone: the answer gets a message of its own.
+            Err(TelegramError::MessageGone) => {}
+            sent => return sent,
+        }
+    }
+    sender.oneshot(Outgoing { chat, how: How::Reply(message), text }).await
 }

@@ -8,8 +8,6 @@ use tower::retry::RetryLayer;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use tracing::Instrument;
-
 use super::worker::{self, Turn};
 use super::{Context, enqueue};
 use crate::audio::AudioError;
@@ -17,7 +15,7 @@ use crate::engine::probe::{self, ProbeError};
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::StageName;
-use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Event, Received, Request, observe};
+use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Received, Request};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -106,15 +104,8 @@ pub async fn run(context: &Context) {
                 let to = context.audio_file(request.id());
                 let fetching = fetcher.call(Fetch { file_id: request.file_id().to_owned(), to });
                 let span = request.span();
-                let context = context.clone();
-                context.tasks.clone().spawn(
-                    async move {
-                        if let Err(error) = one(&context, request, fetching).await {
-                            observe(&Event::JournalFailed { what: "finish a download", error: &error });
-                        }
-                    }
-                    .instrument(span),
-                );
+                let own = context.clone();
+                context.spawn(span, "finish a download", async move { one(&own, request, fetching).await });
             }
         }
         Ok(Turn::Worked)

@@ -23,11 +23,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::config::Config;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Shutdown;
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
+use crate::request::{Event, observe};
 use crate::telegram::{Client, Locale, StatusDesk, Text, Texts};
 
 /// What every transition works with; cheap to clone.
@@ -68,9 +70,9 @@ impl Context {
         Locale::of(language_code, self.default_locale)
     }
 
-    /// Where a request's audio is kept. The name is ours: nothing a sender says becomes a path.
+    /// Where a request's audio is kept.
     pub fn audio_file(&self, id: RequestId) -> PathBuf {
-        self.config.storage.audio().join(format!("{id}.audio"))
+        self.config.storage.audio_file(id)
     }
 
     /// Removes a request's audio; there may be none.
@@ -80,6 +82,21 @@ impl Context {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(request = id.0, %error, "audio could not be removed"),
         }
+    }
+
+    /// Starts a request's work beside this loop; the shutdown waits for it. `what` names the work in a failure.
+    fn spawn(
+        &self,
+        span: tracing::Span,
+        what: &'static str,
+        work: impl Future<Output = Result<(), JournalError>> + Send + 'static,
+    ) {
+        let work = async move {
+            if let Err(error) = work.await {
+                observe(&Event::JournalFailed { what, error: &error });
+            }
+        };
+        self.tasks.spawn(work.instrument(span));
     }
 
     /// Shows a request's state, if it has a message for that.

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tower::ServiceExt;
-use tracing::Instrument;
 
 use super::Context;
-use super::deliver::{self, How, Outgoing, Sender};
+use super::deliver::{self, Sender};
 use super::worker::{self, Turn};
 use crate::journal::{JournalError, Notice, Settlement};
 use crate::model::{CancelledBy, FailReason, RejectReason};
-use crate::request::{self, Event, observe};
-use crate::telegram::{TelegramError, Text};
+use crate::request;
+use crate::telegram::Text;
 
 /// Notices on their way at once: one chat's pause must not hold up the others.
 const CONCURRENT: usize = 8;
@@ -27,17 +25,13 @@ pub async fn run(context: &Context) {
         let place = context.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
         let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
         let Some(notice) = context.journal.claim_notice(&context.worker).await? else { return Ok(Turn::Idle) };
-        let (context, sender) = (context.clone(), sender.clone());
+        let (own, sender) = (context.clone(), sender.clone());
         let span = tracing::info_span!("request", id = notice.fence.id.0);
-        context.tasks.clone().spawn(
-            async move {
-                if let Err(error) = one(&context, sender, &notice).await {
-                    observe(&Event::JournalFailed { what: "finish a notice", error: &error });
-                }
-                drop(place);
-            }
-            .instrument(span),
-        );
+        context.spawn(span, "finish a notice", async move {
+            let outcome = one(&own, sender, &notice).await;
+            drop(place);
+            outcome
+        });
         Ok(Turn::Worked)
     })
     .await;
@@ -47,18 +41,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let text = context.say(notice.locale.as_deref(), &reason(context, notice));
-    let chat = notice.chat;
-    let send = move |how| sender.clone().oneshot(Outgoing { chat, how, text: text.clone() });
-    let work = async move {
-        let reply = How::Reply(notice.message);
-        match notice.status_message {
-            Some(message) => match send(How::Edit(message)).await {
-                Err(TelegramError::MessageGone) => send(reply).await,
-                sent => sent,
-            },
-            None => send(reply).await,
-        }
-    };
+    let work = deliver::answer(sender, notice.chat, notice.status_message, notice.message, text);
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
         None => context.journal.notice_later(&notice.fence, context.journal.clock().now()).await,
         Some(sent) => {

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
-use tracing::Instrument;
 
 use super::worker::{self, Turn};
 use super::{Context, deliver, enqueue};
@@ -133,16 +132,12 @@ async fn start(
         cancel: context.shutdown.hard.child_token(),
     });
     let span = request.span();
-    let context = context.clone();
-    context.tasks.clone().spawn(
-        async move {
-            if let Err(error) = one(&context, request, hearing, progressed).await {
-                observe(&Event::JournalFailed { what: "finish a transcription", error: &error });
-            }
-            drop(delivery);
-        }
-        .instrument(span),
-    );
+    let own = context.clone();
+    context.spawn(span, "finish a transcription", async move {
+        let outcome = one(&own, request, hearing, progressed).await;
+        drop(delivery);
+        outcome
+    });
     Ok(())
 }
 

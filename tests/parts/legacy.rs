@@ -193,7 +193,7 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
     let done: Vec<(String, i64)> =
         sqlx::query_as("SELECT DISTINCT stage, answered FROM usage").fetch_all(&mut sql(&path).await).await.unwrap();
     assert_eq!(done, [("done".to_owned(), 1)], "old rows are over");
-    assert_eq!(journal.snapshot().await.unwrap().waiting(), 0);
+    assert_eq!(journal.depth().await.unwrap(), 0);
 
     journal.close().await;
     assert_no_text(&path);

@@ -20,7 +20,7 @@ async fn an_empty_queue_has_nobody_in_it() {
     let desk = Desk::new().await;
     assert_eq!(positions(&desk).await, []);
     let snapshot = desk.journal.snapshot().await.unwrap();
-    assert_eq!((snapshot.waiting(), snapshot.oldest, snapshot.audio), (0, None, Duration::ZERO));
+    assert_eq!((desk.journal.depth().await.unwrap(), snapshot.oldest, snapshot.audio), (0, None, Duration::ZERO));
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
 }
 
@@ -31,7 +31,7 @@ async fn as_many_as_may_wait_are_taken_and_the_next_is_refused() {
         assert!(matches!(admit(&desk, message, 3).await, Admission::New(_)));
     }
     assert!(matches!(admit(&desk, 3, 3).await, Admission::QueueFull(_)));
-    assert_eq!(desk.journal.snapshot().await.unwrap().waiting(), 3);
+    assert_eq!(desk.journal.depth().await.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_rush_is_refused_by_exactly_as_many_as_are_too_many() {
                     Admission::QueueFull(_) => refused += 1,
                     Admission::Duplicate => panic!("every message is another"),
                 }
-                assert!(journal.snapshot().await.unwrap().waiting() <= 50);
+                assert!(journal.depth().await.unwrap() <= 50);
             }
             (new, refused)
         });
@@ -221,7 +221,7 @@ async fn the_counts_are_those_of_the_rows() {
     ] {
         assert_eq!(snapshot.count(stage), count, "{stage}");
     }
-    assert_eq!(snapshot.waiting(), 3);
+    assert_eq!(desk.journal.depth().await.unwrap(), 3);
     assert_eq!(snapshot.audio, Duration::from_secs(30));
     assert_eq!(
         desk.now().since(snapshot.oldest.unwrap()),
