@@ -1,5 +1,7 @@
 //! Wires the parts together and runs them until they are told to stop.
 
+mod gauges;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +17,14 @@ use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, Shutdown};
 use crate::metrics as names;
-use crate::model::{Clock, StageName, Timestamp};
+use crate::model::{Clock, Timestamp};
 use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
-use crate::request::{Event, observe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
 use crate::whisper::store::{Download, ModelKind, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
-/// Gauges are refreshed this often at least; they change with the journal.
-const GAUGE_BEAT: Duration = Duration::from_secs(5);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
@@ -85,7 +84,7 @@ pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Res
         enqueue::show_positions(&context),
         transcribe::run(&context, engine.service()),
         notify::run(&context),
-        refresh_gauges(&context, engine.status()),
+        gauges::refresh(&context, engine.status()),
     );
     drain(context, engine).await;
     pages.abort();
@@ -125,7 +124,7 @@ async fn start(
     settings.command = engine_program.unwrap_or(settings.command);
     let engine = EnginePool::start(settings, count_engine);
     status.send_replace(Some(engine.status()));
-    gauge!(names::WORKERS).set(whole(config.engine.workers));
+    gauge!(names::WORKERS).set(gauges::count(config.engine.workers));
     gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));
     Ok((name, engine))
 }
@@ -215,43 +214,5 @@ fn count_engine(event: &EngineEvent) {
         EngineEvent::Started { load, .. } => gauge!(names::MODEL_LOAD).set(load.as_secs_f64()),
         EngineEvent::Crashed { .. } | EngineEvent::Killed { .. } => counter!(names::ENGINE_RESTARTS).increment(1),
         EngineEvent::StartFailed { .. } | EngineEvent::Restarting { .. } => {}
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn whole(count: usize) -> f64 {
-    count as f64
-}
-
-/// Keeps the gauges at what journal and engine say.
-async fn refresh_gauges(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
-    let mut changes = context.journal.changes();
-    loop {
-        changes.mark_unchanged();
-        {
-            let status = engine.borrow_and_update();
-            gauge!(names::WORKERS_BUSY).set(whole(status.busy()));
-            if let Some(model) = &status.model {
-                let backend = model.backend.clone();
-                gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
-            }
-        }
-        match context.journal.snapshot().await {
-            Ok(snapshot) => {
-                for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
-                    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-                    gauge!(names::REQUESTS, "state" => stage.as_str()).set(snapshot.count(*stage) as f64);
-                }
-                gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
-                gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
-            }
-            Err(error) => observe(&Event::JournalFailed { what: "read the queue's gauges", error: &error }),
-        }
-        tokio::select! {
-            () = context.shutdown.soft.cancelled() => return,
-            () = tokio::time::sleep(GAUGE_BEAT) => {}
-            _ = changes.changed() => {}
-            _ = engine.changed() => {}
-        }
     }
 }

@@ -22,6 +22,7 @@ pub mod audio;
 pub mod engine;
 pub mod whisper;
 
+pub mod host;
 pub mod metrics;
 pub mod model;
 pub mod subtitles;

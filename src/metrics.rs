@@ -74,6 +74,12 @@ metrics! {
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
     TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received.";
     JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed journal writes and questions.";
+    JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the journal's write-ahead log.";
+    DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Room left on the data folder's file system.";
+    DATA_SIZE = "data_size_bytes", Kind::Gauge, "", "Size of the data folder's file system.";
+    MEMORY_LIMIT = "memory_limit_bytes", Kind::Gauge, "", "Memory that bot and engines may use together: the cgroup's limit, else the machine's memory.";
+    ENGINE_MEMORY = "engine_resident_memory_bytes", Kind::Gauge, "", "Memory that the engine processes hold.";
+    ENGINE_CPU = "engine_cpu_seconds_total", Kind::Counter, "", "Processor time of the engine processes.";
     ENGINE_RESTARTS = "engine_restarts_total", Kind::Counter, "", "Engine processes that ended unasked.";
     MODEL_LOAD = "model_load_seconds", Kind::Gauge, "", "Time the engine took to load the model.";
     MODEL_INFO = "model_info", Kind::Gauge, "model, backend", "The model in use.";
@@ -111,10 +117,23 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
             Kind::Histogram(_) => describe_histogram!(*name, *help),
         }
     }
-    for plain in [RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS] {
+    for plain in [RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS, ENGINE_CPU] {
         counter!(plain).absolute(0);
     }
-    for plain in [QUEUE_LIMIT, WORKERS, WORKERS_BUSY, QUEUE_OLDEST, QUEUE_AUDIO, TELEGRAM_POLL, MODEL_LOAD] {
+    for plain in [
+        QUEUE_LIMIT,
+        WORKERS,
+        WORKERS_BUSY,
+        QUEUE_OLDEST,
+        QUEUE_AUDIO,
+        TELEGRAM_POLL,
+        MODEL_LOAD,
+        JOURNAL_WAL,
+        DATA_FREE,
+        DATA_SIZE,
+        MEMORY_LIMIT,
+        ENGINE_MEMORY,
+    ] {
         gauge!(plain).set(0.0);
     }
     for plain in [QUEUE_WAIT, REQUEST_DURATION, REAL_TIME_FACTOR, AUDIO_DURATION, TELEGRAM_RETRY_AFTER] {

@@ -1,17 +1,16 @@
 //! Memory and processor time of the bot and its child processes, as the kernel counts them.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::host::ProcessUsage;
+
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
-/// Clock ticks per second in `/proc/PID/stat`: 100 in every Linux ABI.
-const TICKS: f64 = 100.0;
 
 /// What processes have used.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -46,7 +45,7 @@ pub struct Meter {
 struct Tally {
     usage: Usage,
     /// Of each child ever seen, since ended ones are forgotten by the kernel.
-    child_ticks: HashMap<u32, u64>,
+    of_children: HashMap<u32, Duration>,
 }
 
 impl Meter {
@@ -79,53 +78,18 @@ impl Meter {
 
 impl Tally {
     fn look(&mut self, bot: u32) {
-        let Some(own) = Stat::read(bot) else { return };
-        let mut together = own.resident;
+        let Some(own) = ProcessUsage::of(bot) else { return };
+        let mut together = own.resident_bytes;
         let usage = &mut self.usage;
-        usage.bot_peak_bytes = usage.bot_peak_bytes.max(own.peak);
-        usage.bot_cpu_seconds = own.ticks as f64 / TICKS;
-        for pid in processes() {
-            let Some(child) = Stat::read(pid).filter(|stat| stat.parent == bot) else { continue };
-            together += child.resident;
-            usage.engine_peak_bytes = usage.engine_peak_bytes.max(child.peak);
-            self.child_ticks.insert(pid, child.ticks);
+        usage.bot_peak_bytes = usage.bot_peak_bytes.max(own.peak_bytes);
+        usage.bot_cpu_seconds = own.cpu.as_secs_f64();
+        for (pid, child) in ProcessUsage::children_of(bot) {
+            together += child.resident_bytes;
+            usage.engine_peak_bytes = usage.engine_peak_bytes.max(child.peak_bytes);
+            self.of_children.insert(pid, child.cpu);
         }
         usage.together_peak_bytes = usage.together_peak_bytes.max(together);
-        usage.engine_cpu_seconds = self.child_ticks.values().sum::<u64>() as f64 / TICKS;
-    }
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-struct Stat {
-    parent: u32,
-    ticks: u64,
-    resident: u64,
-    peak: u64,
-}
-
-impl Stat {
-    /// `None` when the process is gone.
-    fn read(pid: u32) -> Option<Self> {
-        let folder = Path::new("/proc").join(pid.to_string());
-        let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-        // The second field is the program's name in brackets and may hold anything.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        let status = std::fs::read_to_string(folder.join("status")).ok()?;
-        let kilobytes = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-            line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok()
-        };
-        Some(Self {
-            parent: u32::try_from(number(1)?).ok()?,
-            ticks: number(11)? + number(12)?,
-            resident: kilobytes("VmRSS").unwrap_or(0) * 1024,
-            peak: kilobytes("VmHWM").unwrap_or(0) * 1024,
-        })
+        usage.engine_cpu_seconds = self.of_children.values().sum::<Duration>().as_secs_f64();
     }
 }
 
@@ -138,7 +102,7 @@ mod tests {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let mut tally = Tally::default();
         tally.look(std::process::id());
-        assert!(tally.child_ticks.contains_key(&child.id()));
+        assert!(tally.of_children.contains_key(&child.id()));
         assert!(tally.usage.bot_peak_bytes > 1024 * 1024);
         assert!(tally.usage.engine_peak_bytes > 100 * 1024);
         assert!(tally.usage.together_peak_bytes > tally.usage.engine_peak_bytes);

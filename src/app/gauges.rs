@@ -1,0 +1,128 @@
+//! Keeps the gauges at what journal, engine and machine say.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::sync::watch;
+
+use crate::config::Storage;
+use crate::engine::PoolStatus;
+use crate::host::{self, DiskSpace, ProcessUsage};
+use crate::metrics as names;
+use crate::model::StageName;
+use crate::pipeline::Context;
+use crate::request::{Event, observe};
+
+/// Gauges are refreshed this often at least; they change with the journal.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Refreshes until the soft shutdown.
+pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
+    let mut changes = context.journal.changes();
+    let mut spent = Spent::default();
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        changes.mark_unchanged();
+        {
+            let status = engine.borrow_and_update();
+            gauge!(names::WORKERS_BUSY).set(count(status.busy()));
+            if let Some(model) = &status.model {
+                let backend = model.backend.clone();
+                gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
+            }
+        }
+        match context.journal.snapshot().await {
+            Ok(snapshot) => {
+                for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
+                    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                    gauge!(names::REQUESTS, "state" => stage.as_str()).set(snapshot.count(*stage) as f64);
+                }
+                gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
+                gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
+            }
+            Err(error) => observe(&Event::JournalFailed { what: "read the queue's gauges", error: &error }),
+        }
+        tokio::select! {
+            () = context.shutdown.soft.cancelled() => return,
+            _ = changes.changed() => {}
+            _ = engine.changed() => {}
+            _ = beat.tick() => {
+                let engines = engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
+                spent = machine(spent, engines, context.config.storage.clone()).await;
+            }
+        }
+    }
+}
+
+/// Processor time of engine processes, of those that have ended too.
+#[derive(Debug, Default)]
+struct Spent {
+    total: Duration,
+    of_living: HashMap<u32, Duration>,
+}
+
+impl Spent {
+    /// Adds what the living have used since they were last looked at.
+    fn look(&mut self, engines: &[(u32, Duration)]) {
+        for (pid, cpu) in engines {
+            let before = self.of_living.get(pid).copied().unwrap_or_default();
+            // Less than before: another process with the same id.
+            self.total += cpu.checked_sub(before).unwrap_or(*cpu);
+        }
+        self.of_living = engines.iter().copied().collect();
+    }
+}
+
+/// What the kernel says, off the runtime's threads.
+async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent {
+    let look = move || {
+        let engines: Vec<_> = engines.into_iter().filter_map(|pid| Some((pid, ProcessUsage::of(pid)?))).collect();
+        spent.look(&engines.iter().map(|(pid, usage)| (*pid, usage.cpu)).collect::<Vec<_>>());
+        counter!(names::ENGINE_CPU).absolute(spent.total.as_secs());
+        gauge!(names::ENGINE_MEMORY).set(bytes(engines.iter().map(|(_, usage)| usage.resident_bytes).sum()));
+        gauge!(names::MEMORY_LIMIT).set(host::memory_limit_bytes().map_or(0.0, bytes));
+        if let Ok(space) = DiskSpace::around(&storage.data_dir) {
+            gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
+            gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
+        }
+        gauge!(names::JOURNAL_WAL).set(wal(&storage.database).metadata().map_or(0.0, |file| bytes(file.len())));
+        spent
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+/// SQLite keeps the write-ahead log beside the database.
+fn wal(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+fn bytes(count: u64) -> f64 {
+    count as f64
+}
+
+/// A small number of things as a gauge takes it.
+pub(super) fn count(things: usize) -> f64 {
+    bytes(things as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_time_of_engines_that_ended_still_counts() {
+        let seconds = Duration::from_secs;
+        let mut spent = Spent::default();
+        spent.look(&[(7, seconds(5)), (8, seconds(1))]);
+        spent.look(&[(7, seconds(9))]);
+        spent.look(&[(8, seconds(2))]);
+        assert_eq!(spent.total, seconds(5 + 1 + 4 + 2));
+        spent.look(&[(8, seconds(1))]);
+        assert_eq!(spent.total, seconds(13), "the kernel gave the id to a new process");
+    }
+}
