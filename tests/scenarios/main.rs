@@ -8,6 +8,7 @@ mod everyday;
 mod pages;
 mod queue;
 mod recordings;
+mod reload;
 mod scene;
 mod secrets;
 mod telegram;
