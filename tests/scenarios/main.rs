@@ -5,6 +5,7 @@
 mod crashes;
 mod engine;
 mod everyday;
+mod logs;
 mod pages;
 mod queue;
 mod recordings;
