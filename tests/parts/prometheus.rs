@@ -106,7 +106,8 @@ fn the_rules_use_metrics_that_exist() {
         let rules = text(file);
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
         // Names of recording rules have colons, names of groups stand after `name`.
-        let names = rules.lines().filter(|line| !line.contains("- name: ")).flat_map(|line| line.split(|c| !is_part(c)));
+        let names =
+            rules.lines().filter(|line| !line.contains("- name: ")).flat_map(|line| line.split(|c| !is_part(c)));
         let names: Vec<_> = names.filter(|name| name.starts_with("stenobot_")).collect();
         assert!(!names.is_empty());
         for name in names {

@@ -126,5 +126,7 @@ async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
 
     scene.simulation.restart().await.unwrap();
     prometheus.until_alert("StenobotDown", false).await;
+    let sent = scene.somebody_sends(&scripted(3, "say снова здесь"));
+    assert_eq!(scene.text(&sent).await, "снова здесь");
     scene.end().await;
 }
