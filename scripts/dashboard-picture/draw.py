@@ -29,7 +29,7 @@ header span { border: 1px solid #2e3036; background: #181b1f; border-radius: 2px
 .at { position: absolute; overflow: hidden; }
 .row { font-size: 16px; font-weight: 500; padding: 4px 2px; }
 .panel { background: #181b1f; border: 1px solid #23252b; border-radius: 2px; }
-.panel h2 { font-size: 14px; font-weight: 500; padding: 7px 8px 0; height: 28px; white-space: nowrap; overflow: hidden; }
+.panel h2 { position: relative; z-index: 1; font-size: 14px; font-weight: 500; padding: 7px 8px 0; height: 28px; white-space: nowrap; overflow: hidden; }
 .big { position: absolute; left: 0; right: 0; text-align: center; font-weight: 500; }
 .legend { position: absolute; left: 8px; right: 8px; bottom: 5px; font-size: 12px; line-height: 18px; }
 .legend i { display: inline-block; width: 14px; height: 4px; border-radius: 2px; margin: 0 5px 2px 0; }
@@ -169,11 +169,12 @@ def timeseries(panel, answers, width, height):
     unit, decimals = defaults["unit"], defaults.get("decimals")
     top = defaults.get("max") or top * 1.06 or 1
     ticks = nice(top, wanted=max(2, height // 40))
-    if unit in ("short",):
+    if decimals == 0:
         ticks = [tick for tick in ticks if tick == int(tick)]
     if unit == "bytes":
-        ticks = [tick * 2**20 for tick in nice(top / 2**20, wanted=max(2, height // 40))]
-    names = [written(tick, unit, None if unit != "short" else decimals) for tick in ticks]
+        size = 2 ** (10 * int(math.log2(top) // 10))
+        ticks = [tick * size for tick in nice(top / size, wanted=max(2, height // 40))]
+    names = [written(tick, unit, decimals) for tick in ticks]
     left = 12 + 6.6 * max(map(len, names))
     right = width - 12
     x = lambda at: left + (at - begin) / (end - begin) * (right - left)
@@ -256,7 +257,7 @@ def stat(panel, answers, width, height):
 def gauge(panel, answers, width, height):
     _, value, text, color = last(panel, answers)
     steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
-    middle, floor, radius = width / 2, height - 46, 70
+    middle, floor, radius = width / 2, height - 52, 66
     # An arc a little longer than a half circle, as Grafana's.
     begin, turn = math.radians(194), math.radians(208)
 

@@ -2,13 +2,12 @@
 //! some bad luck. `scripts/dashboard-picture/make` runs this and draws what it writes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 use stenobot::host::ProcessUsage;
-use stenobot::simulator::people::Sent;
 use stenobot::simulator::server::{Attachment, Call, Effect, Method, Refusal, Verdict};
 
 use crate::panels::Question;
@@ -19,43 +18,52 @@ use crate::scene::Scene;
 /// What is shown, in seconds.
 const LENGTH: u32 = 270;
 
-/// When nobody waits yet and suddenly many do, in seconds.
+/// When suddenly many come, in seconds.
 const BURST: u32 = 90;
+
+/// When many come once more, so that they still wait at the end.
+const LAST_RUSH: u32 = LENGTH - 6;
 
 #[tokio::test]
 #[ignore = "writes target/dashboard-answers.json for the picture in docs; takes five minutes and tests nothing"]
 async fn answers_for_the_picture() {
-    let settings = [("max_queue_size", "15"), ("max_voice_duration_seconds", "100"), ("user_requests_per_minute", "3")];
+    let settings = [("max_queue_size", "12"), ("max_voice_duration_seconds", "90"), ("user_requests_per_minute", "3")];
     let mut scene = Scene::real(&settings).await;
     let machine = scene.simulation.metrics_addr();
-    let rules = ["recording", "alerts"].map(|name| asset(&format!("prometheus/{name}.yml")).display().to_string());
+    let rules = asset("Cargo.toml").with_file_name("prometheus/*.yml");
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
-         rule_files: ['{}', '{}']\n\
+         rule_files: ['{}']\n\
          scrape_configs: [{{ job_name: stenobot, static_configs: [{{ targets: ['{machine}'] }}] }}]\n",
-        rules[0], rules[1]
+        rules.display()
     ))
     .await;
     prometheus.until("stenobot_build_info").await;
-    some_bad_luck(&scene);
+    let lost = Arc::new(AtomicBool::new(false));
+    some_bad_luck(&scene, lost.clone());
 
     let voices =
         ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-1", "ru-30s-4"];
     let mut voices = voices.map(sample).into_iter().cycle();
-    let mut sent: Vec<Sent> = Vec::new();
-    let mut send = |scene: &mut Scene| sent.push(scene.somebody_sends(&voices.next().unwrap()));
+    let mut send = |scene: &mut Scene| drop(scene.somebody_sends(&voices.next().unwrap()));
     let regular = scene.simulation.person("Олег", "ru");
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for second in 0..LENGTH {
         seconds.tick().await;
         match second {
-            second if (BURST..BURST + 12).contains(&second) => (0..2).for_each(|_| send(&mut scene)),
-            second if second % 6 == 3 && !(BURST..BURST + 60).contains(&second) => send(&mut scene),
+            second if (BURST..BURST + 12).contains(&second) || second > LAST_RUSH => {
+                (0..2).for_each(|_| send(&mut scene))
+            }
+            second if second % 6 == 3 => send(&mut scene),
             _ => {}
         }
         match second {
             30 | 150 => drop(regular.sends_voice(&sample("ru-110s-1"))),
             45 | 200 => drop(regular.sends_file(Attachment::voice(Duration::from_secs(5)), vec![7_u8; 5000])),
+            195 => {
+                lost.store(true, Ordering::Relaxed);
+                drop(regular.sends_voice(&sample("en-short-01")));
+            }
             60 | 215 => drop(regular.sends_voice(&scripted(8, "silence"))),
             240 => (0..5).for_each(|_| drop(regular.sends_voice(&sample("ru-short-03")))),
             70 | 130 => kill_the_engine(&mut scene),
@@ -65,8 +73,9 @@ async fn answers_for_the_picture() {
     write(&prometheus).await;
 }
 
-/// Telegram takes some time for everything, slows the bot down after the rush, and fails now and then.
-fn some_bad_luck(scene: &Scene) {
+/// Telegram takes some time for everything, slows the bot down after the rush, fails now and then, and loses the next
+/// file that the bot asks for once `lost` is set.
+fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
     let calls = AtomicU32::new(0);
     let started = scene.simulation.api().clone();
     let fault = move |call: &Call| -> Verdict {
@@ -75,6 +84,7 @@ fn some_bad_luck(scene: &Scene) {
         let effect = match (call.method, number % 13) {
             (Method::GetUpdates, _) => return Effect::Pass.into(),
             (Method::EditMessageText, 1 | 7) if busy => Effect::Refuse(Refusal::TooMany(Duration::from_secs(3))),
+            (Method::GetFile, _) if lost.swap(false, Ordering::Relaxed) => Effect::Refuse(Refusal::FILE_NOT_FOUND),
             (Method::GetFile, 5) => Effect::Answer(502, "<html>Bad Gateway</html>".into()),
             _ => Effect::Pass,
         };
