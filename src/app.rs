@@ -1,6 +1,7 @@
 //! Wires the parts together and runs them until they are told to stop.
 
 mod gauges;
+mod reload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, Shutdown};
@@ -27,12 +28,13 @@ use crate::whisper::store::{Download, ModelKind, ModelStore};
 const STALE_POLL: Duration = Duration::from_secs(120);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
-pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
+/// `sources` are read again at SIGHUP.
+pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
     let token =
         config.telegram.token.clone().context(
             "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
         )?;
-    telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
     let _lock = DataDirLock::take(&config.storage.data_dir)?;
     for folder in [config.storage.audio(), config.storage.models()] {
         lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
@@ -46,6 +48,8 @@ pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Res
 
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown));
+    let (live, settings) = watch::channel(reload::live(config.clone())?);
+    let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
     let journal = Journal::open(&config.storage.database, Clock::System).await?;
     recover(&journal, &config, &worker).await?;
@@ -65,10 +69,9 @@ pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Res
     let (model, engine) = started?;
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
-        default_locale: config.telegram.default_locale.parse()?,
+        live: settings,
         program: std::env::current_exe()?.into(),
         tasks: TaskTracker::new(),
-        config: Arc::new(config),
         journal,
         client,
         polled,
@@ -89,6 +92,7 @@ pub async fn run(config: Config, engine_program: Option<PathBuf>) -> anyhow::Res
     drain(context, engine).await;
     pages.abort();
     signals.abort();
+    reloads.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -55,7 +55,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let sources = Sources { file: self.config, overrides: self.overrides };
         match self.command {
-            Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?)),
+            Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?, sources)),
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),

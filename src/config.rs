@@ -3,6 +3,7 @@
 
 mod parse;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,11 +26,28 @@ pub const DEFAULT_FILE: &str = "stenobot.toml";
 /// Declares every key once: its type, default, allowed values and meaning. From it come the flags, the
 /// file's and the environment's keys, and the table in the README.
 macro_rules! settings {
-    ($($key:ident: $type:ty = $default:expr, $allowed:literal, $help:literal;)*) => {
+    ($($key:ident: $reload:ident $type:ty = $default:expr, $allowed:literal, $help:literal;)*) => {
         /// The keys as they come in, before they are parsed.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Raw { $($key: $type,)* }
+
+        impl Raw {
+            /// These values, but of those that a running bot cannot change, `running`'s; and the keys that differ.
+            fn over(mut self, running: &Self) -> (Self, Vec<Change>) {
+                let mut changes = Vec::new();
+                $(
+                    if self.$key != running.$key {
+                        let reload = Reload::$reload;
+                        changes.push(Change { key: stringify!($key), reload });
+                        if reload == Reload::fixed {
+                            self.$key = running.$key.clone();
+                        }
+                    }
+                )*
+                (self, changes)
+            }
+        }
 
         impl Default for Raw {
             fn default() -> Self {
@@ -50,7 +68,9 @@ macro_rules! settings {
         }
 
         /// Every key: name, allowed values, meaning.
-        pub const SETTINGS: &[Setting] = &[$(Setting { key: stringify!($key), allowed: $allowed, help: $help },)*];
+        pub const SETTINGS: &[Setting] = &[$(
+            Setting { key: stringify!($key), reload: Reload::$reload, allowed: $allowed, help: $help },
+        )*];
     };
 }
 
@@ -59,33 +79,55 @@ macro_rules! settings {
 pub struct Setting {
     /// Name in the file; with [`ENV_PREFIX`] and in capitals, in the environment.
     pub key: &'static str,
+    /// Whether SIGHUP changes it.
+    pub reload: Reload,
     /// The range or the form of allowed values.
     pub allowed: &'static str,
     /// What it is for.
     pub help: &'static str,
 }
 
+/// Whether a running bot takes on another value of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(non_camel_case_types, reason = "spelt as in the list of settings")]
+pub enum Reload {
+    /// At SIGHUP.
+    live,
+    /// When it starts again.
+    fixed,
+}
+
+/// A setting whose value is another than the running bot's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its key.
+    pub key: &'static str,
+    /// Whether it is taken on now.
+    pub reload: Reload,
+}
+
 settings! {
-    telegram_api_url: String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
-    data_dir: PathBuf = "data".into(), "a folder", "Where the journal, the models and audio in flight are kept.";
-    database_url: String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
-    model: String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
-    model_base_url: String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
-    language: SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
-    default_locale: String = "ru".into(), "ru or en", "The language of the bot's own texts for people whose language it does not speak.";
-    max_queue_size: u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
-    max_concurrent_workers: u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
-    threads: u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
-    max_voice_duration_seconds: u64 = 120, "1 to 14400", "Longest message that is accepted.";
-    max_file_size_bytes: u64 = 20 * 1024 * 1024, "1024 to 2147483648", "Largest file that is accepted.";
-    progress_update_interval_seconds: u64 = 5, "1 to 300", "Time between two progress edits of one message.";
-    transcription_timeout_seconds: u64 = 120, "5 to 14400", "Longest time the engine may work on one message.";
-    download_timeout_seconds: u64 = 60, "5 to 3600", "Longest time one download may take.";
-    user_requests_per_minute: u32 = 20, "1 to 600", "Messages one person may send per minute.";
-    shutdown_timeout_seconds: u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
-    metrics_addr: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
-    log_format: LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
-    log_level: String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
+    telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
+    data_dir: fixed PathBuf = "data".into(), "a folder", "Where the journal, the models and audio in flight are kept.";
+    database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
+    model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
+    model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
+    language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
+    default_locale: live String = "ru".into(), "ru or en", "The language of the bot's own texts for people whose language it does not speak.";
+    max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
+    max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
+    threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
+    max_voice_duration_seconds: live u64 = 120, "1 to 14400", "Longest message that is accepted.";
+    max_file_size_bytes: live u64 = 20 * 1024 * 1024, "1024 to 2147483648", "Largest file that is accepted.";
+    progress_update_interval_seconds: live u64 = 5, "1 to 300", "Time between two progress edits of one message.";
+    transcription_timeout_seconds: live u64 = 120, "5 to 14400", "Longest time the engine may work on one message.";
+    download_timeout_seconds: live u64 = 60, "5 to 3600", "Longest time one download may take.";
+    user_requests_per_minute: live u32 = 20, "1 to 600", "Messages one person may send per minute.";
+    shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
+    metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
+    texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
+    log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
+    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
 }
 
 /// Form of the log.
@@ -101,6 +143,8 @@ pub enum LogFormat {
 /// A configuration that can work.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What it was parsed from.
+    raw: Raw,
     /// Telegram's side.
     pub telegram: Telegram,
     /// Files.
@@ -124,6 +168,8 @@ pub struct Telegram {
     pub api_url: reqwest::Url,
     /// Locale of texts for people whose own is not among the locale files.
     pub default_locale: String,
+    /// Folder of locale files that outrank the bot's own.
+    pub texts: Option<PathBuf>,
 }
 
 /// Where things are kept.
@@ -262,6 +308,24 @@ impl Config {
         Self::assemble(sources, &dotenv, &environment)
     }
 
+    /// Reads all sources again for a bot that runs with this configuration: what it can take on is in the new one, and
+    /// all that differs is listed. The token stays.
+    pub fn reload(&self, sources: &Sources) -> Result<(Self, Vec<Change>), ConfigError> {
+        let fresh = Self::load(sources)?;
+        let (raw, changes) = fresh.raw.over(&self.raw);
+        Ok((raw.parse(self.telegram.token.clone())?, changes))
+    }
+
+    /// Every key with its value as it would be given in the environment.
+    pub fn values(&self) -> BTreeMap<&'static str, String> {
+        let values = serde_json::to_value(&self.raw).unwrap_or_default();
+        let text = |key: &str| match &values[key] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        SETTINGS.iter().map(|setting| (setting.key, text(setting.key))).collect()
+    }
+
     fn assemble(
         sources: &Sources,
         dotenv: &[(String, String)],
@@ -287,7 +351,7 @@ impl Config {
 }
 
 /// The variables with our prefix as one layer of keys. Values are typed as TOML reads them.
-fn prefixed(variables: &[(String, String)]) -> Serialized<std::collections::BTreeMap<String, figment::value::Value>> {
+fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figment::value::Value>> {
     let pairs = variables.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
         let value = value.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
@@ -364,14 +428,18 @@ impl fmt::Display for Found<'_> {
 /// The README's table of settings.
 pub fn table() -> String {
     let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
-    let mut table = String::from("| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
-    for Setting { key, allowed, help } in SETTINGS {
+    let mut table = String::from("| key | default | allowed | meaning | SIGHUP |\n| --- | --- | --- | --- | --- |\n");
+    for Setting { key, reload, allowed, help } in SETTINGS {
+        let reload = match reload {
+            Reload::live => "yes",
+            Reload::fixed => "",
+        };
         let default = match &defaults[key] {
             serde_json::Value::String(text) if text.is_empty() => String::new(),
             serde_json::Value::String(text) => format!("`{text}`"),
             other => format!("`{other}`"),
         };
-        table.push_str(&format!("| `{key}` | {default} | {allowed} | {help} |\n"));
+        table.push_str(&format!("| `{key}` | {default} | {allowed} | {help} | {reload} |\n"));
     }
     table
 }

@@ -1,5 +1,6 @@
 //! What the operator sees: the log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +14,41 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload;
 
 use crate::config::{LogFormat, Telemetry};
 
+/// Changes what is logged.
+pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl LogFilter {
+    /// Logs what passes this filter from now on.
+    pub fn set(&self, filter: &str) -> anyhow::Result<()> {
+        Ok((self.0)(EnvFilter::builder().parse(filter)?)?)
+    }
+}
+
 /// Starts the log. `writer` is standard error behind whatever must not pass it.
-pub fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<()>
+pub fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(&telemetry.level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let started = match telemetry.format {
-        LogFormat::Pretty => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    let (filter, started) = match telemetry.format {
+        LogFormat::Pretty => {
+            let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = log.reload_handle();
+            (LogFilter(Box::new(move |filter| handle.reload(filter))), log.try_init())
+        }
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_filter_reloading();
+            let handle = log.reload_handle();
+            (LogFilter(Box::new(move |filter| handle.reload(filter))), log.try_init())
+        }
     };
-    started.map_err(|error| anyhow::anyhow!(error))
+    started.map_err(|error| anyhow::anyhow!(error))?;
+    Ok(filter)
 }
 
 /// Answers whether the service can do its work now: `Err` names what cannot.

@@ -50,7 +50,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
             _ = engine.changed() => {}
             _ = beat.tick() => {
                 let engines = engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
-                spent = machine(spent, engines, context.config.storage.clone()).await;
+                spent = machine(spent, engines, context.config().storage.clone()).await;
             }
         }
     }

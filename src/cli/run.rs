@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, Sources};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -12,8 +12,8 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
-        app::run(config, self.engine_program).await?;
+    pub(super) async fn run(self, config: Config, sources: Sources) -> anyhow::Result<ExitCode> {
+        app::run(config, sources, self.engine_program).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::model::SpeechLanguage;
 use crate::simulator::harness::Setup;
 use crate::simulator::live::{Lines, Table};
@@ -54,7 +54,7 @@ impl Args {
         let voices = tokio::task::spawn_blocking(move || Voices::open(&folder)).await??;
         let voices = voices.about(Duration::from_secs(self.duration), language)?;
         let plan = self.plan(voices, config);
-        let bot = settings(config, model(config).await?);
+        let bot = settings(config, model(config).await?)?;
         let models = Some(std::path::absolute(config.storage.models())?);
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
         let setup = Setup { bot, models, ..Setup::of(program) };
@@ -93,37 +93,23 @@ impl Args {
     }
 }
 
-/// The settings of the simulated bot: this configuration's, except where it is reached and where it keeps things.
-/// Each field is named, so that a new setting cannot be forgotten here.
-fn settings(config: &Config, model: OsString) -> BTreeMap<String, OsString> {
-    let Config { telegram, storage: _, engine, limits, timing, telemetry } = config;
-    let config::Telegram { token: _, api_url: _, default_locale } = telegram;
-    let config::Engine { model: _, model_base_url, language, workers, threads } = engine;
-    let config::Limits { queue, voice, file_bytes, user_per_minute } = limits;
-    let config::Timing { progress_interval, transcription, download, shutdown } = timing;
-    let config::Telemetry { addr: _, format: _, level } = telemetry;
-    let seconds = |duration: &Duration| duration.as_secs().to_string();
-    let mut settings = BTreeMap::from([("model".to_owned(), model)]);
-    settings.extend(
-        [
-            ("default_locale", default_locale.clone()),
-            ("model_base_url", model_base_url.to_string()),
-            ("language", language.to_string()),
-            ("max_concurrent_workers", workers.to_string()),
-            ("threads", threads.to_string()),
-            ("max_queue_size", queue.to_string()),
-            ("max_voice_duration_seconds", seconds(voice)),
-            ("max_file_size_bytes", file_bytes.to_string()),
-            ("user_requests_per_minute", user_per_minute.to_string()),
-            ("progress_update_interval_seconds", seconds(progress_interval)),
-            ("transcription_timeout_seconds", seconds(transcription)),
-            ("download_timeout_seconds", seconds(download)),
-            ("shutdown_timeout_seconds", seconds(shutdown)),
-            ("log_level", level.clone()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.into())),
-    );
-    settings
+/// Where the simulated bot is reached and keeps things is not this configuration's.
+const OF_THE_SIMULATION: [&str; 5] = ["telegram_api_url", "data_dir", "database_url", "metrics_addr", "log_format"];
+
+/// The settings of the simulated bot.
+fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String, OsString>> {
+    let mut settings: BTreeMap<String, OsString> = config
+        .values()
+        .into_iter()
+        .filter(|(key, _)| !OF_THE_SIMULATION.contains(key))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
+    settings.insert("model".to_owned(), model);
+    if let Some(folder) = &config.telegram.texts {
+        // The bot runs in a folder of its own.
+        settings.insert("texts_dir".to_owned(), std::path::absolute(folder)?.into());
+    }
+    Ok(settings)
 }
 
 /// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise

@@ -14,11 +14,14 @@ impl Raw {
             threads => threads,
         };
         let seconds = |key, value, low, high| bounded(key, value, low, high).map(Duration::from_secs);
+        let raw = self.clone();
         Ok(Config {
+            raw,
             telegram: Telegram {
                 token,
                 api_url: url("telegram_api_url", &self.telegram_api_url)?,
                 default_locale: one_of("default_locale", self.default_locale, &["ru", "en"])?,
+                texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
             storage: Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir },
             engine: Engine {

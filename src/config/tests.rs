@@ -96,3 +96,31 @@ fn the_table_names_every_key_with_its_default() {
     assert!(table.contains("| `max_queue_size` | `50` | 1 to 10000 |"));
     assert_eq!(table.lines().count(), SETTINGS.len() + 2);
 }
+
+#[test]
+fn a_reload_takes_on_what_it_can_and_names_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+    std::fs::write(&file, "threads = 2\n").unwrap();
+    let running = Config::assemble(&sources, &[], &[]).unwrap();
+
+    std::fs::write(&file, "threads = 4\nmax_queue_size = 9\n").unwrap();
+    let (config, changes) = running.reload(&sources).unwrap();
+    assert_eq!((config.limits.queue, config.engine.threads), (9, 2));
+    let live = Change { key: "max_queue_size", reload: Reload::live };
+    assert_eq!(changes, [live, Change { key: "threads", reload: Reload::fixed }]);
+    let (_, changes) = config.reload(&sources).unwrap();
+    assert_eq!(changes, [Change { key: "threads", reload: Reload::fixed }], "it still waits");
+}
+
+#[test]
+fn the_values_are_those_that_would_be_given_in_the_environment() {
+    let given =
+        [("STENOBOT_MAX_QUEUE_SIZE", "7"), ("STENOBOT_LANGUAGE", "ru"), ("STENOBOT_METRICS_ADDR", "[::1]:9000")];
+    let values = from_env(&given).unwrap().values();
+    for (name, value) in given {
+        assert_eq!(values[name.strip_prefix(ENV_PREFIX).unwrap().to_ascii_lowercase().as_str()], value);
+    }
+    assert_eq!(values.len(), SETTINGS.len());
+}

@@ -28,36 +28,37 @@ pub trait Deadlined {
 
 /// Binds each job to its deadline.
 #[derive(Debug, Clone, Copy)]
-pub struct DeadlineLayer {
-    cap: Duration,
+pub struct DeadlineLayer<C> {
+    cap: C,
 }
 
-impl DeadlineLayer {
-    /// No deadline is longer than `cap`.
-    pub fn new(cap: Duration) -> Self {
+impl<C: Fn() -> Duration + Clone> DeadlineLayer<C> {
+    /// No deadline is longer than `cap` says at its start: the limit may change while the service runs.
+    pub fn new(cap: C) -> Self {
         Self { cap }
     }
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
+impl<S, C: Clone> Layer<S> for DeadlineLayer<C> {
+    type Service = Deadline<S, C>;
 
-    fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { cap: self.cap, inner }
+    fn layer(&self, inner: S) -> Deadline<S, C> {
+        Deadline { cap: self.cap.clone(), inner }
     }
 }
 
 /// See [`DeadlineLayer`].
 #[derive(Debug, Clone)]
-pub struct Deadline<S> {
-    cap: Duration,
+pub struct Deadline<S, C> {
+    cap: C,
     inner: S,
 }
 
-impl<S, R> Service<R> for Deadline<S>
+impl<S, C, R> Service<R> for Deadline<S, C>
 where
     R: Deadlined,
     S: Service<R::Bound>,
+    C: Fn() -> Duration,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -68,7 +69,7 @@ where
     }
 
     fn call(&mut self, request: R) -> S::Future {
-        self.inner.call(request.bind(self.cap))
+        self.inner.call(request.bind((self.cap)()))
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn every_job_below_has_its_deadline() {
         let (service, mut mock) = mock::pair::<Duration, ()>();
-        let mut service = DeadlineLayer::new(Duration::from_secs(120)).layer(service);
+        let mut service = DeadlineLayer::new(|| Duration::from_secs(120)).layer(service);
         for (length, deadline) in [(10, 60), (60, 90), (600, 120)] {
             let call = ServiceExt::<Job>::ready(&mut service).await.unwrap().call(Job(Duration::from_secs(length)));
             let (bound, reply) = mock.next_request().await.unwrap();

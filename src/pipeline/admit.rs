@@ -56,7 +56,7 @@ impl From<BoxError> for AdmitFailure {
 type Admit = BoxService<Arrival, Admission, AdmitFailure>;
 
 fn stack(context: &Context) -> Admit {
-    let (journal, capacity) = (context.journal.clone(), context.config.limits.queue);
+    let (journal, capacity) = (context.journal.clone(), context.config().limits.queue);
     let insert = service_fn(move |arrival: Arrival| {
         let journal = journal.clone();
         async move { Ok::<_, BoxError>(journal.admit(&arrival, capacity).await?) }
@@ -68,7 +68,7 @@ fn stack(context: &Context) -> Admit {
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(AdmitFailure::from)
         // One person's flood is refused before it costs anybody else a place.
-        .layer(KeyedQuotaLayer::new(context.config.limits.user_per_minute))
+        .layer(KeyedQuotaLayer::new(context.config().limits.user_per_minute))
         // A full queue is known without a write lock. The insert below still reserves the place.
         .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone()), capacity))
         // SQLite has one writer; arrivals are admitted in the order in which they came.
@@ -95,9 +95,14 @@ impl Keyed for Arrival {
 /// Polls Telegram and admits what comes, until the soft shutdown.
 pub async fn run(context: &Context, replies: &mpsc::Sender<Reply>) {
     let mut admit = stack(context);
+    let mut live = context.live.clone();
     let mut offset = None;
     let mut pause = FIRST_PAUSE;
     while !context.shutdown.soft.is_cancelled() {
+        if live.has_changed().unwrap_or(false) {
+            live.mark_unchanged();
+            admit = stack(context);
+        }
         let polled = tokio::select! {
             () = context.shutdown.soft.cancelled() => return,
             polled = context.client.updates(offset, POLL) => polled,
@@ -193,7 +198,7 @@ async fn one(
             let locale = command.from.language_code.as_deref();
             let text = match command.name {
                 CommandName::Start | CommandName::Help | CommandName::Unknown => {
-                    let limits = &context.config.limits;
+                    let limits = &context.config().limits;
                     Text::Greeting { duration: limits.voice, size: limits.file_bytes }
                 }
             };
@@ -212,7 +217,7 @@ async fn one(
 
 async fn voice_message(context: &Context, admit: &mut Admit, voice: &VoiceMessage) -> Result<(), JournalError> {
     let arrival = arrival(voice);
-    let admitted = match claims(voice, &context.config.limits) {
+    let admitted = match claims(voice, &context.config().limits) {
         Ok(()) => admit.ready().await?.call(arrival.clone()).await,
         Err(reason) => Err(AdmitFailure::Refused(reason)),
     };

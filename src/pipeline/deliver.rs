@@ -13,7 +13,7 @@ use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::{ChatId, MessageId, Outcome, StageName};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
-use crate::telegram::{Disposition, TelegramError, Texts};
+use crate::telegram::{Disposition, TelegramError};
 
 /// One message on its way out.
 #[derive(Debug, Clone)]
@@ -75,7 +75,8 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     context.desk.close(request.id()).await;
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
-    let messages = Texts.answer(context.locale(request.locale()), &transcript.text());
+    let texts = context.live.borrow().texts.clone();
+    let messages = texts.answer(context.locale(request.locale()), &transcript.text());
     let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
     match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
         Ok(()) => {

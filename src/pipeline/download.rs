@@ -2,8 +2,11 @@
 //! size was only a claim.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -30,8 +33,9 @@ struct Fetch {
 
 type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
-fn stack(context: &Context) -> Fetcher {
-    let (client, limit) = (context.client.clone(), context.config.limits.file_bytes);
+fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
+    let config = context.config();
+    let (client, limit) = (context.client.clone(), config.limits.file_bytes);
     let fetch = service_fn(move |Fetch { file_id, to }: Fetch| {
         let client = client.clone();
         async move {
@@ -48,9 +52,9 @@ fn stack(context: &Context) -> Fetcher {
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(move |error| failure(error, limit))
         // Also the bound on the disk that unfinished files take.
-        .concurrency_limit(CONCURRENT)
+        .layer(GlobalConcurrencyLimitLayer::with_semaphore(places))
         // Outside of the retries: a sender waits for the whole, not for a try.
-        .timeout(context.config.timing.download)
+        .timeout(config.timing.download)
         // A dropped connection is common and worth a second try right away.
         .layer(RetryLayer::new(patience))
         .service(fetch)
@@ -85,8 +89,15 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
 
 /// Downloads what is admitted, until the soft shutdown.
 pub async fn run(context: &Context) {
-    let mut fetcher = stack(context);
+    // The places outlive a stack that is built anew for other settings.
+    let places = Arc::new(Semaphore::new(CONCURRENT));
+    let mut fetcher = stack(context, places.clone());
+    let mut live = context.live.clone();
     worker::run(context, "claim a download", async || {
+        if live.has_changed().unwrap_or(false) {
+            live.mark_unchanged();
+            fetcher = stack(context, places.clone());
+        }
         let Some(ready) = context.shutdown.soft.run_until_cancelled(fetcher.ready()).await else {
             return Ok(Turn::Idle);
         };
@@ -156,7 +167,7 @@ async fn measure(
     fetched: Result<(), DownloadFailure>,
 ) -> Result<Duration, DownloadFailure> {
     fetched?;
-    let limit = context.config.limits.voice;
+    let limit = context.config().limits.voice;
     match probe::probe(&context.program, &context.audio_file(request.id()), limit).await {
         Ok(length) => Ok(length),
         Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),

@@ -92,7 +92,7 @@ async fn places(context: &Context) -> Result<Vec<Place>, JournalError> {
         .map(|run| (run.length.as_secs_f64() * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
         .sum();
     #[expect(clippy::cast_precision_loss, reason = "a handful of workers")]
-    let workers = context.config.engine.workers as f64;
+    let workers = context.config().engine.workers as f64;
     let mut ahead = running;
     let waiting = context.journal.waiting().await?;
     Ok(waiting

@@ -32,6 +32,17 @@ use crate::model::{ChatId, MessageId, RequestId, Timestamp};
 use crate::request::{Event, observe};
 use crate::telegram::{Client, Locale, StatusDesk, Text, Texts};
 
+/// What may change while the bot runs.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Limits, times, folders.
+    pub config: Arc<Config>,
+    /// Everything the bot says.
+    pub texts: Texts,
+    /// For people whose language the bot does not speak.
+    pub default_locale: Locale,
+}
+
 /// What every transition works with; cheap to clone.
 #[derive(Clone)]
 pub struct Context {
@@ -43,10 +54,8 @@ pub struct Context {
     pub polled: watch::Sender<Option<Timestamp>>,
     /// Edits of status messages.
     pub desk: StatusDesk,
-    /// For people whose language the bot does not speak.
-    pub default_locale: Locale,
-    /// Limits, times, folders.
-    pub config: Arc<Config>,
+    /// Settings and texts as they are now.
+    pub live: watch::Receiver<Live>,
     /// Name of the model, as the journal keeps it.
     pub model: Arc<str>,
     /// Who claims.
@@ -60,19 +69,25 @@ pub struct Context {
 }
 
 impl Context {
+    /// The settings as they are now.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.borrow().config.clone()
+    }
+
     /// The text in the language that suits its reader.
     pub fn say(&self, locale: Option<&str>, text: &Text) -> String {
-        Texts.render(self.locale(locale), text)
+        let texts = self.live.borrow().texts.clone();
+        texts.render(self.locale(locale), text)
     }
 
     /// The locale for somebody whose Telegram speaks `language_code`.
     pub fn locale(&self, language_code: Option<&str>) -> Locale {
-        Locale::of(language_code, self.default_locale)
+        Locale::of(language_code, self.live.borrow().default_locale)
     }
 
     /// Where a request's audio is kept.
     pub fn audio_file(&self, id: RequestId) -> PathBuf {
-        self.config.storage.audio_file(id)
+        self.config().storage.audio_file(id)
     }
 
     /// Removes a request's audio; there may be none.

@@ -55,7 +55,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
 }
 
 fn reason(context: &Context, notice: &Notice) -> Text {
-    let limits = &context.config.limits;
+    let limits = &context.config().limits;
     match notice.settlement {
         Settlement::Rejected(RejectReason::QueueFull) => Text::QueueFull,
         Settlement::Rejected(RejectReason::UserLimit) => {

@@ -54,7 +54,8 @@ impl Deadlined for Hear {
 type Engine = BoxService<Hear, Transcript, TranscribeFailure>;
 
 fn stack(context: &Context, engine: EngineService) -> Engine {
-    let cap = context.config.timing.transcription;
+    let live = context.live.clone();
+    let cap = move || live.borrow().config.timing.transcription;
     ServiceBuilder::new()
         .boxed()
         // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
@@ -63,7 +64,7 @@ fn stack(context: &Context, engine: EngineService) -> Engine {
         .map_err(failure)
         // As many at once as there are engine processes. The pool holds its own places too, since a future that
         // is dropped here must not free one whose native code still runs.
-        .concurrency_limit(context.config.engine.workers)
+        .concurrency_limit(context.config().engine.workers)
         // Handed down, not raced: only the engine can stop native code.
         .layer(DeadlineLayer::new(cap))
         .map_err(BoxError::from)
@@ -124,8 +125,8 @@ async fn start(
     let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
     let hearing = engine.call(Hear {
         audio: context.audio_file(request.id()),
-        language: context.config.engine.language.clone(),
-        limit: context.config.limits.voice,
+        language: context.config().engine.language.clone(),
+        limit: context.config().limits.voice,
         length: request.length(),
         real_time_factor: enqueue::real_time_factor(context).await,
         progress,
@@ -196,7 +197,7 @@ async fn show_progress(
     progressed: watch::Receiver<Progress>,
 ) -> std::convert::Infallible {
     let started = Instant::now();
-    let mut beat = tokio::time::interval(context.config.timing.progress_interval);
+    let mut beat = tokio::time::interval(context.config().timing.progress_interval);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     beat.tick().await;
     let mut best = 0.0_f64;

@@ -1,12 +1,18 @@
 //! Everything the bot says, from the locale files, with typed arguments.
 
+mod own;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, Loader, langid, static_loader};
+
+use own::OwnTexts;
+pub use own::OwnTextsError;
 
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 use super::split::{MESSAGE_UNITS, split};
@@ -56,6 +62,14 @@ impl Locale {
     /// The locale for somebody whose Telegram speaks `language_code`, or `default` if we do not speak that.
     pub fn of(language_code: Option<&str>, default: Self) -> Self {
         language_code.and_then(|code| code.parse().ok()).unwrap_or(default)
+    }
+
+    /// Its language code, the name of its folder of texts.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Ru => "ru",
+            Self::En => "en",
+        }
     }
 
     fn identifier(self) -> LanguageIdentifier {
@@ -139,14 +153,22 @@ pub enum Text {
 /// The arguments of one message.
 type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 
-/// The texts of all locales; they are part of the program.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Texts;
+/// The texts of all locales. They are part of the program; an operator may put others in their place.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    own: OwnTexts,
+}
 
 impl Texts {
+    /// The program's texts, but of those that `folder` holds (`ru/main.ftl`), these. A message that the bot never says
+    /// is an error, since it is a slip of the pen.
+    pub fn with_own(folder: &Path) -> Result<Self, OwnTextsError> {
+        Ok(Self { own: OwnTexts::read(folder)? })
+    }
+
     /// A text as it is shown.
     pub fn render(&self, locale: Locale, text: &Text) -> String {
-        let say = Say { language: locale.identifier() };
+        let say = Say { own: &self.own, locale };
         match text {
             Text::Downloading => say.plain("downloading"),
             Text::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
@@ -204,18 +226,20 @@ impl Texts {
 }
 
 /// Looks messages up in one language.
-struct Say {
-    language: LanguageIdentifier,
+struct Say<'a> {
+    own: &'a OwnTexts,
+    locale: Locale,
 }
 
-impl Say {
+impl Say<'_> {
     fn plain(&self, id: &str) -> String {
-        MESSAGES.lookup(&self.language, id)
+        self.with(id, [])
     }
 
     fn with<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
         let arguments: Arguments = arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-        MESSAGES.lookup_with_args(&self.language, id, &arguments)
+        let own = self.own.lookup(self.locale, id, &arguments);
+        own.unwrap_or_else(|| MESSAGES.lookup_with_args(&self.locale.identifier(), id, &arguments))
     }
 
     fn span(&self, duration: Duration) -> FluentValue<'static> {

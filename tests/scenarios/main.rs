@@ -5,12 +5,14 @@
 mod crashes;
 mod engine;
 mod everyday;
+mod logs;
 mod pages;
 mod panels;
 mod picture;
 mod prometheus;
 mod queue;
 mod recordings;
+mod reload;
 mod scene;
 mod secrets;
 mod telegram;

@@ -1,5 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::own::messages;
 use super::*;
 
 const RU: &str = include_str!("../../../locales/ru/main.ftl");
@@ -10,33 +9,16 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn ru(text: Text) -> String {
-    Texts.render(Locale::Ru, &text)
+    Texts::default().render(Locale::Ru, &text)
 }
 
 fn en(text: Text) -> String {
-    Texts.render(Locale::En, &text)
+    Texts::default().render(Locale::En, &text)
 }
 
 fn progress(fraction: f64, elapsed: u64, remaining: Option<u64>) -> Text {
     let (elapsed, remaining) = (seconds(elapsed), remaining.map(seconds));
     Text::Progress { percent: Percent::running(fraction), elapsed, remaining }
-}
-
-/// Message names with the variables they use.
-fn messages(file: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut messages = BTreeMap::new();
-    let mut current: Option<String> = None;
-    for line in file.lines().filter(|line| !line.starts_with('#')) {
-        if let Some((name, _)) = line.split_once(" =").filter(|_| !line.starts_with(' ')) {
-            current = Some(name.to_owned());
-            messages.insert(name.to_owned(), BTreeSet::new());
-        }
-        if let Some(variables) = current.as_ref().and_then(|name| messages.get_mut(name)) {
-            let words = line.split('$').skip(1);
-            variables.extend(words.map(|word| word.chars().take_while(|c| c.is_alphanumeric()).collect::<String>()));
-        }
-    }
-    messages
 }
 
 #[test]
@@ -180,13 +162,13 @@ fn people_are_spoken_to_in_their_language_or_the_default() {
 #[test]
 fn an_answer_is_cut_into_messages_that_fit_heading_included() {
     let words = Spoken("Раз, два, три. ".repeat(1000));
-    let parts = Texts.answer(Locale::Ru, &words);
+    let parts = Texts::default().answer(Locale::Ru, &words);
     assert_eq!(parts.len(), 4);
     assert!(parts.iter().all(|part| part.encode_utf16().count() <= MESSAGE_UNITS));
     assert!(parts[0].starts_with("✅ Готово!\n\nРаз"));
     assert!(parts[1..].iter().all(|part| part.starts_with("Раз")));
-    assert_eq!(Texts.answer(Locale::Ru, &Spoken("Привет".into())), ["✅ Готово!\n\nПривет"]);
-    assert_eq!(Texts.answer(Locale::Ru, &Spoken(" ".into())), [ru(Text::NoSpeech)]);
+    assert_eq!(Texts::default().answer(Locale::Ru, &Spoken("Привет".into())), ["✅ Готово!\n\nПривет"]);
+    assert_eq!(Texts::default().answer(Locale::Ru, &Spoken(" ".into())), [ru(Text::NoSpeech)]);
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! SIGHUP: the sources of the configuration are read again, and what can change in a running bot changes.
+
+use std::sync::Arc;
+
+use metrics::gauge;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, Reload, Sources};
+use crate::metrics as names;
+use crate::pipeline::Live;
+use crate::telegram::Texts;
+use crate::telemetry::LogFilter;
+
+/// Where settings come from and where they go.
+pub(super) struct Reloader {
+    pub(super) sources: Sources,
+    pub(super) live: watch::Sender<Live>,
+    pub(super) log: LogFilter,
+}
+
+impl Reloader {
+    /// Reloads at each SIGHUP. What cannot be used changes nothing.
+    pub(super) async fn on_hangup(self) -> std::io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        while hangup.recv().await.is_some() {
+            if let Err(error) = self.reload() {
+                tracing::error!(error = format!("{error:#}"), "the settings stay as they were");
+            }
+        }
+        Ok(())
+    }
+
+    fn reload(&self) -> anyhow::Result<()> {
+        let (config, changes) = self.live.borrow().config.reload(&self.sources)?;
+        let live = live(config)?;
+        self.log.set(&live.config.telemetry.level)?;
+        gauge!(names::QUEUE_LIMIT).set(f64::from(live.config.limits.queue));
+        self.live.send_replace(live);
+        let keys = |reload| {
+            let keys = changes.iter().filter(|change| change.reload == reload).map(|change| change.key);
+            keys.collect::<Vec<_>>().join(", ")
+        };
+        tracing::info!(changed = keys(Reload::live), "settings and texts were read again");
+        let waiting = keys(Reload::fixed);
+        if !waiting.is_empty() {
+            tracing::warn!(settings = waiting, "these settings change only when the bot starts again");
+        }
+        Ok(())
+    }
+}
+
+/// The settings with the texts that they name.
+pub(super) fn live(config: Config) -> anyhow::Result<Live> {
+    let texts = match &config.telegram.texts {
+        Some(folder) => Texts::with_own(folder)?,
+        None => Texts::default(),
+    };
+    let default_locale = config.telegram.default_locale.parse()?;
+    Ok(Live { config: Arc::new(config), texts, default_locale })
+}

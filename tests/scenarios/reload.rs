@@ -1,0 +1,66 @@
+//! SIGHUP: settings, texts and the log's filter change in the running bot.
+
+use rustix::process::{Pid, Signal, kill_process};
+use stenobot::simulator::harness::Simulation;
+
+use crate::recordings::scripted;
+use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
+
+fn hang_up(simulation: &mut Simulation) {
+    let pid = simulation.bot().unwrap().pid();
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::HUP).unwrap();
+}
+
+/// Waits until the bot has logged this so many times.
+async fn logged(simulation: &Simulation, what: &str, times: usize) {
+    let there = async {
+        while std::fs::read_to_string(simulation.log()).unwrap().matches(what).count() < times {
+            // A question that the bot answers takes as long as a look at its log is worth waiting for.
+            let _ = simulation.metrics().await.unwrap();
+        }
+    };
+    soon(what, there).await;
+}
+
+#[tokio::test]
+async fn settings_texts_and_log_change_without_a_restart() {
+    let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[])).await.unwrap();
+    let folder = simulation.data().parent().unwrap().to_path_buf();
+    let config = folder.join("stenobot.toml");
+    std::fs::write(&config, "max_queue_size = 7\n").unwrap();
+    simulation.restart().await.unwrap();
+    let mut scene = Scene::of(simulation);
+    let sent = scene.somebody_sends(&scripted(11, "say раз"));
+    assert_eq!(scene.text(&sent).await, "раз");
+
+    std::fs::create_dir_all(folder.join("texts/ru")).unwrap();
+    std::fs::write(
+        folder.join("texts/ru/main.ftl"),
+        "too-long-unknown = ⚠️ Короче { $limit }, пожалуйста.\ntoo-long = ⚠️ Короче { $limit }, пожалуйста.\n",
+    )
+    .unwrap();
+    let settings = "max_queue_size = 3\nmax_voice_duration_seconds = 10\ntexts_dir = \"texts\"\nthreads = 3\n";
+    std::fs::write(&config, settings).unwrap();
+    hang_up(&mut scene.simulation);
+    logged(&scene.simulation, "settings and texts were read again", 1).await;
+    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    assert!(log.contains("changed=\"max_queue_size, max_voice_duration_seconds, texts_dir\""), "{log}");
+    assert!(log.contains("settings=\"threads\""), "{log}");
+    let limit = scene.simulation.metrics().await.unwrap().value("stenobot_queue_limit");
+    assert_eq!(limit, Some(3.0));
+    let sent = scene.somebody_sends(&scripted(11, "say два"));
+    assert_eq!(rejected(scene.answer(&sent).await), "Короче 10с, пожалуйста.");
+
+    std::fs::write(&config, "max_queue_size = 0\n").unwrap();
+    hang_up(&mut scene.simulation);
+    logged(&scene.simulation, "max_queue_size = 0 is not allowed: give 1 to 10000", 1).await;
+    let sent = scene.somebody_sends(&scripted(11, "say три"));
+    assert_eq!(rejected(scene.answer(&sent).await), "Короче 10с, пожалуйста.", "nothing has changed");
+
+    std::fs::remove_file(&config).unwrap();
+    hang_up(&mut scene.simulation);
+    logged(&scene.simulation, "settings and texts were read again", 2).await;
+    let sent = scene.somebody_sends(&scripted(11, "say четыре"));
+    assert_eq!(scene.text(&sent).await, "четыре");
+    scene.end().await;
+}
