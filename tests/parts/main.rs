@@ -9,6 +9,7 @@ mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod prometheus;
 mod queue;
 mod simulator;
 mod store;

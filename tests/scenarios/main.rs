@@ -2,6 +2,7 @@
 //! recordings and read what comes back.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
+mod alerts;
 mod crashes;
 mod engine;
 mod everyday;

@@ -15,6 +15,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Attempts to start it: somebody else may take the port that was free a moment ago.
 const ATTEMPTS: u32 = 5;
 
+/// Longest wait for an alert whose durations a test has made short.
+const ALERT_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs until dropped.
 pub(crate) struct Prometheus {
     url: String,
@@ -97,5 +100,34 @@ impl Prometheus {
             }
         };
         soon(expression, seen).await;
+    }
+
+    /// The alerts that are pending or firing.
+    pub(crate) async fn alerts(&self) -> Value {
+        let request = self.client.get(format!("{}/api/v1/alerts", self.url));
+        let answer = soon("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
+        let mut answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["status"], "success", "{answer}");
+        answer["data"]["alerts"].take()
+    }
+
+    /// Waits until this alert fires, or no longer does. Gives it as it is shown, `None` when it does not fire.
+    pub(crate) async fn until_alert(&self, name: &str, fires: bool) -> Option<Value> {
+        let mut last = Value::Null;
+        let seen = async {
+            loop {
+                last = self.alerts().await;
+                let is_it = |alert: &&Value| alert["labels"]["alertname"] == name && alert["state"] == "firing";
+                let found = last.as_array().unwrap().iter().find(is_it).cloned();
+                if found.is_some() == fires {
+                    return found;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        match tokio::time::timeout(ALERT_PATIENCE, seen).await {
+            Ok(found) => found,
+            Err(_) => panic!("{name} should{} fire; the alerts are {last:#}", if fires { "" } else { " not" }),
+        }
     }
 }
