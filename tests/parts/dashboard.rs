@@ -79,6 +79,18 @@ fn it_can_be_provisioned() {
 }
 
 #[test]
+fn grafana_knows_how_often_prometheus_asks() {
+    let interval = |path: &str, key: &str| -> String {
+        let text = file(path);
+        let values = text.lines().filter_map(|line| line.trim().strip_prefix(key));
+        values.map(str::trim).next().unwrap_or_else(|| panic!("{path} has no {key}")).to_owned()
+    };
+    // `$__rate_interval` follows from it.
+    let told = interval("grafana/provisioning/datasources/prometheus.yml", "timeInterval:");
+    assert_eq!(told, interval("prometheus.yml", "scrape_interval:"));
+}
+
+#[test]
 fn panels_have_places_of_their_own() {
     let dashboard = dashboard();
     let mut ids = BTreeSet::new();

@@ -85,7 +85,7 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
             (Method::GetUpdates, _) => return Effect::Pass.into(),
             (Method::EditMessageText, 1 | 7) if busy => Effect::Refuse(Refusal::TooMany(Duration::from_secs(3))),
             (Method::GetFile, _) if lost.swap(false, Ordering::Relaxed) => Effect::Refuse(Refusal::FILE_NOT_FOUND),
-            (Method::GetFile, 5) => Effect::Answer(502, "<html>Bad Gateway</html>".into()),
+            (Method::GetFile, 5) => Effect::Answer(502, "<html>Bad Gateway</html>"),
             _ => Effect::Pass,
         };
         Verdict { delay: Duration::from_millis(40 + u64::from(number * 37 % 90)), effect }
