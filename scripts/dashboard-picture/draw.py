@@ -249,6 +249,7 @@ def stat(panel, answers, width, height):
         spark = (f'<svg class="at" style="left:0;bottom:0" width="{width}" height="{low}"><polygon points="{curve} {edge}" fill="{color}" '
                  f'fill-opacity="0.2"/><polyline points="{curve}" fill="none" stroke="{color}" stroke-width="1.5"/></svg>')
     top, size = (40, 34) if spark else (54, 38)
+    size = min(size, round(width * 1.55 / len(text)))
     big = f'<div class="big" style="top:{top}px;font-size:{size}px;color:{"#fff" if filled else color}">{html.escape(text)}</div>'
     back = f'<div class="at" style="inset:0;background:{color};opacity:0.85"></div>' if filled else ""
     return back + spark + big
