@@ -3,6 +3,7 @@
 
 mod audio;
 mod backup;
+mod dashboard;
 mod desk;
 mod engine;
 mod journal;

@@ -8,6 +8,8 @@ mod engine;
 mod everyday;
 mod logs;
 mod pages;
+mod panels;
+mod picture;
 mod prometheus;
 mod queue;
 mod recordings;
