@@ -1,6 +1,8 @@
 //! The subcommands. Each lives in a file of its own below `cli/`.
 
+mod doctor;
 mod engine;
+mod health;
 mod import_legacy;
 mod model;
 mod probe;
@@ -36,6 +38,10 @@ enum Command {
     Run(run::Args),
     /// Transcribe audio files on the terminal
     Transcribe(transcribe::Args),
+    /// Look for what keeps the bot from working here
+    Doctor(doctor::Args),
+    /// Ask the running bot whether it is ready
+    Health(health::Args),
     /// List, download, import and quantise models
     Model(model::Args),
     /// Bring along people and usage from a predecessor's database
@@ -57,6 +63,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?)),
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Doctor(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
+            Command::Health(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),

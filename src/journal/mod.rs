@@ -5,6 +5,7 @@
 //! whose lease ran out and whose row somebody else took therefore writes nothing.
 
 mod error;
+mod inspect;
 mod legacy;
 mod open;
 mod rows;
@@ -16,6 +17,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 
 pub use error::JournalError;
+pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
 pub use rows::{
     Admission, Arrival, Facts, Fence, Notice, RequestRow, Running, Sender, Settlement, Snapshot, Waiting, WorkSource,
