@@ -59,11 +59,9 @@ mod tests {
 
     #[test]
     fn all_addresses_are_asked_on_loopback() {
-        for (addr, wanted) in [
-            ("0.0.0.0:9464", "127.0.0.1:9464"),
-            ("[::]:1", "[::1]:1"),
-            ("10.0.0.1:9464", "10.0.0.1:9464"),
-        ] {
+        for (addr, wanted) in
+            [("0.0.0.0:9464", "127.0.0.1:9464"), ("[::]:1", "[::1]:1"), ("10.0.0.1:9464", "10.0.0.1:9464")]
+        {
             assert_eq!(reachable(addr.parse().unwrap()).to_string(), wanted);
         }
     }

@@ -111,7 +111,8 @@ pub fn token(config: &Config) -> Result<&BotToken, Refusal> {
 pub async fn examine(config: &Config) -> Report {
     let state = storage::state(config);
     let running = matches!(state, Ok(DataDirState::InUse));
-    let single = |check, limit, look: BoxFuture<'static, Finding>| bounded(vec![check], limit, look.map(|one| vec![one]));
+    let single =
+        |check, limit, look: BoxFuture<'static, Finding>| bounded(vec![check], limit, look.map(|one| vec![one]));
     let looks: Vec<BoxFuture<'static, Vec<Line>>> = vec![
         bounded(vec!["token", "api", "updates", "clock"], LIMIT, telegram::look(config.telegram.clone())),
         single("data folder", LIMIT, storage::data_folder(config.storage.clone(), state).boxed()),

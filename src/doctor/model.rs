@@ -59,13 +59,15 @@ pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
 async fn missing(store: &ModelStore, name: &ModelName, engines: usize) -> (Finding, Option<Need>) {
     let listed = store.list().into_iter().find(|listed| listed.name == *name);
     let need = listed.as_ref().and_then(|listed| Some(Need::of(engines, listed.bytes, listed.memory_bytes?)));
-    let error = StoreError::Missing(name.clone());
     let finding = match store.offers(name).await {
         Ok(()) => {
-            let size = listed.map_or(String::new(), |listed| format!(" of {} MB", megabytes(listed.bytes)));
-            Finding::warning(format!("{error}, or the first start downloads it{size}"))
+            let size = listed.map_or(String::new(), |listed| format!(" ({} MB)", megabytes(listed.bytes)));
+            let error = StoreError::Missing(name.clone());
+            Finding::warning(format!("{error}, or leave that{size} to the first start"))
         }
-        Err(why) => Finding::failed(format!("{error}; for now {why}: check the network and model_base_url")),
+        Err(why) => Finding::failed(format!(
+            "{name} is neither here nor to be downloaded now ({why}): check the network and model_base_url"
+        )),
     };
     (finding, need)
 }
