@@ -17,9 +17,7 @@ pub enum Refusal {
         why: std::io::Error,
     },
     /// The build needs more of the processor than it has.
-    #[error(
-        "this processor lacks {missing}, which this build needs: run it on another machine, or build it there with GGML_NATIVE=ON"
-    )]
+    #[error("this processor lacks {missing}, which this build needs: run it on a machine that has them")]
     Processor {
         /// Names as in `/proc/cpuinfo`.
         missing: String,
