@@ -31,7 +31,12 @@ impl Journal {
         if !path.exists() {
             return Ok(None);
         }
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        // Whoever works on the journal has a log beside it. Without one, SQLite would leave an empty one here.
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let idle = !Path::new(&log).exists();
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(idle);
+        let options = options.busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
         let version = newest(&mut connection).await?;
         if version.is_none() && has_table(&mut connection, "alembic_version").await? {
@@ -54,5 +59,27 @@ impl Journal {
         connection.close().await?;
         let pending = known().filter(|known| version.is_none_or(|version| *known > version)).count();
         Ok(Some(Inspection { pending, requests: requests.cast_unsigned() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Clock;
+
+    #[tokio::test]
+    async fn a_look_at_a_journal_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        assert_eq!(Journal::inspect(&path).await.unwrap(), None);
+        let journal = Journal::open(&path, Clock::System).await.unwrap();
+        let sound = Some(Inspection { pending: 0, requests: 0 });
+        assert_eq!(Journal::inspect(&path).await.unwrap(), sound);
+        journal.close().await;
+
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(Journal::inspect(&path).await.unwrap(), sound);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside the journal");
     }
 }
