@@ -4,6 +4,7 @@
 
 mod alerts;
 mod crashes;
+mod doctor;
 mod engine;
 mod everyday;
 mod logs;
