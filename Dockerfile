@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D target/release/stenobot /out/stenobot \
     && install -d -m 0700 /out/data
 
-FROM debian:bookworm-20260406-slim
+FROM debian:bookworm-20260918-slim
 # OpenMP and C++ are whisper.cpp's. TLS needs no certificates of the system: the program carries its own.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libgomp1 libstdc++6 \

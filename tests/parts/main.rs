@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod audio;
+mod deployment;
 mod desk;
 mod engine;
 mod journal;
