@@ -4,6 +4,7 @@
 mod audio;
 mod backup;
 mod dashboard;
+mod deployment;
 mod desk;
 mod engine;
 mod journal;
