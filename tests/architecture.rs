@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["config", "model"]),
     ("lifecycle", &["lifecycle"]),
     ("telemetry", &["telemetry", "config"]),
-    ("doctor", &["doctor", "config", "lifecycle", "telegram", "journal", "whisper", "model"]),
+    ("doctor", &["doctor", "config", "host", "lifecycle", "telegram", "journal", "whisper", "model"]),
 ];
 
 /// Libraries that one module alone knows.

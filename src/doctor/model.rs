@@ -1,8 +1,9 @@
 //! The model, and with it the memory that it needs.
 
-use super::memory::{Memory, Need};
+use super::memory::{Need, admit};
 use super::{Finding, Refusal, Verdict};
 use crate::config::Config;
+use crate::host::Memory;
 use crate::whisper::store::{ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
 
 /// Bytes that one engine with this model needs, its file included.
@@ -24,7 +25,7 @@ pub fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>
     let need = Need::of(engines, model.bytes, speech_model(model)?);
     // A machine that hides its memory is no reason to refuse.
     let Ok(memory) = Memory::here() else { return Ok(None) };
-    let finding = memory.admit(need, false)?;
+    let finding = admit(memory, need, false)?;
     Ok(match finding.verdict {
         Verdict::Ok => None,
         Verdict::Warning | Verdict::Failed => Some(finding.text),
@@ -48,7 +49,7 @@ pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
         Err(error) => (Finding::failed(error), None),
     };
     let memory = match (need, Memory::here()) {
-        (Some(need), Ok(memory)) => memory.admit(need, running).into(),
+        (Some(need), Ok(memory)) => admit(memory, need, running).into(),
         (Some(need), Err(error)) => Finding::warning(format!("{need}, but what there is cannot be read: {error}")),
         (None, _) => Finding::warning("not known without a model"),
     };

@@ -3,10 +3,11 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 
 use super::Finding;
 use crate::config::{Config, Storage};
+use crate::host::DiskSpace;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{DataDirError, DataDirState};
 
@@ -80,12 +81,12 @@ pub(super) async fn journal(storage: Storage) -> Finding {
 
 pub(super) async fn disk(storage: Storage) -> Finding {
     let places = [&storage.data_dir, &storage.database].map(|path| nearest(path));
-    let look = tokio::task::spawn_blocking(move || places.map(|place| space(&place)));
+    let look = tokio::task::spawn_blocking(move || places.map(|place| DiskSpace::around(&place)));
     let spaces = match look.await {
         Ok(spaces) => spaces,
         Err(error) => return Finding::failed(error),
     };
-    let mut least: Option<Space> = None;
+    let mut least: Option<DiskSpace> = None;
     for space in spaces {
         match space {
             Ok(space) => least = Some(least.map_or(space, |least| least.min(space))),
@@ -95,24 +96,9 @@ pub(super) async fn disk(storage: Storage) -> Finding {
     least.map_or_else(|| Finding::warning("free space cannot be told"), judge)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Space {
-    /// Bytes free for this user.
-    free: u64,
-    /// Whether new files can be made.
-    files: bool,
-}
-
-fn space(place: &Path) -> rustix::io::Result<Space> {
-    let disk = statvfs(place)?;
-    // Some file systems do not count files: they tell of none at all.
-    let files = disk.f_files == 0 || disk.f_favail > 100;
-    Ok(Space { free: disk.f_bavail.saturating_mul(disk.f_frsize), files })
-}
-
-fn judge(Space { free, files }: Space) -> Finding {
+fn judge(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
     let megabytes = free / 1_000_000;
-    if !files {
+    if !takes_files {
         return Finding::failed("the disk can hold no more files (its inodes are used up): delete some");
     }
     match free {
@@ -135,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_disk_warns_before_it_is_full() {
-        let verdict = |free, files| judge(Space { free, files }).verdict;
+        let verdict = |free_bytes, takes_files| judge(DiskSpace { free_bytes, size_bytes: LOW, takes_files }).verdict;
         assert_eq!(verdict(LOW, true), Verdict::Ok);
         assert_eq!(verdict(LOW - 1, true), Verdict::Warning);
         assert_eq!(verdict(FULL, true), Verdict::Warning);
