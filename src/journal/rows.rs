@@ -133,8 +133,8 @@ impl Settlement {
     /// Whether somebody is there who must be told.
     pub const fn needs_answer(self) -> bool {
         match self {
-            Self::Rejected(_) | Self::Failed(_) | Self::Cancelled(CancelledBy::Sender) => true,
-            Self::Cancelled(CancelledBy::ChatGone | CancelledBy::Operator) => false,
+            Self::Rejected(_) | Self::Failed(_) | Self::Cancelled(CancelledBy::Sender | CancelledBy::Operator) => true,
+            Self::Cancelled(CancelledBy::ChatGone) => false,
         }
     }
 }
