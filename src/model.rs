@@ -122,6 +122,15 @@ pub struct Segment {
     pub no_speech: f32,
 }
 
+/// How far a text can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confidence {
+    /// As far as such a model can.
+    High,
+    /// The model was unsure of it.
+    Low,
+}
+
 /// What the engine heard in one whole audio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {

@@ -22,7 +22,9 @@ pub use error::{Disposition, TelegramError};
 pub use progress::{Percent, bar};
 pub use redact::{Redacting, RedactingWriter, Redactor};
 pub use split::{MESSAGE_UNITS, split};
-pub use texts::{Locale, OwnTextsError, Text, Texts, UnknownLocale};
+pub use texts::{
+    Answer, Label, Locale, MyData, OwnTextsError, Standing, Stats, Talk, Text, Texts, Toast, UnknownLocale,
+};
 pub use update::{
     Command, CommandName, Content, Ignored, Incoming, OtherKind, Sender, ThreadId, UpdateKind, VoiceMessage,
     VoiceSource,
