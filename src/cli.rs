@@ -1,11 +1,14 @@
 //! The subcommands. Each lives in a file of its own below `cli/`.
 
+mod backup;
 mod engine;
 mod import_legacy;
 mod model;
 mod probe;
+mod restore;
 mod run;
 mod simulate;
+mod stats;
 mod transcribe;
 
 use std::path::PathBuf;
@@ -38,6 +41,12 @@ enum Command {
     Transcribe(transcribe::Args),
     /// List, download, import and quantise models
     Model(model::Args),
+    /// Show what the bot has done: answers, waiting times, speed, failures
+    Stats(stats::Args),
+    /// Copy the journal to a file, also while the bot runs
+    Backup(backup::Args),
+    /// Put a copy of the journal back
+    Restore(restore::Args),
     /// Bring along people and usage from a predecessor's database
     ImportLegacy(import_legacy::Args),
     /// Run the real bot against a local Bot API server with simulated people
@@ -58,6 +67,9 @@ impl Cli {
             Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?, sources)),
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Stats(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Backup(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Restore(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Engine(args) => args.run(),

@@ -25,6 +25,7 @@ pub mod whisper;
 pub mod host;
 pub mod metrics;
 pub mod model;
+pub mod stats;
 pub mod subtitles;
 
 pub mod simulator;

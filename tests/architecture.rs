@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("whisper", &["whisper", "model"]),
     ("subtitles", &["subtitles", "model"]),
     ("engine", &["engine", "audio", "whisper", "model", "config"]),
+    ("stats", &["stats", "journal", "model"]),
     ("host", &["host"]),
     ("metrics", &["metrics", "model"]),
     ("model", &["model"]),
@@ -50,6 +51,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("governor", &["layers"]),
     ("fluent_templates", &["telegram"]),
     ("indicatif", &["cli", "simulator"]),
+    ("comfy_table", &["cli"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

@@ -4,11 +4,13 @@
 //! attempt. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
 //! whose lease ran out and whose row somebody else took therefore writes nothing.
 
+pub mod backup;
 mod error;
 mod legacy;
 mod open;
 mod rows;
 mod sql;
+pub mod statistics;
 
 use std::time::Duration;
 

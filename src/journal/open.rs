@@ -16,6 +16,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// The revision that drops the texts: a database that had them is rewritten once it is through.
 const DROPS_TEXTS: i64 = 2;
 
+/// Version of the newest migration that this program knows; a test holds it to the files.
+pub(super) const NEWEST: i64 = 3;
+
 /// How long a write waits for another process that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -79,7 +82,7 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
 }
 
 /// Version of the newest migration that was applied.
-async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, JournalError> {
+pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, JournalError> {
     if !has_table(connection, "_sqlx_migrations").await? {
         return Ok(None);
     }
@@ -97,6 +100,11 @@ async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_migration_is_known() {
+        assert_eq!(MIGRATIONS.iter().map(|migration| migration.version).max(), Some(NEWEST));
+    }
 
     #[tokio::test]
     async fn a_lock_that_another_process_keeps_is_told_apart() {

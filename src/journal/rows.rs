@@ -134,7 +134,7 @@ impl Settlement {
     pub const fn needs_answer(self) -> bool {
         match self {
             Self::Rejected(_) | Self::Failed(_) | Self::Cancelled(CancelledBy::Sender) => true,
-            Self::Cancelled(CancelledBy::ChatGone) => false,
+            Self::Cancelled(CancelledBy::ChatGone | CancelledBy::Operator) => false,
         }
     }
 }
@@ -234,6 +234,23 @@ fn fence(row: &SqliteRow) -> Result<Fence, sqlx::Error> {
     })
 }
 
+/// How the request of a row ended other than by delivery.
+pub(super) fn ended(row: &SqliteRow) -> Result<Settlement, sqlx::Error> {
+    let reason: &str = row.try_get("reason")?;
+    let settlement = match stage(row)? {
+        StageName::Rejected => RejectReason::parse(reason).map(Settlement::Rejected),
+        StageName::Failed => FailReason::parse(reason).map(Settlement::Failed),
+        StageName::Cancelled => CancelledBy::parse(reason).map(Settlement::Cancelled),
+        StageName::Received
+        | StageName::Downloaded
+        | StageName::Queued
+        | StageName::Transcribing
+        | StageName::Transcribed
+        | StageName::Done => None,
+    };
+    settlement.ok_or_else(|| unknown("reason", reason))
+}
+
 fn message(row: &SqliteRow, column: &str) -> Result<Option<MessageId>, sqlx::Error> {
     Ok(row.try_get::<Option<i32>, _>(column)?.map(MessageId))
 }
@@ -259,25 +276,13 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
 
 impl sqlx::FromRow<'_, SqliteRow> for Notice {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let reason: &str = row.try_get("reason")?;
-        let settlement = match stage(row)? {
-            StageName::Rejected => RejectReason::parse(reason).map(Settlement::Rejected),
-            StageName::Failed => FailReason::parse(reason).map(Settlement::Failed),
-            StageName::Cancelled => CancelledBy::parse(reason).map(Settlement::Cancelled),
-            StageName::Received
-            | StageName::Downloaded
-            | StageName::Queued
-            | StageName::Transcribing
-            | StageName::Transcribed
-            | StageName::Done => None,
-        };
         Ok(Self {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
             message: MessageId(row.try_get("message_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
-            settlement: settlement.ok_or_else(|| unknown("reason", reason))?,
+            settlement: ended(row)?,
             length: row.try_get::<Option<f64>, _>("length_seconds")?.map(seconds).unwrap_or_default(),
         })
     }

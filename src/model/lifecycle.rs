@@ -128,6 +128,8 @@ names! {
         Sender = "sender",
         /// Nobody is there to answer: the chat is gone or the bot is blocked.
         ChatGone = "chat_gone",
+        /// The operator, who put an older journal back without the requests that waited in it.
+        Operator = "operator",
     }
 }
 

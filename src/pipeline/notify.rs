@@ -73,6 +73,6 @@ fn reason(context: &Context, notice: &Notice) -> Text {
         Settlement::Failed(FailReason::Damaged) => Text::Damaged,
         Settlement::Failed(FailReason::Deadline) => Text::TimedOut,
         Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
-        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::ChatGone) => Text::Failed,
+        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::ChatGone | CancelledBy::Operator) => Text::Failed,
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod audio;
+mod backup;
 mod desk;
 mod engine;
 mod journal;
@@ -10,5 +11,6 @@ mod legacy;
 mod lifecycle;
 mod queue;
 mod simulator;
+mod statistics;
 mod store;
 mod telegram;

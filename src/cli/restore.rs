@@ -1,0 +1,36 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::journal::backup::{Restored, Waiting, restore};
+use crate::lifecycle::DataDirLock;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The copy that `stenobot backup` made.
+    file: PathBuf,
+    /// End the requests that waited when the copy was made, instead of going on with them.
+    #[arg(long)]
+    drop_waiting: bool,
+}
+
+impl Args {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        // A running bot has the journal open.
+        let _lock = DataDirLock::take(&config.storage.data_dir)?;
+        let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
+        let Restored { contents, before } = restore(&self.file, &config.storage.database, waiting).await?;
+        println!("restored: {} people, {} requests", contents.people, contents.requests);
+        match waiting {
+            Waiting::GoOn if contents.under_way > 0 => {
+                println!("{} requests that waited then go on when the bot starts", contents.under_way);
+            }
+            Waiting::Drop => println!("{} requests that waited then have been ended", contents.under_way),
+            Waiting::GoOn => {}
+        }
+        if let Some(before) = before {
+            println!("the journal before is kept as {}", before.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,236 @@
+//! Copies of the journal: made while the bot runs, verified, and put back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::JournalError;
+use super::open::{NEWEST, newest};
+
+/// What a copy of the journal holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    /// People.
+    pub people: i64,
+    /// Requests, of every stage.
+    pub requests: i64,
+    /// Requests among them that have not ended.
+    pub under_way: i64,
+}
+
+/// Why a copy was not made or not put back. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A copy is there already.
+    #[error("{0} exists already: give another name, or --force to replace it")]
+    Exists(PathBuf),
+    /// The copy is no whole journal.
+    #[error("{file} cannot be used: {reason}")]
+    Unfit {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be written, moved or read.
+    #[error("{file} cannot be written: {error}")]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The journal itself.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<sqlx::Error> for BackupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Journal(error.into())
+    }
+}
+
+/// Copies `journal` to `copy`, also while a bot works on it: one consistent moment, nothing that was acknowledged
+/// before is missing. The copy appears under its name only when it is verified and on the disk.
+pub async fn backup(journal: &Path, copy: &Path, replace: bool) -> Result<Contents, BackupError> {
+    if copy.exists() && !replace {
+        return Err(BackupError::Exists(copy.to_path_buf()));
+    }
+    let partial = beside(copy, "partial");
+    private(&partial)?;
+    let made = async {
+        let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await?;
+        let name = partial
+            .to_str()
+            .ok_or_else(|| BackupError::Unfit { file: copy.to_path_buf(), reason: "its name is not UTF-8".into() })?;
+        sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;
+        connection.close().await?;
+        let contents = verify(&partial).await?;
+        durable(&partial).and_then(|()| fs::rename(&partial, copy)).map_err(writing(copy))?;
+        durable(folder(copy)).map_err(writing(copy))?;
+        Ok(contents)
+    };
+    let made = made.await;
+    if made.is_err() {
+        // What is left of a failed copy is of no use; that it cannot be removed is not the news.
+        let _ = fs::remove_file(&partial);
+    }
+    made
+}
+
+/// Looks through a copy: whole, a journal, and of a version that this program can read.
+pub async fn verify(copy: &Path) -> Result<Contents, BackupError> {
+    let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
+    let wrong = |error: sqlx::Error| unfit(JournalError::from(error).to_string());
+    if !copy.is_file() {
+        return Err(unfit("there is no such file".into()));
+    }
+    let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
+    let mut connection = options.connect().await.map_err(wrong)?;
+    let report: String =
+        sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut connection).await.map_err(wrong)?;
+    if report != "ok" {
+        return Err(unfit(format!("it is damaged: {report}")));
+    }
+    match newest(&mut connection).await.map_err(|error| unfit(error.to_string()))? {
+        None => return Err(unfit("it is no journal of stenobot".into())),
+        Some(version) if version > NEWEST => {
+            return Err(unfit(format!("a newer version wrote it (schema {version}); use that version")));
+        }
+        Some(_) => {}
+    }
+    let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await.map_err(wrong)?;
+    if !dangling.is_empty() {
+        return Err(unfit(format!("{} rows refer to people that it does not hold", dangling.len())));
+    }
+    let (people, requests, under_way) = sqlx::query_as(CONTENTS).fetch_one(&mut connection).await.map_err(wrong)?;
+    connection.close().await.map_err(wrong)?;
+    Ok(Contents { people, requests, under_way })
+}
+
+const CONTENTS: &str = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM usage), \
+     (SELECT count(*) FROM usage WHERE stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed'))";
+
+/// What becomes of the requests that had not ended when the copy was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// They go on. Whoever was answered since sees the same answer again, as an edit of the same message.
+    GoOn,
+    /// They end without a word.
+    Drop,
+}
+
+/// A journal that was put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// What it holds.
+    pub contents: Contents,
+    /// Where the one before is kept.
+    pub before: Option<PathBuf>,
+}
+
+/// Puts a copy in the place of `journal`, which nobody may have open: hold the data folder's lock. The journal before is
+/// kept beside it. At every moment, also of a crash, one whole journal has the name.
+pub async fn restore(copy: &Path, journal: &Path, waiting: Waiting) -> Result<Restored, BackupError> {
+    let contents = verify(copy).await?;
+    let fresh = beside(journal, "restoring");
+    private(&fresh)?;
+    let put = async {
+        fs::copy(copy, &fresh).map_err(writing(&fresh))?;
+        let stamp = prepare(&fresh, waiting).await?;
+        durable(&fresh).map_err(writing(&fresh))?;
+        let before = match journal.exists() {
+            true => Some(put_aside(journal, &stamp).await?),
+            false => None,
+        };
+        fs::rename(&fresh, journal).and_then(|()| durable(folder(journal))).map_err(writing(journal))?;
+        Ok(Restored { contents, before })
+    };
+    let put = put.await;
+    if put.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    put
+}
+
+/// Ends what is not to go on, and tells the time as a part of a file's name.
+async fn prepare(fresh: &Path, waiting: Waiting) -> Result<String, BackupError> {
+    let mut connection = SqliteConnectOptions::new().filename(fresh).connect().await?;
+    match waiting {
+        Waiting::GoOn => {}
+        Waiting::Drop => {
+            sqlx::query(DROP_WAITING).execute(&mut connection).await?;
+        }
+    }
+    let stamp = sqlx::query_scalar("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')").fetch_one(&mut connection).await?;
+    finish(connection).await?;
+    Ok(stamp)
+}
+
+const DROP_WAITING: &str = "UPDATE usage SET stage = 'cancelled', reason = 'operator', answered = 1, owner = NULL, \
+     lease_until = NULL, attempt = 0 WHERE answered = 0";
+
+/// Gives the journal a second name. Its write-ahead log goes with it: beside the restored file it would be taken for
+/// that file's own.
+async fn put_aside(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
+    // A damaged journal, perhaps the reason for all this, cannot be asked to write its log back.
+    if let Ok(connection) = SqliteConnectOptions::new().filename(journal).connect().await {
+        let _ = finish(connection).await;
+    }
+    let before = beside(journal, &format!("before-restore-{stamp}"));
+    fs::hard_link(journal, &before).map_err(writing(&before))?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(with_suffix(journal, suffix), with_suffix(&before, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(writing(&before)(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(before)
+}
+
+/// Closes a connection so that nothing is left in the write-ahead log.
+async fn finish(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+    connection.close().await
+}
+
+// === Files ===
+
+fn writing(file: &Path) -> impl Fn(io::Error) -> BackupError {
+    move |error| BackupError::Write { file: file.to_path_buf(), error }
+}
+
+/// An empty file that only this user can read; whatever had the name is gone.
+fn private(file: &Path) -> Result<(), BackupError> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(writing(file)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map(drop).map_err(writing(file))
+}
+
+fn durable(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    with_suffix(file, &format!(".{ending}"))
+}
+
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

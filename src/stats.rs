@@ -1,0 +1,212 @@
+//! Statistics over requests: from the journal's facts to figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::journal::Settlement;
+use crate::journal::statistics::{RequestFacts, Standing};
+
+/// Everything `stenobot stats` tells. Times in seconds, days in UTC.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Over all requests.
+    pub total: Figures,
+    /// By day, `2026-11-24`, in order.
+    pub days: BTreeMap<String, Figures>,
+    /// By model, of those that a model has heard.
+    pub models: BTreeMap<String, Figures>,
+    /// Refused, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Given up, by stage and reason.
+    pub failed: BTreeMap<String, BTreeMap<&'static str, u64>>,
+}
+
+/// Figures over some requests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// All of them.
+    pub requests: u64,
+    /// People who sent them.
+    pub people: u64,
+    /// Text delivered.
+    pub answered: u64,
+    /// Nobody spoke, and the sender was told so.
+    pub no_speech: u64,
+    /// Given up.
+    pub failed: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// Withdrawn.
+    pub cancelled: u64,
+    /// Not ended yet.
+    pub under_way: u64,
+    /// Served (answered or without speech) over served and failed; `None` when there are neither.
+    pub success_rate: Option<f64>,
+    /// Sound in what was served, in seconds.
+    pub audio_seconds: f64,
+    /// Characters of the texts.
+    pub characters: i64,
+    /// From admission to the start of transcription, of what was served.
+    pub wait_seconds: Option<Quantiles>,
+    /// The engine's time, of what was served.
+    pub processing_seconds: Option<Quantiles>,
+    /// From admission to the answer, of what was served.
+    pub end_to_end_seconds: Option<Quantiles>,
+    /// Processing time over audio length, of what was served.
+    pub real_time_factor: Option<Quantiles>,
+}
+
+/// Values which half, 95 % and 99 % of all do not exceed (nearest rank: each is one of the values).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: f64,
+    /// 95 %.
+    pub p95: f64,
+    /// 99 %.
+    pub p99: f64,
+}
+
+impl Quantiles {
+    /// `None` without values.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let rank = |percent: usize| values.get((values.len() * percent).div_ceil(100).checked_sub(1)?).copied();
+        Some(Self { p50: rank(50)?, p95: rank(95)?, p99: rank(99)? })
+    }
+}
+
+impl Statistics {
+    /// The figures of these requests.
+    pub fn of(facts: &[RequestFacts]) -> Self {
+        let mut days: BTreeMap<String, Vec<&RequestFacts>> = BTreeMap::new();
+        let mut models: BTreeMap<String, Vec<&RequestFacts>> = BTreeMap::new();
+        let mut rejected = BTreeMap::new();
+        let mut failed: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
+        for fact in facts {
+            days.entry(fact.day.clone()).or_default().push(fact);
+            if let Some(model) = &fact.model {
+                models.entry(model.clone()).or_default().push(fact);
+            }
+            match fact.standing {
+                Standing::Ended(Settlement::Rejected(reason), _) => *rejected.entry(reason.as_str()).or_default() += 1,
+                Standing::Ended(Settlement::Failed(reason), stage) => {
+                    let stage = stage.map_or("unknown", |stage| stage.as_str()).to_owned();
+                    *failed.entry(stage).or_default().entry(reason.as_str()).or_default() += 1;
+                }
+                Standing::Ended(Settlement::Cancelled(_), _) | Standing::Done | Standing::UnderWay => {}
+            }
+        }
+        let figures = |groups: BTreeMap<String, Vec<&RequestFacts>>| {
+            groups.into_iter().map(|(name, facts)| (name, Figures::of(facts))).collect()
+        };
+        Self { total: Figures::of(facts), days: figures(days), models: figures(models), rejected, failed }
+    }
+}
+
+impl Figures {
+    fn of<'a>(facts: impl IntoIterator<Item = &'a RequestFacts>) -> Self {
+        let mut figures = Self::default();
+        let mut people = BTreeSet::new();
+        let (mut waits, mut work, mut whole, mut factors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for fact in facts {
+            figures.requests += 1;
+            people.insert(fact.sender);
+            match fact.standing {
+                Standing::UnderWay => figures.under_way += 1,
+                Standing::Ended(Settlement::Rejected(_), _) => figures.rejected += 1,
+                Standing::Ended(Settlement::Failed(_), _) => figures.failed += 1,
+                Standing::Ended(Settlement::Cancelled(_), _) => figures.cancelled += 1,
+                Standing::Done => {
+                    let characters = fact.characters.unwrap_or(0);
+                    if characters > 0 {
+                        figures.answered += 1
+                    } else {
+                        figures.no_speech += 1
+                    }
+                    figures.characters += characters;
+                    figures.audio_seconds += fact.audio_seconds.unwrap_or(0.0);
+                    waits.extend(fact.wait_seconds);
+                    work.extend(fact.processing_seconds);
+                    whole.extend(fact.end_to_end_seconds);
+                    if let (Some(work), Some(audio)) = (fact.processing_seconds, fact.audio_seconds)
+                        && audio > 0.0
+                    {
+                        factors.push(work / audio);
+                    }
+                }
+            }
+        }
+        figures.people = people.len() as u64;
+        let served = figures.answered + figures.no_speech;
+        let judged = served + figures.failed;
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let rate = (judged > 0).then(|| served as f64 / judged as f64);
+        figures.success_rate = rate;
+        figures.wait_seconds = Quantiles::of(waits);
+        figures.processing_seconds = Quantiles::of(work);
+        figures.end_to_end_seconds = Quantiles::of(whole);
+        figures.real_time_factor = Quantiles::of(factors);
+        figures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FailReason, RejectReason, StageName};
+
+    fn fact(standing: Standing) -> RequestFacts {
+        RequestFacts {
+            day: "2026-11-24".into(),
+            sender: 1,
+            standing,
+            wait_seconds: Some(1.0),
+            end_to_end_seconds: Some(4.0),
+            processing_seconds: Some(2.0),
+            audio_seconds: Some(20.0),
+            characters: Some(100),
+            model: Some("base-q8_0".into()),
+        }
+    }
+
+    #[test]
+    fn quantiles_are_values_that_so_many_do_not_exceed() {
+        for count in [1_u32, 2, 3, 10, 99, 100, 101, 1000] {
+            let values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+            let found = Quantiles::of(values.clone()).unwrap();
+            for (percent, found) in [(50.0, found.p50), (95.0, found.p95), (99.0, found.p99)] {
+                let below = values.iter().filter(|value| **value <= found).count() as f64;
+                let before = values.iter().filter(|value| **value < found).count() as f64;
+                let needed = f64::from(count) * percent / 100.0;
+                assert!(values.contains(&found) && below >= needed && before < needed, "{count} {percent} {found}");
+            }
+        }
+        assert_eq!(Quantiles::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn nothing_gives_zeros_and_no_rates() {
+        let statistics = Statistics::of(&[]);
+        assert_eq!(statistics.total, Figures::default());
+        assert_eq!(statistics.total.success_rate, None);
+    }
+
+    #[test]
+    fn refusals_and_withdrawals_are_no_failures() {
+        let quiet = RequestFacts { characters: Some(0), sender: 2, ..fact(Standing::Done) };
+        let refused = fact(Standing::Ended(Settlement::Rejected(RejectReason::QueueFull), None));
+        let broken = fact(Standing::Ended(Settlement::Failed(FailReason::Poison), Some(StageName::Transcribing)));
+        let old = RequestFacts { wait_seconds: None, end_to_end_seconds: None, ..fact(Standing::Done) };
+        let facts = [fact(Standing::Done), quiet, refused, broken, fact(Standing::UnderWay), old];
+        let Statistics { total, models, rejected, failed, days } = Statistics::of(&facts);
+        assert_eq!((total.requests, total.people, total.answered, total.no_speech), (6, 2, 2, 1));
+        assert_eq!((total.failed, total.rejected, total.under_way), (1, 1, 1));
+        assert_eq!(total.success_rate, Some(0.75));
+        assert_eq!(total.real_time_factor.unwrap().p50, 0.1);
+        assert_eq!(rejected, BTreeMap::from([("queue_full", 1)]));
+        assert_eq!(failed["transcribing"]["poison"], 1);
+        assert_eq!((days.len(), models["base-q8_0"].requests), (1, 6));
+    }
+}
