@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics::{counter, gauge, histogram};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources};
+use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, Shutdown};
@@ -22,7 +22,7 @@ use crate::model::{Clock, Timestamp};
 use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
-use crate::whisper::store::{Download, ModelKind, ModelStore};
+use crate::whisper::store::{Download, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -30,10 +30,8 @@ const STALE_POLL: Duration = Duration::from_secs(120);
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP.
 pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
-    let token =
-        config.telegram.token.clone().context(
-            "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN",
-        )?;
+    let token = doctor::token(&config)?.clone();
+    doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
     let _lock = DataDirLock::take(&config.storage.data_dir)?;
     for folder in [config.storage.audio(), config.storage.models()] {
@@ -41,9 +39,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     }
     let metrics =
         names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
-    let listener = TcpListener::bind(config.telemetry.addr)
-        .await
-        .with_context(|| format!("metrics_addr = {} cannot be used; set another", config.telemetry.addr))?;
+    let listener = doctor::listen(config.telemetry.addr).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
 
     let shutdown = Shutdown::default();
@@ -121,7 +117,9 @@ async fn start(
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
     let model = store.ensure(&config.engine.model, download_log()).await?;
-    anyhow::ensure!(matches!(model.kind, ModelKind::Whisper { .. }), "model = {} is no Whisper model", model.name);
+    if let Some(warning) = doctor::too_large(&model, config.engine.workers)? {
+        tracing::warn!("{warning}");
+    }
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
     let mut settings = EngineSettings::of(config, &model)?;

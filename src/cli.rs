@@ -1,7 +1,9 @@
 //! The subcommands. Each lives in a file of its own below `cli/`.
 
 mod backup;
+mod doctor;
 mod engine;
+mod health;
 mod import_legacy;
 mod model;
 mod probe;
@@ -39,6 +41,10 @@ enum Command {
     Run(run::Args),
     /// Transcribe audio files on the terminal
     Transcribe(transcribe::Args),
+    /// Look for what keeps the bot from working here
+    Doctor(doctor::Args),
+    /// Ask the running bot whether it is ready
+    Health(health::Args),
     /// List, download, import and quantise models
     Model(model::Args),
     /// Show what the bot has done: answers, waiting times, speed, failures
@@ -66,6 +72,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?, sources)),
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Doctor(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
+            Command::Health(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
             Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Stats(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Backup(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),

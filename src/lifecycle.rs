@@ -69,6 +69,50 @@ impl DataDirLock {
     }
 }
 
+/// What a data folder is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataDirState {
+    /// Not there yet, but it can be made.
+    Absent,
+    /// Nobody works in it.
+    Free,
+    /// A process works in it.
+    InUse,
+}
+
+impl DataDirState {
+    /// Looks at the folder and changes nothing.
+    ///
+    /// # Errors
+    /// [`DataDirError::Unusable`] when [`DataDirLock::take`] would fail for that reason.
+    pub fn look(data_dir: &Path) -> Result<Self, DataDirError> {
+        use rustix::fs::{Access, access};
+        let unusable = |error: rustix::io::Errno| DataDirError::Unusable(error.into());
+        let may_write = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(unusable);
+        match data_dir.metadata() {
+            Ok(metadata) if !metadata.is_dir() => return Err(unusable(rustix::io::Errno::EXIST)),
+            Ok(_) => may_write(data_dir)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let absolute = std::path::absolute(data_dir).map_err(DataDirError::Unusable)?;
+                let nearest = absolute.ancestors().find(|folder| folder.exists());
+                may_write(nearest.unwrap_or(Path::new("/")))?;
+                return Ok(Self::Absent);
+            }
+            Err(error) => return Err(DataDirError::Unusable(error)),
+        }
+        let file = match File::open(data_dir.join("lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::Free),
+            Err(error) => return Err(DataDirError::Unusable(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self::Free),
+            Err(TryLockError::WouldBlock) => Ok(Self::InUse),
+            Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(error)),
+        }
+    }
+}
+
 /// Makes a folder that only this user can read; one that exists is left as it is.
 pub fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -85,10 +129,13 @@ mod tests {
     fn a_data_folder_belongs_to_one_process_and_one_user() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
+        assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::Absent);
         let lock = DataDirLock::take(&folder).unwrap();
+        assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::InUse);
         assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert!(matches!(DataDirLock::take(&folder), Err(DataDirError::InUse)));
         drop(lock);
+        assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::Free);
         assert!(DataDirLock::take(&folder).is_ok());
     }
 }

@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["config", "model"]),
     ("lifecycle", &["lifecycle"]),
     ("telemetry", &["telemetry", "config"]),
+    ("doctor", &["doctor", "config", "host", "lifecycle", "telegram", "journal", "whisper", "model"]),
 ];
 
 /// Libraries that one module alone knows.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::config::Storage;
 use crate::engine::PoolStatus;
-use crate::host::{self, DiskSpace, ProcessUsage};
+use crate::host::{DiskSpace, Memory, ProcessUsage};
 use crate::metrics as names;
 use crate::model::StageName;
 use crate::pipeline::Context;
@@ -82,7 +82,7 @@ async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent
         spent.look(&engines.iter().map(|(pid, usage)| (*pid, usage.cpu)).collect::<Vec<_>>());
         counter!(names::ENGINE_CPU).absolute(spent.total.as_secs());
         gauge!(names::ENGINE_MEMORY).set(bytes(engines.iter().map(|(_, usage)| usage.resident_bytes).sum()));
-        gauge!(names::MEMORY_LIMIT).set(host::memory_limit_bytes().map_or(0.0, bytes));
+        gauge!(names::MEMORY_LIMIT).set(Memory::here().map_or(0.0, |memory| bytes(memory.limit)));
         if let Ok(space) = DiskSpace::around(&storage.data_dir) {
             gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));

@@ -6,6 +6,7 @@
 
 pub mod backup;
 mod error;
+mod inspect;
 mod legacy;
 mod open;
 mod rows;
@@ -18,6 +19,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 
 pub use error::JournalError;
+pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
 pub use rows::{
     Admission, Arrival, Facts, Fence, Notice, RequestRow, Running, Sender, Settlement, Snapshot, Waiting, WorkSource,

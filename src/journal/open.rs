@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{Journal, JournalError};
 use crate::model::Clock;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The revision that drops the texts: a database that had them is rewritten once it is through.
 const DROPS_TEXTS: i64 = 2;
@@ -63,10 +63,7 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
     let mut connection = options.clone().foreign_keys(false).connect().await?;
     let before = newest(&mut connection).await?;
     if before.is_none() && has_table(&mut connection, "alembic_version").await? {
-        return Err(JournalError::Migration(
-            "it is a predecessor's database; set another database_url and bring it along with `stenobot import-legacy`"
-                .into(),
-        ));
+        return Err(predecessor());
     }
     MIGRATIONS.run(&mut connection).await?;
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
@@ -81,6 +78,13 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
     Ok(())
 }
 
+pub(super) fn predecessor() -> JournalError {
+    JournalError::Migration(
+        "it is a predecessor's database; set another database_url and bring it along with `stenobot import-legacy`"
+            .into(),
+    )
+}
+
 /// Version of the newest migration that was applied.
 pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, JournalError> {
     if !has_table(connection, "_sqlx_migrations").await? {
@@ -89,7 +93,7 @@ pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i
     Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
 }
 
-async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, JournalError> {
+pub(super) async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, JournalError> {
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1")
         .bind(name)
         .fetch_one(connection)

@@ -174,6 +174,11 @@ impl BotApi {
         self.shared.changed.subscribe()
     }
 
+    /// Says from now on that updates go to a webhook at `url`; `deleteWebhook` ends it.
+    pub fn set_webhook(&self, url: &str) {
+        self.shared.change(|state| state.webhook = Some(url.to_owned()));
+    }
+
     /// Lets `fault` decide over every further call; `None` ends it.
     pub fn set_fault(&self, fault: Option<Arc<dyn Fault>>) {
         *self.shared.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;

@@ -182,15 +182,20 @@ impl Client {
     }
 
     async fn exchange<P: Serialize, R: DeserializeOwned>(&self, name: &str, payload: &P) -> Result<R, TelegramError> {
-        let request = self.0.http.post(self.url(&[], &[name])).json(payload);
-        let response = request.send().await.map_err(|error| TelegramError::from_transport(&error))?;
+        let response = self.post(name, payload).await?;
         let status = response.status().as_u16();
         let body = read(response).await?;
         self.answer(status, &body)
     }
 
+    /// The answer to one call; the caller reads the body.
+    pub(super) async fn post<P: Serialize>(&self, name: &str, payload: &P) -> Result<Response, TelegramError> {
+        let request = self.0.http.post(self.url(&[], &[name])).json(payload);
+        request.send().await.map_err(|error| TelegramError::from_transport(&error))
+    }
+
     /// What a whole answer means. A body that is not the Bot API's JSON (a proxy's error page) is a failing server.
-    fn answer<R: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<R, TelegramError> {
+    pub(super) fn answer<R: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<R, TelegramError> {
         #[derive(Deserialize)]
         struct Answer<R> {
             ok: bool,

@@ -4,6 +4,7 @@
 //! says, and the [`StatusDesk`] owns the edits of status messages while their requests are under way.
 
 mod call;
+mod checkup;
 mod client;
 mod desk;
 mod download;
@@ -15,6 +16,7 @@ mod texts;
 mod update;
 
 pub use call::{Call, CallOutcome, Method, Observer};
+pub use checkup::{Reached, Webhook};
 pub use client::{Client, Me};
 pub use desk::{Edit, Pace, StatusDesk};
 pub use download::DownloadError;

@@ -3,6 +3,7 @@
 //! [`Model`] is what a recogniser can do with one window of sound; [`listen`] turns a whole recording into
 //! segments through it: windows, language, the guard against loops. [`ggml`] is the recogniser on whisper.cpp.
 
+pub mod cpu;
 pub mod ggml;
 mod guard;
 mod listen;

@@ -3,12 +3,15 @@
 
 mod audio;
 mod backup;
+mod dashboard;
+mod deployment;
 mod desk;
 mod engine;
 mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod prometheus;
 mod queue;
 mod simulator;
 mod statistics;

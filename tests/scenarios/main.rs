@@ -2,11 +2,16 @@
 //! recordings and read what comes back.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
+mod alerts;
 mod crashes;
+mod doctor;
 mod engine;
 mod everyday;
 mod logs;
 mod pages;
+mod panels;
+mod picture;
+mod prometheus;
 mod queue;
 mod recordings;
 mod reload;

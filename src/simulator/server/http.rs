@@ -87,6 +87,7 @@ async fn method(
         | Method::AnswerCallbackQuery
         | Method::SendDocument
         | Method::DeleteWebhook
+        | Method::GetWebhookInfo
         | Method::GetChat
         | Method::GetChatMember
         | Method::Download => shared.change(|state| {

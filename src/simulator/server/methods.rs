@@ -114,8 +114,14 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             if params.json("drop_pending_updates") == Some(json!(true)) {
                 state.pending.clear();
             }
+            state.webhook = None;
             Ok(json!(true))
         }
+        Method::GetWebhookInfo => Ok(json!({
+            "url": state.webhook.as_deref().unwrap_or_default(),
+            "has_custom_certificate": false,
+            "pending_update_count": state.pending.len(),
+        })),
         Method::GetChat => {
             let chat = params.chat().and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
             let mut shown = chat.show();

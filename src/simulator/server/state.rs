@@ -61,6 +61,8 @@ methods! {
     SendDocument = "sendDocument",
     /// Back to polling.
     DeleteWebhook = "deleteWebhook",
+    /// Whether updates go to a webhook.
+    GetWebhookInfo = "getWebhookInfo",
     /// About a chat.
     GetChat = "getChat",
     /// About a person in a chat.
@@ -84,6 +86,8 @@ pub struct State {
     pub confirmed: Vec<Offer>,
     /// The menu that the bot has set.
     pub commands: Option<Value>,
+    /// The URL that updates are said to go to; set by tests.
+    pub webhook: Option<String>,
     pub(super) files: HashMap<String, StoredFile>,
     pub(super) links: HashMap<String, Link>,
     pub(super) flood: Flood,
@@ -268,6 +272,7 @@ impl State {
             pending: VecDeque::new(),
             confirmed: Vec::new(),
             commands: None,
+            webhook: None,
             files: HashMap::new(),
             links: HashMap::new(),
             flood: Flood::new(settings.flood),

@@ -107,6 +107,22 @@ impl ModelStore {
         blocking(work).await.unwrap_or(Err(cancelled(&file)))
     }
 
+    /// Asks whether the model, or what it is made from, can be downloaded now. `Err` says what stands in the way.
+    pub async fn offers(&self, name: &ModelName) -> Result<(), String> {
+        if self.local_source(name).is_some() {
+            return Ok(());
+        }
+        let source = if self.published(name).is_some() { Some(name.clone()) } else { self.catalogue.source_of(name) };
+        let Some(source) = source else { return Err(StoreError::Unknown(name.clone()).to_string()) };
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(8)).build();
+        let client = client.map_err(|error| StoreError::Client(error.to_string()).to_string())?;
+        match client.head(self.url_of(&source)).send().await {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(format!("the server refuses it ({})", response.status())),
+            Err(_) => Err("the server does not answer".to_owned()),
+        }
+    }
+
     /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
     pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), StoreError> {
         let file = shown(path);

@@ -1,0 +1,49 @@
+# syntax=docker/dockerfile:1
+
+# Tags are exact versions. To pin the bytes as well, append the digest that `docker buildx imagetools inspect TAG` prints:
+# rust:1.95.0-slim-bookworm@sha256:...
+FROM rust:1.95.0-slim-bookworm AS build
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends build-essential cmake
+WORKDIR /src
+COPY . .
+# The target folder is a cache per architecture: what is shipped has to be copied out of it in the same step.
+ARG TARGETARCH
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target,id=stenobot-target-${TARGETARCH},sharing=locked \
+    cargo build --release --locked --bin stenobot \
+    && install -D target/release/stenobot /out/stenobot \
+    && install -d -m 0700 /out/data
+
+FROM debian:bookworm-20260918-slim
+# OpenMP and C++ are whisper.cpp's. TLS needs no certificates of the system: the program carries its own.
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libgomp1 libstdc++6 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
+COPY --from=build /out/stenobot /usr/local/bin/stenobot
+COPY --from=build /src/LICENSE-APACHE /src/LICENSE-MIT /usr/share/doc/stenobot/
+COPY --from=build --chown=10001:10001 /out/data /data
+
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="stenobot" \
+      org.opencontainers.image.description="A self-hosted Telegram bot that turns voice messages into text" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+ENV STENOBOT_DATA_DIR=/data \
+    STENOBOT_METRICS_ADDR=0.0.0.0:9464 \
+    STENOBOT_LOG_FORMAT=json
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+# The first start downloads the model, which takes minutes on a slow line.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10m --retries=3 CMD ["stenobot", "health"]
+ENTRYPOINT ["stenobot"]
+CMD ["run"]

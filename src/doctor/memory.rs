@@ -1,0 +1,93 @@
+//! Whether the memory will do: what bot and engines need, and what control groups and the machine allow.
+
+use std::fmt;
+
+use super::{Finding, Refusal};
+use crate::host::{Bound, Memory};
+
+/// Resident memory of the bot itself, in bytes: 18 MiB were measured at work, the rest is for the short processes
+/// that look at what comes in.
+const BOT: u64 = 25 << 20;
+
+/// What bot and engines need, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Engine processes.
+    pub engines: u64,
+    /// The model, which each engine holds.
+    pub model: u64,
+    /// Caches and working buffers of one engine.
+    pub work: u64,
+}
+
+impl Need {
+    /// `engines` engines, each `memory` bytes in all with a model file of `file` bytes.
+    pub fn of(engines: usize, file: u64, memory: u64) -> Self {
+        Self { engines: engines as u64, model: file, work: memory.saturating_sub(file) }
+    }
+
+    /// The sum.
+    pub fn bytes(self) -> u64 {
+        BOT + self.engines * (self.model + self.work)
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [bot, model, work] = [BOT, self.model, self.work].map(mebibytes);
+        // Of the rounded terms, so that whoever adds them up gets this sum.
+        let sum = bot + self.engines * (model + work);
+        let engines = self.engines;
+        write!(f, "bot {bot} MiB + {engines} x engine ({model} MiB model + {work} MiB work) = {sum} MiB")
+    }
+}
+
+/// Whether it is enough. `running` says that the bot has taken its share already.
+///
+/// # Errors
+/// [`Refusal::Memory`] when it can never be.
+pub fn admit(memory: Memory, need: Need, running: bool) -> Result<Finding, Refusal> {
+    let owner = match memory.bound {
+        Bound::Machine => "of this machine",
+        Bound::Group => "of the control group's limit",
+    };
+    let arithmetic = format!("{need} of {} MiB {owner}", memory.limit >> 20);
+    if need.bytes() > memory.limit {
+        return Err(Refusal::Memory { arithmetic: format!("too little memory: {arithmetic}") });
+    }
+    Ok(match running || need.bytes() <= memory.available {
+        true => Finding::ok(arithmetic),
+        false => Finding::warning(format!(
+            "{arithmetic}, but only {} MiB are free now: stop something, or choose a smaller model",
+            memory.available >> 20
+        )),
+    })
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn the_arithmetic_is_in_the_sentence() {
+        let need = Need::of(2, 78 * MIB, 243 * MIB);
+        let sum = "bot 25 MiB + 2 x engine (78 MiB model + 165 MiB work) = 511 MiB";
+        let memory = |limit, available| Memory { limit: limit * MIB, bound: Bound::Group, available: available * MIB };
+
+        let enough = admit(memory(512, 511), need, false).unwrap();
+        assert_eq!(enough, Finding::ok(format!("{sum} of 512 MiB of the control group's limit")));
+        let busy = admit(memory(512, 510), need, false).unwrap();
+        assert_eq!(busy.verdict, Verdict::Warning);
+        assert!(busy.text.contains("only 510 MiB are free now"), "{}", busy.text);
+        assert_eq!(admit(memory(512, 0), need, true).unwrap().verdict, Verdict::Ok);
+        let refusal = admit(memory(510, 510), need, true).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("too little memory: {sum} of 510 MiB of the control group")), "{refusal}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The model, and with it the memory that it needs.
+
+use super::memory::{Need, admit};
+use super::{Finding, Refusal, Verdict};
+use crate::config::Config;
+use crate::host::Memory;
+use crate::whisper::store::{ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
+
+/// Bytes that one engine with this model needs, its file included.
+///
+/// # Errors
+/// [`Refusal::NoWhisperModel`].
+pub fn speech_model(model: &VerifiedModel) -> Result<u64, Refusal> {
+    match model.kind {
+        ModelKind::Whisper { memory_bytes } => Ok(memory_bytes),
+        ModelKind::VoiceActivity => Err(Refusal::NoWhisperModel { name: model.name.clone() }),
+    }
+}
+
+/// Refuses a model that can never fit; gives the sentence when it does not fit just now.
+///
+/// # Errors
+/// [`Refusal::Memory`], [`Refusal::NoWhisperModel`].
+pub fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>, Refusal> {
+    let need = Need::of(engines, model.bytes, speech_model(model)?);
+    // A machine that hides its memory is no reason to refuse.
+    let Ok(memory) = Memory::here() else { return Ok(None) };
+    let finding = admit(memory, need, false)?;
+    Ok(match finding.verdict {
+        Verdict::Ok => None,
+        Verdict::Warning | Verdict::Failed => Some(finding.text),
+    })
+}
+
+/// Findings on model and memory.
+pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
+    let engine = &config.engine;
+    let store = ModelStore::new(config.storage.models(), engine.model_base_url.clone());
+    let (model, need) = match store.find(&engine.model).await {
+        Ok(model) => match speech_model(&model) {
+            Ok(memory) => {
+                let VerifiedModel { name, bytes, sha256, .. } = &model;
+                let said = format!("{name}, {} MB, SHA-256 {}... as it should be", megabytes(*bytes), &sha256[..12]);
+                (Finding::ok(said), Some(Need::of(engine.workers, *bytes, memory)))
+            }
+            Err(refusal) => (Finding::failed(refusal), None),
+        },
+        Err(StoreError::Missing(name)) => missing(&store, &name, engine.workers).await,
+        Err(error) => (Finding::failed(error), None),
+    };
+    let memory = match (need, Memory::here()) {
+        (Some(need), Ok(memory)) => admit(memory, need, running).into(),
+        (Some(need), Err(error)) => Finding::warning(format!("{need}, but what there is cannot be read: {error}")),
+        (None, _) => Finding::warning("not known without a model"),
+    };
+    vec![model, memory]
+}
+
+/// A model that the first start would fetch.
+async fn missing(store: &ModelStore, name: &ModelName, engines: usize) -> (Finding, Option<Need>) {
+    let listed = store.list().into_iter().find(|listed| listed.name == *name);
+    let need = listed.as_ref().and_then(|listed| Some(Need::of(engines, listed.bytes, listed.memory_bytes?)));
+    let finding = match store.offers(name).await {
+        Ok(()) => {
+            let size = listed.map_or(String::new(), |listed| format!(" ({} MB)", megabytes(listed.bytes)));
+            let error = StoreError::Missing(name.clone());
+            Finding::warning(format!("{error}, or leave that{size} to the first start"))
+        }
+        Err(why) => Finding::failed(format!(
+            "{name} is neither here nor to be downloaded now ({why}): check the network and model_base_url"
+        )),
+    };
+    (finding, need)
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}

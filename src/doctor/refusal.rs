@@ -1,0 +1,37 @@
+//! What keeps the bot from working and is no other module's error: each sentence once, for `run` and `doctor`.
+
+use std::net::SocketAddr;
+
+/// Why the bot cannot work as it is set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No token is set.
+    #[error("no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN")]
+    NoToken,
+    /// The metrics page has no address.
+    #[error("metrics_addr = {addr} cannot be used ({why}); set another, or stop what uses it")]
+    Port {
+        /// The setting.
+        addr: SocketAddr,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// The build needs more of the processor than it has.
+    #[error("this processor lacks {missing}, which this build needs: run it on a machine that has them")]
+    Processor {
+        /// Names as in `/proc/cpuinfo`.
+        missing: String,
+    },
+    /// More memory is needed than there will ever be.
+    #[error("{arithmetic}, which is all there may be: choose a smaller model or fewer max_concurrent_workers")]
+    Memory {
+        /// The sum, and what it is of.
+        arithmetic: String,
+    },
+    /// A model of another kind.
+    #[error("model = {name} is no Whisper model; `stenobot model list` shows those there are")]
+    NoWhisperModel {
+        /// The model's name.
+        name: String,
+    },
+}

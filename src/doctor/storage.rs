@@ -1,0 +1,131 @@
+//! The files: the data folder, the journal in it, the disk below.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use super::Finding;
+use crate::config::{Config, Storage};
+use crate::host::DiskSpace;
+use crate::journal::{Journal, JournalError};
+use crate::lifecycle::{DataDirError, DataDirState};
+
+/// Below this little space somebody should look.
+const LOW: u64 = 500_000_000;
+/// Below this little space the journal may fail at any time.
+const FULL: u64 = 50_000_000;
+
+/// Whether the data folder is there and whose it is now.
+pub(super) fn state(config: &Config) -> Result<DataDirState, DataDirError> {
+    DataDirState::look(&config.storage.data_dir)
+}
+
+pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, DataDirError>) -> Finding {
+    let folder = &storage.data_dir;
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => return Finding::failed(error),
+    };
+    let shown = folder.display();
+    let said = match state {
+        DataDirState::Absent => return Finding::ok(format!("{shown} is not there yet: the first start makes it")),
+        DataDirState::Free => format!("{shown} is private and writable"),
+        DataDirState::InUse => format!("{shown} is in use: the bot is running"),
+    };
+    let metadata = match folder.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => return Finding::failed(DataDirError::Unusable(error)),
+    };
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me {
+        return Finding::warning(format!(
+            "{shown} belongs to user {}, not to {me}: run as its owner, or `chown -R {me} {shown}`",
+            metadata.uid()
+        ));
+    }
+    match metadata.permissions().mode() & 0o077 {
+        0 => Finding::ok(said),
+        _ => Finding::warning(format!("{said}, but others may look into it: `chmod 700 {shown}`")),
+    }
+}
+
+pub(super) async fn journal(storage: Storage) -> Finding {
+    let path = &storage.database;
+    let inspection = match Journal::inspect(path).await {
+        Ok(Some(inspection)) => inspection,
+        Ok(None) => {
+            let parent = nearest(path);
+            return match access(&parent, Access::WRITE_OK) {
+                Ok(()) if parent.is_dir() => Finding::ok("not there yet: the first start makes it"),
+                Ok(()) | Err(_) => Finding::failed(JournalError::Broken(
+                    "its file cannot be opened; its folder must exist and belong to this user".into(),
+                )),
+            };
+        }
+        Err(error) => return Finding::failed(error),
+    };
+    if access(path, Access::WRITE_OK).is_err() {
+        return Finding::failed(JournalError::Broken(
+            "its file is read-only; let this user write to the file and its folder".into(),
+        ));
+    }
+    let requests = inspection.requests;
+    match inspection.pending {
+        0 => Finding::ok(format!("sound, up to date, {requests} requests on record")),
+        pending => Finding::warning(format!(
+            "sound, {requests} requests on record, {pending} migrations to run: the next start does that; back it up first"
+        )),
+    }
+}
+
+pub(super) async fn disk(storage: Storage) -> Finding {
+    let places = [&storage.data_dir, &storage.database].map(|path| nearest(path));
+    let look = tokio::task::spawn_blocking(move || places.map(|place| DiskSpace::around(&place)));
+    let spaces = match look.await {
+        Ok(spaces) => spaces,
+        Err(error) => return Finding::failed(error),
+    };
+    let mut least: Option<DiskSpace> = None;
+    for space in spaces {
+        match space {
+            Ok(space) => least = Some(least.map_or(space, |least| least.min(space))),
+            Err(error) => return Finding::warning(format!("free space cannot be told: {error}")),
+        }
+    }
+    least.map_or_else(|| Finding::warning("free space cannot be told"), judge)
+}
+
+fn judge(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
+    let megabytes = free / 1_000_000;
+    if !takes_files {
+        return Finding::failed("the disk can hold no more files (its inodes are used up): delete some");
+    }
+    match free {
+        ..FULL => Finding::failed(format!("only {megabytes} MB are free: free some space, 50 MB at the very least")),
+        FULL..LOW => Finding::warning(format!("only {megabytes} MB are free: free some space, or it will be full")),
+        LOW.. => Finding::ok(format!("{megabytes} MB are free")),
+    }
+}
+
+/// The path itself, or the nearest of its folders that exists.
+fn nearest(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_disk_warns_before_it_is_full() {
+        let verdict = |free_bytes, takes_files| judge(DiskSpace { free_bytes, size_bytes: LOW, takes_files }).verdict;
+        assert_eq!(verdict(LOW, true), Verdict::Ok);
+        assert_eq!(verdict(LOW - 1, true), Verdict::Warning);
+        assert_eq!(verdict(FULL, true), Verdict::Warning);
+        assert_eq!(verdict(FULL - 1, true), Verdict::Failed);
+        assert_eq!(verdict(LOW, false), Verdict::Failed);
+    }
+}

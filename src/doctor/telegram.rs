@@ -1,0 +1,106 @@
+//! The way to Telegram: token, server, where the updates go, and what the server's clock says of ours.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Finding, Refusal};
+use crate::config;
+use crate::model::{Clock, Timestamp};
+use crate::telegram::{Client, Reached, TelegramError};
+
+/// In place of a token that is not set: the server's refusal shows that it is there, and what its clock says.
+const NOBODY: &str = "0:nobody";
+/// A call that takes longer than this makes people wait.
+const SLOW: Duration = Duration::from_secs(2);
+/// Our clock may differ from the server's by this much.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Findings on token, api, updates and clock.
+pub(super) async fn look(telegram: config::Telegram) -> Vec<Finding> {
+    let token = telegram.token.as_ref();
+    let exposed = token.map_or(NOBODY, |token| token.expose());
+    let client = match Client::new(telegram.api_url.clone(), exposed, Arc::new(|_| {})) {
+        Ok(client) => client,
+        Err(error) => return unreachable(token.is_some(), &error),
+    };
+    let reached = match tokio::time::timeout(super::LIMIT / 2, client.reach()).await {
+        Ok(Ok(reached)) => reached,
+        Ok(Err(error)) => return unreachable(token.is_some(), &error),
+        Err(_) => return unreachable(token.is_some(), &TelegramError::Timeout),
+    };
+    let host = telegram.api_url.host_str().unwrap_or("the server").to_owned();
+    let (account, updates) = match (&reached.me, token) {
+        (_, None) => (Finding::failed(Refusal::NoToken), Finding::warning("not asked without a token")),
+        (Ok(me), Some(_)) => (Finding::ok(format!("accepted: @{}", me.username)), updates(&client).await),
+        (Err(error @ TelegramError::Unauthorized), Some(_)) => {
+            (Finding::failed(error), Finding::warning("not asked: the token is not accepted"))
+        }
+        (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates(&client).await),
+    };
+    let api = match (&reached.me, reached.took) {
+        (Err(error @ (TelegramError::Server | TelegramError::Timeout | TelegramError::Network(_))), _) => {
+            Finding::failed(format!("{error}; the bot waits for it, check telegram_api_url = {}", telegram.api_url))
+        }
+        (_, took) if took > SLOW => Finding::warning(format!(
+            "{host} took {:.1} s to answer; look at the way there, a server of your own may help",
+            took.as_secs_f64()
+        )),
+        (_, took) => Finding::ok(format!("{host} answers in {} ms", took.as_millis().max(1))),
+    };
+    vec![account, api, updates, clock(&reached, Clock::System.now())]
+}
+
+fn unreachable(token: bool, error: &TelegramError) -> Vec<Finding> {
+    let token = match token {
+        true => Finding::warning("set, but Telegram cannot be asked about it"),
+        false => Finding::failed(Refusal::NoToken),
+    };
+    let api = Finding::failed(format!("{error}; check the network and telegram_api_url"));
+    vec![token, api, Finding::warning("not asked"), Finding::warning("not compared with the server's")]
+}
+
+async fn updates(client: &Client) -> Finding {
+    match client.webhook().await {
+        Ok(webhook) if webhook.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
+        // The same as the poll will get.
+        Ok(_) => Finding::failed(TelegramError::Conflict),
+        Err(error) => Finding::warning(format!("not checked: {error}")),
+    }
+}
+
+fn clock(reached: &Reached, now: Timestamp) -> Finding {
+    let Some(date) = reached.date else { return Finding::warning("the server does not tell its time") };
+    let off = now.since(date).max(date.since(now));
+    match off > CLOCK_TOLERANCE {
+        true => Finding::warning(format!(
+            "off by {} s from the server's: set the time, best by NTP (`timedatectl set-ntp true`)",
+            off.as_secs()
+        )),
+        false => Finding::ok(format!("within {} s of the server's", off.as_secs() + 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_clock_may_be_a_minute_off_in_either_direction() {
+        let at = |seconds: i64| Timestamp(seconds * 1000);
+        let verdict = |date: Option<Timestamp>| {
+            let reached = Reached { me: Err(TelegramError::Unauthorized), took: Duration::ZERO, date };
+            clock(&reached, at(1_000_000)).verdict
+        };
+        for (server, wanted) in [
+            (1_000_000, Verdict::Ok),
+            (1_000_060, Verdict::Ok),
+            (999_940, Verdict::Ok),
+            (1_000_061, Verdict::Warning),
+            (999_939, Verdict::Warning),
+        ] {
+            assert_eq!(verdict(Some(at(server))), wanted, "{server}");
+        }
+        assert_eq!(verdict(None), Verdict::Warning);
+    }
+}

@@ -1,0 +1,177 @@
+//! What of Grafana's dashboard can be checked without Prometheus. The scenarios put its questions to a real one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use stenobot::metrics::{self, Kind, METRICS};
+
+/// Grafana divides the page into so many columns.
+const COLUMNS: u64 = 24;
+
+/// Exported, but not shown, for these reasons.
+const LEFT_OUT: &[(&str, &str)] =
+    &[(metrics::TRANSITIONS, "every edge of the life cycle; what people feel of it is shown by stage and by outcome")];
+
+/// Of these every machine with the same journal reports the same.
+const OF_THE_JOURNAL: &[&str] =
+    &[metrics::REQUESTS, metrics::QUEUE_LIMIT, metrics::QUEUE_OLDEST, metrics::QUEUE_AUDIO, metrics::JOURNAL_WAL];
+
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn dashboard() -> Value {
+    serde_json::from_str(&file("grafana/dashboards/stenobot.json")).unwrap()
+}
+
+/// All but the rows.
+fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
+}
+
+fn targets(panel: &Value) -> &[Value] {
+    panel["targets"].as_array().unwrap()
+}
+
+/// Every expression, also that of the variable.
+fn expressions(dashboard: &Value) -> Vec<&str> {
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    let of_variables = variables.filter_map(|variable| variable["query"]["query"].as_str());
+    let of_panels = panels(dashboard).flat_map(targets).map(|target| target["expr"].as_str().unwrap());
+    of_panels.chain(of_variables).collect()
+}
+
+/// Names of our metrics in an expression. The names of recording rules hold a colon.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+        .filter(|word| word.starts_with("stenobot_") && !word.contains(':'))
+}
+
+/// The series that Prometheus keeps of our metrics, with the metric of each.
+fn exported() -> BTreeMap<String, &'static str> {
+    let series = |metric: &metrics::Metric| -> Vec<String> {
+        match metric.kind {
+            Kind::Counter | Kind::Gauge => vec![metric.name.to_owned()],
+            Kind::Histogram(_) => ["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name)).into(),
+        }
+    };
+    METRICS.iter().flat_map(|metric| series(metric).into_iter().map(|series| (series, metric.name))).collect()
+}
+
+#[test]
+fn it_can_be_provisioned() {
+    let dashboard = dashboard();
+    assert_eq!(dashboard["uid"], "stenobot");
+    assert_eq!(dashboard["id"], Value::Null, "the id belongs to one Grafana");
+    let variables: Vec<&str> =
+        dashboard["templating"]["list"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(variables, ["datasource", "instance"]);
+    let rows: Vec<&str> = dashboard["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|panel| panel["type"] == "row")
+        .map(|row| row["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(rows, ["Overview", "Flow", "Inference", "Telegram", "Host"]);
+}
+
+#[test]
+fn grafana_knows_how_often_prometheus_asks() {
+    let interval = |path: &str, key: &str| -> String {
+        let text = file(path);
+        let values = text.lines().filter_map(|line| line.trim().strip_prefix(key));
+        values.map(str::trim).next().unwrap_or_else(|| panic!("{path} has no {key}")).to_owned()
+    };
+    // `$__rate_interval` follows from it.
+    let told = interval("grafana/provisioning/datasources/prometheus.yml", "timeInterval:");
+    assert_eq!(told, interval("prometheus.yml", "scrape_interval:"));
+}
+
+#[test]
+fn panels_have_places_of_their_own() {
+    let dashboard = dashboard();
+    let mut ids = BTreeSet::new();
+    let mut taken = BTreeMap::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title:?} has an id that another panel has");
+        let place = |key: &str| panel["gridPos"][key].as_u64().unwrap_or_else(|| panic!("{title:?} has no {key}"));
+        let (x, y, w, h) = (place("x"), place("y"), place("w"), place("h"));
+        assert!(w > 0 && h > 0 && x + w <= COLUMNS, "{title:?} does not fit the page");
+        for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            if let Some(other) = taken.insert(cell, title) {
+                panic!("{title:?} lies over {other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn panels_say_what_they_show() {
+    let dashboard = dashboard();
+    for panel in panels(&dashboard) {
+        let title = panel["title"].as_str().filter(|title| !title.is_empty()).unwrap();
+        let has = |text: &Value| text.as_str().is_some_and(|text| !text.is_empty());
+        assert!(has(&panel["description"]), "{title:?} has no description");
+        assert!(has(&panel["fieldConfig"]["defaults"]["unit"]), "{title:?} has no unit");
+        assert!(!targets(panel).is_empty(), "{title:?} asks nothing");
+        let mut letters = BTreeSet::new();
+        for target in targets(panel) {
+            assert!(has(&target["expr"]), "{title:?} has an empty question");
+            assert!(letters.insert(target["refId"].as_str().unwrap()), "{title:?} has a question's letter twice");
+        }
+        for source in targets(panel).iter().chain([panel]).map(|of| &of["datasource"]["uid"]) {
+            assert_eq!(source, "${datasource}", "{title:?} is bound to one data source");
+        }
+    }
+}
+
+#[test]
+fn it_asks_only_for_what_is_exported() {
+    let (dashboard, exported) = (dashboard(), exported());
+    for expression in expressions(&dashboard) {
+        for name in names(expression) {
+            assert!(exported.contains_key(name), "{name} does not exist: {expression}");
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_shown() {
+    let (dashboard, exported) = (dashboard(), exported());
+    let asked = expressions(&dashboard).into_iter().flat_map(names);
+    let shown: BTreeSet<&str> = asked.filter_map(|name| exported.get(name).copied()).collect();
+    for metric in METRICS {
+        let left_out = LEFT_OUT.iter().any(|(name, _)| *name == metric.name);
+        assert_ne!(shown.contains(metric.name), left_out, "{} is not shown, or said to be left out", metric.name);
+    }
+}
+
+#[test]
+fn the_journal_is_counted_once_however_many_machines_share_it() {
+    let dashboard = dashboard();
+    for expression in expressions(&dashboard) {
+        for name in OF_THE_JOURNAL {
+            for (at, _) in expression.match_indices(&format!("{name}{{")) {
+                let before = &expression[..at];
+                let largest = before.ends_with("max(") || before.ends_with("max by (state) (");
+                assert!(largest, "{name} is not taken as the largest: {expression}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_question_keeps_to_the_machine_that_is_chosen() {
+    let dashboard = dashboard();
+    for expression in panels(&dashboard).flat_map(targets).map(|target| target["expr"].as_str().unwrap()) {
+        for (at, _) in expression.match_indices("stenobot_") {
+            let (series, _) = expression[at..].split_once('}').unwrap_or_default();
+            let of_one = series.contains('{') && series.ends_with("instance=~\"$instance\"");
+            assert!(of_one, "a metric of all machines: {expression}");
+        }
+    }
+}

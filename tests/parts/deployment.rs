@@ -1,0 +1,106 @@
+//! The files that deploy the bot agree with each other and with the program.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// A file of the repository.
+fn text(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()))
+}
+
+/// What follows `key` on the only line that begins with it.
+fn value<'a>(text: &'a str, key: &str) -> &'a str {
+    let mut found = text.lines().filter_map(|line| line.trim().strip_prefix(key));
+    let value = found.next().unwrap_or_else(|| panic!("{key:?} is missing"));
+    assert!(found.next().is_none(), "{key:?} is there more than once");
+    value.trim()
+}
+
+/// The default of a setting, as the README's table has it.
+fn default(setting: &str) -> String {
+    let table = stenobot::config::table();
+    let row = table.lines().find(|line| line.starts_with(&format!("| `{setting}` |"))).unwrap();
+    row.split('|').nth(2).unwrap().trim().trim_matches('`').to_owned()
+}
+
+fn seconds(text: &str) -> Duration {
+    Duration::from_secs(text.strip_suffix('s').unwrap_or_else(|| panic!("{text} is not in seconds")).parse().unwrap())
+}
+
+/// Major and minor version.
+fn version(text: &str) -> (u32, u32) {
+    let mut numbers = text.split('.').map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+#[test]
+fn the_image_builds_with_a_rust_that_is_new_enough() {
+    let (dockerfile, manifest) = (text("Dockerfile"), text("Cargo.toml"));
+    let image = value(&dockerfile, "FROM rust:").split('-').next().unwrap();
+    let needed = value(&manifest, "rust-version =").trim_matches('"');
+    assert!(version(image) >= version(needed), "the image has Rust {image}, Cargo.toml asks for {needed}");
+}
+
+#[test]
+fn the_image_copies_all_that_the_build_reads() {
+    let ignored = text(".dockerignore");
+    let kept: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    for path in &kept {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{path} is kept, but does not exist");
+    }
+    for needed in ["src", "migrations", "locales", ".cargo", "Cargo.toml", "Cargo.lock"] {
+        assert!(kept.contains(&needed), "{needed} is not sent to the build");
+    }
+    for secret in [".env", "data", "secrets", "stenobot.toml"] {
+        assert!(!kept.contains(&secret), "{secret} is sent to the build");
+    }
+}
+
+#[test]
+fn whoever_stops_the_bot_waits_longer_than_it_takes() {
+    let patience = seconds(&format!("{}s", default("shutdown_timeout_seconds")));
+    let (compose, unit) = (text("compose.yaml"), text("deploy/stenobot.service"));
+    for (name, given) in
+        [("stop_grace_period", value(&compose, "stop_grace_period:")), ("TimeoutStopSec", value(&unit, "TimeoutStopSec="))]
+    {
+        assert!(seconds(given) >= patience + Duration::from_secs(5), "{name} of {given} is too short for {patience:?}");
+    }
+}
+
+#[test]
+fn every_file_that_is_mounted_exists() {
+    let compose = text("compose.yaml");
+    let mounted: Vec<&str> = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ./"))
+        .map(|mount| mount.split(':').next().unwrap())
+        .collect();
+    assert!(mounted.len() >= 5, "only {mounted:?} are mounted");
+    for path in mounted {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "compose.yaml mounts {path}, which is missing");
+    }
+}
+
+#[test]
+fn the_metrics_port_is_the_same_everywhere() {
+    let address = default("metrics_addr");
+    let port = address.rsplit(':').next().unwrap();
+    let dockerfile = text("Dockerfile");
+    assert_eq!(value(&dockerfile, "EXPOSE"), port);
+    assert!(dockerfile.contains(&format!("STENOBOT_METRICS_ADDR=0.0.0.0:{port}")), "the image listens elsewhere");
+    assert!(text("compose.yaml").contains(&format!("\"127.0.0.1:{port}:{port}\"")), "compose publishes another port");
+    assert!(text("prometheus.yml").contains(&format!("stenobot:{port}")), "Prometheus asks another port");
+}
+
+#[test]
+fn what_is_published_is_published_on_loopback() {
+    let compose = text("compose.yaml");
+    let published = compose.lines().filter_map(|line| line.trim().strip_prefix("- \"")).filter(|line| line.contains(':'));
+    let ports: Vec<&str> = published.filter(|line| line.trim_end_matches('"').split(':').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c == '.'))).collect();
+    assert_eq!(ports.len(), 4, "four pages are published: {ports:?}");
+    for port in ports {
+        assert!(port.starts_with("127.0.0.1:"), "{port} is published to everyone");
+    }
+}

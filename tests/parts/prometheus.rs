@@ -1,0 +1,117 @@
+//! The files for Prometheus, judged by its own `promtool`: the configuration, the rules, and a firing and a quiet test
+//! of every alert.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use stenobot::metrics::{Kind, METRICS};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The files of rule tests, in order.
+fn tests() -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(root().join("prometheus/tests")).unwrap();
+    let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn promtool(arguments: &[&str], files: &[PathBuf]) {
+    let run = Command::new("promtool").args(arguments).args(files).current_dir(root()).output();
+    let run = run.expect("promtool is not installed: run `./dev test`");
+    let said = [run.stdout, run.stderr].map(|said| String::from_utf8(said).unwrap());
+    assert!(run.status.success(), "{}", said.join("\n"));
+}
+
+/// One alert of `alerts.yml`.
+struct Alert {
+    name: String,
+    rule: String,
+}
+
+fn alerts() -> Vec<Alert> {
+    let rules = text("prometheus/alerts.yml");
+    let rules = rules.split("- alert: ").skip(1).map(|rule| {
+        let (name, rule) = rule.split_once('\n').unwrap();
+        Alert { name: name.trim().to_owned(), rule: rule.to_owned() }
+    });
+    rules.collect()
+}
+
+#[test]
+fn promtool_accepts_the_configuration_and_the_rules() {
+    promtool(&["check", "config", "prometheus.yml"], &[]);
+    promtool(&["check", "rules", "prometheus/recording.yml", "prometheus/alerts.yml"], &[]);
+}
+
+#[test]
+fn every_alert_fires_when_it_should_and_only_then() {
+    promtool(&["test", "rules"], &tests());
+}
+
+#[test]
+fn every_alert_has_a_firing_and_a_quiet_test() {
+    let all: String = tests().iter().map(text).collect();
+    let cases: Vec<&str> = all.split("  - name: ").skip(1).collect();
+    for Alert { name, .. } in alerts() {
+        let asks = format!("expr: count by (alertname) (ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}})");
+        let fires = format!("exp_samples: [{{ labels: '{{alertname=\"{name}\"}}', value: 1 }}]");
+        for (title, result) in [("fires", fires.as_str()), ("is quiet", "exp_samples: []")] {
+            let titled = format!("{name} {title} ");
+            let mut found = cases.iter().filter(|case| case.starts_with(&titled)).peekable();
+            assert!(found.peek().is_some(), "no test says that {name} {title}");
+            for case in found {
+                assert!(case.contains(&asks) && case.contains(result), "this is not what its name says:\n{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_alert_tells_what_happened_and_what_to_do() {
+    let readme = text("README.md");
+    let alerts = alerts();
+    assert!(!alerts.is_empty());
+    for Alert { name, rule } in alerts {
+        for part in ["for: ", "severity: ", "summary: ", "description: "] {
+            assert!(rule.contains(part), "{name} has no {part}");
+        }
+        let runbook = format!("runbook_url: README.md#{}\n", name.to_lowercase());
+        assert!(rule.contains(&runbook), "{name} needs the line {runbook}");
+        let heading = format!("\n#### {name}\n\n");
+        let (_, section) = readme.split_once(&heading).unwrap_or_else(|| panic!("the README has no section {name}"));
+        let section = section.split("\n#").next().unwrap();
+        assert!(section.trim().len() > 100, "the README says too little about {name}");
+    }
+}
+
+#[test]
+fn the_rules_use_metrics_that_exist() {
+    let known = |name: &str| {
+        METRICS.iter().any(|metric| match metric.kind {
+            Kind::Counter | Kind::Gauge => name == metric.name,
+            Kind::Histogram(_) => {
+                name.strip_prefix(metric.name).is_some_and(|rest| ["_sum", "_count", "_bucket"].contains(&rest))
+            }
+        })
+    };
+    for file in ["prometheus/recording.yml", "prometheus/alerts.yml"] {
+        let rules = text(file);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        // Names of recording rules have colons, names of groups stand after `name`.
+        let names =
+            rules.lines().filter(|line| !line.contains("- name: ")).flat_map(|line| line.split(|c| !is_part(c)));
+        let names: Vec<_> = names.filter(|name| name.starts_with("stenobot_")).collect();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(known(name), "{file} uses {name}, which is no metric");
+        }
+    }
+}

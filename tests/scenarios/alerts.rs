@@ -1,0 +1,132 @@
+//! The alerts as they ship, only sixty times as fast, in a real Prometheus that watches the real bot.
+
+use std::path::Path;
+use std::time::Duration;
+
+use stenobot::simulator::people::Sent;
+
+use crate::prometheus::Prometheus;
+use crate::recordings::{Gate, asset, scripted};
+use crate::scene::{Scene, rejected};
+
+/// How many times shorter the rules' durations are here.
+const FASTER: u64 = 60;
+
+/// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
+fn sped_up(rules: &str) -> String {
+    let mut fast = String::new();
+    let mut rest = rules;
+    while let Some(at) = ["for: ", "["].iter().filter_map(|mark| Some(rest.find(mark)? + mark.len())).min() {
+        let (before, after) = rest.split_at(at);
+        let length = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
+        let (duration, after) = after.split_at(length);
+        fast.push_str(before);
+        match milliseconds(duration) {
+            Some(long) => fast.push_str(&format!("{}ms", long / FASTER)),
+            None => fast.push_str(duration),
+        }
+        rest = after;
+    }
+    fast + rest
+}
+
+/// A duration with one unit, as Prometheus writes it.
+fn milliseconds(duration: &str) -> Option<u64> {
+    let unit = duration.find(|c: char| !c.is_ascii_digit())?;
+    let scale = match &duration[unit..] {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(duration[..unit].parse::<u64>().ok()? * scale)
+}
+
+#[test]
+fn durations_are_divided_and_nothing_else() {
+    let rules = "for: 2m\nexpr: rate(a[5m]) + rate(b{c=\"5m\"}[1h]) > 300 # 10m, for: ever\nfor: 30s\n";
+    let fast = "for: 2000ms\nexpr: rate(a[5000ms]) + rate(b{c=\"5m\"}[60000ms]) > 300 # 10m, for: ever\nfor: 500ms\n";
+    assert_eq!(sped_up(rules), fast);
+}
+
+/// Prometheus beside this bot, with the shipped rules in `folder` sped up.
+async fn watch(scene: &Scene, folder: &Path) -> Prometheus {
+    for rules in ["recording.yml", "alerts.yml"] {
+        let shipped = std::fs::read_to_string(asset("prometheus").join(rules)).unwrap();
+        std::fs::write(folder.join(rules), sped_up(&shipped)).unwrap();
+    }
+    Prometheus::start(&format!(
+        "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}\n\
+         rule_files: ['{folder}/*.yml']\n\
+         scrape_configs: [{{job_name: stenobot, static_configs: [{{targets: ['{bot}']}}]}}]\n",
+        folder = folder.display(),
+        bot = scene.simulation.metrics_addr(),
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::stand_in(&[("max_queue_size", "4")]).await;
+    let prometheus = watch(&scene, folder.path()).await;
+    let began = prometheus.now().await;
+    prometheus.until("up{job=\"stenobot\"} == 1").await;
+
+    let gate = Gate::new().await;
+    let first = scene.somebody_sends(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.reached().await;
+    let waiting: Vec<Sent> = (0..4).map(|_| scene.somebody_sends(&scripted(3, "say дошла"))).collect();
+    prometheus.until("job:stenobot_requests_waiting:max == 4").await;
+    let almost_full = prometheus.until_alert("StenobotQueueAlmostFull", true).await.unwrap();
+    assert_eq!(almost_full["annotations"]["summary"], "The queue is 100% full");
+    assert_eq!(almost_full["labels"]["severity"], "warning");
+
+    // Whoever comes now is refused; one refusal after the other until the alert has seen enough of them.
+    let refusals = async {
+        loop {
+            let refused = scene.simulation.person("Олег", "ru").sends_voice(&scripted(3, "say лишняя"));
+            rejected(scene.answer(&refused).await);
+            prometheus.until("sum(rate(stenobot_requests_rejected_total[1s])) == 0").await;
+        }
+    };
+    tokio::select! {
+        rejecting = prometheus.until_alert("StenobotRejecting", true) => assert!(rejecting.is_some()),
+        () = refusals => {}
+    }
+
+    held.open();
+    scene.text(&first).await;
+    for sent in &waiting {
+        assert_eq!(scene.text(sent).await, "дошла");
+    }
+    prometheus.until("job:stenobot_requests_waiting:max == 0").await;
+    prometheus.until_alert("StenobotQueueAlmostFull", false).await;
+    prometheus.until_alert("StenobotRejecting", false).await;
+    let step = Duration::from_millis(250);
+    let depths = prometheus.query_range("job:stenobot_requests_waiting:max", began, prometheus.now().await, step).await;
+    let depths = depths[0]["values"].as_array().unwrap().iter().map(|sample| sample[1].as_str().unwrap());
+    assert_eq!(depths.max(), Some("4"), "the queue is never longer than its limit");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::stand_in(&[]).await;
+    let prometheus = watch(&scene, folder.path()).await;
+    prometheus.until("up{job=\"stenobot\"} == 1").await;
+    prometheus.until_alert("StenobotDown", false).await;
+
+    scene.simulation.kill_bot().await.unwrap();
+    let down = prometheus.until_alert("StenobotDown", true).await.unwrap();
+    let address = scene.simulation.metrics_addr();
+    assert_eq!(down["annotations"]["summary"], format!("The bot on {address} does not answer"));
+    assert_eq!(down["annotations"]["runbook_url"], "README.md#stenobotdown");
+
+    scene.simulation.restart().await.unwrap();
+    prometheus.until_alert("StenobotDown", false).await;
+    let sent = scene.somebody_sends(&scripted(3, "say снова здесь"));
+    assert_eq!(scene.text(&sent).await, "снова здесь");
+    scene.end().await;
+}

@@ -1,0 +1,274 @@
+//! `stenobot doctor`, `stenobot health`, and a start that is refused for the same reasons in the same words.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use stenobot::journal::Journal;
+use stenobot::model::Clock;
+use stenobot::simulator::harness::Simulation;
+use stenobot::simulator::server::{BotApi, Settings};
+
+use crate::recordings::{asset, scripted};
+use crate::scene::{Scene, bot_with_engine, soon, stand_in};
+
+/// A set-up in which everything is as it should be, for a test to break.
+struct Place {
+    folder: tempfile::TempDir,
+    api: BotApi,
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl Place {
+    async fn good() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+        symlink(asset("data/models/ggml-base-q8_0.bin").parent().unwrap(), data.join("models")).unwrap();
+        let api = BotApi::start(Settings::default()).await.unwrap();
+        let variables = BTreeMap::from([
+            ("TELEGRAM_BOT_TOKEN", api.token().to_owned()),
+            ("STENOBOT_TELEGRAM_API_URL", api.url().to_string()),
+            ("STENOBOT_DATA_DIR", data.to_str().unwrap().to_owned()),
+            ("STENOBOT_METRICS_ADDR", nobody_listens().to_string()),
+            ("STENOBOT_MODEL_BASE_URL", format!("http://{}", nobody_listens())),
+            ("STENOBOT_LOG_LEVEL", "error".to_owned()),
+        ]);
+        Self { folder, api, variables }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn set(&mut self, variable: &'static str, value: impl Into<String>) {
+        self.variables.insert(variable, value.into());
+    }
+
+    /// A folder of models with nothing in it.
+    fn own_models(&self) -> PathBuf {
+        let models = self.data().join("models");
+        std::fs::remove_file(&models).unwrap();
+        std::fs::create_dir(&models).unwrap();
+        models
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables).kill_on_drop(true);
+        let output = soon("the program ends", command.output()).await.unwrap();
+        for said in [&output.stdout, &output.stderr] {
+            assert!(!String::from_utf8_lossy(said).contains(self.api.token()), "the token is printed");
+        }
+        output
+    }
+
+    async fn doctor(&self) -> Report {
+        let output = self.run(&["doctor", "--json"]).await;
+        Report::of(&output)
+    }
+
+    /// `doctor` says this sentence and `run` refuses to start with it.
+    async fn refuses(&self, check: &str, sentence: &str) {
+        let (verdict, text) = self.doctor().await.line(check);
+        assert_eq!((verdict.as_str(), text.as_str()), ("failed", sentence));
+        let output = self.run(&["run"]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), format!("stenobot: {sentence}"));
+    }
+}
+
+struct Report {
+    lines: BTreeMap<String, (String, String)>,
+}
+
+impl Report {
+    /// Reads `--json`, whose numbers and exit status must agree with the lines.
+    fn of(output: &Output) -> Self {
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
+        let lines: BTreeMap<_, _> = json["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| (word(line, "check"), (word(line, "verdict"), word(line, "text"))))
+            .collect();
+        let count = |verdict: &str| lines.values().filter(|(found, _)| found == verdict).count();
+        for (key, verdict) in [("ok", "ok"), ("warnings", "warning"), ("failed", "failed")] {
+            assert_eq!(json[key].as_u64().unwrap(), count(verdict) as u64, "{json}");
+        }
+        assert_eq!(output.status.code(), Some(i32::from(count("failed") > 0)), "{json}");
+        Self { lines }
+    }
+
+    fn line(&self, check: &str) -> (String, String) {
+        self.lines.get(check).unwrap_or_else(|| panic!("no line {check}")).clone()
+    }
+
+    /// What failed.
+    fn failed(&self) -> Vec<&str> {
+        self.lines.iter().filter(|(_, (verdict, _))| verdict == "failed").map(|(check, _)| check.as_str()).collect()
+    }
+}
+
+fn nobody_listens() -> SocketAddr {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_good_set_up_is_found_good_and_left_as_it_was() {
+    let place = Place::good().await;
+    let report = place.doctor().await;
+    assert_eq!(report.lines.len(), 14);
+    for (check, (verdict, text)) in &report.lines {
+        // How much room and memory there is depends on the machine that runs the tests.
+        let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
+        assert!(verdict == "ok" || of_the_machine && verdict == "warning", "{check} {verdict}: {text}");
+    }
+    let (_, memory) = report.line("memory");
+    assert!(memory.starts_with("bot 25 MiB + 1 x engine (78 MiB model + 165 MiB work) = 268 MiB of "), "{memory}");
+    let left: Vec<_> = std::fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["models"]);
+
+    let output = place.run(&["doctor"]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 15, "{text}");
+    assert!(lines[14].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[tokio::test]
+async fn a_missing_or_wrong_token_is_refused() {
+    let mut place = Place::good().await;
+    place.set("TELEGRAM_BOT_TOKEN", "123456789:AAE-no-bot-of-anybody-has-this-token");
+    let sentence = "Telegram does not accept the token: take the current one from @BotFather";
+    place.refuses("token", sentence).await;
+    assert_eq!(place.doctor().await.failed(), ["token"]);
+
+    place.variables.remove("TELEGRAM_BOT_TOKEN");
+    let sentence = "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN";
+    place.refuses("token", sentence).await;
+    assert_eq!(place.doctor().await.failed(), ["token"]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_and_a_webhook_are_told() {
+    let mut place = Place::good().await;
+    place.api.set_webhook("https://example.org/hook");
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), ["updates"]);
+    let sentence = "another program receives this bot's updates: stop it, or remove its webhook";
+    assert_eq!(report.line("updates").1, sentence);
+
+    place.set("STENOBOT_TELEGRAM_API_URL", format!("http://{}", nobody_listens()));
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), ["api"]);
+    let sentence = "the Bot API server cannot be reached: no connection; check the network and telegram_api_url";
+    assert_eq!(report.line("api").1, sentence);
+}
+
+#[tokio::test]
+async fn a_missing_and_a_damaged_model_are_told() {
+    let mut place = Place::good().await;
+    let models = place.own_models();
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), ["model"]);
+    assert!(report.line("model").1.starts_with("base-q8_0 is neither here nor to be downloaded now"));
+
+    let mut bytes = std::fs::read(asset("data/models/ggml-base-q8_0.bin")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(models.join("ggml-base-q8_0.bin"), bytes).unwrap();
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), ["model"]);
+    let (_, text) = report.line("model");
+    assert!(text.starts_with("ggml-base-q8_0.bin is damaged or was replaced: its hash is "), "{text}");
+
+    place.set("STENOBOT_MODEL", "nobody-knows-this");
+    place
+        .refuses("model", "there is no model named nobody-knows-this; `stenobot model list` shows those there are")
+        .await;
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_none_is_refused() {
+    let mut place = Place::good().await;
+    let file = place.folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    place.set("STENOBOT_DATA_DIR", file.to_str().unwrap());
+    let sentence = "the data folder cannot be used: File exists (os error 17); make it writable for this user or set \
+                    another data_dir";
+    place.refuses("data folder", sentence).await;
+}
+
+async fn journal_of_the_future(path: &Path) {
+    Journal::open(path, Clock::System).await.unwrap().close().await;
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let migration = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (9999, 'later', 1, x'00', 0)";
+    sqlx::query(migration).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_of_the_future_is_refused() {
+    let place = Place::good().await;
+    journal_of_the_future(&place.data().join("stenobot.db")).await;
+    let sentence = "the journal could not be migrated: a newer version wrote it (schema 9999 is unknown here); run \
+                    that version again, or restore a backup";
+    place.refuses("journal", sentence).await;
+}
+
+#[tokio::test]
+async fn a_journal_that_is_no_database_is_told() {
+    let place = Place::good().await;
+    std::fs::write(place.data().join("stenobot.db"), "a shopping list, and no database at all".repeat(100)).unwrap();
+    let sentence = "the journal cannot be used: its file is damaged or is no SQLite database; restore a backup or set \
+                    another database_url";
+    place.refuses("journal", sentence).await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_refused() {
+    let mut place = Place::good().await;
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let addr = taken.local_addr().unwrap();
+    place.set("STENOBOT_METRICS_ADDR", addr.to_string());
+    let sentence = format!(
+        "metrics_addr = {addr} cannot be used (Address already in use (os error 98)); set another, or stop what uses it"
+    );
+    place.refuses("metrics", &sentence).await;
+}
+
+#[tokio::test]
+async fn a_running_bot_is_looked_at_without_disturbing_it() {
+    let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
+    let mut place = Place::good().await;
+    place.set("TELEGRAM_BOT_TOKEN", scene.simulation.api().token());
+    place.set("STENOBOT_TELEGRAM_API_URL", scene.simulation.api().url().as_str());
+    place.set("STENOBOT_DATA_DIR", scene.simulation.data().to_str().unwrap());
+    place.set("STENOBOT_METRICS_ADDR", scene.simulation.metrics_addr().to_string());
+
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), [""; 0]);
+    assert!(report.line("data folder").1.contains("the bot is running"));
+    assert!(report.line("metrics").1.ends_with("is served by the running bot"));
+    assert!(report.line("journal").1.starts_with("sound, up to date"));
+
+    let sent = scene.somebody_sends(&scripted(3, "say всё хорошо"));
+    assert_eq!(scene.text(&sent).await, "всё хорошо");
+    let health = async |arguments: &[&str]| {
+        let output = place.run(arguments).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(health(&["health"]).await, (Some(0), "ready\n".to_owned()));
+    assert_eq!(health(&["health", "--live"]).await, (Some(0), "ok\n".to_owned()));
+    let url = format!("http://{}", scene.simulation.metrics_addr());
+    assert_eq!(health(&["health", "--url", &url]).await, (Some(0), "ready\n".to_owned()));
+    scene.end().await;
+    let (code, said) = health(&["health"]).await;
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+}

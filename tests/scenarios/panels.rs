@@ -1,0 +1,146 @@
+//! The questions of Grafana's dashboard, put to a real Prometheus that watches a real bot in trouble.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use stenobot::simulator::server::{Call, Effect, Method, Refusal, Verdict};
+
+use crate::prometheus::Prometheus;
+use crate::recordings::{Gate, asset, scripted};
+use crate::scene::{Scene, failed, rejected};
+
+/// What a panel asks.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// The panel's.
+    pub(crate) panel: u64,
+    /// The panel's.
+    pub(crate) title: String,
+    /// Which of the panel's questions.
+    pub(crate) letter: String,
+    /// With Grafana's variables in it.
+    expression: String,
+    /// Only the present is shown.
+    pub(crate) instant: bool,
+}
+
+impl Question {
+    /// Every question of the dashboard.
+    pub(crate) fn all() -> Vec<Self> {
+        let text = std::fs::read_to_string(asset("grafana/dashboards/stenobot.json")).unwrap();
+        let dashboard: Value = serde_json::from_str(&text).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
+        let questions = panels.flat_map(|panel| {
+            panel["targets"].as_array().unwrap().iter().map(move |target| Self {
+                panel: panel["id"].as_u64().unwrap(),
+                title: text(&panel["title"]),
+                letter: text(&target["refId"]),
+                expression: text(&target["expr"]),
+                instant: target["instant"].as_bool().unwrap(),
+            })
+        });
+        questions.collect()
+    }
+
+    /// With the values that Grafana would put in: durations such as `4s`, and a regular expression of machines.
+    pub(crate) fn expression(&self, window: &str, range: &str, instance: &str) -> String {
+        let expression = self.expression.replace("$__rate_interval", window).replace("$__range", range);
+        let expression = expression.replace("$instance", instance);
+        // `$1` is Prometheus's, and Grafana leaves alone what it does not know.
+        let left = expression.replace("$1", "");
+        assert!(!left.contains('$'), "a variable that Grafana does not know: {expression}");
+        expression
+    }
+}
+
+/// Values that are numbers, of all series of an answer.
+fn numbers(answer: &Value) -> Vec<f64> {
+    let series = answer.as_array().unwrap().iter();
+    let samples = series.flat_map(|series| series["values"].as_array().unwrap());
+    samples.map(|sample| sample[1].as_str().unwrap().parse().unwrap()).filter(|value: &f64| value.is_finite()).collect()
+}
+
+/// May show zero in this test: nothing brings it about, or, as processor time, it is counted in whole seconds.
+const ZERO: &[&str] = &["Journal errors", "Processor"];
+
+#[tokio::test]
+async fn every_panel_has_something_to_show() {
+    let settings =
+        [("max_queue_size", "3"), ("max_voice_duration_seconds", "20"), ("progress_update_interval_seconds", "1")];
+    let mut scene = Scene::stand_in(&settings).await;
+    let machine = scene.simulation.metrics_addr().to_string();
+    let prometheus = Prometheus::start(&format!(
+        "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
+         rule_files: ['{}']\n\
+         scrape_configs: [{{ job_name: stenobot, static_configs: [{{ targets: ['{machine}'] }}] }}]\n",
+        asset("prometheus/alerts.yml").display()
+    ))
+    .await;
+    prometheus.until("stenobot_build_info").await;
+    let begin = prometheus.now().await;
+
+    trouble(&mut scene).await;
+    let end = prometheus.now().await;
+    prometheus.until(&format!("timestamp(stenobot_build_info) > {end}")).await;
+    let end = prometheus.now().await;
+
+    let mut shown = BTreeMap::new();
+    // All machines, and one of them as Grafana quotes it in a regular expression in a string.
+    for instance in [".*", &machine.replace('.', r"\\.")] {
+        for question in Question::all() {
+            let expression = question.expression("2s", "60s", instance);
+            let from = if question.instant { end } else { begin };
+            let answer = prometheus.query_range(&expression, from, end, Duration::from_millis(500)).await;
+            let numbers = numbers(&answer);
+            assert!(!numbers.is_empty(), "{:?} shows nothing: {expression}: {answer}", question.title);
+            *shown.entry(question.title).or_insert(false) |= numbers.iter().any(|value| *value != 0.0);
+        }
+    }
+    for (title, something) in shown {
+        assert!(something || ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
+    }
+    scene.end().await;
+}
+
+/// One of each: answered, no speech, withdrawn, refused, given up, tried again, told to slow down.
+async fn trouble(scene: &mut Scene) {
+    let first_edit = AtomicU32::new(1);
+    let fault = move |call: &Call| -> Verdict {
+        match call.method {
+            // Long enough to be seen.
+            Method::Download => Verdict { delay: Duration::from_millis(500), effect: Effect::Pass },
+            Method::EditMessageText if first_edit.swap(0, Ordering::SeqCst) == 1 => {
+                Effect::Refuse(Refusal::TooMany(Duration::from_secs(1))).into()
+            }
+            _ => Effect::Pass.into(),
+        }
+    };
+    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+
+    let gate = Gate::new().await;
+    let held = scene.somebody_sends(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
+    let at_gate = gate.reached().await;
+    let waiting = [10, 15, 5].map(|seconds| scene.somebody_sends(&scripted(seconds, "wait 300;say потом")));
+    let too_many = scene.somebody_sends(&scripted(5, "say лишняя"));
+    let too_long = scene.somebody_sends(&scripted(25, "say длинная"));
+    for sent in [&too_many, &too_long] {
+        rejected(scene.answer(sent).await);
+    }
+    at_gate.open();
+    for sent in waiting.iter().chain([&held]) {
+        scene.text(sent).await;
+    }
+    let silent = scene.somebody_sends(&scripted(5, "wait 300;say"));
+    scene.answer(&silent).await;
+    let gone = scene.simulation.person("Дарья", "ru");
+    gone.blocks();
+    gone.sends_voice(&scripted(5, "say никому"));
+    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    failed(scene.answer(&poison).await);
+    let last = scene.somebody_sends(&scripted(5, "say последняя"));
+    scene.text(&last).await;
+}
