@@ -57,7 +57,7 @@ type Admit = BoxService<Arrival, Admission, AdmitFailure>;
 
 fn stack(context: &Context) -> Admit {
     let (journal, queue) = (context.journal.clone(), context.config().limits.queue);
-    let capacity = Capacity { queue, per_person: queue, per_day: None };
+    let capacity = Capacity { queue, per_person: u32::MAX, per_day: None };
     let insert = service_fn(move |arrival: Arrival| {
         let journal = journal.clone();
         async move { Ok::<_, BoxError>(journal.admit(&arrival, &capacity).await?) }

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod audio;
+mod cancel;
 mod desk;
 mod engine;
+mod fair;
 mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod people;
 mod queue;
 mod simulator;
 mod store;
