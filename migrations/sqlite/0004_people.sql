@@ -6,12 +6,12 @@ ALTER TABLE usage ADD COLUMN source TEXT NOT NULL DEFAULT 'voice'
 ALTER TABLE usage ADD COLUMN reply_to_message_id INTEGER;
 ALTER TABLE usage ADD COLUMN callback_id TEXT;
 -- The request whose audio is heard again.
-ALTER TABLE usage ADD COLUMN parent_id INTEGER REFERENCES usage (id);
+ALTER TABLE usage ADD COLUMN parent_id INTEGER;
 ALTER TABLE usage ADD COLUMN form TEXT NOT NULL DEFAULT 'message' CHECK (form IN ('message', 'txt', 'srt', 'vtt'));
 ALTER TABLE usage ADD COLUMN speech_language TEXT;
 -- The request that hears the same audio for this one. Taken off when this one is worked on by itself after all:
 -- a row that is done and still has it took no time of the engine.
-ALTER TABLE usage ADD COLUMN joined_to INTEGER REFERENCES usage (id);
+ALTER TABLE usage ADD COLUMN joined_to INTEGER;
 -- Until when the audio is kept after the end.
 ALTER TABLE usage ADD COLUMN audio_until INTEGER;
 

@@ -205,7 +205,7 @@ pub(super) const WAITING: &str = concat!(
 );
 
 pub(super) const RUNNING: &str = "SELECT coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds, \
-     coalesce(started_at, 0) AS started_at FROM usage WHERE stage = 'transcribing'";
+     coalesce(started_at, 0) AS started_at FROM usage WHERE answered = 0 AND stage = 'transcribing' AND joined_to IS NULL";
 
 pub(super) const COUNTS: &str = "SELECT stage, count(*) FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') GROUP BY stage";
@@ -369,6 +369,7 @@ mod tests {
             ("SETTLE", super::SETTLE),
             ("CLAIM_NOTICE", super::CLAIM_NOTICE),
             ("WAITING", super::WAITING),
+            ("RUNNING", super::RUNNING),
             ("COUNTS", super::COUNTS),
             ("BACKLOG", super::BACKLOG),
             ("RECENT_RTF", super::RECENT_RTF),

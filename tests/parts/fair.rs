@@ -113,7 +113,11 @@ async fn a_flood_leaves_the_next_free_place_to_somebody_else() {
     let other = desk.take(&arrival_of(2, 100)).await;
     let third = desk.take(&arrival_of(2, 101)).await;
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().fence.id, other);
-    assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().fence.id, third, "one of theirs, two of the flood's");
+    assert_eq!(
+        desk.claim(WorkSource::Downloads, "w").await.unwrap().fence.id,
+        third,
+        "one of theirs, two of the flood's"
+    );
     desk.advance(&flood.fence, StageName::Downloaded).await;
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().user.0, 1, "two each: who came first");
 }

@@ -39,6 +39,7 @@ async fn a_number_counts_within_its_chat_only() {
     let desk = Desk::new().await;
     desk.admit(1).await;
     let elsewhere = stenobot::journal::Arrival { chat: ChatId(-100_500), ..arrival(1) };
+    let elsewhere = stenobot::journal::Arrival { file_unique_id: "another".into(), ..elsewhere };
     assert!(matches!(desk.journal.admit(&elsewhere, &ROOMY).await.unwrap(), Admission::New(_)));
 }
 

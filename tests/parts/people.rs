@@ -82,8 +82,7 @@ async fn one_s_data_is_all_that_is_stored_about_one() {
     assert_eq!(desk.journal.my_data(ME).await.unwrap(), None);
     desk.enqueue(1).await;
     let fence = desk.start("w").await;
-    let heard =
-        Facts { length: Some(Duration::from_secs(12)), language: Some("ru".into()), ..Facts::default() };
+    let heard = Facts { length: Some(Duration::from_secs(12)), language: Some("ru".into()), ..Facts::default() };
     desk.journal.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
     desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
     desk.journal.refuse(&arrival(2), RejectReason::TooLong).await.unwrap();
@@ -119,7 +118,8 @@ fn marked(message: i32) -> Arrival {
     }
 }
 
-const MARKS: &[&str] = &["xylophonist", "Ксенофонтия", "Zwetajewskaja", "xkBmine", "AgADmine", "eo-mine", "pressed-mine"];
+const MARKS: &[&str] =
+    &["xylophonist", "Ксенофонтия", "Zwetajewskaja", "xkBmine", "AgADmine", "eo-mine", "pressed-mine"];
 
 /// The marks that are found in any file of the journal.
 fn found(desk: &Desk) -> Vec<&'static str> {
