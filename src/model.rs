@@ -2,7 +2,7 @@
 
 mod lifecycle;
 
-pub use lifecycle::{CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
 
 use std::fmt;
 use std::str::FromStr;
@@ -200,6 +200,11 @@ impl Timestamp {
     /// The time since `earlier`, zero when the clock was set back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The midnight, UTC, that this day began with.
+    pub const fn midnight(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))
     }
 
     /// Seconds since the Unix epoch, as metrics want them.

@@ -13,12 +13,12 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::Context;
 use crate::config::Limits;
-use crate::journal::{Admission, Arrival, Journal, JournalError, Sender};
+use crate::journal::{Admission, Arrival, Capacity, Journal, JournalError, Sender};
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
 use crate::metrics as names;
-use crate::model::{ChatId, MessageId, RejectReason, StageName, UserId};
+use crate::model::{AudioSource, ChatId, MessageId, RejectReason, StageName, UserId};
 use crate::request::{Event, observe};
-use crate::telegram::{CommandName, Content, Incoming, TelegramError, Text, VoiceMessage};
+use crate::telegram::{CommandName, Content, Incoming, TelegramError, Text, VoiceMessage, VoiceSource};
 
 /// How long one poll waits at Telegram for news.
 const POLL: Duration = Duration::from_secs(25);
@@ -56,10 +56,11 @@ impl From<BoxError> for AdmitFailure {
 type Admit = BoxService<Arrival, Admission, AdmitFailure>;
 
 fn stack(context: &Context) -> Admit {
-    let (journal, capacity) = (context.journal.clone(), context.config().limits.queue);
+    let (journal, queue) = (context.journal.clone(), context.config().limits.queue);
+    let capacity = Capacity { queue, per_person: u32::MAX, per_day: None };
     let insert = service_fn(move |arrival: Arrival| {
         let journal = journal.clone();
-        async move { Ok::<_, BoxError>(journal.admit(&arrival, capacity).await?) }
+        async move { Ok::<_, BoxError>(journal.admit(&arrival, &capacity).await?) }
     });
     ServiceBuilder::new()
         .boxed()
@@ -70,7 +71,7 @@ fn stack(context: &Context) -> Admit {
         // One person's flood is refused before it costs anybody else a place.
         .layer(KeyedQuotaLayer::new(context.config().limits.user_per_minute))
         // A full queue is known without a write lock. The insert below still reserves the place.
-        .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone()), capacity))
+        .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone()), queue))
         // SQLite has one writer; arrivals are admitted in the order in which they came.
         .concurrency_limit(1)
         .service(insert)
@@ -223,6 +224,9 @@ async fn voice_message(context: &Context, admit: &mut Admit, voice: &VoiceMessag
     };
     match admitted {
         Ok(Admission::New(id)) => observe(&Event::Admitted { id, claimed: arrival.claimed }),
+        Ok(Admission::Joined { id, to }) => observe(&Event::Joined { id, to, claimed: arrival.claimed }),
+        Ok(Admission::PersonFull(id)) => observe(&Event::Refused { id, reason: RejectReason::UserLimit }),
+        Ok(Admission::DayFull(id)) => observe(&Event::Refused { id, reason: RejectReason::DailyLimit }),
         Ok(Admission::QueueFull(id)) => observe(&Event::Refused { id, reason: RejectReason::QueueFull }),
         Ok(Admission::Duplicate) => observe(&Event::Duplicate),
         Err(AdmitFailure::Refused(reason)) => match context.journal.refuse(&arrival, reason).await? {
@@ -257,19 +261,21 @@ pub fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReason>
 }
 
 fn arrival(voice: &VoiceMessage) -> Arrival {
+    let from = Sender {
+        id: voice.from.id,
+        username: voice.from.username.clone(),
+        first_name: Some(voice.from.first_name.clone()),
+        last_name: voice.from.last_name.clone(),
+    };
     Arrival {
-        chat: voice.chat,
-        message: voice.message,
-        from: Sender {
-            id: voice.from.id,
-            username: voice.from.username.clone(),
-            first_name: Some(voice.from.first_name.clone()),
-            last_name: voice.from.last_name.clone(),
+        thread: voice.thread.map(|thread| thread.0),
+        source: match voice.source {
+            VoiceSource::Voice => AudioSource::Voice,
+            VoiceSource::Audio => AudioSource::Audio,
         },
-        file_id: voice.file_id.clone(),
-        file_unique_id: voice.file_unique_id.clone(),
-        claimed: voice.claimed_duration,
+        claimed: Some(voice.claimed_duration),
         locale: voice.from.language_code.clone(),
+        ..Arrival::voice(voice.chat, voice.message, from, voice.file_id.clone(), voice.file_unique_id.clone())
     }
 }
 

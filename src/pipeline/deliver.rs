@@ -107,7 +107,7 @@ async fn parts(
             continue;
         }
         let status = request.status_message().filter(|_| index == 0);
-        let sending = answer(sender.clone(), request.chat(), status, request.message(), text);
+        let sending = answer(sender.clone(), request.chat(), status, request.reply_to(), text);
         match request.hold(&context.journal, sending).await? {
             Ok(message) => {
                 if index == 0 && request.status_message() != Some(message) {

@@ -36,7 +36,7 @@ pub(super) async fn ensure_status<S: Stage>(
     if request.status_message().is_some() {
         return Ok(None);
     }
-    match context.client.send(request.chat(), None, Some(request.message()), text).await {
+    match context.client.send(request.chat(), None, Some(request.reply_to()), text).await {
         Ok(message) => Ok(Some(message)),
         Err(TelegramError::ChatGone) => Err(NobodyThere),
         Err(error) => {

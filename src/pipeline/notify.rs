@@ -41,7 +41,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let text = context.say(notice.locale.as_deref(), &reason(context, notice));
-    let work = deliver::answer(sender, notice.chat, notice.status_message, notice.message, text);
+    let work = deliver::answer(sender, notice.chat, notice.status_message, notice.reply_to, text);
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
         None => context.journal.notice_later(&notice.fence, context.journal.clock().now()).await,
         Some(sent) => {
@@ -72,7 +72,8 @@ fn reason(context: &Context, notice: &Notice) -> Text {
         Settlement::Failed(FailReason::Download) => Text::DownloadFailed,
         Settlement::Failed(FailReason::Damaged) => Text::Damaged,
         Settlement::Failed(FailReason::Deadline) => Text::TimedOut,
-        Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
-        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::ChatGone | CancelledBy::Operator) => Text::Failed,
+        Settlement::Rejected(RejectReason::DailyLimit | RejectReason::Maintenance)
+        | Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal | FailReason::AudioGone)
+        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::Operator | CancelledBy::ChatGone) => Text::Failed,
     }
 }

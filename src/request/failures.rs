@@ -59,6 +59,12 @@ pub enum DownloadFailure {
     /// Our disk or our processes.
     #[error("the audio could not be kept: {0}")]
     Local(String),
+    /// The audio that should be heard again is no longer kept.
+    #[error("the audio is no longer kept")]
+    AudioGone,
+    /// Withdrawn by its sender meanwhile.
+    #[error("withdrawn by its sender")]
+    Cancelled,
     /// Claimed too often.
     #[error("the file could not be fetched in {attempts} attempts")]
     Exhausted {
@@ -75,7 +81,9 @@ impl Failure for DownloadFailure {
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
+            Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
             Self::Unreachable(_) | Self::Local(_) => Disposition::Retry { after: backoff(attempt), counts: true },
         }
     }
@@ -111,6 +119,9 @@ pub enum TranscribeFailure {
     /// This worker stops.
     #[error("cancelled because the service stops")]
     Stopping,
+    /// Withdrawn by its sender meanwhile.
+    #[error("withdrawn by its sender")]
+    Cancelled,
     /// Claimed too often.
     #[error("claimed {attempts} times without success")]
     Exhausted {
@@ -131,6 +142,7 @@ impl Failure for TranscribeFailure {
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
+            Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
         }
     }
 }
