@@ -10,5 +10,6 @@ mod legacy;
 mod lifecycle;
 mod queue;
 mod simulator;
+mod speech;
 mod store;
 mod telegram;
