@@ -12,7 +12,7 @@ use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, VoiceActivity};
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
@@ -22,7 +22,7 @@ use crate::model::{Clock, Timestamp};
 use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
-use crate::whisper::store::{Download, ModelStore};
+use crate::whisper::store::{DETECTOR, Download, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -124,6 +124,17 @@ async fn start(
     let name: Arc<str> = model.name.as_str().into();
     let mut settings = EngineSettings::of(config, &model)?;
     settings.command = engine_program.unwrap_or(settings.command);
+    match config.engine.voice_activity {
+        VoiceActivity::On => {
+            // Without it noise becomes sentences that nobody said, so there is no silent way round it.
+            let detector = store.ensure(DETECTOR, download_log()).await;
+            settings = settings
+                .with_detector(&detector.context(
+                    "the voice activity detector is missing; set voice_activity = \"off\" to go without it",
+                )?);
+        }
+        VoiceActivity::Off => {}
+    }
     let engine = EnginePool::start(settings, count_engine);
     status.send_replace(Some(engine.status()));
     gauge!(names::WORKERS).set(gauges::count(config.engine.workers));

@@ -112,6 +112,7 @@ settings! {
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
+    voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
     default_locale: live String = "ru".into(), "ru or en", "The language of the bot's own texts for people whose language it does not speak.";
     max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
@@ -138,6 +139,16 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
+}
+
+/// Whether speech is looked for before it is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum VoiceActivity {
+    /// Only speech is transcribed.
+    On,
+    /// Everything is.
+    Off,
 }
 
 /// A configuration that can work.
@@ -205,6 +216,8 @@ pub struct Engine {
     pub model: String,
     /// Where catalogue models are downloaded from.
     pub model_base_url: reqwest::Url,
+    /// Whether speech is looked for first.
+    pub voice_activity: VoiceActivity,
     /// Default speech language.
     pub language: SpeechLanguage,
     /// Engine processes.

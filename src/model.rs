@@ -122,15 +122,6 @@ pub struct Segment {
     pub no_speech: f32,
 }
 
-/// How far a text can be relied on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Confidence {
-    /// As far as such a model can.
-    High,
-    /// The model was unsure of it.
-    Low,
-}
-
 /// What the engine heard in one whole audio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
@@ -153,6 +144,40 @@ impl Transcript {
     pub fn text(&self) -> Spoken {
         Spoken(self.segments.iter().map(|s| s.text.0.as_str()).collect::<Vec<_>>().join(" "))
     }
+
+    /// How far the text can be trusted, by the model's own account: how probable it finds its words and the language,
+    /// and whether it had to listen twice. An empty text is trusted.
+    pub fn confidence(&self) -> Confidence {
+        let sure_of_language = self.language_probability.is_none_or(|probability| probability >= LEAST_LANGUAGE);
+        let least = if self.retried_windows > 0 { LEAST_LOGPROB_RETRIED } else { LEAST_LOGPROB };
+        let sure_of_words = self.mean_logprob().is_none_or(|logprob| logprob >= least);
+        if sure_of_language && sure_of_words { Confidence::High } else { Confidence::Low }
+    }
+
+    /// Of all segments, each weighted by its length in characters, which is close to its number of tokens.
+    fn mean_logprob(&self) -> Option<f32> {
+        let characters = |segment: &Segment| segment.text.0.chars().count() as f32;
+        let all: f32 = self.segments.iter().map(characters).sum();
+        let sum: f32 = self.segments.iter().map(|segment| segment.mean_logprob * characters(segment)).sum();
+        (all > 0.0).then(|| sum / all)
+    }
+}
+
+/// Below these mean log-probabilities a third of the words and more were wrong in nearly all recordings of people.
+const LEAST_LOGPROB: f32 = -0.38;
+/// When a window had to be heard again.
+const LEAST_LOGPROB_RETRIED: f32 = -0.3;
+/// Below this the text may be in another language than the speech.
+const LEAST_LANGUAGE: f32 = 0.6;
+
+/// How far a text can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// As far as the model ever can.
+    High,
+    /// Probably wrong in places that matter.
+    Low,
 }
 
 /// How far a transcription has come, measured by the engine rather than estimated.
@@ -234,5 +259,47 @@ impl Clock {
             }
             Self::Manual(millis) => Timestamp(millis.load(std::sync::atomic::Ordering::SeqCst)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript(segments: &[(&str, f32)]) -> Transcript {
+        let segments = segments.iter().map(|&(text, mean_logprob)| Segment {
+            start: Duration::ZERO,
+            end: Duration::from_secs(1),
+            text: Spoken(text.to_owned()),
+            mean_logprob,
+            no_speech: 0.1,
+        });
+        Transcript {
+            segments: segments.collect(),
+            language: "ru".to_owned(),
+            language_probability: Some(0.98),
+            audio: Duration::from_secs(1),
+            processing: Duration::from_secs(1),
+            retried_windows: 0,
+        }
+    }
+
+    #[test]
+    fn confidence_is_low_when_the_model_doubts_the_words() {
+        assert_eq!(transcript(&[("Перезвони мне завтра.", -0.25)]).confidence(), Confidence::High);
+        assert_eq!(transcript(&[("Перезвони мне завтра.", -0.7)]).confidence(), Confidence::Low);
+        // One doubtful word does not make a long text doubtful.
+        let long = "Перезвони мне завтра, когда будешь дома.";
+        assert_eq!(transcript(&[(long, -0.2), ("Угу.", -1.2)]).confidence(), Confidence::High);
+        assert_eq!(transcript(&[]).confidence(), Confidence::High);
+    }
+
+    #[test]
+    fn confidence_is_low_when_the_model_doubts_the_language_or_listened_twice() {
+        let good = transcript(&[("Перезвони мне завтра.", -0.32)]);
+        assert_eq!(good.confidence(), Confidence::High);
+        assert_eq!(Transcript { language_probability: None, ..good.clone() }.confidence(), Confidence::High);
+        assert_eq!(Transcript { language_probability: Some(0.5), ..good.clone() }.confidence(), Confidence::Low);
+        assert_eq!(Transcript { retried_windows: 1, ..good }.confidence(), Confidence::Low);
     }
 }

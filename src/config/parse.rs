@@ -27,6 +27,7 @@ impl Raw {
             engine: Engine {
                 model: self.model,
                 model_base_url: url("model_base_url", &self.model_base_url)?,
+                voice_activity: self.voice_activity,
                 language: self.language,
                 workers,
                 threads,

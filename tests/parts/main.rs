@@ -18,5 +18,6 @@ mod people;
 mod queue;
 mod simulator;
 mod statistics;
+mod speech;
 mod store;
 mod telegram;
