@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, Shutdown};
 use crate::metrics as names;
 use crate::model::{Clock, Timestamp};
-use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
+use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
 use crate::whisper::store::{DETECTOR, Download, ModelStore};
@@ -50,6 +50,10 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let journal = Journal::open(&config.storage.database, Clock::System).await?;
     recover(&journal, &config, &worker).await?;
     let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
+    let client = match &config.telegram.local_dir {
+        Some(folder) => client.with_local_files(folder.clone()),
+        None => client,
+    };
     let (status, engine_status) = watch::channel(None);
     let polled = watch::Sender::new(None);
     let pages = telemetry::serve(
@@ -63,9 +67,13 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
     let Some(started) = started else { return Ok(()) };
     let (model, engine) = started?;
+    let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
+        cancels: pipeline::cancels::Cancels::default(),
+        flow: watch::Sender::new(Flow::default()),
+        replies,
         program: std::env::current_exe()?.into(),
         tasks: TaskTracker::new(),
         journal,
@@ -75,14 +83,15 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         worker,
         shutdown,
     };
-    let (replies, waiting_replies) = mpsc::channel(admit::REPLIES);
     tokio::join!(
-        admit::run(&context, &replies),
-        admit::send_replies(&context, waiting_replies),
+        poll::run(&context),
+        replies::send(&context, waiting_replies),
+        menu::register(&context),
         download::run(&context),
         enqueue::show_positions(&context),
         transcribe::run(&context, engine.service()),
         notify::run(&context),
+        retention::run(&context),
         gauges::refresh(&context, engine.status()),
     );
     drain(context, engine).await;

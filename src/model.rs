@@ -227,6 +227,26 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// This point and a while before.
+    pub fn before(self, while_: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(while_.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The day in UTC, as `2026-11-24`.
+    pub fn day(self) -> String {
+        // Days since the first of March of the year 0 in cycles of 400 years (Howard Hinnant, "chrono-Compatible
+        // Low-Level Date Algorithms"): February's length comes last and disturbs nothing.
+        let days = self.0.div_euclid(24 * 60 * 60 * 1000) + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
     /// The midnight, UTC, that this day began with.
     pub const fn midnight(self) -> Self {
         Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))

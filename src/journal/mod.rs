@@ -32,7 +32,7 @@ pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
 pub use people::{ChatSettings, MyData, Standing};
-pub use retention::{Kept, KeptAudio};
+pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
 
 use crate::model::{Clock, MessageId, RequestId, StageName, Timestamp};
@@ -198,6 +198,13 @@ impl Journal {
         exactly_one(fence, done.rows_affected())?;
         self.changed();
         Ok(())
+    }
+
+    /// Remembers the message that shows where a joined request stands. False when somebody holds the request now.
+    pub async fn greet_joined(&self, id: RequestId, message: MessageId) -> Result<bool, JournalError> {
+        let done = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).execute(&self.writer).await?;
+        self.changed();
+        Ok(done.rows_affected() == 1)
     }
 
     // === Notices ===

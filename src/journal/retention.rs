@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Journal, JournalError, ids, rows, seconds, sql};
+use super::{Journal, JournalError, rows, seconds, sql};
 use crate::model::{
     AnswerForm, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -52,6 +52,17 @@ pub struct KeptAudio {
     pub locale: Option<String>,
 }
 
+/// Audio whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueAudio {
+    /// The request under whose number it lies.
+    pub id: RequestId,
+    /// Where its answer was given.
+    pub chat: ChatId,
+    /// The message that holds the answer.
+    pub status_message: Option<MessageId>,
+}
+
 impl Journal {
     /// Keeps the audio of a request that is done until then. False when it is not done, or has been forgotten: its
     /// file is not to be kept.
@@ -63,12 +74,18 @@ impl Journal {
 
     /// The requests whose audio's time is over, each told once: their files are to be removed now. What is being
     /// heard again waits until that is over. A file that a crash leaves is removed at the next start.
-    pub async fn audio_due(&self, now: Timestamp) -> Result<Vec<RequestId>, JournalError> {
-        let due = ids(sqlx::query_scalar(sql::TAKE_AUDIO_DUE).bind(now.0).fetch_all(&self.writer).await?);
+    pub async fn audio_due(&self, now: Timestamp) -> Result<Vec<DueAudio>, JournalError> {
+        let due: Vec<(i64, i64, Option<i32>)> =
+            sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).fetch_all(&self.writer).await?;
         if !due.is_empty() {
             self.changed();
         }
-        Ok(due)
+        let due = due.into_iter().map(|(id, chat, message)| DueAudio {
+            id: RequestId(id),
+            chat: ChatId(chat),
+            status_message: message.map(MessageId),
+        });
+        Ok(due.collect())
     }
 
     /// Whether this person can have a request's audio heard again.

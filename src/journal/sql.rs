@@ -247,11 +247,15 @@ pub(super) const CANCEL: &str = concat!(
 pub(super) const KEEP_AUDIO: &str = "UPDATE usage SET audio_until = ?2 WHERE id = ?1 AND stage = 'done' \
      AND chat_id IS NOT NULL";
 
+/// Only as long as it has no message: a claim has read the row by then, and sends the answer by itself.
+pub(super) const GREET_JOINED: &str = "UPDATE usage SET status_message_id = ?2 WHERE id = ?1 AND owner IS NULL \
+     AND joined_to IS NOT NULL AND status_message_id IS NULL AND stage = 'received'";
+
 /// What is being heard again is kept until that is over.
 pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHERE audio_until <= ?1 AND NOT EXISTS \
      (SELECT 1 FROM usage AS again WHERE again.answered = 0 \
      AND again.stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
-     AND again.parent_id = usage.id) RETURNING id";
+     AND again.parent_id = usage.id) RETURNING id, chat_id, status_message_id";
 
 /// The audio is that of the request that was heard: a parent's, or that of the one this was joined to.
 pub(super) const KEPT_AUDIO: &str = concat!(

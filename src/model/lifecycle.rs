@@ -125,8 +125,10 @@ names! {
     RejectReason {
         /// As many requests wait as may wait.
         QueueFull = "queue_full",
-        /// One person sent more messages than one person may.
+        /// As many messages of one person wait as may.
         UserLimit = "user_limit",
+        /// One person sent more messages a minute than one person may.
+        TooOften = "too_often",
         /// One person sent more audio today than one person may.
         DailyLimit = "daily_limit",
         /// Nothing new is taken for now.
@@ -135,6 +137,8 @@ names! {
         TooLong = "too_long",
         /// Larger than `max_file_size_bytes`.
         TooBig = "too_big",
+        /// A video without a sound track.
+        Silent = "silent",
         /// No sound in it, or a form that cannot be read.
         Unsupported = "unsupported",
         /// The sender is not among those this bot serves.

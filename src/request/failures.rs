@@ -41,7 +41,10 @@ pub enum DownloadFailure {
         /// The limit.
         limit: Duration,
     },
-    /// No sound in it, or a form that cannot be read.
+    /// A video without a sound track.
+    #[error("the file has no sound track")]
+    Silent,
+    /// A form that cannot be read.
     #[error("the file cannot be read as audio: {0}")]
     Unsupported(String),
     /// Broken beyond reading.
@@ -78,6 +81,7 @@ impl Failure for DownloadFailure {
         match self {
             Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
             Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
+            Self::Silent => Disposition::End(Settlement::Rejected(RejectReason::Silent)),
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),

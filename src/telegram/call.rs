@@ -51,6 +51,8 @@ labels! {
         SendMessage = "sendMessage",
         /// New text for a message that is there.
         EditMessageText = "editMessageText",
+        /// New buttons for a message that is there.
+        EditMessageReplyMarkup = "editMessageReplyMarkup",
         /// A file of ours, as a message.
         SendDocument = "sendDocument",
         /// A pressed button is dealt with.

@@ -98,6 +98,28 @@ impl Client {
         }
     }
 
+    /// Replaces the buttons under a message of ours. Buttons that are there already are success.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn edit_keyboard(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        keyboard: &Keyboard,
+    ) -> Result<(), TelegramError> {
+        let edit = payloads::EditMessageReplyMarkup::new(
+            teloxide::types::ChatId(chat.0),
+            teloxide::types::MessageId(message.0),
+        );
+        let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
+        match self.call::<_, SentMessage>(Method::EditMessageReplyMarkup, &call, CALL).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_modified() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a file from memory as an answer to `reply_to` if that is still there.
     ///
     /// # Errors

@@ -181,6 +181,11 @@ impl Texts {
         }
     }
 
+    /// The heading of an answer, alone: over a file.
+    pub fn heading(&self, locale: Locale) -> String {
+        self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned()
+    }
+
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
     /// lines. Words that are nothing but white space are [`Text::NoSpeech`].
     pub fn answer(&self, locale: Locale, words: &Spoken, confidence: Confidence, most: NonZeroUsize) -> Answer {
