@@ -274,12 +274,12 @@ mod tests {
         let second = |second: f32| (second * RATE as f32).round() as usize;
         let kept = |stretches: &[(f32, f32)]| {
             let ranges = stretches.iter().map(|&(start, end)| second(start)..second(end)).collect();
-            around(ranges, second(20.0))
+            around(ranges, second(20.0)).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
         };
-        assert_eq!(kept(&[(1.0, 2.0), (4.9, 19.0)]), [0..second(20.0)]);
-        assert_eq!(kept(&[(1.5, 2.0), (5.1, 6.0)]), [second(1.1)..second(2.4), second(4.7)..second(6.4)]);
+        assert_eq!(kept(&[(1.0, 2.0), (4.9, 19.0)]), [(0, second(20.0))]);
+        assert_eq!(kept(&[(1.5, 2.0), (5.1, 6.0)]), [(second(1.1), second(2.4)), (second(4.7), second(6.4))]);
         // Of overlapping blocks the same stretch comes twice.
-        assert_eq!(kept(&[(2.0, 4.0), (3.0, 3.5)]), [second(1.6)..second(4.4)]);
+        assert_eq!(kept(&[(2.0, 4.0), (3.0, 3.5)]), [(second(1.6), second(4.4))]);
     }
 
     #[test]
@@ -289,7 +289,7 @@ mod tests {
         samples[69 * SECOND..].fill(0.01);
         let speech = find(&mut detector, &samples, &Patience::default()).unwrap();
         assert_eq!(detector.asked, [BLOCK, BLOCK, 12 * SECOND]);
-        assert_eq!(speech, [69 * SECOND - MARGIN..70 * SECOND]);
+        assert_eq!((speech.len(), &speech[0]), (1, &(69 * SECOND - MARGIN..70 * SECOND)));
     }
 
     #[test]
