@@ -148,7 +148,7 @@ fn without_credit(text: &str, certainty: Certainty) -> &str {
         let pattern: Vec<&str> = pattern.split(' ').collect();
         words.len() == pattern.len() && words.iter().zip(pattern).all(|(word, pattern)| fits(&word.text, pattern))
     };
-    if certainty.is_low() && DOUBTFUL.iter().any(|pattern| is_all(pattern)) {
+    if certainty.is_low() && DOUBTFUL.iter().any(is_all) {
         return "";
     }
     for pattern in CREDITS {

@@ -10,9 +10,9 @@ use crate::model::{SAMPLE_RATE, SpeechLanguage, duration_of_samples};
 const RATE: usize = SAMPLE_RATE as usize;
 /// Kept before and behind each stretch of speech: breath, soft consonants, what the detector notices late.
 const MARGIN: usize = RATE * 2 / 5;
-/// A pause that is longer than this, margins not counted, is cut out. Shorter ones tell sentences apart.
-const LONGEST_PAUSE: usize = RATE * 3 / 2;
-/// Silence at the recording's ends that is longer than this, margins not counted, is cut off. To take less would save
+/// A pause that is longer than this, margins not counted, is left out. Over shorter ones a sentence may go on.
+const LONGEST_PAUSE: usize = RATE * 11 / 5;
+/// Silence at the recording's ends that is longer than this, margins not counted, is left out. To take less would save
 /// little, and the model hears a message differently when it is moved by a few hundredths of a second.
 const LONGEST_EDGE: usize = RATE * 3 / 5;
 /// Samples given to the detector at once, each block as loud as the others: between two the work can be stopped, and a
@@ -35,8 +35,8 @@ pub trait Detector {
     fn speech(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, ModelError>;
 }
 
-/// Like [`listen`], to the stretches that `detector` finds: silence before, behind and between them is not heard, times
-/// are those of the whole recording. Where nobody speaks the model is not asked at all.
+/// Like [`listen`], to each stretch that `detector` finds: long silence before, behind and between them is not heard,
+/// and no segment reaches over it. Where nobody speaks the model is not asked at all.
 ///
 /// # Errors
 /// Those of [`listen`] and of [`Detector::speech`].
@@ -47,14 +47,41 @@ pub fn listen_to_speech(
     language: &SpeechLanguage,
     watch: &mut dyn Watch,
 ) -> Result<Heard, ModelError> {
-    let speech = Speech::find(detector, samples, watch)?;
-    let mut heard = listen(model, &speech.cut_from(samples), language, &mut Stretched { watch, speech: &speech })?;
-    for segment in &mut heard.segments {
-        segment.start = speech.start_of(segment.start);
-        segment.end = speech.end_of(segment.end).max(segment.start);
+    let mut language = language.clone();
+    // Nothing in no sound; this refuses an unknown language too.
+    let mut whole = listen(model, &[], &language, watch)?;
+    for stretch in find(detector, samples, watch)? {
+        let start = duration_of_samples(stretch.start);
+        let mut heard = listen(model, &samples[stretch], &language, &mut Shifted { watch, start })?;
+        if whole.segments.is_empty() {
+            (whole.language, whole.language_probability) = (heard.language.clone(), heard.language_probability);
+        }
+        if !heard.segments.is_empty() {
+            // What was heard first is the recording's language.
+            language = SpeechLanguage::Code(heard.language);
+        }
+        for segment in &mut heard.segments {
+            segment.start += start;
+            segment.end += start;
+        }
+        whole.segments.append(&mut heard.segments);
+        whole.retried_windows += heard.retried_windows;
     }
     watch.reached(duration_of_samples(samples.len()));
-    Ok(heard)
+    Ok(whole)
+}
+
+/// Where in a recording to listen: ranges of its samples, in order, apart from each other.
+fn find(detector: &mut dyn Detector, samples: &[f32], watch: &dyn Watch) -> Result<Vec<Range<usize>>, ModelError> {
+    let mut found = Vec::new();
+    for from in (0..samples.len()).step_by(BLOCK - OVERLAP) {
+        if watch.stopped() {
+            return Err(ModelError::Stopped);
+        }
+        let block = &samples[from..samples.len().min(from + BLOCK)];
+        found.extend(detector.speech(&audible(block))?.into_iter().map(|range| from + range.start..from + range.end));
+    }
+    Ok(around(found, samples.len()))
 }
 
 /// Quiet sound made as loud as usual.
@@ -67,89 +94,38 @@ fn audible(samples: &[f32]) -> Cow<'_, [f32]> {
     Cow::Owned(samples.iter().map(|sample| sample * gain).collect())
 }
 
-/// What is kept of a recording: ranges of its samples, in order, apart from each other.
-#[derive(Debug, PartialEq, Eq)]
-struct Speech(Vec<Range<usize>>);
-
-impl Speech {
-    fn find(detector: &mut dyn Detector, samples: &[f32], watch: &dyn Watch) -> Result<Self, ModelError> {
-        let mut found = Vec::new();
-        for from in (0..samples.len()).step_by(BLOCK - OVERLAP) {
-            if watch.stopped() {
-                return Err(ModelError::Stopped);
-            }
-            let block = &samples[from..samples.len().min(from + BLOCK)];
-            found.extend(
-                detector.speech(&audible(block))?.into_iter().map(|range| from + range.start..from + range.end),
-            );
-        }
-        Ok(Self::around(found, samples.len()))
-    }
-
-    /// Gives each stretch its margins and joins those that no long pause separates, and the ends likewise.
-    fn around(stretches: Vec<Range<usize>>, length: usize) -> Self {
-        let mut kept: Vec<Range<usize>> = Vec::new();
-        for stretch in stretches {
-            let (start, end) = (stretch.start.saturating_sub(MARGIN), (stretch.end + MARGIN).min(length));
-            match kept.last_mut() {
-                Some(last) if start <= last.end + LONGEST_PAUSE => last.end = last.end.max(end),
-                _ => kept.push(start..end),
-            }
-        }
-        if let Some(first) = kept.first_mut().filter(|first| first.start <= LONGEST_EDGE) {
-            first.start = 0;
-        }
-        if let Some(last) = kept.last_mut().filter(|last| last.end + LONGEST_EDGE >= length) {
-            last.end = length;
-        }
-        Self(kept)
-    }
-
-    fn cut_from<'a>(&self, samples: &'a [f32]) -> Cow<'a, [f32]> {
-        match self.0.as_slice() {
-            [] => Cow::Borrowed(&[]),
-            [range] => Cow::Borrowed(&samples[range.clone()]),
-            ranges => Cow::Owned(ranges.iter().flat_map(|range| &samples[range.clone()]).copied().collect()),
+/// Gives each stretch of speech its margins and joins those that no long pause separates, and the ends likewise.
+fn around(speech: Vec<Range<usize>>, length: usize) -> Vec<Range<usize>> {
+    let mut kept: Vec<Range<usize>> = Vec::new();
+    for stretch in speech {
+        let (start, end) = (stretch.start.saturating_sub(MARGIN), (stretch.end + MARGIN).min(length));
+        match kept.last_mut() {
+            Some(last) if start <= last.end + LONGEST_PAUSE => last.end = last.end.max(end),
+            _ => kept.push(start..end),
         }
     }
-
-    /// Where in the recording something begins that begins `at` this place of what was cut from it. At a cut that is
-    /// behind the pause.
-    fn start_of(&self, at: Duration) -> Duration {
-        self.place(at, |at, length| at < length)
+    if let Some(first) = kept.first_mut().filter(|first| first.start <= LONGEST_EDGE) {
+        first.start = 0;
     }
-
-    /// The same of an end: at a cut, before the pause.
-    fn end_of(&self, at: Duration) -> Duration {
-        self.place(at, |at, length| at <= length)
+    if let Some(last) = kept.last_mut().filter(|last| last.end + LONGEST_EDGE >= length) {
+        last.end = length;
     }
-
-    fn place(&self, at: Duration, within: impl Fn(Duration, Duration) -> bool) -> Duration {
-        let mut rest = at;
-        for range in &self.0 {
-            let length = duration_of_samples(range.len());
-            if within(rest, length) {
-                return duration_of_samples(range.start) + rest;
-            }
-            rest = rest.saturating_sub(length);
-        }
-        self.0.last().map_or(at, |last| duration_of_samples(last.end))
-    }
+    kept
 }
 
-/// Moves places in what was cut from the recording into the recording.
-struct Stretched<'a> {
+/// Moves a stretch's times into the recording.
+struct Shifted<'a> {
     watch: &'a mut dyn Watch,
-    speech: &'a Speech,
+    start: Duration,
 }
 
-impl Watch for Stretched<'_> {
+impl Watch for Shifted<'_> {
     fn stopped(&self) -> bool {
         self.watch.stopped()
     }
 
     fn reached(&mut self, place: Duration) {
-        self.watch.reached(self.speech.end_of(place));
+        self.watch.reached(self.start + place);
     }
 }
 
@@ -184,6 +160,7 @@ mod tests {
     #[derive(Default)]
     struct Counter {
         windows: Vec<usize>,
+        detected: u32,
     }
 
     impl Model for Counter {
@@ -201,7 +178,8 @@ mod tests {
         }
 
         fn detect(&mut self) -> Result<Detected, ModelError> {
-            Ok(Detected { language: "en".to_owned(), probability: 0.9 })
+            self.detected += 1;
+            Ok(Detected { language: "ru".to_owned(), probability: 0.9 })
         }
 
         fn decode(
@@ -270,23 +248,25 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_cut_out_and_times_are_those_of_the_recording() {
-        // 4.6 to 7.4 s and 19.6 to 21.4 s are kept.
+    fn silence_is_left_out_and_times_are_those_of_the_recording() {
+        // 4.6 to 7.4 s and 19.6 to 21.4 s are heard.
         let mut watch = Patience::default();
         let (heard, windows) = hear(&recording(30, &[50..70, 200..210]), &mut watch);
-        assert_eq!(windows, [46 * SECOND / 10]);
+        assert_eq!(windows, [28 * SECOND / 10, 18 * SECOND / 10]);
         let times: Vec<_> = heard.unwrap().segments.iter().map(|s| (tenths(s.start), tenths(s.end))).collect();
-        assert_eq!(times, [(46, 56), (56, 66), (66, 198), (198, 208)]);
+        assert_eq!(times, [(46, 56), (56, 66), (196, 206)]);
         assert_eq!(watch.places.last(), Some(&Duration::from_secs(30)));
         assert!(watch.places.is_sorted(), "{:?}", watch.places);
     }
 
     #[test]
-    fn at_a_cut_one_segment_ends_before_the_pause_and_the_next_begins_behind_it() {
-        let speech = Speech(vec![SECOND..2 * SECOND, 8 * SECOND..9 * SECOND]);
-        assert_eq!(speech.end_of(Duration::from_secs(1)), Duration::from_secs(2));
-        assert_eq!(speech.start_of(Duration::from_secs(1)), Duration::from_secs(8));
-        assert_eq!(speech.end_of(Duration::from_secs(5)), Duration::from_secs(9));
+    fn the_language_of_the_first_stretch_is_that_of_all() {
+        let mut model = Counter::default();
+        let samples = recording(30, &[50..70, 200..210]);
+        let (detector, watch) = (&mut Loud { asked: Vec::new() }, &mut Patience::default());
+        let heard = listen_to_speech(&mut model, detector, &samples, &SpeechLanguage::Auto, watch).unwrap();
+        assert_eq!((heard.language.as_str(), heard.language_probability), ("ru", Some(0.9)));
+        assert_eq!((model.detected, model.windows.len()), (1, 2));
     }
 
     #[test]
@@ -294,12 +274,12 @@ mod tests {
         let second = |second: f32| (second * RATE as f32).round() as usize;
         let kept = |stretches: &[(f32, f32)]| {
             let ranges = stretches.iter().map(|&(start, end)| second(start)..second(end)).collect();
-            Speech::around(ranges, second(20.0)).0
+            around(ranges, second(20.0)).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
         };
-        assert_eq!(kept(&[(1.0, 2.0), (4.0, 19.0)]), [0..second(20.0)]);
-        assert_eq!(kept(&[(1.5, 2.0), (5.0, 6.0)]), [second(1.1)..second(2.4), second(4.6)..second(6.4)]);
+        assert_eq!(kept(&[(1.0, 2.0), (4.9, 19.0)]), [(0, second(20.0))]);
+        assert_eq!(kept(&[(1.5, 2.0), (5.1, 6.0)]), [(second(1.1), second(2.4)), (second(4.7), second(6.4))]);
         // Of overlapping blocks the same stretch comes twice.
-        assert_eq!(kept(&[(2.0, 4.0), (3.0, 3.5)]), [second(1.6)..second(4.4)]);
+        assert_eq!(kept(&[(2.0, 4.0), (3.0, 3.5)]), [(second(1.6), second(4.4))]);
     }
 
     #[test]
@@ -307,9 +287,9 @@ mod tests {
         let mut detector = Loud { asked: Vec::new() };
         let mut samples = recording(70, &[]);
         samples[69 * SECOND..].fill(0.01);
-        let speech = Speech::find(&mut detector, &samples, &Patience::default()).unwrap();
+        let speech = find(&mut detector, &samples, &Patience::default()).unwrap();
         assert_eq!(detector.asked, [BLOCK, BLOCK, 12 * SECOND]);
-        assert_eq!(speech.0, [69 * SECOND - MARGIN..70 * SECOND]);
+        assert_eq!((speech.len(), &speech[0]), (1, &(69 * SECOND - MARGIN..70 * SECOND)));
     }
 
     #[test]

@@ -139,7 +139,8 @@ fn every_kind_that_people_send_is_heard() {
         let ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
         let likeness = likeness(&ours, &theirs);
         println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
-        assert!(ours.len().abs_diff(theirs.len()) < 1800, "{name}: {} for {}", ours.len(), theirs.len());
+        // Two frames of AAC before and behind the sound are in Matroska not marked as none of it.
+        assert!(ours.len().abs_diff(theirs.len()) <= 2048, "{name}: {} for {}", ours.len(), theirs.len());
         assert!(likeness > 0.75, "{name} is not the sound it was made from: {likeness:.3}");
     }
 }

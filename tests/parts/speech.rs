@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stenobot::audio;
 use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::{Confidence, SAMPLE_RATE, SpeechLanguage, Transcript};
+use stenobot::model::{Confidence, SAMPLE_RATE, Transcript};
 use stenobot::simulator::wer::word_errors;
 use stenobot::whisper::store::{DETECTOR, ModelStore};
 
