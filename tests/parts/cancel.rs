@@ -10,6 +10,11 @@ use crate::desk::{Desk, arrival, arrival_of};
 
 const ME: UserId = UserId(7_000_000_001);
 
+/// The requests whose audio is to go now.
+async fn due(desk: &Desk) -> Vec<RequestId> {
+    desk.journal.audio_due(desk.now()).await.unwrap().into_iter().map(|due| due.id).collect()
+}
+
 #[tokio::test]
 async fn what_waits_ends_at_once_and_its_sender_is_told() {
     for queued in [false, true] {
@@ -118,11 +123,11 @@ async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
     assert_eq!(desk.journal.kept_audio(RequestId(99), ME).await.unwrap(), Kept::Gone);
 
     desk.pass(Duration::from_secs(599));
-    assert_eq!(desk.journal.audio_due(desk.now()).await.unwrap(), []);
+    assert_eq!(due(&desk).await, []);
     desk.pass(Duration::from_secs(1));
     assert!(here(&desk, id).await.is_none(), "over, whether or not the file is still there");
-    assert_eq!(desk.journal.audio_due(desk.now()).await.unwrap(), [id]);
-    assert_eq!(desk.journal.audio_due(desk.now()).await.unwrap(), [], "told once");
+    assert_eq!(due(&desk).await, [id]);
+    assert_eq!(due(&desk).await, [], "told once");
     assert_eq!(desk.journal.under_way().await.unwrap(), []);
 }
 
@@ -147,7 +152,7 @@ async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file
     };
     let again = desk.enqueue_of(&press).await;
     desk.pass(2 * LEASE);
-    assert_eq!(desk.journal.audio_due(desk.now()).await.unwrap(), [], "it is about to be heard");
+    assert_eq!(due(&desk).await, [], "it is about to be heard");
     let row = desk.claim(WorkSource::Transcriptions, "w").await.unwrap();
     assert_eq!((row.fence.id, row.parent), (again, Some(first)));
     assert_eq!(row.speech_language, Some("de".parse().unwrap()));
@@ -157,6 +162,6 @@ async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file
     desk.journal.keep_audio(first, desk.now().after(LEASE)).await.unwrap();
     assert_eq!(here(&desk, again).await.unwrap().audio, first);
     desk.pass(LEASE);
-    assert_eq!(desk.journal.audio_due(desk.now()).await.unwrap(), [first]);
+    assert_eq!(due(&desk).await, [first]);
     assert!(here(&desk, again).await.is_none());
 }

@@ -29,7 +29,8 @@ struct Message {
     chat: Chat,
     from: Option<User>,
     sender_chat: Option<Chat>,
-    reply_to_message: Option<Box<Message>>,
+    /// Read only when it matters: a flaw in it must not cost the message that answers it.
+    reply_to_message: Option<serde_json::Value>,
     text: Option<String>,
     caption: Option<String>,
     voice: Option<File>,
@@ -231,7 +232,8 @@ impl Message {
                 sent_at,
             }))
         };
-        let replied = self.reply_to_message.take().and_then(|replied| replied.sound(kind));
+        let replied = self.reply_to_message.take();
+        let replied = replied.and_then(|json| serde_json::from_value::<Self>(json).ok()?.sound(kind));
         let is_file = self.document.is_some();
         let people_sent = SENT_BY_PEOPLE.iter().any(|field| self.rest.contains_key(*field));
         let (automatic, text) = (self.is_automatic_forward, self.text.take());
