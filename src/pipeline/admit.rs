@@ -109,7 +109,8 @@ impl Admitting {
         }
         let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
         let config = context.config();
-        let claimed = if allowed(context, voice) { claims(voice, &config.limits) } else { Err(RejectReason::NotAllowed) };
+        let claimed =
+            if allowed(context, voice) { claims(voice, &config.limits) } else { Err(RejectReason::NotAllowed) };
         match claimed {
             Ok(()) => self.take(context, arrival).await.map(drop),
             Err(reason) => refuse(context, &arrival, reason).await,

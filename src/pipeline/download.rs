@@ -56,7 +56,9 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
             // A file of an attempt that was cut off would be in the way.
             let _ = tokio::fs::remove_file(&to).await;
             match from {
-                Source::Telegram(file_id) => client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from),
+                Source::Telegram(file_id) => {
+                    client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
+                }
                 // A name of its own for the same bytes: the first request's may go while this one is heard.
                 Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|_| NotKept.into()),
             }

@@ -19,18 +19,12 @@ impl Context {
             return Keyboard::default();
         }
         let again = |label: String, wish| Button { label, action: Action::Again { of, wish } };
-        let language = Button {
-            label: self.label(locale, Label::OtherLanguage),
-            action: Action::Languages { of, page: 0 },
-        };
+        let language =
+            Button { label: self.label(locale, Label::OtherLanguage), action: Action::Languages { of, page: 0 } };
         let file = |form: AnswerForm, name| again(self.label(locale, Label::File(name)), Wish::File(form));
         let mut rows = vec![vec![language]];
         if text {
-            rows.push(vec![
-                file(AnswerForm::Txt, "TXT"),
-                file(AnswerForm::Srt, "SRT"),
-                file(AnswerForm::Vtt, "VTT"),
-            ]);
+            rows.push(vec![file(AnswerForm::Txt, "TXT"), file(AnswerForm::Srt, "SRT"), file(AnswerForm::Vtt, "VTT")]);
         }
         Keyboard(rows)
     }

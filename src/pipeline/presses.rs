@@ -1,9 +1,9 @@
 //! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request.
 
+use super::Context;
 use super::admit::Admitting;
 use super::commands::{self, GroupWish};
 use super::replies::Reply;
-use super::Context;
 use crate::journal::{Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
 use crate::model::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use crate::request;
@@ -62,11 +62,7 @@ async fn act(
             }
             Kept::Here(audio) => {
                 let arrival = again(*audio, press, wish);
-                context.reply(Reply::Buttons {
-                    chat,
-                    message,
-                    keyboard: context.answer_buttons(locale, *of, true),
-                });
+                context.reply(Reply::Buttons { chat, message, keyboard: context.answer_buttons(locale, *of, true) });
                 Ok(Some(match admit.take(context, arrival).await? {
                     true => Toast::Again,
                     false => Toast::NoRoom,
@@ -89,12 +85,7 @@ async fn act(
 }
 
 /// Changes the buttons under an answer for its owner, while its recording is kept.
-async fn owned(
-    context: &Context,
-    press: &Press,
-    of: RequestId,
-    reply: Reply,
-) -> Result<Option<Toast>, JournalError> {
+async fn owned(context: &Context, press: &Press, of: RequestId, reply: Reply) -> Result<Option<Toast>, JournalError> {
     match context.journal.kept_audio(of, press.from.id).await? {
         Kept::Here(_) => {
             context.reply(reply);

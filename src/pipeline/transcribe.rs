@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
-use super::worker::{self, Turn};
 use super::cancels::Listed;
+use super::worker::{self, Turn};
 use super::{Context, Flow, deliver, enqueue, estimate};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;

@@ -109,7 +109,23 @@ mod tests {
 
     #[test]
     fn what_nobody_encoded_is_no_action() {
-        for data in ["", "1", "1:", "1:c", "1:c:", "1:c:-1", "1:c:0", "1:c:01", "1:c:1:2", "2:c:1", "1:f:1:exe", "1:p:1:256", "1:x:", "1:s:../..", "c:1"] {
+        for data in [
+            "",
+            "1",
+            "1:",
+            "1:c",
+            "1:c:",
+            "1:c:-1",
+            "1:c:0",
+            "1:c:01",
+            "1:c:1:2",
+            "2:c:1",
+            "1:f:1:exe",
+            "1:p:1:256",
+            "1:x:",
+            "1:s:../..",
+            "c:1",
+        ] {
             assert_eq!(Action::parse(data), None, "{data}");
         }
     }

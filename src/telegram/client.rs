@@ -129,10 +129,12 @@ impl Client {
         };
         poll.limit = Some(BATCH);
         poll.timeout = Some(u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
-        poll.allowed_updates = Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);
+        poll.allowed_updates =
+            Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);
         let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + CALL).await?;
         let came = batch.len();
-        let readable: Vec<Incoming> = batch.into_iter().filter_map(|update| Incoming::from_json(update, self.known())).collect();
+        let readable: Vec<Incoming> =
+            batch.into_iter().filter_map(|update| Incoming::from_json(update, self.known())).collect();
         // Without a single identifier the offset cannot move: to be treated as a failing server, with a pause.
         if came > 0 && readable.is_empty() { Err(TelegramError::Server) } else { Ok(readable) }
     }

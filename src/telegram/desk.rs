@@ -65,7 +65,12 @@ impl Pace {
 impl Default for Pace {
     /// Within what Telegram allows, with room left for answers.
     fn default() -> Self {
-        Self { per_message: Duration::from_secs(3), per_chat: Duration::from_secs(1), per_group: Duration::from_secs(5), per_second: 25 }
+        Self {
+            per_message: Duration::from_secs(3),
+            per_chat: Duration::from_secs(1),
+            per_group: Duration::from_secs(5),
+            per_second: 25,
+        }
     }
 }
 

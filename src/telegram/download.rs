@@ -32,7 +32,9 @@ pub enum DownloadError {
     #[error("Telegram has no such file")]
     Gone,
     /// The Bot API server keeps its files on its own disk.
-    #[error("the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local")]
+    #[error(
+        "the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local"
+    )]
     ServerLocal,
     /// A call failed, or the transfer broke off.
     #[error(transparent)]

@@ -37,6 +37,6 @@ pub use texts::{
     Answer, Label, Locale, MyData, OwnTextsError, Standing, Stats, Talk, Text, Texts, Toast, UnknownLocale,
 };
 pub use update::{
-    AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place,
-    Press, Sender, ThreadId, UpdateKind, VoiceMessage,
+    AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind,
+    Place, Press, Sender, ThreadId, UpdateKind, VoiceMessage,
 };

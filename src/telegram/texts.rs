@@ -13,8 +13,8 @@ use std::time::Duration;
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
-use own::OwnTexts;
 pub use locale::{Locale, UnknownLocale};
+use own::OwnTexts;
 pub use own::OwnTextsError;
 pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
 

@@ -3,9 +3,9 @@
 
 mod audio;
 mod backup;
+mod cancel;
 mod dashboard;
 mod deployment;
-mod cancel;
 mod desk;
 mod engine;
 mod fair;
@@ -13,11 +13,11 @@ mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
-mod prometheus;
 mod people;
+mod prometheus;
 mod queue;
 mod simulator;
-mod statistics;
 mod speech;
+mod statistics;
 mod store;
 mod telegram;

@@ -10,6 +10,7 @@ mod everyday;
 mod logs;
 mod pages;
 mod panels;
+mod people;
 mod picture;
 mod prometheus;
 mod queue;

@@ -80,6 +80,7 @@ async fn method(
         Method::GetMe
         | Method::SendMessage
         | Method::EditMessageText
+        | Method::EditMessageReplyMarkup
         | Method::DeleteMessage
         | Method::GetFile
         | Method::SendChatAction
@@ -161,7 +162,10 @@ async fn before(shared: &Shared, call: &Call) -> Result<Effect, Response<Body>> 
 
 /// Methods that the flood limits count.
 fn writes(method: Method) -> bool {
-    matches!(method, Method::SendMessage | Method::SendDocument | Method::EditMessageText)
+    matches!(
+        method,
+        Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
+    )
 }
 
 fn log(shared: &Shared, state: &mut State, call: &Call, result: &Result<Value, Refused>, effect: &Effect) {

@@ -157,6 +157,12 @@ impl BotApi {
         })
     }
 
+    /// A person forwards a file that somebody has sent: Telegram knows it for the same.
+    pub fn forward(&self, chat: ChatId, from: &Caller, attachment: Attachment) -> MessageId {
+        let content = Content::Attachment(attachment);
+        self.shared.change(|state| self.shared.receive(state, chat, from, content, None))
+    }
+
     /// A person writes.
     pub fn receive_text(&self, chat: ChatId, from: &Caller, text: &str, reply_to: Option<MessageId>) -> MessageId {
         self.shared.change(|state| self.shared.receive(state, chat, from, Content::Text(text.into()), reply_to))

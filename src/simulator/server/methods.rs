@@ -10,7 +10,7 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::state::{Author, Chat, Content, Edit, Link, Message, Method, State};
 use super::{Settings, Shared};
-use crate::model::{ChatId, MessageId};
+use crate::model::{ChatId, MessageId, UserId};
 
 /// Telegram counts a text's length in UTF-16 units.
 const TEXT_LIMIT: usize = 4096;
@@ -73,6 +73,7 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             send(shared, state, chat, params, content)
         }
         Method::EditMessageText => edit(shared, state, params),
+        Method::EditMessageReplyMarkup => edit_buttons(shared, state, params),
         Method::DeleteMessage => {
             let chat = writable(state, params)?;
             let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
@@ -137,7 +138,9 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
                 Author::Person(_) | Author::Bot => None,
             });
             let member = member.ok_or(Refusal::Bad("user not found"))?;
-            Ok(json!({ "status": "member", "user": member }))
+            let administers = user.is_some_and(|user| state.administrators.contains(&(chat.id, UserId(user))));
+            let status = if administers { "administrator" } else { "member" };
+            Ok(json!({ "status": status, "user": member }))
         }
         Method::GetUpdates | Method::Download => Err(Refusal::NotFound.into()),
     }
@@ -213,6 +216,26 @@ fn edit(shared: &Shared, state: &mut State, params: &Params) -> Result<Value, Re
     message.edits.push(Edit { at: shared.now(), before });
     message.content = Content::Text(text.to_owned());
     message.markup = markup;
+    shown(state, shared, chat, id)
+}
+
+fn edit_buttons(shared: &Shared, state: &mut State, params: &Params) -> Result<Value, Refused> {
+    let chat = writable(state, params)?;
+    let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
+    let markup = markup(params)?;
+    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = place.messages.get(&id).filter(|message| message.deleted.is_none());
+    let message = message.ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if message.author != Author::Bot {
+        return Err(Refusal::CANNOT_EDIT.into());
+    }
+    let unchanged = message.markup == markup;
+    state.flood.admit(chat, place.kind, shared.now())?;
+    if unchanged {
+        return Err(Refusal::NOT_MODIFIED.into());
+    }
+    let place: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    place.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?.markup = markup;
     shown(state, shared, chat, id)
 }
 

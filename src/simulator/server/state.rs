@@ -47,6 +47,8 @@ methods! {
     SendMessage = "sendMessage",
     /// Another text in the place of one sent before.
     EditMessageText = "editMessageText",
+    /// Other buttons under a message sent before.
+    EditMessageReplyMarkup = "editMessageReplyMarkup",
     /// Removal of a message.
     DeleteMessage = "deleteMessage",
     /// A link to a file.
@@ -88,6 +90,8 @@ pub struct State {
     pub commands: Option<Value>,
     /// The URL that updates are said to go to; set by tests.
     pub webhook: Option<String>,
+    /// Who may change a group.
+    pub administrators: HashSet<(ChatId, UserId)>,
     pub(super) files: HashMap<String, StoredFile>,
     pub(super) links: HashMap<String, Link>,
     pub(super) flood: Flood,
@@ -273,6 +277,7 @@ impl State {
             confirmed: Vec::new(),
             commands: None,
             webhook: None,
+            administrators: HashSet::new(),
             files: HashMap::new(),
             links: HashMap::new(),
             flood: Flood::new(settings.flood),
@@ -335,6 +340,11 @@ impl State {
             self.pending.push_back(Offer { id, update, offered: Vec::new(), confirmed: None });
         }
         id
+    }
+
+    /// Whether the bot has not answered a button press.
+    pub fn is_open(&self, query: &str) -> bool {
+        self.open_queries.contains(query)
     }
 
     /// Keeps a file and returns its id.

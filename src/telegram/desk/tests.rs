@@ -3,7 +3,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-const PACE: Pace = Pace { per_message: Duration::from_secs(3), per_chat: Duration::from_secs(1), per_group: Duration::from_secs(5), per_second: 25 };
+const PACE: Pace = Pace {
+    per_message: Duration::from_secs(3),
+    per_chat: Duration::from_secs(1),
+    per_group: Duration::from_secs(5),
+    per_second: 25,
+};
 const CHAT: ChatId = ChatId(7);
 const OTHER_CHAT: ChatId = ChatId(8);
 

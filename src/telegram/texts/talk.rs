@@ -221,7 +221,15 @@ impl Texts {
             Talk::MyData(data) => say.with(
                 "my-data",
                 [
-                    ("name", [Some(data.name.clone()), data.username.clone()].into_iter().flatten().collect::<Vec<_>>().join(" ").into()),
+                    (
+                        "name",
+                        [Some(data.name.clone()), data.username.clone()]
+                            .into_iter()
+                            .flatten()
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                            .into(),
+                    ),
                     ("id", data.id.to_string().into()),
                     ("since", data.since.clone().into()),
                     ("requests", number(data.requests)),

@@ -63,7 +63,7 @@ fn every_locale_counts_with_the_forms_of_its_language() {
 fn no_message_is_unused() {
     let source = [include_str!("../texts.rs"), include_str!("talk.rs")].concat();
     for name in messages(RU).keys() {
-        assert!(source.contains(&format!("(\"{name}\"")), "{name} is in the locale files but never said");
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
     }
 }
 
@@ -105,7 +105,8 @@ fn one_of_each() -> Vec<Text> {
 
 fn one_talk_of_each() -> Vec<Talk> {
     let hour = seconds(3600);
-    let standings = vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
+    let standings =
+        vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
     vec![
         Talk::Greeting { duration: seconds(120), size: 20 << 20 },
         Talk::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
@@ -173,7 +174,8 @@ fn everything(locale: Locale) -> Vec<String> {
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
         said.push(toast);
     }
-    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase] {
+    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase]
+    {
         let label = texts.label(locale, label);
         assert!(label.chars().count() <= 30, "no button is that wide: {label}");
         said.push(label);
@@ -291,7 +293,10 @@ fn people_are_spoken_to_in_their_language_or_the_default() {
     ] {
         assert_eq!(Locale::of(code, default), wanted, "{code:?}");
     }
-    assert_eq!("xx".parse::<Locale>().unwrap_err().to_string(), "`xx` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr");
+    assert_eq!(
+        "xx".parse::<Locale>().unwrap_err().to_string(),
+        "`xx` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr"
+    );
 }
 
 fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {

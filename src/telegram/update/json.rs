@@ -314,9 +314,10 @@ impl File {
     fn claims_sound(&self) -> bool {
         let ending = self.file_name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
         let by_name = ending.is_some_and(|ending| SOUND_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)));
-        let by_type = self.mime_type.as_deref().is_some_and(|kind| {
-            ["audio/", "video/", "application/ogg"].iter().any(|start| kind.starts_with(start))
-        });
+        let by_type = self
+            .mime_type
+            .as_deref()
+            .is_some_and(|kind| ["audio/", "video/", "application/ogg"].iter().any(|start| kind.starts_with(start)));
         by_name || by_type
     }
 

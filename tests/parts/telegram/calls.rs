@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::telegram::{Note, CallOutcome, Client, Disposition, Me, Method, Redactor, TelegramError, ThreadId};
+use stenobot::telegram::{CallOutcome, Client, Disposition, Me, Method, Note, Redactor, TelegramError, ThreadId};
 
 use super::TOKEN;
 use super::stub::{Answer, Stub};

@@ -101,8 +101,14 @@ async fn the_poll_asks_for_messages_after_the_offset() {
     assert_eq!(client.updates(None, Duration::ZERO).await, Ok(vec![]));
     assert_eq!(client.updates(Some(874_199), Duration::from_secs(30)).await, Ok(vec![]));
     let asked = stub.asked();
-    assert_eq!(asked[0].body, json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member"]}));
-    assert_eq!(asked[1].body, json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member"]}));
+    assert_eq!(
+        asked[0].body,
+        json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+    );
+    assert_eq!(
+        asked[1].body,
+        json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+    );
     assert!(matches!(client.updates(Some(i64::MAX), Duration::ZERO).await, Err(TelegramError::Refused(_))));
 }
 
@@ -295,7 +301,12 @@ async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
 #[tokio::test]
 async fn talk_and_files_in_a_group_are_not_for_the_bot() {
     let file = json!({"file_id": "f", "file_unique_id": "u", "mime_type": "application/octet-stream"});
-    for more in [json!({"text": "hi"}), json!({"text": "/weather"}), json!({"document": file}), json!({"text": "/help@other_bot"})] {
+    for more in [
+        json!({"text": "hi"}),
+        json!({"text": "/weather"}),
+        json!({"document": file}),
+        json!({"text": "/help@other_bot"}),
+    ] {
         assert_eq!(one("message", in_group(more.clone())).await, Content::Ignored(Ignored::Group), "{more}");
     }
     let help = one("message", in_group(json!({"text": "/auto on"}))).await;
