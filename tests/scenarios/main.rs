@@ -7,6 +7,8 @@ mod crashes;
 mod doctor;
 mod engine;
 mod everyday;
+mod groups;
+mod kinds;
 mod logs;
 mod pages;
 mod panels;

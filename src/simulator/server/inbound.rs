@@ -157,6 +157,11 @@ impl BotApi {
         })
     }
 
+    /// Makes somebody an administrator of a group.
+    pub fn administrate(&self, chat: ChatId, user: UserId) {
+        self.shared.change(|state| state.administrators.insert((chat, user)));
+    }
+
     /// A person forwards a file that somebody has sent: Telegram knows it for the same.
     pub fn forward(&self, chat: ChatId, from: &Caller, attachment: Attachment) -> MessageId {
         let content = Content::Attachment(attachment);
