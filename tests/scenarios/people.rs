@@ -1,6 +1,6 @@
 //! What one person meets beside the text: buttons, commands, limits; with the engine's stand-in.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stenobot::model::{ChatId, MessageId, RequestId};
 use stenobot::simulator::answers::Verdict;
 use stenobot::simulator::people::{Person, Sent};
@@ -35,9 +35,8 @@ async fn press(scene: &Scene, person: &Person, message: MessageId, action: &Acti
     let there =
         scene.simulation.api().until(|state| buttons(state, person.chat(), message).contains(&data).then_some(()));
     soon(&format!("the button {data} is there"), there).await;
-    let query = person.presses(message, &data).expect("it was there");
-    let answered = scene.simulation.api().until(|state| (!state.is_open(&query)).then_some(()));
-    soon("the press is answered", answered).await;
+    let pressed = person.presses_anyway(message, &data);
+    soon("the press is answered", pressed.answered()).await;
 }
 
 async fn status(scene: &Scene, sent: &Sent) -> MessageId {
@@ -61,11 +60,8 @@ async fn whoever_waits_can_stop_and_the_others_move_up() {
     let id = RequestId(scene.row(&second).await.id);
     let (message, other) = (status(&scene, &second).await, status(&scene, &third).await);
     // Callback data says what, not who: somebody else's request stays.
-    let stolen = json!({"id": "77", "from": {"id": boris.chat().0, "is_bot": false, "first_name": "Борис"},
-        "chat_instance": "1", "data": Action::Cancel(id).encode(),
-        "message": {"message_id": other, "date": 1, "chat": {"id": boris.chat().0, "type": "private"}}});
-    let update = scene.simulation.api().receive_raw("callback_query", stolen);
-    scene.confirmed(update).await;
+    let stolen = boris.presses_anyway(other, &Action::Cancel(id).encode());
+    assert_eq!(soon("an answer", stolen.answered()).await.text, "This is somebody else's recording.");
     assert_eq!(scene.row(&second).await.stage, "queued");
 
     press(&scene, &anna, message, &Action::Cancel(id)).await;
@@ -135,14 +131,8 @@ async fn the_same_recording_twice_is_heard_once_and_answered_twice() {
     let boris = scene.simulation.person("Борис", "ru");
     let second = anna.sends_voice(&scripted(3, "say одно на двоих"));
     scene.positions(&[second.clone()], &[1]).await;
-    // Boris forwards what Anna has sent: Telegram knows it for the same file.
-    let caller = boris.caller().clone();
-    let forwarded = scene.simulation.api().read(|state| {
-        let shown = state.message(second.chat(), second.id()).unwrap();
-        let Content::Attachment(voice) = &shown.content else { panic!() };
-        voice.clone()
-    });
-    let third = scene.simulation.api().forward(boris.chat(), &caller, forwarded);
+    // Telegram knows what is forwarded for the same file.
+    let third = boris.forwards(&second).unwrap();
     let (message, text) = says(&scene, boris.chat(), "позиция 1").await;
     assert!(text.starts_with("📋"), "{text}");
     held.open();
@@ -152,7 +142,7 @@ async fn the_same_recording_twice_is_heard_once_and_answered_twice() {
     assert_eq!((answer, text.as_str()), (message, "✅ Готово!\n\nодно на двоих"), "in place of the place");
     let rows = scene.end().await;
     let own = rows.iter().find(|row| row.chat_id == boris.chat().0).unwrap();
-    assert_eq!((own.message_id, own.stage.as_str()), (third.0, "done"));
+    assert_eq!((own.message_id, own.stage.as_str()), (third.id().0, "done"));
 }
 
 #[tokio::test]
@@ -234,18 +224,18 @@ async fn commands_answer_and_forgetting_leaves_nothing() {
         ("/stats", "/privacy"),
         ("/nonsense", "/privacy"),
     ] {
-        anna.writes(command);
+        anna.sends_text(command);
         let (_, text) = says(&scene, anna.chat(), wanted).await;
         assert!(!text.contains("Unknown"), "{text}");
     }
-    anna.writes("/language");
+    anna.sends_text("/language");
     let (message, _) = says(&scene, anna.chat(), "определяется сам").await;
     press(&scene, &anna, message, &Action::SetLanguage("kk".parse().unwrap())).await;
     says(&scene, anna.chat(), "Язык записей: Қазақша").await;
     let heard = anna.sends_voice(&scripted(3, "language"));
     assert_eq!(scene.text(&heard).await, "kk");
 
-    anna.writes("/forget");
+    anna.sends_text("/forget");
     let (message, _) = says(&scene, anna.chat(), "Удалить всё").await;
     press(&scene, &anna, message, &Action::Forget).await;
     says(&scene, anna.chat(), "Всё о вас удалено").await;
@@ -265,33 +255,33 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     let admin = scene.simulation.person("Админ", "ru");
     assert_eq!(admin.chat().0, 600_001);
     let anna = scene.simulation.person("Анна", "ru");
-    admin.writes("/pause");
+    admin.sends_text("/pause");
     says(&scene, admin.chat(), "Пауза").await;
     let sent = anna.sends_voice(&scripted(3, "say после паузы"));
     scene.positions(&[sent.clone()], &[1]).await;
-    admin.writes("/drain");
+    admin.sends_text("/drain");
     says(&scene, admin.chat(), "не принимаются").await;
     assert_eq!(scene.text(&sent).await, "после паузы");
     let refused = anna.sends_voice(&scripted(3, "say лишнее"));
     let trail = scene.answer(&refused).await;
     assert!(matches!(&trail, Verdict::Rejected(why) if why.contains("на обслуживании")), "{trail:?}");
-    admin.writes("/resume");
+    admin.sends_text("/resume");
     says(&scene, admin.chat(), "Всё работает").await;
-    admin.writes("/stats");
+    admin.sends_text("/stats");
     let (_, stats) = says(&scene, admin.chat(), "За сутки").await;
     assert!(stats.contains("2 сообщений от 1 человек") && stats.contains("отказы: 1"), "{stats}");
-    admin.writes("/broadcast Завтра перерыв");
+    admin.sends_text("/broadcast Завтра перерыв");
     says(&scene, anna.chat(), "Завтра перерыв").await;
     says(&scene, admin.chat(), "Отправлено: 2").await;
-    admin.writes(&format!("/ban {}", anna.chat()));
+    admin.sends_text(&format!("/ban {}", anna.chat()));
     says(&scene, admin.chat(), "больше не обслуживается").await;
     let before = scene.calls(Method::SendMessage);
     anna.sends_voice(&scripted(3, "say тишина"));
-    admin.writes(&format!("/unban {}", anna.chat()));
+    admin.sends_text(&format!("/unban {}", anna.chat()));
     says(&scene, admin.chat(), "снова обслуживается").await;
     assert_eq!(scene.calls(Method::SendMessage), before + 1, "whoever is shut out hears nothing");
     // An impostor's commands are none.
-    anna.writes("/drain");
+    anna.sends_text("/drain");
     says(&scene, anna.chat(), "/privacy").await;
     let sent = anna.sends_voice(&scripted(3, "say снова"));
     assert_eq!(scene.text(&sent).await, "снова");
@@ -322,7 +312,18 @@ fn rejected_any(verdict: Verdict) -> String {
 
 #[tokio::test]
 async fn the_menu_is_there_in_every_language() {
-    let scene = Scene::stand_in(&[]).await;
-    scene.calls_reach(Method::SetMyCommands, 2 * 9).await;
+    let scene = Scene::stand_in(&[("admin_users", "600002")]).await;
+    let anna = scene.simulation.person("Анна", "kk");
+    let admin = scene.simulation.person("Admin", "ja");
+    let registered = scene.simulation.api().until(|state| {
+        let has = |chat: ChatId, word: &str| state.menu(chat, "kk").iter().any(|entry| entry.command == word);
+        (has(anna.chat(), "forget") && has(admin.chat(), "broadcast")).then_some(())
+    });
+    soon("the menu is registered", registered).await;
+    let meaning = |menu: Vec<stenobot::simulator::server::MenuEntry>, word: &str| {
+        menu.into_iter().find(|entry| entry.command == word).map(|entry| entry.description)
+    };
+    assert_eq!(meaning(anna.menu(), "queue").unwrap(), "Кезектегі жазбаларым");
+    assert_eq!(meaning(anna.menu(), "broadcast"), None);
     scene.end().await;
 }
