@@ -56,10 +56,7 @@ async fn act(
         }
         Action::Again { of, wish } => match context.journal.kept_audio(*of, user).await? {
             Kept::NotYours => Ok(Some(Toast::NotYours)),
-            Kept::Gone => {
-                context.reply(Reply::Buttons { chat, message, keyboard: Default::default() });
-                Ok(Some(Toast::AudioGone))
-            }
+            Kept::Gone => Ok(Some(Toast::AudioGone)),
             Kept::Here(audio) => {
                 let arrival = again(*audio, press, wish);
                 context.reply(Reply::Buttons { chat, message, keyboard: context.answer_buttons(locale, *of, true) });
@@ -92,12 +89,7 @@ async fn owned(context: &Context, press: &Press, of: RequestId, reply: Reply) ->
             Ok(None)
         }
         Kept::NotYours => Ok(Some(Toast::NotYours)),
-        Kept::Gone => {
-            if let (Some(place), Some(message)) = (press.place, press.message) {
-                context.reply(Reply::Buttons { chat: place.chat, message, keyboard: Default::default() });
-            }
-            Ok(Some(Toast::AudioGone))
-        }
+        Kept::Gone => Ok(Some(Toast::AudioGone)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! They are courtesies: polling never waits for them, and under a flood those that find no room are dropped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -95,15 +96,20 @@ pub async fn send(context: &Context, mut waiting: mpsc::Receiver<Reply>) {
     }
 }
 
-/// Once more after a pause that Telegram demands.
+/// Longest time that a courtesy is tried for: later, nobody expects it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits out the pauses that Telegram demands.
 async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    match once(context, reply).await {
-        Err(TelegramError::RetryAfter(pause)) => {
-            tokio::time::sleep(pause).await;
-            once(context, reply).await
+    let tries = async {
+        loop {
+            match once(context, reply).await {
+                Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
+                outcome => return outcome,
+            }
         }
-        outcome => outcome,
-    }
+    };
+    tokio::time::timeout(PATIENCE, tries).await.unwrap_or(Err(TelegramError::Timeout))
 }
 
 async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
