@@ -167,9 +167,10 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let Ok(mut driver) = TcpStream::connect(&self.address) else { return };
         let request =
-            format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.session, self.address);
+            format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.address);
         if driver.write_all(request.as_bytes()).is_ok() {
-            let _ = driver.read_to_end(&mut Vec::new());
+            // The answer comes when the browser is gone; the connection stays open.
+            let _ = driver.read(&mut [0; 512]);
         }
     }
 }

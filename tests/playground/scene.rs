@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::browser::Browser;
 
 /// Far more than anything here takes, even beside busy neighbours.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Browsers take turns: they are heavy.
 static TURN: Mutex<()> = Mutex::const_new(());

@@ -30,7 +30,7 @@ function icon(name) {
 }
 
 const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-const clock = (date) => new Date(date * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const clock = (date) => new Date(date * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const size = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 /* Theme: the system's until somebody chooses. */
@@ -51,7 +51,10 @@ theme();
 const language = $("language");
 const wanted = [query.get("language"), store.get(`language-${number}`), navigator.language.slice(0, 2), "en"];
 language.value = wanted.find((code) => languages.includes(code));
-language.addEventListener("change", () => store.set(`language-${number}`, language.value));
+language.addEventListener("change", () => {
+  store.set(`language-${number}`, language.value);
+  showSamples();
+});
 
 /* Toasts, and words for those who listen. */
 
@@ -176,11 +179,15 @@ function group() {
 
 function draw(message) {
   const bubble = make("div", { className: "bubble" });
-  bubble.classList.toggle("edited", message.edited);
+  const meta = (message.edited ? "edited " : "") + clock(message.date);
   if (message.quote) bubble.append(quote(message.quote));
   if (message.file) bubble.append(file(message, message.file));
-  if (message.text !== null) bubble.append(make("p", { className: "text", dir: "auto" }, message.text));
-  bubble.append(make("span", { className: "meta" }, (message.edited ? "edited " : "") + clock(message.date)));
+  if (message.text !== null) {
+    const text = make("p", { className: "text", dir: "auto" }, message.text);
+    text.dataset.meta = meta;
+    bubble.append(text);
+  }
+  bubble.append(make("span", { className: "meta" }, meta));
   const element = make("li", { className: message.mine ? "message mine" : "message" },
     make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"), bubble);
   element.dataset.id = message.id;
@@ -240,7 +247,7 @@ function player(id, href, kind, name, seconds, alone) {
   for (let i = 0, seed = id * 7919 + 13; i < 34; i++) {
     seed = (seed * 1103515245 + 12345) % 2147483648;
     const bar = make("i");
-    bar.style.height = `${4 + (seed % 1000) / 1000 * 12 * (0.55 + 0.45 * Math.sin(i / 3.1 + id))}px`;
+    bar.style.height = `${3 + (seed % 1000) / 1000 * 17 * (0.6 + 0.4 * Math.sin(i / 3.1 + id))}px`;
     wave.append(bar);
   }
   const head = kind === "voice" ? wave : make("div", { className: "name" }, name ?? kinds[kind]);
@@ -428,8 +435,17 @@ function showOffer() {
   document.querySelector(".you").style.setProperty("--hue", String((number * 67 + 190) % 360));
   document.title = `${name} - Stenobot playground`;
   $("another").href = `?person=${number % offer.people.length + 1}`;
+  $("samples-title").hidden = offer.samples.length === 0;
+  $("try").hidden = offer.samples.length === 0;
+  showSamples();
+}
+
+/** Those in the person's own language first. */
+function showSamples() {
   const tongue = new Intl.DisplayNames(["en"], { type: "language" });
-  $("samples").replaceChildren(...offer.samples.map((sample) => {
+  const own = (sample) => sample.language === language.value ? 0 : 1;
+  const sorted = offer.samples.toSorted((one, other) => own(one) - own(other));
+  $("samples").replaceChildren(...sorted.map((sample) => {
     const button = make("button", { type: "button" },
       make("span", { className: "badge" }, sample.language), make("span", { className: "name" }, tongue.of(sample.language)),
       make("span", { className: "length" }, minutes(sample.seconds)), make("span", { className: "text", lang: sample.language }, sample.text));
@@ -438,8 +454,6 @@ function showOffer() {
     button.addEventListener("click", () => sendSample(sample));
     return make("li", {}, button);
   }));
-  $("samples-title").hidden = offer.samples.length === 0;
-  $("try").hidden = offer.samples.length === 0;
 }
 $("try").addEventListener("click", () => {
   const own = offer.samples.find((sample) => sample.language === language.value) ?? offer.samples[0];
