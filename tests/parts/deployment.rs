@@ -62,9 +62,10 @@ fn the_image_copies_all_that_the_build_reads() {
 fn whoever_stops_the_bot_waits_longer_than_it_takes() {
     let patience = seconds(&format!("{}s", default("shutdown_timeout_seconds")));
     let (compose, unit) = (text("compose.yaml"), text("deploy/stenobot.service"));
-    for (name, given) in
-        [("stop_grace_period", value(&compose, "stop_grace_period:")), ("TimeoutStopSec", value(&unit, "TimeoutStopSec="))]
-    {
+    for (name, given) in [
+        ("stop_grace_period", value(&compose, "stop_grace_period:")),
+        ("TimeoutStopSec", value(&unit, "TimeoutStopSec=")),
+    ] {
         assert!(seconds(given) >= patience + Duration::from_secs(5), "{name} of {given} is too short for {patience:?}");
     }
 }
@@ -79,7 +80,10 @@ fn every_file_that_is_mounted_exists() {
         .collect();
     assert!(mounted.len() >= 5, "only {mounted:?} are mounted");
     for path in mounted {
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "compose.yaml mounts {path}, which is missing");
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(),
+            "compose.yaml mounts {path}, which is missing"
+        );
     }
 }
 
@@ -97,8 +101,15 @@ fn the_metrics_port_is_the_same_everywhere() {
 #[test]
 fn what_is_published_is_published_on_loopback() {
     let compose = text("compose.yaml");
-    let published = compose.lines().filter_map(|line| line.trim().strip_prefix("- \"")).filter(|line| line.contains(':'));
-    let ports: Vec<&str> = published.filter(|line| line.trim_end_matches('"').split(':').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c == '.'))).collect();
+    let published =
+        compose.lines().filter_map(|line| line.trim().strip_prefix("- \"")).filter(|line| line.contains(':'));
+    let ports: Vec<&str> = published
+        .filter(|line| {
+            line.trim_end_matches('"')
+                .split(':')
+                .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        })
+        .collect();
     assert_eq!(ports.len(), 4, "four pages are published: {ports:?}");
     for port in ports {
         assert!(port.starts_with("127.0.0.1:"), "{port} is published to everyone");
