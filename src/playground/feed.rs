@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::view::{self, Command, Shown};
-use super::{Number, Shared};
+use super::{Language, Number, Shared};
 use crate::model::MessageId;
 
 /// One event.
@@ -30,6 +30,7 @@ struct Change<'a> {
 struct Listener {
     shared: Arc<Shared>,
     number: Number,
+    language: Language,
     changes: watch::Receiver<()>,
     shown: BTreeMap<MessageId, Shown>,
     menu: Vec<Command>,
@@ -41,11 +42,12 @@ struct Listener {
 pub(super) fn feed(
     shared: Arc<Shared>,
     number: Number,
+    language: Language,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = shared.api.changes();
     let listener =
-        Listener { shared, number, changes, shown: BTreeMap::new(), menu: Vec::new(), fresh: true, _place: place };
+        Listener { shared, number, language, changes, shown: BTreeMap::new(), menu: Vec::new(), fresh: true, _place: place };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -62,7 +64,8 @@ impl Listener {
                 }
             }
             self.changes.borrow_and_update();
-            let (now, menu) = self.shared.api.read(|state| (view::messages(state, self.number.chat()), view::menu(state)));
+            let chat = self.number.chat();
+            let (now, menu) = self.shared.api.read(|state| (view::messages(state, chat), view::menu(state, chat, self.language.code())));
             let change = Change {
                 fresh: self.fresh,
                 messages: now.values().filter(|shown| self.shown.get(&shown.id()) != Some(shown)).collect(),

@@ -16,7 +16,7 @@ use super::feed::feed;
 use super::guard::guard;
 use super::{Language, NAMES, Number, Shared};
 use crate::model::MessageId;
-use crate::simulator::server::{Attachment, Content, Media};
+use crate::simulator::server::{Attachment, Content, Media, Toast};
 
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -24,6 +24,8 @@ const SCRIPT: &str = include_str!("page/page.js");
 
 /// Longest text and longest name of a file, in bytes: more than Telegram's 4096 letters ever are.
 const TEXT_LIMIT: usize = 32 * 1024;
+/// How long a pressed button waits for the bot.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Refused with a sentence for the person.
 type Refused = (StatusCode, &'static str);
@@ -43,7 +45,7 @@ pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
         .route(&at("page.js"), get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
         .route(&at("offer"), get(offer))
         .route(&at("samples/{name}"), get(recording))
-        .route(&at("people/{number}/chat"), get(chat))
+        .route(&at("people/{number}/{language}/chat"), get(chat))
         .route(&at("people/{number}/files/{message}"), get(download))
         .route(&at("people/{number}/{language}/text"), post(text))
         .route(&at("people/{number}/{language}/press"), post(press))
@@ -91,11 +93,14 @@ async fn recording(State(shared): State<Arc<Shared>>, Path(name): Path<String>) 
     }
 }
 
-async fn chat(State(shared): State<Arc<Shared>>, Path(number): Path<Number>) -> Response {
+async fn chat(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language)): Path<(Number, Language)>,
+) -> Response {
     let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };
-    Sse::new(feed(shared, number, place)).keep_alive(KeepAlive::default()).into_response()
+    Sse::new(feed(shared, number, language, place)).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// A file of the chat: a document of the bot, or what the person sent.
@@ -130,7 +135,7 @@ async fn text(
     if text.is_empty() || text.encode_utf16().count() > 4096 {
         return Err((StatusCode::BAD_REQUEST, "A message has 1 to 4096 letters."));
     }
-    number.person(&shared.api, language).writes(text);
+    number.person(&shared.api, language).sends_text(text);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -140,14 +145,27 @@ struct Press {
     data: String,
 }
 
+/// What the bot says to a press, nothing when empty.
+#[derive(Serialize)]
+struct Answer {
+    text: String,
+    /// To be closed by the person.
+    alert: bool,
+}
+
 async fn press(
     State(shared): State<Arc<Shared>>,
     Path((number, language)): Path<(Number, Language)>,
     Json(Press { message, data }): Json<Press>,
-) -> Done {
-    match number.person(&shared.api, language).presses(message, &data) {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
-        None => Err((StatusCode::CONFLICT, "This button is gone.")),
+) -> Result<Json<Answer>, Refused> {
+    let person = number.person(&shared.api, language);
+    let query = shared.api.press(number.chat(), person.caller(), message, &data);
+    let query = query.ok_or((StatusCode::CONFLICT, "This button is gone."))?;
+    let answered = shared.api.until(|state| state.presses.get(&query)?.toast.clone());
+    // A bot that says nothing leaves the button turning for a while, and then as it was.
+    match tokio::time::timeout(ANSWER_LIMIT, answered).await {
+        Ok(Toast { text, alert }) => Ok(Json(Answer { text, alert })),
+        Err(_) => Ok(Json(Answer { text: String::new(), alert: false })),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{ChatId, MessageId};
-use crate::simulator::server::{Attachment, Author, Content, Media, Message, State};
+use crate::simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
 
 /// Messages that a page shows; older ones are left out.
 const SHOWN: usize = 300;
@@ -98,7 +98,7 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
 fn is_mine(message: &Message) -> bool {
     match message.author {
         Author::Bot => false,
-        Author::Person(_) => true,
+        Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
     }
 }
 
@@ -109,7 +109,9 @@ fn words_and_file(content: &Content) -> (Option<String>, Option<File>) {
             let file = File { kind: "document", name: Some(file_name.clone()), seconds: 0, bytes: Some(bytes.len()) };
             (Some(caption.clone()).filter(|caption| !caption.is_empty()), Some(file))
         }
-        Content::Attachment(attachment) => (None, Some(file(attachment))),
+        Content::Attachment(attachment) => {
+            (Some(attachment.caption.clone()).filter(|caption| !caption.is_empty()), Some(file(attachment)))
+        }
         Content::Other(_) => (None, None),
     }
 }
@@ -131,20 +133,15 @@ fn beginning(text: &str) -> String {
 }
 
 fn buttons(markup: &Value) -> Vec<Vec<Button>> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let button = |button: &Value| Button {
-        label: text(&button["text"]).unwrap_or_default(),
-        data: text(&button["callback_data"]),
+    let button = |button: keyboard::Button| Button {
+        label: button.label,
+        data: Some(button.data).filter(|data| !data.is_empty()),
     };
-    let rows = markup["inline_keyboard"].as_array().into_iter().flatten();
-    rows.map(|row| row.as_array().into_iter().flatten().map(button).collect()).collect()
+    keyboard::rows(markup).into_iter().map(|row| row.into_iter().map(button).collect()).collect()
 }
 
-/// The menu that the bot has set, empty before.
-pub(super) fn menu(state: &State) -> Vec<Command> {
-    let commands = state.commands.as_ref().and_then(Value::as_array).into_iter().flatten();
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    commands
-        .filter_map(|entry| Some(Command { command: text(&entry["command"])?, description: text(&entry["description"])? }))
-        .collect()
+/// The menu that the bot has set for a person, empty before.
+pub(super) fn menu(state: &State, chat: ChatId, language: &str) -> Vec<Command> {
+    let entry = |entry: &MenuEntry| Command { command: entry.command.clone(), description: entry.description.clone() };
+    state.menu(chat, language).iter().map(entry).collect()
 }

@@ -31,7 +31,7 @@ async fn ctrl_c_ends_all_and_nothing_is_kept() {
     let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("<title>Stenobot playground</title>"));
     // A page that listens does not hold the end up.
-    let mut events = reqwest::get(format!("{url}people/1/chat")).await.unwrap();
+    let mut events = reqwest::get(format!("{url}people/1/en/chat")).await.unwrap();
     let first = soon("the chat is told", events.chunk()).await.unwrap().unwrap();
     assert!(first.starts_with(b"data: {\"fresh\":true"), "{first:?}");
 

@@ -80,7 +80,9 @@ async fn buttons_documents_and_commands_work() {
     assert_eq!(pressed["from"]["id"], ANNA);
     assert_eq!(pressed["from"]["language_code"], "en");
 
-    stage.call("answerCallbackQuery", json!({ "callback_query_id": pressed["id"] })).await;
+    let toast = json!({ "callback_query_id": pressed["id"], "text": "Stopping it" });
+    stage.call("answerCallbackQuery", toast).await;
+    browser.until("document.getElementById('toast').textContent === 'Stopping it'").await;
     let edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": "🚫 Cancelled." });
     stage.call("editMessageText", edit).await;
     browser.until_bot_says("Cancelled.").await;

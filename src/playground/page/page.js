@@ -54,6 +54,10 @@ language.value = wanted.find((code) => languages.includes(code));
 language.addEventListener("change", () => {
   store.set(`language-${number}`, language.value);
   showSamples();
+  // The menu of commands comes in the person's language.
+  events?.close();
+  events = null;
+  connect();
 });
 
 /* Toasts, and words for those who listen. */
@@ -71,12 +75,13 @@ function announce(text) {
 
 /* Acting. */
 
+/** What the server says, `true` when it has nothing to say, `false` when it refuses. */
 async function post(path, body, type = "application/json") {
   try {
     const answer = await fetch(`people/${number}/${language.value}/${path}`, {
       method: "POST", headers: { "Content-Type": type }, body: type === "application/json" ? JSON.stringify(body) : body,
     });
-    if (answer.ok) return true;
+    if (answer.ok) return answer.status === 204 ? true : await answer.json();
     if (answer.status === 413) toast(`A file may have up to ${size(offer.file_bytes)}.`);
     else toast((await answer.text()) || "This did not work.");
   } catch {
@@ -276,7 +281,9 @@ function buttons(message) {
     button.dataset.data = data;
     button.addEventListener("click", async () => {
       button.setAttribute("aria-busy", "true");
-      await post("press", { message: message.id, data });
+      const answer = await post("press", { message: message.id, data });
+      if (answer?.text && answer.alert) alert(answer.text);
+      else if (answer?.text) toast(answer.text);
       button.removeAttribute("aria-busy");
     });
     return button;
@@ -468,13 +475,13 @@ function connect() {
     events?.close();
     events = null;
   } else if (!events) {
-    events = new EventSource(`people/${number}/chat`);
+    events = new EventSource(`people/${number}/${language.value}/chat`);
     events.onopen = () => { $("link").textContent = "bot"; };
     events.onmessage = (event) => receive(JSON.parse(event.data));
     events.onerror = () => {
       $("link").textContent = "waiting for the playground...";
       // Refused for good rather than cut off: try again all the same.
-      if (events.readyState === EventSource.CLOSED) {
+      if (events?.readyState === EventSource.CLOSED) {
         events = null;
         setTimeout(connect, 3000);
       }

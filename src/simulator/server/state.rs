@@ -194,7 +194,7 @@ impl State {
     }
 
     /// The file that a person sent.
-    pub fn bytes(&self, attachment: &Attachment) -> Option<Bytes> {
+    pub fn bytes(&self, attachment: &super::Attachment) -> Option<Bytes> {
         self.files.get(&attachment.file_id).map(|file| file.bytes.clone())
     }
 
