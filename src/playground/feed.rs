@@ -46,8 +46,16 @@ pub(super) fn feed(
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = shared.api.changes();
-    let listener =
-        Listener { shared, number, language, changes, shown: BTreeMap::new(), menu: Vec::new(), fresh: true, _place: place };
+    let listener = Listener {
+        shared,
+        number,
+        language,
+        changes,
+        shown: BTreeMap::new(),
+        menu: Vec::new(),
+        fresh: true,
+        _place: place,
+    };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -65,7 +73,10 @@ impl Listener {
             }
             self.changes.borrow_and_update();
             let chat = self.number.chat();
-            let (now, menu) = self.shared.api.read(|state| (view::messages(state, chat), view::menu(state, chat, self.language.code())));
+            let (now, menu) = self
+                .shared
+                .api
+                .read(|state| (view::messages(state, chat), view::menu(state, chat, self.language.code())));
             let change = Change {
                 fresh: self.fresh,
                 messages: now.values().filter(|shown| self.shown.get(&shown.id()) != Some(shown)).collect(),

@@ -93,10 +93,7 @@ async fn recording(State(shared): State<Arc<Shared>>, Path(name): Path<String>) 
     }
 }
 
-async fn chat(
-    State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(Number, Language)>,
-) -> Response {
+async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(Number, Language)>) -> Response {
     let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };

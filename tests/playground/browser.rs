@@ -112,7 +112,10 @@ impl Browser {
     /// Waits until the newest message of the bot contains this.
     pub(crate) async fn until_bot_says(&self, words: &str) {
         let words = json!(words);
-        self.until(&format!("[...document.querySelectorAll('.message:not(.mine)')].at(-1)?.innerText.includes({words})")).await;
+        self.until(&format!(
+            "[...document.querySelectorAll('.message:not(.mine)')].at(-1)?.innerText.includes({words})"
+        ))
+        .await;
     }
 
     /// Presses what a selector finds, as a mouse does.
@@ -166,8 +169,7 @@ impl Drop for Browser {
     /// A driver that is only killed would leave its browser behind.
     fn drop(&mut self) {
         let Ok(mut driver) = TcpStream::connect(&self.address) else { return };
-        let request =
-            format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.address);
+        let request = format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.address);
         if driver.write_all(request.as_bytes()).is_ok() {
             // The answer comes when the browser is gone; the connection stays open.
             let _ = driver.read(&mut [0; 512]);

@@ -18,7 +18,11 @@ async fn only_the_page_itself_is_served() {
     assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
 
     for path in ["/", "/page.js", "/0123456789abcdef0123456789abcdef/"] {
-        assert_eq!(client.get(format!("{origin}{path}")).send().await.unwrap().status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            client.get(format!("{origin}{path}")).send().await.unwrap().status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
     let rebound = client.get(url).header(HOST, "rebound.example").send().await.unwrap();
     assert_eq!(rebound.status(), StatusCode::FORBIDDEN);

@@ -19,8 +19,7 @@ async fn two_people_queue_behind_each_other_and_get_their_texts() {
     let mut second = scripted(3, "say The second text.");
     (first.name, second.name) = ("first".into(), "second".into());
     let model = asset("data/models/ggml-base-q8_0.bin");
-    let mut setup =
-        Setup::of(env!("CARGO_BIN_EXE_stenobot").into()).with("progress_update_interval_seconds", "1");
+    let mut setup = Setup::of(env!("CARGO_BIN_EXE_stenobot").into()).with("progress_update_interval_seconds", "1");
     setup.models = model.parent().map(Into::into);
     setup.arguments.extend(["--engine-program".into(), stand_in().into()]);
     let mut simulation = Simulation::start(setup).await.unwrap();
@@ -90,7 +89,8 @@ async fn buttons_documents_and_commands_work() {
 
     send_document(&stage, "text.srt", "1\nHello\n").await;
     browser.until("document.querySelector('a.file')").await;
-    let (name, content) = ("return document.querySelector('a.file').download", "return document.querySelector('a.file').href");
+    let (name, content) =
+        ("return document.querySelector('a.file').download", "return document.querySelector('a.file').href");
     assert_eq!(browser.script(name).await, "text.srt");
     let href = browser.script(content).await;
     let file = reqwest::get(href.as_str().unwrap()).await.unwrap();
@@ -127,9 +127,12 @@ async fn what_is_written_stays_text() {
     browser.types("#text", hostile).await;
     browser.click("#send").await;
     browser.until("document.querySelector('.message.mine')").await;
-    stage.call("sendMessage", json!({ "chat_id": ANNA, "text": hostile, "reply_parameters": { "message_id": 1 } })).await;
+    stage
+        .call("sendMessage", json!({ "chat_id": ANNA, "text": hostile, "reply_parameters": { "message_id": 1 } }))
+        .await;
     browser.until("document.querySelector('.message:not(.mine)')").await;
-    let texts = browser.script("return [...document.querySelectorAll('.text')].slice(-2).map((p) => p.textContent)").await;
+    let texts =
+        browser.script("return [...document.querySelectorAll('.text')].slice(-2).map((p) => p.textContent)").await;
     assert_eq!(texts, json!([hostile, hostile]));
     assert_eq!(browser.script("return document.querySelectorAll('#messages img, #messages b').length").await, 0);
     assert_ne!(browser.script("return document.title").await, "taken");
