@@ -21,6 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "metrics",
             "model",
             "audio",
+            "stats",
+            "subtitles",
         ],
     ),
     ("layers", &["layers", "metrics", "model"]),

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, VoiceActivity};
 use crate::model::SpeechLanguage;
 use crate::simulator::harness::Setup;
 use crate::simulator::live::{Lines, Table};
 use crate::simulator::run::{Arrival, Plan, Screen, run};
 use crate::simulator::voices::{Voice, Voices};
-use crate::whisper::store::ModelStore;
+use crate::whisper::store::{DETECTOR, ModelStore};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -118,11 +118,15 @@ fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String
 }
 
 /// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise
-/// by its absolute path. It must be here and whole before anything starts.
+/// by its absolute path. It and the detector must be here and whole before anything starts.
 async fn model(config: &Config) -> anyhow::Result<OsString> {
     let models = config.storage.models();
     let spec = &config.engine.model;
     let store = ModelStore::new(models.clone(), config.engine.model_base_url.clone());
+    match config.engine.voice_activity {
+        VoiceActivity::On => drop(store.find(DETECTOR).await?),
+        VoiceActivity::Off => {}
+    }
     let file = store.find(spec).await?.path;
     if file == models.join(format!("ggml-{spec}.bin")) {
         Ok(spec.into())
