@@ -13,7 +13,7 @@ use crate::scene::{Stage, soon, stand_in};
 const ANNA: i64 = 700_001;
 
 #[tokio::test]
-async fn two_people_queue_behind_each_other_and_get_their_texts() {
+async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     let gate = Gate::new().await;
     let mut first = scripted(4, &format!("progress 40;{};say The first text.", gate.instruction()));
     let mut second = scripted(3, "say The second text.");
@@ -30,7 +30,7 @@ async fn two_people_queue_behind_each_other_and_get_their_texts() {
     browser.until("document.querySelector('#samples button')").await;
     browser.click("[data-name=first]").await;
     let at_gate = gate.reached().await;
-    browser.until_bot_says("40%").await;
+    browser.until_bot_says("🔄 Transcribing [").await;
     let anna = browser.window().await;
 
     browser.new_window().await;
@@ -41,6 +41,10 @@ async fn two_people_queue_behind_each_other_and_get_their_texts() {
     browser.until_bot_says("In the queue: position 1").await;
     let shown = browser.script("return document.querySelectorAll('.message').length").await;
     assert_eq!(shown, 2, "a chat is private");
+    browser.click(".buttons button").await;
+    browser.until_bot_says("Cancelled.").await;
+    browser.click("[data-name=second]").await;
+    browser.until_bot_says("In the queue: position 1").await;
 
     at_gate.open();
     browser.until_bot_says("The second text.").await;

@@ -193,14 +193,10 @@ function draw(message) {
     bubble.append(text);
   }
   bubble.append(make("span", { className: "meta" }, meta));
-  const element = make("li", { className: message.mine ? "message mine" : "message" },
-    make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"), bubble);
-  element.dataset.id = message.id;
-  if (message.buttons.length) {
-    bubble.classList.add("has-buttons");
-    element.append(buttons(message));
-  }
-  return element;
+  if (message.buttons.length) bubble.classList.add("has-buttons");
+  return make("li", { className: message.mine ? "message mine" : "message" },
+    make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
+    make("div", { className: "stack" }, bubble, message.buttons.length ? buttons(message) : null));
 }
 
 const kinds = { voice: "Voice message", audio: "Audio file", video: "Video", video_note: "Video message", document: "File" };
