@@ -11,8 +11,7 @@ use crate::recordings::asset;
 use crate::scene::{Scene, answered, failed};
 
 fn files(folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(asset(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(asset(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     files
@@ -46,11 +45,7 @@ async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_
         let sent = sends(&scene, &file, Media::Document);
         let sentence = failed(scene.answer(&sent).await);
         let silent = file.file_name().unwrap().to_str().unwrap().starts_with("silent");
-        let wanted = if silent {
-            "Видео не содержит аудиодорожки."
-        } else {
-            "В этом файле нет звука"
-        };
+        let wanted = if silent { "Видео не содержит аудиодорожки." } else { "В этом файле нет звука" };
         assert!(sentence.starts_with(wanted), "{}: {sentence}", file.display());
     }
     let silent = sends(&scene, &asset("tests/fixtures/audio/silent.mp4"), Media::Video);

@@ -368,6 +368,7 @@ addEventListener("drop", async (event) => {
 /* Speaking. */
 
 const formats = ["audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4"];
+const longest = 600; // seconds of one recording
 let recorder = null;
 $("record").addEventListener("click", async () => {
   let stream;
@@ -380,7 +381,10 @@ $("record").addEventListener("click", async () => {
   const began = performance.now();
   const length = () => (performance.now() - began) / 1000;
   recorder = new MediaRecorder(stream, { mimeType: formats.find((format) => MediaRecorder.isTypeSupported(format)) });
-  const ticking = setInterval(() => { $("clock").textContent = minutes(length()); }, 250);
+  const ticking = setInterval(() => {
+    $("clock").textContent = minutes(length());
+    if (length() >= longest) endRecording(true);
+  }, 250);
   recorder.ondataavailable = (event) => pieces.push(event.data);
   recorder.onstop = async () => {
     clearInterval(ticking);
