@@ -44,7 +44,6 @@ pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
         .route(&at("page.css"), get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route(&at("page.js"), get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
         .route(&at("offer"), get(offer))
-        .route(&at("samples/{name}"), get(recording))
         .route(&at("people/{number}/{language}/chat"), get(chat))
         .route(&at("people/{number}/files/{message}"), get(download))
         .route(&at("people/{number}/{language}/text"), post(text))
@@ -84,13 +83,6 @@ async fn offer(State(shared): State<Arc<Shared>>) -> Response {
         text: &voice.text,
     });
     Json(Offered { people: NAMES, file_bytes: shared.file_limit, samples: samples.collect() }).into_response()
-}
-
-async fn recording(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
-    match shared.voices.as_ref().and_then(|voices| voices.named(&name)) {
-        Some(voice) => ([(header::CONTENT_TYPE, "audio/ogg")], voice.bytes.clone()).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
 }
 
 async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(Number, Language)>) -> Response {

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
-const number = Math.max(1, Number.parseInt(query.get("person"), 10) || 1);
+let number = Math.max(1, Number.parseInt(query.get("person"), 10) || 1);
 const languages = [...$("language").options].map((option) => option.value);
 const store = {
   get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
@@ -493,6 +493,7 @@ document.addEventListener("visibilitychange", connect);
 menu([]);
 fetch("offer").then((answer) => answer.json()).then((given) => {
   offer = given;
+  number = Math.min(number, offer.people.length);
   showOffer();
   connect();
 }).catch(() => { $("link").textContent = "The playground does not answer: is it still running?"; });
