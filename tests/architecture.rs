@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &["metrics", "model"]),
     ("model", &["model"]),
     ("simulator", &["simulator", "config", "host", "model"]),
+    ("playground", &["playground", "simulator", "config", "model"]),
     ("config", &["config", "model"]),
     ("lifecycle", &["lifecycle"]),
     ("telemetry", &["telemetry", "config"]),

@@ -54,10 +54,8 @@ impl Args {
         let voices = tokio::task::spawn_blocking(move || Voices::open(&folder)).await??;
         let voices = voices.about(Duration::from_secs(self.duration), language)?;
         let plan = self.plan(voices, config);
-        let bot = settings(config, model(config).await?)?;
-        let models = Some(std::path::absolute(config.storage.models())?);
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
-        let setup = Setup { bot, models, ..Setup::of(program) };
+        let setup = setup(config, program).await?;
         let mut screen = self.screen(config);
         let report = run(setup, &plan, &mut *screen).await?;
         if self.json {
@@ -91,6 +89,13 @@ impl Args {
             Box::new(Lines::new(std::io::stdout()))
         }
     }
+}
+
+/// The bot `program` with this configuration and its model.
+pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<Setup> {
+    let bot = settings(config, model(config).await?)?;
+    let models = Some(std::path::absolute(config.storage.models())?);
+    Ok(Setup { bot, models, ..Setup::of(program) })
 }
 
 /// Where the simulated bot is reached and keeps things is not this configuration's.

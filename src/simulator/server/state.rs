@@ -193,6 +193,11 @@ impl State {
         self.chats.get(&chat)?.messages.get(&message)
     }
 
+    /// The file that a person sent.
+    pub fn bytes(&self, attachment: &super::Attachment) -> Option<Bytes> {
+        self.files.get(&attachment.file_id).map(|file| file.bytes.clone())
+    }
+
     /// When a poll first carried a message to the bot.
     pub fn offered(&self, chat: ChatId, message: MessageId) -> Option<Duration> {
         let carries = |offer: &&Offer| {
