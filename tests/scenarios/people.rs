@@ -53,7 +53,7 @@ async fn whoever_waits_can_stop_and_the_others_move_up() {
     let anna = scene.simulation.person("Анна", "ru");
     let boris = scene.simulation.person("Борис", "en");
     let second = anna.sends_voice(&scripted(3, "say вторая"));
-    scene.positions(&[second.clone()], &[1]).await;
+    scene.positions(std::slice::from_ref(&second), &[1]).await;
     let third = boris.sends_voice(&scripted(3, "say третья"));
     scene.positions(&[second.clone(), third.clone()], &[1, 2]).await;
 
@@ -66,7 +66,7 @@ async fn whoever_waits_can_stop_and_the_others_move_up() {
 
     press(&scene, &anna, message, &Action::Cancel(id)).await;
     assert_eq!(scene.answer(&second).await, Verdict::Cancelled);
-    scene.positions(&[third.clone()], &[1]).await;
+    scene.positions(std::slice::from_ref(&third), &[1]).await;
     held.open();
     assert_eq!(scene.text(&first).await, "первая");
     assert_eq!(scene.text(&third).await, "третья");
@@ -107,7 +107,7 @@ async fn a_flood_leaves_somebody_else_waiting_for_two_requests_at_most() {
         assert!(rejected(scene.answer(sent).await).starts_with("Уже 10 ваших сообщений ждут"));
     }
     let other = scene.somebody_sends(&scripted(3, "say короткое"));
-    scene.positions(&[other.clone()], &[2]).await;
+    scene.positions(std::slice::from_ref(&other), &[2]).await;
     held.open();
     assert_eq!(scene.text(&other).await, "короткое");
     for sent in &flood[..11] {
@@ -130,7 +130,7 @@ async fn the_same_recording_twice_is_heard_once_and_answered_twice() {
     let anna = scene.simulation.person("Анна", "ru");
     let boris = scene.simulation.person("Борис", "ru");
     let second = anna.sends_voice(&scripted(3, "say одно на двоих"));
-    scene.positions(&[second.clone()], &[1]).await;
+    scene.positions(std::slice::from_ref(&second), &[1]).await;
     // Telegram knows what is forwarded for the same file.
     let third = boris.forwards(&second).unwrap();
     let (message, text) = says(&scene, boris.chat(), "позиция 1").await;
@@ -260,7 +260,7 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     admin.sends_text("/pause");
     says(&scene, admin.chat(), "Пауза").await;
     let sent = anna.sends_voice(&scripted(3, "say после паузы"));
-    scene.positions(&[sent.clone()], &[1]).await;
+    scene.positions(std::slice::from_ref(&sent), &[1]).await;
     admin.sends_text("/drain");
     says(&scene, admin.chat(), "не принимаются").await;
     assert_eq!(scene.text(&sent).await, "после паузы");
