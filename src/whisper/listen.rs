@@ -53,10 +53,10 @@ struct Language {
     probability: Option<f32>,
 }
 
-/// Moves a window's times into the recording.
-struct Shifted<'a> {
-    watch: &'a mut dyn Watch,
-    start: Duration,
+/// Moves the times of a part into the recording.
+pub(super) struct Shifted<'a> {
+    pub(super) watch: &'a mut dyn Watch,
+    pub(super) start: Duration,
 }
 
 impl Watch for Shifted<'_> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::listen::Shifted;
 use super::{Heard, Model, ModelError, Watch, listen};
 use crate::model::{SAMPLE_RATE, SpeechLanguage, duration_of_samples};
 
@@ -111,22 +112,6 @@ fn around(speech: Vec<Range<usize>>, length: usize) -> Vec<Range<usize>> {
         last.end = length;
     }
     kept
-}
-
-/// Moves a stretch's times into the recording.
-struct Shifted<'a> {
-    watch: &'a mut dyn Watch,
-    start: Duration,
-}
-
-impl Watch for Shifted<'_> {
-    fn stopped(&self) -> bool {
-        self.watch.stopped()
-    }
-
-    fn reached(&mut self, place: Duration) {
-        self.watch.reached(self.start + place);
-    }
 }
 
 #[cfg(test)]
