@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::time::Duration;
 
 use super::listen::Shifted;
 use super::{Heard, Model, ModelError, Watch, listen};
@@ -116,6 +115,8 @@ fn around(speech: Vec<Range<usize>>, length: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::ModelFacts;
     use crate::whisper::{Decoded, Detected, End, Piece, Positions};

@@ -165,6 +165,7 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
     });
     assert_eq!(soon("the second answer", again).await, "✅ Готово!\n\nпо-русски");
 
+    press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
     press(&scene, &anna, message, &Action::Back(of)).await;
     press(&scene, &anna, message, &Action::Again { of, wish: Wish::File(stenobot::model::AnswerForm::Srt) }).await;
     let file = scene.simulation.api().until(|state| {
