@@ -13,6 +13,7 @@
 //! | `deaf` | never says anything again |
 //! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |
+//! | `language` | finishes with the code of the language that it was told |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
@@ -29,7 +30,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
-use stenobot::model::{ModelFacts, Progress, Segment, Spoken, Transcript};
+use stenobot::model::{ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
 
 /// Of the recording that it pretends to hear.
 const LENGTH: Duration = Duration::from_secs(10);
@@ -56,8 +57,8 @@ fn main() -> io::Result<()> {
         match stand_in.orders.recv() {
             // Of a job that has ended already.
             Ok(Order::Cancel { .. }) => {}
-            Ok(Order::Transcribe { job, path, .. }) => {
-                let report = stand_in.play(job, &script(&path)?)?;
+            Ok(Order::Transcribe { job, path, language, .. }) => {
+                let report = stand_in.play(job, &script(&path)?, &language)?;
                 BUSY.store(false, Ordering::SeqCst);
                 stand_in.reports.send(&report)?;
             }
@@ -116,7 +117,7 @@ impl StandIn {
         self.reports.send(&Report::Ready { model, load: Duration::from_millis(1) })
     }
 
-    fn play(&mut self, job: JobNumber, script: &str) -> io::Result<Report> {
+    fn play(&mut self, job: JobNumber, script: &str, language: &SpeechLanguage) -> io::Result<Report> {
         for line in script.lines() {
             let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             match verb {
@@ -137,6 +138,9 @@ impl StandIn {
                 },
                 "gate" => wait_at_gate(number(rest))?,
                 "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
+                "language" => {
+                    return Ok(Report::Finished { job, transcript: transcript(&language.to_string()) });
+                }
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
                     return Ok(Report::Finished { job, transcript: transcript(&value) });

@@ -12,17 +12,17 @@ use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, VoiceActivity};
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, Shutdown};
 use crate::metrics as names;
 use crate::model::{Clock, Timestamp};
-use crate::pipeline::{Context, admit, download, enqueue, notify, transcribe};
+use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
-use crate::whisper::store::{Download, ModelStore};
+use crate::whisper::store::{DETECTOR, Download, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -50,6 +50,10 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let journal = Journal::open(&config.storage.database, Clock::System).await?;
     recover(&journal, &config, &worker).await?;
     let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
+    let client = match &config.telegram.local_dir {
+        Some(folder) => client.with_local_files(folder.clone()),
+        None => client,
+    };
     let (status, engine_status) = watch::channel(None);
     let polled = watch::Sender::new(None);
     let pages = telemetry::serve(
@@ -63,9 +67,13 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
     let Some(started) = started else { return Ok(()) };
     let (model, engine) = started?;
+    let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
+        cancels: pipeline::cancels::Cancels::default(),
+        flow: watch::Sender::new(Flow::default()),
+        replies,
         program: std::env::current_exe()?.into(),
         tasks: TaskTracker::new(),
         journal,
@@ -75,14 +83,15 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         worker,
         shutdown,
     };
-    let (replies, waiting_replies) = mpsc::channel(admit::REPLIES);
     tokio::join!(
-        admit::run(&context, &replies),
-        admit::send_replies(&context, waiting_replies),
+        poll::run(&context),
+        replies::send(&context, waiting_replies),
+        menu::register(&context),
         download::run(&context),
         enqueue::show_positions(&context),
         transcribe::run(&context, engine.service()),
         notify::run(&context),
+        retention::run(&context),
         gauges::refresh(&context, engine.status()),
     );
     drain(context, engine).await;
@@ -124,6 +133,17 @@ async fn start(
     let name: Arc<str> = model.name.as_str().into();
     let mut settings = EngineSettings::of(config, &model)?;
     settings.command = engine_program.unwrap_or(settings.command);
+    match config.engine.voice_activity {
+        VoiceActivity::On => {
+            // Without it noise becomes sentences that nobody said, so there is no silent way round it.
+            let detector = store.ensure(DETECTOR, download_log()).await;
+            settings = settings
+                .with_detector(&detector.context(
+                    "the voice activity detector is missing; set voice_activity = \"off\" to go without it",
+                )?);
+        }
+        VoiceActivity::Off => {}
+    }
     let engine = EnginePool::start(settings, count_engine);
     status.send_replace(Some(engine.status()));
     gauge!(names::WORKERS).set(gauges::count(config.engine.workers));

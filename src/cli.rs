@@ -6,6 +6,7 @@ mod engine;
 mod health;
 mod import_legacy;
 mod model;
+mod playground;
 mod probe;
 mod restore;
 mod run;
@@ -57,6 +58,8 @@ enum Command {
     ImportLegacy(import_legacy::Args),
     /// Run the real bot against a local Bot API server with simulated people
     Simulate(simulate::Args),
+    /// Talk to the real bot in the browser, without Telegram
+    Playground(playground::Args),
     /// Serve transcriptions over standard input and output (started by the bot)
     #[command(hide = true)]
     Engine(engine::Args),
@@ -80,6 +83,7 @@ impl Cli {
             Command::Restore(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Playground(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Engine(args) => args.run(),
             Command::Probe(args) => args.run(),
         }

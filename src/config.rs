@@ -1,6 +1,7 @@
 //! Configuration: defaults < `stenobot.toml` < `.env` and environment < flags, parsed into types that hold
 //! only what can work. Whoever has a [`Config`] need not check it again.
 
+mod ids;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use ids::IdList;
 
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
@@ -108,12 +111,14 @@ pub struct Change {
 
 settings! {
     telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
+    telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
     data_dir: fixed PathBuf = "data".into(), "a folder", "Where the journal, the models and audio in flight are kept.";
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
+    voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
-    default_locale: live String = "ru".into(), "ru or en", "The language of the bot's own texts for people whose language it does not speak.";
+    default_locale: live String = "ru".into(), "ru, en, uk, kk, es, de, pt or tr", "The language of the bot's own texts for people whose language it does not speak.";
     max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
     threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
@@ -122,6 +127,12 @@ settings! {
     progress_update_interval_seconds: live u64 = 5, "1 to 300", "Time between two progress edits of one message.";
     transcription_timeout_seconds: live u64 = 120, "5 to 14400", "Longest time the engine may work on one message.";
     download_timeout_seconds: live u64 = 60, "5 to 3600", "Longest time one download may take.";
+    max_waiting_per_user: live u32 = 10, "1 to 10000", "Messages of one person that may wait at once.";
+    daily_audio_minutes_per_user: live u64 = 0, "0 to 1440", "Audio that one person may send a day (UTC); 0 for any amount.";
+    max_answer_messages: live u32 = 4, "1 to 50", "Longest text that is sent as messages; a longer one is sent as a file.";
+    audio_retention_seconds: live u64 = 300, "0 to 86400", "How long a recording stays on this machine after its answer, for the buttons under it; 0 removes it at once.";
+    allowed_users: live IdList = IdList::default(), "empty, or numbers of people and groups such as 1234567, -1009876543", "Who is served; empty serves everybody.";
+    admin_users: live IdList = IdList::default(), "empty, or numbers of people", "Who may use /stats, /pause, /drain, /ban and /broadcast, in a private chat with the bot.";
     user_requests_per_minute: live u32 = 20, "1 to 600", "Messages one person may send per minute.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
@@ -140,6 +151,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether speech is looked for before it is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum VoiceActivity {
+    /// Only speech is transcribed.
+    On,
+    /// Everything is.
+    Off,
+}
+
 /// A configuration that can work.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -153,6 +174,10 @@ pub struct Config {
     pub engine: Engine,
     /// What is accepted.
     pub limits: Limits,
+    /// Whom the bot serves and obeys.
+    pub people: People,
+    /// What is kept, and how long.
+    pub privacy: Privacy,
     /// Deadlines and intervals.
     pub timing: Timing,
     /// Logs and metrics.
@@ -170,6 +195,8 @@ pub struct Telegram {
     pub default_locale: String,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
+    /// Folder of a local Bot API server's files.
+    pub local_dir: Option<PathBuf>,
 }
 
 /// Where things are kept.
@@ -205,6 +232,8 @@ pub struct Engine {
     pub model: String,
     /// Where catalogue models are downloaded from.
     pub model_base_url: reqwest::Url,
+    /// Whether speech is looked for first.
+    pub voice_activity: VoiceActivity,
     /// Default speech language.
     pub language: SpeechLanguage,
     /// Engine processes.
@@ -222,8 +251,30 @@ pub struct Limits {
     pub voice: Duration,
     /// Bytes of one file.
     pub file_bytes: u64,
+    /// Requests of one person waiting at once.
+    pub waiting_per_user: u32,
+    /// Audio of one person a day; `None` for any amount.
+    pub daily_audio: Option<Duration>,
+    /// Messages that one answer may take.
+    pub answer_messages: std::num::NonZeroUsize,
     /// Messages per minute and person.
     pub user_per_minute: std::num::NonZeroU32,
+}
+
+/// Whom the bot serves and obeys.
+#[derive(Debug, Clone)]
+pub struct People {
+    /// Numbers of people and groups; empty for everybody.
+    pub allowed: IdList,
+    /// Numbers of the bot's administrators.
+    pub operators: IdList,
+}
+
+/// What is kept, and how long.
+#[derive(Debug, Clone)]
+pub struct Privacy {
+    /// Of a recording, after its answer; zero removes it at once.
+    pub audio_retention: Duration,
 }
 
 /// Deadlines and intervals.

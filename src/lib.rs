@@ -29,4 +29,5 @@ pub mod model;
 pub mod stats;
 pub mod subtitles;
 
+pub mod playground;
 pub mod simulator;

@@ -2,7 +2,7 @@
 
 mod lifecycle;
 
-pub use lifecycle::{CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
 
 use std::fmt;
 use std::str::FromStr;
@@ -144,6 +144,41 @@ impl Transcript {
     pub fn text(&self) -> Spoken {
         Spoken(self.segments.iter().map(|s| s.text.0.as_str()).collect::<Vec<_>>().join(" "))
     }
+
+    /// How far the text can be trusted, by the model's own account: how probable it finds its words and the language,
+    /// and whether it had to listen twice. An empty text is trusted.
+    pub fn confidence(&self) -> Confidence {
+        let sure_of_language = self.language_probability.is_none_or(|probability| probability >= LEAST_LANGUAGE);
+        let least = if self.retried_windows > 0 { LEAST_LOGPROB_RETRIED } else { LEAST_LOGPROB };
+        let sure_of_words = self.mean_logprob().is_none_or(|logprob| logprob >= least);
+        if sure_of_language && sure_of_words { Confidence::High } else { Confidence::Low }
+    }
+
+    /// Of all segments, each weighted by its length in characters, which is close to its number of tokens.
+    fn mean_logprob(&self) -> Option<f32> {
+        let characters = |segment: &Segment| segment.text.0.chars().count() as f32;
+        let all: f32 = self.segments.iter().map(characters).sum();
+        let sum: f32 = self.segments.iter().map(|segment| segment.mean_logprob * characters(segment)).sum();
+        (all > 0.0).then(|| sum / all)
+    }
+}
+
+/// Of 46 recordings of people 15 are low by this and the two bounds below: in 13 of them a quarter of the words or more
+/// are wrong, and in 4 of the other 31. Synthetic voices in Russian and English stay at -0.33 and above.
+const LEAST_LOGPROB: f32 = -0.35;
+/// When a window had to be heard again.
+const LEAST_LOGPROB_RETRIED: f32 = -0.3;
+/// Below this the text may be in another language than the speech.
+const LEAST_LANGUAGE: f32 = 0.6;
+
+/// How far a text can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// As far as the model ever can.
+    High,
+    /// Probably wrong in places that matter.
+    Low,
 }
 
 /// How far a transcription has come, measured by the engine rather than estimated.
@@ -193,6 +228,31 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// This point and a while before.
+    pub fn before(self, while_: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(while_.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The day in UTC, as `2026-11-24`.
+    pub fn day(self) -> String {
+        // Days since the first of March of the year 0 in cycles of 400 years (Howard Hinnant, "chrono-Compatible
+        // Low-Level Date Algorithms"): February's length comes last and disturbs nothing.
+        let days = self.0.div_euclid(24 * 60 * 60 * 1000) + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    /// The midnight, UTC, that this day began with.
+    pub const fn midnight(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))
+    }
+
     /// Seconds since the Unix epoch, as metrics want them.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1000.0
@@ -220,5 +280,47 @@ impl Clock {
             }
             Self::Manual(millis) => Timestamp(millis.load(std::sync::atomic::Ordering::SeqCst)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript(segments: &[(&str, f32)]) -> Transcript {
+        let segments = segments.iter().map(|&(text, mean_logprob)| Segment {
+            start: Duration::ZERO,
+            end: Duration::from_secs(1),
+            text: Spoken(text.to_owned()),
+            mean_logprob,
+            no_speech: 0.1,
+        });
+        Transcript {
+            segments: segments.collect(),
+            language: "ru".to_owned(),
+            language_probability: Some(0.98),
+            audio: Duration::from_secs(1),
+            processing: Duration::from_secs(1),
+            retried_windows: 0,
+        }
+    }
+
+    #[test]
+    fn confidence_is_low_when_the_model_doubts_the_words() {
+        assert_eq!(transcript(&[("Перезвони мне завтра.", -0.25)]).confidence(), Confidence::High);
+        assert_eq!(transcript(&[("Перезвони мне завтра.", -0.7)]).confidence(), Confidence::Low);
+        // One doubtful word does not make a long text doubtful.
+        let long = "Перезвони мне завтра, когда будешь дома.";
+        assert_eq!(transcript(&[(long, -0.2), ("Угу.", -1.2)]).confidence(), Confidence::High);
+        assert_eq!(transcript(&[]).confidence(), Confidence::High);
+    }
+
+    #[test]
+    fn confidence_is_low_when_the_model_doubts_the_language_or_listened_twice() {
+        let good = transcript(&[("Перезвони мне завтра.", -0.32)]);
+        assert_eq!(good.confidence(), Confidence::High);
+        assert_eq!(Transcript { language_probability: None, ..good.clone() }.confidence(), Confidence::High);
+        assert_eq!(Transcript { language_probability: Some(0.5), ..good.clone() }.confidence(), Confidence::Low);
+        assert_eq!(Transcript { retried_windows: 1, ..good }.confidence(), Confidence::Low);
     }
 }

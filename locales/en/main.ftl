@@ -13,6 +13,8 @@ progress-remaining = ⏱️ Elapsed: { $elapsed } | Remaining: ~{ $remaining }
 ## Answers
 
 done = ✅ Done!
+low-confidence = ⚠️ Hard to hear: the text may be wrong in places.
+in-the-file = 📄 The whole text is in the file.
 no-speech = 🤷 No speech found: there are no words to hear in the recording.
 
 ## Refusals
@@ -35,12 +37,28 @@ user-limit-minutes =
         [one] { $count } minute
        *[other] { $count } minutes
     }.
+person-full =
+    ⚠️ { $count ->
+        [one] { $count } message of yours is
+       *[other] { $count } messages of yours are
+    } waiting already. Wait for the answers, or cancel them: /cancel
+day-full =
+    ⚠️ That is all for today: { $count ->
+        [one] { $count } minute
+       *[other] { $count } minutes
+    } a day for each person. Please come back tomorrow.
+not-allowed = 🔒 This bot serves certain people only. Please ask its owner.
+maintenance = 🛠️ The bot is under maintenance and takes no messages for now. Please try again later.
 unsupported = 🎙️ Send me a voice message and I will send you its text.
 
 ## Apologies
 
 failed = ❌ Something went wrong. Please try again.
 no-audio = ❌ The video has no audio track.
+unreadable = ❌ There is no sound in this file that I can read. Voice messages, audio and video will do.
+audio-gone = 🗑️ The recording has been deleted. Please send it again.
+cancelled = 🚫 Cancelled.
+cancelled-by-operator = 🚫 Cancelled by the bot's administrator. Please send the recording again later.
 damaged = ❌ The file cannot be read: it is damaged or in an unknown format.
 download-failed = ❌ The file could not be downloaded. Please send it again.
 timed-out = ❌ The transcription took too long. Please send a shorter recording.
@@ -50,9 +68,131 @@ timed-out = ❌ The transcription took too long. Please send a shorter recording
 greeting =
     👋 I turn voice messages into text.
 
-    Send or forward me a voice message or an audio file.
+    Send or forward me a voice message, a video note, audio or video.
     Maximum length: { $duration }
     Maximum size: { $size }
+
+    /help tells the rest.
+help =
+    🎙️ What you can send: voice messages, video notes, audio, video, and files with them, forwarded ones too.
+    Maximum length: { $duration }
+    Maximum size: { $size }
+
+    /language — the language of the recordings
+    /queue — my recordings in the queue
+    /cancel — cancel them
+    /privacy — what is kept, and how long
+    /mydata — what is kept about me
+    /forget — erase everything about me
+
+    👥 In a group, answer a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+
+## Commands
+
+languages =
+    🌐 Language of the recordings: { $language }
+    Choose another:
+languages-automatic =
+    🌐 The language of the recordings is detected.
+    If it is guessed wrong, choose it:
+language-set = 🌐 Language of the recordings: { $language }
+language-automatic = 🌐 The language of the recordings is detected from now on.
+queue-empty = 📋 You have no recordings in the queue.
+queue-mine = 📋 Your recordings:
+queue-waits = • { $length } — position { $position }
+queue-works = • { $length } — being transcribed
+cancel-nothing = 📋 Nothing to cancel: you have no recordings in the queue.
+cancel-count =
+    🚫 { $count ->
+        [one] { $count } recording
+       *[other] { $count } recordings
+    } cancelled.
+privacy =
+    🔒 Texts are kept nowhere: not in the database, not in any log.
+    { $audio }
+    What is kept: your Telegram name, time and length of recordings, length of texts. Recordings do not leave the machine on which the bot runs.
+
+    /mydata shows what is kept about you. /forget erases it.
+privacy-audio-at-once = Recordings are deleted right after the answer.
+privacy-audio-kept = Recordings are deleted { $time } after the answer: until then they can be heard in another language or given as a file.
+my-data-none = 🔒 Nothing is kept about you.
+my-data =
+    🔒 What is kept about you:
+    Name: { $name }
+    Telegram number: { $id }
+    First message: { $since }
+    Messages: { $requests }, answered: { $answered }
+    Recordings in all: { $audio }
+    Language of the recordings: { $language }
+
+    /forget erases all of it.
+forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only numbers stay by which nobody can know you.
+forgotten =
+    🗑️ Everything about you is erased. { $count ->
+        [one] { $count } nameless number stays
+       *[other] { $count } nameless numbers stay
+    } in the totals.
+transcribe-how = 🎙️ Answer a voice message, a video note, audio or video with this command.
+auto-on = 👥 I transcribe all voice messages in this group from now on.
+auto-off = 👥 I transcribe on request only from now on: answer a message with /transcribe
+auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
+admins-only = 🔒 Only administrators of the group can do that.
+groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
+
+## For the bot's administrators
+
+paused = ⏸️ Paused: new recordings are taken and wait. /resume goes on.
+draining = 🚰 New recordings are not taken, the queue is worked off. /resume brings everything back.
+resumed = ▶️ Everything works.
+banned = 🚫 { $id } is served no more.
+unbanned = ✅ { $id } is served again.
+ban-how = Give a number: /ban 123456789
+broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
+broadcast-started =
+    📣 Sending to { $count ->
+        [one] { $count } person
+       *[other] { $count } people
+    }...
+broadcast-done = 📣 Sent: { $sent }, not reached: { $missed }
+stats =
+    📊 In the queue: { $waiting } of { $limit }
+    In 24 hours: { $requests } messages from { $people } people
+    Texts: { $answered }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
+    Sound: { $audio }, wait (median): { $wait }
+    Processing: { $factor } of a recording's length
+
+## Buttons
+
+label-cancel = ✖️ Cancel
+label-other-language = 🌐 Other language
+label-back = ↩️ Back
+label-automatic = Detect automatically
+label-file = 📄 { $form }
+label-erase = 🗑️ Erase everything
+toast-not-yours = This is somebody else's recording.
+toast-over = This recording is done already.
+toast-cancelling = Stopping...
+toast-again = Listening again...
+
+## The menu
+
+command-start = Start
+command-help = What I can do
+command-language = Language of the recordings
+command-queue = My recordings in the queue
+command-cancel = Cancel my recordings
+command-privacy = What is kept, and how long
+command-mydata = What is kept about me
+command-forget = Erase everything about me
+command-transcribe = Transcribe the message you answer
+command-auto = Transcribe all voice messages
+command-stats = How the bot is doing
+command-pause = Pause the work
+command-resume = Go on
+command-drain = Take nothing new, work off the queue
+command-ban = Serve somebody no more
+command-unban = Serve somebody again
+command-broadcast = A message to everybody
 
 ## Lengths and sizes
 

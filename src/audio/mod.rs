@@ -5,6 +5,7 @@
 //! third-party decoders over hostile input: call them in a child process.
 
 mod error;
+mod kind;
 mod opus;
 mod output;
 mod pcm;
@@ -43,7 +44,7 @@ impl std::fmt::Debug for Decoded {
     }
 }
 
-/// Decodes the first sound track of a file. Blocks; takes memory for `limit` and one second of samples at most.
+/// Decodes the first sound track of a file that can be decoded. Blocks; takes memory for `limit` and one second of samples at most.
 ///
 /// A truncated file gives what can be read of it.
 ///

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use super::AudioError;
+use super::kind;
 use super::opus::OpusTrack;
 use super::output::Output;
 use super::pcm::PcmTrack;
@@ -30,13 +31,19 @@ const AAC_PRIMING: usize = 1024;
 
 /// Decodes the first sound track of the file into `out`, and turns a panic of a third-party decoder into an error.
 pub(super) fn stream(path: &Path, out: &mut Output<'_>) -> Result<(), AudioError> {
-    let file = File::open(path)?;
+    let mut file = File::open(path)?;
     match file.metadata()? {
         // Folders can be opened, and what cannot be read at all looks like an unknown format to the reader.
         metadata if !metadata.is_file() => return Err(AudioError::Io { kind: "not a regular file".to_owned() }),
         metadata if metadata.len() == 0 => return Err(AudioError::Empty),
         _ => {}
     }
+    let mut head = Vec::with_capacity(kind::HEAD);
+    file.by_ref().take(kind::HEAD as u64).read_to_end(&mut head)?;
+    if let Some(error) = kind::foreign(&head) {
+        return Err(error);
+    }
+    file.rewind()?;
     // Unwind safety: after a panic nothing of the reader or the decoder is used again, and an `Output` only counts.
     catch_unwind(AssertUnwindSafe(|| decode_file(file, out)))
         .unwrap_or_else(|_| Err(AudioError::Damaged { what: "the decoder broke down over it".to_owned() }))
@@ -86,22 +93,29 @@ enum Track {
 }
 
 impl Track {
-    /// The default sound track with its decoder and its number in the container.
+    /// The default sound track with its decoder and its number in the container; when that cannot be decoded, the
+    /// first one that can.
     fn choose(format: &dyn FormatReader) -> Result<(Self, u32), AudioError> {
-        let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
-        let Some((track, params)) = track.and_then(|track| Some((track, audio_params(track.codec_params.as_ref()?)?)))
-        else {
-            return Err(AudioError::NoAudio);
-        };
-        let decoder = match params.codec {
+        let mut first_error = None;
+        for track in format.default_track(TrackType::Audio).into_iter().chain(format.tracks()) {
+            let Some(params) = track.codec_params.as_ref().and_then(audio_params) else { continue };
+            match Self::open(format, params) {
+                Ok(decoder) => return Ok((decoder, track.id)),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(AudioError::NoAudio))
+    }
+
+    fn open(format: &dyn FormatReader, params: &AudioCodecParameters) -> Result<Self, AudioError> {
+        Ok(match params.codec {
             CODEC_ID_NULL_AUDIO => return Err(AudioError::Unsupported { what: "an unknown sound codec".to_owned() }),
             CODEC_ID_OPUS => Self::Opus(OpusTrack::new(params)?),
             CODEC_ID_AAC if format.format_info().format == FORMAT_ID_ISOMP4 => {
                 Self::Pcm(Box::new(PcmTrack::new(params, AAC_PRIMING)?))
             }
             _ => Self::Pcm(Box::new(PcmTrack::new(params, 0)?)),
-        };
-        Ok((decoder, track.id))
+        })
     }
 
     /// Decodes to the track's end, or to where a truncated or damaged container stops being readable.

@@ -18,6 +18,10 @@ pub(super) struct Args {
     /// Threads to compute with
     #[arg(value_name = "THREADS")]
     engine_threads: usize,
+
+    /// The voice activity detector's file; without it everything is taken for speech
+    #[arg(long, value_name = "FILE")]
+    detector: Option<PathBuf>,
 }
 
 impl Args {
@@ -27,7 +31,9 @@ impl Args {
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("core files stay possible")?;
         log_to_stderr();
         let reports = claim_stdout().context("the standard output cannot be taken over")?;
-        child::serve(&self.model_file, self.engine_threads, std::io::stdin(), std::fs::File::from(reports))
+        let reports = std::fs::File::from(reports);
+        let (model, detector) = (&self.model_file, self.detector.as_deref());
+        child::serve(model, detector, self.engine_threads, std::io::stdin(), reports)
             .context("the parent cannot be reached")?;
         Ok(ExitCode::SUCCESS)
     }

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, VoiceActivity};
 use crate::model::SpeechLanguage;
 use crate::simulator::harness::Setup;
 use crate::simulator::live::{Lines, Table};
 use crate::simulator::run::{Arrival, Plan, Screen, run};
 use crate::simulator::voices::{Voice, Voices};
-use crate::whisper::store::ModelStore;
+use crate::whisper::store::{DETECTOR, ModelStore};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -54,10 +54,8 @@ impl Args {
         let voices = tokio::task::spawn_blocking(move || Voices::open(&folder)).await??;
         let voices = voices.about(Duration::from_secs(self.duration), language)?;
         let plan = self.plan(voices, config);
-        let bot = settings(config, model(config).await?)?;
-        let models = Some(std::path::absolute(config.storage.models())?);
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
-        let setup = Setup { bot, models, ..Setup::of(program) };
+        let setup = setup(config, program).await?;
         let mut screen = self.screen(config);
         let report = run(setup, &plan, &mut *screen).await?;
         if self.json {
@@ -93,6 +91,13 @@ impl Args {
     }
 }
 
+/// The bot `program` with this configuration and its model.
+pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<Setup> {
+    let bot = settings(config, model(config).await?)?;
+    let models = Some(std::path::absolute(config.storage.models())?);
+    Ok(Setup { bot, models, ..Setup::of(program) })
+}
+
 /// Where the simulated bot is reached and keeps things is not this configuration's.
 const OF_THE_SIMULATION: [&str; 5] = ["telegram_api_url", "data_dir", "database_url", "metrics_addr", "log_format"];
 
@@ -113,11 +118,15 @@ fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String
 }
 
 /// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise
-/// by its absolute path. It must be here and whole before anything starts.
+/// by its absolute path. It and the detector must be here and whole before anything starts.
 async fn model(config: &Config) -> anyhow::Result<OsString> {
     let models = config.storage.models();
     let spec = &config.engine.model;
     let store = ModelStore::new(models.clone(), config.engine.model_base_url.clone());
+    match config.engine.voice_activity {
+        VoiceActivity::On => drop(store.find(DETECTOR).await?),
+        VoiceActivity::Off => {}
+    }
     let file = store.find(spec).await?.path;
     if file == models.join(format!("ggml-{spec}.bin")) {
         Ok(spec.into())

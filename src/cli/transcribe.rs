@@ -9,11 +9,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, VoiceActivity};
 use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use crate::model::{Progress, Transcript};
+use crate::model::{Confidence, Progress, Transcript};
 use crate::subtitles;
-use crate::whisper::store::ModelStore;
+use crate::whisper::store::{DETECTOR, ModelStore};
 
 /// Longest recording: four hours take 920 MB as samples.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -49,6 +49,16 @@ impl Args {
         let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
         let model = store.find(&config.engine.model).await?;
         let mut settings = EngineSettings::of(config, &model).context("this program cannot be found")?;
+        match config.engine.voice_activity {
+            VoiceActivity::On => {
+                let detector = store.find(DETECTOR).await;
+                settings =
+                    settings.with_detector(&detector.context(
+                        "the voice activity detector is missing; give --voice-activity off to go without it",
+                    )?);
+            }
+            VoiceActivity::Off => {}
+        }
         // At the terminal a missing or damaged model is told at once.
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
@@ -135,6 +145,7 @@ struct Json<'a> {
     duration_seconds: f64,
     processing_seconds: f64,
     retried_windows: u32,
+    confidence: Confidence,
     text: String,
     segments: Vec<JsonSegment<'a>>,
 }
@@ -164,6 +175,7 @@ impl<'a> Json<'a> {
             duration_seconds: transcript.audio.as_secs_f64(),
             processing_seconds: transcript.processing.as_secs_f64(),
             retried_windows: transcript.retried_windows,
+            confidence: transcript.confidence(),
             text: transcript.text().0,
             segments: segments.collect(),
         }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{BotToken, Config, ConfigError, Engine, Limits, Raw, SETTINGS, Storage, Telegram, Telemetry, Timing};
+use super::{
+    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Raw, SETTINGS, Storage, Telegram, Telemetry, Timing,
+};
 
 impl Raw {
     pub(super) fn parse(self, token: Option<BotToken>) -> Result<Config, ConfigError> {
@@ -20,13 +22,19 @@ impl Raw {
             telegram: Telegram {
                 token,
                 api_url: url("telegram_api_url", &self.telegram_api_url)?,
-                default_locale: one_of("default_locale", self.default_locale, &["ru", "en"])?,
+                default_locale: one_of(
+                    "default_locale",
+                    self.default_locale,
+                    &["ru", "en", "uk", "kk", "es", "de", "pt", "tr"],
+                )?,
+                local_dir: Some(self.telegram_local_dir).filter(|folder| !folder.as_os_str().is_empty()),
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
             storage: Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir },
             engine: Engine {
                 model: self.model,
                 model_base_url: url("model_base_url", &self.model_base_url)?,
+                voice_activity: self.voice_activity,
                 language: self.language,
                 workers,
                 threads,
@@ -35,6 +43,19 @@ impl Raw {
                 queue: bounded("max_queue_size", self.max_queue_size, 1, 10_000)?,
                 voice: seconds("max_voice_duration_seconds", self.max_voice_duration_seconds, 1, 14_400)?,
                 file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?,
+                waiting_per_user: bounded("max_waiting_per_user", self.max_waiting_per_user, 1, 10_000)?,
+                daily_audio: match bounded("daily_audio_minutes_per_user", self.daily_audio_minutes_per_user, 0, 1440)?
+                {
+                    0 => None,
+                    minutes => Some(Duration::from_secs(minutes * 60)),
+                },
+                answer_messages: std::num::NonZeroUsize::new(bounded(
+                    "max_answer_messages",
+                    self.max_answer_messages,
+                    1,
+                    50,
+                )? as usize)
+                .unwrap_or(std::num::NonZeroUsize::MIN),
                 user_per_minute: std::num::NonZeroU32::new(bounded(
                     "user_requests_per_minute",
                     self.user_requests_per_minute,
@@ -42,6 +63,10 @@ impl Raw {
                     600,
                 )?)
                 .unwrap_or(std::num::NonZeroU32::MIN),
+            },
+            people: People { allowed: self.allowed_users, operators: self.admin_users },
+            privacy: Privacy {
+                audio_retention: seconds("audio_retention_seconds", self.audio_retention_seconds, 0, 86_400)?,
             },
             timing: Timing {
                 progress_interval: seconds(

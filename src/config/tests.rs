@@ -57,7 +57,7 @@ fn absurd_values_are_refused_with_key_value_and_range() {
         ("STENOBOT_MAX_CONCURRENT_WORKERS", "65", "max_concurrent_workers = 65 is not allowed: give 1 to 64"),
         ("STENOBOT_TELEGRAM_API_URL", "ftp://x", "telegram_api_url = ftp://x is not allowed: give http or https URL"),
         ("STENOBOT_DATABASE_URL", "mysql://x", "database_url = mysql://x is not allowed: give empty, or sqlite://FILE"),
-        ("STENOBOT_DEFAULT_LOCALE", "xx", "default_locale = xx is not allowed: give ru or en"),
+        ("STENOBOT_DEFAULT_LOCALE", "xx", "default_locale = xx is not allowed: give ru, en, uk, kk, es, de, pt or tr"),
         (
             "STENOBOT_LOG_LEVEL",
             "a=b=c",
@@ -123,4 +123,17 @@ fn the_values_are_those_that_would_be_given_in_the_environment() {
         assert_eq!(values[name.strip_prefix(ENV_PREFIX).unwrap().to_ascii_lowercase().as_str()], value);
     }
     assert_eq!(values.len(), SETTINGS.len());
+}
+
+#[test]
+fn numbers_of_people_come_in_every_form() {
+    for (given, wanted) in [("7", &[7][..]), ("7, -1009876543", &[7, -1_009_876_543]), ("[7, 8]", &[7, 8]), ("", &[])] {
+        let config = from_env(&[("STENOBOT_ALLOWED_USERS", given)]).unwrap();
+        assert_eq!(config.people.allowed.iter().collect::<Vec<_>>(), wanted, "{given}");
+        // A simulated bot gets its settings by way of its environment.
+        let again = config.values()["allowed_users"].clone();
+        let again = from_env(&[("STENOBOT_ALLOWED_USERS", &again)]).unwrap();
+        assert_eq!(again.people.allowed, config.people.allowed);
+    }
+    assert!(from_env(&[("STENOBOT_ADMIN_USERS", "anna")]).unwrap_err().to_string().contains("admin_users"));
 }

@@ -17,14 +17,17 @@ use super::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, Ord
 use crate::audio;
 use crate::model::{Progress, SpeechLanguage, Transcript};
 use crate::whisper::ggml::GgmlModel;
-use crate::whisper::{self, Model, ModelError, Watch};
+use crate::whisper::silero::Silero;
+use crate::whisper::{self, Heard, Model, ModelError, Watch};
 
-/// Loads the model, says so, and serves until `orders` ends.
+/// Loads the model, and the detector if speech is to be looked for before it is recognised; says so, and serves until
+/// `orders` ends.
 ///
 /// # Errors
 /// The parent cannot be told anything any more.
 pub fn serve(
     model: &Path,
+    detector: Option<&Path>,
     threads: usize,
     orders: impl Read + Send + 'static,
     reports: impl Write,
@@ -36,14 +39,37 @@ pub fn serve(
 
     let mut reports = BlockingWriter::new(reports);
     let started = Instant::now();
-    let mut model = match GgmlModel::load(model, threads) {
-        Ok(model) => model,
+    let loaded = GgmlModel::load(model, threads)
+        .and_then(|model| Ok(Ears { model, detector: detector.map(Silero::load).transpose()? }));
+    let mut ears = match loaded {
+        Ok(ears) => ears,
         Err(error) => return reports.send(&Report::Unfit { reason: error.to_string() }),
     };
     let load = started.elapsed();
     desk.busy.store(false, Ordering::SeqCst);
-    reports.send(&Report::Ready { model: model.facts(), load })?;
-    work(&mut model, &jobs, &desk, &mut reports)
+    reports.send(&Report::Ready { model: ears.model.facts(), load })?;
+    work(&mut ears, &jobs, &desk, &mut reports)
+}
+
+/// What recordings are listened to with.
+#[derive(Debug)]
+struct Ears {
+    model: GgmlModel,
+    detector: Option<Silero>,
+}
+
+impl Ears {
+    fn listen(
+        &mut self,
+        samples: &[f32],
+        language: &SpeechLanguage,
+        watch: &mut dyn Watch,
+    ) -> Result<Heard, ModelError> {
+        match &mut self.detector {
+            Some(detector) => whisper::listen_to_speech(&mut self.model, detector, samples, language, watch),
+            None => whisper::listen(&mut self.model, samples, language, watch),
+        }
+    }
 }
 
 /// What the two threads share.
@@ -85,7 +111,7 @@ fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
 }
 
 fn work(
-    model: &mut dyn Model,
+    ears: &mut Ears,
     jobs: &Receiver<Job>,
     desk: &Desk,
     reports: &mut BlockingWriter<impl Write>,
@@ -93,7 +119,7 @@ fn work(
     for job in jobs {
         let number = job.number;
         // A panic costs this job only. The decoders catch theirs; this is for ours.
-        let result = catch_unwind(AssertUnwindSafe(|| transcribe(model, &job, desk, reports)));
+        let result = catch_unwind(AssertUnwindSafe(|| transcribe(ears, &job, desk, reports)));
         let report = match result.unwrap_or_else(|_| Err(Stop::Failed(JobFailure::Inference("it panicked".into())))) {
             Ok(transcript) => Report::Finished { job: number, transcript },
             Err(Stop::Failed(failure)) => Report::Failed { job: number, failure },
@@ -116,13 +142,15 @@ impl From<ModelError> for Stop {
         match error {
             ModelError::Stopped => Self::Cancelled,
             ModelError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
-            ModelError::Load | ModelError::Native { .. } => Self::Failed(JobFailure::Inference(error.to_string())),
+            ModelError::Load | ModelError::Detector | ModelError::Native { .. } => {
+                Self::Failed(JobFailure::Inference(error.to_string()))
+            }
         }
     }
 }
 
 fn transcribe(
-    model: &mut dyn Model,
+    ears: &mut Ears,
     job: &Job,
     desk: &Desk,
     reports: &mut BlockingWriter<impl Write>,
@@ -133,7 +161,7 @@ fn transcribe(
     let mut watch =
         Supervision { desk, number: job.number, reports, progress: Progress { done: Duration::ZERO, total } };
     watch.report();
-    let heard = whisper::listen(model, &sound.samples, &job.language, &mut watch)?;
+    let heard = ears.listen(&sound.samples, &job.language, &mut watch)?;
     Ok(Transcript {
         segments: heard.segments,
         language: heard.language,

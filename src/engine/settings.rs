@@ -59,6 +59,13 @@ impl EngineSettings {
         settings.environment.push(("RUST_LOG".into(), config.telemetry.level.clone().into()));
         Ok(settings)
     }
+
+    /// The same engine, which looks for speech with this detector before it recognises any.
+    #[must_use]
+    pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
+        self.arguments.extend(["--detector".into(), detector.path.clone().into()]);
+        self
+    }
 }
 
 /// One audio file to transcribe.

@@ -4,11 +4,17 @@
 //! attempt. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
 //! whose lease ran out and whose row somebody else took therefore writes nothing.
 
+mod admit;
 pub mod backup;
+mod cancel;
 mod error;
+mod fair;
+mod forget;
 mod inspect;
 mod legacy;
 mod open;
+mod people;
+mod retention;
 mod rows;
 mod sql;
 pub mod statistics;
@@ -18,14 +24,18 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 
+pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
+pub use cancel::Cancelling;
 pub use error::JournalError;
+pub use fair::{Turn, Waiting, fair_order};
+pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
-pub use rows::{
-    Admission, Arrival, Facts, Fence, Notice, RequestRow, Running, Sender, Settlement, Snapshot, Waiting, WorkSource,
-};
+pub use people::{ChatSettings, MyData, Standing};
+pub use retention::{DueAudio, Kept, KeptAudio};
+pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
 
-use crate::model::{Clock, MessageId, RejectReason, RequestId, StageName, Timestamp};
+use crate::model::{Clock, MessageId, RequestId, StageName, Timestamp};
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -55,44 +65,10 @@ impl Journal {
         self.changes.send_modify(|version| *version = version.wrapping_add(1));
     }
 
-    // === Admission ===
-
-    /// Makes an arrival durable, unless its message is known already or `capacity` requests are waiting.
-    /// Whether new or refused for capacity, the row is committed when this returns.
-    pub async fn admit(&self, arrival: &Arrival, capacity: u32) -> Result<Admission, JournalError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let user = upsert_user(&mut tx, &arrival.from, now).await?;
-        let waiting: i64 = sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&mut *tx).await?;
-        let full = waiting >= i64::from(capacity);
-        let (stage, reason) =
-            if full { (StageName::Rejected, Some(RejectReason::QueueFull)) } else { (StageName::Received, None) };
-        let Some(id) = insert(&mut tx, arrival, user, stage, reason, now).await? else {
-            tx.rollback().await?;
-            return Ok(Admission::Duplicate);
-        };
-        tx.commit().await?;
-        self.changed();
-        Ok(if full { Admission::QueueFull(id) } else { Admission::New(id) })
-    }
-
-    /// Records an arrival that is refused before it takes a place in the queue. `None` when the message is known.
-    pub async fn refuse(&self, arrival: &Arrival, reason: RejectReason) -> Result<Option<RequestId>, JournalError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let user = upsert_user(&mut tx, &arrival.from, now).await?;
-        let Some(id) = insert(&mut tx, arrival, user, StageName::Rejected, Some(reason), now).await? else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        tx.commit().await?;
-        self.changed();
-        Ok(Some(id))
-    }
-
     // === Claims ===
 
-    /// Takes the oldest free row of this kind of work, counting an attempt; `None` when there is none.
+    /// Takes the row of this kind of work whose turn it is, counting an attempt; `None` when there is none. The engine
+    /// serves people in turns, see [`fair_order`]; downloads go to whoever has the fewest under way.
     pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
         let now = self.clock.now();
         let statement = match source {
@@ -103,6 +79,23 @@ impl Journal {
             .bind(owner)
             .bind(now.after(LEASE).0)
             .bind(now.0)
+            .fetch_optional(&self.writer)
+            .await?;
+        if row.is_some() {
+            self.changed();
+        }
+        Ok(row)
+    }
+
+    /// Takes one request that is joined to `to`, straight into `Transcribing`, since `to` has just been heard; `None`
+    /// when no more are. If its text never comes, it is claimed for a download of its own once `to` has ended.
+    pub async fn claim_joined(&self, to: RequestId, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+        let now = self.clock.now();
+        let row = sqlx::query_as(sql::CLAIM_JOINED)
+            .bind(owner)
+            .bind(now.after(LEASE).0)
+            .bind(now.0)
+            .bind(to.0)
             .fetch_optional(&self.writer)
             .await?;
         if row.is_some() {
@@ -207,6 +200,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Remembers the message that shows where a joined request stands. False when somebody holds the request now.
+    pub async fn greet_joined(&self, id: RequestId, message: MessageId) -> Result<bool, JournalError> {
+        let done = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).execute(&self.writer).await?;
+        self.changed();
+        Ok(done.rows_affected() == 1)
+    }
+
     // === Notices ===
 
     /// Takes the oldest ended request whose sender has not been told yet.
@@ -231,11 +231,6 @@ impl Journal {
     }
 
     // === Questions ===
-
-    /// The requests that wait for the engine, first to be served first.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
-        Ok(sqlx::query_as(sql::WAITING).fetch_all(&self.reader).await?)
-    }
 
     /// The requests that the engine works on.
     pub async fn running(&self) -> Result<Vec<Running>, JournalError> {
@@ -265,10 +260,9 @@ impl Journal {
         Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.reader).await?)
     }
 
-    /// Ids of the requests under way, whose audio files must be kept.
+    /// Ids of the requests whose audio files must be kept: those under way, and those that may be heard again.
     pub async fn under_way(&self) -> Result<Vec<RequestId>, JournalError> {
-        let ids: Vec<i64> = sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?;
-        Ok(ids.into_iter().map(RequestId).collect())
+        Ok(ids(sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?))
     }
 
     /// Closes all connections, after writing the log back into the database file.
@@ -284,42 +278,11 @@ fn exactly_one(fence: &Fence, rows: u64) -> Result<(), JournalError> {
     if rows == 1 { Ok(()) } else { Err(JournalError::LeaseLost { id: fence.id, stage: fence.stage }) }
 }
 
+fn ids(stored: Vec<i64>) -> Vec<RequestId> {
+    stored.into_iter().map(RequestId).collect()
+}
+
 /// A stored number of seconds; rubbish becomes zero.
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
-}
-
-async fn upsert_user(tx: &mut sqlx::SqliteConnection, sender: &Sender, now: Timestamp) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(sql::UPSERT_USER)
-        .bind(sender.id.0)
-        .bind(&sender.username)
-        .bind(&sender.first_name)
-        .bind(&sender.last_name)
-        .bind(now.0)
-        .fetch_one(tx)
-        .await
-}
-
-async fn insert(
-    tx: &mut sqlx::SqliteConnection,
-    arrival: &Arrival,
-    user: i64,
-    stage: StageName,
-    reason: Option<RejectReason>,
-    now: Timestamp,
-) -> Result<Option<RequestId>, sqlx::Error> {
-    let id: Option<i64> = sqlx::query_scalar(sql::INSERT_REQUEST)
-        .bind(user)
-        .bind(arrival.chat.0)
-        .bind(arrival.message.0)
-        .bind(&arrival.file_id)
-        .bind(&arrival.file_unique_id)
-        .bind(arrival.claimed.as_secs_f64())
-        .bind(&arrival.locale)
-        .bind(stage.as_str())
-        .bind(reason.map(RejectReason::as_str))
-        .bind(now.0)
-        .fetch_optional(tx)
-        .await?;
-    Ok(id.map(RequestId))
 }

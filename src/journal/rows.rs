@@ -6,51 +6,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::seconds;
-use crate::model::{CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, Timestamp, UserId};
-
-/// Who sent a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender {
-    /// Telegram's id.
-    pub id: UserId,
-    /// Without the at sign.
-    pub username: Option<String>,
-    /// As Telegram gives it.
-    pub first_name: Option<String>,
-    /// As Telegram gives it.
-    pub last_name: Option<String>,
-}
-
-/// A message with sound, as it came in. All it says of itself is only a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
-    /// Where the answer goes.
-    pub chat: ChatId,
-    /// With the chat, the key by which a message is known.
-    pub message: MessageId,
-    /// Its sender.
-    pub from: Sender,
-    /// By which the file is asked for.
-    pub file_id: String,
-    /// By which the same file is known again.
-    pub file_unique_id: String,
-    /// Length that the sender claims.
-    pub claimed: Duration,
-    /// Language of the sender's Telegram, as sent.
-    pub locale: Option<String>,
-}
-
-/// Outcome of [`super::Journal::admit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Admission {
-    /// Accepted: a place in the queue is reserved.
-    New(RequestId),
-    /// The message is known; nothing was written.
-    Duplicate,
-    /// Recorded as refused, since the queue is full.
-    QueueFull(RequestId),
-}
+use crate::model::{
+    AnswerForm, AudioSource, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, SpeechLanguage,
+    StageName, Timestamp, UserId,
+};
 
 /// Which rows a worker claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +40,26 @@ pub struct RequestRow {
     pub fence: Fence,
     /// Where the answer goes.
     pub chat: ChatId,
-    /// The message that is answered.
-    pub message: MessageId,
+    /// The topic of the chat, where there are topics.
+    pub thread: Option<i32>,
+    /// The message that is answered: the one with the sound.
+    pub reply_to: MessageId,
+    /// Who sent the sound, or asked for it.
+    pub user: UserId,
+    /// How the sound was sent.
+    pub source: AudioSource,
+    /// In which form the text is wanted.
+    pub form: AnswerForm,
+    /// The language that is spoken in it; `None` leaves it to the settings.
+    pub speech_language: Option<SpeechLanguage>,
+    /// The request whose audio is heard again.
+    pub parent: Option<RequestId>,
+    /// The request whose text this one is given as well.
+    pub joined_to: Option<RequestId>,
     /// By which the file is asked for.
     pub file_id: String,
-    /// Length that the sender claims.
-    pub claimed: Duration,
+    /// Length that the sender claims; nobody claims that of a document.
+    pub claimed: Option<Duration>,
     /// Length of the decoded audio, once it is known.
     pub length: Option<Duration>,
     /// Language of the sender's Telegram.
@@ -157,31 +130,18 @@ pub struct Notice {
     pub fence: Fence,
     /// Where the answer goes.
     pub chat: ChatId,
-    /// The message that is answered.
-    pub message: MessageId,
+    /// The topic of the chat, where there are topics.
+    pub thread: Option<i32>,
+    /// The message that is answered: the one with the sound.
+    pub reply_to: MessageId,
+    /// Who is told.
+    pub user: UserId,
     /// The message that showed the state, if any.
     pub status_message: Option<MessageId>,
     /// Language of the sender's Telegram.
     pub locale: Option<String>,
     /// How it ended.
     pub settlement: Settlement,
-    /// Known or claimed length.
-    pub length: Duration,
-}
-
-/// A request on its way to the engine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Waiting {
-    /// The request.
-    pub id: RequestId,
-    /// Where its state is shown.
-    pub chat: ChatId,
-    /// The message that shows it.
-    pub status_message: Option<MessageId>,
-    /// Language of the sender's Telegram.
-    pub locale: Option<String>,
-    /// `Queued`, or still on the way there.
-    pub stage: StageName,
     /// Known or claimed length.
     pub length: Duration,
 }
@@ -220,7 +180,7 @@ fn unknown(column: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{column} holds the unknown name {value}").into())
 }
 
-fn stage(row: &SqliteRow) -> Result<StageName, sqlx::Error> {
+pub(super) fn stage(row: &SqliteRow) -> Result<StageName, sqlx::Error> {
     let name: &str = row.try_get("stage")?;
     StageName::parse(name).ok_or_else(|| unknown("stage", name))
 }
@@ -251,7 +211,26 @@ pub(super) fn ended(row: &SqliteRow) -> Result<Settlement, sqlx::Error> {
     settlement.ok_or_else(|| unknown("reason", reason))
 }
 
-fn message(row: &SqliteRow, column: &str) -> Result<Option<MessageId>, sqlx::Error> {
+pub(super) fn source(row: &SqliteRow) -> Result<AudioSource, sqlx::Error> {
+    let name: &str = row.try_get("source")?;
+    AudioSource::parse(name).ok_or_else(|| unknown("source", name))
+}
+
+pub(super) fn form(row: &SqliteRow) -> Result<AnswerForm, sqlx::Error> {
+    let name: &str = row.try_get("form")?;
+    AnswerForm::parse(name).ok_or_else(|| unknown("form", name))
+}
+
+pub(super) fn speech_language(row: &SqliteRow) -> Result<Option<SpeechLanguage>, sqlx::Error> {
+    let code: Option<&str> = row.try_get("speech_language")?;
+    code.map(|code| code.parse().map_err(|_| unknown("speech_language", code))).transpose()
+}
+
+pub(super) fn request(row: &SqliteRow, column: &str) -> Result<Option<RequestId>, sqlx::Error> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(RequestId))
+}
+
+pub(super) fn message(row: &SqliteRow, column: &str) -> Result<Option<MessageId>, sqlx::Error> {
     Ok(row.try_get::<Option<i32>, _>(column)?.map(MessageId))
 }
 
@@ -260,9 +239,16 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
         Ok(Self {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            message: MessageId(row.try_get("message_id")?),
+            thread: row.try_get("thread_id")?,
+            reply_to: MessageId(row.try_get("reply_to_message_id")?),
+            user: UserId(row.try_get("telegram_id")?),
+            source: source(row)?,
+            form: form(row)?,
+            speech_language: speech_language(row)?,
+            parent: request(row, "parent_id")?,
+            joined_to: request(row, "joined_to")?,
             file_id: row.try_get("voice_file_id")?,
-            claimed: seconds(row.try_get("claimed_duration_seconds")?),
+            claimed: row.try_get::<Option<f64>, _>("claimed_duration_seconds")?.map(seconds),
             length: row.try_get::<Option<f64>, _>("voice_duration_seconds")?.map(seconds),
             locale: row.try_get("locale")?,
             status_message: message(row, "status_message_id")?,
@@ -279,24 +265,13 @@ impl sqlx::FromRow<'_, SqliteRow> for Notice {
         Ok(Self {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            message: MessageId(row.try_get("message_id")?),
+            thread: row.try_get("thread_id")?,
+            reply_to: MessageId(row.try_get("reply_to_message_id")?),
+            user: UserId(row.try_get("telegram_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
             settlement: ended(row)?,
             length: row.try_get::<Option<f64>, _>("length_seconds")?.map(seconds).unwrap_or_default(),
-        })
-    }
-}
-
-impl sqlx::FromRow<'_, SqliteRow> for Waiting {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: RequestId(row.try_get("id")?),
-            chat: ChatId(row.try_get("chat_id")?),
-            status_message: message(row, "status_message_id")?,
-            locale: row.try_get("locale")?,
-            stage: stage(row)?,
-            length: seconds(row.try_get("length_seconds")?),
         })
     }
 }

@@ -63,14 +63,19 @@ impl StageName {
     /// Every step from one stage to another that a request can make.
     pub const STEPS: &[(Self, Self)] = &[
         (Self::Received, Self::Downloaded),
+        // Joined to one that has been heard.
+        (Self::Received, Self::Transcribing),
         (Self::Received, Self::Rejected),
         (Self::Received, Self::Failed),
         (Self::Received, Self::Cancelled),
         (Self::Downloaded, Self::Queued),
+        (Self::Downloaded, Self::Cancelled),
         (Self::Queued, Self::Transcribing),
         (Self::Queued, Self::Failed),
+        (Self::Queued, Self::Cancelled),
         (Self::Transcribing, Self::Transcribed),
         (Self::Transcribing, Self::Failed),
+        (Self::Transcribing, Self::Cancelled),
         (Self::Transcribed, Self::Done),
         (Self::Transcribed, Self::Failed),
         (Self::Transcribed, Self::Cancelled),
@@ -86,16 +91,54 @@ impl StageName {
 }
 
 names! {
+    /// How the sound was sent.
+    AudioSource {
+        /// Recorded in Telegram.
+        Voice = "voice",
+        /// A music or audio file.
+        Audio = "audio",
+        /// A round video.
+        VideoNote = "video_note",
+        /// A video.
+        Video = "video",
+        /// A file, whose length nobody claims.
+        Document = "document",
+    }
+}
+
+names! {
+    /// In which form the text is wanted.
+    AnswerForm {
+        /// As messages.
+        Message = "message",
+        /// As a text file.
+        Txt = "txt",
+        /// As SubRip subtitles.
+        Srt = "srt",
+        /// As WebVTT subtitles.
+        Vtt = "vtt",
+    }
+}
+
+names! {
     /// Why a request was refused.
     RejectReason {
         /// As many requests wait as may wait.
         QueueFull = "queue_full",
-        /// One person sent more messages than one person may.
+        /// As many messages of one person wait as may.
         UserLimit = "user_limit",
+        /// One person sent more messages a minute than one person may.
+        TooOften = "too_often",
+        /// One person sent more audio today than one person may.
+        DailyLimit = "daily_limit",
+        /// Nothing new is taken for now.
+        Maintenance = "maintenance",
         /// Longer than `max_voice_duration_seconds`.
         TooLong = "too_long",
         /// Larger than `max_file_size_bytes`.
         TooBig = "too_big",
+        /// A video without a sound track.
+        Silent = "silent",
         /// No sound in it, or a form that cannot be read.
         Unsupported = "unsupported",
         /// The sender is not among those this bot serves.
@@ -110,6 +153,8 @@ names! {
         Download = "download",
         /// The file broke the decoder, or is no sound at all.
         Damaged = "damaged",
+        /// The audio that should be heard again is no longer kept.
+        AudioGone = "audio_gone",
         /// The engine did not finish in time.
         Deadline = "deadline",
         /// The engine died on it, or the request was claimed too often.
@@ -126,10 +171,10 @@ names! {
     CancelledBy {
         /// Its sender.
         Sender = "sender",
+        /// Whoever runs this bot.
+        Operator = "operator",
         /// Nobody is there to answer: the chat is gone or the bot is blocked.
         ChatGone = "chat_gone",
-        /// The operator, who put an older journal back without the requests that waited in it.
-        Operator = "operator",
     }
 }
 

@@ -2,51 +2,78 @@
 //! repeated after a crash is the same edit and not a second answer. The rest of a long text follows as further
 //! messages, counted in the journal one by one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-use super::Context;
+use super::{Context, retention};
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
-use crate::model::{ChatId, MessageId, Outcome, StageName};
+use crate::model::{AnswerForm, ChatId, MessageId, Outcome, StageName};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
-use crate::telegram::{Disposition, TelegramError};
+use crate::subtitles;
+use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
+
+/// Where an answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addressee {
+    /// The chat.
+    pub(super) chat: ChatId,
+    /// The topic, where there are topics.
+    pub(super) thread: Option<ThreadId>,
+    /// The message that shows the state so far.
+    pub(super) status: Option<MessageId>,
+    /// The message that is answered.
+    pub(super) reply_to: MessageId,
+}
 
 /// One message on its way out.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
-    chat: ChatId,
+    to: Addressee,
     how: How,
-    text: String,
+    part: Part,
 }
 
 /// As a new message or in place of an old one.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Edit(MessageId),
-    Reply(MessageId),
+    Reply,
 }
 
-/// Gives the id of the message that now holds the text.
+/// A part of an answer.
+#[derive(Debug, Clone)]
+enum Part {
+    Note(Note),
+    // Shared, since a try must leave it for the next.
+    File(Arc<Document>),
+}
+
+/// Gives the id of the message that now holds the part.
 pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
 
 /// The stack by which final answers leave.
 pub(super) fn stack(context: &Context) -> Sender {
     let (client, desk) = (context.client.clone(), context.desk.clone());
-    let send = service_fn(move |Outgoing { chat, how, text }: Outgoing| {
+    let send = service_fn(move |Outgoing { to, how, part }: Outgoing| {
         let (client, desk) = (client.clone(), desk.clone());
         async move {
             // A pause that Telegram demanded of a progress edit holds for the answer too, and the other way round.
-            tokio::time::sleep(desk.held(chat)).await;
-            let sent = match how {
-                How::Edit(message) => client.edit(chat, message, &text).await.map(|()| message),
-                How::Reply(to) => client.send(chat, None, Some(to), &text).await,
+            tokio::time::sleep(desk.held(to.chat)).await;
+            let sent = match (how, part) {
+                (How::Edit(message), Part::Note(note)) => client.edit(to.chat, message, &note).await.map(|()| message),
+                (How::Reply, Part::Note(note)) => client.send(to.chat, to.thread, Some(to.reply_to), &note).await,
+                // No message becomes a file: a file is always a new one.
+                (How::Edit(_) | How::Reply, Part::File(file)) => {
+                    client.send_document(to.chat, to.thread, to.reply_to, &file).await
+                }
             };
             if let Err(TelegramError::RetryAfter(pause)) = &sent {
-                desk.hold(chat, *pause);
+                desk.hold(to.chat, *pause);
             }
             sent
         }
@@ -75,13 +102,12 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     context.desk.close(request.id()).await;
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
-    let texts = context.live.borrow().texts.clone();
-    let messages = texts.answer(context.locale(request.locale()), &transcript.text());
+    let messages = answer_of(context, &request);
     let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
     match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
         Ok(()) => {
             let receipt = request.advance(&context.journal, Done::default()).await?;
-            context.discard_audio(receipt.id).await;
+            retention::after_answer(context, receipt.id).await?;
             let took = context.journal.clock().now().since(receipt.received_at);
             observe(&Event::Delivered { id: receipt.id, took, outcome });
         }
@@ -95,19 +121,59 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     Ok(())
 }
 
-/// Sends the messages that an earlier attempt has not sent. The outer result is the journal's.
+/// The parts of a request's answer. The first is a note, which takes the place of the message that showed the state.
+fn answer_of(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
+    let transcript = &request.stage().transcript;
+    let texts = context.live.borrow().texts.clone();
+    let locale = context.locale(request.locale());
+    let spoken = transcript.text();
+    let most = context.config().limits.answer_messages;
+    let file = |name: &str, media_type, text: String| {
+        let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes(), caption: String::new() };
+        Part::File(Arc::new(document))
+    };
+    let note = |text: String| Part::Note(text.into());
+    let whole = |text: &str| file("text.txt", "text/plain", text.to_owned() + "\n");
+    let heard = !spoken.0.trim().is_empty();
+    let subtitles = match request.form() {
+        AnswerForm::Message => None,
+        AnswerForm::Txt => Some(whole(spoken.0.trim())),
+        AnswerForm::Srt => Some(file("subtitles.srt", "application/x-subrip", subtitles::srt(transcript))),
+        AnswerForm::Vtt => Some(file("subtitles.vtt", "text/vtt", subtitles::vtt(transcript))),
+    };
+    if let Some(file) = subtitles.filter(|_| heard) {
+        return vec![note(texts.heading(locale)), file];
+    }
+    let keyboard = context.answer_buttons(request.locale(), request.id(), heard);
+    match texts.answer(locale, &spoken, transcript.confidence(), most) {
+        Answer::Messages(messages) => {
+            let mut keyboard = Some(keyboard);
+            // The buttons stand under the message that the journal knows.
+            let with_buttons = |text| Part::Note(Note { text, keyboard: keyboard.take().unwrap_or_default() });
+            messages.into_iter().map(with_buttons).collect()
+        }
+        Answer::File { preview } => vec![Part::Note(Note { text: preview, keyboard }), whole(spoken.0.trim())],
+    }
+}
+
+/// Sends the parts that an earlier attempt has not sent. The outer result is the journal's.
 async fn parts(
     context: &Context,
     request: &mut Request<Transcribed>,
-    messages: Vec<String>,
+    parts: Vec<Part>,
 ) -> Result<Result<(), DeliverFailure>, JournalError> {
     let sender = stack(context);
-    for (index, text) in (0..).zip(messages) {
+    for (index, part) in (0..).zip(parts) {
         if index != 0 && index < request.parts_delivered() {
             continue;
         }
-        let status = request.status_message().filter(|_| index == 0);
-        let sending = answer(sender.clone(), request.chat(), status, request.message(), text);
+        let to = Addressee {
+            chat: request.chat(),
+            thread: request.thread().map(ThreadId),
+            status: request.status_message().filter(|_| index == 0),
+            reply_to: request.reply_to(),
+        };
+        let sending = put(sender.clone(), to, part);
         match request.hold(&context.journal, sending).await? {
             Ok(message) => {
                 if index == 0 && request.status_message() != Some(message) {
@@ -123,20 +189,18 @@ async fn parts(
 }
 
 /// Puts an answer in place of the message that showed the state, else under the message that is answered.
-pub(super) async fn answer(
-    sender: Sender,
-    chat: ChatId,
-    status: Option<MessageId>,
-    message: MessageId,
-    text: String,
-) -> Result<MessageId, TelegramError> {
-    if let Some(status) = status {
-        let edit = Outgoing { chat, how: How::Edit(status), text: text.clone() };
+pub(super) async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
+    put(sender, to, Part::Note(note)).await
+}
+
+async fn put(sender: Sender, to: Addressee, part: Part) -> Result<MessageId, TelegramError> {
+    if let Some(status) = to.status {
+        let edit = Outgoing { to, how: How::Edit(status), part: part.clone() };
         match sender.clone().oneshot(edit).await {
             // It is gone: the answer gets a message of its own.
             Err(TelegramError::MessageGone) => {}
             sent => return sent,
         }
     }
-    sender.oneshot(Outgoing { chat, how: How::Reply(message), text }).await
+    sender.oneshot(Outgoing { to, how: How::Reply, part }).await
 }

@@ -27,21 +27,41 @@ const CONCURRENT: usize = 4;
 /// One file to fetch.
 #[derive(Debug, Clone)]
 struct Fetch {
-    file_id: String,
+    from: Source,
     to: PathBuf,
 }
+
+/// Where a request's audio comes from.
+#[derive(Debug, Clone)]
+enum Source {
+    /// Telegram has it under this id.
+    Telegram(String),
+    /// It was heard before and is still here.
+    Kept(PathBuf),
+}
+
+/// What was to be heard again is here no more.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the audio is no longer kept")]
+struct NotKept;
 
 type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
 fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
     let config = context.config();
     let (client, limit) = (context.client.clone(), config.limits.file_bytes);
-    let fetch = service_fn(move |Fetch { file_id, to }: Fetch| {
+    let fetch = service_fn(move |Fetch { from, to }: Fetch| {
         let client = client.clone();
         async move {
             // A file of an attempt that was cut off would be in the way.
             let _ = tokio::fs::remove_file(&to).await;
-            client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
+            match from {
+                Source::Telegram(file_id) => {
+                    client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
+                }
+                // A name of its own for the same bytes: the first request's may go while this one is heard.
+                Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|_| NotKept.into()),
+            }
         }
     });
     let patience = Patience::bounded(2, Duration::from_secs(1), Duration::from_secs(10), judge);
@@ -80,6 +100,7 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
                 Disposition::Final => DownloadFailure::Refused(error.to_string()),
             },
         },
+        Err(error) if error.is::<NotKept>() => DownloadFailure::AudioGone,
         Err(error) if error.is::<tower::timeout::error::Elapsed>() => {
             DownloadFailure::Unreachable("it took too long".to_owned())
         }
@@ -113,7 +134,11 @@ pub async fn run(context: &Context) {
             }
             Some(Claim::Ready(request)) => {
                 let to = context.audio_file(request.id());
-                let fetching = fetcher.call(Fetch { file_id: request.file_id().to_owned(), to });
+                let from = match request.parent() {
+                    Some(parent) => Source::Kept(context.audio_file(parent)),
+                    None => Source::Telegram(request.file_id().to_owned()),
+                };
+                let fetching = fetcher.call(Fetch { from, to });
                 let span = request.span();
                 let own = context.clone();
                 context.spawn(span, "finish a download", async move { one(&own, request, fetching).await });
@@ -129,16 +154,27 @@ async fn one(
     mut request: Request<Received>,
     fetching: impl Future<Output = Result<(), DownloadFailure>>,
 ) -> Result<(), JournalError> {
-    let downloading = context.say(request.locale(), &Text::Downloading);
+    let listed = context.cancels.enlist(request.id());
+    let downloading = context.state(request.id(), request.locale(), &Text::Downloading);
     let greeting = enqueue::ensure_status(context, &request, &downloading);
     let work = async {
         // The sender is told while the file is on its way; neither waits for the other.
         let (greeted, fetched) = tokio::join!(greeting, fetching);
         (greeted, measure(context, &request, fetched).await)
     };
+    let work = async {
+        tokio::select! {
+            done = work => Some(done),
+            () = listed.wish().cancelled() => None,
+        }
+    };
     let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.journal, work)).await;
     let Some(held) = stopped else { return request.release(&context.journal).await };
-    let (greeted, measured) = held?;
+    let Some((greeted, measured)) = held? else {
+        context.discard_audio(request.id()).await;
+        let _ = request.fail(&context.journal, &DownloadFailure::Cancelled).await?;
+        return Ok(());
+    };
     let measured = match greeted {
         Ok(Some(message)) => {
             request.set_status_message(&context.journal, message).await?;
@@ -178,7 +214,8 @@ async fn measure(
 fn of_audio(error: AudioError, limit: Duration) -> DownloadFailure {
     match error {
         AudioError::TooLong { .. } => DownloadFailure::TooLong { limit },
-        AudioError::NoAudio | AudioError::Unsupported { .. } => DownloadFailure::Unsupported(error.to_string()),
+        AudioError::NoAudio => DownloadFailure::Silent,
+        AudioError::Unsupported { .. } => DownloadFailure::Unsupported(error.to_string()),
         AudioError::Damaged { .. } | AudioError::Empty => DownloadFailure::Damaged(error.to_string()),
         AudioError::Io { .. } => DownloadFailure::Local(error.to_string()),
     }

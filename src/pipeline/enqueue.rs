@@ -4,16 +4,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Context;
-use crate::journal::JournalError;
+use super::estimate::real_time_factor;
+use crate::journal::{Arrival, JournalError};
 use crate::model::{MessageId, RequestId, StageName};
 use crate::request::{Downloaded, Event, Queued, Request, Stage, observe};
-use crate::telegram::{TelegramError, Text};
+use crate::telegram::{Note, TelegramError, Text, ThreadId};
 
-/// A guess, until this machine has measured itself.
-pub const FIRST_GUESS: f64 = 0.3;
 /// Positions are looked at this often at most: changes come in bursts.
 const SETTLE: Duration = Duration::from_millis(500);
+/// When something could not be shown yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Puts a downloaded request into the queue.
 pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Result<(), JournalError> {
@@ -31,12 +34,12 @@ pub(super) struct NobodyThere;
 pub(super) async fn ensure_status<S: Stage>(
     context: &Context,
     request: &Request<S>,
-    text: &str,
+    note: &Note,
 ) -> Result<Option<MessageId>, NobodyThere> {
     if request.status_message().is_some() {
         return Ok(None);
     }
-    match context.client.send(request.chat(), None, Some(request.message()), text).await {
+    match context.client.send(request.chat(), request.thread().map(ThreadId), Some(request.reply_to()), note).await {
         Ok(message) => Ok(Some(message)),
         Err(TelegramError::ChatGone) => Err(NobodyThere),
         Err(error) => {
@@ -46,15 +49,22 @@ pub(super) async fn ensure_status<S: Stage>(
     }
 }
 
-/// Processing time for a second of audio, as lately measured.
-pub(super) async fn real_time_factor(context: &Context) -> f64 {
-    match context.journal.recent_real_time_factor(&context.model).await {
-        Ok(measured) => measured.unwrap_or(FIRST_GUESS),
-        Err(error) => {
-            observe(&Event::JournalFailed { what: "read the real-time factor", error: &error });
-            FIRST_GUESS
+/// Tells the sender of a request that gets its text from another where it stands: it is never downloaded, so that no
+/// other message of its own would. Beside the admission, which does not wait for Telegram.
+pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arrival: &Arrival) {
+    let (own, arrival) = (context.clone(), arrival.clone());
+    let greet = async move {
+        let places = places(&own).await?;
+        let Some(place) = places.iter().find(|place| place.request.id == to) else { return Ok(()) };
+        let text = Text::Queued { position: place.position, wait: Some(place.wait) };
+        let note = own.state(id, arrival.locale.as_deref(), &text);
+        let thread = arrival.thread.map(ThreadId);
+        if let Ok(message) = own.client.send(arrival.chat, thread, Some(arrival.reply_to), &note).await {
+            own.journal.greet_joined(id, message).await?;
         }
-    }
+        Ok(())
+    };
+    context.spawn(tracing::info_span!("request", id = id.0), "greet whoever asks for the same", greet);
 }
 
 /// Shows everybody who waits where they stand, whenever that changes, until the soft shutdown.
@@ -63,13 +73,17 @@ pub async fn show_positions(context: &Context) {
     let mut shown = HashMap::new();
     loop {
         changes.mark_unchanged();
-        match places(context).await {
+        let pending = match places(context).await {
             Ok(places) => show(context, places, &mut shown),
-            Err(error) => observe(&Event::JournalFailed { what: "read the queue", error: &error }),
-        }
+            Err(error) => {
+                observe(&Event::JournalFailed { what: "read the queue", error: &error });
+                false
+            }
+        };
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,
             () = async { tokio::time::sleep(SETTLE).await; let _ = changes.changed().await; } => {}
+            () = tokio::time::sleep(LOOK_AGAIN), if pending => {}
         }
     }
 }
@@ -94,26 +108,58 @@ async fn places(context: &Context) -> Result<Vec<Place>, JournalError> {
     #[expect(clippy::cast_precision_loss, reason = "a handful of workers")]
     let workers = context.config().engine.workers as f64;
     let mut ahead = running;
+    let mut position = 0;
     let waiting = context.journal.waiting().await?;
     Ok(waiting
         .into_iter()
-        .zip(1..)
-        .map(|(request, position)| {
-            let wait = Duration::try_from_secs_f64(ahead / workers).unwrap_or_default();
-            ahead += request.length.as_secs_f64() * factor;
-            Place { request, position, wait }
+        .map(|request| {
+            let own = request.length.as_secs_f64() * factor;
+            // What gets its text from another stands where that one stands, and costs nobody any time.
+            let before = if request.joined_to.is_some() { (ahead - own).max(0.0) } else { ahead };
+            if request.joined_to.is_none() {
+                position += 1;
+                ahead += own;
+            }
+            let wait = Duration::try_from_secs_f64(before / workers).unwrap_or_default();
+            Place { request, position: position.max(1), wait }
         })
         .collect())
 }
 
-/// Shows places that differ from what was shown. An estimate that merely shrinks as time passes is no news.
-fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, u32>) {
+/// What somebody was last told.
+struct Told {
+    position: u32,
+    wait: Duration,
+    at: Instant,
+}
+
+/// Shows places that differ from what was shown, in each chat not too often. An estimate that merely shrinks as time
+/// passes is no news. Tells whether something is still to be shown.
+fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, Told>) -> bool {
+    let now = Instant::now();
+    let interval = context.config().timing.progress_interval;
     shown.retain(|id, _| places.iter().any(|place| place.request.id == *id));
+    let mut pending = false;
     for Place { request, position, wait } in places {
-        if request.stage != StageName::Queued || shown.insert(request.id, position) == Some(position) {
+        if request.stage != StageName::Queued && request.joined_to.is_none() {
             continue;
         }
+        if let Some(told) = shown.get(&request.id) {
+            let since = now.saturating_duration_since(told.at);
+            let expected = told.wait.saturating_sub(since);
+            // By more than a quarter, and by more than anybody would notice.
+            let other = wait.abs_diff(expected) > (expected / 4).max(Duration::from_secs(10));
+            if told.position == position && !other {
+                continue;
+            }
+            if since < interval {
+                pending = true;
+                continue;
+            }
+        }
+        shown.insert(request.id, Told { position, wait, at: now });
         let text = Text::Queued { position, wait: Some(wait) };
         context.show(request.id, request.chat, request.status_message, request.locale.as_deref(), &text);
     }
+    pending
 }

@@ -11,26 +11,36 @@
 //! ```
 
 pub mod admit;
+mod broadcast;
+pub mod cancels;
+pub mod commands;
 pub mod deliver;
 pub mod download;
 pub mod enqueue;
+pub mod estimate;
+mod keyboards;
+pub mod menu;
 pub mod notify;
+pub mod poll;
+mod presses;
+pub mod replies;
+pub mod retention;
 pub mod transcribe;
 mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::config::Config;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Cancelling, Journal, JournalError};
 use crate::lifecycle::Shutdown;
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
 use crate::request::{Event, observe};
-use crate::telegram::{Client, Locale, StatusDesk, Text, Texts};
+use crate::telegram::{Client, Label, Locale, Note, StatusDesk, Talk, Text, Texts, Toast};
 
 /// What may change while the bot runs.
 #[derive(Debug, Clone)]
@@ -41,6 +51,18 @@ pub struct Live {
     pub texts: Texts,
     /// For people whose language the bot does not speak.
     pub default_locale: Locale,
+}
+
+/// What the bot does, as an administrator wants it. A restart opens it again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// Everything.
+    #[default]
+    Open,
+    /// Accepts, and transcribes nothing.
+    Paused,
+    /// Transcribes, and accepts nothing.
+    Draining,
 }
 
 /// What every transition works with; cheap to clone.
@@ -58,6 +80,12 @@ pub struct Context {
     pub live: watch::Receiver<Live>,
     /// Name of the model, as the journal keeps it.
     pub model: Arc<str>,
+    /// Work that may be stopped.
+    pub cancels: cancels::Cancels,
+    /// What an administrator has made of the bot for now.
+    pub flow: watch::Sender<Flow>,
+    /// Courtesies on their way.
+    pub replies: mpsc::Sender<replies::Reply>,
     /// Who claims.
     pub worker: Arc<str>,
     /// This program, of which children are made.
@@ -83,6 +111,33 @@ impl Context {
     /// The locale for somebody whose Telegram speaks `language_code`.
     pub fn locale(&self, language_code: Option<&str>) -> Locale {
         Locale::of(language_code, self.live.borrow().default_locale)
+    }
+
+    /// An answer to a command.
+    pub(crate) fn talk(&self, locale: Option<&str>, talk: &Talk) -> Note {
+        self.live.borrow().texts.clone().talk(self.locale(locale), talk).into()
+    }
+
+    /// Words on a button.
+    fn label(&self, locale: Option<&str>, label: Label) -> String {
+        self.live.borrow().texts.clone().label(self.locale(locale), label)
+    }
+
+    /// Words over the chat.
+    fn toast(&self, locale: Option<&str>, toast: Toast) -> String {
+        self.live.borrow().texts.clone().toast(self.locale(locale), toast)
+    }
+
+    /// Stops the work that the journal found a cancelled request in; tells whether anything was or is stopped.
+    fn follow_up(&self, id: RequestId, outcome: Cancelling) -> bool {
+        match outcome {
+            Cancelling::Now { .. } => true,
+            Cancelling::Running => {
+                self.cancels.stop(id);
+                true
+            }
+            Cancelling::Over | Cancelling::NotYours | Cancelling::Unknown => false,
+        }
     }
 
     /// Where a request's audio is kept.
@@ -114,10 +169,15 @@ impl Context {
         self.tasks.spawn(work.instrument(span));
     }
 
+    /// A request's state, with the button that stops it.
+    fn state(&self, id: RequestId, locale: Option<&str>, text: &Text) -> Note {
+        Note { text: self.say(locale, text), keyboard: self.cancel_button(locale, id) }
+    }
+
     /// Shows a request's state, if it has a message for that.
     pub fn show(&self, id: RequestId, chat: ChatId, status: Option<MessageId>, locale: Option<&str>, text: &Text) {
         if let Some(message) = status {
-            self.desk.show(id, chat, message, self.say(locale, text));
+            self.desk.show(id, chat, message, self.state(id, locale, text));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::worker::{self, Turn};
 use crate::journal::{JournalError, Notice, Settlement};
 use crate::model::{CancelledBy, FailReason, RejectReason};
 use crate::request;
-use crate::telegram::Text;
+use crate::telegram::{Text, ThreadId};
 
 /// Notices on their way at once: one chat's pause must not hold up the others.
 const CONCURRENT: usize = 8;
@@ -40,8 +40,14 @@ pub async fn run(context: &Context) {
 async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), JournalError> {
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
-    let text = context.say(notice.locale.as_deref(), &reason(context, notice));
-    let work = deliver::answer(sender, notice.chat, notice.status_message, notice.message, text);
+    let note = context.say(notice.locale.as_deref(), &reason(context, notice)).into();
+    let to = deliver::Addressee {
+        chat: notice.chat,
+        thread: notice.thread.map(ThreadId),
+        status: notice.status_message,
+        reply_to: notice.reply_to,
+    };
+    let work = deliver::answer(sender, to, note);
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
         None => context.journal.notice_later(&notice.fence, context.journal.clock().now()).await,
         Some(sent) => {
@@ -58,21 +64,30 @@ fn reason(context: &Context, notice: &Notice) -> Text {
     let limits = &context.config().limits;
     match notice.settlement {
         Settlement::Rejected(RejectReason::QueueFull) => Text::QueueFull,
-        Settlement::Rejected(RejectReason::UserLimit) => {
+        Settlement::Rejected(RejectReason::UserLimit) => Text::PersonFull { limit: limits.waiting_per_user },
+        Settlement::Rejected(RejectReason::TooOften) => {
             Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
         }
+        Settlement::Rejected(RejectReason::DailyLimit) => {
+            Text::DayFull { limit: limits.daily_audio.unwrap_or_default() }
+        }
+        Settlement::Rejected(RejectReason::Maintenance) => Text::Maintenance,
         Settlement::Rejected(RejectReason::TooLong) => {
             // The decoder stops soon after the limit: after a false claim the real length stays unknown.
             let actual = Some(notice.length).filter(|length| *length > limits.voice);
             Text::TooLong { limit: limits.voice, actual }
         }
         Settlement::Rejected(RejectReason::TooBig) => Text::TooBig { limit: limits.file_bytes },
-        Settlement::Rejected(RejectReason::Unsupported) => Text::NoAudio,
-        Settlement::Rejected(RejectReason::NotAllowed) => Text::Unsupported,
+        Settlement::Rejected(RejectReason::Silent) => Text::NoAudio,
+        Settlement::Rejected(RejectReason::Unsupported) => Text::Unreadable,
+        Settlement::Rejected(RejectReason::NotAllowed) => Text::NotAllowed,
         Settlement::Failed(FailReason::Download) => Text::DownloadFailed,
         Settlement::Failed(FailReason::Damaged) => Text::Damaged,
         Settlement::Failed(FailReason::Deadline) => Text::TimedOut,
+        Settlement::Failed(FailReason::AudioGone) => Text::AudioGone,
+        Settlement::Cancelled(CancelledBy::Sender) => Text::Cancelled,
+        Settlement::Cancelled(CancelledBy::Operator) => Text::CancelledByOperator,
         Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
-        | Settlement::Cancelled(CancelledBy::Sender | CancelledBy::ChatGone | CancelledBy::Operator) => Text::Failed,
+        | Settlement::Cancelled(CancelledBy::ChatGone) => Text::Failed,
     }
 }

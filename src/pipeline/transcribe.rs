@@ -2,6 +2,7 @@
 //! again only when the native code has really stopped.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
+use super::cancels::Listed;
 use super::worker::{self, Turn};
-use super::{Context, deliver, enqueue};
+use super::{Context, Flow, deliver, enqueue, estimate};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
@@ -90,6 +92,9 @@ pub async fn run(context: &Context, engine: EngineService) {
     let mut engine = stack(context, engine);
     let deliveries = Arc::new(Semaphore::new(UNDELIVERED));
     worker::run(context, "claim a transcription", async || {
+        if *context.flow.borrow() == Flow::Paused {
+            return Ok(Turn::Idle);
+        }
         let room = async {
             let delivery = deliveries.clone().acquire_owned().await;
             engine.ready().await.map(|_| delivery)
@@ -122,20 +127,24 @@ async fn start(
     let waited = context.journal.clock().now().since(request.received_at());
     let request = request.advance(&context.journal, Transcribing::default()).await?;
     observe(&Event::Started { id: request.id(), waited });
+    let listed = context.cancels.enlist(request.id());
+    let factor = estimate::real_time_factor(context).await;
+    let cancel = context.shutdown.hard.child_token();
     let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
     let hearing = engine.call(Hear {
         audio: context.audio_file(request.id()),
-        language: context.config().engine.language.clone(),
+        language: request.speech_language().cloned().unwrap_or_else(|| context.config().engine.language.clone()),
         limit: context.config().limits.voice,
         length: request.length(),
-        real_time_factor: enqueue::real_time_factor(context).await,
+        real_time_factor: factor,
         progress,
-        cancel: context.shutdown.hard.child_token(),
+        cancel: cancel.clone(),
     });
     let span = request.span();
     let own = context.clone();
     context.spawn(span, "finish a transcription", async move {
-        let outcome = one(&own, request, hearing, progressed).await;
+        let expected = request.length().mul_f64(factor);
+        let outcome = one(&own, request, hearing, progressed, Stop { listed, cancel }, expected).await;
         drop(delivery);
         outcome
     });
@@ -147,15 +156,18 @@ async fn one(
     mut request: Request<Transcribing>,
     hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
     progressed: watch::Receiver<Progress>,
+    stop: Stop,
+    expected: Duration,
 ) -> Result<(), JournalError> {
     let silent = request.heard_before();
     if !silent && let Ok(Some(message)) = greet(context, &request).await {
         request.set_status_message(&context.journal, message).await?;
     }
     let work = async {
+        let hearing = stop.unless_withdrawn(hearing);
         tokio::select! {
             heard = hearing => heard,
-            never = show_progress(context, &request, progressed), if !silent => match never {},
+            never = show_progress(context, &request, progressed, expected), if !silent => match never {},
         }
     };
     match request.hold(&context.journal, work).await? {
@@ -167,8 +179,17 @@ async fn one(
                 characters: transcript.text().0.chars().count(),
             });
             let model = context.model.to_string();
-            let request = request.advance(&context.journal, Transcribed { transcript, model }).await?;
-            deliver::one(context, request).await
+            let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
+            let request = request.advance(&context.journal, next()).await?;
+            let mut deliveries = Vec::new();
+            // Whoever asked for the same recording gets the same text. One of them that is lost in a crash is heard
+            // by itself.
+            while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
+                let also = also.advance(&context.journal, next()).await?;
+                deliveries.push(deliver::one(context, also));
+            }
+            deliveries.push(deliver::one(context, request));
+            futures::future::try_join_all(deliveries).await.map(drop)
         }
         Err(why) => {
             let id = request.id();
@@ -186,15 +207,42 @@ async fn greet(
     request: &Request<Transcribing>,
 ) -> Result<Option<crate::model::MessageId>, enqueue::NobodyThere> {
     context.show(request.id(), request.chat(), request.status_message(), request.locale(), &Text::Starting);
-    let text = context.say(request.locale(), &Text::Starting);
-    enqueue::ensure_status(context, request, &text).await
+    let note = context.state(request.id(), request.locale(), &Text::Starting);
+    enqueue::ensure_status(context, request, &note).await
 }
 
-/// Shows the engine's own progress every few seconds, never going back, for as long as it is polled.
+/// How work is stopped: by the sender's wish, and with the service.
+struct Stop {
+    listed: Listed,
+    cancel: CancellationToken,
+}
+
+impl Stop {
+    /// Waits for the engine, also after the sender's wish: its place is free only when the native code has stopped.
+    async fn unless_withdrawn(
+        &self,
+        hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
+    ) -> Result<Transcript, TranscribeFailure> {
+        let mut hearing = pin!(hearing);
+        let heard = tokio::select! {
+            heard = &mut hearing => heard,
+            () = self.listed.wish().cancelled() => {
+                self.cancel.cancel();
+                hearing.await
+            }
+        };
+        // Also a text that was just ready: it is wanted no more.
+        if self.listed.wish().is_cancelled() { Err(TranscribeFailure::Cancelled) } else { heard }
+    }
+}
+
+/// Shows progress every few seconds, the engine's own blended with the expected time, never going back, for as long as it is
+/// polled.
 async fn show_progress(
     context: &Context,
     request: &Request<Transcribing>,
     progressed: watch::Receiver<Progress>,
+    expected: Duration,
 ) -> std::convert::Infallible {
     let started = Instant::now();
     let mut beat = tokio::time::interval(context.config().timing.progress_interval);
@@ -203,9 +251,9 @@ async fn show_progress(
     let mut best = 0.0_f64;
     loop {
         beat.tick().await;
-        best = best.max(progressed.borrow().fraction());
         let elapsed = started.elapsed();
-        let remaining = (best > 0.0).then(|| elapsed.mul_f64((1.0 - best) / best));
+        best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
+        let remaining = estimate::remaining(best, elapsed, expected);
         let text = Text::Progress { percent: Percent::running(best), elapsed, remaining };
         context.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
     }

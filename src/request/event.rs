@@ -6,7 +6,7 @@ use metrics::{counter, histogram};
 
 use crate::journal::{JournalError, Settlement};
 use crate::metrics as names;
-use crate::model::{Outcome, RejectReason, RequestId, StageName};
+use crate::model::{CancelledBy, Outcome, RejectReason, RequestId, StageName};
 
 /// Something that happened. Names stage, reason and request, never a person and never a text.
 #[derive(Debug)]
@@ -16,7 +16,16 @@ pub enum Event<'a> {
         /// The request.
         id: RequestId,
         /// Length that the sender claims.
-        claimed: Duration,
+        claimed: Option<Duration>,
+    },
+    /// Accepted: it gets the text of another that hears the same audio.
+    Joined {
+        /// The request.
+        id: RequestId,
+        /// The one that is heard.
+        to: RequestId,
+        /// Length that the sender claims.
+        claimed: Option<Duration>,
     },
     /// A message that is known already came again.
     Duplicate,
@@ -94,6 +103,15 @@ pub enum Event<'a> {
         /// Why.
         why: &'a (dyn std::error::Error + Send + Sync),
     },
+    /// Withdrawn while it waited.
+    Withdrawn {
+        /// The request.
+        id: RequestId,
+        /// Where it waited.
+        stage: StageName,
+        /// By whom.
+        by: CancelledBy,
+    },
     /// A journal operation failed.
     JournalFailed {
         /// What was tried.
@@ -107,8 +125,12 @@ pub enum Event<'a> {
 pub fn observe(event: &Event<'_>) {
     match *event {
         Event::Admitted { id, claimed } => {
-            histogram!(names::AUDIO_DURATION).record(claimed);
-            tracing::info!(request = id.0, claimed_seconds = claimed.as_secs_f64(), "admitted");
+            accepted(claimed);
+            tracing::info!(request = id.0, claimed_seconds = claimed.map(|claimed| claimed.as_secs_f64()), "admitted");
+        }
+        Event::Joined { id, to, claimed } => {
+            accepted(claimed);
+            tracing::info!(request = id.0, to = to.0, "joined to one with the same audio");
         }
         Event::Duplicate => tracing::debug!("message is known already"),
         Event::Refused { id, reason } => {
@@ -151,11 +173,22 @@ pub fn observe(event: &Event<'_>) {
             tracing::warn!(request = id.0, stage = stage.as_str(), again_in_seconds = after.as_secs(), reason = %why,
                 "failed, will be tried again");
         }
+        Event::Withdrawn { id, stage, by } => {
+            counter!(names::FINISHED, "outcome" => Outcome::Cancelled.as_str()).increment(1);
+            names::transition(stage, StageName::Cancelled);
+            tracing::info!(request = id.0, stage = stage.as_str(), by = by.as_str(), "cancelled while it waited");
+        }
         Event::Ended { id, stage, settlement, why } => ended(id, stage, settlement, why),
         Event::JournalFailed { what, error } => {
             counter!(names::JOURNAL_ERRORS, "kind" => error.kind()).increment(1);
             tracing::error!(%error, "could not {what}");
         }
+    }
+}
+
+fn accepted(claimed: Option<Duration>) {
+    if let Some(claimed) = claimed {
+        histogram!(names::AUDIO_DURATION).record(claimed);
     }
 }
 

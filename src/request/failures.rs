@@ -41,7 +41,10 @@ pub enum DownloadFailure {
         /// The limit.
         limit: Duration,
     },
-    /// No sound in it, or a form that cannot be read.
+    /// A video without a sound track.
+    #[error("the file has no sound track")]
+    Silent,
+    /// A form that cannot be read.
     #[error("the file cannot be read as audio: {0}")]
     Unsupported(String),
     /// Broken beyond reading.
@@ -59,6 +62,12 @@ pub enum DownloadFailure {
     /// Our disk or our processes.
     #[error("the audio could not be kept: {0}")]
     Local(String),
+    /// The audio that should be heard again is no longer kept.
+    #[error("the audio is no longer kept")]
+    AudioGone,
+    /// Withdrawn by its sender meanwhile.
+    #[error("withdrawn by its sender")]
+    Cancelled,
     /// Claimed too often.
     #[error("the file could not be fetched in {attempts} attempts")]
     Exhausted {
@@ -72,10 +81,13 @@ impl Failure for DownloadFailure {
         match self {
             Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
             Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
+            Self::Silent => Disposition::End(Settlement::Rejected(RejectReason::Silent)),
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
+            Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
             Self::Unreachable(_) | Self::Local(_) => Disposition::Retry { after: backoff(attempt), counts: true },
         }
     }
@@ -111,6 +123,9 @@ pub enum TranscribeFailure {
     /// This worker stops.
     #[error("cancelled because the service stops")]
     Stopping,
+    /// Withdrawn by its sender meanwhile.
+    #[error("withdrawn by its sender")]
+    Cancelled,
     /// Claimed too often.
     #[error("claimed {attempts} times without success")]
     Exhausted {
@@ -131,6 +146,7 @@ impl Failure for TranscribeFailure {
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
+            Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
         }
     }
 }

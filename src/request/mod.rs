@@ -12,8 +12,10 @@ pub use event::{Event, observe};
 pub use failures::{DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
-use crate::journal::{Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
-use crate::model::{ChatId, MessageId, RequestId, Timestamp};
+use crate::journal::{Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use crate::model::{
+    AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+};
 
 /// Claims after which a request is given up. Counted at the claim, so that a crash counts as well.
 pub const MAX_ATTEMPTS: i64 = 3;
@@ -73,9 +75,44 @@ impl<S: Stage> Request<S> {
         self.held.row.chat
     }
 
-    /// The message that is answered.
-    pub fn message(&self) -> MessageId {
-        self.held.row.message
+    /// The topic of the chat, where there are topics.
+    pub fn thread(&self) -> Option<i32> {
+        self.held.row.thread
+    }
+
+    /// The message that is answered: the one with the sound.
+    pub fn reply_to(&self) -> MessageId {
+        self.held.row.reply_to
+    }
+
+    /// Who sent the sound, or asked for it.
+    pub fn user(&self) -> UserId {
+        self.held.row.user
+    }
+
+    /// How the sound was sent.
+    pub fn source(&self) -> AudioSource {
+        self.held.row.source
+    }
+
+    /// In which form the text is wanted.
+    pub fn form(&self) -> AnswerForm {
+        self.held.row.form
+    }
+
+    /// The language that is spoken in it; `None` leaves it to the settings.
+    pub fn speech_language(&self) -> Option<&SpeechLanguage> {
+        self.held.row.speech_language.as_ref()
+    }
+
+    /// The request whose audio is heard again: its file is the one to hear.
+    pub fn parent(&self) -> Option<RequestId> {
+        self.held.row.parent
+    }
+
+    /// The request whose text this one is given as well.
+    pub fn joined_to(&self) -> Option<RequestId> {
+        self.held.row.joined_to
     }
 
     /// Language of the sender's Telegram.
@@ -108,9 +145,9 @@ impl<S: Stage> Request<S> {
         self.held.row.received_at
     }
 
-    /// Length of the audio: decoded if that is known, else what the sender claims.
+    /// Length of the audio: decoded if that is known, else what the sender claims, else zero.
     pub fn length(&self) -> Duration {
-        self.held.row.length.unwrap_or(self.held.row.claimed)
+        self.held.row.length.or(self.held.row.claimed).unwrap_or_default()
     }
 
     /// What is known in this stage only.
@@ -201,6 +238,48 @@ impl<S: Claimable> Request<S> {
         observe(&Event::Claimed { id: row.fence.id, stage: S::NAME, attempt: row.fence.attempt });
         let request = Self { held: Held { row }, stage: S::claimed() };
         Ok(Some(if exhausted { Claim::Exhausted(request) } else { Claim::Ready(request) }))
+    }
+}
+
+impl Request<Transcribing> {
+    /// Takes one request that is joined to `to`, which has just been heard: it is to be given the same transcript.
+    /// `None` when no more are. Take them before `to` ends: afterwards they get a download of their own.
+    pub async fn claim_joined(journal: &Journal, to: RequestId, worker: &str) -> Result<Option<Self>, JournalError> {
+        let Some(row) = journal.claim_joined(to, worker).await? else { return Ok(None) };
+        observe(&Event::Claimed { id: row.fence.id, stage: StageName::Received, attempt: row.fence.attempt });
+        observe(&Event::Advanced { id: row.fence.id, from: StageName::Received, to: StageName::Transcribing });
+        Ok(Some(Self { held: Held { row }, stage: Transcribing::default() }))
+    }
+}
+
+/// Ends one of this person's requests, unless somebody works on it: then they must be stopped with
+/// `DownloadFailure::Cancelled` or `TranscribeFailure::Cancelled`.
+pub async fn cancel(journal: &Journal, id: RequestId, by: UserId) -> Result<Cancelling, JournalError> {
+    let outcome = journal.cancel(id, by).await?;
+    withdrawn(id, outcome, CancelledBy::Sender);
+    Ok(outcome)
+}
+
+/// Does so with all of this person's requests.
+pub async fn cancel_all(journal: &Journal, by: UserId) -> Result<Vec<(RequestId, Cancelling)>, JournalError> {
+    let outcomes = journal.cancel_all(by).await?;
+    for (id, outcome) in &outcomes {
+        withdrawn(*id, *outcome, CancelledBy::Sender);
+    }
+    Ok(outcomes)
+}
+
+/// Ends a request that nobody works on, in the name of whoever runs this bot.
+pub async fn cancel_by_operator(journal: &Journal, id: RequestId) -> Result<Cancelling, JournalError> {
+    let outcome = journal.cancel_waiting_by_operator(id).await?;
+    withdrawn(id, outcome, CancelledBy::Operator);
+    Ok(outcome)
+}
+
+fn withdrawn(id: RequestId, outcome: Cancelling, by: CancelledBy) {
+    match outcome {
+        Cancelling::Now { from } => observe(&Event::Withdrawn { id, stage: from, by }),
+        Cancelling::Running | Cancelling::Over | Cancelling::NotYours | Cancelling::Unknown => {}
     }
 }
 

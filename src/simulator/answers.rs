@@ -1,9 +1,13 @@
 //! What the bot's messages mean to the person who reads them. The only place that knows the bot's texts, and it
 //! knows them by the sign they begin with, the same in every language.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::server::{Author, Content, Message, State};
+use bytes::Bytes;
+
+use super::server::{Author, Content, Message, Press, State};
 use crate::model::{ChatId, MessageId};
 
 /// What one text of the bot says.
@@ -48,47 +52,82 @@ pub enum Verdict {
 pub fn read(text: &str) -> Said {
     let text = text.trim();
     let after = |sign: &str| text.strip_prefix(sign).map(|rest| rest.trim_start_matches('\u{fe0f}').trim());
+    let after_any = |signs: &[&str]| signs.iter().find_map(|sign| after(sign));
     if after("📥").is_some() {
         Said::Received
     } else if let Some(rest) = after("📋") {
-        Said::Queued { position: first_number(rest) }
+        Said::Queued { position: first_number(first_line(rest)) }
     } else if after("⚙").is_some() {
         Said::Started
     } else if let Some(rest) = after("🔄") {
-        Said::Progress { percent: rest.split('%').next().and_then(last_number) }
+        Said::Progress { percent: percent(first_line(rest)) }
     } else if let Some(rest) = after("✅") {
-        let spoken = rest.split_once('\n').map_or("", |(_, spoken)| spoken.trim());
+        // Below the heading there may be a line of warning; what was said comes after an empty line.
+        let spoken = rest.split_once("\n\n").map_or("", |(_, spoken)| spoken.trim());
         Said::Final(Verdict::Answered(spoken.to_owned()))
     } else if after("🤷").is_some() {
         Said::Final(Verdict::NoSpeech)
-    } else if let Some(rest) = after("⚠").or_else(|| after("🎙")) {
+    } else if let Some(rest) = after_any(&["⚠", "🎙", "🔒", "🛠", "🗑"]) {
         Said::Final(Verdict::Rejected(rest.to_owned()))
     } else if let Some(rest) = after("❌") {
         Said::Final(Verdict::Failed(rest.to_owned()))
-    } else if ["🛑", "⏹", "🚫"].iter().any(|sign| after(sign).is_some()) {
+    } else if after_any(&["🛑", "⏹", "🚫"]).is_some() {
         Said::Final(Verdict::Cancelled)
     } else {
         Said::Part(text.to_owned())
     }
 }
 
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 fn first_number(text: &str) -> Option<u32> {
     text.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse().ok()
 }
 
-fn last_number(text: &str) -> Option<u32> {
-    text.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// The number at the percent sign: before it, or after it as in Turkish.
+fn percent(line: &str) -> Option<u32> {
+    let (before, after) = line.split_once('%')?;
+    let before = before.trim_end();
+    let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next().filter(|digits| !digits.is_empty());
+    let digits = digits.or_else(|| after.split(|c: char| !c.is_ascii_digit()).next())?;
+    digits.parse().ok()
+}
+
+/// A file that came with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// As the bot named it.
+    pub name: String,
+    /// Its content.
+    pub bytes: Bytes,
+    /// In which message of the bot.
+    pub message: MessageId,
 }
 
 /// One final answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// How it ended. A text that came in several messages is whole here.
+    /// How it ended. A text that came in several messages is whole here; of one that came as a file, this is what the
+    /// message shows.
     pub verdict: Verdict,
+    /// Files that came with it, oldest first.
+    pub documents: Vec<Document>,
     /// When the person could read it, from the server's start.
     pub at: Duration,
     /// In which message of the bot.
     pub message: MessageId,
+}
+
+impl Answer {
+    /// Everything that was said: the plain text file when there is one, else the text of the messages; `None` when
+    /// the verdict is no text.
+    pub fn spoken(&self) -> Option<Cow<'_, str>> {
+        let Verdict::Answered(text) = &self.verdict else { return None };
+        let file = self.documents.iter().find(|document| document.name.ends_with(".txt"));
+        Some(file.map_or(Cow::Borrowed(text.as_str()), |file| String::from_utf8_lossy(&file.bytes)))
+    }
 }
 
 /// What the bot said to one request, in all.
@@ -102,8 +141,12 @@ pub struct Trail {
     pub started: Option<Duration>,
     /// What stands there last; `None` while the bot is silent.
     pub latest: Option<Said>,
-    /// Final answers that still stand, and those that an edit replaced by another. More than one is one too many.
+    /// Final answers that still stand, and those that an edit replaced by another. More than [`Trail::asked`] are too
+    /// many.
     pub answers: Vec<Answer>,
+    /// How many final answers were asked for: one, and one more by each button pressed under a message that held an
+    /// answer already.
+    pub asked: usize,
     /// A final answer was there, and what stands there now is none.
     pub overwritten: bool,
 }
@@ -119,9 +162,9 @@ impl Trail {
         self.answer().is_none()
     }
 
-    /// The person was answered more than once.
+    /// The person was answered more often than they asked.
     pub fn is_duplicated(&self) -> bool {
-        self.answers.len() > 1
+        self.answers.len() > self.asked
     }
 }
 
@@ -133,23 +176,31 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
         started: None,
         latest: None,
         answers: Vec::new(),
+        asked: 1,
         overwritten: false,
     };
     let mut standing = false;
     for message in belonging(state, chat, request) {
-        let shown: Vec<(Duration, Said)> = message.texts().into_iter().map(|(at, text)| (at, read(text))).collect();
+        let shown: Vec<(Duration, Said)> = message.words().into_iter().map(|(at, text)| (at, read(text))).collect();
         for (at, said) in &shown {
             match said {
                 Said::Received | Said::Queued { .. } => {}
                 Said::Started | Said::Progress { .. } => trail.started = trail.started.or(Some(*at)),
                 Said::Final(verdict) => {
-                    trail.answers.push(Answer { verdict: verdict.clone(), at: *at, message: message.id });
+                    let documents = Vec::new();
+                    trail.answers.push(Answer { verdict: verdict.clone(), documents, at: *at, message: message.id });
                 }
+                // What stands below a file says what it is; it is no part of the text.
+                Said::Part(_) if message.content.text().is_none() => {}
                 Said::Part(text) => add_part(&mut trail, text, *at),
             }
         }
-        if let Content::Document { bytes, .. } = &message.content {
-            add_part(&mut trail, &String::from_utf8_lossy(bytes), message.sent);
+        if let Content::Document { file_name, bytes, .. } = &message.content
+            && let Some(answer) = trail.answers.last_mut()
+        {
+            let document = Document { name: file_name.clone(), bytes: bytes.clone(), message: message.id };
+            answer.documents.push(document);
+            answer.at = message.sent.max(answer.at);
         }
         if let Some((_, last)) = shown.last() {
             standing |= matches!(last, Said::Final(_));
@@ -157,6 +208,11 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
                 trail.latest = Some(last.clone());
             }
         }
+    }
+    if let Some(first) = trail.answers.first() {
+        let under: HashSet<MessageId> = belonging(state, chat, request).map(|message| message.id).collect();
+        let again = |press: &&Press| press.chat == chat && press.at >= first.at && under.contains(&press.message);
+        trail.asked += state.presses.values().filter(again).count();
     }
     trail.overwritten = !trail.answers.is_empty() && !standing;
     trail
@@ -178,9 +234,12 @@ fn belonging(state: &State, chat: ChatId, request: MessageId) -> impl Iterator<I
     let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
     let mut newest = None;
     messages.filter(move |message| {
-        if matches!(message.author, Author::Person(_)) {
-            newest = Some(message.id);
-            return false;
+        match message.author {
+            Author::Bot => {}
+            Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => {
+                newest = Some(message.id);
+                return false;
+            }
         }
         message.deleted.is_none() && message.reply_to.or(newest) == Some(request)
     })
@@ -191,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_known_in_both_languages() {
+    fn texts_are_known_by_their_sign_in_every_language() {
         for (text, wanted) in [
             ("📥 Загружаю файл...", Said::Received),
             ("📋 В очереди: позиция 7\n⏱️ Примерное время ожидания: ~30с", Said::Queued { position: Some(7) }),
@@ -199,6 +258,17 @@ mod tests {
             ("⚙️ Начинаю обработку...", Said::Started),
             ("🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с", Said::Progress { percent: Some(20) }),
             ("✅ Готово!\n\nПривет. Как дела?", Said::Final(Verdict::Answered("Привет. Как дела?".into()))),
+            ("📋 Черга: місце 4 з 9\n⏱️ ~30 с", Said::Queued { position: Some(4) }),
+            ("📋 Кезекте\n⏱️ ~30 с", Said::Queued { position: None }),
+            ("🔄 İşleniyor [████░░] %40\n⏱️ 8 sn", Said::Progress { percent: Some(40) }),
+            ("🔄 Procesando [████░░] 40 %", Said::Progress { percent: Some(40) }),
+            ("🔄 In Arbeit\n⏱️ 100% sicher", Said::Progress { percent: None }),
+            ("✅ Fertig!\n⚠️ Leise Aufnahme.\n\nHallo.", Said::Final(Verdict::Answered("Hallo.".into()))),
+            ("✅ ¡Listo!", Said::Final(Verdict::Answered(String::new()))),
+            ("🔒 Sem acesso.", Said::Final(Verdict::Rejected("Sem acesso.".into()))),
+            ("🛠️ Bakım.", Said::Final(Verdict::Rejected("Bakım.".into()))),
+            ("🗑️ The recording is gone.", Said::Final(Verdict::Rejected("The recording is gone.".into()))),
+            ("🚫 Cancelado.", Said::Final(Verdict::Cancelled)),
             ("✅ Done!\n\nHello", Said::Final(Verdict::Answered("Hello".into()))),
             ("🤷 Речь не распознана.", Said::Final(Verdict::NoSpeech)),
             ("⚠️ Очередь переполнена.", Said::Final(Verdict::Rejected("Очередь переполнена.".into()))),

@@ -238,9 +238,12 @@ mod tests {
 
     fn row(latest: Option<Said>, answer: Option<Verdict>) -> Row {
         let at = Duration::from_millis(13_500);
-        let answers = answer.map(|verdict| Answer { verdict, at, message: MessageId(2) }).into_iter().collect();
+        let answers = answer
+            .map(|verdict| Answer { verdict, documents: Vec::new(), at, message: MessageId(2) })
+            .into_iter()
+            .collect();
         let sent = Duration::from_millis(1200);
-        let trail = Trail { sent, offered: None, started: None, latest, answers, overwritten: false };
+        let trail = Trail { sent, offered: None, started: None, latest, answers, asked: 1, overwritten: false };
         Row { name: "Анна".into(), audio: Duration::from_secs(25), trail: Some(trail) }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod bot_process;
+pub mod group;
 pub mod harness;
 pub mod live;
 pub mod metrics_page;

@@ -4,18 +4,26 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
-use super::answers::{Answer, Trail, trail};
-use super::server::{Attachment, Author, BotApi, Caller, ChatKind};
+use super::answers::{Answer, Document, Trail, trail};
+use super::server::{
+    Attachment, Author, BotApi, Button, Caller, Channel, ChatKind, Content, Media, MenuEntry, Origin, Post, Toast,
+    keyboard,
+};
 use super::voices::Voice;
 use crate::model::{ChatId, MessageId, UserId};
 
-/// A person in their private chat with the bot.
+/// A person where they speak: in their private chat with the bot, or in a group (see [`super::group::Group`]).
 #[derive(Clone)]
 pub struct Person {
     api: BotApi,
     caller: Caller,
     chat: ChatId,
+    author: Author,
+    topic: Option<MessageId>,
+    reply_to: Option<MessageId>,
+    forwarded: Option<Origin>,
 }
 
 impl Person {
@@ -24,10 +32,11 @@ impl Person {
         let chat = ChatId(id.0);
         api.open_chat(chat, ChatKind::Private, name);
         let caller = Caller { id, name: name.into(), language_code: Some(language_code.into()) };
-        Self { api: api.clone(), caller, chat }
+        let author = Author::Person(caller.clone());
+        Self { api: api.clone(), caller, chat, author, topic: None, reply_to: None, forwarded: None }
     }
 
-    /// Their chat with the bot.
+    /// Where they speak.
     pub fn chat(&self) -> ChatId {
         self.chat
     }
@@ -37,31 +46,232 @@ impl Person {
         &self.caller
     }
 
+    // === How they speak ===
+
+    pub(super) fn speaking_in(&self, chat: ChatId) -> Self {
+        let author = Author::Person(self.caller.clone());
+        Self { chat, author, topic: None, reply_to: None, forwarded: None, ..self.clone() }
+    }
+
+    /// The same person in a topic of the group.
+    #[must_use]
+    pub fn in_topic(&self, topic: MessageId) -> Self {
+        Self { topic: Some(topic), ..self.clone() }
+    }
+
+    /// The same person, answering a message.
+    #[must_use]
+    pub fn replying_to(&self, message: MessageId) -> Self {
+        Self { reply_to: Some(message), ..self.clone() }
+    }
+
+    /// The same person, forwarding what somebody else has sent.
+    #[must_use]
+    pub fn forwarding(&self, origin: Origin) -> Self {
+        Self { forwarded: Some(origin), ..self.clone() }
+    }
+
+    /// The same person as an administrator who speaks as the group.
+    #[must_use]
+    pub fn anonymously(&self) -> Self {
+        Self { author: Author::Anonymous, ..self.clone() }
+    }
+
+    /// The same person, speaking as a channel.
+    #[must_use]
+    pub fn as_channel(&self, channel: Channel) -> Self {
+        Self { author: Author::Channel(channel), ..self.clone() }
+    }
+
+    // === What they send ===
+
     /// Sends a recording as a voice message.
     pub fn sends_voice(&self, voice: &Voice) -> Sent {
         self.sends_file(Attachment::voice(voice.duration), voice.bytes.clone())
     }
 
+    /// Sends a recording as a file of music or speech.
+    pub fn sends_audio(&self, duration: Duration, mime_type: &str, name: &str, bytes: impl Into<Bytes>) -> Sent {
+        self.sends_file(Attachment::file(Media::Audio, duration, mime_type, name), bytes)
+    }
+
+    /// Sends a round video.
+    pub fn sends_video_note(&self, duration: Duration, bytes: impl Into<Bytes>) -> Sent {
+        self.sends_file(Attachment::video_note(duration), bytes)
+    }
+
+    /// Sends a video.
+    pub fn sends_video(&self, duration: Duration, mime_type: &str, name: &str, bytes: impl Into<Bytes>) -> Sent {
+        self.sends_file(Attachment::file(Media::Video, duration, mime_type, name), bytes)
+    }
+
+    /// Sends any file as a document, of which Telegram tells no length.
+    pub fn sends_document(&self, mime_type: &str, name: &str, bytes: impl Into<Bytes>) -> Sent {
+        self.sends_file(Attachment::file(Media::Document, Duration::ZERO, mime_type, name), bytes)
+    }
+
     /// Sends any bytes with any claims.
     pub fn sends_file(&self, attachment: Attachment, bytes: impl Into<Bytes>) -> Sent {
-        let message = self.api.receive_file(self.chat, &self.caller, attachment, bytes.into(), None);
+        let content = self.api.upload(attachment, bytes.into(), None);
+        self.sends(content)
+    }
+
+    /// Sends several files at once.
+    pub fn sends_album(&self, files: impl IntoIterator<Item = (Attachment, Bytes)>) -> Vec<Sent> {
+        let album = uuid::Uuid::now_v7().as_u128() as u64;
+        let send = |(file, bytes): (Attachment, Bytes)| self.sends_file(file.in_album(&album.to_string()), bytes);
+        files.into_iter().map(send).collect()
+    }
+
+    /// Sends on what is in a message of this or another chat: the same file. Nothing when the message is not there.
+    pub fn forwards(&self, sent: &Sent) -> Option<Sent> {
+        let (content, author) = self.api.read(|state| {
+            state.message(sent.chat, sent.message).map(|message| (message.content.clone(), message.author.clone()))
+        })?;
+        let origin = match author {
+            Author::Person(caller) => Origin::Person(caller),
+            Author::Channel(channel) | Author::LinkedChannel(channel) => Origin::Channel(channel, sent.message),
+            Author::Bot | Author::Anonymous => Origin::Hidden("Stenobot".into()),
+        };
+        Some(self.forwarding(origin).sends(content))
+    }
+
+    /// Writes. Commands and mentions are marked as Telegram's apps do.
+    pub fn sends_text(&self, text: &str) -> Sent {
+        self.sends(Content::Text(text.into()))
+    }
+
+    /// Sends a command, such as `help` or `language@some_bot de`.
+    pub fn sends_command(&self, command: &str) -> Sent {
+        self.sends_text(&format!("/{command}"))
+    }
+
+    /// Sends a picture.
+    pub fn sends_photo(&self) -> Sent {
+        self.sends_other(json!({ "photo": [
+            { "file_id": "AgACphoto", "file_unique_id": "AQADphoto", "width": 90, "height": 60, "file_size": 1200 },
+        ] }))
+    }
+
+    /// Sends a sticker.
+    pub fn sends_sticker(&self) -> Sent {
+        self.sends_other(json!({ "sticker": {
+            "file_id": "CAACsticker",
+            "file_unique_id": "AgADsticker",
+            "type": "regular",
+            "width": 512,
+            "height": 512,
+            "is_animated": false,
+            "is_video": false,
+            "file_size": 20_000,
+        } }))
+    }
+
+    /// Sends anything: `fields` as in the Bot API.
+    pub fn sends_other(&self, fields: Value) -> Sent {
+        self.sends(Content::Other(fields))
+    }
+
+    fn sends(&self, content: Content) -> Sent {
+        let post = Post {
+            author: self.author.clone(),
+            content,
+            reply_to: self.reply_to,
+            topic: self.topic,
+            forwarded: self.forwarded.clone(),
+        };
+        let message = self.api.receive(self.chat, post);
         Sent { api: self.api.clone(), chat: self.chat, message }
     }
 
-    /// Writes.
-    pub fn writes(&self, text: &str) -> Sent {
-        let message = self.api.receive_text(self.chat, &self.caller, text, None);
-        Sent { api: self.api.clone(), chat: self.chat, message }
+    // === Buttons ===
+
+    /// The buttons under a message of the bot, row by row.
+    pub fn keyboard(&self, message: MessageId) -> Vec<Vec<Button>> {
+        self.api.read(|state| {
+            let markup = state.message(self.chat, message).and_then(|message| message.markup.as_ref());
+            markup.map(keyboard::rows).unwrap_or_default()
+        })
     }
 
-    /// Presses a button of a message of the bot. Returns the query's id, `None` when there is no such button.
-    pub fn presses(&self, message: MessageId, data: &str) -> Option<String> {
-        self.api.press(self.chat, &self.caller, message, data)
+    /// Presses the button on which `label` stands, `None` when there is none.
+    pub fn presses(&self, message: MessageId, label: &str) -> Option<Pressed> {
+        let rows = self.keyboard(message);
+        let button = rows.iter().flatten().find(|button| button.label == label)?;
+        let query = self.api.press(self.chat, &self.caller, message, &button.data)?;
+        Some(Pressed { api: self.api.clone(), query })
     }
+
+    /// Sends a press with any data, of a button that is gone or never was.
+    pub fn presses_anyway(&self, message: MessageId, data: &str) -> Pressed {
+        let query = self.api.press_anyway(self.chat, &self.caller, message, data);
+        Pressed { api: self.api.clone(), query }
+    }
+
+    // === What they see ===
+
+    /// Every file that the bot has sent to the chat.
+    pub fn documents(&self) -> Vec<Document> {
+        self.api.read(|state| {
+            let messages = state.chats.get(&self.chat).into_iter().flat_map(|chat| chat.messages.values());
+            let documents = messages.filter_map(|message| match &message.content {
+                Content::Document { file_name, bytes, .. } if message.deleted.is_none() => {
+                    Some(Document { name: file_name.clone(), bytes: bytes.clone(), message: message.id })
+                }
+                Content::Document { .. } | Content::Text(_) | Content::Attachment(_) | Content::Other(_) => None,
+            });
+            documents.collect()
+        })
+    }
+
+    /// What was shown after this person's presses, oldest first, without what showed nothing.
+    pub fn toasts(&self) -> Vec<Toast> {
+        self.api.read(|state| {
+            let own = state.presses.values().filter(|press| press.by == self.caller.id);
+            own.filter_map(|press| press.toast.clone()).filter(|toast| !toast.text.is_empty()).collect()
+        })
+    }
+
+    /// The menu of commands in their private chat.
+    pub fn menu(&self) -> Vec<MenuEntry> {
+        let language = self.caller.language_code.as_deref().unwrap_or_default();
+        self.api.read(|state| state.menu(ChatId(self.caller.id.0), language).to_vec())
+    }
+
+    // === The bot's welcome ===
 
     /// Blocks the bot.
     pub fn blocks(&self) {
-        self.api.set_blocked(self.chat, true);
+        self.api.set_blocked(ChatId(self.caller.id.0), true);
+    }
+
+    /// Lets the bot back in.
+    pub fn unblocks(&self) {
+        self.api.set_blocked(ChatId(self.caller.id.0), false);
+    }
+}
+
+/// A button that was pressed.
+#[derive(Clone)]
+pub struct Pressed {
+    api: BotApi,
+    query: String,
+}
+
+impl Pressed {
+    /// The query's id.
+    pub fn id(&self) -> &str {
+        &self.query
+    }
+
+    /// What the bot has answered by now.
+    pub fn toast(&self) -> Option<Toast> {
+        self.api.read(|state| state.presses.get(&self.query)?.toast.clone())
+    }
+
+    /// Waits until the bot answers; set a deadline around it.
+    pub async fn answered(&self) -> Toast {
+        self.api.until(|state| state.presses.get(&self.query)?.toast.clone()).await
     }
 }
 
@@ -147,8 +357,10 @@ impl Sent {
                 let who = match &message.author {
                     Author::Bot => "bot",
                     Author::Person(person) => person.name.as_str(),
+                    Author::Anonymous => "an administrator",
+                    Author::Channel(_) | Author::LinkedChannel(_) => "a channel",
                 };
-                let shown = message.texts();
+                let shown = message.words();
                 if shown.is_empty() {
                     let _ = writeln!(lines, "{:>8.2} s  #{} {who}: (a file)", message.sent.as_secs_f64(), message.id);
                 }

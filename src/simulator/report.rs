@@ -185,16 +185,20 @@ impl Report {
         let mut by_language: BTreeMap<String, WordErrors> = BTreeMap::new();
         let mut audio = Duration::ZERO;
         for case in cases {
-            match case.trail.answer().map(|answer| &answer.verdict) {
-                None => report.lost += 1,
-                Some(Verdict::NoSpeech) => report.no_speech += 1,
-                Some(Verdict::Rejected(_)) => report.rejected += 1,
-                Some(Verdict::Failed(_)) => report.failed += 1,
-                Some(Verdict::Cancelled) => report.cancelled += 1,
-                Some(Verdict::Answered(text)) => {
+            let Some(answer) = case.trail.answer() else {
+                report.lost += 1;
+                continue;
+            };
+            match &answer.verdict {
+                Verdict::NoSpeech => report.no_speech += 1,
+                Verdict::Rejected(_) => report.rejected += 1,
+                Verdict::Failed(_) => report.failed += 1,
+                Verdict::Cancelled => report.cancelled += 1,
+                Verdict::Answered(_) => {
                     report.answered += 1;
                     audio += case.audio;
-                    *by_language.entry(case.language.clone()).or_default() += word_errors(&case.reference, text);
+                    let errors = word_errors(&case.reference, &answer.spoken().unwrap_or_default());
+                    *by_language.entry(case.language.clone()).or_default() += errors;
                 }
             }
         }

@@ -1,15 +1,22 @@
 //! The Bot API as a bot sees it: one HTTP server on loopback, one token, chats and updates in memory.
 
+mod chat;
 mod fault;
 mod flood;
+mod group;
 mod http;
 mod inbound;
+pub mod keyboard;
+mod menu;
 mod methods;
 mod params;
+mod press;
 mod refusal;
+mod show;
 mod state;
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,11 +25,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, Message, Origin, Post, Rank};
 pub use fault::{Call, Effect, Fault, Scripted, Verdict};
 pub use flood::{FloodLimits, Rate};
 pub use inbound::{Attachment, Caller, Media};
+pub use keyboard::Button;
+pub use menu::MenuEntry;
+pub use press::{Press, Toast};
 pub use refusal::Refusal;
-pub use state::{Author, CallRecord, Chat, ChatKind, Content, Edit, Message, Method, Offer, Outcome, State};
+pub use state::{CallRecord, Method, Offer, Outcome, State};
 
 use crate::model::Clock;
 
@@ -37,6 +48,12 @@ pub struct Settings {
     pub flood: FloodLimits,
     /// Largest file that `getFile` hands out, in bytes; Telegram's is 20 MB.
     pub file_limit: u64,
+    /// In groups the bot sees only what is meant for it, unless it is an administrator: how a new bot is set up.
+    pub privacy_mode: bool,
+    /// The folder into which `getFile` puts files, as a server of one's own with `--local` does: it answers with
+    /// absolute paths then, and nothing is downloaded over HTTP. Such a server has no limit below 2000 MB, so raise
+    /// `file_limit` with it.
+    pub local_files: Option<PathBuf>,
     /// The dates of messages.
     pub clock: Clock,
 }
@@ -48,6 +65,8 @@ impl Default for Settings {
             username: "stenobot_simulated_bot".into(),
             flood: FloodLimits::default(),
             file_limit: 20 * 1024 * 1024,
+            privacy_mode: true,
+            local_files: None,
             clock: Clock::System,
         }
     }

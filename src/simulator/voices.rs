@@ -68,6 +68,11 @@ impl Voices {
         if voices.is_empty() { Err(missing()) } else { Ok(Self(voices)) }
     }
 
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Voice> {
+        self.0.iter()
+    }
+
     /// The recording of that name.
     pub fn named(&self, name: &str) -> Option<&Voice> {
         self.0.iter().find(|voice| voice.name == name)

@@ -51,6 +51,16 @@ labels! {
         SendMessage = "sendMessage",
         /// New text for a message that is there.
         EditMessageText = "editMessageText",
+        /// New buttons for a message that is there.
+        EditMessageReplyMarkup = "editMessageReplyMarkup",
+        /// A file of ours, as a message.
+        SendDocument = "sendDocument",
+        /// A pressed button is dealt with.
+        AnswerCallbackQuery = "answerCallbackQuery",
+        /// The menu of commands.
+        SetMyCommands = "setMyCommands",
+        /// Somebody's rank in a group.
+        GetChatMember = "getChatMember",
         /// Where a file can be fetched.
         GetFile = "getFile",
         /// The bytes of a file.

@@ -5,28 +5,30 @@
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use teloxide::types::{AllowedUpdate, LinkPreviewOptions, ReplyParameters};
+use teloxide::types::AllowedUpdate;
 use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Refusal, TelegramError};
 use super::redact::Redactor;
-use super::update::{Incoming, ThreadId};
-use crate::model::{ChatId, MessageId, UserId};
+use super::update::Incoming;
+use crate::model::UserId;
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time one call may take; a long poll has its own timeout on top.
-const CALL: Duration = Duration::from_secs(20);
+pub(super) const CALL: Duration = Duration::from_secs(20);
 /// Largest answer that is read; a hundred updates are far smaller.
 const MAX_ANSWER: usize = 16 << 20;
 /// Updates asked for at once, the most Telegram gives.
@@ -42,6 +44,8 @@ struct Inner {
     token: SecretString,
     redactor: Redactor,
     observe: Observer,
+    me: OnceLock<Me>,
+    local_files: Option<PathBuf>,
 }
 
 /// The bot's own account.
@@ -56,12 +60,6 @@ pub struct Me {
 
 fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
     i64::deserialize(deserializer).map(UserId)
-}
-
-/// The one field of a sent or edited message that matters.
-#[derive(Deserialize)]
-struct SentMessage {
-    message_id: i32,
 }
 
 impl Client {
@@ -86,15 +84,36 @@ impl Client {
         let builder = if local { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| TelegramError::from_transport(&error))?;
         let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
-        Ok(Self(Arc::new(Inner { http, api_url, token, redactor, observe })))
+        Ok(Self(Arc::new(Inner { http, api_url, token, redactor, observe, me: OnceLock::new(), local_files: None })))
     }
 
-    /// Who the token belongs to; also the way to find out whether it is accepted.
+    /// The same client, which reads files that a local Bot API server names by their path on this machine, if they are
+    /// below `folder`.
+    #[must_use]
+    pub fn with_local_files(mut self, folder: PathBuf) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.local_files = Some(folder);
+        }
+        self
+    }
+
+    pub(super) fn local_files(&self) -> Option<&Path> {
+        self.0.local_files.as_deref()
+    }
+
+    /// Who the token belongs to; also the way to find out whether it is accepted. From then on, updates are read for
+    /// this name.
     ///
     /// # Errors
     /// Any [`TelegramError`].
     pub async fn me(&self) -> Result<Me, TelegramError> {
-        self.call(Method::GetMe, &payloads::GetMe::new(), CALL).await
+        let me: Me = self.call(Method::GetMe, &payloads::GetMe::new(), CALL).await?;
+        Ok(self.0.me.get_or_init(|| me).clone())
+    }
+
+    /// The bot's account, once [`Client::me`] has told it.
+    pub fn known(&self) -> Option<&Me> {
+        self.0.me.get()
     }
 
     /// Waits up to `timeout` (whole seconds) for updates and returns at most 100. Those below `offset` are thereby
@@ -110,53 +129,14 @@ impl Client {
         };
         poll.limit = Some(BATCH);
         poll.timeout = Some(u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
-        poll.allowed_updates = Some(vec![AllowedUpdate::Message]);
+        poll.allowed_updates =
+            Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);
         let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + CALL).await?;
         let came = batch.len();
-        let readable: Vec<Incoming> = batch.into_iter().filter_map(Incoming::from_json).collect();
+        let readable: Vec<Incoming> =
+            batch.into_iter().filter_map(|update| Incoming::from_json(update, self.known())).collect();
         // Without a single identifier the offset cannot move: to be treated as a failing server, with a pause.
         if came > 0 && readable.is_empty() { Err(TelegramError::Server) } else { Ok(readable) }
-    }
-
-    /// Sends plain text (at most [`super::MESSAGE_UNITS`]), as an answer to `reply_to` if that is still there.
-    /// Link previews are off.
-    ///
-    /// # Errors
-    /// Any [`TelegramError`]. After `Timeout`, `Network` or `Server` the message may have been sent.
-    pub async fn send(
-        &self,
-        chat: ChatId,
-        thread: Option<ThreadId>,
-        reply_to: Option<MessageId>,
-        text: &str,
-    ) -> Result<MessageId, TelegramError> {
-        let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), text);
-        message.message_thread_id =
-            thread.map(|thread| teloxide::types::ThreadId(teloxide::types::MessageId(thread.0)));
-        message.link_preview_options = Some(no_preview());
-        message.reply_parameters =
-            reply_to.map(|to| ReplyParameters::new(teloxide::types::MessageId(to.0)).allow_sending_without_reply());
-        let sent: SentMessage = self.call(Method::SendMessage, &message, CALL).await?;
-        Ok(MessageId(sent.message_id))
-    }
-
-    /// Replaces the text of a message of ours. Text that is already there is success, so that an edit can be
-    /// repeated after any failure.
-    ///
-    /// # Errors
-    /// Any [`TelegramError`].
-    pub async fn edit(&self, chat: ChatId, message: MessageId, text: &str) -> Result<(), TelegramError> {
-        let mut edit = payloads::EditMessageText::new(
-            teloxide::types::ChatId(chat.0),
-            teloxide::types::MessageId(message.0),
-            text,
-        );
-        edit.link_preview_options = Some(no_preview());
-        match self.call::<_, SentMessage>(Method::EditMessageText, &edit, CALL).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_modified() => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// One call: at most `limit` long, reported to the observer.
@@ -186,6 +166,27 @@ impl Client {
         let status = response.status().as_u16();
         let body = read(response).await?;
         self.answer(status, &body)
+    }
+
+    /// A call whose parameters come with a file.
+    pub(super) async fn upload<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        name: &str,
+        form: super::multipart::Form,
+    ) -> Result<R, TelegramError> {
+        let started = Instant::now();
+        let work = async {
+            let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
+            let response = request.body(form.finish()).send().await;
+            let response = response.map_err(|error| TelegramError::from_transport(&error))?;
+            let status = response.status().as_u16();
+            let body = read(response).await?;
+            self.answer(status, &body)
+        };
+        let result = tokio::time::timeout(CALL, work).await.unwrap_or(Err(TelegramError::Timeout));
+        self.report(method, started, result.as_ref().err());
+        result
     }
 
     /// The answer to one call; the caller reads the body.
@@ -237,16 +238,6 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("host", &self.0.api_url.host_str()).finish_non_exhaustive()
-    }
-}
-
-fn no_preview() -> LinkPreviewOptions {
-    LinkPreviewOptions {
-        is_disabled: true,
-        url: None,
-        prefer_small_media: false,
-        prefer_large_media: false,
-        show_above_text: false,
     }
 }
 

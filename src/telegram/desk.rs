@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
 use super::error::{Disposition, TelegramError};
+use super::note::Note;
 use crate::model::{ChatId, MessageId, RequestId};
 
 /// Edits under way at once.
@@ -26,18 +27,18 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Edits a message. [`Client`] does; tests bring their own. A call must end by itself within some seconds.
 pub trait Edit: Clone + Send + Sync + 'static {
-    /// Replaces the text of a message.
+    /// Replaces what a message shows.
     fn edit(
         &self,
         chat: ChatId,
         message: MessageId,
-        text: String,
+        note: Note,
     ) -> impl Future<Output = Result<(), TelegramError>> + Send;
 }
 
 impl Edit for Client {
-    async fn edit(&self, chat: ChatId, message: MessageId, text: String) -> Result<(), TelegramError> {
-        Client::edit(self, chat, message, &text).await
+    async fn edit(&self, chat: ChatId, message: MessageId, note: Note) -> Result<(), TelegramError> {
+        Client::edit(self, chat, message, &note).await
     }
 }
 
@@ -48,14 +49,28 @@ pub struct Pace {
     pub per_message: Duration,
     /// Shortest time between two edits in the same chat.
     pub per_chat: Duration,
+    /// Shortest time between two edits in the same group, where Telegram takes no more than 20 messages a minute.
+    pub per_group: Duration,
     /// Most edits per second, over all chats; 0 counts as 1.
     pub per_second: u32,
+}
+
+impl Pace {
+    /// Groups have negative numbers.
+    fn between(&self, chat: ChatId) -> Duration {
+        if chat.0 < 0 { self.per_group.max(self.per_chat) } else { self.per_chat }
+    }
 }
 
 impl Default for Pace {
     /// Within what Telegram allows, with room left for answers.
     fn default() -> Self {
-        Self { per_message: Duration::from_secs(3), per_chat: Duration::from_secs(1), per_second: 25 }
+        Self {
+            per_message: Duration::from_secs(3),
+            per_chat: Duration::from_secs(1),
+            per_group: Duration::from_secs(5),
+            per_second: 25,
+        }
     }
 }
 
@@ -85,7 +100,7 @@ struct Left {
 struct Shown {
     chat: ChatId,
     message: MessageId,
-    text: String,
+    note: Note,
 }
 
 impl Tray {
@@ -115,10 +130,10 @@ impl StatusDesk {
         Self { tray, _open: open }
     }
 
-    /// Shows `text` in the request's status message as soon as may be; a newer text takes its place. Never waits.
+    /// Shows `note` in the request's status message as soon as may be; a newer one takes its place. Never waits.
     /// Does nothing for a request that was closed.
-    pub fn show(&self, request: RequestId, chat: ChatId, message: MessageId, text: String) {
-        self.tray.left().shown.insert(request, Shown { chat, message, text });
+    pub fn show(&self, request: RequestId, chat: ChatId, message: MessageId, note: Note) {
+        self.tray.left().shown.insert(request, Shown { chat, message, note });
         self.tray.something.notify_one();
     }
 
@@ -181,9 +196,9 @@ struct Line {
     chat: ChatId,
     message: MessageId,
     /// The latest text, not sent yet.
-    wanted: Option<String>,
+    wanted: Option<Note>,
     /// The text that is there, as far as we know.
-    there: Option<String>,
+    there: Option<Note>,
     /// When the message may be edited again.
     free_at: Instant,
     /// The edit under way, and of which message: the line may have got a new one since.
@@ -197,7 +212,7 @@ struct Line {
 
 /// An edit that came back.
 struct Edited {
-    text: String,
+    note: Note,
     result: Result<(), TelegramError>,
 }
 
@@ -214,7 +229,7 @@ impl<E: Edit> Desk<E> {
                     // A panic in one edit costs that edit.
                     Err(panic) => {
                         let result = Err(TelegramError::Refused("the edit panicked".to_owned()));
-                        self.landed(panic.id(), Edited { text: String::new(), result });
+                        self.landed(panic.id(), Edited { note: Note::from(String::new()), result });
                     }
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
@@ -246,7 +261,7 @@ impl<E: Edit> Desk<E> {
         self.closed.retain(|_, until| *until > now);
         self.chats.retain(|_, free_at| *free_at > now);
         self.lines.retain(|_, line| line.in_flight.is_some() || line.wanted.is_some() || now < line.last_used + IDLE);
-        for (request, Shown { chat, message, text }) in shown {
+        for (request, Shown { chat, message, note }) in shown {
             if self.closed.contains_key(&request) {
                 continue;
             }
@@ -256,7 +271,7 @@ impl<E: Edit> Desk<E> {
                 *line = Line { in_flight: line.in_flight, ..Line::new(chat, message, now) };
             }
             line.last_used = now;
-            line.wanted = (!line.gone).then_some(text);
+            line.wanted = (!line.gone).then_some(note);
             line.drop_repetition();
         }
     }
@@ -274,15 +289,15 @@ impl<E: Edit> Desk<E> {
                 return Some(due);
             }
             let line = self.lines.get_mut(&request)?;
-            let text = line.wanted.take()?;
+            let note = line.wanted.take()?;
             let (edit, chat, message) = (self.edit.clone(), line.chat, line.message);
             let work = async move {
-                let result = edit.edit(chat, message, text.clone()).await;
-                Edited { text, result }
+                let result = edit.edit(chat, message, note.clone()).await;
+                Edited { note, result }
             };
             line.in_flight = Some((self.in_flight.spawn(work).id(), message));
             line.free_at = now + self.pace.per_message;
-            self.chats.insert(line.chat, now + self.pace.per_chat);
+            self.chats.insert(line.chat, now + self.pace.between(line.chat));
             self.next_slot = now + Duration::from_secs(1) / self.pace.per_second.max(1);
         }
     }
@@ -324,7 +339,7 @@ impl Line {
         // A text that did not arrive is worth another try as long as nothing newer came.
         let again = match edited.result {
             Ok(()) => {
-                self.there = Some(edited.text);
+                self.there = Some(edited.note);
                 None
             }
             Err(TelegramError::MessageGone | TelegramError::ChatGone) => {
@@ -334,12 +349,12 @@ impl Line {
             }
             Err(TelegramError::RetryAfter(wait)) => {
                 tray.hold(self.chat, wait);
-                Some(edited.text)
+                Some(edited.note)
             }
             Err(error) => match error.disposition() {
                 Disposition::Retry { after } => {
                     self.free_at = now + pace.per_message.max(after);
-                    Some(edited.text)
+                    Some(edited.note)
                 }
                 Disposition::Final => None,
             },

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use teloxide::payloads;
 use teloxide::types::FileId;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::call::Method;
@@ -32,7 +32,9 @@ pub enum DownloadError {
     #[error("Telegram has no such file")]
     Gone,
     /// The Bot API server keeps its files on its own disk.
-    #[error("the Bot API server gives paths on its own disk: start it without --local")]
+    #[error(
+        "the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local"
+    )]
     ServerLocal,
     /// A call failed, or the transfer broke off.
     #[error(transparent)]
@@ -75,7 +77,7 @@ impl Client {
         })?;
         let file_path = place.file_path.ok_or(DownloadError::Gone)?;
         if file_path.starts_with('/') {
-            return Err(DownloadError::ServerLocal);
+            return self.take_local(Path::new(&file_path), to, limit).await;
         }
         let (partial, file) = Partial::create(to.to_owned()).await?;
         let started = Instant::now();
@@ -93,6 +95,29 @@ impl Client {
             },
         );
         let size = result?;
+        partial.keep();
+        Ok(size)
+    }
+
+    /// Copies a file that the Bot API server keeps on this machine. What it names must really be in its folder: a link out
+    /// of it is not followed.
+    async fn take_local(&self, file: &Path, to: &Path, limit: u64) -> Result<u64, DownloadError> {
+        let folder = self.local_files().ok_or(DownloadError::ServerLocal)?;
+        let folder = tokio::fs::canonicalize(folder).await.map_err(|_| DownloadError::ServerLocal)?;
+        let file = tokio::fs::canonicalize(file).await.map_err(|_| DownloadError::Gone)?;
+        if !file.starts_with(&folder) {
+            return Err(DownloadError::ServerLocal);
+        }
+        let source = File::open(&file).await.map_err(|_| DownloadError::Gone)?;
+        let (partial, copy) = Partial::create(to.to_owned()).await?;
+        let mut copy = File::from_std(copy);
+        // One byte more than may be, to see that there is more.
+        let size = tokio::io::copy(&mut source.take(limit.saturating_add(1)), &mut copy).await;
+        let size = size.map_err(DownloadError::Write)?;
+        if size > limit {
+            return Err(DownloadError::TooBig { limit });
+        }
+        copy.flush().await.map_err(DownloadError::Write)?;
         partial.keep();
         Ok(size)
     }

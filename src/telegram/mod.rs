@@ -3,29 +3,40 @@
 //! A [`Client`] makes the calls, [`Incoming`] is what an update means to us, [`Texts`] is everything the bot
 //! says, and the [`StatusDesk`] owns the edits of status messages while their requests are under way.
 
+mod action;
 mod call;
 mod checkup;
 mod client;
 mod desk;
 mod download;
 mod error;
+mod languages;
+mod messages;
+mod multipart;
+mod note;
 mod progress;
 mod redact;
 mod split;
 mod texts;
 mod update;
 
+pub use action::{Action, Wish};
 pub use call::{Call, CallOutcome, Method, Observer};
 pub use checkup::{Reached, Webhook};
 pub use client::{Client, Me};
 pub use desk::{Edit, Pace, StatusDesk};
 pub use download::DownloadError;
 pub use error::{Disposition, TelegramError};
+pub use languages::{LANGUAGES, language_name};
+pub use messages::{Document, MenuScope};
+pub use note::{Button, Keyboard, Note};
 pub use progress::{Percent, bar};
 pub use redact::{Redacting, RedactingWriter, Redactor};
 pub use split::{MESSAGE_UNITS, split};
-pub use texts::{Locale, OwnTextsError, Text, Texts, UnknownLocale};
+pub use texts::{
+    Answer, Label, Locale, MyData, OwnTextsError, Standing, Stats, Talk, Text, Texts, Toast, UnknownLocale,
+};
 pub use update::{
-    Command, CommandName, Content, Ignored, Incoming, OtherKind, Sender, ThreadId, UpdateKind, VoiceMessage,
-    VoiceSource,
+    AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind,
+    Place, Press, Sender, ThreadId, UpdateKind, VoiceMessage,
 };

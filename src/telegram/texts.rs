@@ -1,22 +1,26 @@
 //! Everything the bot says, from the locale files, with typed arguments.
 
+mod locale;
 mod own;
+mod talk;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use fluent_templates::fluent_bundle::FluentValue;
-use fluent_templates::{LanguageIdentifier, Loader, langid, static_loader};
+use fluent_templates::{Loader, static_loader};
 
+pub use locale::{Locale, UnknownLocale};
 use own::OwnTexts;
 pub use own::OwnTextsError;
+pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
 
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 use super::split::{MESSAGE_UNITS, split};
-use crate::model::Spoken;
+use crate::model::{Confidence, Spoken};
 
 static_loader! {
     static MESSAGES = {
@@ -27,60 +31,7 @@ static_loader! {
     };
 }
 
-/// A language of the bot's own texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Locale {
-    /// Russian.
-    Ru,
-    /// English.
-    En,
-}
-
-/// A text names no locale.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no language of the bot: give `ru` or `en`")]
-pub struct UnknownLocale(String);
-
-impl FromStr for Locale {
-    type Err = UnknownLocale;
-
-    /// From a language code with or without a region: `ru`, `ru-RU`, `en_GB`.
-    fn from_str(code: &str) -> Result<Self, UnknownLocale> {
-        let language = code.split(['-', '_']).next().unwrap_or_default();
-        match language.to_ascii_lowercase().as_str() {
-            "ru" => Ok(Self::Ru),
-            "en" => Ok(Self::En),
-            _ => Err(UnknownLocale(code.to_owned())),
-        }
-    }
-}
-
-impl Locale {
-    /// Every locale.
-    pub const ALL: [Self; 2] = [Self::Ru, Self::En];
-
-    /// The locale for somebody whose Telegram speaks `language_code`, or `default` if we do not speak that.
-    pub fn of(language_code: Option<&str>, default: Self) -> Self {
-        language_code.and_then(|code| code.parse().ok()).unwrap_or(default)
-    }
-
-    /// Its language code, the name of its folder of texts.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Ru => "ru",
-            Self::En => "en",
-        }
-    }
-
-    fn identifier(self) -> LanguageIdentifier {
-        match self {
-            Self::Ru => langid!("ru"),
-            Self::En => langid!("en"),
-        }
-    }
-}
-
-/// Something the bot says.
+/// Something the bot says about a request, or in place of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Text {
     /// The file is on its way to us.
@@ -127,10 +78,32 @@ pub enum Text {
         /// When the next one is accepted.
         retry: Duration,
     },
+    /// As many of one person's messages wait as may.
+    PersonFull {
+        /// How many.
+        limit: u32,
+    },
+    /// One person's audio of a day is used up.
+    DayFull {
+        /// How much that is.
+        limit: Duration,
+    },
+    /// The person is not among those this bot serves.
+    NotAllowed,
+    /// Nothing new is accepted for now.
+    Maintenance,
+    /// Withdrawn by its sender.
+    Cancelled,
+    /// Withdrawn by an administrator.
+    CancelledByOperator,
+    /// The recording that was to be heard again is not kept any more.
+    AudioGone,
     /// A general apology.
     Failed,
-    /// The file has no audio track.
+    /// A video has no audio track.
     NoAudio,
+    /// The file is of a kind that cannot be read.
+    Unreadable,
     /// The file cannot be read.
     Damaged,
     /// The file could not be fetched from Telegram.
@@ -141,13 +114,6 @@ pub enum Text {
     TimedOut,
     /// A message of a kind that is not transcribed.
     Unsupported,
-    /// The answer to /start and /help.
-    Greeting {
-        /// The longest message that is accepted.
-        duration: Duration,
-        /// The largest file that is accepted, in bytes.
-        size: u64,
-    },
 }
 
 /// The arguments of one message.
@@ -197,32 +163,66 @@ impl Texts {
                 seconds @ 0..60 => say.with("user-limit-seconds", [("count", number(seconds))]),
                 seconds => say.with("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
             },
+            Text::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
+            Text::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
+            Text::NotAllowed => say.plain("not-allowed"),
+            Text::Maintenance => say.plain("maintenance"),
+            Text::Cancelled => say.plain("cancelled"),
+            Text::CancelledByOperator => say.plain("cancelled-by-operator"),
+            Text::AudioGone => say.plain("audio-gone"),
             Text::Failed => say.plain("failed"),
             Text::NoAudio => say.plain("no-audio"),
+            Text::Unreadable => say.plain("unreadable"),
             Text::Damaged => say.plain("damaged"),
             Text::DownloadFailed => say.plain("download-failed"),
             Text::NoSpeech => say.plain("no-speech"),
             Text::TimedOut => say.plain("timed-out"),
             Text::Unsupported => say.plain("unsupported"),
-            Text::Greeting { duration, size } => {
-                say.with("greeting", [("duration", say.limit(*duration)), ("size", say.size(*size))])
-            }
         }
     }
 
-    /// The answer as messages that Telegram takes: the first under the heading, the others bare. Words that are nothing
-    /// but white space are [`Text::NoSpeech`].
-    pub fn answer(&self, locale: Locale, words: &Spoken) -> Vec<String> {
+    /// The heading of an answer, alone: over a file.
+    pub fn heading(&self, locale: Locale) -> String {
+        self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned()
+    }
+
+    /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
+    /// lines. Words that are nothing but white space are [`Text::NoSpeech`].
+    pub fn answer(&self, locale: Locale, words: &Spoken, confidence: Confidence, most: NonZeroUsize) -> Answer {
         let words = words.0.trim();
-        let heading = self.render(locale, &Text::Done { text: Spoken(String::new()) });
+        if words.is_empty() {
+            return Answer::Messages(vec![self.render(locale, &Text::NoSpeech)]);
+        }
+        let say = Say { own: &self.own, locale };
+        let mut heading = self.render(locale, &Text::Done { text: Spoken(String::new()) });
+        if confidence == Confidence::Low {
+            heading = heading.trim_end().to_owned() + "\n" + &say.plain("low-confidence") + "\n\n";
+        }
         let room = MESSAGE_UNITS - heading.encode_utf16().count();
         let mut parts = split(words, room, MESSAGE_UNITS);
-        match parts.first_mut() {
-            Some(first) => first.insert_str(0, &heading),
-            None => parts.push(self.render(locale, &Text::NoSpeech)),
+        if parts.len() > most.get() {
+            let note = "\n\n".to_owned() + &say.plain("in-the-file");
+            let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
+            return Answer::File { preview: heading + &preview + " …" + &note };
         }
-        parts
+        parts[0].insert_str(0, &heading);
+        Answer::Messages(parts)
     }
+}
+
+/// Most of a text that is shown over its file, in UTF-16 units: a screen of a phone.
+const PREVIEW_UNITS: usize = 600;
+
+/// How an answer goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// As these messages; the first takes the place of the status message.
+    Messages(Vec<String>),
+    /// As a text file, after this message.
+    File {
+        /// Heading and first lines.
+        preview: String,
+    },
 }
 
 /// Looks messages up in one language.

@@ -1,15 +1,15 @@
-//! Updates, parsed into what they mean to the bot.
-//!
-//! Only the fields that are used are read: a Bot API that grows new ones must not cost anybody a message.
+//! What an update means to the bot.
 
-use std::collections::HashMap;
+mod command;
+mod json;
+
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+pub use command::{Audience, COMMANDS, CommandName};
 
+use super::action::Action;
 use super::call::labels;
-use crate::model::{ChatId, MessageId, Timestamp, UserId};
+use crate::model::{AudioSource, ChatId, MessageId, Timestamp, UserId};
 
 /// One update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,70 +23,131 @@ pub struct Incoming {
 /// What an update means to the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Something to transcribe.
-    Voice(VoiceMessage),
-    /// `/something` in a private chat.
-    Command(Command),
+    /// Something to transcribe, or in a group something that may be.
+    Voice(Box<VoiceMessage>),
+    /// `/something`, in a group only if it is meant for us.
+    Command(Box<Command>),
+    /// A button of ours was pressed.
+    Press(Box<Press>),
+    /// The bot can write to a chat now, or cannot any more.
+    Membership(Membership),
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
     /// Nothing to do, and nobody to answer.
     Ignored(Ignored),
 }
 
-/// A voice or audio message from a private chat. Durations and sizes are the sender's claims.
+/// Where something was said, and where answers go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The chat.
+    pub chat: ChatId,
+    /// What kind of chat it is.
+    pub kind: ChatKind,
+    /// The topic, where there are topics.
+    pub thread: Option<ThreadId>,
+}
+
+/// Kinds of chats in which the bot speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChatKind {
+    /// One person.
+    Private,
+    /// A group, with or without topics.
+    Group,
+}
+
+/// A message with sound. Lengths, sizes and kinds are what the sender's program claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceMessage {
     /// Where it was sent.
-    pub chat: ChatId,
-    /// Its number there.
+    pub place: Place,
+    /// The message that asks for the text: the voice itself, or the one that answers it.
+    pub asked: MessageId,
+    /// The message with the sound.
     pub message: MessageId,
-    /// The topic of the chat, where there are topics.
-    pub thread: Option<ThreadId>,
-    /// Who sent (or forwarded) it.
+    /// Who asks (who sent or forwarded it, where nobody else does).
     pub from: Sender,
     /// Where to download it from; valid for this bot only.
     pub file_id: String,
     /// The same for the same file, whoever sends it.
     pub file_unique_id: String,
-    /// What the sender's program says of its length, in whole seconds.
-    pub claimed_duration: Duration,
-    /// What the sender's program says of its size, in bytes.
+    /// Its length in whole seconds; documents do not say.
+    pub claimed_duration: Option<Duration>,
+    /// Its size in bytes.
     pub claimed_size: Option<u64>,
     /// How it was sent.
-    pub source: VoiceSource,
-    /// When it was sent, to the second.
+    pub source: AudioSource,
+    /// How the bot was asked for it.
+    pub asked_by: AskedBy,
+    /// When the asking message was sent, to the second.
     pub sent_at: Timestamp,
 }
 
-/// A command from a private chat.
+/// How a text was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AskedBy {
+    /// Nobody did; the message is just there.
+    Itself,
+    /// Somebody answered it with `/transcribe` or named the bot.
+    Somebody,
+}
+
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Where it was sent.
-    pub chat: ChatId,
+    pub place: Place,
     /// Its number there.
     pub message: MessageId,
-    /// The topic of the chat, where there are topics.
-    pub thread: Option<ThreadId>,
     /// Who sent it.
     pub from: Sender,
     /// Which one.
     pub name: CommandName,
+    /// What follows it, trimmed.
+    pub argument: String,
+}
+
+/// A pressed button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Press {
+    /// By which it is answered.
+    pub callback: String,
+    /// Who pressed it. In a group anybody can.
+    pub from: Sender,
+    /// Where the message with the button is; `None` when Telegram no longer gives it.
+    pub place: Option<Place>,
+    /// The message with the button.
+    pub message: Option<MessageId>,
+    /// What the button is for; `None` for one that this version does not know.
+    pub action: Option<Action>,
+}
+
+/// Whether the bot can write to a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// The chat.
+    pub chat: ChatId,
+    /// What kind of chat it is.
+    pub kind: ChatKind,
+    /// It can.
+    pub present: bool,
 }
 
 /// A message from a private chat that the bot cannot use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherKind {
     /// Where it was sent.
-    pub chat: ChatId,
+    pub place: Place,
     /// Its number there.
     pub message: MessageId,
-    /// The topic of the chat, where there are topics.
-    pub thread: Option<ThreadId>,
     /// Who sent it.
     pub from: Sender,
+    /// It is a file, of a kind without sound.
+    pub file: bool,
 }
 
-/// A person, as Telegram tells of them.
+/// Somebody, as Telegram tells of them. Who speaks as a group or a channel has that chat's number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
     /// Never changes.
@@ -99,36 +160,18 @@ pub struct Sender {
     pub last_name: Option<String>,
     /// The language of their Telegram, such as `ru` or `pt-BR`.
     pub language_code: Option<String>,
+    /// An administrator who speaks as the group itself.
+    pub anonymous_admin: bool,
 }
 
 /// A topic within a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ThreadId(pub i32);
 
-/// How a voice was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum VoiceSource {
-    /// Recorded in Telegram.
-    Voice,
-    /// A music or audio file.
-    Audio,
-}
-
-/// The commands the bot knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CommandName {
-    /// `/start`, which Telegram sends when somebody first opens the chat.
-    Start,
-    /// `/help`.
-    Help,
-    /// Any other.
-    Unknown,
-}
-
 /// Why an update is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ignored {
-    /// A message in a group.
+    /// Talk in a group that is not for the bot.
     Group,
     /// A post in a channel.
     Channel,
@@ -138,8 +181,6 @@ pub enum Ignored {
     Service,
     /// A message from a bot.
     Bot,
-    /// A pressed button.
-    Callback,
     /// A kind of update that nobody asked for.
     Unexpected,
     /// An update that cannot be read.
@@ -149,12 +190,22 @@ pub enum Ignored {
 labels! {
     /// The kind of an update, as a metric's label.
     UpdateKind {
-        /// [`VoiceSource::Voice`]
+        /// [`AudioSource::Voice`]
         Voice = "voice",
-        /// [`VoiceSource::Audio`]
+        /// [`AudioSource::Audio`]
         Audio = "audio",
+        /// [`AudioSource::VideoNote`]
+        VideoNote = "video_note",
+        /// [`AudioSource::Video`]
+        Video = "video",
+        /// [`AudioSource::Document`]
+        Document = "document",
         /// [`Content::Command`]
         Command = "command",
+        /// [`Content::Press`]
+        Button = "button",
+        /// [`Content::Membership`]
+        Membership = "membership",
         /// [`Content::Other`]
         Other = "other",
         /// [`Ignored::Group`]
@@ -167,8 +218,6 @@ labels! {
         Service = "service",
         /// [`Ignored::Bot`]
         Bot = "bot",
-        /// [`Ignored::Callback`]
-        Callback = "callback",
         /// [`Ignored::Unexpected`]
         Unexpected = "unexpected",
         /// [`Ignored::Unreadable`]
@@ -180,9 +229,16 @@ impl Content {
     /// The label under which this is counted.
     pub fn kind(&self) -> UpdateKind {
         match self {
-            Self::Voice(VoiceMessage { source: VoiceSource::Voice, .. }) => UpdateKind::Voice,
-            Self::Voice(VoiceMessage { source: VoiceSource::Audio, .. }) => UpdateKind::Audio,
+            Self::Voice(voice) => match voice.source {
+                AudioSource::Voice => UpdateKind::Voice,
+                AudioSource::Audio => UpdateKind::Audio,
+                AudioSource::VideoNote => UpdateKind::VideoNote,
+                AudioSource::Video => UpdateKind::Video,
+                AudioSource::Document => UpdateKind::Document,
+            },
             Self::Command(_) => UpdateKind::Command,
+            Self::Press(_) => UpdateKind::Button,
+            Self::Membership(_) => UpdateKind::Membership,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {
                 Ignored::Group => UpdateKind::Group,
@@ -190,159 +246,9 @@ impl Content {
                 Ignored::Edited => UpdateKind::Edited,
                 Ignored::Service => UpdateKind::Service,
                 Ignored::Bot => UpdateKind::Bot,
-                Ignored::Callback => UpdateKind::Callback,
                 Ignored::Unexpected => UpdateKind::Unexpected,
                 Ignored::Unreadable => UpdateKind::Unreadable,
             },
         }
     }
-}
-
-// === The Bot API's JSON ===
-
-#[derive(Deserialize)]
-struct Message {
-    message_id: i32,
-    message_thread_id: Option<i32>,
-    date: i64,
-    chat: Chat,
-    from: Option<User>,
-    text: Option<String>,
-    voice: Option<File>,
-    audio: Option<File>,
-    #[serde(flatten)]
-    rest: HashMap<String, IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Chat {
-    id: i64,
-    r#type: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: i64,
-    #[serde(default)]
-    is_bot: bool,
-    #[serde(default)]
-    first_name: String,
-    last_name: Option<String>,
-    username: Option<String>,
-    language_code: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct File {
-    file_id: String,
-    file_unique_id: String,
-    #[serde(default)]
-    duration: i64,
-    file_size: Option<i64>,
-}
-
-/// Fields of a message that a person filled, other than text, voice and audio.
-const SENT_BY_PEOPLE: [&str; 17] = [
-    "animation",
-    "checklist",
-    "contact",
-    "dice",
-    "document",
-    "game",
-    "giveaway",
-    "invoice",
-    "location",
-    "paid_media",
-    "photo",
-    "poll",
-    "sticker",
-    "story",
-    "venue",
-    "video",
-    "video_note",
-];
-
-impl Incoming {
-    /// An update from its JSON. `None` when it has no number, so that it can be neither handled nor acknowledged.
-    pub(super) fn from_json(update: serde_json::Value) -> Option<Self> {
-        let serde_json::Value::Object(mut fields) = update else { return None };
-        let update_id = fields.remove("update_id")?.as_i64().filter(|id| *id >= 0)?;
-        let has = |names: &[&str]| names.iter().any(|name| fields.contains_key(*name));
-        let content = if has(&["message"]) {
-            match fields.remove("message").map(serde_json::from_value::<Message>) {
-                Some(Ok(message)) => message.into_content(),
-                Some(Err(_)) | None => Content::Ignored(Ignored::Unreadable),
-            }
-        } else if has(&["edited_message", "edited_channel_post", "edited_business_message"]) {
-            Content::Ignored(Ignored::Edited)
-        } else if has(&["channel_post"]) {
-            Content::Ignored(Ignored::Channel)
-        } else if has(&["callback_query"]) {
-            Content::Ignored(Ignored::Callback)
-        } else {
-            Content::Ignored(Ignored::Unexpected)
-        };
-        Some(Self { update_id, content })
-    }
-}
-
-impl Message {
-    fn into_content(self) -> Content {
-        match self.chat.r#type.as_str() {
-            "private" => {}
-            "group" | "supergroup" => return Content::Ignored(Ignored::Group),
-            "channel" => return Content::Ignored(Ignored::Channel),
-            _ => return Content::Ignored(Ignored::Unexpected),
-        }
-        let Some(from) = self.from else { return Content::Ignored(Ignored::Unreadable) };
-        if from.is_bot {
-            return Content::Ignored(Ignored::Bot);
-        }
-        let (chat, message) = (ChatId(self.chat.id), MessageId(self.message_id));
-        let thread = self.message_thread_id.map(ThreadId);
-        let from = Sender {
-            id: UserId(from.id),
-            username: from.username,
-            first_name: from.first_name,
-            last_name: from.last_name,
-            language_code: from.language_code,
-        };
-        let (file, source) = match (self.voice, self.audio, self.text) {
-            (Some(file), _, _) => (file, VoiceSource::Voice),
-            (None, Some(file), _) => (file, VoiceSource::Audio),
-            (None, None, Some(text)) => {
-                return match command(&text) {
-                    Some(name) => Content::Command(Command { chat, message, thread, from, name }),
-                    None => Content::Other(OtherKind { chat, message, thread, from }),
-                };
-            }
-            (None, None, None) if SENT_BY_PEOPLE.iter().any(|field| self.rest.contains_key(*field)) => {
-                return Content::Other(OtherKind { chat, message, thread, from });
-            }
-            (None, None, None) => return Content::Ignored(Ignored::Service),
-        };
-        Content::Voice(VoiceMessage {
-            chat,
-            message,
-            thread,
-            from,
-            file_id: file.file_id,
-            file_unique_id: file.file_unique_id,
-            claimed_duration: Duration::from_secs(u64::try_from(file.duration).unwrap_or(0)),
-            claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
-            source,
-            sent_at: Timestamp(self.date.saturating_mul(1000)),
-        })
-    }
-}
-
-/// The command a text begins with, such as `/start`, `/start payload`, `/help@our_bot`.
-fn command(text: &str) -> Option<CommandName> {
-    let word = text.strip_prefix('/')?.split_whitespace().next().unwrap_or("");
-    let name = word.split_once('@').map_or(word, |(name, _bot)| name);
-    Some(match name.to_ascii_lowercase().as_str() {
-        "start" => CommandName::Start,
-        "help" => CommandName::Help,
-        _ => CommandName::Unknown,
-    })
 }

@@ -99,17 +99,6 @@ pub(super) fn without_loop(text: &str) -> String {
     text.to_owned()
 }
 
-/// Whether the text is an annotation rather than speech: `[Music]`, `(crickets chirping)`, `*sighs*`, `♪ ♪`.
-pub(super) fn is_annotation(text: &str) -> bool {
-    let text = text.trim().trim_end_matches(['.', '!', ',']);
-    let enclosed = [('[', ']'), ('(', ')'), ('*', '*'), ('♪', '♪'), ('{', '}'), ('<', '>')];
-    let wrapped = enclosed.iter().any(|&(open, close)| {
-        let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-        inner.is_some_and(|inner| open == close || !inner.contains([open, close]))
-    });
-    wrapped || !text.chars().any(char::is_alphanumeric)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,17 +135,6 @@ mod tests {
         assert!(loops(&[vec![99], sentence.repeat(4)].concat()));
         assert_eq!(without_loop(" so we go on go on go on go on"), "so we go on");
         assert_eq!(without_loop(" no no"), " no no");
-    }
-
-    #[test]
-    fn annotations_are_no_speech() {
-        for text in ["[Music]", " [BLANK_AUDIO]", "(crickets chirping)", "*music*", "♪ la la ♪", "...", "[музыка]."]
-        {
-            assert!(is_annotation(text), "{text}");
-        }
-        for text in ["I said (quietly) no", "(a) and (b)", "[Anna] hello", "Да."] {
-            assert!(!is_annotation(text), "{text}");
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::annotations::{self, Certainty};
 use super::guard::{self, Fault};
 use super::{Decoded, Detected, MAX_WINDOW, Model, ModelError, Positions, Watch};
 use crate::model::{SAMPLE_RATE, Segment, SpeechLanguage, Spoken, duration_of_samples};
@@ -52,10 +53,10 @@ struct Language {
     probability: Option<f32>,
 }
 
-/// Moves a window's times into the recording.
-struct Shifted<'a> {
-    watch: &'a mut dyn Watch,
-    start: Duration,
+/// Moves the times of a part into the recording.
+pub(super) struct Shifted<'a> {
+    pub(super) watch: &'a mut dyn Watch,
+    pub(super) start: Duration,
 }
 
 impl Watch for Shifted<'_> {
@@ -157,8 +158,9 @@ impl Listening<'_> {
         let looped = guard::fault(&decoded) == Some(Fault::Loop);
         for piece in decoded.pieces {
             let text = if looped { guard::without_loop(&piece.text) } else { piece.text };
-            let text = text.trim();
-            if text.is_empty() || guard::is_annotation(text) {
+            let certainty = Certainty { mean_logprob: piece.mean_logprob, no_speech: decoded.no_speech };
+            let text = annotations::spoken(&text, certainty);
+            if text.is_empty() {
                 continue;
             }
             self.segments.push(Segment {

@@ -1,8 +1,11 @@
 //! Speech recognition, on the engine process's side.
 //!
 //! [`Model`] is what a recogniser can do with one window of sound; [`listen`] turns a whole recording into
-//! segments through it: windows, language, the guard against loops. [`ggml`] is the recogniser on whisper.cpp.
+//! segments through it: windows, language, the guard against loops, the filter of what nobody said.
+//! [`listen_to_speech`] does so only where a [`Detector`] finds speech. [`ggml`] is the recogniser and [`silero`] the
+//! detector on whisper.cpp.
 
+mod annotations;
 pub mod cpu;
 pub mod ggml;
 mod guard;
@@ -10,6 +13,8 @@ mod listen;
 mod native;
 mod pieces;
 mod sampling;
+pub mod silero;
+mod speech;
 pub mod store;
 
 use std::time::Duration;
@@ -17,6 +22,7 @@ use std::time::Duration;
 use crate::model::{ModelFacts, SAMPLE_RATE};
 
 pub use listen::{Heard, listen};
+pub use speech::{Detector, listen_to_speech};
 
 /// Longest window in samples: what Whisper's encoder takes at once.
 pub const MAX_WINDOW: usize = 30 * SAMPLE_RATE as usize;
@@ -138,6 +144,9 @@ pub enum ModelError {
     /// The model's file is not what it should be.
     #[error("the model cannot be loaded: check the file with `stenobot model list`, or fetch it again")]
     Load,
+    /// The detector's file is not what it should be.
+    #[error("the voice activity detector cannot be loaded: fetch it again with `stenobot model pull silero-v6.2.0`")]
+    Detector,
     /// Asked to by [`Watch::stopped`].
     #[error("stopped")]
     Stopped,

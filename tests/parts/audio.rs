@@ -109,3 +109,52 @@ fn containers_and_channels_do_not_change_the_sound() {
 fn a_video_without_sound_is_told_apart() {
     assert_eq!(probe(&fixture("silent.mp4"), LIMIT), Err(AudioError::NoAudio));
 }
+
+/// The files of a folder of fixtures, sorted.
+fn kinds(folder: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(root().join("tests/fixtures/kinds").join(folder)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect()
+}
+
+/// How alike two sounds are, 0 to 1, wherever one begins in the other: codecs differ in their delays.
+fn likeness(ours: &[f32], theirs: &[f32]) -> f64 {
+    let at = |ours: &[f32], theirs: &[f32]| {
+        let sums = ours.iter().zip(theirs).fold([0.0; 3], |[both, us, them], (&our, &their)| {
+            let (our, their) = (f64::from(our), f64::from(their));
+            [both + our * their, us + our * our, them + their * their]
+        });
+        sums[0] / (sums[1] * sums[2]).sqrt()
+    };
+    (0..1500).map(|shift| at(&ours[shift..], theirs).max(at(ours, &theirs[shift..]))).fold(0.0, f64::max)
+}
+
+#[test]
+fn every_kind_that_people_send_is_heard() {
+    let theirs = reference("flac.flac");
+    let files = kinds("heard");
+    assert_eq!(files.len(), 19);
+    for (name, path) in files {
+        let ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        let likeness = likeness(&ours, &theirs);
+        println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
+        // Two frames of AAC before and behind the sound are in Matroska not marked as none of it.
+        assert!(ours.len().abs_diff(theirs.len()) <= 2048, "{name}: {} for {}", ours.len(), theirs.len());
+        assert!(likeness > 0.75, "{name} is not the sound it was made from: {likeness:.3}");
+    }
+}
+
+#[test]
+fn what_has_no_sound_and_what_is_no_recording_are_told_apart() {
+    let files = kinds("refused");
+    assert_eq!(files.len(), 13);
+    for (name, path) in files {
+        let error = decode(&path, LIMIT).unwrap_err();
+        match name.starts_with("silent") {
+            true => assert_eq!(error, AudioError::NoAudio, "{name}"),
+            false => assert!(matches!(error, AudioError::Unsupported { .. }), "{name}: {error}"),
+        }
+        assert_eq!(probe(&path, LIMIT), Err(error), "{name}");
+    }
+}

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
-use stenobot::journal::{Admission, Arrival, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
+use stenobot::journal::{Admission, Arrival, Capacity, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
 use stenobot::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
 
 pub(crate) const START: i64 = 1_700_000_000_000;
-pub(crate) const ROOMY: u32 = 10_000;
+pub(crate) const ROOMY: Capacity = queue_of(10_000);
+
+/// Room for this many, whoever they are from.
+pub(crate) const fn queue_of(queue: u32) -> Capacity {
+    Capacity { queue, per_person: u32::MAX, per_day: None }
+}
 
 pub(crate) struct Desk {
     pub(crate) journal: Journal,
@@ -83,7 +88,12 @@ impl Desk {
 
     /// Admits a message of this number.
     pub(crate) async fn admit(&self, message: i32) -> RequestId {
-        match self.journal.admit(&arrival(message), ROOMY).await.unwrap() {
+        self.take(&arrival(message)).await
+    }
+
+    /// Admits what is new and has room.
+    pub(crate) async fn take(&self, arrival: &Arrival) -> RequestId {
+        match self.journal.admit(arrival, &ROOMY).await.unwrap() {
             Admission::New(id) => id,
             other => panic!("{other:?}"),
         }
@@ -101,12 +111,22 @@ impl Desk {
 
     /// Admits a message and brings it into the queue.
     pub(crate) async fn enqueue(&self, message: i32) -> RequestId {
-        let id = self.admit(message).await;
+        self.enqueue_of(&arrival(message)).await
+    }
+
+    /// Admits an arrival and brings it into the queue.
+    pub(crate) async fn enqueue_of(&self, arrival: &Arrival) -> RequestId {
+        let id = self.take(arrival).await;
+        assert_eq!(self.download().await, id, "nothing else waits for its download");
+        id
+    }
+
+    /// Brings the next that waits for its download into the queue.
+    pub(crate) async fn download(&self) -> RequestId {
         let row = self.claim(WorkSource::Downloads, "fetcher").await.unwrap();
-        assert_eq!(row.fence.id, id, "nothing else waits for its download");
         let fence = self.advance(&row.fence, StageName::Downloaded).await;
         self.advance(&fence, StageName::Queued).await;
-        id
+        row.fence.id
     }
 
     /// Claims the head of the queue and starts it.
@@ -122,13 +142,15 @@ pub(crate) fn sender(id: i64) -> Sender {
 
 /// A voice message of 10 s in a private chat of its sender, whose id needs more than 32 bits.
 pub(crate) fn arrival(message: i32) -> Arrival {
+    Arrival { file_unique_id: format!("unique-{message}"), ..arrival_of(7_000_000_001, message) }
+}
+
+/// The same of this person, with a recording of their own.
+pub(crate) fn arrival_of(person: i64, message: i32) -> Arrival {
+    let (file, unique) = (format!("file-{message}"), format!("unique-{message}-of-{person}"));
     Arrival {
-        chat: ChatId(7_000_000_001),
-        message: MessageId(message),
-        from: sender(7_000_000_001),
-        file_id: format!("file-{message}"),
-        file_unique_id: format!("unique-{message}"),
-        claimed: Duration::from_secs(10),
+        claimed: Some(Duration::from_secs(10)),
         locale: Some("ru".into()),
+        ..Arrival::voice(ChatId(person), MessageId(message), sender(person), file, unique)
     }
 }

@@ -72,6 +72,9 @@ async fn a_journal_opens_again_as_it_was_left() {
     assert!(!log.exists(), "the log is written back when the journal is closed");
     let journal = desk.another().await;
     assert_eq!(desk.row(id).await, before);
-    assert_eq!(journal.admit(&arrival(1), 1).await.unwrap(), stenobot::journal::Admission::Duplicate);
+    assert_eq!(
+        journal.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
+        stenobot::journal::Admission::Duplicate
+    );
     journal.writable().await.unwrap();
 }

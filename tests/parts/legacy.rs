@@ -203,7 +203,7 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
 async fn an_old_journal_goes_on_with_the_same_people() {
     let (_folder, path) = journal_of_the_first_schema().await;
     let journal = Journal::open(&path, Clock::System).await.unwrap();
-    assert!(matches!(journal.admit(&arrival(1), ROOMY).await.unwrap(), Admission::New(_)));
+    assert!(matches!(journal.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
     assert_eq!(people(&path).await.len(), 2, "the sender is known by their id");
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql(&path).await).await.unwrap();
     assert_eq!(check, "ok");

@@ -201,6 +201,8 @@ fn download_failures() -> Vec<(DownloadFailure, Expected)> {
         (DownloadFailure::Damaged(text()), failed(FailReason::Damaged)),
         (DownloadFailure::Refused(text()), failed(FailReason::Download)),
         (DownloadFailure::Exhausted { attempts: 8 }, failed(FailReason::Download)),
+        (DownloadFailure::AudioGone, failed(FailReason::AudioGone)),
+        (DownloadFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
         (DownloadFailure::Unreachable(text()), Expected::Retry { after: 5, counts: true }),
         (DownloadFailure::Local(text()), Expected::Retry { after: 5, counts: true }),
     ]
@@ -229,6 +231,7 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
         (TranscribeFailure::Misconfigured("the language".into()), failed(FailReason::Engine)),
         (TranscribeFailure::Unavailable(text()), Expected::Retry { after: 15, counts: false }),
         (TranscribeFailure::Stopping, Expected::Retry { after: 0, counts: false }),
+        (TranscribeFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
         (TranscribeFailure::Exhausted { attempts: 3 }, failed(FailReason::Poison)),
     ]
 }

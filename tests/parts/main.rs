@@ -3,17 +3,21 @@
 
 mod audio;
 mod backup;
+mod cancel;
 mod dashboard;
 mod deployment;
 mod desk;
 mod engine;
+mod fair;
 mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod people;
 mod prometheus;
 mod queue;
 mod simulator;
+mod speech;
 mod statistics;
 mod store;
 mod telegram;

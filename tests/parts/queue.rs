@@ -5,14 +5,14 @@ use std::time::Duration;
 use stenobot::journal::{Admission, LEASE, Settlement, WorkSource};
 use stenobot::model::{CancelledBy, FailReason, RejectReason, RequestId, StageName};
 
-use crate::desk::{Desk, ROOMY, arrival};
+use crate::desk::{Desk, ROOMY, arrival, queue_of};
 
 async fn positions(desk: &Desk) -> Vec<RequestId> {
     desk.journal.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
 }
 
 async fn admit(desk: &Desk, message: i32, capacity: u32) -> Admission {
-    desk.journal.admit(&arrival(message), capacity).await.unwrap()
+    desk.journal.admit(&arrival(message), &queue_of(capacity)).await.unwrap()
 }
 
 #[tokio::test]
@@ -51,10 +51,10 @@ async fn a_rush_is_refused_by_exactly_as_many_as_are_too_many() {
         tasks.spawn(async move {
             let (mut new, mut refused) = (0, 0);
             for message in 0..20 {
-                match journal.admit(&arrival(sender * 100 + message), 50).await.unwrap() {
+                match journal.admit(&arrival(sender * 100 + message), &queue_of(50)).await.unwrap() {
                     Admission::New(_) => new += 1,
                     Admission::QueueFull(_) => refused += 1,
-                    Admission::Duplicate => panic!("every message is another"),
+                    other => panic!("{other:?}"),
                 }
                 assert!(journal.depth().await.unwrap() <= 50);
             }
@@ -250,5 +250,5 @@ async fn the_queue_outlives_the_process() {
     let waiting: Vec<_> = journal.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect();
     assert_eq!(waiting, ids);
     assert_eq!(journal.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap().fence.id, ids[0]);
-    assert!(matches!(journal.admit(&arrival(3), ROOMY).await.unwrap(), Admission::Duplicate));
+    assert!(matches!(journal.admit(&arrival(3), &ROOMY).await.unwrap(), Admission::Duplicate));
 }

@@ -117,7 +117,8 @@ async fn three_at_once_see_where_they_stand_and_are_answered_in_order() {
     }
     let last = sent.iter().max_by_key(|sent| sent.trail().started).unwrap();
     let seen = positions(last);
-    assert!(seen[0] >= 2 && seen.last() == Some(&1) && seen.is_sorted_by(|one, next| one > next), "{seen:?}");
+    // Each chat is told of a change every few seconds at most: who moves up faster skips a place.
+    assert!(seen[0] >= 2 && seen.is_sorted_by(|one, next| one > next), "{seen:?}");
     let waited = last.texts().into_iter().find(|text| text.starts_with("📋")).unwrap();
     assert!(waited.contains("\n⏱️ Примерное время ожидания: ~"), "{waited}");
 

@@ -243,7 +243,10 @@ pub(crate) fn failed(verdict: Verdict) -> String {
 /// The real program with the real model.
 pub(crate) fn bot(settings: &[(&str, &str)]) -> Setup {
     let model = asset("data/models/ggml-base-q8_0.bin");
-    let mut setup = Setup::of(env!("CARGO_BIN_EXE_stenobot").into()).with("log_level", "info,stenobot=debug");
+    let mut setup = Setup::of(env!("CARGO_BIN_EXE_stenobot").into())
+        .with("log_level", "info,stenobot=debug")
+        // What is left behind is looked at in the end; tests of the buttons have it kept.
+        .with("audio_retention_seconds", "0");
     setup.models = model.parent().map(Path::to_owned);
     settings.iter().fold(setup, |setup, (key, value)| setup.with(key, *value))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::state::ChatKind;
+use super::chat::ChatKind;
 use crate::model::ChatId;
 
 /// So many messages at once, then one each `every`.

@@ -26,8 +26,8 @@ use super::state::{Method, Outcome, State};
 
 /// Longest long poll that Telegram grants.
 const LONGEST_POLL: Duration = Duration::from_secs(50);
-/// Largest request body, as Telegram takes uploads.
-const BODY_LIMIT: usize = 50 * 1024 * 1024;
+/// Largest request body: a file of 50 MB with what is around it, so that a larger file is refused as Telegram does.
+const BODY_LIMIT: usize = 51 * 1024 * 1024;
 
 #[derive(Clone)]
 struct Context {
@@ -80,6 +80,7 @@ async fn method(
         Method::GetMe
         | Method::SendMessage
         | Method::EditMessageText
+        | Method::EditMessageReplyMarkup
         | Method::DeleteMessage
         | Method::GetFile
         | Method::SendChatAction
@@ -96,11 +97,36 @@ async fn method(
             result
         }),
     };
+    let result = match (method, result) {
+        (Method::GetFile, Ok(file)) => lay_down(&shared, file).await,
+        (_, result) => result,
+    };
     let body = match result {
         Ok(result) => answer(Ok(result)),
         Err(refused) => answer(Err(&refused.refusal)),
     };
     after(body, effect)
+}
+
+/// Where files are local, puts the one that `getFile` tells of into the folder, and tells its absolute path instead.
+async fn lay_down(shared: &Shared, mut file: Value) -> Result<Value, Refused> {
+    let Some(folder) = &shared.settings.local_files else { return Ok(file) };
+    let id = file["file_id"].as_str().unwrap_or_default();
+    let (path, bytes) = shared
+        .read(|state| state.files.get(id).map(|stored| (folder.join(&stored.path), stored.bytes.clone())))
+        .ok_or(Refusal::FILE_NOT_FOUND)?;
+    let written = async {
+        if let Some(parent) = path.parent() {
+            tokio::fs::create_dir_all(parent).await?;
+        }
+        tokio::fs::write(&path, &bytes).await
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(%error, "the simulated Bot API cannot write a file");
+        return Err(Refusal::Server { code: 500, description: "Internal Server Error" }.into());
+    }
+    file["file_path"] = json!(path);
+    Ok(file)
 }
 
 async fn download(
@@ -117,7 +143,7 @@ async fn download(
     };
     let bytes = shared.change(|state| {
         let now = shared.now();
-        let live = state.links.get(&path).filter(|link| now < link.expires);
+        let live = state.links.get(&path).filter(|link| now < link.expires && shared.settings.local_files.is_none());
         let bytes = live.and_then(|link| state.files.get(&link.file)).map(|file| file.bytes.clone());
         let result = bytes.as_ref().map(|_| Value::Null).ok_or_else(|| Refusal::NotFound.into());
         log(&shared, state, &call, &result, &effect);
@@ -161,7 +187,10 @@ async fn before(shared: &Shared, call: &Call) -> Result<Effect, Response<Body>> 
 
 /// Methods that the flood limits count.
 fn writes(method: Method) -> bool {
-    matches!(method, Method::SendMessage | Method::SendDocument | Method::EditMessageText)
+    matches!(
+        method,
+        Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
+    )
 }
 
 fn log(shared: &Shared, state: &mut State, call: &Call, result: &Result<Value, Refused>, effect: &Effect) {

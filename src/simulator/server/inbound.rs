@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::state::{Author, Chat, ChatKind, Content, Message, State, StoredFile};
+use super::chat::{Author, Chat, ChatKind, Content, Message, Post, Rank};
+use super::show::entities;
+use super::state::{State, StoredFile};
 use super::{BotApi, Shared};
 use crate::model::{ChatId, MessageId, UserId};
 
@@ -77,6 +79,10 @@ pub struct Attachment {
     pub mime_type: String,
     /// Claimed name; voices have none.
     pub file_name: Option<String>,
+    /// The words below it.
+    pub caption: String,
+    /// The album it belongs to.
+    pub album: Option<String>,
     /// The server's id of the file, set when it is sent.
     pub(super) file_id: String,
 }
@@ -84,12 +90,36 @@ pub struct Attachment {
 impl Attachment {
     /// A voice message as Telegram's apps record it.
     pub fn voice(duration: Duration) -> Self {
-        Self { media: Media::Voice, duration, mime_type: "audio/ogg".into(), file_name: None, file_id: String::new() }
+        Self::of(Media::Voice, duration, "audio/ogg", None)
+    }
+
+    /// A round video.
+    pub fn video_note(duration: Duration) -> Self {
+        Self::of(Media::VideoNote, duration, "video/mp4", None)
     }
 
     /// Any other file.
     pub fn file(media: Media, duration: Duration, mime_type: &str, file_name: &str) -> Self {
-        Self { media, duration, mime_type: mime_type.into(), file_name: Some(file_name.into()), file_id: String::new() }
+        Self::of(media, duration, mime_type, Some(file_name.into()))
+    }
+
+    fn of(media: Media, duration: Duration, mime_type: &str, file_name: Option<String>) -> Self {
+        let (caption, file_id) = (String::new(), String::new());
+        Self { media, duration, mime_type: mime_type.into(), file_name, caption, album: None, file_id }
+    }
+
+    /// With words below it.
+    #[must_use]
+    pub fn captioned(mut self, caption: &str) -> Self {
+        self.caption = caption.into();
+        self
+    }
+
+    /// As one of several that were sent together.
+    #[must_use]
+    pub fn in_album(mut self, album: &str) -> Self {
+        self.album = Some(album.into());
+        self
     }
 
     pub(super) fn show(&self, file: Option<&StoredFile>) -> Value {
@@ -126,45 +156,46 @@ impl BotApi {
     /// Opens a chat, or does nothing when it is open.
     pub fn open_chat(&self, id: ChatId, kind: ChatKind, title: &str) {
         self.shared.change(|state| {
-            let fresh = || Chat { id, kind, title: title.into(), blocked: false, messages: Default::default() };
-            state.chats.entry(id).or_insert_with(fresh);
+            state.chats.entry(id).or_insert_with(|| Chat::new(id, kind, title));
         });
     }
 
-    /// Blocks the bot in a chat, or lets it back in.
-    pub fn set_blocked(&self, chat: ChatId, blocked: bool) {
-        self.shared.change(|state| {
-            if let Some(chat) = state.chats.get_mut(&chat) {
-                chat.blocked = blocked;
-            }
-        });
+    /// Brings a file to Telegram; `claimed_size` is what Telegram says of its size when that is not the truth. The
+    /// content may be sent more than once: it is the same file then.
+    pub fn upload(&self, mut attachment: Attachment, bytes: Bytes, claimed_size: Option<u64>) -> Content {
+        let media = attachment.media;
+        attachment.file_id =
+            self.shared.change(|state| state.store(media.field(), media.extension(), bytes, claimed_size));
+        Content::Attachment(attachment)
     }
 
-    /// A person sends a recording; `claimed_size` is what Telegram says of its size when that is not the truth.
+    /// A message comes into a chat, whoever wrote it.
+    pub fn receive(&self, chat: ChatId, post: Post) -> MessageId {
+        self.shared.change(|state| self.shared.receive(state, chat, post))
+    }
+
+    /// A person sends a file; `claimed_size` as in [`BotApi::upload`].
     pub fn receive_file(
         &self,
         chat: ChatId,
         from: &Caller,
-        mut attachment: Attachment,
+        attachment: Attachment,
         bytes: Bytes,
         claimed_size: Option<u64>,
     ) -> MessageId {
-        self.shared.change(|state| {
-            let media = attachment.media;
-            attachment.file_id = state.store(media.field(), media.extension(), bytes, claimed_size);
-            let content = Content::Attachment(attachment);
-            self.shared.receive(state, chat, from, content, None)
-        })
+        let content = self.upload(attachment, bytes, claimed_size);
+        self.receive(chat, Post::new(Author::Person(from.clone()), content))
     }
 
     /// A person writes.
     pub fn receive_text(&self, chat: ChatId, from: &Caller, text: &str, reply_to: Option<MessageId>) -> MessageId {
-        self.shared.change(|state| self.shared.receive(state, chat, from, Content::Text(text.into()), reply_to))
+        let post = Post::new(Author::Person(from.clone()), Content::Text(text.into()));
+        self.receive(chat, Post { reply_to, ..post })
     }
 
     /// A person sends something else: `fields` as in the Bot API, such as `{"photo": [...]}`.
     pub fn receive_other(&self, chat: ChatId, from: &Caller, fields: Value) -> MessageId {
-        self.shared.change(|state| self.shared.receive(state, chat, from, Content::Other(fields), None))
+        self.receive(chat, Post::new(Author::Person(from.clone()), Content::Other(fields)))
     }
 
     /// Any update at all: `kind` and `content` as in the Bot API. Returns its id.
@@ -176,78 +207,49 @@ impl BotApi {
     pub fn repeat(&self, chat: ChatId, message: MessageId) -> Option<i64> {
         self.shared.change(|state| self.shared.announce(state, chat, message))
     }
-
-    /// A person presses the button with `data` under the bot's message. Returns the query's id, `None` when there is no such button.
-    pub fn press(&self, chat: ChatId, from: &Caller, message: MessageId, data: &str) -> Option<String> {
-        self.shared.change(|state| {
-            let place = state.chats.get(&chat)?;
-            let shown = place.messages.get(&message).filter(|message| message.deleted.is_none())?;
-            buttons(shown.markup.as_ref()?).find(|button| button["callback_data"] == data)?;
-            let shown = state.show(place, shown, &self.shared.settings.username);
-            let query =
-                json!({ "from": from.show(), "message": shown, "chat_instance": chat.to_string(), "data": data });
-            let id =
-                format!("{}", 4_000_000_000_u64 + state.calls.len() as u64 * 1000 + state.open_queries.len() as u64);
-            let mut query = query;
-            query["id"] = json!(id);
-            state.open_queries.insert(id.clone());
-            state.queue("callback_query", query);
-            Some(id)
-        })
-    }
-
-    /// Whether the bot has answered a button press.
-    pub fn is_answered(&self, query: &str) -> bool {
-        self.read(|state| !state.open_queries.contains(query))
-    }
-}
-
-/// Every button of an inline keyboard.
-pub(super) fn buttons(markup: &Value) -> impl Iterator<Item = &Value> {
-    let rows = markup["inline_keyboard"].as_array().into_iter().flatten();
-    rows.flat_map(|row| row.as_array().into_iter().flatten())
 }
 
 impl Shared {
-    fn receive(
-        &self,
-        state: &mut State,
-        chat: ChatId,
-        from: &Caller,
-        content: Content,
-        reply_to: Option<MessageId>,
-    ) -> MessageId {
-        let place = state.chats.entry(chat).or_insert_with(|| Chat {
-            id: chat,
-            kind: ChatKind::Private,
-            title: from.name.clone(),
-            blocked: false,
-            messages: Default::default(),
-        });
-        let id = place.next_message();
-        let message = Message {
-            id,
-            author: Author::Person(from.clone()),
-            content,
-            reply_to,
-            markup: None,
-            sent: self.now(),
-            date: self.date(),
-            edits: Vec::new(),
-            deleted: None,
+    fn receive(&self, state: &mut State, chat: ChatId, post: Post) -> MessageId {
+        let title = match &post.author {
+            Author::Person(person) => person.name.as_str(),
+            Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => "",
         };
-        place.messages.insert(id, message);
+        let place = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
+        let id = place.next_message();
+        place.messages.insert(id, Message::of(post, id, self.now(), self.date()));
         self.announce(state, chat, id);
         id
     }
 
     fn announce(&self, state: &mut State, chat: ChatId, message: MessageId) -> Option<i64> {
         let place = state.chats.get(&chat)?;
+        let message = place.messages.get(&message)?;
         let kind = match place.kind {
-            ChatKind::Private | ChatKind::Group => "message",
+            ChatKind::Private => "message",
+            ChatKind::Group if self.overhears(place, message) => "message",
+            ChatKind::Group => return None,
             ChatKind::Channel => "channel_post",
         };
-        let shown = state.show(place, place.messages.get(&message)?, &self.settings.username);
+        let shown = state.show(place, message, &self.settings.username);
         Some(state.queue(kind, shown))
+    }
+
+    /// Whether a bot in a group gets to see a message: all of them as an administrator or without privacy mode, else
+    /// commands, mentions and answers to its own messages only.
+    fn overhears(&self, group: &Chat, message: &Message) -> bool {
+        if group.blocked || group.bot == Rank::Left {
+            return false;
+        }
+        if !self.settings.privacy_mode || matches!(group.bot, Rank::Owner | Rank::Administrator) {
+            return true;
+        }
+        let name = &self.settings.username;
+        let replied = message.reply_to.and_then(|id| group.messages.get(&id));
+        let is_meant = entities(message.content.words()).iter().any(|entity| match entity.text.split_once('@') {
+            Some((_, named)) => named.eq_ignore_ascii_case(name),
+            None => true,
+        });
+        is_meant || replied.is_some_and(|replied| replied.author == Author::Bot)
     }
 }

@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::chat::{Author, Chat, ChatKind, Content, Edit, Message, Post, Rank};
 use super::flood::TooFast;
-use super::inbound::buttons;
+use super::keyboard;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::state::{Author, Chat, Content, Edit, Link, Message, Method, State};
+use super::state::{Link, Method, State};
 use super::{Settings, Shared};
-use crate::model::{ChatId, MessageId};
+use crate::model::{ChatId, MessageId, UserId};
 
 /// Telegram counts a text's length in UTF-16 units.
 const TEXT_LIMIT: usize = 4096;
 /// The longest caption, in the same units.
 const CAPTION_LIMIT: usize = 1024;
+/// The largest file that a bot may send.
+const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
 /// A link to a file works for this long at least.
 const LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -65,6 +68,9 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             if upload.bytes.is_empty() {
                 return Err(Refusal::Bad("file must be non-empty").into());
             }
+            if upload.bytes.len() > UPLOAD_LIMIT {
+                return Err(Refusal::TooLarge.into());
+            }
             if caption.encode_utf16().count() > CAPTION_LIMIT {
                 return Err(Refusal::Bad("message caption is too long").into());
             }
@@ -72,7 +78,16 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
                 Content::Document { file_name: upload.file_name.clone(), bytes: upload.bytes.clone(), caption };
             send(shared, state, chat, params, content)
         }
-        Method::EditMessageText => edit(shared, state, params),
+        Method::EditMessageText => {
+            let text = params.text("text").unwrap_or_default().trim();
+            match text.encode_utf16().count() {
+                0 => return Err(Refusal::TEXT_EMPTY.into()),
+                units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
+                _ => {}
+            }
+            edit(shared, state, params, Some(text))
+        }
+        Method::EditMessageReplyMarkup => edit(shared, state, params, None),
         Method::DeleteMessage => {
             let chat = writable(state, params)?;
             let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
@@ -103,12 +118,12 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             Ok(json!(true))
         }
         Method::SetMyCommands => {
-            state.commands = params.json("commands");
+            state.set_menu(params)?;
             Ok(json!(true))
         }
         Method::AnswerCallbackQuery => {
-            let id = params.text("callback_query_id").unwrap_or_default();
-            if state.open_queries.remove(id) { Ok(json!(true)) } else { Err(Refusal::QUERY_TOO_OLD.into()) }
+            state.answer_press(params)?;
+            Ok(json!(true))
         }
         Method::DeleteWebhook => {
             if params.json("drop_pending_updates") == Some(json!(true)) {
@@ -131,13 +146,8 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
         }
         Method::GetChatMember => {
             let chat = params.chat().and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
-            let user = params.integer("user_id");
-            let member = chat.messages.values().find_map(|message| match &message.author {
-                Author::Person(person) if Some(person.id.0) == user => Some(person.show()),
-                Author::Person(_) | Author::Bot => None,
-            });
-            let member = member.ok_or(Refusal::Bad("user not found"))?;
-            Ok(json!({ "status": "member", "user": member }))
+            let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
+            member(state, chat, UserId(user), &shared.settings.username)
         }
         Method::GetUpdates | Method::Download => Err(Refusal::NotFound.into()),
     }
@@ -147,7 +157,7 @@ fn me(state: &State, settings: &Settings) -> Value {
     let mut shown = state.show_bot(&settings.username);
     for (name, value) in [
         ("can_join_groups", true),
-        ("can_read_all_group_messages", false),
+        ("can_read_all_group_messages", !settings.privacy_mode),
         ("supports_inline_queries", false),
         ("can_connect_to_business", false),
         ("has_main_web_app", false),
@@ -161,48 +171,43 @@ fn me(state: &State, settings: &Settings) -> Value {
 fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
     let id = params.chat().ok_or(Refusal::Bad("chat_id is empty"))?;
     let chat = state.chats.get(&id).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    if chat.blocked { Err(Refusal::BLOCKED) } else { Ok(id) }
+    match chat.kind {
+        ChatKind::Private if chat.blocked => Err(Refusal::BLOCKED),
+        ChatKind::Group if chat.blocked => Err(Refusal::KICKED),
+        ChatKind::Group if chat.bot == Rank::Left => Err(Refusal::NOT_A_MEMBER),
+        ChatKind::Private | ChatKind::Group | ChatKind::Channel => Ok(id),
+    }
 }
 
 fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
-    let reply_to = reply_target(state, chat, params)?;
-    let markup = markup(params)?;
-    let kind = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?.kind;
+    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let (reply_to, topic) = target(place, params)?;
+    let markup = keyboard::read(params)?;
+    let kind = place.kind;
     state.flood.admit(chat, kind, shared.now())?;
     let place = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let id = place.next_message();
-    let message = Message {
-        id,
-        author: Author::Bot,
-        content,
-        reply_to,
-        markup,
-        sent: shared.now(),
-        date: shared.date(),
-        edits: Vec::new(),
-        deleted: None,
-    };
-    place.messages.insert(id, message);
+    let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
+    place.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
     shown(state, shared, chat, id)
 }
 
-fn edit(shared: &Shared, state: &mut State, params: &Params) -> Result<Value, Refused> {
+/// Another keyboard, and another text when one is given.
+fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>) -> Result<Value, Refused> {
     let chat = writable(state, params)?;
     let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
-    let text = params.text("text").unwrap_or_default().trim();
-    let markup = markup(params)?;
-    match text.encode_utf16().count() {
-        0 => return Err(Refusal::TEXT_EMPTY.into()),
-        units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
-        _ => {}
-    }
+    let markup = keyboard::read_inline(params)?;
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.messages.get(&id).filter(|message| message.deleted.is_none());
-    let message = message.ok_or(Refusal::EDIT_NOT_FOUND)?;
-    let Some(before) = message.content.text().filter(|_| message.author == Author::Bot).map(str::to_owned) else {
+    let message = place.standing(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if message.author != Author::Bot {
         return Err(Refusal::CANNOT_EDIT.into());
-    };
-    let unchanged = before == text && message.markup == markup;
+    }
+    let before = message.content.text().map(str::to_owned);
+    if text.is_some() && before.is_none() {
+        return Err(Refusal::NO_TEXT_TO_EDIT.into());
+    }
+    let other_text = text.filter(|text| before.as_deref() != Some(*text));
+    let unchanged = other_text.is_none() && message.markup == markup;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(chat, place.kind, shared.now())?;
     if unchanged {
@@ -210,10 +215,30 @@ fn edit(shared: &Shared, state: &mut State, params: &Params) -> Result<Value, Re
     }
     let place: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = place.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    message.edits.push(Edit { at: shared.now(), before });
-    message.content = Content::Text(text.to_owned());
+    if let (Some(text), Some(before)) = (other_text, before) {
+        message.edits.push(Edit { at: shared.now(), before });
+        message.content = Content::Text(text.to_owned());
+    }
     message.markup = markup;
     shown(state, shared, chat, id)
+}
+
+/// `getChatMember`.
+fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Value, Refused> {
+    if user == state.bot {
+        return Ok(Chat::show_member(state.show_bot(bot_name), chat.bot, chat.blocked));
+    }
+    let writes = |message: &Message| match &message.author {
+        Author::Person(person) if person.id == user => Some(person.show()),
+        Author::Person(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
+    };
+    match chat.members.get(&user) {
+        Some(member) => Ok(Chat::show_member(member.caller.show(), member.rank, false)),
+        None => {
+            let person = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
+            Ok(Chat::show_member(person, Rank::Member, false))
+        }
+    }
 }
 
 fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
@@ -222,8 +247,13 @@ fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<
     Ok(state.show(place, message, &shared.settings.username))
 }
 
-/// The message that is replied to: `reply_parameters`, or the older `reply_to_message_id`.
-fn reply_target(state: &State, chat: ChatId, params: &Params) -> Result<Option<MessageId>, Refusal> {
+/// The message that is replied to (`reply_parameters`, or the older `reply_to_message_id`) and the topic: the one that
+/// is named, else the one of the message replied to.
+fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
+    let topic = params.message("message_thread_id");
+    if topic.is_some_and(|topic| !place.topics.contains_key(&topic)) {
+        return Err(Refusal::TOPIC_NOT_FOUND);
+    }
     let given = params.json("reply_parameters");
     let wanted = match &given {
         Some(reply) => reply["message_id"].as_i64().and_then(|id| i32::try_from(id).ok()).map(MessageId),
@@ -231,24 +261,10 @@ fn reply_target(state: &State, chat: ChatId, params: &Params) -> Result<Option<M
     };
     let lenient = given.is_some_and(|reply| reply["allow_sending_without_reply"] == json!(true))
         || params.json("allow_sending_without_reply") == Some(json!(true));
-    match wanted {
-        None => Ok(None),
-        Some(id) if state.message(chat, id).is_some_and(|message| message.deleted.is_none()) => Ok(Some(id)),
-        Some(_) if lenient => Ok(None),
-        Some(_) => Err(Refusal::REPLY_NOT_FOUND),
+    let Some(wanted) = wanted else { return Ok((None, topic)) };
+    match place.standing(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
+        Some(replied) => Ok((Some(wanted), replied.topic)),
+        None if lenient => Ok((None, topic)),
+        None => Err(Refusal::REPLY_NOT_FOUND),
     }
-}
-
-/// The buttons; an empty keyboard is none.
-fn markup(params: &Params) -> Result<Option<Value>, Refusal> {
-    let Some(markup) = params.json("reply_markup") else { return Ok(None) };
-    let has_bad_button = buttons(&markup).any(|button| {
-        let data = button["callback_data"].as_str().map_or(0, str::len);
-        button["url"].is_null() && !(1..=64).contains(&data)
-    });
-    if has_bad_button {
-        return Err(Refusal::BUTTON_DATA);
-    }
-    let has_buttons = buttons(&markup).next().is_some();
-    Ok(has_buttons.then_some(markup))
 }

@@ -122,11 +122,27 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-/// `name="value"` or `name=value` in a header's value.
+/// `name="value"` or `name=value` in a header's value. Within quotes a semicolon ends nothing, and a backslash takes the
+/// sign after it as it is.
 fn attribute(header: &str, name: &str) -> Option<String> {
-    header.split(';').skip(1).find_map(|part| {
+    let mut parts = vec![String::new()];
+    let (mut quoted, mut escaped) = (false, false);
+    for sign in header.chars() {
+        let part = parts.last_mut()?;
+        match sign {
+            _ if escaped => {
+                part.push(sign);
+                escaped = false;
+            }
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' if !quoted => parts.push(String::new()),
+            sign => part.push(sign),
+        }
+    }
+    parts.iter().skip(1).find_map(|part| {
         let (key, value) = part.split_once('=')?;
-        (key.trim().eq_ignore_ascii_case(name)).then(|| value.trim().trim_matches('"').to_owned())
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
     })
 }
 
@@ -159,6 +175,14 @@ mod tests {
         assert_eq!(multipart.chat(), Some(ChatId(-11)));
         let file = multipart.upload("f").unwrap();
         assert_eq!((file.file_name.as_str(), &file.bytes[..]), ("a.txt", &b"line\r\n\r\nend"[..]));
+    }
+
+    #[test]
+    fn names_may_hold_any_sign() {
+        let header = r#"form-data; name="document"; filename="a \"b\"; c=\\d.txt""#;
+        assert_eq!(attribute(header, "filename").as_deref(), Some(r#"a "b"; c=\d.txt"#));
+        assert_eq!(attribute(header, "name").as_deref(), Some("document"));
+        assert_eq!(attribute("multipart/form-data; boundary=X", "boundary").as_deref(), Some("X"));
     }
 
     #[test]

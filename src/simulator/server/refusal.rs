@@ -22,6 +22,9 @@ pub enum Refusal {
     /// 409: another consumer polls.
     #[error("Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")]
     Conflict,
+    /// 413: a file over 50 MB.
+    #[error("Request Entity Too Large")]
+    TooLarge,
     /// 429: too fast.
     #[error("Too Many Requests: retry after {}", .0.as_secs())]
     TooMany(Duration),
@@ -59,7 +62,24 @@ impl Refusal {
     );
     /// A deletion of nothing.
     pub const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
-    /// A button without data or with more than 64 bytes of it.
+    /// A group that has turned the bot away.
+    pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
+    /// A group that the bot has left.
+    pub const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
+    /// A topic that is not there, or a thread of replies, which is none.
+    pub const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
+    /// Another text for a file.
+    pub const NO_TEXT_TO_EDIT: Self = Self::Bad("there is no text in the message to edit");
+    /// A row of buttons that is none.
+    pub const KEYBOARD_ROW: Self = Self::Bad("can't parse inline keyboard button: expected an Object");
+    /// A button that says nothing.
+    pub const BUTTON_WITHOUT_TEXT: Self = Self::Bad("can't parse inline keyboard button: Can't find field \"text\"");
+    /// A button with an empty text.
+    pub const BUTTON_TEXT_EMPTY: Self = Self::Bad("BUTTON_TEXT_INVALID");
+    /// A button that does nothing.
+    pub const BUTTON_WITHOUT_ACTION: Self =
+        Self::Bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard");
+    /// A button with more than 64 bytes of data.
     pub const BUTTON_DATA: Self = Self::Bad("BUTTON_DATA_INVALID");
     /// A file larger than the server hands out.
     pub const FILE_TOO_BIG: Self = Self::Bad("file is too big");
@@ -78,6 +98,7 @@ impl Refusal {
             Self::Forbidden(_) => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
+            Self::TooLarge => 413,
             Self::TooMany(_) => 429,
             Self::Server { code, .. } => *code,
         }

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Settings;
+use super::chat::{Author, Chat, Message};
 use super::flood::Flood;
-use super::inbound::{Attachment, Caller};
+use super::menu::MenuEntry;
+use super::press::Press;
 use super::refusal::Refusal;
 use crate::model::{ChatId, MessageId, UserId};
 
@@ -55,6 +57,8 @@ methods! {
     SendChatAction = "sendChatAction",
     /// The menu of commands.
     SetMyCommands = "setMyCommands",
+    /// Other buttons under a message sent before.
+    EditMessageReplyMarkup = "editMessageReplyMarkup",
     /// The answer to a button press.
     AnswerCallbackQuery = "answerCallbackQuery",
     /// A file with a caption.
@@ -84,125 +88,20 @@ pub struct State {
     pub pending: VecDeque<Offer>,
     /// Updates that the bot has confirmed.
     pub confirmed: Vec<Offer>,
-    /// The menu that the bot has set.
-    pub commands: Option<Value>,
+    /// The menus that the bot has set, by scope and language code (empty for all languages).
+    pub menus: BTreeMap<(String, String), Vec<MenuEntry>>,
+    /// Every press of a button, by the query's id.
+    pub presses: BTreeMap<String, Press>,
     /// The URL that updates are said to go to; set by tests.
     pub webhook: Option<String>,
     pub(super) files: HashMap<String, StoredFile>,
     pub(super) links: HashMap<String, Link>,
     pub(super) flood: Flood,
     pub(super) allowed_updates: Option<HashSet<String>>,
-    pub(super) open_queries: HashSet<String>,
     /// Number of the poll that may answer; a newer one turns the older away.
     pub(super) poll: u64,
     next_update: i64,
     next_file: u64,
-}
-
-/// One chat.
-#[derive(Debug)]
-pub struct Chat {
-    /// Its id.
-    pub id: ChatId,
-    /// Private or not.
-    pub kind: ChatKind,
-    /// Name of the person or the group.
-    pub title: String,
-    /// The bot was blocked or removed: it may not write here.
-    pub blocked: bool,
-    /// Messages by id, deleted ones too.
-    pub messages: BTreeMap<MessageId, Message>,
-}
-
-/// Kinds of chats that differ for a bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChatKind {
-    /// With one person.
-    Private,
-    /// A supergroup.
-    Group,
-    /// A channel.
-    Channel,
-}
-
-/// A message with its history.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// Its id in the chat.
-    pub id: MessageId,
-    /// Who wrote it.
-    pub author: Author,
-    /// What it holds, after all edits.
-    pub content: Content,
-    /// The message it answers.
-    pub reply_to: Option<MessageId>,
-    /// Buttons, as the bot gave them.
-    pub markup: Option<Value>,
-    /// When it was sent.
-    pub sent: Duration,
-    /// Unix time in seconds of the same.
-    pub date: i64,
-    /// Every change that was made, oldest first.
-    pub edits: Vec<Edit>,
-    /// When it was deleted.
-    pub deleted: Option<Duration>,
-}
-
-/// Who wrote a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Author {
-    /// The bot under test.
-    Bot,
-    /// A person.
-    Person(Caller),
-}
-
-/// What a message holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content {
-    /// Words.
-    Text(String),
-    /// A file that the bot sent.
-    Document {
-        /// As the bot named it.
-        file_name: String,
-        /// Its content.
-        bytes: Bytes,
-        /// The words below it.
-        caption: String,
-    },
-    /// A file that a person sent.
-    Attachment(Attachment),
-    /// The fields of any other message, such as `photo`.
-    Other(Value),
-}
-
-impl Content {
-    /// The words of a text.
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Document { .. } | Self::Attachment(_) | Self::Other(_) => None,
-        }
-    }
-}
-
-/// One edit of a text.
-#[derive(Debug, Clone)]
-pub struct Edit {
-    /// When Telegram took it.
-    pub at: Duration,
-    /// The text that was replaced.
-    pub before: String,
-}
-
-impl Message {
-    /// Every text it has shown with the time from which it showed, oldest first.
-    pub fn texts(&self) -> Vec<(Duration, &str)> {
-        let starts = std::iter::once(self.sent).chain(self.edits.iter().map(|edit| edit.at));
-        let texts = self.edits.iter().map(|edit| edit.before.as_str()).chain(self.content.text());
-        starts.zip(texts).collect()
-    }
 }
 
 /// An update and what became of it.
@@ -271,13 +170,13 @@ impl State {
             calls: Vec::new(),
             pending: VecDeque::new(),
             confirmed: Vec::new(),
-            commands: None,
+            menus: BTreeMap::new(),
+            presses: BTreeMap::new(),
             webhook: None,
             files: HashMap::new(),
             links: HashMap::new(),
             flood: Flood::new(settings.flood),
             allowed_updates: None,
-            open_queries: HashSet::new(),
             poll: 0,
             next_update: 100_000_001,
             next_file: 1,
@@ -292,6 +191,11 @@ impl State {
     /// One message.
     pub fn message(&self, chat: ChatId, message: MessageId) -> Option<&Message> {
         self.chats.get(&chat)?.messages.get(&message)
+    }
+
+    /// The file that a person sent.
+    pub fn bytes(&self, attachment: &super::Attachment) -> Option<Bytes> {
+        self.files.get(&attachment.file_id).map(|file| file.bytes.clone())
     }
 
     /// When a poll first carried a message to the bot.
@@ -350,70 +254,5 @@ impl State {
         };
         self.files.insert(id.clone(), file);
         id
-    }
-
-    /// The message as the Bot API shows it.
-    pub(super) fn show(&self, chat: &Chat, message: &Message, username: &str) -> Value {
-        let mut shown = json!({
-            "message_id": message.id,
-            "date": message.date,
-            "chat": chat.show(),
-            "from": match &message.author {
-                Author::Bot => self.show_bot(username),
-                Author::Person(person) => person.show(),
-            },
-        });
-        match &message.content {
-            Content::Text(text) => shown["text"] = json!(text),
-            Content::Document { file_name, bytes, caption } => {
-                shown["document"] = json!({
-                    "file_id": format!("BQACAgIAAxkD{}", message.id),
-                    "file_unique_id": format!("AgADd{}", message.id),
-                    "file_name": file_name,
-                    "file_size": bytes.len(),
-                });
-                if !caption.is_empty() {
-                    shown["caption"] = json!(caption);
-                }
-            }
-            Content::Attachment(attachment) => {
-                shown[attachment.media.field()] = attachment.show(self.files.get(&attachment.file_id));
-            }
-            Content::Other(Value::Object(fields)) => {
-                for (name, value) in fields {
-                    shown[name] = value.clone();
-                }
-            }
-            Content::Other(_) => {}
-        }
-        if !message.edits.is_empty() {
-            shown["edit_date"] = json!(message.date);
-        }
-        if let Some(markup) = &message.markup {
-            shown["reply_markup"] = markup.clone();
-        }
-        if let Some(replied) = message.reply_to.and_then(|id| chat.messages.get(&id)) {
-            let bare = Message { reply_to: None, ..replied.clone() };
-            shown["reply_to_message"] = self.show(chat, &bare, username);
-        }
-        shown
-    }
-
-    pub(super) fn show_bot(&self, username: &str) -> Value {
-        json!({ "id": self.bot, "is_bot": true, "first_name": "Stenobot", "username": username })
-    }
-}
-
-impl Chat {
-    pub(super) fn show(&self) -> Value {
-        match self.kind {
-            ChatKind::Private => json!({ "id": self.id, "type": "private", "first_name": self.title }),
-            ChatKind::Group => json!({ "id": self.id, "type": "supergroup", "title": self.title }),
-            ChatKind::Channel => json!({ "id": self.id, "type": "channel", "title": self.title }),
-        }
-    }
-
-    pub(super) fn next_message(&self) -> MessageId {
-        MessageId(self.messages.keys().next_back().map_or(0, |last| last.0) + 1)
     }
 }

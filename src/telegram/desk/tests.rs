@@ -3,7 +3,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-const PACE: Pace = Pace { per_message: Duration::from_secs(3), per_chat: Duration::from_secs(1), per_second: 25 };
+const PACE: Pace = Pace {
+    per_message: Duration::from_secs(3),
+    per_chat: Duration::from_secs(1),
+    per_group: Duration::from_secs(5),
+    per_second: 25,
+};
 const CHAT: ChatId = ChatId(7);
 const OTHER_CHAT: ChatId = ChatId(8);
 
@@ -61,7 +66,8 @@ impl Fake {
 }
 
 impl Edit for Fake {
-    async fn edit(&self, chat: ChatId, message: MessageId, text: String) -> Result<(), TelegramError> {
+    async fn edit(&self, chat: ChatId, message: MessageId, note: Note) -> Result<(), TelegramError> {
+        let text = note.text;
         assert_ne!(text, "panic", "as the test wants");
         let at = self.0.start.elapsed();
         self.0.seen.lock().unwrap().push(Seen { at, chat, message, text });
@@ -73,8 +79,12 @@ impl Edit for Fake {
     }
 }
 
+fn note(text: &str) -> Note {
+    text.to_owned().into()
+}
+
 fn show(desk: &StatusDesk, request: i64, text: &str) {
-    desk.show(RequestId(request), CHAT, MessageId(request as i32), text.to_owned());
+    desk.show(RequestId(request), CHAT, MessageId(request as i32), note(text));
 }
 
 /// Lets paused time pass, and the desk work meanwhile.
@@ -119,7 +129,7 @@ async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() 
     let desk = StatusDesk::start(fake.clone(), PACE);
     show(&desk, 1, "first");
     show(&desk, 2, "second");
-    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), "third".to_owned());
+    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), note("third"));
     pass(5000).await;
     let of = |chat| fake.seen().into_iter().filter(move |seen| seen.chat == chat).map(|seen| seen.at.as_millis());
     assert_eq!(of(CHAT).collect::<Vec<_>>(), [0, 1000]);
@@ -132,7 +142,7 @@ async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
     let fake = Fake::quick();
     let desk = StatusDesk::start(fake.clone(), PACE);
     for request in 0..100 {
-        desk.show(RequestId(request), ChatId(request), MessageId(1), "text".to_owned());
+        desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
     }
     pass(10_000).await;
     let times = fake.times();
@@ -146,7 +156,7 @@ async fn few_edits_are_under_way_at_once() {
     let fake = Fake::new(Duration::from_secs(20), []);
     let desk = StatusDesk::start(fake.clone(), PACE);
     for request in 0..30 {
-        desk.show(RequestId(request), ChatId(request), MessageId(1), "text".to_owned());
+        desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
     }
     pass(100_000).await;
     assert_eq!(fake.seen().len(), 30);
@@ -219,7 +229,7 @@ async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
     assert_eq!(desk.held(OTHER_CHAT), Duration::ZERO);
     show(&desk, 1, "stale");
     show(&desk, 2, "neighbour");
-    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), "elsewhere".to_owned());
+    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), note("elsewhere"));
     pass(10_000).await;
     show(&desk, 1, "latest");
     pass(60_000).await;
@@ -263,10 +273,10 @@ async fn a_gone_message_is_left_alone_and_others_go_on() {
         show(&desk, 1, "one");
         pass(10).await;
         show(&desk, 1, "two");
-        desk.show(RequestId(2), OTHER_CHAT, MessageId(2), "other".to_owned());
+        desk.show(RequestId(2), OTHER_CHAT, MessageId(2), note("other"));
         pass(60_000).await;
         assert_eq!(fake.texts(), ["one", "other"]);
-        desk.show(RequestId(1), CHAT, MessageId(99), "in a new message".to_owned());
+        desk.show(RequestId(1), CHAT, MessageId(99), note("in a new message"));
         pass(10_000).await;
         assert_eq!(fake.texts(), ["one", "other", "in a new message"]);
     }
@@ -278,7 +288,7 @@ async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
     let desk = StatusDesk::start(fake.clone(), PACE);
     show(&desk, 1, "text");
     pass(1000).await;
-    desk.show(RequestId(1), CHAT, MessageId(99), "text".to_owned());
+    desk.show(RequestId(1), CHAT, MessageId(99), note("text"));
     pass(60_000).await;
     let seen: Vec<_> = fake.seen().into_iter().map(|seen| (seen.at.as_secs(), seen.message.0)).collect();
     assert_eq!(seen, [(0, 1), (5, 99)]);
@@ -340,4 +350,30 @@ async fn the_task_ends_with_the_last_handle() {
     drop(clone);
     pass(10).await;
     assert_eq!(Arc::strong_count(&fake.0), 1, "the desk's task let go of Telegram");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_edited_more_seldom_than_a_private_chat() {
+    let fake = Fake::quick();
+    let desk = StatusDesk::start(fake.clone(), PACE);
+    for request in 1..=3 {
+        desk.show(RequestId(request), ChatId(-100), MessageId(request as i32), note("text"));
+    }
+    pass(11_000).await;
+    assert_eq!(fake.times(), [0, 5000, 10_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_buttons_under_the_same_text_are_news() {
+    use crate::telegram::{Action, Keyboard};
+    let fake = Fake::quick();
+    let desk = StatusDesk::start(fake.clone(), PACE);
+    let cancel = Keyboard::one("Stop".to_owned(), Action::Cancel(RequestId(1)));
+    desk.show(RequestId(1), CHAT, MessageId(1), Note { keyboard: cancel.clone(), ..note("text") });
+    pass(4000).await;
+    desk.show(RequestId(1), CHAT, MessageId(1), Note { keyboard: cancel, ..note("text") });
+    pass(4000).await;
+    desk.show(RequestId(1), CHAT, MessageId(1), note("text"));
+    pass(4000).await;
+    assert_eq!(fake.seen().len(), 2, "the same again is no news");
 }

@@ -21,18 +21,49 @@ fn progress(fraction: f64, elapsed: u64, remaining: Option<u64>) -> Text {
     Text::Progress { percent: Percent::running(fraction), elapsed, remaining }
 }
 
+/// Every locale with its file.
+fn files() -> Vec<(Locale, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("locales");
+    let file = |locale: &Locale| std::fs::read_to_string(folder.join(locale.code()).join("main.ftl")).unwrap();
+    Locale::ALL.iter().map(|locale| (*locale, file(locale))).collect()
+}
+
 #[test]
-fn both_locales_hold_the_same_messages_with_the_same_variables() {
-    let russian = messages(RU);
-    assert_eq!(russian, messages(EN));
-    assert!(russian.len() > 20 && russian["progress-remaining"].len() == 2);
+fn every_locale_holds_the_same_messages_with_the_same_variables() {
+    let english = messages(EN);
+    assert!(english.len() > 90 && english["progress-remaining"].len() == 2);
+    for (locale, file) in files() {
+        assert_eq!(messages(&file), english, "{locale:?}");
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("locales");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder that no locale reads");
+}
+
+#[test]
+fn every_locale_counts_with_the_forms_of_its_language() {
+    let forms = |locale: Locale| match locale {
+        Locale::Ru | Locale::Uk => &["[one]", "[few]", "*[many]"][..],
+        Locale::En | Locale::Kk | Locale::Es | Locale::De | Locale::Pt | Locale::Tr => &["[one]", "*[other]"],
+    };
+    for (locale, file) in files() {
+        for selector in file.split("$count ->").skip(1) {
+            let selector = selector.split('}').collect::<Vec<_>>();
+            let whole = selector.join("}");
+            let until = whole.find("\n    }").map_or(whole.as_str(), |end| &whole[..end]);
+            // What is said to many, as to an audience, has two forms in every language.
+            let two = until.contains("*[other]");
+            for form in if two { &["[one]", "*[other]"][..] } else { forms(locale) } {
+                assert!(until.contains(form), "{locale:?} lacks {form}: {until}");
+            }
+        }
+    }
 }
 
 #[test]
 fn no_message_is_unused() {
-    let source = include_str!("../texts.rs");
+    let source = [include_str!("../texts.rs"), include_str!("talk.rs")].concat();
     for name in messages(RU).keys() {
-        assert!(source.contains(&format!("(\"{name}\"")), "{name} is in the locale files but never said");
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
     }
 }
 
@@ -59,25 +90,129 @@ fn one_of_each() -> Vec<Text> {
         Text::NoSpeech,
         Text::TimedOut,
         Text::Unsupported,
-        Text::Greeting { duration: seconds(120), size: 20 << 20 },
+        Text::PersonFull { limit: 1 },
+        Text::PersonFull { limit: 22 },
+        Text::DayFull { limit: seconds(3600) },
+        Text::NotAllowed,
+        Text::Maintenance,
+        Text::Cancelled,
+        Text::CancelledByOperator,
+        Text::AudioGone,
+        Text::Unreadable,
         progress(0.5, 4000, Some(4000)),
     ]
 }
 
+fn one_talk_of_each() -> Vec<Talk> {
+    let hour = seconds(3600);
+    let standings =
+        vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
+    vec![
+        Talk::Greeting { duration: seconds(120), size: 20 << 20 },
+        Talk::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
+        Talk::Languages { current: None },
+        Talk::Languages { current: Some("Deutsch") },
+        Talk::LanguageSet(None),
+        Talk::LanguageSet(Some("Deutsch")),
+        Talk::Standings(Vec::new()),
+        Talk::Standings(standings),
+        Talk::Cancelled(0),
+        Talk::Cancelled(2),
+        Talk::Privacy { retention: Duration::ZERO },
+        Talk::Privacy { retention: seconds(300) },
+        Talk::NoData,
+        Talk::MyData(MyData {
+            name: "Anna".into(),
+            username: Some("@anna".into()),
+            id: 7,
+            since: "2026-11-24".into(),
+            requests: 5,
+            answered: 4,
+            audio: hour,
+            language: None,
+        }),
+        Talk::ForgetAsk,
+        Talk::Forgotten { requests: 5 },
+        Talk::TranscribeHow,
+        Talk::Auto(true),
+        Talk::Auto(false),
+        Talk::AutoHow,
+        Talk::AdminsOnly,
+        Talk::GroupsOnly,
+        Talk::Paused,
+        Talk::Draining,
+        Talk::Resumed,
+        Talk::Banned(7),
+        Talk::Unbanned(7),
+        Talk::BanHow,
+        Talk::BroadcastHow,
+        Talk::BroadcastStarted { people: 21 },
+        Talk::BroadcastDone { sent: 20, missed: 1 },
+        Talk::Stats(Stats {
+            waiting: 1,
+            limit: 50,
+            requests: 9,
+            answered: 5,
+            no_speech: 1,
+            failed: 1,
+            rejected: 1,
+            people: 3,
+            audio: hour,
+            median_wait: None,
+            real_time_factor: Some(0.084),
+        }),
+    ]
+}
+
+/// Everything that can be said in one language.
+fn everything(locale: Locale) -> Vec<String> {
+    let texts = Texts::default();
+    let mut said: Vec<String> = one_of_each().iter().map(|text| texts.render(locale, text)).collect();
+    said.extend(one_talk_of_each().iter().map(|talk| texts.talk(locale, talk)));
+    for toast in [Toast::NotYours, Toast::Over, Toast::AudioGone, Toast::Cancelling, Toast::Again, Toast::NoRoom] {
+        let toast = texts.toast(locale, toast);
+        assert!(toast.encode_utf16().count() <= 200, "{toast}");
+        said.push(toast);
+    }
+    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase]
+    {
+        let label = texts.label(locale, label);
+        assert!(label.chars().count() <= 30, "no button is that wide: {label}");
+        said.push(label);
+    }
+    for (_, word, audience) in crate::telegram::COMMANDS {
+        let meaning = texts.command(locale, word).unwrap();
+        assert!(meaning.chars().count() <= 100, "{audience:?}: {meaning}");
+        said.push(meaning);
+    }
+    said
+}
+
 #[test]
-fn every_text_renders_in_both_locales_without_leftovers() {
-    for text in one_of_each() {
-        let (russian, english) = (ru(text.clone()), en(text.clone()));
-        for rendered in [&russian, &english] {
-            let clean = !rendered.contains(['{', '}', '$', '\u{2068}', '\u{2069}']);
-            assert!(
-                clean && !rendered.contains("Unknown localization") && !rendered.is_empty(),
-                "{text:?}: {rendered}"
-            );
+fn everything_renders_in_every_locale_without_leftovers() {
+    let all: Vec<Vec<String>> = Locale::ALL.iter().map(|locale| everything(*locale)).collect();
+    for (locale, said) in Locale::ALL.iter().zip(&all) {
+        for text in said {
+            let clean = !text.contains(['{', '}', '$', '\u{2068}', '\u{2069}']);
+            assert!(clean && !text.contains("Unknown localization") && !text.is_empty(), "{locale:?}: {text}");
         }
-        assert_ne!(russian, english, "{text:?}");
-        let cyrillic = |text: &str| text.chars().any(|c| ('а'..='я').contains(&c));
-        assert!(cyrillic(&russian) && !cyrillic(&english), "{text:?}");
+    }
+    for (one, locale) in all.iter().zip(Locale::ALL) {
+        for (other, another) in all.iter().zip(Locale::ALL).filter(|(_, another)| *another != locale) {
+            let same = one.iter().zip(other).filter(|(one, other)| one == other).count();
+            assert!(same <= 4, "{same} texts are the same in {locale:?} and {another:?}");
+        }
+    }
+}
+
+#[test]
+fn every_locale_marks_the_same_states_with_the_same_signs() {
+    let sign = |text: &str| text.chars().next();
+    let russian = everything(Locale::Ru);
+    for locale in Locale::ALL {
+        for (one, other) in russian.iter().zip(everything(*locale)).take(one_of_each().len()) {
+            assert_eq!(sign(one), sign(&other), "{locale:?}: {other}");
+        }
     }
 }
 
@@ -149,26 +284,51 @@ fn people_are_spoken_to_in_their_language_or_the_default() {
         (Some("RU"), Locale::En, Locale::Ru),
         (Some("en-GB"), Locale::Ru, Locale::En),
         (Some("en_US"), Locale::Ru, Locale::En),
-        (Some("de"), Locale::Ru, Locale::Ru),
+        (Some("de"), Locale::Ru, Locale::De),
+        (Some("pt-BR"), Locale::Ru, Locale::Pt),
+        (Some("ja"), Locale::Ru, Locale::Ru),
         (Some("run"), Locale::En, Locale::En),
         (Some(""), Locale::En, Locale::En),
         (None, Locale::Ru, Locale::Ru),
     ] {
         assert_eq!(Locale::of(code, default), wanted, "{code:?}");
     }
-    assert_eq!("xx".parse::<Locale>().unwrap_err().to_string(), "`xx` is no language of the bot: give `ru` or `en`");
+    assert_eq!(
+        "xx".parse::<Locale>().unwrap_err().to_string(),
+        "`xx` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr"
+    );
+}
+
+fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
+    Texts::default().answer(Locale::Ru, &Spoken(words.into()), confidence, NonZeroUsize::new(most).unwrap())
 }
 
 #[test]
 fn an_answer_is_cut_into_messages_that_fit_heading_included() {
-    let words = Spoken("Раз, два, три. ".repeat(1000));
-    let parts = Texts::default().answer(Locale::Ru, &words);
+    let words = "Раз, два, три. ".repeat(1000);
+    let Answer::Messages(parts) = answer(&words, Confidence::High, 4) else { panic!("four are allowed") };
     assert_eq!(parts.len(), 4);
     assert!(parts.iter().all(|part| part.encode_utf16().count() <= MESSAGE_UNITS));
     assert!(parts[0].starts_with("✅ Готово!\n\nРаз"));
     assert!(parts[1..].iter().all(|part| part.starts_with("Раз")));
-    assert_eq!(Texts::default().answer(Locale::Ru, &Spoken("Привет".into())), ["✅ Готово!\n\nПривет"]);
-    assert_eq!(Texts::default().answer(Locale::Ru, &Spoken(" ".into())), [ru(Text::NoSpeech)]);
+    let only = |text: &str| Answer::Messages(vec![text.to_owned()]);
+    assert_eq!(answer("Привет", Confidence::High, 1), only("✅ Готово!\n\nПривет"));
+    assert_eq!(answer(" ", Confidence::High, 1), only(&ru(Text::NoSpeech)));
+}
+
+#[test]
+fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
+    let Answer::File { preview } = answer(&"Раз, два, три. ".repeat(1000), Confidence::High, 3) else {
+        panic!("three are too few")
+    };
+    assert!(preview.starts_with("✅ Готово!\n\nРаз, два") && preview.ends_with("…\n\n📄 Полный текст в файле."));
+    assert!(preview.encode_utf16().count() < 700);
+}
+
+#[test]
+fn a_doubtful_text_says_so() {
+    let wanted = "✅ Готово!\n⚠️ Слышно плохо: в тексте могут быть ошибки.\n\nПривет";
+    assert_eq!(answer("Привет", Confidence::Low, 1), Answer::Messages(vec![wanted.to_owned()]));
 }
 
 #[test]

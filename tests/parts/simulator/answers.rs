@@ -127,7 +127,12 @@ fn seconds(value: f64) -> Duration {
 fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answers: &[(f64, Verdict)]) -> Case {
     let answers: Vec<Answer> = answers
         .iter()
-        .map(|(at, verdict)| Answer { verdict: verdict.clone(), at: seconds(*at), message: MessageId(2) })
+        .map(|(at, verdict)| Answer {
+            verdict: verdict.clone(),
+            documents: Vec::new(),
+            at: seconds(*at),
+            message: MessageId(2),
+        })
         .collect();
     Case {
         language: language.into(),
@@ -139,6 +144,7 @@ fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answer
             started: started.map(seconds),
             latest: None,
             answers,
+            asked: 1,
             overwritten: false,
         },
     }

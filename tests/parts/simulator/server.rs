@@ -17,41 +17,41 @@ use teloxide::types::{
 };
 use teloxide::{ApiError, RequestError};
 
-const ANNA: ChatId = ChatId(501);
+pub(super) const ANNA: ChatId = ChatId(501);
 
-fn anna() -> Caller {
+pub(super) fn anna() -> Caller {
     Caller { id: UserId(501), name: "Анна".into(), language_code: Some("ru".into()) }
 }
 
 /// As fast as a test likes.
-fn unlimited() -> FloodLimits {
+pub(super) fn unlimited() -> FloodLimits {
     let rate = Rate { burst: 1_000_000, every: Duration::from_nanos(1) };
     FloodLimits { private: rate, group: rate, overall: rate }
 }
 
-async fn start(flood: FloodLimits) -> (BotApi, Bot) {
+pub(super) async fn start(flood: FloodLimits) -> (BotApi, Bot) {
     let api = BotApi::start(Settings { flood, ..Settings::default() }).await.expect("a free port");
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
     api.open_chat(ANNA, ChatKind::Private, "Анна");
     (api, bot)
 }
 
-fn chat(id: ChatId) -> teloxide::types::ChatId {
+pub(super) fn chat(id: ChatId) -> teloxide::types::ChatId {
     teloxide::types::ChatId(id.0)
 }
 
-fn id(message: MessageId) -> teloxide::types::MessageId {
+pub(super) fn id(message: MessageId) -> teloxide::types::MessageId {
     teloxide::types::MessageId(message.0)
 }
 
-fn api_error<T: std::fmt::Debug>(result: Result<T, RequestError>) -> ApiError {
+pub(super) fn api_error<T: std::fmt::Debug>(result: Result<T, RequestError>) -> ApiError {
     match result {
         Err(RequestError::Api(error)) => error,
         other => panic!("expected a refusal, got {other:?}"),
     }
 }
 
-fn unknown(text: &str) -> ApiError {
+pub(super) fn unknown(text: &str) -> ApiError {
     ApiError::Unknown(text.into())
 }
 

@@ -48,7 +48,7 @@ fn every_text_is_known() {
         (Text::NoSpeech, "no speech"),
     ] {
         for locale in Locale::ALL {
-            let shown = Texts::default().render(locale, &text);
+            let shown = Texts::default().render(*locale, &text);
             assert_eq!(kind(&read(&shown)), wanted, "{shown}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::telegram::{CallOutcome, Client, Disposition, Me, Method, Redactor, TelegramError, ThreadId};
+use stenobot::telegram::{CallOutcome, Client, Disposition, Me, Method, Note, Redactor, TelegramError, ThreadId};
 
 use super::TOKEN;
 use super::stub::{Answer, Stub};
@@ -13,8 +13,12 @@ use super::stub::{Answer, Stub};
 const SECRET: &str = "AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
 const CHAT: ChatId = ChatId(5_000_000_000);
 
+fn note(text: &str) -> Note {
+    text.to_owned().into()
+}
+
 async fn edit_refused_with(answer: Answer) -> Result<(), TelegramError> {
-    Stub::start([answer]).await.client().edit(CHAT, MessageId(7), "text").await
+    Stub::start([answer]).await.client().edit(CHAT, MessageId(7), &note("text")).await
 }
 
 #[tokio::test]
@@ -31,8 +35,8 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
     let stub = Stub::start([Answer::ok(sent.clone()), Answer::ok(sent)]).await;
     let client = stub.client();
     let text = "<b>не разметка</b> https://example.org";
-    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), text).await, Ok(MessageId(42)));
-    assert_eq!(client.send(CHAT, None, None, "x").await, Ok(MessageId(42)));
+    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), &note(text)).await, Ok(MessageId(42)));
+    assert_eq!(client.send(CHAT, None, None, &note("x")).await, Ok(MessageId(42)));
     let asked = stub.asked();
     assert_eq!(asked[0].path, format!("/bot{TOKEN}/SendMessage"));
     assert_eq!(
@@ -60,8 +64,8 @@ async fn an_edit_names_the_message_and_what_is_not_modified_is_done() {
                      the same as a current content and reply markup of the message";
     let stub = Stub::start([Answer::ok(json!({"message_id": 7})), Answer::refusal(400, unchanged)]).await;
     let client = stub.client();
-    assert_eq!(client.edit(CHAT, MessageId(7), "new").await, Ok(()));
-    assert_eq!(client.edit(CHAT, MessageId(7), "new").await, Ok(()));
+    assert_eq!(client.edit(CHAT, MessageId(7), &note("new")).await, Ok(()));
+    assert_eq!(client.edit(CHAT, MessageId(7), &note("new")).await, Ok(()));
     assert_eq!(
         stub.asked()[0].body,
         json!({
@@ -141,7 +145,7 @@ async fn retry_after_is_read_reported_and_obeyed() {
         "parameters": {"retry_after": 33},
     });
     let stub = Stub::start([Answer::json(429, answer)]).await;
-    let error = stub.client().edit(CHAT, MessageId(7), "text").await.unwrap_err();
+    let error = stub.client().edit(CHAT, MessageId(7), &note("text")).await.unwrap_err();
     let wait = Duration::from_secs(33);
     assert_eq!(error, TelegramError::RetryAfter(wait));
     assert_eq!(error.disposition(), Disposition::Retry { after: wait });
@@ -164,7 +168,7 @@ async fn what_is_no_answer_is_a_failing_server_at_once() {
         Answer::Endless,
     ] {
         let stub = Stub::start([answer]).await;
-        assert_eq!(stub.client().edit(CHAT, MessageId(7), "text").await, Err(TelegramError::Server));
+        assert_eq!(stub.client().edit(CHAT, MessageId(7), &note("text")).await, Err(TelegramError::Server));
         // teloxide's own transport would sleep 10 s here.
         assert!(stub.calls()[0].took < Duration::from_secs(5));
         assert_eq!(stub.calls()[0].outcome, CallOutcome::Server5xx);
@@ -178,7 +182,7 @@ async fn a_silent_server_times_out() {
     for count in [1, 2] {
         let call = tokio::spawn({
             let client = client.clone();
-            async move { client.edit(CHAT, MessageId(7), "text").await }
+            async move { client.edit(CHAT, MessageId(7), &note("text")).await }
         });
         stub.heard(count).await;
         tokio::time::pause();

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::model::{ChatId, MessageId, Timestamp, UserId};
+use stenobot::model::{AudioSource, ChatId, MessageId, RequestId, Timestamp, UserId};
 use stenobot::telegram::{
-    Command, CommandName, Content, Ignored, Incoming, OtherKind, Sender, TelegramError, ThreadId, UpdateKind,
-    VoiceMessage, VoiceSource,
+    Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place, Press,
+    Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
 };
 
 use super::stub::{Answer, Stub};
 
-/// What the bot makes of a batch.
+/// What the bot makes of a batch, once it knows itself.
 async fn read(batch: Value) -> Result<Vec<Incoming>, TelegramError> {
-    Stub::start([Answer::ok(batch)]).await.client().updates(None, Duration::ZERO).await
+    let me = json!({"id": 1, "is_bot": true, "first_name": "Steno", "username": "steno_bot"});
+    let client = Stub::start([Answer::ok(me), Answer::ok(batch)]).await.client();
+    client.me().await.unwrap();
+    client.updates(None, Duration::ZERO).await
 }
 
 /// What the bot makes of one update.
@@ -67,20 +70,26 @@ fn anna() -> Sender {
         first_name: "Анна".into(),
         last_name: Some("Иванова".into()),
         language_code: Some("ru".into()),
+        anonymous_admin: false,
     }
+}
+
+fn with_anna() -> Place {
+    Place { chat: ChatId(5_111_222_333), kind: ChatKind::Private, thread: None }
 }
 
 fn annas_voice() -> VoiceMessage {
     VoiceMessage {
-        chat: ChatId(5_111_222_333),
+        place: with_anna(),
+        asked: MessageId(70),
         message: MessageId(70),
-        thread: None,
         from: anna(),
         file_id: "AwACAgIAAxkBAAIBRmVoice".into(),
         file_unique_id: "AgADRgADvoice".into(),
-        claimed_duration: Duration::from_secs(12),
+        claimed_duration: Some(Duration::from_secs(12)),
         claimed_size: Some(45_678),
-        source: VoiceSource::Voice,
+        source: AudioSource::Voice,
+        asked_by: AskedBy::Somebody,
         sent_at: Timestamp(1_764_000_000_000),
     }
 }
@@ -92,8 +101,14 @@ async fn the_poll_asks_for_messages_after_the_offset() {
     assert_eq!(client.updates(None, Duration::ZERO).await, Ok(vec![]));
     assert_eq!(client.updates(Some(874_199), Duration::from_secs(30)).await, Ok(vec![]));
     let asked = stub.asked();
-    assert_eq!(asked[0].body, json!({"limit": 100, "timeout": 0, "allowed_updates": ["message"]}));
-    assert_eq!(asked[1].body, json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message"]}));
+    assert_eq!(
+        asked[0].body,
+        json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+    );
+    assert_eq!(
+        asked[1].body,
+        json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+    );
     assert!(matches!(client.updates(Some(i64::MAX), Duration::ZERO).await, Err(TelegramError::Refused(_))));
 }
 
@@ -110,7 +125,7 @@ async fn a_long_poll_may_last_as_long_as_it_was_asked_to() {
 
 #[tokio::test]
 async fn a_voice_message_is_a_voice() {
-    assert_eq!(one("message", private(json!({"voice": voice()}))).await, Content::Voice(annas_voice()));
+    assert_eq!(one("message", private(json!({"voice": voice()}))).await, Content::Voice(Box::new(annas_voice())));
 }
 
 #[tokio::test]
@@ -121,7 +136,7 @@ async fn a_forwarded_voice_is_a_voice_of_the_one_who_forwards() {
         json!({"type": "of a kind to come", "date": "whenever"}),
     ] {
         let message = private(json!({"voice": voice(), "forward_origin": origin, "forward_date": 1_763_000_000}));
-        assert_eq!(one("message", message).await, Content::Voice(annas_voice()));
+        assert_eq!(one("message", message).await, Content::Voice(Box::new(annas_voice())));
     }
 }
 
@@ -141,11 +156,11 @@ async fn a_music_file_is_a_voice_by_another_source() {
         one("message", private(json!({"audio": audio, "message_thread_id": 4, "is_topic_message": true}))).await;
     assert_eq!(content.kind(), UpdateKind::Audio);
     let Content::Voice(message) = content else { panic!("{content:?}") };
-    assert_eq!(message.source, VoiceSource::Audio);
-    assert_eq!(message.claimed_duration, Duration::from_secs(245));
+    assert_eq!(message.source, AudioSource::Audio);
+    assert_eq!(message.claimed_duration, Some(Duration::from_secs(245)));
     assert_eq!(message.claimed_size, Some(3_900_000));
     assert_eq!(message.file_id, "CQACAgIAAxkBAudio");
-    assert_eq!(message.thread, Some(ThreadId(4)));
+    assert_eq!(message.place.thread, Some(ThreadId(4)));
 }
 
 #[tokio::test]
@@ -155,46 +170,72 @@ async fn absurd_claims_do_no_harm() {
         voice["duration"] = duration;
         voice["file_size"] = size;
         let Content::Voice(message) = one("message", private(json!({"voice": voice}))).await else { panic!() };
-        assert_eq!((message.claimed_duration, message.claimed_size), (Duration::ZERO, None));
+        assert_eq!((message.claimed_duration, message.claimed_size), (Some(Duration::ZERO), None));
     }
     let mut voice = voice();
     voice["duration"] = json!(i64::MAX);
     let Content::Voice(message) = one("message", private(json!({"voice": voice}))).await else { panic!() };
-    assert_eq!(message.claimed_duration, Duration::from_secs(i64::MAX as u64));
+    assert_eq!(message.claimed_duration, Some(Duration::from_secs(i64::MAX as u64)));
+}
+
+#[tokio::test]
+async fn every_kind_with_sound_is_a_voice() {
+    let file = |more: Value| {
+        let mut file = json!({"file_id": "f", "file_unique_id": "u", "file_size": 9});
+        for (name, value) in more.as_object().unwrap() {
+            file[name] = value.clone();
+        }
+        file
+    };
+    for (field, file, source) in [
+        ("video_note", file(json!({"length": 240, "duration": 9})), AudioSource::VideoNote),
+        ("video", file(json!({"width": 640, "height": 480, "duration": 9})), AudioSource::Video),
+        ("document", file(json!({"mime_type": "audio/flac"})), AudioSource::Document),
+        ("document", file(json!({"file_name": "запись.M4A", "mime_type": "application/pdf"})), AudioSource::Document),
+        ("document", file(json!({"mime_type": "application/octet-stream"})), AudioSource::Document),
+        ("document", file(json!({})), AudioSource::Document),
+    ] {
+        let Content::Voice(voice) = one("message", private(json!({ field: file }))).await else { panic!("{field}") };
+        let claimed = (source != AudioSource::Document).then_some(Duration::from_secs(9));
+        assert_eq!((voice.source, voice.claimed_duration), (source, claimed));
+    }
+    for mime in ["image/png", "text/plain", "application/pdf", "application/zip"] {
+        let file = file(json!({"mime_type": mime, "file_name": "nothing"}));
+        let content = one("message", private(json!({"document": file}))).await;
+        assert!(matches!(content, Content::Other(OtherKind { file: true, .. })), "{mime}: {content:?}");
+    }
 }
 
 #[tokio::test]
 async fn commands_are_told_apart() {
-    for (text, name) in [
-        ("/start", CommandName::Start),
-        ("/start from_a_link", CommandName::Start),
-        ("/START@steno_bot", CommandName::Start),
-        ("/help", CommandName::Help),
-        ("/help\nme", CommandName::Help),
-        ("/stop", CommandName::Unknown),
-        ("/startle", CommandName::Unknown),
-        ("/", CommandName::Unknown),
+    for (text, name, argument) in [
+        ("/start", CommandName::Start, ""),
+        ("/start from_a_link", CommandName::Start, "from_a_link"),
+        ("/START@steno_bot", CommandName::Start, ""),
+        ("/help", CommandName::Help, ""),
+        ("/help\nme", CommandName::Help, "me"),
+        ("/ban  -77 ", CommandName::Ban, "-77"),
+        ("/stop", CommandName::Unknown, ""),
+        ("/startle", CommandName::Unknown, ""),
+        ("/", CommandName::Unknown, ""),
     ] {
-        let wanted = Command { chat: ChatId(5_111_222_333), message: MessageId(70), thread: None, from: anna(), name };
+        let argument = argument.to_owned();
+        let wanted = Command { place: with_anna(), message: MessageId(70), from: anna(), name, argument };
         let entities = json!([{"offset": 0, "length": 6, "type": "bot_command"}]);
         let content = one("message", private(json!({"text": text, "entities": entities}))).await;
-        assert_eq!(content, Content::Command(wanted), "{text}");
+        assert_eq!(content, Content::Command(Box::new(wanted)), "{text}");
     }
 }
 
 #[tokio::test]
 async fn other_things_people_send_are_answered_and_service_messages_are_not() {
-    let other =
-        Content::Other(OtherKind { chat: ChatId(5_111_222_333), message: MessageId(70), thread: None, from: anna() });
+    let other = Content::Other(OtherKind { place: with_anna(), message: MessageId(70), from: anna(), file: false });
     for more in [
         json!({"text": "Привет /start"}),
         json!({"text": ""}),
         json!({"photo": [{"file_id": "p", "file_unique_id": "p", "width": 90, "height": 90}], "caption": "look"}),
-        json!({"video": {"file_id": "v"}}),
-        json!({"video_note": {"file_id": "v"}}),
-        json!({"document": {"file_id": "d"}}),
         json!({"sticker": {"file_id": "s"}}),
-        json!({"animation": {"file_id": "a"}, "document": {"file_id": "a"}}),
+        json!({"animation": {"file_id": "a"}}),
         json!({"location": {"latitude": 1.0, "longitude": 2.0}}),
     ] {
         assert_eq!(one("message", private(more.clone())).await, other, "{more}");
@@ -208,34 +249,146 @@ async fn other_things_people_send_are_answered_and_service_messages_are_not() {
     }
 }
 
+const GROUP: i64 = -100_123_456_789;
+
+/// A message from a person in a group, with more fields.
+fn in_group(more: Value) -> Value {
+    let mut message = private(more);
+    message["message_id"] = json!(90);
+    message["chat"] = json!({"id": GROUP, "title": "Us", "type": "supergroup"});
+    message
+}
+
+fn us() -> Place {
+    Place { chat: ChatId(GROUP), kind: ChatKind::Group, thread: None }
+}
+
 #[tokio::test]
-async fn what_is_not_from_a_person_in_a_private_chat_is_left_alone() {
+async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
+    let content = one("message", in_group(json!({"voice": voice()}))).await;
+    let Content::Voice(there) = content else { panic!("{content:?}") };
+    assert_eq!((there.place, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
+
+    let replied = private(json!({"voice": voice()}));
+    for (text, asks) in [
+        ("/transcribe", true),
+        ("/transcribe@steno_bot", true),
+        ("/TRANSCRIBE@Steno_Bot please", true),
+        ("@steno_bot", true),
+        ("ну что там, @Steno_bot?", true),
+        ("/transcribe@other_bot", false),
+        ("@steno_bots", false),
+        ("me@steno_bo", false),
+        ("спасибо", false),
+    ] {
+        let content = one("message", in_group(json!({"text": text, "reply_to_message": replied}))).await;
+        match content {
+            Content::Voice(voice) if asks => {
+                assert_eq!((voice.asked, voice.message), (MessageId(90), MessageId(70)), "{text}");
+                assert_eq!((voice.asked_by, voice.from), (AskedBy::Somebody, anna()));
+            }
+            Content::Ignored(Ignored::Group) if !asks => {}
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let captioned = one("message", in_group(json!({"voice": voice(), "caption": "@steno_bot"}))).await;
+    assert!(matches!(captioned, Content::Voice(voice) if voice.asked_by == AskedBy::Somebody));
+    // A flaw in what is answered costs only the answer's meaning.
+    let broken = json!({"text": "/transcribe", "reply_to_message": {"voice": 5}});
+    assert!(matches!(one("message", in_group(broken)).await, Content::Command(_)));
+}
+
+#[tokio::test]
+async fn talk_and_files_in_a_group_are_not_for_the_bot() {
+    let file = json!({"file_id": "f", "file_unique_id": "u", "mime_type": "application/octet-stream"});
+    for more in [
+        json!({"text": "hi"}),
+        json!({"text": "/weather"}),
+        json!({"document": file}),
+        json!({"text": "/help@other_bot"}),
+    ] {
+        assert_eq!(one("message", in_group(more.clone())).await, Content::Ignored(Ignored::Group), "{more}");
+    }
+    let help = one("message", in_group(json!({"text": "/auto on"}))).await;
+    let Content::Command(command) = help else { panic!("{help:?}") };
+    assert_eq!((command.name, command.argument.as_str(), command.place), (CommandName::Auto, "on", us()));
+    let automatic = in_group(json!({"voice": voice(), "is_automatic_forward": true,
+        "sender_chat": {"id": -1007, "type": "channel", "title": "News"}}));
+    assert_eq!(one("message", automatic).await, Content::Ignored(Ignored::Group));
+}
+
+#[tokio::test]
+async fn whoever_speaks_as_a_chat_has_its_number() {
+    let bot = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"});
+    for (chat, admin) in [(GROUP, true), (-1007, false)] {
+        let message = in_group(json!({"text": "/auto off", "from": bot,
+            "sender_chat": {"id": chat, "type": "supergroup", "title": "Us"}}));
+        let Content::Command(command) = one("message", message).await else { panic!() };
+        assert_eq!((command.from.id, command.from.anonymous_admin), (UserId(chat), admin));
+    }
+}
+
+#[tokio::test]
+async fn a_topic_is_a_topic_only_when_the_message_says_so() {
+    for (is_topic, thread) in [(true, Some(ThreadId(12))), (false, None)] {
+        let message = in_group(json!({"voice": voice(), "message_thread_id": 12, "is_topic_message": is_topic}));
+        let Content::Voice(voice) = one("message", message).await else { panic!() };
+        assert_eq!(voice.place.thread, thread);
+    }
+}
+
+#[tokio::test]
+async fn a_press_is_one_whatever_its_button_says() {
+    let from = json!({"id": 5_111_222_333_i64, "is_bot": false, "first_name": "Анна", "last_name": "Иванова",
+        "username": "anna_i", "language_code": "ru"});
+    let press = |data: &str, message: Value| json!({"id": "43", "from": from, "chat_instance": "1", "data": data, "message": message});
+    let own = json!({"message_id": 8, "date": 0, "chat": {"id": 5_111_222_333_i64, "type": "private"}});
+    let wanted = Press {
+        callback: "43".into(),
+        from: anna(),
+        place: Some(with_anna()),
+        message: Some(MessageId(8)),
+        action: Some(Action::Cancel(RequestId(3))),
+    };
+    assert_eq!(one("callback_query", press("1:c:3", own.clone())).await, Content::Press(Box::new(wanted.clone())));
+    let unknown = Press { action: None, ..wanted.clone() };
+    assert_eq!(one("callback_query", press("1:c:3:x", own)).await, Content::Press(Box::new(unknown)));
+    let gone = Press { place: None, message: None, ..wanted };
+    assert_eq!(one("callback_query", press("1:c:3", Value::Null)).await, Content::Press(Box::new(gone)));
+}
+
+#[tokio::test]
+async fn being_blocked_and_unblocked_is_noticed() {
+    for (status, present) in [("kicked", false), ("left", false), ("member", true), ("administrator", true)] {
+        let update = json!({"chat": {"id": 5, "type": "private"}, "from": {"id": 5, "first_name": "A"}, "date": 0,
+            "old_chat_member": {"status": "member"}, "new_chat_member": {"status": status, "user": {"id": 1}}});
+        let wanted = Membership { chat: ChatId(5), kind: ChatKind::Private, present };
+        assert_eq!(one("my_chat_member", update).await, Content::Membership(wanted), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_from_a_person_is_left_alone() {
     let with = |field: &str, value: Value| {
         let mut message = private(json!({"voice": voice()}));
         message[field] = value;
         message
     };
-    let group = |kind: &str| with("chat", json!({"id": -100_123_456_789_i64, "title": "Us", "type": kind}));
+    let chat = |kind: &str| with("chat", json!({"id": GROUP, "title": "Us", "type": kind}));
     let bot = json!({"id": 1, "is_bot": true, "first_name": "B"});
     for (kind, content, wanted) in [
-        ("message", group("group"), Ignored::Group),
-        ("message", group("supergroup"), Ignored::Group),
-        ("message", group("channel"), Ignored::Channel),
-        ("message", group("a kind to come"), Ignored::Unexpected),
+        ("message", chat("channel"), Ignored::Channel),
+        ("message", chat("a kind to come"), Ignored::Unexpected),
         ("message", with("from", bot), Ignored::Bot),
         ("message", with("from", Value::Null), Ignored::Unreadable),
         ("message", with("message_id", json!("seven")), Ignored::Unreadable),
         ("message", with("voice", json!({"duration": 3})), Ignored::Unreadable),
         ("message", json!("no message"), Ignored::Unreadable),
-        ("channel_post", group("channel"), Ignored::Channel),
+        ("channel_post", chat("channel"), Ignored::Channel),
         ("edited_message", private(json!({"voice": voice(), "edit_date": 1_764_000_001})), Ignored::Edited),
-        ("edited_channel_post", group("channel"), Ignored::Edited),
-        (
-            "callback_query",
-            json!({"id": "43", "from": {"id": 5, "is_bot": false, "first_name": "A"}, "chat_instance": "1", "data": "x"}),
-            Ignored::Callback,
-        ),
-        ("my_chat_member", json!({"chat": {"id": 5, "type": "private"}}), Ignored::Unexpected),
+        ("edited_channel_post", chat("channel"), Ignored::Edited),
+        ("callback_query", json!({"id": 43}), Ignored::Unreadable),
+        ("my_chat_member", json!({"chat": {"id": 5, "type": "private"}}), Ignored::Unreadable),
         ("something_to_come", json!(17), Ignored::Unexpected),
     ] {
         let read = one(kind, content.clone()).await;

@@ -1,0 +1,204 @@
+# What the bot says, in Spanish. Every message here is in every other locale too, with the same variables.
+
+## While a request is under way
+
+downloading = 📥 Descargando el archivo...
+queued = 📋 En la cola: puesto { $position }
+queued-wait = ⏱️ Espera estimada: ~{ $wait }
+starting = ⚙️ Empezando...
+progress = 🔄 Transcribiendo [{ $bar }] { $percent }%
+progress-elapsed = ⏱️ Transcurrido: { $elapsed }
+progress-remaining = ⏱️ Transcurrido: { $elapsed } | Restante: ~{ $remaining }
+
+## Answers
+
+done = ✅ ¡Listo!
+low-confidence = ⚠️ Se oye mal: el texto puede tener errores.
+in-the-file = 📄 El texto completo está en el archivo.
+no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
+
+## Refusals
+
+too-long =
+    ⚠️ Duración máxima: { $limit }
+    Su archivo: { $actual }
+too-long-unknown =
+    ⚠️ Duración máxima: { $limit }
+    Su archivo es más largo.
+too-big = ⚠️ El archivo es demasiado grande. Tamaño máximo: { $limit }
+queue-full = ⚠️ La cola está llena. Inténtelo de nuevo en unos minutos, por favor.
+user-limit-seconds =
+    ⚠️ Demasiados mensajes seguidos. Inténtelo de nuevo en { $count ->
+        [one] { $count } segundo
+       *[other] { $count } segundos
+    }, por favor.
+user-limit-minutes =
+    ⚠️ Demasiados mensajes seguidos. Inténtelo de nuevo en { $count ->
+        [one] { $count } minuto
+       *[other] { $count } minutos
+    }, por favor.
+person-full =
+    ⚠️ Ya { $count ->
+        [one] espera { $count } mensaje suyo
+       *[other] esperan { $count } mensajes suyos
+    }. Espere las respuestas o cancélelos: /cancel
+day-full =
+    ⚠️ Eso es todo por hoy: { $count ->
+        [one] { $count } minuto
+       *[other] { $count } minutos
+    } al día por persona. Vuelva mañana, por favor.
+not-allowed = 🔒 Este bot atiende solo a ciertas personas. Pregunte a su dueño.
+maintenance = 🛠️ El bot está en mantenimiento y por ahora no recibe mensajes. Inténtelo más tarde, por favor.
+unsupported = 🎙️ Envíeme un mensaje de voz y le enviaré su texto.
+
+## Apologies
+
+failed = ❌ Algo salió mal. Inténtelo de nuevo, por favor.
+no-audio = ❌ El vídeo no tiene pista de audio.
+unreadable = ❌ En este archivo no hay sonido que yo pueda leer. Sirven los mensajes de voz, el audio y el vídeo.
+audio-gone = 🗑️ La grabación ya se borró. Envíela de nuevo, por favor.
+cancelled = 🚫 Cancelado.
+cancelled-by-operator = 🚫 Cancelado por el administrador del bot. Envíe la grabación de nuevo más tarde, por favor.
+damaged = ❌ No se puede leer el archivo: está dañado o tiene un formato desconocido.
+download-failed = ❌ No se pudo descargar el archivo. Envíelo de nuevo, por favor.
+timed-out = ❌ La transcripción tardó demasiado. Envíe una grabación más corta, por favor.
+
+## The first words
+
+greeting =
+    👋 Convierto mensajes de voz en texto.
+
+    Envíeme o reenvíeme un mensaje de voz, un videomensaje, audio o vídeo.
+    Duración máxima: { $duration }
+    Tamaño máximo: { $size }
+
+    /help cuenta lo demás.
+help =
+    🎙️ Qué puede enviar: mensajes de voz, videomensajes, audio, vídeo y archivos con ellos, también reenviados.
+    Duración máxima: { $duration }
+    Tamaño máximo: { $size }
+
+    /language — el idioma de las grabaciones
+    /queue — mis grabaciones en la cola
+    /cancel — cancelarlas
+    /privacy — qué se guarda y cuánto tiempo
+    /mydata — qué se guarda sobre mí
+    /forget — borrar todo sobre mí
+
+    👥 En un grupo, responda a un mensaje de voz con /transcribe o mencione a @{ $bot }. Un administrador puede hacer que se transcriban todos: /auto on
+
+## Commands
+
+languages =
+    🌐 Idioma de las grabaciones: { $language }
+    Elija otro:
+languages-automatic =
+    🌐 El idioma de las grabaciones se detecta solo.
+    Si se adivina mal, elíjalo:
+language-set = 🌐 Idioma de las grabaciones: { $language }
+language-automatic = 🌐 Desde ahora el idioma de las grabaciones se detecta solo.
+queue-empty = 📋 No tiene grabaciones en la cola.
+queue-mine = 📋 Sus grabaciones:
+queue-waits = • { $length } — puesto { $position }
+queue-works = • { $length } — en curso
+cancel-nothing = 📋 Nada que cancelar: no tiene grabaciones en la cola.
+cancel-count =
+    🚫 { $count ->
+        [one] { $count } grabación cancelada
+       *[other] { $count } grabaciones canceladas
+    }.
+privacy =
+    🔒 Los textos no se guardan en ningún sitio: ni en la base de datos ni en los registros.
+    { $audio }
+    Se guardan: su nombre de Telegram, la hora y la duración de las grabaciones y la longitud de los textos. Las grabaciones no salen de la máquina en la que funciona el bot.
+
+    /mydata muestra qué se guarda sobre usted. /forget lo borra.
+privacy-audio-at-once = Las grabaciones se borran justo después de la respuesta.
+privacy-audio-kept = Las grabaciones se borran { $time } después de la respuesta: hasta entonces se pueden oír en otro idioma o recibir como archivo.
+my-data-none = 🔒 No se guarda nada sobre usted.
+my-data =
+    🔒 Qué se guarda sobre usted:
+    Nombre: { $name }
+    Número de Telegram: { $id }
+    Primer mensaje: { $since }
+    Mensajes: { $requests }, con respuesta: { $answered }
+    Grabaciones en total: { $audio }
+    Idioma de las grabaciones: { $language }
+
+    /forget borra todo esto.
+forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan números por los que nadie puede reconocerle.
+forgotten =
+    🗑️ Todo sobre usted está borrado. { $count ->
+        [one] Queda { $count } número sin nombre
+       *[other] Quedan { $count } números sin nombre
+    } en los totales.
+transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un videomensaje, audio o vídeo.
+auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
+auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
+auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off — solo a petición
+admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
+groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
+
+## For the bot's administrators
+
+paused = ⏸️ En pausa: las grabaciones nuevas se reciben y esperan. /resume continúa.
+draining = 🚰 No se reciben grabaciones nuevas, se termina la cola. /resume lo devuelve todo.
+resumed = ▶️ Todo funciona.
+banned = 🚫 { $id } ya no se atiende.
+unbanned = ✅ { $id } se atiende de nuevo.
+ban-how = Dé un número: /ban 123456789
+broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
+broadcast-started =
+    📣 Enviando a { $count ->
+        [one] { $count } persona
+       *[other] { $count } personas
+    }...
+broadcast-done = 📣 Enviados: { $sent }, sin alcanzar: { $missed }
+stats =
+    📊 En la cola: { $waiting } de { $limit }
+    En 24 horas: { $requests } mensajes de { $people } personas
+    Textos: { $answered }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
+    Sonido: { $audio }, espera (mediana): { $wait }
+    Proceso: { $factor } de la duración de una grabación
+
+## Buttons
+
+label-cancel = ✖️ Cancelar
+label-other-language = 🌐 Otro idioma
+label-back = ↩️ Volver
+label-automatic = Detectar automáticamente
+label-file = 📄 { $form }
+label-erase = 🗑️ Borrar todo
+toast-not-yours = Esta grabación es de otra persona.
+toast-over = Esta grabación ya está terminada.
+toast-cancelling = Deteniendo...
+toast-again = Escuchando de nuevo...
+
+## The menu
+
+command-start = Empezar
+command-help = Qué sé hacer
+command-language = Idioma de las grabaciones
+command-queue = Mis grabaciones en la cola
+command-cancel = Cancelar mis grabaciones
+command-privacy = Qué se guarda y cuánto tiempo
+command-mydata = Qué se guarda sobre mí
+command-forget = Borrar todo sobre mí
+command-transcribe = Transcribir el mensaje al que responde
+command-auto = Transcribir todos los mensajes de voz
+command-stats = Cómo va el bot
+command-pause = Pausar el trabajo
+command-resume = Continuar
+command-drain = No recibir nada nuevo, terminar la cola
+command-ban = No atender más a una persona
+command-unban = Atender de nuevo a una persona
+command-broadcast = Un mensaje para todos
+
+## Lengths and sizes
+
+span-seconds = { $seconds } s
+span-minutes = { $minutes } min { $seconds } s
+span-hours = { $hours } h { $minutes } min
+limit-minutes = { $seconds } s ({ $minutes } min)
+size-kib = { $count } KB
+size-mib = { $count } MB

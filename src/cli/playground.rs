@@ -1,0 +1,108 @@
+//! `stenobot playground`: a chat with the real bot in the browser.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::simulate::setup;
+use crate::config::Config;
+use crate::playground::{Offer, Playground};
+use crate::simulator::harness::Simulation;
+use crate::simulator::voices::Voices;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Port of 127.0.0.1 for the page; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Show the page in this machine's browser.
+    #[arg(long)]
+    open: bool,
+    /// Folder of sample voices to choose from.
+    #[arg(long, default_value = "samples", value_name = "DIR")]
+    samples: PathBuf,
+    /// Another program in place of the bot's engine: the tests bring one that misbehaves on demand
+    #[arg(long, hide = true, value_name = "PROGRAM")]
+    engine_program: Option<PathBuf>,
+}
+
+impl Args {
+    /// Serves until Ctrl-C or SIGTERM, or until the bot ends by itself, which is an error.
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        // From here on, so that an early signal also ends all in order.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stop = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let mut setup = setup(config, std::env::current_exe()?).await?;
+        if let Some(engine) = &self.engine_program {
+            setup.arguments.extend(["--engine-program".into(), std::path::absolute(engine)?.into()]);
+        }
+        let voices = voices(&self.samples).await?;
+        eprintln!("Starting the bot with {}", config.engine.model);
+        let mut simulation = tokio::select! {
+            simulation = Simulation::start(setup) => simulation?,
+            () = stop() => return Ok(ExitCode::SUCCESS),
+        };
+        let offer = Offer { port: self.port, voices, file_bytes: config.limits.file_bytes };
+        let port = self.port;
+        let playground = Playground::start(simulation.api().clone(), offer)
+            .await
+            .with_context(|| format!("the page cannot be served on 127.0.0.1:{port}: choose another --port"))?;
+        println!("{}", playground.url());
+        eprintln!("Open this address in a browser on this machine. Ctrl-C ends it; nothing is kept.");
+        if self.open {
+            open(playground.url());
+        }
+        let ended = match simulation.bot() {
+            Some(bot) => tokio::select! {
+                ended = bot.ended() => Some(ended?),
+                () = stop() => None,
+            },
+            None => None,
+        };
+        playground.stop().await;
+        if let Some(status) = ended {
+            bail!("the bot ended with {status}; its log ends with:\n{}", simulation.log_tail());
+        }
+        // The bot's own limit, and some time for the system. A second signal does not wait.
+        let limit = config.timing.shutdown + Duration::from_secs(10);
+        tokio::select! {
+            status = simulation.terminate_bot(limit) => drop(status?),
+            () = stop() => {}
+        }
+        simulation.api().stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The recordings; without them the page offers microphone and files only.
+async fn voices(folder: &Path) -> anyhow::Result<Option<Voices>> {
+    let folder = folder.to_owned();
+    match tokio::task::spawn_blocking(move || Voices::open(&folder)).await? {
+        Ok(voices) => Ok(Some(voices)),
+        Err(error) => {
+            eprintln!("{error}");
+            Ok(None)
+        }
+    }
+}
+
+fn open(url: &str) {
+    let browser = std::process::Command::new("xdg-open")
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if browser.is_err() {
+        eprintln!("No browser could be started from here.");
+    }
+}

@@ -1,0 +1,121 @@
+//! Audio that is kept for a while after its request ended, so that it can be heard again.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Journal, JournalError, rows, seconds, sql};
+use crate::model::{
+    AnswerForm, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+};
+
+/// Whether a request's audio can be heard again.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Kept {
+    /// It can.
+    Here(Box<KeptAudio>),
+    /// It is no longer kept, or never was.
+    Gone,
+    /// It is somebody else's.
+    NotYours,
+}
+
+/// What a new request for kept audio needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAudio {
+    /// The request under whose number the file is kept; the new one's `parent`. Not always the one that was asked
+    /// for: that may itself have been heard again, or joined to another.
+    pub audio: RequestId,
+    /// Where the answer goes.
+    pub chat: ChatId,
+    /// The topic of the chat, where there are topics.
+    pub thread: Option<i32>,
+    /// The message with the sound.
+    pub reply_to: MessageId,
+    /// The message that holds the text.
+    pub status_message: Option<MessageId>,
+    /// How the sound was sent.
+    pub source: AudioSource,
+    /// In which form the text was given.
+    pub form: AnswerForm,
+    /// The language that was asked for.
+    pub speech_language: Option<SpeechLanguage>,
+    /// By which the file is asked for.
+    pub file_id: String,
+    /// By which the same file is known again.
+    pub file_unique_id: String,
+    /// Length that the sender claims.
+    pub claimed: Option<Duration>,
+    /// Language of the sender's Telegram.
+    pub locale: Option<String>,
+}
+
+/// Audio whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueAudio {
+    /// The request under whose number it lies.
+    pub id: RequestId,
+    /// Where its answer was given.
+    pub chat: ChatId,
+    /// The message that holds the answer.
+    pub status_message: Option<MessageId>,
+}
+
+impl Journal {
+    /// Keeps the audio of a request that is done until then. False when it is not done, or has been forgotten: its
+    /// file is not to be kept.
+    pub async fn keep_audio(&self, id: RequestId, until: Timestamp) -> Result<bool, JournalError> {
+        let kept = sqlx::query(sql::KEEP_AUDIO).bind(id.0).bind(until.0).execute(&self.writer).await?;
+        self.changed();
+        Ok(kept.rows_affected() == 1)
+    }
+
+    /// The requests whose audio's time is over, each told once: their files are to be removed now. What is being
+    /// heard again waits until that is over. A file that a crash leaves is removed at the next start.
+    pub async fn audio_due(&self, now: Timestamp) -> Result<Vec<DueAudio>, JournalError> {
+        let due: Vec<(i64, i64, Option<i32>)> =
+            sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).fetch_all(&self.writer).await?;
+        if !due.is_empty() {
+            self.changed();
+        }
+        let due = due.into_iter().map(|(id, chat, message)| DueAudio {
+            id: RequestId(id),
+            chat: ChatId(chat),
+            status_message: message.map(MessageId),
+        });
+        Ok(due.collect())
+    }
+
+    /// Whether this person can have a request's audio heard again.
+    pub async fn kept_audio(&self, of: RequestId, by: UserId) -> Result<Kept, JournalError> {
+        let now = self.clock.now();
+        let row: Option<SqliteRow> = sqlx::query(sql::KEPT_AUDIO).bind(of.0).fetch_optional(&self.reader).await?;
+        Ok(row.map_or(Ok(Kept::Gone), |row| read(&row, by, now))?)
+    }
+}
+
+fn read(row: &SqliteRow, by: UserId, now: Timestamp) -> Result<Kept, sqlx::Error> {
+    if row.try_get::<i64, _>("telegram_id")? != by.0 {
+        return Ok(Kept::NotYours);
+    }
+    let until: Option<i64> = row.try_get("audio_until")?;
+    if rows::stage(row)? != StageName::Done || until.is_none_or(|until| until <= now.0) {
+        return Ok(Kept::Gone);
+    }
+    Ok(Kept::Here(Box::new(KeptAudio {
+        audio: RequestId(row.try_get("audio_id")?),
+        chat: ChatId(row.try_get("chat_id")?),
+        thread: row.try_get("thread_id")?,
+        reply_to: MessageId(row.try_get("reply_to_message_id")?),
+        status_message: rows::message(row, "status_message_id")?,
+        source: rows::source(row)?,
+        form: rows::form(row)?,
+        speech_language: rows::speech_language(row)?,
+        file_id: row.try_get("voice_file_id")?,
+        file_unique_id: row.try_get("file_unique_id")?,
+        claimed: row.try_get::<Option<f64>, _>("claimed_duration_seconds")?.map(seconds),
+        locale: row.try_get("locale")?,
+    })))
+}

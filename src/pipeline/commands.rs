@@ -1,0 +1,252 @@
+//! Commands: from people, from groups, from the bot's own administrators.
+
+use std::time::Duration;
+
+use super::replies::Reply;
+use super::{Context, Flow, broadcast};
+use crate::journal::{JournalError, MyData};
+use crate::model::{ChatId, SpeechLanguage, StageName, UserId};
+use crate::request;
+use crate::stats::Statistics;
+use crate::telegram::{
+    self, Action, ChatKind, Command, CommandName, Keyboard, Label, Note, Place, Standing, Stats, Talk, language_name,
+};
+
+/// What only a group's administrators may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupWish {
+    /// Whether everything is transcribed unasked.
+    Auto(bool),
+    /// The language that is spoken.
+    Language(SpeechLanguage),
+}
+
+/// Does what a command asks for. Whatever concerns the journal is done when this returns, before Telegram is told that
+/// the command was taken; only words are left to be sent.
+pub(super) async fn run(context: &Context, command: &Command) -> Result<(), JournalError> {
+    let Command { place, message, from, name, argument } = command;
+    let locale = from.language_code.as_deref();
+    let private = place.kind == ChatKind::Private;
+    let operator = private && context.config().people.operators.contains(&from.id.0);
+    if private {
+        context.journal.meet(&super::admit::sender(from)).await?;
+    }
+    let note = match name {
+        CommandName::Start => Some(context.talk(locale, &greeting(context))),
+        CommandName::Help => Some(context.talk(locale, &help(context))),
+        CommandName::Unknown => Some(context.talk(locale, &help(context))),
+        CommandName::Language => Some(languages(context, place.chat, locale, 0).await?),
+        CommandName::Queue => Some(context.talk(locale, &standings(context, from.id).await?)),
+        CommandName::Cancel => Some(context.talk(locale, &Talk::Cancelled(cancel_all(context, from.id).await?))),
+        CommandName::Privacy => {
+            let retention = context.config().privacy.audio_retention;
+            Some(context.talk(locale, &Talk::Privacy { retention }))
+        }
+        CommandName::MyData => Some(context.talk(locale, &my_data(context.journal.my_data(from.id).await?))),
+        CommandName::Forget => Some(Note {
+            keyboard: Keyboard::one(context.label(locale, Label::Erase), Action::Forget),
+            ..context.talk(locale, &Talk::ForgetAsk)
+        }),
+        // One that answers a recording is no command any more when it comes here.
+        CommandName::Transcribe => Some(context.talk(locale, &Talk::TranscribeHow)),
+        CommandName::Auto => auto(context, command).await?,
+        CommandName::Stats if operator => Some(context.talk(locale, &Talk::Stats(stats(context).await?))),
+        CommandName::Pause if operator => Some(flow(context, locale, Flow::Paused, &Talk::Paused)),
+        CommandName::Resume if operator => Some(flow(context, locale, Flow::Open, &Talk::Resumed)),
+        CommandName::Drain if operator => Some(flow(context, locale, Flow::Draining, &Talk::Draining)),
+        CommandName::Ban if operator => Some(context.talk(locale, &ban(context, argument, true).await?)),
+        CommandName::Unban if operator => Some(context.talk(locale, &ban(context, argument, false).await?)),
+        CommandName::Broadcast if operator => Some(broadcast::start(context, *place, locale, argument).await?),
+        // To everybody else, these are no commands.
+        CommandName::Stats
+        | CommandName::Pause
+        | CommandName::Resume
+        | CommandName::Drain
+        | CommandName::Ban
+        | CommandName::Unban
+        | CommandName::Broadcast => private.then(|| context.talk(locale, &help(context))),
+    };
+    if let Some(note) = note {
+        context.reply(Reply::Say { place: *place, reply_to: *message, note });
+    }
+    Ok(())
+}
+
+fn greeting(context: &Context) -> Talk {
+    let config = context.config();
+    Talk::Greeting { duration: config.limits.voice, size: config.limits.file_bytes }
+}
+
+fn help(context: &Context) -> Talk {
+    let config = context.config();
+    let bot = context.client.known().map(|me| me.username.clone()).unwrap_or_default();
+    Talk::Help { duration: config.limits.voice, size: config.limits.file_bytes, bot }
+}
+
+/// What is spoken in a chat, over the buttons that change it.
+pub(super) async fn languages(
+    context: &Context,
+    chat: ChatId,
+    locale: Option<&str>,
+    page: u8,
+) -> Result<Note, JournalError> {
+    let current = match context.journal.chat_settings(chat).await?.speech_language {
+        Some(SpeechLanguage::Code(code)) => language_name(&code),
+        Some(SpeechLanguage::Auto) | None => None,
+    };
+    Ok(Note { keyboard: context.language_buttons(locale, page), ..context.talk(locale, &Talk::Languages { current }) })
+}
+
+async fn standings(context: &Context, user: UserId) -> Result<Talk, JournalError> {
+    let own = context.journal.standing(user).await?;
+    Ok(Talk::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
+}
+
+/// Stops everything of somebody's; tells how much that is.
+async fn cancel_all(context: &Context, user: UserId) -> Result<u64, JournalError> {
+    let mut stopped = 0;
+    for (id, outcome) in request::cancel_all(&context.journal, user).await? {
+        stopped += u64::from(context.follow_up(id, outcome));
+    }
+    Ok(stopped)
+}
+
+fn my_data(data: Option<MyData>) -> Talk {
+    let Some(MyData { sender, first_seen, ended, audio, settings, under_way, .. }) = data else { return Talk::NoData };
+    let count = |wanted: &dyn Fn(StageName) -> bool| {
+        ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
+    };
+    Talk::MyData(telegram::MyData {
+        name: [sender.first_name, sender.last_name].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        username: sender.username.map(|name| format!("@{name}")),
+        id: sender.id.0,
+        since: first_seen.day(),
+        requests: count(&|_| true) + under_way.len() as u64,
+        answered: count(&|stage| stage == StageName::Done),
+        audio,
+        language: match settings.speech_language {
+            Some(SpeechLanguage::Code(code)) => language_name(&code),
+            Some(SpeechLanguage::Auto) | None => None,
+        },
+    })
+}
+
+/// Erases somebody and stops their work; gives the words for it.
+pub(super) async fn forget(context: &Context, user: UserId, locale: Option<&str>) -> Result<Note, JournalError> {
+    let requests = match context.journal.my_data(user).await? {
+        Some(data) => data.ended.iter().map(|(_, count)| u64::from(*count)).sum::<u64>() + data.under_way.len() as u64,
+        None => 0,
+    };
+    let forgotten = context.journal.forget(user).await?;
+    for id in forgotten.stopped {
+        context.cancels.stop(id);
+    }
+    for id in forgotten.audio {
+        context.discard_audio(id).await;
+    }
+    Ok(context.talk(locale, &Talk::Forgotten { requests }))
+}
+
+async fn auto(context: &Context, command: &Command) -> Result<Option<Note>, JournalError> {
+    let Command { place, message, from, argument, .. } = command;
+    let locale = from.language_code.as_deref();
+    if place.kind == ChatKind::Private {
+        return Ok(Some(context.talk(locale, &Talk::GroupsOnly)));
+    }
+    let wish = match argument.to_ascii_lowercase().as_str() {
+        "on" => GroupWish::Auto(true),
+        "off" => GroupWish::Auto(false),
+        _ => return Ok(Some(context.talk(locale, &Talk::AutoHow))),
+    };
+    if from.anonymous_admin {
+        return Ok(Some(of_a_group(context, *place, &wish, true, locale).await));
+    }
+    context.reply(Reply::IfAdministrator {
+        place: *place,
+        user: from.id,
+        message: *message,
+        wish,
+        locale: from.language_code.clone(),
+    });
+    Ok(None)
+}
+
+/// Sets what an administrator wants, if it is one; gives the words for it.
+pub(super) async fn of_a_group(
+    context: &Context,
+    place: Place,
+    wish: &GroupWish,
+    allowed: bool,
+    locale: Option<&str>,
+) -> Note {
+    if !allowed {
+        return context.talk(locale, &Talk::AdminsOnly);
+    }
+    let (set, talk) = match wish {
+        GroupWish::Auto(on) => (context.journal.set_auto(place.chat, *on).await, Talk::Auto(*on)),
+        GroupWish::Language(language) => set_language(context, place.chat, language).await,
+    };
+    match set {
+        Ok(()) => context.talk(locale, &talk),
+        Err(error) => {
+            request::observe(&request::Event::JournalFailed { what: "change a group's settings", error: &error });
+            context.say(locale, &telegram::Text::Failed).into()
+        }
+    }
+}
+
+/// Sets what is spoken in a chat.
+pub(super) async fn set_language(
+    context: &Context,
+    chat: ChatId,
+    language: &SpeechLanguage,
+) -> (Result<(), JournalError>, Talk) {
+    let (set, name) = match language {
+        SpeechLanguage::Auto => (None, None),
+        SpeechLanguage::Code(code) => (Some(language.clone()), language_name(code)),
+    };
+    (context.journal.set_speech_language(chat, set).await, Talk::LanguageSet(name))
+}
+
+// === For the bot's own administrators ===
+
+fn flow(context: &Context, locale: Option<&str>, flow: Flow, talk: &Talk) -> Note {
+    tracing::info!(flow = ?flow, "an administrator changes what the bot does");
+    context.flow.send_replace(flow);
+    context.talk(locale, talk)
+}
+
+async fn ban(context: &Context, argument: &str, banned: bool) -> Result<Talk, JournalError> {
+    let Ok(id) = argument.parse::<i64>() else { return Ok(Talk::BanHow) };
+    if banned {
+        context.journal.ban(UserId(id)).await?;
+        cancel_all(context, UserId(id)).await?;
+        Ok(Talk::Banned(id))
+    } else {
+        context.journal.unban(UserId(id)).await?;
+        Ok(Talk::Unbanned(id))
+    }
+}
+
+/// Statistics look so far back.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+async fn stats(context: &Context) -> Result<Stats, JournalError> {
+    let config = context.config();
+    let since = context.journal.clock().now().before(A_DAY);
+    let facts = crate::journal::statistics::request_facts(&config.storage.database, Some(since)).await?;
+    let total = Statistics::of(&facts).total;
+    Ok(Stats {
+        waiting: u64::from(context.journal.depth().await?),
+        limit: u64::from(config.limits.queue),
+        requests: total.requests,
+        answered: total.answered,
+        no_speech: total.no_speech,
+        failed: total.failed,
+        rejected: total.rejected,
+        people: total.people,
+        audio: Duration::try_from_secs_f64(total.audio_seconds).unwrap_or_default(),
+        median_wait: total.wait_seconds.and_then(|wait| Duration::try_from_secs_f64(wait.p50).ok()),
+        real_time_factor: context.journal.recent_real_time_factor(&context.model).await?,
+    })
+}

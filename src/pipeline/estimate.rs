@@ -1,0 +1,74 @@
+//! How long things take: what this machine has lately needed for a second of sound with this model.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::request::{Event, observe};
+
+/// A guess, until this machine has measured itself.
+pub const FIRST_GUESS: f64 = 0.3;
+
+/// Processing time for a second of audio, as lately measured. The journal remembers it between runs.
+pub(super) async fn real_time_factor(context: &Context) -> f64 {
+    match context.journal.recent_real_time_factor(&context.model).await {
+        Ok(measured) => measured.unwrap_or(FIRST_GUESS),
+        Err(error) => {
+            observe(&Event::JournalFailed { what: "read the real-time factor", error: &error });
+            FIRST_GUESS
+        }
+    }
+}
+
+/// The part of the expected time's progress that an estimate may claim; the rest only the engine can tell.
+const EXPECTED_SHARE: f64 = 0.95;
+
+/// How much of a transcription is done, 0 to 1: never less than before, at least what the engine says, and in between what
+/// the time says. The engine speaks at the ends of sentences; the time moves on meanwhile. Past the expected time it comes
+/// ever slower, without reaching the end.
+pub(super) fn progress(before: f64, engine: f64, elapsed: Duration, expected: Duration) -> f64 {
+    let share = elapsed.as_secs_f64() / expected.as_secs_f64().max(0.1);
+    let by_time = match share {
+        ..=1.0 => EXPECTED_SHARE * share,
+        late => EXPECTED_SHARE + (1.0 - EXPECTED_SHARE) * (1.0 - (1.0 - late).exp()),
+    };
+    before.max(engine).max(by_time).clamp(0.0, 1.0)
+}
+
+/// Time until the end: what is left of the expected time, or what the progress so far promises where that is over.
+pub(super) fn remaining(fraction: f64, elapsed: Duration, expected: Duration) -> Option<Duration> {
+    match expected.checked_sub(elapsed).filter(|left| !left.is_zero()) {
+        Some(left) => Some(left),
+        None if fraction > 0.0 => Some(elapsed.mul_f64((1.0 - fraction) / fraction)),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_moves_with_the_time_and_never_goes_back() {
+        let expected = Duration::from_secs(20);
+        let mut shown = 0.0;
+        for second in 0..=200 {
+            // An engine that says nothing until two thirds are done.
+            let engine = if second < 13 { 0.0 } else { 0.66 };
+            let now = progress(shown, engine, Duration::from_secs(second), expected);
+            assert!(now >= shown && now < 1.0, "{second}: {now}");
+            assert!(second == 0 || second > 60 || now > shown, "it stands still at {second}");
+            shown = now;
+        }
+        assert!(progress(0.0, 0.0, Duration::from_secs(10), expected) > 0.4);
+        assert_eq!(progress(0.2, 0.9, Duration::from_secs(1), expected), 0.9, "the engine is faster than expected");
+        assert_eq!(progress(0.5, 0.1, Duration::from_secs(1), expected), 0.5);
+    }
+
+    #[test]
+    fn what_remains_is_the_rest_of_the_expected_time() {
+        let seconds = Duration::from_secs;
+        assert_eq!(remaining(0.5, seconds(8), seconds(20)), Some(seconds(12)));
+        assert_eq!(remaining(0.75, seconds(30), seconds(20)), Some(seconds(10)));
+        assert_eq!(remaining(0.0, seconds(30), seconds(20)), None);
+    }
+}

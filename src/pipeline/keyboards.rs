@@ -1,0 +1,68 @@
+//! The buttons under the bot's messages.
+
+use super::Context;
+use crate::model::{AnswerForm, RequestId, SpeechLanguage};
+use crate::telegram::{Action, Button, Keyboard, LANGUAGES, Label, Wish};
+
+/// Languages on one page: four rows of two.
+const PAGE: usize = 8;
+
+impl Context {
+    /// Stops a request.
+    pub(super) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
+        Keyboard::one(self.label(locale, Label::Cancel), Action::Cancel(id))
+    }
+
+    /// What else can be done with an answer, while its recording is kept. Without a text there is no file of it.
+    pub(super) fn answer_buttons(&self, locale: Option<&str>, of: RequestId, text: bool) -> Keyboard {
+        if self.config().privacy.audio_retention.is_zero() {
+            return Keyboard::default();
+        }
+        let again = |label: String, wish| Button { label, action: Action::Again { of, wish } };
+        let language =
+            Button { label: self.label(locale, Label::OtherLanguage), action: Action::Languages { of, page: 0 } };
+        let file = |form: AnswerForm, name| again(self.label(locale, Label::File(name)), Wish::File(form));
+        let mut rows = vec![vec![language]];
+        if text {
+            rows.push(vec![file(AnswerForm::Txt, "TXT"), file(AnswerForm::Srt, "SRT"), file(AnswerForm::Vtt, "VTT")]);
+        }
+        Keyboard(rows)
+    }
+
+    /// Languages in which a recording can be heard again.
+    pub(super) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
+        let choose = |language| Action::Again { of, wish: Wish::Language(language) };
+        let mut keyboard = self.languages(locale, page, choose, |page| Action::Languages { of, page });
+        let back = Button { label: self.label(locale, Label::Back), action: Action::Back(of) };
+        keyboard.0.push(vec![back]);
+        keyboard
+    }
+
+    /// Languages that a chat can set.
+    pub(super) fn language_buttons(&self, locale: Option<&str>, page: u8) -> Keyboard {
+        self.languages(locale, page, Action::SetLanguage, Action::ChatLanguages)
+    }
+
+    fn languages(
+        &self,
+        locale: Option<&str>,
+        page: u8,
+        choose: impl Fn(SpeechLanguage) -> Action,
+        turn: impl Fn(u8) -> Action,
+    ) -> Keyboard {
+        let pages: Vec<_> = LANGUAGES.chunks(PAGE).collect();
+        let at = usize::from(page).min(pages.len() - 1);
+        let automatic = Button { label: self.label(locale, Label::Automatic), action: choose(SpeechLanguage::Auto) };
+        let mut rows = vec![vec![automatic]];
+        let button = |(code, name): &(&str, &str)| Button {
+            label: (*name).to_owned(),
+            action: choose(SpeechLanguage::Code((*code).to_owned())),
+        };
+        rows.extend(pages[at].chunks(2).map(|pair| pair.iter().map(button).collect()));
+        let page = |at: usize| turn(u8::try_from(at).unwrap_or(u8::MAX));
+        let before = at.checked_sub(1).map(|at| Button { label: "‹".to_owned(), action: page(at) });
+        let after = (at + 1 < pages.len()).then(|| Button { label: "›".to_owned(), action: page(at + 1) });
+        rows.push(before.into_iter().chain(after).collect());
+        Keyboard(rows)
+    }
+}

@@ -1,0 +1,130 @@
+//! Answers that belong to no request: to commands, to pressed buttons, to messages of a kind that is not served.
+//! They are courtesies: polling never waits for them, and under a flood those that find no room are dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::Context;
+use crate::model::{ChatId, MessageId, UserId};
+use crate::telegram::{Keyboard, Note, Place, TelegramError};
+
+/// Replies that may wait at once.
+pub const WAITING: usize = 64;
+/// On their way at once: one chat's pause must not hold up the others.
+const CONCURRENT: usize = 4;
+
+/// One courtesy.
+#[derive(Debug)]
+pub enum Reply {
+    /// A message under another.
+    Say {
+        /// Where.
+        place: Place,
+        /// Under which message.
+        reply_to: MessageId,
+        /// What.
+        note: Note,
+    },
+    /// What a message of ours shows from now on.
+    Edit {
+        /// Where.
+        chat: ChatId,
+        /// Which.
+        message: MessageId,
+        /// What.
+        note: Note,
+    },
+    /// The buttons under a message of ours from now on.
+    Buttons {
+        /// Where.
+        chat: ChatId,
+        /// Which.
+        message: MessageId,
+        /// The buttons.
+        keyboard: Keyboard,
+    },
+    /// A pressed button is dealt with, with a few words perhaps.
+    Toast {
+        /// The press.
+        callback: String,
+        /// The words.
+        words: Option<String>,
+    },
+    /// Something that only a group's administrators may do.
+    IfAdministrator {
+        /// The group.
+        place: Place,
+        /// Who asks.
+        user: UserId,
+        /// The message that asks, or under which a button was pressed.
+        message: MessageId,
+        /// What they want.
+        wish: super::commands::GroupWish,
+        /// In which language they read.
+        locale: Option<String>,
+    },
+}
+
+impl Context {
+    /// Has something said as soon as may be.
+    pub(super) fn reply(&self, reply: Reply) {
+        if self.replies.try_send(reply).is_err() {
+            tracing::debug!("a reply was dropped: too many wait");
+        }
+    }
+}
+
+/// Sends replies until the soft shutdown.
+pub async fn send(context: &Context, mut waiting: mpsc::Receiver<Reply>) {
+    let places = Arc::new(Semaphore::new(CONCURRENT));
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await.ok()?;
+            Some((waiting.recv().await?, place))
+        };
+        let Some(Some((reply, place))) = context.shutdown.soft.run_until_cancelled(next).await else { return };
+        let own = context.clone();
+        context.tasks.spawn(async move {
+            let work = deliver(&own, &reply);
+            if let Some(Err(error)) = own.shutdown.soft.run_until_cancelled(work).await {
+                tracing::debug!(%error, "a reply was not sent");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Longest time that a courtesy is tried for: later, nobody expects it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits out the pauses that Telegram demands.
+async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
+    let tries = async {
+        loop {
+            match once(context, reply).await {
+                Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
+                outcome => return outcome,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, tries).await.unwrap_or(Err(TelegramError::Timeout))
+}
+
+async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
+    let client = &context.client;
+    match reply {
+        Reply::Say { place, reply_to, note } => {
+            client.send(place.chat, place.thread, Some(*reply_to), note).await.map(drop)
+        }
+        Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
+        Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
+        Reply::Toast { callback, words } => client.answer_press(callback, words.as_deref()).await,
+        Reply::IfAdministrator { place, user, message, wish, locale } => {
+            let allowed = client.is_administrator(place.chat, *user).await?;
+            let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
+            client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Recordings are kept for a short while after their answer, if the operator wants that, and then removed.
+
+use std::time::Duration;
+
+use super::Context;
+use super::replies::Reply;
+use crate::journal::JournalError;
+use crate::model::RequestId;
+use crate::request::{Event, observe};
+use crate::telegram::Keyboard;
+
+/// Between two looks.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Removes what is due, until the soft shutdown.
+pub async fn run(context: &Context) {
+    let mut beat = tokio::time::interval(BEAT);
+    while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
+        match context.journal.audio_due(context.journal.clock().now()).await {
+            Ok(due) => {
+                for audio in due {
+                    context.discard_audio(audio.id).await;
+                    // Buttons that can do nothing any more go with the recording.
+                    if let Some(message) = audio.status_message {
+                        context.reply(Reply::Buttons { chat: audio.chat, message, keyboard: Keyboard::default() });
+                    }
+                }
+            }
+            Err(error) => observe(&Event::JournalFailed { what: "look for audio to remove", error: &error }),
+        }
+    }
+}
+
+/// After an answer: the recording stays as long as the settings say, or goes at once.
+pub(super) async fn after_answer(context: &Context, id: RequestId) -> Result<(), JournalError> {
+    let retention = context.config().privacy.audio_retention;
+    if !retention.is_zero() {
+        let until = context.journal.clock().now().after(retention);
+        if context.journal.keep_audio(id, until).await? {
+            return Ok(());
+        }
+    }
+    context.discard_audio(id).await;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What a page hears of its chat: all of it when it connects, then what changes.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::response::sse::Event;
+use futures::Stream;
+use futures::stream;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::view::{self, Command, Shown};
+use super::{Language, Number, Shared};
+use crate::model::MessageId;
+
+/// One event.
+#[derive(Debug, Serialize)]
+struct Change<'a> {
+    /// The page forgets what it shows first.
+    fresh: bool,
+    /// New and changed messages, oldest first.
+    messages: Vec<&'a Shown>,
+    /// Ids of messages that are gone.
+    gone: Vec<MessageId>,
+    /// The menu of commands, when it is another one.
+    menu: Option<&'a [Command]>,
+}
+
+struct Listener {
+    shared: Arc<Shared>,
+    number: Number,
+    language: Language,
+    changes: watch::Receiver<()>,
+    shown: BTreeMap<MessageId, Shown>,
+    menu: Vec<Command>,
+    fresh: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Events until the page leaves or the playground stops.
+pub(super) fn feed(
+    shared: Arc<Shared>,
+    number: Number,
+    language: Language,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let changes = shared.api.changes();
+    let listener = Listener {
+        shared,
+        number,
+        language,
+        changes,
+        shown: BTreeMap::new(),
+        menu: Vec::new(),
+        fresh: true,
+        _place: place,
+    };
+    stream::unfold(listener, |mut listener| async move {
+        let event = listener.next().await?;
+        Some((Ok(event), listener))
+    })
+}
+
+impl Listener {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if !self.fresh {
+                tokio::select! {
+                    changed = self.changes.changed() => changed.ok()?,
+                    () = self.shared.stopping.cancelled() => return None,
+                }
+            }
+            self.changes.borrow_and_update();
+            let chat = self.number.chat();
+            let (now, menu) = self
+                .shared
+                .api
+                .read(|state| (view::messages(state, chat), view::menu(state, chat, self.language.code())));
+            let change = Change {
+                fresh: self.fresh,
+                messages: now.values().filter(|shown| self.shown.get(&shown.id()) != Some(shown)).collect(),
+                gone: self.shown.keys().filter(|id| !now.contains_key(id)).copied().collect(),
+                menu: (menu != self.menu).then_some(menu.as_slice()),
+            };
+            if change.fresh || !change.messages.is_empty() || !change.gone.is_empty() || change.menu.is_some() {
+                let event = Event::default().json_data(&change).ok()?;
+                (self.shown, self.menu, self.fresh) = (now, menu, false);
+                return Some(event);
+            }
+        }
+    }
+}

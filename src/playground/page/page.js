@@ -1,0 +1,499 @@
+// The chat page. Hears of its chat by server-sent events, acts by POST. Whatever people or the bot wrote reaches the
+// document as text, never as markup.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const query = new URLSearchParams(location.search);
+let number = Math.max(1, Number.parseInt(query.get("person"), 10) || 1);
+const languages = [...$("language").options].map((option) => option.value);
+const store = {
+  get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
+  set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* the choice lasts as long as the page */ } },
+};
+
+let offer = { people: [], file_bytes: 0, samples: [] };
+
+/** An element with properties and children; strings become text. */
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const [svg, use] = [document.createElementNS(space, "svg"), document.createElementNS(space, "use")];
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const clock = (date) => new Date(date * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const size = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
+/* Theme: the system's until somebody chooses. */
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+function theme() {
+  document.documentElement.dataset.theme = store.get("theme") ?? (dark.matches ? "dark" : "light");
+}
+dark.addEventListener("change", theme);
+$("theme").addEventListener("click", () => {
+  store.set("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  theme();
+});
+theme();
+
+/* Language. */
+
+const language = $("language");
+const wanted = [query.get("language"), store.get(`language-${number}`), navigator.language.slice(0, 2), "en"];
+language.value = wanted.find((code) => languages.includes(code));
+language.addEventListener("change", () => {
+  store.set(`language-${number}`, language.value);
+  showSamples();
+  // The menu of commands comes in the person's language.
+  events?.close();
+  events = null;
+  connect();
+});
+
+/* Toasts, and words for those who listen. */
+
+let toastEnds = 0;
+function toast(text) {
+  $("toast").textContent = text;
+  clearTimeout(toastEnds);
+  toastEnds = setTimeout(() => { $("toast").textContent = ""; }, 5000);
+}
+
+function announce(text) {
+  $("announcer").textContent = text;
+}
+
+/* Acting. */
+
+/** What the server says, `true` when it has nothing to say, `false` when it refuses. */
+async function post(path, body, type = "application/json") {
+  try {
+    const answer = await fetch(`people/${number}/${language.value}/${path}`, {
+      method: "POST", headers: { "Content-Type": type }, body: type === "application/json" ? JSON.stringify(body) : body,
+    });
+    if (answer.ok) return answer.status === 204 ? true : await answer.json();
+    if (answer.status === 413) toast(`A file may have up to ${size(offer.file_bytes)}.`);
+    else toast((await answer.text()) || "This did not work.");
+  } catch {
+    toast("The playground does not answer. Is it still running?");
+  }
+  return false;
+}
+
+async function sendFile(file) {
+  if (file.size > offer.file_bytes) return toast(`${file.name} is too large: up to ${size(offer.file_bytes)}.`);
+  const seconds = await lengthOf(file);
+  const type = file.type || "application/octet-stream";
+  await post(`file/${seconds}/${encodeURIComponent(file.name || "file")}`, file, type);
+  toEnd();
+}
+
+/** Whole seconds as the browser reads them, 0 when it cannot. */
+function lengthOf(file) {
+  if (!/^(audio|video)\//.test(file.type)) return 0;
+  return new Promise((resolve) => {
+    const url = URL.createObjectURL(file);
+    const probe = new Audio();
+    const done = (seconds) => { URL.revokeObjectURL(url); resolve(Number.isFinite(seconds) ? Math.round(seconds) : 0); };
+    probe.preload = "metadata";
+    probe.onloadedmetadata = () => done(probe.duration);
+    probe.onerror = () => done(0);
+    setTimeout(() => done(0), 3000);
+    probe.src = url;
+  });
+}
+
+/* Messages. */
+
+const shown = new Map(); // id -> { message, element }
+const list = $("messages");
+const chat = $("chat");
+const atEnd = () => chat.scrollHeight - chat.scrollTop - chat.clientHeight < 80;
+function toEnd() {
+  chat.scrollTop = chat.scrollHeight;
+}
+chat.addEventListener("scroll", () => { $("to-end").hidden = atEnd(); }, { passive: true });
+$("to-end").addEventListener("click", toEnd);
+new ResizeObserver(() => { if (!$("to-end").hidden) return; toEnd(); }).observe(chat);
+
+function receive({ fresh, messages, gone, menu: commands }) {
+  const stay = !fresh && !atEnd();
+  if (fresh) {
+    shown.clear();
+    list.replaceChildren();
+  }
+  for (const id of gone) {
+    shown.get(id)?.element.remove();
+    shown.delete(id);
+  }
+  for (const message of messages) put(message, fresh);
+  group();
+  if (commands) menu(commands);
+  $("empty").hidden = shown.size > 0;
+  if (!stay) toEnd();
+  $("to-end").hidden = atEnd();
+}
+
+function put(message, fresh) {
+  const before = shown.get(message.id);
+  const element = draw(message);
+  if (before) {
+    // The focus stays on the button that it was on.
+    const focused = before.element.contains(document.activeElement) ? document.activeElement.dataset.data : null;
+    before.element.replaceWith(element);
+    if (focused) [...element.querySelectorAll("button")].find((button) => button.dataset.data === focused)?.focus();
+  } else {
+    const later = [...shown.keys()].filter((id) => id > message.id);
+    list.insertBefore(element, later.length ? shown.get(Math.min(...later)).element : null);
+    element.classList.toggle("new", !fresh);
+  }
+  shown.set(message.id, { message, element });
+  // A percentage that moves is not read aloud; a new stage is.
+  const sign = (text) => [...(text ?? "")][0];
+  const stage = !before || sign(before.message.text) !== sign(message.text);
+  if (!fresh && !message.mine && stage) announce(message.text ?? message.file?.name ?? "");
+}
+
+/** Bubbles of one author in a row belong together, and each day has a heading. */
+function group() {
+  for (const day of list.querySelectorAll(".day")) day.remove();
+  const all = [...shown.values()].sort((a, b) => a.message.id - b.message.id);
+  const dayOf = (entry) => entry && new Date(entry.message.date * 1000).toDateString();
+  all.forEach((entry, index) => {
+    const [before, after] = [all[index - 1], all[index + 1]];
+    const newDay = dayOf(before) !== dayOf(entry);
+    entry.element.classList.toggle("first", newDay || before.message.mine !== entry.message.mine);
+    entry.element.classList.toggle("last", after?.message.mine !== entry.message.mine);
+    if (newDay) {
+      const today = dayOf(entry) === new Date().toDateString();
+      const text = today ? "Today" : new Date(entry.message.date * 1000).toLocaleDateString([], { day: "numeric", month: "long" });
+      list.insertBefore(make("li", { className: "day" }, make("span", {}, text)), entry.element);
+    }
+  });
+}
+
+function draw(message) {
+  const bubble = make("div", { className: "bubble" });
+  const meta = (message.edited ? "edited " : "") + clock(message.date);
+  if (message.quote) bubble.append(quote(message.quote));
+  if (message.file) bubble.append(file(message, message.file));
+  if (message.text !== null) {
+    const text = make("p", { className: "text", dir: "auto" }, message.text);
+    text.dataset.meta = meta;
+    bubble.append(text);
+  }
+  bubble.append(make("span", { className: "meta" }, meta));
+  if (message.buttons.length) bubble.classList.add("has-buttons");
+  return make("li", { className: message.mine ? "message mine" : "message" },
+    make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
+    make("div", { className: "stack" }, bubble, message.buttons.length ? buttons(message) : null));
+}
+
+const kinds = { voice: "Voice message", audio: "Audio file", video: "Video", video_note: "Video message", document: "File" };
+const describe = (file) => (file.name ?? kinds[file.kind]) + (file.seconds ? `, ${minutes(file.seconds)}` : "");
+
+function quote({ id, mine, text, file }) {
+  const words = file ? describe(file) : text ?? "";
+  const button = make("button", { type: "button", className: "quote" },
+    make("strong", {}, mine ? offer.people[number - 1] ?? "You" : "Stenobot"), make("span", {}, words));
+  button.addEventListener("click", () => {
+    const bubble = shown.get(id)?.element.querySelector(".bubble");
+    if (!bubble) return;
+    bubble.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    bubble.classList.remove("pointed");
+    requestAnimationFrame(() => bubble.classList.add("pointed"));
+  });
+  return button;
+}
+
+function file(message, { kind, name, seconds, bytes }) {
+  const href = `people/${number}/files/${message.id}`;
+  const alone = message.text === null ? " alone" : "";
+  if (kind === "voice" || kind === "audio") return player(message.id, href, kind, name, seconds, alone);
+  const facts = [bytes === null ? kinds[kind] : size(bytes), seconds ? minutes(seconds) : null].filter(Boolean).join(", ");
+  return make("a", { className: `file${alone}`, href, download: name ?? kind },
+    make("span", { className: "round" }, icon(message.mine ? "file" : "down")),
+    make("span", { className: "about" }, make("div", { className: "name" }, name ?? kinds[kind]), make("small", {}, facts)));
+}
+
+/* Listening to what was sent: one at a time. */
+
+const audio = new Audio();
+audio.preload = "none";
+let playing = null; // { id, href }
+
+function player(id, href, kind, name, seconds, alone) {
+  const button = make("button", { type: "button", className: "round" }, icon("play"));
+  button.setAttribute("aria-label", `Play: ${name ?? kinds[kind]}, ${minutes(seconds)}`);
+  button.addEventListener("click", () => {
+    if (playing?.id === id && !audio.paused) return audio.pause();
+    if (playing?.id !== id) {
+      playing = { id, href };
+      audio.src = href;
+    }
+    audio.play().catch(() => toast("The browser cannot play this."));
+  });
+  const wave = make("div", { className: "wave", ariaHidden: "true" });
+  // A picture of no sound in particular, but always the same for one message.
+  for (let i = 0, seed = id * 7919 + 13; i < 34; i++) {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    const bar = make("i");
+    bar.style.height = `${3 + (seed % 1000) / 1000 * 17 * (0.6 + 0.4 * Math.sin(i / 3.1 + id))}px`;
+    wave.append(bar);
+  }
+  const head = kind === "voice" ? wave : make("div", { className: "name" }, name ?? kinds[kind]);
+  const about = make("div", { className: "about" }, head, make("small", {}, seconds ? minutes(seconds) : kinds[kind]));
+  return make("div", { className: `file${alone}` }, button, about);
+}
+
+function showPlaying() {
+  for (const { element, message } of shown.values()) {
+    const button = element.querySelector("button.round");
+    if (!button) continue;
+    const own = playing?.id === message.id;
+    button.replaceChildren(icon(own && !audio.paused ? "pause" : "play"));
+    const done = own && audio.duration ? audio.currentTime / audio.duration : 0;
+    const bars = [...element.querySelectorAll(".wave i")];
+    bars.forEach((bar, index) => bar.classList.toggle("past", index < done * bars.length));
+  }
+}
+for (const event of ["play", "pause", "ended", "timeupdate"]) audio.addEventListener(event, showPlaying);
+
+/* Buttons below messages, and the menu of commands. */
+
+function buttons(message) {
+  const rows = message.buttons.map((row) => make("div", { className: "row" }, ...row.map(({ label, data }) => {
+    const button = make("button", { type: "button", disabled: data === null }, label);
+    button.dataset.data = data;
+    button.addEventListener("click", async () => {
+      button.setAttribute("aria-busy", "true");
+      const answer = await post("press", { message: message.id, data });
+      if (answer?.text && answer.alert) alert(answer.text);
+      else if (answer?.text) toast(answer.text);
+      button.removeAttribute("aria-busy");
+    });
+    return button;
+  })));
+  return make("div", { className: "buttons" }, ...rows);
+}
+
+function menu(commands) {
+  $("commands-button").hidden = commands.length === 0;
+  $("commands").replaceChildren(...commands.map(({ command, description }) => {
+    const entry = make("button", { type: "button" }, make("b", {}, `/${command}`), make("span", {}, description));
+    entry.setAttribute("role", "menuitem");
+    entry.addEventListener("click", () => {
+      $("commands").hidePopover();
+      post("text", { text: `/${command}` });
+      $("text").focus();
+    });
+    return entry;
+  }));
+}
+$("commands").addEventListener("toggle", (event) => {
+  if (event.newState === "open") $("commands").querySelector("button")?.focus();
+});
+$("commands").addEventListener("keydown", (event) => {
+  const entries = [...$("commands").children];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  entries[(entries.indexOf(document.activeElement) + step + entries.length) % entries.length]?.focus();
+});
+
+/* Writing. */
+
+const text = $("text");
+function composing() {
+  const empty = text.value.trim() === "";
+  $("send").hidden = empty;
+  $("record").hidden = !empty;
+}
+text.addEventListener("input", composing);
+text.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $("composer").requestSubmit();
+  }
+});
+$("composer").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const words = text.value.trim();
+  if (!words) return;
+  text.value = "";
+  composing();
+  if (!(await post("text", { text: words }))) {
+    text.value = words;
+    composing();
+  }
+  toEnd();
+});
+
+/* Files. */
+
+$("attach").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", async () => {
+  const files = [...$("file").files];
+  $("file").value = "";
+  for (const one of files) await sendFile(one);
+});
+let over = 0;
+addEventListener("dragenter", (event) => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  over += 1;
+  $("drop").hidden = false;
+});
+addEventListener("dragleave", () => {
+  over = Math.max(0, over - 1);
+  $("drop").hidden = over === 0;
+});
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  over = 0;
+  $("drop").hidden = true;
+  for (const one of event.dataTransfer.files) await sendFile(one);
+});
+
+/* Speaking. */
+
+const formats = ["audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4"];
+const longest = 600; // seconds of one recording
+let recorder = null;
+$("record").addEventListener("click", async () => {
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  } catch {
+    return toast("There is no microphone here, or it is not allowed.");
+  }
+  const pieces = [];
+  const began = performance.now();
+  const length = () => (performance.now() - began) / 1000;
+  recorder = new MediaRecorder(stream, { mimeType: formats.find((format) => MediaRecorder.isTypeSupported(format)) });
+  const ticking = setInterval(() => {
+    $("clock").textContent = minutes(length());
+    if (length() >= longest) endRecording(true);
+  }, 250);
+  recorder.ondataavailable = (event) => pieces.push(event.data);
+  recorder.onstop = async () => {
+    clearInterval(ticking);
+    for (const track of stream.getTracks()) track.stop();
+    const { kept, mimeType } = recorder;
+    const seconds = Math.max(1, Math.round(length()));
+    recorder = null;
+    $("recording").hidden = true;
+    $("typing").hidden = false;
+    $("record").focus();
+    if (kept) await post(`voice/${seconds}`, new Blob(pieces), mimeType.split(";")[0] || "audio/webm");
+    toEnd();
+  };
+  recorder.start();
+  $("clock").textContent = "0:00";
+  $("typing").hidden = true;
+  $("recording").hidden = false;
+  $("finish").focus();
+});
+function endRecording(kept) {
+  if (recorder?.state !== "recording") return;
+  recorder.kept = kept;
+  recorder.stop();
+}
+$("finish").addEventListener("click", () => endRecording(true));
+$("discard").addEventListener("click", () => endRecording(false));
+
+/* The side. */
+
+const side = $("side");
+function openSide(open) {
+  side.classList.toggle("open", open);
+  $("open-side").setAttribute("aria-expanded", String(open));
+  if (open) $("close-side").focus();
+  else if (side.contains(document.activeElement)) $("open-side").focus();
+}
+$("open-side").addEventListener("click", () => openSide(true));
+$("close-side").addEventListener("click", () => openSide(false));
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  if (recorder) endRecording(false);
+  else if (side.classList.contains("open")) openSide(false);
+});
+
+async function sendSample(sample) {
+  openSide(false);
+  await post("sample", { name: sample.name });
+  toEnd();
+}
+
+function showOffer() {
+  const name = offer.people[number - 1] ?? `person ${number}`;
+  $("you").textContent = `${name}, person ${number}`;
+  $("avatar").textContent = name[0];
+  document.querySelector(".you").style.setProperty("--hue", String((number * 67 + 190) % 360));
+  document.title = `${name} - Stenobot playground`;
+  $("another").href = `?person=${number % offer.people.length + 1}`;
+  $("samples-title").hidden = offer.samples.length === 0;
+  $("try").hidden = offer.samples.length === 0;
+  showSamples();
+}
+
+/** Those in the person's own language first. */
+function showSamples() {
+  const tongue = new Intl.DisplayNames(["en"], { type: "language" });
+  const own = (sample) => sample.language === language.value ? 0 : 1;
+  const sorted = offer.samples.toSorted((one, other) => own(one) - own(other));
+  $("samples").replaceChildren(...sorted.map((sample) => {
+    const button = make("button", { type: "button" },
+      make("span", { className: "badge" }, sample.language), make("span", { className: "name" }, tongue.of(sample.language)),
+      make("span", { className: "length" }, minutes(sample.seconds)), make("span", { className: "text", lang: sample.language }, sample.text));
+    button.dataset.name = sample.name;
+    button.title = sample.text;
+    button.addEventListener("click", () => sendSample(sample));
+    return make("li", {}, button);
+  }));
+}
+$("try").addEventListener("click", () => {
+  const own = offer.samples.find((sample) => sample.language === language.value) ?? offer.samples[0];
+  sendSample(own);
+});
+
+/* The connection. A browser holds few of them to one address, so a page that nobody sees lets go of its own. */
+
+let events = null;
+function connect() {
+  if (document.hidden) {
+    events?.close();
+    events = null;
+  } else if (!events) {
+    events = new EventSource(`people/${number}/${language.value}/chat`);
+    events.onopen = () => { $("link").textContent = "bot"; };
+    events.onmessage = (event) => receive(JSON.parse(event.data));
+    events.onerror = () => {
+      $("link").textContent = "waiting for the playground...";
+      // Refused for good rather than cut off: try again all the same.
+      if (events?.readyState === EventSource.CLOSED) {
+        events = null;
+        setTimeout(connect, 3000);
+      }
+    };
+  }
+}
+document.addEventListener("visibilitychange", connect);
+
+menu([]);
+fetch("offer").then((answer) => answer.json()).then((given) => {
+  offer = given;
+  number = Math.min(number, offer.people.length);
+  showOffer();
+  connect();
+}).catch(() => { $("link").textContent = "The playground does not answer: is it still running?"; });

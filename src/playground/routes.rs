@@ -1,0 +1,252 @@
+//! The page's files, its events, and what a person does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::feed::feed;
+use super::guard::guard;
+use super::{Language, NAMES, Number, Shared};
+use crate::model::MessageId;
+use crate::simulator::server::{Attachment, Content, Media, Toast};
+
+const PAGE: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// Longest text and longest name of a file, in bytes: more than Telegram's 4096 letters ever are.
+const TEXT_LIMIT: usize = 32 * 1024;
+/// How long a pressed button waits for the bot.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// Refused with a sentence for the person.
+type Refused = (StatusCode, &'static str);
+type Done = Result<StatusCode, Refused>;
+
+/// All that is served; everything lies below `/{key}/`.
+pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
+    let at = |path: &str| format!("/{key}/{path}");
+    let limit = usize::try_from(shared.file_limit).unwrap_or(usize::MAX);
+    let uploads = Router::new()
+        .route(&at("people/{number}/{language}/voice/{seconds}"), post(voice))
+        .route(&at("people/{number}/{language}/file/{seconds}/{name}"), post(file))
+        .layer(DefaultBodyLimit::max(limit));
+    Router::new()
+        .route(&at(""), get(async || ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE)))
+        .route(&at("page.css"), get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
+        .route(&at("page.js"), get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
+        .route(&at("offer"), get(offer))
+        .route(&at("people/{number}/{language}/chat"), get(chat))
+        .route(&at("people/{number}/files/{message}"), get(download))
+        .route(&at("people/{number}/{language}/text"), post(text))
+        .route(&at("people/{number}/{language}/press"), post(press))
+        .route(&at("people/{number}/{language}/sample"), post(sample))
+        .layer(DefaultBodyLimit::max(TEXT_LIMIT))
+        .merge(uploads)
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(middleware::from_fn_with_state(shared.clone(), guard))
+        .with_state(shared)
+}
+
+/// What the page needs to know once.
+#[derive(Serialize)]
+struct Offered<'a> {
+    /// Names of the people; the first is number 1.
+    people: [&'a str; NAMES.len()],
+    /// Largest upload in bytes.
+    file_bytes: u64,
+    samples: Vec<Sample<'a>>,
+}
+
+#[derive(Serialize)]
+struct Sample<'a> {
+    name: &'a str,
+    language: &'a str,
+    seconds: f64,
+    text: &'a str,
+}
+
+async fn offer(State(shared): State<Arc<Shared>>) -> Response {
+    let voices = shared.voices.iter().flat_map(|voices| voices.iter());
+    let samples = voices.map(|voice| Sample {
+        name: &voice.name,
+        language: &voice.language,
+        seconds: voice.duration.as_secs_f64(),
+        text: &voice.text,
+    });
+    Json(Offered { people: NAMES, file_bytes: shared.file_limit, samples: samples.collect() }).into_response()
+}
+
+async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(Number, Language)>) -> Response {
+    let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
+    };
+    Sse::new(feed(shared, number, language, place)).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// A file of the chat: a document of the bot, or what the person sent.
+async fn download(State(shared): State<Arc<Shared>>, Path((number, id)): Path<(Number, i32)>) -> Response {
+    let found = shared.api.read(|state| match &state.message(number.chat(), MessageId(id))?.content {
+        Content::Document { bytes, .. } => Some(("application/octet-stream".to_owned(), bytes.clone())),
+        Content::Attachment(attachment) => Some((attachment.mime_type.clone(), state.bytes(attachment)?)),
+        Content::Text(_) | Content::Other(_) => None,
+    });
+    // Nothing that a browser would show as a page of this origin. The page names the file when it offers the download.
+    let kind = |kind: String| match kind.split_once('/') {
+        Some(("audio" | "video", _)) => kind,
+        _ => "application/octet-stream".to_owned(),
+    };
+    match found.map(|(claimed, bytes)| (kind(claimed), bytes)) {
+        Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+}
+
+async fn text(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language)): Path<(Number, Language)>,
+    Json(Text { text }): Json<Text>,
+) -> Done {
+    let text = text.trim();
+    if text.is_empty() || text.encode_utf16().count() > 4096 {
+        return Err((StatusCode::BAD_REQUEST, "A message has 1 to 4096 letters."));
+    }
+    number.person(&shared.api, language).sends_text(text);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Press {
+    message: MessageId,
+    data: String,
+}
+
+/// What the bot says to a press, nothing when empty.
+#[derive(Serialize)]
+struct Answer {
+    text: String,
+    /// To be closed by the person.
+    alert: bool,
+}
+
+async fn press(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language)): Path<(Number, Language)>,
+    Json(Press { message, data }): Json<Press>,
+) -> Result<Json<Answer>, Refused> {
+    let person = number.person(&shared.api, language);
+    let query = shared.api.press(number.chat(), person.caller(), message, &data);
+    let query = query.ok_or((StatusCode::CONFLICT, "This button is gone."))?;
+    let answered = shared.api.until(|state| state.presses.get(&query)?.toast.clone());
+    // A bot that says nothing leaves the button turning for a while, and then as it was.
+    match tokio::time::timeout(ANSWER_LIMIT, answered).await {
+        Ok(Toast { text, alert }) => Ok(Json(Answer { text, alert })),
+        Err(_) => Ok(Json(Answer { text: String::new(), alert: false })),
+    }
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    name: String,
+}
+
+async fn sample(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language)): Path<(Number, Language)>,
+    Json(Chosen { name }): Json<Chosen>,
+) -> Done {
+    let voice = shared.voices.as_ref().and_then(|voices| voices.named(&name));
+    let voice = voice.ok_or((StatusCode::NOT_FOUND, "There is no such recording."))?;
+    number.person(&shared.api, language).sends_voice(voice);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn voice(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language, seconds)): Path<(Number, Language, u64)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Done {
+    let mut attachment = Attachment::voice(Duration::from_secs(seconds));
+    attachment.mime_type = mime_type(&headers);
+    send(&shared, number, language, attachment, bytes)
+}
+
+async fn file(
+    State(shared): State<Arc<Shared>>,
+    Path((number, language, seconds, name)): Path<(Number, Language, u64, String)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Done {
+    let kind = mime_type(&headers);
+    let length = Duration::from_secs(seconds);
+    let attachment = match media(&kind) {
+        // As Telegram's apps do with a file that a voice message could be.
+        Media::Voice => Attachment::voice(length),
+        media => Attachment::file(media, length, &kind, &name),
+    };
+    send(&shared, number, language, attachment, bytes)
+}
+
+fn send(shared: &Shared, number: Number, language: Language, attachment: Attachment, bytes: Bytes) -> Done {
+    if bytes.is_empty() {
+        return Err((StatusCode::BAD_REQUEST, "This file is empty."));
+    }
+    if !shared.reserve(bytes.len() as u64) {
+        return Err((StatusCode::INSUFFICIENT_STORAGE, "Too much was sent: start the playground again."));
+    }
+    number.person(&shared.api, language).sends_file(attachment, bytes);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The type without its parameters.
+fn mime_type(headers: &HeaderMap) -> String {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match given.split(';').next().map(str::trim) {
+        Some(kind) if !kind.is_empty() => kind.to_ascii_lowercase(),
+        _ => "application/octet-stream".to_owned(),
+    }
+}
+
+fn media(kind: &str) -> Media {
+    match kind.split_once('/') {
+        Some(("audio", "ogg" | "opus")) => Media::Voice,
+        Some(("audio", _)) => Media::Audio,
+        Some(("video", _)) => Media::Video,
+        _ => Media::Document,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_sent_by_their_type() {
+        assert_eq!(media("audio/ogg"), Media::Voice);
+        assert_eq!(media("audio/mpeg"), Media::Audio);
+        assert_eq!(media("video/mp4"), Media::Video);
+        assert_eq!(media("application/pdf"), Media::Document);
+        assert_eq!(media(""), Media::Document);
+    }
+
+    #[test]
+    fn a_type_loses_its_parameters() {
+        let headers = |kind| [(header::CONTENT_TYPE, header::HeaderValue::from_static(kind))].into_iter().collect();
+        assert_eq!(mime_type(&headers("audio/WebM;codecs=opus")), "audio/webm");
+        assert_eq!(mime_type(&HeaderMap::new()), "application/octet-stream");
+    }
+}

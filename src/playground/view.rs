@@ -1,0 +1,147 @@
+//! A chat as the page shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{ChatId, MessageId};
+use crate::simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
+
+/// Messages that a page shows; older ones are left out.
+const SHOWN: usize = 300;
+/// Letters of a quotation.
+const QUOTED: usize = 80;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Shown {
+    id: MessageId,
+    /// The person's, not the bot's.
+    mine: bool,
+    /// Unix time in seconds.
+    date: i64,
+    edited: bool,
+    text: Option<String>,
+    quote: Option<Quote>,
+    file: Option<File>,
+    buttons: Vec<Vec<Button>>,
+}
+
+impl Shown {
+    pub(super) fn id(&self) -> MessageId {
+        self.id
+    }
+}
+
+/// What a reply answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Quote {
+    id: MessageId,
+    mine: bool,
+    text: Option<String>,
+    file: Option<File>,
+}
+
+/// A file in a message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct File {
+    /// The Bot API's word for its kind, such as `voice`.
+    kind: &'static str,
+    name: Option<String>,
+    /// Claimed length.
+    seconds: u64,
+    bytes: Option<usize>,
+}
+
+/// A button below a message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Button {
+    label: String,
+    /// What the bot gets when it is pressed; `None` for buttons that lead elsewhere.
+    data: Option<String>,
+}
+
+/// One entry of the menu of commands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Command {
+    /// Without the slash.
+    command: String,
+    description: String,
+}
+
+/// The newest messages of a chat, without deleted ones.
+pub(super) fn messages(state: &State, chat: ChatId) -> BTreeMap<MessageId, Shown> {
+    let Some(chat) = state.chats.get(&chat) else { return BTreeMap::new() };
+    let standing = chat.messages.values().rev().filter(|message| message.deleted.is_none()).take(SHOWN);
+    standing.map(|message| (message.id, shown(message, &chat.messages))).collect()
+}
+
+fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
+    let (text, file) = words_and_file(&message.content);
+    let quote = message.reply_to.and_then(|id| others.get(&id)).map(|quoted| {
+        let (text, file) = words_and_file(&quoted.content);
+        Quote { id: quoted.id, mine: is_mine(quoted), text: text.map(|text| beginning(&text)), file }
+    });
+    Shown {
+        id: message.id,
+        mine: is_mine(message),
+        date: message.date,
+        edited: !message.edits.is_empty(),
+        text,
+        quote,
+        file,
+        buttons: message.markup.as_ref().map(buttons).unwrap_or_default(),
+    }
+}
+
+fn is_mine(message: &Message) -> bool {
+    match message.author {
+        Author::Bot => false,
+        Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
+    }
+}
+
+fn words_and_file(content: &Content) -> (Option<String>, Option<File>) {
+    match content {
+        Content::Text(text) => (Some(text.clone()), None),
+        Content::Document { file_name, bytes, caption } => {
+            let file = File { kind: "document", name: Some(file_name.clone()), seconds: 0, bytes: Some(bytes.len()) };
+            (Some(caption.clone()).filter(|caption| !caption.is_empty()), Some(file))
+        }
+        Content::Attachment(attachment) => {
+            (Some(attachment.caption.clone()).filter(|caption| !caption.is_empty()), Some(file(attachment)))
+        }
+        Content::Other(_) => (None, None),
+    }
+}
+
+fn file(attachment: &Attachment) -> File {
+    let kind = match attachment.media {
+        Media::Voice => "voice",
+        Media::Audio => "audio",
+        Media::VideoNote => "video_note",
+        Media::Video => "video",
+        Media::Document => "document",
+    };
+    File { kind, name: attachment.file_name.clone(), seconds: attachment.duration.as_secs(), bytes: None }
+}
+
+fn beginning(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(QUOTED).collect()
+}
+
+fn buttons(markup: &Value) -> Vec<Vec<Button>> {
+    let button = |button: keyboard::Button| Button {
+        label: button.label,
+        data: Some(button.data).filter(|data| !data.is_empty()),
+    };
+    keyboard::rows(markup).into_iter().map(|row| row.into_iter().map(button).collect()).collect()
+}
+
+/// The menu that the bot has set for a person, empty before.
+pub(super) fn menu(state: &State, chat: ChatId, language: &str) -> Vec<Command> {
+    let entry = |entry: &MenuEntry| Command { command: entry.command.clone(), description: entry.description.clone() };
+    state.menu(chat, language).iter().map(entry).collect()
+}

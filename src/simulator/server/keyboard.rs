@@ -1,0 +1,66 @@
+//! Buttons under messages.
+
+use serde_json::Value;
+
+use super::params::Params;
+use super::refusal::Refusal;
+
+/// Most bytes a button's data may have.
+const DATA_LIMIT: usize = 64;
+
+/// A button that a person can press.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What stands on it.
+    pub label: String,
+    /// What the bot gets when it is pressed; empty when it leads to a web page.
+    pub data: String,
+}
+
+/// The keyboard of a message as rows of buttons.
+pub fn rows(markup: &Value) -> Vec<Vec<Button>> {
+    let text = |button: &Value, field: &str| button[field].as_str().unwrap_or_default().to_owned();
+    let row = |row: &Value| {
+        let buttons = row.as_array().into_iter().flatten();
+        buttons.map(|button| Button { label: text(button, "text"), data: text(button, "callback_data") }).collect()
+    };
+    markup["inline_keyboard"].as_array().into_iter().flatten().map(row).collect()
+}
+
+/// Reads `reply_markup`; an empty keyboard is none.
+pub(super) fn read(params: &Params) -> Result<Option<Value>, Refusal> {
+    let Some(markup) = params.json("reply_markup") else { return Ok(None) };
+    let Some(keyboard) = markup.get("inline_keyboard") else { return Ok(Some(markup)) };
+    let keyboard = keyboard.as_array().ok_or(Refusal::Bad("field \"inline_keyboard\" must be of type Array"))?;
+    let mut is_empty = true;
+    for row in keyboard {
+        let row = row.as_array().ok_or(Refusal::KEYBOARD_ROW)?;
+        for button in row {
+            is_empty = false;
+            check(button)?;
+        }
+    }
+    Ok((!is_empty).then_some(markup))
+}
+
+/// Reads `reply_markup` of an edit, which takes inline keyboards only.
+pub(super) fn read_inline(params: &Params) -> Result<Option<Value>, Refusal> {
+    match read(params)? {
+        Some(markup) if markup.get("inline_keyboard").is_none() => Err(Refusal::Bad("inline keyboard expected")),
+        markup => Ok(markup),
+    }
+}
+
+fn check(button: &Value) -> Result<(), Refusal> {
+    match button["text"].as_str() {
+        None => return Err(Refusal::BUTTON_WITHOUT_TEXT),
+        Some(text) if text.trim().is_empty() => return Err(Refusal::BUTTON_TEXT_EMPTY),
+        Some(_) => {}
+    }
+    match button["callback_data"].as_str().map(str::len) {
+        Some(1..=DATA_LIMIT) => Ok(()),
+        Some(length) if length > DATA_LIMIT => Err(Refusal::BUTTON_DATA),
+        Some(_) | None if button["url"].is_string() => Ok(()),
+        Some(_) | None => Err(Refusal::BUTTON_WITHOUT_ACTION),
+    }
+}

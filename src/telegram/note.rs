@@ -1,0 +1,63 @@
+//! What a message of ours shows: a text and the buttons under it.
+
+use serde::{Serialize, Serializer};
+
+use super::action::Action;
+
+/// A text (at most [`super::MESSAGE_UNITS`] long) with the buttons under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Plain text.
+    pub text: String,
+    /// Nothing stands under the text without any rows.
+    pub keyboard: Keyboard,
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text, keyboard: Keyboard::default() }
+    }
+}
+
+/// Rows of buttons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keyboard(pub Vec<Vec<Button>>);
+
+/// One button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What stands on it.
+    pub label: String,
+    /// What it does.
+    pub action: Action,
+}
+
+impl Keyboard {
+    /// A single button.
+    pub fn one(label: String, action: Action) -> Self {
+        Self(vec![vec![Button { label, action }]])
+    }
+
+    /// `None` where there is nothing to press: Telegram takes an absent keyboard for none.
+    pub(super) fn shown(&self) -> Option<&Self> {
+        Some(self).filter(|keyboard| !keyboard.0.is_empty())
+    }
+}
+
+impl Serialize for Keyboard {
+    /// As the Bot API's `InlineKeyboardMarkup`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Markup {
+            inline_keyboard: Vec<Vec<Inline>>,
+        }
+        #[derive(Serialize)]
+        struct Inline {
+            text: String,
+            callback_data: String,
+        }
+        let inline = |button: &'_ Button| Inline { text: button.label.clone(), callback_data: button.action.encode() };
+        let inline_keyboard = self.0.iter().map(|row| row.iter().map(inline).collect()).collect();
+        Markup { inline_keyboard }.serialize(serializer)
+    }
+}

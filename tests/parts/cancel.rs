@@ -1,0 +1,167 @@
+//! Withdrawing requests, and audio that is kept to be heard again.
+
+use std::time::Duration;
+
+use stenobot::journal::{Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, LEASE, Settlement, WorkSource};
+use stenobot::model::{CancelledBy, MessageId, RequestId, StageName, UserId};
+use stenobot::request;
+
+use crate::desk::{Desk, arrival, arrival_of};
+
+const ME: UserId = UserId(7_000_000_001);
+
+/// The requests whose audio is to go now.
+async fn due(desk: &Desk) -> Vec<RequestId> {
+    desk.journal.audio_due(desk.now()).await.unwrap().into_iter().map(|due| due.id).collect()
+}
+
+#[tokio::test]
+async fn what_waits_ends_at_once_and_its_sender_is_told() {
+    for queued in [false, true] {
+        let desk = Desk::new().await;
+        let id = if queued { desk.enqueue(1).await } else { desk.admit(1).await };
+        let from = if queued { StageName::Queued } else { StageName::Received };
+        assert_eq!(request::cancel(&desk.journal, id, ME).await.unwrap(), Cancelling::Now { from });
+        assert!(StageName::STEPS.contains(&(from, StageName::Cancelled)));
+        assert_eq!(desk.journal.depth().await.unwrap(), 0);
+        assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
+        assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
+        let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
+        assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Cancelled(CancelledBy::Sender)));
+        assert_eq!(request::cancel(&desk.journal, id, ME).await.unwrap(), Cancelling::Over);
+    }
+}
+
+#[tokio::test]
+async fn what_is_worked_on_is_left_to_whoever_works_on_it() {
+    let desk = Desk::new().await;
+    desk.admit(1).await;
+    let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
+    let id = row.fence.id;
+    let before = desk.row(id).await;
+    assert_eq!(desk.journal.cancel(id, ME).await.unwrap(), Cancelling::Running);
+    assert_eq!(desk.row(id).await, before);
+    desk.pass(LEASE + Duration::from_millis(1));
+    assert_eq!(desk.journal.cancel(id, ME).await.unwrap(), Cancelling::Now { from: StageName::Received });
+    let late = desk.journal.renew(&row.fence).await;
+    assert!(matches!(late, Err(JournalError::LeaseLost { .. })), "who had it notices");
+}
+
+#[tokio::test]
+async fn nobody_ends_what_is_not_theirs_or_not_there() {
+    let desk = Desk::new().await;
+    let id = desk.admit(1).await;
+    let before = desk.row(id).await;
+    assert_eq!(desk.journal.cancel(id, UserId(2)).await.unwrap(), Cancelling::NotYours);
+    assert_eq!(desk.journal.cancel(RequestId(99), ME).await.unwrap(), Cancelling::Unknown);
+    assert_eq!(desk.row(id).await, before);
+}
+
+#[tokio::test]
+async fn all_of_one_s_requests_end_and_nobody_else_s() {
+    let desk = Desk::new().await;
+    let running = desk.enqueue(1).await;
+    desk.start("w").await;
+    let queued = desk.enqueue(2).await;
+    let theirs = desk.take(&arrival_of(2, 3)).await;
+    let received = desk.admit(4).await;
+    let outcomes = request::cancel_all(&desk.journal, ME).await.unwrap();
+    let now = |from| Cancelling::Now { from };
+    let expected =
+        [(running, Cancelling::Running), (queued, now(StageName::Queued)), (received, now(StageName::Received))];
+    assert_eq!(outcomes, expected);
+    assert_eq!(desk.value::<String>(theirs, "stage").await, "received");
+    assert_eq!(desk.journal.cancel_all(UserId(99)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_operator_ends_anybody_s_and_they_are_told() {
+    let desk = Desk::new().await;
+    let id = desk.admit(1).await;
+    let outcome = request::cancel_by_operator(&desk.journal, id).await.unwrap();
+    assert_eq!(outcome, Cancelling::Now { from: StageName::Received });
+    let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
+    assert_eq!(notice.settlement, Settlement::Cancelled(CancelledBy::Operator));
+}
+
+// === Kept audio ===
+
+async fn done(desk: &Desk, arrival: &Arrival) -> RequestId {
+    let id = desk.enqueue_of(arrival).await;
+    finish(desk).await;
+    id
+}
+
+async fn finish(desk: &Desk) {
+    let fence = desk.start("w").await;
+    let fence = desk.advance(&fence, StageName::Transcribed).await;
+    desk.advance(&fence, StageName::Done).await;
+}
+
+async fn here(desk: &Desk, id: RequestId) -> Option<KeptAudio> {
+    match desk.journal.kept_audio(id, ME).await.unwrap() {
+        Kept::Here(kept) => Some(*kept),
+        Kept::Gone => None,
+        Kept::NotYours => panic!("it is"),
+    }
+}
+
+#[tokio::test]
+async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
+    let desk = Desk::new().await;
+    let id = done(&desk, &Arrival { thread: Some(5), ..arrival(1) }).await;
+    assert!(here(&desk, id).await.is_none(), "nobody asked to keep it");
+    let until = desk.now().after(Duration::from_secs(600));
+    assert!(desk.journal.keep_audio(id, until).await.unwrap());
+    assert_eq!(desk.journal.under_way().await.unwrap(), [id], "its file stays at the next start");
+
+    let kept = here(&desk, id).await.unwrap();
+    assert_eq!((kept.audio, kept.chat, kept.reply_to, kept.thread), (id, arrival(1).chat, MessageId(1), Some(5)));
+    assert_eq!((kept.file_id.as_str(), kept.file_unique_id.as_str()), ("file-1", "unique-1"));
+    assert_eq!((kept.claimed, kept.locale.as_deref()), (Some(Duration::from_secs(10)), Some("ru")));
+    assert_eq!(desk.journal.kept_audio(id, UserId(2)).await.unwrap(), Kept::NotYours);
+    assert_eq!(desk.journal.kept_audio(RequestId(99), ME).await.unwrap(), Kept::Gone);
+
+    desk.pass(Duration::from_secs(599));
+    assert_eq!(due(&desk).await, []);
+    desk.pass(Duration::from_secs(1));
+    assert!(here(&desk, id).await.is_none(), "over, whether or not the file is still there");
+    assert_eq!(due(&desk).await, [id]);
+    assert_eq!(due(&desk).await, [], "told once");
+    assert_eq!(desk.journal.under_way().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_is_not_done() {
+    let desk = Desk::new().await;
+    let id = desk.admit(1).await;
+    assert!(!desk.journal.keep_audio(id, desk.now().after(LEASE)).await.unwrap());
+    assert_eq!(desk.value::<Option<i64>>(id, "audio_until").await, None);
+}
+
+#[tokio::test]
+async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file() {
+    let desk = Desk::new().await;
+    let first = done(&desk, &arrival(1)).await;
+    desk.journal.keep_audio(first, desk.now().after(LEASE)).await.unwrap();
+    let press = Arrival {
+        asked: Asked::Button { callback_id: "press".into() },
+        parent: Some(here(&desk, first).await.unwrap().audio),
+        speech_language: Some("de".parse().unwrap()),
+        ..arrival(1)
+    };
+    let again = desk.enqueue_of(&press).await;
+    desk.pass(2 * LEASE);
+    assert_eq!(due(&desk).await, [], "it is about to be heard");
+    let row = desk.claim(WorkSource::Transcriptions, "w").await.unwrap();
+    assert_eq!((row.fence.id, row.parent), (again, Some(first)));
+    assert_eq!(row.speech_language, Some("de".parse().unwrap()));
+    let fence = desk.advance(&row.fence, StageName::Transcribing).await;
+    let fence = desk.advance(&fence, StageName::Transcribed).await;
+    desk.advance(&fence, StageName::Done).await;
+    desk.journal.keep_audio(first, desk.now().after(LEASE)).await.unwrap();
+    assert_eq!(here(&desk, again).await.unwrap().audio, first);
+    desk.pass(LEASE);
+    assert_eq!(due(&desk).await, [first]);
+    assert!(here(&desk, again).await.is_none());
+}

@@ -1,0 +1,153 @@
+//! Groups: who speaks there, what a bot sees of it, topics.
+
+use std::time::Duration;
+
+use stenobot::model::{ChatId, MessageId, UserId};
+use stenobot::simulator::group::Group;
+use stenobot::simulator::people::Person;
+use stenobot::simulator::server::{Attachment, BotApi, Channel, FloodLimits, Rank};
+use teloxide::prelude::*;
+use teloxide::types::{AllowedUpdate, ChatMemberStatus, ReplyParameters, ThreadId, UpdateKind};
+use teloxide::{ApiError, RequestError};
+
+use super::kinds::arrived;
+use super::server::{api_error, chat, id, start, unknown, unlimited};
+
+const GROUP: ChatId = ChatId(-1_000_001);
+
+async fn group(flood: FloodLimits) -> (BotApi, Bot, Group, Person) {
+    let (api, bot) = start(flood).await;
+    bot.get_updates().allowed_updates([AllowedUpdate::Message]).await.unwrap();
+    let group = Group::new(&api, GROUP, "Friends");
+    let anna = group.joins_as(&Person::new(&api, UserId(501), "Анна", "ru"), Rank::Owner);
+    (api, bot, group, anna)
+}
+
+fn voice() -> (Attachment, &'static [u8]) {
+    (Attachment::voice(Duration::from_secs(3)), b"OggS")
+}
+
+fn speaks(person: &Person) -> MessageId {
+    let (attachment, bytes) = voice();
+    person.sends_file(attachment, bytes).id()
+}
+
+#[tokio::test]
+async fn a_bot_sees_what_is_meant_for_it() {
+    let (_api, bot, group, anna) = group(unlimited()).await;
+    let spoken = speaks(&anna);
+    anna.sends_text("hello all");
+    anna.sends_command("text@another_bot");
+    assert!(arrived(&bot).await.is_empty());
+
+    anna.replying_to(spoken).sends_command("text@stenobot_simulated_bot");
+    let (attachment, bytes) = voice();
+    anna.sends_file(attachment.captioned("@stenobot_simulated_bot please"), bytes);
+    let got = arrived(&bot).await;
+    assert_eq!(got[0].reply_to_message().unwrap().voice().unwrap().duration.seconds(), 3);
+    assert_eq!(got[1].caption_entities().unwrap().len(), 1);
+    let answer = bot.send_message(chat(GROUP), "a").reply_parameters(ReplyParameters::new(got[1].id)).await.unwrap();
+    anna.replying_to(MessageId(answer.id.0)).sends_text("thanks");
+    assert_eq!(arrived(&bot).await[0].text(), Some("thanks"));
+
+    group.makes_bot(Rank::Administrator);
+    speaks(&anna);
+    assert!(arrived(&bot).await[0].voice().is_some(), "an administrator sees everything");
+}
+
+#[tokio::test]
+async fn channels_and_anonymous_administrators_speak_through_others() {
+    let (_api, bot, group, anna) = group(unlimited()).await;
+    group.makes_bot(Rank::Administrator);
+    speaks(&anna.anonymously());
+    let channel = Channel { id: ChatId(-1_000_777), title: "Daily".into() };
+    speaks(&anna.as_channel(channel.clone()));
+    let (attachment, bytes) = voice();
+    group.carries_over_file(channel.clone(), attachment, bytes);
+    group.carries_over_text(channel, "news");
+    let got = arrived(&bot).await;
+    let speaker = |at: usize| (got[at].from.as_ref().unwrap().id.0, got[at].sender_chat.as_ref().unwrap().id.0);
+    assert_eq!(speaker(0), (1_087_968_824, GROUP.0));
+    assert_eq!(speaker(1), (136_817_688, -1_000_777));
+    assert_eq!(speaker(2), (777_000, -1_000_777));
+    assert!(got[2].is_automatic_forward() && got[2].voice().is_some());
+    assert_eq!(got[3].text(), Some("news"));
+}
+
+#[tokio::test]
+async fn topics_are_checked() {
+    let (api, bot, group, anna) = group(unlimited()).await;
+    group.makes_bot(Rank::Administrator);
+    let plain = speaks(&anna);
+    speaks(&anna.replying_to(plain));
+    let got = arrived(&bot).await;
+    assert!(got[1].thread_id.is_some() && !got[1].is_topic_message, "a thread of replies is no topic");
+    let in_thread = bot.send_message(chat(GROUP), "a").message_thread_id(got[1].thread_id.unwrap()).await;
+    assert_eq!(api_error(in_thread), unknown("Bad Request: message thread not found"));
+
+    let topic = group.opens_topic(&anna, "Talk").unwrap();
+    let other = group.opens_topic(&anna, "Work").unwrap();
+    let spoken = speaks(&anna.in_topic(topic));
+    let got = arrived(&bot).await;
+    assert!(got[0].is_topic_message);
+    assert_eq!(got[0].thread_id.unwrap().0, id(topic));
+    assert!(got[0].reply_to_message().is_some(), "what opened the topic");
+
+    let send = |topic: MessageId| bot.send_message(chat(GROUP), "a").message_thread_id(ThreadId(id(topic)));
+    let reply = ReplyParameters::new(id(spoken));
+    let sent = send(topic).reply_parameters(reply.clone()).await.unwrap();
+    assert_eq!(sent.thread_id.unwrap().0, id(topic));
+    assert_eq!(api_error(send(other).reply_parameters(reply.clone()).await), ApiError::MessageToReplyNotFound);
+    assert_eq!(api_error(send(MessageId(999)).await), unknown("Bad Request: message thread not found"));
+    let follows = bot.send_message(chat(GROUP), "b").reply_parameters(reply).await.unwrap();
+    assert_eq!(follows.thread_id.unwrap().0, id(topic), "a reply lands where its message is");
+    assert!(bot.send_message(chat(GROUP), "c").await.unwrap().thread_id.is_none());
+    assert_eq!(api.read(|state| state.message(GROUP, spoken).unwrap().topic), Some(topic));
+}
+
+#[tokio::test]
+async fn members_have_ranks() {
+    let (api, bot, group, _anna) = group(unlimited()).await;
+    let boris = group.joins(&Person::new(&api, UserId(502), "Boris", "en"));
+    let status =
+        async |user: u64| bot.get_chat_member(chat(GROUP), teloxide::types::UserId(user)).await.map(|m| m.status());
+    assert_eq!(status(501).await.unwrap(), ChatMemberStatus::Owner);
+    assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Member);
+    group.joins_as(&boris, Rank::Administrator);
+    assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Administrator);
+    group.joins_as(&boris, Rank::Left);
+    assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Left);
+    assert_eq!(api_error(status(999).await), ApiError::UserNotFound);
+    let me = bot.get_me().await.unwrap();
+    assert!(!me.can_read_all_group_messages);
+    assert_eq!(status(me.id.0).await.unwrap(), ChatMemberStatus::Member);
+}
+
+#[tokio::test]
+async fn a_group_may_turn_the_bot_away() {
+    let (_api, bot, group, anna) = group(unlimited()).await;
+    bot.get_updates().allowed_updates([AllowedUpdate::Message, AllowedUpdate::MyChatMember]).await.unwrap();
+    group.bans_bot(true);
+    anna.sends_command("text");
+    let refused = bot.send_message(chat(GROUP), "a").await;
+    assert_eq!(api_error(refused), ApiError::BotKickedFromSupergroup);
+    group.bans_bot(false);
+    group.makes_bot(Rank::Left);
+    let refused = bot.send_message(chat(GROUP), "a").await;
+    assert_eq!(api_error(refused), unknown("Forbidden: bot is not a member of the supergroup chat"));
+    let updates = bot.get_updates().await.unwrap();
+    assert_eq!(updates.len(), 3, "only the changes: {updates:?}");
+    let UpdateKind::MyChatMember(change) = &updates[0].kind else { panic!("{updates:?}") };
+    assert_eq!((change.from.id.0, change.new_chat_member.status()), (501, ChatMemberStatus::Banned));
+}
+
+#[tokio::test]
+async fn a_group_hears_twenty_messages_a_minute() {
+    let (_api, bot, _group, _anna) = group(FloodLimits::default()).await;
+    for text in 0..20 {
+        bot.send_message(chat(GROUP), text.to_string()).await.unwrap();
+    }
+    let refused = bot.send_message(chat(GROUP), "20").await;
+    let Err(RequestError::RetryAfter(wait)) = refused else { panic!("{refused:?}") };
+    assert!((1..=3).contains(&wait.seconds()), "{wait:?}");
+}

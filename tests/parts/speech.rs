@@ -1,0 +1,132 @@
+//! Nothing is invented where nobody speaks, and nothing is lost where somebody does: the real engine with detector.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stenobot::audio;
+use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot::model::{Confidence, SAMPLE_RATE, Transcript};
+use stenobot::simulator::wer::word_errors;
+use stenobot::whisper::store::{DETECTOR, ModelStore};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn repository(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    assert!(path.exists(), "{} is missing: run `./dev test`", path.display());
+    path
+}
+
+/// One engine with the detector.
+async fn engine() -> EnginePool {
+    let store = ModelStore::new(repository("data/models"), "http://127.0.0.1:1/".parse().unwrap());
+    let detector = store.find(DETECTOR).await.expect("the detector is there: run `./dev test`");
+    let model = repository("data/models/ggml-base-q8_0.bin");
+    let settings = EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), model, 1, 1).with_detector(&detector);
+    EnginePool::start(settings, |_: &EngineEvent| {})
+}
+
+async fn transcribe(pool: &EnginePool, file: &Path, language: &str) -> Transcript {
+    let job = EngineJob::new(file.to_owned(), language.parse().unwrap(), LIMIT, LIMIT);
+    pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// 16 kHz mono samples as a WAV file.
+fn write_wav(path: &Path, samples: &[f32]) {
+    let data: Vec<u8> = samples.iter().flat_map(|sample| ((sample * 32_767.0) as i16).to_le_bytes()).collect();
+    let length = data.len() as u32;
+    let mut wav = [b"RIFF", &(36 + length).to_le_bytes()[..], b"WAVEfmt "].concat();
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1, 0, 1, 0]);
+    wav.extend(SAMPLE_RATE.to_le_bytes().iter().chain(&(2 * SAMPLE_RATE).to_le_bytes()).chain(&[2, 0, 16, 0]));
+    wav.extend(b"data".iter().chain(&length.to_le_bytes()));
+    wav.extend(data);
+    std::fs::write(path, wav).unwrap();
+}
+
+/// A sample's sound and its text.
+fn sample(name: &str) -> (Vec<f32>, String) {
+    let file = repository("samples").join(name);
+    let sound = audio::decode(&file.with_extension("ogg"), LIMIT).unwrap().samples;
+    (sound, std::fs::read_to_string(file.with_extension("txt")).unwrap())
+}
+
+fn silence(seconds: usize) -> Vec<f32> {
+    vec![0.0; seconds * SAMPLE_RATE as usize]
+}
+
+fn seconds(samples: usize) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_speaks_there_is_no_text() {
+    let pool = engine().await;
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(repository("tests/fixtures/nospeech")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 9);
+    for file in files {
+        for language in ["auto", "ru"] {
+            let transcript = transcribe(&pool, &file, language).await;
+            assert!(transcript.segments.is_empty(), "{} in {language}: {}", file.display(), transcript.text().0);
+            assert!(transcript.audio >= Duration::from_millis(900));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn speech_between_long_silences_keeps_its_words_and_its_times() {
+    let pool = engine().await;
+    let (first, first_text) = sample("ru-short-02");
+    let (second, second_text) = sample("ru-short-05");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pauses.wav");
+    let start = silence(12);
+    let pause = silence(20);
+    write_wav(&file, &[&start[..], &first, &pause, &second, &silence(9)].concat());
+
+    let transcript = transcribe(&pool, &file, "ru").await;
+    let rate = word_errors(&format!("{first_text} {second_text}"), &transcript.text().0).rate().unwrap();
+    assert!(rate <= 0.3, "{rate:.2}: {}", transcript.text().0);
+    assert_eq!(transcript.confidence(), Confidence::High);
+
+    let middle = start.len() + first.len();
+    let (early, late): (Vec<_>, Vec<_>) =
+        transcript.segments.iter().partition(|segment| segment.start.as_secs_f64() < seconds(middle));
+    let (from, to) = (early[0].start.as_secs_f64(), early.last().unwrap().end.as_secs_f64());
+    assert!((11.5..13.0).contains(&from) && to <= seconds(middle) + 1.0, "the first is at {from:.1} to {to:.1} s");
+    let (from, to) = (late[0].start.as_secs_f64(), late.last().unwrap().end.as_secs_f64());
+    let begins = seconds(middle + pause.len());
+    let ends = begins + seconds(second.len());
+    assert!(
+        (begins - 0.5..begins + 1.0).contains(&from) && to <= ends + 0.5,
+        "the second is at {from:.1} to {to:.1} s"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_far_from_the_microphone_is_heard() {
+    let pool = engine().await;
+    let (sound, text) = sample("en-short-01");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quiet.wav");
+    let quiet: Vec<f32> = sound.iter().map(|sample| sample * 0.01).collect();
+    write_wav(&file, &[silence(3), quiet].concat());
+    let transcript = transcribe(&pool, &file, "auto").await;
+    let rate = word_errors(&text, &transcript.text().0).rate().unwrap();
+    assert!(rate <= 0.2, "{rate:.2}: {}", transcript.text().0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_message_comes_whole() {
+    let pool = engine().await;
+    let (_, text) = sample("ru-110s-1");
+    let file = repository("samples/ru-110s-1.ogg");
+    let transcript = transcribe(&pool, &file, "ru").await;
+    let rate = word_errors(&text, &transcript.text().0).rate().unwrap();
+    assert!(rate <= 0.2, "{rate:.2}");
+    let last = transcript.segments.last().unwrap();
+    assert!(transcript.audio - last.end < Duration::from_secs(3), "it ends at {:?}", last.end);
+    assert!(transcript.segments.is_sorted_by_key(|segment| segment.start));
+}

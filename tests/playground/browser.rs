@@ -1,0 +1,178 @@
+//! Chromium, driven over the WebDriver protocol.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::scene::{PATIENCE, soon};
+
+/// A browser with a profile of its own. Dropping it ends it.
+pub(crate) struct Browser {
+    address: String,
+    session: String,
+    client: reqwest::Client,
+    _driver: Child,
+}
+
+impl Browser {
+    pub(crate) async fn open() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver is missing: run `./dev test`");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = soon("chromedriver starts", lines.next_line()).await.unwrap().expect("chromedriver starts");
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        let mut arguments = vec![
+            "--headless=new",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--window-size=1280,800",
+            // A microphone that beeps, and nobody who would have to allow it.
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+        ];
+        if rustix::process::getuid().is_root() {
+            arguments.push("--no-sandbox");
+        }
+        let mut browser = Self {
+            address: format!("127.0.0.1:{port}"),
+            session: String::new(),
+            client: reqwest::Client::new(),
+            _driver: driver,
+        };
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "timeouts": { "script": PATIENCE.as_millis() as u64 },
+        }}});
+        let session = browser.call("session", &wanted).await.expect("Chromium starts");
+        browser.session = session["sessionId"].as_str().unwrap().to_owned();
+        browser
+    }
+
+    pub(crate) async fn go(&self, url: &str) {
+        self.act("url", json!({ "url": url })).await;
+    }
+
+    /// Opens one more window and works in it from now on.
+    pub(crate) async fn new_window(&self) -> String {
+        let window = self.act("window/new", json!({ "type": "window" })).await;
+        let handle = window["handle"].as_str().unwrap().to_owned();
+        self.switch(&handle).await;
+        handle
+    }
+
+    pub(crate) async fn window(&self) -> String {
+        let url = format!("http://{}/session/{}/window", self.address, self.session);
+        let answer = self.client.get(url).send().await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()["value"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn switch(&self, window: &str) {
+        self.act("window", json!({ "handle": window })).await;
+    }
+
+    /// The value of a script in the page.
+    pub(crate) async fn script(&self, script: &str) -> Value {
+        self.act("execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Waits, without asking again and again, until an expression of the page is true.
+    pub(crate) async fn until(&self, expression: &str) {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             const look = () => {{ if ({expression}) {{ watch.disconnect(); done(true); }} }};
+             const watch = new MutationObserver(look);
+             watch.observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});
+             look();"
+        );
+        if let Err(why) = self.session_call("execute/async", &json!({ "script": script, "args": [] })).await {
+            let text = self.script("return document.body.innerText").await;
+            panic!("`{expression}` did not become true: {why}\nthe page says:\n{}", text.as_str().unwrap_or_default());
+        }
+    }
+
+    /// Waits until the newest message of the bot contains this.
+    pub(crate) async fn until_bot_says(&self, words: &str) {
+        let words = json!(words);
+        self.until(&format!(
+            "[...document.querySelectorAll('.message:not(.mine)')].at(-1)?.innerText.includes({words})"
+        ))
+        .await;
+    }
+
+    /// Presses what a selector finds, as a mouse does.
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.find(selector).await;
+        self.act(&format!("element/{element}/click"), json!({})).await;
+    }
+
+    /// Types into what a selector finds; for a file input, a path.
+    pub(crate) async fn types(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.act(&format!("element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    async fn find(&self, selector: &str) -> String {
+        let found = self.act("element", json!({ "using": "css selector", "value": selector })).await;
+        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    }
+
+    /// Nothing went wrong in the page, and it asked nobody but the playground.
+    pub(crate) async fn check(&self, url: &str) {
+        let log = self.act("se/log", json!({ "type": "browser" })).await;
+        let errors: Vec<&Value> = log.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE").collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        let asked = self.script("return performance.getEntriesByType('resource').map((entry) => entry.name)").await;
+        let asked: Vec<&str> = asked.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(asked.iter().any(|name| name.ends_with("page.js")), "{asked:?}");
+        for name in asked {
+            assert!(name.starts_with(url) || name.starts_with("data:") || name.starts_with("blob:"), "{name}");
+        }
+    }
+
+    async fn act(&self, path: &str, body: Value) -> Value {
+        self.session_call(path, &body).await.unwrap_or_else(|why| panic!("{path} {body}: {why}"))
+    }
+
+    async fn session_call(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.call(&format!("session/{}/{path}", self.session), body).await
+    }
+
+    async fn call(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let url = format!("http://{}/{path}", self.address);
+        let answer = self.client.post(url).body(body.to_string()).send().await.unwrap();
+        let is_success = answer.status().is_success();
+        let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        if is_success { Ok(answer["value"].take()) } else { Err(answer["value"]["message"].to_string()) }
+    }
+}
+
+impl Drop for Browser {
+    /// A driver that is only killed would leave its browser behind.
+    fn drop(&mut self) {
+        let Ok(mut driver) = TcpStream::connect(&self.address) else { return };
+        let request = format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.address);
+        if driver.write_all(request.as_bytes()).is_ok() {
+            // The answer comes when the browser is gone; the connection stays open.
+            let _ = driver.read(&mut [0; 512]);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a page stands before.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stenobot::playground::{Offer, Playground};
+use stenobot::simulator::server::{BotApi, Settings};
+use stenobot::simulator::voices::{Voice, Voices};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::browser::Browser;
+
+/// Far more than anything here takes, even beside busy neighbours.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Browsers take turns: they are heavy.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Waits for what must happen.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("this did not happen in time: {what}"),
+    }
+}
+
+/// A page on a Bot API server whose bot is the test, or a real one.
+pub(crate) struct Stage {
+    pub(crate) api: BotApi,
+    pub(crate) playground: Playground,
+}
+
+impl Stage {
+    pub(crate) async fn without_a_bot() -> Self {
+        Self::of(BotApi::start(Settings::default()).await.unwrap(), &[]).await
+    }
+
+    pub(crate) async fn of(api: BotApi, voices: &[Voice]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let voices = (!voices.is_empty()).then(|| {
+            write(folder.path(), voices);
+            Voices::open(folder.path()).unwrap()
+        });
+        let offer = Offer { port: 0, voices, file_bytes: 64 * 1024 };
+        let playground = Playground::start(api.clone(), offer).await.unwrap();
+        Self { api, playground }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.playground.url()
+    }
+
+    /// The page of one person, who reads English.
+    pub(crate) fn page(&self, person: u32) -> String {
+        format!("{}?person={person}&language=en", self.url())
+    }
+
+    pub(crate) async fn browser(&self) -> (Browser, MutexGuard<'static, ()>) {
+        let turn = TURN.lock().await;
+        (Browser::open().await, turn)
+    }
+
+    /// A call that the bot makes.
+    pub(crate) async fn call(&self, method: &str, body: Value) -> Value {
+        let url = format!("{}bot{}/{method}", self.api.url(), self.api.token());
+        let request = reqwest::Client::new().post(url).header("Content-Type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap().bytes().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["ok"], true, "{answer}");
+        answer["result"].clone()
+    }
+}
+
+fn write(folder: &Path, voices: &[Voice]) {
+    let entries = voices.iter().map(|voice| {
+        std::fs::write(folder.join(format!("{}.ogg", voice.name)), &voice.bytes).unwrap();
+        let seconds = voice.duration.as_secs_f64();
+        json!({ "name": voice.name, "language": voice.language, "seconds": seconds, "text": voice.text })
+    });
+    std::fs::write(folder.join("meta.json"), Value::from_iter(entries).to_string()).unwrap();
+}
+
+/// The engine's stand-in.
+pub(crate) fn stand_in() -> std::path::PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("examples/engine_stand_in");
+    assert!(program.is_file(), "the engine's stand-in is not built: run `./dev test`");
+    program
+}

@@ -1,0 +1,75 @@
+//! Every kind of file, told by its bytes; and recordings in which nobody speaks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stenobot::simulator::answers::Verdict;
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::{Attachment, Media};
+
+use crate::recordings::asset;
+use crate::scene::{Scene, answered, failed};
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(asset(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// Sends a file under a name and type that say nothing of what it is.
+fn sends(scene: &Scene, file: &PathBuf, media: Media) -> Sent {
+    let person = scene.simulation.person("Анна", "ru");
+    let attachment = Attachment::file(media, Duration::from_secs(3), "application/octet-stream", "file");
+    person.sends_file(attachment, std::fs::read(file).unwrap())
+}
+
+#[tokio::test]
+async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_own() {
+    let scene = Scene::stand_in(&[("user_requests_per_minute", "600")]).await;
+    let mut heard = files("tests/fixtures/kinds/heard");
+    let plain = files("tests/fixtures/audio").into_iter();
+    heard.extend(plain.filter(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        !name.ends_with(".gz") && !name.ends_with(".tsv") && !name.starts_with("silent")
+    }));
+    let sent: Vec<(PathBuf, Sent)> =
+        heard.into_iter().map(|file| (file.clone(), sends(&scene, &file, Media::Document))).collect();
+    for (file, sent) in &sent {
+        match scene.answer(sent).await {
+            Verdict::Answered(_) => {}
+            other => panic!("{}: {other:?}", file.display()),
+        }
+    }
+    for file in files("tests/fixtures/kinds/refused") {
+        let sent = sends(&scene, &file, Media::Document);
+        let sentence = failed(scene.answer(&sent).await);
+        let silent = file.file_name().unwrap().to_str().unwrap().starts_with("silent");
+        let wanted = if silent {
+            "Видео не содержит аудиодорожки."
+        } else {
+            "В этом файле нет звука"
+        };
+        assert!(sentence.starts_with(wanted), "{}: {sentence}", file.display());
+    }
+    let silent = sends(&scene, &asset("tests/fixtures/audio/silent.mp4"), Media::Video);
+    assert_eq!(failed(scene.answer(&silent).await), "Видео не содержит аудиодорожки.");
+    let round = sends(&scene, &asset("tests/fixtures/audio/video.mp4"), Media::VideoNote);
+    answered(scene.answer(&round).await);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn nobody_speaks_and_nothing_is_invented() {
+    let scene = Scene::real(&[("user_requests_per_minute", "600")]).await;
+    let sent: Vec<(PathBuf, Sent)> = files("tests/fixtures/nospeech")
+        .into_iter()
+        .map(|file| (file.clone(), sends(&scene, &file, Media::Voice)))
+        .collect();
+    for (file, sent) in &sent {
+        assert_eq!(scene.answer(sent).await, Verdict::NoSpeech, "{}", file.display());
+    }
+    let rows = scene.end().await;
+    assert!(rows.iter().all(|row| row.stage == "done" && row.transcription_length == Some(0)));
+}
