@@ -119,6 +119,7 @@ pub async fn examine(config: &Config) -> Report {
         single("journal", LONG_LIMIT, storage::journal(config.storage.clone()).boxed()),
         single("disk", LIMIT, storage::disk(config.storage.clone()).boxed()),
         bounded(vec!["model", "memory"], LONG_LIMIT, model::look(config.clone(), running)),
+        single("detector", LIMIT, model::detector(config.clone()).boxed()),
         single("processor", LIMIT, async { machine::processor().into() }.boxed()),
         single("cores", LIMIT, std::future::ready(machine::cores(&config.engine)).boxed()),
         single("open files", LIMIT, async { machine::open_files() }.boxed()),

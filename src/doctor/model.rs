@@ -2,9 +2,9 @@
 
 use super::memory::{Need, admit};
 use super::{Finding, Refusal, Verdict};
-use crate::config::Config;
+use crate::config::{Config, VoiceActivity};
 use crate::host::Memory;
-use crate::whisper::store::{ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
+use crate::whisper::store::{DETECTOR, ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
 
 /// Bytes that one engine with this model needs, its file included.
 ///
@@ -54,6 +54,22 @@ pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
         (None, _) => Finding::warning("not known without a model"),
     };
     vec![model, memory]
+}
+
+/// The voice activity detector, without which the bot starts only where the settings say so.
+pub(super) async fn detector(config: Config) -> Finding {
+    match config.engine.voice_activity {
+        VoiceActivity::Off => return Finding::ok("off: noise may become sentences that nobody said"),
+        VoiceActivity::On => {}
+    }
+    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+    match store.find(DETECTOR).await {
+        Ok(detector) => {
+            Finding::ok(format!("{}, SHA-256 {}... as it should be", detector.name, &detector.sha256[..12]))
+        }
+        Err(StoreError::Missing(name)) => missing(&store, &name, config.engine.workers).await.0,
+        Err(error) => Finding::failed(error),
+    }
 }
 
 /// A model that the first start would fetch.

@@ -123,7 +123,7 @@ fn nobody_listens() -> SocketAddr {
 async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let place = Place::good().await;
     let report = place.doctor().await;
-    assert_eq!(report.lines.len(), 14);
+    assert_eq!(report.lines.len(), 15);
     for (check, (verdict, text)) in &report.lines {
         // How much room and memory there is depends on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
@@ -137,8 +137,8 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let output = place.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 15, "{text}");
-    assert!(lines[14].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(lines.len(), 16, "{text}");
+    assert!(lines[15].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[tokio::test]
@@ -176,9 +176,11 @@ async fn a_missing_and_a_damaged_model_are_told() {
     let mut place = Place::good().await;
     let models = place.own_models();
     let report = place.doctor().await;
-    assert_eq!(report.failed(), ["model"]);
+    assert_eq!(report.failed(), ["detector", "model"]);
+    assert!(report.line("detector").1.starts_with("silero-v6.2.0 is neither here nor to be downloaded now"));
     assert!(report.line("model").1.starts_with("base-q8_0 is neither here nor to be downloaded now"));
 
+    std::fs::copy(asset("data/models/ggml-silero-v6.2.0.bin"), models.join("ggml-silero-v6.2.0.bin")).unwrap();
     let mut bytes = std::fs::read(asset("data/models/ggml-base-q8_0.bin")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

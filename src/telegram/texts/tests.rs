@@ -217,7 +217,7 @@ fn every_locale_marks_the_same_states_with_the_same_signs() {
 }
 
 #[test]
-fn the_russian_texts_are_the_plan_s() {
+fn the_russian_texts_are_these() {
     for (text, wanted) in [
         (Text::Downloading, "📥 Загружаю файл..."),
         (Text::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
