@@ -180,7 +180,10 @@ async fn a_missing_and_a_damaged_model_are_told() {
     assert!(report.line("detector").1.starts_with("silero-v6.2.0 is neither here nor to be downloaded now"));
     assert!(report.line("model").1.starts_with("base-q8_0 is neither here nor to be downloaded now"));
 
-    std::fs::copy(asset("data/models/ggml-silero-v6.2.0.bin"), models.join("ggml-silero-v6.2.0.bin")).unwrap();
+    // An imported one is known by the record beside it.
+    for name in ["ggml-silero-v6.2.0.bin", "ggml-silero-v6.2.0.bin.json"] {
+        std::fs::copy(asset(&format!("data/models/{name}")), models.join(name)).unwrap();
+    }
     let mut bytes = std::fs::read(asset("data/models/ggml-base-q8_0.bin")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
