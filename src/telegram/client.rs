@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
@@ -29,6 +29,8 @@ use crate::model::UserId;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time one call may take; a long poll has its own timeout on top.
 pub(super) const CALL: Duration = Duration::from_secs(20);
+/// Between two messages or edits, over all chats: 28 a second.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read; a hundred updates are far smaller.
 const MAX_ANSWER: usize = 16 << 20;
 /// Updates asked for at once, the most Telegram gives.
@@ -44,6 +46,8 @@ struct Inner {
     token: SecretString,
     redactor: Redactor,
     observe: Observer,
+    /// When the next message may leave, whichever chat it is for.
+    next_slot: Mutex<Instant>,
     me: OnceLock<Me>,
     local_files: Option<PathBuf>,
 }
@@ -84,7 +88,16 @@ impl Client {
         let builder = if local { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| TelegramError::from_transport(&error))?;
         let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
-        Ok(Self(Arc::new(Inner { http, api_url, token, redactor, observe, me: OnceLock::new(), local_files: None })))
+        Ok(Self(Arc::new(Inner {
+            http,
+            api_url,
+            token,
+            redactor,
+            observe,
+            next_slot: Mutex::new(Instant::now()),
+            me: OnceLock::new(),
+            local_files: None,
+        })))
     }
 
     /// The same client, which reads files that a local Bot API server names by their path on this machine, if they are
@@ -95,6 +108,18 @@ impl Client {
             inner.local_files = Some(folder);
         }
         self
+    }
+
+    /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
+    /// fifty people who write at once with pauses for all of them otherwise.
+    pub(super) async fn turn(&self) {
+        let turn = {
+            let mut next = self.0.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = Instant::now().max(*next);
+            *next = turn + BETWEEN_MESSAGES;
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {

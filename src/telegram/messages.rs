@@ -74,6 +74,7 @@ impl Client {
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
         let call = WithKeyboard { payload: &message, reply_markup: note.keyboard.shown() };
+        self.turn().await;
         let sent: SentMessage = self.call(Method::SendMessage, &call, CALL).await?;
         Ok(MessageId(sent.message_id))
     }
@@ -91,6 +92,7 @@ impl Client {
         );
         edit.link_preview_options = Some(no_preview());
         let call = WithKeyboard { payload: &edit, reply_markup: note.keyboard.shown() };
+        self.turn().await;
         match self.call::<_, SentMessage>(Method::EditMessageText, &call, CALL).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
@@ -113,6 +115,7 @@ impl Client {
             teloxide::types::MessageId(message.0),
         );
         let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
+        self.turn().await;
         match self.call::<_, SentMessage>(Method::EditMessageReplyMarkup, &call, CALL).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
@@ -142,6 +145,7 @@ impl Client {
             form.text("caption", &document.caption);
         }
         form.file("document", &document.name, document.media_type, &document.bytes);
+        self.turn().await;
         let sent: SentMessage = self.upload(Method::SendDocument, payloads::SendDocument::NAME, form).await?;
         Ok(MessageId(sent.message_id))
     }
