@@ -1,7 +1,6 @@
 //! Keeps the gauges at what journal, engine and machine say.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -10,6 +9,7 @@ use tokio::sync::watch;
 use crate::config::Storage;
 use crate::engine::PoolStatus;
 use crate::host::{DiskSpace, Memory, ProcessUsage};
+use crate::journal::write_ahead_log;
 use crate::metrics as names;
 use crate::model::StageName;
 use crate::pipeline::Context;
@@ -87,17 +87,11 @@ async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent
             gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
         }
-        gauge!(names::JOURNAL_WAL).set(wal(&storage.database).metadata().map_or(0.0, |file| bytes(file.len())));
+        gauge!(names::JOURNAL_WAL)
+            .set(write_ahead_log(&storage.database).metadata().map_or(0.0, |file| bytes(file.len())));
         spent
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
-}
-
-/// SQLite keeps the write-ahead log beside the database.
-fn wal(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::JournalError;
-use super::open::{NEWEST, newest};
+use super::open::{newest, newest_known, with_suffix};
 
 /// What a copy of the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub async fn verify(copy: &Path) -> Result<Contents, BackupError> {
     }
     match newest(&mut connection).await.map_err(|error| unfit(error.to_string()))? {
         None => return Err(unfit("it is no journal of stenobot".into())),
-        Some(version) if version > NEWEST => {
+        Some(version) if version > newest_known() => {
             return Err(unfit(format!("a newer version wrote it (schema {version}); use that version")));
         }
         Some(_) => {}
@@ -227,10 +227,4 @@ fn folder(file: &Path) -> &Path {
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
     with_suffix(file, &format!(".{ending}"))
-}
-
-fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

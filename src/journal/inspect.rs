@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::open::{MIGRATIONS, has_table, newest, predecessor};
+use super::open::{MIGRATIONS, has_table, newest, predecessor, write_ahead_log};
 use super::{Journal, JournalError};
 
 /// How long a question waits for another process that has the database locked.
@@ -32,9 +32,7 @@ impl Journal {
             return Ok(None);
         }
         // Whoever works on the journal has a log beside it. Without one, SQLite would leave an empty one here.
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let idle = !Path::new(&log).exists();
+        let idle = !write_ahead_log(path).exists();
         let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(idle);
         let options = options.busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;

@@ -31,6 +31,7 @@ pub use fair::{Turn, Waiting, fair_order};
 pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
+pub use open::write_ahead_log;
 pub use people::{ChatSettings, MyData, Standing};
 pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};

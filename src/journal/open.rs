@@ -1,6 +1,6 @@
 //! Opening the journal: its file, its schema, its connections.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -15,9 +15,6 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The revision that drops the texts: a database that had them is rewritten once it is through.
 const DROPS_TEXTS: i64 = 2;
-
-/// Version of the newest migration that this program knows; a test holds it to the files.
-pub(super) const NEWEST: i64 = 4;
 
 /// How long a write waits for another process that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +31,23 @@ impl Journal {
         sqlx::query("UPDATE users SET id = id WHERE id = -1").execute(&self.writer).await?;
         Ok(())
     }
+}
+
+/// The write-ahead log, which SQLite keeps beside the journal at `path` while somebody has it open.
+pub fn write_ahead_log(path: &Path) -> PathBuf {
+    with_suffix(path, "-wal")
+}
+
+/// The file beside `path` whose name goes on with `suffix`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Version of the newest migration that this program knows.
+pub(super) fn newest_known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
@@ -107,7 +121,10 @@ mod tests {
 
     #[test]
     fn the_newest_migration_is_known() {
-        assert_eq!(MIGRATIONS.iter().map(|migration| migration.version).max(), Some(NEWEST));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let newest = names.map(|name| name.split('_').next().unwrap().parse().unwrap()).max();
+        assert_eq!(newest, Some(newest_known()));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection, FromRow, Row, SqliteConnection};
 
 use super::JournalError;
-use super::open::{NEWEST, newest};
+use super::open::{newest, newest_known};
 use super::rows::{Settlement, ended};
 use crate::model::{StageName, Timestamp};
 
@@ -57,8 +57,8 @@ async fn read_only(journal: &Path) -> Result<SqliteConnection, JournalError> {
     let options = SqliteConnectOptions::new().filename(journal).read_only(true);
     let mut connection = options.connect().await?;
     match newest(&mut connection).await? {
-        Some(version) if version == NEWEST => Ok(connection),
-        Some(version) if version > NEWEST => Err(JournalError::Migration(format!(
+        Some(version) if version == newest_known() => Ok(connection),
+        Some(version) if version > newest_known() => Err(JournalError::Migration(format!(
             "a newer version wrote it (schema {version} is unknown here); use that version"
         ))),
         Some(_) | None => {
