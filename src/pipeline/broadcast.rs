@@ -51,7 +51,7 @@ pub(super) async fn start(
         }
         tracing::info!(sent, missed, "a message to everybody has gone out");
         let note = own.talk(locale.as_deref(), &Talk::BroadcastDone { sent, missed });
-        own.reply(Reply::Say { place, reply_to: MessageId(0), note });
+        own.reply(Reply::Say { place, reply_to: None, note });
     });
     Ok(started)
 }

@@ -67,7 +67,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Jour
         | CommandName::Broadcast => private.then(|| context.talk(locale, &help(context))),
     };
     if let Some(note) = note {
-        context.reply(Reply::Say { place: *place, reply_to: *message, note });
+        context.reply(Reply::Say { place: *place, reply_to: Some(*message), note });
     }
     Ok(())
 }

@@ -129,7 +129,7 @@ fn answer_of(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
     let spoken = transcript.text();
     let most = context.config().limits.answer_messages;
     let file = |name: &str, media_type, text: String| {
-        let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes(), caption: String::new() };
+        let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes() };
         Part::File(Arc::new(document))
     };
     let note = |text: String| Part::Note(text.into());

@@ -97,7 +97,7 @@ async fn take(
                 tracing::error!(update = update_id, "handling an update panicked");
                 if let Some((place, reply_to, locale)) = apology {
                     let note = context.say(locale.as_deref(), &Text::Failed).into();
-                    context.reply(Reply::Say { place, reply_to, note });
+                    context.reply(Reply::Say { place, reply_to: Some(reply_to), note });
                 }
             }
         }
@@ -126,7 +126,7 @@ async fn one(context: &Context, admit: &mut Admitting, content: Content) -> Resu
         Content::Other(other) => {
             let text = if other.file { Text::Unreadable } else { Text::Unsupported };
             let note = context.say(other.from.language_code.as_deref(), &text).into();
-            context.reply(Reply::Say { place: other.place, reply_to: other.message, note });
+            context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
             Ok(())
         }
         Content::Membership(_) | Content::Ignored(_) => Ok(()),

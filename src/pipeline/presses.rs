@@ -46,26 +46,31 @@ async fn act(
                 Cancelling::NotYours => Some(Toast::NotYours),
             })
         }
-        Action::Languages { of, page } => {
-            let keyboard = context.again_buttons(locale, *of, *page);
-            owned(context, press, *of, Reply::Buttons { chat, message, keyboard }).await
-        }
-        Action::Back(of) => {
-            let keyboard = context.answer_buttons(locale, *of, true);
-            owned(context, press, *of, Reply::Buttons { chat, message, keyboard }).await
-        }
-        Action::Again { of, wish } => match context.journal.kept_audio(*of, user).await? {
-            Kept::NotYours => Ok(Some(Toast::NotYours)),
-            Kept::Gone => Ok(Some(Toast::AudioGone)),
-            Kept::Here(audio) => {
-                let arrival = again(*audio, press, wish);
-                context.reply(Reply::Buttons { chat, message, keyboard: context.answer_buttons(locale, *of, true) });
-                Ok(Some(match admit.take(context, arrival).await? {
-                    true => Toast::Again,
-                    false => Toast::NoRoom,
-                }))
+        Action::Languages { of, page } => Ok(match kept(context, press, *of).await? {
+            Ok(_) => {
+                let keyboard = context.again_buttons(locale, *of, *page);
+                context.reply(Reply::Buttons { chat, message, keyboard });
+                None
             }
-        },
+            Err(toast) => Some(toast),
+        }),
+        Action::Back(of) => Ok(match kept(context, press, *of).await? {
+            Ok(_) => {
+                let keyboard = context.answer_buttons(locale, *of, true);
+                context.reply(Reply::Buttons { chat, message, keyboard });
+                None
+            }
+            Err(toast) => Some(toast),
+        }),
+        Action::Again { of, wish } => Ok(Some(match kept(context, press, *of).await? {
+            Ok(audio) => {
+                let keyboard = context.answer_buttons(locale, *of, true);
+                context.reply(Reply::Buttons { chat, message, keyboard });
+                let taken = admit.take(context, again(*audio, press, wish)).await?;
+                if taken { Toast::Again } else { Toast::NoRoom }
+            }
+            Err(toast) => toast,
+        })),
         Action::ChatLanguages(page) => {
             let note = commands::languages(context, chat, locale, *page).await?;
             context.reply(Reply::Edit { chat, message, note });
@@ -81,16 +86,13 @@ async fn act(
     }
 }
 
-/// Changes the buttons under an answer for its owner, while its recording is kept.
-async fn owned(context: &Context, press: &Press, of: RequestId, reply: Reply) -> Result<Option<Toast>, JournalError> {
-    match context.journal.kept_audio(of, press.from.id).await? {
-        Kept::Here(_) => {
-            context.reply(reply);
-            Ok(None)
-        }
-        Kept::NotYours => Ok(Some(Toast::NotYours)),
-        Kept::Gone => Ok(Some(Toast::AudioGone)),
-    }
+/// The recording behind an answer, while it is kept and for its owner; else what to tell whoever pressed.
+async fn kept(context: &Context, press: &Press, of: RequestId) -> Result<Result<Box<KeptAudio>, Toast>, JournalError> {
+    Ok(match context.journal.kept_audio(of, press.from.id).await? {
+        Kept::Here(audio) => Ok(audio),
+        Kept::NotYours => Err(Toast::NotYours),
+        Kept::Gone => Err(Toast::AudioGone),
+    })
 }
 
 /// The same recording, wanted once more and in another way.

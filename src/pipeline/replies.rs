@@ -22,8 +22,8 @@ pub enum Reply {
     Say {
         /// Where.
         place: Place,
-        /// Under which message.
-        reply_to: MessageId,
+        /// Under which message, if any.
+        reply_to: Option<MessageId>,
         /// What.
         note: Note,
     },
@@ -115,9 +115,7 @@ async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> 
 async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
     let client = &context.client;
     match reply {
-        Reply::Say { place, reply_to, note } => {
-            client.send(place.chat, place.thread, Some(*reply_to), note).await.map(drop)
-        }
+        Reply::Say { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
         Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
         Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
         Reply::Toast { callback, words } => client.answer_press(callback, words.as_deref()).await,

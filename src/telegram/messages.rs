@@ -42,8 +42,6 @@ pub struct Document {
     pub media_type: &'static str,
     /// The whole of it.
     pub bytes: Vec<u8>,
-    /// What stands under it, at most 1024 UTF-16 units; may be empty.
-    pub caption: String,
 }
 
 /// Who sees a menu of commands.
@@ -141,9 +139,6 @@ impl Client {
         }
         let reply = serde_json::json!({ "message_id": reply_to.0, "allow_sending_without_reply": true });
         form.text("reply_parameters", &reply.to_string());
-        if !document.caption.is_empty() {
-            form.text("caption", &document.caption);
-        }
         form.file("document", &document.name, document.media_type, &document.bytes);
         self.turn().await;
         let sent: SentMessage = self.upload(Method::SendDocument, payloads::SendDocument::NAME, form).await?;
