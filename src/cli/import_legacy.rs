@@ -1,11 +1,11 @@
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use crate::config::Config;
 use crate::journal::Journal;
+use crate::lifecycle::make_private;
 use crate::model::Clock;
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,8 @@ impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let file = self.file.display();
         anyhow::ensure!(self.file.is_file(), "{file} is no file; give the predecessor's database");
-        make_private(&config.storage.data_dir)?;
+        let folder = &config.storage.data_dir;
+        make_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
         let journal = Journal::open(&config.storage.database, Clock::System).await?;
         let imported = journal.import_legacy(&self.file).await;
         journal.close().await;
@@ -29,12 +30,4 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn make_private(folder: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .with_context(|| format!("cannot make the data folder {}", folder.display()))
 }

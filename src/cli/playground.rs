@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::simulate::setup;
+use super::simulate::{setup, stop_limit};
 use crate::config::Config;
 use crate::playground::{Offer, Playground};
 use crate::simulator::harness::Simulation;
@@ -72,10 +71,9 @@ impl Args {
         if let Some(status) = ended {
             bail!("the bot ended with {status}; its log ends with:\n{}", simulation.log_tail());
         }
-        // The bot's own limit, and some time for the system. A second signal does not wait.
-        let limit = config.timing.shutdown + Duration::from_secs(10);
+        // A second signal does not wait.
         tokio::select! {
-            status = simulation.terminate_bot(limit) => drop(status?),
+            status = simulation.terminate_bot(stop_limit(config)) => drop(status?),
             () = stop() => {}
         }
         simulation.api().stop().await;

@@ -74,9 +74,7 @@ impl Args {
             Arrival::PerMinute(rate) => Duration::from_secs(60) * self.users * self.messages / rate.get(),
         };
         let limit = self.timeout.map_or(Duration::from_secs(60) + arriving + audio * 3, Duration::from_secs);
-        // The bot's own limit, and some time for the system.
-        let stop_limit = config.timing.shutdown + Duration::from_secs(10);
-        Plan { users, per_user, voices, arrival: self.arrival, limit, stop_limit }
+        Plan { users, per_user, voices, arrival: self.arrival, limit, stop_limit: stop_limit(config) }
     }
 
     fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
@@ -89,6 +87,11 @@ impl Args {
             Box::new(Lines::new(std::io::stdout()))
         }
     }
+}
+
+/// Longest time from SIGTERM to the bot's end: its own limit, and some time for the system.
+pub(super) fn stop_limit(config: &Config) -> Duration {
+    config.timing.shutdown + Duration::from_secs(10)
 }
 
 /// The bot `program` with this configuration and its model.

@@ -36,17 +36,15 @@ pub fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>
 pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
     let engine = &config.engine;
     let store = ModelStore::new(config.storage.models(), engine.model_base_url.clone());
-    let (model, need) = match store.find(&engine.model).await {
+    let (model, need) = match found(&store, &engine.model, engine.workers).await {
         Ok(model) => match speech_model(&model) {
             Ok(memory) => {
-                let VerifiedModel { name, bytes, sha256, .. } = &model;
-                let said = format!("{name}, {} MB, SHA-256 {}... as it should be", megabytes(*bytes), &sha256[..12]);
-                (Finding::ok(said), Some(Need::of(engine.workers, *bytes, memory)))
+                let said = format!("{}, {} MB, {}", model.name, megabytes(model.bytes), verified(&model));
+                (Finding::ok(said), Some(Need::of(engine.workers, model.bytes, memory)))
             }
             Err(refusal) => (Finding::failed(refusal), None),
         },
-        Err(StoreError::Missing(name)) => missing(&store, &name, engine.workers).await,
-        Err(error) => (Finding::failed(error), None),
+        Err(otherwise) => otherwise,
     };
     let memory = match (need, Memory::here()) {
         (Some(need), Ok(memory)) => admit(memory, need, running).into(),
@@ -63,13 +61,23 @@ pub(super) async fn detector(config: Config) -> Finding {
         VoiceActivity::On => {}
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
-    match store.find(DETECTOR).await {
-        Ok(detector) => {
-            Finding::ok(format!("{}, SHA-256 {}... as it should be", detector.name, &detector.sha256[..12]))
-        }
-        Err(StoreError::Missing(name)) => missing(&store, &name, config.engine.workers).await.0,
-        Err(error) => Finding::failed(error),
+    match found(&store, DETECTOR, config.engine.workers).await {
+        Ok(detector) => Finding::ok(format!("{}, {}", detector.name, verified(&detector))),
+        Err((otherwise, _)) => otherwise,
     }
+}
+
+/// A model of the store, or what to say in its place, with the memory that it would need where that is known.
+async fn found(store: &ModelStore, spec: &str, engines: usize) -> Result<VerifiedModel, (Finding, Option<Need>)> {
+    match store.find(spec).await {
+        Ok(model) => Ok(model),
+        Err(StoreError::Missing(name)) => Err(missing(store, &name, engines).await),
+        Err(error) => Err((Finding::failed(error), None)),
+    }
+}
+
+fn verified(model: &VerifiedModel) -> String {
+    format!("SHA-256 {}... as it should be", &model.sha256[..12])
 }
 
 /// A model that the first start would fetch.
