@@ -1,0 +1,135 @@
+//! What the journal keeps by itself, without a bot around it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use stenobot::journal::backup::{Waiting, backup, restore};
+use stenobot::journal::{
+    Admission, Arrival, Capacity, Facts, Fence, Journal, JournalError, LEASE, Sender, Settlement, WorkSource,
+};
+use stenobot::model::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
+
+use super::{Row, measured, rounds};
+
+const ROOMY: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
+
+struct Desk {
+    journal: Journal,
+    path: PathBuf,
+    time: Arc<AtomicI64>,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let time = Arc::new(AtomicI64::new(1_700_000_000_000));
+        let journal = Journal::open(&path, Clock::Manual(time.clone())).await.unwrap();
+        Self { journal, path, time, _folder: folder }
+    }
+}
+
+fn arrival(message: i32) -> Arrival {
+    let sender = Sender { id: UserId(1), username: None, first_name: Some("Anna".into()), last_name: None };
+    Arrival::voice(ChatId(1), MessageId(message), sender, format!("file-{message}"), format!("unique-{message}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_same_update_twice() {
+    const ROW: Row = Row {
+        number: 30,
+        test: "the same update delivered twice",
+        figure: "one request each",
+        name: "journal::the_same_update_twice",
+    };
+    let desk = Desk::new().await;
+    let times = rounds(20) * 10;
+    for message in 0..i32::try_from(times).unwrap() {
+        // At the same time, as no order of Telegram's would have it.
+        let (arrival, one, other) = (arrival(message), desk.journal.clone(), desk.journal.clone());
+        let again = arrival.clone();
+        let one = tokio::spawn(async move { one.admit(&arrival, &ROOMY).await.unwrap() });
+        let other = tokio::spawn(async move { other.admit(&again, &ROOMY).await.unwrap() });
+        let outcomes = [one.await.unwrap(), other.await.unwrap()];
+        let is_new = |outcome: &&Admission| matches!(outcome, Admission::New(_));
+        assert_eq!(outcomes.iter().filter(is_new).count(), 1, "{outcomes:?}");
+        assert!(outcomes.contains(&Admission::Duplicate), "{outcomes:?}");
+    }
+    assert_eq!(desk.journal.depth().await.unwrap() as usize, times);
+    measured(&ROW, times, &format!("{times} requests of {} updates", 2 * times));
+}
+
+#[tokio::test]
+async fn a_zombie_worker() {
+    const ROW: Row = Row {
+        number: 31,
+        test: "a lease runs out, the worker before wakes up and writes",
+        figure: "every write refused",
+        name: "journal::a_zombie_worker",
+    };
+    let desk = Desk::new().await;
+    let (times, mut refused) = (rounds(20), 0);
+    for message in 0..i32::try_from(times).unwrap() {
+        let Admission::New(_) = desk.journal.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
+        let zombie = desk.journal.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
+        let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
+        desk.time.fetch_add(lease, Ordering::SeqCst);
+        // Every second time it is the same process whose one task hangs while another goes on.
+        let heir = if message % 2 == 0 { "heir" } else { "zombie" };
+        let fence = desk.journal.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
+        let now = desk.journal.clock().now();
+        let writes = [
+            desk.journal.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            desk.journal.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
+            desk.journal.release(&zombie, now, true).await,
+            desk.journal.renew(&zombie).await,
+            desk.journal.set_status_message(&zombie, MessageId(7)).await,
+        ];
+        for write in writes {
+            assert!(matches!(write, Err(JournalError::LeaseLost { .. })), "{write:?}");
+            refused += 1;
+        }
+        desk.journal.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        let fence = Fence { stage: StageName::Downloaded, ..fence };
+        desk.journal.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+    }
+    measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
+}
+
+#[tokio::test]
+async fn backup_and_restore() {
+    const ROW: Row = Row {
+        number: 70,
+        test: "backup while requests come in, then restore",
+        figure: "integrity check passes, nothing acknowledged lost",
+        name: "journal::backup_and_restore",
+    };
+    let times = rounds(2);
+    let mut lost = 0;
+    for round in 0..times {
+        let desk = Desk::new().await;
+        let (journal, count) = (desk.journal.clone(), tokio::sync::watch::Sender::new(0_i64));
+        let mut acknowledged = count.subscribe();
+        let writer = tokio::spawn(async move {
+            for message in 1..=100 {
+                let _ = journal.admit(&arrival(message), &ROOMY).await.unwrap();
+                count.send_replace(i64::from(message));
+            }
+            journal
+        });
+        let enough = i64::try_from(round % 100).unwrap();
+        acknowledged.wait_for(|count| *count > enough).await.unwrap();
+        let before = *acknowledged.borrow();
+        let copy = desk.path.with_file_name("copy.db");
+        let _ = backup(&desk.path, &copy, false).await.unwrap();
+        writer.await.unwrap().close().await;
+        desk.journal.clone().close().await;
+        // Restoring verifies the copy: SQLite's integrity check, foreign keys, the schema.
+        let restored = restore(&copy, &desk.path, Waiting::GoOn).await.unwrap();
+        lost += (before - restored.contents.requests).max(0);
+    }
+    assert_eq!(lost, 0);
+    measured(&ROW, times, &format!("{times} restored, {lost} acknowledged requests lost"));
+}

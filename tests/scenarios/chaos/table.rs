@@ -1,0 +1,25 @@
+//! Where a row's figures go: a file each, which `./dev chaos` puts together.
+
+use std::path::Path;
+
+/// A row of the table.
+pub(crate) struct Row {
+    /// Its place.
+    pub(crate) number: u8,
+    /// What is done to the bot.
+    pub(crate) test: &'static str,
+    /// What is to come of it.
+    pub(crate) figure: &'static str,
+    /// The test's name below `chaos::`, by which it is run alone.
+    pub(crate) name: &'static str,
+}
+
+/// Writes down what came of so many rounds. Call it after the assertions: a row that is there has held.
+pub(crate) fn measured(row: &Row, rounds: usize, found: &str) {
+    let Row { number, test, figure, name } = row;
+    let line = format!("| {test} | {figure} | {rounds} | {found} | `./dev chaos --rounds {rounds} {name}` |\n");
+    print!("{line}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{number:02}-{}.md", name.replace("::", "-"))), line).unwrap();
+}
