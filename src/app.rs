@@ -33,7 +33,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
-    let _lock = DataDirLock::take(&config.storage.data_dir)?;
+    let _lock = DataDirLock::take(&config.storage.data_dir).await?;
     for folder in [config.storage.audio(), config.storage.models()] {
         lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Asks the service to stop, in two steps.
@@ -32,7 +33,7 @@ impl Shutdown {
         self.soft.cancel();
         tokio::select! {
             second = next() => tracing::warn!(signal = second, "stopping at once"),
-            () = tokio::time::sleep(patience) => tracing::warn!("the time for finishing is over"),
+            () = sleep(patience) => tracing::warn!("the time for finishing is over"),
         }
         self.hard.cancel();
         Ok(())
@@ -54,17 +55,27 @@ pub enum DataDirError {
 #[derive(Debug)]
 pub struct DataDirLock(#[expect(dead_code, reason = "held for its lock")] File);
 
+/// How long a lock is waited for. A process that is killed while it starts a child leaves its lock to that child, until
+/// the child has become its own program: whoever restarts the bot at once would find the folder in use.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+/// Between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
 impl DataDirLock {
     /// Makes the folder, private to this user, if it is not there, and locks it.
-    pub fn take(data_dir: &Path) -> Result<Self, DataDirError> {
+    pub async fn take(data_dir: &Path) -> Result<Self, DataDirError> {
         make_private(data_dir).map_err(DataDirError::Unusable)?;
         let path = data_dir.join("lock");
         let file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(DataDirError::Unusable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
-            Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(error)),
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if started.elapsed() < LEFT_BEHIND => sleep(TRY_AGAIN).await,
+                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse),
+                Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(error)),
+            }
         }
     }
 }
@@ -125,17 +136,29 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_data_folder_belongs_to_one_process_and_one_user() {
+    #[tokio::test(start_paused = true)]
+    async fn a_data_folder_belongs_to_one_process_and_one_user() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
         assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::Absent);
-        let lock = DataDirLock::take(&folder).unwrap();
+        let lock = DataDirLock::take(&folder).await.unwrap();
         assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::InUse);
         assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(matches!(DataDirLock::take(&folder), Err(DataDirError::InUse)));
+        assert!(matches!(DataDirLock::take(&folder).await, Err(DataDirError::InUse)));
         drop(lock);
         assert_eq!(DataDirState::look(&folder).unwrap(), DataDirState::Free);
-        assert!(DataDirLock::take(&folder).is_ok());
+        assert!(DataDirLock::take(&folder).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_is_about_to_go_is_waited_for() {
+        let parent = tempfile::tempdir().unwrap();
+        let dying = DataDirLock::take(parent.path()).await.unwrap();
+        let gone = async {
+            sleep(LEFT_BEHIND / 2).await;
+            drop(dying);
+        };
+        let (taken, ()) = tokio::join!(DataDirLock::take(parent.path()), gone);
+        assert!(taken.is_ok());
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         // A running bot has the journal open.
-        let _lock = DataDirLock::take(&config.storage.data_dir)?;
+        let _lock = DataDirLock::take(&config.storage.data_dir).await?;
         let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
         let Restored { contents, before } = restore(&self.file, &config.storage.database, waiting).await?;
         println!("restored: {} people, {} requests", contents.people, contents.requests);

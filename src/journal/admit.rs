@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::crash::{self, Side};
 use super::{Journal, JournalError, sql};
 use crate::model::{
     AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
@@ -134,7 +135,9 @@ impl Journal {
             tx.rollback().await?;
             return Ok(Admission::Duplicate);
         };
+        crash::point(Side::Before, "admission");
         tx.commit().await?;
+        crash::point(Side::After, "admission");
         self.changed();
         Ok(match room {
             Room::Place { same: None } => Admission::New(id),
@@ -155,7 +158,9 @@ impl Journal {
             tx.rollback().await?;
             return Ok(None);
         };
+        crash::point(Side::Before, "refusal");
         tx.commit().await?;
+        crash::point(Side::After, "refusal");
         self.changed();
         Ok(Some(id))
     }

@@ -1,5 +1,6 @@
 //! Withdrawing requests.
 
+use super::crash::{self, Side};
 use super::{Journal, JournalError, ids, sql};
 use crate::model::{CancelledBy, RequestId, StageName, UserId};
 
@@ -59,7 +60,9 @@ impl Journal {
         }
         let reason = if by.is_some() { CancelledBy::Sender } else { CancelledBy::Operator };
         sqlx::query(sql::CANCEL).bind(id.0).bind(now.0).bind(reason.as_str()).execute(&mut *tx).await?;
+        crash::point(Side::Before, "cancel");
         tx.commit().await?;
+        crash::point(Side::After, "cancel");
         self.changed();
         Ok(Cancelling::Now { from })
     }

@@ -7,6 +7,7 @@
 mod admit;
 pub mod backup;
 mod cancel;
+mod crash;
 mod error;
 mod fair;
 mod forget;
@@ -36,6 +37,7 @@ pub use people::{ChatSettings, MyData, Standing};
 pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
 
+use self::crash::Side;
 use crate::model::{Clock, MessageId, RequestId, StageName, Timestamp};
 
 /// How long a claim holds without being renewed.
@@ -72,9 +74,9 @@ impl Journal {
     /// serves people in turns, see [`fair_order`]; downloads go to whoever has the fewest under way.
     pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
         let now = self.clock.now();
-        let statement = match source {
-            WorkSource::Downloads => sql::CLAIM_DOWNLOAD,
-            WorkSource::Transcriptions => sql::CLAIM_TRANSCRIPTION,
+        let (statement, write) = match source {
+            WorkSource::Downloads => (sql::CLAIM_DOWNLOAD, "claim of a download"),
+            WorkSource::Transcriptions => (sql::CLAIM_TRANSCRIPTION, "claim of a transcription"),
         };
         let row = sqlx::query_as(statement)
             .bind(owner)
@@ -83,6 +85,7 @@ impl Journal {
             .fetch_optional(&self.writer)
             .await?;
         if row.is_some() {
+            crash::point(Side::After, write);
             self.changed();
         }
         Ok(row)
@@ -100,6 +103,7 @@ impl Journal {
             .fetch_optional(&self.writer)
             .await?;
         if row.is_some() {
+            crash::point(Side::After, "claim of a joined one");
             self.changed();
         }
         Ok(row)
@@ -108,7 +112,7 @@ impl Journal {
     /// Prolongs the lease of a claimed row.
     pub async fn renew(&self, fence: &Fence) -> Result<(), JournalError> {
         let until = self.clock.now().after(LEASE).0;
-        self.fenced(fence, sqlx::query(sql::RENEW).bind(until)).await
+        self.fenced("renewal", fence, sqlx::query(sql::RENEW).bind(until)).await
     }
 
     /// Frees every row that another owner holds. Only for a process that knows itself alone on this journal.
@@ -123,6 +127,7 @@ impl Journal {
     /// Moves a claimed row to its next stage, with the facts learned on the way.
     pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
         let now = self.clock.now();
+        crash::point(Side::Before, to.as_str());
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let moved = sqlx::query(sql::ADVANCE)
             .bind(to.as_str())
@@ -132,6 +137,7 @@ impl Journal {
             .bind(facts.processing.map(|took| took.as_secs_f64()))
             .bind(facts.transcription_length)
             .bind(&facts.language)
+            .bind(facts.audio_until.map(|until| until.0))
             .bind(fence.id.0)
             .bind(fence.stage.as_str())
             .bind(&fence.owner)
@@ -143,6 +149,7 @@ impl Journal {
             sqlx::query(sql::ADD_TO_TOTALS).bind(fence.id.0).execute(&mut *tx).await?;
         }
         tx.commit().await?;
+        crash::point(Side::After, to.as_str());
         self.changed();
         Ok(())
     }
@@ -156,6 +163,7 @@ impl Journal {
             Settlement::Cancelled(by) => (StageName::Cancelled, by.as_str(), None),
         };
         self.fenced(
+            "settlement",
             fence,
             sqlx::query(sql::SETTLE)
                 .bind(stage.as_str())
@@ -171,6 +179,7 @@ impl Journal {
     /// not count: nothing was wrong with the request.
     pub async fn release(&self, fence: &Fence, not_before: Timestamp, count: bool) -> Result<(), JournalError> {
         self.fenced(
+            "release",
             fence,
             sqlx::query(sql::RELEASE).bind(fence.stage.released().as_str()).bind(not_before.0).bind(i64::from(!count)),
         )
@@ -179,16 +188,22 @@ impl Journal {
 
     /// Remembers the message that shows the request's state, so that a later attempt edits the same one.
     pub async fn set_status_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0)).await
+        self.fenced("status message", fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0)).await
+    }
+
+    /// Remembers the message that is about to hold the next part of a long answer.
+    pub async fn set_part_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
+        self.fenced("part message", fence, sqlx::query(sql::SET_PART_MESSAGE).bind(message.0)).await
     }
 
     /// Remembers how many messages of a long answer have been sent.
     pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts)).await
+        self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts)).await
     }
 
     /// Runs a statement whose last four parameters are the fence.
-    async fn fenced(&self, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), JournalError> {
+    async fn fenced(&self, write: &str, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), JournalError> {
+        crash::point(Side::Before, write);
         let done = query
             .bind(fence.id.0)
             .bind(fence.stage.as_str())
@@ -197,6 +212,7 @@ impl Journal {
             .execute(&self.writer)
             .await?;
         exactly_one(fence, done.rows_affected())?;
+        crash::point(Side::After, write);
         self.changed();
         Ok(())
     }
@@ -223,12 +239,12 @@ impl Journal {
 
     /// Records that a notice arrived, or that nobody is there to read it.
     pub async fn notice_answered(&self, fence: &Fence) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::NOTICE_ANSWERED)).await
+        self.fenced("told", fence, sqlx::query(sql::NOTICE_ANSWERED)).await
     }
 
     /// Puts a notice off.
     pub async fn notice_later(&self, fence: &Fence, not_before: Timestamp) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::NOTICE_LATER).bind(not_before.0)).await
+        self.fenced("told later", fence, sqlx::query(sql::NOTICE_LATER).bind(not_before.0)).await
     }
 
     // === Questions ===

@@ -64,14 +64,6 @@ pub struct DueAudio {
 }
 
 impl Journal {
-    /// Keeps the audio of a request that is done until then. False when it is not done, or has been forgotten: its
-    /// file is not to be kept.
-    pub async fn keep_audio(&self, id: RequestId, until: Timestamp) -> Result<bool, JournalError> {
-        let kept = sqlx::query(sql::KEEP_AUDIO).bind(id.0).bind(until.0).execute(&self.writer).await?;
-        self.changed();
-        Ok(kept.rows_affected() == 1)
-    }
-
     /// The requests whose audio's time is over, each told once: their files are to be removed now. What is being
     /// heard again waits until that is over. A file that a crash leaves is removed at the next start.
     pub async fn audio_due(&self, now: Timestamp) -> Result<Vec<DueAudio>, JournalError> {
@@ -100,8 +92,12 @@ fn read(row: &SqliteRow, by: UserId, now: Timestamp) -> Result<Kept, sqlx::Error
     if row.try_get::<i64, _>("telegram_id")? != by.0 {
         return Ok(Kept::NotYours);
     }
+    // Whoever presses a button has the answer, whether or not its request is done yet.
+    let answered = matches!(rows::stage(row)?, StageName::Transcribed | StageName::Done);
     let until: Option<i64> = row.try_get("audio_until")?;
-    if rows::stage(row)? != StageName::Done || until.is_none_or(|until| until <= now.0) {
+    let under_way =
+        row.try_get::<Option<&str>, _>("audio_stage")?.and_then(StageName::parse) == Some(StageName::Transcribed);
+    if !answered || !(under_way || until.is_some_and(|until| until > now.0)) {
         return Ok(Kept::Gone);
     }
     Ok(Kept::Here(Box::new(KeptAudio {

@@ -68,6 +68,8 @@ pub struct RequestRow {
     pub status_message: Option<MessageId>,
     /// Messages of a long answer that have been sent.
     pub parts_delivered: u32,
+    /// The message that is about to hold the next of them.
+    pub part_message: Option<MessageId>,
     /// An earlier attempt had the text, and may have delivered it.
     pub heard: bool,
     /// When it was accepted.
@@ -89,6 +91,8 @@ pub struct Facts {
     pub transcription_length: Option<i64>,
     /// Language that was heard.
     pub language: Option<String>,
+    /// Until when the audio of an answered request can be heard again.
+    pub audio_until: Option<Timestamp>,
 }
 
 /// How a request ends other than by delivery.
@@ -253,6 +257,7 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
             locale: row.try_get("locale")?,
             status_message: message(row, "status_message_id")?,
             parts_delivered: row.try_get("parts_delivered")?,
+            part_message: message(row, "part_message_id")?,
             heard: row.try_get("heard")?,
             received_at: Timestamp(row.try_get("received_at")?),
             queued_at: row.try_get::<Option<i64>, _>("queued_at")?.map(Timestamp),

@@ -21,7 +21,7 @@ macro_rules! request_columns {
         concat!(
             "id, chat_id, thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
              voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, \
-             status_message_id, parts_delivered, received_at, queued_at, transcription_length IS NOT NULL AS heard, ",
+             status_message_id, parts_delivered, part_message_id, received_at, queued_at, transcription_length IS NOT NULL AS heard, ",
             telegram_id!()
         )
     };
@@ -146,9 +146,10 @@ pub(super) const ADVANCE: &str = concat!(
      processing_time_seconds = coalesce(?5, processing_time_seconds), \
      transcription_length = coalesce(?6, transcription_length), \
      language = coalesce(?7, language), \
+     audio_until = coalesce(?8, audio_until), \
      updated_at = ",
     text_time!("?2"),
-    fence!("?8", "?9", "?10", "?11")
+    fence!("?9", "?10", "?11", "?12")
 );
 
 pub(super) const ADD_TO_TOTALS: &str = "UPDATE users SET total_usage_seconds = total_usage_seconds + \
@@ -172,8 +173,11 @@ pub(super) const RELEASE: &str = concat!(
 pub(super) const SET_STATUS_MESSAGE: &str =
     concat!("UPDATE usage SET status_message_id = ?1", fence!("?2", "?3", "?4", "?5"));
 
+pub(super) const SET_PART_MESSAGE: &str =
+    concat!("UPDATE usage SET part_message_id = ?1", fence!("?2", "?3", "?4", "?5"));
+
 pub(super) const SET_PARTS_DELIVERED: &str =
-    concat!("UPDATE usage SET parts_delivered = ?1", fence!("?2", "?3", "?4", "?5"));
+    concat!("UPDATE usage SET parts_delivered = ?1, part_message_id = NULL", fence!("?2", "?3", "?4", "?5"));
 
 /// The cast is needed: RETURNING gives a whole number out of a REAL column as an integer, inside an expression.
 pub(super) const CLAIM_NOTICE: &str = concat!(
@@ -244,9 +248,6 @@ pub(super) const CANCEL: &str = concat!(
 
 // === Kept audio ===
 
-pub(super) const KEEP_AUDIO: &str = "UPDATE usage SET audio_until = ?2 WHERE id = ?1 AND stage = 'done' \
-     AND chat_id IS NOT NULL";
-
 /// Only as long as it has no message: a claim has read the row by then, and sends the answer by itself.
 pub(super) const GREET_JOINED: &str = "UPDATE usage SET status_message_id = ?2 WHERE id = ?1 AND owner IS NULL \
      AND joined_to IS NOT NULL AND status_message_id IS NULL AND stage = 'received'";
@@ -261,7 +262,7 @@ pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHE
 pub(super) const KEPT_AUDIO: &str = concat!(
     "SELECT usage.id, usage.stage, usage.chat_id, usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
      usage.source, usage.form, usage.speech_language, usage.voice_file_id, usage.file_unique_id, usage.locale, \
-     usage.claimed_duration_seconds, audio.id AS audio_id, audio.audio_until, ",
+     usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, ",
     telegram_id!(),
     " FROM usage LEFT JOIN usage AS heard ON heard.id = usage.joined_to LEFT JOIN usage AS audio \
      ON audio.id = coalesce(usage.parent_id, heard.parent_id, heard.id, usage.id) WHERE usage.id = ?1"
@@ -307,7 +308,7 @@ pub(super) const FORGET_CHAT: &str = "DELETE FROM chats WHERE chat_id = ?1";
 
 pub(super) const ERASE_REQUESTS: &str = "UPDATE usage SET user_id = ?2, answered = 1, owner = NULL, lease_until = NULL, \
      chat_id = NULL, thread_id = NULL, message_id = NULL, reply_to_message_id = NULL, status_message_id = NULL, \
-     callback_id = NULL, voice_file_id = '', file_unique_id = NULL, locale = NULL, speech_language = NULL, \
+     part_message_id = NULL, callback_id = NULL, voice_file_id = '', file_unique_id = NULL, locale = NULL, speech_language = NULL, \
      audio_until = NULL, legacy_key = NULL WHERE user_id = ?1";
 
 // === People and chats ===
@@ -381,7 +382,6 @@ mod tests {
             ("STANDING", super::STANDING),
             ("UNDER_WAY_OF", super::UNDER_WAY_OF),
             ("CANCEL", super::CANCEL),
-            ("KEEP_AUDIO", super::KEEP_AUDIO),
             ("TAKE_AUDIO_DUE", super::TAKE_AUDIO_DUE),
             ("KEPT_AUDIO", super::KEPT_AUDIO),
             ("END_ALL_OF", super::END_ALL_OF),

@@ -1,6 +1,6 @@
 //! The sender gets the text: by an edit of the message that showed the state, so that a delivery which is
-//! repeated after a crash is the same edit and not a second answer. The rest of a long text follows as further
-//! messages, counted in the journal one by one.
+//! repeated after a crash is the same edit and not a second answer. The rest of a long text follows in further
+//! messages: each is sent as a placeholder, written down, and then edited, for the same reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,9 @@ use crate::model::{AnswerForm, ChatId, MessageId, Outcome, StageName};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
 use crate::subtitles;
 use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
+
+/// Stands for a moment where a further part of a long text will be.
+const PLACEHOLDER: &str = "…";
 
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +109,11 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
     match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
         Ok(()) => {
-            let receipt = request.advance(&context.journal, Done::default()).await?;
-            retention::after_answer(context, receipt.id).await?;
+            // In one write with the end: whoever presses a button under the answer at once finds the recording kept.
+            let receipt = request.advance(&context.journal, Done { audio_until: retention::until(context) }).await?;
+            if receipt.stage.audio_until.is_none() {
+                context.discard_audio(receipt.id).await;
+            }
             let took = context.journal.clock().now().since(receipt.received_at);
             observe(&Event::Delivered { id: receipt.id, took, outcome });
         }
@@ -163,6 +169,7 @@ async fn parts(
     parts: Vec<Part>,
 ) -> Result<Result<(), DeliverFailure>, JournalError> {
     let sender = stack(context);
+    let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
     for (index, part) in (0..).zip(parts) {
         if index != 0 && index < request.parts_delivered() {
             continue;
@@ -173,19 +180,44 @@ async fn parts(
             status: request.status_message().filter(|_| index == 0),
             reply_to: request.reply_to(),
         };
-        let sending = put(sender.clone(), to, part);
-        match request.hold(&context.journal, sending).await? {
+        let sent = match (index, &part) {
+            (0, _) | (_, Part::File(_)) => request.hold(&context.journal, put(sender.clone(), to, part)).await?,
+            (_, Part::Note(_)) => further(context, request, sender.clone(), to, part).await?,
+        };
+        match sent {
             Ok(message) => {
                 if index == 0 && request.status_message() != Some(message) {
                     request.set_status_message(&context.journal, message).await?;
                 }
-                request.set_parts_delivered(&context.journal, index + 1).await?;
+                // The last one is followed by the end of the request, which says as much.
+                if index != last {
+                    request.set_parts_delivered(&context.journal, index + 1).await?;
+                }
             }
             Err(TelegramError::ChatGone) => return Ok(Err(DeliverFailure::ChatGone)),
             Err(error) => return Ok(Err(DeliverFailure::Refused(error.to_string()))),
         }
     }
     Ok(Ok(()))
+}
+
+/// Puts a further part of a long text into a message of its own, which is known to the journal before the text is in it.
+async fn further(
+    context: &Context,
+    request: &mut Request<Transcribed>,
+    sender: Sender,
+    to: Addressee,
+    part: Part,
+) -> Result<Result<MessageId, TelegramError>, JournalError> {
+    if request.part_message().is_none() {
+        let placeholder = put(sender.clone(), to, Part::Note(PLACEHOLDER.to_owned().into()));
+        match request.hold(&context.journal, placeholder).await? {
+            Ok(message) => request.set_part_message(&context.journal, message).await?,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    let to = Addressee { status: request.part_message(), ..to };
+    request.hold(&context.journal, put(sender, to, part)).await
 }
 
 /// Puts an answer in place of the message that showed the state, else under the message that is answered.

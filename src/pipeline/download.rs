@@ -156,7 +156,14 @@ async fn one(
 ) -> Result<(), JournalError> {
     let listed = context.cancels.enlist(request.id());
     let downloading = context.state(request.id(), request.locale(), &Text::Downloading);
-    let greeting = enqueue::ensure_status(context, &request, &downloading);
+    let greeting = async {
+        let greeted = enqueue::ensure_status(context, &request, &downloading).await;
+        // Written down at once: whoever goes on after a crash shows the state in the same message.
+        if let Ok(Some(message)) = greeted {
+            request.record_status_message(&context.journal, message).await?;
+        }
+        Ok::<_, JournalError>(greeted)
+    };
     let work = async {
         // The sender is told while the file is on its way; neither waits for the other.
         let (greeted, fetched) = tokio::join!(greeting, fetching);
@@ -175,9 +182,9 @@ async fn one(
         let _ = request.fail(&context.journal, &DownloadFailure::Cancelled).await?;
         return Ok(());
     };
-    let measured = match greeted {
+    let measured = match greeted? {
         Ok(Some(message)) => {
-            request.set_status_message(&context.journal, message).await?;
+            request.knows_status_message(message);
             measured
         }
         Ok(None) => measured,

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::replies::Reply;
-use crate::journal::JournalError;
-use crate::model::RequestId;
+use crate::model::Timestamp;
 use crate::request::{Event, observe};
 use crate::telegram::Keyboard;
 
@@ -31,15 +30,8 @@ pub async fn run(context: &Context) {
     }
 }
 
-/// After an answer: the recording stays as long as the settings say, or goes at once.
-pub(super) async fn after_answer(context: &Context, id: RequestId) -> Result<(), JournalError> {
+/// Until when the recording of an answer that arrives now is kept; `None` when it goes at once.
+pub(super) fn until(context: &Context) -> Option<Timestamp> {
     let retention = context.config().privacy.audio_retention;
-    if !retention.is_zero() {
-        let until = context.journal.clock().now().after(retention);
-        if context.journal.keep_audio(id, until).await? {
-            return Ok(());
-        }
-    }
-    context.discard_audio(id).await;
-    Ok(())
+    (!retention.is_zero()).then(|| context.journal.clock().now().after(retention))
 }

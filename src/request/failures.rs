@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::MAX_ATTEMPTS;
+use super::{MAX_ATTEMPTS, MAX_ATTEMPTS_ONCE_HEARD};
 use crate::journal::Settlement;
 use crate::model::{CancelledBy, FailReason, RejectReason};
 
@@ -20,10 +20,31 @@ pub enum Disposition {
     End(Settlement),
 }
 
+/// How often a request was claimed, and what is known of it from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// 1 for the first claim.
+    pub number: i64,
+    /// Whether an earlier attempt had the text. Then its answer may have arrived, and an apology would take its place.
+    pub heard: bool,
+}
+
+impl Attempt {
+    /// Whether this many claims are too many where `most` are allowed.
+    pub(super) fn exceeds(self, most: i64) -> bool {
+        self.number > if self.heard { most.max(MAX_ATTEMPTS_ONCE_HEARD) } else { most }
+    }
+
+    /// Whether the engine gets no further one.
+    fn is_last(self) -> bool {
+        Self { number: self.number + 1, ..self }.exceeds(MAX_ATTEMPTS)
+    }
+}
+
 /// The failure of one stage.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
-    /// What happens to the request, given how often it was claimed.
-    fn disposition(&self, attempt: i64) -> Disposition;
+    /// What happens to the request after this attempt.
+    fn disposition(&self, attempt: Attempt) -> Disposition;
 }
 
 /// Fetching the audio or telling its length failed.
@@ -77,7 +98,7 @@ pub enum DownloadFailure {
 }
 
 impl Failure for DownloadFailure {
-    fn disposition(&self, attempt: i64) -> Disposition {
+    fn disposition(&self, attempt: Attempt) -> Disposition {
         match self {
             Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
             Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
@@ -88,7 +109,9 @@ impl Failure for DownloadFailure {
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
-            Self::Unreachable(_) | Self::Local(_) => Disposition::Retry { after: backoff(attempt), counts: true },
+            Self::Unreachable(_) | Self::Local(_) => {
+                Disposition::Retry { after: backoff(attempt.number), counts: true }
+            }
         }
     }
 }
@@ -135,12 +158,16 @@ pub enum TranscribeFailure {
 }
 
 impl Failure for TranscribeFailure {
-    fn disposition(&self, attempt: i64) -> Disposition {
+    fn disposition(&self, attempt: Attempt) -> Disposition {
         match self {
-            Self::Crashed(_) if attempt < MAX_ATTEMPTS => {
+            Self::Crashed(_) if !attempt.is_last() => {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
             Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
+            // It was in time before: this machine is busier now.
+            Self::Deadline { .. } if attempt.heard && !attempt.is_last() => {
+                Disposition::Retry { after: Duration::from_secs(1), counts: true }
+            }
             Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
@@ -166,7 +193,7 @@ pub enum DeliverFailure {
 }
 
 impl Failure for DeliverFailure {
-    fn disposition(&self, _attempt: i64) -> Disposition {
+    fn disposition(&self, _attempt: Attempt) -> Disposition {
         match self {
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Refused(_) => Disposition::End(Settlement::Failed(FailReason::Internal)),
@@ -179,18 +206,33 @@ impl Failure for DeliverFailure {
 mod tests {
     use super::*;
 
+    const fn attempt(number: i64) -> Attempt {
+        Attempt { number, heard: false }
+    }
+
     #[test]
     fn a_crash_is_tried_again_until_the_attempts_are_used_up() {
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        assert!(matches!(crash.disposition(1), Disposition::Retry { counts: true, .. }));
-        assert!(matches!(crash.disposition(2), Disposition::Retry { counts: true, .. }));
-        assert_eq!(crash.disposition(3), Disposition::End(Settlement::Failed(FailReason::Poison)));
+        assert!(matches!(crash.disposition(attempt(1)), Disposition::Retry { counts: true, .. }));
+        assert!(matches!(crash.disposition(attempt(2)), Disposition::Retry { counts: true, .. }));
+        assert_eq!(crash.disposition(attempt(3)), Disposition::End(Settlement::Failed(FailReason::Poison)));
+    }
+
+    #[test]
+    fn what_was_heard_once_is_not_given_up_soon() {
+        let heard = |number| Attempt { number, heard: true };
+        let deadline = TranscribeFailure::Deadline { limit: Duration::from_secs(60) };
+        for failure in [TranscribeFailure::Crashed("signal 11".into()), deadline] {
+            assert!(matches!(failure.disposition(heard(9)), Disposition::Retry { counts: true, .. }));
+            assert!(matches!(failure.disposition(heard(10)), Disposition::End(_)));
+        }
+        assert!(!heard(10).exceeds(3) && heard(11).exceeds(3) && attempt(4).exceeds(3));
     }
 
     #[test]
     fn what_is_not_the_request_s_fault_does_not_count() {
         assert!(matches!(
-            TranscribeFailure::Unavailable("no model".into()).disposition(3),
+            TranscribeFailure::Unavailable("no model".into()).disposition(attempt(3)),
             Disposition::Retry { counts: false, .. }
         ));
     }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use event::{Event, observe};
-pub use failures::{DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
+pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
 use crate::journal::{Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
@@ -19,6 +19,10 @@ use crate::model::{
 
 /// Claims after which a request is given up. Counted at the claim, so that a crash counts as well.
 pub const MAX_ATTEMPTS: i64 = 3;
+
+/// The same of a request whose text an earlier attempt had: it is no poison, and its answer may have arrived, so that an
+/// apology would be a second one. It ends all the same, should its delivery kill this process each time.
+pub const MAX_ATTEMPTS_ONCE_HEARD: i64 = 10;
 
 /// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of
 /// a claim or a committed transition, and is used up by the next one. When it is dropped otherwise, its lease
@@ -130,6 +134,11 @@ impl<S: Stage> Request<S> {
         self.held.row.status_message
     }
 
+    /// The message that is about to hold the next part of a long answer, once it is there.
+    pub fn part_message(&self) -> Option<MessageId> {
+        self.held.row.part_message
+    }
+
     /// Messages of a long answer that have been sent.
     pub fn parts_delivered(&self) -> u32 {
         self.held.row.parts_delivered
@@ -155,6 +164,10 @@ impl<S: Stage> Request<S> {
         &self.stage
     }
 
+    fn attempt(&self) -> Attempt {
+        Attempt { number: self.fence().attempt, heard: self.heard_before() }
+    }
+
     fn fence(&self) -> &Fence {
         &self.held.row.fence
     }
@@ -172,7 +185,7 @@ impl<S: Stage> Request<S> {
 
     /// Records a failure: the request is put back or ended, as the failure says.
     pub async fn fail(self, journal: &Journal, why: &S::Failure) -> Result<Setback, JournalError> {
-        match why.disposition(self.fence().attempt) {
+        match why.disposition(self.attempt()) {
             Disposition::Retry { after, counts } => {
                 let at = journal.clock().now().after(after);
                 journal.release(self.fence(), at, counts).await?;
@@ -194,9 +207,20 @@ impl<S: Stage> Request<S> {
 
     /// Remembers the message that shows the request's state.
     pub async fn set_status_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        journal.set_status_message(self.fence(), message).await?;
-        self.held.row.status_message = Some(message);
+        self.record_status_message(journal, message).await?;
+        self.knows_status_message(message);
         Ok(())
+    }
+
+    /// Writes down the message that shows the request's state while other work on the request goes on. Whoever holds
+    /// the request learns of it by [`Request::knows_status_message`].
+    pub async fn record_status_message(&self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
+        journal.set_status_message(self.fence(), message).await
+    }
+
+    /// The message that was recorded.
+    pub fn knows_status_message(&mut self, message: MessageId) {
+        self.held.row.status_message = Some(message);
     }
 
     /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
@@ -234,10 +258,9 @@ impl<S: Claimable> Request<S> {
     /// Takes the oldest free request of this stage; `None` when there is none.
     pub async fn claim(journal: &Journal, worker: &str) -> Result<Option<Claim<S>>, JournalError> {
         let Some(row) = journal.claim(S::SOURCE, worker).await? else { return Ok(None) };
-        let exhausted = row.fence.attempt > S::ATTEMPTS;
         observe(&Event::Claimed { id: row.fence.id, stage: S::NAME, attempt: row.fence.attempt });
         let request = Self { held: Held { row }, stage: S::claimed() };
-        Ok(Some(if exhausted { Claim::Exhausted(request) } else { Claim::Ready(request) }))
+        Ok(Some(if request.attempt().exceeds(S::ATTEMPTS) { Claim::Exhausted(request) } else { Claim::Ready(request) }))
     }
 }
 
@@ -284,10 +307,19 @@ fn withdrawn(id: RequestId, outcome: Cancelling, by: CancelledBy) {
 }
 
 impl Request<Transcribed> {
+    /// Remembers the message that is about to hold the next part of a long answer, so that a repeated delivery fills
+    /// the same one.
+    pub async fn set_part_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
+        journal.set_part_message(self.fence(), message).await?;
+        self.held.row.part_message = Some(message);
+        Ok(())
+    }
+
     /// Remembers how many messages of a long answer have been sent, so that none is sent twice.
     pub async fn set_parts_delivered(&mut self, journal: &Journal, parts: u32) -> Result<(), JournalError> {
         journal.set_parts_delivered(self.fence(), parts).await?;
         self.held.row.parts_delivered = parts;
+        self.held.row.part_message = None;
         Ok(())
     }
 }

@@ -125,7 +125,10 @@ pub struct Transcribed {
 
 /// Text delivered.
 #[derive(Debug, Default)]
-pub struct Done(());
+pub struct Done {
+    /// Until when the audio can be heard again; `None` when it is not kept.
+    pub audio_until: Option<Timestamp>,
+}
 
 stage!(Received, DownloadFailure, held);
 stage!(Downloaded, DownloadFailure, held);
@@ -167,13 +170,14 @@ impl Transcribed {
             processing: Some(self.transcript.processing),
             transcription_length: i64::try_from(characters).ok(),
             language: Some(self.transcript.language.clone()),
+            ..Facts::default()
         }
     }
 }
 
 impl Done {
     fn learned(&self) -> Facts {
-        Facts::default()
+        Facts { audio_until: self.audio_until, ..Facts::default() }
     }
 }
 

@@ -182,7 +182,7 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
     let mut standing = false;
     for message in belonging(state, chat, request) {
         let shown: Vec<(Duration, Said)> = message.words().into_iter().map(|(at, text)| (at, read(text))).collect();
-        for (at, said) in &shown {
+        for (index, (at, said)) in shown.iter().enumerate() {
             match said {
                 Said::Received | Said::Queued { .. } => {}
                 Said::Started | Said::Progress { .. } => trail.started = trail.started.or(Some(*at)),
@@ -192,7 +192,9 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
                 }
                 // What stands below a file says what it is; it is no part of the text.
                 Said::Part(_) if message.content.text().is_none() => {}
-                Said::Part(text) => add_part(&mut trail, text, *at),
+                // What stood there before was a placeholder.
+                Said::Part(text) if index + 1 == shown.len() => add_part(&mut trail, text, *at),
+                Said::Part(_) => {}
             }
         }
         if let Content::Document { file_name, bytes, .. } = &message.content

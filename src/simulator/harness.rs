@@ -196,6 +196,14 @@ impl Simulation {
         self.command.environment.insert(name, value.into());
     }
 
+    /// A variable of the next start's environment that is no setting; `None` takes it away.
+    pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.command.environment.insert(name.to_owned(), value.into()),
+            None => self.command.environment.remove(name),
+        };
+    }
+
     /// The bot's figures now.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, LEASE, Settlement, WorkSource};
+use stenobot::journal::{
+    Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Settlement, WorkSource,
+};
 use stenobot::model::{CancelledBy, MessageId, RequestId, StageName, UserId};
 use stenobot::request;
 
@@ -98,6 +100,14 @@ async fn finish(desk: &Desk) {
     desk.advance(&fence, StageName::Done).await;
 }
 
+/// The same, and the audio stays for so long.
+async fn finish_and_keep(desk: &Desk, time: Duration) {
+    let fence = desk.start("w").await;
+    let fence = desk.advance(&fence, StageName::Transcribed).await;
+    let facts = Facts { audio_until: Some(desk.now().after(time)), ..Facts::default() };
+    desk.journal.advance(&fence, StageName::Done, &facts).await.unwrap();
+}
+
 async fn here(desk: &Desk, id: RequestId) -> Option<KeptAudio> {
     match desk.journal.kept_audio(id, ME).await.unwrap() {
         Kept::Here(kept) => Some(*kept),
@@ -109,10 +119,11 @@ async fn here(desk: &Desk, id: RequestId) -> Option<KeptAudio> {
 #[tokio::test]
 async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
     let desk = Desk::new().await;
-    let id = done(&desk, &Arrival { thread: Some(5), ..arrival(1) }).await;
-    assert!(here(&desk, id).await.is_none(), "nobody asked to keep it");
-    let until = desk.now().after(Duration::from_secs(600));
-    assert!(desk.journal.keep_audio(id, until).await.unwrap());
+    let not_kept = done(&desk, &arrival(9)).await;
+    assert!(here(&desk, not_kept).await.is_none(), "nobody asked to keep it");
+    let id = desk.enqueue_of(&Arrival { thread: Some(5), ..arrival(1) }).await;
+    assert!(here(&desk, id).await.is_none(), "it is not done");
+    finish_and_keep(&desk, Duration::from_secs(600)).await;
     assert_eq!(desk.journal.under_way().await.unwrap(), [id], "its file stays at the next start");
 
     let kept = here(&desk, id).await.unwrap();
@@ -132,25 +143,21 @@ async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_what_is_not_done() {
-    let desk = Desk::new().await;
-    let id = desk.admit(1).await;
-    assert!(!desk.journal.keep_audio(id, desk.now().after(LEASE)).await.unwrap());
-    assert_eq!(desk.value::<Option<i64>>(id, "audio_until").await, None);
-}
-
-#[tokio::test]
 async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file() {
     let desk = Desk::new().await;
-    let first = done(&desk, &arrival(1)).await;
-    desk.journal.keep_audio(first, desk.now().after(LEASE)).await.unwrap();
-    let press = Arrival {
-        asked: Asked::Button { callback_id: "press".into() },
-        parent: Some(here(&desk, first).await.unwrap().audio),
+    let first = desk.enqueue(1).await;
+    finish_and_keep(&desk, LEASE).await;
+    let audio = here(&desk, first).await.unwrap().audio;
+    let press = |number: u8| Arrival {
+        asked: Asked::Button { callback_id: format!("press {number}") },
+        parent: Some(audio),
         speech_language: Some("de".parse().unwrap()),
         ..arrival(1)
     };
-    let again = desk.enqueue_of(&press).await;
+    let in_time = desk.enqueue_of(&press(1)).await;
+    finish(&desk).await;
+    assert_eq!(here(&desk, in_time).await.unwrap().audio, first);
+    let again = desk.enqueue_of(&press(2)).await;
     desk.pass(2 * LEASE);
     assert_eq!(due(&desk).await, [], "it is about to be heard");
     let row = desk.claim(WorkSource::Transcriptions, "w").await.unwrap();
@@ -159,9 +166,6 @@ async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file
     let fence = desk.advance(&row.fence, StageName::Transcribing).await;
     let fence = desk.advance(&fence, StageName::Transcribed).await;
     desk.advance(&fence, StageName::Done).await;
-    desk.journal.keep_audio(first, desk.now().after(LEASE)).await.unwrap();
-    assert_eq!(here(&desk, again).await.unwrap().audio, first);
-    desk.pass(LEASE);
     assert_eq!(due(&desk).await, [first]);
     assert!(here(&desk, again).await.is_none());
 }

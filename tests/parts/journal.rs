@@ -272,6 +272,7 @@ async fn a_row_fills_stage_by_stage() {
         processing: Some(Duration::from_millis(2_500)),
         transcription_length: Some(42),
         language: Some("ru".into()),
+        audio_until: None,
         length: None,
     };
     desk.journal.advance(&fence, StageName::Transcribed, &heard).await.unwrap();

@@ -7,8 +7,8 @@ use stenobot::model::{
     CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
 };
 use stenobot::request::{
-    Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_ATTEMPTS, Queued, Received,
-    Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
+    Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_ATTEMPTS, Queued,
+    Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
 };
 
 use crate::desk::Desk;
@@ -270,7 +270,10 @@ async fn a_crash_on_the_third_attempt_is_the_last() {
     desk.enqueue(1).await;
     for attempt in 1..=MAX_ATTEMPTS {
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        let last = matches!(crash.disposition(attempt), stenobot::request::Disposition::End(_));
+        let last = matches!(
+            crash.disposition(Attempt { number: attempt, heard: false }),
+            stenobot::request::Disposition::End(_)
+        );
         let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
         assert_eq!(last, attempt == MAX_ATTEMPTS);
         assert_eq!(matches!(setback, Setback::GaveUp(_)), last);

@@ -144,10 +144,9 @@ async fn of_whom_is_forgotten_no_byte_is_left_but_the_totals_stay() {
             let fence = desk.start("w").await;
             let fence = desk.advance(&fence, StageName::Transcribed).await;
             desk.journal.set_status_message(&fence, MessageId(900)).await.unwrap();
-            desk.advance(&fence, StageName::Done).await;
-        }
-        if message == 0 {
-            desk.journal.keep_audio(id, desk.now().after(Duration::from_secs(600))).await.unwrap();
+            let until = (fence.id == id && message == 0).then(|| desk.now().after(Duration::from_secs(600)));
+            let facts = Facts { audio_until: until, ..Facts::default() };
+            desk.journal.advance(&fence, StageName::Done, &facts).await.unwrap();
         }
     }
     let kept: i64 = sqlx::query_scalar("SELECT id FROM usage WHERE audio_until IS NOT NULL")

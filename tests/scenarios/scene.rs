@@ -149,18 +149,33 @@ impl Scene {
         of(&self.rows().await, sent)
     }
 
+    /// Waits until the bot is through with everything: whoever has an answer has it a moment before the journal knows.
+    pub(crate) async fn settled(&self) {
+        let through = async {
+            while self.rows().await.iter().any(|row| !row.answered) {
+                // Nobody tells of another process's writes.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        soon("everything has ended", through).await;
+    }
+
     /// Ends the bot in order and looks at what it leaves behind. Gives the rows.
-    pub(crate) async fn end(mut self) -> Vec<Row> {
+    pub(crate) async fn end(self) -> Vec<Row> {
+        self.ended().await.rows().await
+    }
+
+    /// The same, to look at what people have in their hands then.
+    pub(crate) async fn ended(mut self) -> Self {
         let status = self.simulation.terminate_bot(STOPPING).await.unwrap();
         assert!(status.success(), "the bot ended with {status}");
-        let rows = self.rows().await;
-        for row in &rows {
+        for row in &self.rows().await {
             assert!(row.answered, "nobody told the sender of {row:?}");
         }
         let audio = std::fs::read_dir(self.simulation.data().join("audio")).unwrap().count();
         assert_eq!(audio, 0, "audio is left behind");
         self.check_secrets();
-        rows
+        self
     }
 
     /// Nothing that must not be is in the log or in the bot's files.

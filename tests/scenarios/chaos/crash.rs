@@ -1,0 +1,292 @@
+//! The bot dies on either side of each commit, and in the middle of what takes long; the next one goes on.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use rustix::process::{Pid, Signal, kill_process};
+use stenobot::model::RequestId;
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::{Call, Effect, Method, Verdict};
+use stenobot::simulator::voices::Voice;
+use stenobot::telegram::Action;
+
+use super::score::Score;
+use super::{Row, measured, rounds};
+use crate::recordings::{AtGate, Gate, scripted};
+use crate::scene::{PATIENCE, Scene, soon};
+
+/// From the restart to the answer.
+const RECOVERY: Duration = Duration::from_secs(90);
+/// Bots at a time: they mostly wait.
+const AT_A_TIME: usize = 4;
+
+/// What somebody does so that the bot comes by the point.
+#[derive(Clone, Copy)]
+enum Deed {
+    /// Sends a recording.
+    Voice,
+    /// Sends the same recording as somebody else who waits.
+    Same,
+    /// Sends one whose text takes several messages.
+    Long,
+    /// Sends one that says of itself that it is too long.
+    TooLong,
+    /// Sends a file that cannot be read.
+    Damaged,
+    /// Takes back what waits.
+    Cancel,
+    /// Sends a recording over which the engine dies once.
+    Retried,
+}
+
+/// Where the bot dies, in the order in which a request comes by.
+const COMMITS: [(&str, Deed); 25] = [
+    // An update was fetched, and nothing is written yet.
+    ("before admission", Deed::Voice),
+    ("after admission", Deed::Voice),
+    ("after claim of a download", Deed::Voice),
+    ("before status message", Deed::Voice),
+    ("after status message", Deed::Voice),
+    ("before downloaded", Deed::Voice),
+    ("after downloaded", Deed::Voice),
+    ("before queued", Deed::Voice),
+    ("after queued", Deed::Voice),
+    ("after claim of a transcription", Deed::Voice),
+    ("before transcribing", Deed::Voice),
+    ("after transcribing", Deed::Voice),
+    ("before release", Deed::Retried),
+    ("after release", Deed::Retried),
+    ("before transcribed", Deed::Voice),
+    ("after transcribed", Deed::Voice),
+    ("after claim of a joined one", Deed::Same),
+    // A part of the answer was sent, and nothing says so yet.
+    ("before part", Deed::Long),
+    ("after part", Deed::Long),
+    ("before part message", Deed::Long),
+    ("after part message", Deed::Long),
+    ("before part #2", Deed::Long),
+    // The whole answer was.
+    ("before done", Deed::Voice),
+    ("before done", Deed::Same),
+    ("after done", Deed::Voice),
+];
+
+/// The same for those who get no text.
+const NOTICES: [(&str, Deed); 10] = [
+    ("before refusal", Deed::TooLong),
+    ("after refusal", Deed::TooLong),
+    ("before settlement", Deed::Damaged),
+    ("after settlement", Deed::Damaged),
+    ("before told", Deed::Damaged),
+    ("after told", Deed::Damaged),
+    ("before cancel", Deed::Cancel),
+    ("after cancel", Deed::Cancel),
+    ("before told", Deed::Cancel),
+    ("after told", Deed::TooLong),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_commit() {
+    const ROW: Row = Row {
+        number: 1,
+        test: "kill -9 before and after each commit: update fetched, committed, downloaded, queued, transcribing, transcribed, \
+               answer sent but not committed, done",
+        figure: "0 lost, 0 answered twice, recovery <= 90 s",
+        name: "crash::at_every_commit",
+    };
+    let (rounds, score) = everywhere(&COMMITS).await;
+    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.tell()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_commit_of_a_refusal_an_apology_or_a_cancel() {
+    const ROW: Row = Row {
+        number: 2,
+        test: "kill -9 before and after each commit of a refusal, an apology, a cancel",
+        figure: "0 lost, 0 answered twice, recovery <= 90 s",
+        name: "crash::at_every_commit_of_a_refusal_an_apology_or_a_cancel",
+    };
+    let (rounds, score) = everywhere(&NOTICES).await;
+    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.tell()));
+}
+
+async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
+    let rounds = rounds(1);
+    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, deed)| at(moment, deed, rounds));
+    let all = scores.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
+    let mut score = Score::default();
+    all.into_iter().for_each(|other| score.add(other));
+    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    (rounds, score)
+}
+
+/// One point, so many times, on one journal.
+async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
+    let mut scene = Scene::stand_in(&[]).await;
+    let (mut score, mut all) = (Score::default(), Vec::new());
+    for round in 0..rounds {
+        scene.simulation.set_variable("CRASH_AT", Some(moment));
+        scene.simulation.restart().await.unwrap();
+        let gate = Gate::new().await;
+        let (sent, busy) = act(&mut scene, deed, &gate, round).await;
+        dies(&mut scene, moment).await;
+        drop(busy);
+        scene.simulation.set_variable("CRASH_AT", None);
+        score.recovered(recover(&mut scene, &gate, &sent).await);
+        all.extend(sent);
+    }
+    // Only after the bot's end, since a second answer would come later.
+    let scene = scene.ended().await;
+    score.count(&scene, &all);
+    score
+}
+
+async fn dies(scene: &mut Scene, when: &str) {
+    let bot = scene.simulation.bot().unwrap();
+    let status = soon(&format!("the bot dies {when}"), bot.ended()).await.unwrap();
+    assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
+}
+
+/// Starts the next bot and waits for everybody's answer; gives the time that took.
+async fn recover(scene: &mut Scene, gate: &Gate, sent: &[Sent]) -> Duration {
+    let before = scene.simulation.api().now();
+    scene.simulation.restart().await.unwrap();
+    let _ = goes_on(scene, gate, sent).await;
+    scene.simulation.api().now() - before
+}
+
+/// Waits for everybody's answer, and gives the time that took.
+async fn goes_on(scene: &Scene, gate: &Gate, sent: &[Sent]) -> Duration {
+    let before = scene.simulation.api().now();
+    let answers = async {
+        for sent in sent {
+            sent.final_answer(PATIENCE).await.unwrap();
+        }
+        scene.settled().await;
+    };
+    // Whoever comes to the gate again goes through.
+    let doorkeeper = async {
+        loop {
+            gate.reached().await.open();
+        }
+    };
+    tokio::select! {
+        () = answers => {}
+        () = doorkeeper => {}
+    }
+    scene.simulation.api().now() - before
+}
+
+/// Brings the bot to the point; gives the messages that must be answered, and the engine that is to be held up meanwhile.
+async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<Sent>, Option<AtGate>) {
+    let voice = |text: &str| scripted(3, &format!("say {text} {round}"));
+    let held = |text: &str| scripted(3, &format!("{};say {text} {round}", gate.instruction()));
+    let sent = match deed {
+        Deed::Voice => vec![scene.somebody_sends(&voice("первая")), scene.somebody_sends(&voice("вторая"))],
+        Deed::Long => vec![scene.somebody_sends(&voice(&"долгая речь ".repeat(900)))],
+        Deed::TooLong => {
+            let long = Voice { duration: Duration::from_secs(300), ..voice("длинная") };
+            vec![scene.somebody_sends(&long), scene.somebody_sends(&voice("короткая"))]
+        }
+        Deed::Damaged => {
+            let mut bytes = b"OggS".to_vec();
+            bytes.extend(std::iter::repeat_n(round as u8, 2000));
+            let damaged = Voice { bytes: bytes.into(), ..voice("битая") };
+            vec![scene.somebody_sends(&damaged), scene.somebody_sends(&voice("целая"))]
+        }
+        Deed::Retried => {
+            let sent = scene.somebody_sends(&held("со второго раза"));
+            kill(gate.reached().await.pid);
+            vec![sent]
+        }
+        Deed::Same => {
+            let blocker = scene.somebody_sends(&held("ждём"));
+            let busy = gate.reached().await;
+            let first = scene.somebody_sends(&voice("одно на двоих"));
+            scene.positions(std::slice::from_ref(&first), &[1]).await;
+            let same = scene.simulation.person("Борис", "ru").forwards(&first).unwrap();
+            same.until("it stands in the queue", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
+            busy.open();
+            vec![blocker, first, same]
+        }
+        Deed::Cancel => {
+            let blocker = scene.somebody_sends(&held("ждём"));
+            let busy = gate.reached().await;
+            let boris = scene.simulation.person("Борис", "ru");
+            let sent = boris.sends_voice(&voice("не надо"));
+            scene.positions(std::slice::from_ref(&sent), &[1]).await;
+            let message = sent.status().unwrap();
+            let id = RequestId(scene.row(&sent).await.id);
+            let _ = boris.presses_anyway(message, &Action::Cancel(id).encode());
+            return (vec![blocker, sent], Some(busy));
+        }
+    };
+    (sent, None)
+}
+
+fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+#[derive(Clone, Copy)]
+enum Victim {
+    Bot,
+    Engine,
+    Both,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_middle_of_the_work() {
+    const ROW: Row = Row {
+        number: 3,
+        test: "kill -9 of the bot while it downloads; of bot, engine, both while the engine hears",
+        figure: "0 lost, 0 answered twice, recovery <= 90 s",
+        name: "crash::in_the_middle_of_the_work",
+    };
+    let rounds = rounds(1);
+    let mut scene = Scene::stand_in(&[]).await;
+    let (mut score, mut all) = (Score::default(), Vec::new());
+    for round in 0..rounds {
+        let gate = Gate::new().await;
+        let stall = |call: &Call| -> Verdict {
+            let delay = if call.method == Method::Download { PATIENCE } else { Duration::ZERO };
+            Verdict { delay, effect: Effect::Pass }
+        };
+        scene.simulation.api().set_fault(Some(Arc::new(stall)));
+        let sent = vec![scene.somebody_sends(&scripted(3, &format!("say скачано {round}")))];
+        let asked = scene.calls(Method::GetFile);
+        scene.calls_reach(Method::GetFile, asked.max(1)).await;
+        sent[0].until("the file is being fetched", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
+        scene.simulation.kill_bot().await.unwrap();
+        scene.simulation.api().set_fault(None);
+        score.recovered(recover(&mut scene, &gate, &sent).await);
+        all.extend(sent);
+
+        for victim in [Victim::Bot, Victim::Engine, Victim::Both] {
+            let held = format!("{};say услышано {round}", gate.instruction());
+            let sent =
+                vec![scene.somebody_sends(&scripted(3, &held)), scene.somebody_sends(&scripted(3, "say следующая"))];
+            let busy = gate.reached().await;
+            match victim {
+                Victim::Bot => drop(scene.simulation.kill_bot().await.unwrap()),
+                Victim::Engine => kill(busy.pid),
+                Victim::Both => {
+                    kill(busy.pid);
+                    scene.simulation.kill_bot().await.unwrap();
+                }
+            }
+            drop(busy);
+            score.recovered(match victim {
+                Victim::Bot | Victim::Both => recover(&mut scene, &gate, &sent).await,
+                Victim::Engine => goes_on(&scene, &gate, &sent).await,
+            });
+            all.extend(sent);
+        }
+    }
+    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    let scene = scene.ended().await;
+    score.count(&scene, &all);
+    measured(&ROW, rounds, &score.tell());
+}

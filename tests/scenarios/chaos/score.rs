@@ -1,0 +1,80 @@
+//! What came of many requests, in figures.
+
+use std::time::Duration;
+
+use stenobot::simulator::answers::{Said, read};
+use stenobot::simulator::people::Sent;
+
+use crate::scene::Scene;
+
+/// Counts over all rounds of a row.
+#[derive(Default)]
+pub(crate) struct Score {
+    requests: usize,
+    lost: usize,
+    twice: usize,
+    /// Messages that show a state and will show nothing else: Telegram took them, and the bot never knew.
+    stray: usize,
+    /// From the restart to the answer.
+    recovery: Vec<Duration>,
+}
+
+impl Score {
+    /// Looks at what became of these messages, once nothing more is to come.
+    pub(crate) fn count(&mut self, scene: &Scene, sent: &[Sent]) {
+        for sent in sent {
+            let trail = sent.trail();
+            self.requests += 1;
+            self.lost += usize::from(trail.is_lost());
+            self.twice += usize::from(trail.is_duplicated());
+            self.stray += scene.simulation.api().read(|state| {
+                let replies = state.replies(sent.chat(), sent.id());
+                replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
+            });
+            assert!(!trail.is_lost() && !trail.is_duplicated(), "{}", sent.history());
+        }
+    }
+
+    pub(crate) fn recovered(&mut self, after: Duration) {
+        self.recovery.push(after);
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.lost += other.lost;
+        self.twice += other.twice;
+        self.stray += other.stray;
+        self.recovery.extend(other.recovery);
+    }
+
+    pub(crate) fn slowest_recovery(&self) -> Duration {
+        self.recovery.iter().max().copied().unwrap_or_default()
+    }
+
+    /// For the table.
+    pub(crate) fn tell(&self) -> String {
+        let Self { requests, lost, twice, stray, recovery } = self;
+        format!(
+            "{requests} requests: {lost} lost, {twice} answered twice; {} kills, recovery {}; {stray} stray states",
+            recovery.len(),
+            spread(recovery)
+        )
+    }
+}
+
+/// Whether a text is to be replaced by another.
+fn is_passing(text: &str) -> bool {
+    match read(text) {
+        Said::Received | Said::Queued { .. } | Said::Started | Said::Progress { .. } => true,
+        Said::Part(text) => text == "…",
+        Said::Final(_) => false,
+    }
+}
+
+/// Median and largest.
+pub(crate) fn spread(values: &[Duration]) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let seconds = |value: Option<&Duration>| value.map_or(0.0, Duration::as_secs_f64);
+    format!("p50 {:.1} s, max {:.1} s", seconds(sorted.get(sorted.len().saturating_sub(1) / 2)), seconds(sorted.last()))
+}
