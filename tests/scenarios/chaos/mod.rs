@@ -3,6 +3,7 @@
 
 mod crash;
 mod journal;
+mod load;
 mod score;
 mod table;
 
@@ -14,4 +15,9 @@ pub(crate) fn rounds(few: usize) -> usize {
         Ok(rounds) => rounds.parse().expect("CHAOS_ROUNDS is a number"),
         Err(_) => few,
     }
+}
+
+/// Whether this is a run of all tests, which has no time for what takes minutes.
+pub(crate) fn among_the_tests() -> bool {
+    std::env::var_os("CHAOS_ROUNDS").is_none()
 }

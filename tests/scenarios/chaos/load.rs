@@ -1,0 +1,217 @@
+//! More than the bot can do, and nearly as much as it can do for a long time.
+
+use std::time::Duration;
+
+use stenobot::simulator::answers::{Trail, Verdict};
+use stenobot::simulator::people::Sent;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::score::spread;
+use super::{Row, among_the_tests, measured, rounds};
+use crate::recordings::{Gate, scripted};
+use crate::scene::{PATIENCE, Scene, answered, of, position};
+
+const QUEUE: u32 = 50;
+/// What the engine's stand-in takes for one recording.
+const WORK: Duration = Duration::from_millis(200);
+/// Between two looks at the bot's figures.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The bot's figures at one moment.
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    depth: f64,
+    resident_bytes: f64,
+    open_files: f64,
+    audio_files: usize,
+}
+
+async fn look(scene: &Scene) -> Sample {
+    let page = scene.simulation.metrics().await.unwrap();
+    let state = |state: &str| page.value(&format!("stenobot_requests{{state=\"{state}\"}}")).unwrap();
+    Sample {
+        depth: state("received") + state("downloaded") + state("queued"),
+        resident_bytes: page.value("process_resident_memory_bytes").unwrap(),
+        open_files: page.value("process_open_fds").unwrap(),
+        audio_files: std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count(),
+    }
+}
+
+/// People who each send one recording, evenly in time, and what the bot's figures were meanwhile and until everybody had
+/// their answer.
+async fn crowd(scene: &mut Scene, people: usize, every: Duration, name: &str) -> (Vec<Sent>, Vec<Sample>) {
+    let work = format!("wait {};say {name}", WORK.as_millis());
+    let began = Instant::now();
+    let (mut sent, mut samples) = (Vec::new(), Vec::new());
+    let mut beat = tokio::time::interval(LOOK);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let due = (began.elapsed().as_secs_f64() / every.as_secs_f64()) as usize + 1;
+        while sent.len() < due.min(people) {
+            // Each has a recording of their own: the same one would be heard once for all.
+            let voice = scripted(3, &format!("{work} {}", sent.len()));
+            sent.push(scene.somebody_sends(&voice));
+        }
+        samples.push(look(scene).await);
+        if sent.len() == people && sent.iter().all(|sent| !sent.trail().is_lost()) {
+            return (sent, samples);
+        }
+        assert!(began.elapsed() < every.mul_f64(people as f64) + PATIENCE, "somebody is not answered");
+    }
+}
+
+fn most(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(of).fold(0.0, f64::max)
+}
+
+fn mean(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(of).sum::<f64>() / samples.len().max(1) as f64
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / (1024.0 * 1024.0))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_times_too_much() {
+    const ROW: Row = Row {
+        number: 75,
+        test: "10 x overload: 200 people within 4 s, each round; the engine takes 5 a second",
+        figure: "depth <= limit, every rejection answered, RSS growth <= 5 %",
+        name: "load::ten_times_too_much",
+    };
+    let rounds = rounds(1);
+    let settings = [("max_queue_size", "50"), ("progress_update_interval_seconds", "60")];
+    let mut scene = Scene::stand_in(&settings).await;
+    // The first crowd shows what the bot needs at most, the others whether it comes to need more.
+    let (_, first) = crowd(&mut scene, 200, Duration::from_millis(20), "сначала").await;
+    let before = most(&first, |sample| sample.resident_bytes);
+    let (mut refused, mut heard, mut all) = (0, 0, Vec::new());
+    for _ in 0..rounds {
+        let (sent, samples) = crowd(&mut scene, 200, Duration::from_millis(20), "потом").await;
+        for sent in &sent {
+            match &sent.trail().answers[..] {
+                [only] => match only.verdict {
+                    Verdict::Rejected(_) => refused += 1,
+                    Verdict::Answered(_) => heard += 1,
+                    Verdict::NoSpeech | Verdict::Failed(_) | Verdict::Cancelled => panic!("{}", sent.history()),
+                },
+                _ => panic!("{}", sent.history()),
+            }
+        }
+        all.extend(samples);
+    }
+    let (depth, after) = (most(&all, |sample| sample.depth), most(&all, |sample| sample.resident_bytes));
+    let growth = 100.0 * (after / before - 1.0);
+    assert!(depth <= f64::from(QUEUE), "{depth} waited");
+    assert!(depth > f64::from(QUEUE) * 0.8 && refused > 50 * rounds, "that was no overload: {depth}, {refused}");
+    assert!(growth <= 5.0, "memory grew by {growth:.1} %");
+    scene.settled().await;
+    scene.end().await;
+    let found = format!(
+        "{} sent: {heard} heard, {refused} refused, all answered once; depth at most {depth} of {QUEUE}; RSS at most {} \
+         in the first crowd, {} later: {growth:+.1} %",
+        200 * rounds,
+        mebibytes(before),
+        mebibytes(after)
+    );
+    measured(&ROW, rounds, &found);
+}
+
+/// Longer rounds show more: each is ten seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seventy_percent_for_long() {
+    const ROW: Row = Row {
+        number: 76,
+        test: "70 % of what the engine can do, 10 s for each round",
+        figure: "memory, file descriptors and temporary files flat",
+        name: "load::seventy_percent_for_long",
+    };
+    let rounds = rounds(1);
+    let mut scene = Scene::stand_in(&[("progress_update_interval_seconds", "5")]).await;
+    let every = WORK.mul_f64(1.0 / 0.7);
+    // What grows only at first, such as connections and caches, has grown then.
+    let (_, warm) = crowd(&mut scene, 40, every, "сначала").await;
+    let idle = look(&scene).await;
+    let people = (Duration::from_secs(10).as_secs_f64() / every.as_secs_f64()) as usize * rounds;
+    let (sent, samples) = crowd(&mut scene, people, every, "потом").await;
+    for sent in &sent {
+        let trail = sent.trail();
+        assert!(
+            matches!(&trail.answers[..], [only] if matches!(only.verdict, Verdict::Answered(_))),
+            "{}",
+            sent.history()
+        );
+    }
+    scene.settled().await;
+    let end = look(&scene).await;
+    let quarter = samples.len().div_ceil(4);
+    let memory = |samples: &[Sample]| mean(samples, |sample| sample.resident_bytes);
+    let (early, late) = (memory(&samples[..quarter]), memory(&samples[samples.len() - quarter..]));
+    let growth = 100.0 * (late / early - 1.0);
+    let files = |samples: &[Sample]| most(samples, |sample| sample.open_files);
+    assert!(growth <= 5.0, "memory grew by {growth:.1} %");
+    assert!(end.open_files <= idle.open_files + 4.0, "{} files are open, {} before", end.open_files, idle.open_files);
+    assert_eq!(end.audio_files, 0, "recordings are left");
+    let took: Vec<Duration> =
+        sent.iter().map(|sent| sent.trail()).map(|trail| trail.answers[0].at - trail.sent).collect();
+    scene.end().await;
+    let found = format!(
+        "{people} heard in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
+         before, {} after, at most {} (first minutes {}); recordings on disk at most {}, 0 after",
+        every.mul_f64(people as f64).as_secs_f64(),
+        spread(&took),
+        mebibytes(early),
+        mebibytes(late),
+        idle.open_files,
+        end.open_files,
+        files(&samples),
+        files(&warm),
+        most(&samples, |sample| sample.audio_files as f64),
+    );
+    measured(&ROW, rounds, &found);
+}
+
+#[tokio::test]
+async fn one_person_floods() {
+    const ROW: Row = Row {
+        number: 77,
+        test: "one person sends 50 at once, then somebody else sends one",
+        figure: "the other waits for 2 requests at most",
+        name: "load::one_person_floods",
+    };
+    // Telegram takes one message a second for one chat, so that fifty take their time.
+    let (rounds, size) = if among_the_tests() { (1, 10) } else { (rounds(1), 50) };
+    let settings = [("max_waiting_per_user", "50"), ("user_requests_per_minute", "600")];
+    let mut scene = Scene::stand_in(&settings).await;
+    let mut waited_for = Vec::new();
+    for round in 0..rounds {
+        let gate = Gate::new().await;
+        let flooder = scene.simulation.person("Флуд", "ru");
+        let mut flood = vec![flooder.sends_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
+        let held = gate.reached().await;
+        flood.extend((1..size).map(|number| flooder.sends_voice(&scripted(3, &format!("say ещё {round} {number}")))));
+        // Updates are taken in order: all of the flood is in the journal before the other comes.
+        let other = scene.somebody_sends(&scripted(3, &format!("say короткое {round}")));
+        let placed = |trail: &Trail| trail.latest.as_ref().and_then(position);
+        other.until("it has a place", PATIENCE, placed).await.unwrap();
+        held.open();
+        scene.text(&other).await;
+        for sent in &flood {
+            answered(scene.answer(sent).await);
+        }
+        scene.settled().await;
+        let rows = scene.rows().await;
+        let own = of(&rows, &other);
+        let before = |at: i64| own.received_at <= at && at < own.started_at.unwrap();
+        // The one that ran already counts as well.
+        waited_for.push(1 + rows.iter().filter(|row| row.started_at.is_some_and(before)).count());
+    }
+    waited_for.sort_unstable();
+    let worst = *waited_for.last().unwrap();
+    assert!(worst <= 2, "waited for {worst}");
+    scene.end().await;
+    let found = format!("waited for {worst} at most, median {}, of {size} that came before", waited_for[rounds / 2]);
+    measured(&ROW, rounds, &found);
+}
