@@ -33,6 +33,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
+    lifecycle::keep_private();
     let _lock = DataDirLock::take(&config.storage.data_dir).await?;
     for folder in [config.storage.audio(), config.storage.models()] {
         lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
@@ -183,7 +185,8 @@ async fn recover(journal: &Journal, config: &Config, worker: &str) -> anyhow::Re
     let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let mut files = tokio::fs::read_dir(config.storage.audio()).await?;
     while let Some(file) = files.next_entry().await? {
-        if !kept.contains(&file.path()) {
+        // A folder is none of ours.
+        if !file.file_type().await?.is_dir() && !kept.contains(&file.path()) {
             tokio::fs::remove_file(file.path()).await?;
         }
     }

@@ -124,6 +124,12 @@ impl DataDirState {
     }
 }
 
+/// From now on nobody else can read the files that this process makes.
+pub fn keep_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
 /// Makes a folder that only this user can read; one that exists is left as it is.
 pub fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;

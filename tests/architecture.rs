@@ -139,6 +139,22 @@ fn files_have_one_subject() {
 }
 
 #[test]
+fn unsafe_code_is_what_the_inventory_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let security = fs::read_to_string(folder.join("SECURITY.md")).unwrap();
+    let mut found = 0;
+    for (_, path, text) in sources() {
+        let count = code(&text).matches("unsafe ").count();
+        if count > 0 {
+            let row = format!("| `{}` | {count} |", path.strip_prefix(folder).unwrap_or(&path).display());
+            assert!(security.contains(&row), "SECURITY.md lacks {row}");
+            found += 1;
+        }
+    }
+    assert_eq!(security.matches("| `src/").count(), found, "SECURITY.md lists what is not there");
+}
+
+#[test]
 fn the_readme_s_table_of_settings_is_that_of_the_code() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let table = stenobot::config::table();

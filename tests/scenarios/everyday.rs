@@ -70,7 +70,6 @@ async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
     assert!(!shown.is_empty() && shown.is_sorted() && shown.iter().all(|percent| *percent <= 99), "{shown:?}");
     let bar = texts.iter().find(|text| text.starts_with("🔄")).unwrap();
     assert!(bar.starts_with("🔄 Обработка [") && bar.contains("\n⏱️ Прошло: "), "{bar}");
-    scene.check_secrets();
 
     // After the transcription.
     let rows = scene.end().await;

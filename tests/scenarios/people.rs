@@ -176,7 +176,6 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
     let (name, bytes) = soon("the file", file).await;
     assert_eq!(name, "subtitles.srt");
     assert!(String::from_utf8(bytes.to_vec()).unwrap().contains("-->"));
-    scene.check_secrets();
 }
 
 #[tokio::test]
@@ -248,7 +247,6 @@ async fn commands_answer_and_forgetting_leaves_nothing() {
     }
     let audio = std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count();
     assert_eq!(audio, 0, "recordings are left behind");
-    scene.check_secrets();
 }
 
 #[tokio::test]

@@ -166,24 +166,29 @@ impl Scene {
     }
 
     /// The same, to look at what people have in their hands then.
-    pub(crate) async fn ended(mut self) -> Self {
+    pub(crate) async fn ended(self) -> Self {
+        let scene = self.ended_with_audio().await;
+        let audio = std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count();
+        assert_eq!(audio, 0, "audio is left behind");
+        scene
+    }
+
+    /// The same where recordings are kept for a while.
+    pub(crate) async fn ended_with_audio(mut self) -> Self {
         let status = self.simulation.terminate_bot(STOPPING).await.unwrap();
         assert!(status.success(), "the bot ended with {status}");
         for row in &self.rows().await {
             assert!(row.answered, "nobody told the sender of {row:?}");
         }
-        let audio = std::fs::read_dir(self.simulation.data().join("audio")).unwrap().count();
-        assert_eq!(audio, 0, "audio is left behind");
-        self.check_secrets();
         self
     }
 
-    /// Nothing that must not be is in the log or in the bot's files.
-    pub(crate) fn check_secrets(&self) {
+    /// Nothing that must not be is in the log or in the bot's files; looked at after every test that has come to its end.
+    fn check_secrets(&self) {
         let log = std::fs::read_to_string(self.simulation.log()).unwrap();
         assert!(log.contains("DEBUG"), "the log is to be looked at with all that it can say");
         secrets::check_log(&log, self.simulation.api().token(), &self.simulation.data(), &self.spoken);
-        secrets::check_files(&self.simulation.data(), &self.spoken);
+        secrets::check_files(&self.simulation.data(), self.simulation.api().token(), &self.spoken);
     }
 }
 
@@ -193,6 +198,8 @@ impl Drop for Scene {
             let log = std::fs::read_to_string(self.simulation.log()).unwrap_or_default();
             let ours: Vec<&str> = log.lines().filter(|line| line.contains("stenobot::")).collect();
             eprintln!("the bot's log ends with:\n{}", ours[ours.len().saturating_sub(60)..].join("\n"));
+        } else {
+            self.check_secrets();
         }
     }
 }

@@ -45,18 +45,23 @@ pub(crate) fn check_log(log: &str, token: &str, folder: &Path, spoken: &Spoken) 
     }
 }
 
-/// Fails when a file below `folder` holds words that were spoken.
-pub(crate) fn check_files(folder: &Path, spoken: &Spoken) {
+/// Fails when a file below `folder` holds the token or words that were spoken.
+pub(crate) fn check_files(folder: &Path, token: &str, spoken: &Spoken) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_symlink() {
             // The models are not the bot's own.
         } else if path.is_dir() {
-            check_files(&path, spoken);
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && let Some(found) = spoken.first_in(&String::from_utf8_lossy(&bytes))
-        {
-            panic!("{} holds {found:?}", path.display());
+            check_files(&path, token, spoken);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let text = String::from_utf8_lossy(&bytes);
+            // What a recording tells the engine's stand-in to say came from its sender, who may send anything.
+            let recording = path.parent().is_some_and(|parent| parent.ends_with("audio"));
+            if let Some(found) = spoken.first_in(&text).filter(|_| !recording) {
+                panic!("{} holds {found:?}", path.display());
+            }
+            let (_, secret) = token.split_once(':').expect("a token has two parts");
+            assert!(!text.contains(secret), "{} holds the token", path.display());
         }
     }
 }

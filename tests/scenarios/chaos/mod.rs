@@ -5,6 +5,7 @@ mod crash;
 mod journal;
 mod load;
 mod score;
+mod security;
 mod table;
 
 pub(crate) use table::{Row, measured};

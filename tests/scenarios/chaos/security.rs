@@ -1,0 +1,180 @@
+//! Somebody pretends to be somebody else; files lie where they should not; what is on the disk is for one user only.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use stenobot::model::{AnswerForm, ChatId, RequestId};
+use stenobot::simulator::group::Group;
+use stenobot::simulator::people::Person;
+use stenobot::simulator::server::{Caller, Channel, Origin, Rank};
+use stenobot::telegram::{Action, Wish};
+
+use super::{Row, measured, rounds};
+use crate::recordings::{Gate, scripted};
+use crate::scene::{Scene, soon};
+
+const ADMIN: i64 = 600_001;
+
+/// Everything by which an administrator of the bot could change something.
+fn commands(victim: ChatId) -> [String; 6] {
+    ["/pause", "/drain", "/resume", "/stats", "/broadcast Купите слона"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("/ban {victim}")])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn impostors() {
+    const ROW: Row = Row {
+        number: 80,
+        test: "administrators' commands and buttons of others, from impostors",
+        figure: "none is obeyed",
+        name: "security::impostors",
+    };
+    let rounds = rounds(1);
+    let mut scene = Scene::stand_in(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
+    let api = scene.simulation.api().clone();
+    let admin = scene.simulation.person("Админ", "ru");
+    assert_eq!(admin.chat().0, ADMIN);
+    let (mut tried, mut last) = (0, None);
+    for round in 0..rounds {
+        let victim = scene.simulation.person("Анна", "ru");
+        let owner = victim.chat();
+        let gate = Gate::new().await;
+        let running = victim.sends_voice(&scripted(3, &format!("{};say моё {round}", gate.instruction())));
+        let held = gate.reached().await;
+        let waiting = victim.sends_voice(&scripted(3, &format!("say тоже моё {round}")));
+        scene.positions(std::slice::from_ref(&waiting), &[1]).await;
+
+        // The same name, the words of the administrator carried over, the administrator in a group, others who speak
+        // there with the rights that groups have.
+        let namesake = scene.simulation.person("Админ", "ru");
+        let origin = Origin::Person(Caller { id: stenobot::model::UserId(ADMIN), ..namesake.caller().clone() });
+        let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
+        group.makes_bot(Rank::Administrator);
+        let channel = Channel { id: ChatId(-100_000_600_001), title: "Админ".into() };
+        let impostors = [
+            namesake.clone(),
+            namesake.forwarding(origin),
+            group.joins_as(&admin, Rank::Owner),
+            group.joins_as(&namesake, Rank::Owner).anonymously(),
+            group.joins(&namesake).as_channel(channel),
+        ];
+        for impostor in &impostors {
+            for command in commands(owner) {
+                impostor.sends_text(&command);
+                tried += 1;
+            }
+        }
+        // The buttons of somebody else's requests, in a chat of one's own and in a group.
+        let ids = [RequestId(scene.row(&running).await.id), RequestId(scene.row(&waiting).await.id)];
+        let own = namesake.sends_text("/start");
+        let own = soon("an answer", api.until(|state| Some(state.replies(own.chat(), own.id()).next()?.id))).await;
+        for of in ids {
+            for action in [
+                Action::Cancel(of),
+                Action::Languages { of, page: 0 },
+                Action::Back(of),
+                Action::Again { of, wish: Wish::File(AnswerForm::Txt) },
+                Action::Again { of, wish: Wish::Language("de".parse().unwrap()) },
+            ] {
+                tried += pressed(&namesake, own, &action.encode()).await;
+            }
+        }
+        for rubbish in ["", "c", "c:", "c:-1", "c:99999999999999999999", "a:1:zz", "\u{0}", &"x".repeat(64), "f:1"] {
+            tried += pressed(&namesake, own, rubbish).await;
+        }
+        held.open();
+        for sent in [running, waiting] {
+            scene.text(&sent).await;
+            let trail = sent.trail();
+            assert!(trail.answers.len() == 1 && !trail.overwritten, "{}", sent.history());
+        }
+        last = Some(victim);
+    }
+    // Still served, still open to everybody, and nobody was written to by a broadcast.
+    let sent = last.unwrap().sends_voice(&scripted(3, "say по-прежнему"));
+    assert_eq!(scene.text(&sent).await, "по-прежнему");
+    scene.settled().await;
+    let requests = scene.rows().await.len();
+    assert_eq!(requests, 2 * rounds + 1, "nobody had anything heard again");
+    let elephant = api.read(|state| {
+        let messages = state.chats.values().flat_map(|chat| chat.messages.values());
+        messages
+            .filter(|message| message.author == stenobot::simulator::server::Author::Bot)
+            .filter_map(|message| message.content.text())
+            .any(|text| text.contains("слона") || text.starts_with("За сутки"))
+    });
+    assert!(!elephant, "somebody was obeyed");
+    scene.ended_with_audio().await;
+    measured(&ROW, rounds, &format!("{tried} tries, 0 obeyed"));
+}
+
+/// Presses and waits until the bot has dealt with it.
+async fn pressed(who: &Person, message: stenobot::model::MessageId, data: &str) -> usize {
+    soon("the press is answered", who.presses_anyway(message, data).answered()).await;
+    1
+}
+
+#[tokio::test]
+async fn what_lies_on_the_disk() {
+    const ROW: Row = Row {
+        number: 81,
+        test: "recordings that a crash left behind, a folder and a link among them; rights of all files",
+        figure: "swept at the start; nobody else can read anything",
+        name: "security::what_lies_on_the_disk",
+    };
+    let rounds = rounds(1);
+    let mut scene = Scene::stand_in(&[]).await;
+    let mut swept = 0;
+    for _ in 0..rounds {
+        scene.simulation.kill_bot().await.unwrap();
+        let audio = scene.simulation.data().join("audio");
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(outside.path(), "somebody else's").unwrap();
+        for name in ["999999.audio", "1.audio.part", "core"] {
+            std::fs::write(audio.join(name), "left behind").unwrap();
+        }
+        std::os::unix::fs::symlink(outside.path(), audio.join("link.audio")).unwrap();
+        std::fs::create_dir_all(audio.join("folder")).unwrap();
+        scene.simulation.restart().await.unwrap();
+        let left = |entry: &std::fs::DirEntry| !entry.file_type().unwrap().is_dir();
+        assert_eq!(std::fs::read_dir(&audio).unwrap().filter(|entry| left(entry.as_ref().unwrap())).count(), 0);
+        assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's", "only the link is removed");
+        std::fs::remove_dir(audio.join("folder")).unwrap();
+        swept += 4;
+    }
+    let gate = Gate::new().await;
+    let sent = scene.somebody_sends(&scripted(3, &format!("{};say потом", gate.instruction())));
+    let held = gate.reached().await;
+    let files = check_rights(&scene.simulation.data());
+    assert!(files > 3, "the journal, its log, a recording");
+    held.open();
+    scene.text(&sent).await;
+    scene.settled().await;
+    scene.end().await;
+    measured(&ROW, rounds, &format!("{swept} of {swept} swept; {files} files of this user's alone"));
+}
+
+/// Everything below `folder` is this user's alone; gives the number of files.
+fn check_rights(folder: &Path) -> usize {
+    let mode = folder.metadata().unwrap().permissions().mode();
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_symlink() {
+            // The models, which are nobody's secret.
+        } else if path.is_dir() {
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+            files += check_rights(&path);
+        } else {
+            let metadata = path.metadata().unwrap();
+            assert_eq!(metadata.mode() & 0o077, 0, "{} has {:o} in {mode:o}", path.display(), metadata.mode());
+            files += 1;
+        }
+    }
+    files
+}
