@@ -38,7 +38,7 @@ pub(super) async fn look(telegram: config::Telegram) -> Vec<Finding> {
         (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates(&client).await),
     };
     let api = match (&reached.me, reached.took) {
-        (Err(error @ (TelegramError::Server | TelegramError::Timeout | TelegramError::Network(_))), _) => {
+        (Err(error @ (TelegramError::Server | TelegramError::Timeout | TelegramError::NoConnection | TelegramError::Network(_))), _) => {
             Finding::failed(format!("{error}; the bot waits for it, check telegram_api_url = {}", telegram.api_url))
         }
         (_, took) if took > SLOW => Finding::warning(format!(
