@@ -3,6 +3,7 @@
 
 mod journal;
 mod table;
+mod telegram;
 
 pub(crate) use table::{Row, measured};
 
