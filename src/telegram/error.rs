@@ -62,7 +62,9 @@ impl TelegramError {
                 Disposition::Retry { after: Duration::from_secs(1) }
             }
             Self::Conflict => Disposition::Retry { after: Duration::from_secs(5) },
-            Self::MessageGone | Self::ChatGone | Self::Unauthorized | Self::Refused(_) => Disposition::Final,
+            // No fault of the call's: it waits for a token that is accepted, or for Telegram to know this one again.
+            Self::Unauthorized => Disposition::Retry { after: Duration::from_secs(5) },
+            Self::MessageGone | Self::ChatGone | Self::Refused(_) => Disposition::Final,
         }
     }
 

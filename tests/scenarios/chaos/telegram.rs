@@ -1,23 +1,22 @@
 //! Telegram fails in every way it can, with the engine's stand-in.
 
+mod files;
 mod oracle;
+mod pauses;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
 use stenobot::simulator::answers::Verdict as Said;
 use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{
-    Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Scripted, Verdict,
-};
+use stenobot::simulator::server::{Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Verdict};
 use stenobot::telegram::Client;
 
 use self::oracle::{answered_once, pauses, skipped, spread, strays, struck};
 use super::{Row, measured, rounds};
-use crate::recordings::scripted;
+use crate::recordings::{Gate, scripted};
 use crate::scene::{PATIENCE, Scene, soon};
 
 const PEOPLE: usize = 8;
@@ -159,9 +158,11 @@ async fn refusals_while_a_fifth_goes_wrong() {
     }
     scene.simulation.api().set_fault(None);
     scene.spoken.add("зря");
+    let last = scene.somebody_sends(&scripted(1, "say коротко"));
+    assert_eq!(scene.text(&last).await, "коротко");
     let calls = calls(&scene);
     let rows = scene.end().await;
-    assert_eq!(rows.len(), all.len());
+    assert_eq!(rows.len(), all.len() + 1);
     let repeated: usize = all.iter().map(|sent| sent.trail().answers.len() - 1).sum();
     let unheard =
         |call: &&CallRecord| call.method == Method::SendMessage && matches!(call.outcome, Outcome::TakenUnheard);
@@ -222,63 +223,6 @@ async fn an_answer_that_was_taken_times_out() {
 }
 
 #[tokio::test]
-async fn pauses_of_one_to_five_seconds() {
-    const ROW: Row = Row {
-        number: 43,
-        test: "Telegram refuses every third message, edit and poll for 1 to 5 s",
-        figure: "no call within a pause",
-        name: "telegram::pauses_of_one_to_five_seconds",
-    };
-    let mut scene = Scene::stand_in(&[
-        ("progress_update_interval_seconds", "1"),
-        ("user_requests_per_minute", "600"),
-        ("max_concurrent_workers", "4"),
-    ])
-    .await;
-    let number = AtomicU64::new(0);
-    let fault = move |call: &Call| -> Verdict {
-        let number = number.fetch_add(1, Ordering::Relaxed);
-        let pause = Duration::from_secs(1 + number / 3 % 5);
-        if number.is_multiple_of(3) && (call.chat.is_some() || call.method == Method::GetUpdates) {
-            Effect::Refuse(Refusal::TooMany(pause)).into()
-        } else {
-            Effect::Pass.into()
-        }
-    };
-    set_fault(&scene, fault);
-    let people = people(&scene, 4);
-    let times = rounds(1);
-    let mut all = Vec::new();
-    for round in 0..times {
-        let mut sent = Vec::new();
-        for (index, person) in people.iter().enumerate() {
-            for part in ["раз", "два"] {
-                let script = "progress 20;wait 1200;progress 60;wait 1200";
-                sent.push(sends(&mut scene, person, script, format!("терпение {part} {round} {index}")));
-            }
-        }
-        all_answered(&sent).await;
-        all.extend(sent);
-    }
-    scene.simulation.api().set_fault(None);
-    let calls = calls(&scene);
-    scene.end().await;
-    let mut took: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
-    let mut demanded = pauses(&calls);
-    assert!(demanded.count >= 3, "{}", demanded.count);
-    assert!(demanded.broken.is_empty(), "calls within pauses: {:#?}", demanded.broken);
-    let found = format!(
-        "{} pauses, 0 calls within; the next call after {}; {} of {} answered once, after {}",
-        demanded.count,
-        spread(&mut demanded.after),
-        took.len(),
-        all.len(),
-        spread(&mut took),
-    );
-    measured(&ROW, times, &found);
-}
-
-#[tokio::test]
 async fn another_program_polls() {
     const ROW: Row = Row {
         number: 44,
@@ -303,7 +247,7 @@ async fn another_program_polls() {
                 let _ = rival.updates(None, Duration::from_secs(1)).await;
             }
         };
-        let enough = scene.simulation.api().until(|state| (conflicts(&state.calls) >= before + 4).then_some(()));
+        let enough = scene.simulation.api().until(|state| (conflicts(&state.calls) >= before + 5).then_some(()));
         let person = scene.simulation.person("Анна", "ru");
         tokio::select! {
             () = polling => {}
@@ -323,83 +267,49 @@ async fn another_program_polls() {
 }
 
 #[tokio::test]
-async fn files_that_do_not_come_as_told() {
+async fn the_token_is_not_accepted_for_a_while() {
     const ROW: Row = Row {
-        number: 45,
-        test: "slow, broken, cut, exchanged and grown files, expired links",
-        figure: "one answer each, none from half a file",
-        name: "telegram::files_that_do_not_come_as_told",
+        number: 48,
+        test: "Telegram does not accept the token (401) for some seconds",
+        figure: "nothing lost, nothing restarted",
+        name: "telegram::the_token_is_not_accepted_for_a_while",
     };
-    let limit = 200_000;
-    let mut scene = Scene::stand_in(&[("max_file_size_bytes", &limit.to_string())]).await;
-    let person = scene.simulation.person("Анна", "ru");
-    let times = rounds(1);
-    let mut took = Vec::new();
-    let mut wrong = 0;
-    for round in 0..times {
-        let other = scripted(2, "say чужое").bytes;
-        let faults = [
-            Effect::Slow { piece: 2000, pause: Duration::from_millis(30) },
-            Effect::BreakBefore,
-            Effect::BreakAfter,
-            Effect::Cut(10_000),
-            Effect::Short(10_000),
-            Effect::Short(0),
-            Effect::Swap(other),
-            Effect::Longer(100_000),
-            Effect::Expire,
-        ];
-        for effect in faults {
-            let name = effect.name();
-            // Not the first time only, so that a new link is asked for twice.
-            let strikes = if matches!(effect, Effect::Expire) { 2 } else { 1 };
-            set_fault(&scene, Scripted::new(Method::Download, strikes, effect));
-            let (sent, text) = sends(&mut scene, &person, "wait 10", format!("целое {name} {round}"));
-            all_answered(&[(sent.clone(), text.clone())]).await;
-            took.push(answered_once(&sent, &text));
-            wrong += 1;
-        }
-        // What grows beyond the limit is not even written down.
-        set_fault(&scene, Scripted::new(Method::Download, u32::MAX, Effect::Longer(10 * limit)));
-        let sent = scene.somebody_sends(&scripted(3, "say слишком длинно"));
-        assert!(matches!(scene.answer(&sent).await, Said::Rejected(_)));
-    }
-    let kinds = struck(&calls(&scene));
-    assert!(kinds.len() >= 8, "{kinds:?}");
-    scene.end().await;
-    measured(&ROW, times, &format!("{wrong} of {wrong} answered once and whole, after {}", spread(&mut took)));
-}
-
-#[tokio::test]
-async fn stalled_downloads_give_their_places_back() {
-    const ROW: Row = Row {
-        number: 46,
-        test: "six downloads stall; the next person sends (download_timeout_seconds = 5)",
-        figure: "no place is held longer",
-        name: "telegram::stalled_downloads_give_their_places_back",
-    };
-    let mut scene = Scene::stand_in(&[("download_timeout_seconds", "5")]).await;
+    let mut scene = Scene::stand_in(&[]).await;
+    let pid = scene.simulation.bot().unwrap().pid();
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
-        let stall = Effect::Slow { piece: 1, pause: PATIENCE };
-        set_fault(&scene, Scripted::new(Method::Download, 6, stall));
-        let people = people(&scene, 7);
-        let mut all = Vec::new();
-        let before = scene.calls(Method::Download);
-        for (index, person) in people.iter().enumerate() {
-            if index == 6 {
-                // The places are taken.
-                scene.calls_reach(Method::Download, before + 4).await;
-            }
-            all.push(sends(&mut scene, person, "wait 10", format!("скачано {index} {round}")));
-        }
-        all_answered(&all).await;
-        let times: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
-        took.push(times[6]);
+        let turned_away = |_: &Call<'_>| -> Verdict { Effect::Refuse(Refusal::Unauthorized).into() };
+        let person = scene.simulation.person("Анна", "ru");
+        let gate = Gate::new().await;
+        let (sent, text) = sends(&mut scene, &person, &gate.instruction(), format!("узнали снова {round}"));
+        let held = gate.reached().await;
+        let (late, other) = sends(&mut scene, &person, "wait 10", format!("и второе {round}"));
+        late.until("the second is taken", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
+        let before = calls(&scene).len();
+        set_fault(&scene, turned_away);
+        held.open();
+        let refused = |calls: &[CallRecord], method| {
+            let turned_away =
+                |call: &&CallRecord| call.method == method && call.outcome == Outcome::Refused(Refusal::Unauthorized);
+            calls.iter().skip(before).filter(turned_away).count()
+        };
+        let enough = |calls: &[CallRecord]| {
+            (refused(calls, Method::EditMessageText) >= 2 && refused(calls, Method::GetUpdates) >= 2).then_some(())
+        };
+        soon("answers are turned away", scene.simulation.api().until(|state| enough(&state.calls))).await;
+        assert!(sent.trail().answers.is_empty());
+        scene.simulation.api().set_fault(None);
+        let now = scene.simulation.api().now();
+        let both = [(sent, text), (late, other)];
+        all_answered(&both).await;
+        took.extend(both.iter().map(|(sent, text)| {
+            answered_once(sent, text);
+            sent.trail().answers[0].at.saturating_sub(now)
+        }));
     }
-    assert!(took.iter().all(|took| *took < Duration::from_secs(20)), "{took:?}");
+    assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
     let rows = scene.end().await;
-    assert_eq!(rows.len(), 7 * times);
-    measured(&ROW, times, &format!("7 of 7 answered once; the next person after {}", spread(&mut took)));
+    assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
+    measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&mut took)));
 }
