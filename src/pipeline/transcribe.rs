@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
@@ -140,6 +141,9 @@ async fn start(
         progress,
         cancel: cancel.clone(),
     });
+    // The engine begins at once, and gives its place back at its end, whatever Telegram does to the first words meanwhile.
+    let hearing = AbortOnDropHandle::new(tokio::spawn(hearing));
+    let hearing = async { hearing.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };
     let span = request.span();
     let own = context.clone();
     context.spawn(span, "finish a transcription", async move {

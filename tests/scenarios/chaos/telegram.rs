@@ -4,7 +4,8 @@ mod files;
 mod oracle;
 mod pauses;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -185,9 +186,9 @@ async fn an_answer_that_was_taken_times_out() {
     };
     let mut scene = Scene::stand_in(&[("max_queue_size", "1000"), ("max_concurrent_workers", "4")]).await;
     let times = rounds(2);
-    let muted = Mutex::new(HashMap::new());
+    let muted = Mutex::new(HashSet::new());
     let fault = move |call: &Call| -> Verdict {
-        let first = |chat| muted.lock().unwrap().insert(chat, ()).is_none();
+        let first = |chat| muted.lock().unwrap().insert(chat);
         if call.text.starts_with('✅') && call.chat.is_some_and(first) {
             Effect::Mute(PATIENCE).into()
         } else {
@@ -312,4 +313,46 @@ async fn the_token_is_not_accepted_for_a_while() {
     let rows = scene.end().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
     measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&mut took)));
+}
+
+#[tokio::test]
+async fn a_word_that_hangs_does_not_hold_the_engine() {
+    const ROW: Row = Row {
+        number: 49,
+        test: "the first words to one person hang for 15 s; another person sends",
+        figure: "the engine goes on",
+        name: "telegram::a_word_that_hangs_does_not_hold_the_engine",
+    };
+    const HANGS: Duration = Duration::from_secs(15);
+    let mut scene = Scene::stand_in(&[]).await;
+    let times = rounds(1);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for round in 0..times {
+        let [one, other] = [(); 2].map(|()| scene.simulation.person("Анна", "ru"));
+        let chat = one.chat();
+        let words = AtomicUsize::new(0);
+        let fault = move |call: &Call| -> Verdict {
+            if call.chat != Some(chat) || call.method != Method::SendMessage {
+                return Effect::Pass.into();
+            }
+            match words.fetch_add(1, Ordering::SeqCst) {
+                0 => Effect::Answer(500, "").into(),
+                1 => Verdict { delay: HANGS, effect: Effect::BreakBefore },
+                _ => Effect::Pass.into(),
+            }
+        };
+        set_fault(&scene, fault);
+        let held = sends(&mut scene, &one, "wait 10", format!("после всех {round}"));
+        scene.call("a word fails", |call| call.chat == Some(chat) && call.fault == "answer").await;
+        let free = sends(&mut scene, &other, "wait 10", format!("не жду никого {round}"));
+        let both = [held, free];
+        all_answered(&both).await;
+        first.push(answered_once(&both[0].0, &both[0].1));
+        second.push(answered_once(&both[1].0, &both[1].1));
+    }
+    scene.end().await;
+    assert!(first.iter().all(|took| *took >= HANGS), "it hung: {first:?}");
+    assert!(second.iter().all(|took| *took < HANGS / 2), "{second:?}");
+    let found = format!("the other answered after {}, the first after {}", spread(&mut second), spread(&mut first));
+    measured(&ROW, times, &found);
 }

@@ -20,7 +20,8 @@ async fn files_that_do_not_come_as_told() {
         name: "telegram::files::files_that_do_not_come_as_told",
     };
     let limit = 200_000;
-    let mut scene = Scene::stand_in(&[("max_file_size_bytes", &limit.to_string())]).await;
+    let limits = [("max_file_size_bytes", limit.to_string()), ("user_requests_per_minute", "600".to_owned())];
+    let mut scene = Scene::stand_in(&limits.each_ref().map(|(key, value)| (*key, value.as_str()))).await;
     let person = scene.simulation.person("Анна", "ru");
     let times = rounds(1);
     let mut took = Vec::new();

@@ -31,12 +31,12 @@ fn about(call: &CallRecord) -> About {
     }
 }
 
-/// The pauses that Telegram demanded.
+/// The pauses that Telegram demanded, and that the bot could hear of.
 pub(super) struct Pauses {
     /// How many.
     pub(super) count: usize,
-    /// Calls that came within one.
-    pub(super) broken: Vec<CallRecord>,
+    /// Each with a call that came within it.
+    pub(super) broken: Vec<(CallRecord, CallRecord)>,
     /// From the end of each to the next call.
     pub(super) after: Vec<Duration>,
 }
@@ -47,13 +47,15 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
     came.sort_by_key(|call| call.came);
     for refused in calls {
         let Outcome::Refused(refusal) = &refused.outcome else { continue };
-        let Some(wait) = refusal.pause() else { continue };
+        let heard = ["pass", "refuse"].contains(&refused.fault);
+        let Some(wait) = refusal.pause().filter(|_| heard) else { continue };
         pauses.count += 1;
         let end = refused.at + wait;
         let of_it = |call: &&&CallRecord| about(call) == about(refused);
         let from = came.partition_point(|call| call.came <= refused.at + ON_ITS_WAY);
         let later = &came[from..];
-        pauses.broken.extend(later.iter().take_while(|call| call.came < end).filter(of_it).map(|call| (*call).clone()));
+        let within = later.iter().take_while(|call| call.came < end).filter(of_it);
+        pauses.broken.extend(within.map(|call| (refused.clone(), (*call).clone())));
         pauses.after.extend(later.iter().filter(of_it).find(|call| call.came >= end).map(|call| call.came - end));
     }
     pauses
