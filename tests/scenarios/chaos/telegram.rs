@@ -285,20 +285,21 @@ async fn the_token_is_not_accepted_for_a_while() {
         let gate = Gate::new().await;
         let (sent, text) = sends(&mut scene, &person, &gate.instruction(), format!("узнали снова {round}"));
         let held = gate.reached().await;
-        let (late, other) = sends(&mut scene, &person, "wait 10", format!("и второе {round}"));
-        late.until("the second is taken", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
         let before = calls(&scene).len();
         set_fault(&scene, turned_away);
         held.open();
+        // Also ends the poll under way.
+        let (late, other) = sends(&mut scene, &person, "wait 10", format!("и второе {round}"));
         let refused = |calls: &[CallRecord], method| {
             let turned_away =
                 |call: &&CallRecord| call.method == method && call.outcome == Outcome::Refused(Refusal::Unauthorized);
             calls.iter().skip(before).filter(turned_away).count()
         };
         let enough = |calls: &[CallRecord]| {
-            (refused(calls, Method::EditMessageText) >= 2 && refused(calls, Method::GetUpdates) >= 2).then_some(())
+            let all = [Method::EditMessageText, Method::GetUpdates, Method::GetFile];
+            all.iter().all(|method| refused(calls, *method) >= 2).then_some(())
         };
-        soon("answers are turned away", scene.simulation.api().until(|state| enough(&state.calls))).await;
+        soon("everything is turned away", scene.simulation.api().until(|state| enough(&state.calls))).await;
         assert!(sent.trail().answers.is_empty());
         scene.simulation.api().set_fault(None);
         let now = scene.simulation.api().now();

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use stenobot::simulator::answers::Verdict as Said;
-use stenobot::simulator::server::{Effect, Method, Scripted};
+use stenobot::simulator::server::{CallRecord, Effect, Method, Scripted, State};
 
 use super::oracle::{answered_once, spread, struck};
 use super::{all_answered, calls, people, sends, set_fault};
 use crate::chaos::{Row, measured, rounds};
 use crate::recordings::scripted;
-use crate::scene::{PATIENCE, Scene};
+use crate::scene::{PATIENCE, Scene, soon};
 
 #[tokio::test]
 async fn files_that_do_not_come_as_told() {
@@ -64,32 +64,39 @@ async fn files_that_do_not_come_as_told() {
 async fn stalled_downloads_give_their_places_back() {
     const ROW: Row = Row {
         number: 46,
-        test: "six downloads stall; the next person sends (download_timeout_seconds = 5)",
+        test: "downloads stall in all four places; the next person sends (download_timeout_seconds = 5)",
         figure: "no place is held longer",
         name: "telegram::files::stalled_downloads_give_their_places_back",
     };
+    const PLACES: usize = 4;
     let mut scene = Scene::stand_in(&[("download_timeout_seconds", "5")]).await;
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
         let stall = Effect::Slow { piece: 1, pause: PATIENCE };
-        set_fault(&scene, Scripted::new(Method::Download, 6, stall));
-        let people = people(&scene, 7);
+        set_fault(&scene, Scripted::new(Method::Download, PLACES as u32, stall));
+        let people = people(&scene, PLACES + 1);
         let mut all = Vec::new();
-        let before = scene.calls(Method::Download);
         for (index, person) in people.iter().enumerate() {
-            if index == 6 {
-                // The places are taken.
-                scene.calls_reach(Method::Download, before + 4).await;
+            if index == PLACES {
+                let taken = |state: &State| {
+                    let struck = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
+                    (state.calls.iter().filter(struck).count() == PLACES * (round + 1)).then_some(())
+                };
+                soon("all places are taken", scene.simulation.api().until(taken)).await;
             }
             all.push(sends(&mut scene, person, "wait 10", format!("скачано {index} {round}")));
         }
         all_answered(&all).await;
         let times: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
-        took.push(times[6]);
+        took.push(times[PLACES]);
     }
-    assert!(took.iter().all(|took| *took < Duration::from_secs(20)), "{took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "{took:?}");
     let rows = scene.end().await;
-    assert_eq!(rows.len(), 7 * times);
-    measured(&ROW, times, &format!("7 of 7 answered once; the next person after {}", spread(&mut took)));
+    assert_eq!(rows.len(), (PLACES + 1) * times);
+    measured(
+        &ROW,
+        times,
+        &format!("{0} of {0} answered once; the next person after {1}", rows.len(), spread(&mut took)),
+    );
 }
