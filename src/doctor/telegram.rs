@@ -38,9 +38,15 @@ pub(super) async fn look(telegram: config::Telegram) -> Vec<Finding> {
         (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates(&client).await),
     };
     let api = match (&reached.me, reached.took) {
-        (Err(error @ (TelegramError::Server | TelegramError::Timeout | TelegramError::Network(_))), _) => {
-            Finding::failed(format!("{error}; the bot waits for it, check telegram_api_url = {}", telegram.api_url))
-        }
+        (
+            Err(
+                error @ (TelegramError::Server
+                | TelegramError::Timeout
+                | TelegramError::NoConnection
+                | TelegramError::Network(_)),
+            ),
+            _,
+        ) => Finding::failed(format!("{error}; the bot waits for it, check telegram_api_url = {}", telegram.api_url)),
         (_, took) if took > SLOW => Finding::warning(format!(
             "{host} took {:.1} s to answer; look at the way there, a server of your own may help",
             took.as_secs_f64()

@@ -81,7 +81,11 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
 }
 
 fn judge(error: &BoxError) -> Wait {
-    match error.downcast_ref::<DownloadError>().map(DownloadError::disposition) {
+    let error = error.downcast_ref::<DownloadError>();
+    if let Some(DownloadError::Telegram(TelegramError::RetryAfter(pause))) = error {
+        return Wait::Exactly(*pause);
+    }
+    match error.map(DownloadError::disposition) {
         Some(Disposition::Retry { after }) if after > Duration::from_secs(1) => Wait::Exactly(after),
         Some(Disposition::Retry { .. }) => Wait::Backoff,
         Some(Disposition::Final) | None => Wait::Never,
@@ -93,6 +97,7 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
         Ok(error) => match *error {
             DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
             DownloadError::Gone | DownloadError::ServerLocal => DownloadFailure::Refused(error.to_string()),
+            DownloadError::Expired | DownloadError::Incomplete => DownloadFailure::Unreachable(error.to_string()),
             DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
             DownloadError::Telegram(TelegramError::ChatGone) => DownloadFailure::ChatGone,
             DownloadError::Telegram(error) => match error.disposition() {

@@ -1,8 +1,14 @@
 //! The menu of commands that Telegram shows, in each language.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::model::ChatId;
-use crate::telegram::{Audience, COMMANDS, Locale, MenuScope, TelegramError};
+use crate::telegram::{Audience, COMMANDS, Disposition, Locale, MenuScope, TelegramError};
+
+/// Pauses after a failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Registers the menu in the background; without it the commands work all the same.
 pub async fn register(context: &Context) {
@@ -37,13 +43,15 @@ async fn set(context: &Context, scope: MenuScope, audiences: &[Audience]) -> Res
             .filter(|(_, _, audience)| audiences.contains(audience))
             .filter_map(|(_, word, _)| Some((*word, texts.command(locale, word)?)))
             .collect();
+        let mut pause = FIRST_PAUSE;
         while let Err(error) = context.client.set_commands(scope, language, &commands).await {
-            match error {
-                TelegramError::RetryAfter(pause) => tokio::time::sleep(pause).await,
+            match error.disposition() {
+                Disposition::Retry { after } => tokio::time::sleep(after.max(pause)).await,
                 // A chat that the administrator has not opened yet.
-                TelegramError::ChatGone => return Ok(()),
-                other => return Err(other),
+                Disposition::Final if error == TelegramError::ChatGone => return Ok(()),
+                Disposition::Final => return Err(error),
             }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
     Ok(())

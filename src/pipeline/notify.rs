@@ -14,8 +14,8 @@ use crate::model::{CancelledBy, FailReason, RejectReason};
 use crate::request;
 use crate::telegram::{Text, ThreadId};
 
-/// Notices on their way at once: one chat's pause must not hold up the others.
-const CONCURRENT: usize = 8;
+/// Notices on their way at once: the pauses of some chats must not hold up the others.
+const CONCURRENT: usize = 64;
 
 /// Sends what is due, until the soft shutdown.
 pub async fn run(context: &Context) {

@@ -8,12 +8,12 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::Context;
 use crate::model::{ChatId, MessageId, UserId};
-use crate::telegram::{Keyboard, Note, Place, TelegramError};
+use crate::telegram::{Disposition, Keyboard, Note, Place, TelegramError};
 
 /// Replies that may wait at once.
 pub const WAITING: usize = 64;
-/// On their way at once: one chat's pause must not hold up the others.
-const CONCURRENT: usize = 4;
+/// On their way at once: the pauses of some chats must not hold up the others.
+const CONCURRENT: usize = 16;
 
 /// One courtesy.
 #[derive(Debug)]
@@ -99,13 +99,34 @@ pub async fn send(context: &Context, mut waiting: mpsc::Receiver<Reply>) {
 /// Longest time that a courtesy is tried for: later, nobody expects it any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits out the pauses that Telegram demands.
+/// Between the first two tries; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Reply {
+    /// Whether it is the same done twice. A message would be there twice, which is worse than a courtesy that is lost.
+    fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Edit { .. } | Self::Buttons { .. } | Self::Toast { .. } => true,
+            Self::Say { .. } | Self::IfAdministrator { .. } => false,
+        }
+    }
+}
+
+/// Waits out the pauses that Telegram demands, and tries again what can do no harm.
 async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
     let tries = async {
+        let mut pause = FIRST_PAUSE;
         loop {
-            match once(context, reply).await {
-                Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
-                outcome => return outcome,
+            let Err(error) = once(context, reply).await else { return Ok(()) };
+            match error.disposition() {
+                Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => {
+                    tokio::time::sleep(after).await;
+                }
+                Disposition::Retry { after } if reply.is_repeatable() || !error.may_have_worked() => {
+                    tokio::time::sleep(after.max(pause)).await;
+                    pause *= 2;
+                }
+                Disposition::Retry { .. } | Disposition::Final => return Err(error),
             }
         }
     };

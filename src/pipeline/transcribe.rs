@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
@@ -140,6 +141,9 @@ async fn start(
         progress,
         cancel: cancel.clone(),
     });
+    // The engine begins at once, and gives its place back at its end, whatever Telegram does to the first words meanwhile.
+    let hearing = AbortOnDropHandle::new(tokio::spawn(hearing));
+    let hearing = async { hearing.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };
     let span = request.span();
     let own = context.clone();
     context.spawn(span, "finish a transcription", async move {
@@ -186,9 +190,9 @@ async fn one(
             // by itself.
             while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
                 let also = also.advance(&context.journal, next()).await?;
-                deliveries.push(deliver::one(context, also));
+                deliveries.push(deliver(context, also));
             }
-            deliveries.push(deliver::one(context, request));
+            deliveries.push(deliver(context, request));
             futures::future::try_join_all(deliveries).await.map(drop)
         }
         Err(why) => {
@@ -199,6 +203,11 @@ async fn one(
             Ok(())
         }
     }
+}
+
+async fn deliver(context: &Context, mut request: Request<Transcribed>) -> Result<(), JournalError> {
+    enqueue::insist_on_status(context, &mut request).await?;
+    deliver::one(context, request).await
 }
 
 /// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, Message, Origin, Post, Rank};
-pub use fault::{Call, Effect, Fault, Scripted, Verdict};
+pub use fault::{Call, Effect, Fault, Mixed, Scripted, Verdict};
 pub use flood::{FloodLimits, Rate};
 pub use inbound::{Attachment, Caller, Media};
 pub use keyboard::Button;

@@ -99,7 +99,7 @@ impl CallOutcome {
             | TelegramError::Refused(_) => Self::Client4xx,
             TelegramError::Server => Self::Server5xx,
             TelegramError::Timeout => Self::Timeout,
-            TelegramError::Network(_) => Self::Network,
+            TelegramError::NoConnection | TelegramError::Network(_) => Self::Network,
         }
     }
 }

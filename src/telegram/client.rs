@@ -21,14 +21,20 @@ use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Refusal, TelegramError};
+use super::pauses::{Pauses, Scope};
 use super::redact::Redactor;
 use super::update::Incoming;
-use crate::model::UserId;
+use crate::model::{ChatId, UserId};
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time one call may take; a long poll has its own timeout on top.
+/// Longest time one call may take.
 pub(super) const CALL: Duration = Duration::from_secs(20);
+/// Longest time a long poll may take beyond its own timeout. No longer than it must be: nothing is heard meanwhile.
+const POLL_SLACK: Duration = Duration::from_secs(10);
+/// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
+/// of those ends after [`CALL`], and nobody knows whether it had its effect.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// Between two messages or edits, over all chats: 28 a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read; a hundred updates are far smaller.
@@ -46,6 +52,7 @@ struct Inner {
     token: SecretString,
     redactor: Redactor,
     observe: Observer,
+    pauses: Pauses,
     /// When the next message may leave, whichever chat it is for.
     next_slot: Mutex<Instant>,
     me: OnceLock<Me>,
@@ -77,6 +84,7 @@ impl Client {
         }
         let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE_CONNECTION)
             .tcp_nodelay(true)
             // The path holds the token: it must not follow a redirect to another host.
             .redirect(reqwest::redirect::Policy::none());
@@ -94,6 +102,7 @@ impl Client {
             token,
             redactor,
             observe,
+            pauses: Pauses::default(),
             next_slot: Mutex::new(Instant::now()),
             me: OnceLock::new(),
             local_files: None,
@@ -112,7 +121,8 @@ impl Client {
 
     /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
     /// fifty people who write at once with pauses for all of them otherwise.
-    pub(super) async fn turn(&self) {
+    async fn turn(&self, chat: ChatId) -> Result<(), TelegramError> {
+        self.0.pauses.check(Scope::Chat(chat))?;
         let turn = {
             let mut next = self.0.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = Instant::now().max(*next);
@@ -120,6 +130,8 @@ impl Client {
             turn
         };
         tokio::time::sleep_until(turn).await;
+        // Another call may have been refused meanwhile.
+        self.0.pauses.check(Scope::Chat(chat))
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {
@@ -156,7 +168,7 @@ impl Client {
         poll.timeout = Some(u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
         poll.allowed_updates =
             Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);
-        let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + CALL).await?;
+        let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + POLL_SLACK).await?;
         let came = batch.len();
         let readable: Vec<Incoming> =
             batch.into_iter().filter_map(|update| Incoming::from_json(update, self.known())).collect();
@@ -164,17 +176,44 @@ impl Client {
         if came > 0 && readable.is_empty() { Err(TelegramError::Server) } else { Ok(readable) }
     }
 
-    /// One call: at most `limit` long, reported to the observer.
+    /// One call that is about no chat: at most `limit` long, reported to the observer. Within a pause that Telegram
+    /// wants, it is not made.
     pub(super) async fn call<P, R>(&self, method: Method, payload: &P, limit: Duration) -> Result<R, TelegramError>
     where
         P: Payload + Serialize,
         R: DeserializeOwned,
     {
+        self.0.pauses.check(Scope::Method(method))?;
+        self.within(limit, method, Scope::Method(method), self.exchange(P::NAME, payload)).await
+    }
+
+    /// As [`Client::call`], for messages and edits in one chat. They take turns.
+    pub(super) async fn write<P, R>(&self, chat: ChatId, method: Method, payload: &P) -> Result<R, TelegramError>
+    where
+        P: Payload + Serialize,
+        R: DeserializeOwned,
+    {
+        self.turn(chat).await?;
+        self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
+    }
+
+    async fn within<R>(
+        &self,
+        limit: Duration,
+        method: Method,
+        scope: Scope,
+        work: impl Future<Output = Result<R, TelegramError>>,
+    ) -> Result<R, TelegramError> {
         let started = Instant::now();
-        let work = self.exchange(P::NAME, payload);
         let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
+        self.0.pauses.heed(scope, &result);
         self.report(method, started, result.as_ref().err());
         result
+    }
+
+    /// The pauses that downloads keep, which are no calls of the Bot API.
+    pub(super) fn pauses(&self) -> &Pauses {
+        &self.0.pauses
     }
 
     /// Tells the observer of a finished call.
@@ -193,14 +232,15 @@ impl Client {
         self.answer(status, &body)
     }
 
-    /// A call whose parameters come with a file.
+    /// As [`Client::write`], with parameters that come with a file.
     pub(super) async fn upload<R: DeserializeOwned>(
         &self,
+        chat: ChatId,
         method: Method,
         name: &str,
         form: super::multipart::Form,
     ) -> Result<R, TelegramError> {
-        let started = Instant::now();
+        self.turn(chat).await?;
         let work = async {
             let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
             let response = request.body(form.finish()).send().await;
@@ -209,9 +249,7 @@ impl Client {
             let body = read(response).await?;
             self.answer(status, &body)
         };
-        let result = tokio::time::timeout(CALL, work).await.unwrap_or(Err(TelegramError::Timeout));
-        self.report(method, started, result.as_ref().err());
-        result
+        self.within(CALL, method, Scope::Chat(chat), work).await
     }
 
     /// The answer to one call; the caller reads the body.

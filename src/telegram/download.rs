@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::call::Method;
 use super::client::{Client, read};
 use super::error::{Disposition, Refusal, TelegramError};
+use super::pauses::Scope;
 
 /// Longest silence between two chunks of a file.
 const IDLE: Duration = Duration::from_secs(15);
@@ -36,6 +37,12 @@ pub enum DownloadError {
         "the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local"
     )]
     ServerLocal,
+    /// Telegram knows the link no longer; it gives a new one.
+    #[error("the link to the file has expired")]
+    Expired,
+    /// Less came than Telegram had told.
+    #[error("only a part of the file came")]
+    Incomplete,
     /// A call failed, or the transfer broke off.
     #[error(transparent)]
     Telegram(#[from] TelegramError),
@@ -50,6 +57,7 @@ impl DownloadError {
         match self {
             Self::TooBig { .. } | Self::Gone | Self::ServerLocal => Disposition::Final,
             Self::Telegram(error) => error.disposition(),
+            Self::Expired | Self::Incomplete => Disposition::Retry { after: Duration::from_secs(1) },
             Self::Write(_) => Disposition::Retry { after: Duration::from_secs(5) },
         }
     }
@@ -59,11 +67,12 @@ impl DownloadError {
 #[derive(Deserialize)]
 struct Place {
     file_path: Option<String>,
+    file_size: Option<u64>,
 }
 
 impl Client {
     /// Writes the file `file_id` to `to`, which must not exist, readable by this user only, and returns its size in
-    /// bytes. The bytes are counted as they come, whatever size was announced. On an error, and when the future is
+    /// bytes. The bytes are counted as they come, whatever size was announced; only less than that is an error. On an error, and when the future is
     /// dropped, nothing is left at `to`. There is no limit on the whole time: that is the caller's.
     ///
     /// # Errors
@@ -79,21 +88,24 @@ impl Client {
         if file_path.starts_with('/') {
             return self.take_local(Path::new(&file_path), to, limit).await;
         }
+        self.pauses().check(Scope::Method(Method::Download))?;
         let (partial, file) = Partial::create(to.to_owned()).await?;
         let started = Instant::now();
-        let result = self.transfer(&file_path, file, limit).await;
-        self.report(
-            Method::Download,
-            started,
-            match &result {
-                Err(DownloadError::Telegram(error)) => Some(error),
-                Err(DownloadError::Gone) => Some(&TelegramError::MessageGone),
-                // That a file is too big or a disk full is no fault of Telegram's.
-                Ok(_) | Err(DownloadError::TooBig { .. } | DownloadError::ServerLocal | DownloadError::Write(_)) => {
-                    None
-                }
-            },
-        );
+        let size = self.transfer(&file_path, file, limit).await;
+        let result = size.and_then(|size| match place.file_size {
+            // A body without an announced length may end early and look whole.
+            Some(told) if size < told => Err(DownloadError::Incomplete),
+            Some(_) | None => Ok(size),
+        });
+        let called = match &result {
+            Err(DownloadError::Telegram(error)) => Err(error.clone()),
+            Err(DownloadError::Gone | DownloadError::Expired) => Err(TelegramError::MessageGone),
+            Err(DownloadError::Incomplete) => Err(TelegramError::Network("the file came in part".to_owned())),
+            // That a file is too big or a disk full is no fault of Telegram's.
+            Ok(_) | Err(DownloadError::TooBig { .. } | DownloadError::ServerLocal | DownloadError::Write(_)) => Ok(()),
+        };
+        self.pauses().heed(Scope::Method(Method::Download), &called);
+        self.report(Method::Download, started, called.as_ref().err());
         let size = result?;
         partial.keep();
         Ok(size)
@@ -129,8 +141,8 @@ impl Client {
             let body = in_time(read(response)).await?;
             let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
             return Err(match status {
-                // The link is old or the file was removed; here it says nothing about the token.
-                404 | 410 => DownloadError::Gone,
+                // Here it says nothing about the token.
+                404 | 410 => DownloadError::Expired,
                 _ => DownloadError::Telegram(self.refused(refusal, status)),
             });
         }

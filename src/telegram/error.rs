@@ -33,6 +33,9 @@ pub enum TelegramError {
     /// No answer in time. The call may have had its effect.
     #[error("the Bot API server did not answer in time")]
     Timeout,
+    /// No connection could be made: the call had no effect.
+    #[error("the Bot API server cannot be reached: no connection")]
+    NoConnection,
     /// The connection failed. The call may have had its effect.
     #[error("the Bot API server cannot be reached: {0}")]
     Network(String),
@@ -55,9 +58,28 @@ impl TelegramError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::RetryAfter(after) => Disposition::Retry { after: *after },
-            Self::Server | Self::Timeout | Self::Network(_) => Disposition::Retry { after: Duration::from_secs(1) },
+            Self::Server | Self::Timeout | Self::NoConnection | Self::Network(_) => {
+                Disposition::Retry { after: Duration::from_secs(1) }
+            }
             Self::Conflict => Disposition::Retry { after: Duration::from_secs(5) },
-            Self::MessageGone | Self::ChatGone | Self::Unauthorized | Self::Refused(_) => Disposition::Final,
+            // No fault of the call's: it waits for a token that is accepted, or for Telegram to know this one again.
+            Self::Unauthorized => Disposition::Retry { after: Duration::from_secs(5) },
+            Self::MessageGone | Self::ChatGone | Self::Refused(_) => Disposition::Final,
+        }
+    }
+
+    /// Nobody knows whether the call had its effect. An edit can be made once more all the same, a new message would
+    /// be there twice.
+    pub fn may_have_worked(&self) -> bool {
+        match self {
+            Self::Server | Self::Timeout | Self::Network(_) => true,
+            Self::RetryAfter(_)
+            | Self::MessageGone
+            | Self::ChatGone
+            | Self::Conflict
+            | Self::Unauthorized
+            | Self::Refused(_)
+            | Self::NoConnection => false,
         }
     }
 
@@ -68,12 +90,13 @@ impl TelegramError {
 
     /// From a failed exchange of bytes; reqwest's own text may hold the URL and with it the token.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
+        if error.is_connect() {
+            return Self::NoConnection;
+        }
         if error.is_timeout() {
             return Self::Timeout;
         }
-        let what = if error.is_connect() {
-            "no connection"
-        } else if error.is_redirect() {
+        let what = if error.is_redirect() {
             "it redirects elsewhere"
         } else if error.is_builder() {
             "its address cannot be used"

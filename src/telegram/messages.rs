@@ -72,8 +72,7 @@ impl Client {
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
         let call = WithKeyboard { payload: &message, reply_markup: note.keyboard.shown() };
-        self.turn().await;
-        let sent: SentMessage = self.call(Method::SendMessage, &call, CALL).await?;
+        let sent: SentMessage = self.write(chat, Method::SendMessage, &call).await?;
         Ok(MessageId(sent.message_id))
     }
 
@@ -90,8 +89,7 @@ impl Client {
         );
         edit.link_preview_options = Some(no_preview());
         let call = WithKeyboard { payload: &edit, reply_markup: note.keyboard.shown() };
-        self.turn().await;
-        match self.call::<_, SentMessage>(Method::EditMessageText, &call, CALL).await {
+        match self.write::<_, SentMessage>(chat, Method::EditMessageText, &call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
             Err(error) => Err(error),
@@ -113,8 +111,7 @@ impl Client {
             teloxide::types::MessageId(message.0),
         );
         let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
-        self.turn().await;
-        match self.call::<_, SentMessage>(Method::EditMessageReplyMarkup, &call, CALL).await {
+        match self.write::<_, SentMessage>(chat, Method::EditMessageReplyMarkup, &call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
             Err(error) => Err(error),
@@ -140,8 +137,7 @@ impl Client {
         let reply = serde_json::json!({ "message_id": reply_to.0, "allow_sending_without_reply": true });
         form.text("reply_parameters", &reply.to_string());
         form.file("document", &document.name, document.media_type, &document.bytes);
-        self.turn().await;
-        let sent: SentMessage = self.upload(Method::SendDocument, payloads::SendDocument::NAME, form).await?;
+        let sent: SentMessage = self.upload(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await?;
         Ok(MessageId(sent.message_id))
     }
 

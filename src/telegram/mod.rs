@@ -14,6 +14,7 @@ mod languages;
 mod messages;
 mod multipart;
 mod note;
+mod pauses;
 mod progress;
 mod redact;
 mod split;

@@ -1,19 +1,26 @@
 //! Where tests make the network and Telegram misbehave.
 
+mod mixed;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
+pub use self::mixed::Mixed;
 use super::refusal::Refusal;
 use super::state::Method;
 use crate::model::ChatId;
 
 /// A call that is about to be answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Call {
+pub struct Call<'a> {
     /// What the bot asks for.
     pub method: Method,
     /// The chat it is about.
     pub chat: Option<ChatId>,
+    /// What it wants to be read there; empty where there is none.
+    pub text: &'a str,
 }
 
 /// What becomes of a call.
@@ -30,7 +37,7 @@ pub struct Verdict {
 pub enum Effect {
     /// Telegram's ordinary answer.
     Pass,
-    /// The call has no effect and is refused; a `TooMany` closes the chat for as long.
+    /// The call has no effect and is refused; one that names a time closes the chat for as long.
     Refuse(Refusal),
     /// The call has no effect and is answered with this status and body.
     Answer(u16, &'static str),
@@ -38,6 +45,8 @@ pub enum Effect {
     BreakBefore,
     /// Telegram takes the call, then the connection breaks.
     BreakAfter,
+    /// Telegram takes the call and says nothing; after this time the connection breaks.
+    Mute(Duration),
     /// The body of the answer comes in pieces of this many bytes with a pause between them.
     Slow {
         /// Bytes of one piece; at least 1.
@@ -47,6 +56,34 @@ pub enum Effect {
     },
     /// The body breaks off after this many bytes.
     Cut(usize),
+    /// The body ends after this many bytes, and looks whole.
+    Short(usize),
+    /// This many zero bytes follow the body.
+    Longer(usize),
+    /// Another body comes in its place.
+    Swap(Bytes),
+    /// Of a download: the link has expired, and `getFile` must give a new one.
+    Expire,
+}
+
+impl Effect {
+    /// A word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Refuse(_) => "refuse",
+            Self::Answer(..) => "answer",
+            Self::BreakBefore => "break before",
+            Self::BreakAfter => "break after",
+            Self::Mute(_) => "mute",
+            Self::Slow { .. } => "slow",
+            Self::Cut(_) => "cut",
+            Self::Short(_) => "short",
+            Self::Longer(_) => "longer",
+            Self::Swap(_) => "swap",
+            Self::Expire => "expire",
+        }
+    }
 }
 
 impl From<Effect> for Verdict {
@@ -55,14 +92,14 @@ impl From<Effect> for Verdict {
     }
 }
 
-/// Decides over calls. Any `Fn(&Call) -> Verdict` is one.
+/// Decides over calls. Any `Fn(&Call<'_>) -> Verdict` is one.
 pub trait Fault: Send + Sync {
     /// Called once for each call, also for downloads ([`Method::Download`]).
-    fn strike(&self, call: &Call) -> Verdict;
+    fn strike(&self, call: &Call<'_>) -> Verdict;
 }
 
-impl<F: Fn(&Call) -> Verdict + Send + Sync> Fault for F {
-    fn strike(&self, call: &Call) -> Verdict {
+impl<F: Fn(&Call<'_>) -> Verdict + Send + Sync> Fault for F {
+    fn strike(&self, call: &Call<'_>) -> Verdict {
         self(call)
     }
 }
@@ -83,7 +120,7 @@ impl Scripted {
 }
 
 impl Fault for Scripted {
-    fn strike(&self, call: &Call) -> Verdict {
+    fn strike(&self, call: &Call<'_>) -> Verdict {
         let strikes = call.method == self.method
             && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
         if strikes { self.verdict.clone() } else { Effect::Pass.into() }

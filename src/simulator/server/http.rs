@@ -22,7 +22,7 @@ use super::fault::{Call, Effect, Verdict};
 use super::methods::{Refused, carry_out};
 use super::params::Params;
 use super::refusal::Refusal;
-use super::state::{Method, Outcome, State};
+use super::state::{CallRecord, Method, Outcome, State};
 
 /// Longest long poll that Telegram grants.
 const LONGEST_POLL: Duration = Duration::from_secs(50);
@@ -70,13 +70,13 @@ async fn method(
         Ok(known) => known,
         Err(refusal) => return answer(Err(&refusal)),
     };
-    let call = Call { method, chat: params.chat() };
-    let effect = match before(&shared, &call).await {
-        Ok(effect) => effect,
+    let call = Call { method, chat: params.chat(), text: params.text("text").unwrap_or_default() };
+    let met = match before(&shared, &call).await {
+        Ok(met) => met,
         Err(response) => return response,
     };
     let result = match method {
-        Method::GetUpdates => poll(&shared, &stopping, &params, &effect).await,
+        Method::GetUpdates => poll(&shared, &stopping, &params, &met).await,
         Method::GetMe
         | Method::SendMessage
         | Method::EditMessageText
@@ -93,7 +93,7 @@ async fn method(
         | Method::GetChatMember
         | Method::Download => shared.change(|state| {
             let result = carry_out(&shared, state, method, &params);
-            log(&shared, state, &call, &result, &effect);
+            log(&shared, state, &call, &result, &met);
             result
         }),
     };
@@ -105,7 +105,7 @@ async fn method(
         Ok(result) => answer(Ok(result)),
         Err(refused) => answer(Err(&refused.refusal)),
     };
-    after(body, effect)
+    after(body, met.effect).await
 }
 
 /// Where files are local, puts the one that `getFile` tells of into the folder, and tells its absolute path instead.
@@ -136,34 +136,53 @@ async fn download(
     if bot.strip_prefix("bot") != Some(shared.settings.token.as_str()) {
         return answer(Err(&Refusal::Unauthorized));
     }
-    let call = Call { method: Method::Download, chat: None };
-    let effect = match before(&shared, &call).await {
-        Ok(effect) => effect,
+    let call = Call { method: Method::Download, chat: None, text: "" };
+    let met = match before(&shared, &call).await {
+        Ok(met) => met,
         Err(response) => return response,
     };
     let bytes = shared.change(|state| {
         let now = shared.now();
+        if matches!(met.effect, Effect::Expire) {
+            state.links.remove(&path);
+        }
         let live = state.links.get(&path).filter(|link| now < link.expires && shared.settings.local_files.is_none());
         let bytes = live.and_then(|link| state.files.get(&link.file)).map(|file| file.bytes.clone());
         let result = bytes.as_ref().map(|_| Value::Null).ok_or_else(|| Refusal::NotFound.into());
-        log(&shared, state, &call, &result, &effect);
+        log(&shared, state, &call, &result, &met);
         bytes
     });
     match bytes {
-        Some(bytes) => after(reply(StatusCode::OK, "application/octet-stream", bytes), effect),
+        Some(bytes) => after(reply(StatusCode::OK, "application/octet-stream", bytes), met.effect).await,
         None => answer(Err(&Refusal::NotFound)),
     }
 }
 
+/// A call that Telegram takes, in spite of what comes after.
+struct Met {
+    came: Duration,
+    effect: Effect,
+}
+
 /// Asks the fault, if there is one. An `Err` is the response to a call that Telegram never took.
-async fn before(shared: &Shared, call: &Call) -> Result<Effect, Response<Body>> {
-    let Some(fault) = shared.fault() else { return Ok(Effect::Pass) };
+async fn before(shared: &Shared, call: &Call<'_>) -> Result<Met, Response<Body>> {
+    let came = shared.now();
+    let Some(fault) = shared.fault() else { return Ok(Met { came, effect: Effect::Pass }) };
     let Verdict { delay, effect } = fault.strike(call);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
+    let name = effect.name();
     let (outcome, response) = match effect {
-        Effect::Pass | Effect::BreakAfter | Effect::Slow { .. } | Effect::Cut(_) => return Ok(effect),
+        Effect::Pass
+        | Effect::BreakAfter
+        | Effect::Mute(_)
+        | Effect::Slow { .. }
+        | Effect::Cut(_)
+        | Effect::Short(_)
+        | Effect::Longer(_)
+        | Effect::Swap(_)
+        | Effect::Expire => return Ok(Met { came, effect }),
         Effect::Refuse(refusal) => {
             let response = answer(Err(&refusal));
             (Outcome::Refused(refusal), response)
@@ -176,11 +195,14 @@ async fn before(shared: &Shared, call: &Call) -> Result<Effect, Response<Body>> 
     };
     shared.change(|state| {
         let now = shared.now();
-        let impatient = call.chat.is_some_and(|chat| writes(call.method) && state.flood.is_closed(chat, now));
-        if let (Outcome::Refused(Refusal::TooMany(wait)), Some(chat)) = (&outcome, call.chat) {
-            state.flood.close(chat, now + *wait);
+        let (method, chat) = (call.method, call.chat);
+        let impatient = chat.is_some_and(|chat| writes(method) && state.flood.is_closed(chat, now));
+        if let (Outcome::Refused(refusal), Some(chat)) = (&outcome, chat)
+            && let Some(wait) = refusal.pause()
+        {
+            state.flood.close(chat, now + wait);
         }
-        state.log(now, call.method, call.chat, outcome, impatient);
+        state.calls.push(CallRecord { method, chat, came, at: now, fault: name, outcome, impatient });
     });
     Err(response)
 }
@@ -193,20 +215,30 @@ fn writes(method: Method) -> bool {
     )
 }
 
-fn log(shared: &Shared, state: &mut State, call: &Call, result: &Result<Value, Refused>, effect: &Effect) {
-    let (outcome, impatient) = match (result, effect) {
-        (Ok(_), Effect::BreakAfter | Effect::Cut(_)) => (Outcome::TakenUnheard, false),
+fn log(shared: &Shared, state: &mut State, call: &Call<'_>, result: &Result<Value, Refused>, met: &Met) {
+    let (outcome, impatient) = match (result, &met.effect) {
+        (Ok(_), Effect::BreakAfter | Effect::Mute(_) | Effect::Cut(_) | Effect::Short(_)) => {
+            (Outcome::TakenUnheard, false)
+        }
         (Ok(_), _) => (Outcome::Taken, false),
         (Err(refused), _) => (Outcome::Refused(refused.refusal.clone()), refused.impatient),
     };
-    state.log(shared.now(), call.method, call.chat, outcome, impatient);
+    let (came, at, fault) = (met.came, shared.now(), met.effect.name());
+    state.calls.push(CallRecord { method: call.method, chat: call.chat, came, at, fault, outcome, impatient });
 }
 
 /// Applies what a fault does to a ready answer.
-fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
+async fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
     match effect {
-        Effect::Pass | Effect::Refuse(_) | Effect::Answer(..) | Effect::BreakBefore => response,
+        Effect::Pass | Effect::Refuse(_) | Effect::Answer(..) | Effect::BreakBefore | Effect::Expire => response,
         Effect::BreakAfter => broken(),
+        Effect::Mute(wait) => {
+            tokio::time::sleep(wait).await;
+            broken()
+        }
+        Effect::Short(length) => with_body(response, |bytes| bytes.truncate(length)).await,
+        Effect::Longer(more) => with_body(response, |bytes| bytes.resize(bytes.len() + more, 0)).await,
+        Effect::Swap(other) => with_body(response, |bytes| *bytes = other.into()).await,
         Effect::Slow { piece, pause } => {
             let (mut parts, body) = response.into_parts();
             parts.headers.remove(header::CONTENT_LENGTH);
@@ -241,13 +273,17 @@ fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
     }
 }
 
+/// The same response with a body that was changed.
+async fn with_body(response: Response<Body>, change: impl FnOnce(&mut Vec<u8>)) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec();
+    change(&mut bytes);
+    Response::from_parts(parts, Body::from(bytes))
+}
+
 /// `getUpdates`: confirms what lies before the offset, then waits for something to hand out.
-async fn poll(
-    shared: &Shared,
-    stopping: &CancellationToken,
-    params: &Params,
-    effect: &Effect,
-) -> Result<Value, Refused> {
+async fn poll(shared: &Shared, stopping: &CancellationToken, params: &Params, met: &Met) -> Result<Value, Refused> {
     let timeout = Duration::from_secs(params.integer("timeout").unwrap_or(0).max(0).cast_unsigned());
     let deadline = Instant::now() + timeout.min(LONGEST_POLL);
     let limit = params.integer("limit").unwrap_or(100).clamp(1, 100).cast_unsigned() as usize;
@@ -269,14 +305,14 @@ async fn poll(
         let over = Instant::now() >= deadline || stopping.is_cancelled();
         let found = shared.read(|state| state.poll != mine || !state.pending.is_empty());
         if found || over {
-            let call = Call { method: Method::GetUpdates, chat: None };
+            let call = Call { method: Method::GetUpdates, chat: None, text: "" };
             return shared.change(|state| {
                 let result = if state.poll == mine {
                     Ok(hand_out(state, limit, shared.now()))
                 } else {
                     Err(Refusal::Conflict.into())
                 };
-                log(shared, state, &call, &result, effect);
+                log(shared, state, &call, &result, met);
                 result
             });
         }

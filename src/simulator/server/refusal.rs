@@ -28,6 +28,9 @@ pub enum Refusal {
     /// 429: too fast.
     #[error("Too Many Requests: retry after {}", .0.as_secs())]
     TooMany(Duration),
+    /// 503: Telegram has too much to do, and says when to come back.
+    #[error("Service Unavailable: retry after {}", .0.as_secs())]
+    Overloaded(Duration),
     /// 5xx: Telegram itself is in trouble.
     #[error("{description}")]
     Server {
@@ -100,14 +103,29 @@ impl Refusal {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::TooMany(_) => 429,
+            Self::Overloaded(_) => 503,
             Self::Server { code, .. } => *code,
+        }
+    }
+
+    /// For how long no further call is wanted.
+    pub fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::TooMany(wait) | Self::Overloaded(wait) => Some(*wait),
+            Self::Bad(_)
+            | Self::Unauthorized
+            | Self::Forbidden(_)
+            | Self::NotFound
+            | Self::Conflict
+            | Self::TooLarge
+            | Self::Server { .. } => None,
         }
     }
 
     /// The answer's body.
     pub(super) fn body(&self) -> Value {
         let mut body = json!({ "ok": false, "error_code": self.code(), "description": self.to_string() });
-        if let Self::TooMany(wait) = self {
+        if let Some(wait) = self.pause() {
             body["parameters"] = json!({ "retry_after": wait.as_secs() });
         }
         body

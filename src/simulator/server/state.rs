@@ -124,8 +124,12 @@ pub struct CallRecord {
     pub method: Method,
     /// In which chat.
     pub chat: Option<ChatId>,
+    /// When it came.
+    pub came: Duration,
     /// When it was answered.
     pub at: Duration,
+    /// What a fault did to it, by its name; `pass` when nothing.
+    pub fault: &'static str,
     /// How.
     pub outcome: Outcome,
     /// It came although the client had been told to wait longer.
@@ -218,17 +222,6 @@ impl State {
             .flat_map(|chat| chat.messages.values())
             .filter(move |reply| reply.author == Author::Bot && reply.reply_to == Some(message))
             .filter(|reply| reply.deleted.is_none())
-    }
-
-    pub(super) fn log(
-        &mut self,
-        at: Duration,
-        method: Method,
-        chat: Option<ChatId>,
-        outcome: Outcome,
-        impatient: bool,
-    ) {
-        self.calls.push(CallRecord { method, chat, at, outcome, impatient });
     }
 
     pub(super) fn queue(&mut self, kind: &str, content: Value) -> i64 {

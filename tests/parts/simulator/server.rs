@@ -337,6 +337,55 @@ async fn downloads_can_be_slow_or_cut() {
 }
 
 #[tokio::test]
+async fn files_can_be_exchanged_and_links_expire() {
+    let (api, bot) = start(unlimited()).await;
+    let content = Bytes::from(vec![3_u8; 4000]);
+    api.receive_file(ANNA, &anna(), Attachment::voice(Duration::from_secs(9)), content.clone(), None);
+    let updates = bot.get_updates().await.unwrap();
+    let UpdateKind::Message(message) = &updates[0].kind else { panic!("{updates:?}") };
+    let id = message.voice().unwrap().file.id.clone();
+    let file = bot.get_file(id.clone()).await.unwrap();
+    let download = async || {
+        let mut got = Vec::new();
+        bot.download_file(&file.path, &mut got).await.map(|()| got)
+    };
+    for (effect, wanted) in [
+        (Effect::Short(1000), vec![3; 1000]),
+        (Effect::Longer(10), [vec![3; 4000], vec![0; 10]].concat()),
+        (Effect::Swap(Bytes::from_static(b"other")), b"other".to_vec()),
+    ] {
+        api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, effect))));
+        assert_eq!(download().await.unwrap(), wanted);
+        assert_eq!(download().await.unwrap(), content);
+    }
+    api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, Effect::Expire))));
+    assert!(download().await.is_err());
+    assert!(download().await.is_err(), "only a new link works");
+    bot.get_file(id).await.unwrap();
+    assert_eq!(download().await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn an_answer_can_be_kept_back_although_the_call_was_taken() {
+    let (api, bot) = start(unlimited()).await;
+    let mute = Effect::Mute(Duration::from_millis(1));
+    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, mute))));
+    assert!(matches!(bot.send_message(chat(ANNA), "unheard").await, Err(RequestError::Network(_))));
+    let busy = Effect::Refuse(Refusal::Overloaded(Duration::from_secs(7)));
+    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, busy))));
+    let url = format!("{}bot{}/sendMessage?chat_id={ANNA}&text=x", api.url(), api.token());
+    let answer = reqwest::get(&url).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().await.unwrap().contains("\"retry_after\":7"));
+    api.read(|state| {
+        let known: Vec<_> = state.calls.iter().map(|call| (call.fault, call.outcome.clone())).collect();
+        let overloaded = Outcome::Refused(Refusal::Overloaded(Duration::from_secs(7)));
+        assert_eq!(known, [("mute", Outcome::TakenUnheard), ("refuse", overloaded)]);
+        assert_eq!(state.chats[&ANNA].messages.len(), 1);
+    });
+}
+
+#[tokio::test]
 async fn stopping_ends_a_poll_and_frees_the_port() {
     let (api, bot) = start(unlimited()).await;
     let polling = tokio::spawn({

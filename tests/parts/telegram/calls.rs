@@ -192,6 +192,45 @@ async fn a_silent_server_times_out() {
     assert!(stub.calls().iter().all(|call| call.outcome == CallOutcome::Timeout));
 }
 
+#[tokio::test]
+async fn a_silent_poll_ends_soon_after_its_own_time() {
+    let stub = Stub::start([Answer::Silence]).await;
+    let client = stub.client();
+    let poll = tokio::spawn(async move { client.updates(None, Duration::from_secs(25)).await });
+    stub.heard(1).await;
+    tokio::time::pause();
+    assert_eq!(poll.await.unwrap(), Err(TelegramError::Timeout));
+    let took = stub.calls()[0].took;
+    assert!((Duration::from_secs(30)..Duration::from_secs(40)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn no_call_is_made_within_a_pause() {
+    for seconds in [1, 5, 300] {
+        let refusal = Answer::refusal(429, &format!("Too Many Requests: retry after {seconds}"));
+        let sent = || Answer::ok(json!({"message_id": 42}));
+        let stub = Stub::start([refusal, sent(), sent()]).await;
+        let client = stub.client();
+        let wait = Duration::from_secs(seconds);
+        assert_eq!(client.send(CHAT, None, None, &note("one")).await, Err(TelegramError::RetryAfter(wait)));
+        // Neither a message nor an edit, whoever wants it; another chat is not concerned.
+        tokio::time::pause();
+        for _ in 0..2 {
+            let left = client.edit(CHAT, MessageId(7), &note("two")).await.unwrap_err();
+            assert!(matches!(left, TelegramError::RetryAfter(left) if left <= wait), "{left:?}");
+        }
+        tokio::time::resume();
+        assert_eq!(stub.asked().len(), 1);
+        assert_eq!(client.send(ChatId(8), None, None, &note("three")).await, Ok(MessageId(42)));
+        tokio::time::pause();
+        tokio::time::advance(wait).await;
+        tokio::time::resume();
+        assert_eq!(client.send(CHAT, None, None, &note("four")).await, Ok(MessageId(42)));
+        assert_eq!(stub.asked().len(), 3);
+        assert_eq!(stub.calls().len(), 3, "what was not made is not reported");
+    }
+}
+
 /// Every kind of failure, by way of a real call.
 async fn failures() -> Vec<TelegramError> {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -216,6 +255,7 @@ async fn failures() -> Vec<TelegramError> {
 async fn no_error_shows_the_token_or_an_address() {
     let failures = failures().await;
     assert!(failures.iter().any(|error| matches!(error, TelegramError::Network(_))));
+    assert_eq!(failures[0], TelegramError::NoConnection);
     for error in &failures {
         for shown in [format!("{error}"), format!("{error:?}"), format!("{error:#?}")] {
             assert!(!shown.contains(SECRET) && !shown.contains("127.0.0.1") && !shown.contains("://"), "{shown}");

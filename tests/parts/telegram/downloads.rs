@@ -13,10 +13,14 @@ const LIMIT: u64 = 100_000;
 
 /// What `getFile` answers.
 fn place() -> Answer {
+    place_of(10)
+}
+
+fn place_of(size: u64) -> Answer {
     Answer::ok(json!({
         "file_id": "AwACAgIAAxkBAAIBRmVoice",
         "file_unique_id": "AgADRgADvoice",
-        "file_size": 10,
+        "file_size": size,
         "file_path": "voice/file 1?.oga",
     }))
 }
@@ -57,7 +61,7 @@ async fn a_whole_file_arrives_readable_by_us_only() {
 async fn an_empty_file_is_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    let stub = Stub::start([place(), Answer::Whole(200, Vec::new())]).await;
+    let stub = Stub::start([place_of(0), Answer::Whole(200, Vec::new())]).await;
     assert_eq!(stub.client().download("id", &to, LIMIT).await.unwrap(), 0);
     assert_eq!(std::fs::metadata(&to).unwrap().len(), 0);
 }
@@ -82,6 +86,24 @@ async fn a_transfer_cut_midway_leaves_nothing_and_is_worth_another_try() {
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Network(_))), "{error:?}");
     assert!(matches!(error.disposition(), Disposition::Retry { .. }));
     assert_eq!(stub.calls()[1].outcome, CallOutcome::Network);
+}
+
+#[tokio::test]
+async fn less_than_told_is_no_file_although_it_looks_whole() {
+    let (error, stub) = failing([place_of(1001), Answer::Whole(200, vec![1; 1000])]).await;
+    assert!(matches!(error, DownloadError::Incomplete), "{error:?}");
+    assert!(matches!(error.disposition(), Disposition::Retry { .. }));
+    assert_eq!(stub.calls()[1].outcome, CallOutcome::Network);
+}
+
+#[tokio::test]
+async fn an_expired_link_is_worth_another_try() {
+    for status in [404, 410] {
+        let (error, stub) = failing([place(), Answer::refusal(status, "Not Found")]).await;
+        assert!(matches!(error, DownloadError::Expired), "{error:?}");
+        assert!(matches!(error.disposition(), Disposition::Retry { .. }));
+        assert_eq!(stub.calls()[1].outcome, CallOutcome::Client4xx);
+    }
 }
 
 #[tokio::test]
@@ -139,10 +161,6 @@ async fn the_server_s_refusals_are_told_apart() {
         let (error, _) = failing([answer]).await;
         assert!(matches!(error, DownloadError::Gone), "{error:?}");
     }
-    let (error, stub) = failing([place(), Answer::refusal(404, "Not Found")]).await;
-    assert!(matches!(error, DownloadError::Gone), "{error:?}");
-    assert_eq!(stub.calls()[1].outcome, CallOutcome::Client4xx);
-
     let (error, _) = failing([place(), Answer::refusal(429, "Too Many Requests: retry after 9")]).await;
     let nine = std::time::Duration::from_secs(9);
     assert_eq!(error.disposition(), Disposition::Retry { after: nine });

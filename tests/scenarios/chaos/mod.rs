@@ -7,6 +7,7 @@ mod load;
 mod score;
 mod security;
 mod table;
+mod telegram;
 
 pub(crate) use table::{Row, measured};
 

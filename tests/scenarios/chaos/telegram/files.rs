@@ -1,0 +1,102 @@
+//! Files do not come as Telegram told.
+
+use std::time::Duration;
+
+use stenobot::simulator::answers::Verdict as Said;
+use stenobot::simulator::server::{CallRecord, Effect, Method, Scripted, State};
+
+use super::oracle::{answered_once, spread, struck};
+use super::{all_answered, calls, people, sends, set_fault};
+use crate::chaos::{Row, measured, rounds};
+use crate::recordings::scripted;
+use crate::scene::{PATIENCE, Scene, soon};
+
+#[tokio::test]
+async fn files_that_do_not_come_as_told() {
+    const ROW: Row = Row {
+        number: 45,
+        test: "slow, broken, cut, exchanged and grown files, expired links",
+        figure: "one answer each, none from half a file",
+        name: "telegram::files::files_that_do_not_come_as_told",
+    };
+    let limit = 200_000;
+    let limits = [("max_file_size_bytes", limit.to_string()), ("user_requests_per_minute", "600".to_owned())];
+    let mut scene = Scene::stand_in(&limits.each_ref().map(|(key, value)| (*key, value.as_str()))).await;
+    let person = scene.simulation.person("Анна", "ru");
+    let times = rounds(1);
+    let mut took = Vec::new();
+    let mut wrong = 0;
+    for round in 0..times {
+        let other = scripted(2, "say чужое").bytes;
+        let faults = [
+            Effect::Slow { piece: 2000, pause: Duration::from_millis(30) },
+            Effect::BreakBefore,
+            Effect::BreakAfter,
+            Effect::Cut(10_000),
+            Effect::Short(10_000),
+            Effect::Short(0),
+            Effect::Swap(other),
+            Effect::Longer(100_000),
+            Effect::Expire,
+        ];
+        for effect in faults {
+            let name = effect.name();
+            // Not the first time only, so that a new link is asked for twice.
+            let strikes = if matches!(effect, Effect::Expire) { 2 } else { 1 };
+            set_fault(&scene, Scripted::new(Method::Download, strikes, effect));
+            let (sent, text) = sends(&mut scene, &person, "wait 10", format!("целое {name} {round}"));
+            all_answered(&[(sent.clone(), text.clone())]).await;
+            took.push(answered_once(&sent, &text));
+            wrong += 1;
+        }
+        // What grows beyond the limit is not even written down.
+        set_fault(&scene, Scripted::new(Method::Download, u32::MAX, Effect::Longer(10 * limit)));
+        let sent = scene.somebody_sends(&scripted(3, "say слишком длинно"));
+        assert!(matches!(scene.answer(&sent).await, Said::Rejected(_)));
+    }
+    let kinds = struck(&calls(&scene));
+    assert!(kinds.len() >= 8, "{kinds:?}");
+    scene.end().await;
+    measured(&ROW, times, &format!("{wrong} of {wrong} answered once and whole, after {}", spread(&mut took)));
+}
+
+#[tokio::test]
+async fn stalled_downloads_give_their_places_back() {
+    const ROW: Row = Row {
+        number: 46,
+        test: "downloads stall in all four places; the next person sends (download_timeout_seconds = 5)",
+        figure: "no place is held longer",
+        name: "telegram::files::stalled_downloads_give_their_places_back",
+    };
+    const PLACES: usize = 4;
+    let mut scene = Scene::stand_in(&[("download_timeout_seconds", "5")]).await;
+    let times = rounds(1);
+    let mut took = Vec::new();
+    for round in 0..times {
+        let stall = Effect::Slow { piece: 1, pause: PATIENCE };
+        set_fault(&scene, Scripted::new(Method::Download, PLACES as u32, stall));
+        let people = people(&scene, PLACES + 1);
+        let mut all = Vec::new();
+        for (index, person) in people.iter().enumerate() {
+            if index == PLACES {
+                let taken = |state: &State| {
+                    let struck = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
+                    (state.calls.iter().filter(struck).count() == PLACES * (round + 1)).then_some(())
+                };
+                soon("all places are taken", scene.simulation.api().until(taken)).await;
+            }
+            all.push(sends(&mut scene, person, "wait 10", format!("скачано {index} {round}")));
+        }
+        all_answered(&all).await;
+        let times: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
+        took.push(times[PLACES]);
+    }
+    assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "{took:?}");
+    let rows = scene.end().await;
+    assert_eq!(rows.len(), (PLACES + 1) * times);
+    measured(
+        &ROW,
+        times,
+        &format!("{0} of {0} answered once; the next person after {1}", rows.len(), spread(&mut took)),
+    );
+}

@@ -1,0 +1,116 @@
+//! What must be true afterwards, from Telegram's side.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use stenobot::model::ChatId;
+use stenobot::simulator::answers::Verdict;
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::{CallRecord, Method, Outcome, State};
+
+use crate::scene::Scene;
+
+/// A call may have been on its way when another was refused.
+const ON_ITS_WAY: Duration = Duration::from_millis(300);
+
+/// What a pause is about: all writing in a chat, or all calls of a method that is about no chat.
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
+enum About {
+    Chat(ChatId),
+    Method(Method),
+}
+
+fn about(call: &CallRecord) -> About {
+    let writes = matches!(
+        call.method,
+        Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
+    );
+    match call.chat {
+        Some(chat) if writes => About::Chat(chat),
+        Some(_) | None => About::Method(call.method),
+    }
+}
+
+/// The pauses that Telegram demanded, and that the bot could hear of.
+pub(super) struct Pauses {
+    /// How many.
+    pub(super) count: usize,
+    /// Each with a call that came within it.
+    pub(super) broken: Vec<(CallRecord, CallRecord)>,
+    /// From the end of each to the next call.
+    pub(super) after: Vec<Duration>,
+}
+
+pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
+    let mut pauses = Pauses { count: 0, broken: Vec::new(), after: Vec::new() };
+    let mut came: Vec<&CallRecord> = calls.iter().collect();
+    came.sort_by_key(|call| call.came);
+    for refused in calls {
+        let Outcome::Refused(refusal) = &refused.outcome else { continue };
+        let heard = ["pass", "refuse"].contains(&refused.fault);
+        let Some(wait) = refusal.pause().filter(|_| heard) else { continue };
+        pauses.count += 1;
+        let end = refused.at + wait;
+        let of_it = |call: &&&CallRecord| about(call) == about(refused);
+        let from = came.partition_point(|call| call.came <= refused.at + ON_ITS_WAY);
+        let later = &came[from..];
+        let within = later.iter().take_while(|call| call.came < end).filter(of_it);
+        pauses.broken.extend(within.map(|call| (refused.clone(), (*call).clone())));
+        pauses.after.extend(later.iter().filter(of_it).find(|call| call.came >= end).map(|call| call.came - end));
+    }
+    pauses
+}
+
+/// How often each fault struck.
+pub(super) fn struck(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
+    let mut struck = HashMap::new();
+    for call in calls.iter().filter(|call| call.fault != "pass") {
+        *struck.entry(call.fault).or_default() += 1;
+    }
+    struck
+}
+
+/// The one answer to a recording; tells how long it took.
+pub(super) fn answered_once(sent: &Sent, text: &str) -> Duration {
+    let trail = sent.trail();
+    assert_eq!(trail.answers.len(), 1, "{}", sent.history());
+    assert!(!trail.overwritten, "{}", sent.history());
+    assert_eq!(trail.answers[0].verdict, Verdict::Answered(text.to_owned()), "{}", sent.history());
+    trail.answers[0].at - trail.sent
+}
+
+/// Messages that show a state for ever: Telegram took them, and the bot could not know.
+pub(super) fn strays(scene: &Scene, sent: &Sent) -> usize {
+    let answers: Vec<_> = sent.trail().answers.iter().map(|answer| answer.message).collect();
+    scene
+        .simulation
+        .api()
+        .read(|state| state.replies(sent.chat(), sent.id()).filter(|message| !answers.contains(&message.id)).count())
+}
+
+/// Updates that were confirmed although no answer that carried them arrived.
+pub(super) fn skipped(state: &State) -> usize {
+    let heard: Vec<Duration> = state
+        .calls
+        .iter()
+        .filter(|call| call.method == Method::GetUpdates && call.outcome == Outcome::Taken)
+        .map(|call| call.at)
+        .collect();
+    let arrived = |at: &Duration| {
+        let next = heard.partition_point(|heard| heard < at);
+        heard.get(next).is_some_and(|heard| *heard - *at < Duration::from_millis(5))
+    };
+    state.confirmed.iter().filter(|offer| !offer.offered.iter().any(arrived)).count()
+}
+
+/// The middle and the longest, in seconds.
+pub(super) fn spread(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    match times {
+        [] => "none".to_owned(),
+        [.., longest] => {
+            let longest = longest.as_secs_f64();
+            format!("{:.1} s / {longest:.1} s", times[times.len() / 2].as_secs_f64())
+        }
+    }
+}
