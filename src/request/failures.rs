@@ -141,6 +141,7 @@ impl Failure for TranscribeFailure {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
             Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
+            // Not tried again, unlike a crash: it would take all others a second deadline, and most likely as long.
             Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
