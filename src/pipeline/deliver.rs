@@ -17,6 +17,10 @@ use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe}
 use crate::subtitles;
 use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
 
+/// How long a message that is on its way when everything is put back may still arrive: one whose arrival is not known is
+/// sent again after the next start.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addressee {
@@ -103,8 +107,13 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
     let messages = answer_of(context, &request);
-    let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
-    match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
+    let delivered = tokio::select! {
+        delivered = parts(context, &mut request, messages) => delivered?,
+        () = async { context.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT).await; } => {
+            Err(DeliverFailure::Stopping)
+        }
+    };
+    match delivered {
         Ok(()) => {
             let receipt = request.advance(&context.journal, Done::default()).await?;
             retention::after_answer(context, receipt.id).await?;
@@ -166,6 +175,9 @@ async fn parts(
     for (index, part) in (0..).zip(parts) {
         if index != 0 && index < request.parts_delivered() {
             continue;
+        }
+        if context.shutdown.hard.is_cancelled() {
+            return Ok(Err(DeliverFailure::Stopping));
         }
         let to = Addressee {
             chat: request.chat(),
