@@ -1,7 +1,11 @@
 //! The promises under faults, with figures: each test here is a row of the table that `./dev chaos` prints. Run with
 //! the other tests, each does a few rounds; `./dev chaos --rounds N` does N.
 
+mod cancel;
+mod figures;
 mod journal;
+mod native;
+mod shutdown;
 mod table;
 
 pub(crate) use table::{Row, measured};
