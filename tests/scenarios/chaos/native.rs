@@ -14,7 +14,7 @@ use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, of, soon, stand_in};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, soon, stand_in};
 
 /// What kills an engine. `killed` is what the kernel does when memory is short, `exhaust` what happens before.
 const DEADLY: [&str; 10] = [
