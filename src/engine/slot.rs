@@ -242,8 +242,8 @@ impl Work<'_> {
             return (After::Lost(Lost::Closed, None), answer);
         }
         let why = tokio::select! {
-            // A child that talks without a pause uses up what a task may do at once: it comes last, or the rest never
-            // had their turn.
+            // A child that talks without a pause may use up what a task does in one go: it comes last, so that the rest
+            // has its turn whatever it does.
             biased;
             () = order.cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
