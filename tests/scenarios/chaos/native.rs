@@ -56,8 +56,8 @@ async fn a_recording_that_kills_the_engine() {
     };
     let times = rounds(DEADLY.len());
     let kinds: Vec<&str> = DEADLY.into_iter().cycle().take(times).collect();
-    // Three bots side by side: most of the time is rest.
-    let lanes = kinds.chunks(times.div_ceil(3)).map(killed_by);
+    // Five bots side by side: most of the time is rest.
+    let lanes = kinds.chunks(times.div_ceil(5)).map(killed_by);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
     let others = delays.len();
