@@ -11,6 +11,11 @@
 //! | `wait MS` | waits, unless cancelled |
 //! | `linger MS` | waits until cancelled, and confirms that MS later |
 //! | `deaf` | never says anything again |
+//! | `stopped` | is stopped like a process under a debugger: reads nothing, says nothing, ends by nothing but a kill |
+//! | `half` | begins a report and never ends it |
+//! | `flood` | reports progress without a pause and without an end |
+//! | `closed` | closes its output and lives on |
+//! | `exhaust` | takes memory until it gets none |
 //! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the code of the language that it was told |
@@ -19,9 +24,10 @@
 //! | `exit N`, `abort`, `segfault` | ends that way |
 //! | `garbage`, `oversized`, `stranger` | breaks the protocol |
 //!
-//! `STAND_IN_START` says how it starts: `wait MS`, `unfit TEXT` or `exit N`. When the parent sends a second job
+//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT` or `exit N`. When the parent sends a second job
 //! before the first has ended, it exits with status 77.
 
+use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -29,6 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
 use stenobot::model::{ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
 
@@ -106,6 +113,7 @@ impl StandIn {
                 std::process::exit(1);
             }
             Some(("exit", code)) => std::process::exit(number(code) as i32),
+            Some(("gate", port)) => wait_at_gate(number(port))?,
             _ => {}
         }
         let model = ModelFacts {
@@ -133,9 +141,21 @@ impl StandIn {
                     self.cancelled_within(Duration::from_millis(number(rest)));
                     return Ok(Report::Cancelled { job });
                 }
-                "deaf" => loop {
-                    std::thread::park();
-                },
+                "deaf" => park(),
+                "stopped" => {
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+                    park();
+                }
+                "half" => {
+                    raw(b"\0\0\0\x20{\"Progress\"")?;
+                    park();
+                }
+                "flood" => match self.flood(job)? {},
+                "closed" => {
+                    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+                    park();
+                }
+                "exhaust" => match exhaust()? {},
                 "gate" => wait_at_gate(number(rest))?,
                 "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
                 "language" => {
@@ -161,11 +181,41 @@ impl StandIn {
         Ok(Report::Finished { job, transcript: transcript("") })
     }
 
+    /// Whole reports, many at a time: faster than anybody reads them.
+    fn flood(&mut self, job: JobNumber) -> io::Result<Infallible> {
+        let mut many = Vec::new();
+        let mut writer = BlockingWriter::new(&mut many);
+        for percent in 0..1000 {
+            let progress = Progress { done: LENGTH * (percent % 100) / 100, total: LENGTH };
+            writer.send(&Report::Progress { job, progress })?;
+        }
+        loop {
+            raw(&many)?;
+        }
+    }
+
     fn cancelled_within(&self, wait: Duration) -> bool {
         match self.orders.recv_timeout(wait) {
             Ok(Order::Cancel { .. }) => true,
             Ok(Order::Transcribe { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
         }
+    }
+}
+
+fn park() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// As it ends where memory is limited: with an allocation that fails.
+fn exhaust() -> io::Result<Infallible> {
+    const LIMIT: u64 = 512 * 1024 * 1024;
+    setrlimit(Resource::As, Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) })?;
+    let mut taken = Vec::new();
+    loop {
+        // Written to, so that it is really there.
+        taken.push(std::hint::black_box(vec![1_u8; 8 * 1024 * 1024]));
     }
 }
 

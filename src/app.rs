@@ -33,6 +33,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    let shutdown = Shutdown::default();
+    let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
     // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
     lifecycle::keep_private();
     let _lock = DataDirLock::take(&config.storage.data_dir).await?;
@@ -44,13 +46,11 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let listener = doctor::listen(config.telemetry.addr).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
 
-    let shutdown = Shutdown::default();
-    let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown));
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-    let journal = Journal::open(&config.storage.database, Clock::System).await?;
-    recover(&journal, &config, &worker).await?;
+    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, &worker)).await else { return Ok(()) };
+    let journal = journal?;
     let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
         Some(folder) => client.with_local_files(folder.clone()),
@@ -69,6 +69,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
     let Some(started) = started else { return Ok(()) };
     let (model, engine) = started?;
+    let end = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
@@ -85,23 +86,35 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         worker,
         shutdown,
     };
-    tokio::join!(
-        poll::run(&context),
-        replies::send(&context, waiting_replies),
-        menu::register(&context),
-        download::run(&context),
-        enqueue::show_positions(&context),
-        transcribe::run(&context, engine.service()),
-        notify::run(&context),
-        retention::run(&context),
-        gauges::refresh(&context, engine.status()),
-    );
-    drain(context, engine).await;
+    let work = async {
+        tokio::join!(
+            poll::run(&context),
+            replies::send(&context, waiting_replies),
+            menu::register(&context),
+            download::run(&context),
+            enqueue::show_positions(&context),
+            transcribe::run(&context, engine.service()),
+            notify::run(&context),
+            retention::run(&context),
+            gauges::refresh(&context, engine.status()),
+        );
+        drain(context, engine).await;
+    };
+    tokio::select! {
+        () = work => tracing::info!("stopped"),
+        () = end.overdue() => tracing::warn!("stopped in the middle of something: the next start goes on with it"),
+    }
     pages.abort();
     signals.abort();
     reloads.abort();
-    tracing::info!("stopped");
     Ok(())
+}
+
+/// The journal, with nobody's claims on it.
+async fn open(config: &Config, worker: &str) -> anyhow::Result<Journal> {
+    let journal = Journal::open(&config.storage.database, Clock::System).await?;
+    recover(&journal, config, worker).await?;
+    Ok(journal)
 }
 
 /// Waits for what is held, puts the rest back, ends the children and closes the journal.
@@ -201,9 +214,14 @@ fn readiness(
     Arc::new(move || {
         let (journal, polled, engine) = (journal.clone(), polled.clone(), engine.clone());
         Box::pin(async move {
-            let warm = engine.borrow().as_ref().is_some_and(|status| status.borrow().warm() > 0);
-            if !warm {
-                return Err("the model is not loaded".to_owned());
+            let not_warm = || Some("the model is not loaded".to_owned());
+            let trouble = engine.borrow().as_ref().map_or_else(not_warm, |status| {
+                let status = status.borrow();
+                let outage = status.outage().map(|reason| format!("the engine does not start: {reason}"));
+                outage.or_else(|| if status.warm() == 0 { not_warm() } else { None })
+            });
+            if let Some(reason) = trouble {
+                return Err(reason);
             }
             let age = polled.borrow().map(|poll| journal.clock().now().since(poll));
             match age {

@@ -16,10 +16,14 @@ mod transcribe;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Overrides, Sources};
+
+/// How long blocking calls may take on after the bot has stopped.
+const LAST_READS: Duration = Duration::from_millis(500);
 
 /// Turns Telegram voice messages into text on this machine.
 #[derive(Debug, Parser)]
@@ -73,7 +77,13 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let sources = Sources { file: self.config, overrides: self.overrides };
         match self.command {
-            Command::Run(args) => async_runtime()?.block_on(args.run(Config::load(&sources)?, sources)),
+            Command::Run(args) => {
+                let runtime = async_runtime()?;
+                let outcome = runtime.block_on(args.run(Config::load(&sources)?, sources));
+                // A model that is being read, or a disk that hangs, does not keep the process.
+                runtime.shutdown_timeout(LAST_READS);
+                outcome
+            }
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
             Command::Doctor(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
             Command::Health(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),

@@ -8,6 +8,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+/// Signals closer together than this are one: `timeout`, a terminal and some service managers signal a whole group, and
+/// a parent in it passes the signal on.
+const SAME: Duration = Duration::from_millis(250);
+
+/// From putting everything back to the end, whatever still hangs: engines have their grace in it, and a journal that
+/// another process has locked would take longer.
+const LAST: Duration = Duration::from_secs(3);
+
 /// Asks the service to stop, in two steps.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
@@ -18,25 +26,46 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Waits for SIGTERM or SIGINT, then gives running work `patience`. A second signal ends the patience.
-    pub async fn on_signals(self, patience: Duration) -> std::io::Result<()> {
+    /// Waits for SIGTERM or SIGINT, then gives running work `patience`. A second signal ends the patience. Signals are
+    /// caught from this call on, not from the first poll of what it returns.
+    ///
+    /// # Errors
+    /// The system refuses to tell of signals.
+    pub fn on_signals(self, patience: Duration) -> std::io::Result<impl Future<Output = ()> + Send> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut next = async || {
+        Ok(async move {
+            let mut next = async || {
+                tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                }
+            };
+            let first = next().await;
+            let since = Instant::now();
+            tracing::info!(signal = first, patience_seconds = patience.as_secs(), "stopping: finishing what is held");
+            self.soft.cancel();
+            let second = async {
+                loop {
+                    let signal = next().await;
+                    if since.elapsed() >= SAME {
+                        return signal;
+                    }
+                }
+            };
             tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
+                second = second => tracing::warn!(signal = second, "stopping at once"),
+                () = sleep(patience) => tracing::warn!("the time for finishing is over"),
             }
-        };
-        let first = next().await;
-        tracing::info!(signal = first, patience_seconds = patience.as_secs(), "stopping: finishing what is held");
-        self.soft.cancel();
-        tokio::select! {
-            second = next() => tracing::warn!(signal = second, "stopping at once"),
-            () = sleep(patience) => tracing::warn!("the time for finishing is over"),
-        }
-        self.hard.cancel();
-        Ok(())
+            self.hard.cancel();
+        })
+    }
+
+    /// Over when everything should have been put back by now. Who stops then leaves the journal as a loss of power does:
+    /// the next start goes on from it.
+    pub async fn overdue(&self) {
+        self.hard.cancelled().await;
+        sleep(LAST).await;
     }
 }
 

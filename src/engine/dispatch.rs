@@ -24,6 +24,11 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
+    /// Whether the worker still has its child.
+    pub(super) fn is_open(&self) -> bool {
+        self.offer.as_ref().is_some_and(|offer| !offer.is_closed())
+    }
+
     /// Hands the job over. Gives it back when the worker has lost its child in the meantime.
     pub(super) fn assign(
         mut self,

@@ -54,8 +54,9 @@ impl Service<EngineJob> for EngineService {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), EngineError>> {
         loop {
             self.state = match &mut self.state {
-                State::Ready(_) => return Poll::Ready(Ok(())),
-                State::Unready => State::Reserving(Box::pin(self.pool.clone().reserve())),
+                State::Ready(reservation) if reservation.is_open() => return Poll::Ready(Ok(())),
+                // Its worker has lost its child since: whoever is told now that work begins would wait for a start.
+                State::Ready(_) | State::Unready => State::Reserving(Box::pin(self.pool.clone().reserve())),
                 State::Reserving(reserving) => match ready!(reserving.as_mut().poll(cx)) {
                     Ok(reservation) => State::Ready(reservation),
                     Err(error) => {

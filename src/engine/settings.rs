@@ -27,7 +27,7 @@ pub struct EngineSettings {
     pub start_timeout: Duration,
     /// From asking a child to stop to killing it.
     pub cancel_grace: Duration,
-    /// Wait before the first restart; doubles up to `max_backoff` while children die without finishing a job.
+    /// Wait before a restart; doubles up to `max_backoff` while children fail to start or die without a job.
     pub backoff: Duration,
     /// Longest wait between restarts.
     pub max_backoff: Duration,

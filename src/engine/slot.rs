@@ -21,7 +21,7 @@ pub(super) struct Slot {
     status: watch::Sender<PoolStatus>,
     offers: mpsc::UnboundedSender<Offer>,
     stop: CancellationToken,
-    /// Children in a row that failed to start or died before they had finished a job.
+    /// Children in a row that failed to start or died without a job.
     misfortunes: u32,
 }
 
@@ -29,8 +29,8 @@ pub(super) struct Slot {
 enum Ended {
     /// It was killed since it would not stop its job: a fresh one is wanted at once.
     Killed,
-    /// It died unasked.
-    Crashed,
+    /// It died unasked, of its job or without one.
+    Crashed { busy: bool },
     /// The pool is shutting down.
     Stopped,
 }
@@ -67,7 +67,9 @@ impl Slot {
                     start_failures = 0;
                     match self.serve(process).await {
                         Ended::Killed => continue,
-                        Ended::Crashed => self.misfortunes += 1,
+                        // The suspect is the job, which is tried a few times only. The others do not wait longer for that.
+                        Ended::Crashed { busy: true } => self.misfortunes = 0,
+                        Ended::Crashed { busy: false } => self.misfortunes += 1,
                         Ended::Stopped => break,
                     }
                 }
@@ -163,7 +165,7 @@ impl Slot {
                     if let Some(orphan) = orphan {
                         let _ = orphan.answer.send(Err(EngineError::Crashed(exit)));
                     }
-                    return Ended::Crashed;
+                    return Ended::Crashed { busy: false };
                 }
             };
             let Some(Assignment { job: order, answer }) = assignment else {
@@ -195,7 +197,7 @@ impl Slot {
                 After::Lost(lost, why) => {
                     let exit = self.crash(process, lost, true).await;
                     let _ = answer.send(Err(why.unwrap_or(EngineError::Crashed(exit))));
-                    return Ended::Crashed;
+                    return Ended::Crashed { busy: true };
                 }
             }
         }
@@ -240,15 +242,17 @@ impl Work<'_> {
             return (After::Lost(Lost::Closed, None), answer);
         }
         let why = tokio::select! {
+            // A child that talks without a pause may use up what a task does in one go: it comes last, so that the rest
+            // has its turn whatever it does.
             biased;
-            end = watch_job(process, job, &order.progress) => {
-                let after = end.map_or_else(|lost| After::Lost(lost, None), After::Alive);
-                return (after, answer);
-            }
             () = order.cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
             () = sleep(order.deadline) => EngineError::Deadline { after: order.deadline },
+            end = watch_job(process, job, &order.progress) => {
+                let after = end.map_or_else(|lost| After::Lost(lost, None), After::Alive);
+                return (after, answer);
+            }
         };
         let stopping = async {
             process.send(&Order::Cancel { job }).await.map_err(|_| Lost::Closed)?;

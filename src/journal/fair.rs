@@ -20,12 +20,27 @@ pub struct Turn {
     pub person: UserId,
     /// When it came.
     pub received_at: Timestamp,
-    /// The engine had it before: it comes first.
-    pub resumed: bool,
+    /// What the engine has done with it before.
+    pub past: Past,
     /// When the engine last took something of this person.
     pub last_start: Option<Timestamp>,
     /// The request under way that it gets its text from; `None` when it is heard by itself.
     pub joined_to: Option<RequestId>,
+}
+
+/// What the engine has done with a request that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Nothing.
+    Fresh,
+    /// It was stopped in the middle, with the process or for want of an engine: the request comes first.
+    Interrupted,
+    /// It failed at it, or died of it. The next attempt comes behind all who came before this time, so that a recording
+    /// that kills the engine takes nobody more time than one attempt does.
+    Failed {
+        /// When the next attempt may begin.
+        rests_until: Timestamp,
+    },
 }
 
 /// The order in which requests are claimed, if nothing comes in between and all are ready. A person's turn comes by
@@ -40,8 +55,10 @@ pub fn fair_order(turns: &[Turn]) -> Vec<RequestId> {
     for turn in turns {
         match turn.joined_to {
             Some(to) => joined.entry(waits.contains_key(&to).then_some(to)).or_default().push(turn.id),
-            None if turn.resumed => resumed.push(turn.id),
-            None => people.entry(turn.person).or_default().push(turn),
+            None => match turn.past {
+                Past::Interrupted => resumed.push(turn.id),
+                Past::Fresh | Past::Failed { .. } => people.entry(turn.person).or_default().push(turn),
+            },
         }
     }
     resumed.sort_unstable();
@@ -79,7 +96,11 @@ pub fn fair_order(turns: &[Turn]) -> Vec<RequestId> {
 
 /// One who was just served comes behind those whose requests came in the same millisecond.
 fn key(turn: &Turn) -> Timestamp {
-    turn.last_start.map_or(turn.received_at, |start| turn.received_at.max(Timestamp(start.0 + 1)))
+    let by_person = turn.last_start.map_or(turn.received_at, |start| turn.received_at.max(Timestamp(start.0 + 1)));
+    match turn.past {
+        Past::Failed { rests_until } => by_person.max(rests_until),
+        Past::Fresh | Past::Interrupted => by_person,
+    }
 }
 
 /// A request on its way to the engine.
@@ -133,11 +154,16 @@ impl sqlx::FromRow<'_, SqliteRow> for WaitingRow {
             received_at: Timestamp(row.try_get("received_at")?),
             joined_to: rows::request(row, "joined_to")?,
         };
+        let past = match (row.try_get("started")?, row.try_get("interrupted")?) {
+            (false, _) => Past::Fresh,
+            (true, true) => Past::Interrupted,
+            (true, false) => Past::Failed { rests_until: Timestamp(row.try_get("not_before")?) },
+        };
         let turn = Turn {
             id: waiting.id,
             person: waiting.person,
             received_at: waiting.received_at,
-            resumed: row.try_get::<Option<i64>, _>("started_at")?.is_some(),
+            past,
             last_start: row.try_get::<Option<i64>, _>("last_start")?.map(Timestamp),
             joined_to: waiting.joined_to,
         };
@@ -154,7 +180,7 @@ mod tests {
             id: RequestId(id),
             person: UserId(person),
             received_at: Timestamp(received_at),
-            resumed: false,
+            past: Past::Fresh,
             last_start: None,
             joined_to: None,
         }
@@ -179,8 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_had_comes_first() {
-        assert_eq!(order(&[turn(1, 1, 10), Turn { resumed: true, ..turn(2, 2, 11) }]), [2, 1]);
+    fn what_the_engine_was_stopped_in_comes_first() {
+        assert_eq!(order(&[turn(1, 1, 10), Turn { past: Past::Interrupted, ..turn(2, 2, 11) }]), [2, 1]);
+    }
+
+    #[test]
+    fn what_the_engine_failed_at_comes_behind_whoever_came_before_the_next_attempt() {
+        let failed = Turn {
+            past: Past::Failed { rests_until: Timestamp(30) },
+            last_start: Some(Timestamp(20)),
+            ..turn(1, 1, 10)
+        };
+        assert_eq!(order(&[failed, turn(2, 2, 29), turn(3, 3, 31)]), [2, 1, 3]);
+        let sibling = Turn { last_start: Some(Timestamp(20)), ..turn(4, 1, 12) };
+        assert_eq!(order(&[failed, sibling, turn(2, 2, 29)]), [4, 2, 1], "also behind its own sender's");
     }
 
     #[test]

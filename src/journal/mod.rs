@@ -28,7 +28,7 @@ use tokio::sync::watch;
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use cancel::Cancelling;
 pub use error::JournalError;
-pub use fair::{Turn, Waiting, fair_order};
+pub use fair::{Past, Turn, Waiting, fair_order};
 pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};

@@ -43,6 +43,13 @@ macro_rules! last_start {
     };
 }
 
+/// Whether the engine had a row and was stopped in the middle. What it has failed at has no owner, and its attempt counts.
+macro_rules! interrupted {
+    () => {
+        "(started_at IS NOT NULL AND (owner IS NOT NULL OR attempt = 0))"
+    };
+}
+
 macro_rules! fence {
     ($id:literal, $stage:literal, $owner:literal, $attempt:literal) => {
         concat!(" WHERE id = ", $id, " AND stage = ", $stage, " AND owner = ", $owner, " AND attempt = ", $attempt)
@@ -105,14 +112,19 @@ pub(super) const CLAIM_DOWNLOAD: &str = concat!(
     request_columns!()
 );
 
-/// What the engine had before comes first: a crash reorders nothing. Otherwise a person's turn comes by when they
-/// were last served, or by when they came if that is later; `fair_order` says the same. Work that a dead worker left
-/// comes back to the queue here: its text was never stored, so it is heard again.
+/// What the engine was stopped in comes first: a restart reorders nothing. Otherwise a person's turn comes by when they
+/// were last served, or by when they came if that is later, and what the engine has failed at comes behind all who came
+/// meanwhile; `fair_order` says the same. Work that a dead worker left comes back to the queue here: its text was never
+/// stored, so it is heard again.
 pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'queued', started_at = ?3 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('queued', 'transcribing', 'transcribed') \
      AND joined_to IS NULL AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
-     ORDER BY started_at IS NULL, CASE WHEN started_at IS NULL THEN max(received_at, coalesce(",
+     ORDER BY NOT ",
+    interrupted!(),
+    ", CASE WHEN NOT ",
+    interrupted!(),
+    " THEN max(received_at, CASE WHEN started_at IS NULL THEN 0 ELSE not_before END, coalesce(",
     last_start!(),
     " + 1, 0)) END, id LIMIT 1) RETURNING ",
     request_columns!()
@@ -199,7 +211,9 @@ pub(super) const NOTICE_LATER: &str =
 pub(super) const WAITING: &str = concat!(
     "SELECT id, chat_id, CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
      locale, stage, coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds, \
-     received_at, started_at, CASE WHEN ",
+     received_at, started_at IS NOT NULL AS started, not_before, ",
+    interrupted!(),
+    " AS interrupted, CASE WHEN ",
     waits_for_another!(),
     " THEN joined_to END AS joined_to, ",
     telegram_id!(),

@@ -2,14 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::RequestId;
 
-/// The requests under way here. Clones share one list.
+/// How long a wish is kept for a request that is not on the list: longer than anything waits in the queue.
+const KEPT: Duration = Duration::from_secs(4 * 3600);
+
+/// The requests under way here, and the wishes for some that are not. Clones share one list.
 #[derive(Debug, Clone, Default)]
-pub struct Cancels(Arc<Mutex<HashMap<RequestId, CancellationToken>>>);
+pub struct Cancels(Arc<Mutex<HashMap<RequestId, Entry>>>);
+
+/// One request on the list.
+#[derive(Debug)]
+struct Entry {
+    wish: CancellationToken,
+    /// When the wish came, as long as nobody works on the request: it may have ended in between, and never come.
+    early: Option<Instant>,
+}
 
 /// A request's place in the list; dropping it takes the request off.
 #[derive(Debug)]
@@ -20,7 +33,7 @@ pub(super) struct Listed {
 }
 
 impl Cancels {
-    fn list(&self) -> MutexGuard<'_, HashMap<RequestId, CancellationToken>> {
+    fn list(&self) -> MutexGuard<'_, HashMap<RequestId, Entry>> {
         // Every change is a single step: a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -28,13 +41,19 @@ impl Cancels {
     /// Puts a request that was just claimed on the list.
     pub(super) fn enlist(&self, id: RequestId) -> Listed {
         // A wish may have come between the claim and this.
-        let wish = self.list().entry(id).or_default().clone();
-        Listed { id, wish, list: self.clone() }
+        let mut list = self.list();
+        let entry = list.entry(id).or_insert_with(|| Entry { wish: CancellationToken::new(), early: None });
+        entry.early = None;
+        Listed { id, wish: entry.wish.clone(), list: self.clone() }
     }
 
     /// Stops a request that the journal says is being worked on.
     pub(super) fn stop(&self, id: RequestId) {
-        self.list().entry(id).or_default().cancel();
+        let now = Instant::now();
+        let mut list = self.list();
+        list.retain(|_, entry| entry.early.is_none_or(|at| now.duration_since(at) < KEPT));
+        let early = || Entry { wish: CancellationToken::new(), early: Some(now) };
+        list.entry(id).or_insert_with(early).wish.cancel();
     }
 }
 
@@ -55,8 +74,20 @@ impl Drop for Listed {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_wish_reaches_the_work_also_when_it_comes_first() {
+    #[tokio::test(start_paused = true)]
+    async fn a_wish_for_what_never_comes_is_forgotten() {
+        let cancels = Cancels::default();
+        let working = cancels.enlist(RequestId(1));
+        cancels.stop(RequestId(2));
+        tokio::time::advance(KEPT).await;
+        cancels.stop(RequestId(3));
+        assert_eq!(cancels.list().len(), 2, "what is worked on, and the latest wish");
+        assert!(!cancels.enlist(RequestId(2)).wish().is_cancelled());
+        drop(working);
+    }
+
+    #[tokio::test]
+    async fn a_wish_reaches_the_work_also_when_it_comes_first() {
         let cancels = Cancels::default();
         let listed = cancels.enlist(RequestId(1));
         assert!(!listed.wish().is_cancelled());

@@ -20,6 +20,10 @@ use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, Thread
 /// Stands for a moment where a further part of a long text will be.
 const PLACEHOLDER: &str = "…";
 
+/// How long a message that is on its way when everything is put back may still arrive: one whose arrival is not known is
+/// sent again after the next start.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addressee {
@@ -106,8 +110,13 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
     let messages = answer_of(context, &request);
-    let delivered = context.shutdown.hard.run_until_cancelled(parts(context, &mut request, messages)).await;
-    match delivered.unwrap_or(Ok(Err(DeliverFailure::Stopping)))? {
+    let delivered = tokio::select! {
+        delivered = parts(context, &mut request, messages) => delivered?,
+        () = async { context.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT).await; } => {
+            Err(DeliverFailure::Stopping)
+        }
+    };
+    match delivered {
         Ok(()) => {
             // In one write with the end: whoever presses a button under the answer at once finds the recording kept.
             let receipt = request.advance(&context.journal, Done { audio_until: retention::until(context) }).await?;
@@ -173,6 +182,9 @@ async fn parts(
     for (index, part) in (0..).zip(parts) {
         if index != 0 && index < request.parts_delivered() {
             continue;
+        }
+        if context.shutdown.hard.is_cancelled() {
+            return Ok(Err(DeliverFailure::Stopping));
         }
         let to = Addressee {
             chat: request.chat(),

@@ -168,6 +168,7 @@ impl Failure for TranscribeFailure {
             Self::Deadline { .. } if attempt.heard && !attempt.is_last() => {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
+            // Not tried again, unlike a crash: it would take all others a second deadline, and most likely as long.
             Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),

@@ -166,6 +166,18 @@ impl Simulation {
         Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.terminate(limit).await?)
     }
 
+    /// Waits until the bot ends by itself, or as it was told by a signal; after `limit` it is killed.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn bot_ended(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+        let mut bot = self.bot.take().ok_or(SimulationError::NotRunning)?;
+        match tokio::time::timeout(limit, bot.ended()).await {
+            Ok(ended) => Ok(ended?),
+            Err(_) => Ok(bot.kill().await?),
+        }
+    }
+
     /// Starts the bot over the data of the one before, which is killed if it still runs, and waits for its first poll.
     ///
     /// # Errors

@@ -156,17 +156,20 @@ async fn a_hang_ends_at_its_deadline_and_a_new_child_serves_the_next() {
     let mut settings = stand_in(1);
     settings.cancel_grace = Duration::from_millis(200);
     let (pool, mut events) = start(settings);
-    let first = until(&pool, |status| status.warm() == 1).await.slots[0].pid;
-    let mut job = scripts.job("deaf");
-    job.deadline = Duration::from_millis(300);
-    let waiting = tokio::spawn(pool.transcribe(job));
-    until(&pool, |status| status.busy() == 1).await;
-    let next_one = tokio::spawn(pool.transcribe(scripts.job("say alive")));
-    assert_eq!(soon(waiting).await.unwrap(), Err(EngineError::Deadline { after: Duration::from_millis(300) }));
-    assert_eq!(text(soon(next_one).await.unwrap()), "alive");
-    assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
-    assert_eq!(next(&mut events).await, EngineEvent::Killed { slot: 0 });
-    assert_ne!(pool.status().borrow().slots[0].pid, first);
+    for script in ["deaf", "stopped", "half", "flood"] {
+        let first = until(&pool, |status| status.warm() == 1).await.slots[0].pid;
+        let mut job = scripts.job(script);
+        job.deadline = Duration::from_millis(300);
+        let waiting = tokio::spawn(pool.transcribe(job));
+        until(&pool, |status| status.busy() == 1).await;
+        let next_one = tokio::spawn(pool.transcribe(scripts.job("say alive")));
+        let ended = soon(waiting).await.unwrap();
+        assert_eq!(ended, Err(EngineError::Deadline { after: Duration::from_millis(300) }), "{script}");
+        assert_eq!(text(soon(next_one).await.unwrap()), "alive", "{script}");
+        assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
+        assert_eq!(next(&mut events).await, EngineEvent::Killed { slot: 0 }, "{script}");
+        assert_ne!(pool.status().borrow().slots[0].pid, first, "{script}");
+    }
 }
 
 #[tokio::test]
@@ -184,8 +187,12 @@ async fn a_job_that_stops_at_its_deadline_keeps_its_child() {
 #[tokio::test]
 async fn every_kind_of_crash_costs_one_job() {
     let scripts = Scripts::new();
-    let (pool, mut events) = start(stand_in(1));
+    let mut settings = stand_in(1);
+    settings.cancel_grace = Duration::from_millis(200);
+    let (pool, mut events) = start(settings);
     for (script, exit) in [
+        ("exhaust", Exit::Signal(6)),
+        ("closed", Exit::Silent),
         ("segfault", Exit::Signal(11)),
         ("abort", Exit::Signal(6)),
         ("exit 3", Exit::Code(3)),
@@ -201,6 +208,42 @@ async fn every_kind_of_crash_costs_one_job() {
         assert_eq!(next(&mut events).await, EngineEvent::Crashed { slot: 0, exit, busy: true });
         assert!(matches!(next(&mut events).await, EngineEvent::Restarting { .. }));
     }
+}
+
+#[tokio::test]
+async fn jobs_that_kill_their_child_make_nobody_wait_longer_and_children_that_die_by_themselves_do() {
+    let scripts = Scripts::new();
+    let settings = stand_in(1);
+    let short = settings.backoff;
+    let (pool, mut events) = start(settings);
+    for _ in 0..6 {
+        assert!(matches!(soon(pool.transcribe(scripts.job("abort"))).await, Err(EngineError::Crashed(_))));
+        assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
+        assert!(matches!(next(&mut events).await, EngineEvent::Crashed { busy: true, .. }));
+        assert_eq!(next(&mut events).await, EngineEvent::Restarting { slot: 0, after: short });
+    }
+    for times in [1, 2, 4] {
+        assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
+        kill(until(&pool, |status| status.warm() == 1).await.pids().next().unwrap());
+        assert!(matches!(next(&mut events).await, EngineEvent::Crashed { busy: false, .. }));
+        assert_eq!(next(&mut events).await, EngineEvent::Restarting { slot: 0, after: short * times });
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_child_talks_without_a_pause_can_be_cancelled() {
+    let scripts = Scripts::new();
+    let mut settings = stand_in(1);
+    settings.cancel_grace = Duration::from_millis(200);
+    let (pool, mut events) = start(settings);
+    let job = scripts.job("flood");
+    let (cancel, mut progress) = (job.cancel.clone(), job.progress.subscribe());
+    let running = tokio::spawn(pool.transcribe(job));
+    soon(progress.changed()).await.unwrap();
+    cancel.cancel();
+    assert_eq!(soon(running).await.unwrap(), Err(EngineError::Cancelled));
+    assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
+    assert_eq!(next(&mut events).await, EngineEvent::Killed { slot: 0 });
 }
 
 #[tokio::test]
@@ -306,6 +349,22 @@ async fn the_service_is_ready_only_with_a_free_worker() {
     soon(other.ready()).await.unwrap();
     assert_eq!(text(soon(other.call(scripts.job("say served"))).await), "served");
     assert_eq!(text(soon(pool.service().oneshot(scripts.job("say once more"))).await), "once more");
+}
+
+#[tokio::test]
+async fn the_service_is_not_ready_with_a_worker_that_has_lost_its_child() {
+    let scripts = Scripts::new();
+    let (pool, mut events) = start(stand_in(1));
+    let mut service = pool.service();
+    soon(service.ready()).await.unwrap();
+    assert!(futures::poll!(Box::pin(service.ready())).is_ready());
+    kill(until(&pool, |status| status.warm() == 1).await.pids().next().unwrap());
+    until(&pool, |status| status.warm() == 0).await;
+    assert!(futures::poll!(Box::pin(service.ready())).is_pending());
+    soon(service.ready()).await.unwrap();
+    assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
+    assert!(matches!(next(&mut events).await, EngineEvent::Crashed { .. }));
+    assert_eq!(text(soon(service.call(scripts.job("say served"))).await), "served");
 }
 
 fn kill(pid: u32) {

@@ -55,6 +55,15 @@ impl Dice {
     }
 }
 
+/// Starts whose turn it is, and puts it back as after a crash of the engine.
+async fn crash(desk: &Desk) -> RequestId {
+    desk.pass(MILLI);
+    let fence = desk.start("w").await;
+    desk.pass(MILLI);
+    desk.journal.release(&fence, desk.now().after(MILLI), true).await.unwrap();
+    fence.id
+}
+
 #[tokio::test]
 async fn what_is_shown_is_the_order_in_which_it_is_claimed() {
     for seed in 0..12 {
@@ -62,9 +71,12 @@ async fn what_is_shown_is_the_order_in_which_it_is_claimed() {
         let mut dice = Dice(seed);
         let mut message = 0;
         for _ in 0..40 {
-            match dice.below(4) {
+            match dice.below(5) {
                 0 if !order(&desk).await.is_empty() => {
                     serve(&desk).await;
+                }
+                1 if !order(&desk).await.is_empty() => {
+                    crash(&desk).await;
                 }
                 _ => {
                     let person = i64::try_from(1 + dice.below(4)).unwrap();
@@ -98,6 +110,42 @@ async fn a_crash_reorders_nothing() {
     assert_eq!(desk.start("w").await.id, flood[0], "it was being served");
     assert_eq!(desk.start("w").await.id, other);
     assert_eq!(desk.start("w").await.id, flood[1]);
+}
+
+#[tokio::test]
+async fn whoever_waits_meets_one_attempt_of_a_recording_that_kills_the_engine() {
+    let desk = Desk::new().await;
+    let poison = desk.enqueue_of(&arrival_of(1, 1)).await;
+    let own = desk.enqueue_of(&arrival_of(1, 2)).await;
+    desk.pass(MILLI);
+    let first = desk.enqueue_of(&arrival_of(2, 3)).await;
+    assert_eq!(crash(&desk).await, poison);
+    let (second, third) = (desk.enqueue_of(&arrival_of(3, 4)).await, desk.enqueue_of(&arrival_of(4, 5)).await);
+    // All three were there when it was put back, and so was its sender's other one.
+    let mut before = [serve(&desk).await, serve(&desk).await, serve(&desk).await, serve(&desk).await];
+    before.sort_unstable();
+    assert_eq!(before, [own, first, second, third]);
+
+    desk.pass(MILLI);
+    let late = [desk.enqueue_of(&arrival_of(5, 6)).await, desk.enqueue_of(&arrival_of(6, 7)).await];
+    assert_eq!(order(&desk).await, [poison, late[0], late[1]]);
+    assert_eq!(crash(&desk).await, poison);
+    assert_eq!([serve(&desk).await, serve(&desk).await], late, "a second attempt in a row meets nobody");
+    assert_eq!(desk.start("w").await.id, poison);
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_the_process_did_not_outlive_is_not_put_off_again() {
+    let desk = Desk::new().await;
+    let poison = desk.enqueue_of(&arrival_of(1, 1)).await;
+    crash(&desk).await;
+    desk.pass(MILLI);
+    desk.start("dead").await;
+    let other = desk.enqueue_of(&arrival_of(2, 2)).await;
+    desk.journal.free_leases_of_the_dead("w").await.unwrap();
+    assert_eq!(order(&desk).await, [other], "what was under way is shown as such");
+    assert_eq!(desk.start("w").await.id, poison);
+    assert_eq!(desk.start("w").await.id, other);
 }
 
 // === Turns in the download ===

@@ -157,11 +157,11 @@ async fn everybody_moves_up_when_one_starts_and_when_one_leaves() {
 }
 
 #[tokio::test]
-async fn one_that_comes_back_from_the_engine_is_next() {
+async fn one_that_was_stopped_in_the_engine_is_next() {
     let desk = Desk::new().await;
     let ids = [desk.enqueue(1).await, desk.enqueue(2).await];
     let fence = desk.start("w").await;
-    desk.journal.release(&fence, desk.now(), true).await.unwrap();
+    desk.journal.release(&fence, desk.now(), false).await.unwrap();
     assert_eq!(positions(&desk).await, ids);
     assert_eq!(desk.start("w").await.id, ids[0]);
 }

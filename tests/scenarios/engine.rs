@@ -1,10 +1,11 @@
 //! The engine dies, hangs, or is poisoned: its stand-in does so on demand.
 
 use rustix::process::{Pid, Signal, kill_process};
+use stenobot::host::ProcessUsage;
 use stenobot::simulator::server::Method;
 
-use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, failed, of};
+use crate::recordings::{Gate, sample, scripted};
+use crate::scene::{PATIENCE, Scene, failed, of};
 
 #[tokio::test]
 async fn an_engine_that_is_killed_costs_one_more_attempt() {
@@ -62,4 +63,37 @@ async fn an_engine_that_hangs_is_killed_at_the_deadline_and_the_next_is_served()
     assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("failed", Some("deadline")));
     let took = row.finished_at.unwrap() - row.started_at.unwrap();
     assert!((5_000..15_000).contains(&took), "{took} ms");
+}
+
+/// The process of the bot's only engine.
+fn engine_of(bot: u32) -> Pid {
+    let is_engine = |pid: &u32| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split('\0').nth(1) == Some("engine")
+    };
+    let pid = ProcessUsage::children_of(bot).map(|(pid, _)| pid).find(is_engine).expect("the bot has an engine");
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_real_engine_that_stands_still_is_killed_at_the_deadline_and_replaced() {
+    let mut scene = Scene::real(&[("transcription_timeout_seconds", "20")]).await;
+    let stuck = scene.somebody_sends(&sample("ru-110s-1"));
+    stuck.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+    let bot = scene.simulation.bot().unwrap().pid();
+    let engine = engine_of(bot);
+    // It hears neither that it is to stop nor that its input is closed.
+    kill_process(engine, Signal::STOP).unwrap();
+    let next = scene.somebody_sends(&sample("en-short-01"));
+    let sentence = failed(scene.answer(&stuck).await);
+    assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись короче.");
+    assert!(!scene.text(&next).await.is_empty());
+    assert_ne!(engine_of(bot), engine);
+    let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+    assert_eq!(restarts, Some(1.0));
+    let rows = scene.end().await;
+    let row = of(&rows, &stuck);
+    assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("failed", Some("deadline")));
+    let took = row.finished_at.unwrap() - row.started_at.unwrap();
+    assert!((20_000..40_000).contains(&took), "{took} ms");
 }

@@ -64,11 +64,17 @@ impl Gate {
 
     /// Waits until a stand-in is at the gate.
     pub(crate) async fn reached(&self) -> AtGate {
-        let (stream, _) = soon("the engine is at the gate", self.0.accept()).await.unwrap();
-        let mut stream = BufReader::new(stream);
-        let mut line = String::new();
-        soon("the engine says who it is", stream.read_line(&mut line)).await.unwrap();
-        AtGate { pid: line.trim().parse().unwrap(), _stream: stream }
+        loop {
+            let (stream, _) = soon("the engine is at the gate", self.0.accept()).await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            soon("the engine says who it is", stream.read_line(&mut line)).await.unwrap();
+            // Any process of this machine may knock at a port.
+            match line.trim().parse() {
+                Ok(pid) => return AtGate { pid, _stream: stream },
+                Err(_) => eprintln!("no engine at the gate: {line:?}"),
+            }
+        }
     }
 }
 

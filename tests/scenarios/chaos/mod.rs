@@ -1,11 +1,15 @@
 //! The promises under faults, with figures: each test here is a row of the table that `./dev chaos` prints. Run with
 //! the other tests, each does a few rounds; `./dev chaos --rounds N` does N.
 
+mod cancel;
 mod crash;
+mod figures;
 mod journal;
 mod load;
+mod native;
 mod score;
 mod security;
+mod shutdown;
 mod table;
 mod telegram;
 

@@ -1,0 +1,259 @@
+//! The bot is told to stop: under load, twice, while it starts, with a journal that somebody else has locked.
+
+mod lane;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use lane::{Lane, Told, signal};
+use rustix::process::Signal;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use stenobot::host::ProcessUsage;
+use stenobot::simulator::harness::{Simulation, SimulationError};
+use stenobot::simulator::server::{Call, Effect, Method, Verdict};
+use tokio::sync::Notify;
+
+use super::figures::spread;
+use super::native::engine_behind;
+use super::{Row, measured, rounds};
+use crate::recordings::{Gate, scripted};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, soon};
+
+/// How long running work may finish here; by default it is 20 s.
+const DRAIN: Duration = Duration::from_secs(2);
+/// From the end of that to the end of the process, with a busy machine.
+const REST: Duration = Duration::from_secs(5);
+/// Further apart, two signals are two.
+const APART: Duration = Duration::from_millis(400);
+/// Bots side by side.
+const LANES: usize = 4;
+/// So many rounds on a few bots side by side.
+async fn rounds_of(times: usize, told: impl Fn(usize) -> Told) -> Vec<Duration> {
+    let told = &told;
+    let lanes = (0..LANES.min(times)).map(|lane| async move {
+        let mut bot = Lane::new(lane).await;
+        let mut took = Vec::new();
+        for round in (lane..times).step_by(LANES) {
+            took.push(bot.round(round, told(round)).await);
+        }
+        bot.scene.end().await;
+        took
+    });
+    let took: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
+    assert_eq!(took.len(), times);
+    took
+}
+
+#[tokio::test]
+async fn told_to_stop_at_any_moment() {
+    const ROW: Row = Row {
+        number: 25,
+        test: "SIGTERM or SIGINT at any moment under load, 2 s to finish",
+        figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
+        name: "shutdown::told_to_stop_at_any_moment",
+    };
+    let times = rounds(7);
+    let took = rounds_of(times, |round| Told::Once(if round % 3 == 2 { Signal::INT } else { Signal::TERM })).await;
+    let longest = took.iter().max().unwrap();
+    assert!(*longest < DRAIN + REST, "{longest:?}");
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(took)));
+}
+
+#[tokio::test]
+async fn told_twice_it_ends_at_once() {
+    const ROW: Row = Row {
+        number: 26,
+        test: "a second signal 0.4 s after the first, under load",
+        figure: "status 0 within 5 s, 0 lost, 0 twice after the restart",
+        name: "shutdown::told_twice_it_ends_at_once",
+    };
+    let times = rounds(7);
+    let took = rounds_of(times, |round| match round % 2 {
+        0 => Told::Twice(Signal::TERM, Signal::TERM),
+        _ => Told::Twice(Signal::INT, Signal::INT),
+    });
+    let took = took.await;
+    let longest = took.iter().max().unwrap();
+    assert!(*longest < REST, "{longest:?}");
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(took)));
+}
+
+#[tokio::test]
+async fn signals_at_the_same_time_are_one() {
+    const ROW: Row = Row {
+        number: 27,
+        test: "SIGTERM, SIGTERM and SIGINT at once, as a group of processes gets them",
+        figure: "running work finishes as after one",
+        name: "shutdown::signals_at_the_same_time_are_one",
+    };
+    let times = rounds(1);
+    let mut scene = Scene::stand_in(&[]).await;
+    for _ in 0..times {
+        let gate = Gate::new().await;
+        let sent = scene.somebody_sends(&scripted(3, &format!("{};say успел", gate.instruction())));
+        let held = gate.reached().await;
+        let pid = scene.simulation.bot().unwrap().pid();
+        for one in [Signal::TERM, Signal::TERM, Signal::INT] {
+            signal(pid, one);
+        }
+        // Were it told twice, the engine would be asked to stop by then, and what it says no longer wanted.
+        tokio::time::sleep(APART).await;
+        held.open();
+        assert_eq!(scene.text(&sent).await, "успел");
+        assert!(scene.simulation.bot_ended(PATIENCE).await.unwrap().success());
+        scene.simulation.restart().await.unwrap();
+        assert_eq!(sent.trail().answers.len(), 1);
+    }
+    scene.end().await;
+    measured(&ROW, times, &format!("{times} of {times} finished and answered before the end"));
+}
+
+/// Takes a journal's only place for a writer, as another process would.
+async fn lock(journal: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(journal).busy_timeout(PATIENCE);
+    let mut other = options.connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    other
+}
+
+/// The bot's process id, also before `Simulation::restart` has returned: it works in the folder above its data.
+fn pid_in(folder: &Path) -> Option<u32> {
+    let works_there = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
+    ProcessUsage::children_of(std::process::id()).map(|(pid, _)| pid).find(works_there)
+}
+
+/// Starts the bot, which must not come to its first poll; signals it when `moment` is there, and gives the time that it
+/// took to end.
+async fn stopped_while_starting(
+    simulation: &mut Simulation,
+    one: Signal,
+    moment: impl Future<Output = ()>,
+) -> Duration {
+    let folder = simulation.data().parent().unwrap().canonicalize().unwrap();
+    let api = simulation.api().clone();
+    let telling = async {
+        soon("the moment", moment).await;
+        let before = api.now();
+        signal(pid_in(&folder).expect("the bot lives"), one);
+        before
+    };
+    let (ended, before) = tokio::join!(simulation.restart(), telling);
+    let took = api.now() - before;
+    match ended {
+        Err(SimulationError::Ended { status, log }) => assert!(status.success(), "{status}: {log}"),
+        other => panic!("the bot was to end: {other:?}"),
+    }
+    took
+}
+
+/// Waits until the bot's log says something for the `times`th time; a file tells of no change.
+async fn log_says(log: &Path, what: &str, times: usize) {
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    while std::fs::read_to_string(log).unwrap_or_default().matches(what).count() < times {
+        beat.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn told_to_stop_while_it_starts() {
+    const ROW: Row = Row {
+        number: 28,
+        test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the journal locked",
+        figure: "status 0 within 5 s, 0 lost",
+        name: "shutdown::told_to_stop_while_it_starts",
+    };
+    let times = rounds(1);
+    let folder = tempfile::tempdir().unwrap();
+    let start = Gate::new().await;
+    let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[]);
+    let mut scene = Scene::of(Simulation::prepare(setup).await.unwrap());
+    let log = scene.simulation.log().to_owned();
+    let (mut took, mut sent) = (Vec::new(), Vec::new());
+    for round in 0..times {
+        let one = if round % 2 == 0 { Signal::TERM } else { Signal::INT };
+        sent.push(scene.somebody_sends(&scripted(3, "say дождался")));
+
+        let asked = Arc::new(Notify::new());
+        let silent = asked.clone();
+        let fault = move |call: &Call| -> Verdict {
+            if call.method == Method::GetMe {
+                silent.notify_one();
+            }
+            Verdict { delay: PATIENCE, effect: Effect::Pass }
+        };
+        scene.simulation.api().set_fault(Some(Arc::new(fault)));
+        took.push(stopped_while_starting(&mut scene.simulation, one, asked.notified()).await);
+        scene.simulation.api().set_fault(None);
+
+        // It serves meanwhile: what came is in the journal, and waits for the engine.
+        scene.simulation.restart().await.unwrap();
+        let held = start.reached().await;
+        let before = scene.simulation.api().now();
+        signal(scene.simulation.bot().unwrap().pid(), one);
+        assert!(scene.simulation.bot_ended(PATIENCE).await.unwrap().success());
+        took.push(scene.simulation.api().now() - before);
+        drop(held);
+
+        let other = lock(&scene.simulation.journal()).await;
+        let starts = std::fs::read_to_string(&log).unwrap().matches("starting version").count();
+        let locked = log_says(&log, "starting version", starts + 1);
+        took.push(stopped_while_starting(&mut scene.simulation, one, locked).await);
+        other.close().await.unwrap();
+    }
+    scene.simulation.restart().await.unwrap();
+    start.reached().await.open();
+    for sent in &sent {
+        assert_eq!(scene.text(sent).await, "дождался");
+        assert_eq!(sent.trail().answers.len(), 1);
+    }
+    scene.end().await;
+    let longest = took.iter().max().unwrap();
+    assert!(*longest < REST, "{took:?}");
+    measured(&ROW, times, &format!("{} starts, {} answers, ended after {}", took.len(), sent.len(), spread(took)));
+}
+
+#[tokio::test]
+async fn told_to_stop_with_a_journal_that_is_locked() {
+    const ROW: Row = Row {
+        number: 29,
+        test: "SIGTERM under load while another process has the journal locked, 2 s to finish",
+        figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
+        name: "shutdown::told_to_stop_with_a_journal_that_is_locked",
+    };
+    let times = rounds(1);
+    let drain = DRAIN.as_secs().to_string();
+    let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let gate = Gate::new().await;
+        let first = scene.somebody_sends(&scripted(3, &format!("{};say первый", gate.instruction())));
+        let held = gate.reached().await;
+        let second = scene.somebody_sends(&scripted(3, "say второй"));
+        scene.positions(std::slice::from_ref(&second), &[1]).await;
+        let other = lock(&scene.simulation.journal()).await;
+        let third = scene.somebody_sends(&scripted(3, "say третий"));
+        third.until("it is offered", PATIENCE, |trail| trail.offered).await.unwrap();
+        // The text is there, and cannot be written down.
+        held.open();
+        let before = scene.simulation.api().now();
+        signal(scene.simulation.bot().unwrap().pid(), Signal::TERM);
+        let status = scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
+        assert!(status.success(), "{status}");
+        took.push(scene.simulation.api().now() - before);
+        other.close().await.unwrap();
+
+        scene.simulation.restart().await.unwrap();
+        gate.reached().await.open();
+        for (sent, text) in [(&first, "первый"), (&second, "второй"), (&third, "третий")] {
+            assert_eq!(scene.text(sent).await, text);
+            assert_eq!(sent.trail().answers.len(), 1, "{}", sent.history());
+        }
+    }
+    scene.end().await;
+    let longest = took.iter().max().unwrap();
+    assert!(*longest < DRAIN + REST, "{took:?}");
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 3 * times, spread(took)));
+}

@@ -1,0 +1,213 @@
+//! One bot that is stopped at some moment under load, started again, and looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use stenobot::simulator::answers::{Trail, trail};
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::{Call, Effect, Method, Refusal, State, Verdict};
+use tokio::sync::Notify;
+
+use super::{APART, DRAIN, REST};
+use crate::chaos::figures::Dice;
+use crate::recordings::{AtGate, Gate, scripted};
+use crate::scene::{PATIENCE, Scene, soon};
+
+/// When the signal comes.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// With so many updates offered to the bot.
+    Offered(usize),
+    /// During a call of any kind.
+    Call(usize),
+    /// While the engine works, which goes on for as long as it may.
+    Working,
+    /// While the engine works, which finishes at once.
+    Finishing,
+    /// While a file does not come.
+    Stalled,
+    /// While Telegram wants to be left alone.
+    TooMany,
+    /// While an answer is on its way: Telegram has it, the bot does not know.
+    Answering,
+}
+
+impl Moment {
+    fn of(round: usize, dice: &mut Dice) -> Self {
+        match round % 7 {
+            0 => Self::Offered(1 + dice.below(5)),
+            1 => Self::Call(1 + dice.below(25)),
+            2 => Self::Working,
+            3 => Self::Finishing,
+            4 => Self::Stalled,
+            5 => Self::TooMany,
+            _ => Self::Answering,
+        }
+    }
+}
+
+/// How it is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    Once(Signal),
+    Twice(Signal, Signal),
+}
+
+pub(super) fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// One bot that is stopped again and again.
+pub(super) struct Lane {
+    pub(super) scene: Scene,
+    gate: Gate,
+    dice: Dice,
+}
+
+impl Lane {
+    pub(super) async fn new(seed: usize) -> Self {
+        let drain = DRAIN.as_secs().to_string();
+        let scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+        Self { scene, gate: Gate::new().await, dice: Dice::new(seed as u64) }
+    }
+
+    /// Makes Telegram behave as the moment wants it, and tells when it has.
+    fn fault(&mut self, moment: Moment) -> Arc<Notify> {
+        let (struck, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
+        let tell = struck.clone();
+        let pause = Duration::from_secs(1 + self.dice.below(3) as u64);
+        let fault = move |call: &Call| -> Verdict {
+            let is_text = matches!(call.method, Method::EditMessageText | Method::SendMessage);
+            match moment {
+                Moment::Call(wanted) => {
+                    if calls.fetch_add(1, Ordering::SeqCst) + 1 == wanted {
+                        tell.notify_one();
+                    }
+                    Effect::Pass.into()
+                }
+                Moment::Stalled if call.method == Method::Download => {
+                    tell.notify_one();
+                    Verdict { delay: PATIENCE, effect: Effect::Pass }
+                }
+                Moment::TooMany if is_text => {
+                    tell.notify_one();
+                    Effect::Refuse(Refusal::TooMany(pause)).into()
+                }
+                Moment::Answering if is_text => Effect::Slow { piece: 4000, pause: Duration::from_millis(200) }.into(),
+                Moment::Offered(_)
+                | Moment::Working
+                | Moment::Finishing
+                | Moment::Stalled
+                | Moment::TooMany
+                | Moment::Answering => Effect::Pass.into(),
+            }
+        };
+        self.scene.simulation.api().set_fault(Some(Arc::new(fault)));
+        struck
+    }
+
+    /// Five people, one with a text of two messages, one whose recording works at the gate.
+    fn load(&mut self, moment: Moment) -> Vec<(Sent, String)> {
+        let long = "Очень длинный рассказ о том, как всё было. ".repeat(150).trim().to_owned();
+        let mut scripts = vec![
+            (format!("wait 100;say {long}"), long),
+            ("wait 200;say второй".to_owned(), "второй".to_owned()),
+            ("say третий".to_owned(), "третий".to_owned()),
+            ("progress 50;wait 300;say четвёртый".to_owned(), "четвёртый".to_owned()),
+            ("say пятый".to_owned(), "пятый".to_owned()),
+        ];
+        if matches!(moment, Moment::Working | Moment::Finishing) {
+            let at = self.dice.below(scripts.len());
+            scripts[at] = (format!("{};say у ворот", self.gate.instruction()), "у ворот".to_owned());
+        }
+        scripts.into_iter().map(|(script, text)| (self.scene.somebody_sends(&scripted(3, &script)), text)).collect()
+    }
+
+    /// Waits for the moment.
+    async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(Sent, String)]) -> Option<AtGate> {
+        let api = self.scene.simulation.api();
+        match moment {
+            Moment::Offered(wanted) => {
+                let offered = |state: &State| {
+                    let trails = sent.iter().map(|(sent, _)| trail(state, sent.chat(), sent.id()));
+                    trails.filter(|trail| trail.offered.is_some()).count()
+                };
+                soon("updates are offered", api.until(|state| (offered(state) >= wanted).then_some(()))).await;
+            }
+            Moment::Call(_) | Moment::Stalled | Moment::TooMany => soon("the fault strikes", struck.notified()).await,
+            Moment::Working | Moment::Finishing => return Some(self.gate.reached().await),
+            Moment::Answering => {
+                let answered = |state: &State, sent: &Sent| trail(state, sent.chat(), sent.id()).answer().is_some();
+                let some = api.until(|state| sent.iter().any(|(sent, _)| answered(state, sent)).then_some(()));
+                soon("an answer is there", some).await;
+            }
+        }
+        None
+    }
+
+    /// Stops the bot at a moment, starts it again, and sees that everybody has their answer, and no more than that. Gives
+    /// the time from the last signal to the end.
+    pub(super) async fn round(&mut self, round: usize, told: Told) -> Duration {
+        let moment = Moment::of(round, &mut self.dice);
+        let struck = self.fault(moment);
+        let sent = self.load(moment);
+        let mut held = self.reach(moment, &struck, &sent).await;
+        let pid = self.scene.simulation.bot().unwrap().pid();
+        let mut before = self.scene.simulation.api().now();
+        match told {
+            Told::Once(one) => signal(pid, one),
+            Told::Twice(one, two) => {
+                signal(pid, one);
+                tokio::time::sleep(APART).await;
+                before = self.scene.simulation.api().now();
+                signal(pid, two);
+            }
+        }
+        if matches!(moment, Moment::Finishing) {
+            held = None;
+        }
+        let status = self.scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
+        let took = self.scene.simulation.api().now() - before;
+        assert!(status.success(), "{moment:?}, {told:?}: {status} after {took:?}");
+        drop(held);
+        self.scene.simulation.api().set_fault(None);
+        self.scene.simulation.restart().await.unwrap();
+        let gate_again = async {
+            // Opens for an attempt after the restart, if there is one.
+            loop {
+                self.gate.reached().await.open();
+            }
+        };
+        let answers = async {
+            for (sent, _) in &sent {
+                sent.final_answer(PATIENCE).await.unwrap();
+            }
+        };
+        if matches!(moment, Moment::Working | Moment::Finishing) {
+            tokio::select! {
+                () = answers => {}
+                () = gate_again => {}
+            }
+        } else {
+            answers.await;
+        }
+        for (sent, text) in &sent {
+            // The rest of a long text follows its first message.
+            let whole = |trail: &Trail| {
+                let spoken = trail.answer()?.spoken()?;
+                (spoken.split_whitespace().count() >= text.split_whitespace().count()).then_some(())
+            };
+            sent.until("the whole text", PATIENCE, whole).await.unwrap();
+            self.scene.spoken.add(text);
+            let trail = sent.trail();
+            let what = format!("{moment:?}, {told:?}: {}", sent.history());
+            assert_eq!(trail.answers.len(), 1, "{what}");
+            assert!(!trail.overwritten, "{what}");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&trail.answers[0].spoken().unwrap()), words(text), "{what}");
+        }
+        took
+    }
+}
