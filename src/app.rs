@@ -4,6 +4,7 @@ mod gauges;
 mod reload;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ use crate::whisper::store::{DETECTOR, Download, ModelStore};
 const STALE_POLL: Duration = Duration::from_secs(120);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
-/// `sources` are read again at SIGHUP.
-pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
+/// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
+pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
@@ -47,7 +48,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-    let journal = Journal::open(&config.storage.database, Clock::System).await?;
+    let journal = Journal::open(&config.storage.database, Clock::System).await?.patient_until(shutdown.hard.clone());
     recover(&journal, &config, &worker).await?;
     let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
@@ -65,8 +66,9 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let pages = tokio::spawn(pages);
 
     let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
-    let Some(started) = started else { return Ok(()) };
+    let Some(started) = started else { return Ok(ExitCode::SUCCESS) };
     let (model, engine) = started?;
+    let failed = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
@@ -74,6 +76,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
         replies,
+        room: watch::Sender::new(true),
+        troubles: pipeline::trouble::Troubles::default(),
         program: std::env::current_exe()?.into(),
         tasks: TaskTracker::new(),
         journal,
@@ -99,7 +103,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     signals.abort();
     reloads.abort();
     tracing::info!("stopped");
-    Ok(())
+    Ok(if failed.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Waits for what is held, puts the rest back, ends the children and closes the journal.

@@ -19,10 +19,13 @@ mod rows;
 mod sql;
 pub mod statistics;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use cancel::Cancelling;
@@ -49,6 +52,10 @@ pub struct Journal {
     reader: SqlitePool,
     clock: Clock,
     changes: watch::Sender<u64>,
+    /// Cancelled when trouble is no longer waited out.
+    patience: CancellationToken,
+    /// Whether the writing connection is to be made anew.
+    reconnect: Arc<AtomicBool>,
 }
 
 impl Journal {

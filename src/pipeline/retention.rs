@@ -6,7 +6,7 @@ use super::Context;
 use super::replies::Reply;
 use crate::journal::JournalError;
 use crate::model::RequestId;
-use crate::request::{Event, observe};
+use crate::request::insist;
 use crate::telegram::Keyboard;
 
 /// Between two looks.
@@ -26,7 +26,7 @@ pub async fn run(context: &Context) {
                     }
                 }
             }
-            Err(error) => observe(&Event::JournalFailed { what: "look for audio to remove", error: &error }),
+            Err(error) => context.journal_failed("look for audio to remove", &error),
         }
     }
 }
@@ -36,7 +36,7 @@ pub(super) async fn after_answer(context: &Context, id: RequestId) -> Result<(),
     let retention = context.config().privacy.audio_retention;
     if !retention.is_zero() {
         let until = context.journal.clock().now().after(retention);
-        if context.journal.keep_audio(id, until).await? {
+        if insist(&context.journal, "keep audio", || context.journal.keep_audio(id, until)).await? {
             return Ok(());
         }
     }

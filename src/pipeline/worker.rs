@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Context;
 use crate::journal::JournalError;
-use crate::request::{Event, observe};
 
 /// Leases run out and pauses end without a change of the journal.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -34,8 +33,8 @@ pub(super) async fn run(
             Ok(Turn::Worked) => continue,
             Ok(Turn::Idle) => LOOK_AGAIN,
             Err(error) => {
-                observe(&Event::JournalFailed { what, error: &error });
-                tokio::time::sleep(AFTER_FAILURE).await;
+                context.journal_failed(what, &error);
+                let _ = context.shutdown.soft.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE)).await;
                 continue;
             }
         };
