@@ -208,7 +208,8 @@ mod tests {
         let journal = connect(options(&folder.path().join("journal.db"), BUSY_TIMEOUT), Clock::System).await.unwrap();
         let capacity = Capacity { queue: 10_000, per_person: 10_000, per_day: None };
         let sender = || Sender { id: UserId(1), username: None, first_name: None, last_name: None };
-        let arrival = |message| Arrival::voice(ChatId(1), MessageId(message), sender(), "a".repeat(500), message.to_string());
+        let arrival =
+            |message| Arrival::voice(ChatId(1), MessageId(message), sender(), "a".repeat(500), message.to_string());
 
         sqlx::query("PRAGMA max_page_count = 1").execute(&journal.writer).await.unwrap();
         let mut message = 0;

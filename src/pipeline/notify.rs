@@ -51,7 +51,8 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
         None => {
             let now = context.journal.clock().now();
-            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, now)).await
+            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, now))
+                .await
         }
         Some(sent) => {
             if let Err(error) = sent? {

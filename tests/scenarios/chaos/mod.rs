@@ -1,7 +1,10 @@
 //! The promises under faults, with figures: each test here is a row of the table that `./dev chaos` prints. Run with
 //! the other tests, each does a few rounds; `./dev chaos --rounds N` does N.
 
+mod damage;
+mod disk;
 mod journal;
+mod storage;
 mod table;
 
 pub(crate) use table::{Row, measured};
