@@ -20,7 +20,7 @@ mod sql;
 pub mod statistics;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
@@ -34,7 +34,7 @@ pub use fair::{Turn, Waiting, fair_order};
 pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
-pub use open::write_ahead_log;
+pub use open::{Insisting, write_ahead_log};
 pub use people::{ChatSettings, MyData, Standing};
 pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
@@ -56,6 +56,8 @@ pub struct Journal {
     patience: CancellationToken,
     /// Whether the writing connection is to be made anew.
     reconnect: Arc<AtomicBool>,
+    /// Writes that wait for trouble to pass.
+    insisting: Arc<AtomicUsize>,
 }
 
 impl Journal {

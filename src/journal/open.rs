@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -32,8 +32,9 @@ impl Journal {
 
     /// Whether the journal can be written now.
     pub async fn writable(&self) -> Result<(), JournalError> {
-        // BEGIN IMMEDIATE would not do: on a read-only file it succeeds.
-        sqlx::query("UPDATE users SET id = id WHERE id = -1").execute(&self.writer).await?;
+        // Nothing less would do: BEGIN IMMEDIATE succeeds on a read-only file, an UPDATE of no row on a full disk. This
+        // writes a page, and changes nothing that anybody reads.
+        sqlx::query("PRAGMA user_version = 0").execute(&self.writer).await?;
         Ok(())
     }
 
@@ -48,12 +49,35 @@ impl Journal {
         Self { patience: end, ..self }
     }
 
+    /// Says that a write waits for trouble to pass, for as long as what this gives is held.
+    #[must_use]
+    pub fn insisting(&self) -> Insisting {
+        self.insisting.fetch_add(1, Ordering::Relaxed);
+        Insisting(self.insisting.clone())
+    }
+
+    /// Whether a write waits for trouble to pass. The lease of its request may have run out meanwhile: what has been
+    /// done is to be recorded before anything is claimed.
+    pub fn is_insisted_on(&self) -> bool {
+        self.insisting.load(Ordering::Relaxed) > 0
+    }
+
     /// To be told of every error. A connection that was opened while the file could only be read can never write:
     /// the next write gets another.
     pub fn failed(&self, error: &JournalError) {
         if matches!(error, JournalError::ReadOnly) {
             self.reconnect.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// See [`Journal::insisting`].
+#[derive(Debug)]
+pub struct Insisting(Arc<AtomicUsize>);
+
+impl Drop for Insisting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -100,7 +124,8 @@ async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal,
     let writer = writer.connect_with(options.clone()).await?;
     let reader = pool().max_connections(4).connect_with(options.pragma("query_only", "ON")).await?;
     let (changes, patience) = (watch::Sender::new(0), CancellationToken::new());
-    let journal = Journal { writer, reader, clock, changes, patience, reconnect };
+    let insisting = Arc::default();
+    let journal = Journal { writer, reader, clock, changes, patience, reconnect, insisting };
     journal.writable().await?;
     Ok(journal)
 }
@@ -206,22 +231,16 @@ mod tests {
         use crate::model::{ChatId, MessageId, UserId};
         let folder = tempfile::tempdir().unwrap();
         let journal = connect(options(&folder.path().join("journal.db"), BUSY_TIMEOUT), Clock::System).await.unwrap();
-        let capacity = Capacity { queue: 10_000, per_person: 10_000, per_day: None };
-        let sender = || Sender { id: UserId(1), username: None, first_name: None, last_name: None };
-        let arrival =
-            |message| Arrival::voice(ChatId(1), MessageId(message), sender(), "a".repeat(500), message.to_string());
+        let capacity = Capacity { queue: 1, per_person: 1, per_day: None };
+        let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
+        let arrival = Arrival::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
 
-        sqlx::query("PRAGMA max_page_count = 1").execute(&journal.writer).await.unwrap();
-        let mut message = 0;
-        let error = loop {
-            message += 1;
-            if let Err(error) = journal.admit(&arrival(message), &capacity).await {
-                break error;
-            }
-        };
-        assert!(matches!(error, JournalError::Full), "{error:?}");
-        let outcome = journal.admit(&arrival(message), &capacity).await.unwrap();
-        assert!(matches!(outcome, Admission::New(_)), "what had failed was not written: {outcome:?}");
+        let mut transaction = journal.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        // SQLite does that by itself when the disk is full, and does not ask sqlx.
+        sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        let outcome = journal.admit(&arrival, &capacity).await.unwrap();
+        assert!(matches!(outcome, Admission::New(_)), "{outcome:?}");
     }
 
     #[tokio::test]

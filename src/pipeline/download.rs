@@ -90,7 +90,12 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
 }
 
 fn judge(error: &BoxError) -> Wait {
-    match error.downcast_ref::<DownloadError>().map(DownloadError::disposition) {
+    let error = error.downcast_ref::<DownloadError>();
+    // A disk that is full is so for minutes: the place goes to somebody else meanwhile.
+    if matches!(error, Some(DownloadError::Write(_))) {
+        return Wait::Never;
+    }
+    match error.map(DownloadError::disposition) {
         Some(Disposition::Retry { after }) if after > Duration::from_secs(1) => Wait::Exactly(after),
         Some(Disposition::Retry { .. }) => Wait::Backoff,
         Some(Disposition::Final) | None => Wait::Never,

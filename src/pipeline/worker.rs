@@ -29,7 +29,8 @@ pub(super) async fn run(
     let mut changes = context.journal.changes();
     while !context.shutdown.soft.is_cancelled() {
         changes.mark_unchanged();
-        let pause = match turn().await {
+        let turn = if context.journal.is_insisted_on() { Ok(Turn::Idle) } else { turn().await };
+        let pause = match turn {
             Ok(Turn::Worked) => continue,
             Ok(Turn::Idle) => LOOK_AGAIN,
             Err(error) => {

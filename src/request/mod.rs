@@ -217,13 +217,13 @@ pub async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
     what: &'static str,
     mut write: impl FnMut() -> F,
 ) -> Result<T, JournalError> {
-    let mut again = false;
+    let mut insisting = None;
     loop {
         match write().await {
             Err(error) if error.passes() => {
                 journal.failed(&error);
-                observe(&Event::JournalFailed { what, error: &error, again });
-                again = true;
+                observe(&Event::JournalFailed { what, error: &error, again: insisting.is_some() });
+                insisting.get_or_insert_with(|| journal.insisting());
                 if journal.patience().run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
                     return Err(error);
                 }

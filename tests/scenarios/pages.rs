@@ -13,7 +13,7 @@ use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
 
 /// Status and text of one page.
-async fn page(simulation: &Simulation, path: &str) -> (u16, String) {
+pub(crate) async fn page(simulation: &Simulation, path: &str) -> (u16, String) {
     let url = format!("http://{}{path}", simulation.metrics_addr());
     let response = soon("the page is there", reqwest::get(url)).await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())

@@ -89,16 +89,17 @@ impl Disk {
         setup
     }
 
-    /// Fills it but for a few megabytes. False when it cannot be done here.
-    pub(super) fn leave_little(&self) -> bool {
-        if self.way != Way::Mounted {
-            return false;
-        }
+    /// Whether it can be filled in part.
+    pub(super) fn is_mounted(&self) -> bool {
+        self.way == Way::Mounted
+    }
+
+    /// Fills it but for a few megabytes.
+    pub(super) fn leave_little(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         for _ in 0..56 {
             ballast.write_all(&vec![0; 1 << 20]).unwrap();
         }
-        true
     }
 
     /// From now on it takes nothing from the bot.
