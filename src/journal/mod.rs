@@ -129,7 +129,8 @@ impl Journal {
 
     // === Fenced writes ===
 
-    /// Moves a claimed row to its next stage, with the facts learned on the way.
+    /// Moves a claimed row to its next stage, with the facts learned on the way, and renews the lease where that one is
+    /// held too.
     pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -145,6 +146,7 @@ impl Journal {
             .bind(fence.stage.as_str())
             .bind(&fence.owner)
             .bind(fence.attempt)
+            .bind(now.after(LEASE).0)
             .execute(&mut *tx)
             .await?;
         exactly_one(fence, moved.rows_affected())?;
@@ -186,14 +188,16 @@ impl Journal {
         .await
     }
 
-    /// Remembers the message that shows the request's state, so that a later attempt edits the same one.
+    /// Remembers the message that shows the request's state, so that a later attempt edits the same one. Renews the lease.
     pub async fn set_status_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0)).await
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced(fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until)).await
     }
 
-    /// Remembers how many messages of a long answer have been sent.
+    /// Remembers how many messages of a long answer have been sent. Renews the lease.
     pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
-        self.fenced(fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts)).await
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced(fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts).bind(until)).await
     }
 
     /// Runs a statement whose last four parameters are the fence.

@@ -242,18 +242,18 @@ pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output 
     }
 }
 
-/// Renews the lease until somebody else has taken it, or the journal is beyond use. Other renewals that fail for the journal's sake are tried again at
-/// the next beat.
+/// Renews the lease until somebody else has taken it, or the journal is beyond use.
 async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
     let period = LEASE / 4;
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        match journal.renew(fence).await {
-            Err(end @ (JournalError::LeaseLost { .. } | JournalError::Damaged)) => return end,
-            Err(error) => observe(&Event::JournalFailed { what: "renew a lease", error: &error, again: false }),
+        match insist(journal, "renew a lease", || journal.renew(fence)).await {
             Ok(()) => {}
+            // The work itself ends when nobody is patient any more.
+            Err(error) if error.passes() => {}
+            Err(error) => return error,
         }
     }
 }
