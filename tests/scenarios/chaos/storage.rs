@@ -371,8 +371,8 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
         .await;
         let sent = scene.somebody_sends(&scripted(3, "say место"));
         told_of_the_delay(&sent).await;
-        polls(&scene, 1).await;
-        assert!(scene.simulation.api().read(|state| is_confirmed(state, &sent)), "the journal has room");
+        let confirmed = scene.simulation.api().until(|state| is_confirmed(state, &sent).then_some(()));
+        soon("the journal takes it", confirmed).await;
         assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
         disk.end(&mut scene).await;
         let freed = scene.simulation.api().now();
