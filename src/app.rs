@@ -4,6 +4,7 @@ mod gauges;
 mod reload;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ use crate::whisper::store::{DETECTOR, Download, ModelStore};
 const STALE_POLL: Duration = Duration::from_secs(120);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
-/// `sources` are read again at SIGHUP.
-pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
+/// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
+pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
@@ -49,8 +50,10 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, &worker)).await else { return Ok(()) };
-    let journal = journal?;
+    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, &worker)).await else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let journal = journal?.patient_until(shutdown.hard.clone());
     let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
         Some(folder) => client.with_local_files(folder.clone()),
@@ -67,7 +70,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let pages = tokio::spawn(pages);
 
     let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
-    let Some(started) = started else { return Ok(()) };
+    let Some(started) = started else { return Ok(ExitCode::SUCCESS) };
     let (model, engine) = started?;
     let end = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
@@ -77,6 +80,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
         replies,
+        room: watch::Sender::new(true),
+        troubles: pipeline::trouble::Troubles::default(),
         program: std::env::current_exe()?.into(),
         tasks: TaskTracker::new(),
         journal,
@@ -107,7 +112,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     pages.abort();
     signals.abort();
     reloads.abort();
-    Ok(())
+    Ok(if end.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The journal, with nobody's claims on it.

@@ -2,6 +2,8 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,11 +25,24 @@ pub struct Shutdown {
     pub soft: CancellationToken,
     /// Cancelled when the time for that is over: put everything back.
     pub hard: CancellationToken,
+    failed: Arc<AtomicBool>,
 }
 
 impl Shutdown {
-    /// Waits for SIGTERM or SIGINT, then gives running work `patience`. A second signal ends the patience. Signals are
-    /// caught from this call on, not from the first poll of what it returns.
+    /// Stops the service because to go on would lose something. True for whoever says so first.
+    pub fn fail(&self) -> bool {
+        let first = !self.failed.swap(true, Ordering::Relaxed);
+        self.soft.cancel();
+        first
+    }
+
+    /// Whether it was stopped so.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Waits for SIGTERM, SIGINT or [`Shutdown::fail`], then gives running work `patience`. A further signal ends the
+    /// patience. Signals are caught from this call on, not from the first poll of what it returns.
     ///
     /// # Errors
     /// The system refuses to tell of signals.
@@ -41,7 +56,10 @@ impl Shutdown {
                     _ = interrupt.recv() => "SIGINT",
                 }
             };
-            let first = next().await;
+            let first = tokio::select! {
+                signal = next() => Some(signal),
+                () = self.soft.cancelled() => None,
+            };
             let since = Instant::now();
             tracing::info!(signal = first, patience_seconds = patience.as_secs(), "stopping: finishing what is held");
             self.soft.cancel();

@@ -157,7 +157,7 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
     for outcome in Outcome::ALL {
         counter!(FINISHED, "outcome" => outcome.as_str()).absolute(0);
     }
-    for kind in ["busy", "full", "other"] {
+    for kind in ["busy", "full", "read_only", "io", "damaged", "other"] {
         counter!(JOURNAL_ERRORS, "kind" => kind).absolute(0);
     }
     for (method, outcome) in telegram {

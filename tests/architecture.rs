@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "journal",
             "metrics",
             "model",
+            "host",
             "audio",
             "stats",
             "subtitles",

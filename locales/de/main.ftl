@@ -49,6 +49,7 @@ day-full =
     } am Tag für jede Person. Bitte kommen Sie morgen wieder.
 not-allowed = 🔒 Dieser Bot ist nur für bestimmte Personen da. Bitte fragen Sie seinen Besitzer.
 maintenance = 🛠️ Der Bot wird gewartet und nimmt gerade keine Nachrichten an. Bitte versuchen Sie es später noch einmal.
+delayed = ⏳ Der Speicher des Bots ist gerade gestört: Ihre Nachricht geht nicht verloren und wird gehört, sobald er wieder funktioniert; Sie brauchen sie nicht noch einmal zu schicken.
 unsupported = 🎙️ Schicken Sie mir eine Sprachnachricht, und ich schicke Ihnen ihren Text.
 
 ## Apologies

@@ -49,6 +49,7 @@ day-full =
     } a day for each person. Please come back tomorrow.
 not-allowed = 🔒 This bot serves certain people only. Please ask its owner.
 maintenance = 🛠️ The bot is under maintenance and takes no messages for now. Please try again later.
+delayed = ⏳ The bot's storage is out of order for now: your message is safe and will be heard as soon as it works again, there is no need to send it again.
 unsupported = 🎙️ Send me a voice message and I will send you its text.
 
 ## Apologies

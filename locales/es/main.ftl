@@ -49,6 +49,7 @@ day-full =
     } al día por persona. Vuelva mañana, por favor.
 not-allowed = 🔒 Este bot atiende solo a ciertas personas. Pregunte a su dueño.
 maintenance = 🛠️ El bot está en mantenimiento y por ahora no recibe mensajes. Inténtelo más tarde, por favor.
+delayed = ⏳ El almacenamiento del bot no funciona por ahora: su mensaje está a salvo y se procesará en cuanto vuelva a funcionar, no hace falta enviarlo otra vez.
 unsupported = 🎙️ Envíeme un mensaje de voz y le enviaré su texto.
 
 ## Apologies

@@ -49,6 +49,7 @@ day-full =
     } por dia para cada pessoa. Volte amanhã, por favor.
 not-allowed = 🔒 Este bot atende só algumas pessoas. Fale com o dono dele.
 maintenance = 🛠️ O bot está em manutenção e por enquanto não recebe mensagens. Tente mais tarde, por favor.
+delayed = ⏳ O armazenamento do bot está fora do ar por enquanto: a sua mensagem está a salvo e será processada assim que ele voltar a funcionar, não é preciso enviá-la outra vez.
 unsupported = 🎙️ Envie-me uma mensagem de voz e eu envio o texto dela.
 
 ## Apologies

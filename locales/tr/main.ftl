@@ -49,6 +49,7 @@ day-full =
     }. Lütfen yarın yeniden gelin.
 not-allowed = 🔒 Bu bot yalnızca belirli kişilere hizmet eder. Lütfen sahibine sorun.
 maintenance = 🛠️ Bot bakımda ve şimdilik mesaj almıyor. Lütfen daha sonra yeniden deneyin.
+delayed = ⏳ Botun depolama alanı şu anda çalışmıyor: mesajınız güvende, depolama yeniden çalışır çalışmaz işlenecek, yeniden göndermenize gerek yok.
 unsupported = 🎙️ Bana bir sesli mesaj gönderin, size metnini göndereyim.
 
 ## Apologies

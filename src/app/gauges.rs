@@ -13,7 +13,6 @@ use crate::journal::write_ahead_log;
 use crate::metrics as names;
 use crate::model::StageName;
 use crate::pipeline::Context;
-use crate::request::{Event, observe};
 
 /// Gauges are refreshed this often at least; they change with the journal.
 const BEAT: Duration = Duration::from_secs(5);
@@ -42,7 +41,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
                 gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
                 gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
             }
-            Err(error) => observe(&Event::JournalFailed { what: "read the queue's gauges", error: &error }),
+            Err(error) => context.journal_failed("read the queue's gauges", &error),
         }
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,

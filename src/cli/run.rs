@@ -13,7 +13,6 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: Config, sources: Sources) -> anyhow::Result<ExitCode> {
-        app::run(config, sources, self.engine_program).await?;
-        Ok(ExitCode::SUCCESS)
+        app::run(config, sources, self.engine_program).await
     }
 }

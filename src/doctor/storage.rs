@@ -66,9 +66,7 @@ pub(super) async fn journal(storage: Storage) -> Finding {
         Err(error) => return Finding::failed(error),
     };
     if access(path, Access::WRITE_OK).is_err() {
-        return Finding::failed(JournalError::Broken(
-            "its file is read-only; let this user write to the file and its folder".into(),
-        ));
+        return Finding::failed(JournalError::ReadOnly);
     }
     let requests = inspection.requests;
     match inspection.pending {

@@ -19,7 +19,19 @@ pub enum JournalError {
     /// No space for the write.
     #[error("the disk that holds the journal is full")]
     Full,
-    /// The file cannot be written, is damaged, or is no database.
+    /// The file, or the file system below it, can only be read.
+    #[error("the journal cannot be used: its file is read-only; let this user write to the file and its folder")]
+    ReadOnly,
+    /// The system could not read or write the file this time. What is in it is not known to be wrong.
+    #[error("the disk that holds the journal fails: {0}; look at the system's log and at the disk")]
+    Disk(String),
+    /// What is in the file is no sound database: writing on would make it worse.
+    #[error(
+        "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, or set \
+         another database_url"
+    )]
+    Damaged,
+    /// The file cannot be opened, or a question made no sense.
     #[error("the journal cannot be used: {0}")]
     Broken(String),
     /// The schema could not be brought up to date.
@@ -33,7 +45,18 @@ impl JournalError {
         match self {
             Self::Busy => "busy",
             Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Disk(_) => "io",
+            Self::Damaged => "damaged",
             Self::LeaseLost { .. } | Self::Broken(_) | Self::Migration(_) => "other",
+        }
+    }
+
+    /// Whether the same write may succeed later, without anybody touching the journal itself.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Busy | Self::Full | Self::ReadOnly | Self::Disk(_) => true,
+            Self::LeaseLost { .. } | Self::Damaged | Self::Broken(_) | Self::Migration(_) => false,
         }
     }
 }
@@ -48,11 +71,11 @@ impl From<sqlx::Error> for JournalError {
         match code.map(|code: u32| code & 0xff) {
             Some(5 | 6) => Self::Busy,
             Some(13) => Self::Full,
-            Some(8) => Self::Broken("its file is read-only; let this user write to the file and its folder".into()),
+            Some(8) => Self::ReadOnly,
+            // Also a full disk, where SQLite needs room for something other than the write itself.
+            Some(10) => Self::Disk(error.to_string()),
+            Some(11 | 26) => Self::Damaged,
             Some(14) => Self::Broken("its file cannot be opened; its folder must exist and belong to this user".into()),
-            Some(11 | 26) => Self::Broken(
-                "its file is damaged or is no SQLite database; restore a backup or set another database_url".into(),
-            ),
             _ => Self::Broken(error.to_string()),
         }
     }

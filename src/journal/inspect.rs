@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::open::{MIGRATIONS, has_table, newest, predecessor, write_ahead_log};
+use super::open::{MIGRATIONS, check, has_table, newest, predecessor, write_ahead_log};
 use super::{Journal, JournalError};
 
 /// How long a question waits for another process that has the database locked.
@@ -44,12 +44,7 @@ impl Journal {
         if let Some(version) = version.filter(|version| !known().any(|known| known == *version)) {
             return Err(MigrateError::VersionMissing(version).into());
         }
-        let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
-        if damage != "ok" {
-            return Err(JournalError::Broken(
-                "its file is damaged or is no SQLite database; restore a backup or set another database_url".into(),
-            ));
-        }
+        check(&mut connection).await?;
         let requests: i64 = match has_table(&mut connection, "usage").await? {
             true => sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut connection).await?,
             false => 0,

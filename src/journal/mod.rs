@@ -20,10 +20,13 @@ mod rows;
 mod sql;
 pub mod statistics;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use cancel::Cancelling;
@@ -32,7 +35,7 @@ pub use fair::{Past, Turn, Waiting, fair_order};
 pub use forget::Forgotten;
 pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
-pub use open::write_ahead_log;
+pub use open::{Insisting, write_ahead_log};
 pub use people::{ChatSettings, MyData, Standing};
 pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
@@ -51,6 +54,12 @@ pub struct Journal {
     reader: SqlitePool,
     clock: Clock,
     changes: watch::Sender<u64>,
+    /// Cancelled when trouble is no longer waited out.
+    patience: CancellationToken,
+    /// Whether the writing connection is to be made anew.
+    reconnect: Arc<AtomicBool>,
+    /// Writes that wait for trouble to pass.
+    insisting: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -124,7 +133,8 @@ impl Journal {
 
     // === Fenced writes ===
 
-    /// Moves a claimed row to its next stage, with the facts learned on the way.
+    /// Moves a claimed row to its next stage, with the facts learned on the way, and renews the lease where that one is
+    /// held too.
     pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
         let now = self.clock.now();
         crash::point(Side::Before, to.as_str());
@@ -142,6 +152,7 @@ impl Journal {
             .bind(fence.stage.as_str())
             .bind(&fence.owner)
             .bind(fence.attempt)
+            .bind(now.after(LEASE).0)
             .execute(&mut *tx)
             .await?;
         exactly_one(fence, moved.rows_affected())?;
@@ -186,19 +197,22 @@ impl Journal {
         .await
     }
 
-    /// Remembers the message that shows the request's state, so that a later attempt edits the same one.
+    /// Remembers the message that shows the request's state, so that a later attempt edits the same one. Renews the lease.
     pub async fn set_status_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
-        self.fenced("status message", fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0)).await
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced("status message", fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until)).await
     }
 
-    /// Remembers the message that is about to hold the next part of a long answer.
+    /// Remembers the message that is about to hold the next part of a long answer. Renews the lease.
     pub async fn set_part_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
-        self.fenced("part message", fence, sqlx::query(sql::SET_PART_MESSAGE).bind(message.0)).await
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced("part message", fence, sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until)).await
     }
 
-    /// Remembers how many messages of a long answer have been sent.
+    /// Remembers how many messages of a long answer have been sent. Renews the lease.
     pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
-        self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts)).await
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts).bind(until)).await
     }
 
     /// Runs a statement whose last four parameters are the fence.

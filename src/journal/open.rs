@@ -1,12 +1,15 @@
 //! Opening the journal: its file, its schema, its connections.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Journal, JournalError};
 use crate::model::Clock;
@@ -16,8 +19,10 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// The revision that drops the texts: a database that had them is rewritten once it is through.
 const DROPS_TEXTS: i64 = 2;
 
-/// How long a write waits for another process that has the database locked.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a write waits for another process that has the database locked. Whoever reads, as a backup does, locks
+/// nothing; so whoever is locked out for longer than this had better be told. Every caller tries again, and none of
+/// them can be stopped while it waits in here: a stop, a health check and the next message must not wait long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Journal {
     /// Opens the journal at `path`, makes it if it is not there, and brings its schema up to date.
@@ -27,9 +32,52 @@ impl Journal {
 
     /// Whether the journal can be written now.
     pub async fn writable(&self) -> Result<(), JournalError> {
-        // BEGIN IMMEDIATE would not do: on a read-only file it succeeds.
-        sqlx::query("UPDATE users SET id = id WHERE id = -1").execute(&self.writer).await?;
+        // Nothing less would do: BEGIN IMMEDIATE succeeds on a read-only file, an UPDATE of no row on a full disk. This
+        // writes a page, and changes nothing that anybody reads.
+        sqlx::query("PRAGMA user_version = 0").execute(&self.writer).await?;
         Ok(())
+    }
+
+    /// The token that ends the waiting for trouble to pass.
+    pub fn patience(&self) -> &CancellationToken {
+        &self.patience
+    }
+
+    /// This journal, whose trouble is waited out only until `end`.
+    #[must_use]
+    pub fn patient_until(self, end: CancellationToken) -> Self {
+        Self { patience: end, ..self }
+    }
+
+    /// Says that a write waits for trouble to pass, for as long as what this gives is held.
+    #[must_use]
+    pub fn insisting(&self) -> Insisting {
+        self.insisting.fetch_add(1, Ordering::Relaxed);
+        Insisting(self.insisting.clone())
+    }
+
+    /// Whether a write waits for trouble to pass. The lease of its request may have run out meanwhile: what has been
+    /// done is to be recorded before anything is claimed.
+    pub fn is_insisted_on(&self) -> bool {
+        self.insisting.load(Ordering::Relaxed) > 0
+    }
+
+    /// To be told of every error. A connection that was opened while the file could only be read can never write:
+    /// the next write gets another.
+    pub fn failed(&self, error: &JournalError) {
+        if matches!(error, JournalError::ReadOnly) {
+            self.reconnect.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// See [`Journal::insisting`].
+#[derive(Debug)]
+pub struct Insisting(Arc<AtomicUsize>);
+
+impl Drop for Insisting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -65,9 +113,19 @@ fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
 async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal, JournalError> {
     migrate(&options).await?;
     let pool = || SqlitePoolOptions::new().acquire_timeout(2 * BUSY_TIMEOUT);
-    let writer = pool().min_connections(1).max_connections(1).connect_with(options.clone()).await?;
+    let reconnect = Arc::new(AtomicBool::new(false));
+    let asked = reconnect.clone();
+    let writer = pool().min_connections(1).max_connections(1).before_acquire(move |connection, _| {
+        // After a commit that failed, as on a full disk, SQLite has ended the transaction, and sqlx, whose rollback
+        // then fails, takes it to be open for ever: such a connection begins no other.
+        let usable = !connection.is_in_transaction() && !asked.swap(false, Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(usable)))
+    });
+    let writer = writer.connect_with(options.clone()).await?;
     let reader = pool().max_connections(4).connect_with(options.pragma("query_only", "ON")).await?;
-    let journal = Journal { writer, reader, clock, changes: watch::Sender::new(0) };
+    let (changes, patience) = (watch::Sender::new(0), CancellationToken::new());
+    let insisting = Arc::default();
+    let journal = Journal { writer, reader, clock, changes, patience, reconnect, insisting };
     journal.writable().await?;
     Ok(journal)
 }
@@ -75,6 +133,7 @@ async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal,
 /// Runs the migrations that are missing, without foreign keys: SQLite's way of altering a table is to make it anew.
 async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
     let mut connection = options.clone().foreign_keys(false).connect().await?;
+    check(&mut connection).await?;
     let before = newest(&mut connection).await?;
     if before.is_none() && has_table(&mut connection, "alembic_version").await? {
         return Err(predecessor());
@@ -90,6 +149,12 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
     }
     connection.close().await?;
     Ok(())
+}
+
+/// Looks through the whole file for damage.
+pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
+    if damage == "ok" { Ok(()) } else { Err(JournalError::Damaged) }
 }
 
 pub(super) fn predecessor() -> JournalError {
@@ -158,6 +223,61 @@ mod tests {
         let sentence =
             "the journal cannot be used: its file is read-only; let this user write to the file and its folder";
         assert_eq!(error.to_string(), sentence);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_fails_does_not_spoil_the_next() {
+        use crate::journal::{Admission, Arrival, Capacity, Sender};
+        use crate::model::{ChatId, MessageId, UserId};
+        let folder = tempfile::tempdir().unwrap();
+        let journal = connect(options(&folder.path().join("journal.db"), BUSY_TIMEOUT), Clock::System).await.unwrap();
+        let capacity = Capacity { queue: 1, per_person: 1, per_day: None };
+        let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
+        let arrival = Arrival::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
+
+        let mut transaction = journal.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        // SQLite does that by itself when the disk is full, and does not ask sqlx.
+        sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        let outcome = journal.admit(&arrival, &capacity).await.unwrap();
+        assert!(matches!(outcome, Admission::New(_)), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_was_opened_while_it_could_only_be_read_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let journal = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap();
+        journal.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
+        journal.failed(&JournalError::ReadOnly);
+        let error = journal.writable().await.unwrap_err();
+        assert!(matches!(error, JournalError::ReadOnly), "{error:?}");
+        journal.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
+        journal.failed(&error);
+        journal.writable().await.expect("the next connection writes");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_journal_is_refused() {
+        use std::os::unix::fs::FileExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap().close().await;
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let middle = file.metadata().unwrap().len() / 4096 / 2 * 4096;
+        file.write_all_at(&[0xA5; 4096], middle).unwrap();
+        let error = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap_err();
+        assert!(matches!(error, JournalError::Damaged), "{error:?}");
+        let error = Journal::inspect(&path).await.unwrap_err();
+        assert!(matches!(error, JournalError::Damaged), "{error:?}");
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_waited_for() {
+        let passing = [JournalError::Busy, JournalError::Full, JournalError::ReadOnly, JournalError::Disk("io".into())];
+        assert!(passing.iter().all(JournalError::passes));
+        let lasting = [JournalError::Damaged, JournalError::Broken("?".into()), JournalError::Migration("?".into())];
+        assert!(!lasting.iter().any(JournalError::passes));
     }
 
     #[tokio::test]

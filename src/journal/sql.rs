@@ -142,7 +142,8 @@ pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fenc
 
 pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> ?1";
 
-/// The queue and the end are owned by nobody; attempts are counted anew for the engine.
+/// The queue and the end are owned by nobody; attempts are counted anew for the engine. Whoever writes holds the request
+/// for another lease, also when the one before ran out while the journal could not be written.
 pub(super) const ADVANCE: &str = concat!(
     "UPDATE usage SET stage = ?1, \
      downloaded_at = CASE ?1 WHEN 'downloaded' THEN ?2 ELSE downloaded_at END, \
@@ -151,7 +152,7 @@ pub(super) const ADVANCE: &str = concat!(
      finished_at = CASE ?1 WHEN 'done' THEN ?2 ELSE finished_at END, \
      answered = CASE ?1 WHEN 'done' THEN 1 ELSE answered END, \
      owner = CASE WHEN ?1 IN ('queued', 'done') THEN NULL ELSE owner END, \
-     lease_until = CASE WHEN ?1 IN ('queued', 'done') THEN NULL ELSE lease_until END, \
+     lease_until = CASE WHEN ?1 IN ('queued', 'done') THEN NULL ELSE ?13 END, \
      attempt = CASE ?1 WHEN 'queued' THEN 0 ELSE attempt END, \
      voice_duration_seconds = coalesce(?3, voice_duration_seconds), \
      model_size = coalesce(?4, model_size), \
@@ -183,13 +184,15 @@ pub(super) const RELEASE: &str = concat!(
 );
 
 pub(super) const SET_STATUS_MESSAGE: &str =
-    concat!("UPDATE usage SET status_message_id = ?1", fence!("?2", "?3", "?4", "?5"));
+    concat!("UPDATE usage SET status_message_id = ?1, lease_until = ?2", fence!("?3", "?4", "?5", "?6"));
 
 pub(super) const SET_PART_MESSAGE: &str =
-    concat!("UPDATE usage SET part_message_id = ?1", fence!("?2", "?3", "?4", "?5"));
+    concat!("UPDATE usage SET part_message_id = ?1, lease_until = ?2", fence!("?3", "?4", "?5", "?6"));
 
-pub(super) const SET_PARTS_DELIVERED: &str =
-    concat!("UPDATE usage SET parts_delivered = ?1, part_message_id = NULL", fence!("?2", "?3", "?4", "?5"));
+pub(super) const SET_PARTS_DELIVERED: &str = concat!(
+    "UPDATE usage SET parts_delivered = ?1, part_message_id = NULL, lease_until = ?2",
+    fence!("?3", "?4", "?5", "?6")
+);
 
 /// The cast is needed: RETURNING gives a whole number out of a REAL column as an integer, inside an expression.
 pub(super) const CLAIM_NOTICE: &str = concat!(

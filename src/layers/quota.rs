@@ -17,8 +17,8 @@ pub trait Keyed {
     /// Whose it is.
     type Key: Clone + Hash + Eq + Send + Sync + 'static;
 
-    /// The key under which it counts.
-    fn key(&self) -> Self::Key;
+    /// The key under which it counts; `None` for one that has been counted before.
+    fn key(&self) -> Option<Self::Key>;
 }
 
 /// More calls for one key than its quota allows.
@@ -87,9 +87,9 @@ where
             self.calls = 0;
             self.limiter.retain_recent();
         }
-        match self.limiter.check_key(&request.key()) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(_) => Either::Right(ready(Err(OverQuota.into()))),
+        match request.key().map(|key| self.limiter.check_key(&key)) {
+            None | Some(Ok(())) => Either::Left(self.inner.call(request)),
+            Some(Err(_)) => Either::Right(ready(Err(OverQuota.into()))),
         }
     }
 }
@@ -106,11 +106,13 @@ mod tests {
 
     struct From(u8);
 
+    const COUNTED: u8 = 0;
+
     impl Keyed for From {
         type Key = u8;
 
-        fn key(&self) -> u8 {
-            self.0
+        fn key(&self) -> Option<u8> {
+            (self.0 != COUNTED).then_some(self.0)
         }
     }
 
@@ -128,6 +130,9 @@ mod tests {
         let mut ask = async |sender| service.ready().await.unwrap().call(From(sender)).await;
         assert_eq!(ask(1).await.unwrap(), "passed");
         assert_eq!(ask(1).await.unwrap(), "passed");
+        for _ in 0..3 {
+            assert_eq!(ask(COUNTED).await.unwrap(), "passed");
+        }
         assert!(ask(1).await.unwrap_err().is::<OverQuota>());
         assert_eq!(ask(2).await.unwrap(), "passed");
         clock.advance(Duration::from_secs(30));

@@ -7,9 +7,9 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
-use crate::journal::{Admission, Arrival, Asked, Capacity, Journal, JournalError, Sender};
+use crate::journal::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
-use crate::model::{AnswerForm, RejectReason, StageName, UserId};
+use crate::model::{AnswerForm, ChatId, RejectReason, StageName, UserId};
 use crate::request::{Event, observe};
 use crate::telegram::{self, AskedBy, ChatKind, VoiceMessage};
 
@@ -40,13 +40,20 @@ impl From<BoxError> for AdmitFailure {
     }
 }
 
-type Admit = BoxService<Arrival, Admission, AdmitFailure>;
+/// An arrival at the door.
+struct Knock {
+    arrival: Arrival,
+    /// Whether it was let through to the journal before, which failed.
+    again: bool,
+}
+
+type Admit = BoxService<Knock, Admission, AdmitFailure>;
 
 fn stack(context: &Context) -> Admit {
     let (journal, config) = (context.journal.clone(), context.config());
     let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
     let capacity = Capacity { queue, per_person, per_day };
-    let insert = service_fn(move |arrival: Arrival| {
+    let insert = service_fn(move |Knock { arrival, .. }: Knock| {
         let journal = journal.clone();
         async move { Ok::<_, BoxError>(journal.admit(&arrival, &capacity).await?) }
     });
@@ -73,11 +80,12 @@ impl Depth for QueueDepth {
     }
 }
 
-impl Keyed for Arrival {
+impl Keyed for Knock {
     type Key = UserId;
 
-    fn key(&self) -> UserId {
-        self.from.id
+    fn key(&self) -> Option<UserId> {
+        // While the journal cannot be written, an arrival is tried again and again. That is not its sender's doing.
+        (!self.again).then_some(self.arrival.from.id)
     }
 }
 
@@ -85,11 +93,13 @@ impl Keyed for Arrival {
 pub(super) struct Admitting {
     stack: Admit,
     live: watch::Receiver<Live>,
+    /// What the journal failed over last.
+    unwritten: Option<(ChatId, Asked)>,
 }
 
 impl Admitting {
     pub(super) fn new(context: &Context) -> Self {
-        Self { stack: stack(context), live: context.live.clone() }
+        Self { stack: stack(context), live: context.live.clone(), unwritten: None }
     }
 
     /// Builds the stack anew after the settings changed. What the rate limit remembers of anybody is forgotten then.
@@ -100,28 +110,40 @@ impl Admitting {
         }
     }
 
-    /// Takes a message with sound, if the bot is to serve it.
-    pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<(), JournalError> {
+    /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
+    pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
         let settings = context.journal.chat_settings(voice.place.chat).await?;
-        let unasked = voice.place.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself;
-        if (unasked && !settings.auto) || context.journal.is_banned(voice.from.id).await? {
-            return Ok(());
+        if unasked(voice, &settings) || context.journal.is_banned(voice.from.id).await? {
+            return Ok(false);
         }
         let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
-        let config = context.config();
-        let claimed =
-            if allowed(context, voice) { claims(voice, &config.limits) } else { Err(RejectReason::NotAllowed) };
-        match claimed {
-            Ok(()) => self.take(context, arrival).await.map(drop),
-            Err(reason) => refuse(context, &arrival, reason).await,
+        match acceptable(context, voice) {
+            Ok(()) => self.take(context, arrival).await,
+            Err(reason) => refuse(context, &arrival, reason).await.map(|()| false),
         }
+    }
+
+    /// Whether the bot would serve a message, by what can be known of it while the journal fails.
+    pub(super) async fn would_take(&self, context: &Context, voice: &VoiceMessage) -> bool {
+        let draining = *context.flow.borrow() == Flow::Draining;
+        if draining || acceptable(context, voice).is_err() {
+            return false;
+        }
+        let settings = context.journal.chat_settings(voice.place.chat).await.unwrap_or_default();
+        !unasked(voice, &settings) && !context.journal.is_banned(voice.from.id).await.unwrap_or(false)
     }
 
     /// Makes an arrival a request if there is room for it; tells whether there was.
     pub(super) async fn take(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
         let flow = *context.flow.borrow();
         let admitted = match flow {
-            Flow::Open | Flow::Paused => self.stack.ready().await?.call(arrival.clone()).await,
+            Flow::Open | Flow::Paused => {
+                let key = (arrival.chat, arrival.asked.clone());
+                let knock = Knock { arrival: arrival.clone(), again: self.unwritten.as_ref() == Some(&key) };
+                let admitted = self.stack.ready().await?.call(knock).await;
+                self.unwritten = matches!(admitted, Err(AdmitFailure::Journal(_))).then_some(key);
+                admitted
+            }
             Flow::Draining => Err(AdmitFailure::Refused(RejectReason::Maintenance)),
         };
         let refused = |id, reason| {
@@ -167,6 +189,16 @@ impl From<AdmitFailure> for JournalError {
             AdmitFailure::Refused(_) | AdmitFailure::Other(_) => Self::Broken(failure.to_string()),
         }
     }
+}
+
+/// Whether nobody asked for the text of what was sent to a group.
+fn unasked(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
+    voice.place.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
+}
+
+/// What can be told of a message without the journal.
+fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<(), RejectReason> {
+    if allowed(context, voice) { claims(voice, &context.config().limits) } else { Err(RejectReason::NotAllowed) }
 }
 
 /// Whether the bot serves this person, or everybody in this group.

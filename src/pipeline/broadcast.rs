@@ -8,7 +8,6 @@ use super::Context;
 use super::replies::Reply;
 use crate::journal::JournalError;
 use crate::model::{ChatId, MessageId};
-use crate::request::{Event, observe};
 use crate::telegram::{Note, Place, Talk, TelegramError};
 
 /// Between two people: half of what Telegram takes stays for answers.
@@ -44,7 +43,7 @@ pub(super) async fn start(
                     if error == TelegramError::ChatGone
                         && let Err(error) = own.journal.unreachable(person).await
                     {
-                        observe(&Event::JournalFailed { what: "remember who cannot be reached", error: &error });
+                        own.journal_failed("remember who cannot be reached", &error);
                     }
                 }
             }

@@ -189,7 +189,7 @@ pub(super) async fn of_a_group(
     match set {
         Ok(()) => context.talk(locale, &talk),
         Err(error) => {
-            request::observe(&request::Event::JournalFailed { what: "change a group's settings", error: &error });
+            context.journal_failed("change a group's settings", &error);
             context.say(locale, &telegram::Text::Failed).into()
         }
     }

@@ -1,6 +1,7 @@
 //! A request's audio comes to this disk, and its real length becomes known. What the update said of length and
 //! size was only a claim.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::worker::{self, Turn};
 use super::{Context, enqueue};
 use crate::audio::AudioError;
 use crate::engine::probe::{self, ProbeError};
+use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::StageName;
@@ -23,6 +25,10 @@ use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
 const CONCURRENT: usize = 4;
+
+/// Space on the disk that is left to the journal: with less of it no download begins. The journal needs a few megabytes
+/// for its log; a download that began before may still take its part of the rest.
+const RESERVED: u64 = 32 << 20;
 
 /// One file to fetch.
 #[derive(Debug, Clone)]
@@ -60,7 +66,10 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
                     client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
                 }
                 // A name of its own for the same bytes: the first request's may go while this one is heard.
-                Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|_| NotKept.into()),
+                Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => NotKept.into(),
+                    _ => DownloadError::Write(error).into(),
+                }),
             }
         }
     });
@@ -84,6 +93,10 @@ fn judge(error: &BoxError) -> Wait {
     let error = error.downcast_ref::<DownloadError>();
     if let Some(DownloadError::Telegram(TelegramError::RetryAfter(pause))) = error {
         return Wait::Exactly(*pause);
+    }
+    // A disk that is full is so for minutes: the place goes to somebody else meanwhile.
+    if matches!(error, Some(DownloadError::Write(_))) {
+        return Wait::Never;
     }
     match error.map(DownloadError::disposition) {
         Some(Disposition::Retry { after }) if after > Duration::from_secs(1) => Wait::Exactly(after),
@@ -131,6 +144,9 @@ pub async fn run(context: &Context) {
             tracing::error!(%error, "downloads cannot be started");
             return Ok(Turn::Idle);
         }
+        if !look_for_room(context).await {
+            return Ok(Turn::Idle);
+        }
         match Request::<Received>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request)) => {
@@ -152,6 +168,20 @@ pub async fn run(context: &Context) {
         Ok(Turn::Worked)
     })
     .await;
+}
+
+/// Whether the disk has room for another download. What cannot be told is no reason to stand still.
+async fn look_for_room(context: &Context) -> bool {
+    let folder = context.config().storage.data_dir.clone();
+    let looked = tokio::task::spawn_blocking(move || DiskSpace::around(&folder)).await;
+    let room = !matches!(looked, Ok(Ok(space)) if space.free_bytes < RESERVED);
+    let changed = context.room.send_if_modified(|before| std::mem::replace(before, room) != room);
+    match (changed, room) {
+        (true, false) => tracing::error!("downloads wait: the disk that holds the data folder is almost full"),
+        (true, true) => tracing::info!("downloads go on: the disk has room again"),
+        (false, _) => {}
+    }
+    room
 }
 
 async fn one(

@@ -10,7 +10,7 @@ use super::estimate::real_time_factor;
 use super::{Context, deliver};
 use crate::journal::{Arrival, JournalError};
 use crate::model::{MessageId, RequestId, StageName};
-use crate::request::{Downloaded, Event, Queued, Request, Stage, Transcribed, observe};
+use crate::request::{Downloaded, Queued, Request, Stage, Transcribed};
 use crate::telegram::{Note, TelegramError, Text, ThreadId};
 
 /// Positions are looked at this often at most: changes come in bursts.
@@ -101,7 +101,7 @@ pub async fn show_positions(context: &Context) {
         let pending = match places(context).await {
             Ok(places) => show(context, places, &mut shown),
             Err(error) => {
-                observe(&Event::JournalFailed { what: "read the queue", error: &error });
+                context.journal_failed("read the queue", &error);
                 false
             }
         };

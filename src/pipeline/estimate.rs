@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::request::{Event, observe};
 
 /// A guess, until this machine has measured itself.
 pub const FIRST_GUESS: f64 = 0.3;
@@ -13,7 +12,7 @@ pub(super) async fn real_time_factor(context: &Context) -> f64 {
     match context.journal.recent_real_time_factor(&context.model).await {
         Ok(measured) => measured.unwrap_or(FIRST_GUESS),
         Err(error) => {
-            observe(&Event::JournalFailed { what: "read the real-time factor", error: &error });
+            context.journal_failed("read the real-time factor", &error);
             FIRST_GUESS
         }
     }

@@ -14,6 +14,7 @@ pub mod admit;
 mod broadcast;
 pub mod cancels;
 pub mod commands;
+mod delay;
 pub mod deliver;
 pub mod download;
 pub mod enqueue;
@@ -26,6 +27,7 @@ mod presses;
 pub mod replies;
 pub mod retention;
 pub mod transcribe;
+pub mod trouble;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +41,6 @@ use crate::config::Config;
 use crate::journal::{Cancelling, Journal, JournalError};
 use crate::lifecycle::Shutdown;
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
-use crate::request::{Event, observe};
 use crate::telegram::{Client, Label, Locale, Note, StatusDesk, Talk, Text, Texts, Toast};
 
 /// What may change while the bot runs.
@@ -90,6 +91,10 @@ pub struct Context {
     pub worker: Arc<str>,
     /// This program, of which children are made.
     pub program: Arc<Path>,
+    /// Whether the disk has room for more audio.
+    pub room: watch::Sender<bool>,
+    /// The journal's failures so far.
+    pub troubles: trouble::Troubles,
     /// When to stop.
     pub shutdown: Shutdown,
     /// Work under way, for which the shutdown waits.
@@ -161,9 +166,10 @@ impl Context {
         what: &'static str,
         work: impl Future<Output = Result<(), JournalError>> + Send + 'static,
     ) {
+        let own = self.clone();
         let work = async move {
             if let Err(error) = work.await {
-                observe(&Event::JournalFailed { what, error: &error });
+                own.journal_failed(what, &error);
             }
         };
         self.tasks.spawn(work.instrument(span));

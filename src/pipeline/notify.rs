@@ -49,13 +49,19 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     };
     let work = deliver::answer(sender, to, note);
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
-        None => context.journal.notice_later(&notice.fence, context.journal.clock().now()).await,
+        None => {
+            let now = context.journal.clock().now();
+            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, now))
+                .await
+        }
         Some(sent) => {
             if let Err(error) = sent? {
                 // Final: nobody is there, or Telegram will never take it.
                 tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
             }
-            context.journal.notice_answered(&notice.fence).await
+            // Whoever has been told is not told again.
+            let answered = || context.journal.notice_answered(&notice.fence);
+            request::insist(&context.journal, "record a notice", answered).await
         }
     }
 }

@@ -130,7 +130,7 @@ async fn set_language(
         ChatKind::Private => {
             let (set, talk) = commands::set_language(context, place.chat, language).await;
             set?;
-            context.reply(Reply::Edit { chat: place.chat, message, note: context.talk(locale, &talk) });
+            context.reply(Reply::Edit { chat: place.chat, message, note: context.talk(locale, &talk) })
         }
         ChatKind::Group => context.reply(Reply::IfAdministrator {
             place,
@@ -139,6 +139,6 @@ async fn set_language(
             wish: GroupWish::Language(language.clone()),
             locale: press.from.language_code.clone(),
         }),
-    }
+    };
     Ok(None)
 }

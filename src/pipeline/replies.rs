@@ -68,11 +68,13 @@ pub enum Reply {
 }
 
 impl Context {
-    /// Has something said as soon as may be.
-    pub(super) fn reply(&self, reply: Reply) {
-        if self.replies.try_send(reply).is_err() {
+    /// Has something said as soon as may be. False when too much waits to be said: it is dropped.
+    pub(super) fn reply(&self, reply: Reply) -> bool {
+        let taken = self.replies.try_send(reply).is_ok();
+        if !taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
+        taken
     }
 }
 

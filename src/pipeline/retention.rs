@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Context;
 use super::replies::Reply;
 use crate::model::Timestamp;
-use crate::request::{Event, observe};
 use crate::telegram::Keyboard;
 
 /// Between two looks.
@@ -25,7 +24,7 @@ pub async fn run(context: &Context) {
                     }
                 }
             }
-            Err(error) => observe(&Event::JournalFailed { what: "look for audio to remove", error: &error }),
+            Err(error) => context.journal_failed("look for audio to remove", &error),
         }
     }
 }

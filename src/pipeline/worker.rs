@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Context;
 use crate::journal::JournalError;
-use crate::request::{Event, observe};
 
 /// Leases run out and pauses end without a change of the journal.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -30,12 +29,13 @@ pub(super) async fn run(
     let mut changes = context.journal.changes();
     while !context.shutdown.soft.is_cancelled() {
         changes.mark_unchanged();
-        let pause = match turn().await {
+        let turn = if context.journal.is_insisted_on() { Ok(Turn::Idle) } else { turn().await };
+        let pause = match turn {
             Ok(Turn::Worked) => continue,
             Ok(Turn::Idle) => LOOK_AGAIN,
             Err(error) => {
-                observe(&Event::JournalFailed { what, error: &error });
-                tokio::time::sleep(AFTER_FAILURE).await;
+                context.journal_failed(what, &error);
+                let _ = context.shutdown.soft.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE)).await;
                 continue;
             }
         };

@@ -118,6 +118,8 @@ pub enum Event<'a> {
         what: &'static str,
         /// Why it failed.
         error: &'a JournalError,
+        /// Whether the same has been logged a moment ago: it is counted only.
+        again: bool,
     },
 }
 
@@ -179,9 +181,11 @@ pub fn observe(event: &Event<'_>) {
             tracing::info!(request = id.0, stage = stage.as_str(), by = by.as_str(), "cancelled while it waited");
         }
         Event::Ended { id, stage, settlement, why } => ended(id, stage, settlement, why),
-        Event::JournalFailed { what, error } => {
+        Event::JournalFailed { what, error, again } => {
             counter!(names::JOURNAL_ERRORS, "kind" => error.kind()).increment(1);
-            tracing::error!(%error, "could not {what}");
+            if !again {
+                tracing::error!(%error, "could not {what}");
+            }
         }
     }
 }

@@ -109,9 +109,9 @@ impl Failure for DownloadFailure {
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
-            Self::Unreachable(_) | Self::Local(_) => {
-                Disposition::Retry { after: backoff(attempt.number), counts: true }
-            }
+            Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.number), counts: true },
+            // A full disk may stay full for hours: nobody's message is given up for that.
+            Self::Local(_) => Disposition::Retry { after: Duration::from_secs(5), counts: false },
         }
     }
 }
@@ -234,6 +234,10 @@ mod tests {
     fn what_is_not_the_request_s_fault_does_not_count() {
         assert!(matches!(
             TranscribeFailure::Unavailable("no model".into()).disposition(attempt(3)),
+            Disposition::Retry { counts: false, .. }
+        ));
+        assert!(matches!(
+            DownloadFailure::Local("no space left".into()).disposition(attempt(8)),
             Disposition::Retry { counts: false, .. }
         ));
     }

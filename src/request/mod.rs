@@ -174,10 +174,11 @@ impl<S: Stage> Request<S> {
 
     /// Commits the next stage. On an error the request stays as the journal has it and is claimed again later.
     pub async fn advance<N: Follows<S>>(mut self, journal: &Journal, next: N) -> Result<N::Entered, JournalError> {
-        journal.advance(self.fence(), N::NAME, &next.facts()).await?;
+        let facts = next.facts();
+        insist(journal, "record a transition", || journal.advance(self.fence(), N::NAME, &facts)).await?;
         observe(&Event::Advanced { id: self.id(), from: S::NAME, to: N::NAME });
         self.held.row.fence.stage = N::NAME;
-        if let Some(length) = next.facts().length {
+        if let Some(length) = facts.length {
             self.held.row.length = Some(length);
         }
         Ok(next.enter(self.held))
@@ -188,12 +189,12 @@ impl<S: Stage> Request<S> {
         match why.disposition(self.attempt()) {
             Disposition::Retry { after, counts } => {
                 let at = journal.clock().now().after(after);
-                journal.release(self.fence(), at, counts).await?;
+                insist(journal, "put a request back", || journal.release(self.fence(), at, counts)).await?;
                 observe(&Event::Retrying { id: self.id(), stage: S::NAME, after, why });
                 Ok(Setback::Retrying { at })
             }
             Disposition::End(settlement) => {
-                journal.settle(self.fence(), settlement).await?;
+                insist(journal, "end a request", || journal.settle(self.fence(), settlement)).await?;
                 observe(&Event::Ended { id: self.id(), stage: S::NAME, settlement, why });
                 Ok(Setback::GaveUp(settlement))
             }
@@ -202,7 +203,8 @@ impl<S: Stage> Request<S> {
 
     /// Gives the request back untouched, because this worker stops.
     pub async fn release(self, journal: &Journal) -> Result<(), JournalError> {
-        journal.release(self.fence(), journal.clock().now(), false).await
+        let now = journal.clock().now();
+        insist(journal, "put a request back", || journal.release(self.fence(), now, false)).await
     }
 
     /// Remembers the message that shows the request's state.
@@ -215,7 +217,7 @@ impl<S: Stage> Request<S> {
     /// Writes down the message that shows the request's state while other work on the request goes on. Whoever holds
     /// the request learns of it by [`Request::knows_status_message`].
     pub async fn record_status_message(&self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        journal.set_status_message(self.fence(), message).await
+        insist(journal, "remember a message", || journal.set_status_message(self.fence(), message)).await
     }
 
     /// The message that was recorded.
@@ -229,6 +231,32 @@ impl<S: Stage> Request<S> {
     }
 }
 
+/// Between two tries of a write that is insisted on.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Makes a write for a request that is held. Trouble that passes is waited out, for as long as the journal is patient: to
+/// give up would throw work away, or have what has been sent already sent once more. It is logged once.
+pub async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
+    journal: &Journal,
+    what: &'static str,
+    mut write: impl FnMut() -> F,
+) -> Result<T, JournalError> {
+    let mut insisting = None;
+    loop {
+        match write().await {
+            Err(error) if error.passes() => {
+                journal.failed(&error);
+                observe(&Event::JournalFailed { what, error: &error, again: insisting.is_some() });
+                insisting.get_or_insert_with(|| journal.insisting());
+                if journal.patience().run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+                    return Err(error);
+                }
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up. When the lease is
 /// lost, `work` is dropped.
 pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
@@ -238,18 +266,18 @@ pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output 
     }
 }
 
-/// Renews the lease until somebody else has taken it. Renewals that fail for the journal's sake are tried again at
-/// the next beat.
+/// Renews the lease until somebody else has taken it, or the journal is beyond use.
 async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
     let period = LEASE / 4;
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        match journal.renew(fence).await {
-            Err(lost @ JournalError::LeaseLost { .. }) => return lost,
-            Err(error) => observe(&Event::JournalFailed { what: "renew a lease", error: &error }),
+        match insist(journal, "renew a lease", || journal.renew(fence)).await {
             Ok(()) => {}
+            // The work itself ends when nobody is patient any more.
+            Err(error) if error.passes() => {}
+            Err(error) => return error,
         }
     }
 }
@@ -268,7 +296,8 @@ impl Request<Transcribing> {
     /// Takes one request that is joined to `to`, which has just been heard: it is to be given the same transcript.
     /// `None` when no more are. Take them before `to` ends: afterwards they get a download of their own.
     pub async fn claim_joined(journal: &Journal, to: RequestId, worker: &str) -> Result<Option<Self>, JournalError> {
-        let Some(row) = journal.claim_joined(to, worker).await? else { return Ok(None) };
+        let claim = || journal.claim_joined(to, worker);
+        let Some(row) = insist(journal, "claim a joined request", claim).await? else { return Ok(None) };
         observe(&Event::Claimed { id: row.fence.id, stage: StageName::Received, attempt: row.fence.attempt });
         observe(&Event::Advanced { id: row.fence.id, from: StageName::Received, to: StageName::Transcribing });
         Ok(Some(Self { held: Held { row }, stage: Transcribing::default() }))
@@ -310,14 +339,14 @@ impl Request<Transcribed> {
     /// Remembers the message that is about to hold the next part of a long answer, so that a repeated delivery fills
     /// the same one.
     pub async fn set_part_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        journal.set_part_message(self.fence(), message).await?;
+        insist(journal, "remember a message", || journal.set_part_message(self.fence(), message)).await?;
         self.held.row.part_message = Some(message);
         Ok(())
     }
 
     /// Remembers how many messages of a long answer have been sent, so that none is sent twice.
     pub async fn set_parts_delivered(&mut self, journal: &Journal, parts: u32) -> Result<(), JournalError> {
-        journal.set_parts_delivered(self.fence(), parts).await?;
+        insist(journal, "remember what was sent", || journal.set_parts_delivered(self.fence(), parts)).await?;
         self.held.row.parts_delivered = parts;
         self.held.row.part_message = None;
         Ok(())

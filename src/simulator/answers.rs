@@ -15,6 +15,8 @@ use crate::model::{ChatId, MessageId};
 pub enum Said {
     /// The file is being fetched.
     Received,
+    /// It cannot be taken yet, and need not be sent again.
+    Delayed,
     /// It waits.
     Queued {
         /// Place in the queue, when the text tells it.
@@ -55,6 +57,8 @@ pub fn read(text: &str) -> Said {
     let after_any = |signs: &[&str]| signs.iter().find_map(|sign| after(sign));
     if after("📥").is_some() {
         Said::Received
+    } else if after("⏳").is_some() {
+        Said::Delayed
     } else if let Some(rest) = after("📋") {
         Said::Queued { position: first_number(first_line(rest)) }
     } else if after("⚙").is_some() {
@@ -184,7 +188,7 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
         let shown: Vec<(Duration, Said)> = message.words().into_iter().map(|(at, text)| (at, read(text))).collect();
         for (index, (at, said)) in shown.iter().enumerate() {
             match said {
-                Said::Received | Said::Queued { .. } => {}
+                Said::Received | Said::Delayed | Said::Queued { .. } => {}
                 Said::Started | Said::Progress { .. } => trail.started = trail.started.or(Some(*at)),
                 Said::Final(verdict) => {
                     let documents = Vec::new();
@@ -277,6 +281,7 @@ mod tests {
             ("🎙️ Send me a voice message.", Said::Final(Verdict::Rejected("Send me a voice message.".into()))),
             ("❌ Something went wrong.", Said::Final(Verdict::Failed("Something went wrong.".into()))),
             ("🛑 Stopped.", Said::Final(Verdict::Cancelled)),
+            ("⏳ Your message is safe.", Said::Delayed),
             ("and the rest.", Said::Part("and the rest.".into())),
         ] {
             assert_eq!(read(text), wanted, "{text}");

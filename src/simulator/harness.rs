@@ -31,6 +31,8 @@ pub struct Setup {
     pub arguments: Vec<OsString>,
     /// The folder of models that the bot uses instead of an empty one of its own; absolute.
     pub models: Option<PathBuf>,
+    /// The bot's data folder, which is there and stays; one of the simulation's own if `None`. Absolute.
+    pub data: Option<PathBuf>,
     /// Settings of the bot by key, as in `stenobot.toml`; they outrank those that the simulation gives.
     pub bot: BTreeMap<String, OsString>,
 }
@@ -39,7 +41,7 @@ impl Setup {
     /// A program's `run` with the default settings.
     pub fn of(program: PathBuf) -> Self {
         let arguments = vec!["run".into()];
-        Self { server: Settings::default(), program, arguments, models: None, bot: BTreeMap::new() }
+        Self { server: Settings::default(), program, arguments, models: None, data: None, bot: BTreeMap::new() }
     }
 
     /// One more setting of the bot.
@@ -85,6 +87,7 @@ pub struct Simulation {
     // Before the folder, so that the bot is gone when the folder goes.
     bot: Option<BotProcess>,
     folder: Workspace,
+    data: PathBuf,
     next_user: AtomicI64,
 }
 
@@ -107,14 +110,20 @@ impl Simulation {
         let folder = Workspace::create()?;
         let api = BotApi::start(setup.server).await?;
         let metrics = free_address()?;
-        let data = folder.path().join("data");
-        std::fs::create_dir(&data)?;
+        let data = match setup.data {
+            Some(data) => data,
+            None => {
+                let data = folder.path().join("data");
+                std::fs::create_dir(&data)?;
+                data
+            }
+        };
         if let Some(models) = setup.models {
             std::os::unix::fs::symlink(models, data.join("models"))?;
         }
         let mut keys: BTreeMap<String, OsString> = BTreeMap::from([
             ("telegram_api_url".into(), api.url().as_str().into()),
-            ("data_dir".into(), data.into()),
+            ("data_dir".into(), data.clone().into()),
             ("metrics_addr".into(), metrics.to_string().into()),
         ]);
         keys.extend(setup.bot);
@@ -131,7 +140,7 @@ impl Simulation {
             log: folder.path().join("bot.log"),
             metrics,
         };
-        Ok(Self { api, command, bot: None, folder, next_user: AtomicI64::new(600_001) })
+        Ok(Self { api, command, bot: None, folder, data, next_user: AtomicI64::new(600_001) })
     }
 
     /// Telegram's side.
@@ -237,7 +246,7 @@ impl Simulation {
 
     /// The bot's data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     /// The journal's SQLite file.

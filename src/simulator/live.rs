@@ -48,7 +48,13 @@ impl<W: Write> Screen for Lines<W> {
                 Some(Said::Queued { position: Some(position) }) => Some(format!("📋 number {position} in the queue")),
                 Some(Said::Started) => Some("⚙️ started".to_owned()),
                 Some(Said::Final(_)) => row.trail.as_ref().and_then(final_line),
-                Some(Said::Received | Said::Queued { position: None } | Said::Progress { .. } | Said::Part(_))
+                Some(
+                    Said::Received
+                    | Said::Delayed
+                    | Said::Queued { position: None }
+                    | Said::Progress { .. }
+                    | Said::Part(_),
+                )
                 | None => None,
             };
             if let Some(event) = event {
@@ -133,6 +139,7 @@ impl Table {
                 }
                 (None, None) => (2, "○ sent".into(), String::new()),
                 (Some(Said::Received), None) => (2, "○ received".into(), String::new()),
+                (Some(Said::Delayed), None) => (0, "○ delayed".into(), String::new()),
                 (Some(Said::Queued { position: Some(position) }), None) => {
                     (0, format!("○ number {position}"), String::new())
                 }

@@ -92,6 +92,8 @@ pub enum Text {
     NotAllowed,
     /// Nothing new is accepted for now.
     Maintenance,
+    /// The message is safe, but cannot be taken or fetched yet.
+    Delayed,
     /// Withdrawn by its sender.
     Cancelled,
     /// Withdrawn by an administrator.
@@ -167,6 +169,7 @@ impl Texts {
             Text::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
             Text::NotAllowed => say.plain("not-allowed"),
             Text::Maintenance => say.plain("maintenance"),
+            Text::Delayed => say.plain("delayed"),
             Text::Cancelled => say.plain("cancelled"),
             Text::CancelledByOperator => say.plain("cancelled-by-operator"),
             Text::AudioGone => say.plain("audio-gone"),

@@ -109,6 +109,24 @@ async fn a_lease_holds_its_time_and_each_claim_counts() {
 }
 
 #[tokio::test]
+async fn whoever_writes_after_all_holds_the_request_for_another_lease() {
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    let fence = desk.start("a").await;
+    desk.pass(PAST_LEASE);
+    let fence = desk.advance(&fence, StageName::Transcribed).await;
+    assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
+    desk.pass(PAST_LEASE);
+    desk.journal.set_status_message(&fence, MessageId(7)).await.unwrap();
+    assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
+    desk.pass(PAST_LEASE);
+    desk.journal.set_parts_delivered(&fence, 1).await.unwrap();
+    assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
+    desk.pass(PAST_LEASE);
+    assert!(desk.claim(WorkSource::Transcriptions, "b").await.is_some());
+}
+
+#[tokio::test]
 async fn a_claim_that_is_given_back_counts_or_not_as_asked() {
     let desk = Desk::new().await;
     desk.admit(1).await;

@@ -20,8 +20,8 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let error = refused(&path).await;
     assert_eq!(
         error.to_string(),
-        "the journal cannot be used: its file is damaged or is no SQLite database; \
-         restore a backup or set another database_url"
+        "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
+         or set another database_url"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
 }

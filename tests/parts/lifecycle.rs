@@ -204,7 +204,7 @@ fn download_failures() -> Vec<(DownloadFailure, Expected)> {
         (DownloadFailure::AudioGone, failed(FailReason::AudioGone)),
         (DownloadFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
         (DownloadFailure::Unreachable(text()), Expected::Retry { after: 5, counts: true }),
-        (DownloadFailure::Local(text()), Expected::Retry { after: 5, counts: true }),
+        (DownloadFailure::Local(text()), Expected::Retry { after: 5, counts: false }),
     ]
 }
 

@@ -231,8 +231,8 @@ async fn a_journal_of_the_future_is_refused() {
 async fn a_journal_that_is_no_database_is_told() {
     let place = Place::good().await;
     std::fs::write(place.data().join("stenobot.db"), "a shopping list, and no database at all".repeat(100)).unwrap();
-    let sentence = "the journal cannot be used: its file is damaged or is no SQLite database; restore a backup or set \
-                    another database_url";
+    let sentence = "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
+                    or set another database_url";
     place.refuses("journal", sentence).await;
 }
 

@@ -208,7 +208,7 @@ impl Drop for Scene {
 pub(crate) fn position(said: &Said) -> Option<u32> {
     match said {
         Said::Queued { position } => *position,
-        Said::Received | Said::Started | Said::Progress { .. } | Said::Final(_) | Said::Part(_) => None,
+        Said::Received | Said::Delayed | Said::Started | Said::Progress { .. } | Said::Final(_) | Said::Part(_) => None,
     }
 }
 

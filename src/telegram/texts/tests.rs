@@ -95,6 +95,7 @@ fn one_of_each() -> Vec<Text> {
         Text::DayFull { limit: seconds(3600) },
         Text::NotAllowed,
         Text::Maintenance,
+        Text::Delayed,
         Text::Cancelled,
         Text::CancelledByOperator,
         Text::AudioGone,

@@ -9,6 +9,7 @@ use stenobot::telegram::{Locale, Percent, Text, Texts};
 fn kind(said: &Said) -> &'static str {
     match said {
         Said::Received => "received",
+        Said::Delayed => "delayed",
         Said::Queued { position: Some(3) } => "queued third",
         Said::Queued { .. } => "queued somewhere",
         Said::Started => "started",
@@ -38,6 +39,7 @@ fn every_text_is_known() {
         (Text::TooLong { limit: wait, actual: None }, "rejected"),
         (Text::TooBig { limit: 20 << 20 }, "rejected"),
         (Text::QueueFull, "rejected"),
+        (Text::Delayed, "delayed"),
         (Text::UserLimit { retry: wait }, "rejected"),
         (Text::Unsupported, "rejected"),
         (Text::Failed, "failed"),

@@ -3,6 +3,8 @@
 
 mod cancel;
 mod crash;
+mod damage;
+mod disk;
 mod figures;
 mod journal;
 mod load;
@@ -10,6 +12,7 @@ mod native;
 mod score;
 mod security;
 mod shutdown;
+mod storage;
 mod table;
 mod telegram;
 

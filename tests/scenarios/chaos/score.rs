@@ -67,7 +67,7 @@ fn is_passing(text: &str) -> bool {
     match read(text) {
         Said::Received | Said::Queued { .. } | Said::Started | Said::Progress { .. } => true,
         Said::Part(text) => text == "…",
-        Said::Final(_) => false,
+        Said::Final(_) | Said::Delayed => false,
     }
 }
 

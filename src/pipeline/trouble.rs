@@ -1,0 +1,63 @@
+//! When the journal fails: counted, logged, and, where to go on would lose something, the end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Context;
+use crate::journal::JournalError;
+use crate::request::{Event, observe};
+
+/// The same trouble is not logged more often than this: the log may be on the disk that is full.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// Trouble that has been logged lately, by what was tried and what came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Troubles(Arc<Mutex<HashMap<(&'static str, &'static str), Instant>>>);
+
+impl Troubles {
+    fn again(&self, what: &'static str, kind: &'static str) -> bool {
+        let now = Instant::now();
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match logged.get(&(what, kind)) {
+            Some(before) if now.saturating_duration_since(*before) < QUIET => true,
+            Some(_) | None => {
+                logged.insert((what, kind), now);
+                false
+            }
+        }
+    }
+}
+
+impl Context {
+    /// Every failure of the journal comes here. One that passes is tried again by whoever met it. With a damaged journal
+    /// nobody can know any more what has been taken and what has been answered, so the service stops.
+    pub(crate) fn journal_failed(&self, what: &'static str, error: &JournalError) {
+        self.journal.failed(error);
+        let again = match error {
+            JournalError::Damaged => !self.shutdown.fail(),
+            JournalError::Busy | JournalError::Full | JournalError::ReadOnly | JournalError::Disk(_) => {
+                self.troubles.again(what, error.kind())
+            }
+            JournalError::LeaseLost { .. } | JournalError::Broken(_) | JournalError::Migration(_) => false,
+        };
+        observe(&Event::JournalFailed { what, error, again });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_is_logged_now_and_then() {
+        let troubles = Troubles::default();
+        assert!(!troubles.again("take an update", "full"));
+        assert!(troubles.again("take an update", "full"));
+        assert!(!troubles.again("take an update", "busy"));
+        tokio::time::advance(QUIET).await;
+        assert!(!troubles.again("take an update", "full"));
+    }
+}

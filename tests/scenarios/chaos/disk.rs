@@ -1,0 +1,171 @@
+//! Disks that take nothing, made with what this machine allows.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use stenobot::simulator::harness::Setup;
+
+/// Twice of what the bot wants free before it downloads.
+const SIZE: &str = "size=64m";
+
+/// The disk below a bot's data folder.
+pub(super) struct Disk {
+    folder: tempfile::TempDir,
+    way: Way,
+    /// Files that cannot be changed now.
+    frozen: Vec<PathBuf>,
+}
+
+/// How the disk is kept from taking anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A file system of its own, filled to the last byte.
+    Mounted,
+    /// Files that may not be changed, not even through descriptors that are open.
+    Immutable,
+    /// A limit on the size of files of this one process: works for everybody.
+    Limit,
+}
+
+impl Disk {
+    /// One that can be filled.
+    pub(super) fn to_fill() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(folder.path()).output();
+        let mounted = mount.is_ok_and(|output| output.status.success());
+        Self { folder, way: if mounted { Way::Mounted } else { Way::Limit }, frozen: Vec::new() }
+    }
+
+    /// One whose journal can be made read-only.
+    pub(super) fn to_freeze() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let probe = folder.path().join("probe");
+        let mut open = File::create(&probe).unwrap();
+        let binds = set_immutable(&probe, true) && open.write_all(b"x").is_err();
+        set_immutable(&probe, false);
+        std::fs::remove_file(&probe).unwrap();
+        Self { folder, way: if binds { Way::Immutable } else { Way::Limit }, frozen: Vec::new() }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How it is done here: part of the figures.
+    pub(super) fn way(&self) -> &'static str {
+        match self.way {
+            Way::Mounted => "a tmpfs filled to the last byte",
+            Way::Immutable => "immutable files",
+            Way::Limit => "a limit of 0 bytes on the bot's files",
+        }
+    }
+
+    /// The journal's errors that it makes, as `journal_errors_total` names them.
+    pub(super) fn kinds(&self) -> &'static [&'static str] {
+        match self.way {
+            Way::Mounted => &["full", "io"],
+            Way::Immutable => &["io", "read_only"],
+            Way::Limit => &["io"],
+        }
+    }
+
+    /// The bot on this disk. A process that meets its limit is killed unless it ignores the signal, and only its
+    /// parent can see to that; its log goes through a pipe, to which the limit does not apply.
+    pub(super) fn below(&self, mut setup: Setup) -> Setup {
+        if self.way == Way::Limit {
+            let script = r#"trap "" XFSZ; exec "$0" "$@" > >(cat) 2>&1"#;
+            let program = std::mem::replace(&mut setup.program, "bash".into());
+            let arguments = std::mem::take(&mut setup.arguments);
+            setup.arguments = [OsString::from("-c"), script.into(), program.into()].into();
+            setup.arguments.extend(arguments);
+        }
+        setup.data = Some(self.folder().to_owned());
+        setup
+    }
+
+    /// Whether it can be filled in part.
+    pub(super) fn is_mounted(&self) -> bool {
+        self.way == Way::Mounted
+    }
+
+    /// Fills it but for a few megabytes.
+    pub(super) fn leave_little(&self) {
+        let mut ballast = File::create(self.ballast()).unwrap();
+        for _ in 0..56 {
+            ballast.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+    }
+
+    /// From now on it takes nothing from the bot.
+    pub(super) fn fill(&mut self, bot: u32) {
+        match self.way {
+            Way::Mounted => {
+                let mut ballast = File::create(self.ballast()).unwrap();
+                for block in [1 << 20, 4096, 1] {
+                    while ballast.write_all(&vec![0; block]).is_ok() {}
+                }
+            }
+            Way::Immutable => {
+                for suffix in ["", "-wal"] {
+                    let file = self.folder().join(format!("stenobot.db{suffix}"));
+                    assert!(set_immutable(&file, true));
+                    self.frozen.push(file);
+                }
+            }
+            Way::Limit => limit(bot, Some(0)),
+        }
+    }
+
+    /// It is as before.
+    pub(super) fn free(&mut self, bot: u32) {
+        match self.way {
+            Way::Mounted => std::fs::remove_file(self.ballast()).unwrap(),
+            Way::Immutable => self.thaw(),
+            Way::Limit => limit(bot, None),
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder().join("ballast")
+    }
+
+    fn thaw(&mut self) {
+        for file in self.frozen.drain(..) {
+            set_immutable(&file, false);
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.thaw();
+        if self.way == Way::Mounted {
+            // Lazily: the bot of a test that has failed may not be quite gone.
+            let _ = Command::new("umount").arg("--lazy").arg(self.folder()).status();
+        }
+    }
+}
+
+fn set_immutable(file: &Path, immutable: bool) -> bool {
+    let change = || {
+        let file = OpenOptions::new().read(true).open(file)?;
+        let mut flags = ioctl_getflags(file.as_fd())?;
+        flags.set(IFlags::IMMUTABLE, immutable);
+        std::io::Result::Ok(ioctl_setflags(file.as_fd(), flags)?)
+    };
+    change().is_ok()
+}
+
+/// The soft limit alone, which anybody may raise again.
+fn limit(bot: u32, bytes: Option<u64>) {
+    let pid = Pid::from_raw(bot.cast_signed()).unwrap();
+    let before = prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None });
+    let maximum = before.map_or(None, |before| before.maximum);
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+}

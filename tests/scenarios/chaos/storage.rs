@@ -1,0 +1,423 @@
+//! The journal's storage fails for a while under a bot that works: locked, full, read-only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use stenobot::journal::LEASE;
+use stenobot::simulator::answers::{Said, Trail};
+use stenobot::simulator::harness::Simulation;
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::{Call, Effect, Method, Scripted, State, Verdict};
+use tokio::sync::watch;
+
+use super::disk::Disk;
+use super::{Row, measured, rounds};
+use crate::pages::page;
+use crate::recordings::{Gate, scripted};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, soon, stand_in};
+
+/// With so many rounds and more, faults last longer: each for half a minute, but the first for longer than a lease.
+const THOROUGH: usize = 10;
+
+fn hold(times: usize, round: usize) -> Duration {
+    Duration::from_secs(match round {
+        _ if times < THOROUGH => 0,
+        0 => LEASE.as_secs() + 15,
+        _ => 30,
+    })
+}
+
+// === What people are told, and what Telegram is told ===
+
+async fn told_of_the_delay(sent: &Sent) {
+    sent.until("word of the delay", PATIENCE, |trail| (trail.latest == Some(Said::Delayed)).then_some(()))
+        .await
+        .unwrap();
+}
+
+/// How often the bot said so in the chat of a message.
+fn delays(scene: &Scene, sent: &Sent) -> usize {
+    let is_delay = |text: &str| stenobot::simulator::answers::read(text) == Said::Delayed;
+    scene.simulation.api().read(|state| {
+        let messages = state.chats[&sent.chat()].messages.values();
+        messages.flat_map(|message| message.words()).filter(|(_, text)| is_delay(text)).count()
+    })
+}
+
+pub(super) fn is_confirmed(state: &State, sent: &Sent) -> bool {
+    state.confirmed.iter().any(|offer| {
+        let message = &offer.update["message"];
+        message["chat"]["id"] == sent.chat().0 && message["message_id"] == sent.id().0
+    })
+}
+
+/// Confirmed at Telegram, and not in the journal: lost.
+pub(super) async fn lost(scene: &Scene, all: &[&Sent]) -> usize {
+    let rows = scene.rows().await;
+    let has_row = |sent: &Sent| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
+    let confirmed = |sent: &Sent| scene.simulation.api().read(|state| is_confirmed(state, sent));
+    all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
+}
+
+/// Waits until the bot has asked Telegram so many times more.
+async fn polls(scene: &Scene, more: u64) {
+    let before = scene.simulation.api().read(State::polls);
+    let reached = scene.simulation.api().until(|state| (state.polls() >= before + more).then_some(()));
+    soon("the bot asks for updates again", reached).await;
+}
+
+async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
+    let page = scene.simulation.metrics().await.unwrap();
+    let series = |kind: &&str| page.value(&format!("stenobot_journal_errors_total{{kind=\"{kind}\"}}"));
+    kinds.iter().filter_map(series).sum()
+}
+
+/// Everybody's text, once. Gives when the last one had it.
+pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&Sent, &str)]) -> Duration {
+    let mut last = Duration::ZERO;
+    for (sent, text) in all {
+        assert_eq!(scene.text(sent).await, *text);
+        let trail = sent.trail();
+        assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{}", sent.history());
+        last = last.max(trail.answers[0].at);
+    }
+    last
+}
+
+fn count_in_log(scene: &Scene, words: &str) -> usize {
+    std::fs::read_to_string(scene.simulation.log()).unwrap().matches(words).count()
+}
+
+fn recovery(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let seconds = |time: &Duration| time.as_secs_f64();
+    let (middle, longest) = (&times[times.len() / 2], times.last().unwrap());
+    format!("last answer {:.1} s after the end of the fault (p50), {:.1} s (max)", seconds(middle), seconds(longest))
+}
+
+// === Passing trouble ===
+
+/// Some trouble with the journal, begun and ended by the test.
+trait Fault {
+    async fn begin(&mut self, scene: &mut Scene);
+    async fn end(&mut self, scene: &mut Scene);
+}
+
+/// One recording is in work, two arrive while the fault lasts. Gives the time from its end to the last answer.
+async fn two_arrive_while_one_is_in_work(
+    scene: &mut Scene,
+    fault: &mut impl Fault,
+    kinds: &[&str],
+    hold: Duration,
+) -> Duration {
+    let gate = Gate::new().await;
+    let first = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
+    let held = gate.reached().await;
+    first.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+    let before = failures(scene, kinds).await;
+    fault.begin(scene).await;
+    let others = ["второе", "третье"].map(|text| scene.somebody_sends(&scripted(3, &format!("say {text}"))));
+    held.open();
+    for sent in &others {
+        told_of_the_delay(sent).await;
+    }
+    tokio::time::sleep(hold).await;
+    polls(scene, 2).await;
+    // They are told once, however often the bot tries.
+    for sent in &others {
+        assert_eq!(delays(scene, sent), 1, "{}", sent.history());
+        assert!(!scene.simulation.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
+        assert!(sent.trail().answers.is_empty(), "{}", sent.history());
+    }
+    assert!(first.trail().answers.is_empty(), "the journal does not know of it: {}", first.history());
+    assert_eq!(scene.rows().await.len(), 1);
+    assert!(failures(scene, kinds).await > before, "the fault did not strike");
+    let (status, _) = page(&scene.simulation, "/readyz").await;
+    assert_eq!(status, 503);
+
+    fault.end(scene).await;
+    let freed = scene.simulation.api().now();
+    let all = [&first, &others[0], &others[1]];
+    let last = all_answered_once(scene, &[(all[0], "начатое"), (all[1], "второе"), (all[2], "третье")]).await;
+    assert_eq!(count_in_log(scene, "transcription started"), 3, "work was thrown away");
+    assert_eq!(lost(scene, &all).await, 0);
+    last - freed
+}
+
+pub(super) async fn end(scene: Scene, requests: usize) {
+    let rows = scene.end().await;
+    assert_eq!(rows.len(), requests);
+    assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
+}
+
+/// Another process that writes.
+struct Lock(Option<SqliteConnection>);
+
+impl Fault for Lock {
+    async fn begin(&mut self, scene: &mut Scene) {
+        let mut other = SqliteConnectOptions::new().filename(scene.simulation.journal()).connect().await.unwrap();
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+        self.0 = Some(other);
+    }
+
+    async fn end(&mut self, _scene: &mut Scene) {
+        let mut other = self.0.take().unwrap();
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_journal_is_locked() {
+    const ROW: Row = Row {
+        number: 50,
+        test: "another process locks the journal while two messages arrive and one is in work",
+        figure: "offset stays, both told once, 0 lost, each answered once",
+        name: "storage::the_journal_is_locked",
+    };
+    let times = rounds(1);
+    let mut took = Vec::new();
+    for round in 0..times {
+        let mut scene = Scene::stand_in(&[]).await;
+        let hold = hold(times, round);
+        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut Lock(None), &["busy"], hold).await);
+        end(scene, 3).await;
+    }
+    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery(took)));
+}
+
+#[tokio::test]
+async fn the_journal_is_locked_between_two_parts_of_an_answer() {
+    const ROW: Row = Row {
+        number: 51,
+        test: "another process locks the journal while a long answer goes out",
+        figure: "every part arrives once",
+        name: "storage::the_journal_is_locked_between_two_parts_of_an_answer",
+    };
+    let times = rounds(1);
+    let mut parts = 0;
+    for _ in 0..times {
+        let mut scene = Scene::stand_in(&[]).await;
+        let gate = Gate::new().await;
+        let text = "длинное ".repeat(1200).trim_end().to_owned();
+        let sent = scene.somebody_sends(&scripted(3, &format!("{};say {text}", gate.instruction())));
+        let held = gate.reached().await;
+        sent.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+        // The second part is on its way, and takes its time.
+        let (seen, mut see) = watch::channel(0);
+        let slow = move |call: &Call| -> Verdict {
+            let part = call.method == Method::SendMessage;
+            seen.send_modify(|parts| *parts += usize::from(part));
+            let delay = Duration::from_millis(if part { 500 } else { 0 });
+            Verdict { delay, effect: Effect::Pass }
+        };
+        scene.simulation.api().set_fault(Some(Arc::new(slow)));
+        held.open();
+        soon("the second part is sent", see.wait_for(|parts| *parts == 1)).await.unwrap();
+        let mut lock = Lock(None);
+        lock.begin(&mut scene).await;
+        let busy = async {
+            while failures(&scene, &["busy"]).await == 0.0 {
+                a_moment().await
+            }
+        };
+        soon("the journal is found locked", busy).await;
+        assert_eq!(*see.borrow(), 1, "no part goes out before the one before is on record");
+        lock.end(&mut scene).await;
+
+        let whole = |trail: &Trail| (trail.answer()?.spoken()?.split_whitespace().count() >= 1200).then_some(());
+        sent.until("the whole text", PATIENCE, whole).await.unwrap();
+        scene.spoken.add(&text);
+        end(scene, 1).await;
+        let spoken = sent.trail().answer().and_then(|answer| answer.spoken().map(|text| text.into_owned()));
+        assert_eq!(spoken, Some(text), "{}", sent.history());
+        parts += *see.borrow() + 1;
+        assert_eq!(parts % 3, 0, "{}", sent.history());
+    }
+    measured(&ROW, times, &format!("{parts} parts of {times} answers, each once"));
+}
+
+/// Files, logs and the metrics page have no event to wait for.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// The disk takes nothing.
+impl Fault for Disk {
+    async fn begin(&mut self, scene: &mut Scene) {
+        self.fill(scene.simulation.bot().unwrap().pid());
+    }
+
+    async fn end(&mut self, scene: &mut Scene) {
+        self.free(scene.simulation.bot().unwrap().pid());
+    }
+}
+
+async fn on(disk: &Disk) -> Scene {
+    Scene::of(Simulation::start(disk.below(bot_with_engine(&stand_in(), &[]))).await.unwrap())
+}
+
+async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String {
+    let (mut took, mut way) = (Vec::new(), "");
+    for round in 0..times {
+        let mut disk = disk();
+        way = disk.way();
+        let kinds = disk.kinds();
+        let mut scene = on(&disk).await;
+        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut disk, kinds, hold(times, round)).await);
+        end(scene, 3).await;
+    }
+    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery(took))
+}
+
+#[tokio::test]
+async fn the_disk_is_full() {
+    const ROW: Row = Row {
+        number: 52,
+        test: "the disk of journal and audio is full while two messages arrive and one is in work",
+        figure: "offset stays, both told once, 0 lost, each answered once",
+        name: "storage::the_disk_is_full",
+    };
+    let times = rounds(1);
+    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_fill).await);
+}
+
+#[tokio::test]
+async fn the_journal_is_read_only() {
+    const ROW: Row = Row {
+        number: 53,
+        test: "the journal can only be read while two messages arrive and one is in work",
+        figure: "offset stays, both told once, 0 lost, each answered once",
+        name: "storage::the_journal_is_read_only",
+    };
+    let times = rounds(1);
+    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_freeze).await);
+}
+
+#[tokio::test]
+async fn the_disk_fills_up_during_a_download() {
+    const ROW: Row = Row {
+        number: 54,
+        test: "the disk fills up while a recording is downloaded",
+        figure: "nothing of it stays on the disk, it is fetched again when there is room, answered once",
+        name: "storage::the_disk_fills_up_during_a_download",
+    };
+    let times = rounds(1);
+    let (mut took, mut way, mut tries) = (Vec::new(), "", 0);
+    for _ in 0..times {
+        let mut disk = Disk::to_fill();
+        way = disk.way();
+        let mut scene = on(&disk).await;
+        let slow = Effect::Slow { piece: 4096, pause: Duration::from_millis(200) };
+        scene.simulation.api().set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, slow))));
+        let sent = scene.somebody_sends(&scripted(3, "say скачано"));
+        scene.call("the file is asked for", |call| call.method == Method::GetFile).await;
+        let audio = scene.simulation.data().join("audio");
+        let files = || std::fs::read_dir(&audio).unwrap().count();
+        soon("the download begins", async {
+            while files() == 0 {
+                a_moment().await
+            }
+        })
+        .await;
+        disk.begin(&mut scene).await;
+        soon("nothing of it stays", async {
+            while files() > 0 {
+                a_moment().await
+            }
+        })
+        .await;
+        let kinds = disk.kinds();
+        soon("the journal fails", async {
+            while failures(&scene, kinds).await == 0.0 {
+                a_moment().await
+            }
+        })
+        .await;
+        disk.end(&mut scene).await;
+        let freed = scene.simulation.api().now();
+        took.push(all_answered_once(&mut scene, &[(&sent, "скачано")]).await - freed);
+        tries += scene.calls(Method::Download);
+        end(scene, 1).await;
+    }
+    assert!(tries >= 2 * times, "no download met the full disk");
+    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery(took)));
+}
+
+#[tokio::test]
+async fn the_last_of_the_disk_is_left_to_the_journal() {
+    const ROW: Row = Row {
+        number: 55,
+        test: "little room is left on the disk when a message arrives",
+        figure: "it is taken and its sender told; no download until there is room; answered once",
+        name: "storage::the_last_of_the_disk_is_left_to_the_journal",
+    };
+    let times = rounds(1);
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let mut disk = Disk::to_fill();
+        if !disk.is_mounted() {
+            return measured(&ROW, 0, "not tried: no file system can be mounted here");
+        }
+        let mut scene = on(&disk).await;
+        disk.leave_little();
+        soon("the bot sees it", async {
+            while count_in_log(&scene, "downloads wait") == 0 {
+                a_moment().await
+            }
+        })
+        .await;
+        let sent = scene.somebody_sends(&scripted(3, "say место"));
+        told_of_the_delay(&sent).await;
+        let confirmed = scene.simulation.api().until(|state| is_confirmed(state, &sent).then_some(()));
+        soon("the journal takes it", confirmed).await;
+        assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
+        disk.end(&mut scene).await;
+        let freed = scene.simulation.api().now();
+        took.push(all_answered_once(&mut scene, &[(&sent, "место")]).await - freed);
+        assert_eq!(delays(&scene, &sent), 1);
+        end(scene, 1).await;
+    }
+    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery(took)));
+}
+
+#[tokio::test]
+async fn told_to_stop_while_the_journal_is_locked() {
+    const ROW: Row = Row {
+        number: 56,
+        test: "SIGTERM while another process locks the journal, with one message in work and one new",
+        figure: "stops in order and in time, 0 lost, each answered once after the next start",
+        name: "storage::told_to_stop_while_the_journal_is_locked",
+    };
+    let times = rounds(1);
+    let mut longest = Duration::ZERO;
+    for _ in 0..times {
+        let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", "1")]).await;
+        let gate = Gate::new().await;
+        let first = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
+        let held = gate.reached().await;
+        first.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+        let mut lock = Lock(None);
+        lock.begin(&mut scene).await;
+        let new = scene.somebody_sends(&scripted(3, "say новое"));
+        held.open();
+        told_of_the_delay(&new).await;
+        let from = scene.simulation.api().now();
+        let status = scene.simulation.terminate_bot(PATIENCE).await.unwrap();
+        let stopped = scene.simulation.api().now() - from;
+        assert!(status.success(), "{status}");
+        // One second for what is held, and the writes that were under way.
+        assert!(stopped < Duration::from_secs(15), "{stopped:?}");
+        longest = longest.max(stopped);
+        lock.end(&mut scene).await;
+        scene.simulation.restart().await.unwrap();
+        gate.reached().await.open();
+        all_answered_once(&mut scene, &[(&first, "начатое"), (&new, "новое")]).await;
+        assert_eq!(lost(&scene, &[&first, &new]).await, 0);
+        end(scene, 2).await;
+    }
+    let found = format!("0 of {} lost, 0 twice, stopped within {:.1} s", 2 * times, longest.as_secs_f64());
+    measured(&ROW, times, &found);
+}
