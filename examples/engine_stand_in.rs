@@ -17,6 +17,7 @@
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
+//! | `devour` | limits its memory as the engine does, and takes more |
 //! | `garbage`, `oversized`, `stranger` | breaks the protocol |
 //!
 //! `STAND_IN_START` says how it starts: `wait MS`, `unfit TEXT` or `exit N`. When the parent sends a second job
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use stenobot::confine::Headroom;
 use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
 use stenobot::model::{ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
 
@@ -148,6 +150,7 @@ impl StandIn {
                 "fail" => return Ok(Report::Failed { job, failure: JobFailure::Inference(rest.to_owned()) }),
                 "exit" => std::process::exit(number(rest) as i32),
                 "abort" => std::process::abort(),
+                "devour" => devour(),
                 // Rust's own handler takes the first and steps aside.
                 "segfault" => loop {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV)?;
@@ -166,6 +169,16 @@ impl StandIn {
             Ok(Order::Cancel { .. }) => true,
             Ok(Order::Transcribe { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
         }
+    }
+}
+
+/// Takes memory until there is none.
+fn devour() -> ! {
+    let headroom = Headroom::of_this_process(1).expect("the machine tells what this process holds");
+    headroom.allow(LENGTH).expect("the limit can be set");
+    let mut taken = Vec::new();
+    loop {
+        taken.push(std::hint::black_box(vec![1_u8; 16 << 20]));
     }
 }
 

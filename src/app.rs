@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources, VoiceActivity};
+use crate::confine;
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
@@ -30,6 +31,7 @@ const STALE_POLL: Duration = Duration::from_secs(120);
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP.
 pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<()> {
+    confine::bot()?;
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;

@@ -1,6 +1,7 @@
 //! The promises under faults, with figures: each test here is a row of the table that `./dev chaos` prints. Run with
 //! the other tests, each does a few rounds; `./dev chaos --rounds N` does N.
 
+mod hostile;
 mod journal;
 mod table;
 
