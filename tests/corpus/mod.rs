@@ -102,9 +102,12 @@ fn cut_off(seed: &Seed) -> Vec<Hostile> {
     let length = seed.bytes.len();
     let mut ends = vec![1, 4, 12, 64, length - 1];
     ends.extend((1..8).map(|part| length * part / 8));
+    ends.retain(|end| *end < length);
+    ends.sort_unstable();
+    ends.dedup();
     let file = |end: usize| {
         let bytes = seed.bytes.clone();
-        Hostile::new(format!("cut/{}/{end}", seed.name), move || bytes[..end.min(bytes.len())].to_vec())
+        Hostile::new(format!("cut/{}/{end}", seed.name), move || bytes[..end].to_vec())
     };
     ends.into_iter().map(file).collect()
 }
