@@ -169,8 +169,8 @@ fn nearly_empty() -> impl Iterator<Item = Hostile> {
 fn endless() -> Vec<Hostile> {
     let mut files = Vec::new();
     let honest = |page: u32| u64::from(page + 1) * 255 * 5_760;
-    let granules: [(&str, fn(u32) -> u64); 3] = [("honest", honest), ("none", |_| u64::MAX), ("zero", |_| 0)];
-    for (name, granule) in granules {
+    let granules: [fn(u32) -> u64; 3] = [honest, |_| u64::MAX, |_| 0];
+    for (name, granule) in ["honest", "none", "zero"].into_iter().zip(granules) {
         for pages in [5, 2_000, 39_000] {
             files.push(Hostile::new(format!("endless/opus {name}/{pages} pages"), move || bomb(pages, granule)));
         }
@@ -325,16 +325,16 @@ fn nested() -> Vec<Hostile> {
 
 /// As large as Telegram lets through, and nothing in it; also behind the beginning of each kind.
 fn large(kinds: &[Seed]) -> Vec<Hostile> {
-    let fills: [(&str, fn(&mut [u8])); 3] = [
-        ("zeros", |_| {}),
-        ("ones", |bytes| bytes.fill(0xff)),
-        ("noise", |bytes| {
+    let fills: [fn(&mut [u8]); 3] = [
+        |_| {},
+        |bytes| bytes.fill(0xff),
+        |bytes| {
             let mut noise = Noise::new(1);
             bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&noise.next().to_le_bytes()));
-        }),
+        },
     ];
     let mut files = Vec::new();
-    for (fill_name, fill) in fills {
+    for (fill_name, fill) in ["zeros", "ones", "noise"].into_iter().zip(fills) {
         let bare = Seed { name: "nothing".to_owned(), bytes: Arc::default() };
         for kind in std::iter::once(&bare).chain(kinds) {
             let head = kind.bytes.clone();

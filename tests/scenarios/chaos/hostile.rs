@@ -106,13 +106,10 @@ async fn every_kind_of_file() {
     for Found { name, result, took, mib, ended } in &found {
         assert!(*took < Duration::from_secs(10), "{name} took {took:?}: {result:?}");
         assert!(*mib > 1, "{name}: the memory is not known");
-        assert!(
-            !matches!(result, Err(ProbeError::TimedOut | ProbeError::Crashed | ProbeError::Spawn(_))),
-            "{name}: {result:?}, {ended}"
-        );
-        if matches!(result, Err(ProbeError::Audio(AudioError::Io { .. }))) {
-            panic!("{name}: {result:?} is said to be the machine's fault");
-        }
+        let answered = matches!(result, Ok(_) | Err(ProbeError::Audio(_)));
+        assert!(answered, "{name}: {result:?}, {ended}");
+        let blamed = matches!(result, Err(ProbeError::Audio(AudioError::Io { .. })));
+        assert!(!blamed, "{name}: the machine is blamed: {result:?}");
     }
     let counts = counted(found.iter().map(|found| word(&found.result)));
     // Neither does every file fail at its first byte, nor does none reach what it is made for.
@@ -123,7 +120,7 @@ async fn every_kind_of_file() {
     let largest = found.iter().max_by_key(|found| found.mib).unwrap();
     println!("slowest {} {:?}, largest {} {} MiB", slowest.name, slowest.took, largest.name, largest.mib);
     let figures = format!(
-        "{} files: {}; {:.1} s and {} MiB at most",
+        "{} files: {}; none at a limit; {:.1} s and {} MiB at most",
         found.len(),
         listed(&counts),
         slowest.took.as_secs_f64(),
@@ -176,16 +173,23 @@ async fn what_can_be_decoded_is_heard() {
     measured(&ROW, rounds(1), &format!("{heard} heard, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
-/// The nastiest: long for their size, nested, large; and some of every other family.
-fn nastiest() -> Vec<Hostile> {
-    let mut left = BTreeMap::from([("endless", 6), ("nested", 6), ("large", 4)].map(|(name, n)| (name.to_owned(), n)));
-    let mut wanted = |hostile: &Hostile| {
-        let left = left.entry(hostile.family().to_owned()).or_insert(2);
-        let wanted = *left > 0;
-        *left -= u32::from(wanted);
-        wanted
-    };
-    corpus().into_iter().filter(|hostile| wanted(hostile)).collect()
+/// The nastiest, others in every round: long for their size, nested, large; and some of every other family.
+fn nastiest(round: usize) -> Vec<Hostile> {
+    let mut families: BTreeMap<String, Vec<Hostile>> = BTreeMap::new();
+    for hostile in corpus() {
+        families.entry(hostile.family().to_owned()).or_default().push(hostile);
+    }
+    let chosen = families.into_iter().flat_map(|(family, mut files)| {
+        let few = match family.as_str() {
+            "endless" | "nested" => 6,
+            "large" => 4,
+            _ => 2,
+        };
+        let first = round * few % files.len();
+        files.rotate_left(first);
+        files.into_iter().take(few)
+    });
+    chosen.collect()
 }
 
 #[tokio::test]
@@ -196,41 +200,42 @@ async fn sent_to_the_bot() {
         figure: "one clear answer each, everybody else is answered, the bot stays up",
         name: "hostile::sent_to_the_bot",
     };
-    let mut scene = Scene::stand_in(&[]).await;
-    let bot = scene.simulation.bot().unwrap().pid();
-    let (mut sent, mut neighbours): (Vec<(String, Sent)>, Vec<Sent>) = (Vec::new(), Vec::new());
-    for (index, hostile) in nastiest().into_iter().enumerate() {
-        let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
-        let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
-        let name = hostile.name.clone();
-        let bytes = tokio::task::spawn_blocking(move || hostile.bytes()).await.unwrap();
-        sent.push((name, scene.simulation.person("Ева", "ru").sends_file(attachment, bytes)));
-        if index % 4 == 0 {
-            neighbours.push(scene.somebody_sends(&scripted(3, "say слышно")));
+    let (mut answers, mut others) = (Vec::new(), 0);
+    for round in 0..rounds(1) {
+        let mut scene = Scene::stand_in(&[]).await;
+        let bot = scene.simulation.bot().unwrap().pid();
+        let (mut sent, mut neighbours): (Vec<(String, Sent)>, Vec<Sent>) = (Vec::new(), Vec::new());
+        for (index, hostile) in nastiest(round).into_iter().enumerate() {
+            let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
+            let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
+            let name = hostile.name.clone();
+            let bytes = tokio::task::spawn_blocking(move || hostile.bytes()).await.unwrap();
+            sent.push((name, scene.simulation.person("Ева", "ru").sends_file(attachment, bytes)));
+            if index % 4 == 0 {
+                neighbours.push(scene.somebody_sends(&scripted(3, "say слышно")));
+            }
         }
+        for (name, sent) in &sent {
+            let verdict = scene.answer(sent).await;
+            answers.push(match &verdict {
+                Verdict::Answered(_) => "answered",
+                Verdict::Rejected(why) | Verdict::Failed(why) if why.chars().count() > 10 => "refused with a sentence",
+                Verdict::Rejected(_) | Verdict::Failed(_) | Verdict::NoSpeech | Verdict::Cancelled => {
+                    panic!("{name}: {verdict:?}")
+                }
+            });
+            assert_eq!(sent.trail().answers.len(), 1, "{name}: {}", sent.history());
+        }
+        for neighbour in &neighbours {
+            assert_eq!(scene.text(neighbour).await, "слышно");
+        }
+        others += neighbours.len();
+        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
+        scene.end().await;
     }
-    let mut answers = Vec::new();
-    for (name, sent) in &sent {
-        let verdict = scene.answer(sent).await;
-        answers.push(match verdict {
-            Verdict::Answered(_) | Verdict::NoSpeech => "answered",
-            Verdict::Rejected(why) | Verdict::Failed(why) if why.chars().count() > 10 => "refused with a sentence",
-            Verdict::Rejected(_) | Verdict::Failed(_) | Verdict::Cancelled => panic!("{name}: {verdict:?}"),
-        });
-        assert_eq!(sent.trail().answers.len(), 1, "{name}: {}", sent.history());
-    }
-    for neighbour in &neighbours {
-        assert_eq!(scene.text(neighbour).await, "слышно");
-    }
-    assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-    scene.end().await;
-    let figures = format!(
-        "{} files: {}; {} others answered",
-        sent.len(),
-        listed(&counted(answers.into_iter())),
-        neighbours.len()
-    );
-    measured(&ROW, 1, &figures);
+    let figures =
+        format!("{} files: {}; {others} others answered", answers.len(), listed(&counted(answers.into_iter())));
+    measured(&ROW, rounds(1), &figures);
 }
 
 #[tokio::test]
