@@ -41,6 +41,13 @@ pub enum AudioError {
 
 impl From<io::Error> for AudioError {
     fn from(error: io::Error) -> Self {
-        Self::Io { kind: error.kind().to_string() }
+        match error.kind() {
+            // The processes that read files bound their memory: it is the file that wants too much of it, as one with
+            // hundreds of megabytes of pictures does.
+            io::ErrorKind::OutOfMemory => {
+                Self::Damaged { what: "it asks for more memory than a recording needs".to_owned() }
+            }
+            kind => Self::Io { kind: kind.to_string() },
+        }
     }
 }

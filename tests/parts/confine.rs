@@ -1,14 +1,17 @@
 //! The limits that processes set themselves, as the kernel tells of them.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+use stenobot::audio::AudioError;
+use stenobot::engine::probe::{ProbeError, probe};
 use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use stenobot::model::SpeechLanguage;
+use tempfile::NamedTempFile;
 
 const MIB: u64 = 1 << 20;
 
@@ -54,6 +57,39 @@ fn a_probe_is_bounded_in_everything() {
     assert_eq!(limits["Max open files"], (16, 16));
     assert_eq!(limits["Max processes"], (0, 0));
     assert_eq!(expendable.trim(), "500");
+}
+
+/// A FLAC with so many pictures of 16 MiB each, which are holes in the file and take no room on the disk.
+fn flac_of_pictures(count: usize) -> NamedTempFile {
+    const PICTURE: u32 = (1 << 24) - 1;
+    // Mark, header and stream information; the sound comes later.
+    const FRONT: usize = 4 + 4 + 34;
+    let sound = std::fs::read(repository("tests/fixtures/audio/flac.flac")).unwrap();
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&sound[..FRONT]).unwrap();
+    for _ in 0..count {
+        let size = PICTURE.to_be_bytes();
+        let named = [0, 0, 0, 3, 0, 0, 0, 9].iter().chain(b"image/png").copied();
+        let head: Vec<u8> = named.chain([0; 20]).chain((PICTURE - 41).to_be_bytes()).collect();
+        file.write_all(&[&[6], &size[1..], &head].concat()).unwrap();
+        file.seek_relative(i64::from(PICTURE) - head.len() as i64).unwrap();
+    }
+    file.write_all(&sound[FRONT..]).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_file_that_asks_for_too_much_memory_is_refused() {
+    let read = async |count| {
+        let file = flac_of_pictures(count);
+        probe(Path::new(env!("CARGO_BIN_EXE_stenobot")), file.path(), Duration::from_secs(120)).await
+    };
+    assert_eq!(read(2).await, Ok(Duration::from_millis(900)));
+    let refused = read(20).await;
+    assert!(
+        matches!(&refused, Err(ProbeError::Audio(AudioError::Damaged { what })) if what.contains("more memory")),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
