@@ -42,5 +42,5 @@ fuzz_target!(|bytes: &[u8]| {
 /// What is made of a transcript on its way to people.
 fn show(transcript: &Transcript) {
     let _ = (subtitles::srt(transcript), subtitles::vtt(transcript));
-    let _ = Texts::default().answer(Locale::default(), &transcript.text(), transcript.confidence(), NonZeroUsize::MIN);
+    let _ = Texts::default().answer(Locale::Ru, &transcript.text(), transcript.confidence(), NonZeroUsize::MIN);
 }
