@@ -46,12 +46,17 @@ struct Seed {
 }
 
 fn seeds() -> Vec<Seed> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    for folder in ["tests/fixtures/audio", "tests/fixtures/kinds/heard", "tests/fixtures/kinds/refused"] {
-        files.extend(fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()));
-    }
-    files.extend(["ru-short-10.ogg", "en-short-03.ogg"].map(|name| root.join("samples").join(name)));
+    let folders = ["tests/fixtures/audio", "tests/fixtures/kinds/heard", "tests/fixtures/kinds/refused"];
+    let mut seeds: Vec<Seed> = folders.into_iter().flat_map(read_all).collect();
+    let samples = read_all("samples").into_iter();
+    seeds.extend(samples.filter(|sample| ["ru-short-10.ogg", "en-short-03.ogg"].contains(&sample.name.as_str())));
+    seeds
+}
+
+/// The files of a folder of this repository, but for what is kept beside recordings.
+fn read_all(folder: &str) -> Vec<Seed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension != "gz" && extension != "tsv"));
     files.sort();
     let seed = |file: &std::path::PathBuf| Seed {
@@ -90,11 +95,18 @@ pub(crate) fn corpus() -> Vec<Hostile> {
     files.extend(mistaken(&kinds));
     files.extend(nested());
     files.extend(large(&kinds));
+    files.extend(read_all("tests/fixtures/fuzzed").iter().map(fuzzed));
     let mut noise = Noise::new(0x5eed_0f57_e110_b072);
     for last in (1..files.len()).rev() {
         files.swap(last, noise.below(last + 1));
     }
     files
+}
+
+/// Found by fuzzing.
+fn fuzzed(seed: &Seed) -> Hostile {
+    let bytes = seed.bytes.clone();
+    Hostile::new(format!("fuzzed/{}", seed.name), move || bytes.to_vec())
 }
 
 /// Ends anywhere.

@@ -105,6 +105,16 @@ fn damaged_and_lying_files_get_an_answer() {
 }
 
 #[test]
+fn the_machine_is_not_blamed_for_files_that_fuzzing_found() {
+    let found: Vec<_> = corpus().into_iter().filter(|hostile| hostile.family() == "fuzzed").collect();
+    assert_eq!(found.len(), 3);
+    for hostile in found {
+        let result = probe_bytes(&hostile.bytes());
+        assert!(!matches!(result, Err(AudioError::Io { .. })), "{}: {result:?}", hostile.name);
+    }
+}
+
+#[test]
 fn the_corpus_is_large_and_always_the_same() {
     let (one, other) = (corpus(), corpus());
     assert!(one.len() > 1_000, "{}", one.len());
