@@ -15,13 +15,13 @@
 //! | `half` | begins a report and never ends it |
 //! | `flood` | reports progress without a pause and without an end |
 //! | `closed` | closes its output and lives on |
-//! | `exhaust` | takes memory until it gets none |
 //! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the code of the language that it was told |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
+//! | `devour` | limits its memory as the engine does, and takes more |
 //! | `garbage`, `oversized`, `stranger` | breaks the protocol |
 //!
 //! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT` or `exit N`. When the parent sends a second job
@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use stenobot::confine::Headroom;
 use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
 use stenobot::model::{ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
 
@@ -155,7 +155,6 @@ impl StandIn {
                     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
                     park();
                 }
-                "exhaust" => match exhaust()? {},
                 "gate" => wait_at_gate(number(rest))?,
                 "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
                 "language" => {
@@ -168,6 +167,7 @@ impl StandIn {
                 "fail" => return Ok(Report::Failed { job, failure: JobFailure::Inference(rest.to_owned()) }),
                 "exit" => std::process::exit(number(rest) as i32),
                 "abort" => std::process::abort(),
+                "devour" => devour(),
                 // Rust's own handler takes the first and steps aside.
                 "segfault" => loop {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV)?;
@@ -208,14 +208,13 @@ fn park() -> ! {
     }
 }
 
-/// As it ends where memory is limited: with an allocation that fails.
-fn exhaust() -> io::Result<Infallible> {
-    const LIMIT: u64 = 512 * 1024 * 1024;
-    setrlimit(Resource::As, Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) })?;
+/// Takes memory until there is none.
+fn devour() -> ! {
+    let headroom = Headroom::of_this_process(1).expect("the machine tells what this process holds");
+    headroom.allow(LENGTH).expect("the limit can be set");
     let mut taken = Vec::new();
     loop {
-        // Written to, so that it is really there.
-        taken.push(std::hint::black_box(vec![1_u8; 8 * 1024 * 1024]));
+        taken.push(std::hint::black_box(vec![1_u8; 16 << 20]));
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources, VoiceActivity};
+use crate::confine;
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
@@ -31,6 +32,7 @@ const STALE_POLL: Duration = Duration::from_secs(120);
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
 pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    confine::bot()?;
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;

@@ -23,6 +23,7 @@ pub mod audio;
 pub mod engine;
 pub mod whisper;
 
+pub mod confine;
 pub mod host;
 pub mod metrics;
 pub mod model;

@@ -41,6 +41,33 @@ pub enum AudioError {
 
 impl From<io::Error> for AudioError {
     fn from(error: io::Error) -> Self {
-        Self::Io { kind: error.kind().to_string() }
+        let what = match error.kind() {
+            kind if is_the_machine_s(&error) => return Self::Io { kind: kind.to_string() },
+            io::ErrorKind::OutOfMemory => "it asks for more memory than a recording needs",
+            _ => "it points to places that it does not have",
+        };
+        Self::Damaged { what: what.to_owned() }
+    }
+}
+
+/// Whether reading itself failed. Readers use the same errors for what a file wants of them: a place before its
+/// beginning, more memory than the processes that read files allow themselves.
+pub(super) fn is_the_machine_s(error: &io::Error) -> bool {
+    let wanted = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::OutOfMemory);
+    error.raw_os_error().is_some() && !wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_not_blamed_for_what_a_file_wants() {
+        let (input_output, no_memory, invalid) = (5, 12, 22);
+        let of = |number| AudioError::from(io::Error::from_raw_os_error(number));
+        assert!(matches!(of(input_output), AudioError::Io { .. }));
+        for theirs in [of(no_memory), of(invalid), io::Error::other("lost").into()] {
+            assert!(matches!(theirs, AudioError::Damaged { .. }), "{theirs}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use super::AudioError;
+use super::error::is_the_machine_s;
 use super::kind;
 use super::opus::OpusTrack;
 use super::output::Output;
@@ -138,7 +139,7 @@ impl Track {
                     end.another_link = true;
                     break;
                 }
-                Err(Error::IoError(error)) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.into()),
+                Err(Error::IoError(error)) if is_the_machine_s(&error) => return Err(error.into()),
                 Err(_) => {
                     end.damaged = true;
                     break;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
+use crate::confine;
 use crate::engine::child;
 
 #[derive(Debug, clap::Args)]
@@ -27,8 +27,7 @@ pub(super) struct Args {
 impl Args {
     /// Serves the parent until it closes this process's standard input.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        // What was said must not get to the disk by way of a core file.
-        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("core files stay possible")?;
+        confine::engine()?;
         log_to_stderr();
         let reports = claim_stdout().context("the standard output cannot be taken over")?;
         let reports = std::fs::File::from(reports);

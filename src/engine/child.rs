@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, Order, Report};
 use crate::audio;
+use crate::confine::Headroom;
 use crate::model::{Progress, SpeechLanguage, Transcript};
 use crate::whisper::ggml::GgmlModel;
 use crate::whisper::silero::Silero;
@@ -40,7 +41,8 @@ pub fn serve(
     let mut reports = BlockingWriter::new(reports);
     let started = Instant::now();
     let loaded = GgmlModel::load(model, threads)
-        .and_then(|model| Ok(Ears { model, detector: detector.map(Silero::load).transpose()? }));
+        .and_then(|model| Ok((model, detector.map(Silero::load).transpose()?)))
+        .map(|(model, detector)| Ears { model, detector, headroom: Headroom::of_this_process(threads) });
     let mut ears = match loaded {
         Ok(ears) => ears,
         Err(error) => return reports.send(&Report::Unfit { reason: error.to_string() }),
@@ -56,6 +58,8 @@ pub fn serve(
 struct Ears {
     model: GgmlModel,
     detector: Option<Silero>,
+    /// `None` where the machine does not tell what this process holds.
+    headroom: Option<Headroom>,
 }
 
 impl Ears {
@@ -156,6 +160,8 @@ fn transcribe(
     reports: &mut BlockingWriter<impl Write>,
 ) -> Result<Transcript, Stop> {
     let started = Instant::now();
+    let allowed = ears.headroom.map_or(Ok(()), |headroom| headroom.allow(job.limit));
+    allowed.map_err(|why| Stop::Failed(JobFailure::Inference(why.to_string())))?;
     let sound = audio::decode(&job.path, job.limit).map_err(|error| Stop::Failed(JobFailure::Audio(error)))?;
     let total = sound.duration();
     let mut watch =

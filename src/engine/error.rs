@@ -69,6 +69,12 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(6) => {
+                f.write_str("signal 6: it gave up, which is how it ends when its memory is at its limit")
+            }
+            Self::Signal(9) => {
+                f.write_str("signal 9: it was killed, which is what the kernel does when memory is short")
+            }
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Garbage => f.write_str("it broke the protocol"),
             Self::Silent => f.write_str("it stopped answering"),

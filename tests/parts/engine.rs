@@ -191,7 +191,7 @@ async fn every_kind_of_crash_costs_one_job() {
     settings.cancel_grace = Duration::from_millis(200);
     let (pool, mut events) = start(settings);
     for (script, exit) in [
-        ("exhaust", Exit::Signal(6)),
+        ("devour", Exit::Signal(6)),
         ("closed", Exit::Silent),
         ("segfault", Exit::Signal(11)),
         ("abort", Exit::Signal(6)),

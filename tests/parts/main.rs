@@ -4,6 +4,9 @@
 mod audio;
 mod backup;
 mod cancel;
+mod confine;
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod dashboard;
 mod deployment;
 mod desk;

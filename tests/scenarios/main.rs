@@ -4,6 +4,8 @@
 
 mod alerts;
 mod chaos;
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod crashes;
 mod doctor;
 mod engine;

@@ -282,8 +282,13 @@ pub(crate) fn bot_with_engine(engine: &Path, settings: &[(&str, &str)]) -> Setup
 
 /// The engine's stand-in.
 pub(crate) fn stand_in() -> std::path::PathBuf {
+    example("engine_stand_in")
+}
+
+/// A program of `examples/`.
+pub(crate) fn example(name: &str) -> std::path::PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("examples/engine_stand_in");
-    assert!(program.is_file(), "the engine's stand-in is not built: run `./dev test`");
+    let program = tests.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(program.is_file(), "{name} is not built: run `./dev test`");
     program
 }

@@ -144,8 +144,8 @@ const LONGEST_ARGUMENT: usize = 4096;
 
 impl Incoming {
     /// An update from its JSON; `me` is the bot itself once it is known. `None` when the update has no number, so that
-    /// it can be neither handled nor acknowledged.
-    pub(in crate::telegram) fn from_json(update: serde_json::Value, me: Option<&Me>) -> Option<Self> {
+    /// it can be neither handled nor acknowledged. Any JSON will do, the update is not trusted.
+    pub fn from_json(update: serde_json::Value, me: Option<&Me>) -> Option<Self> {
         let serde_json::Value::Object(mut fields) = update else { return None };
         let update_id = fields.remove("update_id")?.as_i64().filter(|id| *id >= 0)?;
         let has = |names: &[&str]| names.iter().any(|name| fields.contains_key(*name));

@@ -1,5 +1,6 @@
 //! Files that nobody's recorder makes. Each gets an answer; none ends the process or keeps it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use std::sync::mpsc;
@@ -10,6 +11,8 @@ use stenobot::model::duration_of_samples;
 use tempfile::NamedTempFile;
 
 use super::{LIMIT, fixture, root};
+use crate::corpus::corpus;
+use crate::corpus::forge::{bomb, ogg_page, opus_file, wav};
 
 const FIXTURES: [&str; 14] = [
     "opus.ogg",
@@ -43,85 +46,6 @@ fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
     result.recv_timeout(Duration::from_secs(60)).expect("the decoder hangs or panicked")
-}
-
-/// A small generator of repeatable noise (xorshift).
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-}
-
-/// A WAV file of one format tag with a claimed number of channels, rate and bits.
-fn wav(channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"RIFF".to_vec();
-    let frame = channels.wrapping_mul(bits / 8);
-    bytes.extend((36 + data.len() as u32).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0");
-    bytes.extend(channels.to_le_bytes());
-    bytes.extend(rate.to_le_bytes());
-    bytes.extend(rate.wrapping_mul(u32::from(frame)).to_le_bytes());
-    bytes.extend(frame.to_le_bytes());
-    bytes.extend(bits.to_le_bytes());
-    bytes.extend(b"data");
-    bytes.extend((data.len() as u32).to_le_bytes());
-    bytes.extend(data);
-    bytes
-}
-
-fn ogg_page(flags: u8, granule: u64, sequence: u32, packets: &[&[u8]]) -> Vec<u8> {
-    let mut page = b"OggS\0".to_vec();
-    page.push(flags);
-    page.extend(granule.to_le_bytes());
-    page.extend([7, 0, 0, 0]);
-    page.extend(sequence.to_le_bytes());
-    page.extend([0; 4]);
-    page.push(packets.len() as u8);
-    page.extend(packets.iter().map(|packet| packet.len() as u8));
-    page.extend(packets.concat());
-    sign_pages(&mut page);
-    page
-}
-
-/// Gives every page of an Ogg the checksum of what it holds now: a reader skips pages whose checksum is wrong.
-fn sign_pages(mut ogg: &mut [u8]) {
-    while ogg.len() > 27 && ogg.starts_with(b"OggS") {
-        let segments = usize::from(ogg[26]);
-        let body: usize = ogg.iter().skip(27).take(segments).map(|&length| usize::from(length)).sum();
-        let (page, rest) = ogg.split_at_mut((27 + segments + body).min(ogg.len()));
-        page[22..26].fill(0);
-        let checksum = page.iter().fold(0u32, |crc, &byte| {
-            let bit = |crc: u32| (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 };
-            (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| bit(crc))
-        });
-        page[22..26].copy_from_slice(&checksum.to_le_bytes());
-        ogg = rest;
-    }
-}
-
-/// An Ogg of `pages` pages, each of 255 Opus packets of one byte that last 120 ms: half a minute of audio in 537 bytes.
-fn bomb(pages: u32, granule: impl Fn(u32) -> u64) -> Vec<u8> {
-    let two_silk_frames_of_60_ms = &[0x19];
-    opus_file(pages, two_silk_frames_of_60_ms, granule)
-}
-
-fn opus_file(pages: u32, packet: &[u8], granule: impl Fn(u32) -> u64) -> Vec<u8> {
-    let mut bytes = ogg_page(2, 0, 0, &[b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0"]);
-    bytes.extend(ogg_page(0, 0, 1, &[b"OpusTags\0\0\0\0\0\0\0\0"]));
-    for page in 0..pages {
-        let flags = if page + 1 == pages { 4 } else { 0 };
-        bytes.extend(ogg_page(flags, granule(page), page + 2, &[packet; 255]));
-    }
-    bytes
 }
 
 #[test]
@@ -163,32 +87,43 @@ fn a_truncated_file_gives_its_prefix_or_an_error() {
 }
 
 #[test]
-fn damaged_files_get_an_answer() {
-    let (decoded, panicked) = within_a_minute(|| {
-        let (mut decoded, mut panicked) = (0, 0);
-        let mut noise = Noise(0x5eed_0f57_e110_b072);
-        for name in FIXTURES {
-            let bytes = fs::read(fixture(name)).unwrap();
-            for round in 0..40 {
-                let mut mutated = bytes.clone();
-                // Headers are where lengths and counts are, so half of the rounds stay in them.
-                let reach = if round % 2 == 0 { bytes.len() } else { 600.min(bytes.len()) };
-                for _ in 0..=noise.below(8) {
-                    let at = noise.below(reach);
-                    mutated[at] ^= 1 << noise.below(8);
-                }
-                sign_pages(&mut mutated);
-                match probe_bytes(&mutated) {
-                    Ok(_) => decoded += 1,
-                    Err(AudioError::Damaged { what }) if what.contains("broke down") => panicked += 1,
-                    Err(_) => {}
-                }
+fn damaged_and_lying_files_get_an_answer() {
+    let (files, decoded, panicked) = within_a_minute(|| {
+        let (mut files, mut decoded, mut panicked) = (0, 0, 0);
+        for hostile in corpus().iter().filter(|hostile| ["flip", "lie"].contains(&hostile.family())) {
+            files += 1;
+            match probe_bytes(&hostile.bytes()) {
+                Ok(_) => decoded += 1,
+                Err(AudioError::Damaged { what }) if what.contains("broke down") => panicked += 1,
+                Err(_) => {}
             }
         }
-        (decoded, panicked)
+        (files, decoded, panicked)
     });
-    println!("{decoded} decoded, {panicked} panics caught");
-    assert!(decoded > 100, "the mutations are too coarse to reach the decoders: {decoded}");
+    println!("{decoded} of {files} decoded, {panicked} panics caught");
+    assert!(decoded > files / 5, "the mutations are too coarse to reach the decoders: {decoded} of {files}");
+}
+
+#[test]
+fn the_machine_is_not_blamed_for_files_that_fuzzing_found() {
+    let found: Vec<_> = corpus().into_iter().filter(|hostile| hostile.family() == "fuzzed").collect();
+    assert_eq!(found.len(), 3);
+    for hostile in found {
+        let result = probe_bytes(&hostile.bytes());
+        assert!(!matches!(result, Err(AudioError::Io { .. })), "{}: {result:?}", hostile.name);
+    }
+}
+
+#[test]
+fn the_corpus_is_large_and_always_the_same() {
+    let (one, other) = (corpus(), corpus());
+    assert!(one.len() > 1_000, "{}", one.len());
+    let names: BTreeSet<&str> = one.iter().map(|hostile| hostile.name.as_str()).collect();
+    assert_eq!(names.len(), one.len(), "two files have one name");
+    for (one, other) in one.iter().zip(&other).step_by(50) {
+        assert_eq!(one.name, other.name);
+        assert!(one.bytes() == other.bytes(), "{}", one.name);
+    }
 }
 
 #[test]

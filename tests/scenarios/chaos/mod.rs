@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod disk;
 mod figures;
+mod hostile;
 mod journal;
 mod load;
 mod native;

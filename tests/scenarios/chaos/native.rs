@@ -16,12 +16,12 @@ use crate::pages::page;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, soon, stand_in};
 
-/// What kills an engine. `killed` is what the kernel does when memory is short, `exhaust` what happens before.
+/// What kills an engine. `killed` is what the kernel does when memory is short, `devour` what happens before.
 const DEADLY: [&str; 10] = [
     "segfault",
     "abort",
     "exit 3",
-    "exhaust",
+    "devour",
     "killed",
     "garbage",
     "oversized",

@@ -1,0 +1,46 @@
+//! Bytes as what comes to the bot from outside of its process: the engine's frames, a probe's line, Telegram's updates.
+//! Nothing may panic, and what was understood can be said again and shown.
+#![no_main]
+
+use std::num::NonZeroUsize;
+
+use libfuzzer_sys::fuzz_target;
+use stenobot::audio::ProbeOutcome;
+use stenobot::engine::protocol::{BlockingReader, Order, Report, encode};
+use stenobot::model::{Transcript, UserId};
+use stenobot::subtitles;
+use stenobot::telegram::{Action, Incoming, Locale, Me, Texts};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut frames = BlockingReader::new(bytes);
+    while let Ok(Some(order)) = frames.receive::<Order>() {
+        encode(&order).unwrap();
+    }
+    let mut frames = BlockingReader::new(bytes);
+    while let Ok(Some(report)) = frames.receive::<Report>() {
+        encode(&report).unwrap();
+        match report {
+            Report::Finished { transcript, .. } => show(&transcript),
+            Report::Progress { progress, .. } => assert!((0.0..=1.0).contains(&progress.fraction())),
+            Report::Ready { .. } | Report::Unfit { .. } | Report::Failed { .. } | Report::Cancelled { .. } => {}
+        }
+    }
+    if let Ok(outcome) = serde_json::from_slice::<ProbeOutcome>(bytes) {
+        let _ = Result::from(outcome);
+    }
+    if let Ok(update) = serde_json::from_slice(bytes) {
+        let me = Me { id: UserId(4_242), username: "stenobot".to_owned() };
+        if let Some(incoming) = Incoming::from_json(update, Some(&me)) {
+            let _ = incoming.content.kind();
+        }
+    }
+    if let Some(action) = std::str::from_utf8(bytes).ok().and_then(Action::parse) {
+        assert_eq!(Action::parse(&action.encode()), Some(action));
+    }
+});
+
+/// What is made of a transcript on its way to people.
+fn show(transcript: &Transcript) {
+    let _ = (subtitles::srt(transcript), subtitles::vtt(transcript));
+    let _ = Texts::default().answer(Locale::Ru, &transcript.text(), transcript.confidence(), NonZeroUsize::MIN);
+}

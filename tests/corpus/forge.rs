@@ -1,0 +1,99 @@
+//! Files made by hand: small ones that claim to be large, and Ogg whose checksums are right.
+
+/// A WAV file of one format tag with a claimed number of channels, rate and bits.
+pub(crate) fn wav(channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = b"RIFF".to_vec();
+    let frame = channels.wrapping_mul(bits / 8);
+    bytes.extend((36 + data.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    bytes.extend(channels.to_le_bytes());
+    bytes.extend(rate.to_le_bytes());
+    bytes.extend(rate.wrapping_mul(u32::from(frame)).to_le_bytes());
+    bytes.extend(frame.to_le_bytes());
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// One page with packets of less than 255 bytes.
+pub(crate) fn ogg_page(flags: u8, granule: u64, sequence: u32, packets: &[&[u8]]) -> Vec<u8> {
+    let mut page = b"OggS\0".to_vec();
+    page.push(flags);
+    page.extend(granule.to_le_bytes());
+    page.extend([7, 0, 0, 0]);
+    page.extend(sequence.to_le_bytes());
+    page.extend([0; 4]);
+    page.push(packets.len() as u8);
+    page.extend(packets.iter().map(|packet| packet.len() as u8));
+    page.extend(packets.concat());
+    sign_pages(&mut page);
+    page
+}
+
+/// Gives every page of an Ogg the checksum of what it holds now: a reader skips pages whose checksum is wrong.
+pub(crate) fn sign_pages(mut ogg: &mut [u8]) {
+    while ogg.len() > 27 && ogg.starts_with(b"OggS") {
+        let segments = usize::from(ogg[26]);
+        let body: usize = ogg.iter().skip(27).take(segments).map(|&length| usize::from(length)).sum();
+        let (page, rest) = ogg.split_at_mut((27 + segments + body).min(ogg.len()));
+        page[22..26].fill(0);
+        let checksum = page.iter().fold(0u32, |crc, &byte| {
+            let bit = |crc: u32| (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 };
+            (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| bit(crc))
+        });
+        page[22..26].copy_from_slice(&checksum.to_le_bytes());
+        ogg = rest;
+    }
+}
+
+/// An Ogg of `pages` pages, each of 255 Opus packets of one byte that last 120 ms: half a minute of audio in 537 bytes.
+pub(crate) fn bomb(pages: u32, granule: impl Fn(u32) -> u64) -> Vec<u8> {
+    let two_silk_frames_of_60_ms = &[0x19];
+    opus_file(pages, two_silk_frames_of_60_ms, granule)
+}
+
+/// An Ogg of `pages` pages, each with 255 times the same Opus packet.
+pub(crate) fn opus_file(pages: u32, packet: &[u8], granule: impl Fn(u32) -> u64) -> Vec<u8> {
+    let mut bytes = ogg_page(2, 0, 0, &[b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0"]);
+    bytes.extend(ogg_page(0, 0, 1, &[b"OpusTags\0\0\0\0\0\0\0\0"]));
+    for page in 0..pages {
+        let flags = if page + 1 == pages { 4 } else { 0 };
+        bytes.extend(ogg_page(flags, granule(page), page + 2, &[packet; 255]));
+    }
+    bytes
+}
+
+/// A FLAC of silence: `frames` times 4096 samples at 8 kHz, each in 12 bytes.
+pub(crate) fn flac_bomb(frames: u32, channels: u8) -> Vec<u8> {
+    // Streamable subset, block sizes 4096, no frame sizes, 8 kHz, 16 bits, unknown length, no checksum of the sound.
+    let mut bytes = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\0\0\0".to_vec();
+    let rate_and_bits: u64 = (8_000 << 44) | (u64::from(channels - 1) << 41) | (15 << 36);
+    bytes.extend(rate_and_bits.to_be_bytes());
+    bytes.extend([0; 16]);
+    for number in 0..frames {
+        // Fixed block size of 4096, 8 kHz, so many channels, 16 bits; numbers below 128 are one byte.
+        let mut frame = vec![0xff, 0xf8, 0xc4, ((channels - 1) << 4) | 0x08, (number % 128) as u8];
+        frame.push(crc(&frame, 0x07 << 8, 8) as u8);
+        // A constant of 16 bits for each channel.
+        frame.extend([0, 0, 0].repeat(usize::from(channels)));
+        frame.extend((crc(&frame, 0x8005, 16) as u16).to_be_bytes());
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// A checksum as FLAC has it, of `bits` bits; `polynomial` stands in the upper ones of 16.
+fn crc(bytes: &[u8], polynomial: u16, bits: u32) -> u16 {
+    let sum = bytes.iter().fold(0_u16, |crc, &byte| {
+        let bit = |crc: u16| (crc << 1) ^ if crc >> 15 == 1 { polynomial } else { 0 };
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| bit(crc))
+    });
+    sum >> (16 - bits)
+}
+
+/// An MP3 or ADTS frame over and over, as often as it takes for `bytes` bytes.
+pub(crate) fn frames(frame: &[u8], bytes: usize) -> Vec<u8> {
+    frame.repeat(bytes / frame.len())
+}

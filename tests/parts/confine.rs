@@ -1,0 +1,131 @@
+//! The limits that processes set themselves, as the kernel tells of them.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+use stenobot::audio::AudioError;
+use stenobot::engine::probe::{ProbeError, probe};
+use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot::model::SpeechLanguage;
+use tempfile::NamedTempFile;
+
+const MIB: u64 = 1 << 20;
+
+fn of_process(pid: u32, file: &str) -> String {
+    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join(file)).unwrap()
+}
+
+/// The limits of a process, soft and hard, those that do not limit as the largest number.
+fn limits(pid: u32) -> BTreeMap<String, (u64, u64)> {
+    let table = of_process(pid, "limits");
+    let lines = table.lines().skip(1).filter(|line| line.starts_with("Max "));
+    let bound = |text: &str| text.parse().unwrap_or(u64::MAX);
+    let limit = |line: &str| {
+        let (name, rest) = line.split_at(26);
+        let mut words = rest.split_whitespace();
+        (name.trim().to_owned(), (bound(words.next().unwrap()), bound(words.next().unwrap())))
+    };
+    lines.map(limit).collect()
+}
+
+fn repository(path: &str) -> std::path::PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    assert!(path.exists(), "{} is missing: run `./dev test`", path.display());
+    path
+}
+
+#[test]
+fn a_probe_is_bounded_in_everything() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stenobot"))
+        .args(["probe", "--limit-ms", "120000"])
+        .arg(repository("samples/ru-short-08.ogg"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    // It may have ended by now; the kernel tells of it until somebody asks how.
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let (limits, expendable) = (limits(child.id()), of_process(child.id(), "oom_score_adj"));
+    assert!(child.wait().unwrap().success() && said.starts_with("{\"length_ms\":"), "{said}");
+    assert_eq!(limits["Max core file size"], (0, 0));
+    assert_eq!(limits["Max address space"], (256 * MIB, 256 * MIB));
+    assert_eq!(limits["Max cpu time"], (36, 36));
+    assert_eq!(limits["Max open files"], (16, 16));
+    assert_eq!(limits["Max processes"], (0, 0));
+    assert_eq!(expendable.trim(), "500");
+}
+
+/// A FLAC with so many pictures of 16 MiB each, which are holes in the file and take no room on the disk.
+fn flac_of_pictures(count: usize) -> NamedTempFile {
+    const PICTURE: u32 = (1 << 24) - 1;
+    // Mark, header and stream information; the sound comes later.
+    const FRONT: usize = 4 + 4 + 34;
+    let sound = std::fs::read(repository("tests/fixtures/audio/flac.flac")).unwrap();
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&sound[..FRONT]).unwrap();
+    for _ in 0..count {
+        let size = PICTURE.to_be_bytes();
+        let named = [0, 0, 0, 3, 0, 0, 0, 9].iter().chain(b"image/png").copied();
+        let head: Vec<u8> = named.chain([0; 20]).chain((PICTURE - 41).to_be_bytes()).collect();
+        file.write_all(&[&[6], &size[1..], &head].concat()).unwrap();
+        file.seek_relative(i64::from(PICTURE) - head.len() as i64).unwrap();
+    }
+    file.write_all(&sound[FRONT..]).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_file_that_asks_for_too_much_memory_is_refused() {
+    let read = async |count| {
+        let file = flac_of_pictures(count);
+        probe(Path::new(env!("CARGO_BIN_EXE_stenobot")), file.path(), Duration::from_secs(120)).await
+    };
+    assert_eq!(read(2).await, Ok(Duration::from_millis(900)));
+    let refused = read(20).await;
+    assert!(
+        matches!(&refused, Err(ProbeError::Audio(AudioError::Damaged { what })) if what.contains("more memory")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_may_take_what_a_recording_needs() {
+    let settings =
+        EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("data/models/ggml-base-q8_0.bin"), 1, 2);
+    let pool = EnginePool::start(settings, |_: &EngineEvent| {});
+    let warm = pool.status().wait_for(|status| status.warm() == 1).await.unwrap().clone();
+    let pid = warm.pids().next().unwrap();
+    let before = limits(pid);
+    assert_eq!(before["Max core file size"], (0, 0));
+    assert_eq!(before["Max open files"], (64, 64));
+    assert_eq!(of_process(pid, "oom_score_adj").trim(), "500");
+    assert_eq!(of_process(pid, "coredump_filter").trim(), "00000000");
+
+    let bytes = async |longest: Duration| {
+        let (file, language) = (repository("samples/ru-30s-1.ogg"), SpeechLanguage::Auto);
+        pool.transcribe(EngineJob::new(file, language, longest, Duration::from_secs(600))).await.unwrap();
+        limits(pid)["Max data size"].0
+    };
+    let (short, long) = (bytes(Duration::from_secs(120)).await, bytes(Duration::from_secs(3_720)).await);
+    assert_eq!(long - short, 3_600 * 3 * 4 * 16_000, "an hour more may be heard");
+    let status = of_process(pid, "status");
+    let held = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
+    let held: u64 = held.trim().trim_end_matches(" kB").parse().unwrap();
+    let left = short - held * 1024;
+    println!("{} MiB are held, {} MiB are left", held >> 10, left / MIB);
+    assert!((128 * MIB..512 * MIB).contains(&left), "{} MiB are left", left / MIB);
+    assert_eq!(limits(pid)["Max data size"].1, before["Max data size"].1);
+    pool.shutdown().await;
+}
+
+/// This very process is limited; no other test here wants a core file or another process's look at it.
+#[test]
+fn the_bot_cannot_be_looked_into() {
+    stenobot::confine::bot().unwrap();
+    assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+}
