@@ -17,7 +17,7 @@ use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe}
 use crate::subtitles;
 use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
 
-/// Stands for a moment where a further part of a long text will be.
+/// Stands for a moment where an answer, or a further part of it, will be.
 const PLACEHOLDER: &str = "…";
 
 /// How long a message that is on its way when everything is put back may still arrive: one whose arrival is not known is
@@ -65,24 +65,17 @@ pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
 
 /// The stack by which final answers leave.
 pub(super) fn stack(context: &Context) -> Sender {
-    let (client, desk) = (context.client.clone(), context.desk.clone());
+    let client = context.client.clone();
     let send = service_fn(move |Outgoing { to, how, part }: Outgoing| {
-        let (client, desk) = (client.clone(), desk.clone());
+        let client = client.clone();
         async move {
-            // A pause that Telegram demanded of a progress edit holds for the answer too, and the other way round.
-            tokio::time::sleep(desk.held(to.chat)).await;
-            let sent = match (how, part) {
+            match (how, part) {
                 (How::Edit(message), Part::Note(note)) => client.edit(to.chat, message, &note).await.map(|()| message),
                 (How::Reply, Part::Note(note)) => client.send(to.chat, to.thread, Some(to.reply_to), &note).await,
-                // No message becomes a file: a file is always a new one.
                 (How::Edit(_) | How::Reply, Part::File(file)) => {
                     client.send_document(to.chat, to.thread, to.reply_to, &file).await
                 }
-            };
-            if let Err(TelegramError::RetryAfter(pause)) = &sent {
-                desk.hold(to.chat, *pause);
             }
-            sent
         }
     });
     let patience = Patience::endless(Duration::from_secs(1), Duration::from_secs(60), judge);
@@ -186,26 +179,18 @@ async fn parts(
         if context.shutdown.hard.is_cancelled() {
             return Ok(Err(DeliverFailure::Stopping));
         }
-        let to = Addressee {
-            chat: request.chat(),
-            thread: request.thread().map(ThreadId),
-            status: request.status_message().filter(|_| index == 0),
-            reply_to: request.reply_to(),
-        };
-        let sent = match (index, &part) {
-            (0, _) | (_, Part::File(_)) => request.hold(&context.journal, put(sender.clone(), to, part)).await?,
-            (_, Part::Note(_)) => further(context, request, sender.clone(), to, part).await?,
+        let sent = match part {
+            Part::Note(note) => fill(context, request, sender.clone(), index, note).await?,
+            // No message becomes a file: a file is always a new one.
+            Part::File(_) => {
+                let file = Outgoing { to: addressee(request), how: How::Reply, part };
+                request.hold(&context.journal, sender.clone().oneshot(file)).await?.map(drop)
+            }
         };
         match sent {
-            Ok(message) => {
-                if index == 0 && request.status_message() != Some(message) {
-                    request.set_status_message(&context.journal, message).await?;
-                }
-                // The last one is followed by the end of the request, which says as much.
-                if index != last {
-                    request.set_parts_delivered(&context.journal, index + 1).await?;
-                }
-            }
+            // The end of the request follows, and says as much.
+            Ok(()) if index == last => {}
+            Ok(()) => request.set_parts_delivered(&context.journal, index + 1).await?,
             Err(TelegramError::ChatGone) => return Ok(Err(DeliverFailure::ChatGone)),
             Err(error) => return Ok(Err(DeliverFailure::Refused(error.to_string()))),
         }
@@ -213,38 +198,57 @@ async fn parts(
     Ok(Ok(()))
 }
 
-/// Puts a further part of a long text into a message of its own, which is known to the journal before the text is in it.
-async fn further(
+/// Puts a part into the message that is meant for it. Nobody may know whether Telegram took a call: an edit is then made
+/// once more, and is the same; a message would be there twice. So the message is in the journal before the part is in the
+/// message: the one that showed the state, or a placeholder where there is none or somebody has deleted it.
+async fn fill(
     context: &Context,
     request: &mut Request<Transcribed>,
     sender: Sender,
-    to: Addressee,
-    part: Part,
-) -> Result<Result<MessageId, TelegramError>, JournalError> {
-    if request.part_message().is_none() {
-        let placeholder = put(sender.clone(), to, Part::Note(PLACEHOLDER.to_owned().into()));
-        match request.hold(&context.journal, placeholder).await? {
-            Ok(message) => request.set_part_message(&context.journal, message).await?,
-            Err(error) => return Ok(Err(error)),
+    index: u32,
+    note: Note,
+) -> Result<Result<(), TelegramError>, JournalError> {
+    let to = addressee(request);
+    let known = if index == 0 { request.status_message() } else { request.part_message() };
+    if let Some(message) = known {
+        let edit = Outgoing { to, how: How::Edit(message), part: Part::Note(note.clone()) };
+        match request.hold(&context.journal, sender.clone().oneshot(edit)).await? {
+            Err(TelegramError::MessageGone) => {}
+            sent => return Ok(sent.map(drop)),
         }
     }
-    let to = Addressee { status: request.part_message(), ..to };
-    request.hold(&context.journal, put(sender, to, part)).await
+    let placeholder = Outgoing { to, how: How::Reply, part: Part::Note(PLACEHOLDER.to_owned().into()) };
+    let message = match request.hold(&context.journal, sender.clone().oneshot(placeholder)).await? {
+        Ok(message) => message,
+        Err(error) => return Ok(Err(error)),
+    };
+    if index == 0 {
+        request.set_status_message(&context.journal, message).await?;
+    } else {
+        request.set_part_message(&context.journal, message).await?;
+    }
+    let edit = Outgoing { to, how: How::Edit(message), part: Part::Note(note) };
+    Ok(request.hold(&context.journal, sender.oneshot(edit)).await?.map(drop))
 }
 
-/// Puts an answer in place of the message that showed the state, else under the message that is answered.
+fn addressee(request: &Request<Transcribed>) -> Addressee {
+    Addressee {
+        chat: request.chat(),
+        thread: request.thread().map(ThreadId),
+        status: request.status_message(),
+        reply_to: request.reply_to(),
+    }
+}
+
+/// Puts a notice in place of the message that showed the state, else under the message that is answered.
 pub(super) async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
-    put(sender, to, Part::Note(note)).await
-}
-
-async fn put(sender: Sender, to: Addressee, part: Part) -> Result<MessageId, TelegramError> {
     if let Some(status) = to.status {
-        let edit = Outgoing { to, how: How::Edit(status), part: part.clone() };
+        let edit = Outgoing { to, how: How::Edit(status), part: Part::Note(note.clone()) };
         match sender.clone().oneshot(edit).await {
             // It is gone: the answer gets a message of its own.
             Err(TelegramError::MessageGone) => {}
             sent => return sent,
         }
     }
-    sender.oneshot(Outgoing { to, how: How::Reply, part }).await
+    sender.oneshot(Outgoing { to, how: How::Reply, part: Part::Note(note) }).await
 }

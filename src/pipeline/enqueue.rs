@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Context;
 use super::estimate::real_time_factor;
-use super::{Context, deliver};
 use crate::journal::{Arrival, JournalError};
 use crate::model::{MessageId, RequestId, StageName};
-use crate::request::{Downloaded, Queued, Request, Stage, Transcribed};
+use crate::request::{Downloaded, Queued, Request, Stage};
 use crate::telegram::{Note, TelegramError, Text, ThreadId};
 
 /// Positions are looked at this often at most: changes come in bursts.
@@ -46,31 +46,6 @@ pub(super) async fn ensure_status<S: Stage>(
             tracing::debug!(request = request.id().0, %error, "the state is not shown");
             Ok(None)
         }
-    }
-}
-
-/// Sees to it that there is a message whose place the answer can take. Nobody may know whether Telegram took a call: an
-/// edit is made once more then, and is the same; a message would be there twice. So what may be there twice is a
-/// message that shows the state, never the answer.
-pub(super) async fn insist_on_status(
-    context: &Context,
-    request: &mut Request<Transcribed>,
-) -> Result<(), JournalError> {
-    if request.status_message().is_some() {
-        return Ok(());
-    }
-    let to = deliver::Addressee {
-        chat: request.chat(),
-        thread: request.thread().map(ThreadId),
-        status: None,
-        reply_to: request.reply_to(),
-    };
-    let note = context.say(request.locale(), &Text::Starting).into();
-    let work = deliver::answer(deliver::stack(context), to, note);
-    match context.shutdown.hard.run_until_cancelled(request.hold(&context.journal, work)).await.transpose()? {
-        Some(Ok(message)) => request.set_status_message(&context.journal, message).await,
-        // Nobody is there, or the service stops: the delivery finds out as well.
-        Some(Err(_)) | None => Ok(()),
     }
 }
 

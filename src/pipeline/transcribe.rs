@@ -190,9 +190,9 @@ async fn one(
             // by itself.
             while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
                 let also = also.advance(&context.journal, next()).await?;
-                deliveries.push(deliver(context, also));
+                deliveries.push(deliver::one(context, also));
             }
-            deliveries.push(deliver(context, request));
+            deliveries.push(deliver::one(context, request));
             futures::future::try_join_all(deliveries).await.map(drop)
         }
         Err(why) => {
@@ -203,11 +203,6 @@ async fn one(
             Ok(())
         }
     }
-}
-
-async fn deliver(context: &Context, mut request: Request<Transcribed>) -> Result<(), JournalError> {
-    enqueue::insist_on_status(context, &mut request).await?;
-    deliver::one(context, request).await
 }
 
 /// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.

@@ -152,13 +152,9 @@ impl StatusDesk {
         wait.await.ok();
     }
 
-    /// Tells the desk that Telegram answered another call for this chat with `retry_after`.
-    pub fn hold(&self, chat: ChatId, retry_after: Duration) {
-        self.tray.hold(chat, retry_after);
-    }
-
     /// How long Telegram still wants this chat left alone; zero if it does not.
-    pub fn held(&self, chat: ChatId) -> Duration {
+    #[cfg(test)]
+    fn held(&self, chat: ChatId) -> Duration {
         let until = self.tray.left().held.get(&chat).copied();
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }

@@ -255,17 +255,6 @@ async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_learned_elsewhere_is_kept_and_never_shortened() {
-    let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
-    desk.hold(CHAT, Duration::from_secs(20));
-    desk.hold(CHAT, Duration::from_secs(5));
-    show(&desk, 1, "one");
-    pass(60_000).await;
-    assert_eq!(fake.times(), [20_000]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_gone_message_is_left_alone_and_others_go_on() {
     for gone in [TelegramError::MessageGone, TelegramError::ChatGone] {
         let fake = Fake::new(Duration::ZERO, [Err(gone)]);
