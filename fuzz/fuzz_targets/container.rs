@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::MemfdFlags;
-use stenobot::audio::{decode, probe};
+use stenobot::audio::{AudioError, decode, probe};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -23,9 +23,13 @@ fuzz_target!(
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let decoded = decode(&path, LIMIT);
         assert_eq!(probe(&path, LIMIT), decoded.as_ref().map(|decoded| decoded.duration()).map_err(Clone::clone));
-        if let Ok(decoded) = decoded {
-            assert!(!decoded.samples.is_empty() && decoded.samples.len() <= 4 * 16_000);
-            assert!(decoded.samples.iter().all(|sample| sample.abs() <= 1.0));
+        match decoded {
+            Ok(decoded) => {
+                assert!(!decoded.samples.is_empty() && decoded.samples.len() <= 4 * 16_000);
+                assert!(decoded.samples.iter().all(|sample| sample.abs() <= 1.0));
+            }
+            // Memory can be read: whatever is wrong, it is not the machine.
+            Err(error) => assert!(!matches!(error, AudioError::Io { .. })),
         }
     }
 );
