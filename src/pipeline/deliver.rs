@@ -222,13 +222,27 @@ async fn fill(
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
-    if index == 0 {
-        request.set_status_message(&context.journal, message).await?;
-    } else {
-        request.set_part_message(&context.journal, message).await?;
+    remember(context, request, index, message).await?;
+    // Where this one is deleted as well, a message remains that may come twice.
+    let to = Addressee { status: Some(message), ..to };
+    match request.hold(&context.journal, answer(sender, to, note)).await? {
+        Ok(holds) if holds == message => Ok(Ok(())),
+        Ok(other) => remember(context, request, index, other).await.map(Ok),
+        Err(error) => Ok(Err(error)),
     }
-    let edit = Outgoing { to, how: How::Edit(message), part: Part::Note(note) };
-    Ok(request.hold(&context.journal, sender.oneshot(edit)).await?.map(drop))
+}
+
+async fn remember(
+    context: &Context,
+    request: &mut Request<Transcribed>,
+    index: u32,
+    message: MessageId,
+) -> Result<(), JournalError> {
+    if index == 0 {
+        request.set_status_message(&context.journal, message).await
+    } else {
+        request.set_part_message(&context.journal, message).await
+    }
 }
 
 fn addressee(request: &Request<Transcribed>) -> Addressee {
@@ -240,7 +254,7 @@ fn addressee(request: &Request<Transcribed>) -> Addressee {
     }
 }
 
-/// Puts a notice in place of the message that showed the state, else under the message that is answered.
+/// Puts a note in place of the message that showed the state, else under the message that is answered.
 pub(super) async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
     if let Some(status) = to.status {
         let edit = Outgoing { to, how: How::Edit(status), part: Part::Note(note.clone()) };

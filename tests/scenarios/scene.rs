@@ -180,13 +180,14 @@ impl Scene {
         for row in &self.rows().await {
             assert!(row.answered, "nobody told the sender of {row:?}");
         }
+        let log = std::fs::read_to_string(self.simulation.log()).unwrap();
+        assert!(log.contains("DEBUG"), "the log is to be looked at with all that it can say");
         self
     }
 
     /// Nothing that must not be is in the log or in the bot's files; looked at after every test that has come to its end.
     fn check_secrets(&self) {
         let log = std::fs::read_to_string(self.simulation.log()).unwrap();
-        assert!(log.contains("DEBUG"), "the log is to be looked at with all that it can say");
         secrets::check_log(&log, self.simulation.api().token(), &self.simulation.data(), &self.spoken);
         secrets::check_files(&self.simulation.data(), self.simulation.api().token(), &self.spoken);
     }
