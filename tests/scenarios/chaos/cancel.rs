@@ -191,8 +191,8 @@ async fn a_wish_to_stop_at_any_moment() {
     let Found { cancelled, answered, words, free } = all;
     let found = format!(
         "{cancelled} stopped, {answered} were too late and answered; the last word after {}; the next answered after {}",
-        spread(words),
-        spread(free)
+        spread(&words),
+        spread(&free)
     );
     measured(&ROW, times, &found);
 }

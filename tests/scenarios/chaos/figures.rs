@@ -18,8 +18,13 @@ impl Dice {
 }
 
 /// The middle and the longest of some times.
-pub(crate) fn spread(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let seconds = |at: usize| times[at].as_secs_f64();
-    format!("p50 {:.2} s, max {:.2} s", seconds(times.len() / 2), seconds(times.len() - 1))
+pub(crate) fn spread(times: &[Duration]) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    match sorted[..] {
+        [] => "none".to_owned(),
+        [.., longest] => {
+            format!("p50 {:.2} s, max {:.2} s", sorted[sorted.len() / 2].as_secs_f64(), longest.as_secs_f64())
+        }
+    }
 }

@@ -6,7 +6,7 @@ use stenobot::simulator::answers::{Trail, Verdict};
 use stenobot::simulator::people::Sent;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::score::spread;
+use super::figures::spread;
 use super::{Row, among_the_tests, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{PATIENCE, Scene, answered, of, position};

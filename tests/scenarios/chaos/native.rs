@@ -61,7 +61,7 @@ async fn a_recording_that_kills_the_engine() {
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
     let others = delays.len();
-    let found = format!("{times} apologies, {others} others answered, after the crash within {}", spread(delays));
+    let found = format!("{times} apologies, {others} others answered, after the crash within {}", spread(&delays));
     measured(&ROW, times, &found);
 }
 
@@ -120,7 +120,7 @@ async fn a_recording_on_which_the_engine_hangs() {
     assert_eq!(delays.len(), times * 2);
     let longest = delays.iter().max().unwrap();
     assert!(*longest < 2 * DEADLINE, "{longest:?}");
-    let found = format!("{times} apologies, {} others answered within {}", delays.len(), spread(delays));
+    let found = format!("{times} apologies, {} others answered within {}", delays.len(), spread(&delays));
     measured(&ROW, times, &found);
 }
 
@@ -181,7 +181,7 @@ async fn many_crashes_in_a_row() {
     let longest = delays.iter().max().unwrap();
     assert!(*longest < Duration::from_secs(10), "{longest:?}");
     scene.end().await;
-    measured(&ROW, times, &format!("{} others answered within {}", delays.len(), spread(delays)));
+    measured(&ROW, times, &format!("{} others answered within {}", delays.len(), spread(&delays)));
 }
 
 /// The engine's stand-in behind a few lines of shell.
@@ -254,7 +254,7 @@ async fn the_engine_killed_at_any_time() {
     let rows = scene.end().await;
     assert_eq!(rows.len(), 3 * times);
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
-    measured(&ROW, times, &format!("{} answers, after the kill within {}", rows.len(), spread(delays)));
+    measured(&ROW, times, &format!("{} answers, after the kill within {}", rows.len(), spread(&delays)));
 }
 
 #[tokio::test]
@@ -315,5 +315,5 @@ async fn an_engine_that_does_not_start() {
         assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
     }
     scene.end().await;
-    measured(&ROW, times, &format!("{} answers, after the repair within {}", delays.len(), spread(delays)));
+    measured(&ROW, times, &format!("{} answers, after the repair within {}", delays.len(), spread(&delays)));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stenobot::simulator::answers::{Said, read};
 use stenobot::simulator::people::Sent;
 
+use super::figures::spread;
 use crate::scene::Scene;
 
 /// Counts over all rounds of a row.
@@ -27,10 +28,7 @@ impl Score {
             self.requests += 1;
             self.lost += usize::from(trail.is_lost());
             self.twice += usize::from(trail.is_duplicated());
-            self.stray += scene.simulation.api().read(|state| {
-                let replies = state.replies(sent.chat(), sent.id());
-                replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
-            });
+            self.stray += strays(scene, sent);
             assert!(!trail.is_lost() && !trail.is_duplicated(), "{}", sent.history());
         }
     }
@@ -62,6 +60,14 @@ impl Score {
     }
 }
 
+/// Messages that show a state for ever: Telegram took them, and the bot could not know.
+pub(crate) fn strays(scene: &Scene, sent: &Sent) -> usize {
+    scene.simulation.api().read(|state| {
+        let replies = state.replies(sent.chat(), sent.id());
+        replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
+    })
+}
+
 /// Whether a text is to be replaced by another.
 fn is_passing(text: &str) -> bool {
     match read(text) {
@@ -69,12 +75,4 @@ fn is_passing(text: &str) -> bool {
         Said::Part(text) => text == "…",
         Said::Final(_) | Said::Delayed => false,
     }
-}
-
-/// Median and largest.
-pub(crate) fn spread(values: &[Duration]) -> String {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    let seconds = |value: Option<&Duration>| value.map_or(0.0, Duration::as_secs_f64);
-    format!("p50 {:.1} s, max {:.1} s", seconds(sorted.get(sorted.len().saturating_sub(1) / 2)), seconds(sorted.last()))
 }

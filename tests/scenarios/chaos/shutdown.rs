@@ -59,7 +59,7 @@ async fn told_to_stop_at_any_moment() {
     let took = rounds_of(times, |round| Told::Once(if round % 3 == 2 { Signal::INT } else { Signal::TERM })).await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < DRAIN + REST, "{longest:?}");
-    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(took)));
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(&took)));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn told_twice_it_ends_at_once() {
     let took = took.await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < REST, "{longest:?}");
-    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(took)));
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(&took)));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn told_to_stop_while_it_starts() {
     scene.end().await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < REST, "{took:?}");
-    measured(&ROW, times, &format!("{} starts, {} answers, ended after {}", took.len(), sent.len(), spread(took)));
+    measured(&ROW, times, &format!("{} starts, {} answers, ended after {}", took.len(), sent.len(), spread(&took)));
 }
 
 #[tokio::test]
@@ -255,5 +255,5 @@ async fn told_to_stop_with_a_journal_that_is_locked() {
     scene.end().await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < DRAIN + REST, "{took:?}");
-    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 3 * times, spread(took)));
+    measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 3 * times, spread(&took)));
 }

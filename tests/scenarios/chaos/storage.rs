@@ -13,6 +13,7 @@ use stenobot::simulator::server::{Call, Effect, Method, Scripted, State, Verdict
 use tokio::sync::watch;
 
 use super::disk::Disk;
+use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
@@ -90,11 +91,8 @@ fn count_in_log(scene: &Scene, words: &str) -> usize {
     std::fs::read_to_string(scene.simulation.log()).unwrap().matches(words).count()
 }
 
-fn recovery(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let seconds = |time: &Duration| time.as_secs_f64();
-    let (middle, longest) = (&times[times.len() / 2], times.last().unwrap());
-    format!("last answer {:.1} s after the end of the fault (p50), {:.1} s (max)", seconds(middle), seconds(longest))
+fn recovery(times: &[Duration]) -> String {
+    format!("last answer after the end of the fault: {}", spread(times))
 }
 
 // === Passing trouble ===
@@ -185,7 +183,7 @@ async fn the_journal_is_locked() {
         took.push(two_arrive_while_one_is_in_work(&mut scene, &mut Lock(None), &["busy"], hold).await);
         end(scene, 3).await;
     }
-    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery(took)));
+    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery(&took)));
 }
 
 #[tokio::test]
@@ -269,7 +267,7 @@ async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String
         took.push(two_arrive_while_one_is_in_work(&mut scene, &mut disk, kinds, hold(times, round)).await);
         end(scene, 3).await;
     }
-    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery(took))
+    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery(&took))
 }
 
 #[tokio::test]
@@ -343,7 +341,7 @@ async fn the_disk_fills_up_during_a_download() {
         end(scene, 1).await;
     }
     assert!(tries >= 2 * times, "no download met the full disk");
-    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery(took)));
+    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery(&took)));
 }
 
 #[tokio::test]
@@ -380,7 +378,7 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
         assert_eq!(delays(&scene, &sent), 1);
         end(scene, 1).await;
     }
-    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery(took)));
+    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery(&took)));
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ use stenobot::simulator::people::{Person, Sent};
 use stenobot::simulator::server::{Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Verdict};
 use stenobot::telegram::Client;
 
-use self::oracle::{answered_once, pauses, skipped, spread, strays, struck};
+use self::oracle::{answered_once, pauses, skipped, struck};
+use super::figures::spread;
+use super::score::strays;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{PATIENCE, Scene, soon};
@@ -126,7 +128,7 @@ async fn a_fifth_of_all_calls_goes_wrong() {
         calls.len(),
         took.len(),
         all.len(),
-        spread(&mut took),
+        spread(&took),
         demanded.count,
         mib(warm.0),
         mib(end.0),
@@ -219,7 +221,7 @@ async fn an_answer_that_was_taken_times_out() {
     for (sent, text) in &all {
         answered_once(sent, text);
     }
-    let found = format!("{times} of {times} answered once; the same edit again after {}", spread(&mut after));
+    let found = format!("{times} of {times} answered once; the same edit again after {}", spread(&after));
     measured(&ROW, times, &found);
 }
 
@@ -264,7 +266,7 @@ async fn another_program_polls() {
     let rows = scene.end().await;
     assert_eq!(rows.len(), times);
     assert!(log_says.contains("another program receives this bot's updates"));
-    measured(&ROW, times, &format!("{times} of {times} answered once, {} after the other stopped", spread(&mut took)));
+    measured(&ROW, times, &format!("{times} of {times} answered once, {} after the other stopped", spread(&took)));
 }
 
 #[tokio::test]
@@ -313,7 +315,7 @@ async fn the_token_is_not_accepted_for_a_while() {
     assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
     let rows = scene.end().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
-    measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&mut took)));
+    measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&took)));
 }
 
 #[tokio::test]
@@ -354,6 +356,6 @@ async fn a_word_that_hangs_does_not_hold_the_engine() {
     scene.end().await;
     assert!(first.iter().all(|took| *took >= HANGS), "it hung: {first:?}");
     assert!(second.iter().all(|took| *took < HANGS / 2), "{second:?}");
-    let found = format!("the other answered after {}, the first after {}", spread(&mut second), spread(&mut first));
+    let found = format!("the other answered after {}, the first after {}", spread(&second), spread(&first));
     measured(&ROW, times, &found);
 }

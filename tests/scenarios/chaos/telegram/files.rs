@@ -5,8 +5,9 @@ use std::time::Duration;
 use stenobot::simulator::answers::Verdict as Said;
 use stenobot::simulator::server::{CallRecord, Effect, Method, Scripted, State};
 
-use super::oracle::{answered_once, spread, struck};
+use super::oracle::{answered_once, struck};
 use super::{all_answered, calls, people, sends, set_fault};
+use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
 use crate::recordings::scripted;
 use crate::scene::{PATIENCE, Scene, soon};
@@ -57,7 +58,7 @@ async fn files_that_do_not_come_as_told() {
     let kinds = struck(&calls(&scene));
     assert!(kinds.len() >= 8, "{kinds:?}");
     scene.end().await;
-    measured(&ROW, times, &format!("{wrong} of {wrong} answered once and whole, after {}", spread(&mut took)));
+    measured(&ROW, times, &format!("{wrong} of {wrong} answered once and whole, after {}", spread(&took)));
 }
 
 #[tokio::test]
@@ -94,9 +95,5 @@ async fn stalled_downloads_give_their_places_back() {
     assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "{took:?}");
     let rows = scene.end().await;
     assert_eq!(rows.len(), (PLACES + 1) * times);
-    measured(
-        &ROW,
-        times,
-        &format!("{0} of {0} answered once; the next person after {1}", rows.len(), spread(&mut took)),
-    );
+    measured(&ROW, times, &format!("{0} of {0} answered once; the next person after {1}", rows.len(), spread(&took)));
 }

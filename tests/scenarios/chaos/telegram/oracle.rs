@@ -8,7 +8,6 @@ use stenobot::simulator::answers::Verdict;
 use stenobot::simulator::people::Sent;
 use stenobot::simulator::server::{CallRecord, Method, Outcome, State};
 
-use crate::scene::Scene;
 
 /// A call may have been on its way when another was refused.
 const ON_ITS_WAY: Duration = Duration::from_millis(300);
@@ -79,15 +78,6 @@ pub(super) fn answered_once(sent: &Sent, text: &str) -> Duration {
     trail.answers[0].at - trail.sent
 }
 
-/// Messages that show a state for ever: Telegram took them, and the bot could not know.
-pub(super) fn strays(scene: &Scene, sent: &Sent) -> usize {
-    let answers: Vec<_> = sent.trail().answers.iter().map(|answer| answer.message).collect();
-    scene
-        .simulation
-        .api()
-        .read(|state| state.replies(sent.chat(), sent.id()).filter(|message| !answers.contains(&message.id)).count())
-}
-
 /// Updates that were confirmed although no answer that carried them arrived.
 pub(super) fn skipped(state: &State) -> usize {
     let heard: Vec<Duration> = state
@@ -101,16 +91,4 @@ pub(super) fn skipped(state: &State) -> usize {
         heard.get(next).is_some_and(|heard| *heard - *at < Duration::from_millis(5))
     };
     state.confirmed.iter().filter(|offer| !offer.offered.iter().any(arrived)).count()
-}
-
-/// The middle and the longest, in seconds.
-pub(super) fn spread(times: &mut [Duration]) -> String {
-    times.sort_unstable();
-    match times {
-        [] => "none".to_owned(),
-        [.., longest] => {
-            let longest = longest.as_secs_f64();
-            format!("{:.1} s / {longest:.1} s", times[times.len() / 2].as_secs_f64())
-        }
-    }
 }

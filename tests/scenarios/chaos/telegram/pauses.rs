@@ -7,8 +7,9 @@ use std::time::Duration;
 use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Verdict};
 use tokio::time::Instant;
 
-use super::oracle::{answered_once, pauses, spread};
+use super::oracle::{answered_once, pauses};
 use super::{all_answered, calls, people, sends, set_fault};
+use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
 use crate::scene::Scene;
 
@@ -54,17 +55,17 @@ async fn pauses_of_one_to_five_seconds() {
     scene.simulation.api().set_fault(None);
     let calls = calls(&scene);
     scene.end().await;
-    let mut took: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
-    let mut demanded = pauses(&calls);
+    let took: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
+    let demanded = pauses(&calls);
     assert!(demanded.count >= 3, "{}", demanded.count);
     assert!(demanded.broken.is_empty(), "calls within pauses: {:#?}", demanded.broken);
     let found = format!(
         "{} pauses, 0 calls within; the next call after {}; {} of {} answered once, after {}",
         demanded.count,
-        spread(&mut demanded.after),
+        spread(&demanded.after),
         took.len(),
         all.len(),
-        spread(&mut took),
+        spread(&took),
     );
     measured(&ROW, times, &found);
 }
@@ -115,7 +116,6 @@ async fn a_pause_for_the_whole_bot() {
     let most = *refused.iter().max().unwrap();
     // Three show that all are meant; some were on their way.
     assert!((3..PEOPLE).contains(&most), "{most}");
-    let found =
-        format!("{most} calls refused at most; {0} of {0} answered once, after {1}", took.len(), spread(&mut took));
+    let found = format!("{most} calls refused at most; {0} of {0} answered once, after {1}", took.len(), spread(&took));
     measured(&ROW, times, &found);
 }
