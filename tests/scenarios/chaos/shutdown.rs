@@ -168,7 +168,8 @@ async fn told_to_stop_while_it_starts() {
     let times = rounds(1);
     let folder = tempfile::tempdir().unwrap();
     let start = Gate::new().await;
-    let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[]);
+    // All of them wait until the last round is over.
+    let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[("max_queue_size", "10000")]);
     let mut scene = Scene::of(Simulation::prepare(setup).await.unwrap());
     let log = scene.simulation.log().to_owned();
     let (mut took, mut sent) = (Vec::new(), Vec::new());
