@@ -8,7 +8,6 @@ use stenobot::simulator::answers::Verdict;
 use stenobot::simulator::people::Sent;
 use stenobot::simulator::server::{CallRecord, Method, Outcome, State};
 
-
 /// A call may have been on its way when another was refused.
 const ON_ITS_WAY: Duration = Duration::from_millis(300);
 
