@@ -19,6 +19,10 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// The revision that drops the texts: a database that had them is rewritten once it is through.
 const DROPS_TEXTS: i64 = 2;
 
+/// Pages that a connection keeps in memory, in KiB and negative, as SQLite wants it. Five connections with SQLite's own
+/// 2 MiB each would fill them as the journal grows, while the kernel has its pages in memory anyway.
+const PAGE_CACHE: &str = "-256";
+
 /// How long a write waits for another process that has the database locked. Whoever reads, as a backup does, locks
 /// nothing; so whoever is locked out for longer than this had better be told. Every caller tries again, and none of
 /// them can be stopped while it waits in here: a stop, a health check and the next message must not wait long.
@@ -108,6 +112,7 @@ fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
         .pragma("secure_delete", "ON")
+        .pragma("cache_size", PAGE_CACHE)
 }
 
 async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal, JournalError> {

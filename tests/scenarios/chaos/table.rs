@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::among_the_tests;
+
 /// A row of the table.
 pub(crate) struct Row {
     /// Its place.
@@ -19,6 +21,10 @@ pub(crate) fn measured(row: &Row, rounds: usize, found: &str) {
     let Row { number, test, figure, name } = row;
     let line = format!("| {test} | {figure} | {rounds} | {found} | `./dev chaos --rounds {rounds} {name}` |\n");
     print!("{line}");
+    if among_the_tests() {
+        // Figures of a few rounds are not to take the place of those of many.
+        return;
+    }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{number:02}-{}.md", name.replace("::", "-"))), line).unwrap();
