@@ -45,7 +45,7 @@ async fn the_same_update_twice() {
         name: "journal::the_same_update_twice",
     };
     let desk = Desk::new().await;
-    let times = rounds(20) * 10;
+    let times = rounds(200);
     for message in 0..i32::try_from(times).unwrap() {
         // At the same time, as no order of Telegram's would have it.
         let (arrival, one, other) = (arrival(message), desk.journal.clone(), desk.journal.clone());
