@@ -221,15 +221,7 @@ fn readiness(
     Arc::new(move || {
         let (journal, polled, engine) = (journal.clone(), polled.clone(), engine.clone());
         Box::pin(async move {
-            let not_warm = || Some("the model is not loaded".to_owned());
-            let trouble = engine.borrow().as_ref().map_or_else(not_warm, |status| {
-                let status = status.borrow();
-                let outage = status.outage().map(|reason| format!("the engine does not start: {reason}"));
-                outage.or_else(|| if status.warm() == 0 { not_warm() } else { None })
-            });
-            if let Some(reason) = trouble {
-                return Err(reason);
-            }
+            engine.borrow().as_ref().map_or_else(|| Err(NOT_LOADED.to_owned()), |status| can_hear(&status.borrow()))?;
             let age = polled.borrow().map(|poll| journal.clock().now().since(poll));
             match age {
                 None => return Err("Telegram has not been polled yet".to_owned()),
@@ -239,6 +231,17 @@ fn readiness(
             journal.writable().await.map_err(|error| error.to_string())
         })
     })
+}
+
+const NOT_LOADED: &str = "the model is not loaded";
+
+/// Whether an engine can hear anything now; else why not.
+fn can_hear(engines: &PoolStatus) -> Result<(), String> {
+    match engines.outage() {
+        Some(reason) => Err(format!("the engine does not start: {reason}")),
+        None if engines.warm() == 0 => Err(NOT_LOADED.to_owned()),
+        None => Ok(()),
+    }
 }
 
 // === Metrics of the parts that know none ===

@@ -72,8 +72,8 @@ struct Place {
 
 impl Client {
     /// Writes the file `file_id` to `to`, which must not exist, readable by this user only, and returns its size in
-    /// bytes. The bytes are counted as they come, whatever size was announced; only less than that is an error. On an error, and when the future is
-    /// dropped, nothing is left at `to`. There is no limit on the whole time: that is the caller's.
+    /// bytes. The bytes are counted as they come, whatever size was announced; only less than that is an error. On an
+    /// error, and when the future is dropped, nothing is left at `to`. There is no limit on the whole time: that is the caller's.
     ///
     /// # Errors
     /// Any [`DownloadError`].

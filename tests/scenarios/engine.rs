@@ -1,11 +1,11 @@
 //! The engine dies, hangs, or is poisoned: its stand-in does so on demand.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use stenobot::host::ProcessUsage;
 use stenobot::simulator::server::Method;
 
 use crate::recordings::{Gate, sample, scripted};
-use crate::scene::{PATIENCE, Scene, failed, of};
+use crate::scene::{PATIENCE, Scene, failed, of, signal};
 
 #[tokio::test]
 async fn an_engine_that_is_killed_costs_one_more_attempt() {
@@ -13,7 +13,7 @@ async fn an_engine_that_is_killed_costs_one_more_attempt() {
     let gate = Gate::new().await;
     let sent = scene.somebody_sends(&scripted(3, &format!("progress 30;{};say вторая попытка", gate.instruction())));
     let held = gate.reached().await;
-    kill_process(Pid::from_raw(held.pid).unwrap(), Signal::KILL).unwrap();
+    signal(held.pid, Signal::KILL);
     drop(held);
     let again = gate.reached().await;
     let other = scene.somebody_sends(&scripted(3, "say следом"));
@@ -66,13 +66,12 @@ async fn an_engine_that_hangs_is_killed_at_the_deadline_and_the_next_is_served()
 }
 
 /// The process of the bot's only engine.
-fn engine_of(bot: u32) -> Pid {
+fn engine_of(bot: u32) -> u32 {
     let is_engine = |pid: &u32| {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         command.split('\0').nth(1) == Some("engine")
     };
-    let pid = ProcessUsage::children_of(bot).map(|(pid, _)| pid).find(is_engine).expect("the bot has an engine");
-    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+    ProcessUsage::children_of(bot).map(|(pid, _)| pid).find(is_engine).expect("the bot has an engine")
 }
 
 #[tokio::test]
@@ -83,7 +82,7 @@ async fn a_real_engine_that_stands_still_is_killed_at_the_deadline_and_replaced(
     let bot = scene.simulation.bot().unwrap().pid();
     let engine = engine_of(bot);
     // It hears neither that it is to stop nor that its input is closed.
-    kill_process(engine, Signal::STOP).unwrap();
+    signal(engine, Signal::STOP);
     let next = scene.somebody_sends(&sample("en-short-01"));
     let sentence = failed(scene.answer(&stuck).await);
     assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись короче.");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use stenobot::host::ProcessUsage;
 use stenobot::simulator::server::{Attachment, Call, Effect, Method, Refusal, Verdict};
@@ -13,7 +13,7 @@ use stenobot::simulator::server::{Attachment, Call, Effect, Method, Refusal, Ver
 use crate::panels::Question;
 use crate::prometheus::Prometheus;
 use crate::recordings::{asset, sample, scripted};
-use crate::scene::Scene;
+use crate::scene::{Scene, signal};
 
 /// What is shown, in seconds.
 const LENGTH: u32 = 270;
@@ -97,7 +97,7 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
 fn kill_the_engine(scene: &mut Scene) {
     let bot = scene.simulation.bot().unwrap().pid();
     let (pid, _) = ProcessUsage::children_of(bot).max_by_key(|(_, usage)| usage.resident_bytes).unwrap();
-    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    signal(pid, Signal::KILL);
 }
 
 /// Writes the answers to all questions of the dashboard, by panel and letter, with the time they span.

@@ -80,7 +80,7 @@ impl Gate {
 
 /// A stand-in that waits. Dropping this lets it go on.
 pub(crate) struct AtGate {
-    pub(crate) pid: i32,
+    pub(crate) pid: u32,
     _stream: BufReader<TcpStream>,
 }
 

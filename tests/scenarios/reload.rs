@@ -1,14 +1,14 @@
 //! SIGHUP: settings, texts and the log's filter change in the running bot.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use stenobot::simulator::harness::Simulation;
 
 use crate::recordings::scripted;
-use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
+use crate::scene::{Scene, bot_with_engine, rejected, signal, soon, stand_in};
 
 fn hang_up(simulation: &mut Simulation) {
     let pid = simulation.bot().unwrap().pid();
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::HUP).unwrap();
+    signal(pid, Signal::HUP);
 }
 
 /// Waits until the bot has logged this so many times.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use stenobot::model::RequestId;
 use stenobot::simulator::people::Sent;
 use stenobot::simulator::server::{Call, Effect, Method, Verdict};
@@ -15,7 +15,7 @@ use stenobot::telegram::Action;
 use super::score::Score;
 use super::{Row, measured, rounds};
 use crate::recordings::{AtGate, Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{PATIENCE, Scene, signal, soon};
 
 /// From the restart to the answer.
 const RECOVERY: Duration = Duration::from_secs(90);
@@ -198,7 +198,7 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
         }
         Deed::Retried => {
             let sent = scene.somebody_sends(&held("со второго раза"));
-            kill(gate.reached().await.pid);
+            signal(gate.reached().await.pid, Signal::KILL);
             vec![sent]
         }
         Deed::Same => {
@@ -224,10 +224,6 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
         }
     };
     (sent, None)
-}
-
-fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 #[derive(Clone, Copy)]
@@ -271,9 +267,9 @@ async fn in_the_middle_of_the_work() {
             let busy = gate.reached().await;
             match victim {
                 Victim::Bot => drop(scene.simulation.kill_bot().await.unwrap()),
-                Victim::Engine => kill(busy.pid),
+                Victim::Engine => signal(busy.pid, Signal::KILL),
                 Victim::Both => {
-                    kill(busy.pid);
+                    signal(busy.pid, Signal::KILL);
                     scene.simulation.kill_bot().await.unwrap();
                 }
             }

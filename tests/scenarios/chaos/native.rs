@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use stenobot::simulator::answers::Said;
 use stenobot::simulator::harness::Simulation;
 use stenobot::simulator::people::Sent;
@@ -14,7 +14,7 @@ use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, soon, stand_in};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, signal, soon, stand_in};
 
 /// What kills an engine. `killed` is what the kernel does when memory is short, `devour` what happens before.
 const DEADLY: [&str; 10] = [
@@ -35,10 +35,6 @@ const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
 
 /// The shortest that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
-
-fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-}
 
 /// Waits until somebody is told where they stand.
 async fn queued(sent: &Sent) {
@@ -83,7 +79,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
             }
             let before = scene.simulation.api().now();
             if *kind == "killed" {
-                kill(held.pid);
+                signal(held.pid, Signal::KILL);
             }
             held.open();
             // The next attempt stops at the gate: were it before one of these, that one would wait for ever.
@@ -219,11 +215,11 @@ async fn the_engine_killed_at_any_time() {
         let warm = scene.somebody_sends(&scripted(3, "say тёплый"));
         assert_eq!(scene.text(&warm).await, "тёплый");
         let idle = scene.simulation.api().now();
-        kill(pid);
+        signal(pid, Signal::KILL);
         let starting = start.reached().await;
         let patient = scene.somebody_sends(&scripted(3, "say терпеливый"));
         queued(&patient).await;
-        kill(starting.pid);
+        signal(starting.pid, Signal::KILL);
         drop(starting);
         held = start.reached().await;
         pid = held.pid;
@@ -235,7 +231,7 @@ async fn the_engine_killed_at_any_time() {
         let at_work = work.reached().await;
         assert_eq!(at_work.pid, pid);
         let before = scene.simulation.api().now();
-        kill(pid);
+        signal(pid, Signal::KILL);
         drop(at_work);
         start.reached().await.open();
         let at_work = work.reached().await;
@@ -244,7 +240,7 @@ async fn the_engine_killed_at_any_time() {
         assert_eq!(scene.text(&busy).await, "занятой");
         delays.push(busy.trail().answers[0].at - before);
         everybody.extend([warm, patient, busy]);
-        kill(pid);
+        signal(pid, Signal::KILL);
         held = start.reached().await;
     }
     held.open();
@@ -278,7 +274,7 @@ async fn an_engine_that_does_not_start() {
             waiting.push(scene.somebody_sends(&scripted(3, &format!("{};say 0", gate.instruction()))));
             let held = gate.reached().await;
             std::fs::write(&broken, "").unwrap();
-            kill(held.pid);
+            signal(held.pid, Signal::KILL);
             drop(held);
         }
         for _ in 0..2 {

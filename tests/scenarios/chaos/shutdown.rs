@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use lane::{Lane, Told, signal};
+use lane::{Lane, Told};
 use rustix::process::Signal;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -20,7 +20,7 @@ use super::figures::spread;
 use super::native::engine_behind;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, soon};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, signal, soon};
 
 /// How long running work may finish here; by default it is 20 s.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use stenobot::simulator::answers::{Trail, trail};
 use stenobot::simulator::people::Sent;
 use stenobot::simulator::server::{Call, Effect, Method, Refusal, State, Verdict};
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::{APART, DRAIN, REST};
 use crate::chaos::figures::Dice;
 use crate::recordings::{AtGate, Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{PATIENCE, Scene, signal, soon};
 
 /// When the signal comes.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +53,6 @@ impl Moment {
 pub(super) enum Told {
     Once(Signal),
     Twice(Signal, Signal),
-}
-
-pub(super) fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
 /// One bot that is stopped again and again.
