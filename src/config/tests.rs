@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {

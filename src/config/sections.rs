@@ -1,0 +1,125 @@
+//! The sections of a parsed [`Config`](super::Config).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BotToken, IdList, LogFormat, VoiceActivity};
+use crate::model::{RequestId, SpeechLanguage};
+
+/// How to reach Telegram.
+#[derive(Debug, Clone)]
+pub struct Telegram {
+    /// `None` when no token is set.
+    pub token: Option<BotToken>,
+    /// Root of the Bot API.
+    pub api_url: reqwest::Url,
+    /// Locale of texts for people whose own is not among the locale files.
+    pub default_locale: String,
+    /// Folder of locale files that outrank the bot's own.
+    pub texts: Option<PathBuf>,
+    /// Folder of a local Bot API server's files.
+    pub local_dir: Option<PathBuf>,
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// Private to this user.
+    pub data_dir: PathBuf,
+    /// The journal's SQLite file.
+    pub database: PathBuf,
+}
+
+impl Storage {
+    /// Model files.
+    pub fn models(&self) -> PathBuf {
+        self.data_dir.join("models")
+    }
+
+    /// Audio of requests under way.
+    pub fn audio(&self) -> PathBuf {
+        self.data_dir.join("audio")
+    }
+
+    /// One request's audio. The name is ours: nothing a sender says becomes a path.
+    pub fn audio_file(&self, id: RequestId) -> PathBuf {
+        self.audio().join(format!("{id}.audio"))
+    }
+}
+
+/// The model and how it runs.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// A catalogue name or a path, as the operator wrote it.
+    pub model: String,
+    /// Where catalogue models are downloaded from.
+    pub model_base_url: reqwest::Url,
+    /// Whether speech is looked for first.
+    pub voice_activity: VoiceActivity,
+    /// Default speech language.
+    pub language: SpeechLanguage,
+    /// Engine processes.
+    pub workers: usize,
+    /// Threads per engine process.
+    pub threads: usize,
+}
+
+/// What is accepted.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests waiting at once.
+    pub queue: u32,
+    /// Length of one message.
+    pub voice: Duration,
+    /// Bytes of one file.
+    pub file_bytes: u64,
+    /// Requests of one person waiting at once.
+    pub waiting_per_user: u32,
+    /// Audio of one person a day; `None` for any amount.
+    pub daily_audio: Option<Duration>,
+    /// Messages that one answer may take.
+    pub answer_messages: std::num::NonZeroUsize,
+    /// Messages per minute and person.
+    pub user_per_minute: std::num::NonZeroU32,
+}
+
+/// Whom the bot serves and obeys.
+#[derive(Debug, Clone)]
+pub struct People {
+    /// Numbers of people and groups; empty for everybody.
+    pub allowed: IdList,
+    /// Numbers of the bot's administrators.
+    pub operators: IdList,
+}
+
+/// What is kept, and how long.
+#[derive(Debug, Clone)]
+pub struct Privacy {
+    /// Of a recording, after its answer; zero removes it at once.
+    pub audio_retention: Duration,
+}
+
+/// Deadlines and intervals.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// Between progress edits.
+    pub progress_interval: Duration,
+    /// Cap of a transcription's deadline.
+    pub transcription: Duration,
+    /// Of one download.
+    pub download: Duration,
+    /// From SIGTERM to exit.
+    pub shutdown: Duration,
+}
+
+/// Logs and metrics.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Of the metrics and health server.
+    pub addr: SocketAddr,
+    /// Form of the log.
+    pub format: LogFormat,
+    /// Filter of the log.
+    pub level: String,
+}
