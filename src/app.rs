@@ -35,7 +35,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     confine::bot()?;
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
-    let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    let redactor = Redactor::new(token.expose()).hiding(config.proxies.passwords());
+    let log = telemetry::start_log(&config.telemetry, redactor.wrap(std::io::stderr))?;
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
     // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
@@ -48,6 +49,9 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
     let listener = doctor::listen(config.telemetry.addr).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
+    for proxy in config.proxies.all() {
+        tracing::info!(%proxy, "servers are reached through a proxy");
+    }
 
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
@@ -56,7 +60,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         return Ok(ExitCode::SUCCESS);
     };
     let journal = journal?.patient_until(shutdown.hard.clone());
-    let client = Client::new(config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
+    let client =
+        Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
         Some(folder) => client.with_local_files(folder.clone()),
         None => client,
@@ -146,7 +151,8 @@ async fn start(
         // The poll goes on trying; what waits in the journal can be worked on meanwhile.
         Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
     }
-    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
+        .with_proxies(config.proxies.clone());
     let model = store.ensure(&config.engine.model, download_log()).await?;
     if let Some(warning) = doctor::too_large(&model, config.engine.workers)? {
         tracing::warn!("{warning}");

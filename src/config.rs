@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::model::SpeechLanguage;
+use crate::network::{Proxies, ProxyError, ProxyUrl};
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub const ENV_PREFIX: &str = "STENOBOT_";
@@ -112,6 +113,7 @@ pub struct Change {
 
 settings! {
     telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
+    proxy_url: fixed ProxyUrl = ProxyUrl::default(), "empty, or a URL such as socks5h://USER:PASSWORD@HOST:PORT or http://HOST:PORT", "Proxy for the way to Telegram and to the models; empty means that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.";
     telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
     data_dir: fixed PathBuf = "data".into(), "a folder", "Where the journal, the models and audio in flight are kept.";
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
@@ -167,6 +169,8 @@ pub enum VoiceActivity {
 pub struct Config {
     /// What it was parsed from.
     raw: Raw,
+    /// The way to servers.
+    pub proxies: Proxies,
     /// Telegram's side.
     pub telegram: Telegram,
     /// Files.
@@ -224,6 +228,9 @@ pub enum ConfigError {
         /// The variable that holds it.
         variable: &'static str,
     },
+    /// A proxy that cannot be used. Its address is not repeated.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 /// Where the values come from.
@@ -248,7 +255,7 @@ impl Config {
     pub fn reload(&self, sources: &Sources) -> Result<(Self, Vec<Change>), ConfigError> {
         let fresh = Self::load(sources)?;
         let (raw, changes) = fresh.raw.over(&self.raw);
-        Ok((raw.parse(self.telegram.token.clone())?, changes))
+        Ok((raw.parse(self.telegram.token.clone(), self.proxies.clone())?, changes))
     }
 
     /// Every key with its value as it would be given in the environment.
@@ -281,7 +288,11 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::Unreadable(explain(error)))?;
         let token = find_token(environment, dotenv)?;
-        raw.parse(token)
+        let proxies = Proxies::resolve(&raw.proxy_url, |name| {
+            let mut layers = [environment, dotenv].into_iter().flatten();
+            layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        })?;
+        raw.parse(token, proxies)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod confine;
 pub mod host;
 pub mod metrics;
 pub mod model;
+pub mod network;
 pub mod stats;
 pub mod subtitles;
 

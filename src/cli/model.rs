@@ -59,7 +59,8 @@ enum Action {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
+            .with_proxies(config.proxies.clone());
         match self.action {
             Action::List { json } => print(&if json { list_json(&store)? } else { list_table(&store) })?,
             Action::Pull { name, quantize } => {

@@ -102,7 +102,8 @@ pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<S
 }
 
 /// Where the simulated bot is reached and keeps things is not this configuration's.
-const OF_THE_SIMULATION: [&str; 5] = ["telegram_api_url", "data_dir", "database_url", "metrics_addr", "log_format"];
+const OF_THE_SIMULATION: [&str; 6] =
+    ["telegram_api_url", "proxy_url", "data_dir", "database_url", "metrics_addr", "log_format"];
 
 /// The settings of the simulated bot.
 fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String, OsString>> {

@@ -46,7 +46,8 @@ enum Format {
 impl Args {
     /// Prints the files' texts in the order given. Fails, after the others, when any file failed.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
+            .with_proxies(config.proxies.clone());
         let model = store.find(&config.engine.model).await?;
         let mut settings = EngineSettings::of(config, &model).context("this program cannot be found")?;
         match config.engine.voice_activity {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Raw, SETTINGS, Storage, Telegram, Telemetry, Timing,
+    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, SETTINGS, Storage, Telegram,
+    Telemetry, Timing,
 };
 
 impl Raw {
-    pub(super) fn parse(self, token: Option<BotToken>) -> Result<Config, ConfigError> {
+    pub(super) fn parse(self, token: Option<BotToken>, proxies: Proxies) -> Result<Config, ConfigError> {
         let workers = bounded("max_concurrent_workers", self.max_concurrent_workers, 1, 64)? as usize;
         let threads = match bounded("threads", self.threads, 0, 256)? as usize {
             0 => (usable_cores() / workers).max(1),
@@ -19,6 +20,7 @@ impl Raw {
         let raw = self.clone();
         Ok(Config {
             raw,
+            proxies,
             telegram: Telegram {
                 token,
                 api_url: url("telegram_api_url", &self.telegram_api_url)?,

@@ -114,7 +114,12 @@ pub async fn examine(config: &Config) -> Report {
     let single =
         |check, limit, look: BoxFuture<'static, Finding>| bounded(vec![check], limit, look.map(|one| vec![one]));
     let looks: Vec<BoxFuture<'static, Vec<Line>>> = vec![
-        bounded(vec!["token", "api", "updates", "clock"], LIMIT, telegram::look(config.telegram.clone())),
+        bounded(
+            vec!["token", "api", "updates", "clock"],
+            LIMIT,
+            telegram::look(config.telegram.clone(), config.proxies.clone()),
+        ),
+        single("proxy", LIMIT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", LIMIT, storage::data_folder(config.storage.clone(), state).boxed()),
         single("journal", LONG_LIMIT, storage::journal(config.storage.clone()).boxed()),
         single("disk", LIMIT, storage::disk(config.storage.clone()).boxed()),

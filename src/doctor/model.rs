@@ -35,7 +35,8 @@ pub fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>
 /// Findings on model and memory.
 pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
     let engine = &config.engine;
-    let store = ModelStore::new(config.storage.models(), engine.model_base_url.clone());
+    let store =
+        ModelStore::new(config.storage.models(), engine.model_base_url.clone()).with_proxies(config.proxies.clone());
     let (model, need) = match found(&store, &engine.model, engine.workers).await {
         Ok(model) => match speech_model(&model) {
             Ok(memory) => {
@@ -60,7 +61,8 @@ pub(super) async fn detector(config: Config) -> Finding {
         VoiceActivity::Off => return Finding::ok("off: noise may become sentences that nobody said"),
         VoiceActivity::On => {}
     }
-    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone());
+    let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
+        .with_proxies(config.proxies.clone());
     match found(&store, DETECTOR, config.engine.workers).await {
         Ok(detector) => Finding::ok(format!("{}, {}", detector.name, verified(&detector))),
         Err((otherwise, _)) => otherwise,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Finding, Refusal};
 use crate::config;
 use crate::model::{Clock, Timestamp};
+use crate::network::Proxies;
 use crate::telegram::{Client, Reached, TelegramError};
 
 /// In place of a token that is not set: the server's refusal shows that it is there, and what its clock says.
@@ -16,17 +17,22 @@ const SLOW: Duration = Duration::from_secs(2);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Findings on token, api, updates and clock.
-pub(super) async fn look(telegram: config::Telegram) -> Vec<Finding> {
+pub(super) async fn look(telegram: config::Telegram, proxies: Proxies) -> Vec<Finding> {
     let token = telegram.token.as_ref();
     let exposed = token.map_or(NOBODY, |token| token.expose());
-    let client = match Client::new(telegram.api_url.clone(), exposed, Arc::new(|_| {})) {
+    let way = match proxies.route(&telegram.api_url) {
+        Some(proxy) => format!("check the network, telegram_api_url and the proxy {proxy}"),
+        None => "check the network and telegram_api_url".to_owned(),
+    };
+    let unreachable = |error: &TelegramError| unreachable(token.is_some(), error, &way);
+    let client = match Client::through(&proxies, telegram.api_url.clone(), exposed, Arc::new(|_| {})) {
         Ok(client) => client,
-        Err(error) => return unreachable(token.is_some(), &error),
+        Err(error) => return unreachable(&error),
     };
     let reached = match tokio::time::timeout(super::LIMIT / 2, client.reach()).await {
         Ok(Ok(reached)) => reached,
-        Ok(Err(error)) => return unreachable(token.is_some(), &error),
-        Err(_) => return unreachable(token.is_some(), &TelegramError::Timeout),
+        Ok(Err(error)) => return unreachable(&error),
+        Err(_) => return unreachable(&TelegramError::Timeout),
     };
     let host = telegram.api_url.host_str().unwrap_or("the server").to_owned();
     let (account, updates) = match (&reached.me, token) {
@@ -56,12 +62,28 @@ pub(super) async fn look(telegram: config::Telegram) -> Vec<Finding> {
     vec![account, api, updates, clock(&reached, Clock::System.now())]
 }
 
-fn unreachable(token: bool, error: &TelegramError) -> Vec<Finding> {
+/// Which servers are reached through which proxy.
+pub(super) fn proxy(config: &config::Config) -> Finding {
+    let servers = [&config.telegram.api_url, &config.engine.model_base_url];
+    let way = |server: &reqwest::Url| match config.proxies.route(server) {
+        Some(proxy) => format!("through {proxy}"),
+        None => "directly".to_owned(),
+    };
+    let [api, models] = servers.map(way);
+    let [api_host, models_host] = servers.map(|server| server.host_str().unwrap_or("the server"));
+    Finding::ok(match (config.proxies.all().next(), api == models) {
+        (None, _) => "none is set: servers are reached directly".to_owned(),
+        (Some(_), true) => format!("{api_host} and {models_host} are reached {api}"),
+        (Some(_), false) => format!("{api_host} is reached {api}, {models_host} {models}"),
+    })
+}
+
+fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
     let token = match token {
         true => Finding::warning("set, but Telegram cannot be asked about it"),
         false => Finding::failed(Refusal::NoToken),
     };
-    let api = Finding::failed(format!("{error}; check the network and telegram_api_url"));
+    let api = Finding::failed(format!("{error}; {way}"));
     vec![token, api, Finding::warning("not asked"), Finding::warning("not compared with the server's")]
 }
 

@@ -233,7 +233,8 @@ impl Simulation {
         let url = format!("http://{}/metrics", self.command.metrics);
         // Without the URL, which is no help, the sentence is shorter.
         let failed = |error: reqwest::Error| SimulationError::Metrics(error.without_url().to_string());
-        let request = reqwest::Client::new().get(url).timeout(METRICS_LIMIT).send();
+        let request =
+            reqwest::Client::builder().no_proxy().build().map_err(failed)?.get(url).timeout(METRICS_LIMIT).send();
         let page = request.await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         let page = page.text().await.map_err(failed)?;
         Ok(MetricsPage::parse(&page))

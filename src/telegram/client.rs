@@ -25,6 +25,7 @@ use super::pauses::{Pauses, Scope};
 use super::redact::Redactor;
 use super::update::Incoming;
 use crate::model::{ChatId, UserId};
+use crate::network::Proxies;
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -74,11 +75,20 @@ fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, 
 }
 
 impl Client {
-    /// A client for the server at `api_url` (Telegram's own or a local one, without `/bot`). Makes no call yet.
+    /// As [`Client::through`], without a proxy.
+    ///
+    /// # Errors
+    /// Those of [`Client::through`].
+    pub fn new(api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
+        Self::through(&Proxies::default(), api_url, token, observe)
+    }
+
+    /// A client for the server at `api_url` (Telegram's own or a local one, without `/bot`), which calls and downloads
+    /// through the proxy for that server if there is one. Makes no call yet.
     ///
     /// # Errors
     /// [`TelegramError::Network`] when TLS cannot be set up or the URL cannot be the base of others.
-    pub fn new(api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
+    pub fn through(proxies: &Proxies, api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
         if api_url.cannot_be_a_base() {
             return Err(TelegramError::Network("its address cannot be used".to_owned()));
         }
@@ -88,13 +98,7 @@ impl Client {
             .tcp_nodelay(true)
             // The path holds the token: it must not follow a redirect to another host.
             .redirect(reqwest::redirect::Policy::none());
-        let local = api_url.host_str().is_some_and(|host| {
-            host == "localhost"
-                || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-        });
-        // A proxy named in the environment is for the way to Telegram, not for a server on this machine.
-        let builder = if local { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(|error| TelegramError::from_transport(&error))?;
+        let http = proxies.apply(builder).build().map_err(|error| TelegramError::from_transport(&error))?;
         let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
         Ok(Self(Arc::new(Inner {
             http,
@@ -273,6 +277,8 @@ impl Client {
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
                 Err(self.refused(Refusal::default(), status))
             }
+            // A proxy that wants another user name or password: the call has not left it.
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 407 => Err(TelegramError::NoConnection),
             Ok(Answer { ok: true, result: None, .. }) | Err(_) => Err(TelegramError::Server),
         }
     }

@@ -1,4 +1,4 @@
-//! The last line of defence for the token: log lines are cleaned on their way out.
+//! The last line of defence for the token and for passwords: log lines are cleaned on their way out.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +8,15 @@ use std::sync::Arc;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What stands in a log where the token was.
-const MARK: &[u8] = b"<token>";
+const TOKEN_MARK: &[u8] = b"<token>";
+/// What stands in a log where another secret was.
+const SECRET_MARK: &[u8] = b"<hidden>";
+/// Shorter secrets are not looked for: they would be found in half of all lines.
+const MIN_SECRET: usize = 4;
 
-/// Knows the token in every form in which it could be printed. Its `Debug` shows none.
+/// Knows the token in every form in which it could be printed, and other secrets. Its `Debug` shows none.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<[Vec<u8>]>);
+pub struct Redactor(Arc<[(Vec<u8>, &'static [u8])]>);
 
 impl Redactor {
     /// Hides a token of the form `<bot id>:<secret>`, its secret half alone, and both percent-encoded. The default
@@ -30,20 +34,32 @@ impl Redactor {
                 }
             }
         }
+        Self::of(forms.into_iter().map(|form| (form, TOKEN_MARK)).collect())
+    }
+
+    /// Hides these secrets too, each exactly as it stands here, if it has at least four bytes.
+    #[must_use]
+    pub fn hiding<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let secrets = secrets.into_iter().filter(|secret| secret.len() >= MIN_SECRET);
+        let more = secrets.map(|secret| (secret.as_bytes().to_vec(), SECRET_MARK));
+        Self::of(self.0.iter().cloned().chain(more).collect())
+    }
+
+    fn of(mut forms: Vec<(Vec<u8>, &'static [u8])>) -> Self {
         // The whole token first, or its first half would stay.
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
         Self(forms.into())
     }
 
-    /// The bytes without the token.
+    /// The bytes without the token and the other secrets.
     pub fn clean<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut clean = Cow::Borrowed(bytes);
-        for form in self.0.iter() {
+        for (form, mark) in self.0.iter() {
             let mut from = 0;
             while let Some(at) = clean[from..].windows(form.len()).position(|window| window == form) {
                 let at = from + at;
-                clean.to_mut().splice(at..at + form.len(), MARK.iter().copied());
-                from = at + MARK.len();
+                clean.to_mut().splice(at..at + form.len(), mark.iter().copied());
+                from = at + mark.len();
             }
         }
         clean
@@ -159,6 +175,14 @@ mod tests {
         assert_eq!(Redactor::new("").clean(b"some line"), &b"some line"[..]);
         assert_eq!(Redactor::new("token").clean(b"a token"), &b"a <token>"[..]);
         assert!(!format!("{:?}", Redactor::new(TOKEN)).contains(SECRET));
+    }
+
+    #[test]
+    fn other_secrets_are_hidden_beside_the_token() {
+        let redactor = Redactor::new(TOKEN).hiding(["p@ss wörd", "p%40ss", "abc"]);
+        let line = format!("{TOKEN} p@ss wörd http://me:p%40ss@h abc");
+        let clean = String::from_utf8(redactor.clean(line.as_bytes()).into_owned()).unwrap();
+        assert_eq!(clean, "<token> <hidden> http://me:<hidden>@h abc");
     }
 
     #[test]

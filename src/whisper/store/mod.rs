@@ -40,6 +40,7 @@ pub use pull::PullError;
 pub use quantise::{BadQuantisation, Quantisation};
 pub use record::Origin;
 
+use crate::network::Proxies;
 use digest::Digests;
 use record::{Record, with_suffix};
 
@@ -50,6 +51,7 @@ pub struct ModelStore {
     base_url: reqwest::Url,
     catalogue: Catalogue,
     backoff: ExponentialBuilder,
+    proxies: Proxies,
 }
 
 /// A model whose hash was checked just now.
@@ -146,7 +148,12 @@ impl ModelStore {
             .with_max_delay(Duration::from_secs(30))
             .with_max_times(6)
             .with_jitter();
-        Self { dir, base_url, catalogue: Catalogue::default(), backoff }
+        Self { dir, base_url, catalogue: Catalogue::default(), backoff, proxies: Proxies::default() }
+    }
+
+    /// The same store, which downloads through these proxies.
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// The same store with other models than the published ones.

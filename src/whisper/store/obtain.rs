@@ -48,11 +48,9 @@ impl ModelStore {
         let path = self.path_of(name);
         let part = with_suffix(&path, ".part");
         self.make_room(&path, &part, published.bytes)?;
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(15))
-            .read_timeout(Duration::from_secs(60))
-            .build()
-            .map_err(|error| StoreError::Client(error.to_string()))?;
+        let client =
+            reqwest::Client::builder().connect_timeout(Duration::from_secs(15)).read_timeout(Duration::from_secs(60));
+        let client = self.proxies.apply(client).build().map_err(|error| StoreError::Client(error.to_string()))?;
         loop {
             let pull = Pull {
                 client: &client,
@@ -114,7 +112,7 @@ impl ModelStore {
         }
         let source = if self.published(name).is_some() { Some(name.clone()) } else { self.catalogue.source_of(name) };
         let Some(source) = source else { return Err(StoreError::Unknown(name.clone()).to_string()) };
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(8)).build();
+        let client = self.proxies.apply(reqwest::Client::builder().timeout(Duration::from_secs(8))).build();
         let client = client.map_err(|error| StoreError::Client(error.to_string()).to_string())?;
         match client.head(self.url_of(&source)).send().await {
             Ok(response) if response.status().is_success() => Ok(()),
