@@ -15,10 +15,11 @@ progress-remaining = ⏱️ Elapsed: { $elapsed } | Remaining: ~{ $remaining }
 done = ✅ Done!
 low-confidence = ⚠️ Hard to hear: the text may be wrong in places.
 in-the-file = 📄 The whole text is in the file.
-no-speech = 🤷 No speech found: there are no words to hear in the recording.
+no-speech = 🤷 No speech found in this recording.
 
 ## Refusals
 
+request-number = Request { $number }
 too-long =
     ⚠️ Maximum length: { $limit }
     Your file: { $actual }
@@ -38,25 +39,25 @@ user-limit-minutes =
        *[other] { $count } minutes
     }.
 person-full =
-    ⚠️ { $count ->
-        [one] { $count } message of yours is
-       *[other] { $count } messages of yours are
-    } waiting already. Wait for the answers, or cancel them: /cancel
+    ⚠️ You already have { $count ->
+        [one] { $count } message
+       *[other] { $count } messages
+    } waiting. Wait for the answers, or cancel your messages: /cancel
 day-full =
-    ⚠️ That is all for today: { $count ->
+    ⚠️ Daily limit reached: { $count ->
         [one] { $count } minute
        *[other] { $count } minutes
-    } a day for each person. Please come back tomorrow.
+    } of audio per person. Please come back tomorrow.
 not-allowed = 🔒 This bot serves certain people only. Please ask its owner.
 maintenance = 🛠️ The bot is under maintenance and takes no messages for now. Please try again later.
-delayed = ⏳ The bot's storage is out of order for now: your message is safe and will be heard as soon as it works again, there is no need to send it again.
+delayed = ⏳ The bot's storage has a problem. Your message is safe: I will process it as soon as the storage works again. No need to send it twice.
 unsupported = 🎙️ Send me a voice message and I will send you its text.
 
 ## Apologies
 
 failed = ❌ Something went wrong. Please try again.
 no-audio = ❌ The video has no audio track.
-unreadable = ❌ There is no sound in this file that I can read. Voice messages, audio and video will do.
+unreadable = ❌ I can't find any sound in this file. Send a voice message, audio or video.
 audio-gone = 🗑️ The recording has been deleted. Please send it again.
 cancelled = 🚫 Cancelled.
 cancelled-by-operator = 🚫 Cancelled by the bot's administrator. Please send the recording again later.
@@ -73,7 +74,7 @@ greeting =
     Maximum length: { $duration }
     Maximum size: { $size }
 
-    /help tells the rest.
+    More: /help
 help =
     🎙️ What you can send: voice messages, video notes, audio, video, and files with them, forwarded ones too.
     Maximum length: { $duration }
@@ -86,18 +87,17 @@ help =
     /mydata — what is kept about me
     /forget — erase everything about me
 
-    👥 In a group, answer a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+    👥 In a group, reply to a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
 
 ## Commands
 
 languages =
     🌐 Language of the recordings: { $language }
     Choose another:
-languages-automatic =
-    🌐 The language of the recordings is detected.
-    If it is guessed wrong, choose it:
+languages-automatic = 🌐 The language is detected automatically. If it is wrong, choose one:
 language-set = 🌐 Language of the recordings: { $language }
-language-automatic = 🌐 The language of the recordings is detected from now on.
+language-automatic = 🌐 The language is detected automatically from now on.
+language-detected = detected automatically
 queue-empty = 📋 You have no recordings in the queue.
 queue-mine = 📋 Your recordings:
 queue-waits = • { $length } — position { $position }
@@ -115,51 +115,47 @@ privacy =
 
     /mydata shows what is kept about you. /forget erases it.
 privacy-audio-at-once = Recordings are deleted right after the answer.
-privacy-audio-kept = Recordings are deleted { $time } after the answer: until then they can be heard in another language or given as a file.
+privacy-audio-kept = Recordings are deleted { $time } after the answer: until then you can get the text in another language or as a file.
 my-data-none = 🔒 Nothing is kept about you.
 my-data =
     🔒 What is kept about you:
     Name: { $name }
-    Telegram number: { $id }
+    Telegram ID: { $id }
     First message: { $since }
     Messages: { $requests }, answered: { $answered }
-    Recordings in all: { $audio }
+    Total length of recordings: { $audio }
     Language of the recordings: { $language }
 
     /forget erases all of it.
-forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only numbers stay by which nobody can know you.
-forgotten =
-    🗑️ Everything about you is erased. { $count ->
-        [one] { $count } nameless number stays
-       *[other] { $count } nameless numbers stay
-    } in the totals.
-transcribe-how = 🎙️ Answer a voice message, a video note, audio or video with this command.
+forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only anonymous totals remain.
+forgotten = 🗑️ Everything about you is erased. Only anonymous totals remain.
+transcribe-how = 🎙️ Reply to a voice message, a video note, audio or video with this command.
 auto-on = 👥 I transcribe all voice messages in this group from now on.
-auto-off = 👥 I transcribe on request only from now on: answer a message with /transcribe
+auto-off = 👥 I transcribe on request only from now on: reply to a message with /transcribe
 auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
 
 ## For the bot's administrators
 
-paused = ⏸️ Paused: new recordings are taken and wait. /resume goes on.
-draining = 🚰 New recordings are not taken, the queue is worked off. /resume brings everything back.
+paused = ⏸️ Paused: new recordings are taken and wait. /resume continues.
+draining = 🚰 New recordings are not taken, the queue is being finished. /resume returns to normal.
 resumed = ▶️ Everything works.
-banned = 🚫 { $id } is served no more.
-unbanned = ✅ { $id } is served again.
-ban-how = Give a number: /ban 123456789
+banned = 🚫 { $id } is blocked.
+unbanned = ✅ { $id } is unblocked.
+ban-how = Give an ID: /ban 123456789
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-started =
     📣 Sending to { $count ->
         [one] { $count } person
        *[other] { $count } people
     }...
-broadcast-done = 📣 Sent: { $sent }, not reached: { $missed }
+broadcast-done = 📣 Sent: { $sent }, not delivered: { $missed }
 stats =
     📊 In the queue: { $waiting } of { $limit }
-    In 24 hours: { $requests } messages from { $people } people
+    Last 24 hours. Messages: { $requests }, people: { $people }
     Texts: { $answered }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
-    Sound: { $audio }, wait (median): { $wait }
+    Audio: { $audio }, wait (median): { $wait }
     Processing: { $factor } of a recording's length
 
 ## Buttons
@@ -185,21 +181,23 @@ command-cancel = Cancel my recordings
 command-privacy = What is kept, and how long
 command-mydata = What is kept about me
 command-forget = Erase everything about me
-command-transcribe = Transcribe the message you answer
+command-transcribe = Transcribe the message you reply to
 command-auto = Transcribe all voice messages
 command-stats = How the bot is doing
 command-pause = Pause the work
-command-resume = Go on
-command-drain = Take nothing new, work off the queue
-command-ban = Serve somebody no more
-command-unban = Serve somebody again
-command-broadcast = A message to everybody
+command-resume = Resume
+command-drain = Take nothing new, finish the queue
+command-ban = Block a person
+command-unban = Unblock a person
+command-broadcast = A message to everyone
 
 ## Lengths and sizes
 
 span-seconds = { $seconds }s
 span-minutes = { $minutes }m { $seconds }s
+span-minutes-whole = { $minutes }m
 span-hours = { $hours }h { $minutes }m
+span-hours-whole = { $hours }h
 limit-minutes = { $seconds }s ({ $minutes } min)
 size-kib = { $count } KB
 size-mib = { $count } MB

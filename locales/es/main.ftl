@@ -19,6 +19,7 @@ no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
 
 ## Refusals
 
+request-number = Solicitud n.º { $number }
 too-long =
     ⚠️ Duración máxima: { $limit }
     Su archivo: { $actual }
@@ -30,33 +31,37 @@ queue-full = ⚠️ La cola está llena. Inténtelo de nuevo en unos minutos, po
 user-limit-seconds =
     ⚠️ Demasiados mensajes seguidos. Inténtelo de nuevo en { $count ->
         [one] { $count } segundo
+        [many] { $count } de segundos
        *[other] { $count } segundos
     }, por favor.
 user-limit-minutes =
     ⚠️ Demasiados mensajes seguidos. Inténtelo de nuevo en { $count ->
         [one] { $count } minuto
+        [many] { $count } de minutos
        *[other] { $count } minutos
     }, por favor.
 person-full =
     ⚠️ Ya { $count ->
         [one] espera { $count } mensaje suyo
+        [many] esperan { $count } de mensajes suyos
        *[other] esperan { $count } mensajes suyos
-    }. Espere las respuestas o cancélelos: /cancel
+    }. Espere las respuestas o cancele todo: /cancel
 day-full =
-    ⚠️ Eso es todo por hoy: { $count ->
+    ⚠️ Límite diario alcanzado: { $count ->
         [one] { $count } minuto
+        [many] { $count } de minutos
        *[other] { $count } minutos
-    } al día por persona. Vuelva mañana, por favor.
+    } de audio por persona. Vuelva mañana, por favor.
 not-allowed = 🔒 Este bot atiende solo a ciertas personas. Pregunte a su dueño.
 maintenance = 🛠️ El bot está en mantenimiento y por ahora no recibe mensajes. Inténtelo más tarde, por favor.
-delayed = ⏳ El almacenamiento del bot no funciona por ahora: su mensaje está a salvo y se procesará en cuanto vuelva a funcionar, no hace falta enviarlo otra vez.
+delayed = ⏳ El almacenamiento del bot tiene un problema. Su mensaje está a salvo y se procesará en cuanto vuelva a funcionar. No hace falta enviarlo otra vez.
 unsupported = 🎙️ Envíeme un mensaje de voz y le enviaré su texto.
 
 ## Apologies
 
 failed = ❌ Algo salió mal. Inténtelo de nuevo, por favor.
 no-audio = ❌ El vídeo no tiene pista de audio.
-unreadable = ❌ En este archivo no hay sonido que yo pueda leer. Sirven los mensajes de voz, el audio y el vídeo.
+unreadable = ❌ No encuentro audio en este archivo. Envíe un mensaje de voz, audio o vídeo.
 audio-gone = 🗑️ La grabación ya se borró. Envíela de nuevo, por favor.
 cancelled = 🚫 Cancelado.
 cancelled-by-operator = 🚫 Cancelado por el administrador del bot. Envíe la grabación de nuevo más tarde, por favor.
@@ -73,7 +78,7 @@ greeting =
     Duración máxima: { $duration }
     Tamaño máximo: { $size }
 
-    /help cuenta lo demás.
+    Más información: /help
 help =
     🎙️ Qué puede enviar: mensajes de voz, videomensajes, audio, vídeo y archivos con ellos, también reenviados.
     Duración máxima: { $duration }
@@ -93,11 +98,10 @@ help =
 languages =
     🌐 Idioma de las grabaciones: { $language }
     Elija otro:
-languages-automatic =
-    🌐 El idioma de las grabaciones se detecta solo.
-    Si se adivina mal, elíjalo:
+languages-automatic = 🌐 El idioma de las grabaciones se detecta automáticamente. Si no acierta, elíjalo:
 language-set = 🌐 Idioma de las grabaciones: { $language }
-language-automatic = 🌐 Desde ahora el idioma de las grabaciones se detecta solo.
+language-automatic = 🌐 Desde ahora el idioma de las grabaciones se detecta automáticamente.
+language-detected = se detecta automáticamente
 queue-empty = 📋 No tiene grabaciones en la cola.
 queue-mine = 📋 Sus grabaciones:
 queue-waits = • { $length } — puesto { $position }
@@ -106,6 +110,7 @@ cancel-nothing = 📋 Nada que cancelar: no tiene grabaciones en la cola.
 cancel-count =
     🚫 { $count ->
         [one] { $count } grabación cancelada
+        [many] { $count } de grabaciones canceladas
        *[other] { $count } grabaciones canceladas
     }.
 privacy =
@@ -115,24 +120,20 @@ privacy =
 
     /mydata muestra qué se guarda sobre usted. /forget lo borra.
 privacy-audio-at-once = Las grabaciones se borran justo después de la respuesta.
-privacy-audio-kept = Las grabaciones se borran { $time } después de la respuesta: hasta entonces se pueden oír en otro idioma o recibir como archivo.
+privacy-audio-kept = Las grabaciones se borran { $time } después de la respuesta: hasta entonces puede pedir el texto en otro idioma o como archivo.
 my-data-none = 🔒 No se guarda nada sobre usted.
 my-data =
     🔒 Qué se guarda sobre usted:
     Nombre: { $name }
-    Número de Telegram: { $id }
+    ID de Telegram: { $id }
     Primer mensaje: { $since }
     Mensajes: { $requests }, con respuesta: { $answered }
-    Grabaciones en total: { $audio }
+    Duración total de las grabaciones: { $audio }
     Idioma de las grabaciones: { $language }
 
     /forget borra todo esto.
-forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan números por los que nadie puede reconocerle.
-forgotten =
-    🗑️ Todo sobre usted está borrado. { $count ->
-        [one] Queda { $count } número sin nombre
-       *[other] Quedan { $count } números sin nombre
-    } en los totales.
+forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.
+forgotten = 🗑️ Se ha borrado todo sobre usted. Solo quedan cifras anónimas.
 transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un videomensaje, audio o vídeo.
 auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
 auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
@@ -143,23 +144,24 @@ groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos m
 ## For the bot's administrators
 
 paused = ⏸️ En pausa: las grabaciones nuevas se reciben y esperan. /resume continúa.
-draining = 🚰 No se reciben grabaciones nuevas, se termina la cola. /resume lo devuelve todo.
+draining = 🚰 No se reciben grabaciones nuevas, se termina la cola. /resume vuelve a la normalidad.
 resumed = ▶️ Todo funciona.
-banned = 🚫 { $id } ya no se atiende.
-unbanned = ✅ { $id } se atiende de nuevo.
-ban-how = Dé un número: /ban 123456789
+banned = 🚫 El usuario { $id } está bloqueado.
+unbanned = ✅ El usuario { $id } está desbloqueado.
+ban-how = Indique un ID: /ban 123456789
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-started =
     📣 Enviando a { $count ->
         [one] { $count } persona
+        [many] { $count } de personas
        *[other] { $count } personas
     }...
-broadcast-done = 📣 Enviados: { $sent }, sin alcanzar: { $missed }
+broadcast-done = 📣 Enviados: { $sent }, no entregados: { $missed }
 stats =
     📊 En la cola: { $waiting } de { $limit }
-    En 24 horas: { $requests } mensajes de { $people } personas
+    En 24 horas: mensajes { $requests }, personas { $people }
     Textos: { $answered }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
-    Sonido: { $audio }, espera (mediana): { $wait }
+    Audio: { $audio }, espera (mediana): { $wait }
     Proceso: { $factor } de la duración de una grabación
 
 ## Buttons
@@ -187,19 +189,21 @@ command-mydata = Qué se guarda sobre mí
 command-forget = Borrar todo sobre mí
 command-transcribe = Transcribir el mensaje al que responde
 command-auto = Transcribir todos los mensajes de voz
-command-stats = Cómo va el bot
+command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
-command-resume = Continuar
+command-resume = Reanudar
 command-drain = No recibir nada nuevo, terminar la cola
-command-ban = No atender más a una persona
-command-unban = Atender de nuevo a una persona
+command-ban = Bloquear a una persona
+command-unban = Desbloquear a una persona
 command-broadcast = Un mensaje para todos
 
 ## Lengths and sizes
 
 span-seconds = { $seconds } s
 span-minutes = { $minutes } min { $seconds } s
+span-minutes-whole = { $minutes } min
 span-hours = { $hours } h { $minutes } min
+span-hours-whole = { $hours } h
 limit-minutes = { $seconds } s ({ $minutes } min)
 size-kib = { $count } KB
 size-mib = { $count } MB

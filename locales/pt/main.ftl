@@ -7,8 +7,8 @@ queued = 📋 Na fila: posição { $position }
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
 starting = ⚙️ Começando...
 progress = 🔄 Transcrevendo [{ $bar }] { $percent }%
-progress-elapsed = ⏱️ Passou: { $elapsed }
-progress-remaining = ⏱️ Passou: { $elapsed } | Falta: ~{ $remaining }
+progress-elapsed = ⏱️ Decorrido: { $elapsed }
+progress-remaining = ⏱️ Decorrido: { $elapsed } | Restante: ~{ $remaining }
 
 ## Answers
 
@@ -19,6 +19,7 @@ no-speech = 🤷 Nenhuma fala encontrada: não se ouvem palavras na gravação.
 
 ## Refusals
 
+request-number = Solicitação nº { $number }
 too-long =
     ⚠️ Duração máxima: { $limit }
     Seu arquivo: { $actual }
@@ -28,35 +29,39 @@ too-long-unknown =
 too-big = ⚠️ O arquivo é grande demais. Tamanho máximo: { $limit }
 queue-full = ⚠️ A fila está cheia. Tente de novo em alguns minutos, por favor.
 user-limit-seconds =
-    ⚠️ Mensagens demais em seguida. Tente de novo em { $count ->
+    ⚠️ Muitas mensagens seguidas. Tente de novo em { $count ->
         [one] { $count } segundo
+        [many] { $count } de segundos
        *[other] { $count } segundos
     }, por favor.
 user-limit-minutes =
-    ⚠️ Mensagens demais em seguida. Tente de novo em { $count ->
+    ⚠️ Muitas mensagens seguidas. Tente de novo em { $count ->
         [one] { $count } minuto
+        [many] { $count } de minutos
        *[other] { $count } minutos
     }, por favor.
 person-full =
-    ⚠️ Já { $count ->
-        [one] espera { $count } mensagem sua
-       *[other] esperam { $count } mensagens suas
-    }. Espere as respostas ou cancele: /cancel
+    ⚠️ Você já tem { $count ->
+        [one] { $count } mensagem
+        [many] { $count } de mensagens
+       *[other] { $count } mensagens
+    } na fila. Aguarde as respostas ou cancele: /cancel
 day-full =
-    ⚠️ Por hoje é só: { $count ->
+    ⚠️ Limite diário atingido: { $count ->
         [one] { $count } minuto
+        [many] { $count } de minutos
        *[other] { $count } minutos
-    } por dia para cada pessoa. Volte amanhã, por favor.
+    } de áudio por pessoa. Volte amanhã, por favor.
 not-allowed = 🔒 Este bot atende só algumas pessoas. Fale com o dono dele.
 maintenance = 🛠️ O bot está em manutenção e por enquanto não recebe mensagens. Tente mais tarde, por favor.
-delayed = ⏳ O armazenamento do bot está fora do ar por enquanto: a sua mensagem está a salvo e será processada assim que ele voltar a funcionar, não é preciso enviá-la outra vez.
-unsupported = 🎙️ Envie-me uma mensagem de voz e eu envio o texto dela.
+delayed = ⏳ O armazenamento do bot está com um problema. Sua mensagem está a salvo e será processada assim que ele voltar a funcionar. Não é preciso enviá-la outra vez.
+unsupported = 🎙️ Envie uma mensagem de voz e eu envio o texto dela.
 
 ## Apologies
 
 failed = ❌ Algo deu errado. Tente de novo, por favor.
 no-audio = ❌ O vídeo não tem faixa de áudio.
-unreadable = ❌ Não há neste arquivo som que eu consiga ler. Servem mensagens de voz, áudio e vídeo.
+unreadable = ❌ Não encontro áudio neste arquivo. Envie uma mensagem de voz, áudio ou vídeo.
 audio-gone = 🗑️ A gravação já foi apagada. Envie-a de novo, por favor.
 cancelled = 🚫 Cancelado.
 cancelled-by-operator = 🚫 Cancelado pelo administrador do bot. Envie a gravação de novo mais tarde, por favor.
@@ -73,7 +78,7 @@ greeting =
     Duração máxima: { $duration }
     Tamanho máximo: { $size }
 
-    /help conta o resto.
+    Mais: /help
 help =
     🎙️ O que você pode enviar: mensagens de voz, mensagens de vídeo, áudio, vídeo e arquivos com eles, também encaminhados.
     Duração máxima: { $duration }
@@ -93,11 +98,10 @@ help =
 languages =
     🌐 Idioma das gravações: { $language }
     Escolha outro:
-languages-automatic =
-    🌐 O idioma das gravações é detectado.
-    Se for detectado errado, escolha:
+languages-automatic = 🌐 O idioma das gravações é detectado automaticamente. Se estiver errado, escolha:
 language-set = 🌐 Idioma das gravações: { $language }
-language-automatic = 🌐 A partir de agora o idioma das gravações é detectado.
+language-automatic = 🌐 A partir de agora o idioma das gravações é detectado automaticamente.
+language-detected = é detectado automaticamente
 queue-empty = 📋 Você não tem gravações na fila.
 queue-mine = 📋 Suas gravações:
 queue-waits = • { $length } — posição { $position }
@@ -106,33 +110,30 @@ cancel-nothing = 📋 Nada a cancelar: você não tem gravações na fila.
 cancel-count =
     🚫 { $count ->
         [one] { $count } gravação cancelada
+        [many] { $count } de gravações canceladas
        *[other] { $count } gravações canceladas
     }.
 privacy =
-    🔒 Os textos não são guardados em lugar nenhum: nem no banco de dados, nem nos registros.
+    🔒 Os textos não são guardados em lugar nenhum: nem no banco de dados, nem nos logs.
     { $audio }
-    É guardado: seu nome no Telegram, hora e duração das gravações, tamanho dos textos. As gravações não saem da máquina em que o bot funciona.
+    São guardados: seu nome no Telegram, a hora e a duração das gravações, o tamanho dos textos. As gravações não saem da máquina em que o bot funciona.
 
     /mydata mostra o que é guardado sobre você. /forget apaga.
 privacy-audio-at-once = As gravações são apagadas logo depois da resposta.
-privacy-audio-kept = As gravações são apagadas { $time } depois da resposta: até lá podem ser ouvidas em outro idioma ou recebidas como arquivo.
+privacy-audio-kept = As gravações são apagadas { $time } depois da resposta: até lá você pode pedir o texto em outro idioma ou como arquivo.
 my-data-none = 🔒 Nada é guardado sobre você.
 my-data =
     🔒 O que é guardado sobre você:
     Nome: { $name }
-    Número no Telegram: { $id }
+    ID do Telegram: { $id }
     Primeira mensagem: { $since }
     Mensagens: { $requests }, respondidas: { $answered }
-    Gravações ao todo: { $audio }
+    Duração total das gravações: { $audio }
     Idioma das gravações: { $language }
 
     /forget apaga tudo isso.
-forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Ficam só números pelos quais ninguém reconhece você.
-forgotten =
-    🗑️ Tudo sobre você foi apagado. { $count ->
-        [one] Fica { $count } número sem nome
-       *[other] Ficam { $count } números sem nome
-    } nos totais.
+forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Só ficam números anônimos.
+forgotten = 🗑️ Tudo sobre você foi apagado. Só ficam números anônimos.
 transcribe-how = 🎙️ Responda com este comando a uma mensagem de voz, uma mensagem de vídeo, áudio ou vídeo.
 auto-on = 👥 A partir de agora transcrevo todas as mensagens de voz deste grupo.
 auto-off = 👥 A partir de agora transcrevo só a pedido: responda a uma mensagem com /transcribe
@@ -143,23 +144,24 @@ groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualq
 ## For the bot's administrators
 
 paused = ⏸️ Em pausa: gravações novas são recebidas e esperam. /resume continua.
-draining = 🚰 Gravações novas não são recebidas, a fila é terminada. /resume traz tudo de volta.
+draining = 🚰 Gravações novas não são recebidas, a fila será concluída. /resume volta ao normal.
 resumed = ▶️ Tudo funciona.
-banned = 🚫 { $id } não é mais atendido.
-unbanned = ✅ { $id } é atendido de novo.
-ban-how = Dê um número: /ban 123456789
+banned = 🚫 O usuário { $id } está bloqueado.
+unbanned = ✅ O usuário { $id } está desbloqueado.
+ban-how = Informe um ID: /ban 123456789
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-started =
-    📣 Enviando a { $count ->
+    📣 Enviando para { $count ->
         [one] { $count } pessoa
+        [many] { $count } de pessoas
        *[other] { $count } pessoas
     }...
-broadcast-done = 📣 Enviadas: { $sent }, não alcançadas: { $missed }
+broadcast-done = 📣 Enviadas: { $sent }, não entregues: { $missed }
 stats =
     📊 Na fila: { $waiting } de { $limit }
-    Em 24 horas: { $requests } mensagens de { $people } pessoas
+    Em 24 horas: mensagens { $requests }, pessoas { $people }
     Textos: { $answered }, sem fala: { $nospeech }, com falha: { $failed }, recusadas: { $rejected }
-    Som: { $audio }, espera (mediana): { $wait }
+    Áudio: { $audio }, espera (mediana): { $wait }
     Processamento: { $factor } da duração de uma gravação
 
 ## Buttons
@@ -187,19 +189,21 @@ command-mydata = O que é guardado sobre mim
 command-forget = Apagar tudo sobre mim
 command-transcribe = Transcrever a mensagem a que você responde
 command-auto = Transcrever todas as mensagens de voz
-command-stats = Como vai o bot
+command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
-command-resume = Continuar
-command-drain = Não receber nada novo, terminar a fila
-command-ban = Não atender mais uma pessoa
-command-unban = Atender uma pessoa de novo
+command-resume = Retomar
+command-drain = Não receber nada novo, concluir a fila
+command-ban = Bloquear uma pessoa
+command-unban = Desbloquear uma pessoa
 command-broadcast = Uma mensagem para todos
 
 ## Lengths and sizes
 
 span-seconds = { $seconds } s
 span-minutes = { $minutes } min { $seconds } s
+span-minutes-whole = { $minutes } min
 span-hours = { $hours } h { $minutes } min
+span-hours-whole = { $hours } h
 limit-minutes = { $seconds } s ({ $minutes } min)
 size-kib = { $count } KB
 size-mib = { $count } MB

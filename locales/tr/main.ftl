@@ -3,7 +3,7 @@
 ## While a request is under way
 
 downloading = 📥 Dosyayı indiriyorum...
-queued = 📋 Sırada: { $position }. sıra
+queued = 📋 Kuyrukta: { $position }. sıra
 queued-wait = ⏱️ Tahmini bekleme süresi: ~{ $wait }
 starting = ⚙️ Başlıyorum...
 progress = 🔄 Yazıya dökülüyor [{ $bar }] { $percent }%
@@ -19,14 +19,15 @@ no-speech = 🤷 Konuşma bulunamadı: kayıtta duyulan söz yok.
 
 ## Refusals
 
+request-number = İstek no: { $number }
 too-long =
-    ⚠️ En uzun süre: { $limit }
+    ⚠️ Maksimum süre: { $limit }
     Dosyanız: { $actual }
 too-long-unknown =
-    ⚠️ En uzun süre: { $limit }
+    ⚠️ Maksimum süre: { $limit }
     Dosyanız daha uzun.
-too-big = ⚠️ Dosya çok büyük. En büyük boyut: { $limit }
-queue-full = ⚠️ Sıra dolu. Lütfen birkaç dakika sonra yeniden deneyin.
+too-big = ⚠️ Dosya çok büyük. Maksimum boyut: { $limit }
+queue-full = ⚠️ Kuyruk dolu. Lütfen birkaç dakika sonra yeniden deneyin.
 user-limit-seconds =
     ⚠️ Art arda çok fazla mesaj. Lütfen { $count ->
         [one] { $count } saniye
@@ -43,20 +44,20 @@ person-full =
        *[other] { $count } mesajınız
     } zaten bekliyor. Yanıtları bekleyin ya da iptal edin: /cancel
 day-full =
-    ⚠️ Bugünlük bu kadar: kişi başına günde { $count ->
+    ⚠️ Günlük sınıra ulaşıldı: kişi başına { $count ->
         [one] { $count } dakika
        *[other] { $count } dakika
-    }. Lütfen yarın yeniden gelin.
+    } ses. Lütfen yarın tekrar deneyin.
 not-allowed = 🔒 Bu bot yalnızca belirli kişilere hizmet eder. Lütfen sahibine sorun.
 maintenance = 🛠️ Bot bakımda ve şimdilik mesaj almıyor. Lütfen daha sonra yeniden deneyin.
-delayed = ⏳ Botun depolama alanı şu anda çalışmıyor: mesajınız güvende, depolama yeniden çalışır çalışmaz işlenecek, yeniden göndermenize gerek yok.
+delayed = ⏳ Botun depolama alanında bir sorun var. Mesajınız güvende, depolama yeniden çalışır çalışmaz işlenecek. Yeniden göndermenize gerek yok.
 unsupported = 🎙️ Bana bir sesli mesaj gönderin, size metnini göndereyim.
 
 ## Apologies
 
 failed = ❌ Bir şeyler ters gitti. Lütfen yeniden deneyin.
 no-audio = ❌ Videoda ses kanalı yok.
-unreadable = ❌ Bu dosyada okuyabildiğim bir ses yok. Sesli mesaj, ses ya da video olur.
+unreadable = ❌ Bu dosyada ses bulamıyorum. Sesli mesaj, ses ya da video gönderin.
 audio-gone = 🗑️ Kayıt silinmiş. Lütfen yeniden gönderin.
 cancelled = 🚫 İptal edildi.
 cancelled-by-operator = 🚫 Botun yöneticisi iptal etti. Lütfen kaydı daha sonra yeniden gönderin.
@@ -70,19 +71,19 @@ greeting =
     👋 Sesli mesajları yazıya dökerim.
 
     Bana bir sesli mesaj, görüntülü mesaj, ses ya da video gönderin veya iletin.
-    En uzun süre: { $duration }
-    En büyük boyut: { $size }
+    Maksimum süre: { $duration }
+    Maksimum boyut: { $size }
 
-    Gerisini /help anlatır.
+    Ayrıntılar: /help
 help =
     🎙️ Gönderebilecekleriniz: sesli mesajlar, görüntülü mesajlar, ses, video ve bunların dosyaları, iletilmiş olanlar da.
-    En uzun süre: { $duration }
-    En büyük boyut: { $size }
+    Maksimum süre: { $duration }
+    Maksimum boyut: { $size }
 
     /language — kayıtların dili
-    /queue — sıradaki kayıtlarım
+    /queue — kuyruktaki kayıtlarım
     /cancel — onları iptal et
-    /privacy — ne, ne kadar saklanıyor
+    /privacy — ne, ne kadar süre saklanıyor
     /mydata — benim hakkımda ne saklanıyor
     /forget — benim hakkımdaki her şeyi sil
 
@@ -93,16 +94,15 @@ help =
 languages =
     🌐 Kayıtların dili: { $language }
     Başka bir dil seçin:
-languages-automatic =
-    🌐 Kayıtların dili kendiliğinden bulunur.
-    Yanlış bulunursa seçin:
+languages-automatic = 🌐 Kayıtların dili otomatik algılanır. Yanlış algılanırsa seçin:
 language-set = 🌐 Kayıtların dili: { $language }
-language-automatic = 🌐 Kayıtların dili artık kendiliğinden bulunur.
-queue-empty = 📋 Sırada kaydınız yok.
+language-automatic = 🌐 Kayıtların dili artık otomatik algılanır.
+language-detected = otomatik algılanır
+queue-empty = 📋 Kuyrukta kaydınız yok.
 queue-mine = 📋 Kayıtlarınız:
 queue-waits = • { $length } — { $position }. sıra
 queue-works = • { $length } — işleniyor
-cancel-nothing = 📋 İptal edilecek bir şey yok: sırada kaydınız yok.
+cancel-nothing = 📋 İptal edilecek bir şey yok: kuyrukta kaydınız yok.
 cancel-count =
     🚫 { $count ->
         [one] { $count } kayıt
@@ -115,24 +115,20 @@ privacy =
 
     /mydata sizin hakkınızda ne saklandığını gösterir. /forget bunu siler.
 privacy-audio-at-once = Kayıtlar yanıttan hemen sonra silinir.
-privacy-audio-kept = Kayıtlar yanıttan { $time } sonra silinir: o zamana kadar başka bir dilde dinletilebilir ya da dosya olarak alınabilir.
+privacy-audio-kept = Kayıtlar yanıttan { $time } sonra silinir: o zamana kadar metin başka bir dilde ya da dosya olarak alınabilir.
 my-data-none = 🔒 Sizin hakkınızda hiçbir şey saklanmıyor.
 my-data =
     🔒 Sizin hakkınızda saklananlar:
     Ad: { $name }
-    Telegram numarası: { $id }
+    Telegram kimliği (ID): { $id }
     İlk mesaj: { $since }
     Mesajlar: { $requests }, yanıtlanan: { $answered }
-    Toplam kayıt: { $audio }
+    Kayıtların toplam süresi: { $audio }
     Kayıtların dili: { $language }
 
     /forget bunların hepsini siler.
-forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Sıradaki kayıtlar iptal edilir. Yalnızca kimsenin sizi tanıyamayacağı sayılar kalır.
-forgotten =
-    🗑️ Sizin hakkınızdaki her şey silindi. Toplamlarda { $count ->
-        [one] { $count } adsız sayı
-       *[other] { $count } adsız sayı
-    } kaldı.
+forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Kuyruktaki kayıtlar iptal edilir. Yalnızca anonim sayılar kalır.
+forgotten = 🗑️ Sizin hakkınızdaki her şey silindi. Yalnızca anonim sayılar kalır.
 transcribe-how = 🎙️ Bu komutla bir sesli mesajı, görüntülü mesajı, sesi ya da videoyu yanıtlayın.
 auto-on = 👥 Bundan sonra bu gruptaki tüm sesli mesajları yazıya dökerim.
 auto-off = 👥 Bundan sonra yalnızca istenince: bir mesajı /transcribe ile yanıtlayın
@@ -143,21 +139,21 @@ groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya dö
 ## For the bot's administrators
 
 paused = ⏸️ Duraklatıldı: yeni kayıtlar alınır ve bekler. /resume sürdürür.
-draining = 🚰 Yeni kayıt alınmıyor, sıra bitiriliyor. /resume her şeyi geri getirir.
+draining = 🚰 Yeni kayıt alınmıyor, kuyruk bitiriliyor. /resume normale döndürür.
 resumed = ▶️ Her şey çalışıyor.
-banned = 🚫 { $id } artık hizmet almıyor.
-unbanned = ✅ { $id } yeniden hizmet alıyor.
-ban-how = Bir numara verin: /ban 123456789
+banned = 🚫 { $id } kullanıcısı engellendi.
+unbanned = ✅ { $id } kullanıcısının engeli kaldırıldı.
+ban-how = Bir kimlik (ID) verin: /ban 123456789
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-started =
     📣 { $count ->
         [one] { $count } kişiye
        *[other] { $count } kişiye
     } gönderiliyor...
-broadcast-done = 📣 Gönderilen: { $sent }, ulaşılamayan: { $missed }
+broadcast-done = 📣 Gönderilen: { $sent }, teslim edilemeyen: { $missed }
 stats =
-    📊 Sırada: { $waiting } / { $limit }
-    24 saatte: { $people } kişiden { $requests } mesaj
+    📊 Kuyrukta: { $waiting } / { $limit }
+    24 saatte: { $requests } mesaj, { $people } kişi
     Metinler: { $answered }, konuşmasız: { $nospeech }, başarısız: { $failed }, reddedilen: { $rejected }
     Ses: { $audio }, bekleme (ortanca): { $wait }
     İşleme: kayıt süresinin { $factor } katı
@@ -167,11 +163,11 @@ stats =
 label-cancel = ✖️ İptal
 label-other-language = 🌐 Başka dil
 label-back = ↩️ Geri
-label-automatic = Kendiliğinden bul
+label-automatic = Otomatik algıla
 label-file = 📄 { $form }
 label-erase = 🗑️ Her şeyi sil
 toast-not-yours = Bu başka birinin kaydı.
-toast-over = Bu kayıt çoktan bitti.
+toast-over = Bu kaydın işlenmesi tamamlandı.
 toast-cancelling = Durduruyorum...
 toast-again = Yeniden dinliyorum...
 
@@ -180,26 +176,28 @@ toast-again = Yeniden dinliyorum...
 command-start = Başla
 command-help = Neler yapabilirim
 command-language = Kayıtların dili
-command-queue = Sıradaki kayıtlarım
+command-queue = Kuyruktaki kayıtlarım
 command-cancel = Kayıtlarımı iptal et
-command-privacy = Ne, ne kadar saklanıyor
+command-privacy = Ne, ne kadar süre saklanıyor
 command-mydata = Benim hakkımda ne saklanıyor
 command-forget = Benim hakkımdaki her şeyi sil
 command-transcribe = Yanıtladığınız mesajı yazıya dök
 command-auto = Tüm sesli mesajları yazıya dök
-command-stats = Bot nasıl
+command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür
-command-drain = Yeni alma, sırayı bitir
-command-ban = Birine hizmet verme
-command-unban = Birine yeniden hizmet ver
+command-drain = Yeni kayıt alma, kuyruğu bitir
+command-ban = Bir kişiyi engelle
+command-unban = Bir kişinin engelini kaldır
 command-broadcast = Herkese mesaj
 
 ## Lengths and sizes
 
 span-seconds = { $seconds } sn
 span-minutes = { $minutes } dk { $seconds } sn
+span-minutes-whole = { $minutes } dk
 span-hours = { $hours } sa { $minutes } dk
+span-hours-whole = { $hours } sa
 limit-minutes = { $seconds } sn ({ $minutes } dk)
 size-kib = { $count } KB
 size-mib = { $count } MB

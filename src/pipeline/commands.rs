@@ -133,10 +133,6 @@ fn my_data(data: Option<MyData>) -> Talk {
 
 /// Erases somebody and stops their work; gives the words for it.
 pub(super) async fn forget(context: &Context, user: UserId, locale: Option<&str>) -> Result<Note, JournalError> {
-    let requests = match context.journal.my_data(user).await? {
-        Some(data) => data.ended.iter().map(|(_, count)| u64::from(*count)).sum::<u64>() + data.under_way.len() as u64,
-        None => 0,
-    };
     let forgotten = context.journal.forget(user).await?;
     for id in forgotten.stopped {
         context.cancels.stop(id);
@@ -144,7 +140,7 @@ pub(super) async fn forget(context: &Context, user: UserId, locale: Option<&str>
     for id in forgotten.audio {
         context.discard_audio(id).await;
     }
-    Ok(context.talk(locale, &Talk::Forgotten { requests }))
+    Ok(context.talk(locale, &Talk::Forgotten))
 }
 
 async fn auto(context: &Context, command: &Command) -> Result<Option<Note>, JournalError> {

@@ -20,7 +20,7 @@ pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
 
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 use super::split::{MESSAGE_UNITS, split};
-use crate::model::{Confidence, Spoken};
+use crate::model::{Confidence, RequestId, Spoken};
 
 static_loader! {
     static MESSAGES = {
@@ -184,6 +184,14 @@ impl Texts {
         }
     }
 
+    /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
+    pub fn numbered(&self, locale: Locale, text: &Text, id: RequestId) -> String {
+        let say = Say { own: &self.own, locale };
+        // As text: no locale groups its digits, so that it can be searched for as it stands.
+        let number = say.with("request-number", [("number", id.0.to_string().into())]);
+        self.render(locale, text) + "\n" + &number
+    }
+
     /// The heading of an answer, alone: over a file.
     pub fn heading(&self, locale: Locale) -> String {
         self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned()
@@ -248,9 +256,11 @@ impl Say<'_> {
     fn span(&self, duration: Duration) -> FluentValue<'static> {
         let text = match Span::of(duration) {
             Span::Seconds(seconds) => self.with("span-seconds", [("seconds", number(seconds))]),
+            Span::Minutes { minutes, seconds: 0 } => self.with("span-minutes-whole", [("minutes", number(minutes))]),
             Span::Minutes { minutes, seconds } => {
                 self.with("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
             }
+            Span::Hours { hours, minutes: 0 } => self.with("span-hours-whole", [("hours", number(hours))]),
             Span::Hours { hours, minutes } => {
                 self.with("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
             }

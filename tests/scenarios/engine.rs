@@ -56,7 +56,7 @@ async fn an_engine_that_hangs_is_killed_at_the_deadline_and_the_next_is_served()
     let stuck = scene.somebody_sends(&scripted(3, "deaf"));
     let next = scene.somebody_sends(&scripted(3, "say дальше"));
     let sentence = failed(scene.answer(&stuck).await);
-    assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись короче.");
+    assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись покороче.");
     assert_eq!(scene.text(&next).await, "дальше");
     let rows = scene.end().await;
     let row = of(&rows, &stuck);
@@ -85,7 +85,7 @@ async fn a_real_engine_that_stands_still_is_killed_at_the_deadline_and_replaced(
     signal(engine, Signal::STOP);
     let next = scene.somebody_sends(&sample("en-short-01"));
     let sentence = failed(scene.answer(&stuck).await);
-    assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись короче.");
+    assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись покороче.");
     assert!(!scene.text(&next).await.is_empty());
     assert_ne!(engine_of(bot), engine);
     let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");

@@ -49,7 +49,7 @@ async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_
         let wanted = if silent {
             "Видео не содержит аудиодорожки."
         } else {
-            "В этом файле нет звука"
+            "Не нахожу в этом файле звука"
         };
         assert!(sentence.starts_with(wanted), "{}: {sentence}", file.display());
     }

@@ -218,7 +218,7 @@ async fn commands_answer_and_forgetting_leaves_nothing() {
         ("/help", "@stenobot_simulated_bot"),
         ("/queue", "Ваших записей в очереди нет"),
         ("/cancel", "Отменять нечего"),
-        ("/privacy", "через 10м 0с после ответа"),
+        ("/privacy", "через 10м после ответа"),
         ("/mydata", "Анна Каренина"),
         ("/auto on", "Эта команда для групп"),
         ("/transcribe", "Ответьте этой командой"),
@@ -230,16 +230,16 @@ async fn commands_answer_and_forgetting_leaves_nothing() {
         assert!(!text.contains("Unknown"), "{text}");
     }
     anna.sends_text("/language");
-    let (message, _) = says(&scene, anna.chat(), "определяется сам").await;
+    let (message, _) = says(&scene, anna.chat(), "определяется автоматически").await;
     press(&scene, &anna, message, &Action::SetLanguage("kk".parse().unwrap())).await;
     says(&scene, anna.chat(), "Язык записей: Қазақша").await;
     let heard = anna.sends_voice(&scripted(3, "language"));
     assert_eq!(scene.text(&heard).await, "kk");
 
     anna.sends_text("/forget");
-    let (message, _) = says(&scene, anna.chat(), "Удалить всё").await;
+    let (message, _) = says(&scene, anna.chat(), "Удалить все").await;
     press(&scene, &anna, message, &Action::Forget).await;
-    says(&scene, anna.chat(), "Всё о вас удалено").await;
+    says(&scene, anna.chat(), "Все о вас удалено").await;
     for name in ["stenobot.db", "stenobot.db-wal"] {
         let bytes = std::fs::read(scene.simulation.data().join(name)).unwrap_or_default();
         let name = "Анна Каренина".as_bytes();
@@ -266,18 +266,18 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     let trail = scene.answer(&refused).await;
     assert!(matches!(&trail, Verdict::Rejected(why) if why.contains("на обслуживании")), "{trail:?}");
     admin.sends_text("/resume");
-    says(&scene, admin.chat(), "Всё работает").await;
+    says(&scene, admin.chat(), "Все работает").await;
     admin.sends_text("/stats");
     let (_, stats) = says(&scene, admin.chat(), "За сутки").await;
-    assert!(stats.contains("2 сообщений от 1 человек") && stats.contains("отказы: 1"), "{stats}");
+    assert!(stats.contains("сообщений — 2, людей — 1") && stats.contains("отказы: 1"), "{stats}");
     admin.sends_text("/broadcast Завтра перерыв");
     says(&scene, anna.chat(), "Завтра перерыв").await;
     says(&scene, admin.chat(), "Отправлено: 2").await;
     admin.sends_text(&format!("/ban {}", anna.chat()));
-    says(&scene, admin.chat(), "больше не обслуживается").await;
+    says(&scene, admin.chat(), "заблокирован").await;
     let unheard = anna.sends_voice(&scripted(3, "say тишина"));
     admin.sends_text(&format!("/unban {}", anna.chat()));
-    says(&scene, admin.chat(), "снова обслуживается").await;
+    says(&scene, admin.chat(), "разблокирован").await;
     assert_eq!(unheard.status(), None, "whoever is shut out hears nothing");
     // An impostor's commands are none.
     anna.sends_text("/drain");
@@ -297,7 +297,7 @@ async fn who_may_and_how_much_is_the_operator_s_choice() {
     let first = anna.sends_voice(&scripted(40, "say сорок"));
     assert_eq!(scene.text(&first).await, "сорок");
     let second = anna.sends_voice(&scripted(55, "say ещё"));
-    assert!(rejected(scene.answer(&second).await).starts_with("На сегодня всё: 1 минута"));
+    assert!(rejected(scene.answer(&second).await).starts_with("Дневной лимит исчерпан: 1 минута"));
     scene.end().await;
 }
 

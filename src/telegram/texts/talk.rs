@@ -47,10 +47,7 @@ pub enum Talk {
     /// To /forget, over the button that does it.
     ForgetAsk,
     /// Everything about somebody was erased.
-    Forgotten {
-        /// Requests of theirs that are only numbers now.
-        requests: u64,
-    },
+    Forgotten,
     /// To /transcribe that does not answer a recording.
     TranscribeHow,
     /// To /auto, and after it was set.
@@ -235,11 +232,11 @@ impl Texts {
                     ("requests", number(data.requests)),
                     ("answered", number(data.answered)),
                     ("audio", say.span(data.audio)),
-                    ("language", data.language.map_or_else(|| say.plain("label-automatic"), str::to_owned).into()),
+                    ("language", data.language.map_or_else(|| say.plain("language-detected"), str::to_owned).into()),
                 ],
             ),
             Talk::ForgetAsk => say.plain("forget-ask"),
-            Talk::Forgotten { requests } => say.with("forgotten", [("count", number(*requests))]),
+            Talk::Forgotten => say.plain("forgotten"),
             Talk::TranscribeHow => say.plain("transcribe-how"),
             Talk::Auto(true) => say.plain("auto-on"),
             Talk::Auto(false) => say.plain("auto-off"),

@@ -42,19 +42,21 @@ fn every_locale_holds_the_same_messages_with_the_same_variables() {
 #[test]
 fn every_locale_counts_with_the_forms_of_its_language() {
     let forms = |locale: Locale| match locale {
-        Locale::Ru | Locale::Uk => &["[one]", "[few]", "*[many]"][..],
-        Locale::En | Locale::Kk | Locale::Es | Locale::De | Locale::Pt | Locale::Tr => &["[one]", "*[other]"],
+        Locale::Ru | Locale::Uk => &["[one]", "[few]", "[many]", "*[other]"][..],
+        Locale::Es | Locale::Pt => &["[one]", "[many]", "*[other]"],
+        Locale::En | Locale::Kk | Locale::De | Locale::Tr => &["[one]", "*[other]"],
     };
     for (locale, file) in files() {
         for selector in file.split("$count ->").skip(1) {
             let selector = selector.split('}').collect::<Vec<_>>();
             let whole = selector.join("}");
             let until = whole.find("\n    }").map_or(whole.as_str(), |end| &whole[..end]);
-            // What is said to many, as to an audience, has two forms in every language.
-            let two = until.contains("*[other]");
-            for form in if two { &["[one]", "*[other]"][..] } else { forms(locale) } {
-                assert!(until.contains(form), "{locale:?} lacks {form}: {until}");
-            }
+            let has: Vec<&str> = until
+                .lines()
+                .filter_map(|line| Some(line.trim().split_once(']')?.0).filter(|form| form.contains('[')))
+                .collect();
+            let wanted: Vec<&str> = forms(locale).iter().map(|form| form.trim_end_matches(']')).collect();
+            assert_eq!(has, wanted, "{locale:?}: {until}");
         }
     }
 }
@@ -133,7 +135,7 @@ fn one_talk_of_each() -> Vec<Talk> {
             language: None,
         }),
         Talk::ForgetAsk,
-        Talk::Forgotten { requests: 5 },
+        Talk::Forgotten,
         Talk::TranscribeHow,
         Talk::Auto(true),
         Talk::Auto(false),
@@ -228,7 +230,7 @@ fn the_russian_texts_are_these() {
         ),
         (Text::Starting, "⚙️ Начинаю обработку..."),
         (progress(0.2, 8, Some(12)), "🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с | Осталось: ~12с"),
-        (progress(1.0, 83, Some(60)), "🔄 Обработка [███████████████████░] 99%\n⏱️ Прошло: 1м 23с | Осталось: ~1м 0с"),
+        (progress(1.0, 83, Some(60)), "🔄 Обработка [███████████████████░] 99%\n⏱️ Прошло: 1м 23с | Осталось: ~1м"),
         (progress(0.0, 3, None), "🔄 Обработка [░░░░░░░░░░░░░░░░░░░░] 0%\n⏱️ Прошло: 3с"),
         (Text::Done { text: Spoken("Привет, мир.".into()) }, "✅ Готово!\n\nПривет, мир."),
         (
@@ -275,6 +277,100 @@ fn numbers_govern_their_nouns() {
         assert!(ru(text.clone()).ends_with(&format!(" через {russian}")), "{retry}: {}", ru(text));
         assert!(en(text.clone()).ends_with(&format!(" in {english}")), "{retry}: {}", en(text));
     }
+}
+
+#[test]
+fn counts_of_statistics_need_no_plural() {
+    let stats = Stats {
+        waiting: 1,
+        limit: 50,
+        requests: 1,
+        answered: 1,
+        no_speech: 1,
+        failed: 1,
+        rejected: 1,
+        people: 1,
+        audio: seconds(3600),
+        median_wait: Some(seconds(60)),
+        real_time_factor: None,
+    };
+    for (locale, wanted) in [
+        (Locale::En, "Messages: 1, people: 1"),
+        (Locale::Ru, "сообщений — 1, людей — 1"),
+        (Locale::Uk, "повідомлень — 1, людей — 1"),
+        (Locale::De, "Nachrichten 1, Personen 1"),
+        (Locale::Es, "mensajes 1, personas 1"),
+        (Locale::Pt, "mensagens 1, pessoas 1"),
+        // No plural follows a number.
+        (Locale::Tr, "1 mesaj, 1 kişi"),
+        (Locale::Kk, "хабарлама — 1, адам — 1"),
+    ] {
+        let text = Texts::default().talk(locale, &Talk::Stats(stats.clone()));
+        assert!(text.contains(wanted), "{locale:?}: {text}");
+    }
+}
+
+#[test]
+fn whole_minutes_and_hours_are_shown_without_zeros() {
+    for (locale, minutes, hours) in [
+        (Locale::En, "5m", "2h"),
+        (Locale::Ru, "5м", "2ч"),
+        (Locale::Uk, "5хв", "2год"),
+        (Locale::De, "5 min", "2 h"),
+        (Locale::Es, "5 min", "2 h"),
+        (Locale::Pt, "5 min", "2 h"),
+        (Locale::Tr, "5 dk", "2 sa"),
+        (Locale::Kk, "5мин", "2сағ"),
+    ] {
+        for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
+            let waiting = Texts::default().render(locale, &Text::Queued { position: 3, wait: Some(seconds(length)) });
+            assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
+            let kept = Texts::default().talk(locale, &Talk::Privacy { retention: seconds(length) });
+            assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
+        }
+    }
+    let text = ru(progress(0.5, 60, Some(83)));
+    assert!(text.ends_with("⏱️ Прошло: 1м | Осталось: ~1м 23с"), "{text}");
+    let text = en(progress(0.5, 3660, Some(3600)));
+    assert!(text.ends_with("Elapsed: 1h 1m | Remaining: ~1h"), "{text}");
+}
+
+#[test]
+fn a_request_s_number_is_the_last_thing_said() {
+    for locale in Locale::ALL {
+        for text in one_of_each() {
+            let plain = Texts::default().render(*locale, &text);
+            let numbered = Texts::default().numbered(*locale, &text, RequestId(1_234_567));
+            let line = numbered.strip_prefix(&plain).and_then(|rest| rest.strip_prefix('\n')).unwrap();
+            assert!(line.ends_with(" 1234567") && !line.contains('\n'), "{locale:?}: {numbered}");
+        }
+    }
+    assert_eq!(en(Text::NoAudio) + "\nRequest 7", Texts::default().numbered(Locale::En, &Text::NoAudio, RequestId(7)));
+    assert_eq!(ru(Text::Failed) + "\nЗапрос № 7", Texts::default().numbered(Locale::Ru, &Text::Failed, RequestId(7)));
+}
+
+#[test]
+fn a_detected_language_is_no_label_of_a_button() {
+    for locale in Locale::ALL {
+        let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+        let shown = Texts::default().talk(*locale, &data);
+        let label = Texts::default().label(*locale, Label::Automatic);
+        assert!(!shown.contains(&label), "{locale:?}: {shown}");
+    }
+    let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+    assert!(Texts::default().talk(Locale::En, &data).contains("Language of the recordings: detected automatically\n"));
+}
+
+#[test]
+fn a_telegram_account_has_an_id_and_not_a_number() {
+    for (locale, file) in files() {
+        let entry = |key: &str| file.split(&format!("\n{key} =")).nth(1).unwrap().split("\n\n").next().unwrap();
+        assert!(
+            entry("my-data").contains("ID") && entry("ban-how").lines().next().unwrap().contains("ID"),
+            "{locale:?}"
+        );
+    }
+    assert!(!RU.contains(['ё', 'Ё']), "the Russian texts are written without ё");
 }
 
 #[test]

@@ -134,7 +134,10 @@ async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
             delays.push(trail.answers[0].at - trail.sent);
         }
         let sentence = failed(scene.answer(&stuck).await);
-        assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись короче.", "{kind}");
+        assert_eq!(
+            sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись покороче.",
+            "{kind}"
+        );
         let row = scene.row(&stuck).await;
         assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("failed", Some("deadline")), "{kind}");
         let took = row.finished_at.unwrap() - row.started_at.unwrap();
