@@ -112,7 +112,7 @@ async fn cancel_all(context: &Context, user: UserId) -> Result<u64, JournalError
 }
 
 fn my_data(data: Option<MyData>) -> Talk {
-    let Some(MyData { sender, first_seen, ended, audio, settings, under_way, .. }) = data else { return Talk::NoData };
+    let Some(MyData { sender, first_seen, ended, audio, settings, under_way }) = data else { return Talk::NoData };
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };

@@ -20,7 +20,7 @@ use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::model::StageName;
-use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Received, Request};
+use crate::request::{Claim, DownloadFailure, Downloaded, Received, Request};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -149,8 +149,8 @@ pub async fn run(context: &Context) {
         }
         match Request::<Received>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request)) => {
-                let why = DownloadFailure::Exhausted { attempts: Received::ATTEMPTS };
+            Some(Claim::Exhausted(request, why)) => {
+                context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.journal, &why).await?;
             }
             Some(Claim::Ready(request)) => {

@@ -20,9 +20,7 @@ use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::model::{Progress, SpeechLanguage, StageName, Transcript};
-use crate::request::{
-    Claim, Event, MAX_ATTEMPTS, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe,
-};
+use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
 use crate::telegram::{Percent, Text};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
@@ -107,10 +105,9 @@ pub async fn run(context: &Context, engine: EngineService) {
         };
         match Request::<Queued>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request)) => {
+            Some(Claim::Exhausted(request, why)) => {
                 context.discard_audio(request.id()).await;
-                let _ =
-                    request.fail(&context.journal, &TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS }).await?;
+                let _ = request.fail(&context.journal, &why).await?;
             }
             Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
         }
