@@ -36,6 +36,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let log = telemetry::start_log(&config.telemetry, Redactor::new(token.expose()).wrap(std::io::stderr))?;
+    telemetry::log_panics();
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
     // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
@@ -81,6 +82,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
+        drafts: pipeline::broadcast::Drafts::default(),
         replies,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),

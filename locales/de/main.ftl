@@ -5,6 +5,7 @@
 downloading = 📥 Ich lade die Datei...
 queued = 📋 In der Warteschlange: Platz { $position }
 queued-wait = ⏱️ Geschätzte Wartezeit: ~{ $wait }
+queued-paused = ⏸️ Der Bot macht gerade Pause: Ihre Nachricht ist gespeichert und wird später abgeschrieben; Sie brauchen sie nicht noch einmal zu schicken.
 starting = ⚙️ Ich fange an...
 progress = 🔄 Abschrift [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Vergangen: { $elapsed }
@@ -149,6 +150,12 @@ banned = 🚫 { $id } wird nicht mehr bedient.
 unbanned = ✅ { $id } wird wieder bedient.
 ban-how = Geben Sie eine Nummer an: /ban 123456789
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
+broadcast-preview =
+    📣 Vorschau. Geht an { $count ->
+        [one] { $count } Person
+       *[other] { $count } Personen
+    }:
+broadcast-cancelled = 📣 Nicht gesendet.
 broadcast-started =
     📣 Geht an { $count ->
         [one] { $count } Person
@@ -170,10 +177,12 @@ label-back = ↩️ Zurück
 label-automatic = Automatisch erkennen
 label-file = 📄 { $form }
 label-erase = 🗑️ Alles löschen
+label-send = 📣 Senden
 toast-not-yours = Das ist die Aufnahme von jemand anderem.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Ich halte an...
 toast-again = Ich höre noch einmal zu...
+toast-draft-gone = Diesen Entwurf gibt es nicht mehr. Schicken Sie /broadcast noch einmal.
 
 ## The menu
 

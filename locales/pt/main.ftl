@@ -5,6 +5,7 @@
 downloading = 📥 Baixando o arquivo...
 queued = 📋 Na fila: posição { $position }
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
+queued-paused = ⏸️ O bot está em pausa: a sua mensagem está guardada e será transcrita mais tarde, não é preciso enviá-la outra vez.
 starting = ⚙️ Começando...
 progress = 🔄 Transcrevendo [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Passou: { $elapsed }
@@ -149,6 +150,12 @@ banned = 🚫 { $id } não é mais atendido.
 unbanned = ✅ { $id } é atendido de novo.
 ban-how = Dê um número: /ban 123456789
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
+broadcast-preview =
+    📣 Prévia. Será enviada a { $count ->
+        [one] { $count } pessoa
+       *[other] { $count } pessoas
+    }:
+broadcast-cancelled = 📣 Não enviada.
 broadcast-started =
     📣 Enviando a { $count ->
         [one] { $count } pessoa
@@ -170,10 +177,12 @@ label-back = ↩️ Voltar
 label-automatic = Detectar automaticamente
 label-file = 📄 { $form }
 label-erase = 🗑️ Apagar tudo
+label-send = 📣 Enviar
 toast-not-yours = Esta gravação é de outra pessoa.
 toast-over = Esta gravação já terminou.
 toast-cancelling = Parando...
 toast-again = Ouvindo de novo...
+toast-draft-gone = Este rascunho não existe mais. Envie /broadcast outra vez.
 
 ## The menu
 

@@ -5,6 +5,7 @@
 downloading = 📥 Загружаю файл...
 queued = 📋 В очереди: позиция { $position }
 queued-wait = ⏱️ Примерное время ожидания: ~{ $wait }
+queued-paused = ⏸️ Бот на паузе: ваше сообщение сохранено и будет обработано позже, отправлять его еще раз не нужно.
 starting = ⚙️ Начинаю обработку...
 progress = 🔄 Обработка [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Прошло: { $elapsed }
@@ -155,6 +156,13 @@ banned = 🚫 { $id } больше не обслуживается.
 unbanned = ✅ { $id } снова обслуживается.
 ban-how = Укажите номер: /ban 123456789
 broadcast-how = Напишите текст после команды: /broadcast Завтра бот не работает
+broadcast-preview =
+    📣 Предпросмотр. Получат { $count ->
+        [one] { $count } человек
+        [few] { $count } человека
+       *[other] { $count } человек
+    }:
+broadcast-cancelled = 📣 Не отправлено.
 broadcast-started =
     📣 Отправляю { $count ->
         [one] { $count } человеку
@@ -176,10 +184,12 @@ label-back = ↩️ Назад
 label-automatic = Определять самостоятельно
 label-file = 📄 { $form }
 label-erase = 🗑️ Удалить всё
+label-send = 📣 Отправить
 toast-not-yours = Это чужая запись.
 toast-over = Эта запись уже обработана.
 toast-cancelling = Останавливаю...
 toast-again = Слушаю ещё раз...
+toast-draft-gone = Этого черновика больше нет. Отправьте /broadcast еще раз.
 
 ## The menu
 

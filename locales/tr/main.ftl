@@ -5,6 +5,7 @@
 downloading = 📥 Dosyayı indiriyorum...
 queued = 📋 Sırada: { $position }. sıra
 queued-wait = ⏱️ Tahmini bekleme süresi: ~{ $wait }
+queued-paused = ⏸️ Bot duraklatıldı: mesajınız saklandı ve daha sonra yazıya dökülecek, yeniden göndermenize gerek yok.
 starting = ⚙️ Başlıyorum...
 progress = 🔄 Yazıya dökülüyor [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Geçen: { $elapsed }
@@ -149,6 +150,12 @@ banned = 🚫 { $id } artık hizmet almıyor.
 unbanned = ✅ { $id } yeniden hizmet alıyor.
 ban-how = Bir numara verin: /ban 123456789
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
+broadcast-preview =
+    📣 Önizleme. { $count ->
+        [one] { $count } kişiye
+       *[other] { $count } kişiye
+    } gidecek:
+broadcast-cancelled = 📣 Gönderilmedi.
 broadcast-started =
     📣 { $count ->
         [one] { $count } kişiye
@@ -170,10 +177,12 @@ label-back = ↩️ Geri
 label-automatic = Kendiliğinden bul
 label-file = 📄 { $form }
 label-erase = 🗑️ Her şeyi sil
+label-send = 📣 Gönder
 toast-not-yours = Bu başka birinin kaydı.
 toast-over = Bu kayıt çoktan bitti.
 toast-cancelling = Durduruyorum...
 toast-again = Yeniden dinliyorum...
+toast-draft-gone = Bu taslak artık yok. /broadcast komutunu yeniden gönderin.
 
 ## The menu
 

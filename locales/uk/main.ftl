@@ -5,6 +5,7 @@
 downloading = 📥 Завантажую файл...
 queued = 📋 У черзі: позиція { $position }
 queued-wait = ⏱️ Орієнтовний час очікування: ~{ $wait }
+queued-paused = ⏸️ Бот на паузі: ваше повідомлення збережено, його буде оброблено пізніше, надсилати його ще раз не потрібно.
 starting = ⚙️ Починаю обробку...
 progress = 🔄 Обробка [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Минуло: { $elapsed }
@@ -155,6 +156,13 @@ banned = 🚫 { $id } більше не обслуговується.
 unbanned = ✅ { $id } знову обслуговується.
 ban-how = Вкажіть номер: /ban 123456789
 broadcast-how = Напишіть текст після команди: /broadcast Завтра бот не працює
+broadcast-preview =
+    📣 Попередній перегляд. Отримають { $count ->
+        [one] { $count } людина
+        [few] { $count } людини
+       *[other] { $count } людей
+    }:
+broadcast-cancelled = 📣 Не надіслано.
 broadcast-started =
     📣 Надсилаю { $count ->
         [one] { $count } людині
@@ -176,10 +184,12 @@ label-back = ↩️ Назад
 label-automatic = Визначати самостійно
 label-file = 📄 { $form }
 label-erase = 🗑️ Видалити все
+label-send = 📣 Надіслати
 toast-not-yours = Це чужий запис.
 toast-over = Цей запис уже оброблено.
 toast-cancelling = Зупиняю...
 toast-again = Слухаю ще раз...
+toast-draft-gone = Цієї чернетки більше немає. Надішліть /broadcast ще раз.
 
 ## The menu
 

@@ -19,7 +19,7 @@ use crate::engine::probe::{self, ProbeError};
 use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
-use crate::model::StageName;
+use crate::metrics::Work;
 use crate::request::{Claim, DownloadFailure, Downloaded, Received, Request};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
@@ -77,7 +77,7 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
     ServiceBuilder::new()
         .boxed()
         // Waiting for a place is not part of the stage's time.
-        .layer(ObserveLayer::new(StageName::Received))
+        .layer(ObserveLayer::new(Work::Download))
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(move |error| failure(error, limit))
         // Also the bound on the disk that unfinished files take.

@@ -19,7 +19,10 @@ pub async fn run(context: &Context) {
         let due = async {
             let ahead = context.journal.clamp_times().await?;
             if ahead > 0 {
-                tracing::warn!(requests = ahead, "the clock was set back: times of open requests are brought back to it");
+                tracing::warn!(
+                    requests = ahead,
+                    "the clock was set back: times of open requests are brought back to it"
+                );
             }
             context.journal.audio_due(retention).await
         };

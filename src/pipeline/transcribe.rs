@@ -19,7 +19,8 @@ use super::{Context, Flow, deliver, enqueue, estimate};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
-use crate::model::{Progress, SpeechLanguage, StageName, Transcript};
+use crate::metrics::Work;
+use crate::model::{Progress, SpeechLanguage, Transcript};
 use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
 use crate::telegram::{Percent, Text};
 
@@ -60,7 +61,7 @@ fn stack(context: &Context, engine: EngineService) -> Engine {
     ServiceBuilder::new()
         .boxed()
         // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
-        .layer(ObserveLayer::new(StageName::Transcribing))
+        .layer(ObserveLayer::new(Work::Transcription))
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(failure)
         // As many at once as there are engine processes. The pool holds its own places too, since a future that

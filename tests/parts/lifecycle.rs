@@ -7,8 +7,8 @@ use stenobot::model::{
     CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
 };
 use stenobot::request::{
-    Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_FAILURES, MAX_INTERRUPTIONS, Queued,
-    Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
+    Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_FAILURES,
+    MAX_INTERRUPTIONS, Queued, Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
 };
 
 use crate::desk::Desk;
