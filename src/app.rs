@@ -37,6 +37,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     doctor::processor()?;
     let redactor = Redactor::new(token.expose()).hiding(config.proxies.passwords());
     let log = telemetry::start_log(&config.telemetry, redactor.wrap(std::io::stderr))?;
+    telemetry::log_panics();
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
     // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
@@ -86,6 +87,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
+        drafts: pipeline::broadcast::Drafts::default(),
         replies,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),

@@ -66,7 +66,7 @@ metrics! {
     AUDIO_PROCESSED = "audio_processed_seconds_total", Kind::Counter, "", "Audio transcribed.";
     QUEUE_WAIT = "queue_wait_seconds", Kind::Histogram(WAITS), "", "From admission to the start of transcription.";
     REQUEST_DURATION = "request_duration_seconds", Kind::Histogram(WAITS), "", "From admission to the delivered text.";
-    STAGE_DURATION = "stage_duration_seconds", Kind::Histogram(STAGES), "stage", "Time one stage's work took.";
+    STAGE_DURATION = "stage_duration_seconds", Kind::Histogram(STAGES), "stage", "Time the work took: admission, or that of a stage (received is the download).";
     REAL_TIME_FACTOR = "real_time_factor_ratio", Kind::Histogram(FACTORS), "", "Processing time over audio length.";
     AUDIO_DURATION = "audio_duration_seconds", Kind::Histogram(LENGTHS), "", "Length of accepted audio.";
     TELEGRAM_REQUESTS = "telegram_requests_total", Kind::Counter, "method, outcome", "Calls to the Bot API.";
@@ -143,10 +143,12 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
     for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
         gauge!(REQUESTS, "state" => stage.as_str()).set(0.0);
         counter!(STAGE_RETRIES, "stage" => stage.as_str()).absolute(0);
-        let _registered = histogram!(STAGE_DURATION, "stage" => stage.as_str());
         for reason in FailReason::ALL {
             counter!(STAGE_FAILURES, "stage" => stage.as_str(), "reason" => reason.as_str()).absolute(0);
         }
+    }
+    for work in Work::ALL {
+        let _registered = histogram!(STAGE_DURATION, "stage" => work.as_str());
     }
     for (from, to) in StageName::STEPS {
         counter!(TRANSITIONS, "from" => from.as_str(), "to" => to.as_str()).absolute(0);
@@ -173,9 +175,38 @@ pub fn transition(from: StageName, to: StageName) {
     counter!(TRANSITIONS, "from" => from.as_str(), "to" => to.as_str()).increment(1);
 }
 
-/// One stage's work took this long, whatever came of it.
-pub fn stage_took(stage: StageName, took: Duration) {
-    histogram!(STAGE_DURATION, "stage" => stage.as_str()).record(took);
+/// Work that is timed, as the label `stage` of `stage_duration_seconds` names it: by the stage in which the request is
+/// meanwhile, where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A message is recorded, or refused. There is no request yet.
+    Admission,
+    /// The file is fetched.
+    Download,
+    /// The engine decodes and transcribes.
+    Transcription,
+    /// The answer is sent.
+    Delivery,
+}
+
+impl Work {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Admission, Self::Download, Self::Transcription, Self::Delivery];
+
+    /// Value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admission => "admission",
+            Self::Download => StageName::Received.as_str(),
+            Self::Transcription => StageName::Transcribing.as_str(),
+            Self::Delivery => StageName::Transcribed.as_str(),
+        }
+    }
+}
+
+/// Some work took this long, whatever came of it.
+pub fn work_took(work: Work, took: Duration) {
+    histogram!(STAGE_DURATION, "stage" => work.as_str()).record(took);
 }
 
 #[cfg(test)]

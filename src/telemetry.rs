@@ -1,5 +1,6 @@
 //! What the operator sees: the log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
+use std::any::Any;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,20 @@ where
     Ok(filter)
 }
 
+/// Has panics of this process logged as everything else is, once the log was started.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, error = constant_message(panic.payload()), "a panic");
+    }));
+}
+
+/// A panic's message if it is a constant of the source. One that was formatted may quote data: that of a slice of a
+/// string in the wrong place quotes the string.
+fn constant_message(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("its message is left out, since it may quote data")
+}
+
 /// Answers whether the service can do its work now: `Err` names what cannot.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -94,5 +109,24 @@ async fn readiness(State(pages): State<Pages>) -> (StatusCode, String) {
     match (pages.ready)().await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn only_constant_messages_of_panics_are_told() {
+        let message = |panics: fn()| constant_message(&*catch_unwind(panics).unwrap_err());
+        assert_eq!(message(|| panic!("a constant")), "a constant");
+        assert_eq!(message(|| drop(black_box(None::<String>).unwrap())), "called `Option::unwrap()` on a `None` value");
+        let sliced = message(|| drop(black_box("пароль")[..black_box(1)].to_owned()));
+        assert!(sliced.starts_with("its message is left out"), "{sliced}");
+        let formatted = message(|| panic!("{}", black_box("пароль")));
+        assert!(formatted.starts_with("its message is left out"), "{formatted}");
     }
 }

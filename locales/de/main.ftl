@@ -5,6 +5,7 @@
 downloading = 📥 Ich lade die Datei herunter...
 queued = 📋 In der Warteschlange: Platz { $position }
 queued-wait = ⏱️ Geschätzte Wartezeit: ~{ $wait }
+queued-paused = ⏸️ Der Bot macht gerade Pause: Ihre Nachricht ist gespeichert und wird später abgeschrieben; Sie brauchen sie nicht noch einmal zu schicken.
 starting = ⚙️ Ich fange an...
 progress = 🔄 Transkription [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Vergangen: { $elapsed }
@@ -145,6 +146,12 @@ banned = 🚫 { $id } ist gesperrt.
 unbanned = ✅ { $id } ist entsperrt.
 ban-how = Geben Sie eine ID an: /ban 123456789
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
+broadcast-preview =
+    📣 Vorschau. Geht an { $count ->
+        [one] { $count } Person
+       *[other] { $count } Personen
+    }:
+broadcast-cancelled = 📣 Nicht gesendet.
 broadcast-started =
     📣 Geht an { $count ->
         [one] { $count } Person
@@ -166,10 +173,12 @@ label-back = ↩️ Zurück
 label-automatic = Automatisch erkennen
 label-file = 📄 { $form }
 label-erase = 🗑️ Alles löschen
+label-send = 📣 Senden
 toast-not-yours = Das ist die Aufnahme von jemand anderem.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Wird abgebrochen...
 toast-again = Ich höre noch einmal zu...
+toast-draft-gone = Diesen Entwurf gibt es nicht mehr. Schicken Sie /broadcast noch einmal.
 
 ## The menu
 

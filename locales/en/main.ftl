@@ -5,6 +5,7 @@
 downloading = 📥 Downloading the file...
 queued = 📋 In the queue: position { $position }
 queued-wait = ⏱️ Estimated wait: ~{ $wait }
+queued-paused = ⏸️ The bot is paused: your message is kept and will be transcribed later, there is no need to send it again.
 starting = ⚙️ Starting...
 progress = 🔄 Transcribing [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Elapsed: { $elapsed }
@@ -145,6 +146,12 @@ banned = 🚫 { $id } is blocked.
 unbanned = ✅ { $id } is unblocked.
 ban-how = Give an ID: /ban 123456789
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
+broadcast-preview =
+    📣 Preview. Goes to { $count ->
+        [one] { $count } person
+       *[other] { $count } people
+    }:
+broadcast-cancelled = 📣 Not sent.
 broadcast-started =
     📣 Sending to { $count ->
         [one] { $count } person
@@ -166,10 +173,12 @@ label-back = ↩️ Back
 label-automatic = Detect automatically
 label-file = 📄 { $form }
 label-erase = 🗑️ Erase everything
+label-send = 📣 Send
 toast-not-yours = This is somebody else's recording.
 toast-over = This recording is done already.
 toast-cancelling = Stopping...
 toast-again = Listening again...
+toast-draft-gone = This draft is no longer there. Send /broadcast again.
 
 ## The menu
 

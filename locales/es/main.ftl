@@ -5,6 +5,7 @@
 downloading = 📥 Descargando el archivo...
 queued = 📋 En la cola: puesto { $position }
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
+queued-paused = ⏸️ El bot está en pausa: su mensaje está guardado y se transcribirá más tarde, no hace falta enviarlo otra vez.
 starting = ⚙️ Empezando...
 progress = 🔄 Transcribiendo [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Transcurrido: { $elapsed }
@@ -150,6 +151,12 @@ banned = 🚫 El usuario { $id } está bloqueado.
 unbanned = ✅ El usuario { $id } está desbloqueado.
 ban-how = Indique un ID: /ban 123456789
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
+broadcast-preview =
+    📣 Vista previa. Se enviará a { $count ->
+        [one] { $count } persona
+       *[other] { $count } personas
+    }:
+broadcast-cancelled = 📣 No se ha enviado.
 broadcast-started =
     📣 Enviando a { $count ->
         [one] { $count } persona
@@ -172,10 +179,12 @@ label-back = ↩️ Volver
 label-automatic = Detectar automáticamente
 label-file = 📄 { $form }
 label-erase = 🗑️ Borrar todo
+label-send = 📣 Enviar
 toast-not-yours = Esta grabación es de otra persona.
 toast-over = Esta grabación ya está terminada.
 toast-cancelling = Deteniendo...
 toast-again = Escuchando de nuevo...
+toast-draft-gone = Este borrador ya no existe. Envíe /broadcast otra vez.
 
 ## The menu
 

@@ -5,6 +5,7 @@
 downloading = 📥 Файлды жүктеп жатырмын...
 queued = 📋 Кезекте: { $position }-орын
 queued-wait = ⏱️ Болжамды күту уақыты: ~{ $wait }
+queued-paused = ⏸️ Бот үзілісте: хабарламаңыз сақталды және кейінірек өңделеді, оны қайта жіберудің қажеті жоқ.
 starting = ⚙️ Өңдеуді бастадым...
 progress = 🔄 Өңдеу [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Өтті: { $elapsed }
@@ -145,6 +146,12 @@ banned = 🚫 { $id } бұғатталды.
 unbanned = ✅ { $id } бұғаттан шығарылды.
 ban-how = ID көрсетіңіз: /ban 123456789
 broadcast-how = Пәрменнен кейін мәтін жазыңыз: /broadcast Ертең бот жұмыс істемейді
+broadcast-preview =
+    📣 Алдын ала қарау. { $count ->
+        [one] { $count } адамға
+       *[other] { $count } адамға
+    } жіберіледі:
+broadcast-cancelled = 📣 Жіберілмеді.
 broadcast-started =
     📣 { $count ->
         [one] { $count } адамға
@@ -166,10 +173,12 @@ label-back = ↩️ Артқа
 label-automatic = Автоматты анықтау
 label-file = 📄 { $form }
 label-erase = 🗑️ Бәрін өшіру
+label-send = 📣 Жіберу
 toast-not-yours = Бұл басқа адамның жазбасы.
 toast-over = Бұл жазба өңделіп қойған.
 toast-cancelling = Тоқтатып жатырмын...
 toast-again = Қайта тыңдап жатырмын...
+toast-draft-gone = Бұл жоба енді жоқ. /broadcast пәрменін қайта жіберіңіз.
 
 ## The menu
 

@@ -5,6 +5,7 @@
 downloading = 📥 Baixando o arquivo...
 queued = 📋 Na fila: posição { $position }
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
+queued-paused = ⏸️ O bot está em pausa: a sua mensagem está guardada e será transcrita mais tarde, não é preciso enviá-la outra vez.
 starting = ⚙️ Começando...
 progress = 🔄 Transcrevendo [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Decorrido: { $elapsed }
@@ -150,6 +151,12 @@ banned = 🚫 O usuário { $id } está bloqueado.
 unbanned = ✅ O usuário { $id } está desbloqueado.
 ban-how = Informe um ID: /ban 123456789
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
+broadcast-preview =
+    📣 Prévia. Será enviada a { $count ->
+        [one] { $count } pessoa
+       *[other] { $count } pessoas
+    }:
+broadcast-cancelled = 📣 Não enviada.
 broadcast-started =
     📣 Enviando para { $count ->
         [one] { $count } pessoa
@@ -172,10 +179,12 @@ label-back = ↩️ Voltar
 label-automatic = Detectar automaticamente
 label-file = 📄 { $form }
 label-erase = 🗑️ Apagar tudo
+label-send = 📣 Enviar
 toast-not-yours = Esta gravação é de outra pessoa.
 toast-over = Esta gravação já terminou.
 toast-cancelling = Parando...
 toast-again = Ouvindo de novo...
+toast-draft-gone = Este rascunho não existe mais. Envie /broadcast outra vez.
 
 ## The menu
 

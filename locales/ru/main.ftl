@@ -5,6 +5,7 @@
 downloading = 📥 Загружаю файл...
 queued = 📋 В очереди: позиция { $position }
 queued-wait = ⏱️ Примерное время ожидания: ~{ $wait }
+queued-paused = ⏸️ Бот на паузе: ваше сообщение сохранено и будет обработано позже, отправлять его еще раз не нужно.
 starting = ⚙️ Начинаю обработку...
 progress = 🔄 Обработка [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Прошло: { $elapsed }
@@ -155,6 +156,13 @@ banned = 🚫 Пользователь { $id } заблокирован.
 unbanned = ✅ Пользователь { $id } разблокирован.
 ban-how = Укажите ID: /ban 123456789
 broadcast-how = Напишите текст после команды: /broadcast Завтра бот не работает
+broadcast-preview =
+    📣 Предпросмотр. Получат { $count ->
+        [one] { $count } человек
+        [few] { $count } человека
+       *[other] { $count } человек
+    }:
+broadcast-cancelled = 📣 Не отправлено.
 broadcast-started =
     📣 Отправляю { $count ->
         [one] { $count } человеку
@@ -178,10 +186,12 @@ label-back = ↩️ Назад
 label-automatic = Определять автоматически
 label-file = 📄 { $form }
 label-erase = 🗑️ Удалить все
+label-send = 📣 Отправить
 toast-not-yours = Это чужая запись.
 toast-over = Эта запись уже обработана.
 toast-cancelling = Останавливаю...
 toast-again = Слушаю еще раз...
+toast-draft-gone = Этого черновика больше нет. Отправьте /broadcast еще раз.
 
 ## The menu
 

@@ -5,6 +5,7 @@
 downloading = 📥 Dosyayı indiriyorum...
 queued = 📋 Kuyrukta: { $position }. sıra
 queued-wait = ⏱️ Tahmini bekleme süresi: ~{ $wait }
+queued-paused = ⏸️ Bot duraklatıldı: mesajınız saklandı ve daha sonra yazıya dökülecek, yeniden göndermenize gerek yok.
 starting = ⚙️ Başlıyorum...
 progress = 🔄 Yazıya dökülüyor [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Geçen: { $elapsed }
@@ -145,6 +146,12 @@ banned = 🚫 { $id } kullanıcısı engellendi.
 unbanned = ✅ { $id } kullanıcısının engeli kaldırıldı.
 ban-how = Bir kimlik (ID) verin: /ban 123456789
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
+broadcast-preview =
+    📣 Önizleme. { $count ->
+        [one] { $count } kişiye
+       *[other] { $count } kişiye
+    } gidecek:
+broadcast-cancelled = 📣 Gönderilmedi.
 broadcast-started =
     📣 { $count ->
         [one] { $count } kişiye
@@ -166,10 +173,12 @@ label-back = ↩️ Geri
 label-automatic = Otomatik algıla
 label-file = 📄 { $form }
 label-erase = 🗑️ Her şeyi sil
+label-send = 📣 Gönder
 toast-not-yours = Bu başka birinin kaydı.
 toast-over = Bu kaydın işlenmesi tamamlandı.
 toast-cancelling = Durduruyorum...
 toast-again = Yeniden dinliyorum...
+toast-draft-gone = Bu taslak artık yok. /broadcast komutunu yeniden gönderin.
 
 ## The menu
 

@@ -5,6 +5,7 @@
 downloading = 📥 Завантажую файл...
 queued = 📋 У черзі: позиція { $position }
 queued-wait = ⏱️ Орієнтовний час очікування: ~{ $wait }
+queued-paused = ⏸️ Бот на паузі: ваше повідомлення збережено, його буде оброблено пізніше, надсилати його ще раз не потрібно.
 starting = ⚙️ Починаю обробку...
 progress = 🔄 Обробка [{ $bar }] { $percent }%
 progress-elapsed = ⏱️ Минуло: { $elapsed }
@@ -155,6 +156,13 @@ banned = 🚫 Користувача { $id } заблоковано.
 unbanned = ✅ Користувача { $id } розблоковано.
 ban-how = Вкажіть ID: /ban 123456789
 broadcast-how = Напишіть текст після команди: /broadcast Завтра бот не працює
+broadcast-preview =
+    📣 Попередній перегляд. Отримають { $count ->
+        [one] { $count } людина
+        [few] { $count } людини
+       *[other] { $count } людей
+    }:
+broadcast-cancelled = 📣 Не надіслано.
 broadcast-started =
     📣 Надсилаю { $count ->
         [one] { $count } людині
@@ -178,10 +186,12 @@ label-back = ↩️ Назад
 label-automatic = Визначати автоматично
 label-file = 📄 { $form }
 label-erase = 🗑️ Видалити все
+label-send = 📣 Надіслати
 toast-not-yours = Це чужий запис.
 toast-over = Цей запис уже оброблено.
 toast-cancelling = Зупиняю...
 toast-again = Слухаю ще раз...
+toast-draft-gone = Цієї чернетки більше немає. Надішліть /broadcast ще раз.
 
 ## The menu
 

@@ -193,6 +193,8 @@ impl Full {
     }
 }
 
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 async fn room(
     tx: &mut sqlx::SqliteConnection,
     arrival: &Arrival,
@@ -201,8 +203,9 @@ async fn room(
     now: Timestamp,
 ) -> Result<Room, sqlx::Error> {
     if let Some(limit) = capacity.per_day {
-        let midnight = now.midnight().0;
-        let used: f64 = sqlx::query_scalar(sql::AUDIO_SINCE).bind(user).bind(midnight).fetch_one(&mut *tx).await?;
+        let (midnight, next) = (now.midnight(), now.midnight().after(A_DAY));
+        let used = sqlx::query_scalar(sql::AUDIO_BETWEEN).bind(user).bind(midnight.0).bind(next.0);
+        let used: f64 = used.fetch_one(&mut *tx).await?;
         let used = super::seconds(used);
         if used >= limit || used + arrival.claimed.unwrap_or_default() > limit {
             return Ok(Room::Full(Full::Day));

@@ -1,4 +1,4 @@
-//! Where tests have the process die: on either side of each commit, as a loss of power would have it. A release build
+//! Where tests have the process die, or panic: on either side of each commit, as a loss of power would have it. A release build
 //! has nothing of it, and a debug build does nothing unless the variable `CRASH_AT` names a moment.
 
 /// On which side of a commit.
@@ -9,7 +9,7 @@ pub(super) enum Side {
 }
 
 /// Kills this process here if it was told to: `CRASH_AT` holds `before` or `after` and the name of the write, such as
-/// `before done`; `before part #2` waits for the second time.
+/// `before done`; `before part #2` waits for the second time, `panic before done` panics instead.
 #[cfg(debug_assertions)]
 pub(super) fn point(side: Side, write: &str) {
     use std::sync::LazyLock;
@@ -20,6 +20,7 @@ pub(super) fn point(side: Side, write: &str) {
     static MOMENT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("CRASH_AT").ok());
     static SEEN: AtomicU32 = AtomicU32::new(0);
     let Some(moment) = MOMENT.as_deref() else { return };
+    let (panics, moment) = moment.strip_prefix("panic ").map_or((false, moment), |moment| (true, moment));
     let (moment, time) =
         moment.split_once(" #").map_or((moment, 1), |(moment, time)| (moment, time.parse().unwrap_or(1)));
     let side = match side {
@@ -27,6 +28,9 @@ pub(super) fn point(side: Side, write: &str) {
         Side::After => "after",
     };
     if moment.split_once(' ') == Some((side, write)) && SEEN.fetch_add(1, Ordering::SeqCst) + 1 == time {
+        if panics {
+            std::panic::panic_any(format!("told to panic at {write}"));
+        }
         // Nothing is cleaned up, nothing is written, no destructor runs.
         let _ = kill_process(getpid(), Signal::KILL);
         loop {

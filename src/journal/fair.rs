@@ -35,7 +35,7 @@ pub enum Past {
     Fresh,
     /// It was stopped in the middle, with the process or for want of an engine: the request comes first.
     Interrupted,
-    /// It failed at it, or died of it. The next attempt comes behind all who came before this time, so that a recording
+    /// It failed at it, or the process has ended over it more than twice. The next attempt comes behind all who came before this time, so that a recording
     /// that kills the engine takes nobody more time than one attempt does.
     Failed {
         /// When the next attempt may begin.
@@ -129,7 +129,8 @@ pub struct Waiting {
 impl Journal {
     /// The requests that wait, in the order of [`fair_order`]: first to be served first.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
-        let rows: Vec<WaitingRow> = sqlx::query_as(sql::WAITING).fetch_all(&self.reader).await?;
+        let rows: Vec<WaitingRow> =
+            sqlx::query_as(sql::WAITING).bind(self.clock.now().0).fetch_all(&self.reader).await?;
         let turns: Vec<Turn> = rows.iter().map(|row| row.turn).collect();
         let mut rows: HashMap<RequestId, Waiting> = rows.into_iter().map(|row| (row.turn.id, row.waiting)).collect();
         Ok(fair_order(&turns).into_iter().filter_map(|id| rows.remove(&id)).collect())

@@ -1,12 +1,13 @@
 //! The journal: every request is a durable row from its admission to its end. The only module that knows SQL.
 //!
 //! A request's row is *claimed* before anybody works on it: the claim sets an owner and a lease and counts an
-//! attempt. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
+//! attempt, which is a fencing token and says nothing of blame. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
 //! whose lease ran out and whose row somebody else took therefore writes nothing.
 
 mod admit;
 pub mod backup;
 mod cancel;
+mod clock;
 mod crash;
 mod error;
 mod fair;
@@ -45,6 +46,9 @@ use crate::model::{Clock, MessageId, RequestId, StageName, Timestamp};
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
+
+/// The longest pause before another attempt, [`Journal::release`].
+pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// Handle on the journal; cheap to clone.
 #[derive(Debug, Clone)]
@@ -186,13 +190,13 @@ impl Journal {
         .await
     }
 
-    /// Gives a claimed row back, to be claimed again from `not_before` on. With `count` false the attempt does
-    /// not count: nothing was wrong with the request.
-    pub async fn release(&self, fence: &Fence, not_before: Timestamp, count: bool) -> Result<(), JournalError> {
+    /// Gives a claimed row back, to be claimed again from `not_before` on, [`MAX_BACKOFF`] from now at most. With
+    /// `failed` false the request is not to blame, and no failure is counted.
+    pub async fn release(&self, fence: &Fence, not_before: Timestamp, failed: bool) -> Result<(), JournalError> {
         self.fenced(
             "release",
             fence,
-            sqlx::query(sql::RELEASE).bind(fence.stage.released().as_str()).bind(not_before.0).bind(i64::from(!count)),
+            sqlx::query(sql::RELEASE).bind(fence.stage.released().as_str()).bind(not_before.0).bind(i64::from(failed)),
         )
         .await
     }

@@ -42,18 +42,12 @@ pub struct MyData {
     pub sender: Sender,
     /// When they first wrote.
     pub first_seen: Timestamp,
-    /// Whether the bot can write to them.
-    pub reachable: bool,
-    /// Whether they are shut out.
-    pub banned: bool,
     /// Their requests that have ended, by how; stages without any are absent.
     pub ended: Vec<(StageName, u32)>,
     /// Audio whose text they got, in whole seconds.
     pub audio: Duration,
     /// What they have set in their chat with the bot.
     pub settings: ChatSettings,
-    /// The languages that were heard in their requests.
-    pub languages_heard: Vec<String>,
     /// Their requests under way.
     pub under_way: Vec<Standing>,
 }
@@ -149,12 +143,9 @@ impl Journal {
                 last_name: row.try_get("last_name")?,
             },
             first_seen: Timestamp(row.try_get("first_seen")?),
-            reachable: row.try_get("reachable")?,
-            banned: self.is_banned(person).await?,
             ended: ended.into_iter().filter_map(|(stage, count)| Some((StageName::parse(&stage)?, count))).collect(),
             audio: Duration::from_secs(u64::try_from(row.try_get::<i64, _>("total_usage_seconds")?).unwrap_or(0)),
             settings: self.chat_settings(ChatId(person.0)).await?,
-            languages_heard: sqlx::query_scalar(sql::LANGUAGES_OF).bind(person.0).fetch_all(&self.reader).await?,
             under_way: self.standing(person).await?,
         }))
     }

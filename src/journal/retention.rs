@@ -64,11 +64,13 @@ pub struct DueAudio {
 }
 
 impl Journal {
-    /// The requests whose audio's time is over, each told once: their files are to be removed now. What is being
-    /// heard again waits until that is over. A file that a crash leaves is removed at the next start.
-    pub async fn audio_due(&self, now: Timestamp) -> Result<Vec<DueAudio>, JournalError> {
-        let due: Vec<(i64, i64, Option<i32>)> =
-            sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).fetch_all(&self.writer).await?;
+    /// The requests whose audio's time is over, each told once: their files are to be removed now. What would be kept
+    /// for longer than `retention` from now is due as well. What is being heard again waits until that is over. A file
+    /// that a crash leaves is removed at the next start.
+    pub async fn audio_due(&self, retention: Duration) -> Result<Vec<DueAudio>, JournalError> {
+        let now = self.clock.now();
+        let due = sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).bind(now.after(retention).0);
+        let due: Vec<(i64, i64, Option<i32>)> = due.fetch_all(&self.writer).await?;
         if !due.is_empty() {
             self.changed();
         }

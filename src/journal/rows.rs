@@ -38,6 +38,10 @@ pub struct Fence {
 pub struct RequestRow {
     /// By which it is held.
     pub fence: Fence,
+    /// Attempts in this stage that failed while the bot ran.
+    pub failures: i64,
+    /// Claims in this stage whose worker was gone before it wrote how they ended.
+    pub interruptions: i64,
     /// Where the answer goes.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
@@ -74,8 +78,6 @@ pub struct RequestRow {
     pub heard: bool,
     /// When it was accepted.
     pub received_at: Timestamp,
-    /// When it was queued.
-    pub queued_at: Option<Timestamp>,
 }
 
 /// What a transition learned. `None` leaves a column as it is.
@@ -242,6 +244,8 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             fence: fence(row)?,
+            failures: row.try_get("failures")?,
+            interruptions: row.try_get("interruptions")?,
             chat: ChatId(row.try_get("chat_id")?),
             thread: row.try_get("thread_id")?,
             reply_to: MessageId(row.try_get("reply_to_message_id")?),
@@ -260,7 +264,6 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
             part_message: message(row, "part_message_id")?,
             heard: row.try_get("heard")?,
             received_at: Timestamp(row.try_get("received_at")?),
-            queued_at: row.try_get::<Option<i64>, _>("queued_at")?.map(Timestamp),
         })
     }
 }

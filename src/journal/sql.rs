@@ -20,8 +20,9 @@ macro_rules! request_columns {
     () => {
         concat!(
             "id, chat_id, thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
-             voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, \
-             status_message_id, parts_delivered, part_message_id, received_at, queued_at, transcription_length IS NOT NULL AS heard, ",
+             voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
+             interruptions, status_message_id, parts_delivered, part_message_id, received_at, \
+             transcription_length IS NOT NULL AS heard, ",
             telegram_id!()
         )
     };
@@ -35,18 +36,36 @@ macro_rules! waits_for_another {
     };
 }
 
-/// When the engine last took something of a row's person.
+/// When the engine last took something of a row's person. Starts later than now are of a clock that was set back since.
 macro_rules! last_start {
-    () => {
-        "(SELECT max(own.started_at) FROM usage AS own WHERE own.user_id = usage.user_id \
-         AND own.started_at IS NOT NULL AND own.joined_to IS NULL)"
+    ($now:literal) => {
+        concat!(
+            "(SELECT max(own.started_at) FROM usage AS own WHERE own.user_id = usage.user_id \
+             AND own.started_at IS NOT NULL AND own.started_at <= ",
+            $now,
+            " AND own.joined_to IS NULL)"
+        )
     };
 }
 
-/// Whether the engine had a row and was stopped in the middle. What it has failed at has no owner, and its attempt counts.
+/// Whether the engine had a row and was stopped in the middle without a failure of its own. A row over which the bot has
+/// ended twice before is not among them: should it be the reason, the others are served between its attempts.
 macro_rules! interrupted {
     () => {
-        "(started_at IS NOT NULL AND (owner IS NOT NULL OR attempt = 0))"
+        "(started_at IS NOT NULL AND interruptions < 2 AND (owner IS NOT NULL OR failures = 0))"
+    };
+}
+
+/// Counts a claim. A row that still has an owner was not given back: its worker is gone.
+macro_rules! claimed_by {
+    ($owner:literal, $until:literal) => {
+        concat!(
+            "owner = ",
+            $owner,
+            ", lease_until = ",
+            $until,
+            ", attempt = attempt + 1, interruptions = interruptions + (owner IS NOT NULL)"
+        )
     };
 }
 
@@ -74,8 +93,8 @@ pub(super) const COUNT_WAITING_OF: &str = "SELECT count(*) FROM usage WHERE answ
      AND stage IN ('received', 'downloaded', 'queued') AND +user_id = ?1";
 
 /// What was withdrawn before the engine took it costs nobody anything.
-pub(super) const AUDIO_SINCE: &str = "SELECT CAST(coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0) AS REAL) \
-     FROM usage WHERE user_id = ?1 AND received_at >= ?2 AND stage <> 'rejected' \
+pub(super) const AUDIO_BETWEEN: &str = "SELECT CAST(coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0) AS REAL) \
+     FROM usage WHERE user_id = ?1 AND received_at >= ?2 AND received_at < ?3 AND stage <> 'rejected' \
      AND NOT (stage = 'cancelled' AND started_at IS NULL)";
 
 /// One that waits for the same file in the same language and form.
@@ -100,7 +119,9 @@ pub(super) const INSERT_REQUEST: &str = concat!(
 /// the places that nobody else wants. `Downloaded` rows are claimed here too: their download is over, but they are
 /// not in the queue yet. So are joined rows whose text never came: they have no audio of their own.
 pub(super) const CLAIM_DOWNLOAD: &str = concat!(
-    "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'received', joined_to = NULL \
+    "UPDATE usage SET ",
+    claimed_by!("?1", "?2"),
+    ", stage = 'received', joined_to = NULL \
      WHERE id = (SELECT usage.id FROM usage LEFT JOIN (SELECT user_id, count(*) AS downloads FROM usage \
      WHERE answered = 0 AND stage IN ('received', 'downloaded') AND lease_until >= ?3 GROUP BY +user_id) AS busy \
      ON busy.user_id = usage.user_id \
@@ -117,7 +138,9 @@ pub(super) const CLAIM_DOWNLOAD: &str = concat!(
 /// meanwhile; `fair_order` says the same. Work that a dead worker left comes back to the queue here: its text was never
 /// stored, so it is heard again.
 pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
-    "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'queued', started_at = ?3 \
+    "UPDATE usage SET ",
+    claimed_by!("?1", "?2"),
+    ", stage = 'queued', started_at = ?3 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('queued', 'transcribing', 'transcribed') \
      AND joined_to IS NULL AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
      ORDER BY NOT ",
@@ -125,14 +148,16 @@ pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     ", CASE WHEN NOT ",
     interrupted!(),
     " THEN max(received_at, CASE WHEN started_at IS NULL THEN 0 ELSE not_before END, coalesce(",
-    last_start!(),
+    last_start!("?3"),
     " + 1, 0)) END, id LIMIT 1) RETURNING ",
     request_columns!()
 );
 
 /// One that was joined to `?4`; it is about to be given the same text.
 pub(super) const CLAIM_JOINED: &str = concat!(
-    "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1, stage = 'transcribing', started_at = ?3 \
+    "UPDATE usage SET ",
+    claimed_by!("?1", "?2"),
+    ", stage = 'transcribing', started_at = ?3 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage = 'received' AND joined_to = ?4 \
      AND (owner IS NULL OR lease_until < ?3) ORDER BY id LIMIT 1) RETURNING ",
     request_columns!()
@@ -142,7 +167,7 @@ pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fenc
 
 pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> ?1";
 
-/// The queue and the end are owned by nobody; attempts are counted anew for the engine. Whoever writes holds the request
+/// The queue and the end are owned by nobody; attempts and what became of them are counted anew for the engine. Whoever writes holds the request
 /// for another lease, also when the one before ran out while the journal could not be written.
 pub(super) const ADVANCE: &str = concat!(
     "UPDATE usage SET stage = ?1, \
@@ -154,6 +179,8 @@ pub(super) const ADVANCE: &str = concat!(
      owner = CASE WHEN ?1 IN ('queued', 'done') THEN NULL ELSE owner END, \
      lease_until = CASE WHEN ?1 IN ('queued', 'done') THEN NULL ELSE ?13 END, \
      attempt = CASE ?1 WHEN 'queued' THEN 0 ELSE attempt END, \
+     failures = CASE ?1 WHEN 'queued' THEN 0 ELSE failures END, \
+     interruptions = CASE ?1 WHEN 'queued' THEN 0 ELSE interruptions END, \
      voice_duration_seconds = coalesce(?3, voice_duration_seconds), \
      model_size = coalesce(?4, model_size), \
      processing_time_seconds = coalesce(?5, processing_time_seconds), \
@@ -179,7 +206,7 @@ pub(super) const SETTLE: &str = concat!(
 /// A joined row has no audio: it goes back to where it can get some.
 pub(super) const RELEASE: &str = concat!(
     "UPDATE usage SET stage = CASE WHEN joined_to IS NULL THEN ?1 ELSE 'received' END, not_before = ?2, \
-     attempt = attempt - ?3, owner = NULL, lease_until = NULL",
+     failures = failures + ?3, owner = NULL, lease_until = NULL",
     fence!("?4", "?5", "?6", "?7")
 );
 
@@ -221,7 +248,7 @@ pub(super) const WAITING: &str = concat!(
     " THEN joined_to END AS joined_to, ",
     telegram_id!(),
     ", ",
-    last_start!(),
+    last_start!("?1"),
     " AS last_start FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued')"
 );
 
@@ -269,8 +296,10 @@ pub(super) const CANCEL: &str = concat!(
 pub(super) const GREET_JOINED: &str = "UPDATE usage SET status_message_id = ?2 WHERE id = ?1 AND owner IS NULL \
      AND joined_to IS NOT NULL AND status_message_id IS NULL AND stage = 'received'";
 
-/// What is being heard again is kept until that is over.
-pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHERE audio_until <= ?1 AND NOT EXISTS \
+/// What is being heard again is kept until that is over. Nothing is kept for longer than until `?2`: what is to be was
+/// written before the clock was set back, or when recordings were kept for longer.
+pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHERE audio_until IS NOT NULL \
+     AND audio_until NOT BETWEEN ?1 + 1 AND ?2 AND NOT EXISTS \
      (SELECT 1 FROM usage AS again WHERE again.answered = 0 \
      AND again.stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
      AND again.parent_id = usage.id) RETURNING id, chat_id, status_message_id";
@@ -356,15 +385,12 @@ pub(super) const STANDING_OF: &str = "SELECT id, chat_id, stage, received_at, \
      AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id";
 
 /// An imported time may have any form.
-pub(super) const PERSON: &str = "SELECT username, first_name, last_name, reachable, total_usage_seconds, \
+pub(super) const PERSON: &str = "SELECT username, first_name, last_name, total_usage_seconds, \
      coalesce(unixepoch(created_at), 0) * 1000 AS first_seen FROM users WHERE telegram_id = ?1";
 
 pub(super) const ENDED_OF: &str = "SELECT stage, count(*) FROM usage \
      WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) \
      AND stage IN ('done', 'rejected', 'failed', 'cancelled') GROUP BY stage ORDER BY stage";
-
-pub(super) const LANGUAGES_OF: &str = "SELECT DISTINCT language FROM usage \
-     WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) AND language IS NOT NULL ORDER BY language";
 
 #[cfg(test)]
 mod tests {
@@ -378,7 +404,7 @@ mod tests {
         for (name, statement) in [
             ("COUNT_WAITING", super::COUNT_WAITING),
             ("COUNT_WAITING_OF", super::COUNT_WAITING_OF),
-            ("AUDIO_SINCE", super::AUDIO_SINCE),
+            ("AUDIO_BETWEEN", super::AUDIO_BETWEEN),
             ("SAME_AUDIO", super::SAME_AUDIO),
             ("INSERT_REQUEST", super::INSERT_REQUEST),
             ("CLAIM_DOWNLOAD", super::CLAIM_DOWNLOAD),
@@ -409,7 +435,7 @@ mod tests {
             ("STANDING_OF", super::STANDING_OF),
             ("PERSON", super::PERSON),
             ("ENDED_OF", super::ENDED_OF),
-            ("LANGUAGES_OF", super::LANGUAGES_OF),
+            ("CLAMP", crate::journal::clock::CLAMP),
             ("CHAT_SETTINGS", super::CHAT_SETTINGS),
         ] {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));

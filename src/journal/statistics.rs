@@ -67,9 +67,9 @@ async fn read_only(journal: &Path) -> Result<SqliteConnection, JournalError> {
     }
 }
 
-// Rows of a predecessor have only the time at which they were written.
+// Rows of a predecessor have only the time at which they were written. The clock may have been set back meanwhile.
 const FACTS: &str = "SELECT strftime('%Y-%m-%d', came / 1000, 'unixepoch') AS day, user_id, stage, reason, failed_stage, \
-     (started_at - received_at) / 1000.0 AS wait, (finished_at - received_at) / 1000.0 AS end_to_end, \
+     max(started_at - received_at, 0) / 1000.0 AS wait, max(finished_at - received_at, 0) / 1000.0 AS end_to_end, \
      processing_time_seconds, voice_duration_seconds, transcription_length, model_size \
      FROM (SELECT *, coalesce(received_at, CAST(strftime('%s', created_at) AS INTEGER) * 1000, 0) AS came FROM usage) \
      WHERE came >= ?1 ORDER BY came, id";

@@ -7,19 +7,18 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::metrics;
-use crate::model::StageName;
+use crate::metrics::{self, Work};
 
 /// Records `stage_duration_seconds` of the stack below it.
 #[derive(Debug, Clone, Copy)]
 pub struct ObserveLayer {
-    stage: StageName,
+    work: Work,
 }
 
 impl ObserveLayer {
-    /// For the stack that works on requests in `stage`.
-    pub fn new(stage: StageName) -> Self {
-        Self { stage }
+    /// For the stack that does this work.
+    pub fn new(work: Work) -> Self {
+        Self { work }
     }
 }
 
@@ -27,14 +26,14 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { stage: self.stage, inner }
+        Observe { work: self.work, inner }
     }
 }
 
 /// See [`ObserveLayer`].
 #[derive(Debug, Clone)]
 pub struct Observe<S> {
-    stage: StageName,
+    work: Work,
     inner: S,
 }
 
@@ -51,12 +50,12 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let stage = self.stage;
+        let work = self.work;
         let started = Instant::now();
         let call = self.inner.call(request);
         Box::pin(async move {
             let outcome = call.await;
-            metrics::stage_took(stage, started.elapsed());
+            metrics::work_took(work, started.elapsed());
             outcome
         })
     }
@@ -76,7 +75,7 @@ mod tests {
         let recorder = metrics::recorder().unwrap();
         let handle = recorder.handle();
         let (service, mut mock) = mock::pair::<(), ()>();
-        let mut service = ObserveLayer::new(StageName::Received).layer(service);
+        let mut service = ObserveLayer::new(Work::Admission).layer(service);
         let call = service.ready().await.unwrap().call(());
         let (_, reply) = mock.next_request().await.unwrap();
         tokio::time::advance(Duration::from_secs(3)).await;
@@ -85,6 +84,7 @@ mod tests {
         assert!(call.await.is_err());
         drop(guard);
         let page = handle.render();
-        assert!(page.contains("stenobot_stage_duration_seconds_sum{stage=\"received\"} 3"), "{page}");
+        assert!(page.contains("stenobot_stage_duration_seconds_sum{stage=\"admission\"} 3"), "{page}");
+        assert!(!page.contains("received"), "admissions are not downloads: {page}");
     }
 }

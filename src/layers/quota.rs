@@ -29,8 +29,18 @@ pub struct OverQuota;
 type Limiter<K, C> = RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// Lets `per_minute` calls a minute pass for each key; a whole minute's worth may come at once.
+///
+/// Clones, and all services made by them, count together.
 pub struct KeyedQuotaLayer<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
+    per_minute: NonZeroU32,
+    clock: C,
     limiter: Arc<Limiter<K, C>>,
+}
+
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Clone for KeyedQuotaLayer<K, C> {
+    fn clone(&self) -> Self {
+        Self { per_minute: self.per_minute, clock: self.clock.clone(), limiter: self.limiter.clone() }
+    }
 }
 
 impl<K: Hash + Eq + Clone> KeyedQuotaLayer<K> {
@@ -40,11 +50,17 @@ impl<K: Hash + Eq + Clone> KeyedQuotaLayer<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock> KeyedQuotaLayer<K, C> {
+impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     /// With a clock of the caller's.
     pub fn with_clock(per_minute: NonZeroU32, clock: C) -> Self {
-        let limiter = RateLimiter::new(Quota::per_minute(per_minute), DefaultKeyedStateStore::default(), clock);
-        Self { limiter: Arc::new(limiter) }
+        let limiter = RateLimiter::new(Quota::per_minute(per_minute), DefaultKeyedStateStore::default(), clock.clone());
+        Self { per_minute, clock, limiter: Arc::new(limiter) }
+    }
+
+    /// The same counts under the same quota; under another one, counting begins afresh.
+    #[must_use]
+    pub fn with_quota(&self, per_minute: NonZeroU32) -> Self {
+        if per_minute == self.per_minute { self.clone() } else { Self::with_clock(per_minute, self.clock.clone()) }
     }
 }
 
@@ -140,5 +156,15 @@ mod tests {
         assert!(ask(1).await.unwrap_err().is::<OverQuota>());
         drop(service);
         answers.await.unwrap();
+    }
+
+    #[test]
+    fn the_same_quota_remembers_and_another_begins_afresh() {
+        let (one, two) = (NonZeroU32::new(1).unwrap(), NonZeroU32::new(2).unwrap());
+        let layer = KeyedQuotaLayer::<u8, _>::with_clock(one, FakeRelativeClock::default());
+        let passes = |layer: &KeyedQuotaLayer<u8, _>| layer.limiter.check_key(&1).is_ok();
+        assert!(passes(&layer));
+        assert!(!passes(&layer.with_quota(one)));
+        assert!(passes(&layer.with_quota(two)));
     }
 }

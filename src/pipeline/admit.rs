@@ -9,7 +9,8 @@ use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
 use crate::journal::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
-use crate::model::{AnswerForm, ChatId, RejectReason, StageName, UserId};
+use crate::metrics::Work;
+use crate::model::{AnswerForm, ChatId, RejectReason, UserId};
 use crate::request::{Event, observe};
 use crate::telegram::{self, AskedBy, ChatKind, VoiceMessage};
 
@@ -48,8 +49,9 @@ struct Knock {
 }
 
 type Admit = BoxService<Knock, Admission, AdmitFailure>;
+type Quota = KeyedQuotaLayer<UserId>;
 
-fn stack(context: &Context) -> Admit {
+fn stack(context: &Context, quota: &Quota) -> Admit {
     let (journal, config) = (context.journal.clone(), context.config());
     let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
     let capacity = Capacity { queue, per_person, per_day };
@@ -60,11 +62,11 @@ fn stack(context: &Context) -> Admit {
     ServiceBuilder::new()
         .boxed()
         // The time an admission takes is time in which Telegram is not asked for more.
-        .layer(ObserveLayer::new(StageName::Received))
+        .layer(ObserveLayer::new(Work::Admission))
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(AdmitFailure::from)
         // One person's flood is refused before it costs anybody else a place.
-        .layer(KeyedQuotaLayer::new(config.limits.user_per_minute))
+        .layer(quota.clone())
         // A full queue is known without a write lock. The insert below still reserves the place.
         .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone()), queue))
         // SQLite has one writer; arrivals are admitted in the order in which they came.
@@ -92,6 +94,8 @@ impl Keyed for Knock {
 /// Takes messages and presses in.
 pub(super) struct Admitting {
     stack: Admit,
+    /// Outlives the stack, so that a reload of settings does not give a new minute to whoever has used theirs.
+    quota: Quota,
     live: watch::Receiver<Live>,
     /// What the journal failed over last.
     unwritten: Option<(ChatId, Asked)>,
@@ -99,14 +103,16 @@ pub(super) struct Admitting {
 
 impl Admitting {
     pub(super) fn new(context: &Context) -> Self {
-        Self { stack: stack(context), live: context.live.clone(), unwritten: None }
+        let quota = KeyedQuotaLayer::new(context.config().limits.user_per_minute);
+        Self { stack: stack(context, &quota), quota, live: context.live.clone(), unwritten: None }
     }
 
-    /// Builds the stack anew after the settings changed. What the rate limit remembers of anybody is forgotten then.
+    /// Builds the stack anew after the settings changed. Only another rate limit begins afresh.
     pub(super) fn follow_settings(&mut self, context: &Context) {
         if self.live.has_changed().unwrap_or(false) {
             self.live.mark_unchanged();
-            self.stack = stack(context);
+            self.quota = self.quota.with_quota(context.config().limits.user_per_minute);
+            self.stack = stack(context, &self.quota);
         }
     }
 
@@ -156,7 +162,7 @@ impl Admitting {
                 Ok(true)
             }
             Ok(Admission::Joined { id, to }) => {
-                observe(&Event::Admitted { id, claimed: arrival.claimed });
+                observe(&Event::Joined { id, to, claimed: arrival.claimed });
                 enqueue::greet_joined(context, id, to, &arrival);
                 Ok(true)
             }

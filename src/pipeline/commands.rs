@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Jour
         CommandName::Drain if operator => Some(flow(context, locale, Flow::Draining, &Talk::Draining)),
         CommandName::Ban if operator => Some(context.talk(locale, &ban(context, argument, true).await?)),
         CommandName::Unban if operator => Some(context.talk(locale, &ban(context, argument, false).await?)),
-        CommandName::Broadcast if operator => Some(broadcast::start(context, *place, locale, argument).await?),
+        CommandName::Broadcast if operator => Some(broadcast::preview(context, from.id, locale, argument).await?),
         // To everybody else, these are no commands.
         CommandName::Stats
         | CommandName::Pause
@@ -112,7 +112,7 @@ async fn cancel_all(context: &Context, user: UserId) -> Result<u64, JournalError
 }
 
 fn my_data(data: Option<MyData>) -> Talk {
-    let Some(MyData { sender, first_seen, ended, audio, settings, under_way, .. }) = data else { return Talk::NoData };
+    let Some(MyData { sender, first_seen, ended, audio, settings, under_way }) = data else { return Talk::NoData };
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };

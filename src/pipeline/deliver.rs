@@ -12,7 +12,8 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use super::{Context, retention};
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
-use crate::model::{AnswerForm, ChatId, MessageId, Outcome, StageName};
+use crate::metrics::Work;
+use crate::model::{AnswerForm, ChatId, MessageId, Outcome};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
 use crate::subtitles;
 use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
@@ -82,7 +83,7 @@ pub(super) fn stack(context: &Context) -> Sender {
     ServiceBuilder::new()
         .boxed_clone()
         // All of Telegram's pauses included: what the sender waits for.
-        .layer(ObserveLayer::new(StageName::Transcribed))
+        .layer(ObserveLayer::new(Work::Delivery))
         // An answer is never given up for the network's sake, and no wait that Telegram demands is cut short.
         .layer(RetryLayer::new(patience))
         .service(send)

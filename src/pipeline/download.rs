@@ -19,8 +19,8 @@ use crate::engine::probe::{self, ProbeError};
 use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
-use crate::model::StageName;
-use crate::request::{Claim, Claimable, DownloadFailure, Downloaded, Received, Request};
+use crate::metrics::Work;
+use crate::request::{Claim, DownloadFailure, Downloaded, Received, Request};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -77,7 +77,7 @@ fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
     ServiceBuilder::new()
         .boxed()
         // Waiting for a place is not part of the stage's time.
-        .layer(ObserveLayer::new(StageName::Received))
+        .layer(ObserveLayer::new(Work::Download))
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(move |error| failure(error, limit))
         // Also the bound on the disk that unfinished files take.
@@ -149,8 +149,8 @@ pub async fn run(context: &Context) {
         }
         match Request::<Received>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request)) => {
-                let why = DownloadFailure::Exhausted { attempts: Received::ATTEMPTS };
+            Some(Claim::Exhausted(request, why)) => {
+                context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.journal, &why).await?;
             }
             Some(Claim::Ready(request)) => {

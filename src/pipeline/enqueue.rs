@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Context;
 use super::estimate::real_time_factor;
+use super::{Context, Flow};
 use crate::journal::{Arrival, JournalError};
 use crate::model::{MessageId, RequestId, StageName};
 use crate::request::{Downloaded, Queued, Request, Stage};
@@ -56,7 +57,7 @@ pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arri
     let greet = async move {
         let places = places(&own).await?;
         let Some(place) = places.iter().find(|place| place.request.id == to) else { return Ok(()) };
-        let text = Text::Queued { position: place.position, wait: Some(place.wait) };
+        let text = position(place.position, place.wait, is_paused(&own));
         let note = own.state(id, arrival.locale.as_deref(), &text);
         let thread = arrival.thread.map(ThreadId);
         if let Ok(message) = own.client.send(arrival.chat, thread, Some(arrival.reply_to), &note).await {
@@ -67,12 +68,23 @@ pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arri
     context.spawn(tracing::info_span!("request", id = id.0), "greet whoever asks for the same", greet);
 }
 
+/// Whether an operator has paused the engine.
+fn is_paused(context: &Context) -> bool {
+    *context.flow.borrow() == Flow::Paused
+}
+
+/// Where a request stands. While the bot is paused, nothing can be said of the time.
+fn position(position: u32, wait: Duration, paused: bool) -> Text {
+    if paused { Text::Paused { position } } else { Text::Queued { position, wait: Some(wait) } }
+}
+
 /// Shows everybody who waits where they stand, whenever that changes, until the soft shutdown.
 pub async fn show_positions(context: &Context) {
-    let mut changes = context.journal.changes();
+    let (mut changes, mut flow) = (context.journal.changes(), context.flow.subscribe());
     let mut shown = HashMap::new();
     loop {
         changes.mark_unchanged();
+        flow.mark_unchanged();
         let pending = match places(context).await {
             Ok(places) => show(context, places, &mut shown),
             Err(error) => {
@@ -82,9 +94,18 @@ pub async fn show_positions(context: &Context) {
         };
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,
-            () = async { tokio::time::sleep(SETTLE).await; let _ = changes.changed().await; } => {}
+            () = settled(&mut changes, &mut flow) => {}
             () = tokio::time::sleep(LOOK_AGAIN), if pending => {}
         }
+    }
+}
+
+/// Waits for a change that can move somebody, after the time in which changes are put together.
+async fn settled(changes: &mut watch::Receiver<u64>, flow: &mut watch::Receiver<Flow>) {
+    tokio::time::sleep(SETTLE).await;
+    tokio::select! {
+        _ = changes.changed() => {}
+        _ = flow.changed() => {}
     }
 }
 
@@ -130,17 +151,18 @@ async fn places(context: &Context) -> Result<Vec<Place>, JournalError> {
 struct Told {
     position: u32,
     wait: Duration,
+    paused: bool,
     at: Instant,
 }
 
 /// Shows places that differ from what was shown, in each chat not too often. An estimate that merely shrinks as time
 /// passes is no news. Tells whether something is still to be shown.
 fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, Told>) -> bool {
-    let now = Instant::now();
+    let (now, paused) = (Instant::now(), is_paused(context));
     let interval = context.config().timing.progress_interval;
     shown.retain(|id, _| places.iter().any(|place| place.request.id == *id));
     let mut pending = false;
-    for Place { request, position, wait } in places {
+    for Place { request, position: at, wait } in places {
         if request.stage != StageName::Queued && request.joined_to.is_none() {
             continue;
         }
@@ -148,8 +170,8 @@ fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, To
             let since = now.saturating_duration_since(told.at);
             let expected = told.wait.saturating_sub(since);
             // By more than a quarter, and by more than anybody would notice.
-            let other = wait.abs_diff(expected) > (expected / 4).max(Duration::from_secs(10));
-            if told.position == position && !other {
+            let other = !paused && wait.abs_diff(expected) > (expected / 4).max(Duration::from_secs(10));
+            if told.position == at && told.paused == paused && !other {
                 continue;
             }
             if since < interval {
@@ -157,8 +179,8 @@ fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, To
                 continue;
             }
         }
-        shown.insert(request.id, Told { position, wait, at: now });
-        let text = Text::Queued { position, wait: Some(wait) };
+        shown.insert(request.id, Told { position: at, wait, paused, at: now });
+        let text = position(at, wait, paused);
         context.show(request.id, request.chat, request.status_message, request.locale.as_deref(), &text);
     }
     pending

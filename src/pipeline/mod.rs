@@ -11,7 +11,7 @@
 //! ```
 
 pub mod admit;
-mod broadcast;
+pub mod broadcast;
 pub mod cancels;
 pub mod commands;
 mod delay;
@@ -85,6 +85,8 @@ pub struct Context {
     pub cancels: cancels::Cancels,
     /// What an administrator has made of the bot for now.
     pub flow: watch::Sender<Flow>,
+    /// Messages to everybody that wait for a confirmation.
+    pub drafts: broadcast::Drafts,
     /// Courtesies on their way.
     pub replies: mpsc::Sender<replies::Reply>,
     /// Who claims.

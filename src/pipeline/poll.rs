@@ -101,7 +101,7 @@ impl Inbox {
                     return Err(Unwritten);
                 }
                 Err(_panic) => {
-                    tracing::error!(update = update_id, "handling an update panicked");
+                    tracing::warn!(update = update_id, "an update is given up after a panic");
                     if let Some((place, reply_to, locale)) = whom_to_apologise(content) {
                         let note = context.say(locale, &Text::Failed).into();
                         context.reply(Reply::Say { place, reply_to: Some(reply_to), note });

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::admit::Admitting;
+use super::broadcast;
 use super::commands::{self, GroupWish};
 use super::replies::Reply;
 use crate::journal::{Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
@@ -83,6 +84,8 @@ async fn act(
             Ok(None)
         }
         Action::Forget => Ok(Some(Toast::Over)),
+        Action::SendDraft(draft) => broadcast::send(context, place, message, user, locale, *draft).await,
+        Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, user, locale, *draft)),
     }
 }
 

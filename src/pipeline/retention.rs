@@ -1,4 +1,5 @@
-//! Recordings are kept for a short while after their answer, if the operator wants that, and then removed.
+//! Recordings are kept for a short while after their answer, if the operator wants that, and then removed. The same beat
+//! looks for times that lie ahead because the clock was set back.
 
 use std::time::Duration;
 
@@ -14,7 +15,18 @@ const BEAT: Duration = Duration::from_secs(5);
 pub async fn run(context: &Context) {
     let mut beat = tokio::time::interval(BEAT);
     while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
-        match context.journal.audio_due(context.journal.clock().now()).await {
+        let retention = context.config().privacy.audio_retention;
+        let due = async {
+            let ahead = context.journal.clamp_times().await?;
+            if ahead > 0 {
+                tracing::warn!(
+                    requests = ahead,
+                    "the clock was set back: times of open requests are brought back to it"
+                );
+            }
+            context.journal.audio_due(retention).await
+        };
+        match due.await {
             Ok(due) => {
                 for audio in due {
                     context.discard_audio(audio.id).await;

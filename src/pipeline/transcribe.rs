@@ -19,10 +19,9 @@ use super::{Context, Flow, deliver, enqueue, estimate};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
-use crate::model::{Progress, SpeechLanguage, StageName, Transcript};
-use crate::request::{
-    Claim, Event, MAX_ATTEMPTS, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe,
-};
+use crate::metrics::Work;
+use crate::model::{Progress, SpeechLanguage, Transcript};
+use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
 use crate::telegram::{Percent, Text};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
@@ -62,7 +61,7 @@ fn stack(context: &Context, engine: EngineService) -> Engine {
     ServiceBuilder::new()
         .boxed()
         // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
-        .layer(ObserveLayer::new(StageName::Transcribing))
+        .layer(ObserveLayer::new(Work::Transcription))
         // Layers speak of boxed errors; the stage speaks of its own.
         .map_err(failure)
         // As many at once as there are engine processes. The pool holds its own places too, since a future that
@@ -107,10 +106,9 @@ pub async fn run(context: &Context, engine: EngineService) {
         };
         match Request::<Queued>::claim(&context.journal, &context.worker).await? {
             None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request)) => {
+            Some(Claim::Exhausted(request, why)) => {
                 context.discard_audio(request.id()).await;
-                let _ =
-                    request.fail(&context.journal, &TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS }).await?;
+                let _ = request.fail(&context.journal, &why).await?;
             }
             Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
         }

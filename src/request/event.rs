@@ -42,7 +42,7 @@ pub enum Event<'a> {
         id: RequestId,
         /// The stage it is in.
         stage: StageName,
-        /// How often it was claimed in it.
+        /// Which attempt in this stage it is, from 1; those that were given back without a failure do not count.
         attempt: i64,
     },
     /// A transition was committed.

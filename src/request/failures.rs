@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{MAX_ATTEMPTS, MAX_ATTEMPTS_ONCE_HEARD};
-use crate::journal::Settlement;
+use super::{MAX_FAILURES, MAX_FAILURES_ONCE_HEARD};
+use crate::journal::{MAX_BACKOFF, Settlement};
 use crate::model::{CancelledBy, FailReason, RejectReason};
 
 /// What happens to a request after a failure.
@@ -13,31 +13,38 @@ pub enum Disposition {
     Retry {
         /// Not sooner than this.
         after: Duration,
-        /// Whether the attempt counts; false when nothing was wrong with the request.
+        /// Whether it counts as a failure of the request; false when nothing was wrong with that.
         counts: bool,
     },
     /// It ends.
     End(Settlement),
 }
 
-/// How often a request was claimed, and what is known of it from before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a request's attempts in this stage before this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attempt {
-    /// 1 for the first claim.
-    pub number: i64,
-    /// Whether an earlier attempt had the text. Then its answer may have arrived, and an apology would take its place.
+    /// Those that failed while the bot ran.
+    pub failures: i64,
+    /// Those that the bot did not outlive.
+    pub interruptions: i64,
+    /// Whether one of them had the text. Then its answer may have arrived, and an apology would take its place.
     pub heard: bool,
 }
 
 impl Attempt {
-    /// Whether this many claims are too many where `most` are allowed.
-    pub(super) fn exceeds(self, most: i64) -> bool {
-        self.number > if self.heard { most.max(MAX_ATTEMPTS_ONCE_HEARD) } else { most }
+    /// 1 for the first.
+    pub(super) fn number(self) -> i64 {
+        1 + self.failures + self.interruptions
     }
 
-    /// Whether the engine gets no further one.
+    /// Failures after which the request is given up, where `most` are allowed in general.
+    pub(super) fn allowed(self, most: i64) -> i64 {
+        if self.heard { most.max(MAX_FAILURES_ONCE_HEARD) } else { most }
+    }
+
+    /// Whether a failure of this one is the last that the engine is allowed.
     fn is_last(self) -> bool {
-        Self { number: self.number + 1, ..self }.exceeds(MAX_ATTEMPTS)
+        self.failures + 1 >= self.allowed(MAX_FAILURES)
     }
 }
 
@@ -89,11 +96,17 @@ pub enum DownloadFailure {
     /// Withdrawn by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
-    /// Claimed too often.
+    /// Tried too often.
     #[error("the file could not be fetched in {attempts} attempts")]
     Exhausted {
         /// How often.
         attempts: i64,
+    },
+    /// The bot has ended too often meanwhile.
+    #[error("the bot has ended {times} times while it fetched the file")]
+    Interrupted {
+        /// How often.
+        times: i64,
     },
 }
 
@@ -106,20 +119,21 @@ impl Failure for DownloadFailure {
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
+            Self::Interrupted { .. } => Disposition::End(Settlement::Failed(FailReason::Internal)),
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
-            Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.number), counts: true },
+            Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.failures + 1), counts: true },
             // A full disk may stay full for hours: nobody's message is given up for that.
             Self::Local(_) => Disposition::Retry { after: Duration::from_secs(5), counts: false },
         }
     }
 }
 
-/// 5 s, doubled with each attempt, at most 5 min.
-fn backoff(attempt: i64) -> Duration {
-    let doublings = u32::try_from(attempt.clamp(1, 7) - 1).unwrap_or(0);
-    Duration::from_secs(5 << doublings).min(Duration::from_secs(300))
+/// 5 s after the first failure, doubled with each further one.
+fn backoff(failures: i64) -> Duration {
+    let doublings = u32::try_from(failures.clamp(1, 7) - 1).unwrap_or(0);
+    Duration::from_secs(5 << doublings).min(MAX_BACKOFF)
 }
 
 /// The engine did not give a text.
@@ -149,11 +163,17 @@ pub enum TranscribeFailure {
     /// Withdrawn by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
-    /// Claimed too often.
-    #[error("claimed {attempts} times without success")]
+    /// Failed too often.
+    #[error("failed {attempts} times")]
     Exhausted {
         /// How often.
         attempts: i64,
+    },
+    /// The bot has ended too often meanwhile.
+    #[error("the bot has ended {times} times while it worked on this")]
+    Interrupted {
+        /// How often.
+        times: i64,
     },
 }
 
@@ -164,6 +184,7 @@ impl Failure for TranscribeFailure {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
             Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
+            Self::Interrupted { .. } => Disposition::End(Settlement::Failed(FailReason::Internal)),
             // It was in time before: this machine is busier now.
             Self::Deadline { .. } if attempt.heard && !attempt.is_last() => {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
@@ -207,44 +228,52 @@ impl Failure for DeliverFailure {
 mod tests {
     use super::*;
 
-    const fn attempt(number: i64) -> Attempt {
-        Attempt { number, heard: false }
+    const fn after(failures: i64) -> Attempt {
+        Attempt { failures, interruptions: 0, heard: false }
     }
 
     #[test]
     fn a_crash_is_tried_again_until_the_attempts_are_used_up() {
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        assert!(matches!(crash.disposition(attempt(1)), Disposition::Retry { counts: true, .. }));
-        assert!(matches!(crash.disposition(attempt(2)), Disposition::Retry { counts: true, .. }));
-        assert_eq!(crash.disposition(attempt(3)), Disposition::End(Settlement::Failed(FailReason::Poison)));
+        assert!(matches!(crash.disposition(after(0)), Disposition::Retry { counts: true, .. }));
+        assert!(matches!(crash.disposition(after(1)), Disposition::Retry { counts: true, .. }));
+        assert_eq!(crash.disposition(after(2)), Disposition::End(Settlement::Failed(FailReason::Poison)));
+    }
+
+    #[test]
+    fn the_ends_of_the_bot_are_no_failures_of_the_engine() {
+        let crash = TranscribeFailure::Crashed("signal 11".into());
+        let interrupted = Attempt { interruptions: 9, ..after(1) };
+        assert!(matches!(crash.disposition(interrupted), Disposition::Retry { counts: true, .. }));
+        assert_eq!((interrupted.number(), interrupted.allowed(3)), (11, 3));
     }
 
     #[test]
     fn what_was_heard_once_is_not_given_up_soon() {
-        let heard = |number| Attempt { number, heard: true };
+        let heard = |failures| Attempt { heard: true, ..after(failures) };
         let deadline = TranscribeFailure::Deadline { limit: Duration::from_secs(60) };
         for failure in [TranscribeFailure::Crashed("signal 11".into()), deadline] {
-            assert!(matches!(failure.disposition(heard(9)), Disposition::Retry { counts: true, .. }));
-            assert!(matches!(failure.disposition(heard(10)), Disposition::End(_)));
+            assert!(matches!(failure.disposition(heard(8)), Disposition::Retry { counts: true, .. }));
+            assert!(matches!(failure.disposition(heard(9)), Disposition::End(_)));
         }
-        assert!(!heard(10).exceeds(3) && heard(11).exceeds(3) && attempt(4).exceeds(3));
+        assert_eq!((heard(0).allowed(3), after(0).allowed(3), after(0).allowed(8)), (10, 3, 8));
     }
 
     #[test]
     fn what_is_not_the_request_s_fault_does_not_count() {
         assert!(matches!(
-            TranscribeFailure::Unavailable("no model".into()).disposition(attempt(3)),
+            TranscribeFailure::Unavailable("no model".into()).disposition(after(2)),
             Disposition::Retry { counts: false, .. }
         ));
         assert!(matches!(
-            DownloadFailure::Local("no space left".into()).disposition(attempt(8)),
+            DownloadFailure::Local("no space left".into()).disposition(after(7)),
             Disposition::Retry { counts: false, .. }
         ));
     }
 
     #[test]
     fn the_network_gets_longer_and_longer_pauses() {
-        let pauses: Vec<u64> = (1..=9).map(|attempt| backoff(attempt).as_secs()).collect();
+        let pauses: Vec<u64> = (1..=9).map(|failures| backoff(failures).as_secs()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
     }
 }

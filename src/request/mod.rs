@@ -17,12 +17,16 @@ use crate::model::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
 
-/// Claims after which a request is given up. Counted at the claim, so that a crash counts as well.
-pub const MAX_ATTEMPTS: i64 = 3;
+/// Failures of the engine over a request, while the bot ran, after which the request is given up.
+pub const MAX_FAILURES: i64 = 3;
 
 /// The same of a request whose text an earlier attempt had: it is no poison, and its answer may have arrived, so that an
-/// apology would be a second one. It ends all the same, should its delivery kill this process each time.
-pub const MAX_ATTEMPTS_ONCE_HEARD: i64 = 10;
+/// apology would be a second one.
+pub const MAX_FAILURES_ONCE_HEARD: i64 = 10;
+
+/// Ends of the bot over a request after which the request is given up at the next one. They are no fault of the request, as
+/// far as can be known; but one that takes the whole machine down has to end as well.
+pub const MAX_INTERRUPTIONS: i64 = 10;
 
 /// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of
 /// a claim or a committed transition, and is used up by the next one. When it is dropped otherwise, its lease
@@ -46,8 +50,8 @@ pub struct Held {
 pub enum Claim<S: Stage> {
     /// To be worked on.
     Ready(Request<S>),
-    /// Claimed too often: to be given up.
-    Exhausted(Request<S>),
+    /// Tried too often: to be given up for this reason.
+    Exhausted(Request<S>, S::Failure),
 }
 
 /// What became of a failed request.
@@ -165,7 +169,8 @@ impl<S: Stage> Request<S> {
     }
 
     fn attempt(&self) -> Attempt {
-        Attempt { number: self.fence().attempt, heard: self.heard_before() }
+        let RequestRow { failures, interruptions, heard, .. } = self.held.row;
+        Attempt { failures, interruptions, heard }
     }
 
     fn fence(&self) -> &Fence {
@@ -286,9 +291,16 @@ impl<S: Claimable> Request<S> {
     /// Takes the oldest free request of this stage; `None` when there is none.
     pub async fn claim(journal: &Journal, worker: &str) -> Result<Option<Claim<S>>, JournalError> {
         let Some(row) = journal.claim(S::SOURCE, worker).await? else { return Ok(None) };
-        observe(&Event::Claimed { id: row.fence.id, stage: S::NAME, attempt: row.fence.attempt });
         let request = Self { held: Held { row }, stage: S::claimed() };
-        Ok(Some(if request.attempt().exceeds(S::ATTEMPTS) { Claim::Exhausted(request) } else { Claim::Ready(request) }))
+        let attempt = request.attempt();
+        observe(&Event::Claimed { id: request.id(), stage: S::NAME, attempt: attempt.number() });
+        Ok(Some(if attempt.interruptions > MAX_INTERRUPTIONS {
+            Claim::Exhausted(request, S::interrupted(attempt.interruptions))
+        } else if attempt.failures >= attempt.allowed(S::FAILURES) {
+            Claim::Exhausted(request, S::exhausted(attempt.failures))
+        } else {
+            Claim::Ready(request)
+        }))
     }
 }
 
@@ -298,9 +310,11 @@ impl Request<Transcribing> {
     pub async fn claim_joined(journal: &Journal, to: RequestId, worker: &str) -> Result<Option<Self>, JournalError> {
         let claim = || journal.claim_joined(to, worker);
         let Some(row) = insist(journal, "claim a joined request", claim).await? else { return Ok(None) };
-        observe(&Event::Claimed { id: row.fence.id, stage: StageName::Received, attempt: row.fence.attempt });
-        observe(&Event::Advanced { id: row.fence.id, from: StageName::Received, to: StageName::Transcribing });
-        Ok(Some(Self { held: Held { row }, stage: Transcribing::default() }))
+        let request = Self { held: Held { row }, stage: Transcribing::default() };
+        let (id, attempt) = (request.id(), request.attempt().number());
+        observe(&Event::Claimed { id, stage: StageName::Received, attempt });
+        observe(&Event::Advanced { id, from: StageName::Received, to: StageName::Transcribing });
+        Ok(Some(request))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeliverFailure, DownloadFailure, Failure, Held, MAX_ATTEMPTS, Request, TranscribeFailure};
+use super::{DeliverFailure, DownloadFailure, Failure, Held, MAX_FAILURES, Request, TranscribeFailure};
 use crate::journal::{Facts, WorkSource};
 use crate::model::{RequestId, StageName, Timestamp, Transcript};
 
@@ -41,8 +41,14 @@ impl Follows<Transcribed> for Done {}
 pub trait Claimable: Stage {
     /// The rows it is claimed from.
     const SOURCE: WorkSource;
-    /// Claims before it is given up.
-    const ATTEMPTS: i64;
+    /// Failures after which it is given up.
+    const FAILURES: i64;
+
+    /// Why it is given up after so many failures.
+    fn exhausted(failures: i64) -> Self::Failure;
+
+    /// Why it is given up after the bot has ended so many times meanwhile.
+    fn interrupted(times: i64) -> Self::Failure;
 
     /// The stage of a freshly claimed request.
     fn claimed() -> Self;
@@ -184,7 +190,15 @@ impl Done {
 impl Claimable for Received {
     const SOURCE: WorkSource = WorkSource::Downloads;
     // The network, not the file, fails here: it gets about ten minutes to come back.
-    const ATTEMPTS: i64 = 8;
+    const FAILURES: i64 = 8;
+
+    fn exhausted(attempts: i64) -> DownloadFailure {
+        DownloadFailure::Exhausted { attempts }
+    }
+
+    fn interrupted(times: i64) -> DownloadFailure {
+        DownloadFailure::Interrupted { times }
+    }
 
     fn claimed() -> Self {
         Self(())
@@ -193,7 +207,15 @@ impl Claimable for Received {
 
 impl Claimable for Queued {
     const SOURCE: WorkSource = WorkSource::Transcriptions;
-    const ATTEMPTS: i64 = MAX_ATTEMPTS;
+    const FAILURES: i64 = MAX_FAILURES;
+
+    fn exhausted(attempts: i64) -> TranscribeFailure {
+        TranscribeFailure::Exhausted { attempts }
+    }
+
+    fn interrupted(times: i64) -> TranscribeFailure {
+        TranscribeFailure::Interrupted { times }
+    }
 
     fn claimed() -> Self {
         Self(())

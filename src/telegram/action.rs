@@ -3,6 +3,8 @@
 //! Callback data comes back from anybody's program: it says what, never who. Whether the person who pressed may do that is
 //! for the journal to tell, by the owner of the request.
 
+use uuid::Uuid;
+
 use crate::model::{AnswerForm, RequestId, SpeechLanguage};
 
 /// What a button does.
@@ -32,6 +34,10 @@ pub enum Action {
     ChatLanguages(u8),
     /// Erases what is kept about the person.
     Forget,
+    /// Sends the message to everybody that was drafted under this number.
+    SendDraft(Uuid),
+    /// Drops it.
+    DropDraft(Uuid),
 }
 
 /// How a recording is to be heard again.
@@ -58,6 +64,8 @@ impl Action {
             Self::SetLanguage(language) => format!("s:{language}"),
             Self::ChatLanguages(page) => format!("g:{page}"),
             Self::Forget => "x".to_owned(),
+            Self::SendDraft(draft) => format!("n:{}", draft.simple()),
+            Self::DropDraft(draft) => format!("d:{}", draft.simple()),
         };
         format!("{VERSION}:{body}")
     }
@@ -75,6 +83,8 @@ impl Action {
             ["s", language] => Self::SetLanguage(language.parse().ok()?),
             ["g", page] => Self::ChatLanguages(page.parse().ok()?),
             ["x"] => Self::Forget,
+            ["n", draft] => Self::SendDraft(draft.parse().ok()?),
+            ["d", draft] => Self::DropDraft(draft.parse().ok()?),
             _ => return None,
         };
         // One way to say each thing: `01` is not `1`.
@@ -100,6 +110,8 @@ mod tests {
             Action::SetLanguage(language),
             Action::ChatLanguages(2),
             Action::Forget,
+            Action::SendDraft(Uuid::max()),
+            Action::DropDraft(Uuid::now_v7()),
         ] {
             let data = action.encode();
             assert!(data.len() <= 64, "{data}");
@@ -125,6 +137,9 @@ mod tests {
             "1:x:",
             "1:s:../..",
             "c:1",
+            "1:n:0",
+            "1:n:0190163d-8694-739b-aea5-966c26f8ad91",
+            "1:d:0190163D8694739BAEA5966C26F8AD91",
         ] {
             assert_eq!(Action::parse(data), None, "{data}");
         }

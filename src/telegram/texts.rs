@@ -43,6 +43,11 @@ pub enum Text {
         /// Until it starts, where that can be said.
         wait: Option<Duration>,
     },
+    /// The request waits, and so does everything: the bot is paused.
+    Paused {
+        /// From 1, the next one.
+        position: u32,
+    },
     /// The request's turn has come.
     Starting,
     /// The request is at work.
@@ -143,6 +148,9 @@ impl Texts {
             Text::Queued { position, wait: Some(wait) } => {
                 let first = say.with("queued", [("position", number(*position))]);
                 first + "\n" + &say.with("queued-wait", [("wait", say.span(*wait))])
+            }
+            Text::Paused { position } => {
+                say.with("queued", [("position", number(*position))]) + "\n" + &say.plain("queued-paused")
             }
             Text::Starting => say.plain("starting"),
             Text::Progress { percent, elapsed, remaining } => {

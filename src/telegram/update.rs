@@ -9,7 +9,7 @@ pub use command::{Audience, COMMANDS, CommandName};
 
 use super::action::Action;
 use super::call::labels;
-use crate::model::{AudioSource, ChatId, MessageId, Timestamp, UserId};
+use crate::model::{AudioSource, ChatId, MessageId, UserId};
 
 /// One update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +80,6 @@ pub struct VoiceMessage {
     pub source: AudioSource,
     /// How the bot was asked for it.
     pub asked_by: AskedBy,
-    /// When the asking message was sent, to the second.
-    pub sent_at: Timestamp,
 }
 
 /// How a text was asked for.

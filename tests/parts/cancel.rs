@@ -12,9 +12,12 @@ use crate::desk::{Desk, arrival, arrival_of};
 
 const ME: UserId = UserId(7_000_000_001);
 
+/// How long recordings are kept here at most.
+const RETENTION: Duration = Duration::from_secs(600);
+
 /// The requests whose audio is to go now.
 async fn due(desk: &Desk) -> Vec<RequestId> {
-    desk.journal.audio_due(desk.now()).await.unwrap().into_iter().map(|due| due.id).collect()
+    desk.journal.audio_due(RETENTION).await.unwrap().into_iter().map(|due| due.id).collect()
 }
 
 #[tokio::test]
@@ -123,7 +126,7 @@ async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
     assert!(here(&desk, not_kept).await.is_none(), "nobody asked to keep it");
     let id = desk.enqueue_of(&Arrival { thread: Some(5), ..arrival(1) }).await;
     assert!(here(&desk, id).await.is_none(), "it is not done");
-    finish_and_keep(&desk, Duration::from_secs(600)).await;
+    finish_and_keep(&desk, RETENTION).await;
     assert_eq!(desk.journal.under_way().await.unwrap(), [id], "its file stays at the next start");
 
     let kept = here(&desk, id).await.unwrap();

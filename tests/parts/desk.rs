@@ -47,6 +47,11 @@ impl Desk {
         self.time.fetch_add(i64::try_from(while_.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Sets the clock back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.time.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     pub(crate) async fn sql(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(&self.path).connect().await.unwrap()
     }

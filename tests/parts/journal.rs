@@ -90,7 +90,7 @@ async fn a_claim_tells_all_that_was_stored() {
     assert_eq!((row.file_id.as_str(), row.locale.as_deref()), ("file-5", Some("ru")));
     assert_eq!((row.claimed, row.length), (Some(Duration::from_secs(10)), None));
     assert_eq!((row.status_message, row.parts_delivered), (None, 0));
-    assert_eq!((row.received_at.0, row.queued_at), (START, None));
+    assert_eq!((row.received_at.0, row.failures, row.interruptions), (START, 0, 0));
 }
 
 #[tokio::test]
@@ -127,16 +127,30 @@ async fn whoever_writes_after_all_holds_the_request_for_another_lease() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_given_back_counts_or_not_as_asked() {
+async fn a_claim_that_is_given_back_is_a_failure_or_not_as_asked() {
     let desk = Desk::new().await;
     desk.admit(1).await;
-    for (count, next) in [(false, 1), (true, 2), (true, 3), (false, 3)] {
+    for (attempt, (failed, failures)) in (1..).zip([(false, 0), (true, 0), (true, 1), (false, 2), (false, 2)]) {
         let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-        desk.journal.release(&row.fence, desk.now(), count).await.unwrap();
-        let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-        assert_eq!(row.fence.attempt, next);
-        desk.journal.release(&row.fence, desk.now(), false).await.unwrap();
+        assert_eq!((row.fence.attempt, row.failures, row.interruptions), (attempt, failures, 0));
+        desk.journal.release(&row.fence, desk.now(), failed).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_claim_whose_worker_is_gone_is_an_interruption_and_no_failure() {
+    let desk = Desk::new().await;
+    desk.admit(1).await;
+    for interruptions in 0..3 {
+        let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
+        assert_eq!((row.failures, row.interruptions), (0, interruptions));
+        desk.pass(PAST_LEASE);
+    }
+    let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
+    let fence = desk.advance(&row.fence, StageName::Downloaded).await;
+    desk.advance(&fence, StageName::Queued).await;
+    let row = desk.claim(WorkSource::Transcriptions, "w").await.unwrap();
+    assert_eq!((row.failures, row.interruptions), (0, 0), "counted anew for the engine");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use stenobot::model::{
     CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
 };
 use stenobot::request::{
-    Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_ATTEMPTS, Queued,
-    Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
+    Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_FAILURES,
+    MAX_INTERRUPTIONS, Queued, Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
 };
 
 use crate::desk::Desk;
@@ -18,7 +18,7 @@ const MARKER: &str = "Пароль-от-сейфа-7431-xyzzy";
 async fn ready<S: Claimable>(desk: &Desk, worker: &str) -> Request<S> {
     match Request::<S>::claim(&desk.journal, worker).await.unwrap() {
         Some(Claim::Ready(request)) => request,
-        Some(Claim::Exhausted(request)) => panic!("request {} is used up", request.id()),
+        Some(Claim::Exhausted(request, why)) => panic!("request {} is used up: {why}", request.id()),
         None => panic!("nothing to claim in {}", S::NAME),
     }
 }
@@ -104,48 +104,70 @@ async fn a_whole_life_leaves_facts_but_no_text() {
 async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
     let desk = Desk::new().await;
     desk.enqueue(1).await;
-    for _ in 0..2 * MAX_ATTEMPTS {
+    for _ in 0..2 * MAX_INTERRUPTIONS {
         transcribing(&desk).await.release(&desk.journal).await.unwrap();
     }
     drop(ready::<Queued>(&desk, "w").await);
 }
 
-#[tokio::test]
-async fn claims_run_out_after_three_in_the_engine_and_eight_in_the_download() {
-    async fn runs_out<S: Claimable>(desk: &Desk, after: i64) {
-        for attempt in 1..=after {
-            let Some(Claim::Ready(request)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
-                panic!("attempt {attempt} is allowed")
-            };
-            drop(request); // as a crash does
-            desk.pass(LEASE + Duration::from_secs(1));
-        }
-        let Some(Claim::Exhausted(_)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
-            panic!("attempt {} is one too many", after + 1)
-        };
-    }
-    let desk = Desk::new().await;
-    desk.enqueue(1).await;
-    desk.admit(2).await;
-    runs_out::<Queued>(&desk, 3).await;
-    runs_out::<Received>(&desk, 8).await;
+/// Claims the next and loses it as the end of the bot does.
+async fn killed<S: Claimable>(desk: &Desk) {
+    drop(ready::<S>(desk, "dead").await);
+    desk.journal.free_leases_of_the_dead("w").await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_used_up_is_given_up_with_its_reason() {
-    let desk = Desk::new().await;
-    let id = desk.enqueue(1).await;
-    for _ in 0..MAX_ATTEMPTS {
-        drop(transcribing(&desk).await);
+async fn the_end_of_the_bot_is_not_held_against_a_request_ten_times() {
+    async fn runs_out<S: Claimable>(desk: &Desk, id: RequestId, settled: FailReason) {
+        for _ in 0..MAX_INTERRUPTIONS {
+            killed::<S>(desk).await;
+        }
+        drop(ready::<S>(desk, "dead").await);
         desk.pass(LEASE + Duration::from_secs(1));
+        let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
+            panic!("one that takes the machine down each time has to end")
+        };
+        assert_eq!(request.id(), id);
+        assert!(why.to_string().starts_with("the bot has ended 11 times"), "{why}");
+        let setback = request.fail(&desk.journal, &why).await.unwrap();
+        assert_eq!(setback, Setback::GaveUp(Settlement::Failed(settled)));
     }
-    let Some(Claim::Exhausted(request)) = Request::<Queued>::claim(&desk.journal, "w").await.unwrap() else {
+    let desk = Desk::new().await;
+    let queued = desk.enqueue(1).await;
+    let received = desk.admit(2).await;
+    runs_out::<Queued>(&desk, queued, FailReason::Internal).await;
+    runs_out::<Received>(&desk, received, FailReason::Internal).await;
+}
+
+#[tokio::test]
+async fn the_engine_is_allowed_as_many_failures_after_ends_of_the_bot_as_before() {
+    let desk = Desk::new().await;
+    desk.enqueue(1).await;
+    for failures in 1..=MAX_FAILURES {
+        for _ in 0..3 {
+            killed::<Queued>(&desk).await;
+        }
+        let crash = TranscribeFailure::Crashed("signal 11".into());
+        let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
+        assert_eq!(matches!(setback, Setback::GaveUp(_)), failures == MAX_FAILURES);
+        desk.pass(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn downloads_that_fail_eight_times_are_given_up() {
+    let desk = Desk::new().await;
+    desk.admit(1).await;
+    for _ in 0..Received::FAILURES {
+        let lost = DownloadFailure::Unreachable("no route".into());
+        let _later = ready::<Received>(&desk, "w").await.fail(&desk.journal, &lost).await.unwrap();
+        desk.pass(stenobot::journal::MAX_BACKOFF);
+    }
+    let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&desk.journal, "w").await.unwrap() else {
         panic!("used up")
     };
-    let why = TranscribeFailure::Exhausted { attempts: MAX_ATTEMPTS };
     let setback = request.fail(&desk.journal, &why).await.unwrap();
-    assert_eq!(setback, Setback::GaveUp(Settlement::Failed(FailReason::Poison)));
-    assert_eq!(desk.value::<String>(id, "failed_stage").await, "queued");
+    assert_eq!(setback, Setback::GaveUp(Settlement::Failed(FailReason::Download)));
 }
 
 // === Failures ===
@@ -158,7 +180,7 @@ enum Expected {
 /// Fails `request` and compares what the journal then holds.
 async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expected: Expected, back_in: &str) {
     let id = request.id();
-    let attempts: i64 = desk.value(id, "attempt").await;
+    let failures: i64 = desk.value(id, "failures").await;
     let setback = request.fail(&desk.journal, &why).await.unwrap();
     match expected {
         Expected::End(settlement) => {
@@ -178,7 +200,7 @@ async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expe
             assert_eq!(setback, Setback::Retrying { at }, "{why}");
             assert_eq!(desk.value::<String>(id, "stage").await, back_in, "{why}");
             assert_eq!(desk.value::<i64>(id, "not_before").await, at.0, "{why}");
-            assert_eq!(desk.value::<i64>(id, "attempt").await, attempts - i64::from(!counts), "{why}");
+            assert_eq!(desk.value::<i64>(id, "failures").await, failures + i64::from(counts), "{why}");
             assert_eq!(desk.value::<Option<String>>(id, "owner").await, None, "{why}");
         }
     }
@@ -201,6 +223,7 @@ fn download_failures() -> Vec<(DownloadFailure, Expected)> {
         (DownloadFailure::Damaged(text()), failed(FailReason::Damaged)),
         (DownloadFailure::Refused(text()), failed(FailReason::Download)),
         (DownloadFailure::Exhausted { attempts: 8 }, failed(FailReason::Download)),
+        (DownloadFailure::Interrupted { times: 11 }, failed(FailReason::Internal)),
         (DownloadFailure::AudioGone, failed(FailReason::AudioGone)),
         (DownloadFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
         (DownloadFailure::Unreachable(text()), Expected::Retry { after: 5, counts: true }),
@@ -233,6 +256,7 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
         (TranscribeFailure::Stopping, Expected::Retry { after: 0, counts: false }),
         (TranscribeFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
         (TranscribeFailure::Exhausted { attempts: 3 }, failed(FailReason::Poison)),
+        (TranscribeFailure::Interrupted { times: 11 }, failed(FailReason::Internal)),
     ]
 }
 
@@ -268,14 +292,12 @@ async fn each_failure_of_the_delivery_has_its_end() {
 async fn a_crash_on_the_third_attempt_is_the_last() {
     let desk = Desk::new().await;
     desk.enqueue(1).await;
-    for attempt in 1..=MAX_ATTEMPTS {
+    for failures in 0..MAX_FAILURES {
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        let last = matches!(
-            crash.disposition(Attempt { number: attempt, heard: false }),
-            stenobot::request::Disposition::End(_)
-        );
+        let attempt = Attempt { failures, ..Attempt::default() };
+        let last = matches!(crash.disposition(attempt), stenobot::request::Disposition::End(_));
         let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
-        assert_eq!(last, attempt == MAX_ATTEMPTS);
+        assert_eq!(last, failures + 1 == MAX_FAILURES);
         assert_eq!(matches!(setback, Setback::GaveUp(_)), last);
         desk.pass(Duration::from_secs(1));
     }

@@ -4,6 +4,7 @@
 mod audio;
 mod backup;
 mod cancel;
+mod clock;
 mod confine;
 #[path = "../corpus/mod.rs"]
 mod corpus;

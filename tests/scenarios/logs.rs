@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use stenobot::simulator::harness::Simulation;
 
-use crate::recordings::{asset, scripted};
-use crate::scene::{Scene, bot_with_engine, failed, rejected, stand_in};
+use crate::recordings::{Gate, asset, scripted};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, rejected, stand_in};
 
 /// The names in the first column of the tables in `docs/logging.md`.
 fn documented() -> BTreeSet<String> {
@@ -42,5 +42,56 @@ async fn every_field_of_the_json_log_is_documented() {
     for expected in ["request", "stage", "reason", "cause", "attempt", "took_seconds", "exit", "slot"] {
         assert!(seen.contains(expected), "the log should have said {expected}: {seen:?}");
     }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_line_of_the_log_without_what_it_quotes() {
+    let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[("log_format", "json")])).await.unwrap();
+    simulation.set_variable("CRASH_AT", Some("panic before admission"));
+    simulation.restart().await.unwrap();
+    let mut scene = Scene::of(simulation);
+    let lost = scene.somebody_sends(&scripted(3, "say потеряно"));
+    failed(scene.answer(&lost).await);
+    let next = scene.somebody_sends(&scripted(3, "say слово"));
+    assert_eq!(scene.text(&next).await, "слово");
+
+    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
+    let panics: Vec<_> = lines.iter().filter(|line| line["message"] == "a panic").collect();
+    let [panic] = panics.as_slice() else { panic!("{panics:?}") };
+    assert!(panic["place"].as_str().unwrap().starts_with("src/journal/crash.rs:"), "{panic}");
+    assert!(panic["error"].as_str().unwrap().starts_with("its message is left out"), "{panic}");
+    assert!(!log.contains("told to panic"), "what was formatted may quote anything");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_joined_request_is_logged_as_such() {
+    let mut scene =
+        Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[("log_format", "json")])).await.unwrap());
+    let gate = Gate::new().await;
+    let first = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.reached().await;
+    let second = scene.somebody_sends(&scripted(3, "say одно на двоих"));
+    scene.positions(std::slice::from_ref(&second), &[1]).await;
+    let boris = scene.simulation.person("Борис", "ru");
+    let third = boris.forwards(&second).unwrap();
+    third.until("it stands in the queue", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
+    held.open();
+    for sent in [&first, &second] {
+        scene.text(sent).await;
+    }
+    let row = scene.row(&third).await;
+    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let of_it: Vec<serde_json::Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["request"] == row.id && line["level"] == "INFO")
+        .collect();
+    assert_eq!(of_it[0]["message"], "joined to one with the same audio", "{of_it:?}");
+    assert_eq!(of_it[0]["to"], scene.row(&second).await.id);
+    assert!(of_it.iter().all(|line| line["message"] != "admitted"), "{of_it:?}");
     scene.end().await;
 }

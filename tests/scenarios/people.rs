@@ -258,6 +258,7 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     admin.sends_text("/pause");
     says(&scene, admin.chat(), "Пауза").await;
     let sent = anna.sends_voice(&scripted(3, "say после паузы"));
+    says(&scene, anna.chat(), "Бот на паузе: ваше сообщение сохранено").await;
     scene.positions(std::slice::from_ref(&sent), &[1]).await;
     admin.sends_text("/drain");
     says(&scene, admin.chat(), "не принимаются").await;
@@ -270,9 +271,6 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     admin.sends_text("/stats");
     let (_, stats) = says(&scene, admin.chat(), "За сутки").await;
     assert!(stats.contains("сообщений — 2, людей — 1") && stats.contains("отказы: 1"), "{stats}");
-    admin.sends_text("/broadcast Завтра перерыв");
-    says(&scene, anna.chat(), "Завтра перерыв").await;
-    says(&scene, admin.chat(), "Отправлено: 2").await;
     admin.sends_text(&format!("/ban {}", anna.chat()));
     says(&scene, admin.chat(), "заблокирован").await;
     let unheard = anna.sends_voice(&scripted(3, "say тишина"));
@@ -284,6 +282,97 @@ async fn an_administrator_pauses_drains_bans_and_writes_to_all() {
     says(&scene, anna.chat(), "/privacy").await;
     let sent = anna.sends_voice(&scripted(3, "say снова"));
     assert_eq!(scene.text(&sent).await, "снова");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_of_a_pause_and_of_its_end() {
+    let mut scene = Scene::stand_in(&[("admin_users", "600001")]).await;
+    let admin = scene.simulation.person("Админ", "ru");
+    let (anna, boris) = (scene.simulation.person("Анна", "ru"), scene.simulation.person("Boris", "en"));
+    let gate = Gate::new().await;
+    let first = scene.somebody_sends(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.reached().await;
+    let second = anna.sends_voice(&scripted(3, "say вторая"));
+    says(&scene, anna.chat(), "Примерное время ожидания").await;
+    admin.sends_text("/pause");
+    says(&scene, anna.chat(), "Бот на паузе").await;
+    let third = boris.sends_voice(&scripted(3, "say третья"));
+    says(&scene, boris.chat(), "The bot is paused: your message is kept").await;
+    held.open();
+    assert_eq!(scene.text(&first).await, "первая", "what runs is finished");
+    let shown = |chat| {
+        scene.simulation.api().read(|state| {
+            let texts = state.chats[&chat].messages.values().filter_map(|message| message.content.text());
+            texts.map(str::to_owned).collect::<Vec<_>>().join("\n")
+        })
+    };
+    assert!(!shown(anna.chat()).contains("время ожидания") && !shown(boris.chat()).contains("Estimated wait"));
+    admin.sends_text("/resume");
+    assert_eq!((scene.text(&second).await, scene.text(&third).await), ("вторая".into(), "третья".into()));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_message_to_everybody_goes_out_once_and_when_its_author_confirms_it() {
+    let mut scene = Scene::stand_in(&[("admin_users", "600001,600002")]).await;
+    let (admin, other) = (scene.simulation.person("Админ", "ru"), scene.simulation.person("Другой", "ru"));
+    let anna = scene.simulation.person("Анна", "ru");
+    anna.sends_text("/start");
+    says(&scene, anna.chat(), "👋").await;
+    let of_anna = |text: &str| {
+        scene.simulation.api().read(|state| {
+            let texts = state.chats[&anna.chat()].messages.values().filter_map(|message| message.content.text());
+            texts.filter(|shown| shown.contains(text)).count()
+        })
+    };
+
+    admin.sends_text("/broadcast Завтра перерыв");
+    let (message, text) = says(&scene, admin.chat(), "Получат 2 человека").await;
+    assert!(text.ends_with("\n\nЗавтра перерыв"), "{text}");
+    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
+    let [send, drop] = data.as_slice() else { panic!("{data:?}") };
+    // Another administrator who knows the data, and somebody who is none.
+    for impostor in [&other, &anna] {
+        let own = impostor.sends_text("/help");
+        let own = soon(
+            "an answer",
+            scene.simulation.api().until(|state| Some(state.replies(own.chat(), own.id()).next()?.id)),
+        );
+        let pressed = impostor.presses_anyway(own.await, send);
+        assert!(soon("an answer", pressed.answered()).await.text.starts_with("Этого черновика больше нет"));
+    }
+    for pressed in [admin.presses_anyway(message, send), admin.presses_anyway(message, send)] {
+        soon("the press is answered", pressed.answered()).await;
+    }
+    says(&scene, admin.chat(), "Отправлено: 3").await;
+    assert_eq!(of_anna("Завтра перерыв"), 1);
+    let pressed = admin.presses_anyway(message, drop);
+    assert!(soon("an answer", pressed.answered()).await.text.starts_with("Этого черновика больше нет"));
+
+    admin.sends_text("/broadcast Передумал");
+    let (message, _) = says(&scene, admin.chat(), "Передумал").await;
+    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
+    soon("the press is answered", admin.presses_anyway(message, &data[1]).answered()).await;
+    says(&scene, admin.chat(), "Не отправлено").await;
+    soon("the press is answered", admin.presses_anyway(message, &data[0]).answered()).await;
+
+    admin.sends_text("/broadcast До перезапуска");
+    let (message, _) = says(&scene, admin.chat(), "До перезапуска").await;
+    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
+    scene.simulation.restart().await.unwrap();
+    let pressed = admin.presses_anyway(message, &data[0]);
+    assert!(soon("an answer", pressed.answered()).await.text.starts_with("Этого черновика больше нет"));
+    let bare = scene.simulation.api().until(|state| buttons(state, admin.chat(), message).is_empty().then_some(()));
+    soon("the buttons go", bare).await;
+    let of_anna = scene.simulation.api().read(|state| {
+        state.chats[&anna.chat()]
+            .messages
+            .values()
+            .filter_map(|message| message.content.text())
+            .fold(0, |sum, text| sum + usize::from(text.contains("Передумал") || text.contains("До перезапуска")))
+    });
+    assert_eq!(of_anna, 0);
     scene.end().await;
 }
 

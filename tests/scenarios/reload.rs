@@ -64,3 +64,24 @@ async fn settings_texts_and_log_change_without_a_restart() {
     assert_eq!(scene.text(&sent).await, "четыре");
     scene.end().await;
 }
+
+#[tokio::test]
+async fn a_reload_gives_nobody_a_new_minute() {
+    let settings = [("user_requests_per_minute", "1")];
+    let simulation = Simulation::prepare(bot_with_engine(&stand_in(), &settings)).await.unwrap();
+    let config = simulation.data().parent().unwrap().join("stenobot.toml");
+    let mut scene = Scene::of(simulation);
+    scene.simulation.restart().await.unwrap();
+    let anna = scene.simulation.person("Анна", "ru");
+    let first = anna.sends_voice(&scripted(3, "say раз"));
+    assert_eq!(scene.text(&first).await, "раз");
+    std::fs::write(&config, "max_queue_size = 7\n").unwrap();
+    hang_up(&mut scene.simulation);
+    logged(&scene.simulation, "settings and texts were read again", 1).await;
+    // What is under way at the reload is still polled for with the settings before: the second is after it.
+    let refused = anna.sends_voice(&scripted(3, "say два"));
+    rejected(scene.answer(&refused).await);
+    let refused = anna.sends_voice(&scripted(3, "say три"));
+    rejected(scene.answer(&refused).await);
+    scene.end().await;
+}

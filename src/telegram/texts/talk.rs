@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Say, Texts, number};
 use crate::telegram::Locale;
+use crate::telegram::split::{MESSAGE_UNITS, split};
 
 /// An answer to a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +73,15 @@ pub enum Talk {
     BanHow,
     /// To /broadcast without a text.
     BroadcastHow,
+    /// A message to everybody as it would go out, over the buttons that send or drop it.
+    BroadcastPreview {
+        /// To how many.
+        people: u64,
+        /// The message.
+        text: String,
+    },
+    /// A message to everybody was dropped.
+    BroadcastCancelled,
     /// A message to everybody is on its way.
     BroadcastStarted {
         /// To how many.
@@ -160,6 +170,8 @@ pub enum Toast {
     Again,
     /// The queue is full, or too many of the person's requests wait.
     NoRoom,
+    /// The message to everybody was sent or dropped, or is of before a restart.
+    DraftGone,
 }
 
 /// Words on a button.
@@ -177,6 +189,8 @@ pub enum Label {
     File(&'static str),
     /// Confirms /forget.
     Erase,
+    /// Confirms /broadcast.
+    Send,
 }
 
 impl Texts {
@@ -250,6 +264,16 @@ impl Texts {
             Talk::Unbanned(id) => say.with("unbanned", [("id", id.to_string().into())]),
             Talk::BanHow => say.plain("ban-how"),
             Talk::BroadcastHow => say.plain("broadcast-how"),
+            Talk::BroadcastPreview { people, text } => {
+                const CUT: &str = " …";
+                let heading = say.with("broadcast-preview", [("count", number(*people))]) + "\n\n";
+                let room =
+                    MESSAGE_UNITS - [&heading, CUT].map(|text| text.encode_utf16().count()).iter().sum::<usize>();
+                let mut parts = split(text, room, MESSAGE_UNITS).into_iter();
+                let first = parts.next().unwrap_or_default();
+                heading + &first + if parts.next().is_some() { CUT } else { "" }
+            }
+            Talk::BroadcastCancelled => say.plain("broadcast-cancelled"),
             Talk::BroadcastStarted { people } => say.with("broadcast-started", [("count", number(*people))]),
             Talk::BroadcastDone { sent, missed } => {
                 say.with("broadcast-done", [("sent", number(*sent)), ("missed", number(*missed))])
@@ -288,6 +312,7 @@ impl Texts {
             Toast::Cancelling => say.plain("toast-cancelling"),
             Toast::Again => say.plain("toast-again"),
             Toast::NoRoom => say.plain("queue-full"),
+            Toast::DraftGone => say.plain("toast-draft-gone"),
         }
     }
 
@@ -301,6 +326,7 @@ impl Texts {
             Label::Automatic => say.plain("label-automatic"),
             Label::File(form) => say.with("label-file", [("form", form.into())]),
             Label::Erase => say.plain("label-erase"),
+            Label::Send => say.plain("label-send"),
         }
     }
 

@@ -82,6 +82,7 @@ fn one_of_each() -> Vec<Text> {
         Text::TooLong { limit: seconds(120), actual: None },
         Text::TooBig { limit: 20 << 20 },
         Text::TooBig { limit: 1024 },
+        Text::Paused { position: 3 },
         Text::QueueFull,
         Text::UserLimit { retry: seconds(5) },
         Text::UserLimit { retry: seconds(90) },
@@ -149,6 +150,8 @@ fn one_talk_of_each() -> Vec<Talk> {
         Talk::Unbanned(7),
         Talk::BanHow,
         Talk::BroadcastHow,
+        Talk::BroadcastPreview { people: 21, text: "Tomorrow".into() },
+        Talk::BroadcastCancelled,
         Talk::BroadcastStarted { people: 21 },
         Talk::BroadcastDone { sent: 20, missed: 1 },
         Talk::Stats(Stats {

@@ -13,7 +13,7 @@ use super::{
     AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Press, Sender, ThreadId,
     VoiceMessage,
 };
-use crate::model::{AudioSource, ChatId, MessageId, Timestamp, UserId};
+use crate::model::{AudioSource, ChatId, MessageId, UserId};
 use crate::telegram::action::Action;
 use crate::telegram::client::Me;
 
@@ -25,7 +25,6 @@ struct Message {
     is_topic_message: bool,
     #[serde(default)]
     is_automatic_forward: bool,
-    date: i64,
     chat: Chat,
     from: Option<User>,
     sender_chat: Option<Chat>,
@@ -213,7 +212,7 @@ impl Message {
         };
         let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
         let place = Place { chat: ChatId(self.chat.id), kind, thread };
-        let (asked, sent_at) = (MessageId(self.message_id), Timestamp(self.date.saturating_mul(1000)));
+        let asked = MessageId(self.message_id);
         let named = me.is_some_and(|me| {
             [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
         });
@@ -229,7 +228,6 @@ impl Message {
                 claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
                 source,
                 asked_by,
-                sent_at,
             }))
         };
         let replied = self.reply_to_message.take();

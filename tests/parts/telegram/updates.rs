@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::model::{AudioSource, ChatId, MessageId, RequestId, Timestamp, UserId};
+use stenobot::model::{AudioSource, ChatId, MessageId, RequestId, UserId};
 use stenobot::telegram::{
     Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place, Press,
     Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
@@ -90,7 +90,6 @@ fn annas_voice() -> VoiceMessage {
         claimed_size: Some(45_678),
         source: AudioSource::Voice,
         asked_by: AskedBy::Somebody,
-        sent_at: Timestamp(1_764_000_000_000),
     }
 }
 

@@ -8,6 +8,7 @@ mod disk;
 mod figures;
 mod hostile;
 mod journal;
+mod kills;
 mod load;
 mod native;
 mod score;

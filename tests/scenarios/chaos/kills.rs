@@ -1,0 +1,87 @@
+//! The bot is killed again and again over the same work: nobody gets an apology for that.
+
+use std::time::Duration;
+
+use stenobot::simulator::people::Sent;
+
+use super::figures::Dice;
+use super::score::Score;
+use super::{Row, measured, rounds};
+use crate::recordings::{Gate, scripted};
+use crate::scene::{Scene, answered};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_same_request() {
+    const ROW: Row = Row {
+        number: 4,
+        test: "kill -9 of the bot three to six times while the engine hears the same request",
+        figure: "its text each time, 0 apologies, 0 answered twice",
+        name: "kills::over_the_same_request",
+    };
+    let rounds = rounds(2);
+    let mut scene = Scene::stand_in(&[]).await;
+    let (mut score, mut all, mut kills) = (Score::default(), Vec::new(), 0);
+    for round in 0..rounds {
+        let gate = Gate::new().await;
+        let text = format!("упорно {round}");
+        let sent = scene.somebody_sends(&scripted(3, &format!("{};say {text}", gate.instruction())));
+        // 3, 6, 5, 4.
+        for _ in 0..3 + 3 * round % 4 {
+            let busy = gate.reached().await;
+            scene.simulation.kill_bot().await.unwrap();
+            drop(busy);
+            kills += 1;
+            scene.simulation.restart().await.unwrap();
+        }
+        let before = scene.simulation.api().now();
+        gate.reached().await.open();
+        assert_eq!(scene.text(&sent).await, text);
+        score.recovered(scene.simulation.api().now() - before);
+        all.push(sent);
+    }
+    let scene = scene.ended().await;
+    score.count(&scene, &all);
+    measured(
+        &ROW,
+        rounds,
+        &format!("{kills} kills of the bot over {} requests, 0 apologies; {}", all.len(), score.tell()),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_random_within_twelve_voices() {
+    const ROW: Row = Row {
+        number: 5,
+        test: "kill -9 of the bot four times at random within 12 voices",
+        figure: "12 texts, 0 apologies, 0 answered twice",
+        name: "kills::at_random_within_twelve_voices",
+    };
+    /// Longest time from a start to the kill, in milliseconds: each voice takes a part of it.
+    const LONGEST: usize = 600;
+    let rounds = rounds(1);
+    let mut scene = Scene::stand_in(&[]).await;
+    let (mut score, mut all) = (Score::default(), Vec::new());
+    for round in 0..rounds {
+        let mut dice = Dice::new(round as u64);
+        let text = |number: usize| format!("голос {number} круга {round}");
+        let sent: Vec<Sent> = (0..12)
+            .map(|number| scene.somebody_sends(&scripted(3, &format!("wait 250;say {}", text(number)))))
+            .collect();
+        for _ in 0..4 {
+            // Any moment will do, and no event is one.
+            tokio::time::sleep(Duration::from_millis(dice.below(LONGEST) as u64)).await;
+            scene.simulation.kill_bot().await.unwrap();
+            scene.simulation.restart().await.unwrap();
+        }
+        let before = scene.simulation.api().now();
+        for (number, sent) in sent.iter().enumerate() {
+            assert_eq!(answered(scene.answer(sent).await), text(number));
+        }
+        score.recovered(scene.simulation.api().now() - before);
+        scene.settled().await;
+        all.extend(sent);
+    }
+    let scene = scene.ended().await;
+    score.count(&scene, &all);
+    measured(&ROW, rounds, &format!("{} kills; 0 apologies; {}", 4 * rounds, score.tell()));
+}
