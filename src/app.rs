@@ -1,6 +1,7 @@
 //! Wires the parts together and runs them until they are told to stop.
 
 mod gauges;
+mod ready;
 mod reload;
 
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         tracing::info!(%proxy, "servers are reached through a proxy");
     }
 
+    if let Some(warning) = doctor::file_limit(&config) {
+        tracing::warn!("{warning}");
+    }
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
@@ -82,6 +86,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let (model, engine) = started?;
     let end = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
+    let (admin_presses, waiting_presses) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
@@ -89,6 +94,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         flow: watch::Sender::new(Flow::default()),
         drafts: pipeline::broadcast::Drafts::default(),
         replies,
+        admin_presses,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),
         program: std::env::current_exe()?.into(),
@@ -102,7 +108,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     };
     let work = async {
         tokio::join!(
-            poll::run(&context),
+            poll::run(&context, waiting_presses),
+            ready::announce(&context, engine.status()),
             replies::send(&context, waiting_replies),
             menu::register(&context),
             download::run(&context),

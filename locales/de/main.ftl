@@ -175,6 +175,7 @@ label-file = 📄 { $form }
 label-erase = 🗑️ Alles löschen
 label-send = 📣 Senden
 toast-not-yours = Das ist die Aufnahme von jemand anderem.
+toast-admins-only = Das wurde im Namen der Gruppe oder eines Kanals angefordert: Diese Schaltflächen können nur die Administratoren der Gruppe benutzen.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Wird abgebrochen...
 toast-again = Ich höre noch einmal zu...

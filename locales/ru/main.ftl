@@ -188,6 +188,7 @@ label-file = 📄 { $form }
 label-erase = 🗑️ Удалить все
 label-send = 📣 Отправить
 toast-not-yours = Это чужая запись.
+toast-admins-only = Расшифровка запрошена от имени группы или канала: эти кнопки доступны только администраторам группы.
 toast-over = Эта запись уже обработана.
 toast-cancelling = Останавливаю...
 toast-again = Слушаю еще раз...

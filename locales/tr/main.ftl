@@ -175,6 +175,7 @@ label-file = 📄 { $form }
 label-erase = 🗑️ Her şeyi sil
 label-send = 📣 Gönder
 toast-not-yours = Bu başka birinin kaydı.
+toast-admins-only = Bu, grup ya da bir kanal adına istendi: bu düğmeleri yalnızca grubun yöneticileri kullanabilir.
 toast-over = Bu kaydın işlenmesi tamamlandı.
 toast-cancelling = Durduruyorum...
 toast-again = Yeniden dinliyorum...

@@ -72,7 +72,7 @@ pub struct Limits {
     pub queue: u32,
     /// Length of one message.
     pub voice: Duration,
-    /// Bytes of one file.
+    /// Bytes of one file; never more than the Bot API server gives.
     pub file_bytes: u64,
     /// Requests of one person waiting at once.
     pub waiting_per_user: u32,
