@@ -115,8 +115,8 @@ async fn act(
             Ok(None)
         }
         Action::Forget => Ok(Some(Toast::Over)),
-        Action::SendDraft(draft) => broadcast::send(context, place, message, user, locale, *draft).await,
-        Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, user, locale, *draft)),
+        Action::SendDraft(draft) => broadcast::send(context, place, message, press.from.id, locale, *draft).await,
+        Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, press.from.id, locale, *draft)),
     }
 }
 
