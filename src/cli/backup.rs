@@ -18,7 +18,7 @@ impl Args {
         let Contents { people, requests, under_way } = backup(&config.storage.database, &self.file, self.force).await?;
         let bytes = self.file.metadata()?.len();
         println!(
-            "{}: {people} people, {requests} requests, {under_way} of them under way; {} KiB, verified",
+            "{}: people: {people}, requests: {requests}, under way: {under_way}; {} KiB, verified",
             self.file.display(),
             bytes.div_ceil(1024)
         );

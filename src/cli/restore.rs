@@ -20,12 +20,12 @@ impl Args {
         let _lock = DataDirLock::take(&config.storage.data_dir).await?;
         let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
         let Restored { contents, before } = restore(&self.file, &config.storage.database, waiting).await?;
-        println!("restored: {} people, {} requests", contents.people, contents.requests);
+        println!("restored: people: {}, requests: {}", contents.people, contents.requests);
         match waiting {
             Waiting::GoOn if contents.under_way > 0 => {
-                println!("{} requests that waited then go on when the bot starts", contents.under_way);
+                println!("requests that waited then and go on when the bot starts: {}", contents.under_way);
             }
-            Waiting::Drop => println!("{} requests that waited then have been ended", contents.under_way),
+            Waiting::Drop => println!("requests that waited then and have been ended: {}", contents.under_way),
             Waiting::GoOn => {}
         }
         if let Some(before) = before {

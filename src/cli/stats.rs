@@ -101,7 +101,7 @@ fn csv(statistics: &Statistics) -> String {
 fn tables(statistics: &Statistics) -> String {
     let total = &statistics.total;
     let mut text = format!(
-        "{} requests of {} people: {} answered, {} without speech, {} failed, {} refused, {} cancelled, {} under way\n",
+        "requests: {}, people: {}; answered {}, without speech {}, failed {}, refused {}, cancelled {}, under way {}\n",
         total.requests,
         total.people,
         total.answered,
@@ -186,6 +186,14 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_each_is_no_plural() {
+        let mut statistics = Statistics::of(&[]);
+        (statistics.total.requests, statistics.total.people, statistics.total.answered) = (1, 1, 1);
+        let first = tables(&statistics).lines().next().unwrap().to_owned();
+        assert!(first.starts_with("requests: 1, people: 1; answered 1, without speech 0"), "{first}");
+    }
 
     #[test]
     fn times_are_read() {

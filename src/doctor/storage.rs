@@ -70,9 +70,9 @@ pub(super) async fn journal(storage: Storage) -> Finding {
     }
     let requests = inspection.requests;
     match inspection.pending {
-        0 => Finding::ok(format!("sound, up to date, {requests} requests on record")),
+        0 => Finding::ok(format!("sound, up to date, requests on record: {requests}")),
         pending => Finding::warning(format!(
-            "sound, {requests} requests on record, {pending} migrations to run: the next start does that; back it up first"
+            "sound, requests on record: {requests}, migrations to run: {pending}; the next start does that; back it up first"
         )),
     }
 }

@@ -117,6 +117,12 @@ impl Context {
         texts.render(self.locale(locale), text)
     }
 
+    /// The same, with the request's number as the last line.
+    fn say_numbered(&self, locale: Option<&str>, text: &Text, id: RequestId) -> String {
+        let texts = self.live.borrow().texts.clone();
+        texts.numbered(self.locale(locale), text, id)
+    }
+
     /// The locale for somebody whose Telegram speaks `language_code`.
     pub fn locale(&self, language_code: Option<&str>) -> Locale {
         Locale::of(language_code, self.live.borrow().default_locale)

@@ -40,7 +40,7 @@ pub async fn run(context: &Context) {
 async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), JournalError> {
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
-    let note = context.say(notice.locale.as_deref(), &reason(context, notice)).into();
+    let note = words(context, notice).into();
     let to = deliver::Addressee {
         chat: notice.chat,
         thread: notice.thread.map(ThreadId),
@@ -62,6 +62,20 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
             // Whoever has been told is not told again.
             let answered = || context.journal.notice_answered(&notice.fence);
             request::insist(&context.journal, "record a notice", answered).await
+        }
+    }
+}
+
+/// The sentence for the sender. A refusal or an apology ends with the request's number, by which the operator finds the
+/// request in the log; the confirmation of the sender's own cancellation needs none.
+fn words(context: &Context, notice: &Notice) -> String {
+    let (locale, text) = (notice.locale.as_deref(), reason(context, notice));
+    match notice.settlement {
+        Settlement::Cancelled(CancelledBy::Sender) => context.say(locale, &text),
+        Settlement::Rejected(_)
+        | Settlement::Failed(_)
+        | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
+            context.say_numbered(locale, &text, notice.fence.id)
         }
     }
 }

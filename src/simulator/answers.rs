@@ -42,9 +42,9 @@ pub enum Verdict {
     Answered(String),
     /// Nobody speaks in it.
     NoSpeech,
-    /// Not accepted, with the reason.
+    /// Not accepted, with the reason. Without the request's number, which [`request_number`] gives.
     Rejected(String),
-    /// Accepted and not answered, with the apology.
+    /// Accepted and not answered, with the apology. Without the request's number.
     Failed(String),
     /// Stopped by the person.
     Cancelled,
@@ -72,14 +72,30 @@ pub fn read(text: &str) -> Said {
     } else if after("🤷").is_some() {
         Said::Final(Verdict::NoSpeech)
     } else if let Some(rest) = after_any(&["⚠", "🎙", "🔒", "🛠", "🗑"]) {
-        Said::Final(Verdict::Rejected(rest.to_owned()))
+        Said::Final(Verdict::Rejected(split_number(rest).0.to_owned()))
     } else if let Some(rest) = after("❌") {
-        Said::Final(Verdict::Failed(rest.to_owned()))
+        Said::Final(Verdict::Failed(split_number(rest).0.to_owned()))
     } else if after_any(&["🛑", "⏹", "🚫"]).is_some() {
         Said::Final(Verdict::Cancelled)
     } else {
         Said::Part(text.to_owned())
     }
+}
+
+/// The number of the request with which a refusal or an apology ends.
+pub fn request_number(text: &str) -> Option<i64> {
+    split_number(text).1
+}
+
+/// The sentences of a refusal or an apology, and the number in the last line: one that ends with digits and has no others.
+fn split_number(text: &str) -> (&str, Option<i64>) {
+    let Some((sentences, line)) = text.trim_end().rsplit_once('\n') else { return (text, None) };
+    let label = line.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = line[label.len()..].parse().ok();
+    if number.is_none() || label.is_empty() || label.contains(|c: char| c.is_ascii_digit()) {
+        return (text, None);
+    }
+    (sentences.trim_end(), number)
 }
 
 fn first_line(text: &str) -> &str {
@@ -254,6 +270,26 @@ fn belonging(state: &State, chat: ChatId, request: MessageId) -> impl Iterator<I
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_s_number_is_no_part_of_the_sentence() {
+        for (text, sentence, number) in [
+            ("❌ Something went wrong.\nRequest 7", "Something went wrong.", Some(7)),
+            ("❌ Произошла ошибка.\nЗапрос № 1234", "Произошла ошибка.", Some(1234)),
+            (
+                "❌ Limit: 120s (2 min)\nYour file: 130s (2 min)\nRequest 12",
+                "Limit: 120s (2 min)\nYour file: 130s (2 min)",
+                Some(12),
+            ),
+            ("❌ Limit: 30s\nYour file: 31s", "Limit: 30s\nYour file: 31s", None),
+            ("❌ See the list\n3 of 4", "See the list\n3 of 4", None),
+            ("❌ Error 7", "Error 7", None),
+            ("❌ Error\n7", "Error\n7", None),
+        ] {
+            assert_eq!(read(text), Said::Final(Verdict::Failed(sentence.into())), "{text}");
+            assert_eq!(request_number(text), number, "{text}");
+        }
+    }
 
     #[test]
     fn texts_are_known_by_their_sign_in_every_language() {

@@ -1,11 +1,17 @@
 //! The structured log: every field is documented.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
+use stenobot::model::RequestId;
+use stenobot::simulator::answers::{Verdict, request_number};
 use stenobot::simulator::harness::Simulation;
+use stenobot::simulator::people::Sent;
+use stenobot::simulator::server::Attachment;
+use stenobot::telegram::Action;
 
 use crate::recordings::{Gate, asset, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, rejected, stand_in};
+use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, rejected, soon, stand_in};
 
 /// The names in the first column of the tables in `docs/logging.md`.
 fn documented() -> BTreeSet<String> {
@@ -93,5 +99,75 @@ async fn a_joined_request_is_logged_as_such() {
     assert_eq!(of_it[0]["message"], "joined to one with the same audio", "{of_it:?}");
     assert_eq!(of_it[0]["to"], scene.row(&second).await.id);
     assert!(of_it.iter().all(|line| line["message"] != "admitted"), "{of_it:?}");
+    scene.end().await;
+}
+
+/// The pattern by which `docs/logging.md` has an operator look for the request 1234.
+const PATTERN: &str = r"request(=|\{id=)1234\b";
+
+/// The number that the bot's last text to a recording ends with, which is the number of its row.
+async fn told_number(scene: &Scene, sent: &Sent) -> i64 {
+    let shown = sent.texts().pop().unwrap();
+    let row = scene.row(sent).await;
+    assert_eq!(request_number(&shown), Some(row.id), "{shown}");
+    row.id
+}
+
+/// The lines that the documented command finds.
+fn found(scene: &Scene, number: i64) -> String {
+    let pattern = PATTERN.replace("1234", &number.to_string());
+    let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.simulation.log()).output().unwrap();
+    String::from_utf8(found.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log() {
+    let page = std::fs::read_to_string(asset("docs/logging.md")).unwrap();
+    assert!(page.contains(PATTERN) && page.contains(".request == 1234"), "docs/logging.md says how to look for it");
+
+    let mut scene = Scene::stand_in(&[("max_queue_size", "1"), ("user_requests_per_minute", "600")]).await;
+    let gate = Gate::new().await;
+    let anna = scene.simulation.person("Анна", "ru");
+    let held_one = anna.sends_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.reached().await;
+    let waiting = anna.sends_voice(&scripted(3, "say вторая"));
+    scene.positions(std::slice::from_ref(&waiting), &[1]).await;
+
+    // Refused at the door, one of them in another language.
+    let full = scene.simulation.person("Boris", "en").sends_voice(&scripted(3, "say лишняя"));
+    let sentence = "The queue is full. Please try again in a few minutes.";
+    assert_eq!(rejected(scene.answer(&full).await), sentence);
+    let number = told_number(&scene, &full).await;
+    assert_eq!(full.texts().pop().unwrap(), format!("⚠️ {sentence}\nRequest {number}"));
+    let lines = found(&scene, number);
+    assert!(lines.contains("refused") && lines.contains("queue_full"), "{lines}");
+    let long = anna.sends_voice(&scripted(300, "say долго"));
+    rejected(scene.answer(&long).await);
+    let number = told_number(&scene, &long).await;
+    let shown = long.texts().pop().unwrap();
+    let front = "⚠️ Максимальная длительность: 120с (2 мин)\nВаш файл: 300с (5 мин)";
+    assert_eq!(shown, format!("{front}\nЗапрос № {number}"), "the sentence itself stays as it is");
+    let lines = found(&scene, number);
+    assert!(lines.lines().all(|line| line.contains(&number.to_string())) && lines.contains("too_long"), "{lines}");
+
+    // What was asked for has no number: neither a text, nor the end of a request that its sender cancelled.
+    let waits = RequestId(scene.row(&waiting).await.id);
+    let message = waiting.status().unwrap();
+    soon("the press is answered", anna.presses_anyway(message, &Action::Cancel(waits).encode()).answered()).await;
+    assert_eq!(scene.answer(&waiting).await, Verdict::Cancelled);
+    assert_eq!(waiting.texts().pop().unwrap(), "🚫 Отменено.");
+    held.open();
+    assert_eq!(scene.text(&held_one).await, "первая");
+    assert_eq!(held_one.texts().pop().unwrap(), "✅ Готово!\n\nпервая");
+
+    // Given up after it was accepted.
+    let noise = anna.sends_file(Attachment::voice(std::time::Duration::from_secs(3)), vec![7; 4000]);
+    failed(scene.answer(&noise).await);
+    let lines = found(&scene, told_number(&scene, &noise).await);
+    assert!(lines.contains("admitted") && lines.contains("stage="), "{lines}");
+    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    failed(scene.answer(&poison).await);
+    let lines = found(&scene, told_number(&scene, &poison).await);
+    assert!(lines.contains("admitted") && lines.contains("given up"), "{lines}");
     scene.end().await;
 }

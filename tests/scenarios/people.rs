@@ -232,7 +232,7 @@ async fn commands_answer_and_forgetting_leaves_nothing() {
         assert!(!text.contains("Unknown"), "{text}");
     }
     anna.sends_text("/language");
-    let (message, _) = says(&scene, anna.chat(), "определяется автоматически").await;
+    let (message, _) = says(&scene, anna.chat(), "🌐 Язык записей определяется автоматически. Если").await;
     press(&scene, &anna, message, &Action::SetLanguage("kk".parse().unwrap())).await;
     says(&scene, anna.chat(), "Язык записей: Қазақша").await;
     let heard = anna.sends_voice(&scripted(3, "language"));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::model::Spoken;
-use stenobot::simulator::answers::{Said, Verdict, read};
+use stenobot::model::{RequestId, Spoken};
+use stenobot::simulator::answers::{Said, Verdict, read, request_number};
 use stenobot::telegram::{Locale, Percent, Text, Texts};
 
 fn kind(said: &Said) -> &'static str {
@@ -52,6 +52,11 @@ fn every_text_is_known() {
         for locale in Locale::ALL {
             let shown = Texts::default().render(*locale, &text);
             assert_eq!(kind(&read(&shown)), wanted, "{shown}");
+            if matches!(wanted, "rejected" | "failed") {
+                let numbered = Texts::default().numbered(*locale, &text, RequestId(1234));
+                assert_eq!((read(&numbered), request_number(&numbered)), (read(&shown), Some(1234)), "{numbered}");
+                assert_eq!(request_number(&shown), None, "{shown}");
+            }
         }
     }
 }
