@@ -49,6 +49,9 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let listener = doctor::listen(config.telemetry.addr).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
 
+    if let Some(warning) = doctor::file_limit(&config) {
+        tracing::warn!("{warning}");
+    }
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();

@@ -123,7 +123,7 @@ settings! {
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
     threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
     max_voice_duration_seconds: live u64 = 120, "1 to 14400", "Longest message that is accepted.";
-    max_file_size_bytes: live u64 = 20 * 1024 * 1024, "1024 to 2147483648", "Largest file that is accepted.";
+    max_file_size_bytes: live u64 = 20 * 1024 * 1024, "1024 to 2147483648", "Largest file that is accepted; without `telegram_local_dir` never more than 20 MiB.";
     progress_update_interval_seconds: live u64 = 5, "1 to 300", "Time between two progress edits of one message.";
     transcription_timeout_seconds: live u64 = 120, "5 to 14400", "Longest time the engine may work on one message.";
     download_timeout_seconds: live u64 = 60, "5 to 3600", "Longest time one download may take.";
@@ -249,7 +249,7 @@ pub struct Limits {
     pub queue: u32,
     /// Length of one message.
     pub voice: Duration,
-    /// Bytes of one file.
+    /// Bytes of one file; never more than the Bot API server gives.
     pub file_bytes: u64,
     /// Requests of one person waiting at once.
     pub waiting_per_user: u32,

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Sample rate of everything the engine hears, in Hz.
 pub const SAMPLE_RATE: u32 = 16_000;
 
+/// The largest file, in bytes, that a Bot API server gives unless it was started with `--local`.
+pub const PUBLIC_FILE_LIMIT: u64 = 20 << 20;
+
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident($inner:ty)) => {
         $(#[$meta])*

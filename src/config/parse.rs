@@ -7,6 +7,17 @@ use std::time::Duration;
 use super::{
     BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Raw, SETTINGS, Storage, Telegram, Telemetry, Timing,
 };
+use crate::model::PUBLIC_FILE_LIMIT;
+
+/// Telegram's own Bot API server.
+const TELEGRAM_HOST: &str = "api.telegram.org";
+
+impl Config {
+    /// `max_file_size_bytes`, where the Bot API server gives no files of that size; [`Limits::file_bytes`] is what counts.
+    pub fn unreachable_file_size(&self) -> Option<u64> {
+        Some(self.raw.max_file_size_bytes).filter(|bytes| *bytes > self.limits.file_bytes)
+    }
+}
 
 impl Raw {
     pub(super) fn parse(self, token: Option<BotToken>) -> Result<Config, ConfigError> {
@@ -17,17 +28,24 @@ impl Raw {
         };
         let seconds = |key, value, low, high| bounded(key, value, low, high).map(Duration::from_secs);
         let raw = self.clone();
+        let api_url = url("telegram_api_url", &self.telegram_api_url)?;
+        let local_dir = Some(self.telegram_local_dir).filter(|folder| !folder.as_os_str().is_empty());
+        // Only a server that was started with --local gives larger files, and those by their paths in this folder.
+        let server_limit = match &local_dir {
+            Some(_) if api_url.host_str() != Some(TELEGRAM_HOST) => u64::MAX,
+            Some(_) | None => PUBLIC_FILE_LIMIT,
+        };
         Ok(Config {
             raw,
             telegram: Telegram {
                 token,
-                api_url: url("telegram_api_url", &self.telegram_api_url)?,
+                api_url,
                 default_locale: one_of(
                     "default_locale",
                     self.default_locale,
                     &["ru", "en", "uk", "kk", "es", "de", "pt", "tr"],
                 )?,
-                local_dir: Some(self.telegram_local_dir).filter(|folder| !folder.as_os_str().is_empty()),
+                local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
             storage: Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir },
@@ -42,7 +60,7 @@ impl Raw {
             limits: Limits {
                 queue: bounded("max_queue_size", self.max_queue_size, 1, 10_000)?,
                 voice: seconds("max_voice_duration_seconds", self.max_voice_duration_seconds, 1, 14_400)?,
-                file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?,
+                file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?.min(server_limit),
                 waiting_per_user: bounded("max_waiting_per_user", self.max_waiting_per_user, 1, 10_000)?,
                 daily_audio: match bounded("daily_audio_minutes_per_user", self.daily_audio_minutes_per_user, 0, 1440)?
                 {

@@ -23,6 +23,29 @@ fn the_defaults_are_those_of_the_readme() {
 }
 
 #[test]
+fn a_file_may_be_as_large_as_the_bot_api_server_gives() {
+    const MIB: u64 = 1 << 20;
+    for (bytes, api_url, local_dir, limit) in [
+        (50 * MIB, "https://api.telegram.org", "", 20 * MIB),
+        (50 * MIB, "http://127.0.0.1:8081", "", 20 * MIB),
+        (50 * MIB, "http://127.0.0.1:8081", "/files", 50 * MIB),
+        (50 * MIB, "https://api.telegram.org", "/files", 20 * MIB),
+        (5 * MIB, "https://api.telegram.org", "", 5 * MIB),
+        (20 * MIB, "https://api.telegram.org", "", 20 * MIB),
+    ] {
+        let config = from_env(&[
+            ("STENOBOT_MAX_FILE_SIZE_BYTES", &bytes.to_string()),
+            ("STENOBOT_TELEGRAM_API_URL", api_url),
+            ("STENOBOT_TELEGRAM_LOCAL_DIR", local_dir),
+        ])
+        .unwrap();
+        assert_eq!(config.limits.file_bytes, limit, "{bytes} {api_url} {local_dir}");
+        assert_eq!(config.unreachable_file_size(), (limit < bytes).then_some(bytes));
+        assert_eq!(config.values()["max_file_size_bytes"], bytes.to_string());
+    }
+}
+
+#[test]
 fn flags_outrank_environment_outranks_dotenv_outranks_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("my.toml");

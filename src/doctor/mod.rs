@@ -107,6 +107,17 @@ pub fn token(config: &Config) -> Result<&BotToken, Refusal> {
     config.telegram.token.as_ref().ok_or(Refusal::NoToken)
 }
 
+/// A warning where larger files are allowed than the Bot API server gives.
+pub fn file_limit(config: &Config) -> Option<String> {
+    let limit = config.limits.file_bytes;
+    config.unreachable_file_size().map(|bytes| {
+        format!(
+            "max_file_size_bytes = {bytes}, but the Bot API server gives no files over {limit} bytes, and the bot says so; \
+             lower it, or start a Bot API server with --local and set telegram_local_dir"
+        )
+    })
+}
+
 /// Looks at everything at the same time, each look for a bounded time.
 pub async fn examine(config: &Config) -> Report {
     let state = storage::state(config);
@@ -125,7 +136,11 @@ pub async fn examine(config: &Config) -> Report {
         single("open files", LIMIT, async { machine::open_files() }.boxed()),
         single("metrics", LIMIT, machine::metrics(config.telemetry.addr, running).boxed()),
     ];
-    let configuration = line("configuration", Finding::ok("read, every value is allowed"));
+    let configuration = match file_limit(config) {
+        Some(warning) => Finding::warning(warning),
+        None => Finding::ok("read, every value is allowed"),
+    };
+    let configuration = line("configuration", configuration);
     let rest = join_all(looks).await.into_iter().flatten();
     Report { checks: std::iter::once(configuration).chain(rest).collect() }
 }

@@ -110,7 +110,9 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
         Ok(error) => match *error {
             DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
             DownloadError::Gone | DownloadError::ServerLocal => DownloadFailure::Refused(error.to_string()),
-            DownloadError::Expired | DownloadError::Incomplete => DownloadFailure::Unreachable(error.to_string()),
+            DownloadError::Unavailable | DownloadError::Expired | DownloadError::Incomplete => {
+                DownloadFailure::Unreachable(error.to_string())
+            }
             DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
             DownloadError::Telegram(TelegramError::ChatGone) => DownloadFailure::ChatGone,
             DownloadError::Telegram(error) => match error.disposition() {

@@ -14,6 +14,7 @@ use super::call::Method;
 use super::client::{Client, read};
 use super::error::{Disposition, Refusal, TelegramError};
 use super::pauses::Scope;
+use crate::model::PUBLIC_FILE_LIMIT;
 
 /// Longest silence between two chunks of a file.
 const IDLE: Duration = Duration::from_secs(15);
@@ -32,6 +33,10 @@ pub enum DownloadError {
     /// Telegram gives no such file: the message was deleted, or the file belongs to another bot.
     #[error("Telegram has no such file")]
     Gone,
+    /// The Bot API server could not get the file from Telegram. Often it can a moment later, and it says the same of a
+    /// file that is gone.
+    #[error("the file is not available now")]
+    Unavailable,
     /// The Bot API server keeps its files on its own disk.
     #[error(
         "the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local"
@@ -57,7 +62,9 @@ impl DownloadError {
         match self {
             Self::TooBig { .. } | Self::Gone | Self::ServerLocal => Disposition::Final,
             Self::Telegram(error) => error.disposition(),
-            Self::Expired | Self::Incomplete => Disposition::Retry { after: Duration::from_secs(1) },
+            Self::Unavailable | Self::Expired | Self::Incomplete => {
+                Disposition::Retry { after: Duration::from_secs(1) }
+            }
             Self::Write(_) => Disposition::Retry { after: Duration::from_secs(5) },
         }
     }
@@ -80,7 +87,11 @@ impl Client {
     pub async fn download(&self, file_id: &str, to: &Path, limit: u64) -> Result<u64, DownloadError> {
         let place = payloads::GetFile::new(FileId(file_id.to_owned()));
         let place: Place = self.call(Method::GetFile, &place, GET_FILE).await.map_err(|error| match error {
-            TelegramError::Refused(why) if why.contains("file is too big") => DownloadError::TooBig { limit },
+            // A server that says so has the limit of Telegram's own.
+            TelegramError::Refused(why) if why.contains("file is too big") => {
+                DownloadError::TooBig { limit: limit.min(PUBLIC_FILE_LIMIT) }
+            }
+            TelegramError::Refused(why) if is_unavailable(&why) => DownloadError::Unavailable,
             TelegramError::Refused(why) if is_gone(&why) => DownloadError::Gone,
             other => DownloadError::Telegram(other),
         })?;
@@ -99,7 +110,9 @@ impl Client {
         });
         let called = match &result {
             Err(DownloadError::Telegram(error)) => Err(error.clone()),
-            Err(DownloadError::Gone | DownloadError::Expired) => Err(TelegramError::MessageGone),
+            Err(DownloadError::Gone | DownloadError::Unavailable | DownloadError::Expired) => {
+                Err(TelegramError::MessageGone)
+            }
             Err(DownloadError::Incomplete) => Err(TelegramError::Network("the file came in part".to_owned())),
             // That a file is too big or a disk full is no fault of Telegram's.
             Ok(_) | Err(DownloadError::TooBig { .. } | DownloadError::ServerLocal | DownloadError::Write(_)) => Ok(()),
@@ -166,6 +179,12 @@ impl Client {
     }
 }
 
+/// `wrong file_id or the file is temporarily unavailable`, which the server says whenever its own download fails.
+fn is_unavailable(why: &str) -> bool {
+    why.to_lowercase().contains("temporarily unavailable")
+}
+
+/// No retry gives a file whose id is wrong in itself.
 fn is_gone(why: &str) -> bool {
     let why = why.to_lowercase();
     ["wrong file", "invalid file", "file_id_invalid", "file_reference"].iter().any(|part| why.contains(part))

@@ -156,6 +156,17 @@ async fn a_missing_or_wrong_token_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_size_that_the_server_does_not_give_is_told() {
+    let mut place = Place::good().await;
+    place.set("STENOBOT_MAX_FILE_SIZE_BYTES", "52428800");
+    let (verdict, text) = place.doctor().await.line("configuration");
+    assert_eq!(verdict, "warning");
+    assert!(text.starts_with("max_file_size_bytes = 52428800, but") && text.contains("over 20971520 bytes"), "{text}");
+    place.set("STENOBOT_TELEGRAM_LOCAL_DIR", place.data().to_str().unwrap());
+    assert_eq!(place.doctor().await.line("configuration").0, "ok");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_and_a_webhook_are_told() {
     let mut place = Place::good().await;
     place.api.set_webhook("https://example.org/hook");

@@ -84,7 +84,7 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
         let effect = match (call.method, number % 13) {
             (Method::GetUpdates, _) => return Effect::Pass.into(),
             (Method::EditMessageText, 1 | 7) if busy => Effect::Refuse(Refusal::TooMany(Duration::from_secs(3))),
-            (Method::GetFile, _) if lost.swap(false, Ordering::Relaxed) => Effect::Refuse(Refusal::FILE_NOT_FOUND),
+            (Method::GetFile, _) if lost.swap(false, Ordering::Relaxed) => Effect::Refuse(Refusal::FILE_INVALID),
             (Method::GetFile, 5) => Effect::Answer(502, "<html>Bad Gateway</html>"),
             _ => Effect::Pass,
         };

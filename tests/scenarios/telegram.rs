@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Verdict};
+use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Scripted, Verdict};
 
 use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, of};
+use crate::scene::{Scene, answered, failed, of};
 
 /// Refuses the first `times` edits, and lets all other calls pass.
 fn refuse_edits(scene: &Scene, times: u32, refusal: Refusal) {
@@ -45,6 +45,34 @@ async fn pauses_that_telegram_demands_are_kept_and_the_answer_arrives() {
     assert_eq!(sent.trail().answers.len(), 1);
     let page = scene.simulation.metrics().await.unwrap();
     assert_eq!(page.value("stenobot_telegram_requests_total{method=\"editMessageText\",outcome=\"429\"}"), Some(2.0));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_unavailable_for_a_moment_is_asked_for_again_and_a_wrong_one_is_not() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let refuse = |times, refusal| {
+        let fault = Scripted::new(Method::GetFile, times, Effect::Refuse(refusal));
+        scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    };
+    // More often than the tries of one claim: the request is put back and claimed again.
+    refuse(4, Refusal::FILE_NOT_FOUND);
+    let anna = scene.simulation.person("Анна", "ru");
+    let sent = anna.sends_voice(&scripted(3, "say всё же пришло"));
+    assert_eq!(answered(scene.answer(&sent).await), "всё же пришло");
+    scene.spoken.add("всё же пришло");
+    let asked = scene.simulation.api().read(|state| {
+        let asked = state.calls.iter().filter(|call| call.method == Method::GetFile);
+        asked.map(|call| call.at).collect::<Vec<_>>()
+    });
+    assert_eq!(asked.len(), 5);
+    let pauses: Vec<u64> = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert!(pauses[0] >= 1 && pauses[1] >= 2 && pauses[2] >= 5, "{pauses:?}");
+
+    refuse(u32::MAX, Refusal::FILE_INVALID);
+    let sent = anna.sends_voice(&scripted(3, "say никогда"));
+    assert!(failed(scene.answer(&sent).await).contains("Не удалось загрузить файл"));
+    assert_eq!(scene.calls(Method::GetFile), 6, "a wrong file id is final");
     scene.end().await;
 }
 

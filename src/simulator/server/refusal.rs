@@ -86,8 +86,10 @@ impl Refusal {
     pub const BUTTON_DATA: Self = Self::Bad("BUTTON_DATA_INVALID");
     /// A file larger than the server hands out.
     pub const FILE_TOO_BIG: Self = Self::Bad("file is too big");
-    /// An unknown file.
+    /// An unknown file, or one that Telegram cannot give for a while.
     pub const FILE_NOT_FOUND: Self = Self::Bad("wrong file_id or the file is temporarily unavailable");
+    /// An id that is no file's.
+    pub const FILE_INVALID: Self = Self::Bad("invalid file_id");
     /// An answer to an unknown button press, or a second answer.
     pub const QUERY_TOO_OLD: Self = Self::Bad("query is too old and response timeout expired or query ID is invalid");
     /// A body that is no JSON, form or multipart.

@@ -81,6 +81,14 @@ async fn a_file_over_the_limit_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_server_that_calls_a_file_too_big_has_the_public_limit() {
+    let stub = Stub::start([Answer::refusal(400, "Bad Request: file is too big")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let error = stub.client().download("id", &folder.path().join("one"), 50 << 20).await.unwrap_err();
+    assert!(matches!(error, DownloadError::TooBig { limit } if limit == 20 << 20), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_transfer_cut_midway_leaves_nothing_and_is_worth_another_try() {
     let (error, stub) = failing([place(), Answer::Cut(5000, vec![1; 1000])]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Network(_))), "{error:?}");
@@ -154,12 +162,22 @@ async fn a_file_that_is_there_is_neither_overwritten_nor_removed() {
 #[tokio::test]
 async fn the_server_s_refusals_are_told_apart() {
     for answer in [
-        Answer::refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable"),
         Answer::refusal(400, "Bad Request: invalid file_id"),
+        Answer::refusal(400, "Bad Request: wrong file identifier/HTTP URL specified"),
+        Answer::refusal(400, "Bad Request: FILE_ID_INVALID"),
         Answer::ok(json!({"file_id": "x", "file_unique_id": "y"})),
     ] {
         let (error, _) = failing([answer]).await;
         assert!(matches!(error, DownloadError::Gone), "{error:?}");
+        assert_eq!(error.disposition(), Disposition::Final);
+    }
+    for answer in [
+        "Bad Request: wrong file_id or the file is temporarily unavailable",
+        "Bad Request: file is temporarily unavailable",
+    ] {
+        let (error, _) = failing([Answer::refusal(400, answer)]).await;
+        assert!(matches!(error, DownloadError::Unavailable), "{error:?}");
+        assert!(matches!(error.disposition(), Disposition::Retry { .. }));
     }
     let (error, _) = failing([place(), Answer::refusal(429, "Too Many Requests: retry after 9")]).await;
     let nine = std::time::Duration::from_secs(9);
