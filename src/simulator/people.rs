@@ -23,6 +23,7 @@ pub struct Person {
     author: Author,
     topic: Option<MessageId>,
     reply_to: Option<MessageId>,
+    reply_elsewhere: Option<(ChatId, MessageId)>,
     forwarded: Option<Origin>,
 }
 
@@ -33,7 +34,16 @@ impl Person {
         api.open_chat(chat, ChatKind::Private, name);
         let caller = Caller { id, name: name.into(), language_code: Some(language_code.into()) };
         let author = Author::Person(caller.clone());
-        Self { api: api.clone(), caller, chat, author, topic: None, reply_to: None, forwarded: None }
+        Self {
+            api: api.clone(),
+            caller,
+            chat,
+            author,
+            topic: None,
+            reply_to: None,
+            reply_elsewhere: None,
+            forwarded: None,
+        }
     }
 
     /// Where they speak.
@@ -50,7 +60,7 @@ impl Person {
 
     pub(super) fn speaking_in(&self, chat: ChatId) -> Self {
         let author = Author::Person(self.caller.clone());
-        Self { chat, author, topic: None, reply_to: None, forwarded: None, ..self.clone() }
+        Self { chat, author, topic: None, reply_to: None, reply_elsewhere: None, forwarded: None, ..self.clone() }
     }
 
     /// The same person in a topic of the group.
@@ -63,6 +73,12 @@ impl Person {
     #[must_use]
     pub fn replying_to(&self, message: MessageId) -> Self {
         Self { reply_to: Some(message), ..self.clone() }
+    }
+
+    /// The same person, answering a message of another chat, or of another topic of this one.
+    #[must_use]
+    pub fn replying_elsewhere(&self, sent: &Sent) -> Self {
+        Self { reply_elsewhere: Some((sent.chat, sent.message)), ..self.clone() }
     }
 
     /// The same person, forwarding what somebody else has sent.
@@ -177,6 +193,7 @@ impl Person {
             author: self.author.clone(),
             content,
             reply_to: self.reply_to,
+            reply_elsewhere: self.reply_elsewhere,
             topic: self.topic,
             forwarded: self.forwarded.clone(),
         };

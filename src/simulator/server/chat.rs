@@ -52,6 +52,8 @@ pub struct Message {
     pub content: Content,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The message of another chat or topic that it answers.
+    pub reply_elsewhere: Option<(ChatId, MessageId)>,
     /// The topic it is in, by the message that opened it.
     pub topic: Option<MessageId>,
     /// Where it was forwarded from.
@@ -134,6 +136,8 @@ pub struct Post {
     pub content: Content,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The message of another chat or topic that it answers.
+    pub reply_elsewhere: Option<(ChatId, MessageId)>,
     /// The topic it goes to.
     pub topic: Option<MessageId>,
     /// Where it was forwarded from.
@@ -143,7 +147,7 @@ pub struct Post {
 impl Post {
     /// Neither a reply nor forwarded, in no topic.
     pub fn new(author: Author, content: Content) -> Self {
-        Self { author, content, reply_to: None, topic: None, forwarded: None }
+        Self { author, content, reply_to: None, reply_elsewhere: None, topic: None, forwarded: None }
     }
 }
 
@@ -242,12 +246,13 @@ impl Chat {
 
 impl Message {
     pub(super) fn of(post: Post, id: MessageId, sent: Duration, date: i64) -> Self {
-        let Post { author, content, reply_to, topic, forwarded } = post;
+        let Post { author, content, reply_to, reply_elsewhere, topic, forwarded } = post;
         Self {
             id,
             author,
             content,
             reply_to,
+            reply_elsewhere,
             topic,
             forwarded,
             markup: None,

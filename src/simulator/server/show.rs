@@ -14,6 +14,41 @@ impl State {
         if let Some(replied) = replied.and_then(|id| chat.messages.get(&id)) {
             shown["reply_to_message"] = self.show_bare(chat, replied, username);
         }
+        if let Some((chat, id)) = message.reply_elsewhere
+            && let Some(chat) = self.chats.get(&chat)
+            && let Some(replied) = chat.messages.get(&id)
+        {
+            shown["external_reply"] = self.show_external(chat, replied, username);
+        }
+        shown
+    }
+
+    /// What Telegram tells of an answered message of another chat or topic: who wrote it and its file, but no text. Chat
+    /// and number are told of groups and channels only.
+    fn show_external(&self, chat: &Chat, replied: &Message, username: &str) -> Value {
+        let whole = self.show_bare(chat, replied, username);
+        let origin = match (&replied.forwarded, &replied.author) {
+            (Some(origin), _) => origin.show(replied.date),
+            (None, Author::Person(person)) => Origin::Person(person.clone()).show(replied.date),
+            (None, Author::Bot) => json!({ "type": "user", "date": replied.date, "sender_user": whole["from"] }),
+            (None, Author::Anonymous) => json!({ "type": "chat", "date": replied.date, "sender_chat": chat.show() }),
+            (None, Author::Channel(channel) | Author::LinkedChannel(channel)) => {
+                json!({ "type": "chat", "date": replied.date, "sender_chat": channel.show() })
+            }
+        };
+        let mut shown = json!({ "origin": origin });
+        if chat.kind != ChatKind::Private {
+            shown["chat"] = chat.show();
+            shown["message_id"] = json!(replied.id);
+        }
+        match &replied.content {
+            Content::Attachment(attachment) => {
+                let field = attachment.media.field();
+                shown[field] = whole[field].clone();
+            }
+            Content::Document { .. } => shown["document"] = whole["document"].clone(),
+            Content::Text(_) | Content::Other(_) => {}
+        }
         shown
     }
 

@@ -49,7 +49,7 @@ commands! {
     MyData = "mydata", People;
     /// Erases it.
     Forget = "forget", People;
-    /// Transcribes the message that it answers.
+    /// Transcribes the message that it answers, or under which it stands as the caption.
     Transcribe = "transcribe", Groups;
     /// Whether a group's voice messages are all transcribed.
     Auto = "auto", Groups;

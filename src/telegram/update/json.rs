@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::command::{self, CommandName};
+use super::command::{self, CommandName, Spoken};
 use super::{
     AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Press, Sender, ThreadId,
     VoiceMessage,
@@ -31,8 +31,12 @@ struct Message {
     sender_chat: Option<Chat>,
     /// Read only when it matters: a flaw in it must not cost the message that answers it.
     reply_to_message: Option<serde_json::Value>,
+    /// What is answered when that is in another chat or topic; read as leniently.
+    external_reply: Option<serde_json::Value>,
     text: Option<String>,
     caption: Option<String>,
+    /// The commands and mentions in the caption; read as leniently.
+    caption_entities: Option<serde_json::Value>,
     voice: Option<File>,
     audio: Option<File>,
     video_note: Option<File>,
@@ -70,6 +74,25 @@ struct File {
     file_size: Option<i64>,
     file_name: Option<String>,
     mime_type: Option<String>,
+}
+
+/// The files of a message, whether it came or is answered.
+#[derive(Deserialize)]
+struct Media {
+    voice: Option<File>,
+    audio: Option<File>,
+    video_note: Option<File>,
+    video: Option<File>,
+    document: Option<File>,
+    animation: Option<IgnoredAny>,
+}
+
+/// A marked part of a text, in UTF-16 units.
+#[derive(Deserialize)]
+struct Entity {
+    r#type: String,
+    offset: usize,
+    length: usize,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +217,7 @@ impl From<User> for Sender {
     }
 }
 
-/// Media of a message, before it is known who asks for it.
+/// The file to transcribe, before it is known who asks for it.
 struct Sound {
     file: File,
     source: AudioSource,
@@ -216,7 +239,7 @@ impl Message {
         let (asked, sent_at) = (MessageId(self.message_id), Timestamp(self.date.saturating_mul(1000)));
         let named = me.is_some_and(|me| {
             [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
-        });
+        }) || self.caption_asks(kind, me);
         let asking = |Sound { file, source, message }, from, asked_by| {
             Content::Voice(Box::new(VoiceMessage {
                 place,
@@ -234,6 +257,12 @@ impl Message {
         };
         let replied = self.reply_to_message.take();
         let replied = replied.and_then(|json| serde_json::from_value::<Self>(json).ok()?.sound(kind));
+        let elsewhere = self.external_reply.take();
+        let replied = replied.or_else(|| {
+            let (file, source) = serde_json::from_value::<Media>(elsewhere?).ok()?.sound(kind)?;
+            // A message of another chat or topic cannot be answered here: the answer goes under the request.
+            Some(Sound { file, source, message: asked })
+        });
         let is_file = self.document.is_some();
         let people_sent = SENT_BY_PEOPLE.iter().any(|field| self.rest.contains_key(*field));
         let (automatic, text) = (self.is_automatic_forward, self.text.take());
@@ -247,13 +276,7 @@ impl Message {
         }
         if let Some(text) = text {
             if let Some(spoken) = command::parse(&text) {
-                // A command without a bot's name is for every bot of a group; an unknown one is not for us.
-                let ours = match (spoken.bot, me) {
-                    (Some(bot), Some(me)) => bot.eq_ignore_ascii_case(&me.username),
-                    (Some(_), None) => kind == ChatKind::Private,
-                    (None, _) => kind == ChatKind::Private || spoken.name != CommandName::Unknown,
-                };
-                if !ours {
+                if !is_ours(&spoken, kind, me) {
                     return Content::Ignored(Ignored::Group);
                 }
                 if spoken.name == CommandName::Transcribe
@@ -290,23 +313,44 @@ impl Message {
         }
     }
 
-    /// The sound in this message. In a group a document counts only if it says that it is sound.
+    /// Whether the caption of a recording holds `/transcribe`, meant for this bot.
+    fn caption_asks(&self, kind: ChatKind, me: Option<&Me>) -> bool {
+        let Some(caption) = &self.caption else { return false };
+        let asks = |words: &str| {
+            command::parse(words)
+                .is_some_and(|spoken| spoken.name == CommandName::Transcribe && is_ours(&spoken, kind, me))
+        };
+        let entities = self.caption_entities.as_ref().and_then(|json| Vec::<Entity>::deserialize(json).ok());
+        let mut commands = entities.iter().flatten().filter(|entity| entity.r#type == "bot_command");
+        asks(caption) || commands.any(|entity| covered(caption, entity).is_some_and(|command| asks(&command)))
+    }
+
+    /// The sound in this message.
     fn sound(self, kind: ChatKind) -> Option<Sound> {
         let message = MessageId(self.message_id);
+        let Self { voice, audio, video_note, video, document, mut rest, .. } = self;
+        let animation = rest.remove("animation");
+        let (file, source) = Media { voice, audio, video_note, video, document, animation }.sound(kind)?;
+        Some(Sound { file, source, message })
+    }
+}
+
+impl Media {
+    /// The file with sound. In a group a document counts only if it says that it is sound.
+    fn sound(self, kind: ChatKind) -> Option<(File, AudioSource)> {
         let document = self.document.filter(|file| match kind {
             ChatKind::Private => file.may_have_sound(),
             ChatKind::Group => file.claims_sound(),
         });
         // A video note or an animation comes with a document of the same file for old programs.
-        let (file, source) = match (self.voice, self.audio, self.video_note, self.video, document) {
-            (Some(file), ..) => (file, AudioSource::Voice),
-            (_, Some(file), ..) => (file, AudioSource::Audio),
-            (_, _, Some(file), ..) => (file, AudioSource::VideoNote),
-            (_, _, _, Some(file), _) => (file, AudioSource::Video),
-            (_, _, _, _, Some(file)) if !self.rest.contains_key("animation") => (file, AudioSource::Document),
-            _ => return None,
-        };
-        Some(Sound { file, source, message })
+        match (self.voice, self.audio, self.video_note, self.video, document) {
+            (Some(file), ..) => Some((file, AudioSource::Voice)),
+            (_, Some(file), ..) => Some((file, AudioSource::Audio)),
+            (_, _, Some(file), ..) => Some((file, AudioSource::VideoNote)),
+            (_, _, _, Some(file), _) => Some((file, AudioSource::Video)),
+            (_, _, _, _, Some(file)) if self.animation.is_none() => Some((file, AudioSource::Document)),
+            _ => None,
+        }
     }
 }
 
@@ -333,6 +377,21 @@ fn other(place: Place, message: MessageId, from: Sender, file: bool) -> Content 
         ChatKind::Private => Content::Other(OtherKind { place, message, from, file }),
         ChatKind::Group => Content::Ignored(Ignored::Group),
     }
+}
+
+/// Whether a command is for this bot. One without a bot's name is for every bot of a group; an unknown one is not.
+fn is_ours(spoken: &Spoken<'_>, kind: ChatKind, me: Option<&Me>) -> bool {
+    match (spoken.bot, me) {
+        (Some(bot), Some(me)) => bot.eq_ignore_ascii_case(&me.username),
+        (Some(_), None) => kind == ChatKind::Private,
+        (None, _) => kind == ChatKind::Private || spoken.name != CommandName::Unknown,
+    }
+}
+
+/// The part of a text that an entity marks, `None` where it does not fit the text.
+fn covered(text: &str, entity: &Entity) -> Option<String> {
+    let units: Vec<u16> = text.encode_utf16().collect();
+    String::from_utf16(units.get(entity.offset..entity.offset.checked_add(entity.length)?)?).ok()
 }
 
 /// Whether a text names `@username`, and not only the beginning of a longer name.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use stenobot::model::{ChatId, MessageId, UserId};
 use stenobot::simulator::group::Group;
 use stenobot::simulator::people::Person;
 use stenobot::simulator::server::{Attachment, BotApi, Channel, FloodLimits, Rank};
 use teloxide::prelude::*;
-use teloxide::types::{AllowedUpdate, ChatMemberStatus, ReplyParameters, ThreadId, UpdateKind};
+use teloxide::types::{AllowedUpdate, ChatMemberStatus, MessageKind, ReplyParameters, ThreadId, UpdateKind};
 use teloxide::{ApiError, RequestError};
 
 use super::kinds::arrived;
@@ -103,6 +104,44 @@ async fn topics_are_checked() {
     assert_eq!(follows.thread_id.unwrap().0, id(topic), "a reply lands where its message is");
     assert!(bot.send_message(chat(GROUP), "c").await.unwrap().thread_id.is_none());
     assert_eq!(api.read(|state| state.message(GROUP, spoken).unwrap().topic), Some(topic));
+}
+
+#[tokio::test]
+async fn a_message_may_answer_one_of_another_chat_or_topic() {
+    let (api, bot, group, anna) = group(unlimited()).await;
+    group.makes_bot(Rank::Administrator);
+    let elsewhere = Group::new(&api, ChatId(-1_000_002), "Others");
+    let (attachment, bytes) = voice();
+    let spoken = elsewhere.joins(&anna).sends_file(attachment, bytes);
+    let topic = group.opens_topic(&anna, "Talk").unwrap();
+    let other = group.opens_topic(&anna, "Work").unwrap();
+    let (attachment, bytes) = voice();
+    let in_other = anna.in_topic(other).sends_file(attachment, bytes);
+    let (attachment, bytes) = voice();
+    let at_home = Person::new(&api, UserId(502), "Boris", "en").sends_file(attachment, bytes);
+    arrived(&bot).await;
+    for sent in [&spoken, &in_other, &at_home] {
+        anna.in_topic(topic).replying_elsewhere(sent).sends_command("text");
+    }
+    let got = arrived(&bot).await;
+    let external = |at: usize| match &got[at].kind {
+        MessageKind::Common(common) => common.external_reply.as_ref().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let told = |at: usize| {
+        let external = external(at);
+        (external.chat.as_ref().map(|chat| chat.id.0), external.message_id.map(|id| id.0))
+    };
+    assert_eq!(told(0), (Some(-1_000_002), Some(spoken.id().0)));
+    assert_eq!(told(1), (Some(GROUP.0), Some(in_other.id().0)));
+    // Nothing is told of private chats but the author and the file. This client's type cannot do without the number.
+    let update = api.read(|state| state.confirmed.last().unwrap().update.clone());
+    let told = &update["message"]["external_reply"];
+    assert_eq!((&told["chat"], &told["message_id"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&told["voice"]["duration"], &told["origin"]["sender_user"]["first_name"]),
+        (&3.into(), &"Boris".into())
+    );
 }
 
 #[tokio::test]

@@ -299,6 +299,102 @@ async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
 }
 
 #[tokio::test]
+async fn what_is_answered_in_another_chat_or_topic_is_taken_from_there() {
+    let origin =
+        json!({"type": "user", "date": 1_763_000_000, "sender_user": {"id": 9, "is_bot": false, "first_name": "B"}});
+    let chat = json!({"id": -1009, "type": "supergroup", "title": "Others", "is_forum": true});
+    // In a topic, what answers nothing of it may also be shown as an answer to the topic's first message.
+    let opened = private(json!({"forum_topic_created": {"name": "Talk", "icon_color": 7_322_096}}));
+    for (field, source) in [
+        ("voice", AudioSource::Voice),
+        ("audio", AudioSource::Audio),
+        ("video_note", AudioSource::VideoNote),
+        ("video", AudioSource::Video),
+        ("document", AudioSource::Document),
+    ] {
+        for text in ["/transcribe", "/transcribe@steno_bot", "@steno_bot что там?"] {
+            let external = json!({"origin": origin, "chat": chat, "message_id": 7, field: voice(),
+                "quote": {"text": "то", "position": 0}});
+            let more = json!({"text": text, "external_reply": external, "reply_to_message": opened});
+            let content = one("message", in_group(more)).await;
+            let Content::Voice(voice) = content else { panic!("{field} {text}: {content:?}") };
+            assert_eq!((voice.source, voice.file_id.as_str()), (source, "AwACAgIAAxkBAAIBRmVoice"));
+            // Nothing of the other chat is answered here: the answer goes under the command.
+            assert_eq!((voice.place, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
+            assert_eq!((voice.asked_by, voice.from), (AskedBy::Somebody, anna()));
+        }
+    }
+    // From a private chat nothing but origin and file is told.
+    let more = json!({"text": "/transcribe", "external_reply": {"origin": origin, "voice": voice()}});
+    assert!(matches!(one("message", in_group(more.clone())).await, Content::Voice(_)));
+    assert!(matches!(one("message", private(more)).await, Content::Voice(_)));
+    // The recording of this chat comes first, whatever part of it is quoted.
+    let more = json!({"text": "/transcribe", "reply_to_message": private(json!({"voice": voice()})),
+        "quote": {"text": "часть подписи", "position": 3, "is_manual": true}});
+    assert!(matches!(one("message", in_group(more)).await, Content::Voice(voice) if voice.message == MessageId(70)));
+
+    for external in [
+        json!({"origin": origin, "chat": chat, "message_id": 7}),
+        json!({"origin": origin, "photo": [{"file_id": "p"}]}),
+        json!({"origin": origin, "animation": {"file_id": "a"}, "document": voice()}),
+        json!({"origin": origin, "voice": 5}),
+        json!("flawed"),
+    ] {
+        let content = one("message", in_group(json!({"text": "/transcribe", "external_reply": external}))).await;
+        assert!(
+            matches!(&content, Content::Command(command) if command.name == CommandName::Transcribe),
+            "{content:?}"
+        );
+        let content = one("message", in_group(json!({"text": "спасибо", "external_reply": external}))).await;
+        assert_eq!(content, Content::Ignored(Ignored::Group));
+    }
+    // An answer to a recording elsewhere that asks for nothing.
+    let more = json!({"text": "спасибо", "external_reply": {"origin": origin, "voice": voice()}});
+    assert_eq!(one("message", in_group(more)).await, Content::Ignored(Ignored::Group));
+}
+
+#[tokio::test]
+async fn a_recording_can_ask_for_its_text_by_its_caption() {
+    let command = |offset: usize, length: usize| json!([{"type": "bot_command", "offset": offset, "length": length}]);
+    for (caption, entities, asks) in [
+        ("/transcribe", command(0, 11), true),
+        ("/transcribe", Value::Null, true),
+        ("/transcribe@Steno_Bot пожалуйста", command(0, 21), true),
+        // Offsets are in UTF-16 units.
+        ("🎙🎙 вот: /transcribe, пожалуйста", command(10, 11), true),
+        (
+            "вот: /help /transcribe@steno_bot.",
+            json!([{"type": "bot_command", "offset": 5, "length": 5},
+            {"type": "bold", "offset": 0, "length": 3}, {"type": "bot_command", "offset": 11, "length": 21}]),
+            true,
+        ),
+        ("/transcribe@other_bot", command(0, 21), false),
+        ("/help", command(0, 5), false),
+        ("просто подпись", Value::Null, false),
+        ("просто подпись", command(3, 400), false),
+        ("просто подпись", json!([{"type": "bot_command", "offset": 3, "length": u64::MAX}]), false),
+        ("🎙 подпись", command(1, 3), false),
+        ("подпись", json!("flawed"), false),
+    ] {
+        for field in ["voice", "audio", "video_note", "video", "document"] {
+            let more = json!({field: voice(), "caption": caption, "caption_entities": entities});
+            let content = one("message", in_group(more)).await;
+            let Content::Voice(voice) = content else { panic!("{caption}: {content:?}") };
+            let wanted = if asks { AskedBy::Somebody } else { AskedBy::Itself };
+            assert_eq!(
+                (voice.asked_by, voice.asked, voice.message),
+                (wanted, MessageId(90), MessageId(90)),
+                "{caption}"
+            );
+        }
+    }
+    // What a channel publishes asks for itself too.
+    let automatic = in_group(json!({"voice": voice(), "is_automatic_forward": true, "caption": "/transcribe",
+        "caption_entities": command(0, 11), "sender_chat": {"id": -1007, "type": "channel", "title": "News"}}));
+    assert!(matches!(one("message", automatic).await, Content::Voice(voice) if voice.from.id == UserId(-1007)));
+}
+
+#[tokio::test]
 async fn talk_and_files_in_a_group_are_not_for_the_bot() {
     let file = json!({"file_id": "f", "file_unique_id": "u", "mime_type": "application/octet-stream"});
     for more in [
