@@ -79,12 +79,14 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let (model, engine) = started?;
     let end = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
+    let (admin_presses, waiting_presses) = mpsc::channel(replies::WAITING);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
         replies,
+        admin_presses,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),
         program: std::env::current_exe()?.into(),
@@ -98,7 +100,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     };
     let work = async {
         tokio::join!(
-            poll::run(&context),
+            poll::run(&context, waiting_presses),
             replies::send(&context, waiting_replies),
             menu::register(&context),
             download::run(&context),

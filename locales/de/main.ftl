@@ -171,6 +171,7 @@ label-automatic = Automatisch erkennen
 label-file = 📄 { $form }
 label-erase = 🗑️ Alles löschen
 toast-not-yours = Das ist die Aufnahme von jemand anderem.
+toast-admins-only = Das wurde im Namen der Gruppe oder eines Kanals angefordert: Diese Schaltflächen können nur die Administratoren der Gruppe benutzen.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Ich halte an...
 toast-again = Ich höre noch einmal zu...

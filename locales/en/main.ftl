@@ -171,6 +171,7 @@ label-automatic = Detect automatically
 label-file = 📄 { $form }
 label-erase = 🗑️ Erase everything
 toast-not-yours = This is somebody else's recording.
+toast-admins-only = This was asked for in the name of the group or of a channel: only the group's administrators can use these buttons.
 toast-over = This recording is done already.
 toast-cancelling = Stopping...
 toast-again = Listening again...

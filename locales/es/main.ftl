@@ -171,6 +171,7 @@ label-automatic = Detectar automáticamente
 label-file = 📄 { $form }
 label-erase = 🗑️ Borrar todo
 toast-not-yours = Esta grabación es de otra persona.
+toast-admins-only = Esto se pidió en nombre del grupo o de un canal: solo los administradores del grupo pueden usar estos botones.
 toast-over = Esta grabación ya está terminada.
 toast-cancelling = Deteniendo...
 toast-again = Escuchando de nuevo...

@@ -171,6 +171,7 @@ label-automatic = Detectar automaticamente
 label-file = 📄 { $form }
 label-erase = 🗑️ Apagar tudo
 toast-not-yours = Esta gravação é de outra pessoa.
+toast-admins-only = Isto foi pedido em nome do grupo ou de um canal: só os administradores do grupo podem usar estes botões.
 toast-over = Esta gravação já terminou.
 toast-cancelling = Parando...
 toast-again = Ouvindo de novo...

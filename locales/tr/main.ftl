@@ -171,6 +171,7 @@ label-automatic = Kendiliğinden bul
 label-file = 📄 { $form }
 label-erase = 🗑️ Her şeyi sil
 toast-not-yours = Bu başka birinin kaydı.
+toast-admins-only = Bu, grup ya da bir kanal adına istendi: bu düğmeleri yalnızca grubun yöneticileri kullanabilir.
 toast-over = Bu kayıt çoktan bitti.
 toast-cancelling = Durduruyorum...
 toast-again = Yeniden dinliyorum...

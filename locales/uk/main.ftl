@@ -177,6 +177,7 @@ label-automatic = Визначати самостійно
 label-file = 📄 { $form }
 label-erase = 🗑️ Видалити все
 toast-not-yours = Це чужий запис.
+toast-admins-only = Це замовлено від імені групи або каналу: цими кнопками можуть користуватися лише адміністратори групи.
 toast-over = Цей запис уже оброблено.
 toast-cancelling = Зупиняю...
 toast-again = Слухаю ще раз...

@@ -1,8 +1,9 @@
 //! Withdrawing requests.
 
+use super::actor::{Actor, Right};
 use super::crash::{self, Side};
 use super::{Journal, JournalError, ids, sql};
-use crate::model::{CancelledBy, RequestId, StageName, UserId};
+use crate::model::{CancelledBy, ChatId, RequestId, StageName, UserId};
 
 /// Outcome of a wish to end a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +18,18 @@ pub enum Cancelling {
     Running,
     /// It had ended before.
     Over,
-    /// It is somebody else's.
+    /// It is another user's.
     NotYours,
+    /// It was made in the name of a chat: only the group's admins may cancel it.
+    AdminsOnly,
     /// There is no such request.
     Unknown,
 }
 
 impl Journal {
-    /// Ends a request of this person's that nobody works on. One whose lease ran out is not worked on.
-    pub async fn cancel(&self, id: RequestId, by: UserId) -> Result<Cancelling, JournalError> {
-        self.withdraw(id, Some(by)).await
+    /// Ends a request that this actor may cancel and that nobody works on. One whose lease ran out is not worked on.
+    pub async fn cancel(&self, id: RequestId, by: impl Into<Actor>) -> Result<Cancelling, JournalError> {
+        self.withdraw(id, Some(by.into())).await
     }
 
     /// Ends a request that nobody works on, in the name of whoever runs this bot.
@@ -43,13 +46,15 @@ impl Journal {
         Ok(outcomes)
     }
 
-    async fn withdraw(&self, id: RequestId, by: Option<UserId>) -> Result<Cancelling, JournalError> {
+    async fn withdraw(&self, id: RequestId, by: Option<Actor>) -> Result<Cancelling, JournalError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let row: Option<Standing> = sqlx::query_as(sql::STANDING).bind(id.0).fetch_optional(&mut *tx).await?;
-        let Some((stage, owner, lease_until, person)) = row else { return Ok(Cancelling::Unknown) };
-        if by.is_some_and(|by| by.0 != person) {
-            return Ok(Cancelling::NotYours);
+        let Some((stage, owner, lease_until, chat, person)) = row else { return Ok(Cancelling::Unknown) };
+        match by.map(|actor| actor.right(UserId(person), ChatId(chat))) {
+            Some(Right::Denied) => return Ok(Cancelling::NotYours),
+            Some(Right::AdminsOnly) => return Ok(Cancelling::AdminsOnly),
+            Some(Right::Granted) | None => {}
         }
         let from = StageName::parse(&stage).ok_or_else(|| JournalError::Broken(format!("unknown stage {stage}")))?;
         if from.is_terminal() {
@@ -68,5 +73,5 @@ impl Journal {
     }
 }
 
-/// Stage, owner, end of the lease, Telegram's id of the person.
-type Standing = (String, Option<String>, Option<i64>, i64);
+/// Stage, owner, end of the lease, chat, Telegram's id of the person.
+type Standing = (String, Option<String>, Option<i64>, i64, i64);

@@ -4,6 +4,7 @@
 //! attempt. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
 //! whose lease ran out and whose row somebody else took therefore writes nothing.
 
+mod actor;
 mod admit;
 pub mod backup;
 mod cancel;
@@ -28,6 +29,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use actor::Actor;
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use cancel::Cancelling;
 pub use error::JournalError;

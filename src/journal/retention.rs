@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::actor::{Actor, Right};
+use super::admit::Sender;
 use super::{Journal, JournalError, rows, seconds, sql};
 use crate::model::{
     AnswerForm, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
@@ -18,8 +20,10 @@ pub enum Kept {
     Here(Box<KeptAudio>),
     /// It is no longer kept, or never was.
     Gone,
-    /// It is somebody else's.
+    /// It is another user's.
     NotYours,
+    /// It was made in the name of a chat: only the group's admins may use it.
+    AdminsOnly,
 }
 
 /// What a new request for kept audio needs.
@@ -28,6 +32,8 @@ pub struct KeptAudio {
     /// The request under whose number the file is kept; the new one's `parent`. Not always the one that was asked
     /// for: that may itself have been heard again, or joined to another.
     pub audio: RequestId,
+    /// The user or chat that made the request.
+    pub owner: Sender,
     /// Where the answer goes.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
@@ -80,17 +86,26 @@ impl Journal {
         Ok(due.collect())
     }
 
-    /// Whether this person can have a request's audio heard again.
-    pub async fn kept_audio(&self, of: RequestId, by: UserId) -> Result<Kept, JournalError> {
+    /// Whether this actor can have a request's audio transcribed again.
+    pub async fn kept_audio(&self, of: RequestId, by: impl Into<Actor>) -> Result<Kept, JournalError> {
         let now = self.clock.now();
         let row: Option<SqliteRow> = sqlx::query(sql::KEPT_AUDIO).bind(of.0).fetch_optional(&self.reader).await?;
-        Ok(row.map_or(Ok(Kept::Gone), |row| read(&row, by, now))?)
+        Ok(row.map_or(Ok(Kept::Gone), |row| read(&row, by.into(), now))?)
     }
 }
 
-fn read(row: &SqliteRow, by: UserId, now: Timestamp) -> Result<Kept, sqlx::Error> {
-    if row.try_get::<i64, _>("telegram_id")? != by.0 {
-        return Ok(Kept::NotYours);
+fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<Kept, sqlx::Error> {
+    let owner = Sender {
+        id: UserId(row.try_get("telegram_id")?),
+        username: row.try_get("username")?,
+        first_name: row.try_get("first_name")?,
+        last_name: row.try_get("last_name")?,
+    };
+    let chat = ChatId(row.try_get("chat_id")?);
+    match by.right(owner.id, chat) {
+        Right::Granted => {}
+        Right::AdminsOnly => return Ok(Kept::AdminsOnly),
+        Right::Denied => return Ok(Kept::NotYours),
     }
     // Whoever presses a button has the answer, whether or not its request is done yet.
     let answered = matches!(rows::stage(row)?, StageName::Transcribed | StageName::Done);
@@ -102,7 +117,8 @@ fn read(row: &SqliteRow, by: UserId, now: Timestamp) -> Result<Kept, sqlx::Error
     }
     Ok(Kept::Here(Box::new(KeptAudio {
         audio: RequestId(row.try_get("audio_id")?),
-        chat: ChatId(row.try_get("chat_id")?),
+        owner,
+        chat,
         thread: row.try_get("thread_id")?,
         reply_to: MessageId(row.try_get("reply_to_message_id")?),
         status_message: rows::message(row, "status_message_id")?,

@@ -250,7 +250,7 @@ pub(super) const UNDER_WAY: &str = "SELECT id FROM usage WHERE answered = 0 \
 
 /// Where a request stands that somebody wants to end.
 pub(super) const STANDING: &str =
-    concat!("SELECT stage, owner, lease_until, ", telegram_id!(), " FROM usage WHERE id = ?1");
+    concat!("SELECT stage, owner, lease_until, chat_id, ", telegram_id!(), " FROM usage WHERE id = ?1");
 
 pub(super) const UNDER_WAY_OF: &str = "SELECT id FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
@@ -276,14 +276,13 @@ pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHE
      AND again.parent_id = usage.id) RETURNING id, chat_id, status_message_id";
 
 /// The audio is that of the request that was heard: a parent's, or that of the one this was joined to.
-pub(super) const KEPT_AUDIO: &str = concat!(
-    "SELECT usage.id, usage.stage, usage.chat_id, usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
+pub(super) const KEPT_AUDIO: &str = "SELECT usage.id, usage.stage, usage.chat_id, usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
      usage.source, usage.form, usage.speech_language, usage.voice_file_id, usage.file_unique_id, usage.locale, \
-     usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, ",
-    telegram_id!(),
-    " FROM usage LEFT JOIN usage AS heard ON heard.id = usage.joined_to LEFT JOIN usage AS audio \
-     ON audio.id = coalesce(usage.parent_id, heard.parent_id, heard.id, usage.id) WHERE usage.id = ?1"
-);
+     usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, \
+     owner.telegram_id, owner.username, owner.first_name, owner.last_name \
+     FROM usage JOIN users AS owner ON owner.id = usage.user_id LEFT JOIN usage AS heard ON heard.id = usage.joined_to \
+     LEFT JOIN usage AS audio ON audio.id = coalesce(usage.parent_id, heard.parent_id, heard.id, usage.id) \
+     WHERE usage.id = ?1";
 
 // === Erasing ===
 

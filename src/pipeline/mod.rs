@@ -41,7 +41,7 @@ use crate::config::Config;
 use crate::journal::{Cancelling, Journal, JournalError};
 use crate::lifecycle::Shutdown;
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
-use crate::telegram::{Client, Label, Locale, Note, StatusDesk, Talk, Text, Texts, Toast};
+use crate::telegram::{Client, Label, Locale, Note, Press, StatusDesk, Talk, Text, Texts, Toast};
 
 /// What may change while the bot runs.
 #[derive(Debug, Clone)]
@@ -87,6 +87,8 @@ pub struct Context {
     pub flow: watch::Sender<Flow>,
     /// Courtesies on their way.
     pub replies: mpsc::Sender<replies::Reply>,
+    /// Presses by users who turned out to be admins of the group; the poll loop carries them out.
+    pub admin_presses: mpsc::Sender<Press>,
     /// Who claims.
     pub worker: Arc<str>,
     /// This program, of which children are made.
@@ -141,7 +143,7 @@ impl Context {
                 self.cancels.stop(id);
                 true
             }
-            Cancelling::Over | Cancelling::NotYours | Cancelling::Unknown => false,
+            Cancelling::Over | Cancelling::NotYours | Cancelling::AdminsOnly | Cancelling::Unknown => false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use metrics::{counter, gauge};
+use tokio::sync::mpsc;
 
 use super::admit::Admitting;
 use super::delay::Delays;
@@ -14,18 +15,19 @@ use super::{Context, commands, presses};
 use crate::journal::JournalError;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{ChatKind, Content, Incoming, Membership, Place, TelegramError, Text};
+use crate::telegram::{ChatKind, Content, Incoming, Membership, Place, Press, TelegramError, Text};
 
-/// How long one poll waits at Telegram for news.
-const POLL: Duration = Duration::from_secs(25);
+/// How long a poll waits at Telegram for news.
+const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Pauses between polls that fail.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest where the journal is what fails: that costs nobody else anything, and people wait.
 const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 
-/// Polls Telegram and takes what comes, until the soft shutdown.
-pub async fn run(context: &Context) {
+/// Polls Telegram and takes what comes, until the soft shutdown; `admin_presses` are presses that had to wait until the
+/// user was known to be an admin of the group.
+pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None };
     let mut pause = FIRST_PAUSE;
     while !context.shutdown.soft.is_cancelled() {
@@ -34,9 +36,14 @@ pub async fn run(context: &Context) {
             let _ = context.shutdown.soft.run_until_cancelled(context.client.me()).await;
         }
         inbox.admit.follow_settings(context);
-        let polled = tokio::select! {
-            () = context.shutdown.soft.cancelled() => return,
-            polled = context.client.updates(inbox.offset, POLL) => polled,
+        let poll = context.client.updates(inbox.offset, POLL_TIMEOUT);
+        tokio::pin!(poll);
+        let polled = loop {
+            tokio::select! {
+                () = context.shutdown.soft.cancelled() => return,
+                Some(press) = admin_presses.recv() => inbox.press(context, &press).await,
+                polled = &mut poll => break polled,
+            }
         };
         let outcome = match polled {
             Ok(updates) => {
@@ -111,6 +118,14 @@ impl Inbox {
             self.offset = Some(update_id + 1);
         }
         Ok(())
+    }
+
+    /// Carries out the press of an admin; a panic over it costs that press, not the bot.
+    async fn press(&mut self, context: &Context, press: &Press) {
+        let pressed = AssertUnwindSafe(presses::run_as_admin(context, &mut self.admit, press)).catch_unwind().await;
+        if pressed.is_err() {
+            tracing::error!("carrying out a press panicked");
+        }
     }
 
     async fn one(&mut self, context: &Context, update_id: i64, content: &Content) -> Result<(), JournalError> {

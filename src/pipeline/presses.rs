@@ -1,26 +1,56 @@
-//! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request.
+//! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request, and for
+//! the group's admins where the owner is a chat (the group itself, a channel), since Telegram names the user who presses
+//! and not the chat in whose name they write.
 
 use super::Context;
 use super::admit::Admitting;
 use super::commands::{self, GroupWish};
 use super::replies::Reply;
-use crate::journal::{Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
+use crate::journal::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
 use crate::model::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use crate::request;
 use crate::telegram::{Action, ChatKind, Place, Press, Toast, Wish};
 
-/// Does what a button asks for.
+/// Does what a button asks for. Where only an admin of the group may press it, the user's rank is looked up first, beside
+/// the polling: an admin's press comes back to [`run_as_admin`].
 pub(super) async fn run(context: &Context, admit: &mut Admitting, press: &Press) -> Result<(), JournalError> {
+    press_as(context, admit, press, false).await
+}
+
+/// Does what a button asks for that an admin of the group has pressed. Telegram has forgotten the update by now: after a
+/// failure of the journal the user is told to press again.
+pub(super) async fn run_as_admin(context: &Context, admit: &mut Admitting, press: &Press) {
+    if let Err(error) = press_as(context, admit, press, true).await {
+        context.journal_failed("carry out a press", &error);
+        let words = Some(context.toast(press.from.language_code.as_deref(), Toast::Failed));
+        context.reply(Reply::Toast { callback: press.callback.clone(), words });
+    }
+}
+
+async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_admin: bool) -> Result<(), JournalError> {
     let locale = press.from.language_code.as_deref();
     let toast = match (&press.action, press.place, press.message) {
         (Some(action), Some(place), Some(message)) => {
-            act(context, admit, press, action, place, message, locale).await?
+            let (user, group) = (press.from.id, place.chat);
+            let actor = match place.kind {
+                ChatKind::Private => Actor::Sender(user),
+                ChatKind::Group if is_admin => Actor::Admin { user, group },
+                ChatKind::Group => Actor::Member { user, group },
+            };
+            act(context, admit, press, actor, action, place, message).await?
         }
         // A button that this version does not know, or a message that Telegram no longer gives.
         (None, ..) | (_, None, _) | (_, _, None) => Some(Toast::Over),
     };
-    let words = toast.map(|toast| context.toast(locale, toast));
-    context.reply(Reply::Toast { callback: press.callback.clone(), words });
+    match (toast, press.place) {
+        (Some(Toast::AdminsOnly), Some(place)) if !is_admin => {
+            context.reply(Reply::PressIfAdministrator { group: place.chat, press: Box::new(press.clone()) });
+        }
+        (toast, _) => {
+            let words = toast.map(|toast| context.toast(locale, toast));
+            context.reply(Reply::Toast { callback: press.callback.clone(), words });
+        }
+    }
     Ok(())
 }
 
@@ -28,25 +58,26 @@ async fn act(
     context: &Context,
     admit: &mut Admitting,
     press: &Press,
+    actor: Actor,
     action: &Action,
     place: Place,
     message: MessageId,
-    locale: Option<&str>,
 ) -> Result<Option<Toast>, JournalError> {
-    let user = press.from.id;
+    let locale = press.from.language_code.as_deref();
     let chat = place.chat;
     match action {
         Action::Cancel(id) => {
-            let outcome = request::cancel(&context.journal, *id, user).await?;
+            let outcome = request::cancel(&context.journal, *id, actor).await?;
             context.follow_up(*id, outcome);
             Ok(match outcome {
                 Cancelling::Now { .. } => None,
                 Cancelling::Running => Some(Toast::Cancelling),
                 Cancelling::Over | Cancelling::Unknown => Some(Toast::Over),
                 Cancelling::NotYours => Some(Toast::NotYours),
+                Cancelling::AdminsOnly => Some(Toast::AdminsOnly),
             })
         }
-        Action::Languages { of, page } => Ok(match kept(context, press, *of).await? {
+        Action::Languages { of, page } => Ok(match kept(context, actor, *of).await? {
             Ok(_) => {
                 let keyboard = context.again_buttons(locale, *of, *page);
                 context.reply(Reply::Buttons { chat, message, keyboard });
@@ -54,7 +85,7 @@ async fn act(
             }
             Err(toast) => Some(toast),
         }),
-        Action::Back(of) => Ok(match kept(context, press, *of).await? {
+        Action::Back(of) => Ok(match kept(context, actor, *of).await? {
             Ok(_) => {
                 let keyboard = context.answer_buttons(locale, *of, true);
                 context.reply(Reply::Buttons { chat, message, keyboard });
@@ -62,7 +93,7 @@ async fn act(
             }
             Err(toast) => Some(toast),
         }),
-        Action::Again { of, wish } => Ok(Some(match kept(context, press, *of).await? {
+        Action::Again { of, wish } => Ok(Some(match kept(context, actor, *of).await? {
             Ok(audio) => {
                 let keyboard = context.answer_buttons(locale, *of, true);
                 context.reply(Reply::Buttons { chat, message, keyboard });
@@ -78,7 +109,7 @@ async fn act(
         }
         Action::SetLanguage(language) => set_language(context, press, place, message, language, locale).await,
         Action::Forget if place.kind == ChatKind::Private => {
-            let note = commands::forget(context, user, locale).await?;
+            let note = commands::forget(context, press.from.id, locale).await?;
             context.reply(Reply::Edit { chat, message, note });
             Ok(None)
         }
@@ -86,16 +117,18 @@ async fn act(
     }
 }
 
-/// The recording behind an answer, while it is kept and for its owner; else what to tell whoever pressed.
-async fn kept(context: &Context, press: &Press, of: RequestId) -> Result<Result<Box<KeptAudio>, Toast>, JournalError> {
-    Ok(match context.journal.kept_audio(of, press.from.id).await? {
+/// The recording behind an answer, while it is kept and if this actor may use it; else what to tell the user.
+async fn kept(context: &Context, actor: Actor, of: RequestId) -> Result<Result<Box<KeptAudio>, Toast>, JournalError> {
+    Ok(match context.journal.kept_audio(of, actor).await? {
         Kept::Here(audio) => Ok(audio),
         Kept::NotYours => Err(Toast::NotYours),
+        Kept::AdminsOnly => Err(Toast::AdminsOnly),
         Kept::Gone => Err(Toast::AudioGone),
     })
 }
 
-/// The same recording, wanted once more and in another way.
+/// The same recording, requested once more and in another way. What was asked for in the name of a chat stays that chat's,
+/// so that the other admins can use the buttons of the new answer too.
 fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> Arrival {
     let (speech_language, form) = match wish {
         Wish::Language(language) => (Some(language.clone()), AnswerForm::Message),
@@ -106,7 +139,7 @@ fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> Arrival {
         thread: audio.thread,
         asked: Asked::Button { callback_id: press.callback.clone() },
         reply_to: audio.reply_to,
-        from: super::admit::sender(&press.from),
+        from: if audio.owner.id == press.from.id { super::admit::sender(&press.from) } else { audio.owner },
         source: audio.source,
         file_id: audio.file_id,
         file_unique_id: audio.file_unique_id,

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::Context;
 use crate::model::{ChatId, MessageId, UserId};
-use crate::telegram::{Disposition, Keyboard, Note, Place, TelegramError};
+use crate::telegram::{Disposition, Keyboard, Note, Place, Press, TelegramError, Toast};
 
 /// Replies that may wait at once.
 pub const WAITING: usize = 64;
@@ -65,6 +65,13 @@ pub enum Reply {
         /// In which language they read.
         locale: Option<String>,
     },
+    /// A press that only a group's admins may make: carried out if the user is one, else answered.
+    PressIfAdministrator {
+        /// The group.
+        group: ChatId,
+        /// The press.
+        press: Box<Press>,
+    },
 }
 
 impl Context {
@@ -108,7 +115,7 @@ impl Reply {
     /// Whether it is the same done twice. A message would be there twice, which is worse than a courtesy that is lost.
     fn is_repeatable(&self) -> bool {
         match self {
-            Self::Edit { .. } | Self::Buttons { .. } | Self::Toast { .. } => true,
+            Self::Edit { .. } | Self::Buttons { .. } | Self::Toast { .. } | Self::PressIfAdministrator { .. } => true,
             Self::Say { .. } | Self::IfAdministrator { .. } => false,
         }
     }
@@ -146,6 +153,19 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
             let allowed = client.is_administrator(place.chat, *user).await?;
             let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
             client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
+        }
+        Reply::PressIfAdministrator { group, press } => {
+            let allowed = match client.is_administrator(*group, press.from.id).await {
+                // Telegram does not know the user there, or does not tell.
+                Err(error) if error.disposition() == Disposition::Final => false,
+                allowed => allowed?,
+            };
+            if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
+                return Ok(());
+            }
+            let toast = if allowed { Toast::Failed } else { Toast::AdminsOnly };
+            let words = context.toast(press.from.language_code.as_deref(), toast);
+            client.answer_press(&press.callback, Some(&words)).await
         }
     }
 }

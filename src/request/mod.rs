@@ -12,7 +12,7 @@ pub use event::{Event, observe};
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
-use crate::journal::{Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use crate::journal::{Actor, Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
 use crate::model::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -304,9 +304,9 @@ impl Request<Transcribing> {
     }
 }
 
-/// Ends one of this person's requests, unless somebody works on it: then they must be stopped with
+/// Ends a request that this actor may cancel, unless somebody works on it: then they must be stopped with
 /// `DownloadFailure::Cancelled` or `TranscribeFailure::Cancelled`.
-pub async fn cancel(journal: &Journal, id: RequestId, by: UserId) -> Result<Cancelling, JournalError> {
+pub async fn cancel(journal: &Journal, id: RequestId, by: impl Into<Actor>) -> Result<Cancelling, JournalError> {
     let outcome = journal.cancel(id, by).await?;
     withdrawn(id, outcome, CancelledBy::Sender);
     Ok(outcome)
@@ -331,7 +331,11 @@ pub async fn cancel_by_operator(journal: &Journal, id: RequestId) -> Result<Canc
 fn withdrawn(id: RequestId, outcome: Cancelling, by: CancelledBy) {
     match outcome {
         Cancelling::Now { from } => observe(&Event::Withdrawn { id, stage: from, by }),
-        Cancelling::Running | Cancelling::Over | Cancelling::NotYours | Cancelling::Unknown => {}
+        Cancelling::Running
+        | Cancelling::Over
+        | Cancelling::NotYours
+        | Cancelling::AdminsOnly
+        | Cancelling::Unknown => {}
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use stenobot::journal::{
-    Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Settlement, WorkSource,
+    Actor, Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Sender, Settlement, WorkSource,
 };
-use stenobot::model::{CancelledBy, MessageId, RequestId, StageName, UserId};
+use stenobot::model::{CancelledBy, ChatId, MessageId, RequestId, StageName, UserId};
 use stenobot::request;
 
 use crate::desk::{Desk, arrival, arrival_of};
@@ -57,6 +57,38 @@ async fn nobody_ends_what_is_not_theirs_or_not_there() {
     assert_eq!(desk.journal.cancel(id, UserId(2)).await.unwrap(), Cancelling::NotYours);
     assert_eq!(desk.journal.cancel(RequestId(99), ME).await.unwrap(), Cancelling::Unknown);
     assert_eq!(desk.row(id).await, before);
+}
+
+/// A request that was made in a group in the name of the group itself.
+fn of_the_group(message: i32) -> Arrival {
+    let title = Sender { id: UserId(GROUP.0), username: None, first_name: Some("Us".into()), last_name: None };
+    Arrival { chat: GROUP, from: title, ..arrival(message) }
+}
+
+const GROUP: ChatId = ChatId(-100_200);
+
+#[tokio::test]
+async fn what_a_chat_asked_for_is_its_admins_to_cancel_and_to_have_again() {
+    let desk = Desk::new().await;
+    let id = desk.take(&of_the_group(1)).await;
+    let private = desk.admit(2).await;
+    let admin = Actor::Admin { user: ME, group: GROUP };
+    let elsewhere = Actor::Admin { user: ME, group: ChatId(-100_201) };
+    let member = Actor::Member { user: ME, group: GROUP };
+    assert_eq!(desk.journal.cancel(id, ME).await.unwrap(), Cancelling::NotYours);
+    assert_eq!(desk.journal.cancel(id, elsewhere).await.unwrap(), Cancelling::NotYours);
+    assert_eq!(desk.journal.cancel(id, member).await.unwrap(), Cancelling::AdminsOnly);
+    let other_admin = Actor::Admin { user: UserId(2), group: GROUP };
+    assert_eq!(desk.journal.cancel(private, other_admin).await.unwrap(), Cancelling::NotYours);
+    assert_eq!(desk.journal.cancel(id, admin).await.unwrap(), Cancelling::Now { from: StageName::Received });
+
+    let id = desk.enqueue_of(&of_the_group(3)).await;
+    finish_and_keep(&desk, LEASE).await;
+    assert_eq!(desk.journal.kept_audio(id, ME).await.unwrap(), Kept::NotYours);
+    assert_eq!(desk.journal.kept_audio(id, elsewhere).await.unwrap(), Kept::NotYours);
+    assert_eq!(desk.journal.kept_audio(id, member).await.unwrap(), Kept::AdminsOnly);
+    let Kept::Here(kept) = desk.journal.kept_audio(id, admin).await.unwrap() else { panic!("it is kept") };
+    assert_eq!(kept.owner, of_the_group(3).from);
 }
 
 #[tokio::test]
@@ -112,7 +144,7 @@ async fn here(desk: &Desk, id: RequestId) -> Option<KeptAudio> {
     match desk.journal.kept_audio(id, ME).await.unwrap() {
         Kept::Here(kept) => Some(*kept),
         Kept::Gone => None,
-        Kept::NotYours => panic!("it is"),
+        Kept::NotYours | Kept::AdminsOnly => panic!("it is"),
     }
 }
 

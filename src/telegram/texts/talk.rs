@@ -153,6 +153,10 @@ pub struct Stats {
 pub enum Toast {
     /// Somebody else's request.
     NotYours,
+    /// A request in the name of a chat, pressed by a user who is no admin of the group.
+    AdminsOnly,
+    /// Something failed; pressing again may help.
+    Failed,
     /// It has ended already.
     Over,
     /// Its recording is not kept any more.
@@ -286,6 +290,8 @@ impl Texts {
         let say = Say { own: &self.own, locale };
         match toast {
             Toast::NotYours => say.plain("toast-not-yours"),
+            Toast::AdminsOnly => say.plain("toast-admins-only"),
+            Toast::Failed => say.plain("failed"),
             Toast::Over => say.plain("toast-over"),
             Toast::AudioGone => say.plain("audio-gone"),
             Toast::Cancelling => say.plain("toast-cancelling"),

@@ -170,7 +170,16 @@ fn everything(locale: Locale) -> Vec<String> {
     let texts = Texts::default();
     let mut said: Vec<String> = one_of_each().iter().map(|text| texts.render(locale, text)).collect();
     said.extend(one_talk_of_each().iter().map(|talk| texts.talk(locale, talk)));
-    for toast in [Toast::NotYours, Toast::Over, Toast::AudioGone, Toast::Cancelling, Toast::Again, Toast::NoRoom] {
+    for toast in [
+        Toast::NotYours,
+        Toast::AdminsOnly,
+        Toast::Failed,
+        Toast::Over,
+        Toast::AudioGone,
+        Toast::Cancelling,
+        Toast::Again,
+        Toast::NoRoom,
+    ] {
         let toast = texts.toast(locale, toast);
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
         said.push(toast);
