@@ -1,6 +1,7 @@
 //! Wires the parts together and runs them until they are told to stop.
 
 mod gauges;
+mod ready;
 mod reload;
 
 use std::path::PathBuf;
@@ -101,6 +102,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let work = async {
         tokio::join!(
             poll::run(&context, waiting_presses),
+            ready::announce(&context, engine.status()),
             replies::send(&context, waiting_replies),
             menu::register(&context),
             download::run(&context),

@@ -30,13 +30,16 @@ const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None };
     let mut pause = FIRST_PAUSE;
+    // The first poll, and the first one after a failure, does not wait for news: a bot that can poll is known to be ready
+    // at once, not when the first quiet long poll ends.
+    let mut poll_timeout = Duration::ZERO;
     while !context.shutdown.soft.is_cancelled() {
         if context.client.known().is_none() {
             // Who is named in a group can be told only by somebody who knows the bot's name.
             let _ = context.shutdown.soft.run_until_cancelled(context.client.me()).await;
         }
         inbox.admit.follow_settings(context);
-        let poll = context.client.updates(inbox.offset, POLL_TIMEOUT);
+        let poll = context.client.updates(inbox.offset, poll_timeout);
         tokio::pin!(poll);
         let polled = loop {
             tokio::select! {
@@ -47,12 +50,14 @@ pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
         };
         let outcome = match polled {
             Ok(updates) => {
+                poll_timeout = POLL_TIMEOUT;
                 let now = context.journal.clock().now();
                 context.polled.send_replace(Some(now));
                 gauge!(names::TELEGRAM_POLL).set(now.as_secs_f64());
                 inbox.take(context, &updates).await.map_err(|Unwritten| pause.min(LONGEST_PAUSE_OF_JOURNAL))
             }
             Err(error) => {
+                poll_timeout = Duration::ZERO;
                 report(&error);
                 Err(match error {
                     TelegramError::RetryAfter(after) => after.max(pause),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use stenobot::metrics::{self, Kind, METRICS};
 use stenobot::model::{FailReason, Outcome, RejectReason, StageName};
 use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::server::Attachment;
+use stenobot::simulator::server::{Attachment, Method};
 
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
@@ -43,6 +44,36 @@ async fn it_is_ready_when_the_model_is_warm_and_not_before() {
     assert_eq!(scene.text(&sent).await, "готов");
     assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
     assert_eq!(page(&scene.simulation, "/elsewhere").await.0, 404);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_quiet_start_is_ready_with_the_first_poll() {
+    let setup = bot_with_engine(&stand_in(), &[("log_format", "json")]);
+    let scene = Scene::of(Simulation::start(setup).await.unwrap());
+    let log = || std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let ready = async {
+        loop {
+            let lines = log();
+            let lines = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            if let Some(line) = lines.into_iter().find(|line| line["message"] == "ready") {
+                return line;
+            }
+            // Nobody tells of another process's lines.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let line = soon("the log says that the bot is ready", ready).await;
+    assert_eq!(line["address"], "https://t.me/stenobot_simulated_bot");
+    assert_eq!(line["bot"], "stenobot_simulated_bot");
+    assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
+    // Nothing came: the first poll has not waited for news, and all others do.
+    let polls = scene.simulation.api().read(|state| {
+        let polls = state.calls.iter().filter(|call| call.method == Method::GetUpdates);
+        polls.map(|call| call.at - call.came).collect::<Vec<_>>()
+    });
+    assert!(polls[0] < Duration::from_secs(5), "{polls:?}");
+    assert!(polls[1..].iter().all(|took| *took >= Duration::from_secs(25)), "{polls:?}");
     scene.end().await;
 }
 
