@@ -159,6 +159,16 @@ fn unsafe_code_is_what_the_inventory_says() {
 }
 
 #[test]
+fn security_md_names_settings_that_there_are() {
+    let security = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let table = stenobot::config::table();
+    let names = security.split('`').skip(1).step_by(2);
+    let is_setting = |name: &&str| name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let unknown: Vec<_> = names.filter(is_setting).filter(|name| !table.contains(&format!("| `{name}` |"))).collect();
+    assert!(unknown.is_empty(), "no settings: {unknown:?}");
+}
+
+#[test]
 fn the_readme_s_table_of_settings_is_that_of_the_code() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let table = stenobot::config::table();

@@ -57,7 +57,7 @@ async fn at_random_within_twelve_voices() {
         name: "kills::at_random_within_twelve_voices",
     };
     /// Longest time from a start to the kill, in milliseconds: each voice takes a part of it.
-    const LONGEST: usize = 600;
+    const LONGEST: usize = 400;
     let rounds = rounds(1);
     let mut scene = Scene::stand_in(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
@@ -65,7 +65,7 @@ async fn at_random_within_twelve_voices() {
         let mut dice = Dice::new(round as u64);
         let text = |number: usize| format!("голос {number} круга {round}");
         let sent: Vec<Sent> = (0..12)
-            .map(|number| scene.somebody_sends(&scripted(3, &format!("wait 250;say {}", text(number)))))
+            .map(|number| scene.somebody_sends(&scripted(3, &format!("wait 400;say {}", text(number)))))
             .collect();
         for _ in 0..4 {
             // Any moment will do, and no event is one.
