@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources, VoiceActivity};
@@ -19,10 +20,11 @@ use crate::confine;
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
-use crate::lifecycle::{self, DataDirLock, Shutdown};
+use crate::lifecycle::{self, DataDirLock, Heartbeats, Shutdown};
 use crate::metrics as names;
 use crate::model::{Clock, Timestamp};
 use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
+use crate::service_manager::ServiceManager;
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
 use crate::telemetry;
 use crate::whisper::store::{DETECTOR, Download, ModelStore};
@@ -39,6 +41,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let redactor = Redactor::new(token.expose()).hiding(config.proxies.passwords());
     let log = telemetry::start_log(&config.telemetry, redactor.wrap(std::io::stderr))?;
     telemetry::log_panics();
+    let manager = ServiceManager::from_environment();
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
     // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
@@ -59,7 +62,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         tracing::warn!("{warning}");
     }
     let (live, settings) = watch::channel(reload::live(config.clone())?);
-    let reloads = tokio::spawn(reload::Reloader { sources, live, log }.on_hangup());
+    let reloads = tokio::spawn(reload::Reloader { sources, live, log, manager: manager.clone() }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
     let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, &worker)).await else {
         return Ok(ExitCode::SUCCESS);
@@ -73,17 +76,20 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     };
     let (status, engine_status) = watch::channel(None);
     let polled = watch::Sender::new(None);
-    let pages = telemetry::serve(
-        listener,
-        metrics,
-        readiness(journal.clone(), polled.subscribe(), engine_status),
-        shutdown.hard.clone(),
-    );
-    let pages = tokio::spawn(pages);
+    let ready = readiness(journal.clone(), polled.subscribe(), engine_status);
+    let pages = tokio::spawn(telemetry::serve(listener, metrics, ready.clone(), shutdown.hard.clone()));
+    let readiness = tokio::spawn(gauges::readiness(ready, manager.clone()));
 
-    let started = shutdown.soft.run_until_cancelled(start(&config, engine_program, &client, &status)).await;
-    let Some(started) = started else { return Ok(ExitCode::SUCCESS) };
+    let start = start(&config, engine_program, &client, &status, &manager);
+    let Some(started) = shutdown.soft.run_until_cancelled(start).await else { return Ok(ExitCode::SUCCESS) };
     let (model, engine) = started?;
+    let heartbeats = Heartbeats::default();
+    // Telegram may be out of reach: whether the bot can be used is what /readyz says.
+    manager.ready();
+    let watchdog = {
+        let (heartbeats, shutdown) = (heartbeats.clone(), shutdown.clone());
+        tokio::spawn(async move { manager.watch(&heartbeats, &shutdown).await })
+    };
     let end = shutdown.clone();
     let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
     let (admin_presses, waiting_presses) = mpsc::channel(replies::WAITING);
@@ -105,6 +111,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         model,
         worker,
         shutdown,
+        heartbeats,
     };
     let work = async {
         tokio::join!(
@@ -125,8 +132,9 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         () = work => tracing::info!("stopped"),
         () = end.overdue() => tracing::warn!("stopped in the middle of something: the next start goes on with it"),
     }
-    pages.abort();
-    signals.abort();
+    for task in [pages, signals, readiness, watchdog] {
+        task.abort();
+    }
     reloads.abort();
     Ok(if end.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -153,6 +161,7 @@ async fn start(
     engine_program: Option<PathBuf>,
     client: &Client,
     status: &watch::Sender<Option<watch::Receiver<PoolStatus>>>,
+    manager: &ServiceManager,
 ) -> anyhow::Result<(Arc<str>, EnginePool)> {
     match client.me().await {
         Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
@@ -162,7 +171,7 @@ async fn start(
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
         .with_proxies(config.proxies.clone());
-    let model = store.ensure(&config.engine.model, download_log()).await?;
+    let model = store.ensure(&config.engine.model, download_log(manager)).await?;
     if let Some(warning) = doctor::too_large(&model, config.engine.workers)? {
         tracing::warn!("{warning}");
     }
@@ -173,7 +182,7 @@ async fn start(
     match config.engine.voice_activity {
         VoiceActivity::On => {
             // Without it noise becomes sentences that nobody said, so there is no silent way round it.
-            let detector = store.ensure(DETECTOR, download_log()).await;
+            let detector = store.ensure(DETECTOR, download_log(manager)).await;
             settings = settings
                 .with_detector(&detector.context(
                     "the voice activity detector is missing; set voice_activity = \"off\" to go without it",
@@ -188,14 +197,45 @@ async fn start(
     Ok((name, engine))
 }
 
-/// Logs a model's download at every tenth: the first start of a large model takes minutes.
-fn download_log() -> impl FnMut(Download) {
+/// Between two words to the service manager about a start that goes on.
+const EXTENSION_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time that the service manager then waits for the next.
+const EXTENSION: Duration = Duration::from_secs(120);
+
+/// Logs a model's download at every tenth: the first start of a large model takes minutes. The service manager is told
+/// that it goes on.
+fn download_log(manager: &ServiceManager) -> impl FnMut(Download) {
     let mut tenths = 0;
-    move |event| match event {
+    let mut extended: Option<Instant> = None;
+    move |event| {
+        if extended.is_none_or(|at| at.elapsed() >= EXTENSION_INTERVAL) {
+            manager.extend_start(EXTENSION, &progress(&event));
+            extended = Some(Instant::now());
+        }
+        log_download(event, &mut tenths);
+    }
+}
+
+/// How far a model is on its way, in a few words.
+fn progress(event: &Download) -> String {
+    match event {
+        Download::Receiving { name, done, total } => {
+            format!("downloading the model {name}: {} %", done * 100 / (*total).max(1))
+        }
+        Download::Waiting { name, wait } => {
+            format!("the download of the model {name} was interrupted; again in {} s", wait.as_secs())
+        }
+        Download::Converting { name, .. } => format!("making the model {name}"),
+        Download::Verifying { name } => format!("verifying the model {name}"),
+    }
+}
+
+fn log_download(event: Download, tenths: &mut u64) {
+    match event {
         Download::Receiving { name, done, total } => {
             let reached = done * 10 / total.max(1);
-            if reached > tenths {
-                tenths = reached;
+            if reached > *tenths {
+                *tenths = reached;
                 tracing::info!(model = name, percent = reached * 10, "downloading the model");
             }
         }
@@ -233,9 +273,9 @@ fn readiness(
     polled: watch::Receiver<Option<Timestamp>>,
     engine: watch::Receiver<Option<watch::Receiver<PoolStatus>>>,
 ) -> telemetry::Readiness {
-    Arc::new(move || {
+    let look = move || {
         let (journal, polled, engine) = (journal.clone(), polled.clone(), engine.clone());
-        Box::pin(async move {
+        async move {
             engine.borrow().as_ref().map_or_else(|| Err(NOT_LOADED.to_owned()), |status| can_hear(&status.borrow()))?;
             let age = polled.borrow().map(|poll| journal.clock().now().since(poll));
             match age {
@@ -244,6 +284,15 @@ fn readiness(
                 Some(_) => {}
             }
             journal.writable().await.map_err(|error| error.to_string())
+        }
+    };
+    // The page and the gauge say the same.
+    Arc::new(move || {
+        let look = look();
+        Box::pin(async move {
+            let outcome: Result<(), String> = look.await;
+            gauge!(names::READY).set(if outcome.is_ok() { 1.0 } else { 0.0 });
+            outcome
         })
     })
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod lifecycle;
+pub mod service_manager;
 pub mod telemetry;
 
 pub mod pipeline;

@@ -1,4 +1,7 @@
-//! Start and stop: the lock that makes a data folder one process's own, and the two steps of a shutdown.
+//! Start and stop: the lock that makes a data folder one process's own, the two steps of a shutdown, and the signs of
+//! life in between.
+
+mod heartbeat;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -9,6 +12,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+
+pub use heartbeat::{Heartbeat, Heartbeats};
 
 /// Signals closer together than this are one: `timeout`, a terminal and some service managers signal a whole group, and
 /// a parent in it passes the signal on.

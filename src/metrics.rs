@@ -72,7 +72,8 @@ metrics! {
     TELEGRAM_REQUESTS = "telegram_requests_total", Kind::Counter, "method, outcome", "Calls to the Bot API.";
     TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
-    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received.";
+    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all taken into the journal.";
+    READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0.";
     JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed journal writes and questions.";
     JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the journal's write-ahead log.";
     DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Room left on the data folder's file system.";
@@ -127,6 +128,7 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
         QUEUE_OLDEST,
         QUEUE_AUDIO,
         TELEGRAM_POLL,
+        READY,
         MODEL_LOAD,
         JOURNAL_WAL,
         DATA_FREE,

@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("playground", &["playground", "simulator", "config", "model"]),
     ("config", &["config", "model", "network"]),
     ("lifecycle", &["lifecycle"]),
+    ("service_manager", &["service_manager", "lifecycle"]),
     ("telemetry", &["telemetry", "config"]),
     ("doctor", &["doctor", "config", "host", "lifecycle", "telegram", "journal", "whisper", "model", "network"]),
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::config::Storage;
 use crate::engine::PoolStatus;
@@ -13,9 +14,40 @@ use crate::journal::write_ahead_log;
 use crate::metrics as names;
 use crate::model::StageName;
 use crate::pipeline::Context;
+use crate::service_manager::ServiceManager;
+use crate::telemetry::Readiness;
 
 /// Gauges are refreshed this often at least; they change with the journal.
 const BEAT: Duration = Duration::from_secs(5);
+
+/// Longest time of one refresh: beyond it the loop counts as stuck.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
+/// The bot is asked this often whether it is ready, which costs a write to the journal.
+const READINESS_INTERVAL: Duration = Duration::from_secs(15);
+/// Longest time of the answer; a bot that does not know is not ready.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Keeps the gauge and the service manager's status at what `ready` says.
+pub(super) async fn readiness(ready: Readiness, manager: ServiceManager) {
+    let mut interval = tokio::time::interval(READINESS_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = None;
+    loop {
+        interval.tick().await;
+        let status = match tokio::time::timeout(READINESS_TIMEOUT, ready()).await {
+            Ok(Ok(())) => "ready".to_owned(),
+            Ok(Err(reason)) => format!("not ready: {reason}"),
+            Err(_) => {
+                gauge!(names::READY).set(0.0);
+                format!("not ready: no answer within {} s", READINESS_TIMEOUT.as_secs())
+            }
+        };
+        if before.as_ref() != Some(&status) {
+            manager.status(&status);
+            before = Some(status);
+        }
+    }
+}
 
 /// Refreshes until the soft shutdown.
 pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
@@ -23,6 +55,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
     let mut spent = Spent::default();
     let mut beat = tokio::time::interval(BEAT);
     loop {
+        context.heartbeats.gauges.due_within(ROUND_TIMEOUT);
         changes.mark_unchanged();
         {
             let status = engine.borrow_and_update();

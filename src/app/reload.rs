@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::config::{Config, Reload, Sources};
 use crate::metrics as names;
 use crate::pipeline::Live;
+use crate::service_manager::ServiceManager;
 use crate::telegram::Texts;
 use crate::telemetry::LogFilter;
 
@@ -17,6 +18,7 @@ pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) live: watch::Sender<Live>,
     pub(super) log: LogFilter,
+    pub(super) manager: ServiceManager,
 }
 
 impl Reloader {
@@ -24,6 +26,7 @@ impl Reloader {
     pub(super) async fn on_hangup(self) -> std::io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         while hangup.recv().await.is_some() {
+            let _told = self.manager.reloading();
             if let Err(error) = self.reload() {
                 tracing::error!(error = format!("{error:#}"), "the settings stay as they were");
             }

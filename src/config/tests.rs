@@ -162,3 +162,99 @@ fn numbers_of_people_come_in_every_form() {
     }
     assert!(from_env(&[("STENOBOT_ADMIN_USERS", "anna")]).unwrap_err().to_string().contains("admin_users"));
 }
+
+#[test]
+fn proxies_come_from_the_setting_the_environment_and_dotenv() {
+    let route = |dotenv: &[(&str, &str)], environment: &[(&str, &str)]| {
+        let config = Config::assemble(&Sources::default(), &pairs(dotenv), &pairs(environment)).unwrap();
+        config.proxies.route(&config.telegram.api_url).map(ToString::to_string)
+    };
+    assert_eq!(route(&[], &[]), None);
+    assert_eq!(route(&[("ALL_PROXY", "socks5h://d")], &[]).unwrap(), "socks5h://d:1080 (ALL_PROXY)");
+    assert_eq!(route(&[("ALL_PROXY", "socks5h://d")], &[("ALL_PROXY", "h")]).unwrap(), "http://h:80 (ALL_PROXY)");
+    assert_eq!(route(&[("ALL_PROXY", "socks5h://d")], &[("ALL_PROXY", "")]).unwrap(), "socks5h://d:1080 (ALL_PROXY)");
+    assert_eq!(route(&[("HTTPS_PROXY", "s")], &[("ALL_PROXY", "h")]).unwrap(), "http://s:80 (HTTPS_PROXY)");
+    assert_eq!(route(&[("HTTPS_PROXY", "s")], &[("no_proxy", "api.telegram.org")]), None);
+    let setting = [("STENOBOT_PROXY_URL", "socks5://me:verborgen@p")];
+    assert_eq!(route(&setting, &[("ALL_PROXY", "h")]).unwrap(), "socks5://p:1080 (proxy_url, with a password)");
+
+    let config = from_env(&setting).unwrap();
+    assert!(!format!("{config:?}").contains("verborgen"));
+    assert!(
+        !format!("{:?}", Overrides { proxy_url: "http://verborgen@p".parse().ok(), ..Overrides::default() })
+            .contains("verborgen")
+    );
+    for (name, value, wanted) in [
+        (
+            "STENOBOT_PROXY_URL",
+            "socks4://verborgen@p",
+            "proxy_url names a proxy of the kind socks4, which is not supported",
+        ),
+        ("STENOBOT_PROXY_URL", "http://a b:verborgen@", "proxy_url is no address of a proxy"),
+        ("STENOBOT_PROXY_URL", "[1, 2]", "proxy_url"),
+        ("https_proxy", "quic://p", "https_proxy names a proxy of the kind quic, which is not supported"),
+    ] {
+        let message = from_env(&[(name, value)]).unwrap_err().to_string();
+        assert!(message.starts_with(wanted) && !message.contains("verborgen"), "{message}");
+    }
+}
+
+/// Names that begin as settings do, each with what follows it after `=`.
+fn named(text: &str) -> Vec<(&str, Option<&str>)> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let names = text.match_indices(ENV_PREFIX).map(|(at, _)| {
+        let rest = &text[at..];
+        let (name, rest) = rest.split_at(rest.find(|c| !is_name(c)).unwrap_or(rest.len()));
+        let value = rest.strip_prefix('=').map(|value| {
+            &value[..value.find(|c: char| c.is_whitespace() || "`'\"),;".contains(c)).unwrap_or(value.len())]
+        });
+        (name, value)
+    });
+    // `STENOBOT_*` and "a STENOBOT_ variable" name none.
+    names.filter(|(name, _)| *name != ENV_PREFIX).collect()
+}
+
+#[test]
+fn every_variable_that_the_files_of_the_deployment_name_is_accepted() {
+    let compose = include_str!("../../compose.yaml");
+    for (file, text) in [
+        ("compose.yaml", compose),
+        ("Dockerfile", include_str!("../../Dockerfile")),
+        ("stenobot.service", include_str!("../../deploy/stenobot.service")),
+        ("README.md", include_str!("../../README.md")),
+        ("deployment.md", include_str!("../../docs/deployment.md")),
+    ] {
+        for (name, value) in named(text) {
+            let key = name[ENV_PREFIX.len()..].to_ascii_lowercase();
+            assert!(SETTINGS.iter().any(|setting| setting.key == key), "{file} names {name}, which is no setting");
+            if let Some(value) = value {
+                from_env(&[(name, value)]).unwrap_or_else(|error| panic!("{file} has {name}={value}: {error}"));
+            }
+        }
+    }
+    // All that Compose itself reads from .env comes to the bot with the rest of that file.
+    let read: Vec<&str> = compose.split("${").skip(1).map(|rest| rest.split([':', '}', '-']).next().unwrap()).collect();
+    assert!(read.contains(&"BOT_MEMORY"), "{read:?}");
+    for name in read {
+        from_env(&[(name, "1100m")]).unwrap_or_else(|error| panic!("{name} in .env stops the bot: {error}"));
+    }
+}
+
+#[test]
+fn the_settings_file_that_ships_shows_the_defaults_of_what_a_reload_changes() {
+    let shipped = include_str!("../../deploy/config/stenobot.toml");
+    let lines: Vec<&str> =
+        shipped.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stenobot.toml");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let config = Config::assemble(&Sources { file: Some(file), ..Sources::default() }, &[], &[]).unwrap();
+    assert_eq!(config.values(), from_env(&[]).unwrap().values());
+    let shown: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    let mut live: Vec<&str> =
+        SETTINGS.iter().filter(|setting| setting.reload == Reload::live).map(|setting| setting.key).collect();
+    let mut sorted = shown.clone();
+    sorted.sort_unstable();
+    live.sort_unstable();
+    assert_eq!(sorted, live);
+}

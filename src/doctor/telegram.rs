@@ -71,10 +71,11 @@ pub(super) fn proxy(config: &config::Config) -> Finding {
     };
     let [api, models] = servers.map(way);
     let [api_host, models_host] = servers.map(|server| server.host_str().unwrap_or("the server"));
-    Finding::ok(match (config.proxies.all().next(), api == models) {
-        (None, _) => "none is set: servers are reached directly".to_owned(),
-        (Some(_), true) => format!("{api_host} and {models_host} are reached {api}"),
-        (Some(_), false) => format!("{api_host} is reached {api}, {models_host} {models}"),
+    Finding::ok(match config.proxies.all().next() {
+        None => "none is set: servers are reached directly".to_owned(),
+        Some(_) if api_host == models_host && api == models => format!("{api_host} is reached {api}"),
+        Some(_) if api == models => format!("{api_host} and {models_host} are reached {api}"),
+        Some(_) => format!("{api_host} is reached {api}, {models_host} {models}"),
     })
 }
 

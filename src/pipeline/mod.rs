@@ -39,7 +39,7 @@ use tracing::Instrument;
 
 use crate::config::Config;
 use crate::journal::{Cancelling, Journal, JournalError};
-use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Heartbeats, Shutdown};
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
 use crate::telegram::{Client, Label, Locale, Note, Press, StatusDesk, Talk, Text, Texts, Toast};
 
@@ -101,6 +101,8 @@ pub struct Context {
     pub troubles: trouble::Troubles,
     /// When to stop.
     pub shutdown: Shutdown,
+    /// Signs of life for the watchdog.
+    pub heartbeats: Heartbeats,
     /// Work under way, for which the shutdown waits.
     pub tasks: TaskTracker,
 }

@@ -25,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest where the journal is what fails: that costs nobody else anything, and people wait.
 const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 
+/// Longest time of a poll, or of taking one update: beyond it the loop counts as stuck.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Polls Telegram and takes what comes, until the soft shutdown; `admin_presses` are presses that had to wait until the
 /// user was known to be an admin of the group.
 pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
@@ -34,6 +37,7 @@ pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     // at once, not when the first quiet long poll ends.
     let mut poll_timeout = Duration::ZERO;
     while !context.shutdown.soft.is_cancelled() {
+        context.heartbeats.poll.due_within(ROUND_TIMEOUT);
         if context.client.known().is_none() {
             // Who is named in a group can be told only by somebody who knows the bot's name.
             let _ = context.shutdown.soft.run_until_cancelled(context.client.me()).await;
@@ -53,8 +57,11 @@ pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
                 poll_timeout = POLL_TIMEOUT;
                 let now = context.journal.clock().now();
                 context.polled.send_replace(Some(now));
-                gauge!(names::TELEGRAM_POLL).set(now.as_secs_f64());
-                inbox.take(context, &updates).await.map_err(|Unwritten| pause.min(LONGEST_PAUSE_OF_JOURNAL))
+                let taken = inbox.take(context, &updates).await;
+                if taken.is_ok() {
+                    gauge!(names::TELEGRAM_POLL).set(now.as_secs_f64());
+                }
+                taken.map_err(|Unwritten| pause.min(LONGEST_PAUSE_OF_JOURNAL))
             }
             Err(error) => {
                 poll_timeout = Duration::ZERO;
@@ -73,6 +80,7 @@ pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
             Err(wait) => wait,
         };
         pause = (pause * 2).min(LONGEST_PAUSE);
+        context.heartbeats.poll.due_within(wait.saturating_add(ROUND_TIMEOUT));
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
@@ -103,6 +111,7 @@ impl Inbox {
     /// Takes a batch in order and moves the offset past each update that is dealt with.
     async fn take(&mut self, context: &Context, updates: &[Incoming]) -> Result<(), Unwritten> {
         for (index, Incoming { update_id, content }) in updates.iter().enumerate() {
+            context.heartbeats.poll.due_within(ROUND_TIMEOUT);
             counter!(names::UPDATES, "kind" => content.kind().as_str()).increment(1);
             // A panic over one update costs that update, not the bot.
             match AssertUnwindSafe(self.one(context, *update_id, content)).catch_unwind().await {

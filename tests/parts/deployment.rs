@@ -98,6 +98,67 @@ fn the_metrics_port_is_the_same_everywhere() {
     assert!(text("prometheus.yml").contains(&format!("stenobot:{port}")), "Prometheus asks another port");
 }
 
+/// The lines of the unit that set `key`, without it.
+fn unit(key: &str) -> Vec<String> {
+    let unit = text("deploy/stenobot.service");
+    unit.lines().filter_map(|line| line.strip_prefix(&format!("{key}="))).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_unit_and_the_container_read_the_settings_that_a_reload_reads_again() {
+    let file = "/etc/stenobot/stenobot.toml";
+    let [start] = unit("ExecStart").try_into().unwrap();
+    assert!(start.contains(&format!("--config {file}")), "{start}");
+    assert_eq!(unit("ConfigurationDirectory"), ["stenobot"]);
+    assert!(unit("ExecReload")[0].contains("-HUP"));
+    let compose = text("compose.yaml");
+    assert!(compose.contains(&format!("command: [--config, {file}, run]")));
+    assert!(compose.contains("- ./deploy/config:/etc/stenobot:ro"));
+    // Compose hands all of .env to the bot, which takes every variable with its prefix for a setting.
+    assert!(!compose.contains("${STENOBOT_"));
+}
+
+#[test]
+fn the_unit_follows_the_bot_s_own_signs_of_life() {
+    assert_eq!(unit("Type"), ["notify"]);
+    let minutes = |key: &str| -> u64 { unit(key)[0].strip_suffix("min").unwrap().parse().unwrap() };
+    // Longer than the bot waits between two words while it downloads a model.
+    assert!(minutes("TimeoutStartSec") >= 2 && minutes("WatchdogSec") >= 1);
+    assert_eq!(unit("Restart"), ["on-failure"], "which a watchdog's kill is");
+    assert!(unit("RestrictAddressFamilies")[0].contains("AF_UNIX"));
+    for page in unit("Documentation") {
+        let name = page.strip_prefix("file:/usr/local/share/doc/stenobot/").unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(root.join(name).exists() || root.join("docs").join(name).exists(), "{name} is no page of ours");
+    }
+}
+
+#[test]
+fn an_alert_on_a_phone_says_what_where_and_what_to_do() {
+    let template = text("deploy/telegram.tmpl");
+    for part in [
+        ".Labels.instance",
+        ".Annotations.summary",
+        ".Annotations.description",
+        ".Annotations.runbook_url",
+        ".Annotations.dashboard_url",
+    ] {
+        assert!(template.contains(part), "the template does not show {part}");
+    }
+}
+
+#[test]
+fn the_watchdog_has_a_route_of_its_own_and_wakes_nobody() {
+    let configuration = text("deploy/alertmanager.yml");
+    let (_, route) = configuration.split_once("- matchers: [alertname = Watchdog]\n").unwrap();
+    assert_eq!(route.lines().next().unwrap().trim(), "receiver: watchdog");
+    let (_, receiver) = configuration.split_once("- name: watchdog\n").unwrap();
+    let receiver = receiver.split("- name: ").next().unwrap();
+    assert!(!receiver.contains("telegram_configs"));
+    // Only the bot's own alerts are held back while the bot is gone.
+    assert!(configuration.contains("alertname =~ \"Stenobot.+\""));
+}
+
 #[test]
 fn what_is_published_is_published_on_loopback() {
     let compose = text("compose.yaml");

@@ -19,6 +19,9 @@ mod legacy;
 mod lifecycle;
 mod people;
 mod prometheus;
+#[path = "../proxies/mod.rs"]
+mod proxies;
+mod proxy;
 mod queue;
 mod simulator;
 mod speech;

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use stenobot::simulator::people::Sent;
 
+use crate::pages::page;
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, rejected};
@@ -12,8 +15,11 @@ use crate::scene::{Scene, rejected};
 /// How many times shorter the rules' durations are here.
 const FASTER: u64 = 60;
 
+/// The same where the rule counts what the bot does at its own pace: about one failed try of the journal a second.
+const LITTLE_FASTER: u64 = 6;
+
 /// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
-fn sped_up(rules: &str) -> String {
+fn sped_up(rules: &str, faster: u64) -> String {
     let mut fast = String::new();
     let mut rest = rules;
     while let Some(at) = ["for: ", "["].iter().filter_map(|mark| Some(rest.find(mark)? + mark.len())).min() {
@@ -22,7 +28,7 @@ fn sped_up(rules: &str) -> String {
         let (duration, after) = after.split_at(length);
         fast.push_str(before);
         match milliseconds(duration) {
-            Some(long) => fast.push_str(&format!("{}ms", long / FASTER)),
+            Some(long) => fast.push_str(&format!("{}ms", long / faster)),
             None => fast.push_str(duration),
         }
         rest = after;
@@ -46,17 +52,18 @@ fn milliseconds(duration: &str) -> Option<u64> {
 fn durations_are_divided_and_nothing_else() {
     let rules = "for: 2m\nexpr: rate(a[5m]) + rate(b{c=\"5m\"}[1h]) > 300 # 10m, for: ever\nfor: 30s\n";
     let fast = "for: 2000ms\nexpr: rate(a[5000ms]) + rate(b{c=\"5m\"}[60000ms]) > 300 # 10m, for: ever\nfor: 500ms\n";
-    assert_eq!(sped_up(rules), fast);
+    assert_eq!(sped_up(rules, FASTER), fast);
 }
 
 /// Prometheus beside this bot, with the shipped rules in `folder` sped up.
-async fn watch(scene: &Scene, folder: &Path) -> Prometheus {
+async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     for rules in ["recording.yml", "alerts.yml"] {
         let shipped = std::fs::read_to_string(asset("prometheus").join(rules)).unwrap();
-        std::fs::write(folder.join(rules), sped_up(&shipped)).unwrap();
+        std::fs::write(folder.join(rules), sped_up(&shipped, faster)).unwrap();
     }
     Prometheus::start(&format!(
-        "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}\n\
+        "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms, external_labels: \
+         {{stenobot_readme: 'https://example.org/README.md', stenobot_dashboard: 'https://example.org/d'}}}}\n\
          rule_files: ['{folder}/*.yml']\n\
          scrape_configs: [{{job_name: stenobot, static_configs: [{{targets: ['{bot}']}}]}}]\n",
         folder = folder.display(),
@@ -69,7 +76,7 @@ async fn watch(scene: &Scene, folder: &Path) -> Prometheus {
 async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::stand_in(&[("max_queue_size", "4")]).await;
-    let prometheus = watch(&scene, folder.path()).await;
+    let prometheus = watch(&scene, folder.path(), FASTER).await;
     let began = prometheus.now().await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
 
@@ -114,7 +121,7 @@ async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
 async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::stand_in(&[]).await;
-    let prometheus = watch(&scene, folder.path()).await;
+    let prometheus = watch(&scene, folder.path(), FASTER).await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
     prometheus.until_alert("StenobotDown", false).await;
 
@@ -122,11 +129,53 @@ async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
     let down = prometheus.until_alert("StenobotDown", true).await.unwrap();
     let address = scene.simulation.metrics_addr();
     assert_eq!(down["annotations"]["summary"], format!("The bot on {address} does not answer"));
-    assert_eq!(down["annotations"]["runbook_url"], "README.md#stenobotdown");
+    assert_eq!(down["annotations"]["runbook_url"], "https://example.org/README.md#stenobotdown");
+    assert_eq!(down["annotations"]["dashboard_url"], format!("https://example.org/d?var-instance={address}"));
 
     scene.simulation.restart().await.unwrap();
     prometheus.until_alert("StenobotDown", false).await;
     let sent = scene.somebody_sends(&scripted(3, "say снова здесь"));
     assert_eq!(scene.text(&sent).await, "снова здесь");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_raises_the_alarm_and_the_poll_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::stand_in(&[]).await;
+    let prometheus = watch(&scene, folder.path(), LITTLE_FASTER).await;
+    // Once it is ready: until then it has an alert of its own.
+    let sent = scene.somebody_sends(&scripted(3, "say до"));
+    assert_eq!(scene.text(&sent).await, "до");
+    scene.settled().await;
+    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+    prometheus.until("stenobot_ready == 1").await;
+    prometheus.until_alert("StenobotNotReady", false).await;
+    let polled = async |scene: &Scene| {
+        scene.simulation.metrics().await.unwrap().value("stenobot_telegram_poll_last_success_timestamp_seconds")
+    };
+
+    let mut other = SqliteConnectOptions::new().filename(scene.simulation.journal()).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let sent = scene.somebody_sends(&scripted(3, "say после"));
+    prometheus.until("sum(stenobot_journal_errors_total) >= 1").await;
+    let before = polled(&scene).await;
+    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    assert_eq!((status, reason.as_str()), (503, "not ready: the journal is locked by another process\n"));
+    let failing = prometheus.until_alert("StenobotJournalFailing", true).await.unwrap();
+    let address = scene.simulation.metrics_addr();
+    assert_eq!(failing["annotations"]["summary"], format!("The journal of {address} cannot be written or read"));
+    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    assert_eq!((status, reason.as_str()), (503, "not ready: the journal is locked by another process\n"));
+    let not_ready = prometheus.until_alert("StenobotNotReady", true).await.unwrap();
+    assert_eq!(not_ready["labels"]["severity"], "critical");
+    assert_eq!(polled(&scene).await, before, "updates came in, but were not taken");
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(scene.text(&sent).await, "после");
+    assert!(polled(&scene).await > before);
+    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+    prometheus.until_alert("StenobotNotReady", false).await;
+    prometheus.until_alert("StenobotJournalFailing", false).await;
     scene.end().await;
 }

@@ -123,7 +123,7 @@ fn nobody_listens() -> SocketAddr {
 async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let place = Place::good().await;
     let report = place.doctor().await;
-    assert_eq!(report.lines.len(), 15);
+    assert_eq!(report.lines.len(), 16);
     for (check, (verdict, text)) in &report.lines {
         // How much room and memory there is depends on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
@@ -180,6 +180,31 @@ async fn a_server_that_is_not_there_and_a_webhook_are_told() {
     assert_eq!(report.failed(), ["api"]);
     let sentence = "the Bot API server cannot be reached: no connection; check the network and telegram_api_url";
     assert_eq!(report.line("api").1, sentence);
+}
+
+#[tokio::test]
+async fn the_proxy_that_is_used_is_named_without_its_password() {
+    let mut place = Place::good().await;
+    assert_eq!(place.doctor().await.line("proxy").1, "none is set: servers are reached directly");
+
+    let proxy = nobody_listens();
+    place.set("HTTP_PROXY", format!("socks5h://stenobot:verborgen@{proxy}"));
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), [""; 0]);
+    assert_eq!(report.line("proxy").1, "127.0.0.1 is reached directly");
+
+    place.set("STENOBOT_TELEGRAM_API_URL", "http://bot-api.test");
+    let report = place.doctor().await;
+    let named = format!("socks5h://{proxy} (HTTP_PROXY, with a password)");
+    assert_eq!(report.line("proxy").1, format!("bot-api.test is reached through {named}, 127.0.0.1 directly"));
+    let sentence =
+        "the Bot API server cannot be reached: no connection; check the network, telegram_api_url and the proxy";
+    assert_eq!(report.line("api").1, format!("{sentence} {named}"));
+
+    place.set("HTTP_PROXY", "socks4://stenobot:verborgen@127.0.0.1:1080");
+    let sentence = "HTTP_PROXY names a proxy of the kind socks4, which is not supported: give http://, https://, \
+                    socks5:// or socks5h:// and [USER:PASSWORD@]HOST[:PORT]";
+    place.refuses("configuration", sentence).await;
 }
 
 #[tokio::test]

@@ -18,10 +18,14 @@ mod panels;
 mod people;
 mod picture;
 mod prometheus;
+#[path = "../proxies/mod.rs"]
+mod proxies;
+mod proxy;
 mod queue;
 mod recordings;
 mod reload;
 mod scene;
 mod secrets;
+mod service;
 mod telegram;
 mod terminal;
