@@ -14,7 +14,7 @@ use super::{Context, commands, presses};
 use crate::journal::JournalError;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{ChatKind, Content, Incoming, Membership, Place, TelegramError, Text};
+use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, TelegramError, Text};
 
 /// How long one poll waits at Telegram for news.
 const POLL: Duration = Duration::from_secs(25);
@@ -28,6 +28,7 @@ const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 pub async fn run(context: &Context) {
     let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None };
     let mut pause = FIRST_PAUSE;
+    context.warn_of_old_numbers().await;
     while !context.shutdown.soft.is_cancelled() {
         if context.client.known().is_none() {
             // Who is named in a group can be told only by somebody who knows the bot's name.
@@ -124,16 +125,28 @@ impl Inbox {
             }
             Content::Command(command) => commands::run(context, command).await,
             Content::Press(press) => presses::run(context, &mut self.admit, press).await,
-            Content::Membership(Membership { chat, kind: ChatKind::Private, present: false }) => {
-                context.journal.unreachable(UserId(chat.0)).await
-            }
+            Content::Membership(membership) => Self::membership(context, membership).await,
+            Content::Moved { from, to } => context.record_move(*from, *to).await,
             Content::Other(other) => {
                 let text = if other.file { Text::Unreadable } else { Text::Unsupported };
                 let note = context.say(other.from.language_code.as_deref(), &text).into();
                 context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
                 Ok(())
             }
-            Content::Membership(_) | Content::Ignored(_) => Ok(()),
+            Content::Ignored(_) => Ok(()),
+        }
+    }
+
+    async fn membership(context: &Context, membership: &Membership) -> Result<(), JournalError> {
+        let Membership { chat, kind, access } = membership;
+        match (kind, access) {
+            (ChatKind::Private, Access::Silenced | Access::Gone) => context.journal.unreachable(UserId(chat.0)).await,
+            // A group that the bot is out of sends nothing, and may be one that becomes a supergroup just now.
+            (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
+            (ChatKind::Group, Access::Writes | Access::Silenced) => {
+                context.client.set_writable(*chat, *access == Access::Writes);
+                Ok(())
+            }
         }
     }
 }
@@ -143,6 +156,6 @@ fn whom_to_apologise(content: &Content) -> Option<(Place, MessageId, Option<&str
         Content::Voice(voice) => Some((voice.place, voice.message, voice.from.language_code.as_deref())),
         Content::Command(command) => Some((command.place, command.message, command.from.language_code.as_deref())),
         Content::Other(other) => Some((other.place, other.message, other.from.language_code.as_deref())),
-        Content::Press(_) | Content::Membership(_) | Content::Ignored(_) => None,
+        Content::Press(_) | Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => None,
     }
 }

@@ -77,6 +77,9 @@ pub enum DownloadFailure {
     /// The chat is gone, or the bot is blocked: nobody is there to be answered.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Telegram cannot be reached, or not in time.
     #[error("the file could not be fetched: {0}")]
     Unreachable(String),
@@ -107,7 +110,7 @@ impl Failure for DownloadFailure {
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
-            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
             Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.number), counts: true },
             // A full disk may stay full for hours: nobody's message is given up for that.
@@ -149,6 +152,12 @@ pub enum TranscribeFailure {
     /// Withdrawn by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
+    /// The chat is gone, or the bot is blocked: there is nobody to answer.
+    #[error("the chat is gone or the bot is blocked")]
+    ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Claimed too often.
     #[error("claimed {attempts} times without success")]
     Exhausted {
@@ -175,6 +184,7 @@ impl Failure for TranscribeFailure {
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
         }
     }
 }
@@ -185,6 +195,9 @@ pub enum DeliverFailure {
     /// The chat is gone, or the bot is blocked: nobody is there to read it.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Telegram refuses the text for good.
     #[error("Telegram refuses the answer: {0}")]
     Refused(String),
@@ -196,7 +209,7 @@ pub enum DeliverFailure {
 impl Failure for DeliverFailure {
     fn disposition(&self, _attempt: Attempt) -> Disposition {
         match self {
-            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Refused(_) => Disposition::End(Settlement::Failed(FailReason::Internal)),
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
         }

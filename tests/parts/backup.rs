@@ -59,7 +59,7 @@ async fn what_waited_goes_on_after_a_restore_and_the_journal_before_is_kept() {
     assert_eq!(before.depth().await.unwrap(), 2, "nothing of it is lost");
     let journal = Journal::open(&path, Clock::System).await.unwrap();
     let row = journal.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
-    assert_eq!((row.reply_to.0, row.fence.stage), (1, StageName::Queued));
+    assert_eq!((row.reply_to.unwrap().0, row.fence.stage), (1, StageName::Queued));
     assert_eq!(verify(&file).await.unwrap(), restored.contents, "the copy stays as it was");
 }
 

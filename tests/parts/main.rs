@@ -16,6 +16,7 @@ mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod moves;
 mod people;
 mod prometheus;
 mod queue;
