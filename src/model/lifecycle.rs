@@ -173,7 +173,7 @@ names! {
         Sender = "sender",
         /// Whoever runs this bot.
         Operator = "operator",
-        /// Nobody can be answered: the chat is gone, the bot is blocked, or may not write there.
+        /// No answer can be sent: the chat is gone, the bot is blocked, or may not write there.
         ChatGone = "chat_gone",
     }
 }

@@ -205,8 +205,8 @@ async fn one(
         }
     };
     let work = async {
-        // The sender is told while the file is on its way; neither waits for the other. Where nobody can be told, the
-        // file is not needed.
+        // The sender is told while the file is on its way; neither waits for the other. Where no answer can be sent,
+        // the file is not needed.
         let (greeted, fetched) = tokio::try_join!(greeting, async { Ok(fetching.await) })?;
         Ok((greeted, measure(context, &request, fetched).await))
     };

@@ -152,7 +152,7 @@ pub enum TranscribeFailure {
     /// Withdrawn by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
-    /// The chat is gone, or the bot is blocked: there is nobody to answer.
+    /// The chat is gone, or the bot is blocked: no answer can be sent.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
     /// The bot may not write to the chat or topic.

@@ -123,7 +123,12 @@ async fn what_is_no_whole_journal_is_refused_and_nothing_changes() {
     {
         use sqlx::{ConnectOptions, Connection};
         let mut sql = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
-        sqlx::query("UPDATE _sqlx_migrations SET version = 9000 WHERE version = 5").execute(&mut sql).await.unwrap();
+        sqlx::query(
+            "UPDATE _sqlx_migrations SET version = 9000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+        )
+        .execute(&mut sql)
+        .await
+        .unwrap();
         sql.close().await.unwrap();
     }
     let error = restore(&file, &desk.path, Waiting::GoOn).await.unwrap_err().to_string();

@@ -262,13 +262,13 @@ async fn where_the_bot_may_not_write_it_is_told_once_and_takes_nothing_until_a_m
 }
 
 #[tokio::test]
-async fn a_bot_that_is_silenced_knows_it_without_a_call_and_hears_when_it_may_write_again() {
+async fn a_bot_that_is_silenced_knows_it_without_a_call_and_learns_when_it_may_write_again() {
     let mut scene = attentive(&[]).await;
     let group = Group::new(scene.simulation.api(), NEW, "Мы");
     let anna = group.joins_as(&scene.simulation.person("Анна", "ru"), Rank::Owner);
     anna.sends_text("/auto on");
     shows(&scene, NEW, "👥").await;
-    // Somebody elsewhere keeps the engine busy, so that one of the group's waits.
+    // The engine is busy with a request from elsewhere, so that one of the group's waits.
     let gate = Gate::new().await;
     let busy = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.reached().await;
