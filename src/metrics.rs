@@ -59,6 +59,7 @@ metrics! {
     UPDATES = "updates_total", Kind::Counter, "kind", "Updates taken from Telegram.";
     TRANSITIONS = "stage_transitions_total", Kind::Counter, "from, to", "Transitions committed to the journal.";
     REJECTED = "requests_rejected_total", Kind::Counter, "reason", "Requests refused.";
+    IGNORED = "requests_ignored_total", Kind::Counter, "", "Recordings left alone, since the bot may not write to the group or topic they came from.";
     FINISHED = "requests_finished_total", Kind::Counter, "outcome", "Accepted requests that ended.";
     STAGE_FAILURES = "stage_failures_total", Kind::Counter, "stage, reason", "Requests given up.";
     STAGE_RETRIES = "stage_retries_total", Kind::Counter, "stage", "Requests put back for another attempt.";
@@ -118,7 +119,7 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
             Kind::Histogram(_) => describe_histogram!(*name, *help),
         }
     }
-    for plain in [RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS, ENGINE_CPU] {
+    for plain in [IGNORED, RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS, ENGINE_CPU] {
         counter!(plain).absolute(0);
     }
     for plain in [

@@ -42,8 +42,8 @@ pub struct Arrival {
     pub thread: Option<i32>,
     /// By what it is asked for: the key by which it is known again.
     pub asked: Asked,
-    /// The message with the sound, which is answered.
-    pub reply_to: MessageId,
+    /// The message with the sound, which is answered; `None` where it is not in this chat.
+    pub reply_to: Option<MessageId>,
     /// Who asks.
     pub from: Sender,
     /// How the sound was sent.
@@ -71,7 +71,7 @@ impl Arrival {
             chat,
             thread: None,
             asked: Asked::Message(message),
-            reply_to: message,
+            reply_to: Some(message),
             from,
             source: AudioSource::Voice,
             file_id,
@@ -252,7 +252,7 @@ async fn insert(
         .bind(arrival.chat.0)
         .bind(message)
         .bind(callback)
-        .bind(arrival.reply_to.0)
+        .bind(arrival.reply_to.map(|message| message.0))
         .bind(arrival.thread)
         .bind(arrival.source.as_str())
         .bind(arrival.parent.map(|parent| parent.0))

@@ -15,6 +15,7 @@ mod fair;
 mod forget;
 mod inspect;
 mod legacy;
+mod moves;
 mod open;
 mod people;
 mod retention;
@@ -44,7 +45,7 @@ pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
 
 use self::crash::Side;
-use crate::model::{Clock, MessageId, RequestId, StageName, Timestamp};
+use crate::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp};
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -203,16 +204,25 @@ impl Journal {
         .await
     }
 
-    /// Remembers the message that shows the request's state, so that a later attempt edits the same one. Renews the lease.
-    pub async fn set_status_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
+    /// Remembers the message in `chat` that shows the request's state, so that a later attempt edits the same one; not
+    /// if the chat has moved meanwhile. Renews the lease.
+    pub async fn set_status_message(
+        &self,
+        fence: &Fence,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<(), JournalError> {
         let until = self.clock.now().after(LEASE).0;
-        self.fenced("status message", fence, sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until)).await
+        let set = sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until).bind(chat.0);
+        self.fenced("status message", fence, set).await
     }
 
-    /// Remembers the message that is about to hold the next part of a long answer. Renews the lease.
-    pub async fn set_part_message(&self, fence: &Fence, message: MessageId) -> Result<(), JournalError> {
+    /// Remembers the message in `chat` that is about to hold the next part of a long answer; not if the chat has moved
+    /// meanwhile. Renews the lease.
+    pub async fn set_part_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), JournalError> {
         let until = self.clock.now().after(LEASE).0;
-        self.fenced("part message", fence, sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until)).await
+        let set = sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until).bind(chat.0);
+        self.fenced("part message", fence, set).await
     }
 
     /// Remembers how many messages of a long answer have been sent. Renews the lease.
@@ -237,9 +247,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Remembers the message that shows where a joined request stands. False when somebody holds the request now.
-    pub async fn greet_joined(&self, id: RequestId, message: MessageId) -> Result<bool, JournalError> {
-        let done = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).execute(&self.writer).await?;
+    /// Remembers the message in `chat` that shows where a joined request stands. False when the request is held now, or
+    /// the chat has moved.
+    pub async fn greet_joined(&self, id: RequestId, chat: ChatId, message: MessageId) -> Result<bool, JournalError> {
+        let greet = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).bind(chat.0);
+        let done = greet.execute(&self.writer).await?;
         self.changed();
         Ok(done.rows_affected() == 1)
     }

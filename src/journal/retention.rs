@@ -38,8 +38,8 @@ pub struct KeptAudio {
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
     pub thread: Option<i32>,
-    /// The message with the sound.
-    pub reply_to: MessageId,
+    /// The message with the sound, unless it stayed behind in a group that became a supergroup.
+    pub reply_to: Option<MessageId>,
     /// The message that holds the text.
     pub status_message: Option<MessageId>,
     /// How the sound was sent.
@@ -122,7 +122,7 @@ fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<Kept, sqlx::Error>
         owner,
         chat,
         thread: row.try_get("thread_id")?,
-        reply_to: MessageId(row.try_get("reply_to_message_id")?),
+        reply_to: rows::message(row, "reply_to_message_id")?,
         status_message: rows::message(row, "status_message_id")?,
         source: rows::source(row)?,
         form: rows::form(row)?,

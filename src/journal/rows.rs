@@ -46,8 +46,8 @@ pub struct RequestRow {
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
     pub thread: Option<i32>,
-    /// The message that is answered: the one with the sound.
-    pub reply_to: MessageId,
+    /// The message that is answered: the one with the sound, unless it stayed behind in a group that became a supergroup.
+    pub reply_to: Option<MessageId>,
     /// Who sent the sound, or asked for it.
     pub user: UserId,
     /// How the sound was sent.
@@ -138,8 +138,8 @@ pub struct Notice {
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
     pub thread: Option<i32>,
-    /// The message that is answered: the one with the sound.
-    pub reply_to: MessageId,
+    /// The message that is answered: the one with the sound, unless it stayed behind in a group that became a supergroup.
+    pub reply_to: Option<MessageId>,
     /// Who is told.
     pub user: UserId,
     /// The message that showed the state, if any.
@@ -150,6 +150,8 @@ pub struct Notice {
     pub settlement: Settlement,
     /// Known or claimed length.
     pub length: Duration,
+    /// When the request came in.
+    pub received_at: Timestamp,
 }
 
 /// A request that the engine works on.
@@ -248,7 +250,7 @@ impl sqlx::FromRow<'_, SqliteRow> for RequestRow {
             interruptions: row.try_get("interruptions")?,
             chat: ChatId(row.try_get("chat_id")?),
             thread: row.try_get("thread_id")?,
-            reply_to: MessageId(row.try_get("reply_to_message_id")?),
+            reply_to: message(row, "reply_to_message_id")?,
             user: UserId(row.try_get("telegram_id")?),
             source: source(row)?,
             form: form(row)?,
@@ -274,12 +276,13 @@ impl sqlx::FromRow<'_, SqliteRow> for Notice {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
             thread: row.try_get("thread_id")?,
-            reply_to: MessageId(row.try_get("reply_to_message_id")?),
+            reply_to: message(row, "reply_to_message_id")?,
             user: UserId(row.try_get("telegram_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
             settlement: ended(row)?,
             length: row.try_get::<Option<f64>, _>("length_seconds")?.map(seconds).unwrap_or_default(),
+            received_at: Timestamp(row.try_get("received_at")?),
         })
     }
 }

@@ -15,11 +15,27 @@ macro_rules! telegram_id {
     };
 }
 
+/// Where a chat is now: a group that became a supergroup has another id there.
+macro_rules! chat_now {
+    ($chat:literal) => {
+        concat!("coalesce((SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ", $chat, "), ", $chat, ")")
+    };
+}
+
+/// Where a row is answered.
+macro_rules! chat_id {
+    () => {
+        concat!(chat_now!("usage.chat_id"), " AS chat_id")
+    };
+}
+
 /// What a worker needs to know of a row.
 macro_rules! request_columns {
     () => {
         concat!(
-            "id, chat_id, thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
+            "id, ",
+            chat_id!(),
+            ", thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
              voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
              interruptions, status_message_id, parts_delivered, part_message_id, received_at, \
              transcription_length IS NOT NULL AS heard, ",
@@ -102,12 +118,14 @@ pub(super) const SAME_AUDIO: &str = "SELECT id FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued') AND joined_to IS NULL AND file_unique_id = ?1 \
      AND speech_language IS ?2 AND form = ?3 ORDER BY id LIMIT 1";
 
-/// Nothing comes back when the message, or the press of the button, is known.
+/// Nothing comes back when the message, or the press of the button, is known. A message of a group that became a
+/// supergroup cannot be replied to there.
 pub(super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, form, \
      speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
      stage, reason, answered, received_at, finished_at, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?18, \
+     VALUES (?1, ?2, ?3, ?4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = ?2) THEN NULL ELSE ?5 END, \
+     ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?18, \
      CASE ?16 WHEN 'rejected' THEN ?18 END, ",
     text_time!("?18"),
     ", ",
@@ -210,11 +228,20 @@ pub(super) const RELEASE: &str = concat!(
     fence!("?4", "?5", "?6", "?7")
 );
 
-pub(super) const SET_STATUS_MESSAGE: &str =
-    concat!("UPDATE usage SET status_message_id = ?1, lease_until = ?2", fence!("?3", "?4", "?5", "?6"));
+/// A message that was sent to a chat which has moved since means nothing in the new one.
+pub(super) const SET_STATUS_MESSAGE: &str = concat!(
+    "UPDATE usage SET status_message_id = CASE ",
+    chat_now!("usage.chat_id"),
+    " WHEN ?3 THEN ?1 ELSE status_message_id END, lease_until = ?2",
+    fence!("?4", "?5", "?6", "?7")
+);
 
-pub(super) const SET_PART_MESSAGE: &str =
-    concat!("UPDATE usage SET part_message_id = ?1, lease_until = ?2", fence!("?3", "?4", "?5", "?6"));
+pub(super) const SET_PART_MESSAGE: &str = concat!(
+    "UPDATE usage SET part_message_id = CASE ",
+    chat_now!("usage.chat_id"),
+    " WHEN ?3 THEN ?1 ELSE part_message_id END, lease_until = ?2",
+    fence!("?4", "?5", "?6", "?7")
+);
 
 pub(super) const SET_PARTS_DELIVERED: &str = concat!(
     "UPDATE usage SET parts_delivered = ?1, part_message_id = NULL, lease_until = ?2",
@@ -226,7 +253,9 @@ pub(super) const CLAIM_NOTICE: &str = concat!(
     "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('rejected', 'failed', 'cancelled') \
      AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 ORDER BY id LIMIT 1) \
-     RETURNING id, chat_id, thread_id, reply_to_message_id, status_message_id, locale, stage, reason, owner, attempt, \
+     RETURNING id, ",
+    chat_id!(),
+    ", thread_id, reply_to_message_id, status_message_id, locale, stage, reason, owner, attempt, received_at, \
      CAST(coalesce(voice_duration_seconds, claimed_duration_seconds) AS REAL) AS length_seconds, ",
     telegram_id!()
 );
@@ -239,7 +268,9 @@ pub(super) const NOTICE_LATER: &str =
 
 /// Where an answer may stand already, no state is shown.
 pub(super) const WAITING: &str = concat!(
-    "SELECT id, chat_id, CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
+    "SELECT id, ",
+    chat_id!(),
+    ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
      locale, stage, coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds, \
      received_at, started_at IS NOT NULL AS started, not_before, ",
     interrupted!(),
@@ -293,25 +324,37 @@ pub(super) const CANCEL: &str = concat!(
 // === Kept audio ===
 
 /// Only as long as it has no message: a claim has read the row by then, and sends the answer by itself.
-pub(super) const GREET_JOINED: &str = "UPDATE usage SET status_message_id = ?2 WHERE id = ?1 AND owner IS NULL \
-     AND joined_to IS NOT NULL AND status_message_id IS NULL AND stage = 'received'";
+pub(super) const GREET_JOINED: &str = concat!(
+    "UPDATE usage SET status_message_id = ?2 WHERE id = ?1 AND owner IS NULL \
+     AND joined_to IS NOT NULL AND status_message_id IS NULL AND stage = 'received' AND ",
+    chat_now!("usage.chat_id"),
+    " = ?3"
+);
 
 /// What is being heard again is kept until that is over. Nothing is kept for longer than until `?2`: what is to be was
 /// written before the clock was set back, or when recordings were kept for longer.
-pub(super) const TAKE_AUDIO_DUE: &str = "UPDATE usage SET audio_until = NULL WHERE audio_until IS NOT NULL \
+pub(super) const TAKE_AUDIO_DUE: &str = concat!(
+    "UPDATE usage SET audio_until = NULL WHERE audio_until IS NOT NULL \
      AND audio_until NOT BETWEEN ?1 + 1 AND ?2 AND NOT EXISTS \
      (SELECT 1 FROM usage AS again WHERE again.answered = 0 \
      AND again.stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
-     AND again.parent_id = usage.id) RETURNING id, chat_id, status_message_id";
+     AND again.parent_id = usage.id) RETURNING id, ",
+    chat_id!(),
+    ", status_message_id"
+);
 
 /// The audio is that of the request that was heard: a parent's, or that of the one this was joined to.
-pub(super) const KEPT_AUDIO: &str = "SELECT usage.id, usage.stage, usage.chat_id, usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
+pub(super) const KEPT_AUDIO: &str = concat!(
+    "SELECT usage.id, usage.stage, ",
+    chat_id!(),
+    ", usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
      usage.source, usage.form, usage.speech_language, usage.voice_file_id, usage.file_unique_id, usage.locale, \
      usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, \
      owner.telegram_id, owner.username, owner.first_name, owner.last_name \
      FROM usage JOIN users AS owner ON owner.id = usage.user_id LEFT JOIN usage AS heard ON heard.id = usage.joined_to \
      LEFT JOIN usage AS audio ON audio.id = coalesce(usage.parent_id, heard.parent_id, heard.id, usage.id) \
-     WHERE usage.id = ?1";
+     WHERE usage.id = ?1"
+);
 
 // === Erasing ===
 
@@ -363,14 +406,21 @@ pub(super) const UNREACHABLE: &str = "UPDATE users SET reachable = 0 WHERE teleg
 pub(super) const REACHABLE: &str = "SELECT telegram_id FROM users WHERE reachable = 1 AND telegram_id > 0 \
      AND telegram_id NOT IN (SELECT telegram_id FROM bans) ORDER BY id";
 
-pub(super) const CHAT_SETTINGS: &str = "SELECT speech_language, auto FROM chats WHERE chat_id = ?1";
+pub(super) const CHAT_SETTINGS: &str =
+    concat!("SELECT speech_language, auto FROM chats WHERE chat_id = ", chat_now!("?1"));
 
-pub(super) const SET_SPEECH_LANGUAGE: &str = "INSERT INTO chats (chat_id, speech_language, updated_at) \
-     VALUES (?1, ?2, ?3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
-     updated_at = excluded.updated_at";
+pub(super) const SET_SPEECH_LANGUAGE: &str = concat!(
+    "INSERT INTO chats (chat_id, speech_language, updated_at) VALUES (",
+    chat_now!("?1"),
+    ", ?2, ?3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
+     updated_at = excluded.updated_at"
+);
 
-pub(super) const SET_AUTO: &str = "INSERT INTO chats (chat_id, auto, updated_at) VALUES (?1, ?2, ?3) \
-     ON CONFLICT (chat_id) DO UPDATE SET auto = excluded.auto, updated_at = excluded.updated_at";
+pub(super) const SET_AUTO: &str = concat!(
+    "INSERT INTO chats (chat_id, auto, updated_at) VALUES (",
+    chat_now!("?1"),
+    ", ?2, ?3) ON CONFLICT (chat_id) DO UPDATE SET auto = excluded.auto, updated_at = excluded.updated_at"
+);
 
 pub(super) const BAN: &str = "INSERT INTO bans (telegram_id, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
@@ -378,10 +428,14 @@ pub(super) const UNBAN: &str = "DELETE FROM bans WHERE telegram_id = ?1";
 
 pub(super) const IS_BANNED: &str = "SELECT EXISTS (SELECT 1 FROM bans WHERE telegram_id = ?1)";
 
-pub(super) const STANDING_OF: &str = "SELECT id, chat_id, stage, received_at, \
+pub(super) const STANDING_OF: &str = concat!(
+    "SELECT id, ",
+    chat_id!(),
+    ", stage, received_at, \
      coalesce(voice_duration_seconds, claimed_duration_seconds, 0.0) AS length_seconds FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
-     AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id";
+     AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id"
+);
 
 /// An imported time may have any form.
 pub(super) const PERSON: &str = "SELECT username, first_name, last_name, total_usage_seconds, \

@@ -173,7 +173,7 @@ names! {
         Sender = "sender",
         /// Whoever runs this bot.
         Operator = "operator",
-        /// Nobody is there to answer: the chat is gone or the bot is blocked.
+        /// No answer can be sent: the chat is gone, the bot is blocked, or may not write there.
         ChatGone = "chat_gone",
     }
 }

@@ -1,6 +1,7 @@
 //! A message becomes a durable request, or is refused.
 
 use futures::future::BoxFuture;
+use metrics::counter;
 use tokio::sync::watch;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -9,10 +10,10 @@ use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
 use crate::journal::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
-use crate::metrics::Work;
+use crate::metrics::{self as names, Work};
 use crate::model::{AnswerForm, ChatId, RejectReason, UserId};
 use crate::request::{Event, observe};
-use crate::telegram::{self, AskedBy, ChatKind, VoiceMessage};
+use crate::telegram::{self, AskedBy, ChatKind, ThreadId, VoiceMessage};
 
 /// Why an arrival did not become a request.
 #[derive(Debug, thiserror::Error)]
@@ -119,12 +120,15 @@ impl Admitting {
     /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
     pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
         let settings = context.journal.chat_settings(voice.place.chat).await?;
-        if unasked(voice, &settings) || context.journal.is_banned(voice.from.id).await? {
+        if unasked(voice, &settings)
+            || context.journal.is_banned(voice.from.id).await?
+            || !may_answer(context, voice.place.chat, voice.place.thread)
+        {
             return Ok(false);
         }
         let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
-        match acceptable(context, voice) {
-            Ok(()) => self.take(context, arrival).await,
+        match acceptable(context, voice).await? {
+            Ok(()) => self.admit(context, arrival).await,
             Err(reason) => refuse(context, &arrival, reason).await.map(|()| false),
         }
     }
@@ -132,15 +136,23 @@ impl Admitting {
     /// Whether the bot would serve a message, by what can be known of it while the journal fails.
     pub(super) async fn would_take(&self, context: &Context, voice: &VoiceMessage) -> bool {
         let draining = *context.flow.borrow() == Flow::Draining;
-        if draining || acceptable(context, voice).is_err() {
+        let closed = context.client.refused_since(voice.place.chat, voice.place.thread).is_some();
+        if draining || closed || !matches!(acceptable(context, voice).await, Ok(Ok(()))) {
             return false;
         }
         let settings = context.journal.chat_settings(voice.place.chat).await.unwrap_or_default();
         !unasked(voice, &settings) && !context.journal.is_banned(voice.from.id).await.unwrap_or(false)
     }
 
-    /// Makes an arrival a request if there is room for it; tells whether there was.
+    /// Makes an arrival a request if there is room for it and it can be answered; tells whether it became one.
     pub(super) async fn take(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
+        if !may_answer(context, arrival.chat, arrival.thread.map(ThreadId)) {
+            return Ok(false);
+        }
+        self.admit(context, arrival).await
+    }
+
+    async fn admit(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
         let flow = *context.flow.borrow();
         let admitted = match flow {
             Flow::Open | Flow::Paused => {
@@ -202,17 +214,39 @@ fn unasked(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
     voice.place.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
 }
 
-/// What can be told of a message without the journal.
-fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<(), RejectReason> {
-    if allowed(context, voice) { claims(voice, &context.config().limits) } else { Err(RejectReason::NotAllowed) }
+/// Whether an answer can be sent there, as far as is known. Counts what is left alone.
+fn may_answer(context: &Context, chat: ChatId, thread: Option<ThreadId>) -> bool {
+    let may = context.client.may_try(chat, thread);
+    if !may {
+        counter!(names::IGNORED).increment(1);
+        tracing::debug!("a recording is left alone: the bot may not write where it came from");
+    }
+    may
 }
 
-/// Whether the bot serves this person, or everybody in this group.
-fn allowed(context: &Context, voice: &VoiceMessage) -> bool {
+/// What a message says of itself and of its sender, held against the settings.
+async fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<Result<(), RejectReason>, JournalError> {
+    Ok(if is_allowed(context, voice).await? {
+        claims(voice, &context.config().limits)
+    } else {
+        Err(RejectReason::NotAllowed)
+    })
+}
+
+/// Whether the bot serves this person, or everybody in this group, by any number that the group has or had.
+async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
     let people = &context.config().people;
-    people.allowed.is_empty()
-        || [voice.from.id.0, voice.place.chat.0].iter().any(|id| people.allowed.contains(id))
+    let chat = voice.place.chat;
+    if people.allowed.is_empty()
+        || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
         || people.operators.contains(&voice.from.id.0)
+    {
+        return Ok(true);
+    }
+    match voice.place.kind {
+        ChatKind::Private => Ok(false),
+        ChatKind::Group => Ok(context.journal.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0))),
+    }
 }
 
 /// What a message says of itself, held against the limits before anything is downloaded. The file is measured
@@ -232,7 +266,7 @@ fn arrival(voice: &VoiceMessage) -> Arrival {
         chat: voice.place.chat,
         thread: voice.place.thread.map(|thread| thread.0),
         asked: Asked::Message(voice.asked),
-        reply_to: voice.message,
+        reply_to: Some(voice.message),
         from: sender(&voice.from),
         source: voice.source,
         file_id: voice.file_id.clone(),

@@ -31,6 +31,7 @@ impl Delays {
                     | Content::Command(_)
                     | Content::Press(_)
                     | Content::Membership(_)
+                    | Content::Moved { .. }
                     | Content::Other(_)
                     | Content::Ignored(_) => {}
                 }

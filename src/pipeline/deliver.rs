@@ -34,8 +34,15 @@ pub(super) struct Addressee {
     pub(super) thread: Option<ThreadId>,
     /// The message that shows the state so far.
     pub(super) status: Option<MessageId>,
-    /// The message that is answered.
-    pub(super) reply_to: MessageId,
+    /// The message that is answered, if it is in this chat.
+    pub(super) reply_to: Option<MessageId>,
+}
+
+impl Addressee {
+    /// In a supergroup that a group became, no message is known.
+    fn in_supergroup(chat: ChatId) -> Self {
+        Self { chat, thread: None, status: None, reply_to: None }
+    }
 }
 
 /// One message on its way out.
@@ -72,7 +79,7 @@ pub(super) fn stack(context: &Context) -> Sender {
         async move {
             match (how, part) {
                 (How::Edit(message), Part::Note(note)) => client.edit(to.chat, message, &note).await.map(|()| message),
-                (How::Reply, Part::Note(note)) => client.send(to.chat, to.thread, Some(to.reply_to), &note).await,
+                (How::Reply, Part::Note(note)) => client.send(to.chat, to.thread, to.reply_to, &note).await,
                 (How::Edit(_) | How::Reply, Part::File(file)) => {
                     client.send_document(to.chat, to.thread, to.reply_to, &file).await
                 }
@@ -101,13 +108,21 @@ fn judge(error: &TelegramError) -> Wait {
 pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) -> Result<(), JournalError> {
     // No edit of the state may come after the answer.
     context.desk.close(request.id()).await;
+    // Where this cannot be looked up now, Telegram says it.
+    if let Ok(Some(to)) = context.journal.moved_to(request.chat()).await {
+        request.chat_moved(to);
+    }
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
     let messages = answer_of(context, &request);
-    let delivered = tokio::select! {
-        delivered = parts(context, &mut request, messages) => delivered?,
-        () = async { context.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT).await; } => {
-            Err(DeliverFailure::Stopping)
+    let delivered = if context.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at()) {
+        Err(DeliverFailure::WriteForbidden)
+    } else {
+        tokio::select! {
+            delivered = parts(context, &mut request, messages) => delivered?,
+            () = async { context.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT).await; } => {
+                Err(DeliverFailure::Stopping)
+            }
         }
     };
     match delivered {
@@ -174,29 +189,50 @@ async fn parts(
     let sender = stack(context);
     let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
     for (index, part) in (0..).zip(parts) {
-        if index != 0 && index < request.parts_delivered() {
+        // The first is put there again, in case that it was changed; not in a chat that has moved, where it would be new.
+        if index < request.parts_delivered() && (index != 0 || request.status_message().is_none()) {
             continue;
         }
         if context.shutdown.hard.is_cancelled() {
             return Ok(Err(DeliverFailure::Stopping));
         }
-        let sent = match part {
-            Part::Note(note) => fill(context, request, sender.clone(), index, note).await?,
-            // No message becomes a file: a file is always a new one.
-            Part::File(_) => {
-                let file = Outgoing { to: addressee(request), how: How::Reply, part };
-                request.hold(&context.journal, sender.clone().oneshot(file)).await?.map(drop)
+        let sent = match put(context, request, sender.clone(), index, part.clone()).await? {
+            // In the journal before anything is sent there: a message would belong to no chat after a crash.
+            Err(TelegramError::ChatMoved(to)) => {
+                context.follow_move(request.chat(), to).await?;
+                request.chat_moved(to);
+                put(context, request, sender.clone(), index, part).await?
             }
+            sent => sent,
         };
         match sent {
             // The end of the request follows, and says as much.
             Ok(()) if index == last => {}
             Ok(()) => request.set_parts_delivered(&context.journal, index + 1).await?,
             Err(TelegramError::ChatGone) => return Ok(Err(DeliverFailure::ChatGone)),
+            Err(TelegramError::WriteForbidden(_)) => return Ok(Err(DeliverFailure::WriteForbidden)),
             Err(error) => return Ok(Err(DeliverFailure::Refused(error.to_string()))),
         }
     }
     Ok(Ok(()))
+}
+
+/// Sends one part. The outer result is the journal's.
+async fn put(
+    context: &Context,
+    request: &mut Request<Transcribed>,
+    sender: Sender,
+    index: u32,
+    part: Part,
+) -> Result<Result<(), TelegramError>, JournalError> {
+    match part {
+        Part::Note(note) => fill(context, request, sender, index, note).await,
+        // No message becomes a file: a file is always a new one.
+        Part::File(_) => {
+            let file = Outgoing { to: addressee(request), how: How::Reply, part };
+            Ok(request.hold(&context.journal, sender.oneshot(file)).await?.map(drop))
+        }
+    }
 }
 
 /// Puts a part into the message that is meant for it. Nobody may know whether Telegram took a call: an edit is then made
@@ -240,7 +276,8 @@ async fn remember(
     message: MessageId,
 ) -> Result<(), JournalError> {
     if index == 0 {
-        request.set_status_message(&context.journal, message).await
+        let chat = request.chat();
+        request.set_status_message(&context.journal, chat, message).await
     } else {
         request.set_part_message(&context.journal, message).await
     }
@@ -255,8 +292,23 @@ fn addressee(request: &Request<Transcribed>) -> Addressee {
     }
 }
 
+/// As [`answer`], in the supergroup that the chat has become if Telegram says so.
+pub(super) async fn answer_wherever(
+    context: &Context,
+    sender: Sender,
+    to: Addressee,
+    note: Note,
+) -> Result<MessageId, TelegramError> {
+    match answer(sender.clone(), to, note.clone()).await {
+        Err(TelegramError::ChatMoved(chat)) if context.follow_move(to.chat, chat).await.is_ok() => {
+            answer(sender, Addressee::in_supergroup(chat), note).await
+        }
+        sent => sent,
+    }
+}
+
 /// Puts a note in place of the message that showed the state, else under the message that is answered.
-pub(super) async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
+async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
     if let Some(status) = to.status {
         let edit = Outgoing { to, how: How::Edit(status), part: Part::Note(note.clone()) };
         match sender.clone().oneshot(edit).await {

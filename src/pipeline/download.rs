@@ -12,6 +12,7 @@ use tower::retry::RetryLayer;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
+use super::chats::Unreachable;
 use super::worker::{self, Turn};
 use super::{Context, enqueue};
 use crate::audio::AudioError;
@@ -196,15 +197,20 @@ async fn one(
     let greeting = async {
         let greeted = enqueue::ensure_status(context, &request, &downloading).await;
         // Written down at once: whoever goes on after a crash shows the state in the same message.
-        if let Ok(Some(message)) = greeted {
-            request.record_status_message(&context.journal, message).await?;
+        match greeted {
+            Ok(Some((chat, message))) => {
+                request.record_status_message(&context.journal, chat, message).await.map_err(Stop::Journal)?;
+                Ok(Some((chat, message)))
+            }
+            Ok(None) => Ok(None),
+            Err(why) => Err(Stop::Unreachable(why)),
         }
-        Ok::<_, JournalError>(greeted)
     };
     let work = async {
-        // The sender is told while the file is on its way; neither waits for the other.
-        let (greeted, fetched) = tokio::join!(greeting, fetching);
-        (greeted, measure(context, &request, fetched).await)
+        // The sender is told while the file is on its way; neither waits for the other. Where no answer can be sent,
+        // the file is not needed.
+        let (greeted, fetched) = tokio::try_join!(greeting, async { Ok(fetching.await) })?;
+        Ok((greeted, measure(context, &request, fetched).await))
     };
     let work = async {
         tokio::select! {
@@ -214,30 +220,33 @@ async fn one(
     };
     let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.journal, work)).await;
     let Some(held) = stopped else { return request.release(&context.journal).await };
-    let Some((greeted, measured)) = held? else {
-        context.discard_audio(request.id()).await;
-        let _ = request.fail(&context.journal, &DownloadFailure::Cancelled).await?;
-        return Ok(());
+    let Some(done) = held? else { return give_up(context, request, &DownloadFailure::Cancelled).await };
+    let (greeted, measured) = match done {
+        Ok(done) => done,
+        Err(Stop::Journal(error)) => return Err(error),
+        Err(Stop::Unreachable(why)) => return give_up(context, request, &why.into()).await,
     };
-    let measured = match greeted? {
-        Ok(Some(message)) => {
-            request.knows_status_message(message);
-            measured
-        }
-        Ok(None) => measured,
-        Err(enqueue::NobodyThere) => Err(DownloadFailure::ChatGone),
-    };
+    if let Some((chat, message)) = greeted {
+        request.knows_status_message(chat, message);
+    }
     match measured {
         Ok(length) => {
             let request = request.advance(&context.journal, Downloaded { length }).await?;
             enqueue::one(context, request).await
         }
-        Err(why) => {
-            context.discard_audio(request.id()).await;
-            let _ = request.fail(&context.journal, &why).await?;
-            Ok(())
-        }
+        Err(why) => give_up(context, request, &why).await,
     }
+}
+
+/// What ends a download before the file is here.
+enum Stop {
+    Journal(JournalError),
+    Unreachable(Unreachable),
+}
+
+async fn give_up(context: &Context, request: Request<Received>, why: &DownloadFailure) -> Result<(), JournalError> {
+    context.discard_audio(request.id()).await;
+    request.fail(&context.journal, why).await.map(drop)
 }
 
 /// The real length of what came, told by a process of its own: decoders meet whatever people send.

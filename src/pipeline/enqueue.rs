@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::chats::Unreachable;
 use super::estimate::real_time_factor;
 use super::{Context, Flow};
 use crate::journal::{Arrival, JournalError};
-use crate::model::{MessageId, RequestId, StageName};
+use crate::model::{ChatId, MessageId, RequestId, StageName};
 use crate::request::{Downloaded, Queued, Request, Stage};
 use crate::telegram::{Note, TelegramError, Text, ThreadId};
 
@@ -26,27 +27,37 @@ pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Resu
     Ok(())
 }
 
-/// Nobody is there to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NobodyThere;
-
-/// Sends the message that shows a request's state, unless there is one. Any trouble but one is passed over: the
-/// state is a courtesy, the answer is not.
+/// Sends the message that shows a request's state, unless there is one; gives its chat, which is another one than the
+/// request's if that has moved. The state is optional, the answer is not: a failure matters only if it says that there
+/// can be no answer.
 pub(super) async fn ensure_status<S: Stage>(
     context: &Context,
     request: &Request<S>,
     note: &Note,
-) -> Result<Option<MessageId>, NobodyThere> {
+) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+    let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
+    if context.is_closed(chat, thread, request.received_at()) {
+        return Err(Unreachable::WriteForbidden);
+    }
     if request.status_message().is_some() {
         return Ok(None);
     }
-    match context.client.send(request.chat(), request.thread().map(ThreadId), Some(request.reply_to()), note).await {
-        Ok(message) => Ok(Some(message)),
-        Err(TelegramError::ChatGone) => Err(NobodyThere),
-        Err(error) => {
-            tracing::debug!(request = request.id().0, %error, "the state is not shown");
-            Ok(None)
+    let sent = match context.client.send(chat, thread, request.reply_to(), note).await {
+        // In the journal before anything is sent there: the message would belong to no chat after a crash.
+        Err(TelegramError::ChatMoved(to)) if context.follow_move(chat, to).await.is_ok() => {
+            context.client.send(to, None, None, note).await.map(|message| (to, message))
         }
+        sent => sent.map(|message| (chat, message)),
+    };
+    match sent {
+        Ok(sent) => Ok(Some(sent)),
+        Err(error) => match Unreachable::of(&error) {
+            Some(why) => Err(why),
+            None => {
+                tracing::debug!(request = request.id().0, %error, "the state is not shown");
+                Ok(None)
+            }
+        },
     }
 }
 
@@ -60,8 +71,8 @@ pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arri
         let text = position(place.position, place.wait, is_paused(&own));
         let note = own.state(id, arrival.locale.as_deref(), &text);
         let thread = arrival.thread.map(ThreadId);
-        if let Ok(message) = own.client.send(arrival.chat, thread, Some(arrival.reply_to), &note).await {
-            own.journal.greet_joined(id, message).await?;
+        if let Ok(message) = own.client.send(arrival.chat, thread, arrival.reply_to, &note).await {
+            own.journal.greet_joined(id, arrival.chat, message).await?;
         }
         Ok(())
     };

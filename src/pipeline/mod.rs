@@ -13,6 +13,7 @@
 pub mod admit;
 pub mod broadcast;
 pub mod cancels;
+mod chats;
 pub mod commands;
 mod delay;
 pub mod deliver;

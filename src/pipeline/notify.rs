@@ -40,14 +40,14 @@ pub async fn run(context: &Context) {
 async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), JournalError> {
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
+    let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
+    if context.is_closed(chat, thread, notice.received_at) {
+        let answered = || context.journal.notice_answered(&notice.fence);
+        return request::insist(&context.journal, "record a notice", answered).await;
+    }
     let note = words(context, notice).into();
-    let to = deliver::Addressee {
-        chat: notice.chat,
-        thread: notice.thread.map(ThreadId),
-        status: notice.status_message,
-        reply_to: notice.reply_to,
-    };
-    let work = deliver::answer(sender, to, note);
+    let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
+    let work = deliver::answer_wherever(context, sender, to, note);
     match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
         None => {
             let now = context.journal.clock().now();

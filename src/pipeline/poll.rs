@@ -15,7 +15,7 @@ use super::{Context, commands, presses};
 use crate::journal::JournalError;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{ChatKind, Content, Incoming, Membership, Place, Press, TelegramError, Text};
+use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, Press, TelegramError, Text};
 
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -36,6 +36,7 @@ pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     // The first poll, and the first one after a failure, does not wait for news: a bot that can poll is known to be ready
     // at once, not when the first quiet long poll ends.
     let mut poll_timeout = Duration::ZERO;
+    context.warn_of_old_numbers().await;
     while !context.shutdown.soft.is_cancelled() {
         context.heartbeats.poll.due_within(ROUND_TIMEOUT);
         if context.client.known().is_none() {
@@ -153,16 +154,28 @@ impl Inbox {
             }
             Content::Command(command) => commands::run(context, command).await,
             Content::Press(press) => presses::run(context, &mut self.admit, press).await,
-            Content::Membership(Membership { chat, kind: ChatKind::Private, present: false }) => {
-                context.journal.unreachable(UserId(chat.0)).await
-            }
+            Content::Membership(membership) => Self::membership(context, membership).await,
+            Content::Moved { from, to } => context.record_move(*from, *to).await,
             Content::Other(other) => {
                 let text = if other.file { Text::Unreadable } else { Text::Unsupported };
                 let note = context.say(other.from.language_code.as_deref(), &text).into();
                 context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
                 Ok(())
             }
-            Content::Membership(_) | Content::Ignored(_) => Ok(()),
+            Content::Ignored(_) => Ok(()),
+        }
+    }
+
+    async fn membership(context: &Context, membership: &Membership) -> Result<(), JournalError> {
+        let Membership { chat, kind, access } = membership;
+        match (kind, access) {
+            (ChatKind::Private, Access::Silenced | Access::Gone) => context.journal.unreachable(UserId(chat.0)).await,
+            // A group that the bot is out of sends nothing, and may be one that becomes a supergroup just now.
+            (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
+            (ChatKind::Group, Access::Writes | Access::Silenced) => {
+                context.client.set_writable(*chat, *access == Access::Writes);
+                Ok(())
+            }
         }
     }
 }
@@ -172,6 +185,6 @@ fn whom_to_apologise(content: &Content) -> Option<(Place, MessageId, Option<&str
         Content::Voice(voice) => Some((voice.place, voice.message, voice.from.language_code.as_deref())),
         Content::Command(command) => Some((command.place, command.message, command.from.language_code.as_deref())),
         Content::Other(other) => Some((other.place, other.message, other.from.language_code.as_deref())),
-        Content::Press(_) | Content::Membership(_) | Content::Ignored(_) => None,
+        Content::Press(_) | Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => None,
     }
 }

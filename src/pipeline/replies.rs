@@ -127,6 +127,9 @@ async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> 
         let mut pause = FIRST_PAUSE;
         loop {
             let Err(error) = once(context, reply).await else { return Ok(()) };
+            if let TelegramError::ChatMoved(to) = error {
+                return follow(context, reply, to).await;
+            }
             match error.disposition() {
                 Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => {
                     tokio::time::sleep(after).await;
@@ -140,6 +143,24 @@ async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> 
         }
     };
     tokio::time::timeout(PATIENCE, tries).await.unwrap_or(Err(TelegramError::Timeout))
+}
+
+/// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
+async fn follow(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
+    match reply {
+        Reply::Say { place, note, .. } => {
+            // Only the journal's word is missing if this fails: the next call to the old chat brings it again.
+            if let Err(error) = context.record_move(place.chat, to).await {
+                context.journal_failed("record that a group became a supergroup", &error);
+            }
+            context.client.send(to, None, None, note).await.map(drop)
+        }
+        Reply::Edit { .. }
+        | Reply::Buttons { .. }
+        | Reply::Toast { .. }
+        | Reply::IfAdministrator { .. }
+        | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
+    }
 }
 
 async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {

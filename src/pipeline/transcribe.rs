@@ -14,15 +14,16 @@ use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
 use super::cancels::Listed;
+use super::chats::Unreachable;
 use super::worker::{self, Turn};
 use super::{Context, Flow, deliver, enqueue, estimate};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
-use crate::model::{Progress, SpeechLanguage, Transcript};
+use crate::model::{ChatId, MessageId, Progress, SpeechLanguage, Transcript};
 use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
-use crate::telegram::{Percent, Text};
+use crate::telegram::{Percent, Text, ThreadId};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
 const UNDELIVERED: usize = 50;
@@ -110,11 +111,20 @@ pub async fn run(context: &Context, engine: EngineService) {
                 context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.journal, &why).await?;
             }
+            Some(Claim::Ready(request)) if is_closed(context, &request) => {
+                context.discard_audio(request.id()).await;
+                let _ = request.fail(&context.journal, &TranscribeFailure::WriteForbidden).await?;
+            }
             Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
         }
         Ok(Turn::Worked)
     })
     .await;
+}
+
+/// Whether the text could not be delivered: then the engine is left to others.
+fn is_closed(context: &Context, request: &Request<Queued>) -> bool {
+    context.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at())
 }
 
 async fn start(
@@ -162,8 +172,18 @@ async fn one(
     expected: Duration,
 ) -> Result<(), JournalError> {
     let silent = request.heard_before();
-    if !silent && let Ok(Some(message)) = greet(context, &request).await {
-        request.set_status_message(&context.journal, message).await?;
+    if !silent {
+        match greet(context, &request).await {
+            Ok(Some((chat, message))) => request.set_status_message(&context.journal, chat, message).await?,
+            Ok(None) => {}
+            Err(why) => {
+                stop.cancel.cancel();
+                // The engine's slot is free only when the native code has stopped.
+                request.hold(&context.journal, hearing).await?.ok();
+                context.discard_audio(request.id()).await;
+                return request.fail(&context.journal, &why.into()).await.map(drop);
+            }
+        }
     }
     let work = async {
         let hearing = stop.unless_withdrawn(hearing);
@@ -204,10 +224,7 @@ async fn one(
 }
 
 /// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.
-async fn greet(
-    context: &Context,
-    request: &Request<Transcribing>,
-) -> Result<Option<crate::model::MessageId>, enqueue::NobodyThere> {
+async fn greet(context: &Context, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
     context.show(request.id(), request.chat(), request.status_message(), request.locale(), &Text::Starting);
     let note = context.state(request.id(), request.locale(), &Text::Starting);
     enqueue::ensure_status(context, request, &note).await

@@ -84,6 +84,9 @@ pub enum DownloadFailure {
     /// The chat is gone, or the bot is blocked: nobody is there to be answered.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Telegram cannot be reached, or not in time.
     #[error("the file could not be fetched: {0}")]
     Unreachable(String),
@@ -121,7 +124,7 @@ impl Failure for DownloadFailure {
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
             Self::Interrupted { .. } => Disposition::End(Settlement::Failed(FailReason::Internal)),
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
-            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
             Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.failures + 1), counts: true },
             // A full disk may stay full for hours: nobody's message is given up for that.
@@ -163,6 +166,12 @@ pub enum TranscribeFailure {
     /// Withdrawn by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
+    /// The chat is gone, or the bot is blocked: no answer can be sent.
+    #[error("the chat is gone or the bot is blocked")]
+    ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Failed too often.
     #[error("failed {attempts} times")]
     Exhausted {
@@ -196,6 +205,7 @@ impl Failure for TranscribeFailure {
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
         }
     }
 }
@@ -206,6 +216,9 @@ pub enum DeliverFailure {
     /// The chat is gone, or the bot is blocked: nobody is there to read it.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
+    /// The bot may not write to the chat or topic.
+    #[error("the bot may not write to the chat or topic")]
+    WriteForbidden,
     /// Telegram refuses the text for good.
     #[error("Telegram refuses the answer: {0}")]
     Refused(String),
@@ -217,7 +230,7 @@ pub enum DeliverFailure {
 impl Failure for DeliverFailure {
     fn disposition(&self, _attempt: Attempt) -> Disposition {
         match self {
-            Self::ChatGone => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Refused(_) => Disposition::End(Settlement::Failed(FailReason::Internal)),
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
         }

@@ -88,8 +88,8 @@ impl<S: Stage> Request<S> {
         self.held.row.thread
     }
 
-    /// The message that is answered: the one with the sound.
-    pub fn reply_to(&self) -> MessageId {
+    /// The message that is answered: the one with the sound, unless it stayed behind in a group that became a supergroup.
+    pub fn reply_to(&self) -> Option<MessageId> {
         self.held.row.reply_to
     }
 
@@ -212,22 +212,43 @@ impl<S: Stage> Request<S> {
         insist(journal, "put a request back", || journal.release(self.fence(), now, false)).await
     }
 
-    /// Remembers the message that shows the request's state.
-    pub async fn set_status_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        self.record_status_message(journal, message).await?;
-        self.knows_status_message(message);
+    /// Remembers the message in `chat` that shows the request's state.
+    pub async fn set_status_message(
+        &mut self,
+        journal: &Journal,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<(), JournalError> {
+        self.record_status_message(journal, chat, message).await?;
+        self.knows_status_message(chat, message);
         Ok(())
     }
 
-    /// Writes down the message that shows the request's state while other work on the request goes on. Whoever holds
-    /// the request learns of it by [`Request::knows_status_message`].
-    pub async fn record_status_message(&self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        insist(journal, "remember a message", || journal.set_status_message(self.fence(), message)).await
+    /// Writes down the message in `chat` that shows the request's state while other work on the request goes on. The
+    /// request itself learns of it by [`Request::knows_status_message`].
+    pub async fn record_status_message(
+        &self,
+        journal: &Journal,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<(), JournalError> {
+        insist(journal, "remember a message", || journal.set_status_message(self.fence(), chat, message)).await
     }
 
-    /// The message that was recorded.
-    pub fn knows_status_message(&mut self, message: MessageId) {
+    /// The message that was recorded, in `chat`.
+    pub fn knows_status_message(&mut self, chat: ChatId, message: MessageId) {
+        self.chat_moved(chat);
         self.held.row.status_message = Some(message);
+    }
+
+    /// The request is answered in `chat` from now on. If that is another one than before, no message of the one before
+    /// can be edited or replied to. The journal knows it already: see [`Journal::move_chat`].
+    pub fn chat_moved(&mut self, chat: ChatId) {
+        let row = &mut self.held.row;
+        if row.chat != chat {
+            row.chat = chat;
+            (row.thread, row.reply_to, row.status_message, row.part_message) = (None, None, None, None);
+        }
     }
 
     /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
@@ -357,7 +378,8 @@ impl Request<Transcribed> {
     /// Remembers the message that is about to hold the next part of a long answer, so that a repeated delivery fills
     /// the same one.
     pub async fn set_part_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
-        insist(journal, "remember a message", || journal.set_part_message(self.fence(), message)).await?;
+        let chat = self.chat();
+        insist(journal, "remember a message", || journal.set_part_message(self.fence(), chat, message)).await?;
         self.held.row.part_message = Some(message);
         Ok(())
     }

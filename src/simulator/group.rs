@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::people::Person;
-use super::server::{Attachment, Author, BotApi, Channel, ChatKind, Content, Origin, Post, Rank};
+use super::server::{Attachment, Author, BotApi, Channel, ChatKind, Content, Origin, Post, Rank, Refusal};
 use crate::model::{ChatId, MessageId};
 
 /// A supergroup. The bot is an ordinary member until it is made an administrator: it sees only what is meant for it.
@@ -18,6 +18,27 @@ impl Group {
     pub fn new(api: &BotApi, id: ChatId, title: &str) -> Self {
         api.open_chat(id, ChatKind::Group, title);
         Self { api: api.clone(), chat: id }
+    }
+
+    /// A new group that is no supergroup yet.
+    pub fn basic(api: &BotApi, id: ChatId, title: &str) -> Self {
+        let group = Self::new(api, id, title);
+        api.make_basic(id);
+        group
+    }
+
+    /// It becomes a supergroup, which takes its place; the bot is told by service messages.
+    #[must_use]
+    pub fn becomes_supergroup(&self, id: ChatId) -> Self {
+        self.api.upgrade(self.chat, id, true);
+        Self { api: self.api.clone(), chat: id }
+    }
+
+    /// The same, and the bot learns of it only when it writes to the group.
+    #[must_use]
+    pub fn becomes_supergroup_silently(&self, id: ChatId) -> Self {
+        self.api.upgrade(self.chat, id, false);
+        Self { api: self.api.clone(), chat: id }
     }
 
     /// Its chat.
@@ -44,6 +65,21 @@ impl Group {
     /// Turns the bot away, or lets it back in.
     pub fn bans_bot(&self, banned: bool) {
         self.api.set_blocked(self.chat, banned);
+    }
+
+    /// Forbids the bot to write, or lets it write again.
+    pub fn silences_bot(&self, silenced: bool) {
+        self.api.set_silenced(self.chat, silenced);
+    }
+
+    /// Refuses what the bot writes, or takes it again, without telling the bot.
+    pub fn refuses(&self, refusal: Option<Refusal>) {
+        self.api.set_refusal(self.chat, refusal);
+    }
+
+    /// Closes a topic, or opens it again.
+    pub fn closes_topic(&self, topic: MessageId, closed: bool) {
+        self.api.set_topic_closed(self.chat, topic, closed);
     }
 
     /// Somebody opens a topic. Returns its id, for [`Person::in_topic`].

@@ -94,6 +94,8 @@ impl CallOutcome {
             TelegramError::RetryAfter(_) => Self::TooMany,
             TelegramError::MessageGone
             | TelegramError::ChatGone
+            | TelegramError::ChatMoved(_)
+            | TelegramError::WriteForbidden(_)
             | TelegramError::Conflict
             | TelegramError::Unauthorized
             | TelegramError::Refused(_) => Self::Client4xx,

@@ -20,6 +20,7 @@ use teloxide::types::AllowedUpdate;
 use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
+use super::closed::Closed;
 use super::error::{Refusal, TelegramError};
 use super::pauses::{Pauses, Scope};
 use super::redact::Redactor;
@@ -54,6 +55,7 @@ struct Inner {
     redactor: Redactor,
     observe: Observer,
     pauses: Pauses,
+    closed: Closed,
     /// When the next message may leave, whichever chat it is for.
     next_slot: Mutex<Instant>,
     me: OnceLock<Me>,
@@ -107,6 +109,7 @@ impl Client {
             redactor,
             observe,
             pauses: Pauses::default(),
+            closed: Closed::default(),
             next_slot: Mutex::new(Instant::now()),
             me: OnceLock::new(),
             local_files: None,
@@ -218,6 +221,10 @@ impl Client {
     /// The pauses that downloads keep, which are no calls of the Bot API.
     pub(super) fn pauses(&self) -> &Pauses {
         &self.0.pauses
+    }
+
+    pub(super) fn closed(&self) -> &Closed {
+        &self.0.closed
     }
 
     /// Tells the observer of a finished call.

@@ -338,7 +338,12 @@ impl Line {
                 self.there = Some(edited.note);
                 None
             }
-            Err(TelegramError::MessageGone | TelegramError::ChatGone) => {
+            Err(
+                TelegramError::MessageGone
+                | TelegramError::ChatGone
+                | TelegramError::ChatMoved(_)
+                | TelegramError::WriteForbidden(_),
+            ) => {
                 self.gone = true;
                 self.wanted = None;
                 None

@@ -1,10 +1,12 @@
 //! Why a call failed, told apart by what can be done about it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::redact::Redactor;
+use crate::model::ChatId;
 
 /// Why a call to the Bot API failed. Neither `Display` nor `Debug` holds the token or a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,12 @@ pub enum TelegramError {
     /// The person blocked the bot or left, or the chat never existed.
     #[error("the chat is closed to the bot")]
     ChatGone,
+    /// The group became a supergroup, which has another id. Message ids of the group mean nothing there.
+    #[error("the group has become a supergroup")]
+    ChatMoved(ChatId),
+    /// The bot is in the chat and may not write there.
+    #[error("the bot may not write to the {0}")]
+    WriteForbidden(Extent),
     /// Somebody else polls with the same token, or a webhook is set.
     #[error("another program receives this bot's updates: stop it, or remove its webhook")]
     Conflict,
@@ -39,6 +47,24 @@ pub enum TelegramError {
     /// The connection failed. The call may have had its effect.
     #[error("the Bot API server cannot be reached: {0}")]
     Network(String),
+}
+
+/// How far a refusal to let the bot write reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The whole chat.
+    Chat,
+    /// One topic of it.
+    Topic,
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chat => "chat",
+            Self::Topic => "topic",
+        })
+    }
 }
 
 /// What to do about a failure.
@@ -64,7 +90,9 @@ impl TelegramError {
             Self::Conflict => Disposition::Retry { after: Duration::from_secs(5) },
             // No fault of the call's: it waits for a token that is accepted, or for Telegram to know this one again.
             Self::Unauthorized => Disposition::Retry { after: Duration::from_secs(5) },
-            Self::MessageGone | Self::ChatGone | Self::Refused(_) => Disposition::Final,
+            Self::MessageGone | Self::ChatGone | Self::ChatMoved(_) | Self::WriteForbidden(_) | Self::Refused(_) => {
+                Disposition::Final
+            }
         }
     }
 
@@ -76,6 +104,8 @@ impl TelegramError {
             Self::RetryAfter(_)
             | Self::MessageGone
             | Self::ChatGone
+            | Self::ChatMoved(_)
+            | Self::WriteForbidden(_)
             | Self::Conflict
             | Self::Unauthorized
             | Self::Refused(_)
@@ -121,13 +151,14 @@ pub(super) struct Refusal {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Parameters {
     pub(super) retry_after: Option<u64>,
+    pub(super) migrate_to_chat_id: Option<i64>,
 }
 
 /// The wait after a 429 that names none.
 const DEFAULT_RETRY_AFTER: u64 = 5;
 
 /// Descriptions (lower case) that mean the chat is closed for good. Any 403 means that too.
-const CHAT_GONE: [&str; 8] = [
+const CHAT_GONE: [&str; 7] = [
     "chat not found",
     "user not found",
     "user is deactivated",
@@ -135,18 +166,31 @@ const CHAT_GONE: [&str; 8] = [
     "group chat was deleted",
     "bot was kicked",
     "peer_id_invalid",
-    "chat_write_forbidden",
 ];
 
+/// Descriptions (lower case) that mean the bot may not write to the chat, until its rights or the chat's change.
+const WRITE_FORBIDDEN: [&str; 8] = [
+    "not enough rights to send text messages",
+    "have no rights to send a message",
+    "need administrator rights in the channel chat",
+    "chat_write_forbidden",
+    "chat_restricted",
+    "chat_send_plain_forbidden",
+    "chat_guest_send_forbidden",
+    "user_banned_in_channel",
+];
+
+/// Descriptions (lower case) that mean the same of one topic.
+const TOPIC_CLOSED: [&str; 3] = ["topic_closed", "topic_deleted", "message thread not found"];
+
 /// Descriptions (lower case) that mean the message is gone for good.
-const MESSAGE_GONE: [&str; 7] = [
+const MESSAGE_GONE: [&str; 6] = [
     "message to edit not found",
     "message can't be edited",
     "message_id_invalid",
     "message to be replied not found",
     "message to reply not found",
     "replied message not found",
-    "message thread not found",
 ];
 
 impl Refusal {
@@ -161,12 +205,17 @@ impl Refusal {
             let seconds = self.parameters.retry_after.or(named).unwrap_or(DEFAULT_RETRY_AFTER);
             return TelegramError::RetryAfter(Duration::from_secs(seconds));
         }
+        if let Some(to) = self.parameters.migrate_to_chat_id {
+            return TelegramError::ChatMoved(ChatId(to));
+        }
         match code {
             // Some old 401s are about the chat, not the token.
             401 if description.contains("bot") => TelegramError::ChatGone,
             // The whole answer to a token that is no token is `Not Found`.
             401 => TelegramError::Unauthorized,
             404 if description == "not found" => TelegramError::Unauthorized,
+            400..=499 if means(&WRITE_FORBIDDEN) => TelegramError::WriteForbidden(Extent::Chat),
+            400..=499 if means(&TOPIC_CLOSED) => TelegramError::WriteForbidden(Extent::Topic),
             403 => TelegramError::ChatGone,
             409 => TelegramError::Conflict,
             _ if means(&MESSAGE_GONE) => TelegramError::MessageGone,

@@ -72,8 +72,9 @@ impl Client {
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
         let call = WithKeyboard { payload: &message, reply_markup: note.keyboard.shown() };
-        let sent: SentMessage = self.write(chat, Method::SendMessage, &call).await?;
-        Ok(MessageId(sent.message_id))
+        let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
+        self.closed().record_sent(chat, thread, &sent);
+        Ok(MessageId(sent?.message_id))
     }
 
     /// Replaces text and buttons of a message of ours. What is there already is success, so that an edit can be
@@ -89,11 +90,7 @@ impl Client {
         );
         edit.link_preview_options = Some(no_preview());
         let call = WithKeyboard { payload: &edit, reply_markup: note.keyboard.shown() };
-        match self.write::<_, SentMessage>(chat, Method::EditMessageText, &call).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_modified() => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.record_edit(chat, self.write(chat, Method::EditMessageText, &call).await)
     }
 
     /// Replaces the buttons under a message of ours. Buttons that are there already are success.
@@ -111,14 +108,21 @@ impl Client {
             teloxide::types::MessageId(message.0),
         );
         let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
-        match self.write::<_, SentMessage>(chat, Method::EditMessageReplyMarkup, &call).await {
+        self.record_edit(chat, self.write(chat, Method::EditMessageReplyMarkup, &call).await)
+    }
+
+    fn record_edit(&self, chat: ChatId, edited: Result<SentMessage, TelegramError>) -> Result<(), TelegramError> {
+        match edited {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => {
+                self.closed().record_error(chat, &error);
+                Err(error)
+            }
         }
     }
 
-    /// Sends a file from memory as an answer to `reply_to` if that is still there.
+    /// Sends a file from memory, as an answer to `reply_to` if that is still there.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -126,7 +130,7 @@ impl Client {
         &self,
         chat: ChatId,
         thread: Option<ThreadId>,
-        reply_to: MessageId,
+        reply_to: Option<MessageId>,
         document: &Document,
     ) -> Result<MessageId, TelegramError> {
         let mut form = Form::new(uuid::Uuid::now_v7().as_u128());
@@ -134,11 +138,14 @@ impl Client {
         if let Some(ThreadId(thread)) = thread {
             form.text("message_thread_id", &thread.to_string());
         }
-        let reply = serde_json::json!({ "message_id": reply_to.0, "allow_sending_without_reply": true });
-        form.text("reply_parameters", &reply.to_string());
+        if let Some(MessageId(message)) = reply_to {
+            let reply = serde_json::json!({ "message_id": message, "allow_sending_without_reply": true });
+            form.text("reply_parameters", &reply.to_string());
+        }
         form.file("document", &document.name, document.media_type, &document.bytes);
-        let sent: SentMessage = self.upload(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await?;
-        Ok(MessageId(sent.message_id))
+        let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
+        self.closed().record_sent(chat, thread, &sent);
+        Ok(MessageId(sent?.message_id))
     }
 
     /// Ends the little clock on a pressed button, with a few words over the chat (at most 200 characters).

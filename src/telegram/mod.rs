@@ -7,6 +7,7 @@ mod action;
 mod call;
 mod checkup;
 mod client;
+mod closed;
 mod desk;
 mod download;
 mod error;
@@ -27,7 +28,7 @@ pub use checkup::{Reached, Webhook};
 pub use client::{Client, Me};
 pub use desk::{Edit, Pace, StatusDesk};
 pub use download::DownloadError;
-pub use error::{Disposition, TelegramError};
+pub use error::{Disposition, Extent, TelegramError};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use note::{Button, Keyboard, Note};
@@ -38,6 +39,6 @@ pub use texts::{
     Answer, Label, Locale, MyData, OwnTextsError, Standing, Stats, Talk, Text, Texts, Toast, UnknownLocale,
 };
 pub use update::{
-    AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind,
-    Place, Press, Sender, ThreadId, UpdateKind, VoiceMessage,
+    Access, AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership,
+    OtherKind, Place, Press, Sender, ThreadId, UpdateKind, VoiceMessage,
 };

@@ -56,7 +56,14 @@ impl Pauses {
         match result {
             Err(TelegramError::RetryAfter(wait)) => self.hold(scope, *wait),
             // Telegram has dealt with a chat.
-            Ok(_) | Err(TelegramError::MessageGone | TelegramError::ChatGone | TelegramError::Refused(_)) => {
+            Ok(_)
+            | Err(
+                TelegramError::MessageGone
+                | TelegramError::ChatGone
+                | TelegramError::ChatMoved(_)
+                | TelegramError::WriteForbidden(_)
+                | TelegramError::Refused(_),
+            ) => {
                 if matches!(scope, Scope::Chat(_)) {
                     self.held().refused.clear();
                 }

@@ -29,8 +29,15 @@ pub enum Content {
     Command(Box<Command>),
     /// A button of ours was pressed.
     Press(Box<Press>),
-    /// The bot can write to a chat now, or cannot any more.
+    /// The bot's place in a chat has changed.
     Membership(Membership),
+    /// A group became a supergroup, which has another id. Said once in each of the two.
+    Moved {
+        /// The group's id.
+        from: ChatId,
+        /// The supergroup's id.
+        to: ChatId,
+    },
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
     /// Nothing to do, and nobody to answer.
@@ -121,15 +128,26 @@ pub struct Press {
     pub action: Option<Action>,
 }
 
-/// Whether the bot can write to a chat.
+/// The bot's place in a chat has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
     /// The chat.
     pub chat: ChatId,
     /// What kind of chat it is.
     pub kind: ChatKind,
-    /// It can.
-    pub present: bool,
+    /// What the bot may do there now.
+    pub access: Access,
+}
+
+/// What the bot may do in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It may write, unless all members may not.
+    Writes,
+    /// It is in the chat, and was forbidden to write.
+    Silenced,
+    /// It was blocked or removed, or has left.
+    Gone,
 }
 
 /// A message from a private chat that the bot cannot use.
@@ -204,6 +222,8 @@ labels! {
         Button = "button",
         /// [`Content::Membership`]
         Membership = "membership",
+        /// [`Content::Moved`]
+        Migration = "migration",
         /// [`Content::Other`]
         Other = "other",
         /// [`Ignored::Group`]
@@ -237,6 +257,7 @@ impl Content {
             Self::Command(_) => UpdateKind::Command,
             Self::Press(_) => UpdateKind::Button,
             Self::Membership(_) => UpdateKind::Membership,
+            Self::Moved { .. } => UpdateKind::Migration,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {
                 Ignored::Group => UpdateKind::Group,

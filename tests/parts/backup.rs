@@ -59,7 +59,7 @@ async fn what_waited_goes_on_after_a_restore_and_the_journal_before_is_kept() {
     assert_eq!(before.depth().await.unwrap(), 2, "nothing of it is lost");
     let journal = Journal::open(&path, Clock::System).await.unwrap();
     let row = journal.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
-    assert_eq!((row.reply_to.0, row.fence.stage), (1, StageName::Queued));
+    assert_eq!((row.reply_to.unwrap().0, row.fence.stage), (1, StageName::Queued));
     assert_eq!(verify(&file).await.unwrap(), restored.contents, "the copy stays as it was");
 }
 
@@ -123,7 +123,12 @@ async fn what_is_no_whole_journal_is_refused_and_nothing_changes() {
     {
         use sqlx::{ConnectOptions, Connection};
         let mut sql = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
-        sqlx::query("UPDATE _sqlx_migrations SET version = 9000 WHERE version = 5").execute(&mut sql).await.unwrap();
+        sqlx::query(
+            "UPDATE _sqlx_migrations SET version = 9000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+        )
+        .execute(&mut sql)
+        .await
+        .unwrap();
         sql.close().await.unwrap();
     }
     let error = restore(&file, &desk.path, Waiting::GoOn).await.unwrap_err().to_string();

@@ -162,7 +162,7 @@ async fn audio_is_kept_for_its_sender_until_its_time_is_over() {
     assert_eq!(desk.journal.under_way().await.unwrap(), [id], "its file stays at the next start");
 
     let kept = here(&desk, id).await.unwrap();
-    assert_eq!((kept.audio, kept.chat, kept.reply_to, kept.thread), (id, arrival(1).chat, MessageId(1), Some(5)));
+    assert_eq!((kept.audio, kept.chat, kept.reply_to, kept.thread), (id, arrival(1).chat, Some(MessageId(1)), Some(5)));
     assert_eq!((kept.file_id.as_str(), kept.file_unique_id.as_str()), ("file-1", "unique-1"));
     assert_eq!((kept.claimed, kept.locale.as_deref()), (Some(Duration::from_secs(10)), Some("ru")));
     assert_eq!(desk.journal.kept_audio(id, UserId(2)).await.unwrap(), Kept::NotYours);

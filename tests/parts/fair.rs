@@ -231,7 +231,7 @@ async fn a_button_asks_once_and_any_number_of_them_have_no_message() {
     let other = desk.take(&press("b", "y")).await;
     assert_eq!([ordinary, pressed, other].into_iter().collect::<HashSet<_>>().len(), 3);
     let _first = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-    assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().reply_to, MessageId(1));
+    assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().reply_to, Some(MessageId(1)));
 }
 
 // === The same audio ===

@@ -86,7 +86,7 @@ async fn a_claim_tells_all_that_was_stored() {
     let id = desk.admit(5).await;
     let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
     assert_eq!(row.fence, Fence { id, stage: StageName::Received, owner: "w".into(), attempt: 1 });
-    assert_eq!((row.chat, row.reply_to), (ChatId(7_000_000_001), MessageId(5)));
+    assert_eq!((row.chat, row.reply_to), (ChatId(7_000_000_001), Some(MessageId(5))));
     assert_eq!((row.file_id.as_str(), row.locale.as_deref()), ("file-5", Some("ru")));
     assert_eq!((row.claimed, row.length), (Some(Duration::from_secs(10)), None));
     assert_eq!((row.status_message, row.parts_delivered), (None, 0));
@@ -117,7 +117,7 @@ async fn whoever_writes_after_all_holds_the_request_for_another_lease() {
     let fence = desk.advance(&fence, StageName::Transcribed).await;
     assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
     desk.pass(PAST_LEASE);
-    desk.journal.set_status_message(&fence, MessageId(7)).await.unwrap();
+    desk.journal.set_status_message(&fence, arrival(1).chat, MessageId(7)).await.unwrap();
     assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
     desk.pass(PAST_LEASE);
     desk.journal.set_parts_delivered(&fence, 1).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_zombie_writes_nothing() {
             desk.journal.settle(&zombie, Settlement::Failed(FailReason::Internal)).await,
             desk.journal.release(&zombie, desk.now(), true).await,
             desk.journal.renew(&zombie).await,
-            desk.journal.set_status_message(&zombie, MessageId(99)).await,
+            desk.journal.set_status_message(&zombie, arrival(1).chat, MessageId(99)).await,
             desk.journal.set_parts_delivered(&zombie, 9).await,
             desk.journal.notice_answered(&zombie).await,
             desk.journal.notice_later(&zombie, desk.now()).await,
@@ -333,7 +333,7 @@ async fn a_refusal_is_told_once() {
 
     let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Rejected(RejectReason::TooLong)));
-    assert_eq!((notice.chat, notice.reply_to), (ChatId(7_000_000_001), MessageId(1)));
+    assert_eq!((notice.chat, notice.reply_to), (ChatId(7_000_000_001), Some(MessageId(1))));
     assert_eq!((notice.locale.as_deref(), notice.length), (Some("ru"), Duration::from_secs(10)));
     assert_eq!(desk.journal.claim_notice("v").await.unwrap(), None, "somebody is at it");
 
@@ -367,7 +367,7 @@ async fn every_end_says_how_and_who_must_be_told() {
         let id = desk.enqueue(message).await;
         let mut fence = desk.start("w").await;
         fence = desk.advance(&fence, StageName::Transcribed).await;
-        desk.journal.set_status_message(&fence, MessageId(500)).await.unwrap();
+        desk.journal.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
         desk.journal.settle(&fence, settlement).await.unwrap();
         let failed_stage = matches!(settlement, Settlement::Failed(_)).then(|| "transcribed".to_owned());
         assert_eq!(desk.value::<Option<String>>(id, "failed_stage").await, failed_stage);

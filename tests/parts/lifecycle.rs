@@ -61,7 +61,7 @@ async fn a_whole_life_leaves_facts_but_no_text() {
     let id = desk.admit(1).await;
     let mut request = ready::<Received>(&desk, "w").await;
     assert_eq!((request.id(), request.length()), (id, Duration::from_secs(10)));
-    request.set_status_message(&desk.journal, MessageId(77)).await.unwrap();
+    request.set_status_message(&desk.journal, request.chat(), MessageId(77)).await.unwrap();
 
     let request = request.advance(&desk.journal, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
     assert_eq!(request.length(), Duration::from_secs(12), "what was decoded counts, not what was claimed");
@@ -255,6 +255,8 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
         (TranscribeFailure::Unavailable(text()), Expected::Retry { after: 15, counts: false }),
         (TranscribeFailure::Stopping, Expected::Retry { after: 0, counts: false }),
         (TranscribeFailure::Cancelled, Expected::End(Settlement::Cancelled(CancelledBy::Sender))),
+        (TranscribeFailure::ChatGone, Expected::End(Settlement::Cancelled(CancelledBy::ChatGone))),
+        (TranscribeFailure::WriteForbidden, Expected::End(Settlement::Cancelled(CancelledBy::ChatGone))),
         (TranscribeFailure::Exhausted { attempts: 3 }, failed(FailReason::Poison)),
         (TranscribeFailure::Interrupted { times: 11 }, failed(FailReason::Internal)),
     ]
@@ -276,9 +278,10 @@ async fn each_failure_of_the_engine_has_its_end() {
 
 #[tokio::test]
 async fn each_failure_of_the_delivery_has_its_end() {
-    let gone = Expected::End(Settlement::Cancelled(CancelledBy::ChatGone));
+    let gone = || Expected::End(Settlement::Cancelled(CancelledBy::ChatGone));
     for (why, expected) in [
-        (DeliverFailure::ChatGone, gone),
+        (DeliverFailure::ChatGone, gone()),
+        (DeliverFailure::WriteForbidden, gone()),
         (DeliverFailure::Refused("x".into()), failed(FailReason::Internal)),
         (DeliverFailure::Stopping, Expected::Retry { after: 0, counts: false }),
     ] {

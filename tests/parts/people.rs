@@ -142,7 +142,7 @@ async fn of_whom_is_forgotten_no_byte_is_left_but_the_totals_stay() {
             desk.pass(Duration::from_millis(1));
             let fence = desk.start("w").await;
             let fence = desk.advance(&fence, StageName::Transcribed).await;
-            desk.journal.set_status_message(&fence, MessageId(900)).await.unwrap();
+            desk.journal.set_status_message(&fence, marked(0).chat, MessageId(900)).await.unwrap();
             let until = (fence.id == id && message == 0).then(|| desk.now().after(Duration::from_secs(600)));
             let facts = Facts { audio_until: until, ..Facts::default() };
             desk.journal.advance(&fence, StageName::Done, &facts).await.unwrap();

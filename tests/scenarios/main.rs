@@ -4,6 +4,7 @@
 
 mod alerts;
 mod chaos;
+mod chats;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crashes;

@@ -411,25 +411,6 @@ async fn the_size_that_is_told_is_the_one_that_telegram_gives() {
     scene.end().await;
 }
 
-#[tokio::test]
-async fn the_size_that_is_told_is_the_one_that_telegram_gives() {
-    let scene = Scene::stand_in(&[("max_file_size_bytes", "52428800")]).await;
-    let anna = scene.simulation.person("Анна", "ru");
-    anna.sends_text("/start");
-    let (_, text) = says(&scene, anna.chat(), "👋").await;
-    assert!(text.contains("20 МБ") && !text.contains("50 МБ"), "{text}");
-    let content =
-        scene.simulation.api().upload(Attachment::voice(Duration::from_secs(9)), "OggS".into(), Some(30 << 20));
-    let message =
-        scene.simulation.api().receive(anna.chat(), Post::new(Author::Person(anna.caller().clone()), content));
-    let (_, text) = says(&scene, anna.chat(), "слишком большой").await;
-    assert!(text.contains("20 МБ"), "{text}");
-    assert_eq!(scene.calls(Method::GetFile), 0, "Telegram is not asked for {message}");
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
-    assert_eq!(log.matches("max_file_size_bytes = 52428800, but").count(), 1, "the operator is told once");
-    scene.end().await;
-}
-
 /// The sentence of a refusal, whatever its sign.
 fn rejected_any(verdict: Verdict) -> String {
     match verdict {

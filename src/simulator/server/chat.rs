@@ -1,12 +1,13 @@
 //! Chats, who is in them, and their messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::inbound::{Attachment, Caller};
+use super::refusal::Refusal;
 use crate::model::{ChatId, MessageId, UserId};
 
 /// One chat.
@@ -24,6 +25,16 @@ pub struct Chat {
     pub bot: Rank,
     /// Who is here, in a group.
     pub members: BTreeMap<UserId, Member>,
+    /// A group that is no supergroup.
+    pub basic: bool,
+    /// The supergroup that the group became.
+    pub upgraded_to: Option<ChatId>,
+    /// The bot was forbidden to write here; it is told so by `my_chat_member`.
+    pub silenced: bool,
+    /// What Telegram answers to messages of the bot here; nothing tells the bot beforehand.
+    pub refuses: Option<Refusal>,
+    /// Topics in which only administrators write.
+    pub closed_topics: BTreeSet<MessageId>,
     /// Titles of topics by the message that opened each.
     pub topics: BTreeMap<MessageId, String>,
     /// Messages by id, deleted ones too.
@@ -228,6 +239,11 @@ impl Chat {
             title: title.to_owned(),
             blocked: false,
             bot: Rank::Member,
+            basic: false,
+            upgraded_to: None,
+            silenced: false,
+            refuses: None,
+            closed_topics: BTreeSet::new(),
             members: BTreeMap::new(),
             topics: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -236,6 +252,22 @@ impl Chat {
 
     pub(super) fn next_message(&self) -> MessageId {
         MessageId(self.messages.keys().next_back().map_or(0, |last| last.0) + 1)
+    }
+
+    /// Why the bot may not write to a topic, or to the chat itself.
+    pub(super) fn refusal(&self, topic: Option<MessageId>) -> Option<Refusal> {
+        match self.kind {
+            ChatKind::Private if self.blocked => Some(Refusal::BLOCKED),
+            ChatKind::Group if self.blocked => Some(Refusal::KICKED),
+            ChatKind::Group if self.bot == Rank::Left => Some(Refusal::NOT_A_MEMBER),
+            ChatKind::Private | ChatKind::Group | ChatKind::Channel => {
+                let closed = topic.is_some_and(|topic| self.closed_topics.contains(&topic));
+                let manages = matches!(self.bot, Rank::Owner | Rank::Administrator);
+                let silenced = self.silenced.then_some(Refusal::RESTRICTED);
+                let refused = self.refuses.clone().or(silenced);
+                refused.or((closed && !manages).then_some(Refusal::TOPIC_CLOSED))
+            }
+        }
     }
 
     /// A message that is still there.

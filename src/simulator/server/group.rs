@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::chat::{Author, Chat, ChatKind, Content, Member, Message, Post, Rank};
 use super::inbound::Caller;
+use super::refusal::Refusal;
 use super::state::State;
 use super::{BotApi, Shared};
 use crate::model::{ChatId, MessageId, UserId};
@@ -28,6 +29,56 @@ impl BotApi {
         });
     }
 
+    /// Forbids the bot to write in a group, or lets it write again. The bot is told by `my_chat_member`.
+    pub fn set_silenced(&self, chat: ChatId, silenced: bool) {
+        self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.silenced = silenced));
+    }
+
+    /// Refuses what the bot writes in a chat from now on, or takes it again. The bot is told nothing, as when the rights
+    /// of all members change.
+    pub fn set_refusal(&self, chat: ChatId, refusal: Option<Refusal>) {
+        self.change_chat(chat, |chat| chat.refuses = refusal);
+    }
+
+    /// Closes a topic, or opens it again.
+    pub fn set_topic_closed(&self, chat: ChatId, topic: MessageId, closed: bool) {
+        self.change_chat(chat, |chat| {
+            if closed {
+                chat.closed_topics.insert(topic)
+            } else {
+                chat.closed_topics.remove(&topic)
+            };
+        });
+    }
+
+    /// Makes an open group one that is no supergroup.
+    pub fn make_basic(&self, chat: ChatId) {
+        self.change_chat(chat, |chat| chat.basic = true);
+    }
+
+    /// Makes a group a supergroup with another id, where messages are counted from 1 again. `announce` tells the bot by the
+    /// service messages in both.
+    pub fn upgrade(&self, from: ChatId, to: ChatId, announce: bool) {
+        self.shared.change(|state| {
+            let Some(old) = state.chats.get_mut(&from) else { return };
+            old.upgraded_to = Some(to);
+            let owner =
+                old.members.values().find(|member| member.rank == Rank::Owner).map(|owner| owner.caller.clone());
+            let mut new = Chat::new(to, ChatKind::Group, &old.title);
+            (new.bot, new.members) = (old.bot, old.members.clone());
+            state.chats.insert(to, new);
+            let author = owner.map_or(Author::Anonymous, Author::Person);
+            for (chat, field, other) in [(from, "migrate_to_chat_id", to), (to, "migrate_from_chat_id", from)] {
+                let post = Post::new(author.clone(), Content::Other(json!({ field: other })));
+                self.shared.place(state, chat, post, announce);
+            }
+        });
+    }
+
+    fn change_chat(&self, chat: ChatId, change: impl FnOnce(&mut Chat)) {
+        self.shared.change(|state| state.chats.get_mut(&chat).map(change));
+    }
+
     /// Opens a topic in a group, which makes the group a forum. Returns its id.
     pub fn open_topic(&self, chat: ChatId, by: &Caller, title: &str) -> Option<MessageId> {
         self.shared.change(|state| {
@@ -48,7 +99,7 @@ impl Shared {
     fn change_bot(&self, state: &mut State, chat: ChatId, change: impl FnOnce(&mut Chat)) {
         let bot = state.show_bot(&self.settings.username);
         let Some(place) = state.chats.get_mut(&chat) else { return };
-        let standing = |place: &Chat| Chat::show_member(bot.clone(), place.bot, place.blocked);
+        let standing = |place: &Chat| place.show_bot(bot.clone());
         let before = standing(place);
         change(place);
         let after = standing(place);

@@ -211,6 +211,11 @@ impl BotApi {
 
 impl Shared {
     fn receive(&self, state: &mut State, chat: ChatId, post: Post) -> MessageId {
+        self.place(state, chat, post, true)
+    }
+
+    /// Puts a message into a chat; the bot is told only if `announce` says so.
+    pub(super) fn place(&self, state: &mut State, chat: ChatId, post: Post, announce: bool) -> MessageId {
         let title = match &post.author {
             Author::Person(person) => person.name.as_str(),
             Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => "",
@@ -218,7 +223,9 @@ impl Shared {
         let place = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
         let id = place.next_message();
         place.messages.insert(id, Message::of(post, id, self.now(), self.date()));
-        self.announce(state, chat, id);
+        if announce {
+            self.announce(state, chat, id);
+        }
         id
     }
 
@@ -242,6 +249,12 @@ impl Shared {
             return false;
         }
         if !self.settings.privacy_mode || matches!(group.bot, Rank::Owner | Rank::Administrator) {
+            return true;
+        }
+        // Service messages are for every bot.
+        if let Content::Other(fields) = &message.content
+            && ["migrate_to_chat_id", "migrate_from_chat_id"].iter().any(|field| fields.get(field).is_some())
+        {
             return true;
         }
         let name = &self.settings.username;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::chat::{Author, Chat, ChatKind, Content, Edit, Message, Post, Rank};
+use super::chat::{Author, Chat, Content, Edit, Message, Post, Rank};
 use super::flood::TooFast;
 use super::keyboard;
 use super::params::Params;
@@ -138,14 +138,14 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             "pending_update_count": state.pending.len(),
         })),
         Method::GetChat => {
-            let chat = params.chat().and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
+            let chat = there(state, params.chat())?;
             let mut shown = chat.show();
             shown["accent_color_id"] = json!(0);
             shown["max_reaction_count"] = json!(11);
             Ok(shown)
         }
         Method::GetChatMember => {
-            let chat = params.chat().and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
+            let chat = there(state, params.chat())?;
             let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
             member(state, chat, UserId(user), &shared.settings.username)
         }
@@ -170,18 +170,28 @@ fn me(state: &State, settings: &Settings) -> Value {
 /// The chat that the call is about, when the bot may write there.
 fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
     let id = params.chat().ok_or(Refusal::Bad("chat_id is empty"))?;
-    let chat = state.chats.get(&id).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    match chat.kind {
-        ChatKind::Private if chat.blocked => Err(Refusal::BLOCKED),
-        ChatKind::Group if chat.blocked => Err(Refusal::KICKED),
-        ChatKind::Group if chat.bot == Rank::Left => Err(Refusal::NOT_A_MEMBER),
-        ChatKind::Private | ChatKind::Group | ChatKind::Channel => Ok(id),
+    let chat = there(state, Some(id))?;
+    match chat.refusal(None) {
+        Some(refusal) => Err(refusal),
+        None => Ok(id),
+    }
+}
+
+/// A chat that is still there under its id.
+fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+    let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    match chat.upgraded_to {
+        Some(to) => Err(Refusal::Upgraded(to)),
+        None => Ok(chat),
     }
 }
 
 fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let (reply_to, topic) = target(place, params)?;
+    if let Some(refusal) = place.refusal(topic) {
+        return Err(refusal.into());
+    }
     let markup = keyboard::read(params)?;
     let kind = place.kind;
     state.flood.admit(chat, kind, shared.now())?;
@@ -199,6 +209,9 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     let markup = keyboard::read_inline(params)?;
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = place.standing(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if let Some(refusal) = place.refusal(message.topic) {
+        return Err(refusal.into());
+    }
     if message.author != Author::Bot {
         return Err(Refusal::CANNOT_EDIT.into());
     }
@@ -226,7 +239,7 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
 /// `getChatMember`.
 fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Value, Refused> {
     if user == state.bot {
-        return Ok(Chat::show_member(state.show_bot(bot_name), chat.bot, chat.blocked));
+        return Ok(chat.show_bot(state.show_bot(bot_name)));
     }
     let writes = |message: &Message| match &message.author {
         Author::Person(person) if person.id == user => Some(person.show()),

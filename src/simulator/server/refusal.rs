@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::model::ChatId;
+
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// 400: the request is wrong; the text follows `Bad Request: `.
     #[error("Bad Request: {0}")]
     Bad(&'static str),
+    /// 400: the group became a supergroup, which has this id.
+    #[error("Bad Request: group chat was upgraded to a supergroup chat")]
+    Upgraded(ChatId),
     /// 401: another token.
     #[error("Unauthorized")]
     Unauthorized,
@@ -69,6 +74,14 @@ impl Refusal {
     pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
     /// A group that the bot has left.
     pub const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
+    /// A group whose members may not write.
+    pub const NO_RIGHTS: Self = Self::Bad("not enough rights to send text messages to the chat");
+    /// A group in which the bot was silenced.
+    pub const RESTRICTED: Self = Self::Bad("CHAT_RESTRICTED");
+    /// A group in which only its channel writes.
+    pub const WRITE_FORBIDDEN: Self = Self::Bad("CHAT_WRITE_FORBIDDEN");
+    /// A topic in which only administrators write.
+    pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
     /// A topic that is not there, or a thread of replies, which is none.
     pub const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
     /// Another text for a file.
@@ -98,7 +111,7 @@ impl Refusal {
     /// Telegram's error code, which is the HTTP status too.
     pub fn code(&self) -> u16 {
         match self {
-            Self::Bad(_) => 400,
+            Self::Bad(_) | Self::Upgraded(_) => 400,
             Self::Unauthorized => 401,
             Self::Forbidden(_) => 403,
             Self::NotFound => 404,
@@ -115,6 +128,7 @@ impl Refusal {
         match self {
             Self::TooMany(wait) | Self::Overloaded(wait) => Some(*wait),
             Self::Bad(_)
+            | Self::Upgraded(_)
             | Self::Unauthorized
             | Self::Forbidden(_)
             | Self::NotFound
@@ -129,6 +143,9 @@ impl Refusal {
         let mut body = json!({ "ok": false, "error_code": self.code(), "description": self.to_string() });
         if let Some(wait) = self.pause() {
             body["parameters"] = json!({ "retry_after": wait.as_secs() });
+        }
+        if let Self::Upgraded(to) = self {
+            body["parameters"] = json!({ "migrate_to_chat_id": to });
         }
         body
     }

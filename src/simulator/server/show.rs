@@ -133,7 +133,8 @@ impl Chat {
         match self.kind {
             ChatKind::Private => json!({ "id": self.id, "type": "private", "first_name": self.title }),
             ChatKind::Group => {
-                let mut shown = json!({ "id": self.id, "type": "supergroup", "title": self.title });
+                let kind = if self.basic { "group" } else { "supergroup" };
+                let mut shown = json!({ "id": self.id, "type": kind, "title": self.title });
                 if !self.topics.is_empty() {
                     shown["is_forum"] = json!(true);
                 }
@@ -149,6 +150,14 @@ impl Chat {
             first = replied;
         }
         first
+    }
+
+    /// How the bot stands to this chat.
+    pub(super) fn show_bot(&self, bot: Value) -> Value {
+        if self.silenced && !self.blocked && self.bot == Rank::Member {
+            return json!({ "status": "restricted", "user": bot, "is_member": true, "can_send_messages": false, "until_date": 0 });
+        }
+        Self::show_member(bot, self.bot, self.blocked)
     }
 
     /// How `user` stands to this chat; `blocked` when they turned it away or were turned away.

@@ -10,8 +10,8 @@ use serde::de::IgnoredAny;
 
 use super::command::{self, CommandName, Spoken};
 use super::{
-    AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Press, Sender, ThreadId,
-    VoiceMessage,
+    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Press, Sender,
+    ThreadId, VoiceMessage,
 };
 use crate::model::{AudioSource, ChatId, MessageId, UserId};
 use crate::telegram::action::Action;
@@ -41,6 +41,8 @@ struct Message {
     video_note: Option<File>,
     video: Option<File>,
     document: Option<File>,
+    migrate_to_chat_id: Option<i64>,
+    migrate_from_chat_id: Option<i64>,
     #[serde(flatten)]
     rest: HashMap<String, IgnoredAny>,
 }
@@ -121,6 +123,8 @@ struct MemberUpdated {
 #[derive(Deserialize)]
 struct Member {
     status: String,
+    /// Of a restricted member.
+    can_send_messages: Option<bool>,
 }
 
 /// Fields of a message that a person filled, other than text and what has sound.
@@ -229,6 +233,9 @@ impl Message {
             Ok(kind) => kind,
             Err(why) => return Content::Ignored(why),
         };
+        if let Some(moved) = self.moved() {
+            return moved;
+        }
         let from = match self.sender(kind) {
             Ok(from) => from,
             Err(why) => return Content::Ignored(why),
@@ -292,6 +299,16 @@ impl Message {
             return other(place, asked, from, false);
         }
         if people_sent || is_file { other(place, asked, from, is_file) } else { Content::Ignored(Ignored::Service) }
+    }
+
+    /// A service message that says that a group became a supergroup.
+    fn moved(&self) -> Option<Content> {
+        let (from, to) = match (self.migrate_to_chat_id, self.migrate_from_chat_id) {
+            (Some(to), _) => (self.chat.id, to),
+            (None, Some(from)) => (from, self.chat.id),
+            (None, None) => return None,
+        };
+        Some(Content::Moved { from: ChatId(from), to: ChatId(to) })
     }
 
     /// Who speaks. A group's administrators may speak as the group, and people as a channel of theirs.
@@ -416,8 +433,13 @@ impl MemberUpdated {
     fn into_content(self) -> Content {
         match self.chat.kind() {
             Ok(kind) => {
-                let present = !matches!(self.new_chat_member.status.as_str(), "left" | "kicked");
-                Content::Membership(Membership { chat: ChatId(self.chat.id), kind, present })
+                let member = self.new_chat_member;
+                let access = match (member.status.as_str(), member.can_send_messages) {
+                    ("left" | "kicked", _) => Access::Gone,
+                    ("restricted", Some(false)) => Access::Silenced,
+                    _ => Access::Writes,
+                };
+                Content::Membership(Membership { chat: ChatId(self.chat.id), kind, access })
             }
             Err(why) => Content::Ignored(why),
         }

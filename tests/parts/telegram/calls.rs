@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::telegram::{CallOutcome, Client, Disposition, Me, Method, Note, Redactor, TelegramError, ThreadId};
+use stenobot::telegram::{
+    CallOutcome, Client, Disposition, Extent, Me, Method, Note, Redactor, TelegramError, ThreadId,
+};
 
 use super::TOKEN;
 use super::stub::{Answer, Stub};
@@ -116,7 +118,23 @@ async fn telegram_s_refusals_are_told_apart() {
         (400, "Bad Request: user not found", TelegramError::ChatGone),
         (400, "Bad Request: group is deactivated", TelegramError::ChatGone),
         (400, "Bad Request: PEER_ID_INVALID", TelegramError::ChatGone),
-        (400, "Bad Request: CHAT_WRITE_FORBIDDEN", TelegramError::ChatGone),
+        (400, "Bad Request: CHAT_WRITE_FORBIDDEN", TelegramError::WriteForbidden(Extent::Chat)),
+        (403, "Forbidden: CHAT_WRITE_FORBIDDEN", TelegramError::WriteForbidden(Extent::Chat)),
+        (400, "Bad Request: CHAT_RESTRICTED", TelegramError::WriteForbidden(Extent::Chat)),
+        (400, "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN", TelegramError::WriteForbidden(Extent::Chat)),
+        (400, "Bad Request: have no rights to send a message", TelegramError::WriteForbidden(Extent::Chat)),
+        (
+            400,
+            "Bad Request: not enough rights to send text messages to the chat",
+            TelegramError::WriteForbidden(Extent::Chat),
+        ),
+        (
+            400,
+            "Bad Request: need administrator rights in the channel chat",
+            TelegramError::WriteForbidden(Extent::Chat),
+        ),
+        (400, "Bad Request: TOPIC_CLOSED", TelegramError::WriteForbidden(Extent::Topic)),
+        (400, "Bad Request: message thread not found", TelegramError::WriteForbidden(Extent::Topic)),
         (400, "Bad Request: message to edit not found", TelegramError::MessageGone),
         (400, "Bad Request: message can't be edited", TelegramError::MessageGone),
         (400, "Bad Request: MESSAGE_ID_INVALID", TelegramError::MessageGone),
@@ -134,6 +152,14 @@ async fn telegram_s_refusals_are_told_apart() {
     ] {
         assert_eq!(edit_refused_with(Answer::refusal(code, description)).await, Err(wanted), "{description}");
     }
+}
+
+#[tokio::test]
+async fn the_new_id_of_a_group_is_read_from_the_refusal() {
+    let body = json!({"ok": false, "error_code": 400, "parameters": {"migrate_to_chat_id": -1_002_000_000_007_i64},
+        "description": "Bad Request: group chat was upgraded to a supergroup chat"});
+    let refused = edit_refused_with(Answer::json(400, body)).await;
+    assert_eq!(refused, Err(TelegramError::ChatMoved(ChatId(-1_002_000_000_007))));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stenobot::model::{AudioSource, ChatId, MessageId, RequestId, UserId};
 use stenobot::telegram::{
-    Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place, Press,
-    Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
+    Access, Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place,
+    Press, Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
 };
 
 use super::stub::{Answer, Stub};
@@ -454,11 +454,49 @@ async fn a_press_is_one_whatever_its_button_says() {
 
 #[tokio::test]
 async fn being_blocked_and_unblocked_is_noticed() {
-    for (status, present) in [("kicked", false), ("left", false), ("member", true), ("administrator", true)] {
+    for (status, access) in [
+        ("kicked", Access::Gone),
+        ("left", Access::Gone),
+        ("member", Access::Writes),
+        ("administrator", Access::Writes),
+    ] {
         let update = json!({"chat": {"id": 5, "type": "private"}, "from": {"id": 5, "first_name": "A"}, "date": 0,
             "old_chat_member": {"status": "member"}, "new_chat_member": {"status": status, "user": {"id": 1}}});
-        let wanted = Membership { chat: ChatId(5), kind: ChatKind::Private, present };
+        let wanted = Membership { chat: ChatId(5), kind: ChatKind::Private, access };
         assert_eq!(one("my_chat_member", update).await, Content::Membership(wanted), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_bot_may_do_in_a_group_is_noticed() {
+    for (member, access) in [
+        (json!({"status": "restricted", "is_member": true, "can_send_messages": false}), Access::Silenced),
+        (json!({"status": "restricted", "is_member": true, "can_send_messages": true}), Access::Writes),
+        (json!({"status": "restricted"}), Access::Writes),
+        (json!({"status": "member", "can_send_messages": false}), Access::Writes),
+    ] {
+        let update = json!({"chat": {"id": GROUP, "type": "supergroup", "title": "Us"}, "date": 0,
+            "new_chat_member": member});
+        let wanted = Membership { chat: ChatId(GROUP), kind: ChatKind::Group, access };
+        assert_eq!(one("my_chat_member", update).await, Content::Membership(wanted), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_becomes_a_supergroup_says_so_in_both_chats() {
+    let new = -1_002_000_000_007_i64;
+    let wanted = Content::Moved { from: ChatId(GROUP), to: ChatId(new) };
+    let anonymous = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group"});
+    for from in [json!({"id": 5, "is_bot": false, "first_name": "A"}), anonymous, Value::Null] {
+        let said = |chat: i64, kind: &str, field: &str, other: i64| {
+            let mut message = json!({"message_id": 1, "date": 0, "chat": {"id": chat, "type": kind, "title": "Us"}});
+            message[field] = json!(other);
+            message["from"] = from.clone();
+            message
+        };
+        assert_eq!(one("message", said(GROUP, "group", "migrate_to_chat_id", new)).await, wanted);
+        let read = one("message", said(new, "supergroup", "migrate_from_chat_id", GROUP)).await;
+        assert_eq!((read.kind().as_str(), read), ("migration", wanted.clone()));
     }
 }
 

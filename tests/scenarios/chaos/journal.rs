@@ -85,7 +85,7 @@ async fn a_zombie_worker() {
             desk.journal.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
             desk.journal.release(&zombie, now, true).await,
             desk.journal.renew(&zombie).await,
-            desk.journal.set_status_message(&zombie, MessageId(7)).await,
+            desk.journal.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
         ];
         for write in writes {
             assert!(matches!(write, Err(JournalError::LeaseLost { .. })), "{write:?}");

@@ -1,0 +1,100 @@
+//! Chats change under the requests that came from them: a group becomes a supergroup with another id, and the bot may
+//! lose the right to write.
+
+use super::Context;
+use crate::journal::JournalError;
+use crate::model::{ChatId, Timestamp};
+use crate::request::{DownloadFailure, TranscribeFailure, insist};
+use crate::telegram::{TelegramError, ThreadId};
+
+/// Why a request cannot be answered where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreachable {
+    /// The chat is gone, or the bot is blocked.
+    ChatGone,
+    /// The bot may not write there.
+    WriteForbidden,
+}
+
+impl Unreachable {
+    /// Whether a failed call says so.
+    pub(super) fn of(error: &TelegramError) -> Option<Self> {
+        match error {
+            TelegramError::ChatGone => Some(Self::ChatGone),
+            TelegramError::WriteForbidden(_) => Some(Self::WriteForbidden),
+            TelegramError::RetryAfter(_)
+            | TelegramError::MessageGone
+            | TelegramError::ChatMoved(_)
+            | TelegramError::Conflict
+            | TelegramError::Unauthorized
+            | TelegramError::Refused(_)
+            | TelegramError::Server
+            | TelegramError::Timeout
+            | TelegramError::NoConnection
+            | TelegramError::Network(_) => None,
+        }
+    }
+}
+
+impl From<Unreachable> for DownloadFailure {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::ChatGone => Self::ChatGone,
+            Unreachable::WriteForbidden => Self::WriteForbidden,
+        }
+    }
+}
+
+impl From<Unreachable> for TranscribeFailure {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::ChatGone => Self::ChatGone,
+            Unreachable::WriteForbidden => Self::WriteForbidden,
+        }
+    }
+}
+
+impl Context {
+    /// Records that a group became a supergroup.
+    pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), JournalError> {
+        if self.journal.move_chat(from, to).await? {
+            tracing::info!("a group became a supergroup: its requests and settings go with it");
+            if self.config().people.allowed.contains(&from.0) {
+                warn_of_old_number(from, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for work under way, which waits until the journal can be written.
+    pub(super) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), JournalError> {
+        insist(&self.journal, "record that a group became a supergroup", || self.record_move(from, to)).await
+    }
+
+    /// Warns of numbers in `allowed_users` that groups had before they became supergroups.
+    pub(super) async fn warn_of_old_numbers(&self) {
+        for id in self.config().people.allowed.iter() {
+            match self.journal.moved_to(ChatId(id)).await {
+                Ok(Some(to)) => warn_of_old_number(ChatId(id), to),
+                Ok(None) => {}
+                Err(error) => return self.journal_failed("look for groups that became supergroups", &error),
+            }
+        }
+    }
+
+    /// Whether Telegram has refused a message to this chat or topic since the request was accepted, and taken none since:
+    /// another message for it would be refused as well. A request that was accepted later is an attempt to write again.
+    pub(super) fn is_closed(&self, chat: ChatId, thread: Option<ThreadId>, received_at: Timestamp) -> bool {
+        let age = self.journal.clock().now().since(received_at);
+        self.client.refused_since(chat, thread).is_some_and(|refused| refused <= age)
+    }
+}
+
+fn warn_of_old_number(from: ChatId, to: ChatId) {
+    tracing::warn!(
+        old = from.0,
+        new = to.0,
+        "allowed_users names a group that became a supergroup: put its new number in place of the old one, which counts \
+         until then"
+    );
+}
