@@ -4,13 +4,17 @@
 //! what a file is, never its name; decoded samples decide how long it is, never a header. Both functions block and run
 //! third-party decoders over hostile input: call them in a child process.
 
+mod edits;
 mod error;
 mod kind;
+mod marks;
+mod mixer;
 mod opus;
 mod output;
 mod pcm;
 mod resample;
 mod stream;
+mod timeline;
 mod trim;
 
 use std::path::Path;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, not the helpers beside them")]
 
 mod hostile;
+mod times;
 
 use std::fs;
 use std::io::Read;
@@ -136,7 +137,12 @@ fn every_kind_that_people_send_is_heard() {
     let files = kinds("heard");
     assert_eq!(files.len(), 19);
     for (name, path) in files {
-        let ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        let mut ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        if name == "video-frag_keyframe.mp4" {
+            // Its first picture is due at 0.4 s, and so is its sound: fragments cannot move them to the start.
+            let silence: Vec<_> = ours.drain(..5_376).collect();
+            assert!(silence.iter().all(|sample| sample.abs() < 0.01));
+        }
         let likeness = likeness(&ours, &theirs);
         println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
         // Two frames of AAC before and behind the sound are in Matroska not marked as none of it.
