@@ -217,6 +217,9 @@ impl RawTrack {
     }
 }
 
+/// Takes a box: its kind, and where its content is.
+type Visit<'a, R> = dyn FnMut(&mut Boxes<R>, Kind, Range<u64>) -> io::Result<()> + 'a;
+
 /// A walk over boxes, and over their fields in big-endian order.
 struct Boxes<R> {
     reader: BufReader<R>,
@@ -228,11 +231,7 @@ struct Boxes<R> {
 
 impl<R: Read + Seek> Boxes<R> {
     /// Visits the boxes in a part of the file, with the reader at the start of their content.
-    fn each(
-        &mut self,
-        within: Range<u64>,
-        visit: &mut dyn FnMut(&mut Self, Kind, Range<u64>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn each(&mut self, within: Range<u64>, visit: &mut Visit<'_, R>) -> io::Result<()> {
         if self.depth == MAX_DEPTH {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! When a packet is presented, by the times that its container gives.
 //!
 //! Decoders know only how many samples they made. What lies between the end of those and the time of the next packet is
-//! silence, as a player plays it: a late start, a pause without packets, an empty edit. Timestamps may lie, so they only
+//! silence, as a player plays it: a late start, a pause without packets, an empty edit. Timestamps are not trusted: they only
 //! ever add silence, and [`Output`](super::output::Output) bounds how much.
 
 use std::ops::Range;
@@ -15,8 +15,8 @@ use symphonia::core::packet::Packet;
 use super::edits::{Edit, Fragment, Movie};
 use super::mixer::frames;
 
-/// How far timestamps may lag before silence is inserted. Matroska rounds to milliseconds, recorders that stamp packets by
-/// the clock are late by some more; gaps below it add up until they are inserted as one.
+/// Lag of the sound behind the timestamps from which silence is inserted. Matroska rounds to milliseconds, and recorders that
+/// stamp packets by a clock are late by some more. Shorter gaps add up until they are inserted as one.
 const TOLERANCE: i64 = 150 * MILLISECOND;
 
 /// Timestamps that fall back by more begin a new count.
