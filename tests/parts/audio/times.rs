@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stenobot::audio::{AudioError, decode, probe};
 use tempfile::NamedTempFile;
 
+use super::hostile::within_a_minute;
 use super::{LIMIT, fixture, likeness, reference, root};
 use crate::corpus::forge::{bomb, edited, matroska};
 
@@ -126,10 +127,9 @@ fn hours_of_silence_are_too_long_at_once() {
     let too_long = Err(AudioError::TooLong { limit });
     let m4a = fs::read(fixture("aac.m4a")).unwrap();
     let hours = 36_000_000;
-    let started = Instant::now();
     let jumps = matroska(&mut [0, 120, hours].into_iter());
     assert!(jumps.len() < 1_000);
-    for bytes in [
+    let files = [
         jumps,
         matroska(&mut (0..20).map(|n| n * 50_000)),
         matroska(&mut [0, u64::MAX >> 24].into_iter()),
@@ -137,10 +137,9 @@ fn hours_of_silence_are_too_long_at_once() {
         edited(&m4a, &[(36_000_000, -1), (905, 1024)]),
         edited(&m4a, &[(905, 1024), (u32::MAX, -1), (905, 1024)]),
         edited(&m4a, &[(700_000, -1); 200].iter().copied().chain([(905, 1024)]).collect::<Vec<_>>()),
-    ] {
-        assert_eq!(probe_bytes(&bytes, limit), too_long);
-    }
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    ];
+    let results = within_a_minute(move || files.map(|bytes| probe_bytes(&bytes, limit)));
+    assert!(results.iter().all(|result| *result == too_long), "{results:?}");
     // Alone and that late, it is a part of something longer.
     assert_about(probe_bytes(&matroska(&mut [hours, hours + 120].into_iter()), limit), 240);
 }
