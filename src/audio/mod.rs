@@ -1,16 +1,20 @@
 //! Audio files of any kind that people send, as 16 kHz mono samples.
 //!
 //! One streaming core serves both entrances: [`decode`] keeps the samples, [`probe`] only counts them. The bytes decide
-//! what a file is, never its name; decoded samples decide how long it is, never a header. Both functions block and run
+//! what a file is, never its name; decoded samples and the times of packets decide how long it is, never a header. Both functions block and run
 //! third-party decoders over hostile input: call them in a child process.
 
+mod edits;
 mod error;
 mod kind;
+mod marks;
+mod mixer;
 mod opus;
 mod output;
 mod pcm;
 mod resample;
 mod stream;
+mod timeline;
 mod trim;
 
 use std::path::Path;
@@ -44,7 +48,8 @@ impl std::fmt::Debug for Decoded {
     }
 }
 
-/// Decodes the first sound track of a file that can be decoded. Blocks; takes memory for `limit` and one second of samples at most.
+/// Decodes the first sound track of a file that can be decoded and is not silent, with silence where the container has a late
+/// start or a pause. Blocks; takes memory for `limit` and one second of samples at most.
 ///
 /// A truncated file gives what can be read of it.
 ///

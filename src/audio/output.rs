@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::AudioError;
-use crate::model::SAMPLE_RATE;
+use crate::model::{SAMPLE_RATE, duration_of_samples};
 
 /// Decoded audio past the limit that is still taken, since limits and lengths are told in whole seconds.
 const GRACE: Duration = Duration::from_secs(1);
@@ -9,14 +9,24 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Encoder delay and padding that may be decoded on top: Opus alone can ask for 1.4 s of it.
 const TRIMMINGS: Duration = Duration::from_secs(3);
 
+/// Largest sample of a track in which there is nothing: ten steps of 16 bits, more than dither and codecs make of silence.
+const SILENCE_PEAK: f32 = 3e-4;
+
 /// Takes 16 kHz mono samples in order, in blocks of any length.
 pub(super) trait Sink {
     fn take(&mut self, block: &[f32]);
+
+    /// Forgets what was taken.
+    fn clear(&mut self);
 }
 
 impl Sink for Vec<f32> {
     fn take(&mut self, block: &[f32]) {
         self.extend_from_slice(block);
+    }
+
+    fn clear(&mut self) {
+        Self::clear(self);
     }
 }
 
@@ -25,6 +35,8 @@ pub(super) struct Forget;
 
 impl Sink for Forget {
     fn take(&mut self, _block: &[f32]) {}
+
+    fn clear(&mut self) {}
 }
 
 /// The way into a sink, and the only place that enforces the limit.
@@ -36,12 +48,29 @@ pub(super) struct Output<'a> {
     limit: Duration,
     kept: usize,
     decoded: Duration,
+    peak: f32,
     block: Vec<f32>,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, limit: Duration) -> Self {
-        Self { sink, limit, kept: 0, decoded: Duration::ZERO, block: Vec::new() }
+        Self { sink, limit, kept: 0, decoded: Duration::ZERO, peak: 0.0, block: Vec::new() }
+    }
+
+    /// Starts over, with nothing kept.
+    pub(super) fn restart(&mut self) {
+        self.sink.clear();
+        (self.kept, self.decoded, self.peak) = (0, Duration::ZERO, 0.0);
+    }
+
+    /// The longest recording that is wanted, without the grace.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Whether there is nothing in what was kept.
+    pub(super) fn is_silent(&self) -> bool {
+        self.peak <= SILENCE_PEAK
     }
 
     /// Samples handed to the sink so far.
@@ -56,6 +85,12 @@ impl<'a> Output<'a> {
         if self.decoded > self.limit.saturating_add(GRACE + TRIMMINGS) { Err(self.too_long()) } else { Ok(()) }
     }
 
+    /// Fails if there is no room for this much more, which is then not worth making.
+    pub(super) fn expect(&self, length: Duration) -> Result<(), AudioError> {
+        let longest = self.limit.saturating_add(GRACE);
+        if duration_of_samples(self.kept).saturating_add(length) > longest { Err(self.too_long()) } else { Ok(()) }
+    }
+
     /// Hands samples on, made finite and clipped to [-1, 1].
     pub(super) fn push(&mut self, samples: &[f32]) -> Result<(), AudioError> {
         let kept = self.kept + samples.len();
@@ -65,7 +100,19 @@ impl<'a> Output<'a> {
         self.kept = kept;
         self.block.clear();
         self.block.extend(samples.iter().copied().map(sane));
+        self.peak = self.block.iter().fold(self.peak, |peak, sample| peak.max(sample.abs()));
         self.sink.take(&self.block);
+        Ok(())
+    }
+
+    /// Hands silence on.
+    pub(super) fn push_silence(&mut self, mut samples: usize) -> Result<(), AudioError> {
+        const BLOCK: usize = 4096;
+        while samples > 0 {
+            let block = samples.min(BLOCK);
+            self.push(&[0.0; BLOCK][..block])?;
+            samples -= block;
+        }
         Ok(())
     }
 

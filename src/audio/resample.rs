@@ -58,13 +58,6 @@ impl Resampler {
         })))
     }
 
-    pub(super) fn rate(&self) -> u32 {
-        match self {
-            Self::Direct => SAMPLE_RATE,
-            Self::Filter(filter) => filter.rate,
-        }
-    }
-
     pub(super) fn push(&mut self, samples: &[f32], out: &mut Output<'_>) -> Result<(), AudioError> {
         match self {
             Self::Direct => out.push(samples),

@@ -97,3 +97,58 @@ fn crc(bytes: &[u8], polynomial: u16, bits: u32) -> u16 {
 pub(crate) fn frames(frame: &[u8], bytes: usize) -> Vec<u8> {
     frame.repeat(bytes / frame.len())
 }
+
+/// A Matroska file with one packet of Opus, which lasts 120 ms, at each of these times in milliseconds.
+pub(crate) fn matroska(times: &mut dyn Iterator<Item = u64>) -> Vec<u8> {
+    fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+        [id, &(content.len() as u64 | 1 << 56).to_be_bytes(), content].concat()
+    }
+    let head = b"OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0";
+    let sound = [element(b"\xb5", &48_000f64.to_be_bytes()), element(b"\x9f", &[1])].concat();
+    let track = [
+        element(b"\xd7", &[1]),
+        element(b"\x73\xc5", &[1]),
+        element(b"\x83", &[2]),
+        element(b"\x86", b"A_OPUS"),
+        element(b"\x63\xa2", head),
+        element(b"\xe1", &sound),
+    ]
+    .concat();
+    let cluster = |time: u64| {
+        let block = element(b"\xa3", &[0x81, 0, 0, 0x80, 0x19]);
+        element(b"\x1f\x43\xb6\x75", &[element(b"\xe7", &time.to_be_bytes()), block].concat())
+    };
+    let information = [
+        element(b"\x2a\xd7\xb1", &1_000_000u32.to_be_bytes()),
+        element(b"\x4d\x80", b"test"),
+        element(b"\x57\x41", b"test"),
+    ]
+    .concat();
+    let segment = [
+        element(b"\x15\x49\xa9\x66", &information),
+        element(b"\x16\x54\xae\x6b", &element(b"\xae", &track)),
+        times.flat_map(cluster).collect(),
+    ]
+    .concat();
+    [element(b"\x1a\x45\xdf\xa3", &element(b"\x42\x82", b"webm")), element(b"\x18\x53\x80\x67", &segment)].concat()
+}
+
+/// An MP4 whose movie comes last, with another edit list: lengths, and starts in the media or -1 for none.
+pub(crate) fn edited(mp4: &[u8], edits: &[(u32, i32)]) -> Vec<u8> {
+    let place = |kind: &[u8]| mp4.windows(4).position(|window| window == kind).expect("the box is there") - 4;
+    let (movie, track, list) = (place(b"moov"), place(b"trak"), place(b"edts"));
+    let size = |at: usize| u32::from_be_bytes(mp4[at..at + 4].try_into().expect("four bytes"));
+    let mut entries = [&b"elst\0\0\0\0"[..], &(edits.len() as u32).to_be_bytes()].concat();
+    for (length, media) in edits {
+        entries.extend([&length.to_be_bytes()[..], &media.to_be_bytes(), &[0, 1, 0, 0]].concat());
+    }
+    let entries = [&(entries.len() as u32 + 4).to_be_bytes()[..], &entries].concat();
+    let entries = [&(entries.len() as u32 + 8).to_be_bytes()[..], b"edts", &entries].concat();
+    let (before, after) = (&mp4[..list], &mp4[list + size(list) as usize..]);
+    let mut bytes = [before, &entries, after].concat();
+    for at in [movie, track] {
+        let grown = size(at) - size(list) + entries.len() as u32;
+        bytes[at..at + 4].copy_from_slice(&grown.to_be_bytes());
+    }
+    bytes
+}

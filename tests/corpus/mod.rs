@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use forge::{bomb, flac_bomb, opus_file, sign_pages, wav};
+use forge::{bomb, edited, flac_bomb, matroska, opus_file, sign_pages, wav};
 use noise::Noise;
 
 /// As much as Telegram lets through.
@@ -48,6 +48,9 @@ struct Seed {
 fn seeds() -> Vec<Seed> {
     let folders = ["tests/fixtures/audio", "tests/fixtures/kinds/heard", "tests/fixtures/kinds/refused"];
     let mut seeds: Vec<Seed> = folders.into_iter().flat_map(read_all).collect();
+    let timed = ["late-fragments.mp4", "marked-second.mkv", "pause.webm", "trimmed.m4a"];
+    let times = read_all("tests/fixtures/times").into_iter();
+    seeds.extend(times.filter(|seed| timed.contains(&seed.name.as_str())));
     let samples = read_all("samples").into_iter();
     seeds.extend(samples.filter(|sample| ["ru-short-10.ogg", "en-short-03.ogg"].contains(&sample.name.as_str())));
     seeds
@@ -207,6 +210,16 @@ fn endless() -> Vec<Hostile> {
             bytes[4..8].fill(0xff);
             bytes[40..44].fill(0xff);
             bytes
+        }));
+    }
+    // Times that jump, once and over and over; edits that go back and forth.
+    files.push(Hostile::new("endless/one pause".to_owned(), || matroska(&mut [0, 36_000_000].into_iter())));
+    files.push(Hostile::new("endless/pauses".to_owned(), || matroska(&mut (0..200_000).map(|n| n * 400))));
+    for (name, media) in [("back and forth", [1_024, 20_000]), ("without sound", [-1, -1])] {
+        files.push(Hostile::new(format!("endless/edits {name}"), move || {
+            let m4a = &read_all("tests/fixtures/audio").into_iter().find(|seed| seed.name == "aac.m4a").unwrap().bytes;
+            let edits: Vec<_> = media.into_iter().cycle().take(50_000).map(|media| (3_600_000, media)).collect();
+            edited(m4a, &edits)
         }));
     }
     // Many short recordings one after the other.

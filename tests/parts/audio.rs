@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, not the helpers beside them")]
 
 mod hostile;
+mod times;
 
 use std::fs;
 use std::io::Read;
@@ -130,13 +131,23 @@ fn likeness(ours: &[f32], theirs: &[f32]) -> f64 {
     (0..1500).map(|shift| at(&ours[shift..], theirs).max(at(ours, &theirs[shift..]))).fold(0.0, f64::max)
 }
 
+/// For videos in fragments whose pictures are not in order: without an edit list, the first one is due at 0.4 s, and the
+/// sound with it.
+fn drop_late_start(samples: &mut Vec<f32>) {
+    let silence: Vec<_> = samples.drain(..5_376).collect();
+    assert!(silence.iter().all(|sample| sample.abs() < 0.01));
+}
+
 #[test]
 fn every_kind_that_people_send_is_heard() {
     let theirs = reference("flac.flac");
     let files = kinds("heard");
     assert_eq!(files.len(), 19);
     for (name, path) in files {
-        let ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        let mut ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        if name == "video-frag_keyframe.mp4" {
+            drop_late_start(&mut ours);
+        }
         let likeness = likeness(&ours, &theirs);
         println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
         // Two frames of AAC before and behind the sound are in Matroska not marked as none of it.

@@ -42,7 +42,7 @@ fn probe_bytes(bytes: &[u8]) -> Result<Duration, AudioError> {
 }
 
 /// Runs `work` and fails when it has no result after a minute, which no test here comes near.
-fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
     result.recv_timeout(Duration::from_secs(60)).expect("the decoder hangs or panicked")
