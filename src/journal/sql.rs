@@ -170,10 +170,10 @@ pub(super) const ADD_TO_TOTALS: &str = "UPDATE users SET total_usage_seconds = t
      WHERE id = (SELECT user_id FROM usage WHERE id = ?1)";
 
 pub(super) const SETTLE: &str = concat!(
-    "UPDATE usage SET stage = ?1, finished_at = ?2, reason = ?3, failed_stage = ?4, \
+    "UPDATE usage SET stage = ?1, finished_at = ?2, reason = ?3, failed_stage = ?4, codec = ?6, \
      answered = CASE WHEN ?5 THEN 0 ELSE 1 END, owner = NULL, lease_until = NULL, attempt = 0, not_before = 0, updated_at = ",
     text_time!("?2"),
-    fence!("?6", "?7", "?8", "?9")
+    fence!("?7", "?8", "?9", "?10")
 );
 
 /// A joined row has no audio: it goes back to where it can get some.
@@ -199,8 +199,8 @@ pub(super) const CLAIM_NOTICE: &str = concat!(
     "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('rejected', 'failed', 'cancelled') \
      AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 ORDER BY id LIMIT 1) \
-     RETURNING id, chat_id, thread_id, reply_to_message_id, status_message_id, locale, stage, reason, owner, attempt, \
-     CAST(coalesce(voice_duration_seconds, claimed_duration_seconds) AS REAL) AS length_seconds, ",
+     RETURNING id, chat_id, thread_id, reply_to_message_id, status_message_id, locale, stage, reason, codec, owner, \
+     attempt, CAST(coalesce(voice_duration_seconds, claimed_duration_seconds) AS REAL) AS length_seconds, ",
     telegram_id!()
 );
 

@@ -46,7 +46,12 @@ struct Seed {
 }
 
 fn seeds() -> Vec<Seed> {
-    let folders = ["tests/fixtures/audio", "tests/fixtures/kinds/heard", "tests/fixtures/kinds/refused"];
+    let folders = [
+        "tests/fixtures/audio",
+        "tests/fixtures/kinds/heard",
+        "tests/fixtures/kinds/refused",
+        "tests/fixtures/formats/decoded",
+    ];
     let mut seeds: Vec<Seed> = folders.into_iter().flat_map(read_all).collect();
     let samples = read_all("samples").into_iter();
     seeds.extend(samples.filter(|sample| ["ru-short-10.ogg", "en-short-03.ogg"].contains(&sample.name.as_str())));
