@@ -119,7 +119,9 @@ impl Track {
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        Err(first_error.unwrap_or(AudioError::NoAudio))
+        // The reader leaves out a track whose description is cut off.
+        let lost = || AudioError::Damaged { what: "its sound track cannot be read".to_owned() };
+        Err(first_error.unwrap_or_else(|| if sound.is_empty() { AudioError::NoAudio } else { lost() }))
     }
 
     fn open(
