@@ -59,10 +59,11 @@ unsupported = 🎙️ Schicken Sie mir eine Sprachnachricht, und Sie bekommen de
 failed = ❌ Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.
 no-audio = ❌ Das Video hat keine Tonspur.
 unreadable = ❌ In dieser Datei finde ich keinen Ton. Schicken Sie eine Sprachnachricht, Audio oder Video.
+unsupported-codec = ❌ Ton in diesem Format kann ich nicht lesen: { $codec }. Bitte schicken Sie die Aufnahme als MP3, M4A oder Ogg.
 audio-gone = 🗑️ Die Aufnahme ist schon gelöscht. Bitte schicken Sie sie noch einmal.
 cancelled = 🚫 Abgebrochen.
 cancelled-by-operator = 🚫 Vom Administrator des Bots abgebrochen. Bitte schicken Sie die Aufnahme später noch einmal.
-damaged = ❌ Die Datei ist nicht lesbar: Sie ist beschädigt oder hat ein unbekanntes Format.
+damaged = ❌ Die Datei ist beschädigt und lässt sich nicht lesen. Bitte schicken Sie sie noch einmal oder in einem anderen Format.
 download-failed = ❌ Die Datei konnte nicht heruntergeladen werden. Bitte schicken Sie sie noch einmal.
 timed-out = ❌ Die Transkription hat zu lange gedauert. Bitte schicken Sie eine kürzere Aufnahme.
 

@@ -59,10 +59,11 @@ unsupported = 🎙️ Send me a voice message and I will send you its text.
 failed = ❌ Something went wrong. Please try again.
 no-audio = ❌ The video has no audio track.
 unreadable = ❌ I can't find any sound in this file. Send a voice message, audio or video.
+unsupported-codec = ❌ I can't decode the sound in this file: { $codec }. Please send it as MP3, M4A or Ogg.
 audio-gone = 🗑️ The recording has been deleted. Please send it again.
 cancelled = 🚫 Cancelled.
 cancelled-by-operator = 🚫 Cancelled by the bot's administrator. Please send the recording again later.
-damaged = ❌ The file cannot be read: it is damaged or in an unknown format.
+damaged = ❌ The file is damaged and cannot be read. Please send it again or in another format.
 download-failed = ❌ The file could not be downloaded. Please send it again.
 timed-out = ❌ The transcription took too long. Please send a shorter recording.
 

@@ -63,10 +63,11 @@ unsupported = 🎙️ Envíeme un mensaje de voz y le enviaré su texto.
 failed = ❌ Algo salió mal. Inténtelo de nuevo, por favor.
 no-audio = ❌ El vídeo no tiene pista de audio.
 unreadable = ❌ No encuentro audio en este archivo. Envíe un mensaje de voz, audio o vídeo.
+unsupported-codec = ❌ No puedo leer el audio en este formato: { $codec }. Envíe la grabación en MP3, M4A u Ogg.
 audio-gone = 🗑️ La grabación ya se borró. Envíela de nuevo, por favor.
 cancelled = 🚫 Cancelado.
 cancelled-by-operator = 🚫 Cancelado por el administrador del bot. Envíe la grabación de nuevo más tarde, por favor.
-damaged = ❌ No se puede leer el archivo: está dañado o tiene un formato desconocido.
+damaged = ❌ El archivo está dañado y no se puede leer. Envíelo de nuevo o en otro formato.
 download-failed = ❌ No se pudo descargar el archivo. Envíelo de nuevo, por favor.
 timed-out = ❌ La transcripción tardó demasiado. Envíe una grabación más corta, por favor.
 

@@ -63,10 +63,11 @@ unsupported = 🎙️ Envie uma mensagem de voz e eu envio o texto dela.
 failed = ❌ Algo deu errado. Tente de novo, por favor.
 no-audio = ❌ O vídeo não tem faixa de áudio.
 unreadable = ❌ Não encontro áudio neste arquivo. Envie uma mensagem de voz, áudio ou vídeo.
+unsupported-codec = ❌ Não consigo ler áudio neste formato: { $codec }. Envie a gravação em MP3, M4A ou Ogg.
 audio-gone = 🗑️ A gravação já foi apagada. Envie-a de novo, por favor.
 cancelled = 🚫 Cancelado.
 cancelled-by-operator = 🚫 Cancelado pelo administrador do bot. Envie a gravação de novo mais tarde, por favor.
-damaged = ❌ Não foi possível ler o arquivo: está danificado ou tem um formato desconhecido.
+damaged = ❌ O arquivo está danificado e não pode ser lido. Envie-o de novo ou em outro formato.
 download-failed = ❌ Não foi possível baixar o arquivo. Envie-o de novo, por favor.
 timed-out = ❌ A transcrição demorou demais. Envie uma gravação mais curta, por favor.
 

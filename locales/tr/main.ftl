@@ -59,10 +59,11 @@ unsupported = 🎙️ Bana bir sesli mesaj gönderin, size metnini göndereyim.
 failed = ❌ Bir şeyler ters gitti. Lütfen yeniden deneyin.
 no-audio = ❌ Videoda ses kanalı yok.
 unreadable = ❌ Bu dosyada ses bulamıyorum. Sesli mesaj, ses ya da video gönderin.
+unsupported-codec = ❌ Bu biçimdeki sesi okuyamıyorum: { $codec }. Lütfen kaydı MP3, M4A ya da Ogg olarak gönderin.
 audio-gone = 🗑️ Kayıt silinmiş. Lütfen yeniden gönderin.
 cancelled = 🚫 İptal edildi.
 cancelled-by-operator = 🚫 Botun yöneticisi iptal etti. Lütfen kaydı daha sonra yeniden gönderin.
-damaged = ❌ Dosya okunamıyor: bozuk ya da biçimi bilinmiyor.
+damaged = ❌ Dosya bozuk, okunamadı. Lütfen yeniden ya da başka bir biçimde gönderin.
 download-failed = ❌ Dosya indirilemedi. Lütfen yeniden gönderin.
 timed-out = ❌ Yazıya dökme çok uzun sürdü. Lütfen daha kısa bir kayıt gönderin.
 

@@ -10,7 +10,13 @@ pub enum AudioError {
     /// The container was understood and carries no sound, as a silent video does.
     #[error("the file has no sound track: send a recording or a video with sound")]
     NoAudio,
-    /// Something no decoder here reads: a picture, a text, a rare codec, more than [`MAX_CHANNELS`](super::MAX_CHANNELS) channels.
+    /// Sound in a codec or a form for which there is no decoder here.
+    #[error("sound in this form cannot be decoded ({name}): send Ogg, WebM, MP4, MP3, FLAC or WAV")]
+    Codec {
+        /// The codec's or the format's name as people know it, short and the same in all languages.
+        name: String,
+    },
+    /// No recording: a picture, a text, an archive.
     #[error("the file is of a kind that cannot be read ({what}): send Ogg, WebM, MP4, MP3, FLAC or WAV")]
     Unsupported {
         /// What exactly, as the reader names it.

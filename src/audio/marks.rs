@@ -1,11 +1,10 @@
 //! Tracks that a Matroska file marks as not to be played by default. symphonia does not tell them from tracks without a mark,
 //! which are to be played.
 
-use std::fs::File;
-use std::io::{Read, Seek};
+use super::source::Source;
 
 /// How much of a file is searched for its list of tracks, which stands before the sound.
-const HEAD: u64 = 64 * 1024;
+const HEAD: usize = 64 * 1024;
 
 const HEADER: u32 = 0x1a45_dfa3;
 const SEGMENT: u32 = 0x1853_8067;
@@ -15,12 +14,8 @@ const TRACK_NUMBER: u32 = 0xd7;
 const FLAG_DEFAULT: u32 = 0x88;
 
 /// Numbers of the tracks that are marked so; none if the file is no Matroska or cannot be read.
-pub(super) fn unmarked(mut file: &File) -> Vec<u32> {
-    let mut head = Vec::new();
-    match file.rewind().and_then(|()| file.take(HEAD).read_to_end(&mut head)) {
-        Ok(_) => unmarked_in(&head),
-        Err(_) => Vec::new(),
-    }
+pub(super) fn unmarked(source: &Source) -> Vec<u32> {
+    source.bytes_at(0, HEAD).map_or_else(|_| Vec::new(), |head| unmarked_in(&head))
 }
 
 fn unmarked_in(head: &[u8]) -> Vec<u32> {

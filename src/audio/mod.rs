@@ -4,18 +4,29 @@
 //! what a file is, never its name; decoded samples and the times of packets decide how long it is, never a header. Both functions block and run
 //! third-party decoders over hostile input: call them in a child process.
 
+mod aac;
+mod codec;
+mod container;
 mod edits;
 mod error;
+mod id3;
 mod kind;
 mod marks;
+mod matroska;
 mod mixer;
+mod mp4_boxes;
 mod opus;
 mod output;
+mod packing;
 mod pcm;
 mod resample;
+mod source;
 mod stream;
+mod surround;
 mod timeline;
 mod trim;
+mod wav_header;
+mod wave_format;
 
 use std::path::Path;
 use std::time::Duration;
@@ -114,6 +125,7 @@ mod tests {
     fn outcomes_survive_the_border() {
         let errors = [
             AudioError::NoAudio,
+            AudioError::Codec { name: "AMR".to_owned() },
             AudioError::Unsupported { what: "a picture".to_owned() },
             AudioError::Damaged { what: "half of it".to_owned() },
             AudioError::Empty,

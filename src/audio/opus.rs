@@ -42,7 +42,7 @@ impl Head {
         if single_stream {
             Ok(Self { pre_skip, is_stereo: channels == 2 })
         } else {
-            Err(AudioError::Unsupported { what: format!("opus: {channels} channels in mapping family {family}") })
+            Err(AudioError::Codec { name: format!("Opus ({channels} ch)") })
         }
     }
 }
@@ -104,7 +104,7 @@ impl OpusTrack {
 }
 
 /// A number of samples at 48 kHz as the nearest number at 16 kHz.
-fn at_our_rate(samples: u64) -> usize {
+pub(super) fn at_our_rate(samples: u64) -> usize {
     let ratio = u64::from(OPUS_RATE / SAMPLE_RATE);
     usize::try_from((samples / ratio) + u64::from(samples % ratio * 2 > ratio)).unwrap_or(usize::MAX)
 }
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn several_streams_in_a_packet_are_refused() {
         let surround = [1, 4, 2, 0, 4, 1, 2, 3, 5];
-        assert!(matches!(Head::parse(&head(1, 6, [0, 0], &surround)), Err(AudioError::Unsupported { .. })));
-        assert!(matches!(Head::parse(&head(1, 3, [0, 0], &[0])), Err(AudioError::Unsupported { .. })));
+        assert!(matches!(Head::parse(&head(1, 6, [0, 0], &surround)), Err(AudioError::Codec { .. })));
+        assert!(matches!(Head::parse(&head(1, 3, [0, 0], &[0])), Err(AudioError::Codec { .. })));
         assert_eq!(Head::parse(&head(1, 2, [0, 0], &[1, 1, 1, 0, 1])), Ok(Head { pre_skip: 0, is_stereo: true }));
         assert!(matches!(Head::parse(b"OpusHead"), Err(AudioError::Damaged { .. })));
     }

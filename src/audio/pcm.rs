@@ -70,6 +70,6 @@ impl PcmTrack {
 fn check_channels(channels: usize) -> Result<(), AudioError> {
     match channels {
         1..=MAX_CHANNELS => Ok(()),
-        _ => Err(AudioError::Unsupported { what: format!("{channels} channels") }),
+        _ => Err(AudioError::Codec { name: format!("{channels} ch") }),
     }
 }

@@ -37,7 +37,7 @@ impl Resampler {
         if rate == SAMPLE_RATE {
             return Ok(Self::Direct);
         }
-        let unsupported = || AudioError::Unsupported { what: format!("a sample rate of {rate} Hz") };
+        let unsupported = || AudioError::Codec { name: format!("{rate} Hz") };
         if !RATES.contains(&rate) {
             return Err(unsupported());
         }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn absurd_rates_are_refused() {
         for rate in [0, 1, 3_999, 192_001, u32::MAX] {
-            assert!(matches!(Resampler::new(rate), Err(AudioError::Unsupported { .. })));
+            assert!(matches!(Resampler::new(rate), Err(AudioError::Codec { .. })));
         }
     }
 }

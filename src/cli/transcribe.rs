@@ -1,10 +1,10 @@
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -46,6 +46,12 @@ enum Format {
 impl Args {
     /// Prints the files' texts in the order given. Fails, after the others, when any file failed.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        if self.files.iter().all(|file| unfit(file).is_some()) {
+            for file in &self.files {
+                eprintln!("stenobot: {}: {}", file.display(), unfit(file).unwrap_or_default());
+            }
+            return Ok(ExitCode::FAILURE);
+        }
         let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
             .with_proxies(config.proxies.clone());
         let model = store.find(&config.engine.model).await?;
@@ -68,21 +74,24 @@ impl Args {
         let bars = MultiProgress::new();
         let mut results = futures::stream::iter(self.files)
             .map(|file| {
+                if let Some(why) = unfit(&file) {
+                    return async move { (Err(why.to_owned()), file) }.left_future();
+                }
                 let mut job = EngineJob::new(file.clone(), config.engine.language.clone(), LIMIT, DEADLINE);
                 let (sender, progress) = watch::channel(Progress::default());
                 job.progress = sender;
                 let (work, bars) = (pool.transcribe(job), &bars);
-                async move { (with_bar(bars, &file, progress, work).await, file) }
+                let work = async move {
+                    let done = with_bar(bars, &file, progress, work).await;
+                    (done.map_err(|error| error.to_string()), file)
+                };
+                work.right_future()
             })
             .buffered(workers);
         let mut code = ExitCode::SUCCESS;
         while let Some((result, file)) = results.next().await {
             match result {
                 Ok(transcript) => bars.suspend(|| self.format.print(&file, &transcript))?,
-                Err(_) if !file.is_file() => {
-                    bars.suspend(|| eprintln!("stenobot: {}: there is no such file", file.display()));
-                    code = ExitCode::FAILURE;
-                }
                 Err(error) => {
                     bars.suspend(|| eprintln!("stenobot: {}: {error}", file.display()));
                     code = ExitCode::FAILURE;
@@ -91,6 +100,17 @@ impl Args {
         }
         pool.shutdown().await;
         Ok(code)
+    }
+}
+
+/// Why `file` is not even opened: a FIFO that is never written to, for one, would be waited for without end.
+fn unfit(file: &Path) -> Option<&'static str> {
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => None,
+        Ok(metadata) if metadata.is_dir() => Some("it is a folder, not a file"),
+        Ok(_) => Some("it is not a regular file: save the recording in one first"),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some("it may not be read"),
+        Err(_) => Some("there is no such file"),
     }
 }
 

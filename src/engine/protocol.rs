@@ -30,7 +30,8 @@ pub enum Order {
     Transcribe {
         /// Greater than any before.
         job: JobNumber,
-        /// The audio file.
+        /// The audio file. Names need not be UTF-8.
+        #[serde(with = "file_name")]
         path: PathBuf,
         /// Given or to be detected.
         language: SpeechLanguage,
@@ -42,6 +43,38 @@ pub enum Order {
         /// The job.
         job: JobNumber,
     },
+}
+
+/// A path in JSON: a string, or its bytes where it is not UTF-8, which JSON's strings cannot hold.
+mod file_name {
+    use std::borrow::Cow;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Name<'a> {
+        Text(Cow<'a, str>),
+        Bytes(Cow<'a, [u8]>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let name = match path.to_str() {
+            Some(text) => Name::Text(text.into()),
+            None => Name::Bytes(path.as_os_str().as_bytes().into()),
+        };
+        name.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Ok(match Name::deserialize(from)? {
+            Name::Text(text) => text.into_owned().into(),
+            Name::Bytes(bytes) => OsString::from_vec(bytes.into_owned()).into(),
+        })
+    }
 }
 
 /// From the child to the parent.
@@ -168,6 +201,9 @@ impl<W: Write> BlockingWriter<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -181,14 +217,16 @@ mod tests {
                 }))
             }
         }
+        let transcribe = |path: &dyn AsRef<OsStr>| Order::Transcribe {
+            job: JobNumber(8),
+            path: path.as_ref().into(),
+            language: SpeechLanguage::Auto,
+            limit: Duration::from_millis(1500),
+        };
         let orders = [
             Order::Cancel { job: JobNumber(7) },
-            Order::Transcribe {
-                job: JobNumber(8),
-                path: "a b.ogg".into(),
-                language: SpeechLanguage::Auto,
-                limit: Duration::from_millis(1500),
-            },
+            transcribe(&"a b.ogg"),
+            transcribe(&OsStr::from_bytes(b"caf\xe9.ogg")),
         ];
         let mut wire = Vec::new();
         let mut writer = BlockingWriter::new(&mut wire);

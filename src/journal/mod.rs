@@ -175,6 +175,16 @@ impl Journal {
     /// Ends a claimed row other than by delivery. Unless `settlement` says that its sender needs no answer, a
     /// [`Notice`] can be claimed afterwards.
     pub async fn settle(&self, fence: &Fence, settlement: Settlement) -> Result<(), JournalError> {
+        self.settle_naming(fence, settlement, None).await
+    }
+
+    /// The same, with the name of the codec that the user is told.
+    pub async fn settle_naming(
+        &self,
+        fence: &Fence,
+        settlement: Settlement,
+        codec: Option<&str>,
+    ) -> Result<(), JournalError> {
         let (stage, reason, failed_stage) = match settlement {
             Settlement::Rejected(reason) => (StageName::Rejected, reason.as_str(), None),
             Settlement::Failed(reason) => (StageName::Failed, reason.as_str(), Some(fence.stage.as_str())),
@@ -188,7 +198,8 @@ impl Journal {
                 .bind(self.clock.now().0)
                 .bind(reason)
                 .bind(failed_stage)
-                .bind(settlement.needs_answer()),
+                .bind(settlement.needs_answer())
+                .bind(codec),
         )
         .await
     }

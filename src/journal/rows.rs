@@ -148,6 +148,8 @@ pub struct Notice {
     pub locale: Option<String>,
     /// How it ended.
     pub settlement: Settlement,
+    /// Name of the codec that is not supported, where that is how it ended.
+    pub codec: Option<String>,
     /// Known or claimed length.
     pub length: Duration,
     /// When the request came in.
@@ -281,6 +283,7 @@ impl sqlx::FromRow<'_, SqliteRow> for Notice {
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
             settlement: ended(row)?,
+            codec: row.try_get("codec")?,
             length: row.try_get::<Option<f64>, _>("length_seconds")?.map(seconds).unwrap_or_default(),
             received_at: Timestamp(row.try_get("received_at")?),
         })

@@ -139,7 +139,9 @@ names! {
         TooBig = "too_big",
         /// A video without a sound track.
         Silent = "silent",
-        /// No sound in it, or a form that cannot be read.
+        /// Sound in a codec or a format for which there is no decoder.
+        Codec = "codec",
+        /// No recording, as far as can be told.
         Unsupported = "unsupported",
         /// The sender is not among those this bot serves.
         NotAllowed = "not_allowed",

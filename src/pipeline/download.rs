@@ -268,6 +268,7 @@ fn of_audio(error: AudioError, limit: Duration) -> DownloadFailure {
     match error {
         AudioError::TooLong { .. } => DownloadFailure::TooLong { limit },
         AudioError::NoAudio => DownloadFailure::Silent,
+        AudioError::Codec { name } => DownloadFailure::Codec { name },
         AudioError::Unsupported { .. } => DownloadFailure::Unsupported(error.to_string()),
         AudioError::Damaged { .. } | AudioError::Empty => DownloadFailure::Damaged(error.to_string()),
         AudioError::Io { .. } => DownloadFailure::Local(error.to_string()),

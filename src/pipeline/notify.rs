@@ -99,6 +99,9 @@ fn reason(context: &Context, notice: &Notice) -> Text {
         }
         Settlement::Rejected(RejectReason::TooBig) => Text::TooBig { limit: limits.file_bytes },
         Settlement::Rejected(RejectReason::Silent) => Text::NoAudio,
+        Settlement::Rejected(RejectReason::Codec) => {
+            notice.codec.clone().map_or(Text::Unreadable, |codec| Text::UnsupportedCodec { codec })
+        }
         Settlement::Rejected(RejectReason::Unsupported) => Text::Unreadable,
         Settlement::Rejected(RejectReason::NotAllowed) => Text::NotAllowed,
         Settlement::Failed(FailReason::Download) => Text::DownloadFailed,

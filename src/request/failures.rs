@@ -52,6 +52,11 @@ impl Attempt {
 pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// What happens to the request after this attempt.
     fn disposition(&self, attempt: Attempt) -> Disposition;
+
+    /// Name of the codec that is to blame. The user is told it.
+    fn codec(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Fetching the audio or telling its length failed.
@@ -72,7 +77,13 @@ pub enum DownloadFailure {
     /// A video without a sound track.
     #[error("the file has no sound track")]
     Silent,
-    /// A form that cannot be read.
+    /// Sound that no decoder here takes.
+    #[error("the codec or format is not supported: {name}")]
+    Codec {
+        /// Its name as people know it.
+        name: String,
+    },
+    /// No recording.
     #[error("the file cannot be read as audio: {0}")]
     Unsupported(String),
     /// Broken beyond reading.
@@ -119,6 +130,7 @@ impl Failure for DownloadFailure {
             Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
             Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
             Self::Silent => Disposition::End(Settlement::Rejected(RejectReason::Silent)),
+            Self::Codec { .. } => Disposition::End(Settlement::Rejected(RejectReason::Codec)),
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
             Self::Refused(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Download)),
@@ -129,6 +141,26 @@ impl Failure for DownloadFailure {
             Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.failures + 1), counts: true },
             // A full disk may stay full for hours: nobody's message is given up for that.
             Self::Local(_) => Disposition::Retry { after: Duration::from_secs(5), counts: false },
+        }
+    }
+
+    fn codec(&self) -> Option<&str> {
+        match self {
+            Self::Codec { name } => Some(name),
+            Self::TooBig { .. }
+            | Self::TooLong { .. }
+            | Self::Silent
+            | Self::Unsupported(_)
+            | Self::Damaged(_)
+            | Self::Refused(_)
+            | Self::ChatGone
+            | Self::WriteForbidden
+            | Self::Unreachable(_)
+            | Self::Local(_)
+            | Self::AudioGone
+            | Self::Cancelled
+            | Self::Exhausted { .. }
+            | Self::Interrupted { .. } => None,
         }
     }
 }

@@ -199,7 +199,8 @@ impl<S: Stage> Request<S> {
                 Ok(Setback::Retrying { at })
             }
             Disposition::End(settlement) => {
-                insist(journal, "end a request", || journal.settle(self.fence(), settlement)).await?;
+                insist(journal, "end a request", || journal.settle_naming(self.fence(), settlement, why.codec()))
+                    .await?;
                 observe(&Event::Ended { id: self.id(), stage: S::NAME, settlement, why });
                 Ok(Setback::GaveUp(settlement))
             }

@@ -109,7 +109,12 @@ pub enum Text {
     Failed,
     /// A video has no audio track.
     NoAudio,
-    /// The file is of a kind that cannot be read.
+    /// There is no decoder for the sound in the file.
+    UnsupportedCodec {
+        /// Name of the codec or format, the same in all languages.
+        codec: String,
+    },
+    /// No recording was found in the file.
     Unreadable,
     /// The file cannot be read.
     Damaged,
@@ -183,6 +188,7 @@ impl Texts {
             Text::AudioGone => say.plain("audio-gone"),
             Text::Failed => say.plain("failed"),
             Text::NoAudio => say.plain("no-audio"),
+            Text::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
             Text::Unreadable => say.plain("unreadable"),
             Text::Damaged => say.plain("damaged"),
             Text::DownloadFailed => say.plain("download-failed"),

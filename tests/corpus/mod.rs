@@ -46,7 +46,12 @@ struct Seed {
 }
 
 fn seeds() -> Vec<Seed> {
-    let folders = ["tests/fixtures/audio", "tests/fixtures/kinds/heard", "tests/fixtures/kinds/refused"];
+    let folders = [
+        "tests/fixtures/audio",
+        "tests/fixtures/kinds/heard",
+        "tests/fixtures/kinds/refused",
+        "tests/fixtures/formats/decoded",
+    ];
     let mut seeds: Vec<Seed> = folders.into_iter().flat_map(read_all).collect();
     let timed = ["late-fragments.mp4", "marked-second.mkv", "pause.webm", "trimmed.m4a"];
     let times = read_all("tests/fixtures/times").into_iter();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, not the helpers beside them")]
 
+mod formats;
 mod hostile;
 mod times;
 
@@ -162,9 +163,13 @@ fn what_has_no_sound_and_what_is_no_recording_are_told_apart() {
     assert_eq!(files.len(), 13);
     for (name, path) in files {
         let error = decode(&path, LIMIT).unwrap_err();
-        match name.starts_with("silent") {
-            true => assert_eq!(error, AudioError::NoAudio, "{name}"),
-            false => assert!(matches!(error, AudioError::Unsupported { .. }), "{name}: {error}"),
+        let codec = |codec: &str| AudioError::Codec { name: codec.to_owned() };
+        match name.as_str() {
+            "ac3.mkv" => assert_eq!(error, codec("AC-3")),
+            "speex.ogg" => assert_eq!(error, codec("Speex")),
+            "transport.ts" => assert_eq!(error, codec("MPEG-TS")),
+            name if name.starts_with("silent") => assert_eq!(error, AudioError::NoAudio, "{name}"),
+            _ => assert!(matches!(error, AudioError::Unsupported { .. }), "{name}: {error}"),
         }
         assert_eq!(probe(&path, LIMIT), Err(error), "{name}");
     }

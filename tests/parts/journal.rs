@@ -368,13 +368,15 @@ async fn every_end_says_how_and_who_must_be_told() {
         let mut fence = desk.start("w").await;
         fence = desk.advance(&fence, StageName::Transcribed).await;
         desk.journal.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
-        desk.journal.settle(&fence, settlement).await.unwrap();
+        let codec = (settlement == Settlement::Rejected(RejectReason::Codec)).then_some("AMR");
+        desk.journal.settle_naming(&fence, settlement, codec).await.unwrap();
         let failed_stage = matches!(settlement, Settlement::Failed(_)).then(|| "transcribed".to_owned());
         assert_eq!(desk.value::<Option<String>>(id, "failed_stage").await, failed_stage);
         match desk.journal.claim_notice("w").await.unwrap() {
             Some(notice) => {
                 assert!(settlement.needs_answer());
                 assert_eq!((notice.fence.id, notice.settlement), (id, settlement));
+                assert_eq!(notice.codec.as_deref(), codec);
                 assert_eq!(notice.status_message, Some(MessageId(500)));
                 desk.journal.notice_answered(&notice.fence).await.unwrap();
             }

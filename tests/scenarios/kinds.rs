@@ -29,6 +29,7 @@ fn sends(scene: &Scene, file: &PathBuf, media: Media) -> Sent {
 async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_own() {
     let scene = Scene::stand_in(&[("user_requests_per_minute", "600")]).await;
     let mut heard = files("tests/fixtures/kinds/heard");
+    heard.extend(files("tests/fixtures/formats/decoded"));
     let plain = files("tests/fixtures/audio").into_iter();
     heard.extend(plain.filter(|file| {
         let name = file.file_name().unwrap().to_str().unwrap();
@@ -42,16 +43,25 @@ async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_
             other => panic!("{}: {other:?}", file.display()),
         }
     }
-    for file in files("tests/fixtures/kinds/refused") {
+    for file in [files("tests/fixtures/kinds/refused"), files("tests/fixtures/formats/named")].concat() {
         let sent = sends(&scene, &file, Media::Document);
         let sentence = failed(scene.answer(&sent).await);
-        let silent = file.file_name().unwrap().to_str().unwrap().starts_with("silent");
-        let wanted = if silent {
-            "Видео не содержит аудиодорожки."
-        } else {
-            "Не нахожу в этом файле звука"
+        let codec = |name: &str| format!("Не умею читать звук в таком формате: {name}. ");
+        let wanted = match file.file_name().unwrap().to_str().unwrap() {
+            name if name.starts_with("silent") => "Видео не содержит аудиодорожки.".to_owned(),
+            "ac3.mkv" | "ac3.mp4" => codec("AC-3"),
+            "eac3.mkv" => codec("E-AC-3"),
+            "speex.ogg" => codec("Speex"),
+            "transport.ts" => codec("MPEG-TS"),
+            "aac-5.1.aac" | "aac-5.1.m4a" => codec("AAC 5.1"),
+            "gsm.wav" => codec("GSM 6.10"),
+            "mp3.avi" => codec("AVI"),
+            "mp3.flv" => codec("Flash Video (FLV)"),
+            "wma.mkv" => codec("WMA"),
+            "wma.wma" => codec("Windows Media (WMA, WMV)"),
+            _ => "Не нахожу в этом файле звука".to_owned(),
         };
-        assert!(sentence.starts_with(wanted), "{}: {sentence}", file.display());
+        assert!(sentence.starts_with(&wanted), "{}: {sentence}", file.display());
     }
     let silent = sends(&scene, &asset("tests/fixtures/audio/silent.mp4"), Media::Video);
     assert_eq!(failed(scene.answer(&silent).await), "Видео не содержит аудиодорожки.");

@@ -1,5 +1,7 @@
 //! The program on the terminal: texts of files, and what it says when it cannot work.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -73,6 +75,28 @@ fn what_is_no_recording_is_told_and_the_others_are_transcribed() {
     assert_eq!(lines[0], "stenobot: nowhere.ogg: there is no such file");
     assert!(lines[1].starts_with("stenobot: ru-short-03.txt: the file is of a kind that cannot be read"), "{said}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+}
+
+#[test]
+fn what_is_no_file_and_names_of_any_bytes_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let name = folder.path().join(OsStr::from_bytes(b"caf\xe9.ogg"));
+    std::fs::copy(asset("samples/ru-short-01.ogg"), &name).unwrap();
+    let _turn = ENGINE.blocking_lock();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
+    command.env_clear().args(["transcribe", "--language", "ru", "--data-dir"]).arg(asset("data"));
+    let output =
+        command.args([folder.path(), fifo.as_path(), Path::new("/dev/null"), name.as_path()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ends = ["it is a folder, not a file", "it is not a regular file", "it is not a regular file"];
+    assert_eq!(said.lines().count(), ends.len(), "{said}");
+    for (line, end) in said.lines().zip(ends) {
+        assert!(line.contains(end), "{said}");
+    }
+    assert!(!String::from_utf8_lossy(&output.stdout).trim().is_empty());
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn one_of_each() -> Vec<Text> {
         Text::Cancelled,
         Text::CancelledByOperator,
         Text::AudioGone,
+        Text::UnsupportedCodec { codec: "AMR".into() },
         Text::Unreadable,
         progress(0.5, 4000, Some(4000)),
     ]

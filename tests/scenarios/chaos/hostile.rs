@@ -67,6 +67,7 @@ fn word(result: &Result<Duration, ProbeError>) -> &'static str {
         Ok(_) => "decoded",
         Err(ProbeError::Audio(error)) => match error {
             AudioError::NoAudio => "without a sound track",
+            AudioError::Codec { .. } => "in no known codec",
             AudioError::Unsupported { .. } => "of no known kind",
             AudioError::Damaged { what } if what.contains("broke down") => "panics caught",
             AudioError::Damaged { .. } => "damaged",
