@@ -89,9 +89,9 @@ fn every_alert_tells_what_happened_and_what_to_do() {
         for part in ["for: ", "severity: ", "summary: ", "description: "] {
             assert!(rule.contains(part) || name == WATCHDOG && part == "for: ", "{name} has no {part}");
         }
-        let runbook = format!("runbook_url: \"{{{{ $externalLabels.stenobot_readme }}}}#{}\"\n", name.to_lowercase());
+        let runbook = format!("runbook_url: \"{{{{ $externalLabels.readme_url }}}}#{}\"\n", name.to_lowercase());
         assert!(rule.contains(&runbook), "{name} needs the line {runbook}");
-        let dashboard = "dashboard_url: \"{{ $externalLabels.stenobot_dashboard }}";
+        let dashboard = "dashboard_url: \"{{ $externalLabels.dashboard_url }}";
         assert!(rule.contains(dashboard), "{name} needs the line {dashboard}");
         let heading = format!("\n#### {name}\n\n");
         let (_, section) = readme.split_once(&heading).unwrap_or_else(|| panic!("the README has no section {name}"));

@@ -63,7 +63,7 @@ async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     }
     Prometheus::start(&format!(
         "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms, external_labels: \
-         {{stenobot_readme: 'https://example.org/README.md', stenobot_dashboard: 'https://example.org/d'}}}}\n\
+         {{readme_url: 'https://example.org/README.md', dashboard_url: 'https://example.org/d'}}}}\n\
          rule_files: ['{folder}/*.yml']\n\
          scrape_configs: [{{job_name: stenobot, static_configs: [{{targets: ['{bot}']}}]}}]\n",
         folder = folder.display(),

@@ -137,8 +137,8 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let output = place.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 16, "{text}");
-    assert!(lines[15].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(lines.len(), 17, "{text}");
+    assert!(lines[16].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[tokio::test]
