@@ -76,10 +76,12 @@ async fn rows_of_a_predecessor_count_without_the_times_that_it_did_not_write() {
 #[tokio::test]
 async fn a_journal_of_another_version_is_not_guessed_at() {
     let desk = Desk::new().await;
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
-        .execute(&mut desk.sql().await)
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE _sqlx_migrations SET version = 9000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+    )
+    .execute(&mut desk.sql().await)
+    .await
+    .unwrap();
     let error = request_facts(&desk.path, None).await.unwrap_err().to_string();
     assert!(error.contains("a newer version wrote it (schema 9000"), "{error}");
     sqlx::query("DELETE FROM _sqlx_migrations WHERE version = 9000").execute(&mut desk.sql().await).await.unwrap();
