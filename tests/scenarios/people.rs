@@ -375,6 +375,8 @@ async fn a_message_to_everybody_goes_out_once_and_when_its_author_confirms_it() 
             .fold(0, |sum, text| sum + usize::from(text.contains("Передумал") || text.contains("До перезапуска")))
     });
     assert_eq!(of_anna, 0);
+    let sent = scene.somebody_sends(&scripted(3, "say слово"));
+    assert_eq!(scene.text(&sent).await, "слово");
     scene.end().await;
 }
 

@@ -271,8 +271,8 @@ impl Texts {
             Talk::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
                 let heading = say.with("broadcast-preview", [("count", number(*people))]) + "\n\n";
-                let room =
-                    MESSAGE_UNITS - [&heading, CUT].map(|text| text.encode_utf16().count()).iter().sum::<usize>();
+                let taken = heading.encode_utf16().count() + CUT.encode_utf16().count();
+                let room = MESSAGE_UNITS.saturating_sub(taken);
                 let mut parts = split(text, room, MESSAGE_UNITS).into_iter();
                 let first = parts.next().unwrap_or_default();
                 heading + &first + if parts.next().is_some() { CUT } else { "" }

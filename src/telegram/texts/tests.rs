@@ -445,3 +445,12 @@ fn a_doubtful_text_says_so() {
 fn words_do_not_show_in_debug() {
     assert!(!format!("{:?}", Text::Done { text: Spoken("a secret".into()) }).contains("secret"));
 }
+
+#[test]
+fn the_preview_of_a_long_message_fits_into_one() {
+    let texts = Texts::default();
+    let preview = |text: &str| texts.talk(Locale::Ru, &Talk::BroadcastPreview { people: 5, text: text.to_owned() });
+    assert_eq!(preview("Завтра"), "📣 Предпросмотр. Получат 5 человек:\n\nЗавтра");
+    let long = preview(&"слово ".repeat(680));
+    assert!(long.encode_utf16().count() <= 4096 && long.ends_with("слово …"), "{long}");
+}

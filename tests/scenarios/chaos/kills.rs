@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stenobot::simulator::people::Sent;
 
-use super::figures::Dice;
+use super::figures::{Dice, spread};
 use super::score::Score;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
@@ -20,7 +20,7 @@ async fn over_the_same_request() {
     };
     let rounds = rounds(2);
     let mut scene = Scene::stand_in(&[]).await;
-    let (mut score, mut all, mut kills) = (Score::default(), Vec::new(), 0);
+    let (mut took, mut all, mut kills) = (Vec::new(), Vec::new(), 0);
     for round in 0..rounds {
         let gate = Gate::new().await;
         let text = format!("упорно {round}");
@@ -36,16 +36,10 @@ async fn over_the_same_request() {
         let before = scene.simulation.api().now();
         gate.reached().await.open();
         assert_eq!(scene.text(&sent).await, text);
-        score.recovered(scene.simulation.api().now() - before);
+        took.push(scene.simulation.api().now() - before);
         all.push(sent);
     }
-    let scene = scene.ended().await;
-    score.count(&scene, &all);
-    measured(
-        &ROW,
-        rounds,
-        &format!("{kills} kills of the bot over {} requests, 0 apologies; {}", all.len(), score.tell()),
-    );
+    finished(&ROW, rounds, kills, scene, &all, &took).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +54,7 @@ async fn at_random_within_twelve_voices() {
     const LONGEST: usize = 400;
     let rounds = rounds(1);
     let mut scene = Scene::stand_in(&[]).await;
-    let (mut score, mut all) = (Score::default(), Vec::new());
+    let (mut took, mut all) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let mut dice = Dice::new(round as u64);
         let text = |number: usize| format!("голос {number} круга {round}");
@@ -77,11 +71,17 @@ async fn at_random_within_twelve_voices() {
         for (number, sent) in sent.iter().enumerate() {
             assert_eq!(answered(scene.answer(sent).await), text(number));
         }
-        score.recovered(scene.simulation.api().now() - before);
+        took.push(scene.simulation.api().now() - before);
         scene.settled().await;
         all.extend(sent);
     }
+    finished(&ROW, rounds, 4 * rounds, scene, &all, &took).await;
+}
+
+/// Looks at what became of all, once nothing more is to come, and writes the row. Each was answered with its text before.
+async fn finished(row: &Row, rounds: usize, kills: usize, scene: Scene, all: &[Sent], took: &[Duration]) {
     let scene = scene.ended().await;
-    score.count(&scene, &all);
-    measured(&ROW, rounds, &format!("{} kills; 0 apologies; {}", 4 * rounds, score.tell()));
+    Score::default().count(&scene, all);
+    let texts = format!("{kills} kills, {0} of {0} texts: 0 apologies, 0 answered twice", all.len());
+    measured(row, rounds, &format!("{texts}; the last text after the last start within {}", spread(took)));
 }
