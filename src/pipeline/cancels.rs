@@ -30,6 +30,8 @@ pub(super) struct Listed {
     id: RequestId,
     wish: CancellationToken,
     list: Cancels,
+    /// The request goes on without this work.
+    handed_over: bool,
 }
 
 impl Cancels {
@@ -44,7 +46,7 @@ impl Cancels {
         let mut list = self.list();
         let entry = list.entry(id).or_insert_with(|| Entry { wish: CancellationToken::new(), early: None });
         entry.early = None;
-        Listed { id, wish: entry.wish.clone(), list: self.clone() }
+        Listed { id, wish: entry.wish.clone(), list: self.clone(), handed_over: false }
     }
 
     /// Stops a request that the journal says is being worked on.
@@ -55,6 +57,13 @@ impl Cancels {
         let early = || Entry { wish: CancellationToken::new(), early: Some(now) };
         list.entry(id).or_insert_with(early).wish.cancel();
     }
+
+    /// Takes a cancellation off the list that came for a request while nothing worked on it; tells whether there was one.
+    pub(super) fn take_early(&self, id: RequestId) -> bool {
+        let mut list = self.list();
+        let is_early = list.get(&id).is_some_and(|entry| entry.early.is_some());
+        is_early && list.remove(&id).is_some()
+    }
 }
 
 impl Listed {
@@ -62,11 +71,22 @@ impl Listed {
     pub(super) fn wish(&self) -> &CancellationToken {
         &self.wish
     }
+
+    /// Ends the work here while the request goes on: a cancellation that came too late for this work stays for the next.
+    pub(super) fn hand_over(mut self) {
+        self.handed_over = true;
+    }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.list.list().remove(&self.id);
+        let mut list = self.list.list();
+        let is_unheeded = self.handed_over && self.wish.is_cancelled();
+        if is_unheeded && let Some(entry) = list.get_mut(&self.id) {
+            entry.early = Some(Instant::now());
+        } else {
+            list.remove(&self.id);
+        }
     }
 }
 
@@ -99,5 +119,26 @@ mod tests {
         cancels.stop(RequestId(2));
         assert!(cancels.enlist(RequestId(2)).wish().is_cancelled());
         assert!(cancels.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_wish_that_comes_while_a_request_is_handed_over_is_not_lost() {
+        let cancels = Cancels::default();
+        // Too late for the download, before the request is in the queue.
+        let listed = cancels.enlist(RequestId(1));
+        cancels.stop(RequestId(1));
+        listed.hand_over();
+        assert!(cancels.take_early(RequestId(1)));
+        assert!(!cancels.take_early(RequestId(1)) && cancels.list().is_empty());
+
+        cancels.enlist(RequestId(1)).hand_over();
+        assert!(!cancels.take_early(RequestId(1)) && cancels.list().is_empty());
+        cancels.stop(RequestId(1));
+        assert!(cancels.take_early(RequestId(1)));
+
+        // What works on the request by now ends it.
+        cancels.stop(RequestId(1));
+        let next = cancels.enlist(RequestId(1));
+        assert!(next.wish().is_cancelled() && !cancels.take_early(RequestId(1)));
     }
 }

@@ -83,6 +83,7 @@ async fn what_a_chat_asked_for_is_its_admins_to_cancel_and_to_have_again() {
     assert_eq!(desk.journal.cancel(id, member).await.unwrap(), Cancelling::AdminsOnly);
     let other_admin = Actor::Admin { user: UserId(2), group: GROUP };
     assert_eq!(desk.journal.cancel(private, other_admin).await.unwrap(), Cancelling::NotYours);
+    assert_eq!(desk.journal.cancel(private, ME).await.unwrap(), Cancelling::Now { from: StageName::Received });
     assert_eq!(desk.journal.cancel(id, admin).await.unwrap(), Cancelling::Now { from: StageName::Received });
 
     let id = desk.enqueue_of(&of_the_group(3)).await;

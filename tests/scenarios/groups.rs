@@ -174,6 +174,8 @@ async fn what_a_chat_asked_for_can_be_cancelled_by_any_admin_and_by_no_other_mem
     }
     let own = asked.pop().unwrap();
     for (message, sound) in asked {
+        // What is in the queue ends at once; a download would be stopped first.
+        answer(&scene, sound, "📋").await;
         let status = shown(&scene, sound).await;
         let cancel = Action::Cancel(request_of(&scene, message).await);
         assert!(toast(&boris, status, &cancel).await.contains("только администраторам группы"));

@@ -74,7 +74,6 @@ async fn a_quiet_start_is_ready_with_the_first_poll() {
     });
     assert!(polls[0] < Duration::from_secs(5), "{polls:?}");
     assert!(polls[1..].iter().all(|took| *took >= Duration::from_secs(25)), "{polls:?}");
-    scene.end().await;
 }
 
 /// A line of the page as Prometheus reads it: name, labels, value.

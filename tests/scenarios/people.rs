@@ -410,7 +410,6 @@ async fn the_size_that_is_told_is_the_one_that_telegram_gives() {
     assert_eq!(scene.calls(Method::GetFile), 0, "Telegram is not asked for {message}");
     let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
     assert_eq!(log.matches("max_file_size_bytes = 52428800, but").count(), 1, "the operator is told once");
-    scene.end().await;
 }
 
 /// The sentence of a refusal, whatever its sign.
