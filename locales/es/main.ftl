@@ -155,6 +155,7 @@ broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->
         [one] { $count } persona
+        [many] { $count } de personas
        *[other] { $count } personas
     }:
 broadcast-cancelled = 📣 No se ha enviado.

@@ -155,6 +155,7 @@ broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->
         [one] { $count } pessoa
+        [many] { $count } de pessoas
        *[other] { $count } pessoas
     }:
 broadcast-cancelled = 📣 Não enviada.

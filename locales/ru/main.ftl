@@ -161,7 +161,8 @@ broadcast-preview =
     📣 Предпросмотр. Получат { $count ->
         [one] { $count } человек
         [few] { $count } человека
-       *[other] { $count } человек
+        [many] { $count } человек
+       *[other] { $count } человека
     }:
 broadcast-cancelled = 📣 Не отправлено.
 broadcast-started =

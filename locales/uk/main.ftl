@@ -161,6 +161,7 @@ broadcast-preview =
     📣 Попередній перегляд. Отримають { $count ->
         [one] { $count } людина
         [few] { $count } людини
+        [many] { $count } людей
        *[other] { $count } людей
     }:
 broadcast-cancelled = 📣 Не надіслано.
