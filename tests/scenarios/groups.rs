@@ -233,7 +233,7 @@ async fn the_buttons_under_a_chat_s_answer_are_its_admins() {
     let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
     soon("the languages", has(german.encode())).await;
     assert!(toast(&boris, first, &german).await.contains("только администраторам"));
-    assert_eq!(toast(&anna, first, &german).await, "Слушаю ещё раз...");
+    assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
     let again = scene.simulation.api().until(|state| {
         let rest = state.replies(GROUP, sound).filter(|reply| reply.id != first);
         rest.filter(|reply| reply.content.text() == Some("✅ Готово!\n\nde")).map(|reply| reply.id).next()
@@ -244,7 +244,7 @@ async fn the_buttons_under_a_chat_s_answer_are_its_admins() {
     let of = RequestId(scene.rows().await.last().unwrap().id);
     let file = Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
-    assert_eq!(toast(&vera, second, &file).await, "Слушаю ещё раз...");
+    assert_eq!(toast(&vera, second, &file).await, "Слушаю еще раз...");
     let file = scene.simulation.api().until(|state| {
         state.replies(GROUP, sound).find(|reply| matches!(reply.content, Content::Document { .. })).map(|_| ())
     });

@@ -27,7 +27,7 @@ fn sends(scene: &Scene, file: &PathBuf, media: Media) -> Sent {
 
 #[tokio::test]
 async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_own() {
-    let scene = Scene::stand_in(&[("user_requests_per_minute", "600")]).await;
+    let scene = Scene::stand_in(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
     let mut heard = files("tests/fixtures/kinds/heard");
     heard.extend(files("tests/fixtures/formats/decoded"));
     let plain = files("tests/fixtures/audio").into_iter();

@@ -117,10 +117,12 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
         let wanted = if labels.is_empty() { name.to_owned() } else { format!("{name}{{{labels}}}") };
         assert!(series.contains(&wanted), "{wanted} is missing:\n{text}");
     };
+    for work in metrics::Work::ALL {
+        expect(&format!("{}_count", metrics::STAGE_DURATION), &format!("stage=\"{}\"", work.as_str()));
+    }
     for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
         expect(metrics::REQUESTS, &format!("state=\"{stage}\""));
         expect(metrics::STAGE_RETRIES, &format!("stage=\"{stage}\""));
-        expect(&format!("{}_count", metrics::STAGE_DURATION), &format!("stage=\"{stage}\""));
         for reason in FailReason::ALL {
             expect(metrics::STAGE_FAILURES, &format!("stage=\"{stage}\",reason=\"{reason}\""));
         }
