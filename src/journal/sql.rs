@@ -366,6 +366,13 @@ pub(super) const ENDED_OF: &str = "SELECT stage, count(*) FROM usage \
 pub(super) const LANGUAGES_OF: &str = "SELECT DISTINCT language FROM usage \
      WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) AND language IS NOT NULL ORDER BY language";
 
+/// Of the latest requests only, so that a long history costs no more than a short one. A text without a character has no
+/// language of its own.
+pub(super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
+     (SELECT language, transcription_length FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) \
+     ORDER BY received_at DESC LIMIT 50) \
+     WHERE language IS NOT NULL AND transcription_length > 0 GROUP BY language ORDER BY count(*) DESC, language LIMIT 10";
+
 #[cfg(test)]
 mod tests {
     use sqlx::{Connection, Row, SqliteConnection};
@@ -410,6 +417,7 @@ mod tests {
             ("PERSON", super::PERSON),
             ("ENDED_OF", super::ENDED_OF),
             ("LANGUAGES_OF", super::LANGUAGES_OF),
+            ("RECENT_LANGUAGES", super::RECENT_LANGUAGES),
             ("CHAT_SETTINGS", super::CHAT_SETTINGS),
         ] {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
