@@ -59,7 +59,7 @@ impl fmt::Debug for Spoken {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SpeechLanguage {
-    /// Let the model decide from the first window.
+    /// Detected in each stretch of speech.
     Auto,
     /// A code of two or three lower-case letters.
     Code(String),

@@ -15,10 +15,10 @@ const LONG: Duration = Duration::from_secs(10);
 /// The language changes within a recording only where another is at least this probable,
 const MIN_SWITCH_PROBABILITY: f32 = 0.5;
 /// in speech of less than `MIN_SWITCH_SPEECH` this probable,
-const MIN_SHORT_SWITCH_PROBABILITY: f32 = 0.9;
+const MIN_SHORT_SWITCH_PROBABILITY: f32 = 0.8;
 const MIN_SWITCH_SPEECH: Duration = Duration::from_secs(2);
 /// and this many times as probable as the language so far.
-const MIN_SWITCH_ODDS: f32 = 20.0;
+const MIN_SWITCH_ODDS: f32 = 30.0;
 
 /// What is known of a recording's language before it is decoded.
 #[derive(Debug, Clone, Copy)]

@@ -291,7 +291,7 @@ impl<'a> Recognition<'a> {
             Some(Fault::Loop | Fault::Improbable) => return Vec::new(),
             Some(Fault::Phrase) | None => {}
         }
-        let before = self.segments.iter().filter(|segment| segment.start <= start).next_back();
+        let before = self.segments.iter().rfind(|segment| segment.start <= start);
         let mut kept = kept(decoded, start);
         kept.retain(|segment| !before.is_some_and(|before| guard::ends_with(&before.text.0, &segment.text.0)));
         kept
@@ -345,7 +345,11 @@ impl<'a> Recognition<'a> {
             if best.fault.is_none_or(|fault| fault == Fault::Phrase) {
                 break;
             }
-            best = best.or(take(decode(model, temperature)?));
+            let other = take(decode(model, temperature)?);
+            // By chance a word of one second becomes an annotation, which is the more probable text.
+            if !(is_short && kept(other.decoded.clone(), Duration::ZERO).is_empty()) {
+                best = best.or(other);
+            }
         }
         Ok((best.decoded, language))
     }

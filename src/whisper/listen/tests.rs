@@ -295,7 +295,7 @@ fn what_is_known_of_the_sender_decides_over_short_speech_only() {
     let language = |seconds: usize, probability: f32| {
         let mut puppet = Puppet::new(|_, _, _| said(" так"));
         puppet.languages = if probability < 0.5 { |_| ("ja", 0.4) } else { |_| ("ja", 0.99) };
-        hear_speech(&mut puppet, seconds, &[0..seconds], &likely).language
+        hear_speech(&mut puppet, seconds, std::slice::from_ref(&(0..seconds)), &likely).language
     };
     assert_eq!(language(1, 0.4), "ru");
     assert_eq!(language(1, 0.99), "ja", "the model is sure");
@@ -319,4 +319,13 @@ fn a_short_sound_is_silent_only_when_both_contexts_say_so() {
         texts(&hear(&mut puppet, 1)).len()
     };
     assert_eq!((by(0.9, 0.9), by(0.9, 0.2), by(0.2, 0.9)), (0, 1, 1));
+}
+
+#[test]
+fn a_short_word_does_not_become_an_annotation_by_chance() {
+    let mut puppet = Puppet::new(|_, _, temperature| match temperature {
+        0.0 => Decoded { mean_logprob: -1.3, ..said(" Иди!") },
+        _ => said(" [музыка]"),
+    });
+    assert_eq!(texts(&hear(&mut puppet, 1)), ["Иди!"]);
 }
