@@ -18,6 +18,8 @@
 //! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the code of the language that it was told |
+//! | `likely` | finishes with the likely languages that it was told, as `ru 0.40, en 0.40` |
+//! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
@@ -37,7 +39,7 @@ use std::time::Duration;
 
 use stenobot::confine::Headroom;
 use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
-use stenobot::model::{ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
+use stenobot::model::{LikelyLanguage, ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
 
 /// Of the recording that it pretends to hear.
 const LENGTH: Duration = Duration::from_secs(10);
@@ -64,8 +66,8 @@ fn main() -> io::Result<()> {
         match stand_in.orders.recv() {
             // Of a job that has ended already.
             Ok(Order::Cancel { .. }) => {}
-            Ok(Order::Transcribe { job, path, language, .. }) => {
-                let report = stand_in.play(job, &script(&path)?, &language)?;
+            Ok(Order::Transcribe { job, path, language, likely, .. }) => {
+                let report = stand_in.play(job, &script(&path)?, &language, &likely)?;
                 BUSY.store(false, Ordering::SeqCst);
                 stand_in.reports.send(&report)?;
             }
@@ -125,7 +127,13 @@ impl StandIn {
         self.reports.send(&Report::Ready { model, load: Duration::from_millis(1) })
     }
 
-    fn play(&mut self, job: JobNumber, script: &str, language: &SpeechLanguage) -> io::Result<Report> {
+    fn play(
+        &mut self,
+        job: JobNumber,
+        script: &str,
+        language: &SpeechLanguage,
+        likely: &[LikelyLanguage],
+    ) -> io::Result<Report> {
         for line in script.lines() {
             let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             match verb {
@@ -159,6 +167,15 @@ impl StandIn {
                 "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
                 "language" => {
                     return Ok(Report::Finished { job, transcript: transcript(&language.to_string()) });
+                }
+                "likely" => {
+                    let likely: Vec<_> = likely.iter().map(|l| format!("{} {:.2}", l.code, l.weight)).collect();
+                    return Ok(Report::Finished { job, transcript: transcript(&likely.join(", ")) });
+                }
+                "missed" => {
+                    let missed_speech = Duration::from_secs(2);
+                    let transcript = Transcript { missed_speech, ..transcript(rest) };
+                    return Ok(Report::Finished { job, transcript });
                 }
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
@@ -239,5 +256,6 @@ fn transcript(text: &str) -> Transcript {
         audio: LENGTH,
         processing: Duration::from_millis(5),
         retried_windows: 0,
+        missed_speech: Duration::ZERO,
     }
 }

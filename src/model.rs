@@ -62,7 +62,7 @@ impl fmt::Debug for Spoken {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SpeechLanguage {
-    /// Let the model decide from the first window.
+    /// Detected in each stretch of speech.
     Auto,
     /// A code of two or three lower-case letters.
     Code(String),
@@ -110,6 +110,30 @@ impl fmt::Display for SpeechLanguage {
     }
 }
 
+/// A language that the sender of a recording is likely to speak, known before it is decoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LikelyLanguage {
+    /// Whisper's code; one that the model does not know has no effect.
+    pub code: String,
+    /// 0 to 1; of all languages of a recording at most 1 together.
+    pub weight: f32,
+}
+
+impl LikelyLanguage {
+    /// Weighs languages by how often each was observed. One more observation is left to all other languages.
+    pub fn weigh(observed: impl IntoIterator<Item = (String, u32)>) -> Vec<Self> {
+        let mut counts: Vec<(String, u32)> = Vec::new();
+        for (code, count) in observed {
+            match counts.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, sum)) => *sum = sum.saturating_add(count),
+                None => counts.push((code, count)),
+            }
+        }
+        let all = 1.0 + counts.iter().map(|&(_, count)| count as f32).sum::<f32>();
+        counts.into_iter().map(|(code, count)| Self { code, weight: count as f32 / all }).collect()
+    }
+}
+
 /// A stretch of speech with its place in the audio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
@@ -140,6 +164,8 @@ pub struct Transcript {
     pub processing: Duration,
     /// Windows that the guard had to transcribe again.
     pub retried_windows: u32,
+    /// Speech that was detected and that no segment covers, short remainders not counted.
+    pub missed_speech: Duration,
 }
 
 impl Transcript {
@@ -149,12 +175,22 @@ impl Transcript {
     }
 
     /// How far the text can be trusted, by the model's own account: how probable it finds its words and the language,
-    /// and whether it had to listen twice. An empty text is trusted.
+    /// and whether it had to listen twice. An empty text is trusted. A text that speech is missing from is not.
     pub fn confidence(&self) -> Confidence {
+        if self.is_incomplete() || self.is_doubtful() { Confidence::Low } else { Confidence::High }
+    }
+
+    /// Whether detected speech could not be recognised and is missing from the text.
+    pub fn is_incomplete(&self) -> bool {
+        !self.missed_speech.is_zero()
+    }
+
+    /// Whether the words that are there are probably wrong in places.
+    pub fn is_doubtful(&self) -> bool {
         let sure_of_language = self.language_probability.is_none_or(|probability| probability >= LEAST_LANGUAGE);
         let least = if self.retried_windows > 0 { LEAST_LOGPROB_RETRIED } else { LEAST_LOGPROB };
         let sure_of_words = self.mean_logprob().is_none_or(|logprob| logprob >= least);
-        if sure_of_language && sure_of_words { Confidence::High } else { Confidence::Low }
+        !(sure_of_language && sure_of_words)
     }
 
     /// Of all segments, each weighted by its length in characters, which is close to its number of tokens.
@@ -305,6 +341,7 @@ mod tests {
             audio: Duration::from_secs(1),
             processing: Duration::from_secs(1),
             retried_windows: 0,
+            missed_speech: Duration::ZERO,
         }
     }
 
@@ -325,5 +362,21 @@ mod tests {
         assert_eq!(Transcript { language_probability: None, ..good.clone() }.confidence(), Confidence::High);
         assert_eq!(Transcript { language_probability: Some(0.5), ..good.clone() }.confidence(), Confidence::Low);
         assert_eq!(Transcript { retried_windows: 1, ..good }.confidence(), Confidence::Low);
+    }
+
+    #[test]
+    fn confidence_is_low_when_speech_is_missing_from_the_text() {
+        let incomplete =
+            Transcript { missed_speech: Duration::from_secs(2), ..transcript(&[("Перезвони.", -0.1)]) };
+        assert!(incomplete.is_incomplete() && !incomplete.is_doubtful());
+        assert_eq!(incomplete.confidence(), Confidence::Low);
+    }
+
+    #[test]
+    fn likely_languages_are_weighed_by_how_often_they_were_observed() {
+        let observed = [("ru", 2), ("en", 1), ("ru", 4)].map(|(code, count)| (code.to_owned(), count));
+        let weights: Vec<_> = LikelyLanguage::weigh(observed).into_iter().map(|l| (l.code, l.weight)).collect();
+        assert_eq!(weights, [("ru".to_owned(), 0.75), ("en".to_owned(), 0.125)]);
+        assert_eq!(LikelyLanguage::weigh([]), []);
     }
 }

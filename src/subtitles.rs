@@ -58,6 +58,7 @@ mod tests {
             audio: Duration::from_secs(3_662),
             processing: Duration::from_secs(1),
             retried_windows: 0,
+            missed_speech: Duration::ZERO,
         }
     }
 

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Transcurrido: { $elapsed } | Restante: ~{ $remaining
 
 done = ✅ ¡Listo!
 low-confidence = ⚠️ Se oye mal: el texto puede tener errores.
+missed-speech = ⚠️ No se pudo reconocer una parte del habla: falta en el texto.
 in-the-file = 📄 El texto completo está en el archivo.
 no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
 

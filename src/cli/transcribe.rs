@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, VoiceActivity};
 use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use crate::model::{Confidence, Progress, Transcript};
+use crate::model::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
 use crate::subtitles;
 use crate::whisper::store::{DETECTOR, ModelStore};
 
@@ -25,6 +25,10 @@ pub(super) struct Args {
     /// Audio or video files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// A language that is likely spoken, for detecting it in short recordings; may be given several times
+    #[arg(long, value_name = "CODE")]
+    likely_language: Vec<SpeechLanguage>,
 
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -70,6 +74,12 @@ impl Args {
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
         let workers = settings.workers;
+        // What is given counts as the language of a user's Telegram does; next to nothing is known otherwise.
+        let given = self.likely_language.iter().filter_map(|language| match language {
+            SpeechLanguage::Auto => None,
+            SpeechLanguage::Code(code) => Some((code.clone(), 2)),
+        });
+        let likely = LikelyLanguage::weigh(given.chain([(config.telegram.default_locale.clone(), 1)]));
         let pool = EnginePool::start(settings, |_: &EngineEvent| {});
         let bars = MultiProgress::new();
         let mut results = futures::stream::iter(self.files)
@@ -80,6 +90,7 @@ impl Args {
                 let mut job = EngineJob::new(file.clone(), config.engine.language.clone(), LIMIT, DEADLINE);
                 let (sender, progress) = watch::channel(Progress::default());
                 job.progress = sender;
+                job.likely = likely.clone();
                 let (work, bars) = (pool.transcribe(job), &bars);
                 let work = async move {
                     let done = with_bar(bars, &file, progress, work).await;
@@ -166,6 +177,7 @@ struct Json<'a> {
     duration_seconds: f64,
     processing_seconds: f64,
     retried_windows: u32,
+    missed_speech_seconds: f64,
     confidence: Confidence,
     text: String,
     segments: Vec<JsonSegment<'a>>,
@@ -196,6 +208,7 @@ impl<'a> Json<'a> {
             duration_seconds: transcript.audio.as_secs_f64(),
             processing_seconds: transcript.processing.as_secs_f64(),
             retried_windows: transcript.retried_windows,
+            missed_speech_seconds: transcript.missed_speech.as_secs_f64(),
             confidence: transcript.confidence(),
             text: transcript.text().0,
             segments: segments.collect(),

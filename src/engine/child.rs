@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, Order, Report};
 use crate::audio;
 use crate::confine::Headroom;
-use crate::model::{Progress, SpeechLanguage, Transcript};
+use crate::model::{LikelyLanguage, Progress, SpeechLanguage, Transcript};
 use crate::whisper::ggml::GgmlModel;
 use crate::whisper::silero::Silero;
-use crate::whisper::{self, Heard, Model, ModelError, Watch};
+use crate::whisper::{self, Heard, LanguageHint, Model, ModelError, Watch};
 
 /// Loads the model, and the detector if speech is to be looked for before it is recognised; says so, and serves until
 /// `orders` ends.
@@ -63,15 +63,10 @@ struct Ears {
 }
 
 impl Ears {
-    fn listen(
-        &mut self,
-        samples: &[f32],
-        language: &SpeechLanguage,
-        watch: &mut dyn Watch,
-    ) -> Result<Heard, ModelError> {
+    fn listen(&mut self, samples: &[f32], hint: LanguageHint<'_>, watch: &mut dyn Watch) -> Result<Heard, ModelError> {
         match &mut self.detector {
-            Some(detector) => whisper::listen_to_speech(&mut self.model, detector, samples, language, watch),
-            None => whisper::listen(&mut self.model, samples, language, watch),
+            Some(detector) => whisper::listen_to_speech(&mut self.model, detector, samples, hint, watch),
+            None => whisper::listen(&mut self.model, samples, hint, watch),
         }
     }
 }
@@ -91,6 +86,7 @@ struct Job {
     number: JobNumber,
     path: PathBuf,
     language: SpeechLanguage,
+    likely: Vec<LikelyLanguage>,
     limit: Duration,
 }
 
@@ -100,9 +96,9 @@ fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
     while let Ok(Some(order)) = orders.receive() {
         match order {
             Order::Cancel { job } => desk.cancelled.store(job.0, Ordering::SeqCst),
-            Order::Transcribe { job: number, path, language, limit } => {
+            Order::Transcribe { job: number, path, language, likely, limit } => {
                 desk.busy.store(true, Ordering::SeqCst);
-                if jobs.send(Job { number, path, language, limit }).is_err() {
+                if jobs.send(Job { number, path, language, likely, limit }).is_err() {
                     return;
                 }
             }
@@ -167,7 +163,8 @@ fn transcribe(
     let mut watch =
         Supervision { desk, number: job.number, reports, progress: Progress { done: Duration::ZERO, total } };
     watch.report();
-    let heard = ears.listen(&sound.samples, &job.language, &mut watch)?;
+    let hint = LanguageHint { language: &job.language, likely: &job.likely };
+    let heard = ears.listen(&sound.samples, hint, &mut watch)?;
     Ok(Transcript {
         segments: heard.segments,
         language: heard.language,
@@ -175,6 +172,7 @@ fn transcribe(
         audio: total,
         processing: started.elapsed(),
         retried_windows: heard.retried_windows,
+        missed_speech: heard.missed_speech,
     })
 }
 

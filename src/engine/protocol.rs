@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 use crate::audio::AudioError;
-use crate::model::{ModelFacts, Progress, SpeechLanguage, Transcript};
+use crate::model::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage, Transcript};
 
 /// Largest frame in bytes. Hours of speech stay far below; a child that sends more has lost its mind.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -35,6 +35,8 @@ pub enum Order {
         path: PathBuf,
         /// Given or to be detected.
         language: SpeechLanguage,
+        /// What the sender is likely to speak: the prior of the detection.
+        likely: Vec<LikelyLanguage>,
         /// Longest audio that is decoded.
         limit: Duration,
     },
@@ -221,6 +223,7 @@ mod tests {
             job: JobNumber(8),
             path: path.as_ref().into(),
             language: SpeechLanguage::Auto,
+            likely: vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }],
             limit: Duration::from_millis(1500),
         };
         let orders = [

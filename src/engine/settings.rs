@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Exit;
 use crate::config;
-use crate::model::{ModelFacts, Progress, SpeechLanguage};
+use crate::model::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage};
 use crate::whisper::store::VerifiedModel;
 
 /// How to run the engine's processes.
@@ -75,6 +75,8 @@ pub struct EngineJob {
     pub audio: PathBuf,
     /// Given or to be detected.
     pub language: SpeechLanguage,
+    /// What the sender is likely to speak: the prior of the detection. Weights sum to at most 1.
+    pub likely: Vec<LikelyLanguage>,
     /// Longest audio that is decoded.
     pub limit: Duration,
     /// Longest time the engine may work on it, counted from the moment a worker takes it.
@@ -90,7 +92,7 @@ impl EngineJob {
     /// A job that nobody watches yet.
     pub fn new(audio: PathBuf, language: SpeechLanguage, limit: Duration, deadline: Duration) -> Self {
         let (progress, _) = watch::channel(Progress::default());
-        Self { audio, language, limit, deadline, progress, cancel: CancellationToken::new() }
+        Self { audio, language, likely: Vec::new(), limit, deadline, progress, cancel: CancellationToken::new() }
     }
 }
 

@@ -236,8 +236,13 @@ impl Work<'_> {
     /// Returns when the child works on the job no more, or has had its chance to stop.
     async fn run(self, grace: Duration) -> (After, Answer) {
         let Self { process, job, order, mut answer, stop } = self;
-        let transcribe =
-            Order::Transcribe { job, path: order.audio.clone(), language: order.language.clone(), limit: order.limit };
+        let transcribe = Order::Transcribe {
+            job,
+            path: order.audio.clone(),
+            language: order.language.clone(),
+            likely: order.likely.clone(),
+            limit: order.limit,
+        };
         if process.send(&transcribe).await.is_err() {
             return (After::Lost(Lost::Closed, None), answer);
         }

@@ -117,6 +117,11 @@ impl Journal {
         Ok(sqlx::query_scalar(sql::IS_BANNED).bind(person.0).fetch_one(&self.reader).await?)
     }
 
+    /// The languages of a user's latest recordings with text, each with the number of those, the most frequent first.
+    pub async fn recent_languages(&self, user: UserId) -> Result<Vec<(String, u32)>, JournalError> {
+        Ok(sqlx::query_as(sql::RECENT_LANGUAGES).bind(user.0).fetch_all(&self.reader).await?)
+    }
+
     // === What somebody may ask about themselves ===
 
     /// Somebody's requests under way, oldest first.

@@ -404,6 +404,7 @@ mod tests {
             ("PERSON", super::PERSON),
             ("ENDED_OF", super::ENDED_OF),
             ("CLAMP", crate::journal::clock::CLAMP),
+            ("RECENT_LANGUAGES", super::RECENT_LANGUAGES),
             ("CHAT_SETTINGS", super::CHAT_SETTINGS),
         ] {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));

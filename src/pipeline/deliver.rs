@@ -166,10 +166,10 @@ fn answer_of(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
         AnswerForm::Vtt => Some(file("subtitles.vtt", "text/vtt", subtitles::vtt(transcript))),
     };
     if let Some(file) = subtitles.filter(|_| heard) {
-        return vec![note(texts.heading(locale)), file];
+        return vec![note(texts.heading(locale, transcript)), file];
     }
     let keyboard = context.answer_buttons(request.locale(), request.id(), heard);
-    match texts.answer(locale, &spoken, transcript.confidence(), most) {
+    match texts.answer(locale, transcript, most) {
         Answer::Messages(messages) => {
             let mut keyboard = Some(keyboard);
             // The buttons stand under the message that the journal knows.

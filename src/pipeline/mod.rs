@@ -21,6 +21,7 @@ pub mod download;
 pub mod enqueue;
 pub mod estimate;
 mod keyboards;
+mod likely;
 pub mod menu;
 pub mod notify;
 pub mod poll;

@@ -16,12 +16,12 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 use super::cancels::Listed;
 use super::chats::Unreachable;
 use super::worker::{self, Turn};
-use super::{Context, Flow, deliver, enqueue, estimate};
+use super::{Context, Flow, deliver, enqueue, estimate, likely};
 use crate::engine::{EngineError, EngineJob, EngineService};
 use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
-use crate::model::{ChatId, MessageId, Progress, SpeechLanguage, Transcript};
+use crate::model::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
 use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
 use crate::telegram::{Percent, Text, ThreadId};
 
@@ -32,6 +32,7 @@ const UNDELIVERED: usize = 50;
 struct Hear {
     audio: PathBuf,
     language: SpeechLanguage,
+    likely: Vec<LikelyLanguage>,
     limit: Duration,
     length: Duration,
     real_time_factor: f64,
@@ -46,6 +47,7 @@ impl Deadlined for Hear {
         EngineJob {
             audio: self.audio,
             language: self.language,
+            likely: self.likely,
             limit: self.limit,
             deadline: deadline_of(self.length, self.real_time_factor, cap),
             progress: self.progress,
@@ -138,11 +140,14 @@ async fn start(
     observe(&Event::Started { id: request.id(), waited });
     let listed = context.cancels.enlist(request.id());
     let factor = estimate::real_time_factor(context).await;
+    let language = request.speech_language().cloned().unwrap_or_else(|| context.config().engine.language.clone());
+    let likely = likely::likely_languages(context, request.user(), request.locale(), &language).await;
     let cancel = context.shutdown.hard.child_token();
     let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
     let hearing = engine.call(Hear {
         audio: context.audio_file(request.id()),
-        language: request.speech_language().cloned().unwrap_or_else(|| context.config().engine.language.clone()),
+        language,
+        likely,
         limit: context.config().limits.voice,
         length: request.length(),
         real_time_factor: factor,

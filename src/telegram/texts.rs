@@ -20,7 +20,7 @@ pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
 
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 use super::split::{MESSAGE_UNITS, split};
-use crate::model::{Confidence, RequestId, Spoken};
+use crate::model::{RequestId, Spoken, Transcript};
 
 static_loader! {
     static MESSAGES = {
@@ -207,22 +207,26 @@ impl Texts {
     }
 
     /// The heading of an answer, alone: over a file.
-    pub fn heading(&self, locale: Locale) -> String {
-        self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned()
+    pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
+        let say = Say { own: &self.own, locale };
+        let mut heading = self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned();
+        let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
+        for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
+            heading = heading + "\n" + &say.plain(mark);
+        }
+        heading
     }
 
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
     /// lines. Words that are nothing but white space are [`Text::NoSpeech`].
-    pub fn answer(&self, locale: Locale, words: &Spoken, confidence: Confidence, most: NonZeroUsize) -> Answer {
-        let words = words.0.trim();
+    pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
+        let spoken = transcript.text();
+        let words = spoken.0.trim();
         if words.is_empty() {
             return Answer::Messages(vec![self.render(locale, &Text::NoSpeech)]);
         }
         let say = Say { own: &self.own, locale };
-        let mut heading = self.render(locale, &Text::Done { text: Spoken(String::new()) });
-        if confidence == Confidence::Low {
-            heading = heading.trim_end().to_owned() + "\n" + &say.plain("low-confidence") + "\n\n";
-        }
+        let heading = self.heading(locale, transcript) + "\n\n";
         let room = MESSAGE_UNITS - heading.encode_utf16().count();
         let mut parts = split(words, room, MESSAGE_UNITS);
         if parts.len() > most.get() {

@@ -29,7 +29,7 @@ pub(super) fn spoken(text: &str, certainty: Certainty) -> &str {
             break;
         }
     }
-    if text.chars().any(char::is_alphanumeric) { text } else { "" }
+    if text.chars().any(char::is_alphanumeric) && !is_sound_in_capitals(text) { text } else { "" }
 }
 
 // === Annotations ===
@@ -53,7 +53,7 @@ const SOUNDS: &[&str] = &[
     // Russian and Ukrainian
     "смех", "смее", "аплод", "вздох", "вздых", "кашел", "кашл", "шум", "тишин", "плач", "крич", "крики", "звонок", "звук",
     "звуч", "стук", "гудк", "гудок", "сигнал", "поет", "поёт", "пение", "храп", "чиха", "шепот", "шёпот", "лает",
-    "птиц", "неразборчив", "нрзб", "щелч", "щёлк", "свист", "дыхан", "выдох", "вдох", "выстрел", "молчан", "сміх",
+    "птиц", "взрыв", "неразборчив", "нрзб", "щелч", "щёлк", "свист", "дыхан", "выдох", "вдох", "выстрел", "молчан", "сміх",
     "сміє", "оплеск", "зітх", "тиша",
     // German, French, Spanish, Portuguese, Italian, Polish, Turkish
     "lach", "gelächter", "seufz", "hust", "stille", "geräusch", "rausch", "rire", "soupir", "toux", "bruit", "risas",
@@ -86,6 +86,11 @@ fn without_sounds(text: &str) -> &str {
 fn leading(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || "-–—>.,!…".contains(c));
     BRACKETS.iter().find_map(|&(open, close)| text.strip_prefix(open)?.split_once(close))
+}
+
+/// Whether the whole text names a sound in capitals, as subtitles do without brackets.
+fn is_sound_in_capitals(text: &str) -> bool {
+    text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase) && is_sound(text)
 }
 
 /// What precedes the annotation that the text ends with, and the annotation.
@@ -227,6 +232,8 @@ mod tests {
             "- [Music]",
             "（音楽）",
             "<noise>",
+            "ТЕЛЕФОННЫЙ ЗВОНОК",
+            "СПОКОЙНАЯ МУЗЫКА.",
         ] {
             assert_eq!(spoken(text, SURE), "", "{text}");
         }
@@ -312,6 +319,9 @@ mod tests {
             "Ok. Bye.",
             "Номер пять (звони с девяти)",
             "Скидка 20 * 2",
+            "Это мне звонок?",
+            "МУЗЫКА МОЕГО ДЕТСТВА ЖИВЕТ В ЭТОЙ КОМНАТЕ",
+            "ДА.",
         ] {
             assert_eq!(spoken(text, SURE), text);
             assert_eq!(spoken(text, UNSURE), text);

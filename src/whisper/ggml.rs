@@ -9,7 +9,7 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 use super::guard;
 use super::pieces::{Chosen, pieces, time};
 use super::sampling::{MISERABLE, Random, Token, Vocabulary, probability};
-use super::{Decoded, Detected, End, MAX_WINDOW, Model, ModelError, Positions, Watch, native};
+use super::{Decoded, End, LanguageProbabilities, MAX_WINDOW, Model, ModelError, Positions, Watch, native};
 use crate::model::{ModelFacts, SAMPLE_RATE, duration_of_samples};
 
 /// whisper.cpp reads past the end of very short sounds; the rest of the second is silence.
@@ -112,16 +112,15 @@ impl Model for GgmlModel {
         self.state.encode(0, self.threads).map_err(failed("encoding"))
     }
 
-    fn detect(&mut self) -> Result<Detected, ModelError> {
+    fn detect(&mut self) -> Result<LanguageProbabilities, ModelError> {
         if !self.context.is_multilingual() {
-            return Ok(Detected { language: "en".to_owned(), probability: 1.0 });
+            return Ok(LanguageProbabilities::certain("en"));
         }
         self.feed(self.vocabulary.start, 0)?;
         let first = self.vocabulary.start as usize + 1;
         let logits = &self.logits()?[first..first + self.languages() as usize];
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
-        let language = whisper_rs::get_lang_str(best as i32).unwrap_or("en").to_owned();
-        Ok(Detected { language, probability: probability(logits, best) })
+        let codes = (0..).map_while(whisper_rs::get_lang_str);
+        Ok(LanguageProbabilities::from_weights(codes.zip((0..logits.len()).map(|index| probability(logits, index)))))
     }
 
     fn decode(

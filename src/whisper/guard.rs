@@ -60,12 +60,21 @@ fn compression(text: &str) -> f32 {
     written.map_or(1.0, |compressed| text.len() as f32 / compressed.len() as f32)
 }
 
-fn repeats_a_phrase(text: &str) -> bool {
-    let words: Vec<String> = text
-        .split_whitespace()
+/// The words in small letters, without punctuation.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace()
         .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
         .filter(|word: &String| !word.is_empty())
-        .collect();
+        .collect()
+}
+
+/// Whether a text ends with the words of another, whatever their letters' case and punctuation.
+pub(super) fn ends_with(text: &str, end: &str) -> bool {
+    words(text).ends_with(&words(end))
+}
+
+fn repeats_a_phrase(text: &str) -> bool {
+    let words = words(text);
     (PHRASE..=words.len() / 2).any(|length| {
         (0..=words.len() - 2 * length).any(|at| words[at..at + length] == words[at + length..at + 2 * length])
     })
@@ -135,6 +144,13 @@ mod tests {
         assert!(loops(&[vec![99], sentence.repeat(4)].concat()));
         assert_eq!(without_loop(" so we go on go on go on go on"), "so we go on");
         assert_eq!(without_loop(" no no"), " no no");
+    }
+
+    #[test]
+    fn an_end_is_compared_by_words() {
+        assert!(ends_with(" Hold the line, please.", "The line please"));
+        assert!(!ends_with(" Hold the line, please.", "please hold"));
+        assert!(!ends_with("line", "Hold the line"));
     }
 
     #[test]

@@ -1,62 +1,88 @@
 //! From a whole recording to segments, window by window.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::annotations::{self, Certainty};
+use super::coverage::{self, Hole};
 use super::guard::{self, Fault};
-use super::{Decoded, Detected, MAX_WINDOW, Model, ModelError, Positions, Watch};
-use crate::model::{SAMPLE_RATE, Segment, SpeechLanguage, Spoken, duration_of_samples};
+use super::language::Detected;
+use super::{Decoded, LanguageHint, MAX_WINDOW, Model, ModelError, Piece, Positions, Watch};
+use crate::model::{LikelyLanguage, SAMPLE_RATE, Segment, SpeechLanguage, Spoken, duration_of_samples};
 
 /// A rest shorter than this, in samples, holds no sound that could be understood.
 const LEAST_REST: usize = SAMPLE_RATE as usize / 10;
+/// A window shorter than this, in samples, is judged with the encoder's whole context as well as with one that fits: its
+/// language, and whether there is speech in it.
+const SHORT_WINDOW: usize = 2 * SAMPLE_RATE as usize;
 /// Tried in turn when the most probable text is no good.
 const TEMPERATURES: [f32; 2] = [0.4, 0.8];
+/// Levels of holes within holes that are transcribed again.
+const MAX_DEPTH: u8 = 3;
+/// A window whose language is less probable than this is searched for another one. Of recordings in one language a third
+/// are; of two languages joined, all whose languages can be told.
+const CERTAIN_LANGUAGE: f32 = 0.985;
+/// Windows of a recording that are split by language and holes that are transcribed again: so many at most,
+const MIN_PASSES: usize = 4;
+/// and one more for each stretch of this many samples.
+const SAMPLES_PER_PASS: usize = 5 * SAMPLE_RATE as usize;
 
 /// What was heard in a recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
     /// In order of time; empty when nobody speaks.
     pub segments: Vec<Segment>,
-    /// Given or detected.
+    /// Given, or the detected one with most speech.
     pub language: String,
     /// Of the language, when it was detected.
     pub language_probability: Option<f32>,
     /// Windows that were decoded more than once.
     pub retried_windows: u32,
+    /// Speech that was detected and that no segment covers, holes of at most 1.5 s not counted.
+    pub missed_speech: Duration,
 }
 
-/// Listens to 16 kHz mono `samples` in windows of at most 30 s. The next window begins where the model closed its
-/// last segment; no text is carried over, since that is how one slip becomes many. The language is detected in
-/// the first window with speech and kept.
+/// Transcribes 16 kHz mono `samples` in windows of at most 30 s. The next window begins where the model closed its
+/// last segment; no text is carried over, since that is how one slip becomes many.
 pub fn listen(
     model: &mut dyn Model,
     samples: &[f32],
-    language: &SpeechLanguage,
+    hint: LanguageHint<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Heard, ModelError> {
-    Listening { model, watch, samples, language: None, segments: Vec::new(), retried: 0 }.run(language)
+    let mut recognition = Recognition::new(model, watch, samples, hint)?;
+    recognition.stretch(0..samples.len(), &[])?;
+    Ok(recognition.finish())
 }
 
-/// One recording under way.
-struct Listening<'a> {
+/// One recording under way. Ranges are in samples of the recording.
+pub(super) struct Recognition<'a> {
     model: &'a mut dyn Model,
     watch: &'a mut dyn Watch,
     samples: &'a [f32],
-    language: Option<Language>,
+    fixed: Option<&'a str>,
+    likely: &'a [LikelyLanguage],
+    /// In order of their first segment.
+    languages: Vec<Spoke>,
+    /// Of the latest window, whatever came of it.
+    latest: Option<Detected>,
     segments: Vec<Segment>,
     retried: u32,
+    /// Windows that may still be split and holes that may still be transcribed again.
+    passes: usize,
+    missed: usize,
 }
 
-#[derive(Debug, Clone)]
-struct Language {
-    code: String,
-    probability: Option<f32>,
+/// A language with the speech in it so far.
+struct Spoke {
+    detected: Detected,
+    time: Duration,
 }
 
-/// Moves the times of a part into the recording.
-pub(super) struct Shifted<'a> {
-    pub(super) watch: &'a mut dyn Watch,
-    pub(super) start: Duration,
+/// Moves the times of a window into the recording.
+struct Shifted<'a> {
+    watch: &'a mut dyn Watch,
+    start: Duration,
 }
 
 impl Watch for Shifted<'_> {
@@ -69,72 +95,246 @@ impl Watch for Shifted<'_> {
     }
 }
 
-impl Listening<'_> {
-    fn run(mut self, wanted: &SpeechLanguage) -> Result<Heard, ModelError> {
-        if let SpeechLanguage::Code(code) = wanted {
-            if !self.model.knows(code) {
-                return Err(ModelError::UnknownLanguage(code.clone()));
-            }
-            self.language = Some(Language { code: code.clone(), probability: None });
-        }
-        let mut latest = None;
-        let mut at = 0;
-        while at + LEAST_REST <= self.samples.len() {
-            if self.watch.stopped() {
-                return Err(ModelError::Stopped);
-            }
-            let (decoded, language) = self.window(at)?;
-            let length = (self.samples.len() - at).min(MAX_WINDOW);
-            let step = decoded.resume.map_or(length, |resume| samples_in(resume).min(length));
-            let before = self.segments.len();
-            self.keep(decoded, duration_of_samples(at));
-            if self.segments.len() > before {
-                // From here on this is the recording's language.
-                self.language.get_or_insert_with(|| language.clone());
-            }
-            latest = Some(language);
-            at += step.max(1);
-            self.watch.reached(duration_of_samples(at.min(self.samples.len())));
-        }
-        let language = self.language.or(latest);
-        Ok(Heard {
-            segments: self.segments,
-            language_probability: language.as_ref().and_then(|language| language.probability),
-            language: language.map_or_else(|| "en".to_owned(), |language| language.code),
-            retried_windows: self.retried,
+impl<'a> Recognition<'a> {
+    /// Nothing is transcribed yet.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownLanguage`]
+    pub(super) fn new(
+        model: &'a mut dyn Model,
+        watch: &'a mut dyn Watch,
+        samples: &'a [f32],
+        hint: LanguageHint<'a>,
+    ) -> Result<Self, ModelError> {
+        let fixed = match hint.language {
+            SpeechLanguage::Auto => None,
+            SpeechLanguage::Code(code) if model.knows(code) => Some(code.as_str()),
+            SpeechLanguage::Code(code) => return Err(ModelError::UnknownLanguage(code.clone())),
+        };
+        let passes = MIN_PASSES + samples.len() / SAMPLES_PER_PASS;
+        Ok(Self {
+            model,
+            watch,
+            samples,
+            fixed,
+            likely: hint.likely,
+            languages: Vec::new(),
+            latest: None,
+            segments: Vec::new(),
+            retried: 0,
+            passes,
+            missed: 0,
         })
     }
 
-    /// The best text for the window that begins with sample `at`.
-    fn window(&mut self, at: usize) -> Result<(Decoded, Language), ModelError> {
-        let end = self.samples.len().min(at + MAX_WINDOW);
-        let window = &self.samples[at..end];
-        let last = end == self.samples.len();
-        let fitting = Positions::fitting(window.len());
-        self.model.encode(window, fitting)?;
-        let language = match &self.language {
-            Some(language) => language.clone(),
-            None => {
-                let Detected { language, probability } = self.model.detect()?;
-                Language { code: language, probability: Some(probability) }
+    /// Transcribes one part of the recording, in which the detector found `speech`; nothing is checked against an empty
+    /// `speech`.
+    pub(super) fn stretch(&mut self, range: Range<usize>, speech: &[Range<usize>]) -> Result<(), ModelError> {
+        self.part(range, speech, 0)
+    }
+
+    /// Reports progress in the recording.
+    pub(super) fn reached(&mut self, place: Duration) {
+        self.watch.reached(place);
+    }
+
+    /// All that was transcribed.
+    pub(super) fn finish(mut self) -> Heard {
+        self.segments.sort_by_key(|segment| segment.start);
+        let main = self.main().cloned().or(self.latest);
+        Heard {
+            segments: self.segments,
+            language_probability: main.as_ref().filter(|_| self.fixed.is_none()).map(|detected| detected.probability),
+            language: self
+                .fixed
+                .map(str::to_owned)
+                .or(main.map(|main| main.language))
+                .unwrap_or_else(|| "en".to_owned()),
+            retried_windows: self.retried,
+            missed_speech: duration_of_samples(self.missed),
+        }
+    }
+
+    /// Transcribes a part of the recording, `depth` holes deep.
+    fn part(&mut self, range: Range<usize>, speech: &[Range<usize>], depth: u8) -> Result<(), ModelError> {
+        let mut at = range.start;
+        while at + LEAST_REST <= range.end {
+            if self.watch.stopped() {
+                return Err(ModelError::Stopped);
             }
+            let mut window = at..range.end.min(at + MAX_WINDOW);
+            let is_last = window.end == range.end;
+            let (mut decoded, mut language) = self.window(&window, is_last, speech, None)?;
+            if self.may_change(&language)
+                && let Some((end, first)) = self.change_of_language(&window, speech, &language)?
+            {
+                self.passes -= 1;
+                // What ends in a pause goes on in no other window.
+                let is_last = is_last || end < window.end;
+                window.end = end;
+                (decoded, language) = self.window(&window, is_last, speech, Some(first))?;
+            }
+            let step = decoded.resume.map_or(window.len(), |resume| samples_in(resume).min(window.len()));
+            let next = at + step.max(1);
+            let start = duration_of_samples(at);
+            let kept = if depth > 0 { self.accepted(decoded, start) } else { kept(decoded, start) };
+            let covered: Vec<Range<usize>> =
+                kept.iter().map(|segment| samples_in(segment.start)..samples_in(segment.end)).collect();
+            if !kept.is_empty() {
+                self.count(&language, kept.iter().map(|segment| segment.end.saturating_sub(segment.start)).sum());
+            }
+            self.latest = Some(language);
+            self.segments.extend(kept);
+            for hole in coverage::holes(&(at..next), speech, &covered) {
+                self.fill(hole, at, speech, depth)?;
+            }
+            at = next;
+            self.watch.reached(duration_of_samples(at.min(self.samples.len())));
+        }
+        Ok(())
+    }
+
+    /// Transcribes a hole in the window that began at `from` again, as a window of its own.
+    fn fill(&mut self, hole: Hole, from: usize, speech: &[Range<usize>], depth: u8) -> Result<(), ModelError> {
+        let advances = hole.range.start > from + LEAST_REST;
+        if !advances || depth == MAX_DEPTH || self.passes == 0 {
+            self.missed += hole.speech;
+            return Ok(());
+        }
+        self.passes -= 1;
+        self.part(hole.range, speech, depth + 1)
+    }
+
+    /// The language with most speech so far; among equals the first.
+    fn main(&self) -> Option<&Detected> {
+        let most = self.languages.iter().map(|spoke| spoke.time).max()?;
+        self.languages.iter().find(|spoke| spoke.time == most).map(|spoke| &spoke.detected)
+    }
+
+    fn count(&mut self, detected: &Detected, time: Duration) {
+        match self.languages.iter_mut().find(|spoke| spoke.detected.language == detected.language) {
+            Some(spoke) => spoke.time += time,
+            None => self.languages.push(Spoke { detected: detected.clone(), time }),
+        }
+    }
+
+    /// Encodes a window with a context that fits, and detects the language of the `speech` in it unless it is given.
+    fn encode(
+        &mut self,
+        window: &[f32],
+        speech: Duration,
+        given: Option<Detected>,
+    ) -> Result<(Positions, Detected), ModelError> {
+        let fitting = Positions::fitting(window.len());
+        let given = given.or(self.fixed.map(Detected::given));
+        if let Some(language) = given {
+            self.model.encode(window, fitting)?;
+            return Ok((fitting, language));
+        }
+        let mut whole = None;
+        if window.len() < SHORT_WINDOW {
+            self.model.encode(window, Positions::FULL)?;
+            whole = Some(self.model.detect()?);
+        }
+        self.model.encode(window, fitting)?;
+        let mut probabilities = self.model.detect()?;
+        if let Some(whole) = whole {
+            probabilities = probabilities.mean(&whole);
+        }
+        let language = match self.main() {
+            Some(main) => probabilities.after(&main.language, speech),
+            None => probabilities.first(self.likely, speech),
         };
+        Ok((fitting, language))
+    }
+
+    /// Whether a window in this language may hold another one too.
+    fn may_change(&self, language: &Detected) -> bool {
+        self.fixed.is_none() && self.passes > 0 && language.alone < CERTAIN_LANGUAGE
+    }
+
+    /// The end of the window's first language, in the middle of a pause, and that language; `None` when all utterances
+    /// are in the language of the `whole` window or none is clearly in another.
+    fn change_of_language(
+        &mut self,
+        window: &Range<usize>,
+        speech: &[Range<usize>],
+        whole: &Detected,
+    ) -> Result<Option<(usize, Detected)>, ModelError> {
+        let utterances = coverage::utterances(speech, window);
+        let mut first: Option<Detected> = None;
+        if utterances.len() < 2 {
+            return Ok(None);
+        }
+        for utterance in utterances {
+            if self.watch.stopped() {
+                return Err(ModelError::Stopped);
+            }
+            let sound = &self.samples[utterance.clone()];
+            self.model.encode(sound, Positions::fitting(sound.len()))?;
+            let length = duration_of_samples(coverage::speech_within(speech, &utterance));
+            let detected = self.model.detect()?.after(&whole.language, length);
+            match &first {
+                Some(first) if first.language != detected.language => {
+                    return Ok(Some((utterance.start, first.clone())));
+                }
+                Some(_) => {}
+                None => first = Some(detected),
+            }
+        }
+        Ok(first.filter(|first| first.language != whole.language).map(|first| (window.end, first)))
+    }
+
+    /// The text of a hole: nothing that is mostly guessed, and nothing that the segment before ends with already.
+    fn accepted(&self, decoded: Decoded, start: Duration) -> Vec<Segment> {
+        match guard::fault(&decoded) {
+            Some(Fault::Loop | Fault::Improbable) => return Vec::new(),
+            Some(Fault::Phrase) | None => {}
+        }
+        let before = self.segments.iter().rfind(|segment| segment.start <= start);
+        let mut kept = kept(decoded, start);
+        kept.retain(|segment| !before.is_some_and(|before| guard::ends_with(&before.text.0, &segment.text.0)));
+        kept
+    }
+
+    /// The best text for one window, the `last` of its part of the recording or not, in a language that is `given` or
+    /// detected.
+    fn window(
+        &mut self,
+        range: &Range<usize>,
+        last: bool,
+        speech: &[Range<usize>],
+        given: Option<Detected>,
+    ) -> Result<(Decoded, Detected), ModelError> {
+        let window = &self.samples[range.clone()];
+        let length = if speech.is_empty() { window.len() } else { coverage::speech_within(speech, range) };
+        let (fitting, language) = self.encode(window, duration_of_samples(length), given)?;
         let model = &mut *self.model;
-        let mut watch = Shifted { watch: self.watch, start: duration_of_samples(at) };
+        let mut watch = Shifted { watch: self.watch, start: duration_of_samples(range.start) };
         let mut decode = |model: &mut dyn Model, temperature: f32| {
             // The same recording always gives the same text.
-            let seed = at as u64 ^ u64::from(temperature.to_bits()) << 32;
-            model.decode(&language.code, temperature, seed, last, &mut watch)
+            let seed = range.start as u64 ^ u64::from(temperature.to_bits()) << 32;
+            model.decode(&language.language, temperature, seed, last, &mut watch)
         };
 
         let mut best = Take::of(decode(model, 0.0)?);
-        if guard::is_silent(&best.decoded) || best.fault.is_none() {
+        // In the whole context a short sound is silent for the most part, and neither context alone tells it from silence.
+        let is_short = window.len() < SHORT_WINDOW;
+        let no_speech = if is_short { best.decoded.no_speech } else { 1.0 };
+        let take = |decoded: Decoded| {
+            let no_speech = no_speech.min(decoded.no_speech);
+            Take::of(Decoded { no_speech, ..decoded })
+        };
+        if best.fault.is_none() || (guard::is_silent(&best.decoded) && !is_short) {
             return Ok((best.decoded, language));
         }
         self.retried += 1;
         if fitting < Positions::FULL {
             model.encode(window, Positions::FULL)?;
-            let whole = Take::of(decode(model, 0.0)?);
+            let whole = take(decode(model, 0.0)?);
+            if is_short {
+                best.decoded.no_speech = whole.decoded.no_speech;
+            }
             // Heard twice in the same way, a repeated phrase was said twice.
             if whole.fault.is_none_or(|fault| fault == Fault::Phrase) || guard::is_silent(&whole.decoded) {
                 return Ok((whole.decoded, language));
@@ -145,33 +345,35 @@ impl Listening<'_> {
             if best.fault.is_none_or(|fault| fault == Fault::Phrase) {
                 break;
             }
-            best = best.or(Take::of(decode(model, temperature)?));
+            let other = take(decode(model, temperature)?);
+            // By chance a word of one second becomes an annotation, which is the more probable text.
+            if !(is_short && kept(other.decoded.clone(), Duration::ZERO).is_empty()) {
+                best = best.or(other);
+            }
         }
         Ok((best.decoded, language))
     }
+}
 
-    /// Keeps a window's speech, with its times moved to `start`.
-    fn keep(&mut self, decoded: Decoded, start: Duration) {
-        if guard::is_silent(&decoded) {
-            return;
-        }
-        let looped = guard::fault(&decoded) == Some(Fault::Loop);
-        for piece in decoded.pieces {
-            let text = if looped { guard::without_loop(&piece.text) } else { piece.text };
-            let certainty = Certainty { mean_logprob: piece.mean_logprob, no_speech: decoded.no_speech };
-            let text = annotations::spoken(&text, certainty);
-            if text.is_empty() {
-                continue;
-            }
-            self.segments.push(Segment {
-                start: start + piece.start,
-                end: start + piece.end,
-                text: Spoken(text.to_owned()),
-                mean_logprob: piece.mean_logprob,
-                no_speech: decoded.no_speech,
-            });
-        }
+/// A window's speech, with its times moved to `start`.
+fn kept(decoded: Decoded, start: Duration) -> Vec<Segment> {
+    if guard::is_silent(&decoded) {
+        return Vec::new();
     }
+    let looped = guard::fault(&decoded) == Some(Fault::Loop);
+    let segment = |piece: Piece| {
+        let text = if looped { guard::without_loop(&piece.text) } else { piece.text };
+        let certainty = Certainty { mean_logprob: piece.mean_logprob, no_speech: decoded.no_speech };
+        let text = annotations::spoken(&text, certainty);
+        (!text.is_empty()).then(|| Segment {
+            start: start + piece.start,
+            end: start + piece.end,
+            text: Spoken(text.to_owned()),
+            mean_logprob: piece.mean_logprob,
+            no_speech: decoded.no_speech,
+        })
+    };
+    decoded.pieces.into_iter().filter_map(segment).collect()
 }
 
 /// One attempt at a window.
@@ -198,188 +400,4 @@ fn samples_in(time: Duration) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ModelFacts;
-    use crate::whisper::{End, Piece};
-
-    const SECOND: usize = SAMPLE_RATE as usize;
-
-    /// Says what it is told, by the first sample of the window (its second), the positions and the temperature.
-    struct Puppet<F> {
-        say: F,
-        window: (f32, Positions),
-        encoded: Vec<(f32, u16)>,
-        detected: u32,
-    }
-
-    impl<F: FnMut(f32, Positions, f32) -> Decoded> Puppet<F> {
-        fn new(say: F) -> Self {
-            Self { say, window: (0.0, Positions::FULL), encoded: Vec::new(), detected: 0 }
-        }
-    }
-
-    impl<F: FnMut(f32, Positions, f32) -> Decoded> Model for Puppet<F> {
-        fn facts(&self) -> ModelFacts {
-            unreachable!("nobody asks")
-        }
-
-        fn knows(&self, language: &str) -> bool {
-            language == "ru"
-        }
-
-        fn encode(&mut self, window: &[f32], positions: Positions) -> Result<(), ModelError> {
-            self.window = (window[0], positions);
-            self.encoded.push((window[0], positions.get()));
-            Ok(())
-        }
-
-        fn detect(&mut self) -> Result<Detected, ModelError> {
-            self.detected += 1;
-            let language = if self.window.0 == 0.0 { "en" } else { "ru" };
-            Ok(Detected { language: language.to_owned(), probability: 0.9 })
-        }
-
-        fn decode(
-            &mut self,
-            _language: &str,
-            temperature: f32,
-            _seed: u64,
-            _last: bool,
-            _watch: &mut dyn Watch,
-        ) -> Result<Decoded, ModelError> {
-            Ok((self.say)(self.window.0, self.window.1, temperature))
-        }
-    }
-
-    #[derive(Default)]
-    struct Patience {
-        places: Vec<Duration>,
-        stop_after: Option<usize>,
-    }
-
-    impl Watch for Patience {
-        fn stopped(&self) -> bool {
-            self.stop_after.is_some_and(|count| self.places.len() >= count)
-        }
-
-        fn reached(&mut self, place: Duration) {
-            self.places.push(place);
-        }
-    }
-
-    /// Samples that tell which second they are of.
-    fn sound(seconds: usize) -> Vec<f32> {
-        (0..seconds * SECOND).map(|index| (index / SECOND) as f32).collect()
-    }
-
-    fn said(text: &str) -> Decoded {
-        let (start, end) = (Duration::ZERO, Duration::from_secs(1));
-        let piece = Piece { start, end, text: text.to_owned(), mean_logprob: -0.2 };
-        Decoded { pieces: vec![piece], resume: None, mean_logprob: -0.2, no_speech: 0.1, end: End::Text }
-    }
-
-    fn hear(puppet: &mut dyn Model, seconds: usize) -> Heard {
-        listen(puppet, &sound(seconds), &SpeechLanguage::Auto, &mut Patience::default()).unwrap()
-    }
-
-    fn texts(heard: &Heard) -> Vec<&str> {
-        heard.segments.iter().map(|segment| segment.text.0.as_str()).collect()
-    }
-
-    #[test]
-    fn a_good_window_is_encoded_once_with_a_context_that_fits() {
-        let mut puppet = Puppet::new(|_, _, _| said(" Привет."));
-        let heard = hear(&mut puppet, 10);
-        assert_eq!((texts(&heard), heard.retried_windows), (vec!["Привет."], 0));
-        assert_eq!(puppet.encoded, [(0.0, 564)]);
-    }
-
-    #[test]
-    fn windows_follow_each_other_where_the_model_closed_its_last_segment() {
-        let mut puppet = Puppet::new(|second, _, _| {
-            let resume = (second == 0.0).then(|| Duration::from_secs(27));
-            Decoded { resume, ..said(" так") }
-        });
-        let heard = hear(&mut puppet, 60);
-        assert_eq!(puppet.encoded, [(0.0, 1500), (27.0, 1500), (57.0, 214)]);
-        let starts: Vec<u64> = heard.segments.iter().map(|segment| segment.start.as_secs()).collect();
-        assert_eq!(starts, [0, 27, 57]);
-    }
-
-    #[test]
-    fn the_language_comes_from_the_first_window_with_speech() {
-        let mut puppet =
-            Puppet::new(|second, _, _| if second == 0.0 { said(" [Music]") } else { said(" Говорит Москва.") });
-        let heard = hear(&mut puppet, 90);
-        assert_eq!(texts(&heard).len(), 2);
-        assert_eq!((heard.language.as_str(), heard.language_probability), ("ru", Some(0.9)));
-        assert_eq!(puppet.detected, 2);
-    }
-
-    #[test]
-    fn a_loop_is_heard_again_with_the_full_context() {
-        let mut puppet = Puppet::new(|_, positions, _| match positions {
-            Positions::FULL => said(" раз и готово"),
-            _ => Decoded { end: End::Loop, ..said(" раз раз раз раз") },
-        });
-        let heard = hear(&mut puppet, 5);
-        assert_eq!((texts(&heard), heard.retried_windows), (vec!["раз и готово"], 1));
-        assert_eq!(puppet.encoded, [(0.0, 314), (0.0, 1500)]);
-    }
-
-    #[test]
-    fn what_stays_bad_is_tried_with_chance_and_the_best_wins() {
-        let mut temperatures = Vec::new();
-        let mut puppet = Puppet::new(|_, _, temperature| {
-            temperatures.push(temperature);
-            let bad = Decoded { end: End::Full, ..said(" да да да да") };
-            if temperature == 0.8 { Decoded { mean_logprob: -1.3, ..said(" может быть") } } else { bad }
-        });
-        assert_eq!(texts(&hear(&mut puppet, 5)), ["может быть"]);
-        assert_eq!(temperatures, [0.0, 0.0, 0.4, 0.8]);
-    }
-
-    #[test]
-    fn a_loop_that_nothing_mends_is_cut() {
-        let mut puppet = Puppet::new(|_, _, _| Decoded { end: End::Loop, ..said(" ну да да да да") });
-        assert_eq!(texts(&hear(&mut puppet, 5)), ["ну да"]);
-    }
-
-    #[test]
-    fn a_phrase_heard_twice_by_both_contexts_was_said_twice() {
-        let twice = " Я буду у вас около девяти. Я буду у вас около девяти.";
-        let mut puppet = Puppet::new(|_, _, temperature| {
-            assert_eq!(temperature, 0.0);
-            said(twice)
-        });
-        assert_eq!(texts(&hear(&mut puppet, 5)), [twice.trim()]);
-        assert_eq!(puppet.encoded.len(), 2);
-    }
-
-    #[test]
-    fn a_window_in_which_nobody_speaks_is_empty() {
-        let mut puppet = Puppet::new(|_, _, _| Decoded { no_speech: 0.9, mean_logprob: -1.4, ..said(" you you") });
-        let heard = hear(&mut puppet, 5);
-        assert!(heard.segments.is_empty());
-        assert_eq!(puppet.encoded.len(), 1);
-    }
-
-    #[test]
-    fn it_stops_between_windows_and_tells_how_far_it_came() {
-        let mut puppet = Puppet::new(|_, _, _| said(" так"));
-        let mut watch = Patience { stop_after: Some(2), ..Patience::default() };
-        let result = listen(&mut puppet, &sound(100), &SpeechLanguage::Auto, &mut watch);
-        assert_eq!(result, Err(ModelError::Stopped));
-        assert_eq!(watch.places, [Duration::from_secs(30), Duration::from_secs(60)]);
-    }
-
-    #[test]
-    fn an_unknown_language_and_no_sound() {
-        let mut puppet = Puppet::new(|_, _, _| said(" так"));
-        let klingon = SpeechLanguage::Code("tlh".to_owned());
-        let result = listen(&mut puppet, &sound(1), &klingon, &mut Patience::default());
-        assert_eq!(result, Err(ModelError::UnknownLanguage("tlh".to_owned())));
-        assert!(hear(&mut puppet, 0).segments.is_empty());
-    }
-}
+mod tests;

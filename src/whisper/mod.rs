@@ -6,9 +6,11 @@
 //! detector on whisper.cpp.
 
 mod annotations;
+mod coverage;
 pub mod cpu;
 pub mod ggml;
 mod guard;
+mod language;
 mod listen;
 mod native;
 mod pieces;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use crate::model::{ModelFacts, SAMPLE_RATE};
 
+pub use language::{LanguageHint, LanguageProbabilities};
 pub use listen::{Heard, listen};
 pub use speech::{Detector, listen_to_speech};
 
@@ -38,8 +41,8 @@ pub trait Model {
     /// Encodes one window of at most [`MAX_WINDOW`] samples with `positions` of the encoder.
     fn encode(&mut self, window: &[f32], positions: Positions) -> Result<(), ModelError>;
 
-    /// The most probable language of the encoded window.
-    fn detect(&mut self) -> Result<Detected, ModelError>;
+    /// How probable each language is in the encoded window.
+    fn detect(&mut self) -> Result<LanguageProbabilities, ModelError>;
 
     /// Turns the encoded window into text. A temperature over 0 makes the choice of tokens random, the same way
     /// for the same `seed`; `last` says that the recording ends with this window.
@@ -72,8 +75,8 @@ impl Positions {
 
     /// As many as a window of this many samples needs.
     ///
-    /// The margin of 64 and the least of 128 cost no accuracy and are worth a factor of three on short messages;
-    /// with less the decoder begins to loop. From 29 s on the whole context is used.
+    /// The margin of 64 and the least of 128 cost no accuracy in the words and are worth a factor of three on short
+    /// messages; with less the decoder begins to loop. From 29 s on the whole context is used.
     pub fn fitting(samples: usize) -> Self {
         const PER_SECOND: usize = 50;
         let rate = SAMPLE_RATE as usize;
@@ -88,15 +91,6 @@ impl Positions {
     pub fn get(self) -> u16 {
         self.0
     }
-}
-
-/// A language heard by the model itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Detected {
-    /// Whisper's code.
-    pub language: String,
-    /// 0 to 1.
-    pub probability: f32,
 }
 
 /// What the decoder made of one window.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::listen::Shifted;
-use super::{Heard, Model, ModelError, Watch, listen};
-use crate::model::{SAMPLE_RATE, SpeechLanguage, duration_of_samples};
+use super::listen::Recognition;
+use super::{Heard, LanguageHint, Model, ModelError, Watch};
+use crate::model::{SAMPLE_RATE, duration_of_samples};
 
 const RATE: usize = SAMPLE_RATE as usize;
 /// Kept before and behind each stretch of speech: breath, soft consonants, what the detector notices late.
@@ -44,36 +44,21 @@ pub fn listen_to_speech(
     model: &mut dyn Model,
     detector: &mut dyn Detector,
     samples: &[f32],
-    language: &SpeechLanguage,
+    hint: LanguageHint<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Heard, ModelError> {
-    let mut language = language.clone();
-    // Nothing in no sound; this refuses an unknown language too.
-    let mut whole = listen(model, &[], &language, watch)?;
-    for stretch in find(detector, samples, watch)? {
-        let start = duration_of_samples(stretch.start);
-        let mut heard = listen(model, &samples[stretch], &language, &mut Shifted { watch, start })?;
-        if whole.segments.is_empty() {
-            (whole.language, whole.language_probability) = (heard.language.clone(), heard.language_probability);
-        }
-        if !heard.segments.is_empty() {
-            // What was heard first is the recording's language.
-            language = SpeechLanguage::Code(heard.language);
-        }
-        for segment in &mut heard.segments {
-            segment.start += start;
-            segment.end += start;
-        }
-        whole.segments.append(&mut heard.segments);
-        whole.retried_windows += heard.retried_windows;
+    let speech = find(detector, samples, watch)?;
+    let mut recognition = Recognition::new(model, watch, samples, hint)?;
+    for stretch in around(&speech, samples.len()) {
+        recognition.stretch(stretch, &speech)?;
     }
-    watch.reached(duration_of_samples(samples.len()));
-    Ok(whole)
+    recognition.reached(duration_of_samples(samples.len()));
+    Ok(recognition.finish())
 }
 
-/// Where in a recording to listen: ranges of its samples, in order, apart from each other.
+/// Where in a recording the detector finds speech: ranges of its samples, in order, apart from each other.
 fn find(detector: &mut dyn Detector, samples: &[f32], watch: &dyn Watch) -> Result<Vec<Range<usize>>, ModelError> {
-    let mut found = Vec::new();
+    let mut found: Vec<Range<usize>> = Vec::new();
     for from in (0..samples.len()).step_by(BLOCK - OVERLAP) {
         if watch.stopped() {
             return Err(ModelError::Stopped);
@@ -81,7 +66,16 @@ fn find(detector: &mut dyn Detector, samples: &[f32], watch: &dyn Watch) -> Resu
         let block = &samples[from..samples.len().min(from + BLOCK)];
         found.extend(detector.speech(&audible(block))?.into_iter().map(|range| from + range.start..from + range.end));
     }
-    Ok(around(found, samples.len()))
+    // Of overlapping blocks the same speech comes twice.
+    found.sort_by_key(|range| range.start);
+    found.dedup_by(|next, last| {
+        let same = next.start <= last.end;
+        if same {
+            last.end = last.end.max(next.end);
+        }
+        same
+    });
+    Ok(found)
 }
 
 /// Quiet sound made as loud as usual.
@@ -95,7 +89,7 @@ fn audible(samples: &[f32]) -> Cow<'_, [f32]> {
 }
 
 /// Gives each stretch of speech its margins and joins those that no long pause separates, and the ends likewise.
-fn around(speech: Vec<Range<usize>>, length: usize) -> Vec<Range<usize>> {
+fn around(speech: &[Range<usize>], length: usize) -> Vec<Range<usize>> {
     let mut kept: Vec<Range<usize>> = Vec::new();
     for stretch in speech {
         let (start, end) = (stretch.start.saturating_sub(MARGIN), (stretch.end + MARGIN).min(length));
@@ -119,7 +113,8 @@ mod tests {
 
     use super::*;
     use crate::model::ModelFacts;
-    use crate::whisper::{Decoded, Detected, End, Piece, Positions};
+    use crate::model::SpeechLanguage;
+    use crate::whisper::{Decoded, End, LanguageProbabilities, Piece, Positions};
 
     const SECOND: usize = RATE;
 
@@ -163,9 +158,9 @@ mod tests {
             Ok(())
         }
 
-        fn detect(&mut self) -> Result<Detected, ModelError> {
+        fn detect(&mut self) -> Result<LanguageProbabilities, ModelError> {
             self.detected += 1;
-            Ok(Detected { language: "ru".to_owned(), probability: 0.9 })
+            Ok(LanguageProbabilities::from_weights([("ru", 0.99), ("en", 0.01)]))
         }
 
         fn decode(
@@ -217,7 +212,7 @@ mod tests {
         let mut model = Counter::default();
         let mut detector = Loud { asked: Vec::new() };
         let language = SpeechLanguage::Code("en".to_owned());
-        (listen_to_speech(&mut model, &mut detector, samples, &language, watch), model.windows)
+        (listen_to_speech(&mut model, &mut detector, samples, LanguageHint::new(&language), watch), model.windows)
     }
 
     fn tenths(time: Duration) -> u128 {
@@ -246,21 +241,23 @@ mod tests {
     }
 
     #[test]
-    fn the_language_of_the_first_stretch_is_that_of_all() {
+    fn the_language_is_detected_in_each_stretch() {
         let mut model = Counter::default();
         let samples = recording(30, &[50..70, 200..210]);
         let (detector, watch) = (&mut Loud { asked: Vec::new() }, &mut Patience::default());
-        let heard = listen_to_speech(&mut model, detector, &samples, &SpeechLanguage::Auto, watch).unwrap();
-        assert_eq!((heard.language.as_str(), heard.language_probability), ("ru", Some(0.9)));
-        assert_eq!((model.detected, model.windows.len()), (1, 2));
+        let hint = LanguageHint::new(&SpeechLanguage::Auto);
+        let heard = listen_to_speech(&mut model, detector, &samples, hint, watch).unwrap();
+        assert_eq!((heard.language.as_str(), heard.language_probability), ("ru", Some(0.99)));
+        // The second stretch is short: it is encoded with two contexts.
+        assert_eq!((model.detected, model.windows.len()), (3, 3));
     }
 
     #[test]
     fn short_pauses_stay() {
         let second = |second: f32| (second * RATE as f32).round() as usize;
         let kept = |stretches: &[(f32, f32)]| {
-            let ranges = stretches.iter().map(|&(start, end)| second(start)..second(end)).collect();
-            around(ranges, second(20.0)).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
+            let ranges: Vec<_> = stretches.iter().map(|&(start, end)| second(start)..second(end)).collect();
+            around(&ranges, second(20.0)).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
         };
         assert_eq!(kept(&[(1.0, 2.0), (4.9, 19.0)]), [(0, second(20.0))]);
         assert_eq!(kept(&[(1.5, 2.0), (5.1, 6.0)]), [(second(1.1), second(2.4)), (second(4.7), second(6.4))]);
@@ -275,7 +272,7 @@ mod tests {
         samples[69 * SECOND..].fill(0.01);
         let speech = find(&mut detector, &samples, &Patience::default()).unwrap();
         assert_eq!(detector.asked, [BLOCK, BLOCK, 12 * SECOND]);
-        assert_eq!((speech.len(), &speech[0]), (1, &(69 * SECOND - MARGIN..70 * SECOND)));
+        assert_eq!((speech.len(), &speech[0]), (1, &(69 * SECOND..70 * SECOND)));
     }
 
     #[test]

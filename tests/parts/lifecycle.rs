@@ -47,6 +47,7 @@ fn heard() -> Transcribed {
         audio: Duration::from_secs(12),
         processing: Duration::from_secs(3),
         retried_windows: 0,
+        missed_speech: Duration::ZERO,
     };
     Transcribed { transcript, model: "base-q5_1".into() }
 }

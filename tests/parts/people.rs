@@ -98,6 +98,24 @@ async fn one_s_data_is_all_that_is_stored_about_one() {
     assert_eq!(data.under_way.iter().map(|standing| standing.id).collect::<Vec<_>>(), [waits]);
 }
 
+#[tokio::test]
+async fn recent_languages_are_those_of_texts_with_words() {
+    let desk = Desk::new().await;
+    assert_eq!(desk.journal.recent_languages(ME).await.unwrap(), []);
+    // The language of a recording without speech says nothing.
+    for (update, (language, length)) in [("ru", 9), ("uk", 12), ("ru", 3), ("en", 0)].into_iter().enumerate() {
+        desk.enqueue(i32::try_from(update).unwrap() + 1).await;
+        let fence = desk.start("w").await;
+        let heard = Facts { language: Some(language.into()), transcription_length: Some(length), ..Facts::default() };
+        desk.journal.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+        desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
+    }
+    let languages = desk.journal.recent_languages(ME).await.unwrap();
+    assert_eq!(languages, [("ru".to_owned(), 2), ("uk".to_owned(), 1)]);
+    desk.take(&arrival_of(2, 9)).await;
+    assert_eq!(desk.journal.recent_languages(UserId(2)).await.unwrap(), []);
+}
+
 // === Being forgotten ===
 
 /// The marks by which somebody could be found, none of which is part of anybody else's.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stenobot::audio;
 use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::{Confidence, SAMPLE_RATE, Transcript};
+use stenobot::model::{Confidence, LikelyLanguage, SAMPLE_RATE, Transcript};
 use stenobot::simulator::wer::word_errors;
 use stenobot::whisper::store::{DETECTOR, ModelStore};
 
@@ -27,7 +27,13 @@ async fn engine() -> EnginePool {
 }
 
 async fn transcribe(pool: &EnginePool, file: &Path, language: &str) -> Transcript {
-    let job = EngineJob::new(file.to_owned(), language.parse().unwrap(), LIMIT, LIMIT);
+    transcribe_of(pool, file, language, &[]).await
+}
+
+/// The transcript of a sender with these likely languages.
+async fn transcribe_of(pool: &EnginePool, file: &Path, language: &str, likely: &[LikelyLanguage]) -> Transcript {
+    let mut job = EngineJob::new(file.to_owned(), language.parse().unwrap(), LIMIT, LIMIT);
+    job.likely = likely.to_vec();
     pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
@@ -53,6 +59,11 @@ fn sample(name: &str) -> (Vec<f32>, String) {
 
 fn silence(seconds: usize) -> Vec<f32> {
     vec![0.0; seconds * SAMPLE_RATE as usize]
+}
+
+/// What the sender of a Telegram in Russian is likely to speak.
+fn russian() -> Vec<LikelyLanguage> {
+    LikelyLanguage::weigh([("ru".to_owned(), 3)])
 }
 
 fn seconds(samples: usize) -> f64 {
@@ -129,4 +140,42 @@ async fn a_long_message_comes_whole() {
     let last = transcript.segments.last().unwrap();
     assert!(transcript.audio - last.end < Duration::from_secs(3), "it ends at {:?}", last.end);
     assert!(transcript.segments.is_sorted_by_key(|segment| segment.start));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_languages_in_one_recording_are_both_transcribed() {
+    let pool = engine().await;
+    let folder = tempfile::tempdir().unwrap();
+    let pause = vec![0.0; SAMPLE_RATE as usize * 3 / 5];
+    for (first, second) in
+        [("ru-short-02", "en-short-04"), ("en-short-06", "ru-short-08"), ("ru-short-05", "en-short-03")]
+    {
+        let file = folder.path().join(format!("{first}-{second}.wav"));
+        let ((first, first_text), (second, second_text)) = (sample(first), sample(second));
+        write_wav(&file, &[&first[..], &pause, &second].concat());
+        for likely in [Vec::new(), russian()] {
+            let transcript = transcribe_of(&pool, &file, "auto", &likely).await;
+            let text = transcript.text().0;
+            let rate = word_errors(&format!("{first_text} {second_text}"), &text).rate().unwrap();
+            assert!(rate <= 0.3, "{rate:.2}: {text}");
+            assert!(transcript.missed_speech.is_zero() && transcript.segments.is_sorted_by_key(|s| s.start), "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_language_of_a_second_of_speech_is_known_by_its_sender() {
+    let pool = engine().await;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ru-short-03", "ru-short-07", "ru-short-09"] {
+        let file = folder.path().join(format!("{name}.wav"));
+        write_wav(&file, &sample(name).0[..SAMPLE_RATE as usize]);
+        let transcript = transcribe_of(&pool, &file, "auto", &russian()).await;
+        let text = transcript.text().0;
+        assert_eq!(transcript.language, "ru", "{name}: {text}");
+        assert!(text.chars().any(|c| ('а'..='я').contains(&c)), "{name}: {text}");
+    }
+    // What is said outweighs what is likely.
+    let transcript = transcribe_of(&pool, &repository("samples/en-short-06.ogg"), "auto", &russian()).await;
+    assert_eq!((transcript.language.as_str(), transcript.confidence()), ("en", Confidence::High));
 }

@@ -436,3 +436,23 @@ async fn the_menu_is_there_in_every_language() {
     assert_eq!(meaning(anna.menu(), "queue").unwrap(), "Кезектегі жазбаларым");
     assert_eq!(meaning(anna.menu(), "broadcast"), None);
 }
+
+#[tokio::test]
+async fn the_engine_is_told_what_a_sender_is_likely_to_speak() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let boris = scene.simulation.person("Борис", "en");
+    let first = boris.sends_voice(&scripted(3, "likely"));
+    assert_eq!(scene.text(&first).await, "en 0.50, ru 0.25");
+    // The stand-in's first text was in Russian.
+    let second = boris.sends_voice(&scripted(3, "likely"));
+    assert_eq!(scene.text(&second).await, "ru 0.40, en 0.40");
+}
+
+#[tokio::test]
+async fn an_answer_says_that_speech_is_missing_from_it() {
+    let scene = Scene::stand_in(&[]).await;
+    let anna = scene.simulation.person("Анна", "ru");
+    anna.sends_voice(&scripted(3, "missed Перезвони мне"));
+    let (_, text) = says(&scene, anna.chat(), "Перезвони мне").await;
+    assert!(text.contains("Часть речи распознать не удалось"), "{text}");
+}

@@ -88,3 +88,10 @@ pub(in crate::journal) const PERSON: &str = "SELECT username, first_name, last_n
 pub(in crate::journal) const ENDED_OF: &str = "SELECT stage, count(*) FROM usage \
      WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) \
      AND stage IN ('done', 'rejected', 'failed', 'cancelled') GROUP BY stage ORDER BY stage";
+
+/// Of the latest requests only, so that a long history costs no more than a short one. A text without a character has no
+/// language of its own.
+pub(in crate::journal) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
+     (SELECT language, transcription_length FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) \
+     ORDER BY received_at DESC LIMIT 50) \
+     WHERE language IS NOT NULL AND transcription_length > 0 GROUP BY language ORDER BY count(*) DESC, language LIMIT 10";

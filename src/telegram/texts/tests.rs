@@ -1,5 +1,6 @@
 use super::own::messages;
 use super::*;
+use crate::model::{Confidence, Segment};
 
 const RU: &str = include_str!("../../../locales/ru/main.ftl");
 const EN: &str = include_str!("../../../locales/en/main.ftl");
@@ -409,8 +410,26 @@ fn people_are_spoken_to_in_their_language_or_the_default() {
     );
 }
 
+/// A transcript of these words.
+fn transcript(words: &str, confidence: Confidence) -> Transcript {
+    let mean_logprob = match confidence {
+        Confidence::High => -0.1,
+        Confidence::Low => -0.9,
+    };
+    let (start, end) = (Duration::ZERO, Duration::from_secs(1));
+    Transcript {
+        segments: vec![Segment { start, end, text: Spoken(words.into()), mean_logprob, no_speech: 0.0 }],
+        language: "ru".to_owned(),
+        language_probability: None,
+        audio: end,
+        processing: end,
+        retried_windows: 0,
+        missed_speech: Duration::ZERO,
+    }
+}
+
 fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
-    Texts::default().answer(Locale::Ru, &Spoken(words.into()), confidence, NonZeroUsize::new(most).unwrap())
+    Texts::default().answer(Locale::Ru, &transcript(words, confidence), NonZeroUsize::new(most).unwrap())
 }
 
 #[test]
@@ -439,6 +458,19 @@ fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
 fn a_doubtful_text_says_so() {
     let wanted = "✅ Готово!\n⚠️ Слышно плохо: в тексте могут быть ошибки.\n\nПривет";
     assert_eq!(answer("Привет", Confidence::Low, 1), Answer::Messages(vec![wanted.to_owned()]));
+}
+
+#[test]
+fn a_text_that_speech_is_missing_from_says_so() {
+    let missed_speech = Duration::from_secs(2);
+    let incomplete = Transcript { missed_speech, ..transcript("Привет", Confidence::High) };
+    let heading = "✅ Готово!\n⚠️ Часть речи распознать не удалось: в тексте ее нет.";
+    let one = NonZeroUsize::MIN;
+    let answer = Texts::default().answer(Locale::Ru, &incomplete, one);
+    assert_eq!(answer, Answer::Messages(vec![heading.to_owned() + "\n\nПривет"]));
+    assert_eq!(Texts::default().heading(Locale::Ru, &incomplete), heading);
+    let both = Transcript { missed_speech, ..transcript("Привет", Confidence::Low) };
+    assert_eq!(Texts::default().heading(Locale::Ru, &both).lines().count(), 3);
 }
 
 #[test]
