@@ -179,6 +179,7 @@ fn everything(locale: Locale) -> Vec<String> {
     for toast in [
         Toast::NotYours,
         Toast::AdminsOnly,
+        Toast::AdminsOnlyHere,
         Toast::Failed,
         Toast::Over,
         Toast::AudioGone,
@@ -444,4 +445,20 @@ fn a_doubtful_text_says_so() {
 #[test]
 fn words_do_not_show_in_debug() {
     assert!(!format!("{:?}", Text::Done { text: Spoken("a secret".into()) }).contains("secret"));
+}
+
+#[test]
+fn a_refusal_that_stands_for_others_says_for_how_many() {
+    let shown = |locale, others| Texts::default().numbered_for(locale, &Text::QueueFull, RequestId(7), others);
+    assert_eq!(shown(Locale::En, 0), Texts::default().numbered(Locale::En, &Text::QueueFull, RequestId(7)));
+    assert!(shown(Locale::En, 1).ends_with("\n1 more message was not accepted.\nRequest 7"));
+    assert!(shown(Locale::En, 2).ends_with("\n2 more messages were not accepted.\nRequest 7"));
+    for (others, words) in [(1, "1 сообщение"), (3, "3 сообщения"), (5, "5 сообщений"), (21, "21 сообщение")]
+    {
+        assert!(shown(Locale::Ru, others).contains(&format!("\nНе принято еще {words}.\n")), "{others}");
+    }
+    for locale in Locale::ALL {
+        assert_eq!(shown(*locale, 12).lines().count(), 3, "{locale:?}");
+        assert!(shown(*locale, 12).lines().nth(1).is_some_and(|line| line.contains("12")), "{locale:?}");
+    }
 }
