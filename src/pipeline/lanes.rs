@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Entries that wait in one lane.
-const MAX_IN_LANE: usize = 8;
+const MAX_IN_LANE: usize = 20;
 /// Entries that wait in all lanes.
-const MAX_WAITING: usize = 64;
+const MAX_WAITING: usize = 128;
 /// Entries of one lane that are under way at once.
 const CONCURRENT_IN_LANE: usize = 2;
 /// Rests end without a change of the queue.
@@ -83,6 +83,17 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
         drop(state);
         self.0.changed.notify_one();
         Pushed::Taken
+    }
+
+    /// The same; where the lane is full, its newest entry makes room.
+    pub fn push_over(&self, key: K, entry: T) -> Pushed {
+        {
+            let mut state = self.state();
+            let full = state.lanes.get_mut(&key).filter(|lane| lane.waiting.len() >= MAX_IN_LANE);
+            let dropped = full.and_then(|lane| lane.waiting.pop_back());
+            state.waiting -= usize::from(dropped.is_some());
+        }
+        self.push(key, entry)
     }
 
     /// Takes the first entry of the lane whose turn it is; waits for one. Call [`Lanes::ended`] or [`Lanes::give_back`]
@@ -208,8 +219,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_and_the_longest_lane_makes_room() {
-        let lanes = filled((0..8).flat_map(|key| (0..8).map(move |entry| (key, entry))));
-        assert_eq!(lanes.push(0, 8), Pushed::LaneFull);
+        let full = |key| (0..MAX_IN_LANE as u8).map(move |entry| (key, entry));
+        let lanes = filled((0..6).flat_map(full).chain((0..8).map(|entry| (6, entry))));
+        assert_eq!(lanes.push(0, 99), Pushed::LaneFull);
         for key in 100..140 {
             assert_eq!(lanes.push(key, 1), Pushed::Taken, "{key}");
         }
@@ -218,15 +230,28 @@ mod tests {
             let (key, entry) = lanes.next().await;
             lanes.ended(key);
             left += usize::from(key >= 100);
-            assert!(key >= 100 || entry < 8);
+            assert!(entry < 20);
         }
         assert_eq!(left, 40, "who came later lost nothing");
         assert!(lanes.state().lanes.is_empty() && lanes.state().turns.is_empty() && lanes.state().waiting == 0);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_must_be_said_takes_the_place_of_the_newest() {
+        let lanes = filled((0..MAX_IN_LANE as u8).map(|entry| (1, entry)));
+        assert_eq!(lanes.push_over(1, 99), Pushed::Taken);
+        let mut left = Vec::new();
+        for _ in 0..MAX_IN_LANE {
+            left.push(lanes.next().await.1);
+            lanes.ended(1);
+        }
+        assert_eq!(left[..], (0..19).chain([99]).collect::<Vec<_>>());
+        assert_eq!(lanes.push_over(1, 1), Pushed::Taken, "nothing has to make room");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn where_all_lanes_are_short_the_newest_is_dropped() {
-        let lanes = filled((0..64).map(|key| (key, 1)));
-        assert_eq!(lanes.push(64, 1), Pushed::Full);
+        let lanes = filled((0..MAX_WAITING as u8).map(|key| (key, 1)));
+        assert_eq!(lanes.push(200, 1), Pushed::Full);
     }
 }

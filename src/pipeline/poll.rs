@@ -207,7 +207,7 @@ impl Inbox {
             Err(OverQuota { retry, first }) => {
                 if first {
                     let note = context.say(from.language_code.as_deref(), &Text::UserLimit { retry }).into();
-                    context.reply(Reply::Say { place, reply_to: Some(message), note });
+                    context.last_reply(Reply::Say { place, reply_to: Some(message), note });
                 }
                 false
             }

@@ -103,8 +103,17 @@ pub enum Reply {
 impl Context {
     /// Has something said as soon as may be, or drops it when too much waits to be said.
     pub(super) fn reply(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Replies::push)
+    }
+
+    /// The same for the last that is said for a while: where too much waits in its lane, it takes the place of the newest.
+    pub(super) fn last_reply(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Replies::push_over)
+    }
+
+    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, Waiting) -> Pushed) -> Pushed {
         let lane = reply.lane();
-        let pushed = self.replies.push(lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
+        let pushed = push(&self.replies, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
         if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }

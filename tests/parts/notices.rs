@@ -123,8 +123,8 @@ async fn what_waits_for_a_chat_s_pause_takes_no_place_from_the_others() {
     let desk = Desk::new().await;
     let capacity = Capacity { queue: 3, per_person: 2, ..ROOMY };
     let busy = Busy { chats: vec![GROUP], people: vec![] };
-    for person in 1..=3 {
-        assert!(matches!(desk.journal.admit(&in_group(person, 1), &capacity).await.unwrap(), Admission::New(_)));
+    for (person, message) in [(1, 1), (2, 2), (3, 3)] {
+        assert!(matches!(desk.journal.admit(&in_group(person, message), &capacity).await.unwrap(), Admission::New(_)));
     }
     let other = |message| arrival_of(9, message);
     let full = desk.journal.admit(&other(1), &capacity).await.unwrap();
@@ -132,7 +132,7 @@ async fn what_waits_for_a_chat_s_pause_takes_no_place_from_the_others() {
     let admit = async |arrival: &Arrival| desk.journal.admit_beside(arrival, &capacity, &busy).await.unwrap();
     assert!(matches!(admit(&other(2)).await, Admission::New(_)));
     assert_eq!(desk.journal.depth_beside(&busy).await.unwrap(), 1);
-    let more = admit(&in_group(4, 1)).await;
+    let more = admit(&in_group(4, 4)).await;
     assert!(matches!(more, Admission::QueueFull(_)), "as much as of one person: {more:?}");
 }
 
