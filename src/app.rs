@@ -91,15 +91,15 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         tokio::spawn(async move { manager.watch(&heartbeats, &shutdown).await })
     };
     let end = shutdown.clone();
-    let (replies, waiting_replies) = mpsc::channel(replies::WAITING);
-    let (admin_presses, waiting_presses) = mpsc::channel(replies::WAITING);
+    let (admin_presses, waiting_presses) = mpsc::channel(replies::MAX_PRESSES);
     let context = Context {
         desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
         drafts: pipeline::broadcast::Drafts::default(),
-        replies,
+        replies: replies::Replies::default(),
+        outbox: pipeline::outbox::Outbox::default(),
         admin_presses,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),
@@ -117,7 +117,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         tokio::join!(
             poll::run(&context, waiting_presses),
             ready::announce(&context, engine.status()),
-            replies::send(&context, waiting_replies),
+            replies::send(&context),
             menu::register(&context),
             download::run(&context),
             enqueue::show_positions(&context),

@@ -136,7 +136,7 @@ settings! {
     audio_retention_seconds: live u64 = 300, "0 to 86400", "How long a recording stays on this machine after its answer, for the buttons under it; 0 removes it at once.";
     allowed_users: live IdList = IdList::default(), "empty, or numbers of people and groups such as 1234567, -1009876543", "Who is served; empty serves everybody.";
     admin_users: live IdList = IdList::default(), "empty, or numbers of people", "Who may use /stats, /pause, /drain, /ban and /broadcast, in a private chat with the bot.";
-    user_requests_per_minute: live u32 = 20, "1 to 600", "Messages one person may send per minute.";
+    user_requests_per_minute: live u32 = 20, "1 to 600", "Messages, commands and pressed buttons of one person per minute that are answered.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";

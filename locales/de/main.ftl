@@ -22,6 +22,11 @@ no-speech = 🤷 Keine Sprache gefunden: In der Aufnahme sind keine Wörter zu h
 ## Refusals
 
 request-number = Anfrage Nr. { $number }
+refused-others =
+    { $count ->
+        [one] { $count } weitere Nachricht wurde nicht angenommen.
+       *[other] { $count } weitere Nachrichten wurden nicht angenommen.
+    }
 too-long =
     ⚠️ Höchstdauer: { $limit }
     Ihre Datei: { $actual }

@@ -22,6 +22,11 @@ no-speech = 🤷 No speech found in this recording.
 ## Refusals
 
 request-number = Request { $number }
+refused-others =
+    { $count ->
+        [one] { $count } more message was not accepted.
+       *[other] { $count } more messages were not accepted.
+    }
 too-long =
     ⚠️ Maximum length: { $limit }
     Your file: { $actual }

@@ -22,6 +22,12 @@ no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
 ## Refusals
 
 request-number = Solicitud n.º { $number }
+refused-others =
+    { $count ->
+        [one] No se aceptó { $count } mensaje más.
+        [many] No se aceptaron { $count } de mensajes más.
+       *[other] No se aceptaron { $count } mensajes más.
+    }
 too-long =
     ⚠️ Duración máxima: { $limit }
     Su archivo: { $actual }

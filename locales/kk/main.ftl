@@ -22,6 +22,11 @@ no-speech = 🤷 Сөз танылмады: жазбада сөздер есті
 ## Refusals
 
 request-number = Сұрау № { $number }
+refused-others =
+    { $count ->
+        [one] Тағы { $count } хабарлама қабылданбады.
+       *[other] Тағы { $count } хабарлама қабылданбады.
+    }
 too-long =
     ⚠️ Ең ұзақ уақыт: { $limit }
     Сіздің файлыңыз: { $actual }

@@ -22,6 +22,12 @@ no-speech = 🤷 Nenhuma fala encontrada: não se ouvem palavras na gravação.
 ## Refusals
 
 request-number = Solicitação nº { $number }
+refused-others =
+    { $count ->
+        [one] Mais { $count } mensagem não foi aceita.
+        [many] Mais { $count } de mensagens não foram aceitas.
+       *[other] Mais { $count } mensagens não foram aceitas.
+    }
 too-long =
     ⚠️ Duração máxima: { $limit }
     Seu arquivo: { $actual }

@@ -22,6 +22,13 @@ no-speech = 🤷 Речь не распознана: в записи не слы
 ## Refusals
 
 request-number = Запрос № { $number }
+refused-others =
+    { $count ->
+        [one] Не принято еще { $count } сообщение.
+        [few] Не принято еще { $count } сообщения.
+        [many] Не принято еще { $count } сообщений.
+       *[other] Не принято еще { $count } сообщения.
+    }
 too-long =
     ⚠️ Максимальная длительность: { $limit }
     Ваш файл: { $actual }

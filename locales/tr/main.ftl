@@ -22,6 +22,11 @@ no-speech = 🤷 Konuşma bulunamadı: kayıtta duyulan söz yok.
 ## Refusals
 
 request-number = İstek no: { $number }
+refused-others =
+    { $count ->
+        [one] { $count } mesaj daha kabul edilmedi.
+       *[other] { $count } mesaj daha kabul edilmedi.
+    }
 too-long =
     ⚠️ Maksimum süre: { $limit }
     Dosyanız: { $actual }

@@ -22,6 +22,13 @@ no-speech = 🤷 Мовлення не розпізнано: у записі н�
 ## Refusals
 
 request-number = Запит № { $number }
+refused-others =
+    { $count ->
+        [one] Не прийнято ще { $count } повідомлення.
+        [few] Не прийнято ще { $count } повідомлення.
+        [many] Не прийнято ще { $count } повідомлень.
+       *[other] Не прийнято ще { $count } повідомлення.
+    }
 too-long =
     ⚠️ Максимальна тривалість: { $limit }
     Ваш файл: { $actual }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::crash::{self, Side};
-use super::{Journal, JournalError, sql};
+use super::{Busy, Journal, JournalError, sql};
 use crate::model::{
     AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -123,10 +123,21 @@ impl Journal {
     /// Makes an arrival durable, unless it is known already or there is no room for it. Whether accepted or refused
     /// for room, the row is committed when this returns. What this person may is looked at before what all may.
     pub async fn admit(&self, arrival: &Arrival, capacity: &Capacity) -> Result<Admission, JournalError> {
+        self.admit_beside(arrival, capacity, &Busy::default()).await
+    }
+
+    /// The same while claims pass over some chats and people. What waits for those takes no place from the others; in such
+    /// a chat as much may wait as of one person.
+    pub async fn admit_beside(
+        &self,
+        arrival: &Arrival,
+        capacity: &Capacity,
+        busy: &Busy,
+    ) -> Result<Admission, JournalError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
-        let room = room(&mut tx, arrival, user, capacity, now).await?;
+        let room = room(&mut tx, arrival, user, (capacity, busy), now).await?;
         let row = match room {
             Room::Place { same } => Row { user, refused: None, joined_to: same, now },
             Room::Full(full) => Row { user, refused: Some(full.reason()), joined_to: None, now },
@@ -199,7 +210,7 @@ async fn room(
     tx: &mut sqlx::SqliteConnection,
     arrival: &Arrival,
     user: i64,
-    capacity: &Capacity,
+    (capacity, busy): (&Capacity, &Busy),
     now: Timestamp,
 ) -> Result<Room, sqlx::Error> {
     if let Some(limit) = capacity.per_day {
@@ -215,8 +226,14 @@ async fn room(
     if own >= i64::from(capacity.per_person) {
         return Ok(Room::Full(Full::Person));
     }
-    let waiting: i64 = sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&mut *tx).await?;
-    if waiting >= i64::from(capacity.queue) {
+    let (waiting, most): (i64, u32) = if busy.chats.contains(&arrival.chat) {
+        let own = sqlx::query_scalar(sql::COUNT_WAITING_IN).bind(arrival.chat.0);
+        (own.fetch_one(&mut *tx).await?, capacity.per_person)
+    } else {
+        let others = sqlx::query_scalar(sql::COUNT_WAITING_BESIDE).bind(busy.chat_list()).bind(busy.people_list());
+        (others.fetch_one(&mut *tx).await?, capacity.queue)
+    };
+    if waiting >= i64::from(most) {
         return Ok(Room::Full(Full::Queue));
     }
     let same: Option<i64> = sqlx::query_scalar(sql::SAME_AUDIO)

@@ -16,6 +16,7 @@ mod forget;
 mod inspect;
 mod legacy;
 mod moves;
+mod notices;
 mod open;
 mod people;
 mod retention;
@@ -45,13 +46,32 @@ pub use retention::{DueAudio, Kept, KeptAudio};
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
 
 use self::crash::Side;
-use crate::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp};
+use crate::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
 
 /// The longest pause before another attempt, [`Journal::release`].
 pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Whom claims of transcriptions pass over: Telegram has not taken the texts that wait for them yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// Chats.
+    pub chats: Vec<ChatId>,
+    /// Whoever sent the recordings.
+    pub people: Vec<UserId>,
+}
+
+impl Busy {
+    fn chat_list(&self) -> String {
+        list(self.chats.iter().map(|chat| chat.0))
+    }
+
+    fn people_list(&self) -> String {
+        list(self.people.iter().map(|user| user.0))
+    }
+}
 
 /// Handle on the journal; cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,17 +109,28 @@ impl Journal {
     /// Takes the row of this kind of work whose turn it is, counting an attempt; `None` when there is none. The engine
     /// serves people in turns, see [`fair_order`]; downloads go to whoever has the fewest under way.
     pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+        self.claim_except(source, owner, &Busy::default()).await
+    }
+
+    /// The same; a transcription is not claimed for those who are busy.
+    pub async fn claim_except(
+        &self,
+        source: WorkSource,
+        owner: &str,
+        busy: &Busy,
+    ) -> Result<Option<RequestRow>, JournalError> {
         let now = self.clock.now();
-        let (statement, write) = match source {
-            WorkSource::Downloads => (sql::CLAIM_DOWNLOAD, "claim of a download"),
-            WorkSource::Transcriptions => (sql::CLAIM_TRANSCRIPTION, "claim of a transcription"),
+        let until = now.after(LEASE).0;
+        let (claim, write) = match source {
+            WorkSource::Downloads => {
+                (sqlx::query_as(sql::CLAIM_DOWNLOAD).bind(owner).bind(until).bind(now.0), "claim of a download")
+            }
+            WorkSource::Transcriptions => {
+                let claim = sqlx::query_as(sql::CLAIM_TRANSCRIPTION).bind(owner).bind(until).bind(now.0);
+                (claim.bind(busy.chat_list()).bind(busy.people_list()), "claim of a transcription")
+            }
         };
-        let row = sqlx::query_as(statement)
-            .bind(owner)
-            .bind(now.after(LEASE).0)
-            .bind(now.0)
-            .fetch_optional(&self.writer)
-            .await?;
+        let row = claim.fetch_optional(&self.writer).await?;
         if row.is_some() {
             crash::point(Side::After, write);
             self.changed();
@@ -267,29 +298,6 @@ impl Journal {
         Ok(done.rows_affected() == 1)
     }
 
-    // === Notices ===
-
-    /// Takes the oldest ended request whose sender has not been told yet.
-    pub async fn claim_notice(&self, owner: &str) -> Result<Option<Notice>, JournalError> {
-        let now = self.clock.now();
-        Ok(sqlx::query_as(sql::CLAIM_NOTICE)
-            .bind(owner)
-            .bind(now.after(LEASE).0)
-            .bind(now.0)
-            .fetch_optional(&self.writer)
-            .await?)
-    }
-
-    /// Records that a notice arrived, or that nobody is there to read it.
-    pub async fn notice_answered(&self, fence: &Fence) -> Result<(), JournalError> {
-        self.fenced("told", fence, sqlx::query(sql::NOTICE_ANSWERED)).await
-    }
-
-    /// Puts a notice off.
-    pub async fn notice_later(&self, fence: &Fence, not_before: Timestamp) -> Result<(), JournalError> {
-        self.fenced("told later", fence, sqlx::query(sql::NOTICE_LATER).bind(not_before.0)).await
-    }
-
     // === Questions ===
 
     /// The requests that the engine works on.
@@ -300,6 +308,12 @@ impl Journal {
     /// Requests that hold a place in the queue.
     pub async fn depth(&self) -> Result<u32, JournalError> {
         Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.reader).await?)
+    }
+
+    /// The same without those of chats and people that claims pass over.
+    pub async fn depth_beside(&self, busy: &Busy) -> Result<u32, JournalError> {
+        let count = sqlx::query_scalar(sql::COUNT_WAITING_BESIDE).bind(busy.chat_list()).bind(busy.people_list());
+        Ok(count.fetch_one(&self.reader).await?)
     }
 
     /// Counts for the gauges.
@@ -336,6 +350,12 @@ type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::Sqlite
 
 fn exactly_one(fence: &Fence, rows: u64) -> Result<(), JournalError> {
     if rows == 1 { Ok(()) } else { Err(JournalError::LeaseLost { id: fence.id, stage: fence.stage }) }
+}
+
+/// Numbers as a parameter for `json_each`.
+fn list(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 fn ids(stored: Vec<i64>) -> Vec<RequestId> {

@@ -154,6 +154,8 @@ pub struct Notice {
     pub length: Duration,
     /// When the request came in.
     pub received_at: Timestamp,
+    /// Older refusals of the same chat that are answered by the same message.
+    pub folded: Vec<RequestId>,
 }
 
 /// A request that the engine works on.
@@ -286,6 +288,7 @@ impl sqlx::FromRow<'_, SqliteRow> for Notice {
             codec: row.try_get("codec")?,
             length: row.try_get::<Option<f64>, _>("length_seconds")?.map(seconds).unwrap_or_default(),
             received_at: Timestamp(row.try_get("received_at")?),
+            folded: Vec::new(),
         })
     }
 }

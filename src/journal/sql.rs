@@ -91,8 +91,10 @@ macro_rules! fence {
     };
 }
 
+mod notices;
 mod people;
 
+pub(super) use notices::*;
 pub(super) use people::*;
 
 pub(super) const UPSERT_USER: &str = concat!(
@@ -105,12 +107,39 @@ pub(super) const UPSERT_USER: &str = concat!(
      last_name = excluded.last_name, reachable = 1, updated_at = excluded.updated_at RETURNING id"
 );
 
+/// Whether a row is none of those of the chats and people in two lists.
+macro_rules! is_beside {
+    ($chats:literal, $people:literal) => {
+        concat!(
+            chat_now!("usage.chat_id"),
+            " NOT IN (SELECT value FROM json_each(",
+            $chats,
+            ")) AND +user_id NOT IN (SELECT users.id FROM json_each(",
+            $people,
+            ") JOIN users ON users.telegram_id = value)"
+        )
+    };
+}
+
 pub(super) const COUNT_WAITING: &str =
     "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued')";
 
-/// The plus keeps SQLite from reading all that this person ever sent.
+/// Without those that claims pass over.
+pub(super) const COUNT_WAITING_BESIDE: &str = concat!(
+    "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') AND ",
+    is_beside!("?1", "?2")
+);
+
+pub(super) const COUNT_WAITING_IN: &str = concat!(
+    "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ('received', 'downloaded', 'queued') AND ",
+    chat_now!("usage.chat_id"),
+    " = ?1"
+);
+
+/// Also the texts that Telegram does not take for now: nobody gets more of them made by having them wait. The plus keeps
+/// SQLite from reading all that this person ever sent.
 pub(super) const COUNT_WAITING_OF: &str = "SELECT count(*) FROM usage WHERE answered = 0 \
-     AND stage IN ('received', 'downloaded', 'queued') AND +user_id = ?1";
+     AND stage IN ('received', 'downloaded', 'queued', 'transcribed') AND +user_id = ?1";
 
 /// What was withdrawn before the engine took it costs nobody anything.
 pub(super) const AUDIO_BETWEEN: &str = "SELECT CAST(coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0) AS REAL) \
@@ -158,14 +187,15 @@ pub(super) const CLAIM_DOWNLOAD: &str = concat!(
 /// What the engine was stopped in comes first: a restart reorders nothing. Otherwise a person's turn comes by when they
 /// were last served, or by when they came if that is later, and what the engine has failed at comes behind all who came
 /// meanwhile; `fair_order` says the same. Work that a dead worker left comes back to the queue here: its text was never
-/// stored, so it is heard again.
+/// stored, so it is heard again. The chats of `?4` and the people of `?5` are passed over.
 pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     "UPDATE usage SET ",
     claimed_by!("?1", "?2"),
     ", stage = 'queued', started_at = ?3 \
      WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('queued', 'transcribing', 'transcribed') \
-     AND joined_to IS NULL AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 \
-     ORDER BY NOT ",
+     AND joined_to IS NULL AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 AND ",
+    is_beside!("?4", "?5"),
+    " ORDER BY NOT ",
     interrupted!(),
     ", CASE WHEN NOT ",
     interrupted!(),
@@ -251,24 +281,6 @@ pub(super) const SET_PARTS_DELIVERED: &str = concat!(
     "UPDATE usage SET parts_delivered = ?1, part_message_id = NULL, lease_until = ?2",
     fence!("?3", "?4", "?5", "?6")
 );
-
-/// The cast is needed: RETURNING gives a whole number out of a REAL column as an integer, inside an expression.
-pub(super) const CLAIM_NOTICE: &str = concat!(
-    "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1 \
-     WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ('rejected', 'failed', 'cancelled') \
-     AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 ORDER BY id LIMIT 1) \
-     RETURNING id, ",
-    chat_id!(),
-    ", thread_id, reply_to_message_id, status_message_id, locale, stage, reason, codec, owner, attempt, received_at, \
-     CAST(coalesce(voice_duration_seconds, claimed_duration_seconds) AS REAL) AS length_seconds, ",
-    telegram_id!()
-);
-
-pub(super) const NOTICE_ANSWERED: &str =
-    concat!("UPDATE usage SET answered = 1, owner = NULL, lease_until = NULL", fence!("?1", "?2", "?3", "?4"));
-
-pub(super) const NOTICE_LATER: &str =
-    concat!("UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL", fence!("?2", "?3", "?4", "?5"));
 
 /// Where an answer may stand already, no state is shown.
 pub(super) const WAITING: &str = concat!(
@@ -372,6 +384,8 @@ mod tests {
         for (name, statement) in [
             ("COUNT_WAITING", super::COUNT_WAITING),
             ("COUNT_WAITING_OF", super::COUNT_WAITING_OF),
+            ("COUNT_WAITING_BESIDE", super::COUNT_WAITING_BESIDE),
+            ("COUNT_WAITING_IN", super::COUNT_WAITING_IN),
             ("AUDIO_BETWEEN", super::AUDIO_BETWEEN),
             ("SAME_AUDIO", super::SAME_AUDIO),
             ("INSERT_REQUEST", super::INSERT_REQUEST),
@@ -384,6 +398,8 @@ mod tests {
             ("ADD_TO_TOTALS", super::ADD_TO_TOTALS),
             ("SETTLE", super::SETTLE),
             ("CLAIM_NOTICE", super::CLAIM_NOTICE),
+            ("FOLDED", super::FOLDED),
+            ("FOLDED_ANSWERED", super::FOLDED_ANSWERED),
             ("WAITING", super::WAITING),
             ("RUNNING", super::RUNNING),
             ("COUNTS", super::COUNTS),
@@ -410,7 +426,8 @@ mod tests {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
             for row in plan.fetch_all(&mut connection).await.unwrap() {
                 let step: String = row.get("detail");
-                let whole = ["usage", "users", "first", "own", "again", "heard", "audio"];
+                let whole =
+                    ["usage", "users", "first", "own", "again", "heard", "audio", "oldest", "newest", "other", "told"];
                 let reads_all = whole.iter().any(|table| step.starts_with(&format!("SCAN {table}")));
                 let open = step.ends_with("ix_usage_open") || step.ends_with("ix_usage_kept");
                 assert!(!reads_all || open, "{name}: {step}");

@@ -1,12 +1,15 @@
 //! A rate limit for each key, on top of governor. tower's own `RateLimit` knows no keys.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::{Either, Ready, ready};
-use governor::clock::{Clock, DefaultClock};
+use governor::clock::{Clock, DefaultClock, Reference as _};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
@@ -24,7 +27,16 @@ pub trait Keyed {
 /// More calls for one key than its quota allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("over the quota of one sender")]
-pub struct OverQuota;
+pub struct OverQuota {
+    /// Until the next call passes.
+    pub retry: Duration,
+    /// Whether the key has not been over its quota within the last [`PERIOD`]: its owner is told once, and not again
+    /// while the flood goes on.
+    pub first: bool,
+}
+
+/// Time for which a quota counts.
+const PERIOD: Duration = Duration::from_secs(60);
 
 type Limiter<K, C> = RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -34,12 +46,19 @@ type Limiter<K, C> = RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware
 pub struct KeyedQuotaLayer<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
     per_minute: NonZeroU32,
     clock: C,
-    limiter: Arc<Limiter<K, C>>,
+    counts: Arc<Counts<K, C>>,
+}
+
+struct Counts<K: Hash + Eq + Clone, C: Clock> {
+    limiter: Limiter<K, C>,
+    /// When each key over its quota was first so; kept for [`PERIOD`].
+    over: Mutex<HashMap<K, C::Instant>>,
+    calls: AtomicU32,
 }
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Clone for KeyedQuotaLayer<K, C> {
     fn clone(&self) -> Self {
-        Self { per_minute: self.per_minute, clock: self.clock.clone(), limiter: self.limiter.clone() }
+        Self { per_minute: self.per_minute, clock: self.clock.clone(), counts: self.counts.clone() }
     }
 }
 
@@ -50,11 +69,15 @@ impl<K: Hash + Eq + Clone> KeyedQuotaLayer<K> {
     }
 }
 
+/// Calls after which keys that are as good as new are forgotten, so that the table stays small.
+const FORGET_EVERY: u32 = 1000;
+
 impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     /// With a clock of the caller's.
     pub fn with_clock(per_minute: NonZeroU32, clock: C) -> Self {
         let limiter = RateLimiter::new(Quota::per_minute(per_minute), DefaultKeyedStateStore::default(), clock.clone());
-        Self { per_minute, clock, limiter: Arc::new(limiter) }
+        let counts = Counts { limiter, over: Mutex::default(), calls: AtomicU32::new(0) };
+        Self { per_minute, clock, counts: Arc::new(counts) }
     }
 
     /// The same counts under the same quota; under another one, counting begins afresh.
@@ -62,32 +85,49 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     pub fn with_quota(&self, per_minute: NonZeroU32) -> Self {
         if per_minute == self.per_minute { self.clone() } else { Self::with_clock(per_minute, self.clock.clone()) }
     }
+
+    /// Counts one call that does not go through a service of this layer.
+    ///
+    /// # Errors
+    /// When the key's quota is used up.
+    pub fn spend(&self, key: &K) -> Result<(), OverQuota> {
+        if self.counts.calls.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.counts.limiter.retain_recent();
+        }
+        self.counts.limiter.check_key(key).map_err(|not_until| {
+            let now = self.clock.now();
+            // Every change under the lock is a single step.
+            let mut over = self.counts.over.lock().unwrap_or_else(PoisonError::into_inner);
+            over.retain(|_, since| Duration::from(now.duration_since(*since)) < PERIOD);
+            let first = !over.contains_key(key);
+            if first {
+                over.insert(key.clone(), now);
+            }
+            OverQuota { retry: not_until.wait_time_from(now), first }
+        })
+    }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock, S> Layer<S> for KeyedQuotaLayer<K, C> {
+impl<K: Hash + Eq + Clone, C: Clock + Clone, S> Layer<S> for KeyedQuotaLayer<K, C> {
     type Service = KeyedQuota<S, K, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        KeyedQuota { limiter: self.limiter.clone(), inner, calls: 0 }
+        KeyedQuota { quota: self.clone(), inner }
     }
 }
 
 /// See [`KeyedQuotaLayer`].
 pub struct KeyedQuota<S, K: Hash + Eq + Clone, C: Clock = DefaultClock> {
-    limiter: Arc<Limiter<K, C>>,
+    quota: KeyedQuotaLayer<K, C>,
     inner: S,
-    calls: u32,
 }
-
-/// Calls after which keys that are as good as new are forgotten, so that the table stays small.
-const FORGET_EVERY: u32 = 1000;
 
 impl<S, R, K, C> Service<R> for KeyedQuota<S, K, C>
 where
     S: Service<R, Error = BoxError>,
     R: Keyed<Key = K>,
     K: Clone + Hash + Eq + Send + Sync + 'static,
-    C: Clock,
+    C: Clock + Clone,
 {
     type Response = S::Response;
     type Error = BoxError;
@@ -98,22 +138,15 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.calls += 1;
-        if self.calls >= FORGET_EVERY {
-            self.calls = 0;
-            self.limiter.retain_recent();
-        }
-        match request.key().map(|key| self.limiter.check_key(&key)) {
+        match request.key().map(|key| self.quota.spend(&key)) {
             None | Some(Ok(())) => Either::Left(self.inner.call(request)),
-            Some(Err(_)) => Either::Right(ready(Err(OverQuota.into()))),
+            Some(Err(over)) => Either::Right(ready(Err(over.into()))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use governor::clock::FakeRelativeClock;
     use tower::ServiceExt as _;
     use tower_test::mock;
@@ -162,9 +195,26 @@ mod tests {
     fn the_same_quota_remembers_and_another_begins_afresh() {
         let (one, two) = (NonZeroU32::new(1).unwrap(), NonZeroU32::new(2).unwrap());
         let layer = KeyedQuotaLayer::<u8, _>::with_clock(one, FakeRelativeClock::default());
-        let passes = |layer: &KeyedQuotaLayer<u8, _>| layer.limiter.check_key(&1).is_ok();
+        let passes = |layer: &KeyedQuotaLayer<u8, _>| layer.spend(&1).is_ok();
         assert!(passes(&layer));
         assert!(!passes(&layer.with_quota(one)));
         assert!(passes(&layer.with_quota(two)));
+    }
+
+    #[test]
+    fn a_flood_is_told_once_a_minute_and_how_long_to_wait() {
+        let clock = FakeRelativeClock::default();
+        let layer = KeyedQuotaLayer::<u8, _>::with_clock(NonZeroU32::new(2).unwrap(), clock.clone());
+        let over = |key: u8| layer.spend(&key).unwrap_err();
+        assert!(layer.spend(&1).is_ok() && layer.spend(&1).is_ok());
+        assert_eq!(over(1), OverQuota { retry: Duration::from_secs(30), first: true });
+        assert!(!over(1).first);
+        clock.advance(Duration::from_secs(31));
+        assert!(layer.spend(&1).is_ok(), "half of it has come back");
+        assert!(!over(1).first, "the flood goes on");
+        assert!(layer.spend(&2).is_ok() && layer.spend(&2).is_ok() && over(2).first, "another key");
+        clock.advance(Duration::from_secs(30));
+        assert!(layer.spend(&1).is_ok());
+        assert!(over(1).first, "a minute later");
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
+use super::outbox::Outbox;
 use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
 use crate::journal::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
@@ -20,6 +21,8 @@ use crate::telegram::{self, AskedBy, ChatKind, ThreadId, VoiceMessage};
 enum AdmitFailure {
     #[error("refused: {0}")]
     Refused(RejectReason),
+    #[error("over the quota of one sender, who knows it")]
+    Silenced,
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("{0}")]
@@ -32,8 +35,8 @@ impl From<BoxError> for AdmitFailure {
             Ok(journal) => return Self::Journal(*journal),
             Err(error) => error,
         };
-        if error.is::<OverQuota>() {
-            Self::Refused(RejectReason::TooOften)
+        if let Some(over) = error.downcast_ref::<OverQuota>() {
+            if over.first { Self::Refused(RejectReason::TooOften) } else { Self::Silenced }
         } else if error.is::<Overloaded>() {
             Self::Refused(RejectReason::QueueFull)
         } else {
@@ -53,12 +56,12 @@ type Admit = BoxService<Knock, Admission, AdmitFailure>;
 type Quota = KeyedQuotaLayer<UserId>;
 
 fn stack(context: &Context, quota: &Quota) -> Admit {
-    let (journal, config) = (context.journal.clone(), context.config());
+    let (journal, outbox, config) = (context.journal.clone(), context.outbox.clone(), context.config());
     let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
     let capacity = Capacity { queue, per_person, per_day };
     let insert = service_fn(move |Knock { arrival, .. }: Knock| {
-        let journal = journal.clone();
-        async move { Ok::<_, BoxError>(journal.admit(&arrival, &capacity).await?) }
+        let (journal, busy) = (journal.clone(), outbox.busy());
+        async move { Ok::<_, BoxError>(journal.admit_beside(&arrival, &capacity, &busy).await?) }
     });
     ServiceBuilder::new()
         .boxed()
@@ -69,17 +72,17 @@ fn stack(context: &Context, quota: &Quota) -> Admit {
         // One person's flood is refused before it costs anybody else a place.
         .layer(quota.clone())
         // A full queue is known without a write lock. The insert below still reserves the place.
-        .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone()), queue))
+        .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone(), context.outbox.clone()), queue))
         // SQLite has one writer; arrivals are admitted in the order in which they came.
         .concurrency_limit(1)
         .service(insert)
 }
 
-struct QueueDepth(Journal);
+struct QueueDepth(Journal, Outbox);
 
 impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
-        Box::pin(async { Ok(self.0.depth().await?) })
+        Box::pin(async { Ok(self.0.depth_beside(&self.1.busy()).await?) })
     }
 }
 
@@ -87,16 +90,23 @@ impl Keyed for Knock {
     type Key = UserId;
 
     fn key(&self) -> Option<UserId> {
-        // While the journal cannot be written, an arrival is tried again and again. That is not its sender's doing.
-        (!self.again).then_some(self.arrival.from.id)
+        match self.arrival.asked {
+            // While the journal cannot be written, an arrival is tried again and again. That is not its sender's doing.
+            Asked::Message(_) => (!self.again).then_some(self.arrival.from.id),
+            // The press has been counted.
+            Asked::Button { .. } => None,
+        }
     }
 }
 
 /// Takes messages and presses in.
 pub(super) struct Admitting {
     stack: Admit,
-    /// Outlives the stack, so that a reload of settings does not give a new minute to whoever has used theirs.
+    /// For everything that costs an outgoing call. Outlives the stack, so that a reload of settings does not give a new
+    /// minute to whoever has used theirs.
     quota: Quota,
+    /// For telling those who press buttons that their quota is used up.
+    toasts: Quota,
     live: watch::Receiver<Live>,
     /// What the journal failed over last.
     unwritten: Option<(ChatId, Asked)>,
@@ -105,7 +115,18 @@ pub(super) struct Admitting {
 impl Admitting {
     pub(super) fn new(context: &Context) -> Self {
         let quota = KeyedQuotaLayer::new(context.config().limits.user_per_minute);
-        Self { stack: stack(context, &quota), quota, live: context.live.clone(), unwritten: None }
+        let toasts = KeyedQuotaLayer::new(context.config().limits.user_per_minute);
+        Self { stack: stack(context, &quota), quota, toasts, live: context.live.clone(), unwritten: None }
+    }
+
+    /// Counts an update of this user that will be answered. Those who run the bot may do as they like.
+    pub(super) fn spend(&self, context: &Context, user: UserId) -> Result<(), OverQuota> {
+        if context.config().people.operators.contains(&user.0) { Ok(()) } else { self.quota.spend(&user) }
+    }
+
+    /// Whether a user who presses too many buttons is told so: those calls are bounded as well.
+    pub(super) fn may_toast(&self, user: UserId) -> bool {
+        self.toasts.spend(&user).is_ok()
     }
 
     /// Builds the stack anew after the settings changed. Only another rate limit begins afresh.
@@ -113,6 +134,7 @@ impl Admitting {
         if self.live.has_changed().unwrap_or(false) {
             self.live.mark_unchanged();
             self.quota = self.quota.with_quota(context.config().limits.user_per_minute);
+            self.toasts = self.toasts.with_quota(context.config().limits.user_per_minute);
             self.stack = stack(context, &self.quota);
         }
     }
@@ -129,7 +151,7 @@ impl Admitting {
         let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
         match acceptable(context, voice).await? {
             Ok(()) => self.admit(context, arrival).await,
-            Err(reason) => refuse(context, &arrival, reason).await.map(|()| false),
+            Err(reason) => self.refuse(context, &arrival, reason).await.map(|()| false),
         }
     }
 
@@ -152,18 +174,31 @@ impl Admitting {
         self.admit(context, arrival).await
     }
 
-    async fn admit(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
-        let flow = *context.flow.borrow();
-        let admitted = match flow {
-            Flow::Open | Flow::Paused => {
-                let key = (arrival.chat, arrival.asked.clone());
-                let knock = Knock { arrival: arrival.clone(), again: self.unwritten.as_ref() == Some(&key) };
-                let admitted = self.stack.ready().await?.call(knock).await;
-                self.unwritten = matches!(admitted, Err(AdmitFailure::Journal(_))).then_some(key);
-                admitted
+    /// Refuses an arrival for what it says of itself, or for its sender's quota.
+    async fn refuse(&mut self, context: &Context, arrival: &Arrival, reason: RejectReason) -> Result<(), JournalError> {
+        let key = (arrival.chat, arrival.asked.clone());
+        let counted = self.unwritten.as_ref() == Some(&key) || matches!(arrival.asked, Asked::Button { .. });
+        let over = if counted { Ok(()) } else { self.quota.spend(&arrival.from.id) };
+        let refused = match over {
+            Ok(()) => refuse(context, arrival, reason).await,
+            Err(OverQuota { first: true, .. }) => refuse(context, arrival, RejectReason::TooOften).await,
+            Err(OverQuota { first: false, .. }) => {
+                observe(&Event::Silenced);
+                Ok(())
             }
-            Flow::Draining => Err(AdmitFailure::Refused(RejectReason::Maintenance)),
         };
+        self.unwritten = refused.is_err().then_some(key);
+        refused
+    }
+
+    async fn admit(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
+        if *context.flow.borrow() == Flow::Draining {
+            return self.refuse(context, &arrival, RejectReason::Maintenance).await.map(|()| false);
+        }
+        let key = (arrival.chat, arrival.asked.clone());
+        let knock = Knock { arrival: arrival.clone(), again: self.unwritten.as_ref() == Some(&key) };
+        let admitted = self.stack.ready().await?.call(knock).await;
+        self.unwritten = matches!(admitted, Err(AdmitFailure::Journal(_))).then_some(key);
         let refused = |id, reason| {
             observe(&Event::Refused { id, reason });
             Ok(false)
@@ -186,6 +221,10 @@ impl Admitting {
             Ok(Admission::PersonFull(id)) => refused(id, RejectReason::UserLimit),
             Ok(Admission::DayFull(id)) => refused(id, RejectReason::DailyLimit),
             Err(AdmitFailure::Refused(reason)) => refuse(context, &arrival, reason).await.map(|()| false),
+            Err(AdmitFailure::Silenced) => {
+                observe(&Event::Silenced);
+                Ok(false)
+            }
             Err(AdmitFailure::Journal(error)) => Err(error),
             Err(AdmitFailure::Other(error)) => Err(JournalError::Broken(error.to_string())),
         }
@@ -204,7 +243,9 @@ impl From<AdmitFailure> for JournalError {
     fn from(failure: AdmitFailure) -> Self {
         match failure {
             AdmitFailure::Journal(error) => error,
-            AdmitFailure::Refused(_) | AdmitFailure::Other(_) => Self::Broken(failure.to_string()),
+            AdmitFailure::Refused(_) | AdmitFailure::Silenced | AdmitFailure::Other(_) => {
+                Self::Broken(failure.to_string())
+            }
         }
     }
 }

@@ -17,8 +17,6 @@ use crate::telegram::{
 pub enum GroupWish {
     /// Whether everything is transcribed unasked.
     Auto(bool),
-    /// The language that is spoken.
-    Language(SpeechLanguage),
 }
 
 /// Does what a command asks for. Whatever concerns the journal is done when this returns, before Telegram is told that
@@ -180,7 +178,6 @@ pub(super) async fn of_a_group(
     }
     let (set, talk) = match wish {
         GroupWish::Auto(on) => (context.journal.set_auto(place.chat, *on).await, Talk::Auto(*on)),
-        GroupWish::Language(language) => set_language(context, place.chat, language).await,
     };
     match set {
         Ok(()) => context.talk(locale, &talk),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::admit::Admitting;
+use super::lanes::Pushed;
 use super::replies::Reply;
 use crate::telegram::{Content, Incoming, Text, VoiceMessage};
 
@@ -46,11 +47,14 @@ impl Delays {
             return true;
         }
         let note = context.say(voice.from.language_code.as_deref(), &Text::Delayed).into();
-        let on_its_way = context.reply(Reply::Say { place: voice.place, reply_to: Some(voice.message), note });
-        if on_its_way {
-            self.told = Some(update_id);
+        match context.reply(Reply::Say { place: voice.place, reply_to: Some(voice.message), note }) {
+            // Where so many wait for one chat, those say the same.
+            Pushed::Taken | Pushed::LaneFull => {
+                self.told = Some(update_id);
+                true
+            }
+            Pushed::Full => false,
         }
-        on_its_way
     }
 
     fn is_news(&self, update_id: i64) -> bool {

@@ -73,6 +73,18 @@ pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
 
 /// The stack by which final answers leave.
 pub(super) fn stack(context: &Context) -> Sender {
+    stack_with(context, judge)
+}
+
+/// The same for what can be put off: a pause that Telegram demands is an error.
+pub(super) fn stack_without_pauses(context: &Context) -> Sender {
+    stack_with(context, |error| match error {
+        TelegramError::RetryAfter(_) => Wait::Never,
+        error => judge(error),
+    })
+}
+
+fn stack_with(context: &Context, judge: fn(&TelegramError) -> Wait) -> Sender {
     let client = context.client.clone();
     let send = service_fn(move |Outgoing { to, how, part }: Outgoing| {
         let client = client.clone();

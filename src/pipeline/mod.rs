@@ -21,9 +21,11 @@ pub mod download;
 pub mod enqueue;
 pub mod estimate;
 mod keyboards;
+mod lanes;
 mod likely;
 pub mod menu;
 pub mod notify;
+pub mod outbox;
 pub mod poll;
 mod presses;
 pub mod replies;
@@ -89,8 +91,10 @@ pub struct Context {
     pub flow: watch::Sender<Flow>,
     /// Messages to everybody that wait for a confirmation.
     pub drafts: broadcast::Drafts,
-    /// Courtesies on their way.
-    pub replies: mpsc::Sender<replies::Reply>,
+    /// Best-effort calls that wait.
+    pub replies: replies::Replies,
+    /// Texts that wait for Telegram.
+    pub outbox: outbox::Outbox,
     /// Presses by users who turned out to be admins of the group; the poll loop carries them out.
     pub admin_presses: mpsc::Sender<Press>,
     /// Who claims.
@@ -121,10 +125,10 @@ impl Context {
         texts.render(self.locale(locale), text)
     }
 
-    /// The same, with the request's number as the last line.
-    fn say_numbered(&self, locale: Option<&str>, text: &Text, id: RequestId) -> String {
+    /// The same, with the number of other refusals that it stands for, if any, and the request's number as the last line.
+    fn say_numbered(&self, locale: Option<&str>, text: &Text, others: usize, id: RequestId) -> String {
         let texts = self.live.borrow().texts.clone();
-        texts.numbered(self.locale(locale), text, id)
+        texts.numbered_for(self.locale(locale), text, id, others)
     }
 
     /// The locale for somebody whose Telegram speaks `language_code`.

@@ -1,35 +1,85 @@
 //! The sender of a request that ended without a text is told why, in one sentence. The row says that this is
 //! still to be done until it is, so that nobody is left without an answer by a crash or a dead network.
+//!
+//! Each chat has one notice under way, and one that Telegram wants left alone has none. Refusals that wait there meanwhile
+//! are answered by one message: the newest, with the number of the others.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::Context;
 use super::deliver::{self, Sender};
 use super::worker::{self, Turn};
-use crate::journal::{JournalError, Notice, Settlement};
-use crate::model::{CancelledBy, FailReason, RejectReason};
+use crate::journal::{JournalError, MAX_BACKOFF, Notice, Settlement};
+use crate::model::{CancelledBy, ChatId, FailReason, RejectReason};
 use crate::request;
-use crate::telegram::{Text, ThreadId};
+use crate::telegram::{TelegramError, Text, ThreadId};
 
-/// Notices on their way at once: the pauses of some chats must not hold up the others.
+/// Notices on their way at once, in as many chats.
 const CONCURRENT: usize = 64;
+/// Chats within a pause that are passed over; more of them than that cost a vain claim each.
+const MAX_PAUSED: usize = 1000;
+
+/// The chats in which a notice is under way.
+#[derive(Debug, Clone, Default)]
+struct Chats(Arc<Mutex<HashSet<ChatId>>>);
+
+/// A chat that has its notice; free when it is dropped.
+struct TakenChat(Chats, ChatId);
+
+impl Chats {
+    fn take(&self, chat: ChatId) -> TakenChat {
+        self.set().insert(chat);
+        TakenChat(self.clone(), chat)
+    }
+
+    /// The chats in which no notice is to be sent now.
+    fn passed_over(&self, context: &Context) -> Vec<ChatId> {
+        let mut chats = context.client.paused_chats(MAX_PAUSED);
+        chats.extend(self.set().iter());
+        chats
+    }
+
+    fn set(&self) -> MutexGuard<'_, HashSet<ChatId>> {
+        // Every change under the lock is a single step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for TakenChat {
+    fn drop(&mut self) {
+        self.0.set().remove(&self.1);
+    }
+}
 
 /// Sends what is due, until the soft shutdown.
 pub async fn run(context: &Context) {
-    let sender = deliver::stack(context);
+    let sender = deliver::stack_without_pauses(context);
     let places = Arc::new(Semaphore::new(CONCURRENT));
-    worker::run(context, "claim a notice", async || {
+    let chats = Chats::default();
+    let ended = Arc::new(Notify::new());
+    worker::run_woken(context, "claim a notice", &ended, async || {
         let place = context.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
         let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
-        let Some(notice) = context.journal.claim_notice(&context.worker).await? else { return Ok(Turn::Idle) };
+        if context.client.all_chats_paused() {
+            return Ok(Turn::Idle);
+        }
+        let passed_over = chats.passed_over(context);
+        let Some(notice) = context.journal.claim_notice_except(&context.worker, &passed_over).await? else {
+            return Ok(Turn::Idle);
+        };
+        let taken = (chats.take(notice.chat), ended.clone());
         let (own, sender) = (context.clone(), sender.clone());
         let span = tracing::info_span!("request", id = notice.fence.id.0);
         context.spawn(span, "finish a notice", async move {
             let outcome = one(&own, sender, &notice).await;
-            drop(place);
+            let (chat, ended) = taken;
+            drop((place, chat));
+            // The chat's next one can be claimed.
+            ended.notify_one();
             outcome
         });
         Ok(Turn::Worked)
@@ -41,28 +91,32 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
+    let answered = || context.journal.notices_answered(&notice.fence, &notice.folded);
     if context.is_closed(chat, thread, notice.received_at) {
-        let answered = || context.journal.notice_answered(&notice.fence);
         return request::insist(&context.journal, "record a notice", answered).await;
     }
     let note = words(context, notice).into();
     let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
     let work = deliver::answer_wherever(context, sender, to, note);
-    match context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await {
-        None => {
-            let now = context.journal.clock().now();
-            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, now))
+    let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await;
+    let later = match sent.transpose()? {
+        None => Some(Duration::ZERO),
+        Some(Err(TelegramError::RetryAfter(pause))) => Some(pause.min(MAX_BACKOFF)),
+        Some(Err(error)) => {
+            // Final: nobody is there, or Telegram will never take it.
+            tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
+            None
+        }
+        Some(Ok(_)) => None,
+    };
+    match later {
+        Some(pause) => {
+            let at = context.journal.clock().now().after(pause);
+            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, at))
                 .await
         }
-        Some(sent) => {
-            if let Err(error) = sent? {
-                // Final: nobody is there, or Telegram will never take it.
-                tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
-            }
-            // Whoever has been told is not told again.
-            let answered = || context.journal.notice_answered(&notice.fence);
-            request::insist(&context.journal, "record a notice", answered).await
-        }
+        // Whoever has been told is not told again.
+        None => request::insist(&context.journal, "record a notice", answered).await,
     }
 }
 
@@ -75,7 +129,7 @@ fn words(context: &Context, notice: &Notice) -> String {
         Settlement::Rejected(_)
         | Settlement::Failed(_)
         | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
-            context.say_numbered(locale, &text, notice.fence.id)
+            context.say_numbered(locale, &text, notice.folded.len(), notice.fence.id)
         }
     }
 }

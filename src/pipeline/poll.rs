@@ -13,9 +13,10 @@ use super::delay::Delays;
 use super::replies::Reply;
 use super::{Context, commands, presses};
 use crate::journal::JournalError;
+use crate::layers::OverQuota;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, Press, TelegramError, Text};
+use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, Press, Sender, TelegramError, Text};
 
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -31,7 +32,7 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 /// Polls Telegram and takes what comes, until the soft shutdown; `admin_presses` are presses that had to wait until the
 /// user was known to be an admin of the group.
 pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
-    let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None };
+    let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None, counted: None };
     let mut pause = FIRST_PAUSE;
     // The first poll, and the first one after a failure, does not wait for news: a bot that can poll is known to be ready
     // at once, not when the first quiet long poll ends.
@@ -106,6 +107,8 @@ struct Inbox {
     delays: Delays,
     /// The first update that is not dealt with.
     offset: Option<i64>,
+    /// The last update that was counted against its sender's quota. While the journal fails, an update comes again.
+    counted: Option<i64>,
 }
 
 impl Inbox {
@@ -152,17 +155,62 @@ impl Inbox {
                 }
                 Ok(())
             }
-            Content::Command(command) => commands::run(context, command).await,
-            Content::Press(press) => presses::run(context, &mut self.admit, press).await,
+            Content::Command(command) => {
+                if self.may_answer(context, update_id, &command.from, command.place, command.message) {
+                    commands::run(context, command).await?;
+                }
+                Ok(())
+            }
+            Content::Press(press) => match self.spend(context, update_id, press.from.id) {
+                Ok(()) => presses::run(context, &mut self.admit, press).await,
+                Err(OverQuota { retry, .. }) => {
+                    if self.admit.may_toast(press.from.id) {
+                        presses::refuse(context, press, retry);
+                    }
+                    Ok(())
+                }
+            },
             Content::Membership(membership) => Self::membership(context, membership).await,
             Content::Moved { from, to } => context.record_move(*from, *to).await,
             Content::Other(other) => {
-                let text = if other.file { Text::Unreadable } else { Text::Unsupported };
-                let note = context.say(other.from.language_code.as_deref(), &text).into();
-                context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
+                if self.may_answer(context, update_id, &other.from, other.place, other.message) {
+                    let text = if other.file { Text::Unreadable } else { Text::Unsupported };
+                    let note = context.say(other.from.language_code.as_deref(), &text).into();
+                    context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
+                }
                 Ok(())
             }
             Content::Ignored(_) => Ok(()),
+        }
+    }
+
+    /// Counts an update against the quota of its sender, once.
+    fn spend(&mut self, context: &Context, update_id: i64, user: UserId) -> Result<(), OverQuota> {
+        if self.counted >= Some(update_id) {
+            return Ok(());
+        }
+        self.counted = Some(update_id);
+        self.admit.spend(context, user)
+    }
+
+    /// Whether the quota of a sender has room for one more answer. A sender who has used it up is told so once.
+    fn may_answer(
+        &mut self,
+        context: &Context,
+        update_id: i64,
+        from: &Sender,
+        place: Place,
+        message: MessageId,
+    ) -> bool {
+        match self.spend(context, update_id, from.id) {
+            Ok(()) => true,
+            Err(OverQuota { retry, first }) => {
+                if first {
+                    let note = context.say(from.language_code.as_deref(), &Text::UserLimit { retry }).into();
+                    context.last_reply(Reply::Say { place, reply_to: Some(message), note });
+                }
+                false
+            }
         }
     }
 

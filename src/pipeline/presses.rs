@@ -2,15 +2,17 @@
 //! the group's admins where the owner is a chat (the group itself, a channel), since Telegram names the user who presses
 //! and not the chat in whose name they write.
 
+use std::time::Duration;
+
 use super::Context;
 use super::admit::Admitting;
 use super::broadcast;
-use super::commands::{self, GroupWish};
+use super::commands;
 use super::replies::Reply;
 use crate::journal::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
 use crate::model::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use crate::request;
-use crate::telegram::{Action, ChatKind, Place, Press, Toast, Wish};
+use crate::telegram::{Action, ChatKind, Place, Press, Text, Toast, Wish};
 
 /// Does what a button asks for. Where only an admin of the group may press it, the user's rank is looked up first, beside
 /// the polling: an admin's press comes back to [`run_as_admin`].
@@ -24,13 +26,41 @@ pub(super) async fn run_as_admin(context: &Context, admit: &mut Admitting, press
     if let Err(error) = press_as(context, admit, press, true).await {
         context.journal_failed("carry out a press", &error);
         let words = Some(context.toast(press.from.language_code.as_deref(), Toast::Failed));
-        context.reply(Reply::Toast { callback: press.callback.clone(), words });
+        toast(context, press, words);
+    }
+}
+
+/// Ends the little clock on a pressed button.
+fn toast(context: &Context, press: &Press, words: Option<String>) {
+    context.reply(Reply::Toast { user: press.from.id, callback: press.callback.clone(), words });
+}
+
+/// Tells a user who presses too many buttons when the next press counts.
+pub(super) fn refuse(context: &Context, press: &Press, retry: Duration) {
+    toast(context, press, Some(context.say(press.from.language_code.as_deref(), &Text::UserLimit { retry })));
+}
+
+/// What a user is told who presses a button of administrators.
+pub(super) fn admins_only(press: &Press) -> Toast {
+    match press.action {
+        Some(Action::SetLanguage(_)) => Toast::AdminsOnlyHere,
+        Some(
+            Action::Cancel(_)
+            | Action::Again { .. }
+            | Action::Languages { .. }
+            | Action::Back(_)
+            | Action::ChatLanguages(_)
+            | Action::Forget
+            | Action::SendDraft(_)
+            | Action::DropDraft(_),
+        )
+        | None => Toast::AdminsOnly,
     }
 }
 
 async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_admin: bool) -> Result<(), JournalError> {
     let locale = press.from.language_code.as_deref();
-    let toast = match (&press.action, press.place, press.message) {
+    let answer = match (&press.action, press.place, press.message) {
         (Some(action), Some(place), Some(message)) => {
             let (user, group) = (press.from.id, place.chat);
             let actor = match place.kind {
@@ -43,14 +73,11 @@ async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_ad
         // A button that this version does not know, or a message that Telegram no longer gives.
         (None, ..) | (_, None, _) | (_, _, None) => Some(Toast::Over),
     };
-    match (toast, press.place) {
-        (Some(Toast::AdminsOnly), Some(place)) if !is_admin => {
+    match (answer, press.place) {
+        (Some(Toast::AdminsOnly | Toast::AdminsOnlyHere), Some(place)) if !is_admin => {
             context.reply(Reply::PressIfAdministrator { group: place.chat, press: Box::new(press.clone()) });
         }
-        (toast, _) => {
-            let words = toast.map(|toast| context.toast(locale, toast));
-            context.reply(Reply::Toast { callback: press.callback.clone(), words });
-        }
+        (answer, _) => toast(context, press, answer.map(|answer| context.toast(locale, answer))),
     }
     Ok(())
 }
@@ -108,7 +135,7 @@ async fn act(
             context.reply(Reply::Edit { chat, message, note });
             Ok(None)
         }
-        Action::SetLanguage(language) => set_language(context, press, place, message, language, locale).await,
+        Action::SetLanguage(language) => set_language(context, actor, place, message, language, locale).await,
         Action::Forget if place.kind == ChatKind::Private => {
             let note = commands::forget(context, press.from.id, locale).await?;
             context.reply(Reply::Edit { chat, message, note });
@@ -154,27 +181,20 @@ fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> Arrival {
     }
 }
 
+/// Sets what is spoken in a chat; in a group only for its admins.
 async fn set_language(
     context: &Context,
-    press: &Press,
+    actor: Actor,
     place: Place,
     message: MessageId,
     language: &SpeechLanguage,
     locale: Option<&str>,
 ) -> Result<Option<Toast>, JournalError> {
-    match place.kind {
-        ChatKind::Private => {
-            let (set, talk) = commands::set_language(context, place.chat, language).await;
-            set?;
-            context.reply(Reply::Edit { chat: place.chat, message, note: context.talk(locale, &talk) })
-        }
-        ChatKind::Group => context.reply(Reply::IfAdministrator {
-            place,
-            user: press.from.id,
-            message,
-            wish: GroupWish::Language(language.clone()),
-            locale: press.from.language_code.clone(),
-        }),
-    };
+    if let Actor::Member { .. } = actor {
+        return Ok(Some(Toast::AdminsOnlyHere));
+    }
+    let (set, talk) = commands::set_language(context, place.chat, language).await;
+    set?;
+    context.reply(Reply::Edit { chat: place.chat, message, note: context.talk(locale, &talk) });
     Ok(None)
 }

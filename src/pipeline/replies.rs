@@ -1,21 +1,45 @@
 //! Answers that belong to no request: to commands, to pressed buttons, to messages of a kind that is not served.
-//! They are courtesies: polling never waits for them, and under a flood those that find no room are dropped.
+//! They are best effort: polling never waits for them, and under a flood those that find no room are dropped. Chats (and
+//! those who press buttons) are served in turns, so that what waits for one of them holds up no other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::Context;
+use super::lanes::{Lanes, Pushed};
 use crate::model::{ChatId, MessageId, UserId};
 use crate::telegram::{Disposition, Keyboard, Note, Place, Press, TelegramError, Toast};
 
-/// Replies that may wait at once.
-pub const WAITING: usize = 64;
-/// On their way at once: the pauses of some chats must not hold up the others.
+/// Presses of administrators that wait to be carried out.
+pub const MAX_PRESSES: usize = 64;
+/// On their way at once. None of them waits for a pause.
 const CONCURRENT: usize = 16;
 
-/// One courtesy.
+/// Whose turn a reply takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Messages and edits in a chat.
+    Chat(ChatId),
+    /// Answers to the buttons that a user presses.
+    Presses(UserId),
+}
+
+/// The replies that wait.
+pub type Replies = Lanes<Lane, Waiting>;
+
+/// A reply that waits.
+#[derive(Debug)]
+pub struct Waiting {
+    reply: Reply,
+    since: Instant,
+    /// Before the next try after a failure without a pause of Telegram's own.
+    pause: Duration,
+}
+
+/// A best-effort call.
 #[derive(Debug)]
 pub enum Reply {
     /// A message under another.
@@ -47,6 +71,8 @@ pub enum Reply {
     },
     /// A pressed button is dealt with, with a few words perhaps.
     Toast {
+        /// Who pressed.
+        user: UserId,
         /// The press.
         callback: String,
         /// The words.
@@ -75,44 +101,99 @@ pub enum Reply {
 }
 
 impl Context {
-    /// Has something said as soon as may be. False when too much waits to be said: it is dropped.
-    pub(super) fn reply(&self, reply: Reply) -> bool {
-        let taken = self.replies.try_send(reply).is_ok();
-        if !taken {
+    /// Has something said as soon as may be, or drops it when too much waits to be said.
+    pub(super) fn reply(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Replies::push)
+    }
+
+    /// The same for the last that is said for a while: where too much waits in its lane, it takes the place of the newest.
+    pub(super) fn last_reply(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Replies::push_over)
+    }
+
+    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, Waiting) -> Pushed) -> Pushed {
+        let lane = reply.lane();
+        let pushed = push(&self.replies, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
+        if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
-        taken
+        pushed
     }
 }
 
 /// Sends replies until the soft shutdown.
-pub async fn send(context: &Context, mut waiting: mpsc::Receiver<Reply>) {
+pub async fn send(context: &Context) {
     let places = Arc::new(Semaphore::new(CONCURRENT));
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await.ok()?;
-            Some((waiting.recv().await?, place))
+            Some((context.replies.next().await, place))
         };
-        let Some(Some((reply, place))) = context.shutdown.soft.run_until_cancelled(next).await else { return };
+        let Some(Some(((lane, waiting), place))) = context.shutdown.soft.run_until_cancelled(next).await else {
+            return;
+        };
         let own = context.clone();
         context.tasks.spawn(async move {
-            let work = deliver(&own, &reply);
-            if let Some(Err(error)) = own.shutdown.soft.run_until_cancelled(work).await {
-                tracing::debug!(%error, "a reply was not sent");
+            let tried = own.shutdown.soft.run_until_cancelled(deliver(&own, &waiting.reply)).await;
+            match tried {
+                Some(Err(error)) => match waiting.after(&error) {
+                    Ok((waiting, rest)) => own.replies.give_back(lane, waiting, rest),
+                    Err(waiting) => {
+                        tracing::debug!(%error, reply = waiting.reply.kind(), "a reply was not sent");
+                        own.replies.ended(lane);
+                    }
+                },
+                Some(Ok(())) | None => own.replies.ended(lane),
             }
             drop(place);
         });
     }
 }
 
-/// Longest time that a courtesy is tried for: later, nobody expects it any more.
+/// Longest time that a reply is tried for: later, nobody expects it any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between the first two tries; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
+impl Waiting {
+    /// Whether there is another try after this failure: after which rest.
+    fn after(mut self, error: &TelegramError) -> Result<(Self, Duration), Self> {
+        let rest = match error.disposition() {
+            Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => after,
+            Disposition::Retry { after } if self.reply.is_repeatable() || !error.may_have_worked() => {
+                let pause = self.pause;
+                self.pause = pause * 2;
+                after.max(pause)
+            }
+            Disposition::Retry { .. } | Disposition::Final => return Err(self),
+        };
+        if self.since.elapsed() + rest < PATIENCE { Ok((self, rest)) } else { Err(self) }
+    }
+}
+
 impl Reply {
-    /// Whether it is the same done twice. A message would be there twice, which is worse than a courtesy that is lost.
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Say { place, .. } | Self::IfAdministrator { place, .. } => Lane::Chat(place.chat),
+            Self::Edit { chat, .. } | Self::Buttons { chat, .. } => Lane::Chat(*chat),
+            Self::Toast { user, .. } => Lane::Presses(*user),
+            Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
+        }
+    }
+
+    /// For the log.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Say { .. } => "message",
+            Self::Edit { .. } => "edit",
+            Self::Buttons { .. } => "buttons",
+            Self::Toast { .. } => "toast",
+            Self::IfAdministrator { .. } | Self::PressIfAdministrator { .. } => "administrator",
+        }
+    }
+
+    /// Whether it is the same done twice. A message would be there twice, which is worse than a reply that is lost.
     fn is_repeatable(&self) -> bool {
         match self {
             Self::Edit { .. } | Self::Buttons { .. } | Self::Toast { .. } | Self::PressIfAdministrator { .. } => true,
@@ -121,28 +202,12 @@ impl Reply {
     }
 }
 
-/// Waits out the pauses that Telegram demands, and tries again what can do no harm.
+/// Makes one try.
 async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    let tries = async {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let Err(error) = once(context, reply).await else { return Ok(()) };
-            if let TelegramError::ChatMoved(to) = error {
-                return follow(context, reply, to).await;
-            }
-            match error.disposition() {
-                Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => {
-                    tokio::time::sleep(after).await;
-                }
-                Disposition::Retry { after } if reply.is_repeatable() || !error.may_have_worked() => {
-                    tokio::time::sleep(after.max(pause)).await;
-                    pause *= 2;
-                }
-                Disposition::Retry { .. } | Disposition::Final => return Err(error),
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, tries).await.unwrap_or(Err(TelegramError::Timeout))
+    match once(context, reply).await {
+        Err(TelegramError::ChatMoved(to)) => follow(context, reply, to).await,
+        tried => tried,
+    }
 }
 
 /// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
@@ -169,7 +234,7 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
         Reply::Say { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
         Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
         Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
-        Reply::Toast { callback, words } => client.answer_press(callback, words.as_deref()).await,
+        Reply::Toast { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
         Reply::IfAdministrator { place, user, message, wish, locale } => {
             let allowed = client.is_administrator(place.chat, *user).await?;
             let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
@@ -184,7 +249,7 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
             if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
                 return Ok(());
             }
-            let toast = if allowed { Toast::Failed } else { Toast::AdminsOnly };
+            let toast = if allowed { Toast::Failed } else { super::presses::admins_only(press) };
             let words = context.toast(press.from.language_code.as_deref(), toast);
             client.answer_press(&press.callback, Some(&words)).await
         }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,6 +15,7 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
 use super::cancels::Listed;
 use super::chats::Unreachable;
+use super::outbox::{Outbox, OutboxPlace};
 use super::worker::{self, Turn};
 use super::{Context, Flow, deliver, enqueue, estimate, likely};
 use crate::engine::{EngineError, EngineJob, EngineService};
@@ -24,9 +25,6 @@ use crate::metrics::Work;
 use crate::model::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
 use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
 use crate::telegram::{Percent, Text, ThreadId};
-
-/// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
-const UNDELIVERED: usize = 50;
 
 /// One request's audio on its way to the engine.
 struct Hear {
@@ -93,21 +91,22 @@ fn failure(error: BoxError) -> TranscribeFailure {
 /// Transcribes what waits, until the soft shutdown.
 pub async fn run(context: &Context, engine: EngineService) {
     let mut engine = stack(context, engine);
-    let deliveries = Arc::new(Semaphore::new(UNDELIVERED));
-    worker::run(context, "claim a transcription", async || {
+    let outbox = context.outbox.clone();
+    let delivered = Arc::new(Notify::new());
+    worker::run_woken(context, "claim a transcription", &delivered, async || {
         if *context.flow.borrow() == Flow::Paused {
             return Ok(Turn::Idle);
         }
         let room = async {
-            let delivery = deliveries.clone().acquire_owned().await;
-            engine.ready().await.map(|_| delivery)
+            let place = outbox.room().await;
+            engine.ready().await.map(|_| place)
         };
-        let delivery = match context.shutdown.soft.run_until_cancelled(room).await {
-            Some(Ok(Ok(delivery))) => delivery,
+        let place = match context.shutdown.soft.run_until_cancelled(room).await {
+            Some(Ok(Some(place))) => place,
             // The pool has logged why it cannot work; requests wait meanwhile.
-            Some(Err(_) | Ok(Err(_))) | None => return Ok(Turn::Idle),
+            Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
         };
-        match Request::<Queued>::claim(&context.journal, &context.worker).await? {
+        match Request::<Queued>::claim_except(&context.journal, &context.worker, &outbox.busy()).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => {
                 context.discard_audio(request.id()).await;
@@ -117,7 +116,16 @@ pub async fn run(context: &Context, engine: EngineService) {
                 context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.journal, &TranscribeFailure::WriteForbidden).await?;
             }
-            Some(Claim::Ready(request)) => start(context, &mut engine, request, delivery).await?,
+            Some(Claim::Ready(request)) => {
+                let place = outbox.enter(request.chat(), request.user(), Some(place));
+                start(
+                    context,
+                    &mut engine,
+                    request,
+                    Delivery { outbox: outbox.clone(), place, delivered: delivered.clone() },
+                )
+                .await?;
+            }
         }
         Ok(Turn::Worked)
     })
@@ -129,11 +137,32 @@ fn is_closed(context: &Context, request: &Request<Queued>) -> bool {
     context.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at())
 }
 
+/// A request's place among the texts that wait for Telegram.
+struct Delivery {
+    outbox: Outbox,
+    place: OutboxPlace,
+    /// Told when the place is free.
+    delivered: Arc<Notify>,
+}
+
+impl Delivery {
+    /// That of a request that is given the same text.
+    fn also(&self, request: &Request<Transcribing>) -> Self {
+        let place = self.outbox.enter(request.chat(), request.user(), None);
+        Self { outbox: self.outbox.clone(), place, delivered: self.delivered.clone() }
+    }
+
+    fn end(self) {
+        drop(self.place);
+        self.delivered.notify_one();
+    }
+}
+
 async fn start(
     context: &Context,
     engine: &mut Engine,
     request: Request<Queued>,
-    delivery: OwnedSemaphorePermit,
+    delivery: Delivery,
 ) -> Result<(), JournalError> {
     let waited = context.journal.clock().now().since(request.received_at());
     let request = request.advance(&context.journal, Transcribing::default()).await?;
@@ -161,8 +190,8 @@ async fn start(
     let own = context.clone();
     context.spawn(span, "finish a transcription", async move {
         let expected = request.length().mul_f64(factor);
-        let outcome = one(&own, request, hearing, progressed, Stop { listed, cancel }, expected).await;
-        drop(delivery);
+        let outcome = one(&own, request, hearing, progressed, Stop { listed, cancel }, expected, &delivery).await;
+        delivery.end();
         outcome
     });
     Ok(())
@@ -175,6 +204,7 @@ async fn one(
     progressed: watch::Receiver<Progress>,
     stop: Stop,
     expected: Duration,
+    delivery: &Delivery,
 ) -> Result<(), JournalError> {
     let silent = request.heard_before();
     if !silent {
@@ -208,15 +238,19 @@ async fn one(
             let model = context.model.to_string();
             let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
             let request = request.advance(&context.journal, next()).await?;
-            let mut deliveries = Vec::new();
-            // Whoever asked for the same recording gets the same text. One of them that is lost in a crash is heard
-            // by itself.
+            // Whoever asked for the same recording gets the same text, and none of them waits for another's chat. One of
+            // them that is lost in a crash is heard by itself.
             while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
+                let place = delivery.also(&also);
                 let also = also.advance(&context.journal, next()).await?;
-                deliveries.push(deliver::one(context, also));
+                let (own, span) = (context.clone(), also.span());
+                context.spawn(span, "finish a transcription", async move {
+                    let outcome = deliver::one(&own, also).await;
+                    place.end();
+                    outcome
+                });
             }
-            deliveries.push(deliver::one(context, request));
-            futures::future::try_join_all(deliveries).await.map(drop)
+            deliver::one(context, request).await
         }
         Err(why) => {
             let id = request.id();

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::Context;
 use crate::journal::JournalError;
 
@@ -21,9 +23,15 @@ pub(super) enum Turn {
 }
 
 /// Takes turns until the soft shutdown. `turn` claims at most one request and starts work on it.
-pub(super) async fn run(
+pub(super) async fn run(context: &Context, what: &'static str, turn: impl AsyncFnMut() -> Result<Turn, JournalError>) {
+    run_woken(context, what, &Notify::new(), turn).await;
+}
+
+/// The same; `wake` tells that what was passed over can be claimed now.
+pub(super) async fn run_woken(
     context: &Context,
     what: &'static str,
+    wake: &Notify,
     mut turn: impl AsyncFnMut() -> Result<Turn, JournalError>,
 ) {
     let mut changes = context.journal.changes();
@@ -42,6 +50,7 @@ pub(super) async fn run(
         tokio::select! {
             () = context.shutdown.soft.cancelled() => {}
             _ = changes.changed() => {}
+            () = wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }

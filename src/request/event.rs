@@ -36,6 +36,8 @@ pub enum Event<'a> {
         /// Why.
         reason: RejectReason,
     },
+    /// Left unanswered, since its sender was told a moment ago that these are too many.
+    Silenced,
     /// Taken up by a worker.
     Claimed {
         /// The request.
@@ -138,6 +140,10 @@ pub fn observe(event: &Event<'_>) {
         Event::Refused { id, reason } => {
             counter!(names::REJECTED, "reason" => reason.as_str()).increment(1);
             tracing::info!(request = id.0, reason = reason.as_str(), "refused");
+        }
+        Event::Silenced => {
+            counter!(names::REJECTED, "reason" => RejectReason::TooOften.as_str()).increment(1);
+            tracing::debug!("a message is left unanswered: its sender knows that these are too many");
         }
         Event::Claimed { id, stage, attempt } => {
             if attempt > 1 {

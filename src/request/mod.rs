@@ -12,7 +12,7 @@ pub use event::{Event, observe};
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
-use crate::journal::{Actor, Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use crate::journal::{Actor, Busy, Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
 use crate::model::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -312,7 +312,12 @@ async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
 impl<S: Claimable> Request<S> {
     /// Takes the oldest free request of this stage; `None` when there is none.
     pub async fn claim(journal: &Journal, worker: &str) -> Result<Option<Claim<S>>, JournalError> {
-        let Some(row) = journal.claim(S::SOURCE, worker).await? else { return Ok(None) };
+        Self::claim_except(journal, worker, &Busy::default()).await
+    }
+
+    /// The same, passing over those who are busy; see [`Journal::claim_except`].
+    pub async fn claim_except(journal: &Journal, worker: &str, busy: &Busy) -> Result<Option<Claim<S>>, JournalError> {
+        let Some(row) = journal.claim_except(S::SOURCE, worker, busy).await? else { return Ok(None) };
         let request = Self { held: Held { row }, stage: S::claimed() };
         let attempt = request.attempt();
         observe(&Event::Claimed { id: request.id(), stage: S::NAME, attempt: attempt.number() });

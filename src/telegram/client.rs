@@ -4,6 +4,7 @@
 //! sleeps 10 s inside any call that gets a 5xx, hides the status code, and turns an answer with one field it
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,12 +18,14 @@ use serde::{Deserialize, Serialize};
 use teloxide::payloads;
 use teloxide::requests::Payload;
 use teloxide::types::AllowedUpdate;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::closed::Closed;
 use super::error::{Refusal, TelegramError};
 use super::pauses::{Pauses, Scope};
+use super::ranks::Ranks;
 use super::redact::Redactor;
 use super::update::Incoming;
 use crate::model::{ChatId, UserId};
@@ -37,6 +40,8 @@ const POLL_SLACK: Duration = Duration::from_secs(10);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
 /// of those ends after [`CALL`], and nobody knows whether it had its effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+/// Messages and edits under way in one chat: what waits for one chat takes no time from the others.
+const CONCURRENT_IN_CHAT: usize = 2;
 /// Between two messages or edits, over all chats: 28 a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read; a hundred updates are far smaller.
@@ -56,8 +61,11 @@ struct Inner {
     observe: Observer,
     pauses: Pauses,
     closed: Closed,
+    /// The chats in which something is under way.
+    in_chats: Mutex<HashMap<ChatId, Arc<Semaphore>>>,
     /// When the next message may leave, whichever chat it is for.
     next_slot: Mutex<Instant>,
+    ranks: Ranks,
     me: OnceLock<Me>,
     local_files: Option<PathBuf>,
 }
@@ -110,7 +118,9 @@ impl Client {
             observe,
             pauses: Pauses::default(),
             closed: Closed::default(),
+            in_chats: Mutex::default(),
             next_slot: Mutex::new(Instant::now()),
+            ranks: Ranks::default(),
             me: OnceLock::new(),
             local_files: None,
         })))
@@ -127,9 +137,16 @@ impl Client {
     }
 
     /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
-    /// fifty people who write at once with pauses for all of them otherwise.
-    async fn turn(&self, chat: ChatId) -> Result<(), TelegramError> {
+    /// fifty people who write at once with pauses for all of them otherwise. Hold the permit until the call has ended.
+    async fn turn(&self, chat: ChatId) -> Result<OwnedSemaphorePermit, TelegramError> {
         self.0.pauses.check(Scope::Chat(chat))?;
+        let own = self.in_chat(chat);
+        // Where the calls before hang, this one has not been made.
+        let Ok(Ok(permit)) = tokio::time::timeout(CALL, own.acquire_owned()).await else {
+            return Err(TelegramError::RetryAfter(Duration::from_secs(1)));
+        };
+        // Those who waited for a chat that is to be left alone take no slots of the others.
+        self.0.pauses.enter(Scope::Chat(chat))?;
         let turn = {
             let mut next = self.0.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = Instant::now().max(*next);
@@ -138,7 +155,29 @@ impl Client {
         };
         tokio::time::sleep_until(turn).await;
         // Another call may have been refused meanwhile.
-        self.0.pauses.check(Scope::Chat(chat))
+        self.0.pauses.check(Scope::Chat(chat))?;
+        Ok(permit)
+    }
+
+    fn in_chat(&self, chat: ChatId) -> Arc<Semaphore> {
+        let mut chats = self.0.in_chats.lock().unwrap_or_else(PoisonError::into_inner);
+        // Permits hold their semaphore.
+        chats.retain(|_, own| Arc::strong_count(own) > 1);
+        chats.entry(chat).or_insert_with(|| Arc::new(Semaphore::new(CONCURRENT_IN_CHAT))).clone()
+    }
+
+    /// The chats that Telegram wants left alone now, at most `most`; not those that are left alone since all are.
+    pub fn paused_chats(&self, most: usize) -> Vec<ChatId> {
+        self.0.pauses.paused_chats(most)
+    }
+
+    /// Whether all chats seem to be refused.
+    pub fn all_chats_paused(&self) -> bool {
+        self.0.pauses.all_paused()
+    }
+
+    pub(super) fn ranks(&self) -> &Ranks {
+        &self.0.ranks
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {
@@ -200,7 +239,7 @@ impl Client {
         P: Payload + Serialize,
         R: DeserializeOwned,
     {
-        self.turn(chat).await?;
+        let _turn = self.turn(chat).await?;
         self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
     }
 
@@ -251,7 +290,7 @@ impl Client {
         name: &str,
         form: super::multipart::Form,
     ) -> Result<R, TelegramError> {
-        self.turn(chat).await?;
+        let _turn = self.turn(chat).await?;
         let work = async {
             let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
             let response = request.body(form.finish()).send().await;

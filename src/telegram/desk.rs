@@ -20,6 +20,8 @@ use crate::model::{ChatId, MessageId, RequestId};
 
 /// Edits under way at once.
 const IN_FLIGHT: usize = 8;
+/// The same in one chat: those that hang there leave room for the others.
+const IN_FLIGHT_IN_CHAT: usize = 2;
 /// How long a closed request is remembered, so that somebody who had not heard of it cannot reopen it.
 const REMEMBER: Duration = Duration::from_secs(300);
 /// How long a line may be idle before it is forgotten; closing is the ordinary end.
@@ -301,7 +303,15 @@ impl<E: Edit> Desk<E> {
     /// The line that may be edited first, and when; the overall pace is not counted in.
     fn next(&self) -> Option<(RequestId, Instant)> {
         let left = self.tray.left();
-        let waiting = self.lines.iter().filter(|(_, line)| line.wanted.is_some() && line.in_flight.is_none());
+        let mut flying: HashMap<ChatId, usize> = HashMap::new();
+        for line in self.lines.values().filter(|line| line.in_flight.is_some()) {
+            *flying.entry(line.chat).or_default() += 1;
+        }
+        let is_full = |chat: &ChatId| flying.get(chat).is_some_and(|count| *count >= IN_FLIGHT_IN_CHAT);
+        let waiting = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.wanted.is_some() && line.in_flight.is_none() && !is_full(&line.chat));
         let due = waiting.map(|(request, line)| {
             let chat = self.chats.get(&line.chat).copied().unwrap_or(line.free_at);
             let held = left.held.get(&line.chat).copied().unwrap_or(line.free_at);

@@ -186,7 +186,7 @@ impl Client {
         self.call::<_, bool>(Method::SetMyCommands, &menu, CALL).await.map(drop)
     }
 
-    /// Whether somebody is an administrator of a group.
+    /// Whether a user is an administrator of a group, as Telegram said within the last minute.
     ///
     /// # Errors
     /// Any [`TelegramError`].
@@ -195,10 +195,15 @@ impl Client {
         struct Member {
             status: String,
         }
+        if let Some(known) = self.ranks().get(chat, user) {
+            return Ok(known);
+        }
         let id = teloxide::types::UserId(u64::try_from(user.0).unwrap_or(0));
         let question = payloads::GetChatMember::new(teloxide::types::ChatId(chat.0), id);
         let member: Member = self.call(Method::GetChatMember, &question, CALL).await?;
-        Ok(matches!(member.status.as_str(), "creator" | "administrator"))
+        let is_administrator = matches!(member.status.as_str(), "creator" | "administrator");
+        self.ranks().set(chat, user, is_administrator);
+        Ok(is_administrator)
     }
 }
 

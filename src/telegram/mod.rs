@@ -17,6 +17,7 @@ mod multipart;
 mod note;
 mod pauses;
 mod progress;
+mod ranks;
 mod redact;
 mod split;
 mod texts;

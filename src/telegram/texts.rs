@@ -200,10 +200,19 @@ impl Texts {
 
     /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
     pub fn numbered(&self, locale: Locale, text: &Text, id: RequestId) -> String {
+        self.numbered_for(locale, text, id, 0)
+    }
+
+    /// The same for a refusal that stands for `others` as well.
+    pub fn numbered_for(&self, locale: Locale, text: &Text, id: RequestId, others: usize) -> String {
         let say = Say { own: &self.own, locale };
+        let others = match others {
+            0 => String::new(),
+            count => "\n".to_owned() + &say.with("refused-others", [("count", number(count as u64))]),
+        };
         // As text: no locale groups its digits, so that it can be searched for as it stands.
         let number = say.with("request-number", [("number", id.0.to_string().into())]);
-        self.render(locale, text) + "\n" + &number
+        self.render(locale, text) + &others + "\n" + &number
     }
 
     /// The heading of an answer, alone: over a file.

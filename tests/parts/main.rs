@@ -18,6 +18,7 @@ mod journal_open;
 mod legacy;
 mod lifecycle;
 mod moves;
+mod notices;
 mod people;
 mod prometheus;
 #[path = "../proxies/mod.rs"]

@@ -91,13 +91,13 @@ async fn a_request_that_ends_while_it_waits_makes_room() {
 #[tokio::test]
 async fn the_refused_hold_no_place_and_are_told() {
     let desk = Desk::new().await;
-    desk.journal.refuse(&arrival(0), RejectReason::TooLong).await.unwrap();
+    let first = desk.journal.refuse(&arrival(0), RejectReason::TooLong).await.unwrap().unwrap();
     assert!(matches!(admit(&desk, 1, 1).await, Admission::New(_)));
     let Admission::QueueFull(refused) = admit(&desk, 2, 1).await else { panic!("full") };
     assert_eq!(positions(&desk).await.len(), 1);
-    let _first = desk.journal.claim_notice("w").await.unwrap().unwrap();
     let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (refused, Settlement::Rejected(RejectReason::QueueFull)));
+    assert_eq!(notice.folded, [first], "one message for both");
 }
 
 #[tokio::test]

@@ -81,7 +81,9 @@ async fn a_reload_gives_nobody_a_new_minute() {
     // What is under way at the reload is still polled for with the settings before: the second is after it.
     let refused = anna.sends_voice(&scripted(3, "say два"));
     rejected(scene.answer(&refused).await);
-    let refused = anna.sends_voice(&scripted(3, "say три"));
-    rejected(scene.answer(&refused).await);
-    scene.end().await;
+    let silenced = anna.sends_voice(&scripted(3, "say три"));
+    let other = scene.somebody_sends(&scripted(3, "say четыре"));
+    assert_eq!(scene.text(&other).await, "четыре");
+    assert!(silenced.trail().answers.is_empty(), "one sentence is enough");
+    assert_eq!(scene.end().await.len(), 3);
 }

@@ -1,6 +1,7 @@
-//! Telegram's limits on how fast a bot may write, as token buckets.
+//! Telegram's limits on how fast a bot may write: token buckets for private chats and in all, a count of the last minute
+//! for groups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::chat::ChatKind;
@@ -20,7 +21,7 @@ pub struct Rate {
 pub struct FloodLimits {
     /// In one private chat.
     pub private: Rate,
-    /// In one group or channel.
+    /// In one group or channel: `burst` messages within any time of `burst` times `every`.
     pub group: Rate,
     /// In all chats together.
     pub overall: Rate,
@@ -43,6 +44,8 @@ pub(super) struct Flood {
     limits: FloodLimits,
     overall: Bucket,
     chats: HashMap<ChatId, Bucket>,
+    /// When each message of the last while went to a group.
+    groups: HashMap<ChatId, VecDeque<Duration>>,
 }
 
 /// A call that came too fast.
@@ -56,19 +59,36 @@ pub(super) struct TooFast {
 
 impl Flood {
     pub(super) fn new(limits: FloodLimits) -> Self {
-        Self { limits, overall: Bucket::default(), chats: HashMap::new() }
+        Self { limits, overall: Bucket::default(), chats: HashMap::new(), groups: HashMap::new() }
     }
 
     /// Counts one message at `now`, or says how long to wait.
     pub(super) fn admit(&mut self, chat: ChatId, kind: ChatKind, now: Duration) -> Result<(), TooFast> {
-        let rate = match kind {
-            ChatKind::Private => self.limits.private,
-            ChatKind::Group | ChatKind::Channel => self.limits.group,
-        };
         let own = self.chats.entry(chat).or_default();
-        own.check(rate, now)?;
+        let group = match kind {
+            ChatKind::Private => {
+                own.check(self.limits.private, now)?;
+                None
+            }
+            ChatKind::Group | ChatKind::Channel => {
+                own.check_closed(now)?;
+                let Rate { burst, every } = self.limits.group;
+                let (burst, window) = (burst.max(1) as usize, every * burst.max(1));
+                let lately = self.groups.entry(chat).or_default();
+                while lately.front().is_some_and(|at| *at + window <= now) {
+                    lately.pop_front();
+                }
+                match lately.front() {
+                    Some(oldest) if lately.len() >= burst => return Err(own.close_for(*oldest + window - now, now)),
+                    Some(_) | None => Some(lately),
+                }
+            }
+        };
         self.overall.check(self.limits.overall, now)?;
-        own.take(rate, now);
+        match group {
+            Some(lately) => lately.push_back(now),
+            None => own.take(self.limits.private, now),
+        }
         self.overall.take(self.limits.overall, now);
         Ok(())
     }
@@ -93,18 +113,24 @@ struct Bucket {
 
 impl Bucket {
     fn check(&mut self, rate: Rate, now: Duration) -> Result<(), TooFast> {
+        self.check_closed(now)?;
+        let slack = rate.every * (rate.burst.max(1) - 1);
+        let behind = self.full_at.saturating_sub(now);
+        if behind > slack { Err(self.close_for(behind - slack, now)) } else { Ok(()) }
+    }
+
+    fn check_closed(&self, now: Duration) -> Result<(), TooFast> {
         if now < self.closed_until {
             return Err(TooFast { retry_after: whole_seconds(self.closed_until - now), impatient: true });
         }
-        let slack = rate.every * (rate.burst.max(1) - 1);
-        let behind = self.full_at.saturating_sub(now);
-        if behind > slack {
-            let retry_after = whole_seconds(behind - slack);
-            // Telegram keeps to its own word: a chat that was told to wait is closed for all of it.
-            self.closed_until = now + retry_after;
-            return Err(TooFast { retry_after, impatient: false });
-        }
         Ok(())
+    }
+
+    /// Telegram keeps to its own word: a chat that was told to wait is closed for all of it.
+    fn close_for(&mut self, wait: Duration, now: Duration) -> TooFast {
+        let retry_after = whole_seconds(wait);
+        self.closed_until = now + retry_after;
+        TooFast { retry_after, impatient: false }
     }
 
     fn take(&mut self, rate: Rate, now: Duration) {
@@ -143,10 +169,19 @@ mod tests {
     #[test]
     fn a_group_takes_twenty_a_minute() {
         let mut flood = Flood::new(FloodLimits::default());
-        let accepted = (0..60).filter(|second| flood.admit(CHAT, ChatKind::Group, at(second * 1000)).is_ok()).count();
-        assert!((20..=40).contains(&accepted), "{accepted}");
-        let later = (60..120).filter(|second| flood.admit(CHAT, ChatKind::Group, at(second * 1000)).is_ok()).count();
-        assert!((19..=21).contains(&later), "{later}");
+        let mut taken = |seconds: std::ops::Range<u64>| {
+            seconds.filter(|second| flood.admit(CHAT, ChatKind::Group, at(second * 1000)).is_ok()).count()
+        };
+        assert_eq!((taken(0..20), taken(20..60)), (20, 0), "the first minute's");
+        assert_eq!((taken(60..80), taken(80..120)), (20, 0), "the second minute's");
+        let mut flood = Flood::new(FloodLimits::default());
+        for _ in 0..20 {
+            flood.admit(CHAT, ChatKind::Group, at(500)).unwrap();
+        }
+        let refused = flood.admit(CHAT, ChatKind::Group, at(10_500)).unwrap_err();
+        assert_eq!(refused, TooFast { retry_after: Duration::from_secs(50), impatient: false });
+        assert!(flood.admit(CHAT, ChatKind::Group, at(60_499)).unwrap_err().impatient);
+        flood.admit(CHAT, ChatKind::Group, at(60_500)).unwrap();
     }
 
     #[test]

@@ -162,6 +162,8 @@ pub enum Toast {
     NotYours,
     /// A request in the name of a chat, pressed by a user who is no admin of the group.
     AdminsOnly,
+    /// Only administrators of the group may change its settings.
+    AdminsOnlyHere,
     /// Something failed; pressing again may help.
     Failed,
     /// It has ended already.
@@ -312,6 +314,7 @@ impl Texts {
         match toast {
             Toast::NotYours => say.plain("toast-not-yours"),
             Toast::AdminsOnly => say.plain("toast-admins-only"),
+            Toast::AdminsOnlyHere => say.plain("admins-only"),
             Toast::Failed => say.plain("failed"),
             Toast::Over => say.plain("toast-over"),
             Toast::AudioGone => say.plain("audio-gone"),

@@ -188,5 +188,5 @@ async fn a_group_hears_twenty_messages_a_minute() {
     }
     let refused = bot.send_message(chat(GROUP), "20").await;
     let Err(RequestError::RetryAfter(wait)) = refused else { panic!("{refused:?}") };
-    assert!((1..=3).contains(&wait.seconds()), "{wait:?}");
+    assert!((50..=60).contains(&wait.seconds()), "{wait:?}");
 }

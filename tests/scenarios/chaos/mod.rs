@@ -11,6 +11,7 @@ mod journal;
 mod kills;
 mod load;
 mod native;
+mod outgoing;
 mod score;
 mod security;
 mod shutdown;

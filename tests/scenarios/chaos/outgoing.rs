@@ -1,0 +1,316 @@
+//! One person or one group uses up what Telegram takes of the bot, and others want an answer meanwhile.
+
+use std::time::Duration;
+
+use stenobot::model::ChatId;
+use stenobot::simulator::group::Group;
+use stenobot::simulator::people::{Person, Sent};
+use stenobot::simulator::server::{
+    Attachment, Author, Call, Effect, Method, Outcome, Rank, Refusal, State, Verdict as Fate,
+};
+use stenobot::telegram::Action;
+use tokio::time::Instant;
+
+use super::figures::spread;
+use super::{Row, measured, rounds};
+use crate::recordings::scripted;
+use crate::scene::{Scene, failed, of, rejected, soon};
+
+/// The most that an attacker may cost somebody else.
+const COST: Duration = Duration::from_secs(3);
+
+const GROUP: ChatId = ChatId(-100_300_400);
+
+fn is_pause(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(Refusal::TooMany(_)))
+}
+
+/// What the bot has written to a chat.
+fn written(state: &State, chat: ChatId) -> usize {
+    let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
+    messages.filter(|message| message.author == Author::Bot).count()
+}
+
+/// How often somebody was told that these are too many messages.
+fn told(state: &State, chat: ChatId) -> usize {
+    let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
+    let texts = messages.filter_map(|message| message.content.text());
+    texts.filter(|text| text.contains("Слишком много сообщений подряд")).count()
+}
+
+fn calls(scene: &Scene, method: Method) -> usize {
+    scene.simulation.api().read(|state| state.calls.iter().filter(|call| call.method == method).count())
+}
+
+/// How long somebody new waits for the text of a recording, and behind how many others the engine took it.
+async fn waits_for_text(scene: &mut Scene, text: &str) -> (Duration, usize) {
+    let sent = scene.somebody_sends(&scripted(3, &format!("wait 20;say {text}")));
+    assert_eq!(scene.text(&sent).await, text);
+    let rows = scene.rows().await;
+    let own = of(&rows, &sent);
+    let between = |at: i64| own.received_at <= at && at < own.started_at.unwrap();
+    let before = rows.iter().filter(|row| row.id != own.id && row.started_at.is_some_and(between)).count();
+    (took(&sent), before)
+}
+
+fn took(sent: &Sent) -> Duration {
+    let trail = sent.trail();
+    trail.answers[0].at - trail.sent
+}
+
+/// How long somebody new waits for the answer to a command.
+async fn waits_for_word(scene: &Scene) -> Duration {
+    let began = Instant::now();
+    let sent = scene.simulation.person("Вера", "ru").sends_text("/start");
+    let word = scene.simulation.api().until(|state| state.replies(sent.chat(), sent.id()).next().map(|_| ()));
+    soon("the first word", word).await;
+    began.elapsed()
+}
+
+/// How long two people wait for the refusal of a recording that is too long, and for the apology for a damaged one.
+async fn waits_for_refusals(scene: &Scene) -> [Duration; 2] {
+    let long = sends_too_long(&scene.simulation.person("Глеб", "ru"));
+    let damaged = scene.simulation.person("Дина", "ru");
+    let mut bytes = b"OggS".to_vec();
+    bytes.resize(5000, 7);
+    let damaged = damaged.sends_file(Attachment::voice(Duration::from_secs(3)), bytes);
+    rejected(scene.answer(&long).await);
+    let _ = failed(scene.answer(&damaged).await);
+    [took(&long), took(&damaged)]
+}
+
+fn sends_too_long(person: &Person) -> Sent {
+    person.sends_file(Attachment::voice(Duration::from_secs(5000)), b"OggS".to_vec())
+}
+
+fn assert_cheap(alone: Duration, waited: &[Duration]) {
+    let longest = waited.iter().max().copied().unwrap_or_default();
+    assert!(longest <= alone + COST, "waited {longest:?}, {alone:?} without the attacker");
+}
+
+/// Waits until the engine has nothing that it may take.
+async fn stands_still(scene: &Scene) {
+    let still = async {
+        let mut looks = 0;
+        while looks < 5 {
+            // Nobody tells of another process's writes.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let rows = scene.rows().await;
+            let waits = rows.iter().filter(|row| row.stage == "transcribed").count();
+            let moves = rows.iter().any(|row| ["received", "downloaded", "transcribing"].contains(&row.stage.as_str()));
+            looks = if waits >= 5 && !moves { looks + 1 } else { 0 };
+        }
+    };
+    soon("what can be done is done", still).await;
+}
+
+#[tokio::test]
+async fn six_in_one_group() {
+    const ROW: Row = Row {
+        number: 90,
+        test: "six people in one group send 90 recordings, its 20 calls a minute are used up; then others send",
+        figure: "they wait for 2 requests at most, and 3 s longer than without the six",
+        name: "outgoing::six_in_one_group",
+    };
+    let times = rounds(1);
+    let (mut waited, mut behind, mut longest_alone) = (Vec::new(), 0, Duration::ZERO);
+    for round in 0..times {
+        let mut scene = Scene::stand_in(&[]).await;
+        let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
+        longest_alone = longest_alone.max(alone);
+        let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+        group.makes_bot(Rank::Administrator);
+        group.joins_as(&scene.simulation.person("Анна", "ru"), Rank::Administrator).sends_text("/auto on");
+        soon("a word", scene.simulation.api().until(|state| (written(state, GROUP) > 0).then_some(()))).await;
+        let six: Vec<Person> = (0..6).map(|_| group.joins(&scene.simulation.person("Флуд", "ru"))).collect();
+        for number in 0..15 {
+            for (index, one) in six.iter().enumerate() {
+                one.sends_voice(&scripted(3, &format!("wait 20;say много {round} {number} {index}")));
+            }
+        }
+        scene.call("the group is used up", |call| call.chat == Some(GROUP) && is_pause(&call.outcome)).await;
+        stands_still(&scene).await;
+        for number in 0..3 {
+            let (took, before) = waits_for_text(&mut scene, &format!("а я одна {round} {number}")).await;
+            behind = behind.max(before);
+            waited.push(took);
+            waited.push(waits_for_word(&scene).await);
+            waited.extend(waits_for_refusals(&scene).await);
+        }
+        assert_cheap(alone, &waited);
+        assert!(behind <= 2, "waited for {behind}");
+        // The group's pause may last for most of a minute.
+        scene.simulation.kill_bot().await.unwrap();
+    }
+    let found = format!(
+        "others waited for {behind} requests at most, {} (alone {:.2} s)",
+        spread(&waited),
+        longest_alone.as_secs_f64()
+    );
+    measured(&ROW, times, &found);
+}
+
+#[tokio::test]
+async fn three_hundred_refusals() {
+    const ROW: Row = Row {
+        number: 91,
+        test: "one person sends 300 recordings that are too long; others send long and damaged ones, and /start",
+        figure: "they wait 3 s longer at most; the one gets what the quota allows and one sentence",
+        name: "outgoing::three_hundred_refusals",
+    };
+    const QUOTA: usize = 20;
+    let times = rounds(1);
+    let (mut waited, mut most, mut longest_alone) = (Vec::new(), 0, Duration::ZERO);
+    for _ in 0..times {
+        let scene = Scene::stand_in(&[]).await;
+        let alone = waits_for_refusals(&scene).await.into_iter().max().unwrap();
+        longest_alone = longest_alone.max(alone);
+        let began = Instant::now();
+        let one = scene.simulation.person("Флуд", "ru");
+        let flood: Vec<Sent> = (0..300).map(|_| sends_too_long(&one)).collect();
+        for _ in 0..3 {
+            waited.extend(waits_for_refusals(&scene).await);
+            waited.push(waits_for_word(&scene).await);
+        }
+        assert_cheap(alone, &waited);
+        scene.settled().await;
+        let got = scene.simulation.api().read(|state| written(state, one.chat()));
+        let recovered = began.elapsed().as_secs() as usize * QUOTA / 60 + 1;
+        assert!(got <= QUOTA + 1 + recovered, "{got} messages to the one who floods");
+        assert!(scene.simulation.api().read(|state| told(state, one.chat())) <= 1);
+        assert!(flood.iter().any(|sent| sent.status().is_some()));
+        most = most.max(got);
+        scene.end().await;
+    }
+    let found = format!(
+        "others waited {} (alone {:.2} s); the one got {most} messages at most",
+        spread(&waited),
+        longest_alone.as_secs_f64()
+    );
+    measured(&ROW, times, &found);
+}
+
+#[tokio::test]
+async fn three_hundred_commands() {
+    const ROW: Row = Row {
+        number: 92,
+        test: "one person sends 300 commands, then others send /start and recordings",
+        figure: "they wait 3 s longer at most; the one gets what the quota allows and one sentence",
+        name: "outgoing::three_hundred_commands",
+    };
+    const QUOTA: usize = 12;
+    let times = rounds(1);
+    let (mut waited, mut most) = (Vec::new(), 0);
+    for round in 0..times {
+        let mut scene = Scene::stand_in(&[("user_requests_per_minute", &QUOTA.to_string())]).await;
+        let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
+        let began = Instant::now();
+        let one = scene.simulation.person("Флуд", "ru");
+        for _ in 0..300 {
+            one.sends_text("/help");
+        }
+        for number in 0..3 {
+            waited.push(waits_for_word(&scene).await);
+            waited.push(waits_for_text(&mut scene, &format!("ответьте {round} {number}")).await.0);
+        }
+        assert_cheap(alone, &waited);
+        // The sentence is the last of what is said: all has been said then.
+        let last = scene.simulation.api().until(|state| (told(state, one.chat()) > 0).then_some(()));
+        soon("the one who floods is told", last).await;
+        let got = scene.simulation.api().read(|state| written(state, one.chat()));
+        let recovered = began.elapsed().as_secs() as usize * QUOTA / 60 + 1;
+        assert!(got <= QUOTA + 1 + recovered, "{got} messages to the one who floods");
+        assert_eq!(scene.simulation.api().read(|state| told(state, one.chat())), 1);
+        most = most.max(got);
+        scene.end().await;
+    }
+    measured(&ROW, times, &format!("others waited {}; the one got {most} messages at most", spread(&waited)));
+}
+
+#[tokio::test]
+async fn two_hundred_presses() {
+    const ROW: Row = Row {
+        number: 93,
+        test: "a member of a group presses a button of its administrators 200 times, then others send /start",
+        figure: "no message, one look at the member's rank, answers to presses bounded; the others wait 3 s at most",
+        name: "outgoing::two_hundred_presses",
+    };
+    const QUOTA: usize = 20;
+    let times = rounds(1);
+    let (mut waited, mut most) = (Vec::new(), 0);
+    for _ in 0..times {
+        let scene = Scene::stand_in(&[]).await;
+        let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+        group.makes_bot(Rank::Administrator);
+        let asked = group.joins_as(&scene.simulation.person("Анна", "ru"), Rank::Administrator).sends_text("/language");
+        let menu = scene.simulation.api().until(|state| Some(state.replies(GROUP, asked.id()).next()?.id));
+        let menu = soon("the menu", menu).await;
+        let boris = group.joins(&scene.simulation.person("Борис", "ru"));
+        let data = Action::SetLanguage("uk".parse().unwrap()).encode();
+        let before = scene.simulation.api().read(|state| written(state, GROUP));
+        let began = Instant::now();
+        let first = boris.presses_anyway(menu, &data);
+        assert!(soon("the press is answered", first.answered()).await.text.contains("только администраторы"));
+        for _ in 1..200 {
+            boris.presses_anyway(menu, &data);
+        }
+        for _ in 0..3 {
+            waited.push(waits_for_word(&scene).await);
+        }
+        assert_cheap(Duration::ZERO, &waited);
+        assert_eq!(
+            scene.simulation.api().read(|state| written(state, GROUP)),
+            before,
+            "presses are answered by toasts"
+        );
+        assert_eq!(calls(&scene, Method::GetChatMember), 1);
+        let answers = calls(&scene, Method::AnswerCallbackQuery);
+        let recovered = 2 * (began.elapsed().as_secs() as usize * QUOTA / 60 + 1);
+        assert!(answers <= 2 * QUOTA + recovered, "{answers} answers to presses");
+        most = most.max(answers);
+        scene.end().await;
+    }
+    measured(&ROW, times, &format!("0 messages, {most} answers at most; others waited {}", spread(&waited)));
+}
+
+#[tokio::test]
+async fn three_groups_under_a_flood_wait() {
+    const ROW: Row = Row {
+        number: 94,
+        test: "Telegram wants three groups left alone for 40 s each; others send",
+        figure: "no pause for the others",
+        name: "outgoing::three_groups_under_a_flood_wait",
+    };
+    let times = rounds(1);
+    let (mut waited, mut longest_alone) = (Vec::new(), Duration::ZERO);
+    for round in 0..times {
+        let mut scene = Scene::stand_in(&[]).await;
+        let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
+        longest_alone = longest_alone.max(alone);
+        scene.simulation.api().set_fault(Some(std::sync::Arc::new(|call: &Call<'_>| -> Fate {
+            match call.chat {
+                Some(chat) if chat.0 < 0 => Effect::Refuse(Refusal::TooMany(Duration::from_secs(40))).into(),
+                Some(_) | None => Effect::Pass.into(),
+            }
+        })));
+        let boris = scene.simulation.person("Борис", "ru");
+        for number in 0..3 {
+            let group = Group::new(scene.simulation.api(), ChatId(GROUP.0 - number), "Мы");
+            group.makes_bot(Rank::Administrator);
+            group.joins(&boris).sends_text("/help@stenobot_simulated_bot");
+        }
+        let refused = scene
+            .simulation
+            .api()
+            .until(|state| (state.calls.iter().filter(|call| is_pause(&call.outcome)).count() >= 3).then_some(()));
+        soon("the groups are refused", refused).await;
+        for number in 0..3 {
+            waited.push(waits_for_text(&mut scene, &format!("это не про нас {round} {number}")).await.0);
+            waited.push(waits_for_word(&scene).await);
+        }
+        assert_cheap(alone, &waited);
+        scene.end().await;
+    }
+    let found = format!("others waited {} (alone {:.2} s)", spread(&waited), longest_alone.as_secs_f64());
+    measured(&ROW, times, &found);
+}
