@@ -11,7 +11,7 @@ use super::dispatch::{Assignment, Offer};
 use super::error::{EngineError, Exit};
 use super::process::{EngineProcess, Lost};
 use super::protocol::{JobFailure, JobNumber, Order, Report};
-use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState};
+use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, absolute};
 use crate::model::{Progress, Transcript};
 
 pub(super) struct Slot {
@@ -236,8 +236,12 @@ impl Work<'_> {
     /// Returns when the child works on the job no more, or has had its chance to stop.
     async fn run(self, grace: Duration) -> (After, Answer) {
         let Self { process, job, order, mut answer, stop } = self;
-        let transcribe =
-            Order::Transcribe { job, path: order.audio.clone(), language: order.language.clone(), limit: order.limit };
+        let transcribe = Order::Transcribe {
+            job,
+            path: absolute(&order.audio),
+            language: order.language.clone(),
+            limit: order.limit,
+        };
         if process.send(&transcribe).await.is_err() {
             return (After::Lost(Lost::Closed, None), answer);
         }
