@@ -41,7 +41,7 @@ pub(super) fn of_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError>
 }
 
 /// What is in the variables for a token, whatever its form, and the secret halves alone; the longest first.
-pub(super) fn token_values<'v>(layers: [&'v [(String, String)]; 2]) -> Vec<&'v str> {
+pub(super) fn token_values(layers: [&[(String, String)]; 2]) -> Vec<&str> {
     let variables = layers.into_iter().flatten().filter(|(name, _)| TOKEN_VARIABLES.contains(&name.as_str()));
     let mut values: Vec<&str> = variables
         .flat_map(|(_, value)| [Some(value.as_str()), value.split_once(':').map(|(_, secret)| secret)])
