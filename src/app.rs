@@ -4,6 +4,7 @@ mod gauges;
 mod ready;
 mod reload;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,14 +16,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Sources, VoiceActivity};
-use crate::confine;
+use crate::config::{Config, Sources, Storage, VoiceActivity};
 use crate::doctor;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
-use crate::lifecycle::{self, DataDirLock, Heartbeats, Shutdown};
+use crate::lifecycle::{self, DataDirLock, DatabaseLock, Heartbeats, RecordingsFolder, Shutdown};
 use crate::metrics as names;
-use crate::model::{Clock, Timestamp};
+use crate::model::{Clock, Timestamp, UserId};
 use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
 use crate::service_manager::ServiceManager;
 use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
@@ -35,21 +35,19 @@ const STALE_POLL: Duration = Duration::from_secs(120);
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
 pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    confine::bot()?;
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
-    let redactor = Redactor::new(token.expose()).hiding(config.proxies.passwords());
+    let redactor = Redactor::new(token.expose()).hiding(config.passwords());
     let log = telemetry::start_log(&config.telemetry, redactor.wrap(std::io::stderr))?;
     telemetry::log_panics();
     let manager = ServiceManager::from_environment();
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
-    // Before the first file: journal, recordings and models are this user's alone, whatever folder they are in.
-    lifecycle::keep_private();
     let _lock = DataDirLock::take(&config.storage.data_dir).await?;
-    for folder in [config.storage.audio(), config.storage.models()] {
-        lifecycle::make_private(&folder).with_context(|| "the data folder cannot be written")?;
-    }
+    let _database = DatabaseLock::take(&config.storage.database).await?;
+    let has_journal = config.storage.database.exists();
+    let recordings = RecordingsFolder::prepare(&config.storage.audio(), Storage::is_audio_file, has_journal)?;
+    lifecycle::make_private(&config.storage.models()).with_context(|| "the data folder cannot be written")?;
     let metrics =
         names::install(&method_labels(), &UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())?;
     let listener = doctor::listen(config.telemetry.addr).await?;
@@ -64,7 +62,8 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log, manager: manager.clone() }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, &worker)).await else {
+    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, token.bot(), &recordings, &worker)).await
+    else {
         return Ok(ExitCode::SUCCESS);
     };
     let journal = journal?.patient_until(shutdown.hard.clone());
@@ -139,10 +138,11 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
     Ok(if end.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The journal, with nobody's claims on it.
-async fn open(config: &Config, worker: &str) -> anyhow::Result<Journal> {
+/// The journal of this bot, without claims of former processes on it.
+async fn open(config: &Config, bot: UserId, recordings: &RecordingsFolder, worker: &str) -> anyhow::Result<Journal> {
     let journal = Journal::open(&config.storage.database, Clock::System).await?;
-    recover(&journal, config, worker).await?;
+    journal.belongs_to(bot).await?;
+    recover(&journal, config, recordings, worker).await?;
     Ok(journal)
 }
 
@@ -177,7 +177,7 @@ async fn start(
     }
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
-    let mut settings = EngineSettings::of(config, &model)?;
+    let mut settings = EngineSettings::of(config, &model)?.reading_only(&config.storage.audio());
     settings.command = engine_program.unwrap_or(settings.command);
     match config.engine.voice_activity {
         VoiceActivity::On => {
@@ -250,22 +250,21 @@ fn log_download(event: Download, tenths: &mut u64) {
     }
 }
 
-/// This process holds the data folder's lock: whoever held requests before is dead. Audio of requests that have
-/// ended meanwhile is removed.
-async fn recover(journal: &Journal, config: &Config, worker: &str) -> anyhow::Result<()> {
+/// This process holds the locks of data folder and database: what other processes held is free. Recordings of requests
+/// that have ended meanwhile are removed.
+async fn recover(
+    journal: &Journal,
+    config: &Config,
+    recordings: &RecordingsFolder,
+    worker: &str,
+) -> anyhow::Result<()> {
     let freed = journal.free_leases_of_the_dead(worker).await?;
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
     let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
-    let mut files = tokio::fs::read_dir(config.storage.audio()).await?;
-    while let Some(file) = files.next_entry().await? {
-        // A folder is none of ours.
-        if !file.file_type().await?.is_dir() && !kept.contains(&file.path()) {
-            tokio::fs::remove_file(file.path()).await?;
-        }
-    }
-    Ok(())
+    let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
+    recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")
 }
 
 fn readiness(

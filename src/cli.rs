@@ -1,5 +1,6 @@
 //! The subcommands. Each lives in a file of its own below `cli/`.
 
+mod adopt;
 mod backup;
 mod doctor;
 mod engine;
@@ -12,6 +13,7 @@ mod restore;
 mod run;
 mod simulate;
 mod stats;
+mod terminal;
 mod transcribe;
 
 use std::path::PathBuf;
@@ -20,7 +22,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Overrides, Sources};
+use crate::config::{Config, ConfigError, Overrides, Sources};
+use crate::{confine, lifecycle, secrets, telemetry};
 
 /// How long blocking calls may take on after the bot has stopped.
 const LAST_READS: Duration = Duration::from_millis(500);
@@ -58,6 +61,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a copy of the journal back
     Restore(restore::Args),
+    /// Let the bot of this token take over the journal of another bot
+    Adopt(adopt::Args),
     /// Bring along people and usage from a predecessor's database
     ImportLegacy(import_legacy::Args),
     /// Run the real bot against a local Bot API server with simulated people
@@ -72,32 +77,71 @@ enum Command {
     Probe(probe::Args),
 }
 
+/// Status of a command line that is not understood, as clap has it.
+const USAGE: u8 = 2;
+
+/// The whole program: parses the command line, runs the command, turns its outcome into an exit status.
+///
+/// Every command makes files for its user alone, shows its memory and its variables to no other process of that user, and
+/// hides secrets in what it prints about failures.
+pub fn main() -> ExitCode {
+    // All of it before anything is read that may hold a secret.
+    lifecycle::keep_private();
+    telemetry::print_panics();
+    if let Err(error) = confine::every_process() {
+        return terminal::fail(&error.into());
+    }
+    terminal::hide_tokens_of_environment();
+    if std::env::args_os().any(|argument| secrets::find_token(argument.as_encoded_bytes()).is_some()) {
+        let sentence = "an argument holds a bot token, and every user of this machine can see the arguments of a process: \
+                        put the token into .env as TELEGRAM_BOT_TOKEN, and have @BotFather revoke this one";
+        return terminal::fail(&anyhow::anyhow!(sentence));
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            terminal::explain_usage(&error);
+            return ExitCode::from(USAGE);
+        }
+        // Help or the version, which are no secrets.
+        Err(help) => help.exit(),
+    };
+    cli.run().unwrap_or_else(|error| terminal::fail(&error))
+}
+
 impl Cli {
-    /// Runs the command to its end.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         let sources = Sources { file: self.config, overrides: self.overrides };
         match self.command {
             Command::Run(args) => {
                 let runtime = async_runtime()?;
-                let outcome = runtime.block_on(args.run(Config::load(&sources)?, sources));
+                let outcome = runtime.block_on(args.run(load(&sources)?, sources));
                 // A model that is being read, or a disk that hangs, does not keep the process.
                 runtime.shutdown_timeout(LAST_READS);
                 outcome
             }
-            Command::Transcribe(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Doctor(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
-            Command::Health(args) => async_runtime()?.block_on(args.run(Config::load(&sources))),
-            Command::Model(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Stats(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Backup(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Restore(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Simulate(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
-            Command::Playground(args) => async_runtime()?.block_on(args.run(&Config::load(&sources)?)),
+            Command::Transcribe(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Doctor(args) => async_runtime()?.block_on(args.run(load(&sources))),
+            Command::Health(args) => async_runtime()?.block_on(args.run(load(&sources))),
+            Command::Model(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Stats(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Backup(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Restore(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Adopt(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Simulate(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Playground(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Engine(args) => args.run(),
             Command::Probe(args) => args.run(),
         }
     }
+}
+
+/// The configuration; from now on its secrets are hidden in what this process prints about failures.
+fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let config = Config::load(sources)?;
+    terminal::hide_secrets_of(&config);
+    Ok(config)
 }
 
 fn async_runtime() -> std::io::Result<tokio::runtime::Runtime> {

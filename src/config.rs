@@ -1,6 +1,7 @@
 //! Configuration: defaults < `stenobot.toml` < `.env` and environment < flags, parsed into types that hold
 //! only what can work. Whoever has a [`Config`] need not check it again.
 
+mod environment;
 mod ids;
 mod parse;
 mod sections;
@@ -18,8 +19,9 @@ use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::model::SpeechLanguage;
+use crate::model::{SpeechLanguage, UserId};
 use crate::network::{Proxies, ProxyError, ProxyUrl};
+use crate::secrets;
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub const ENV_PREFIX: &str = "STENOBOT_";
@@ -27,6 +29,8 @@ pub const ENV_PREFIX: &str = "STENOBOT_";
 pub const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
 /// Read from the working directory when no other file is named.
 pub const DEFAULT_FILE: &str = "stenobot.toml";
+/// Variables of the working directory, which those of the environment outrank.
+pub const DOTENV_FILE: &str = ".env";
 
 /// Declares every key once: its type, default, allowed values and meaning. From it come the flags, the
 /// file's and the environment's keys, and the table in the README.
@@ -191,12 +195,30 @@ pub struct Config {
 
 /// The bot's token. Cannot be printed.
 #[derive(Clone)]
-pub struct BotToken(SecretString);
+pub struct BotToken {
+    bot: UserId,
+    token: SecretString,
+}
 
 impl BotToken {
+    /// Reads `<bot id>:<secret>`; `None` when it is no token.
+    fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.split_once(':')?;
+        let well_formed = id.bytes().all(|b| b.is_ascii_digit())
+            && secret.len() >= 20
+            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let bot = id.parse().map(UserId).ok().filter(|_| well_formed)?;
+        Some(Self { bot, token: SecretString::from(text.to_owned()) })
+    }
+
+    /// The account that the token belongs to, which stays the same when @BotFather gives it another token.
+    pub fn bot(&self) -> UserId {
+        self.bot
+    }
+
     /// The token in clear, for the one client that sends it.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.token.expose_secret()
     }
 }
 
@@ -228,6 +250,21 @@ pub enum ConfigError {
         /// The variable that holds it.
         variable: &'static str,
     },
+    /// A token in a setting, where it would be shown. The value is not repeated.
+    #[error(
+        "{key} holds a bot token: take it out there and set {} instead; settings are shown in logs and sentences",
+        TOKEN_VARIABLES[0]
+    )]
+    Misplaced {
+        /// The key.
+        key: &'static str,
+    },
+    /// A variable of ours whose value is no text. It is not repeated.
+    #[error("the environment variable {variable} is not valid UTF-8: set it again")]
+    NotText {
+        /// Its name.
+        variable: String,
+    },
     /// A proxy that cannot be used. Its address is not repeated.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -245,9 +282,15 @@ pub struct Sources {
 impl Config {
     /// Reads all sources from the working directory and the environment.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let dotenv = read_dotenv(Path::new(".env"))?;
-        let environment: Vec<(String, String)> = std::env::vars().collect();
+        let dotenv = environment::of_file(Path::new(DOTENV_FILE))?;
+        let environment = environment::of_process(std::env::vars_os())?;
         Self::assemble(sources, &dotenv, &environment)
+    }
+
+    /// What must not be printed, besides the token: the passwords of proxies and of the servers' addresses.
+    pub fn passwords(&self) -> impl Iterator<Item = &str> {
+        let servers = [&self.telegram.api_url, &self.engine.model_base_url];
+        self.proxies.passwords().chain(servers.into_iter().filter_map(|server| server.password()))
     }
 
     /// Reads all sources again for a bot that runs with this configuration: what it can take on is in the new one, and
@@ -273,6 +316,17 @@ impl Config {
         dotenv: &[(String, String)],
         environment: &[(String, String)],
     ) -> Result<Self, ConfigError> {
+        let tokens = environment::token_values([environment, dotenv]);
+        Self::merge(sources, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
+    }
+
+    /// `tokens` are those that no setting may hold.
+    fn merge(
+        sources: &Sources,
+        dotenv: &[(String, String)],
+        environment: &[(String, String)],
+        tokens: &[&str],
+    ) -> Result<Self, ConfigError> {
         let file = match &sources.file {
             Some(path) if !path.is_file() => {
                 return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
@@ -287,12 +341,26 @@ impl Config {
             .merge(Serialized::defaults(&sources.overrides))
             .extract()
             .map_err(|error| ConfigError::Unreadable(explain(error)))?;
+        raw.refuse_tokens(tokens)?;
         let token = find_token(environment, dotenv)?;
         let proxies = Proxies::resolve(&raw.proxy_url, |name| {
             let mut layers = [environment, dotenv].into_iter().flatten();
             layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
         })?;
         raw.parse(token, proxies)
+    }
+}
+
+impl ConfigError {
+    /// The same error, which does not quote these tokens.
+    fn without(self, tokens: &[&str]) -> Self {
+        let hide = |text: String| tokens.iter().fold(text, |text, token| text.replace(token, secrets::TOKEN_MARK));
+        match self {
+            Self::Refused { key, value, allowed } => Self::Refused { key, value: hide(value), allowed },
+            Self::Unreadable(text) => Self::Unreadable(hide(text)),
+            Self::NotText { variable } => Self::NotText { variable: hide(variable) },
+            Self::Token { .. } | Self::Misplaced { .. } | Self::Proxy(_) => self,
+        }
     }
 }
 
@@ -306,43 +374,24 @@ fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figme
     Serialized::defaults(pairs.collect())
 }
 
-fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    // dotenvy's errors quote the line, which may hold the token: say only where to look.
-    let unreadable = || ConfigError::Unreadable(".env cannot be read: each line must be NAME=value".into());
-    let lines = dotenvy::from_path_iter(path).map_err(|_| unreadable())?;
-    lines.collect::<Result<_, _>>().map_err(|_| unreadable())
-}
-
 fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
     for variables in [environment, dotenv] {
         for variable in TOKEN_VARIABLES {
             let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
                 continue;
             };
-            let well_formed = value.split_once(':').is_some_and(|(id, secret)| {
-                !id.is_empty()
-                    && id.bytes().all(|b| b.is_ascii_digit())
-                    && secret.len() >= 20
-                    && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            });
-            if !well_formed {
-                return Err(ConfigError::Token { variable });
-            }
-            return Ok(Some(BotToken(SecretString::from(value.clone()))));
+            return BotToken::parse(value).map(Some).ok_or(ConfigError::Token { variable });
         }
     }
     Ok(None)
 }
 
-/// One sentence with the key, the value and what is allowed.
+/// One sentence with the key, the value and what is allowed. Secrets in the value are hidden.
 fn explain(error: figment::Error) -> String {
     use figment::error::Kind;
     let key = error.path.join(".");
     let allowed = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| setting.allowed);
-    match (&error.kind, allowed) {
+    secrets::hide(&match (&error.kind, allowed) {
         (Kind::UnknownField(name, _), _) => {
             format!("{name} is no setting; `stenobot --help` lists them")
         }
@@ -350,8 +399,15 @@ fn explain(error: figment::Error) -> String {
             format!("{key} = {} is not allowed: give {allowed}", Found(found))
         }
         (_, Some(allowed)) => format!("{key} is not allowed: {}; give {allowed}", error.kind),
-        (_, None) => format!("configuration cannot be read: {error}"),
-    }
+        (_, None) => format!("configuration cannot be read: {}", without_excerpt(&error.to_string())),
+    })
+}
+
+/// A message of the TOML parser without the lines of the file that it quotes: they may hold a password.
+fn without_excerpt(message: &str) -> String {
+    let quoted =
+        |line: &&str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|');
+    message.lines().filter(|line| !quoted(line) && !line.trim().is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 /// A value as the operator wrote it.

@@ -1,12 +1,17 @@
 //! What the processes of this program take from themselves before they touch anything that came from outside.
 //!
 //! A child meets files that anybody may have made, with decoders that are partly C. Whatever it does, it is to end
-//! alone: its memory, its processor time and its files are bounded, and where memory is short the kernel ends it before
+//! alone: its memory, its processor time and its files are bounded, it writes, starts and calls nothing, and where memory is short the kernel ends it before
 //! the bot. What people said gets to no disk by way of a core file, and the bot's token to no other process of this user.
 
+mod files;
+
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+pub use files::{Readable, confine_files, holds_files};
 
 const MIB: u64 = 1 << 20;
 
@@ -46,40 +51,44 @@ pub struct Unconfined {
     why: std::io::Error,
 }
 
-/// For `stenobot run`: no core file, and no look into its memory, where the token is, from other processes of this user.
+/// For every command, before it looks at anything: no core file, and no look into its memory and its variables, where
+/// the token is, from other processes of this user. Children of the bot take the second back: see [`probe`], [`engine`].
 ///
 /// # Errors
 /// [`Unconfined`].
-pub fn bot() -> Result<(), Unconfined> {
+pub fn every_process() -> Result<(), Unconfined> {
     limit("core files", Resource::Core, 0)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|why| Unconfined::of("core files", why))
 }
 
-/// For `stenobot probe` of a recording of at most `audio`: everything it can be held to.
+/// For `stenobot probe` of a recording of at most `audio` in `file`: everything it can be held to.
 ///
 /// # Errors
 /// [`Unconfined`].
-pub fn probe(audio: Duration) -> Result<(), Unconfined> {
+pub fn probe(file: &Path, audio: Duration) -> Result<(), Unconfined> {
     child()?;
+    confine_files(Readable::Only(&[file]));
     limit("memory", Resource::As, PROBE_SPACE)?;
     limit("processor time", Resource::Cpu, PROBE_SECONDS + audio.as_secs() / SLOWEST)?;
     limit("open files", Resource::Nofile, PROBE_FILES)?;
     limit("processes", Resource::Nproc, 0)
 }
 
-/// For `stenobot engine`, before it loads anything. Its memory follows: [`Headroom`].
+/// For `stenobot engine`, before it loads anything and starts a thread. Its memory follows: [`Headroom`].
 ///
 /// # Errors
 /// [`Unconfined`].
-pub fn engine() -> Result<(), Unconfined> {
+pub fn engine(readable: Readable<'_>) -> Result<(), Unconfined> {
     child()?;
+    confine_files(readable);
     limit("open files", Resource::Nofile, ENGINE_FILES)
 }
 
-/// What every child does without. It can still be seen by its parent, unlike a process that is not dumpable: `/proc`
-/// may be mounted so that it shows a user only what that user could trace.
+/// What every child does without. It has no secret, and is seen by its parent again, unlike a process that is not
+/// dumpable: `/proc` may be mounted so that it shows a user only what that user could trace.
 fn child() -> Result<(), Unconfined> {
     limit("core files", Resource::Core, 0)?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|why| Unconfined::of("visibility", why))?;
     // Where a core goes to a program instead of a file, the limit is not asked: then no memory gets into it.
     // Neither file need be there to be written: the bounds above and the kernel's own choice remain.
     let _ = std::fs::write("/proc/self/coredump_filter", "0");

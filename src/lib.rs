@@ -29,6 +29,7 @@ pub mod host;
 pub mod metrics;
 pub mod model;
 pub mod network;
+pub mod secrets;
 pub mod stats;
 pub mod subtitles;
 

@@ -1,7 +1,9 @@
-//! Start and stop: the lock that makes a data folder one process's own, the two steps of a shutdown, and the signs of
-//! life in between.
+//! Start and stop: the locks that make a data folder and a database one process's own, the folder of recordings, the two
+//! steps of a shutdown, and the signs of life in between.
 
+mod database;
 mod heartbeat;
+mod recordings;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -13,7 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+pub use database::{DatabaseLock, DatabaseLockError};
 pub use heartbeat::{Heartbeat, Heartbeats};
+pub use recordings::{RecordingsError, RecordingsFolder};
 
 /// Signals closer together than this are one: `timeout`, a terminal and some service managers signal a whole group, and
 /// a parent in it passes the signal on.
@@ -117,18 +121,38 @@ impl DataDirLock {
     /// Makes the folder, private to this user, if it is not there, and locks it.
     pub async fn take(data_dir: &Path) -> Result<Self, DataDirError> {
         make_private(data_dir).map_err(DataDirError::Unusable)?;
-        let path = data_dir.join("lock");
-        let file =
-            File::options().create(true).truncate(false).write(true).open(path).map_err(DataDirError::Unusable)?;
-        let started = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) if started.elapsed() < LEFT_BEHIND => sleep(TRY_AGAIN).await,
-                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse),
-                Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(error)),
-            }
+        match lock(&data_dir.join("lock")).await {
+            Ok(file) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
+            Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(error)),
         }
+    }
+}
+
+/// Makes the file if it is not there, and locks it.
+async fn lock(path: &Path) -> Result<File, TryLockError> {
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(TryLockError::Error)?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LEFT_BEHIND => sleep(TRY_AGAIN).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether another process holds the lock of a file, which is not made.
+fn is_locked(path: &Path) -> std::io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -163,20 +187,15 @@ impl DataDirState {
             }
             Err(error) => return Err(DataDirError::Unusable(error)),
         }
-        let file = match File::open(data_dir.join("lock")) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::Free),
-            Err(error) => return Err(DataDirError::Unusable(error)),
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Self::Free),
-            Err(TryLockError::WouldBlock) => Ok(Self::InUse),
-            Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(error)),
+        match is_locked(&data_dir.join("lock")) {
+            Ok(false) => Ok(Self::Free),
+            Ok(true) => Ok(Self::InUse),
+            Err(error) => Err(DataDirError::Unusable(error)),
         }
     }
 }
 
-/// From now on nobody else can read the files that this process makes.
+/// From now on nobody else can read the files that this process makes. For every command, first.
 pub fn keep_private() {
     use rustix::fs::Mode;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);

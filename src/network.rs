@@ -23,6 +23,9 @@ const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 /// Variables with the hosts that are reached directly.
 const NO: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// All variables that say how servers are reached.
+pub const PROXY_VARIABLES: [&str; 8] = [HTTPS[0], HTTPS[1], HTTP[0], HTTP[1], ALL[0], ALL[1], NO[0], NO[1]];
+
 /// This machine, which no proxy leads to.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1/128";
 /// Longest user name and longest password that SOCKS5 can carry (RFC 1929).

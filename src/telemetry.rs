@@ -1,5 +1,7 @@
 //! What the operator sees: the log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
+mod one_line;
+
 use std::any::Any;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::reload;
 
+pub use one_line::{OneLine, escape_controls};
+
 use crate::config::{LogFormat, Telemetry};
 
 /// Changes what is logged.
@@ -29,13 +33,14 @@ impl LogFilter {
     }
 }
 
-/// Starts the log. `writer` is standard error behind whatever must not pass it.
+/// Starts the log. `writer` is standard error behind whatever must not pass it. Each event is one line, whatever
+/// characters are in what it quotes.
 pub fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(&telemetry.level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine::of(writer));
     let (filter, started) = match telemetry.format {
         LogFormat::Pretty => {
             let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
@@ -57,6 +62,18 @@ pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, error = constant_message(panic.payload()), "a panic");
+    }));
+}
+
+/// Has panics of this process printed without what their messages quote, until the log is started.
+pub fn print_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("stenobot: a panic at {place}: {}", constant_message(panic.payload()));
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            eprintln!("{trace}");
+        }
     }));
 }
 

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("layers", &["layers", "metrics", "model"]),
     ("request", &["request", "journal", "metrics", "model"]),
     ("journal", &["journal", "model"]),
-    ("telegram", &["telegram", "model", "network"]),
+    ("telegram", &["telegram", "model", "network", "secrets"]),
     ("audio", &["audio", "model"]),
     ("whisper", &["whisper", "model", "network"]),
     ("subtitles", &["subtitles", "model"]),
@@ -40,13 +40,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &["metrics", "model"]),
     ("model", &["model"]),
     ("network", &["network"]),
+    ("secrets", &["secrets"]),
     ("simulator", &["simulator", "config", "host", "model"]),
     ("playground", &["playground", "simulator", "config", "model"]),
-    ("config", &["config", "model", "network"]),
+    ("config", &["config", "model", "network", "secrets"]),
     ("lifecycle", &["lifecycle"]),
     ("service_manager", &["service_manager", "lifecycle"]),
     ("telemetry", &["telemetry", "config"]),
-    ("doctor", &["doctor", "config", "host", "lifecycle", "telegram", "journal", "whisper", "model", "network"]),
+    (
+        "doctor",
+        &[
+            "doctor",
+            "config",
+            "confine",
+            "host",
+            "lifecycle",
+            "telegram",
+            "journal",
+            "whisper",
+            "model",
+            "network",
+            "secrets",
+        ],
+    ),
 ];
 
 /// Libraries that one module alone knows.
@@ -61,6 +77,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("fluent_templates", &["telegram"]),
     ("indicatif", &["cli", "simulator"]),
     ("comfy_table", &["cli"]),
+    ("landlock", &["confine"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

@@ -7,8 +7,10 @@ use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 
+use super::terminal;
 use crate::config::{Config, ConfigError};
 use crate::doctor::{self, Line, Report, Verdict};
+use crate::telemetry::escape_controls;
 
 /// Width of lines on a terminal.
 const WIDTH: usize = 80;
@@ -24,10 +26,13 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: Result<Config, ConfigError>) -> anyhow::Result<ExitCode> {
-        let report = match config {
+        let mut report = match config {
             Ok(config) => doctor::examine(&config).await,
             Err(error) => Report::without_configuration(&error),
         };
+        for line in &mut report.checks {
+            line.text = escape_controls(&terminal::clean(&line.text)).into_owned();
+        }
         let counts = [Verdict::Ok, Verdict::Warning, Verdict::Failed].map(|verdict| report.count(verdict));
         let [ok, warnings, failed] = counts;
         let mut stdout = std::io::stdout();

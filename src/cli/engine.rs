@@ -1,13 +1,14 @@
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-use crate::confine;
+use crate::confine::{self, Readable};
 use crate::engine::child;
+use crate::telemetry::OneLine;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,12 +23,23 @@ pub(super) struct Args {
     /// The voice activity detector's file; without it everything is taken for speech
     #[arg(long, value_name = "FILE")]
     detector: Option<PathBuf>,
+
+    /// The folder of recordings, besides which no file of the user is read; without it any file may be named
+    #[arg(long, value_name = "FOLDER")]
+    recordings: Option<PathBuf>,
 }
 
 impl Args {
     /// Serves the parent until it closes this process's standard input.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        confine::engine()?;
+        match &self.recordings {
+            Some(recordings) => {
+                let models = [Some(&self.model_file), self.detector.as_ref()].into_iter().flatten();
+                let readable: Vec<&Path> = models.chain([recordings]).map(PathBuf::as_path).collect();
+                confine::engine(Readable::Only(&readable))?;
+            }
+            None => confine::engine(Readable::Everything)?,
+        }
         log_to_stderr();
         let reports = claim_stdout().context("the standard output cannot be taken over")?;
         let reports = std::fs::File::from(reports);
@@ -51,7 +63,7 @@ fn log_to_stderr() {
     let quiet = ["whisper_rs=warn", "symphonia=off"];
     let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(OneLine::of(std::io::stderr)).init();
     // The usual message of a panic may quote the text that was being handled.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

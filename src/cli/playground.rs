@@ -1,5 +1,7 @@
 //! `stenobot playground`: a chat with the real bot in the browser.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
@@ -7,10 +9,11 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
-use crate::config::Config;
+use crate::config::{Config, TOKEN_VARIABLES};
 use crate::playground::{Offer, Playground};
 use crate::simulator::harness::Simulation;
 use crate::simulator::voices::Voices;
+use crate::simulator::workspace::Workspace;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -57,9 +60,13 @@ impl Args {
             .with_context(|| format!("the page cannot be served on 127.0.0.1:{port}: choose another --port"))?;
         println!("{}", playground.url());
         eprintln!("Open this address in a browser on this machine. Ctrl-C ends it; nothing is kept.");
-        if self.open {
-            open(playground.url());
-        }
+        let _page = match self.open.then(|| open(playground.url())).transpose() {
+            Ok(page) => page,
+            Err(error) => {
+                eprintln!("No browser could be started from here: {error}");
+                None
+            }
+        };
         let ended = match simulation.bot() {
             Some(bot) => tokio::select! {
                 ended = bot.ended() => Some(ended?),
@@ -93,14 +100,22 @@ async fn voices(folder: &Path) -> anyhow::Result<Option<Voices>> {
     }
 }
 
-fn open(url: &str) {
-    let browser = std::process::Command::new("xdg-open")
-        .arg(url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    if browser.is_err() {
-        eprintln!("No browser could be started from here.");
+/// Shows the page in this machine's browser. The address holds a secret and every user sees the arguments of processes, so
+/// the browser gets a private file that leads there. It is removed with what this gives.
+fn open(url: &str) -> std::io::Result<Workspace> {
+    let folder = Workspace::create()?;
+    let file = folder.path().join("playground.html");
+    // The address is of our own making: digits, letters and separators.
+    let page = format!(
+        "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\">\
+         <meta http-equiv=\"refresh\" content=\"0; url={url}\"><title>Stenobot playground</title>\
+         <a href=\"{url}\">Stenobot playground</a>\n"
+    );
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?.write_all(page.as_bytes())?;
+    let mut browser = std::process::Command::new("xdg-open");
+    for variable in TOKEN_VARIABLES {
+        browser.env_remove(variable);
     }
+    browser.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    Ok(folder)
 }

@@ -20,7 +20,7 @@ impl Args {
     /// Prints one [`ProbeOutcome`] as JSON; any other end of the process means that the decoder was killed or crashed.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let limit = Duration::from_millis(self.limit_ms);
-        confine::probe(limit)?;
+        confine::probe(&self.file, limit)?;
         // A decoder's panic is an outcome and is printed as one; its message would add only source paths.
         std::panic::set_hook(Box::new(|_| {}));
         let outcome = ProbeOutcome::from(probe(&self.file, limit));

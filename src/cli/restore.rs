@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use crate::config::Config;
 use crate::journal::backup::{Restored, Waiting, restore};
-use crate::lifecycle::DataDirLock;
+use crate::lifecycle::{DataDirLock, DatabaseLock};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,6 +18,7 @@ impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         // A running bot has the journal open.
         let _lock = DataDirLock::take(&config.storage.data_dir).await?;
+        let _database = DatabaseLock::take(&config.storage.database).await?;
         let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
         let Restored { contents, before } = restore(&self.file, &config.storage.database, waiting).await?;
         println!("restored: people: {}, requests: {}", contents.people, contents.requests);

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::terminal;
 use crate::config::{Config, VoiceActivity};
 use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use crate::model::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
@@ -52,7 +53,7 @@ impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         if self.files.iter().all(|file| unfit(file).is_some()) {
             for file in &self.files {
-                eprintln!("stenobot: {}: {}", file.display(), unfit(file).unwrap_or_default());
+                terminal::report(&format!("{}: {}", file.display(), unfit(file).unwrap_or_default()));
             }
             return Ok(ExitCode::FAILURE);
         }
@@ -104,7 +105,7 @@ impl Args {
             match result {
                 Ok(transcript) => bars.suspend(|| self.format.print(&file, &transcript))?,
                 Err(error) => {
-                    bars.suspend(|| eprintln!("stenobot: {}: {error}", file.display()));
+                    bars.suspend(|| terminal::report(&format!("{}: {error}", file.display())));
                     code = ExitCode::FAILURE;
                 }
             }

@@ -9,6 +9,7 @@ use super::{
     Telemetry, Timing,
 };
 use crate::model::PUBLIC_FILE_LIMIT;
+use crate::secrets;
 
 /// Telegram's own Bot API server.
 const TELEGRAM_HOST: &str = "api.telegram.org";
@@ -21,6 +22,17 @@ impl Config {
 }
 
 impl Raw {
+    /// Refuses a setting that holds a token. A proxy's address is a secret as a whole, and its password may look like one.
+    pub(super) fn refuse_tokens(&self, tokens: &[&str]) -> Result<(), ConfigError> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        let holds_token = |key: &str| {
+            let value = values[key].as_str().unwrap_or_default();
+            secrets::find_token(value.as_bytes()).is_some() || tokens.iter().any(|token| value.contains(token))
+        };
+        let found = SETTINGS.iter().find(|setting| setting.key != "proxy_url" && holds_token(setting.key));
+        found.map_or(Ok(()), |setting| Err(ConfigError::Misplaced { key: setting.key }))
+    }
+
     pub(super) fn parse(self, token: Option<BotToken>, proxies: Proxies) -> Result<Config, ConfigError> {
         let workers = bounded("max_concurrent_workers", self.max_concurrent_workers, 1, 64)? as usize;
         let threads = match bounded("threads", self.threads, 0, 256)? as usize {
@@ -115,7 +127,7 @@ fn usable_cores() -> usize {
 
 fn refused(key: &'static str, value: impl fmt::Display) -> ConfigError {
     let allowed = SETTINGS.iter().find(|setting| setting.key == key).map_or("", |setting| setting.allowed);
-    ConfigError::Refused { key, value: value.to_string(), allowed }
+    ConfigError::Refused { key, value: secrets::hide(&value.to_string()), allowed }
 }
 
 fn bounded<T: PartialOrd + fmt::Display + Copy>(

@@ -1,5 +1,6 @@
 //! The sections of a parsed [`Config`](super::Config).
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub struct Telegram {
     /// Folder of a local Bot API server's files.
     pub local_dir: Option<PathBuf>,
 }
+
+/// Of the name of a recording.
+const AUDIO_ENDING: &str = ".audio";
 
 /// Where things are kept.
 #[derive(Debug, Clone)]
@@ -44,7 +48,14 @@ impl Storage {
 
     /// One request's audio. The name is ours: nothing a sender says becomes a path.
     pub fn audio_file(&self, id: RequestId) -> PathBuf {
-        self.audio().join(format!("{id}.audio"))
+        self.audio().join(format!("{id}{AUDIO_ENDING}"))
+    }
+
+    /// Whether [`Storage::audio_file`] gives such a name.
+    pub fn is_audio_file(name: &OsStr) -> bool {
+        let id = name.to_str().and_then(|name| name.strip_suffix(AUDIO_ENDING));
+        let number = id.and_then(|id| id.parse::<i64>().ok());
+        number.is_some_and(|number| number > 0 && id == Some(number.to_string().as_str()))
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{Finding, Refusal};
 use crate::config::Engine;
+use crate::confine;
 use crate::whisper::cpu;
 
 /// Open files that are plenty for 64 engines with three pipes each and for the connections.
@@ -37,6 +38,14 @@ fn judge_cores(workers: usize, threads: usize, usable: usize) -> Finding {
             "{said}: more threads than cores make all of it slower; lower max_concurrent_workers or threads"
         )),
         false => Finding::ok(said),
+    }
+}
+
+/// Whether the kernel keeps the processes that read recordings from other files.
+pub(super) fn confinement() -> Finding {
+    match confine::holds_files() {
+        true => Finding::ok("Landlock keeps engines from all files but models and recordings"),
+        false => Finding::ok("no Landlock (Linux 5.13 or later has it): engines are bounded in memory and time only"),
     }
 }
 

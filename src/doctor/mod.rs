@@ -122,6 +122,7 @@ pub fn file_limit(config: &Config) -> Option<String> {
 pub async fn examine(config: &Config) -> Report {
     let state = storage::state(config);
     let running = matches!(state, Ok(DataDirState::InUse));
+    let bot = config.telegram.token.as_ref().map(BotToken::bot);
     let single =
         |check, limit, look: BoxFuture<'static, Finding>| bounded(vec![check], limit, look.map(|one| vec![one]));
     let looks: Vec<BoxFuture<'static, Vec<Line>>> = vec![
@@ -132,12 +133,14 @@ pub async fn examine(config: &Config) -> Report {
         ),
         single("proxy", LIMIT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", LIMIT, storage::data_folder(config.storage.clone(), state).boxed()),
-        single("journal", LONG_LIMIT, storage::journal(config.storage.clone()).boxed()),
+        single("journal", LONG_LIMIT, storage::journal(config.storage.clone(), bot, running).boxed()),
+        single(".env", LIMIT, std::future::ready(storage::dotenv()).boxed()),
         single("disk", LIMIT, storage::disk(config.storage.clone()).boxed()),
         bounded(vec!["model", "memory"], LONG_LIMIT, model::look(config.clone(), running)),
         single("detector", LIMIT, model::detector(config.clone()).boxed()),
         single("processor", LIMIT, async { machine::processor().into() }.boxed()),
         single("cores", LIMIT, std::future::ready(machine::cores(&config.engine)).boxed()),
+        single("confinement", LIMIT, async { machine::confinement() }.boxed()),
         single("open files", LIMIT, async { machine::open_files() }.boxed()),
         single("metrics", LIMIT, machine::metrics(config.telemetry.addr, running).boxed()),
     ];

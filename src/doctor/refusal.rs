@@ -8,6 +8,17 @@ pub enum Refusal {
     /// No token is set.
     #[error("no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN")]
     NoToken,
+    /// Other users may read who sent what.
+    #[error(
+        "other users of this machine can read the journal, which holds names: `chmod 600 {files}`{}",
+        folder.as_ref().map_or(String::new(), |folder| format!(" and `chmod 700 {}`", folder.display()))
+    )]
+    ReadableJournal {
+        /// Those that can be read.
+        files: String,
+        /// Their folder, if others may look into it.
+        folder: Option<std::path::PathBuf>,
+    },
     /// The metrics page has no address.
     #[error("metrics_addr = {addr} cannot be used ({why}); set another, or stop what uses it")]
     Port {

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use super::Finding;
-use crate::config::{Config, Storage};
+use super::{Finding, Refusal};
+use crate::config::{Config, DOTENV_FILE, Storage};
 use crate::host::DiskSpace;
-use crate::journal::{Journal, JournalError};
-use crate::lifecycle::{DataDirError, DataDirState};
+use crate::journal::{Journal, JournalError, write_ahead_log};
+use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
+use crate::model::UserId;
+
+/// Rights of users other than the owner.
+const OTHERS: u32 = 0o077;
 
 /// Below this little space somebody should look.
 const LOW: u64 = 500_000_000;
@@ -27,6 +31,10 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
         Ok(state) => state,
         Err(error) => return Finding::failed(error),
     };
+    let has_journal = storage.database.exists();
+    if let Err(error) = RecordingsFolder::look(&storage.audio(), Storage::is_audio_file, has_journal) {
+        return Finding::failed(error);
+    }
     let shown = folder.display();
     let said = match state {
         DataDirState::Absent => return Finding::ok(format!("{shown} is not there yet: the first start makes it")),
@@ -44,14 +52,21 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
             metadata.uid()
         ));
     }
-    match metadata.permissions().mode() & 0o077 {
+    match metadata.permissions().mode() & OTHERS {
         0 => Finding::ok(said),
         _ => Finding::warning(format!("{said}, but others may look into it: `chmod 700 {shown}`")),
     }
 }
 
-pub(super) async fn journal(storage: Storage) -> Finding {
+/// `bot` is the account that is to work on it, `running` whether one does with this data folder.
+pub(super) async fn journal(storage: Storage, bot: Option<UserId>, running: bool) -> Finding {
     let path = &storage.database;
+    if let Some(refusal) = readable(path) {
+        return Finding::failed(refusal);
+    }
+    if !running && DatabaseLock::is_held(path).unwrap_or(false) {
+        return Finding::failed(DatabaseLockError::InUse);
+    }
     let inspection = match Journal::inspect(path).await {
         Ok(Some(inspection)) => inspection,
         Ok(None) => {
@@ -68,11 +83,50 @@ pub(super) async fn journal(storage: Storage) -> Finding {
     if access(path, Access::WRITE_OK).is_err() {
         return Finding::failed(JournalError::ReadOnly);
     }
+    if let (Some(journal), Some(token)) = (inspection.bot, bot)
+        && journal != token
+    {
+        return Finding::failed(JournalError::OtherBot { journal, token });
+    }
     let requests = inspection.requests;
     match inspection.pending {
         0 => Finding::ok(format!("sound, up to date, requests on record: {requests}")),
         pending => Finding::warning(format!(
             "sound, requests on record: {requests}, migrations to run: {pending}; the next start does that; back it up first"
+        )),
+    }
+}
+
+/// Whether other users may read the journal or the log of its latest writes, which hold names and numbers of people.
+fn readable(database: &Path) -> Option<Refusal> {
+    let files: Vec<PathBuf> = [database.to_owned(), write_ahead_log(database)]
+        .into_iter()
+        .filter(|file| file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0))
+        .collect();
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_open = folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0);
+    let folder = is_open.then(|| folder.to_owned());
+    Some(Refusal::ReadableJournal { files: names.join(" "), folder })
+}
+
+/// Whether other users may read the file with the token.
+pub(super) fn dotenv() -> Finding {
+    let file = Path::new(DOTENV_FILE);
+    let metadata = match file.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Finding::ok("none in this folder: the token is in the environment, or in no place yet");
+        }
+        Err(error) => return Finding::warning(format!("{DOTENV_FILE} cannot be looked at: {error}")),
+    };
+    match metadata.permissions().mode() & OTHERS {
+        0 => Finding::ok(format!("{DOTENV_FILE} is private")),
+        _ => Finding::warning(format!(
+            "other users of this machine can read the token in {DOTENV_FILE}: `chmod 600 {DOTENV_FILE}`"
         )),
     }
 }

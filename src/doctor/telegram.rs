@@ -7,6 +7,7 @@ use super::{Finding, Refusal};
 use crate::config;
 use crate::model::{Clock, Timestamp};
 use crate::network::Proxies;
+use crate::secrets;
 use crate::telegram::{Client, Reached, TelegramError};
 
 /// In place of a token that is not set: the server's refusal shows that it is there, and what its clock says.
@@ -52,7 +53,10 @@ pub(super) async fn look(telegram: config::Telegram, proxies: Proxies) -> Vec<Fi
                 | TelegramError::Network(_)),
             ),
             _,
-        ) => Finding::failed(format!("{error}; the bot waits for it, check telegram_api_url = {}", telegram.api_url)),
+        ) => Finding::failed(format!(
+            "{error}; the bot waits for it, check telegram_api_url = {}",
+            secrets::hide(telegram.api_url.as_str())
+        )),
         (_, took) if took > SLOW => Finding::warning(format!(
             "{host} took {:.1} s to answer; look at the way there, a server of your own may help",
             took.as_secs_f64()

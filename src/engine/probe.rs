@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::settings::absolute;
 use crate::audio::{AudioError, ProbeOutcome};
 
 /// Longest time one probe may take.
@@ -34,12 +35,13 @@ pub enum ProbeError {
 /// The real length of `file`'s sound, found by decoding it in a process of `command` (this very program). Audio
 /// past `limit` is an error. Dropping the future kills the process.
 pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
-    let mut child = Command::new(command)
+    let mut child = Command::new(absolute(command))
         .arg("probe")
         .arg("--limit-ms")
         .arg(limit.as_millis().to_string())
-        .arg(file)
+        .arg(absolute(file))
         .env_clear()
+        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .process_group(0)

@@ -11,7 +11,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::error::Exit;
 use super::protocol::{self, Order, Report};
-use super::settings::EngineSettings;
+use super::settings::{EngineSettings, absolute};
 
 /// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
 const INHERITED: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
@@ -39,13 +39,15 @@ pub(super) enum Lost {
 
 impl EngineProcess {
     pub(super) fn spawn(settings: &EngineSettings) -> io::Result<Self> {
-        let mut command = Command::new(&settings.command);
+        let mut command = Command::new(absolute(&settings.command));
         command
             .args(&settings.arguments)
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env(SPIN_COUNT.0, SPIN_COUNT.1)
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
+            // Nothing is looked for, and no file that it leaves behind lands, where the bot was started.
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in order.

@@ -1,7 +1,7 @@
 //! What a pool is told, and what it tells.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -39,8 +39,8 @@ impl EngineSettings {
     /// `command engine MODEL THREADS`, `workers` times, with the usual patience.
     pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
         Self {
-            command,
-            arguments: vec!["engine".into(), model.into(), threads.to_string().into()],
+            command: absolute(&command),
+            arguments: vec!["engine".into(), absolute(&model).into(), threads.to_string().into()],
             environment: vec![("OMP_NUM_THREADS".into(), threads.to_string().into())],
             workers: workers.max(1),
             start_timeout: Duration::from_secs(120),
@@ -60,12 +60,24 @@ impl EngineSettings {
         Ok(settings)
     }
 
+    /// The same engine, which reads recordings of this folder only.
+    #[must_use]
+    pub fn reading_only(mut self, recordings: &Path) -> Self {
+        self.arguments.extend(["--recordings".into(), absolute(recordings).into()]);
+        self
+    }
+
     /// The same engine, which looks for speech with this detector before it recognises any.
     #[must_use]
     pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
-        self.arguments.extend(["--detector".into(), detector.path.clone().into()]);
+        self.arguments.extend(["--detector".into(), absolute(&detector.path).into()]);
         self
     }
+}
+
+/// The path as a child sees it, whose working directory is another. What cannot be told is left as it is.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// One audio file to transcribe.

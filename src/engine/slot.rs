@@ -11,7 +11,7 @@ use super::dispatch::{Assignment, Offer};
 use super::error::{EngineError, Exit};
 use super::process::{EngineProcess, Lost};
 use super::protocol::{JobFailure, JobNumber, Order, Report};
-use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState};
+use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, absolute};
 use crate::model::{Progress, Transcript};
 
 pub(super) struct Slot {
@@ -238,7 +238,7 @@ impl Work<'_> {
         let Self { process, job, order, mut answer, stop } = self;
         let transcribe = Order::Transcribe {
             job,
-            path: order.audio.clone(),
+            path: absolute(&order.audio),
             language: order.language.clone(),
             likely: order.likely.clone(),
             limit: order.limit,

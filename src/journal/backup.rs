@@ -164,16 +164,13 @@ async fn prepare(fresh: &Path, waiting: Waiting) -> Result<String, BackupError> 
     match waiting {
         Waiting::GoOn => {}
         Waiting::Drop => {
-            sqlx::query(DROP_WAITING).execute(&mut connection).await?;
+            sqlx::query(super::sql::DROP_WAITING).execute(&mut connection).await?;
         }
     }
     let stamp = sqlx::query_scalar("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')").fetch_one(&mut connection).await?;
     finish(connection).await?;
     Ok(stamp)
 }
-
-const DROP_WAITING: &str = "UPDATE usage SET stage = 'cancelled', reason = 'operator', answered = 1, owner = NULL, \
-     lease_until = NULL, attempt = 0 WHERE answered = 0";
 
 /// Gives the journal a second name. Its write-ahead log goes with it: beside the restored file it would be taken for
 /// that file's own.

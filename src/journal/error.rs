@@ -1,6 +1,6 @@
 //! What can go wrong with the journal, as its callers tell it apart.
 
-use crate::model::{RequestId, StageName};
+use crate::model::{RequestId, StageName, UserId};
 
 /// A write or a question that did not succeed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,17 @@ pub enum JournalError {
          another database_url"
     )]
     Damaged,
+    /// Another account worked on it: its chats and messages are not this one's.
+    #[error(
+        "the journal belongs to the bot {journal}, and the token is that of the bot {token}: set the token of {journal}, or \
+         give this bot a data_dir of its own; `stenobot adopt` hands the journal over and ends what waits in it"
+    )]
+    OtherBot {
+        /// The journal's account.
+        journal: UserId,
+        /// The account now.
+        token: UserId,
+    },
     /// The file cannot be opened, or a question made no sense.
     #[error("the journal cannot be used: {0}")]
     Broken(String),
@@ -48,7 +59,7 @@ impl JournalError {
             Self::ReadOnly => "read_only",
             Self::Disk(_) => "io",
             Self::Damaged => "damaged",
-            Self::LeaseLost { .. } | Self::Broken(_) | Self::Migration(_) => "other",
+            Self::LeaseLost { .. } | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => "other",
         }
     }
 
@@ -56,7 +67,9 @@ impl JournalError {
     pub fn passes(&self) -> bool {
         match self {
             Self::Busy | Self::Full | Self::ReadOnly | Self::Disk(_) => true,
-            Self::LeaseLost { .. } | Self::Damaged | Self::Broken(_) | Self::Migration(_) => false,
+            Self::LeaseLost { .. } | Self::Damaged | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => {
+                false
+            }
         }
     }
 }

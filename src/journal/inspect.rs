@@ -7,8 +7,10 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
+use super::bot::owner;
 use super::open::{MIGRATIONS, check, has_table, newest, predecessor, write_ahead_log};
 use super::{Journal, JournalError};
+use crate::model::UserId;
 
 /// How long a question waits for another process that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,6 +22,8 @@ pub struct Inspection {
     pub pending: usize,
     /// Requests on record.
     pub requests: u64,
+    /// The account that it belongs to, `None` before one has worked on it.
+    pub bot: Option<UserId>,
 }
 
 impl Journal {
@@ -49,9 +53,13 @@ impl Journal {
             true => sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut connection).await?,
             false => 0,
         };
+        let bot = match has_table(&mut connection, "bot").await? {
+            true => owner(&mut connection).await?,
+            false => None,
+        };
         connection.close().await?;
         let pending = known().filter(|known| version.is_none_or(|version| *known > version)).count();
-        Ok(Some(Inspection { pending, requests: requests.cast_unsigned() }))
+        Ok(Some(Inspection { pending, requests: requests.cast_unsigned(), bot }))
     }
 }
 
@@ -66,7 +74,7 @@ mod tests {
         let path = folder.path().join("journal.db");
         assert_eq!(Journal::inspect(&path).await.unwrap(), None);
         let journal = Journal::open(&path, Clock::System).await.unwrap();
-        let sound = Some(Inspection { pending: 0, requests: 0 });
+        let sound = Some(Inspection { pending: 0, requests: 0, bot: None });
         assert_eq!(Journal::inspect(&path).await.unwrap(), sound);
         journal.close().await;
 

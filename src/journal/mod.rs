@@ -7,6 +7,7 @@
 mod actor;
 mod admit;
 pub mod backup;
+mod bot;
 mod cancel;
 mod clock;
 mod crash;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use actor::Actor;
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
+pub use bot::Adopted;
 pub use cancel::Cancelling;
 pub use error::JournalError;
 pub use fair::{Past, Turn, Waiting, fair_order};

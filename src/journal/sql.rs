@@ -372,6 +372,10 @@ pub(super) const KEPT_AUDIO: &str = concat!(
      WHERE usage.id = ?1"
 );
 
+/// Ends every request that has not ended, without a word.
+pub(super) const DROP_WAITING: &str = "UPDATE usage SET stage = 'cancelled', reason = 'operator', answered = 1, \
+     owner = NULL, lease_until = NULL, attempt = 0 WHERE answered = 0";
+
 #[cfg(test)]
 mod tests {
     use sqlx::{Connection, Row, SqliteConnection};

@@ -41,7 +41,10 @@ impl Context {
             JournalError::Busy | JournalError::Full | JournalError::ReadOnly | JournalError::Disk(_) => {
                 self.troubles.again(what, error.kind())
             }
-            JournalError::LeaseLost { .. } | JournalError::Broken(_) | JournalError::Migration(_) => false,
+            JournalError::LeaseLost { .. }
+            | JournalError::OtherBot { .. }
+            | JournalError::Broken(_)
+            | JournalError::Migration(_) => false,
         };
         observe(&Event::JournalFailed { what, error, again });
     }

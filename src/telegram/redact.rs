@@ -7,20 +7,19 @@ use std::sync::Arc;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What stands in a log where the token was.
-const TOKEN_MARK: &[u8] = b"<token>";
-/// What stands in a log where another secret was.
-const SECRET_MARK: &[u8] = b"<hidden>";
+use crate::secrets::{self, HIDDEN_MARK, TOKEN_MARK};
+
 /// Shorter secrets are not looked for: they would be found in half of all lines.
 const MIN_SECRET: usize = 4;
 
-/// Knows the token in every form in which it could be printed, and other secrets. Its `Debug` shows none.
+/// Knows the token in every form in which it could be printed, and other secrets. Other tokens are hidden by their form.
+/// Its `Debug` shows none.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<[(Vec<u8>, &'static [u8])]>);
+pub struct Redactor(Arc<[(Vec<u8>, &'static str)]>);
 
 impl Redactor {
     /// Hides a token of the form `<bot id>:<secret>`, its secret half alone, and both percent-encoded. The default
-    /// redactor hides nothing.
+    /// redactor knows no secret and hides what has the form of a token.
     pub fn new(token: &str) -> Self {
         let secret = token.split_once(':').map_or(token, |(_, secret)| secret);
         let mut forms: Vec<Vec<u8>> = Vec::new();
@@ -41,11 +40,11 @@ impl Redactor {
     #[must_use]
     pub fn hiding<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let secrets = secrets.into_iter().filter(|secret| secret.len() >= MIN_SECRET);
-        let more = secrets.map(|secret| (secret.as_bytes().to_vec(), SECRET_MARK));
+        let more = secrets.map(|secret| (secret.as_bytes().to_vec(), HIDDEN_MARK));
         Self::of(self.0.iter().cloned().chain(more).collect())
     }
 
-    fn of(mut forms: Vec<(Vec<u8>, &'static [u8])>) -> Self {
+    fn of(mut forms: Vec<(Vec<u8>, &'static str)>) -> Self {
         // The whole token first, or its first half would stay.
         forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
         Self(forms.into())
@@ -58,11 +57,15 @@ impl Redactor {
             let mut from = 0;
             while let Some(at) = clean[from..].windows(form.len()).position(|window| window == form) {
                 let at = from + at;
-                clean.to_mut().splice(at..at + form.len(), mark.iter().copied());
+                clean.to_mut().splice(at..at + form.len(), mark.bytes());
                 from = at + mark.len();
             }
         }
-        clean
+        let hidden = match secrets::hide_tokens(&clean) {
+            Cow::Owned(hidden) => Some(hidden),
+            Cow::Borrowed(_) => None,
+        };
+        hidden.map_or(clean, Cow::Owned)
     }
 
     /// A writer for tracing-subscriber's `with_writer` that cleans each line before `inner` sees it.
@@ -170,8 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nothing_changes() {
+    fn without_a_token_only_its_form_is_hidden() {
         assert_eq!(Redactor::default().clean(b"some line"), &b"some line"[..]);
+        assert_eq!(Redactor::default().clean(TOKEN.as_bytes()), &b"<token>"[..]);
         assert_eq!(Redactor::new("").clean(b"some line"), &b"some line"[..]);
         assert_eq!(Redactor::new("token").clean(b"a token"), &b"a <token>"[..]);
         assert!(!format!("{:?}", Redactor::new(TOKEN)).contains(SECRET));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use stenobot::audio::AudioError;
+use stenobot::confine::{Readable, confine_files, holds_files};
 use stenobot::engine::probe::{ProbeError, probe};
 use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use stenobot::model::SpeechLanguage;
@@ -102,6 +103,8 @@ async fn an_engine_may_take_what_a_recording_needs() {
     let before = limits(pid);
     assert_eq!(before["Max core file size"], (0, 0));
     assert_eq!(before["Max open files"], (64, 64));
+    let folder = std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("cwd")).unwrap();
+    assert_eq!(folder, Path::new("/"), "where the bot was started is no concern of the engine's");
     assert_eq!(of_process(pid, "oom_score_adj").trim(), "500");
     assert_eq!(of_process(pid, "coredump_filter").trim(), "00000000");
 
@@ -125,7 +128,66 @@ async fn an_engine_may_take_what_a_recording_needs() {
 /// This very process is limited; no other test here wants a core file or another process's look at it.
 #[test]
 fn the_bot_cannot_be_looked_into() {
-    stenobot::confine::bot().unwrap();
+    stenobot::confine::every_process().unwrap();
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+}
+
+#[test]
+fn a_child_reads_what_it_is_given_and_writes_nothing() {
+    if !holds_files() {
+        eprintln!("this kernel has no Landlock");
+        return;
+    }
+    let (given, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&given, &other] {
+        std::fs::write(folder.path().join("file"), "text").unwrap();
+    }
+    let server = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = server.local_addr().unwrap();
+    // What is held applies to the thread that asks for it.
+    let confined = |readable: fn(&Path)| {
+        let (given, other) = (given.path().to_owned(), other.path().to_owned());
+        let thread = std::thread::spawn(move || {
+            readable(&given);
+            let read = [&given, &other].map(|folder| std::fs::read(folder.join("file")).is_ok());
+            let written = [&given, &other].map(|folder| std::fs::write(folder.join("new"), "").is_ok());
+            let removed = std::fs::remove_file(given.join("file")).is_ok();
+            let started = Command::new("/bin/true").spawn().is_ok();
+            let system = std::fs::read("/proc/self/status").is_ok() && std::fs::read("/proc/cpuinfo").is_ok();
+            let connected = std::net::TcpStream::connect(address).is_ok();
+            (read, written, removed, started, system, connected)
+        });
+        thread.join().unwrap()
+    };
+    let (read, written, removed, started, system, connected) =
+        confined(|given| confine_files(Readable::Only(&[given])));
+    assert_eq!((read, written, removed, started, system), ([true, false], [false, false], false, false, true));
+    // Connections are held since Linux 6.7.
+    let version = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(7)) {
+        assert!(!connected);
+    }
+    let (read, written, removed, started, system, _) = confined(|_| confine_files(Readable::Everything));
+    assert_eq!((read, written, removed, started, system), ([true, true], [false, false], false, false, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_hears_recordings_of_its_folder_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("1.audio");
+    std::fs::copy(repository("samples/ru-short-08.ogg"), &recording).unwrap();
+    let settings =
+        EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("data/models/ggml-base-q8_0.bin"), 1, 2)
+            .reading_only(folder.path());
+    let pool = EnginePool::start(settings, |_: &EngineEvent| {});
+    let hear = async |file: std::path::PathBuf| {
+        let (limit, deadline) = (Duration::from_secs(120), Duration::from_secs(600));
+        pool.transcribe(EngineJob::new(file, SpeechLanguage::Auto, limit, deadline)).await
+    };
+    assert!(!hear(recording).await.unwrap().text().0.is_empty());
+    let other = hear(repository("samples/ru-short-08.ogg")).await;
+    assert_eq!(other.is_err(), holds_files(), "{other:?}");
+    pool.shutdown().await;
 }

@@ -160,6 +160,27 @@ fn the_watchdog_has_a_route_of_its_own_and_wakes_nobody() {
 }
 
 #[test]
+fn tokens_are_put_into_files_for_their_user_alone() {
+    for page in ["README.md", "docs/deployment.md", "dev"] {
+        let page = text(page);
+        assert!(!page.contains("> .env") && !page.contains(">.env"), "a shell's umask decides who reads .env");
+        for line in page.lines().filter(|line| line.contains("install ") && line.contains("/dev/stdin")) {
+            assert!(line.contains("-m 0600") || line.contains("-m 600"), "{line}");
+        }
+    }
+    assert!(text("README.md").contains("install -m 0600 /dev/stdin .env"));
+    // Compose hands the file over as it is: the container's user has to own it.
+    let alertmanager = text("compose.yaml");
+    let (_, alertmanager) = alertmanager.split_once("  alertmanager:\n").unwrap();
+    let user = alertmanager.lines().find_map(|line| line.trim().strip_prefix("user: ")).unwrap().trim_matches('"');
+    let (user, group) = user.split_once(':').unwrap();
+    let line = format!("-o {user} -g {group} -m 0600");
+    for page in ["README.md", "docs/deployment.md"] {
+        assert!(text(page).contains(&line), "{page} lacks {line}");
+    }
+}
+
+#[test]
 fn what_is_published_is_published_on_loopback() {
     let compose = text("compose.yaml");
     // All that is quoted in a list of its own line and has a colon.

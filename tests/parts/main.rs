@@ -1,6 +1,7 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
+mod adopt;
 mod audio;
 mod backup;
 mod cancel;

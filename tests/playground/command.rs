@@ -42,3 +42,52 @@ async fn ctrl_c_ends_all_and_nothing_is_kept() {
     let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[tokio::test]
+async fn the_address_is_not_among_the_arguments_of_the_browser() {
+    use std::os::unix::fs::PermissionsExt;
+    const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
+    let model = asset("data/models/ggml-base-q8_0.bin");
+    let data = model.ancestors().nth(2).unwrap();
+    let (temporary, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let told = programs.path().join("told");
+    assert!(std::process::Command::new("mkfifo").arg(&told).status().unwrap().success());
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$# $1\"; stat -c %a \"$1\" \"$(dirname \"$1\")\"; env; echo PAGE; cat \"$1\"; }} > {}\n",
+        told.display()
+    );
+    let browser = programs.path().join("xdg-open");
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let mut playground = Command::new(env!("CARGO_BIN_EXE_stenobot"))
+        .args(["--data-dir".as_ref(), data.as_os_str(), "playground".as_ref(), "--open".as_ref()])
+        .arg("--engine-program")
+        .arg(stand_in())
+        .env("TMPDIR", temporary.path())
+        .env("PATH", path)
+        .env("TELEGRAM_BOT_TOKEN", TOKEN)
+        .current_dir(temporary.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(playground.stdout.take().unwrap()).lines();
+    let url = soon("the address is printed", lines.next_line()).await.unwrap().unwrap();
+    let told = soon("the browser is started", tokio::fs::read_to_string(told)).await.unwrap();
+    let (arguments, page) = told.split_once("PAGE\n").unwrap();
+    let key = url.trim_end_matches('/').rsplit('/').next().unwrap();
+    assert!(!arguments.contains(key), "{arguments}");
+    assert!(!arguments.contains(TOKEN), "the browser gets the token");
+    let said: Vec<&str> = arguments.lines().take(3).collect();
+    assert!(said[0].starts_with("1 /"), "{arguments}");
+    assert_eq!(said[1..], ["600", "700"]);
+    assert!(page.contains(&format!("content=\"0; url={url}\"")), "{page}");
+
+    let pid = Pid::from_raw(playground.id().unwrap().cast_signed()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    assert!(soon("it ends", playground.wait()).await.unwrap().success());
+    let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -1,15 +1,16 @@
 //! `stenobot doctor`, `stenobot health`, and a start that is refused for the same reasons in the same words.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stenobot::journal::Journal;
-use stenobot::model::Clock;
+use stenobot::model::{Clock, UserId};
 use stenobot::simulator::harness::Simulation;
 use stenobot::simulator::server::{BotApi, Settings};
 
@@ -123,7 +124,7 @@ fn nobody_listens() -> SocketAddr {
 async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let place = Place::good().await;
     let report = place.doctor().await;
-    assert_eq!(report.lines.len(), 16);
+    assert_eq!(report.lines.len(), 18);
     for (check, (verdict, text)) in &report.lines {
         // How much room and memory there is depends on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
@@ -137,8 +138,8 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
     let output = place.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 17, "{text}");
-    assert!(lines[16].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(lines.len(), 19, "{text}");
+    assert!(lines[18].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[tokio::test]
@@ -246,8 +247,113 @@ async fn a_data_folder_that_is_none_is_refused() {
     place.refuses("data folder", sentence).await;
 }
 
+#[tokio::test]
+async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone() {
+    let place = Place::good().await;
+    let audio = place.data().join("audio");
+    std::fs::create_dir(&audio).unwrap();
+    let refuses = async |name: &str| {
+        let sentence = format!(
+            "the folder audio in the data folder holds {name:?}, which is not the bot's, and the bot removes recordings \
+             there by itself: move it away, or set another data_dir"
+        );
+        place.refuses("data folder", &sentence).await;
+    };
+    let song = audio.join("song.mp3");
+    std::fs::write(&song, "music").unwrap();
+    refuses("song.mp3").await;
+    std::fs::remove_file(&song).unwrap();
+    for name in ["01.audio", "1.audio.part", "-1.audio", ".audio", "1.AUDIO"] {
+        std::fs::write(audio.join(name), "music").unwrap();
+        refuses(name).await;
+        std::fs::remove_file(audio.join(name)).unwrap();
+    }
+    symlink("/etc/hostname", audio.join("1.audio")).unwrap();
+    refuses("1.audio").await;
+    std::fs::remove_file(audio.join("1.audio")).unwrap();
+
+    std::fs::write(audio.join("1.audio"), "music").unwrap();
+    let sentence = "the folder audio in the data folder holds \"1.audio\", but there is no journal of a bot that made it: \
+                    move it away, or set another data_dir";
+    place.refuses("data folder", sentence).await;
+    assert_eq!(std::fs::read_to_string(audio.join("1.audio")).unwrap(), "music");
+
+    let elsewhere = place.folder.path().join("music");
+    std::fs::rename(&audio, &elsewhere).unwrap();
+    symlink(&elsewhere, &audio).unwrap();
+    let sentence =
+        "audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir";
+    place.refuses("data folder", sentence).await;
+    assert_eq!(std::fs::read_to_string(elsewhere.join("1.audio")).unwrap(), "music");
+}
+
+#[tokio::test]
+async fn a_journal_or_a_token_that_others_can_read_is_told() {
+    let place = Place::good().await;
+    let database = place.data().join("stenobot.db");
+    Journal::open(&database, Clock::System).await.unwrap().close().await;
+    let rights = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    for mode in [0o640, 0o604] {
+        rights(&database, mode);
+        let report = place.doctor().await;
+        assert_eq!(report.failed(), ["journal"]);
+        let sentence = "other users of this machine can read the journal, which holds names: `chmod 600 ";
+        assert_eq!(report.line("journal").1, format!("{sentence}{}`", database.display()));
+    }
+    rights(&place.data(), 0o755);
+    let (_, text) = place.doctor().await.line("journal");
+    assert!(text.ends_with(&format!("` and `chmod 700 {}`", place.data().display())), "{text}");
+    rights(&database, 0o600);
+    let report = place.doctor().await;
+    assert_eq!(report.failed(), [""; 0]);
+    assert_eq!(report.line("data folder").0, "warning");
+
+    assert_eq!(report.line(".env").0, "ok");
+    let dotenv = place.folder.path().join(".env");
+    std::fs::write(&dotenv, "TELOXIDE_TOKEN=1:no\n").unwrap();
+    rights(&dotenv, 0o644);
+    let told = "other users of this machine can read the token in .env: `chmod 600 .env`";
+    assert_eq!(place.doctor().await.line(".env"), ("warning".to_owned(), told.to_owned()));
+    rights(&dotenv, 0o600);
+    assert_eq!(place.doctor().await.line(".env").0, "ok");
+}
+
+#[tokio::test]
+async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
+    let place = Place::good().await;
+    let database = place.data().join("stenobot.db");
+    let journal = Journal::open(&database, Clock::System).await.unwrap();
+    journal.belongs_to(UserId(7_000_000_002)).await.unwrap();
+    journal.close().await;
+    std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
+    let sentence = "the journal belongs to the bot 7000000002, and the token is that of the bot 7000000001: set the token \
+                    of 7000000002, or give this bot a data_dir of its own; `stenobot adopt` hands the journal over and \
+                    ends what waits in it";
+    place.refuses("journal", sentence).await;
+
+    let adopted = place.run(&["adopt"]).await;
+    let said = String::from_utf8(adopted.stdout).unwrap();
+    assert!(said.starts_with("the journal was the bot 7000000002's and is now the bot 7000000001's\n"), "{said}");
+    assert_eq!(place.doctor().await.line("journal").0, "ok");
+}
+
+#[tokio::test]
+async fn what_a_server_says_cannot_steer_the_terminal() {
+    let settings =
+        Settings { username: "bot\u{1b}[2J\nok      token          all is well".into(), ..Settings::default() };
+    let mut place = Place::good().await;
+    place.api = BotApi::start(settings).await.unwrap();
+    place.set("TELEGRAM_BOT_TOKEN", place.api.token().to_owned());
+    place.set("STENOBOT_TELEGRAM_API_URL", place.api.url().to_string());
+    let output = place.run(&["doctor"]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r"accepted: @bot\u001b[2J\nok"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
 async fn journal_of_the_future(path: &Path) {
     Journal::open(path, Clock::System).await.unwrap().close().await;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     let migration = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      VALUES (9999, 'later', 1, x'00', 0)";
@@ -266,7 +372,9 @@ async fn a_journal_of_the_future_is_refused() {
 #[tokio::test]
 async fn a_journal_that_is_no_database_is_told() {
     let place = Place::good().await;
-    std::fs::write(place.data().join("stenobot.db"), "a shopping list, and no database at all".repeat(100)).unwrap();
+    let database = place.data().join("stenobot.db");
+    std::fs::write(&database, "a shopping list, and no database at all".repeat(100)).unwrap();
+    std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
     let sentence = "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
                     or set another database_url";
     place.refuses("journal", sentence).await;

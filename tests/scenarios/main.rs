@@ -14,6 +14,7 @@ mod everyday;
 mod groups;
 mod kinds;
 mod logs;
+mod machine;
 mod pages;
 mod panels;
 mod people;

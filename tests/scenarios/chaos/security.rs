@@ -123,8 +123,8 @@ async fn pressed(who: &Person, message: stenobot::model::MessageId, data: &str) 
 async fn what_lies_on_the_disk() {
     const ROW: Row = Row {
         number: 81,
-        test: "recordings that a crash left behind, a folder and a link among them; rights of all files",
-        figure: "swept at the start; nobody else can read anything",
+        test: "recordings that a crash left behind; another's song, folder or link among them; rights of all files",
+        figure: "recordings are swept at the start, with anything else it does not start; nobody else can read anything",
         name: "security::what_lies_on_the_disk",
     };
     let rounds = rounds(1);
@@ -135,17 +135,21 @@ async fn what_lies_on_the_disk() {
         let audio = scene.simulation.data().join("audio");
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(outside.path(), "somebody else's").unwrap();
-        for name in ["999999.audio", "1.audio.part", "core"] {
-            std::fs::write(audio.join(name), "left behind").unwrap();
-        }
-        std::os::unix::fs::symlink(outside.path(), audio.join("link.audio")).unwrap();
-        std::fs::create_dir_all(audio.join("folder")).unwrap();
+        let (song, folder, link) = (audio.join("song.mp3"), audio.join("folder"), audio.join("1.audio"));
+        std::fs::write(&song, "somebody else's").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(outside.path(), &link).unwrap();
+        std::fs::write(audio.join("999999.audio"), "left behind").unwrap();
+        let refused = scene.simulation.restart().await.unwrap_err().to_string();
+        assert!(refused.contains("is not the bot's, and the bot removes recordings there"), "{refused}");
+        assert!(song.exists() && folder.exists() && link.is_symlink() && audio.join("999999.audio").exists());
+        std::fs::remove_file(song).unwrap();
+        std::fs::remove_dir(folder).unwrap();
+        std::fs::remove_file(link).unwrap();
         scene.simulation.restart().await.unwrap();
-        let left = |entry: &std::fs::DirEntry| !entry.file_type().unwrap().is_dir();
-        assert_eq!(std::fs::read_dir(&audio).unwrap().filter(|entry| left(entry.as_ref().unwrap())).count(), 0);
-        assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's", "only the link is removed");
-        std::fs::remove_dir(audio.join("folder")).unwrap();
-        swept += 4;
+        assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
+        assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's");
+        swept += 1;
     }
     let gate = Gate::new().await;
     let sent = scene.somebody_sends(&scripted(3, &format!("{};say потом", gate.instruction())));

@@ -1,0 +1,29 @@
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::doctor;
+use crate::journal::Journal;
+use crate::lifecycle::{DataDirLock, DatabaseLock};
+use crate::model::Clock;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+impl Args {
+    /// Ends the requests that waited: their chats and files are the other bot's.
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let bot = doctor::token(config)?.bot();
+        let _data = DataDirLock::take(&config.storage.data_dir).await?;
+        let _database = DatabaseLock::take(&config.storage.database).await?;
+        let journal = Journal::open(&config.storage.database, Clock::System).await?;
+        let adopted = journal.adopt(bot).await;
+        journal.close().await;
+        let adopted = adopted?;
+        match adopted.before {
+            Some(before) if before != bot => println!("the journal was the bot {before}'s and is now the bot {bot}'s"),
+            Some(_) | None => println!("the journal is the bot {bot}'s"),
+        }
+        println!("requests that waited and have been ended: {}", adopted.ended);
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,231 @@
+//! The folder of recordings, in which the bot removes what belongs to no request: only files that it made itself, and
+//! only in a folder that holds nothing else.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::make_private;
+
+/// In the data folder, once the bot has made the folder of recordings or has found it empty.
+const MARK: &str = ".stenobot";
+/// What the mark says to people.
+const MARK_TEXT: &str = "The folder audio beside this file is stenobot's: it removes recordings there by itself.\n";
+/// A file system's own folder, where the folder of recordings is one of its own.
+const LOST_AND_FOUND: &[u8] = b"lost+found";
+
+/// Why the folder `audio` in the data folder cannot hold recordings.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingsError {
+    /// A link, or a file.
+    #[error("audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir")]
+    NoFolder,
+    /// It holds what the bot did not make.
+    #[error(
+        "the folder audio in the data folder holds {name:?}, which is not the bot's, and the bot removes recordings there \
+         by itself: move it away, or set another data_dir"
+    )]
+    Foreign {
+        /// A file or folder in it.
+        name: OsString,
+    },
+    /// It holds files with the names of recordings, but no bot has worked here.
+    #[error(
+        "the folder audio in the data folder holds {name:?}, but there is no journal of a bot that made it: move it away, \
+         or set another data_dir"
+    )]
+    Unknown {
+        /// A file in it.
+        name: OsString,
+    },
+    /// It cannot be made, read or written.
+    #[error("the folder audio in the data folder cannot be used: {0}; make it readable and writable for this user")]
+    Unusable(io::Error),
+}
+
+/// The folder, found to hold recordings only. It stays the same one if its name leads elsewhere later.
+#[derive(Debug)]
+pub struct RecordingsFolder {
+    folder: OwnedFd,
+    path: PathBuf,
+    is_recording: fn(&OsStr) -> bool,
+}
+
+impl RecordingsFolder {
+    /// Makes the folder in the data folder if it is not there, and marks it as the bot's own. `is_recording` says whether
+    /// a name is one that the bot gives. One of a version that made no mark is taken over where a journal is known.
+    ///
+    /// # Errors
+    /// What makes it unfit; nothing was changed.
+    pub fn prepare(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<Self, RecordingsError> {
+        match Self::open(path, is_recording, has_journal)? {
+            Some(folder) => Ok(folder.mark()),
+            None => {
+                make_private(path).map_err(RecordingsError::Unusable)?;
+                let made = Self::open(path, is_recording, has_journal)?;
+                Ok(made.ok_or_else(|| RecordingsError::Unusable(io::ErrorKind::NotFound.into()))?.mark())
+            }
+        }
+    }
+
+    /// Looks whether [`RecordingsFolder::prepare`] would succeed, and changes nothing.
+    ///
+    /// # Errors
+    /// What makes the folder unfit.
+    pub fn look(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<(), RecordingsError> {
+        Self::open(path, is_recording, has_journal).map(drop)
+    }
+
+    fn open(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<Option<Self>, RecordingsError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = match openat(CWD, path, flags, Mode::empty()) {
+            Ok(folder) => folder,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(RecordingsError::NoFolder),
+            Err(error) => return Err(RecordingsError::Unusable(error.into())),
+        };
+        let folder = Self { folder, path: path.to_owned(), is_recording };
+        let is_known = has_journal || folder.mark_path().exists();
+        for name in folder.names().map_err(RecordingsError::Unusable)? {
+            if !folder.is_own(&name).map_err(RecordingsError::Unusable)? {
+                return Err(RecordingsError::Foreign { name });
+            }
+            if !is_known {
+                return Err(RecordingsError::Unknown { name });
+            }
+        }
+        Ok(Some(folder))
+    }
+
+    /// Removes the recordings that are not to be kept. Anything else stays.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn sweep(&self, keep: impl Fn(&OsStr) -> bool) -> io::Result<()> {
+        for name in self.names()? {
+            if self.is_own(&name)? && !keep(&name) {
+                match unlinkat(&self.folder, name.as_os_str(), AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in the folder.
+    fn names(&self) -> io::Result<Vec<OsString>> {
+        let entries = Dir::read_from(&self.folder)?;
+        let names = entries.map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
+        let names: io::Result<Vec<OsString>> = names.collect();
+        let is_entry = |name: &OsString| ![b".".as_slice(), b"..", LOST_AND_FOUND].contains(&name.as_bytes());
+        Ok(names?.into_iter().filter(is_entry).collect())
+    }
+
+    /// Whether the bot made a file: by its name, and not a link or a folder that has it.
+    fn is_own(&self, name: &OsStr) -> io::Result<bool> {
+        if !(self.is_recording)(name) {
+            return Ok(false);
+        }
+        match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(FileType::from_raw_mode(found.st_mode).is_file()),
+            // Gone since.
+            Err(Errno::NOENT) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn mark_path(&self) -> PathBuf {
+        self.path.with_file_name(MARK)
+    }
+
+    fn mark(self) -> Self {
+        let mark = self.mark_path();
+        if !mark.exists() {
+            // On a full disk the next start marks the folder, which then has a journal.
+            let _ = std::fs::write(mark, MARK_TEXT);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn is_recording(name: &OsStr) -> bool {
+        name.to_str().is_some_and(|name| name.ends_with(".audio"))
+    }
+
+    fn prepare(data: &Path, has_journal: bool) -> Result<RecordingsFolder, RecordingsError> {
+        let looked = RecordingsFolder::look(&data.join("audio"), is_recording, has_journal);
+        let prepared = RecordingsFolder::prepare(&data.join("audio"), is_recording, has_journal);
+        assert_eq!(looked.map_err(|error| error.to_string()).err(), prepared.as_ref().err().map(ToString::to_string));
+        prepared
+    }
+
+    #[test]
+    fn only_recordings_are_removed_and_only_where_nothing_else_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, audio) = (place.path(), place.path().join("audio"));
+        let folder = prepare(data, false).unwrap();
+        for name in ["1.audio", "2.audio"] {
+            std::fs::write(audio.join(name), "").unwrap();
+        }
+        // Comes later: left alone by the sweep, and refused at the next start.
+        std::fs::write(audio.join("song.mp3"), "").unwrap();
+        symlink(audio.join("song.mp3"), audio.join("3.audio")).unwrap();
+        std::fs::create_dir(audio.join("4.audio")).unwrap();
+        folder.sweep(|name| name == "2.audio").unwrap();
+        assert!(!audio.join("1.audio").exists());
+        for name in ["2.audio", "song.mp3", "3.audio", "4.audio"] {
+            assert!(audio.join(name).exists(), "{name}");
+        }
+        for foreign in ["song.mp3", "3.audio", "4.audio"] {
+            let error = prepare(data, true).unwrap_err();
+            assert!(matches!(error, RecordingsError::Foreign { .. }), "{foreign}: {error}");
+            let found = match error {
+                RecordingsError::Foreign { name } => audio.join(name),
+                other => panic!("{other}"),
+            };
+            if found.is_dir() && !found.is_symlink() {
+                std::fs::remove_dir(found).unwrap();
+            } else {
+                std::fs::remove_file(found).unwrap();
+            }
+        }
+        prepare(data, false).unwrap().sweep(|_| false).unwrap();
+        assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_the_bot_did_not_make_is_taken_over_with_its_journal_only() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, audio) = (place.path(), place.path().join("audio"));
+        std::fs::create_dir(&audio).unwrap();
+        std::fs::write(audio.join("1.audio"), "").unwrap();
+        let error = prepare(data, false).unwrap_err();
+        assert!(matches!(error, RecordingsError::Unknown { .. }), "{error}");
+        assert!(!data.join(MARK).exists());
+        prepare(data, true).unwrap();
+        prepare(data, false).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_no_folder_of_recordings() {
+        let (place, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(elsewhere.path(), place.path().join("audio")).unwrap();
+        let error = prepare(place.path(), true).unwrap_err();
+        assert!(matches!(error, RecordingsError::NoFolder), "{error}");
+        std::fs::remove_file(place.path().join("audio")).unwrap();
+        std::fs::write(place.path().join("audio"), "").unwrap();
+        assert!(matches!(prepare(place.path(), true), Err(RecordingsError::NoFolder)));
+    }
+}
