@@ -98,6 +98,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
+        erasures: pipeline::erasure::Erasures::default(),
         drafts: pipeline::broadcast::Drafts::default(),
         replies,
         admin_presses,
@@ -257,6 +258,7 @@ async fn recover(journal: &Journal, config: &Config, worker: &str) -> anyhow::Re
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
+    journal.drop_other_days().await?;
     let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let mut files = tokio::fs::read_dir(config.storage.audio()).await?;
     while let Some(file) = files.next_entry().await? {

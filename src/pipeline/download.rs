@@ -21,7 +21,7 @@ use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::metrics::Work;
-use crate::request::{Claim, DownloadFailure, Downloaded, Received, Request};
+use crate::request::{Claim, DownloadFailure, Downloaded, Received, Request, WithinDay};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -231,8 +231,11 @@ async fn one(
     }
     match measured {
         Ok(length) => {
-            let request = request.advance(&context.journal, Downloaded { length }).await?;
-            enqueue::one(context, request).await
+            let per_day = context.config().limits.daily_audio;
+            match request.advance_within_day(&context.journal, Downloaded { length }, per_day).await? {
+                WithinDay::Entered(request) => enqueue::one(context, request).await,
+                WithinDay::Over(request) => give_up(context, request, &DownloadFailure::DayFull).await,
+            }
         }
         Err(why) => give_up(context, request, &why).await,
     }

@@ -22,7 +22,7 @@ use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
 use crate::model::{ChatId, MessageId, Progress, SpeechLanguage, Transcript};
-use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
+use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe};
 use crate::telegram::{Percent, Text, ThreadId};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
@@ -207,8 +207,13 @@ async fn one(
             // Whoever asked for the same recording gets the same text. One of them that is lost in a crash is heard
             // by itself.
             while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
-                let also = also.advance(&context.journal, next()).await?;
-                deliveries.push(deliver::one(context, also));
+                let per_day = context.config().limits.daily_audio;
+                match also.advance_within_day(&context.journal, next(), per_day).await? {
+                    WithinDay::Entered(also) => deliveries.push(deliver::one(context, also)),
+                    WithinDay::Over(also) => {
+                        also.fail(&context.journal, &TranscribeFailure::DayFull).await.map(drop)?
+                    }
+                }
             }
             deliveries.push(deliver::one(context, request));
             futures::future::try_join_all(deliveries).await.map(drop)

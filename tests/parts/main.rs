@@ -17,6 +17,7 @@ mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod limits;
 mod moves;
 mod people;
 mod prometheus;
