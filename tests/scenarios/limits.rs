@@ -7,7 +7,6 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use stenobot::model::{ChatId, MessageId};
-use stenobot::simulator::answers::Verdict;
 use stenobot::simulator::group::Group;
 use stenobot::simulator::people::{Person, Sent};
 use stenobot::simulator::server::{Author, Rank};
@@ -65,18 +64,18 @@ async fn forgetting_gives_back_no_places_and_no_audio() {
     forget(&scene, &anna).await;
     let more = anna.sends_voice(&scripted(3, "say три"));
     assert!(rejected(scene.answer(&more).await).starts_with("Уже 2 ваших сообщения ждут"));
-    held.open();
-    assert_eq!(scene.text(&first).await, "первая");
 
     let boris = scene.simulation.person("Борис", "ru");
     let sent = boris.sends_voice(&scripted(40, "say сорок"));
-    assert_eq!(scene.text(&sent).await, "сорок");
+    scene.positions(std::slice::from_ref(&sent), &[1]).await;
     forget(&scene, &boris).await;
     let again = boris.sends_voice(&scripted(40, "say ещё сорок"));
     assert!(rejected(scene.answer(&again).await).starts_with("Дневной лимит исчерпан: 1 минута"));
     boris.sends_text("/privacy");
     let (_, privacy) = says(&scene, boris.chat(), "🔒 Тексты не хранятся").await;
     assert!(privacy.contains("После /forget израсходованное вами из лимитов учитывается до полуночи"), "{privacy}");
+    held.open();
+    assert_eq!(scene.text(&first).await, "первая");
 }
 
 #[tokio::test]
@@ -98,32 +97,39 @@ async fn forgetting_begins_no_new_minute() {
 #[tokio::test]
 async fn documents_and_false_claims_count_by_their_real_length() {
     let mut scene = Scene::stand_in(&[("daily_audio_minutes_per_user", "1")]).await;
+    // All of it waits, with the length that was measured: the stand-in gives every recording another one.
+    let gate = Gate::new().await;
+    let before = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.reached().await;
     let [anna, boris, clara] = ["Анна", "Борис", "Клара"].map(|name| scene.simulation.person(name, "ru"));
     let first = document(&anna, &scripted(40, "say документ"));
-    assert_eq!(scene.text(&first).await, "документ");
+    scene.positions(std::slice::from_ref(&first), &[1]).await;
     let second = document(&anna, &scripted(40, "say лишний документ"));
     assert!(rejected(scene.answer(&second).await).starts_with("Дневной лимит исчерпан: 1 минута"));
 
     let long = |text: &str| Voice { duration: Duration::from_secs(1), ..scripted(40, &format!("say {text}")) };
-    let first = boris.sends_voice(&long("короткое по словам отправителя"));
-    answered(scene.answer(&first).await);
+    let short = boris.sends_voice(&long("короткое по словам отправителя"));
+    scene.positions(std::slice::from_ref(&short), &[2]).await;
     let second = boris.sends_voice(&long("и ещё одно"));
     assert!(rejected(scene.answer(&second).await).starts_with("Дневной лимит исчерпан"));
 
     // At once: one of them, whichever is measured first.
     let both = [document(&clara, &scripted(40, "say один")), document(&clara, &scripted(40, "say другой"))];
-    let mut refused = 0;
-    for sent in &both {
-        match scene.answer(sent).await {
-            Verdict::Answered(text) => scene.spoken.add(&text),
-            Verdict::Rejected(why) => {
-                assert!(why.starts_with("Дневной лимит исчерпан"), "{why}");
-                refused += 1;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(refused, 1);
+    let refused = scene.simulation.api().until(|state| {
+        let over = |sent: &Sent| {
+            state
+                .replies(sent.chat(), sent.id())
+                .any(|reply| reply.content.text().is_some_and(|text| text.starts_with("⚠️ Дневной лимит исчерпан")))
+        };
+        both.iter().position(over)
+    });
+    let refused = soon("one of them is refused", refused).await;
+    held.open();
+    assert_eq!(scene.text(&before).await, "занято");
+    assert_eq!(scene.text(&first).await, "документ");
+    assert_eq!(scene.text(&short).await, "короткое по словам отправителя");
+    let other = scene.text(&both[1 - refused]).await;
+    assert!(["один", "другой"].contains(&other.as_str()), "{other}");
     let rows = scene.end().await;
     assert_eq!(rows.iter().filter(|row| row.reason.as_deref() == Some("daily_limit")).count(), 3);
 }
