@@ -234,7 +234,7 @@ async fn one(
             let per_day = context.config().limits.daily_audio;
             match request.advance_within_day(&context.journal, Downloaded { length }, per_day).await? {
                 WithinDay::Entered(request) => enqueue::one(context, request).await,
-                WithinDay::Over(request) => give_up(context, request, &DownloadFailure::DayFull).await,
+                WithinDay::Over(request) => give_up(context, *request, &DownloadFailure::DayFull).await,
             }
         }
         Err(why) => give_up(context, request, &why).await,

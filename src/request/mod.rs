@@ -74,7 +74,7 @@ pub enum WithinDay<S: Stage, E> {
     /// The next stage is committed.
     Entered(E),
     /// It would be more audio than the user may send on one day; the request is in the same stage as before.
-    Over(Request<S>),
+    Over(Box<Request<S>>),
 }
 
 impl<S: Stage> Request<S> {
@@ -204,7 +204,7 @@ impl<S: Stage> Request<S> {
         let facts = next.facts();
         let advance = || journal.advance_within_day(self.fence(), N::NAME, &facts, per_day);
         let is_within = insist(journal, "record a transition", advance).await?;
-        Ok(if is_within { WithinDay::Entered(self.entered(next, &facts)) } else { WithinDay::Over(self) })
+        Ok(if is_within { WithinDay::Entered(self.entered(next, &facts)) } else { WithinDay::Over(Box::new(self)) })
     }
 
     /// The request in the stage that was just committed.
