@@ -96,6 +96,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
+        erasures: pipeline::erasure::Erasures::default(),
         drafts: pipeline::broadcast::Drafts::default(),
         replies: replies::Replies::default(),
         outbox: pipeline::outbox::Outbox::default(),
@@ -262,6 +263,7 @@ async fn recover(
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
+    journal.drop_other_days().await?;
     let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
     recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")

@@ -124,6 +124,7 @@ privacy =
     /mydata zeigt, was über Sie gespeichert ist. /forget löscht es.
 privacy-audio-at-once = Aufnahmen werden gleich nach der Antwort gelöscht.
 privacy-audio-kept = Aufnahmen werden { $time } nach der Antwort gelöscht; bis dahin bekommen Sie den Text auch in einer anderen Sprache oder als Datei.
+privacy-limits = Nach /forget zählt bis Mitternacht (UTC) weiter, was Sie von den Limits verbraucht haben: unter einem Code dieses Tages, ohne Namen und ID.
 my-data-none = 🔒 Über Sie ist nichts gespeichert.
 my-data =
     🔒 Was über Sie gespeichert ist:
@@ -137,12 +138,14 @@ my-data =
     /forget löscht all das.
 forget-ask = 🗑️ Alles löschen, was über Sie gespeichert ist? Aufnahmen in der Warteschlange werden abgebrochen. Es bleiben nur anonyme Zahlen.
 forgotten = 🗑️ Alles über Sie ist gelöscht. Es bleiben nur anonyme Zahlen.
+forgotten-soon = 🗑️ Alles über Sie wird gelöscht: In wenigen Minuten ist nichts mehr davon da. Es bleiben nur anonyme Zahlen.
 transcribe-how = 🎙️ Antworten Sie mit diesem Befehl auf eine Sprachnachricht, eine Videonachricht, Audio oder Video.
 auto-on = 👥 Ab jetzt transkribiere ich alle Sprachnachrichten in dieser Gruppe.
 auto-off = 👥 Ab jetzt transkribiere ich nur auf Wunsch: Antworten Sie auf eine Nachricht mit /transcribe
 auto-how = 👥 /auto on — alle Sprachnachrichten transkribieren, /auto off — nur auf Wunsch
 admins-only = 🔒 Das können nur die Administratoren der Gruppe.
 groups-only = 👥 Dieser Befehl ist für Gruppen. Hier transkribiere ich ohnehin alles.
+private-only = 🔒 Darauf antworte ich nur im privaten Chat, damit es nicht die ganze Gruppe sieht.
 
 ## For the bot's administrators
 

@@ -124,6 +124,7 @@ privacy =
     /mydata shows what is kept about you. /forget erases it.
 privacy-audio-at-once = Recordings are deleted right after the answer.
 privacy-audio-kept = Recordings are deleted { $time } after the answer: until then you can get the text in another language or as a file.
+privacy-limits = After /forget, what you have used of the limits still counts until midnight (UTC), under a code of that day that does not name you.
 my-data-none = 🔒 Nothing is kept about you.
 my-data =
     🔒 What is kept about you:
@@ -137,12 +138,14 @@ my-data =
     /forget erases all of it.
 forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only anonymous totals remain.
 forgotten = 🗑️ Everything about you is erased. Only anonymous totals remain.
+forgotten-soon = 🗑️ Your data is being erased: within minutes nothing about you is left. Only anonymous totals remain.
 transcribe-how = 🎙️ Reply to a voice message, a video note, audio or video with this command.
 auto-on = 👥 I transcribe all voice messages in this group from now on.
 auto-off = 👥 I transcribe on request only from now on: reply to a message with /transcribe
 auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
+private-only = 🔒 I answer that only in a private chat, so that the group does not see it.
 
 ## For the bot's administrators
 

@@ -130,6 +130,7 @@ privacy =
     /mydata muestra qué se guarda sobre usted. /forget lo borra.
 privacy-audio-at-once = Las grabaciones se borran justo después de la respuesta.
 privacy-audio-kept = Las grabaciones se borran { $time } después de la respuesta: hasta entonces puede pedir el texto en otro idioma o como archivo.
+privacy-limits = Después de /forget, lo que ya ha gastado de los límites sigue contando hasta la medianoche (UTC): con un código de ese día, sin su nombre ni su ID.
 my-data-none = 🔒 No se guarda nada sobre usted.
 my-data =
     🔒 Qué se guarda sobre usted:
@@ -143,12 +144,14 @@ my-data =
     /forget borra todo esto.
 forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.
 forgotten = 🗑️ Se ha borrado todo sobre usted. Solo quedan cifras anónimas.
+forgotten-soon = 🗑️ Se está borrando todo sobre usted: en unos minutos no quedará nada. Solo quedarán cifras anónimas.
 transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un videomensaje, audio o vídeo.
 auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
 auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
 auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off — solo a petición
 admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
 groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
+private-only = 🔒 A eso respondo solo en un chat privado, para que no lo vea todo el grupo.
 
 ## For the bot's administrators
 

@@ -130,6 +130,7 @@ privacy =
     /mydata mostra o que é guardado sobre você. /forget apaga.
 privacy-audio-at-once = As gravações são apagadas logo depois da resposta.
 privacy-audio-kept = As gravações são apagadas { $time } depois da resposta: até lá você pode pedir o texto em outro idioma ou como arquivo.
+privacy-limits = Depois de /forget, o que você já usou dos limites continua contando até a meia-noite (UTC): com um código daquele dia, sem seu nome nem ID.
 my-data-none = 🔒 Nada é guardado sobre você.
 my-data =
     🔒 O que é guardado sobre você:
@@ -143,12 +144,14 @@ my-data =
     /forget apaga tudo isso.
 forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Só ficam números anônimos.
 forgotten = 🗑️ Tudo sobre você foi apagado. Só ficam números anônimos.
+forgotten-soon = 🗑️ Tudo sobre você está sendo apagado: em alguns minutos não restará nada. Só ficarão números anônimos.
 transcribe-how = 🎙️ Responda com este comando a uma mensagem de voz, uma mensagem de vídeo, áudio ou vídeo.
 auto-on = 👥 A partir de agora transcrevo todas as mensagens de voz deste grupo.
 auto-off = 👥 A partir de agora transcrevo só a pedido: responda a uma mensagem com /transcribe
 auto-how = 👥 /auto on — transcrever todas as mensagens de voz, /auto off — só a pedido
 admins-only = 🔒 Só os administradores do grupo podem fazer isso.
 groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualquer forma.
+private-only = 🔒 Isso eu respondo só em um chat privado, para que o grupo todo não veja.
 
 ## For the bot's administrators
 

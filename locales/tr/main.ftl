@@ -124,6 +124,7 @@ privacy =
     /mydata sizin hakkınızda ne saklandığını gösterir. /forget bunu siler.
 privacy-audio-at-once = Kayıtlar yanıttan hemen sonra silinir.
 privacy-audio-kept = Kayıtlar yanıttan { $time } sonra silinir: o zamana kadar metin başka bir dilde ya da dosya olarak alınabilir.
+privacy-limits = /forget sonrasında, sınırlardan kullandığınız miktar gece yarısına (UTC) kadar sayılmaya devam eder: o güne ait bir kodla, adınız ve kimliğiniz (ID) olmadan.
 my-data-none = 🔒 Sizin hakkınızda hiçbir şey saklanmıyor.
 my-data =
     🔒 Sizin hakkınızda saklananlar:
@@ -137,12 +138,14 @@ my-data =
     /forget bunların hepsini siler.
 forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Kuyruktaki kayıtlar iptal edilir. Yalnızca anonim sayılar kalır.
 forgotten = 🗑️ Sizin hakkınızdaki her şey silindi. Yalnızca anonim sayılar kalır.
+forgotten-soon = 🗑️ Sizin hakkınızdaki her şey siliniyor: birkaç dakika içinde hiçbir şey kalmayacak. Yalnızca anonim sayılar kalır.
 transcribe-how = 🎙️ Bu komutla bir sesli mesajı, görüntülü mesajı, sesi ya da videoyu yanıtlayın.
 auto-on = 👥 Bundan sonra bu gruptaki tüm sesli mesajları yazıya dökerim.
 auto-off = 👥 Bundan sonra yalnızca istenince: bir mesajı /transcribe ile yanıtlayın
 auto-how = 👥 /auto on — tüm sesli mesajları yazıya dök, /auto off — yalnızca istenince
 admins-only = 🔒 Bunu yalnızca grubun yöneticileri yapabilir.
 groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya döküyorum.
+private-only = 🔒 Buna yalnızca özel sohbette yanıt veririm, böylece tüm grup görmez.
 
 ## For the bot's administrators
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::crash::{self, Side};
-use super::{Busy, Journal, JournalError, sql};
+use super::{Busy, Journal, JournalError, day, sql};
 use crate::model::{
     AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -204,8 +204,6 @@ impl Full {
     }
 }
 
-const A_DAY: Duration = Duration::from_secs(86_400);
-
 async fn room(
     tx: &mut sqlx::SqliteConnection,
     arrival: &Arrival,
@@ -213,17 +211,15 @@ async fn room(
     (capacity, busy): (&Capacity, &Busy),
     now: Timestamp,
 ) -> Result<Room, sqlx::Error> {
+    let erased = day::spent(&mut *tx, arrival.from.id, now, now).await?;
     if let Some(limit) = capacity.per_day {
-        let (midnight, next) = (now.midnight(), now.midnight().after(A_DAY));
-        let used = sqlx::query_scalar(sql::AUDIO_BETWEEN).bind(user).bind(midnight.0).bind(next.0);
-        let used: f64 = used.fetch_one(&mut *tx).await?;
-        let used = super::seconds(used);
+        let used = erased.audio + day::audio_of_day(&mut *tx, user, now).await?;
         if used >= limit || used + arrival.claimed.unwrap_or_default() > limit {
             return Ok(Room::Full(Full::Day));
         }
     }
     let own: i64 = sqlx::query_scalar(sql::COUNT_WAITING_OF).bind(user).fetch_one(&mut *tx).await?;
-    if own >= i64::from(capacity.per_person) {
+    if own + erased.places >= i64::from(capacity.per_person) {
         return Ok(Room::Full(Full::Person));
     }
     let (waiting, most): (i64, u32) = if busy.chats.contains(&arrival.chat) {

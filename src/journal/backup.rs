@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::JournalError;
-use super::open::{newest, newest_known, with_suffix};
+use super::open::{has_table, newest, newest_known, with_suffix};
 
 /// What a copy of the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub async fn backup(journal: &Path, copy: &Path, replace: bool) -> Result<Conten
             .ok_or_else(|| BackupError::Unfit { file: copy.to_path_buf(), reason: "its name is not UTF-8".into() })?;
         sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;
         connection.close().await?;
+        drop_spent(&partial).await?;
         let contents = verify(&partial).await?;
         durable(&partial).and_then(|()| fs::rename(&partial, copy)).map_err(writing(copy))?;
         durable(folder(copy)).map_err(writing(copy))?;
@@ -81,6 +82,18 @@ pub async fn backup(journal: &Path, copy: &Path, replace: bool) -> Result<Conten
         let _ = fs::remove_file(&partial);
     }
     made
+}
+
+/// Takes the limits of erased users out of a copy, which may be kept for longer than the day after which nothing may
+/// lead to them.
+async fn drop_spent(copy: &Path) -> Result<(), BackupError> {
+    let options = SqliteConnectOptions::new().filename(copy).foreign_keys(true).pragma("secure_delete", "ON");
+    let mut connection = options.connect().await?;
+    if has_table(&mut connection, "spent_keys").await? {
+        sqlx::query("DELETE FROM spent_keys").execute(&mut connection).await?;
+    }
+    finish(connection).await?;
+    Ok(())
 }
 
 /// Looks through a copy: whole, a journal, and of a version that this program can read.

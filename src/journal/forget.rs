@@ -1,6 +1,6 @@
 //! Erasing all that is stored about somebody.
 
-use super::{Journal, JournalError, ids, sql};
+use super::{Journal, JournalError, day, ids, sql};
 use crate::model::{RequestId, UserId};
 
 /// What is left to be done after somebody was erased from the journal.
@@ -12,29 +12,30 @@ pub struct Forgotten {
     pub stopped: Vec<RequestId>,
     /// Requests whose audio may be on the disk: the files are to be removed.
     pub audio: Vec<RequestId>,
-    /// Whether the database's log could be emptied as well. If readers were in the way, erased bytes stay in it until
-    /// the next time, or until the journal is closed.
+    /// Whether the database's log could be emptied as well. Else erased bytes stay in it until
+    /// [`Journal::empty_log`] succeeds: [`Journal::log_may_hold_erased`].
     pub log_emptied: bool,
 }
 
 impl Journal {
     /// Erases somebody: their names, what they have set, and in their requests all that leads to them, to their chats
     /// and to their files. What is under way ends without a notice. What remains are numbers of nobody: how much was
-    /// heard, when, and how long it took. A ban remains too.
+    /// heard, when, and how long it took. A ban remains too, and so does, until the day is over, what was used of the
+    /// limits, under a hash.
     ///
     /// A predecessor's database that is imported again afterwards brings them back.
     pub async fn forget(&self, person: UserId) -> Result<Forgotten, JournalError> {
         let mut forgotten = self.erase(person).await?;
+        self.erased_in_log();
         self.changed();
-        let mut connection = self.writer.acquire().await?;
-        let (busy, _, _): (i64, i64, i64) =
-            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
-        forgotten.log_emptied = busy == 0;
+        // What is erased is erased: an error here is met, and told, when the log is tried again.
+        forgotten.log_emptied = self.empty_log().await.unwrap_or(false);
         Ok(forgotten)
     }
 
     async fn erase(&self, person: UserId) -> Result<Forgotten, JournalError> {
-        let now = self.clock.now().0;
+        let at = self.clock.now();
+        let now = at.0;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(sql::FORGET_CHAT).bind(person.0).execute(&mut *tx).await?;
         let user: Option<i64> = sqlx::query_scalar(sql::KEY_OF).bind(person.0).fetch_optional(&mut *tx).await?;
@@ -42,6 +43,7 @@ impl Journal {
             tx.commit().await?;
             return Ok(Forgotten::default());
         };
+        day::carry_over(&mut tx, user, person, at).await?;
         let stopped = sqlx::query_scalar(sql::LEASED_OF).bind(user).bind(now).fetch_all(&mut *tx).await?;
         let audio = sqlx::query_scalar(sql::AUDIO_OF).bind(user).fetch_all(&mut *tx).await?;
         sqlx::query(sql::END_ALL_OF).bind(user).bind(now).execute(&mut *tx).await?;

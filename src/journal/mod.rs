@@ -11,11 +11,13 @@ mod bot;
 mod cancel;
 mod clock;
 mod crash;
+mod day;
 mod error;
 mod fair;
 mod forget;
 mod inspect;
 mod legacy;
+mod log;
 mod moves;
 mod notices;
 mod open;
@@ -30,6 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +84,8 @@ pub struct Journal {
     /// One connection: SQLite has one writer, and queueing for it here is fairer than its own retries.
     writer: SqlitePool,
     reader: SqlitePool,
+    /// Those of the writing connection.
+    options: Arc<SqliteConnectOptions>,
     clock: Clock,
     changes: watch::Sender<u64>,
     /// Cancelled when trouble is no longer waited out.
@@ -89,6 +94,8 @@ pub struct Journal {
     reconnect: Arc<AtomicBool>,
     /// Writes that wait for trouble to pass.
     insisting: Arc<AtomicUsize>,
+    /// Whether erased data may be in the write-ahead log.
+    unclean_log: Arc<AtomicBool>,
 }
 
 impl Journal {
@@ -176,6 +183,19 @@ impl Journal {
     /// Moves a claimed row to its next stage, with the facts learned on the way, and renews the lease where that one is
     /// held too.
     pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
+        self.advance_within_day(fence, to, facts, None).await.map(|_within| ())
+    }
+
+    /// The same, unless the length among the facts takes the user over `per_day`, the audio of one day: then nothing is
+    /// written, and this gives false. Looks and writes in one transaction, so that of two requests under way one at
+    /// most takes what is left.
+    pub async fn advance_within_day(
+        &self,
+        fence: &Fence,
+        to: StageName,
+        facts: &Facts,
+        per_day: Option<Duration>,
+    ) -> Result<bool, JournalError> {
         let now = self.clock.now();
         crash::point(Side::Before, to.as_str());
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -196,13 +216,19 @@ impl Journal {
             .execute(&mut *tx)
             .await?;
         exactly_one(fence, moved.rows_affected())?;
+        if let Some(limit) = per_day
+            && day::is_over(&mut tx, fence.id, limit, now).await?
+        {
+            tx.rollback().await?;
+            return Ok(false);
+        }
         if to == StageName::Done {
             sqlx::query(sql::ADD_TO_TOTALS).bind(fence.id.0).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         crash::point(Side::After, to.as_str());
         self.changed();
-        Ok(())
+        Ok(true)
     }
 
     /// Ends a claimed row other than by delivery. Unless `settlement` says that its sender needs no answer, a

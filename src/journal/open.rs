@@ -127,10 +127,11 @@ async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal,
         Box::pin(std::future::ready(Ok(usable)))
     });
     let writer = writer.connect_with(options.clone()).await?;
-    let reader = pool().max_connections(4).connect_with(options.pragma("query_only", "ON")).await?;
+    let reader = pool().max_connections(4).connect_with(options.clone().pragma("query_only", "ON")).await?;
     let (changes, patience) = (watch::Sender::new(0), CancellationToken::new());
-    let insisting = Arc::default();
-    let journal = Journal { writer, reader, clock, changes, patience, reconnect, insisting };
+    let (insisting, options) = (Arc::default(), Arc::new(options));
+    let unclean_log = Arc::new(AtomicBool::new(true));
+    let journal = Journal { writer, reader, options, clock, changes, patience, reconnect, insisting, unclean_log };
     journal.writable().await?;
     Ok(journal)
 }

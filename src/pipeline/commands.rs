@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::replies::Reply;
 use super::{Context, Flow, broadcast};
 use crate::journal::{JournalError, MyData};
-use crate::model::{ChatId, SpeechLanguage, StageName, UserId};
+use crate::model::{ChatId, MessageId, SpeechLanguage, StageName, UserId};
 use crate::request;
 use crate::stats::Statistics;
 use crate::telegram::{
@@ -29,17 +29,19 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Jour
     if private {
         context.journal.meet(&super::admit::sender(from)).await?;
     }
-    let note = match name {
+    let note = match named(*name, argument, place.kind) {
         CommandName::Start => Some(context.talk(locale, &greeting(context))),
         CommandName::Help => Some(context.talk(locale, &help(context))),
         CommandName::Unknown => Some(context.talk(locale, &help(context))),
         CommandName::Language => Some(languages(context, place.chat, locale, 0).await?),
-        CommandName::Queue => Some(context.talk(locale, &standings(context, from.id).await?)),
+        CommandName::Queue => Some(context.talk(locale, &standings(context, from.id, *place).await?)),
         CommandName::Cancel => Some(context.talk(locale, &Talk::Cancelled(cancel_all(context, from.id).await?))),
         CommandName::Privacy => {
             let retention = context.config().privacy.audio_retention;
             Some(context.talk(locale, &Talk::Privacy { retention }))
         }
+        CommandName::MyData if !private => Some(private_only(context, locale, MY_DATA)),
+        CommandName::Forget if !private => Some(private_only(context, locale, FORGET)),
         CommandName::MyData => Some(context.talk(locale, &my_data(context.journal.my_data(from.id).await?))),
         CommandName::Forget => Some(Note {
             keyboard: Keyboard::one(context.label(locale, Label::Erase), Action::Forget),
@@ -95,8 +97,32 @@ pub(super) async fn languages(
     Ok(Note { keyboard: context.language_buttons(locale, page), ..context.talk(locale, &Talk::Languages { current }) })
 }
 
-async fn standings(context: &Context, user: UserId) -> Result<Talk, JournalError> {
-    let own = context.journal.standing(user).await?;
+/// What a link to the bot carries behind `start`.
+const MY_DATA: &str = "mydata";
+const FORGET: &str = "forget";
+
+/// The command that a user means, by itself or by the link in [`private_only`].
+fn named(name: CommandName, argument: &str, kind: ChatKind) -> CommandName {
+    match (name, kind, argument) {
+        (CommandName::Start, ChatKind::Private, MY_DATA) => CommandName::MyData,
+        (CommandName::Start, ChatKind::Private, FORGET) => CommandName::Forget,
+        (name, ChatKind::Private | ChatKind::Group, _) => name,
+    }
+}
+
+/// What a group gets in place of one member's data, with a link to where it is given.
+fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Note {
+    let mut note = context.talk(locale, &Talk::PrivateOnly);
+    if let Some(me) = context.client.known() {
+        note.text += &format!("\nhttps://t.me/{}?start={command}", me.username);
+    }
+    note
+}
+
+/// A group is shown what waits in it, not what its members send elsewhere.
+async fn standings(context: &Context, user: UserId, place: Place) -> Result<Talk, JournalError> {
+    let mut own = context.journal.standing(user).await?;
+    own.retain(|standing| place.kind == ChatKind::Private || standing.chat == place.chat);
     Ok(Talk::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
 }
 
@@ -129,8 +155,14 @@ fn my_data(data: Option<MyData>) -> Talk {
     })
 }
 
-/// Erases somebody and stops their work; gives the words for it.
-pub(super) async fn forget(context: &Context, user: UserId, locale: Option<&str>) -> Result<Note, JournalError> {
+/// Erases a user's data and stops their work; the message with the button says how far that has come.
+pub(super) async fn forget(
+    context: &Context,
+    user: UserId,
+    chat: ChatId,
+    message: MessageId,
+    locale: Option<&str>,
+) -> Result<(), JournalError> {
     let forgotten = context.journal.forget(user).await?;
     for id in forgotten.stopped {
         context.cancels.stop(id);
@@ -138,7 +170,14 @@ pub(super) async fn forget(context: &Context, user: UserId, locale: Option<&str>
     for id in forgotten.audio {
         context.discard_audio(id).await;
     }
-    Ok(context.talk(locale, &Talk::Forgotten))
+    let talk = if forgotten.log_emptied {
+        Talk::Forgotten
+    } else {
+        context.erasures.follow(chat, message, locale);
+        Talk::ForgottenSoon
+    };
+    context.reply(Reply::Edit { chat, message, note: context.talk(locale, &talk) });
+    Ok(())
 }
 
 async fn auto(context: &Context, command: &Command) -> Result<Option<Note>, JournalError> {

@@ -21,7 +21,7 @@ use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::metrics::Work;
-use crate::request::{self, Claim, DownloadFailure, Downloaded, Received, Request};
+use crate::request::{self, Claim, DownloadFailure, Downloaded, Received, Request, WithinDay};
 use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
@@ -232,15 +232,20 @@ async fn one(
     match measured {
         Ok(length) => {
             let (id, user) = (request.id(), request.user());
-            let request = request.advance(&context.journal, Downloaded { length }).await?;
-            listed.hand_over();
-            enqueue::one(context, request).await?;
-            // Cancelled when the file was here and the request not yet in the queue, where the journal can end it.
-            if context.cancels.take_early(id) {
-                let outcome = request::cancel(&context.journal, id, user).await?;
-                context.follow_up(id, outcome);
+            let per_day = context.config().limits.daily_audio;
+            match request.advance_within_day(&context.journal, Downloaded { length }, per_day).await? {
+                WithinDay::Entered(request) => {
+                    listed.hand_over();
+                    enqueue::one(context, request).await?;
+                    // Cancelled when the file was here and the request not yet in the queue, where the journal can end it.
+                    if context.cancels.take_early(id) {
+                        let outcome = request::cancel(&context.journal, id, user).await?;
+                        context.follow_up(id, outcome);
+                    }
+                    Ok(())
+                }
+                WithinDay::Over(request) => give_up(context, *request, &DownloadFailure::DayFull).await,
             }
-            Ok(())
         }
         Err(why) => give_up(context, request, &why).await,
     }

@@ -19,6 +19,7 @@ mod delay;
 pub mod deliver;
 pub mod download;
 pub mod enqueue;
+pub mod erasure;
 pub mod estimate;
 mod keyboards;
 mod lanes;
@@ -89,6 +90,8 @@ pub struct Context {
     pub cancels: cancels::Cancels,
     /// What an administrator has made of the bot for now.
     pub flow: watch::Sender<Flow>,
+    /// Erasures that are not complete yet.
+    pub erasures: erasure::Erasures,
     /// Messages to everybody that wait for a confirmation.
     pub drafts: broadcast::Drafts,
     /// Best-effort calls that wait.

@@ -137,11 +137,10 @@ async fn act(
         }
         Action::SetLanguage(language) => set_language(context, actor, place, message, language, locale).await,
         Action::Forget if place.kind == ChatKind::Private => {
-            let note = commands::forget(context, press.from.id, locale).await?;
-            context.reply(Reply::Edit { chat, message, note });
+            commands::forget(context, press.from.id, chat, message, locale).await?;
             Ok(None)
         }
-        Action::Forget => Ok(Some(Toast::Over)),
+        Action::Forget => Ok(Some(Toast::PrivateOnly)),
         Action::SendDraft(draft) => broadcast::send(context, place, message, press.from.id, locale, *draft).await,
         Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, press.from.id, locale, *draft)),
     }

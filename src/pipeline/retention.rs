@@ -1,9 +1,11 @@
 //! Recordings are kept for a short while after their answer, if the operator wants that, and then removed. The same beat
-//! looks for times that lie ahead because the clock was set back.
+//! looks for times that lie ahead because the clock was set back, drops the limits of erased users once their day is over,
+//! and empties the journal's log of what was erased.
 
 use std::time::Duration;
 
 use super::Context;
+use super::erasure::LogCleaning;
 use super::replies::Reply;
 use crate::model::Timestamp;
 use crate::telegram::Keyboard;
@@ -14,6 +16,7 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Removes what is due, until the soft shutdown.
 pub async fn run(context: &Context) {
     let mut beat = tokio::time::interval(BEAT);
+    let mut log = LogCleaning::default();
     while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
         let retention = context.config().privacy.audio_retention;
         let due = async {
@@ -24,6 +27,7 @@ pub async fn run(context: &Context) {
                     "the clock was set back: times of open requests are brought back to it"
                 );
             }
+            context.journal.drop_other_days().await?;
             context.journal.audio_due(retention).await
         };
         match due.await {
@@ -38,6 +42,7 @@ pub async fn run(context: &Context) {
             }
             Err(error) => context.journal_failed("look for audio to remove", &error),
         }
+        log.look(context).await;
     }
 }
 

@@ -23,7 +23,7 @@ use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
 use crate::model::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
-use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, observe};
+use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe};
 use crate::telegram::{Percent, Text, ThreadId};
 
 /// One request's audio on its way to the engine.
@@ -147,7 +147,7 @@ struct Delivery {
 
 impl Delivery {
     /// That of a request that is given the same text.
-    fn also(&self, request: &Request<Transcribing>) -> Self {
+    fn also(&self, request: &Request<Transcribed>) -> Self {
         let place = self.outbox.enter(request.chat(), request.user(), None);
         Self { outbox: self.outbox.clone(), place, delivered: self.delivered.clone() }
     }
@@ -241,14 +241,21 @@ async fn one(
             // Whoever asked for the same recording gets the same text, and none of them waits for another's chat. One of
             // them that is lost in a crash is heard by itself.
             while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
-                let place = delivery.also(&also);
-                let also = also.advance(&context.journal, next()).await?;
-                let (own, span) = (context.clone(), also.span());
-                context.spawn(span, "finish a transcription", async move {
-                    let outcome = deliver::one(&own, also).await;
-                    place.end();
-                    outcome
-                });
+                let per_day = context.config().limits.daily_audio;
+                match also.advance_within_day(&context.journal, next(), per_day).await? {
+                    WithinDay::Entered(also) => {
+                        let place = delivery.also(&also);
+                        let (own, span) = (context.clone(), also.span());
+                        context.spawn(span, "finish a transcription", async move {
+                            let outcome = deliver::one(&own, also).await;
+                            place.end();
+                            outcome
+                        });
+                    }
+                    WithinDay::Over(also) => {
+                        also.fail(&context.journal, &TranscribeFailure::DayFull).await.map(drop)?;
+                    }
+                }
             }
             deliver::one(context, request).await
         }

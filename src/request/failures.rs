@@ -74,6 +74,9 @@ pub enum DownloadFailure {
         /// The limit.
         limit: Duration,
     },
+    /// More audio than its user may send on one day, whatever the update claimed.
+    #[error("the audio is more than its user may send on one day")]
+    DayFull,
     /// A video without a sound track.
     #[error("the file has no sound track")]
     Silent,
@@ -129,6 +132,7 @@ impl Failure for DownloadFailure {
         match self {
             Self::TooBig { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooBig)),
             Self::TooLong { .. } => Disposition::End(Settlement::Rejected(RejectReason::TooLong)),
+            Self::DayFull => Disposition::End(Settlement::Rejected(RejectReason::DailyLimit)),
             Self::Silent => Disposition::End(Settlement::Rejected(RejectReason::Silent)),
             Self::Codec { .. } => Disposition::End(Settlement::Rejected(RejectReason::Codec)),
             Self::Unsupported(_) => Disposition::End(Settlement::Rejected(RejectReason::Unsupported)),
@@ -149,6 +153,7 @@ impl Failure for DownloadFailure {
             Self::Codec { name } => Some(name),
             Self::TooBig { .. }
             | Self::TooLong { .. }
+            | Self::DayFull
             | Self::Silent
             | Self::Unsupported(_)
             | Self::Damaged(_)
@@ -192,6 +197,9 @@ pub enum TranscribeFailure {
     /// No engine can be started.
     #[error("no engine is available: {0}")]
     Unavailable(String),
+    /// More audio than its user may send on one day: found where the text of the same audio is given to another request.
+    #[error("the audio is more than its user may send on one day")]
+    DayFull,
     /// This worker stops.
     #[error("cancelled because the service stops")]
     Stopping,
@@ -233,6 +241,7 @@ impl Failure for TranscribeFailure {
             // Not tried again, unlike a crash: it would take all others a second deadline, and most likely as long.
             Self::Deadline { .. } => Disposition::End(Settlement::Failed(FailReason::Deadline)),
             Self::Damaged(_) => Disposition::End(Settlement::Failed(FailReason::Damaged)),
+            Self::DayFull => Disposition::End(Settlement::Rejected(RejectReason::DailyLimit)),
             Self::Misconfigured(_) => Disposition::End(Settlement::Failed(FailReason::Engine)),
             Self::Unavailable(_) => Disposition::Retry { after: Duration::from_secs(15), counts: false },
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },

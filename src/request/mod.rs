@@ -12,7 +12,7 @@ pub use event::{Event, observe};
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
-use crate::journal::{Actor, Busy, Cancelling, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use crate::journal::{Actor, Busy, Cancelling, Facts, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
 use crate::model::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
@@ -65,6 +65,16 @@ pub enum Setback {
     },
     /// It has ended.
     GaveUp(Settlement),
+}
+
+/// Outcome of [`Request::advance_within_day`].
+#[derive(Debug)]
+#[must_use]
+pub enum WithinDay<S: Stage, E> {
+    /// The next stage is committed.
+    Entered(E),
+    /// It would be more audio than the user may send on one day; the request is in the same stage as before.
+    Over(Box<Request<S>>),
 }
 
 impl<S: Stage> Request<S> {
@@ -178,15 +188,33 @@ impl<S: Stage> Request<S> {
     }
 
     /// Commits the next stage. On an error the request stays as the journal has it and is claimed again later.
-    pub async fn advance<N: Follows<S>>(mut self, journal: &Journal, next: N) -> Result<N::Entered, JournalError> {
+    pub async fn advance<N: Follows<S>>(self, journal: &Journal, next: N) -> Result<N::Entered, JournalError> {
         let facts = next.facts();
         insist(journal, "record a transition", || journal.advance(self.fence(), N::NAME, &facts)).await?;
+        Ok(self.entered(next, &facts))
+    }
+
+    /// The same, unless the length that `next` brings takes the user over `per_day`, the audio of one day.
+    pub async fn advance_within_day<N: Follows<S>>(
+        self,
+        journal: &Journal,
+        next: N,
+        per_day: Option<Duration>,
+    ) -> Result<WithinDay<S, N::Entered>, JournalError> {
+        let facts = next.facts();
+        let advance = || journal.advance_within_day(self.fence(), N::NAME, &facts, per_day);
+        let is_within = insist(journal, "record a transition", advance).await?;
+        Ok(if is_within { WithinDay::Entered(self.entered(next, &facts)) } else { WithinDay::Over(Box::new(self)) })
+    }
+
+    /// The request in the stage that was just committed.
+    fn entered<N: Follows<S>>(mut self, next: N, facts: &Facts) -> N::Entered {
         observe(&Event::Advanced { id: self.id(), from: S::NAME, to: N::NAME });
         self.held.row.fence.stage = N::NAME;
         if let Some(length) = facts.length {
             self.held.row.length = Some(length);
         }
-        Ok(next.enter(self.held))
+        next.enter(self.held)
     }
 
     /// Records a failure: the request is put back or ended, as the failure says.

@@ -18,6 +18,7 @@ mod journal;
 mod journal_open;
 mod legacy;
 mod lifecycle;
+mod limits;
 mod moves;
 mod notices;
 mod people;

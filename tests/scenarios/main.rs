@@ -13,6 +13,7 @@ mod engine;
 mod everyday;
 mod groups;
 mod kinds;
+mod limits;
 mod logs;
 mod machine;
 mod pages;

@@ -47,8 +47,12 @@ pub enum Talk {
     MyData(MyData),
     /// To /forget, over the button that does it.
     ForgetAsk,
-    /// Everything about somebody was erased.
+    /// All data of a user was erased.
     Forgotten,
+    /// The same, but for what is still in the database's log.
+    ForgottenSoon,
+    /// To a command in a group whose answer is one member's alone.
+    PrivateOnly,
     /// To /transcribe that does not answer a recording.
     TranscribeHow,
     /// To /auto, and after it was set.
@@ -166,6 +170,8 @@ pub enum Toast {
     AdminsOnlyHere,
     /// Something failed; pressing again may help.
     Failed,
+    /// Only in a private chat does that work.
+    PrivateOnly,
     /// It has ended already.
     Over,
     /// Its recording is not kept any more.
@@ -232,7 +238,7 @@ impl Texts {
                     0 => say.plain("privacy-audio-at-once"),
                     _ => say.with("privacy-audio-kept", [("time", say.span(*retention))]),
                 };
-                say.with("privacy", [("audio", kept.into())])
+                say.with("privacy", [("audio", kept.into())]) + "\n" + &say.plain("privacy-limits")
             }
             Talk::NoData => say.plain("my-data-none"),
             Talk::MyData(data) => say.with(
@@ -257,6 +263,8 @@ impl Texts {
             ),
             Talk::ForgetAsk => say.plain("forget-ask"),
             Talk::Forgotten => say.plain("forgotten"),
+            Talk::ForgottenSoon => say.plain("forgotten-soon"),
+            Talk::PrivateOnly => say.plain("private-only"),
             Talk::TranscribeHow => say.plain("transcribe-how"),
             Talk::Auto(true) => say.plain("auto-on"),
             Talk::Auto(false) => say.plain("auto-off"),
@@ -316,6 +324,7 @@ impl Texts {
             Toast::AdminsOnly => say.plain("toast-admins-only"),
             Toast::AdminsOnlyHere => say.plain("admins-only"),
             Toast::Failed => say.plain("failed"),
+            Toast::PrivateOnly => say.plain("private-only"),
             Toast::Over => say.plain("toast-over"),
             Toast::AudioGone => say.plain("audio-gone"),
             Toast::Cancelling => say.plain("toast-cancelling"),
