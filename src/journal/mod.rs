@@ -31,7 +31,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use actor::Actor;
+pub use actor::{Actor, Pressing};
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use cancel::Cancelling;
 pub use error::JournalError;

@@ -15,7 +15,7 @@ use super::{Context, commands, presses};
 use crate::journal::JournalError;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, Press, TelegramError, Text};
+use crate::telegram::{Access, ChatKind, Content, Ignored, Incoming, Membership, Place, Press, TelegramError, Text};
 
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -144,6 +144,9 @@ impl Inbox {
     }
 
     async fn one(&mut self, context: &Context, update_id: i64, content: &Content) -> Result<(), JournalError> {
+        if context.leave_alone(content).await? {
+            return Ok(());
+        }
         match content {
             Content::Voice(voice) => {
                 let heard = self.admit.message(context, voice).await?;
@@ -160,6 +163,10 @@ impl Inbox {
                 let text = if other.file { Text::Unreadable } else { Text::Unsupported };
                 let note = context.say(other.from.language_code.as_deref(), &text).into();
                 context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
+                Ok(())
+            }
+            Content::Ignored(Ignored::Unreadable) => {
+                tracing::warn!(update = update_id, "an update that cannot be read is passed over");
                 Ok(())
             }
             Content::Ignored(_) => Ok(()),
