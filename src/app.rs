@@ -25,7 +25,9 @@ use crate::metrics as names;
 use crate::model::{Clock, Timestamp, UserId};
 use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
 use crate::service_manager::ServiceManager;
-use crate::telegram::{Call, CallOutcome, Client, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind};
+use crate::telegram::{
+    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind,
+};
 use crate::telemetry;
 use crate::whisper::store::{DETECTOR, Download, ModelStore};
 
@@ -324,6 +326,9 @@ fn count_call(call: &Call) {
     histogram!(names::TELEGRAM_DURATION, "method" => method).record(call.took);
     if let Some(pause) = call.retry_after {
         histogram!(names::TELEGRAM_RETRY_AFTER).record(pause);
+        if pause >= MAX_PAUSE {
+            counter!(names::TELEGRAM_LONG_PAUSES).increment(1);
+        }
     }
 }
 

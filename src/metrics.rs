@@ -73,6 +73,7 @@ metrics! {
     TELEGRAM_REQUESTS = "telegram_requests_total", Kind::Counter, "method, outcome", "Calls to the Bot API.";
     TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
+    TELEGRAM_LONG_PAUSES = "telegram_long_pauses_total", Kind::Counter, "", "Pauses of an hour or more that Telegram demanded; an hour of each is kept.";
     TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all taken into the journal.";
     READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0.";
     JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed journal writes and questions.";
@@ -119,7 +120,7 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
             Kind::Histogram(_) => describe_histogram!(*name, *help),
         }
     }
-    for plain in [IGNORED, RESCUED, AUDIO_PROCESSED, ENGINE_RESTARTS, ENGINE_CPU] {
+    for plain in [IGNORED, RESCUED, AUDIO_PROCESSED, TELEGRAM_LONG_PAUSES, ENGINE_RESTARTS, ENGINE_CPU] {
         counter!(plain).absolute(0);
     }
     for plain in [

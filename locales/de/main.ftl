@@ -155,6 +155,7 @@ resumed = ▶️ Alles läuft.
 banned = 🚫 { $id } ist gesperrt.
 unbanned = ✅ { $id } ist entsperrt.
 ban-how = Geben Sie eine ID an: /ban 123456789
+ban-chats = Möglich ist die ID einer Person, einer Gruppe oder eines Kanals. Eine gesperrte Person kann in einer Gruppe noch im Namen eines Kanals schreiben: Sperren Sie diesen Kanal über seine eigene ID. Telegram teilt dem Bot nicht mit, wer im Namen eines Kanals schreibt.
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
 broadcast-preview =
     📣 Vorschau. Geht an { $count ->

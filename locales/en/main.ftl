@@ -155,6 +155,7 @@ resumed = ▶️ Everything works.
 banned = 🚫 { $id } is blocked.
 unbanned = ✅ { $id } is unblocked.
 ban-how = Give an ID: /ban 123456789
+ban-chats = The ID of a person, a group or a channel. A banned person can still write in a group in the name of a channel: ban the channel by its own ID. Telegram does not tell the bot who writes as a channel.
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-preview =
     📣 Preview. Goes to { $count ->

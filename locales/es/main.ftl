@@ -161,6 +161,7 @@ resumed = ▶️ Todo funciona.
 banned = 🚫 El usuario { $id } está bloqueado.
 unbanned = ✅ El usuario { $id } está desbloqueado.
 ban-how = Indique un ID: /ban 123456789
+ban-chats = Puede ser el ID de una persona, un grupo o un canal. Una persona bloqueada todavía puede escribir en un grupo en nombre de un canal: bloquee ese canal por su propio ID. Telegram no le dice al bot quién escribe en nombre de un canal.
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->

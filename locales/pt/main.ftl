@@ -161,6 +161,7 @@ resumed = ▶️ Tudo funciona.
 banned = 🚫 O usuário { $id } está bloqueado.
 unbanned = ✅ O usuário { $id } está desbloqueado.
 ban-how = Informe um ID: /ban 123456789
+ban-chats = Pode ser o ID de uma pessoa, de um grupo ou de um canal. Uma pessoa bloqueada ainda pode escrever num grupo em nome de um canal: bloqueie esse canal pelo ID dele. O Telegram não informa ao bot quem escreve em nome de um canal.
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->

@@ -155,6 +155,7 @@ resumed = ▶️ Her şey çalışıyor.
 banned = 🚫 { $id } kullanıcısı engellendi.
 unbanned = ✅ { $id } kullanıcısının engeli kaldırıldı.
 ban-how = Bir kimlik (ID) verin: /ban 123456789
+ban-chats = Bir kişinin, grubun veya kanalın kimliği (ID) olabilir. Engellenen kişi bir grupta kanal adına yazmaya devam edebilir: bu kanalı kendi kimliğiyle engelleyin. Telegram, kanal adına kimin yazdığını bota bildirmez.
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-preview =
     📣 Önizleme. { $count ->

@@ -1,7 +1,8 @@
 //! Who may act on a request: the user or the chat that made it, and the admins of a group for what was asked for there
 //! in the name of a chat.
 
-use crate::model::{ChatId, UserId};
+use super::{Journal, JournalError, sql};
+use crate::model::{ChatId, MessageId, RequestId, UserId};
 
 /// Who acts on a request: presses a button under it, or cancels it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,46 @@ impl Actor {
         }
     }
 }
+
+/// Whether a press is made under the message of the request that it names, by a user who may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Pressing {
+    /// It is.
+    Allowed,
+    /// It is under another message, or there is no such request.
+    Elsewhere,
+    /// It is another user's.
+    NotYours,
+    /// It was made in the name of a chat: only the group's admins may use it.
+    AdminsOnly,
+}
+
+impl Journal {
+    /// Holds a press against the request that it names: what a button claims is the word of the program that sent it. A
+    /// status message that was sent a moment ago may not be on record yet; then the chat alone is compared.
+    pub async fn pressing(
+        &self,
+        of: RequestId,
+        by: Actor,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Pressing, JournalError> {
+        let row: Option<Located> = sqlx::query_as(sql::MESSAGE_OF).bind(of.0).fetch_optional(&self.reader).await?;
+        let Some((Some(owner), Some(own_chat), first_chat, own_message)) = row else { return Ok(Pressing::Elsewhere) };
+        let is_here =
+            (chat.0 == own_chat || Some(chat.0) == first_chat) && own_message.is_none_or(|own| own == message.0);
+        Ok(match by.right(UserId(owner), ChatId(own_chat)) {
+            Right::Denied => Pressing::NotYours,
+            Right::Granted | Right::AdminsOnly if !is_here => Pressing::Elsewhere,
+            Right::AdminsOnly => Pressing::AdminsOnly,
+            Right::Granted => Pressing::Allowed,
+        })
+    }
+}
+
+/// Telegram's id of the owner, the chat as it is now and as it was, the status message.
+type Located = (Option<i64>, Option<i64>, Option<i64>, Option<i32>);
 
 #[cfg(test)]
 mod tests {

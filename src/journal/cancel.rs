@@ -46,6 +46,15 @@ impl Journal {
         Ok(outcomes)
     }
 
+    /// Ends all requests of a group that are not worked on, in the name of the operator, and tells which are worked on.
+    pub async fn cancel_all_in(&self, group: ChatId) -> Result<Vec<(RequestId, Cancelling)>, JournalError> {
+        let mut outcomes = Vec::new();
+        for id in ids(sqlx::query_scalar(sql::UNDER_WAY_IN).bind(group.0).fetch_all(&self.reader).await?) {
+            outcomes.push((id, self.cancel_waiting_by_operator(id).await?));
+        }
+        Ok(outcomes)
+    }
+
     async fn withdraw(&self, id: RequestId, by: Option<Actor>) -> Result<Cancelling, JournalError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;

@@ -36,7 +36,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use actor::Actor;
+pub use actor::{Actor, Pressing};
 pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use bot::Adopted;
 pub use cancel::Cancelling;

@@ -101,18 +101,18 @@ impl Journal {
 
     // === Bans ===
 
-    /// Shuts somebody out; they need not be known. A ban survives [`Journal::forget`], else that would lift it.
+    /// Bans a user, a group or a channel, known or not. A ban survives [`Journal::forget`], else that would lift it.
     pub async fn ban(&self, person: UserId) -> Result<(), JournalError> {
         sqlx::query(sql::BAN).bind(person.0).bind(self.clock.now().0).execute(&self.writer).await?;
         Ok(())
     }
 
-    /// Lets somebody in again. False when they were not shut out.
+    /// Lifts a ban, by any id that the chat has or had. False when there was none.
     pub async fn unban(&self, person: UserId) -> Result<bool, JournalError> {
-        Ok(sqlx::query(sql::UNBAN).bind(person.0).execute(&self.writer).await?.rows_affected() == 1)
+        Ok(sqlx::query(sql::UNBAN).bind(person.0).execute(&self.writer).await?.rows_affected() > 0)
     }
 
-    /// Whether somebody is shut out.
+    /// Whether a user, a group or a channel is banned, by any id that the chat has or had.
     pub async fn is_banned(&self, person: UserId) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar(sql::IS_BANNED).bind(person.0).fetch_one(&self.reader).await?)
     }

@@ -330,6 +330,26 @@ pub(super) const UNDER_WAY_OF: &str = "SELECT id FROM usage WHERE answered = 0 \
      AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') \
      AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id";
 
+/// What is under way in a group, whoever asked for it there.
+pub(super) const UNDER_WAY_IN: &str = concat!(
+    "SELECT id FROM usage WHERE answered = 0 \
+     AND stage IN ('received', 'downloaded', 'queued', 'transcribing', 'transcribed') AND ",
+    chat_now!("usage.chat_id"),
+    " = ",
+    chat_now!("?1"),
+    " ORDER BY id"
+);
+
+/// Whose a request is, and the message under which its buttons are: in the chat in which it was made, or in the
+/// supergroup that this one became.
+pub(super) const MESSAGE_OF: &str = concat!(
+    "SELECT ",
+    telegram_id!(),
+    ", ",
+    chat_id!(),
+    ", usage.chat_id AS first_chat_id, status_message_id FROM usage WHERE id = ?1"
+);
+
 pub(super) const CANCEL: &str = concat!(
     "UPDATE usage SET stage = 'cancelled', finished_at = ?2, reason = ?3, owner = NULL, lease_until = NULL, attempt = 0, \
      not_before = 0, updated_at = ",
@@ -415,6 +435,9 @@ mod tests {
             ("CANCEL", super::CANCEL),
             ("TAKE_AUDIO_DUE", super::TAKE_AUDIO_DUE),
             ("KEPT_AUDIO", super::KEPT_AUDIO),
+            ("UNDER_WAY_IN", super::UNDER_WAY_IN),
+            ("MESSAGE_OF", super::MESSAGE_OF),
+            ("IS_BANNED", super::IS_BANNED),
             ("END_ALL_OF", super::END_ALL_OF),
             ("LEASED_OF", super::LEASED_OF),
             ("AUDIO_OF", super::AUDIO_OF),

@@ -142,10 +142,7 @@ impl Admitting {
     /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
     pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
         let settings = context.journal.chat_settings(voice.place.chat).await?;
-        if unasked(voice, &settings)
-            || context.journal.is_banned(voice.from.id).await?
-            || !may_answer(context, voice.place.chat, voice.place.thread)
-        {
+        if unasked(voice, &settings) || !may_answer(context, voice.place.chat, voice.place.thread) {
             return Ok(false);
         }
         let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
@@ -158,12 +155,13 @@ impl Admitting {
     /// Whether the bot would serve a message, by what can be known of it while the journal fails.
     pub(super) async fn would_take(&self, context: &Context, voice: &VoiceMessage) -> bool {
         let draining = *context.flow.borrow() == Flow::Draining;
-        let closed = context.client.refused_since(voice.place.chat, voice.place.thread).is_some();
+        let chat = voice.place.chat;
+        let closed = context.client.refused_since(chat, voice.place.thread).is_some();
         if draining || closed || !matches!(acceptable(context, voice).await, Ok(Ok(()))) {
             return false;
         }
-        let settings = context.journal.chat_settings(voice.place.chat).await.unwrap_or_default();
-        !unasked(voice, &settings) && !context.journal.is_banned(voice.from.id).await.unwrap_or(false)
+        let settings = context.journal.chat_settings(chat).await.unwrap_or_default();
+        !unasked(voice, &settings) && !context.is_banned(voice.from.id, chat).await.unwrap_or(false)
     }
 
     /// Makes an arrival a request if there is room for it and it can be answered; tells whether it became one.

@@ -253,6 +253,9 @@ async fn ban(context: &Context, argument: &str, banned: bool) -> Result<Talk, Jo
     if banned {
         context.journal.ban(UserId(id)).await?;
         cancel_all(context, UserId(id)).await?;
+        for (id, outcome) in request::cancel_all_in(&context.journal, ChatId(id)).await? {
+            context.follow_up(id, outcome);
+        }
         Ok(Talk::Banned(id))
     } else {
         context.journal.unban(UserId(id)).await?;

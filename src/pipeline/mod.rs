@@ -11,6 +11,7 @@
 //! ```
 
 pub mod admit;
+mod bans;
 pub mod broadcast;
 pub mod cancels;
 mod chats;

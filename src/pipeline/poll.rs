@@ -16,7 +16,9 @@ use crate::journal::JournalError;
 use crate::layers::OverQuota;
 use crate::metrics as names;
 use crate::model::{MessageId, UserId};
-use crate::telegram::{Access, ChatKind, Content, Incoming, Membership, Place, Press, Sender, TelegramError, Text};
+use crate::telegram::{
+    Access, ChatKind, Content, Ignored, Incoming, Membership, Place, Press, Sender, TelegramError, Text,
+};
 
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -147,6 +149,9 @@ impl Inbox {
     }
 
     async fn one(&mut self, context: &Context, update_id: i64, content: &Content) -> Result<(), JournalError> {
+        if context.leave_alone(content).await? {
+            return Ok(());
+        }
         match content {
             Content::Voice(voice) => {
                 let heard = self.admit.message(context, voice).await?;
@@ -178,6 +183,10 @@ impl Inbox {
                     let note = context.say(other.from.language_code.as_deref(), &text).into();
                     context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
                 }
+                Ok(())
+            }
+            Content::Ignored(Ignored::Unreadable) => {
+                tracing::warn!(update = update_id, "an update that cannot be read is passed over");
                 Ok(())
             }
             Content::Ignored(_) => Ok(()),

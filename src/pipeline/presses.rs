@@ -1,6 +1,10 @@
 //! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request, and for
 //! the group's admins where the owner is a chat (the group itself, a channel), since Telegram names the user who presses
 //! and not the chat in whose name they write.
+//!
+//! The data of a button comes from the user's program, which may send any data under any message of the bot. So a press
+//! acts only on the message that such a button belongs to: that of the request which it names, or one that carries the
+//! button by the word of Telegram's server.
 
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use super::admit::Admitting;
 use super::broadcast;
 use super::commands;
 use super::replies::Reply;
-use crate::journal::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio};
+use crate::journal::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, Pressing};
 use crate::model::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use crate::request;
 use crate::telegram::{Action, ChatKind, Place, Press, Text, Toast, Wish};
@@ -93,6 +97,9 @@ async fn act(
 ) -> Result<Option<Toast>, JournalError> {
     let locale = press.from.language_code.as_deref();
     let chat = place.chat;
+    if let Some(toast) = misplaced(context, press, actor, action, place, message).await? {
+        return Ok(Some(toast));
+    }
     match action {
         Action::Cancel(id) => {
             let outcome = request::cancel(&context.journal, *id, actor).await?;
@@ -144,6 +151,36 @@ async fn act(
         Action::SendDraft(draft) => broadcast::send(context, place, message, press.from.id, locale, *draft).await,
         Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, press.from.id, locale, *draft)),
     }
+}
+
+/// What to tell the user where a button does not belong to the message under which it is pressed.
+async fn misplaced(
+    context: &Context,
+    press: &Press,
+    actor: Actor,
+    action: &Action,
+    place: Place,
+    message: MessageId,
+) -> Result<Option<Toast>, JournalError> {
+    let (of, elsewhere) = match action {
+        Action::Cancel(of) => (*of, Toast::Over),
+        Action::Again { of, .. } | Action::Languages { of, .. } | Action::Back(of) => (*of, Toast::AudioGone),
+        // Every page of the menu has such buttons, and no other message has.
+        Action::SetLanguage(_) | Action::ChatLanguages(_) => {
+            let is_menu = press.buttons.iter().any(|button| matches!(button, Action::SetLanguage(_)));
+            return Ok((!is_menu).then_some(Toast::Over));
+        }
+        Action::Forget => return Ok((!press.buttons.contains(action)).then_some(Toast::Over)),
+        Action::SendDraft(_) | Action::DropDraft(_) => {
+            return Ok((!press.buttons.contains(action)).then_some(Toast::DraftGone));
+        }
+    };
+    Ok(match context.journal.pressing(of, actor, place.chat, message).await? {
+        Pressing::Allowed => None,
+        Pressing::Elsewhere => Some(elsewhere),
+        Pressing::NotYours => Some(Toast::NotYours),
+        Pressing::AdminsOnly => Some(Toast::AdminsOnly),
+    })
 }
 
 /// The recording behind an answer, while it is kept and if this actor may use it; else what to tell the user.

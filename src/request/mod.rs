@@ -390,6 +390,15 @@ pub async fn cancel_all(journal: &Journal, by: UserId) -> Result<Vec<(RequestId,
     Ok(outcomes)
 }
 
+/// Does so with all requests of a group, in the name of the operator.
+pub async fn cancel_all_in(journal: &Journal, group: ChatId) -> Result<Vec<(RequestId, Cancelling)>, JournalError> {
+    let outcomes = journal.cancel_all_in(group).await?;
+    for (id, outcome) in &outcomes {
+        withdrawn(*id, *outcome, CancelledBy::Operator);
+    }
+    Ok(outcomes)
+}
+
 /// Ends a request that nobody works on, in the name of whoever runs this bot.
 pub async fn cancel_by_operator(journal: &Journal, id: RequestId) -> Result<Cancelling, JournalError> {
     let outcome = journal.cancel_waiting_by_operator(id).await?;

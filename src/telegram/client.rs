@@ -17,17 +17,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use teloxide::types::AllowedUpdate;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::closed::Closed;
-use super::error::{Refusal, TelegramError};
-use super::pauses::{Pauses, Scope};
+use super::error::{Parameters, Refusal, TelegramError};
+use super::pauses::{MAX_PAUSE, Pauses, Scope};
 use super::ranks::Ranks;
 use super::redact::Redactor;
-use super::update::Incoming;
 use crate::model::{ChatId, UserId};
 use crate::network::Proxies;
 
@@ -35,8 +33,6 @@ use crate::network::Proxies;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time one call may take.
 pub(super) const CALL: Duration = Duration::from_secs(20);
-/// Longest time a long poll may take beyond its own timeout. No longer than it must be: nothing is heard meanwhile.
-const POLL_SLACK: Duration = Duration::from_secs(10);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
 /// of those ends after [`CALL`], and nobody knows whether it had its effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
@@ -44,10 +40,8 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 const CONCURRENT_IN_CHAT: usize = 2;
 /// Between two messages or edits, over all chats: 28 a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
-/// Largest answer that is read; a hundred updates are far smaller.
-const MAX_ANSWER: usize = 16 << 20;
-/// Updates asked for at once, the most Telegram gives.
-const BATCH: u8 = 100;
+/// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Speaks to one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
@@ -199,29 +193,6 @@ impl Client {
         self.0.me.get()
     }
 
-    /// Waits up to `timeout` (whole seconds) for updates and returns at most 100. Those below `offset` are thereby
-    /// acknowledged: Telegram forgets them. `None` acknowledges nothing.
-    ///
-    /// # Errors
-    /// Any [`TelegramError`]. No update is lost by an error: the same offset gives them again.
-    pub async fn updates(&self, offset: Option<i64>, timeout: Duration) -> Result<Vec<Incoming>, TelegramError> {
-        let mut poll = payloads::GetUpdates::new();
-        poll.offset = match offset.map(i32::try_from).transpose() {
-            Ok(offset) => offset,
-            Err(_) => return Err(TelegramError::Refused("the offset is out of range".to_owned())),
-        };
-        poll.limit = Some(BATCH);
-        poll.timeout = Some(u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
-        poll.allowed_updates =
-            Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);
-        let batch: Vec<serde_json::Value> = self.call(Method::GetUpdates, &poll, timeout + POLL_SLACK).await?;
-        let came = batch.len();
-        let readable: Vec<Incoming> =
-            batch.into_iter().filter_map(|update| Incoming::from_json(update, self.known())).collect();
-        // Without a single identifier the offset cannot move: to be treated as a failing server, with a pause.
-        if came > 0 && readable.is_empty() { Err(TelegramError::Server) } else { Ok(readable) }
-    }
-
     /// One call that is about no chat: at most `limit` long, reported to the observer. Within a pause that Telegram
     /// wants, it is not made.
     pub(super) async fn call<P, R>(&self, method: Method, payload: &P, limit: Duration) -> Result<R, TelegramError>
@@ -243,7 +214,7 @@ impl Client {
         self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
     }
 
-    async fn within<R>(
+    pub(super) async fn within<R>(
         &self,
         limit: Duration,
         method: Method,
@@ -314,12 +285,19 @@ impl Client {
         struct Answer<R> {
             ok: bool,
             result: Option<R>,
-            #[serde(flatten)]
-            refusal: Refusal,
+            // Not flattened from `Refusal`: serde would build every field that neither knows.
+            #[serde(default)]
+            error_code: u16,
+            #[serde(default)]
+            description: String,
+            #[serde(default)]
+            parameters: Parameters,
         }
         match serde_json::from_slice::<Answer<R>>(body) {
             Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
-            Ok(Answer { ok: false, refusal, .. }) => Err(self.refused(refusal, status)),
+            Ok(Answer { ok: false, error_code, description, parameters, .. }) => {
+                Err(self.refused(Refusal { error_code, description, parameters }, status))
+            }
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
                 Err(self.refused(Refusal::default(), status))
             }
@@ -329,8 +307,19 @@ impl Client {
         }
     }
 
+    /// What a refusal means. No server silences the bot for longer than [`MAX_PAUSE`].
     pub(super) fn refused(&self, refusal: Refusal, status: u16) -> TelegramError {
-        refusal.into_error(status, &self.0.redactor)
+        match refusal.into_error(status, &self.0.redactor) {
+            TelegramError::RetryAfter(asked) if asked > MAX_PAUSE => {
+                tracing::error!(
+                    asked = asked.as_secs(),
+                    kept = MAX_PAUSE.as_secs(),
+                    "Telegram demands a pause too long to be meant: an hour of it is kept"
+                );
+                TelegramError::RetryAfter(MAX_PAUSE)
+            }
+            error => error,
+        }
     }
 
     /// The answer to a request for a file's bytes; the caller reads the body.
@@ -357,13 +346,31 @@ impl fmt::Debug for Client {
 }
 
 /// The whole body, bounded.
-pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, TelegramError> {
+pub(super) async fn read(response: Response) -> Result<Vec<u8>, TelegramError> {
+    match read_up_to(response, MAX_ANSWER).await? {
+        Body::Whole(body) => Ok(body),
+        Body::Beginning(_) => Err(TelegramError::Server),
+    }
+}
+
+/// What was read of a body.
+pub(super) enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// As much as was to be read, and there is more.
+    Beginning(Vec<u8>),
+}
+
+/// A body, at most `most` bytes of it.
+pub(super) async fn read_up_to(mut response: Response, most: usize) -> Result<Body, TelegramError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| TelegramError::from_transport(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(TelegramError::Server);
+        let room = most - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok(Body::Beginning(body));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Body::Whole(body))
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::client::Client;
 use super::error::{Disposition, TelegramError};
 use super::note::Note;
+use super::pauses::MAX_PAUSE;
 use crate::model::{ChatId, MessageId, RequestId};
 
 /// Edits under way at once.
@@ -165,8 +166,7 @@ impl StatusDesk {
 impl Tray {
     fn hold(&self, chat: ChatId, retry_after: Duration) {
         let now = Instant::now();
-        // A server's `retry_after` has no upper end; a day is as good as any longer time.
-        let until = now + retry_after.min(Duration::from_secs(86_400));
+        let until = now + retry_after.min(MAX_PAUSE);
         let mut left = self.left();
         left.held.retain(|_, until| *until > now);
         let held = left.held.entry(chat).or_insert(until);

@@ -22,6 +22,7 @@ mod redact;
 mod split;
 mod texts;
 mod update;
+mod updates;
 
 pub use action::{Action, Wish};
 pub use call::{Call, CallOutcome, Method, Observer};
@@ -33,6 +34,7 @@ pub use error::{Disposition, Extent, TelegramError};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use note::{Button, Keyboard, Note};
+pub use pauses::MAX_PAUSE;
 pub use progress::{Percent, bar};
 pub use redact::{Redacting, RedactingWriter, Redactor};
 pub use split::{MESSAGE_UNITS, split};

@@ -22,8 +22,9 @@ const MAX_PAUSE_OF_ALL: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What other calls wait for meanwhile.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
-/// A server's `retry_after` has no upper end; a day is as good as any longer time.
-const LONGEST: Duration = Duration::from_secs(86_400);
+/// The longest pause that is kept. A server's `retry_after` has no upper end, and one error there must not silence the bot
+/// for good.
+pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What a pause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,7 +141,7 @@ impl Pauses {
 
     fn hold(&self, scope: Scope, wait: Duration) {
         let now = Instant::now();
-        let until = now + wait.min(LONGEST);
+        let until = now + wait.min(MAX_PAUSE);
         let mut held = self.held();
         held.until.retain(|_, until| *until > now);
         let own = held.until.entry(scope).or_insert(until);

@@ -2,6 +2,8 @@
 
 mod command;
 mod json;
+mod press;
+pub(super) mod raw;
 
 use std::time::Duration;
 
@@ -124,6 +126,9 @@ pub struct Press {
     pub place: Option<Place>,
     /// The message with the button.
     pub message: Option<MessageId>,
+    /// What the buttons are for that Telegram's server knows under the message: what is pressed is only a claim of the
+    /// program that sent it. Empty when Telegram no longer gives the message.
+    pub buttons: Vec<Action>,
     /// What the button is for; `None` for one that this version does not know.
     pub action: Option<Action>,
 }

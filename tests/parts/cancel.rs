@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stenobot::journal::{
-    Actor, Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Sender, Settlement, WorkSource,
+    Actor, Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Pressing, Sender, Settlement,
+    WorkSource,
 };
 use stenobot::model::{CancelledBy, ChatId, MessageId, RequestId, StageName, UserId};
 use stenobot::request;
@@ -204,4 +205,50 @@ async fn what_is_heard_again_stays_until_that_is_over_and_leads_to_the_same_file
     desk.advance(&fence, StageName::Done).await;
     assert_eq!(due(&desk).await, [first]);
     assert!(here(&desk, again).await.is_none());
+}
+
+#[tokio::test]
+async fn a_press_is_held_against_the_message_of_the_request_that_it_names() {
+    let desk = Desk::new().await;
+    let own = ChatId(ME.0);
+    let id = desk.enqueue(1).await;
+    let fence = desk.start("w").await;
+    let me = Actor::Sender(ME);
+    let pressing = async |of, by, chat, message| desk.journal.pressing(of, by, chat, MessageId(message)).await.unwrap();
+    // The status message was sent a moment ago.
+    assert_eq!(pressing(id, me, own, 8).await, Pressing::Allowed);
+    assert_eq!(pressing(id, me, GROUP, 8).await, Pressing::Elsewhere);
+    desk.journal.set_status_message(&fence, own, MessageId(9)).await.unwrap();
+    assert_eq!(pressing(id, me, own, 9).await, Pressing::Allowed);
+    assert_eq!(pressing(id, me, own, 8).await, Pressing::Elsewhere);
+    assert_eq!(pressing(id, Actor::Member { user: ME, group: GROUP }, GROUP, 9).await, Pressing::Elsewhere);
+    assert_eq!(pressing(id, Actor::Sender(UserId(2)), own, 9).await, Pressing::NotYours);
+    assert_eq!(pressing(RequestId(99), me, own, 9).await, Pressing::Elsewhere);
+
+    // Of a group: in the group, and in the supergroup that it becomes.
+    let id = desk.take(&of_the_group(2)).await;
+    let (admin, member) = (Actor::Admin { user: ME, group: GROUP }, Actor::Member { user: ME, group: GROUP });
+    assert_eq!(pressing(id, member, GROUP, 7).await, Pressing::AdminsOnly);
+    assert_eq!(pressing(id, admin, GROUP, 7).await, Pressing::Allowed);
+    assert_eq!(pressing(id, me, GROUP, 7).await, Pressing::NotYours);
+    let supergroup = ChatId(-100_300);
+    let mine = desk.take(&Arrival { chat: GROUP, ..arrival(3) }).await;
+    desk.journal.move_chat(GROUP, supergroup).await.unwrap();
+    for chat in [GROUP, supergroup] {
+        assert_eq!(pressing(mine, Actor::Member { user: ME, group: chat }, chat, 7).await, Pressing::Allowed);
+    }
+    assert_eq!(pressing(mine, me, own, 7).await, Pressing::Elsewhere);
+}
+
+#[tokio::test]
+async fn all_that_is_under_way_in_a_group_ends_at_once() {
+    let desk = Desk::new().await;
+    let in_group = [desk.take(&of_the_group(1)).await, desk.take(&Arrival { chat: GROUP, ..arrival(2) }).await];
+    let private = desk.admit(3).await;
+    desk.journal.move_chat(GROUP, ChatId(-100_300)).await.unwrap();
+    let ended = request::cancel_all_in(&desk.journal, GROUP).await.unwrap();
+    let now = Cancelling::Now { from: StageName::Received };
+    assert_eq!(ended, in_group.map(|id| (id, now)));
+    assert_eq!(request::cancel_all_in(&desk.journal, ChatId(-100_300)).await.unwrap(), []);
+    assert_eq!(desk.journal.cancel(private, ME).await.unwrap(), now, "it was left alone");
 }

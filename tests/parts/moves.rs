@@ -113,6 +113,17 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
     assert_eq!(desk.journal.other_ids(OLD).await.unwrap(), [NEW]);
     assert_eq!(desk.journal.moved_to(OLD).await.unwrap(), Some(NEW));
     assert_eq!(desk.journal.moved_to(NEW).await.unwrap(), None);
+    // Whichever of its ids the operator types.
+    for (banned, lifted) in [(OLD, NEW), (NEW, OLD), (OLD, OLD)] {
+        assert!(desk.journal.unban(UserId(lifted.0)).await.unwrap());
+        for chat in [OLD, NEW] {
+            assert!(!desk.journal.is_banned(UserId(chat.0)).await.unwrap());
+        }
+        desk.journal.ban(UserId(banned.0)).await.unwrap();
+        for chat in [OLD, NEW] {
+            assert!(desk.journal.is_banned(UserId(chat.0)).await.unwrap());
+        }
+    }
 }
 
 #[tokio::test]

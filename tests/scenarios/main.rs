@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod alerts;
+mod bans;
 mod chaos;
 mod chats;
 #[path = "../corpus/mod.rs"]
@@ -11,6 +12,7 @@ mod crashes;
 mod doctor;
 mod engine;
 mod everyday;
+mod forged;
 mod groups;
 mod kinds;
 mod limits;
@@ -20,6 +22,7 @@ mod pages;
 mod panels;
 mod people;
 mod picture;
+mod poison;
 mod prometheus;
 #[path = "../proxies/mod.rs"]
 mod proxies;

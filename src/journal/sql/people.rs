@@ -68,9 +68,17 @@ pub(in crate::journal) const SET_AUTO: &str = concat!(
 
 pub(in crate::journal) const BAN: &str = "INSERT INTO bans (telegram_id, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-pub(in crate::journal) const UNBAN: &str = "DELETE FROM bans WHERE telegram_id = ?1";
+/// Every id that a chat has or had: a group that became a supergroup has another one there.
+macro_rules! all_ids {
+    () => {
+        "telegram_id IN (SELECT ?1 UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1 \
+         UNION SELECT from_chat_id FROM moved_chats WHERE to_chat_id = ?1)"
+    };
+}
 
-pub(in crate::journal) const IS_BANNED: &str = "SELECT EXISTS (SELECT 1 FROM bans WHERE telegram_id = ?1)";
+pub(in crate::journal) const UNBAN: &str = concat!("DELETE FROM bans WHERE ", all_ids!());
+
+pub(in crate::journal) const IS_BANNED: &str = concat!("SELECT EXISTS (SELECT 1 FROM bans WHERE ", all_ids!(), ")");
 
 pub(in crate::journal) const STANDING_OF: &str = concat!(
     "SELECT id, ",

@@ -73,7 +73,7 @@ pub enum Talk {
     Banned(i64),
     /// Somebody is served again.
     Unbanned(i64),
-    /// To /ban and /unban without a number.
+    /// To /ban and /unban without an id: whose ids they take.
     BanHow,
     /// To /broadcast without a text.
     BroadcastHow,
@@ -276,7 +276,7 @@ impl Texts {
             Talk::Resumed => say.plain("resumed"),
             Talk::Banned(id) => say.with("banned", [("id", id.to_string().into())]),
             Talk::Unbanned(id) => say.with("unbanned", [("id", id.to_string().into())]),
-            Talk::BanHow => say.plain("ban-how"),
+            Talk::BanHow => [say.plain("ban-how"), say.plain("ban-chats")].join("\n\n"),
             Talk::BroadcastHow => say.plain("broadcast-how"),
             Talk::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";

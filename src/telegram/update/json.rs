@@ -1,24 +1,26 @@
 //! The Bot API's JSON, read into what it means.
 //!
-//! Only the fields that are used are read: a Bot API that grows new ones must not cost anybody a message.
+//! Only the fields that are used are read, and nothing else is built in memory: a Bot API that grows new fields must not
+//! cost a message, nor a hostile one the memory of the machine.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::command::{self, CommandName, Spoken};
+use super::press::CallbackQuery;
+use super::raw;
 use super::{
-    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Press, Sender,
-    ThreadId, VoiceMessage,
+    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Sender, ThreadId,
+    VoiceMessage,
 };
 use crate::model::{AudioSource, ChatId, MessageId, UserId};
-use crate::telegram::action::Action;
 use crate::telegram::client::Me;
 
 #[derive(Deserialize)]
-struct Message {
+struct Message<'a> {
     message_id: i32,
     message_thread_id: Option<i32>,
     #[serde(default)]
@@ -29,34 +31,40 @@ struct Message {
     from: Option<User>,
     sender_chat: Option<Chat>,
     /// Read only when it matters: a flaw in it must not cost the message that answers it.
-    reply_to_message: Option<serde_json::Value>,
+    #[serde(borrow)]
+    reply_to_message: Option<&'a RawValue>,
     /// What is answered when that is in another chat or topic; read as leniently.
-    external_reply: Option<serde_json::Value>,
+    #[serde(borrow)]
+    external_reply: Option<&'a RawValue>,
+    forward_origin: Option<IgnoredAny>,
+    /// What servers of before Bot API 7.0 give in its place.
+    forward_date: Option<IgnoredAny>,
+    via_bot: Option<IgnoredAny>,
     text: Option<String>,
     caption: Option<String>,
     /// The commands and mentions in the caption; read as leniently.
-    caption_entities: Option<serde_json::Value>,
+    #[serde(borrow)]
+    caption_entities: Option<&'a RawValue>,
     voice: Option<File>,
     audio: Option<File>,
     video_note: Option<File>,
     video: Option<File>,
     document: Option<File>,
+    animation: Option<IgnoredAny>,
     migrate_to_chat_id: Option<i64>,
     migrate_from_chat_id: Option<i64>,
-    #[serde(flatten)]
-    rest: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Chat {
-    id: i64,
+pub(super) struct Chat {
+    pub(super) id: i64,
     r#type: String,
     title: Option<String>,
     username: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct User {
+pub(super) struct User {
     id: i64,
     #[serde(default)]
     is_bot: bool,
@@ -80,6 +88,8 @@ struct File {
 /// The files of a message, whether it came or is answered.
 #[derive(Deserialize)]
 struct Media {
+    /// Absent in what is answered in another chat.
+    message_id: Option<i32>,
     voice: Option<File>,
     audio: Option<File>,
     video_note: Option<File>,
@@ -94,24 +104,6 @@ struct Entity {
     r#type: String,
     offset: usize,
     length: usize,
-}
-
-#[derive(Deserialize)]
-struct CallbackQuery {
-    id: String,
-    from: User,
-    /// With nothing but chat and number when it is too old.
-    message: Option<Pressed>,
-    data: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Pressed {
-    message_id: i32,
-    message_thread_id: Option<i32>,
-    #[serde(default)]
-    is_topic_message: bool,
-    chat: Chat,
 }
 
 #[derive(Deserialize)]
@@ -167,37 +159,59 @@ const SOUND_ENDINGS: [&str; 18] = [
 
 /// Longest argument of a command that is kept, in characters.
 const LONGEST_ARGUMENT: usize = 4096;
+/// Marked parts of a caption that are looked at; Telegram gives no more.
+const MAX_ENTITIES: usize = 100;
 
 impl Incoming {
     /// An update from its JSON; `me` is the bot itself once it is known. `None` when the update has no number, so that
-    /// it can be neither handled nor acknowledged. Any JSON will do, the update is not trusted.
-    pub fn from_json(update: serde_json::Value, me: Option<&Me>) -> Option<Self> {
-        let serde_json::Value::Object(mut fields) = update else { return None };
-        let update_id = fields.remove("update_id")?.as_i64().filter(|id| *id >= 0)?;
-        let has = |names: &[&str]| names.iter().any(|name| fields.contains_key(*name));
-        let content = if has(&["edited_message", "edited_channel_post", "edited_business_message"]) {
+    /// it can be neither handled nor acknowledged. Any bytes will do, the update is not trusted.
+    pub(in crate::telegram) fn from_json(update: &[u8], me: Option<&Me>) -> Option<Self> {
+        let names = [
+            "update_id",
+            "edited_message",
+            "edited_channel_post",
+            "edited_business_message",
+            "channel_post",
+            "message",
+            "callback_query",
+            "my_chat_member",
+        ];
+        let Some([id, edited, edited_post, edited_business, post, message, query, member]) =
+            raw::members(update, names)
+        else {
+            return raw::update_id(update).map(Self::unreadable);
+        };
+        let update_id = raw::number(id?)?;
+        let content = if edited.or(edited_post).or(edited_business).is_some() {
             Content::Ignored(Ignored::Edited)
-        } else if has(&["channel_post"]) {
+        } else if post.is_some() {
             Content::Ignored(Ignored::Channel)
-        } else if let Some(message) = fields.remove("message") {
-            readable(message, |message: Message| message.into_content(me))
-        } else if let Some(query) = fields.remove("callback_query") {
-            readable(query, CallbackQuery::into_content)
-        } else if let Some(member) = fields.remove("my_chat_member") {
-            readable(member, MemberUpdated::into_content)
+        } else if let Some(message) = message {
+            readable(message, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_content(json, me)))
+        } else if let Some(query) = query {
+            readable(query, |json| Ok(serde_json::from_slice::<CallbackQuery<'_>>(json)?.into_content()))
+        } else if let Some(member) = member {
+            readable(member, |json| Ok(serde_json::from_slice::<MemberUpdated>(json)?.into_content()))
         } else {
             Content::Ignored(Ignored::Unexpected)
         };
         Some(Self { update_id, content })
     }
+
+    /// An update of which nothing but its number is known.
+    pub(in crate::telegram) fn unreadable(update_id: i64) -> Self {
+        Self { update_id, content: Content::Ignored(Ignored::Unreadable) }
+    }
 }
 
-fn readable<T: serde::de::DeserializeOwned>(json: serde_json::Value, into: impl FnOnce(T) -> Content) -> Content {
-    serde_json::from_value(json).map_or(Content::Ignored(Ignored::Unreadable), into)
+/// Reads JSON; where that fails, once more without what no string can hold.
+fn readable(json: &[u8], read: impl Fn(&[u8]) -> serde_json::Result<Content>) -> Content {
+    let read = read(json).or_else(|_| read(raw::repaired(json).as_bytes()));
+    read.unwrap_or(Content::Ignored(Ignored::Unreadable))
 }
 
 impl Chat {
-    fn kind(&self) -> Result<ChatKind, Ignored> {
+    pub(super) fn kind(&self) -> Result<ChatKind, Ignored> {
         match self.r#type.as_str() {
             "private" => Ok(ChatKind::Private),
             "group" | "supergroup" => Ok(ChatKind::Group),
@@ -227,8 +241,9 @@ struct Sound {
     message: MessageId,
 }
 
-impl Message {
-    fn into_content(mut self, me: Option<&Me>) -> Content {
+impl Message<'_> {
+    /// `json` is the message itself.
+    fn into_content(mut self, json: &[u8], me: Option<&Me>) -> Content {
         let kind = match self.chat.kind() {
             Ok(kind) => kind,
             Err(why) => return Content::Ignored(why),
@@ -243,9 +258,11 @@ impl Message {
         let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
         let place = Place { chat: ChatId(self.chat.id), kind, thread };
         let asked = MessageId(self.message_id);
-        let named = me.is_some_and(|me| {
-            [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
-        }) || self.caption_asks(kind, me);
+        let own_words = self.has_own_words();
+        let named = own_words
+            && (me.is_some_and(|me| {
+                [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
+            }) || self.caption_asks(kind, me));
         let asking = |Sound { file, source, message }, from, asked_by| {
             Content::Voice(Box::new(VoiceMessage {
                 place,
@@ -260,16 +277,15 @@ impl Message {
                 asked_by,
             }))
         };
-        let replied = self.reply_to_message.take();
-        let replied = replied.and_then(|json| serde_json::from_value::<Self>(json).ok()?.sound(kind));
-        let elsewhere = self.external_reply.take();
+        let sound_in = |answered: Option<&RawValue>| serde_json::from_str::<Media>(answered?.get()).ok()?.sound(kind);
+        let replied = sound_in(self.reply_to_message)
+            .and_then(|(file, source, message)| Some(Sound { file, source, message: MessageId(message?) }));
         let replied = replied.or_else(|| {
-            let (file, source) = serde_json::from_value::<Media>(elsewhere?).ok()?.sound(kind)?;
+            let (file, source, _) = sound_in(self.external_reply)?;
             // A message of another chat or topic cannot be answered here: the answer goes under the request.
             Some(Sound { file, source, message: asked })
         });
         let is_file = self.document.is_some();
-        let people_sent = SENT_BY_PEOPLE.iter().any(|field| self.rest.contains_key(*field));
         let (automatic, text) = (self.is_automatic_forward, self.text.take());
         if let Some(sound) = self.sound(kind) {
             return match (kind, named) {
@@ -280,7 +296,7 @@ impl Message {
             };
         }
         if let Some(text) = text {
-            if let Some(spoken) = command::parse(&text) {
+            if let Some(spoken) = command::parse(&text).filter(|_| own_words) {
                 if !is_ours(&spoken, kind, me) {
                     return Content::Ignored(Ignored::Group);
                 }
@@ -298,7 +314,15 @@ impl Message {
             }
             return other(place, asked, from, false);
         }
-        if people_sent || is_file { other(place, asked, from, is_file) } else { Content::Ignored(Ignored::Service) }
+        let people_sent = || raw::members(json, SENT_BY_PEOPLE).is_some_and(|found| found.iter().any(Option::is_some));
+        if is_file || people_sent() { other(place, asked, from, is_file) } else { Content::Ignored(Ignored::Service) }
+    }
+
+    /// Whether the sender wrote the words of the message. Those that are forwarded, or come through an inline bot, are
+    /// another's: they are no command. Telegram itself carries over what a group's channel publishes.
+    fn has_own_words(&self) -> bool {
+        let forwarded = self.forward_origin.is_some() || self.forward_date.is_some();
+        self.via_bot.is_none() && (!forwarded || self.is_automatic_forward)
     }
 
     /// A service message that says that a group became a supergroup.
@@ -335,37 +359,39 @@ impl Message {
             command::parse(words)
                 .is_some_and(|spoken| spoken.name == CommandName::Transcribe && is_ours(&spoken, kind, me))
         };
-        let entities = self.caption_entities.as_ref().and_then(|json| Vec::<Entity>::deserialize(json).ok());
-        let mut commands = entities.iter().flatten().filter(|entity| entity.r#type == "bot_command");
-        asks(caption) || commands.any(|entity| covered(caption, entity).is_some_and(|command| asks(&command)))
+        let entities = self.caption_entities.map(|json| raw::elements(json.get().as_bytes(), MAX_ENTITIES).whole);
+        let entities = entities.iter().flatten().filter_map(|json| serde_json::from_slice::<Entity>(json).ok());
+        let mut commands = entities.filter(|entity| entity.r#type == "bot_command");
+        asks(caption) || commands.any(|entity| covered(caption, &entity).is_some_and(|command| asks(&command)))
     }
 
     /// The sound in this message.
     fn sound(self, kind: ChatKind) -> Option<Sound> {
         let message = MessageId(self.message_id);
-        let Self { voice, audio, video_note, video, document, mut rest, .. } = self;
-        let animation = rest.remove("animation");
-        let (file, source) = Media { voice, audio, video_note, video, document, animation }.sound(kind)?;
+        let Self { voice, audio, video_note, video, document, animation, .. } = self;
+        let media = Media { message_id: None, voice, audio, video_note, video, document, animation };
+        let (file, source, _) = media.sound(kind)?;
         Some(Sound { file, source, message })
     }
 }
 
 impl Media {
-    /// The file with sound. In a group a document counts only if it says that it is sound.
-    fn sound(self, kind: ChatKind) -> Option<(File, AudioSource)> {
+    /// The file with sound, and the number of its message. In a group a document counts only if it says that it is sound.
+    fn sound(self, kind: ChatKind) -> Option<(File, AudioSource, Option<i32>)> {
         let document = self.document.filter(|file| match kind {
             ChatKind::Private => file.may_have_sound(),
             ChatKind::Group => file.claims_sound(),
         });
         // A video note or an animation comes with a document of the same file for old programs.
-        match (self.voice, self.audio, self.video_note, self.video, document) {
-            (Some(file), ..) => Some((file, AudioSource::Voice)),
-            (_, Some(file), ..) => Some((file, AudioSource::Audio)),
-            (_, _, Some(file), ..) => Some((file, AudioSource::VideoNote)),
-            (_, _, _, Some(file), _) => Some((file, AudioSource::Video)),
-            (_, _, _, _, Some(file)) if self.animation.is_none() => Some((file, AudioSource::Document)),
-            _ => None,
-        }
+        let (file, source) = match (self.voice, self.audio, self.video_note, self.video, document) {
+            (Some(file), ..) => (file, AudioSource::Voice),
+            (_, Some(file), ..) => (file, AudioSource::Audio),
+            (_, _, Some(file), ..) => (file, AudioSource::VideoNote),
+            (_, _, _, Some(file), _) => (file, AudioSource::Video),
+            (_, _, _, _, Some(file)) if self.animation.is_none() => (file, AudioSource::Document),
+            _ => return None,
+        };
+        Some((file, source, self.message_id))
     }
 }
 
@@ -415,18 +441,6 @@ fn mentions(text: &str, username: &str) -> bool {
         after.get(..username.len()).is_some_and(|name| name.eq_ignore_ascii_case(username))
             && !after[username.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
     })
-}
-
-impl CallbackQuery {
-    fn into_content(self) -> Content {
-        let action = self.data.as_deref().and_then(Action::parse);
-        let message = self.message.as_ref().map(|message| MessageId(message.message_id));
-        let place = self.message.and_then(|message| {
-            let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId);
-            Some(Place { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
-        });
-        Content::Press(Box::new(Press { callback: self.id, from: self.from.into(), place, message, action }))
-    }
 }
 
 impl MemberUpdated {

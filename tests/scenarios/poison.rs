@@ -1,0 +1,99 @@
+//! A Bot API server that gives nonsense: the bot says so once, keeps within its memory, and goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use stenobot::simulator::server::{Call, Effect, Method, Refusal, Scripted, Verdict};
+
+use crate::recordings::scripted;
+use crate::scene::Scene;
+
+/// The most memory that a process has ever held, in bytes.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// A body of so many bytes, most of them objects in the middle.
+fn body(bytes: usize, head: &str, tail: &str) -> Bytes {
+    format!("{head}{{}}{}{tail}", ",{}".repeat(bytes / 3)).into()
+}
+
+#[tokio::test]
+async fn updates_that_cannot_be_read_are_logged_once_and_take_no_memory() {
+    const HUGE: usize = 16 << 20;
+    const FITS: usize = 3 << 20;
+    let mut scene = Scene::stand_in(&[]).await;
+    let first = scene.somebody_sends(&scripted(3, "say сначала"));
+    assert_eq!(scene.text(&first).await, "сначала");
+    let message = r#"{"ok":true,"result":[{"update_id":ID,"message":{"message_id":1,"from":{"id":5,"first_name":"A"},
+        "chat":{"id":5,"type":"private"},"#;
+    let query = r#"{"ok":true,"result":[{"update_id":ID,"callback_query":{"id":"1","from":{"id":5,"first_name":"A"},
+        "message":{"message_id":1,"chat":{"id":5,"type":"private"},"reply_markup":{"inline_keyboard":[["#;
+    let bodies = [
+        body(HUGE, r#"{"ok":true,"result":["#, "]}"),
+        body(HUGE, r#"{"ok":true,"x":["#, r#"],"result":[]}"#),
+        body(HUGE, r#"{"ok":false,"error_code":500,"x":["#, "]}"),
+        body(HUGE, &message.replace("ID", "50").replace("\"chat\"", "\"photo\":[{}],\"entities\":["), "]}}]}"),
+        body(FITS, &(message.replace("ID", "51") + "\"entities\":["), "]}}]}"),
+        body(
+            FITS,
+            &(message.replace("ID", "52") + "\"pinned_message\":{},\"caption\":\"\u{0}\",\"entities\":["),
+            "]}}]}",
+        ),
+        body(FITS, &(query.replace("ID", "53")), "]]}}}}]}"),
+        Bytes::from_static(
+            b"{\"ok\":true,\"result\":[{\"update_id\":54,\"message\":{\"text\":\"\xff\",\"chat\":1e999}}]}",
+        ),
+    ];
+    let pid = scene.simulation.bot().unwrap().pid();
+    let (before, next) = (peak(pid), AtomicUsize::new(0));
+    let count = bodies.len();
+    let fault = move |call: &Call| -> Verdict {
+        match call.method {
+            Method::GetUpdates => match bodies.get(next.fetch_add(1, Ordering::SeqCst)) {
+                Some(body) => Effect::Swap(body.clone()).into(),
+                None => Effect::Pass.into(),
+            },
+            _ => Effect::Pass.into(),
+        }
+    };
+    let polls = scene.calls(Method::GetUpdates);
+    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    // Ends the poll that was under way before.
+    let second = scene.somebody_sends(&scripted(3, "say потом"));
+    scene.calls_reach(Method::GetUpdates, polls + count).await;
+    assert_eq!(scene.text(&second).await, "потом");
+    let grown = peak(pid).saturating_sub(before);
+    eprintln!("the bot's memory has grown by {} MiB", grown >> 20);
+    assert!(grown < 48 << 20, "{grown} bytes");
+    let page = scene.simulation.metrics().await.unwrap();
+    assert_eq!(page.value("stenobot_updates_total{kind=\"unreadable\"}"), Some(2.0));
+    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    for id in [50, 54] {
+        let lines = log.lines().filter(|line| line.contains("passed over") && line.contains(&format!("update={id}")));
+        assert_eq!(lines.count(), 1, "update {id}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_pause_of_years_is_an_error_in_the_log_and_silences_nobody_else() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let years = Duration::from_secs(1_000_000_000);
+    let fault = Scripted::new(Method::SendMessage, 1, Effect::Refuse(Refusal::TooMany(years)));
+    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.simulation.person("Борис", "ru").sends_text("/start");
+    scene.call("a message is refused", |call| call.method == Method::SendMessage).await;
+    let sent = scene.somebody_sends(&scripted(3, "say дальше"));
+    assert_eq!(scene.text(&sent).await, "дальше");
+    let page = scene.simulation.metrics().await.unwrap();
+    assert_eq!(page.value("stenobot_telegram_long_pauses_total"), Some(1.0));
+    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+    assert!(matches!(errors.as_slice(), [line] if line.contains("too long to be meant")), "{errors:#?}");
+    scene.end().await;
+}
