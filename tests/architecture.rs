@@ -41,12 +41,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("network", &["network"]),
     ("simulator", &["simulator", "config", "host", "model"]),
-    ("playground", &["playground", "simulator", "config", "model"]),
+    ("playground", &["playground", "simulator", "config", "http_server", "model"]),
+    ("http_server", &["http_server"]),
     ("config", &["config", "model", "network"]),
     ("lifecycle", &["lifecycle"]),
     ("service_manager", &["service_manager", "lifecycle"]),
-    ("telemetry", &["telemetry", "config"]),
-    ("doctor", &["doctor", "config", "host", "lifecycle", "telegram", "journal", "whisper", "model", "network"]),
+    ("telemetry", &["telemetry", "config", "http_server"]),
+    (
+        "doctor",
+        &["doctor", "config", "confine", "host", "lifecycle", "telegram", "journal", "whisper", "model", "network"],
+    ),
 ];
 
 /// Libraries that one module alone knows.
@@ -57,7 +61,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("symphonia", &["audio"]),
     ("rubato", &["audio"]),
     ("governor", &["layers"]),
-    ("hyper_util", &["network"]),
+    ("hyper_util", &["network", "http_server"]),
     ("fluent_templates", &["telegram"]),
     ("indicatif", &["cli", "simulator"]),
     ("comfy_table", &["cli"]),
