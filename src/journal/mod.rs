@@ -6,12 +6,14 @@
 
 mod actor;
 mod admit;
+mod adopt;
 pub mod backup;
 mod cancel;
 mod clock;
 mod crash;
 mod error;
 mod fair;
+mod foreign;
 mod forget;
 mod inspect;
 mod legacy;

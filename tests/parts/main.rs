@@ -13,6 +13,7 @@ mod deployment;
 mod desk;
 mod engine;
 mod fair;
+mod foreign;
 mod journal;
 mod journal_open;
 mod legacy;
