@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources, Storage, VoiceActivity};
 use crate::doctor;
+use crate::engine::probe::Probes;
 use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, DatabaseLock, Heartbeats, RecordingsFolder, Shutdown};
@@ -33,6 +34,9 @@ use crate::whisper::store::{DETECTOR, Download, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
+
+/// How long it is taken for granted that the journal can be written, or cannot, after this was tried.
+const WRITABLE_AGE: Duration = Duration::from_secs(2);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
@@ -105,7 +109,7 @@ pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBu
         admin_presses,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),
-        program: std::env::current_exe()?.into(),
+        probes: Probes::new(&std::env::current_exe()?),
         tasks: TaskTracker::new(),
         journal,
         client,
@@ -276,17 +280,24 @@ fn readiness(
     polled: watch::Receiver<Option<Timestamp>>,
     engine: watch::Receiver<Option<watch::Receiver<PoolStatus>>>,
 ) -> telemetry::Readiness {
+    let clock = journal.clock().clone();
+    // The one part that costs something: a write to the disk.
+    let write: telemetry::Readiness = Arc::new(move || {
+        let journal = journal.clone();
+        Box::pin(async move { journal.writable().await.map_err(|error| error.to_string()) })
+    });
+    let writable = telemetry::cached(write, WRITABLE_AGE);
     let look = move || {
-        let (journal, polled, engine) = (journal.clone(), polled.clone(), engine.clone());
+        let (clock, writable, polled, engine) = (clock.clone(), writable.clone(), polled.clone(), engine.clone());
         async move {
             engine.borrow().as_ref().map_or_else(|| Err(NOT_LOADED.to_owned()), |status| can_hear(&status.borrow()))?;
-            let age = polled.borrow().map(|poll| journal.clock().now().since(poll));
+            let age = polled.borrow().map(|poll| clock.now().since(poll));
             match age {
                 None => return Err("Telegram has not been polled yet".to_owned()),
                 Some(age) if age > STALE_POLL => return Err(format!("no poll for {} s", age.as_secs())),
                 Some(_) => {}
             }
-            journal.writable().await.map_err(|error| error.to_string())
+            writable().await
         }
     };
     // The page and the gauge say the same.

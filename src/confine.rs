@@ -15,9 +15,16 @@ pub use files::{Readable, confine_files, holds_files};
 
 const MIB: u64 = 1 << 20;
 
-/// Address space of a probe in bytes: 33 MiB are in use with the good files of this repository, the program included.
-/// A table of a long video takes a few more; a hostile header asks for what there is.
-const PROBE_SPACE: u64 = 256 * MIB;
+/// Address space of a probe in bytes: 36 MiB are in use with the good files of this repository, the program included.
+/// Two hours of video take 4 MiB more, a picture of 16 MiB in a FLAC 20 MiB; a hostile header asks for what there is.
+const PROBE_SPACE: u64 = 96 * MIB;
+
+/// Memory that a probe can take of the machine, in bytes: its address space without the program, which the bot has in memory
+/// anyway.
+pub const PROBE_MEMORY: u64 = PROBE_SPACE - 24 * MIB;
+
+/// Probes at once: each may take all the memory that its limit allows.
+pub const MAX_PROBES: usize = 2;
 
 /// Processor time of a probe in seconds after which the kernel ends it, beside that for the audio itself.
 const PROBE_SECONDS: u64 = 30;
@@ -33,6 +40,10 @@ const ENGINE_FILES: u64 = 64;
 
 /// What an engine may take beyond that which it holds once its models are loaded: 12 MiB were measured.
 const ENGINE_WORK: u64 = 256 * MIB;
+
+/// What a command may take to read a database that anybody may have made, beyond that which it holds before: SQLite's pages,
+/// its schema, and the ids of a million people.
+const FOREIGN_FILE: u64 = 256 * MIB;
 
 /// The stack of one computing thread, which starts with the first job: 8 MiB where nobody has set another.
 const STACK: u64 = 16 * MIB;
@@ -84,6 +95,22 @@ pub fn engine(readable: Readable<'_>) -> Result<(), Unconfined> {
     limit("open files", Resource::Nofile, ENGINE_FILES)
 }
 
+/// For a command that reads a database which anybody may have made.
+///
+/// # Errors
+/// [`Unconfined`].
+pub fn foreign_file() -> Result<(), Unconfined> {
+    // Where `/proc` does not tell, half a gigabyte is more than the program holds.
+    let held = held().unwrap_or(2 * FOREIGN_FILE);
+    limit("memory", Resource::Data, held + FOREIGN_FILE)
+}
+
+/// Bytes of this process's memory that can be written. `None` where `/proc` does not tell.
+fn held() -> Option<u64> {
+    let status = procfs::process::Process::myself().and_then(|process| process.status()).ok()?;
+    Some(status.vmdata? * 1024)
+}
+
 /// What every child does without. It has no secret, and is seen by its parent again, unlike a process that is not
 /// dumpable: `/proc` may be mounted so that it shows a user only what that user could trace.
 fn child() -> Result<(), Unconfined> {
@@ -110,8 +137,7 @@ impl Headroom {
     /// Looks at this process, whose models are loaded and which will compute with so many threads. `None` where `/proc`
     /// does not tell.
     pub fn of_this_process(threads: usize) -> Option<Self> {
-        let status = procfs::process::Process::myself().and_then(|process| process.status()).ok()?;
-        Some(Self { loaded: status.vmdata? * 1024, threads: threads as u64 })
+        Some(Self { loaded: held()?, threads: threads as u64 })
     }
 
     /// Lets this process take what a recording of at most `audio` needs, until the next call says otherwise.

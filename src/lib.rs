@@ -26,6 +26,7 @@ pub mod whisper;
 
 pub mod confine;
 pub mod host;
+pub mod http_server;
 pub mod metrics;
 pub mod model;
 pub mod network;

@@ -14,6 +14,8 @@ use axum::routing::get;
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -22,6 +24,7 @@ use tracing_subscriber::reload;
 pub use one_line::{OneLine, escape_controls};
 
 use crate::config::{LogFormat, Telemetry};
+use crate::http_server;
 
 /// Changes what is logged.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
@@ -86,6 +89,25 @@ fn constant_message(payload: &(dyn Any + Send)) -> &'static str {
 /// Answers whether the service can do its work now: `Err` names what cannot.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// The same answer for all who ask within `age` of it. `ready` is asked by one of them, and the others wait for it.
+pub fn cached(ready: Readiness, age: Duration) -> Readiness {
+    let last: Arc<Mutex<Option<(Instant, Result<(), String>)>>> = Arc::default();
+    Arc::new(move || {
+        let (ready, last) = (ready.clone(), last.clone());
+        Box::pin(async move {
+            let mut last = last.lock().await;
+            match &*last {
+                Some((at, outcome)) if at.elapsed() < age => outcome.clone(),
+                Some(_) | None => {
+                    let outcome = ready().await;
+                    *last = Some((Instant::now(), outcome.clone()));
+                    outcome
+                }
+            }
+        })
+    })
+}
+
 #[derive(Clone)]
 struct Pages {
     metrics: PrometheusHandle,
@@ -108,11 +130,8 @@ pub async fn serve(listener: TcpListener, metrics: PrometheusHandle, ready: Read
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
         .with_state(Pages { metrics, ready });
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
-        outcome = async { server.await } => if let Err(error) = outcome {
-            tracing::error!(%error, "the metrics server ended");
-        },
+        () = http_server::serve(listener, router, stop) => {}
         () = keep => {}
     }
 }
@@ -133,8 +152,31 @@ async fn readiness(State(pages): State<Pages>) -> (StatusCode, String) {
 mod tests {
     use std::hint::black_box;
     use std::panic::catch_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_who_ask_at_once_cost_one_look_and_the_answer_is_kept_for_its_age() {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let count = looks.clone();
+        let look: Readiness = Arc::new(move || {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if number == 0 { Ok(()) } else { Err(format!("look {number}")) }
+            })
+        });
+        let ready = cached(look, Duration::from_secs(2));
+        let answers = futures::future::join_all((0..60).map(|_| ready())).await;
+        assert!(answers.iter().all(Result::is_ok));
+        tokio::time::advance(Duration::from_millis(1_999)).await;
+        assert_eq!((ready().await, looks.load(Ordering::SeqCst)), (Ok(()), 1));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        // Who gives up waiting leaves the next to look.
+        assert!(tokio::time::timeout(Duration::from_millis(1), ready()).await.is_err());
+        assert_eq!(ready().await, Err("look 2".to_owned()));
+    }
 
     #[test]
     fn only_constant_messages_of_panics_are_told() {

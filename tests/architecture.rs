@@ -42,11 +42,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("network", &["network"]),
     ("secrets", &["secrets"]),
     ("simulator", &["simulator", "config", "host", "model"]),
-    ("playground", &["playground", "simulator", "config", "model"]),
+    ("playground", &["playground", "simulator", "config", "http_server", "model"]),
+    ("http_server", &["http_server"]),
     ("config", &["config", "model", "network", "secrets"]),
     ("lifecycle", &["lifecycle"]),
     ("service_manager", &["service_manager", "lifecycle"]),
-    ("telemetry", &["telemetry", "config"]),
+    ("telemetry", &["telemetry", "config", "http_server"]),
     (
         "doctor",
         &[
@@ -73,7 +74,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("symphonia", &["audio"]),
     ("rubato", &["audio"]),
     ("governor", &["layers"]),
-    ("hyper_util", &["network"]),
+    ("hyper_util", &["network", "http_server"]),
     ("fluent_templates", &["telegram"]),
     ("indicatif", &["cli", "simulator"]),
     ("comfy_table", &["cli"]),

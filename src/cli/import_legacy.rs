@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::config::Config;
+use crate::confine;
 use crate::journal::Journal;
 use crate::lifecycle::make_private;
 use crate::model::Clock;
@@ -17,7 +18,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let file = self.file.display();
-        anyhow::ensure!(self.file.is_file(), "{file} is no file; give the predecessor's database");
+        confine::foreign_file()?;
         let folder = &config.storage.data_dir;
         make_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
         let journal = Journal::open(&config.storage.database, Clock::System).await?;

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::Config;
+use crate::confine;
 use crate::journal::backup::{Restored, Waiting, restore};
 use crate::lifecycle::{DataDirLock, DatabaseLock};
 
@@ -16,6 +17,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        confine::foreign_file()?;
         // A running bot has the journal open.
         let _lock = DataDirLock::take(&config.storage.data_dir).await?;
         let _database = DatabaseLock::take(&config.storage.database).await?;

@@ -3,13 +3,16 @@
 use std::fmt;
 
 use super::{Finding, Refusal};
+use crate::confine::{MAX_PROBES, PROBE_MEMORY};
 use crate::host::{Bound, Memory};
 
-/// Resident memory of the bot itself, in bytes: 18 MiB were measured at work, the rest is for the short processes
-/// that look at what comes in.
+/// Resident memory of the bot itself, in bytes: 18 MiB were measured at work.
 const BOT: u64 = 25 << 20;
 
-/// What bot and engines need, in bytes.
+/// Probes that may run at once, each for a moment.
+const PROBES: u64 = MAX_PROBES as u64;
+
+/// What bot, probes and engines need, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
     /// Engine processes.
@@ -28,17 +31,20 @@ impl Need {
 
     /// The sum.
     pub fn bytes(self) -> u64 {
-        BOT + self.engines * (self.model + self.work)
+        BOT + PROBES * PROBE_MEMORY + self.engines * (self.model + self.work)
     }
 }
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [bot, model, work] = [BOT, self.model, self.work].map(mebibytes);
+        let [bot, probe, model, work] = [BOT, PROBE_MEMORY, self.model, self.work].map(mebibytes);
         // Of the rounded terms, so that whoever adds them up gets this sum.
-        let sum = bot + self.engines * (model + work);
+        let sum = bot + PROBES * probe + self.engines * (model + work);
         let engines = self.engines;
-        write!(f, "bot {bot} MiB + {engines} x engine ({model} MiB model + {work} MiB work) = {sum} MiB")
+        write!(
+            f,
+            "bot {bot} MiB + {PROBES} x probe {probe} MiB + {engines} x engine ({model} MiB model + {work} MiB work) = {sum} MiB"
+        )
     }
 }
 
@@ -78,16 +84,16 @@ mod tests {
     #[test]
     fn the_arithmetic_is_in_the_sentence() {
         let need = Need::of(2, 78 * MIB, 243 * MIB);
-        let sum = "bot 25 MiB + 2 x engine (78 MiB model + 165 MiB work) = 511 MiB";
+        let sum = "bot 25 MiB + 2 x probe 72 MiB + 2 x engine (78 MiB model + 165 MiB work) = 655 MiB";
         let memory = |limit, available| Memory { limit: limit * MIB, bound: Bound::Group, available: available * MIB };
 
-        let enough = admit(memory(512, 511), need, false).unwrap();
-        assert_eq!(enough, Finding::ok(format!("{sum} of 512 MiB of the control group's limit")));
-        let busy = admit(memory(512, 510), need, false).unwrap();
+        let enough = admit(memory(656, 655), need, false).unwrap();
+        assert_eq!(enough, Finding::ok(format!("{sum} of 656 MiB of the control group's limit")));
+        let busy = admit(memory(656, 654), need, false).unwrap();
         assert_eq!(busy.verdict, Verdict::Warning);
-        assert!(busy.text.contains("only 510 MiB are free now"), "{}", busy.text);
-        assert_eq!(admit(memory(512, 0), need, true).unwrap().verdict, Verdict::Ok);
-        let refusal = admit(memory(510, 510), need, true).unwrap_err().to_string();
-        assert!(refusal.starts_with(&format!("too little memory: {sum} of 510 MiB of the control group")), "{refusal}");
+        assert!(busy.text.contains("only 654 MiB are free now"), "{}", busy.text);
+        assert_eq!(admit(memory(656, 0), need, true).unwrap().verdict, Verdict::Ok);
+        let refusal = admit(memory(654, 654), need, true).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("too little memory: {sum} of 654 MiB of the control group")), "{refusal}");
     }
 }

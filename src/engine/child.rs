@@ -142,7 +142,7 @@ impl From<ModelError> for Stop {
         match error {
             ModelError::Stopped => Self::Cancelled,
             ModelError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
-            ModelError::Load | ModelError::Detector | ModelError::Native { .. } => {
+            ModelError::Load | ModelError::Refused(_) | ModelError::Detector | ModelError::Native { .. } => {
                 Self::Failed(JobFailure::Inference(error.to_string()))
             }
         }

@@ -3,14 +3,17 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::settings::absolute;
 use crate::audio::{AudioError, ProbeOutcome};
+pub use crate::confine::MAX_PROBES;
 
 /// Longest time one probe may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -30,6 +33,31 @@ pub enum ProbeError {
     /// The process could not be started.
     #[error("the process that reads files cannot be started: {0}")]
     Spawn(std::io::ErrorKind),
+}
+
+/// Runs probes, never more than [`MAX_PROBES`] at once. Clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    command: Arc<Path>,
+    permits: Arc<Semaphore>,
+}
+
+impl Probes {
+    /// Probes by processes of `command`, which is this very program.
+    pub fn new(command: &Path) -> Self {
+        Self { command: command.into(), permits: Arc::new(Semaphore::new(MAX_PROBES)) }
+    }
+
+    /// [`probe`], as soon as fewer than [`MAX_PROBES`] run; the first come are the first served. The wait does not count
+    /// against the time that one probe may take.
+    ///
+    /// # Errors
+    /// Any [`ProbeError`].
+    pub async fn measure(&self, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
+        // Never closed: there is always a permit some time.
+        let _permit = self.permits.acquire().await.ok();
+        probe(&self.command, file, limit).await
+    }
 }
 
 /// The real length of `file`'s sound, found by decoding it in a process of `command` (this very program). Audio

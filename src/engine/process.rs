@@ -14,7 +14,13 @@ use super::protocol::{self, Order, Report};
 use super::settings::{EngineSettings, absolute};
 
 /// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
-const INHERITED: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
+const INHERITED: [&str; 5] = ["LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
+
+/// Where a child may look for programs, whatever the bot's own PATH is. The engine itself starts none.
+const PATH: (&str, &str) = ("PATH", "/usr/bin:/bin");
+
+/// ggml would answer its own abort by starting whatever is called gdb or lldb, attached to the process.
+const NO_BACKTRACE: (&str, &str) = ("GGML_NO_BACKTRACE", "1");
 
 /// How long libgomp's threads spin before they sleep. Its default collapses beside a busy neighbour, sleeping
 /// at once triples the time per token on a quiet machine.
@@ -44,7 +50,7 @@ impl EngineProcess {
             .args(&settings.arguments)
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .env(SPIN_COUNT.0, SPIN_COUNT.1)
+            .envs([PATH, NO_BACKTRACE, SPIN_COUNT])
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
             // Nothing is looked for, and no file that it leaves behind lands, where the bot was started.
             .current_dir("/")

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::JournalError;
+use super::adopt::adopt;
 use super::open::{has_table, newest, newest_known, with_suffix};
+use super::{JournalError, foreign};
 
 /// What a copy of the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +101,7 @@ async fn drop_spent(copy: &Path) -> Result<(), BackupError> {
 pub async fn verify(copy: &Path) -> Result<Contents, BackupError> {
     let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
     let wrong = |error: sqlx::Error| unfit(JournalError::from(error).to_string());
-    if !copy.is_file() {
-        return Err(unfit("there is no such file".into()));
-    }
+    foreign::length(copy).map_err(|why| unfit(why.to_string()))?;
     let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
     let mut connection = options.connect().await.map_err(wrong)?;
     let report: String =
@@ -147,14 +146,17 @@ pub struct Restored {
     pub before: Option<PathBuf>,
 }
 
-/// Puts a copy in the place of `journal`, which nobody may have open: hold the data folder's lock. The journal before is
-/// kept beside it. At every moment, also of a crash, one whole journal has the name.
+/// Puts what a copy holds in the place of `journal`, which no process may have open: hold the data folder's lock. The copy is
+/// not trusted: its rows are taken over into a new file, and nothing else of it. The journal before is kept beside it. At
+/// every moment, also of a crash, one whole journal has the name.
 pub async fn restore(copy: &Path, journal: &Path, waiting: Waiting) -> Result<Restored, BackupError> {
-    let contents = verify(copy).await?;
+    let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
+    foreign::length(copy).map_err(|why| unfit(why.to_string()))?;
     let fresh = beside(journal, "restoring");
     private(&fresh)?;
     let put = async {
-        fs::copy(copy, &fresh).map_err(writing(&fresh))?;
+        adopt(copy, &fresh).await.map_err(|why| unfit(why.to_string()))?;
+        let contents = contents(&fresh).await?;
         let stamp = prepare(&fresh, waiting).await?;
         durable(&fresh).map_err(writing(&fresh))?;
         let before = match journal.exists() {
@@ -169,6 +171,13 @@ pub async fn restore(copy: &Path, journal: &Path, waiting: Waiting) -> Result<Re
         let _ = fs::remove_file(&fresh);
     }
     put
+}
+
+async fn contents(journal: &Path) -> Result<Contents, BackupError> {
+    let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await?;
+    let (people, requests, under_way) = sqlx::query_as(CONTENTS).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(Contents { people, requests, under_way })
 }
 
 /// Ends what is not to go on, and tells the time as a part of a file's name.
@@ -192,12 +201,26 @@ async fn put_aside(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> 
     if let Ok(connection) = SqliteConnectOptions::new().filename(journal).connect().await {
         let _ = finish(connection).await;
     }
-    let before = beside(journal, &format!("before-restore-{stamp}"));
-    fs::hard_link(journal, &before).map_err(writing(&before))?;
+    let before = link_unused(journal, stamp)?;
     for suffix in ["-wal", "-shm"] {
         match fs::rename(with_suffix(journal, suffix), with_suffix(&before, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(writing(&before)(error)),
             Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(before)
+}
+
+/// Gives the journal a second name which no file has yet, since another restore may have been in the same second.
+fn link_unused(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
+    let mut before = beside(journal, &format!("before-restore-{stamp}"));
+    for number in 2.. {
+        match fs::hard_link(journal, &before) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                before = beside(journal, &format!("before-restore-{stamp}-{number}"));
+            }
+            Err(error) => return Err(writing(&before)(error)),
+            Ok(()) => break,
         }
     }
     Ok(before)

@@ -1,12 +1,20 @@
 //! Bringing a predecessor's database along: its people and its usage, without the texts.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use futures::TryStreamExt;
+use sqlx::{Connection, SqliteConnection};
 
+use super::foreign::{self, Refused};
 use super::{Journal, JournalError};
+
+/// Most users: their ids are held in memory.
+const MAX_USERS: u32 = 1_000_000;
+/// Longest value in bytes; names, ids and dates have a few hundred.
+const MAX_VALUE_BYTES: u32 = 4096;
+/// Longest transcript in bytes, of which the length is taken over: hours of speech.
+const MAX_TEXT_BYTES: u32 = 4 << 20;
 
 /// What an import brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +32,9 @@ pub struct Imported {
 /// Why a file cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// No such file, or no SQLite database.
-    #[error("the file cannot be read as an SQLite database: {0}")]
-    Unreadable(sqlx::Error),
+    /// No such file, no SQLite database, or one that is not safe to read.
+    #[error("the file cannot be used: {0}")]
+    Unreadable(String),
     /// Not the predecessor's.
     #[error("the file is no database of the predecessor: it has no {0} table")]
     NotLegacy(&'static str),
@@ -38,54 +46,75 @@ pub enum ImportError {
     Journal(#[from] JournalError),
 }
 
+impl From<Refused> for ImportError {
+    fn from(Refused(why): Refused) -> Self {
+        Self::Unreadable(why)
+    }
+}
+
 impl Journal {
-    /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this journal. The file
-    /// is only read. Rows that are here already are left alone, so that an import may be repeated. Somebody new
-    /// brings the total that the file gives; the total of somebody known grows by the rows that are new.
+    /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this journal, all or none. The
+    /// file is only read, row by row. Rows that are here already are left alone, so that an import may be repeated.
+    /// Somebody new brings the total that the file gives; the total of somebody known grows by the rows that are new.
     pub async fn import_legacy(&self, file: &Path) -> Result<Imported, ImportError> {
-        let legacy = read(file).await.map_err(|error| match error {
-            ReadError::Sqlite(error) => ImportError::Unreadable(error),
-            ReadError::Refused(refused) => refused,
-        })?;
-        let imported = self.copy(&legacy).await?;
+        let mut legacy = foreign::open(file, false).await?;
+        // One transaction, so that what is checked is what is copied, users and usage of the same moment.
+        let mut tx = legacy.begin().await.map_err(Refused::from)?;
+        let revision = revision(&mut tx).await?;
+        let imported = self.copy(&mut tx, revision).await?;
+        tx.rollback().await.map_err(Refused::from)?;
+        legacy.close().await.map_err(Refused::from)?;
         self.changed();
         Ok(imported)
     }
 
-    async fn copy(&self, legacy: &Legacy) -> Result<Imported, JournalError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let mut imported = Imported { users: 0, usage: 0, known: 0, orphans: legacy.orphans };
-        let mut new = HashSet::new();
-        for user in &legacy.users {
-            if insert_user(&mut tx, user).await? == 1 {
-                new.insert(user.telegram_id);
-                imported.users += 1;
-            }
+    async fn copy(&self, legacy: &mut SqliteConnection, revision: Revision) -> Result<Imported, ImportError> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(JournalError::from)?;
+        let mut imported = Imported { users: 0, usage: 0, known: 0, orphans: 0 };
+        let mut users: HashMap<i64, Person> = HashMap::new();
+        let mut rows = sqlx::query_as::<_, LegacyUser>(USERS).fetch(&mut *legacy);
+        while let Some(user) = rows.try_next().await.map_err(Refused::from)? {
+            let is_new = insert_user(&mut tx, &user).await.map_err(JournalError::from)? == 1;
+            imported.users += u64::from(is_new);
+            users.insert(user.id, Person { telegram_id: user.telegram_id, is_new });
         }
-        for usage in &legacy.usage {
-            if insert_usage(&mut tx, usage).await? == 0 {
+        drop(rows);
+        let usage = match revision {
+            Revision::First => USAGE_FIRST,
+            Revision::Staged => USAGE_STAGED,
+        };
+        let mut rows = sqlx::query_as::<_, LegacyUsage>(usage).fetch(&mut *legacy);
+        while let Some(usage) = rows.try_next().await.map_err(Refused::from)? {
+            let Some(person) = usage.user_id.and_then(|id| users.get(&id)) else {
+                imported.orphans += 1;
+                continue;
+            };
+            if insert_usage(&mut tx, person.telegram_id, &usage).await.map_err(JournalError::from)? == 0 {
                 imported.known += 1;
                 continue;
             }
             imported.usage += 1;
-            if !new.contains(&usage.telegram_id) {
-                sqlx::query(ADD_TO_TOTAL).bind(usage.telegram_id).bind(usage.duration).execute(&mut *tx).await?;
+            if !person.is_new {
+                let add = sqlx::query(ADD_TO_TOTAL).bind(person.telegram_id).bind(usage.duration);
+                add.execute(&mut *tx).await.map_err(JournalError::from)?;
             }
         }
-        tx.commit().await?;
+        drop(rows);
+        tx.commit().await.map_err(JournalError::from)?;
         Ok(imported)
     }
 }
 
-/// What a predecessor's database holds.
-struct Legacy {
-    users: Vec<LegacyUser>,
-    usage: Vec<LegacyUsage>,
-    orphans: u64,
+/// A user of the file, as long as it is read.
+struct Person {
+    telegram_id: i64,
+    /// Not known here before this import.
+    is_new: bool,
 }
 
 #[derive(sqlx::FromRow)]
 struct LegacyUser {
+    id: i64,
     telegram_id: i64,
     username: Option<String>,
     first_name: Option<String>,
@@ -101,7 +130,7 @@ struct LegacyUser {
 
 #[derive(sqlx::FromRow)]
 struct LegacyUsage {
-    telegram_id: i64,
+    user_id: Option<i64>,
     duration: Option<f64>,
     file_id: String,
     processing: Option<f64>,
@@ -113,35 +142,6 @@ struct LegacyUsage {
     legacy_key: String,
 }
 
-enum ReadError {
-    Sqlite(sqlx::Error),
-    Refused(ImportError),
-}
-
-impl From<sqlx::Error> for ReadError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-/// Reads the whole file before anything is written, so that a journal in use is locked for the writes only.
-async fn read(file: &Path) -> Result<Legacy, ReadError> {
-    let mut legacy = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
-    let usage = match revision(&mut legacy).await? {
-        Revision::First => USAGE_FIRST,
-        Revision::Staged => USAGE_STAGED,
-    };
-    // One transaction, so that users and usage are of the same moment.
-    let mut tx = legacy.begin().await?;
-    let users = sqlx::query_as(USERS).fetch_all(&mut *tx).await?;
-    let usage: Vec<LegacyUsage> = sqlx::query_as(usage).fetch_all(&mut *tx).await?;
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *tx).await?;
-    tx.rollback().await?;
-    legacy.close().await?;
-    let orphans = u64::try_from(rows).unwrap_or(0).saturating_sub(usage.len() as u64);
-    Ok(Legacy { users, usage, orphans })
-}
-
 /// The predecessor's two schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Revision {
@@ -151,35 +151,39 @@ enum Revision {
     Staged,
 }
 
-async fn revision(legacy: &mut SqliteConnection) -> Result<Revision, ReadError> {
+/// Which revision the file is of, when all that will be read of it is within the limits.
+async fn revision(legacy: &mut SqliteConnection) -> Result<Revision, ImportError> {
     for table in ["alembic_version", "users", "usage"] {
-        if columns(legacy, table).await?.is_empty() {
-            return Err(ReadError::Refused(ImportError::NotLegacy(table)));
+        if foreign::real_table(legacy, table).await?.is_none() {
+            return Err(ImportError::NotLegacy(table));
         }
     }
-    let usage = columns(legacy, "usage").await?;
+    let usage = foreign::columns(legacy, "usage").await?;
     let staged = usage.iter().any(|column| column == "transcription_length");
     let (revision, own) = if staged {
         (Revision::Staged, ["transcription_length", "updated_at"].as_slice())
     } else {
         (Revision::First, ["transcription_text"].as_slice())
     };
-    let users = columns(legacy, "users").await?;
+    let users = foreign::columns(legacy, "users").await?;
     let missing = |present: &[String], table: &str, wanted: &[&str]| {
         let column = wanted.iter().find(|wanted| !present.iter().any(|column| column == *wanted))?;
-        Some(ReadError::Refused(ImportError::UnknownRevision(format!("{table}.{column}"))))
+        Some(ImportError::UnknownRevision(format!("{table}.{column}")))
     };
     let refused = missing(&users, "users", USER_COLUMNS)
         .or_else(|| missing(&usage, "usage", USAGE_COLUMNS))
         .or_else(|| missing(&usage, "usage", own));
-    refused.map_or(Ok(revision), Err)
-}
-
-async fn columns(legacy: &mut SqliteConnection, table: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)").bind(table).fetch_all(legacy).await
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
+    foreign::check_sizes(legacy, "users", USER_COLUMNS, MAX_USERS, MAX_VALUE_BYTES).await?;
+    foreign::check_sizes(legacy, "usage", USAGE_COLUMNS, foreign::MAX_ROWS, MAX_VALUE_BYTES).await?;
+    foreign::check_sizes(legacy, "usage", own, foreign::MAX_ROWS, MAX_TEXT_BYTES).await?;
+    Ok(revision)
 }
 
 const USER_COLUMNS: &[&str] = &[
+    "id",
     "telegram_id",
     "username",
     "first_name",
@@ -194,6 +198,7 @@ const USER_COLUMNS: &[&str] = &[
 ];
 
 const USAGE_COLUMNS: &[&str] = &[
+    "id",
     "user_id",
     "voice_duration_seconds",
     "voice_file_id",
@@ -204,30 +209,30 @@ const USAGE_COLUMNS: &[&str] = &[
 ];
 
 // SQLite lets any value into any column: the casts make the types certain before they meet STRICT tables.
-const USERS: &str = "SELECT CAST(telegram_id AS INTEGER) AS telegram_id, CAST(username AS TEXT) AS username, \
+const USERS: &str = "SELECT CAST(id AS INTEGER) AS id, CAST(telegram_id AS INTEGER) AS telegram_id, CAST(username AS TEXT) AS username, \
      CAST(first_name AS TEXT) AS first_name, CAST(last_name AS TEXT) AS last_name, \
      CAST(coalesce(daily_quota_seconds, 60) AS INTEGER) AS quota, CAST(coalesce(is_unlimited, 0) AS INTEGER) AS unlimited, \
      CAST(coalesce(today_usage_seconds, 0) AS INTEGER) AS today, CAST(last_reset_date AS TEXT) AS reset, \
      CAST(coalesce(total_usage_seconds, 0) AS INTEGER) AS total, CAST(created_at AS TEXT) AS created_at, \
-     CAST(updated_at AS TEXT) AS updated_at FROM users ORDER BY id";
+     CAST(updated_at AS TEXT) AS updated_at FROM users NOT INDEXED";
 
 macro_rules! usage {
     ($length:literal, $updated:literal) => {
         concat!(
-            "SELECT CAST(users.telegram_id AS INTEGER) AS telegram_id, CAST(voice_duration_seconds AS REAL) AS duration, \
+            "SELECT CAST(user_id AS INTEGER) AS user_id, CAST(voice_duration_seconds AS REAL) AS duration, \
              CAST(voice_file_id AS TEXT) AS file_id, CAST(processing_time_seconds AS REAL) AS processing, \
              CAST(model_size AS TEXT) AS model, CAST(language AS TEXT) AS language, CAST(",
             $length,
-            " AS INTEGER) AS length, CAST(usage.created_at AS TEXT) AS created_at, CAST(",
+            " AS INTEGER) AS length, CAST(created_at AS TEXT) AS created_at, CAST(",
             $updated,
-            " AS TEXT) AS updated_at, usage.id || ' ' || usage.created_at || ' ' || voice_file_id AS legacy_key \
-             FROM usage JOIN users ON users.id = usage.user_id ORDER BY usage.id"
+            " AS TEXT) AS updated_at, id || ' ' || created_at || ' ' || voice_file_id AS legacy_key \
+             FROM usage NOT INDEXED"
         )
     };
 }
 
-const USAGE_FIRST: &str = usage!("length(transcription_text)", "usage.created_at");
-const USAGE_STAGED: &str = usage!("transcription_length", "usage.updated_at");
+const USAGE_FIRST: &str = usage!("length(transcription_text)", "created_at");
+const USAGE_STAGED: &str = usage!("transcription_length", "updated_at");
 
 const INSERT_USER: &str = "INSERT INTO users (telegram_id, username, first_name, last_name, daily_quota_seconds, \
      is_unlimited, today_usage_seconds, last_reset_date, total_usage_seconds, created_at, updated_at) \
@@ -260,9 +265,9 @@ async fn insert_user(tx: &mut SqliteConnection, user: &LegacyUser) -> Result<u64
     Ok(done.rows_affected())
 }
 
-async fn insert_usage(tx: &mut SqliteConnection, usage: &LegacyUsage) -> Result<u64, sqlx::Error> {
+async fn insert_usage(tx: &mut SqliteConnection, telegram_id: i64, usage: &LegacyUsage) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(INSERT_USAGE)
-        .bind(usage.telegram_id)
+        .bind(telegram_id)
         .bind(usage.duration)
         .bind(&usage.file_id)
         .bind(usage.processing)

@@ -6,6 +6,7 @@
 
 mod actor;
 mod admit;
+mod adopt;
 pub mod backup;
 mod bot;
 mod cancel;
@@ -14,6 +15,7 @@ mod crash;
 mod day;
 mod error;
 mod fair;
+mod foreign;
 mod forget;
 mod inspect;
 mod legacy;

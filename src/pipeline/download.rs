@@ -16,7 +16,7 @@ use super::chats::Unreachable;
 use super::worker::{self, Turn};
 use super::{Context, enqueue};
 use crate::audio::AudioError;
-use crate::engine::probe::{self, ProbeError};
+use crate::engine::probe::ProbeError;
 use crate::host::DiskSpace;
 use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
@@ -110,7 +110,9 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
     match error.downcast::<DownloadError>() {
         Ok(error) => match *error {
             DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
-            DownloadError::Gone | DownloadError::ServerLocal => DownloadFailure::Refused(error.to_string()),
+            DownloadError::Gone | DownloadError::ServerLocal | DownloadError::NotRegular => {
+                DownloadFailure::Refused(error.to_string())
+            }
             DownloadError::Unavailable | DownloadError::Expired | DownloadError::Incomplete => {
                 DownloadFailure::Unreachable(error.to_string())
             }
@@ -270,7 +272,7 @@ async fn measure(
 ) -> Result<Duration, DownloadFailure> {
     fetched?;
     let limit = context.config().limits.voice;
-    match probe::probe(&context.program, &context.audio_file(request.id()), limit).await {
+    match context.probes.measure(&context.audio_file(request.id()), limit).await {
         Ok(length) => Ok(length),
         Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),
         Err(error) => Err(DownloadFailure::Damaged(error.to_string())),

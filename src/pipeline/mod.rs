@@ -36,7 +36,7 @@ pub mod transcribe;
 pub mod trouble;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::config::Config;
+use crate::engine::probe::Probes;
 use crate::journal::{Cancelling, Journal, JournalError};
 use crate::lifecycle::{Heartbeats, Shutdown};
 use crate::model::{ChatId, MessageId, RequestId, Timestamp};
@@ -103,8 +104,8 @@ pub struct Context {
     pub admin_presses: mpsc::Sender<Press>,
     /// Who claims.
     pub worker: Arc<str>,
-    /// This program, of which children are made.
-    pub program: Arc<Path>,
+    /// Measures recordings in processes of their own.
+    pub probes: Probes,
     /// Whether the disk has room for more audio.
     pub room: watch::Sender<bool>,
     /// The journal's failures so far.

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::http_server;
 use crate::model::{ChatId, UserId};
 use crate::simulator::people::Person;
 use crate::simulator::server::BotApi;
@@ -47,7 +48,7 @@ pub struct Offer {
 pub struct Playground {
     url: String,
     stopping: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Playground {
@@ -71,8 +72,7 @@ impl Playground {
             stopping: stopping.clone(),
         });
         let router = routes::router(&key, shared);
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
-        let serving = tokio::spawn(serving.into_future());
+        let serving = tokio::spawn(http_server::serve(listener, router, stopping.clone()));
         Ok(Self { url: format!("http://{address}/{key}/"), stopping, serving })
     }
 

@@ -1,8 +1,11 @@
 //! Files from Telegram, written to disk while their real size is counted.
 
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::Deserialize;
 use teloxide::payloads;
 use teloxide::types::FileId;
@@ -42,6 +45,9 @@ pub enum DownloadError {
         "the Bot API server gives paths on its own disk: set telegram_local_dir to its folder, or start it without --local"
     )]
     ServerLocal,
+    /// The Bot API server names something on its disk that holds no file's bytes: a folder, a link, a FIFO, a device.
+    #[error("what the Bot API server gives is no regular file")]
+    NotRegular,
     /// Telegram knows the link no longer; it gives a new one.
     #[error("the link to the file has expired")]
     Expired,
@@ -60,7 +66,7 @@ impl DownloadError {
     /// Whether another try is worth it, and when. A full disk may be emptied, so writing counts as worth it.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::TooBig { .. } | Self::Gone | Self::ServerLocal => Disposition::Final,
+            Self::TooBig { .. } | Self::Gone | Self::ServerLocal | Self::NotRegular => Disposition::Final,
             Self::Telegram(error) => error.disposition(),
             Self::Unavailable | Self::Expired | Self::Incomplete => {
                 Disposition::Retry { after: Duration::from_secs(1) }
@@ -115,7 +121,13 @@ impl Client {
             }
             Err(DownloadError::Incomplete) => Err(TelegramError::Network("the file came in part".to_owned())),
             // That a file is too big or a disk full is no fault of Telegram's.
-            Ok(_) | Err(DownloadError::TooBig { .. } | DownloadError::ServerLocal | DownloadError::Write(_)) => Ok(()),
+            Ok(_)
+            | Err(
+                DownloadError::TooBig { .. }
+                | DownloadError::ServerLocal
+                | DownloadError::NotRegular
+                | DownloadError::Write(_),
+            ) => Ok(()),
         };
         self.pauses().heed(Scope::Method(Method::Download), &called);
         self.report(Method::Download, started, called.as_ref().err());
@@ -124,16 +136,14 @@ impl Client {
         Ok(size)
     }
 
-    /// Copies a file that the Bot API server keeps on this machine. What it names must really be in its folder: a link out
-    /// of it is not followed.
+    /// Copies a file that the Bot API server keeps on this machine.
     async fn take_local(&self, file: &Path, to: &Path, limit: u64) -> Result<u64, DownloadError> {
-        let folder = self.local_files().ok_or(DownloadError::ServerLocal)?;
-        let folder = tokio::fs::canonicalize(folder).await.map_err(|_| DownloadError::ServerLocal)?;
-        let file = tokio::fs::canonicalize(file).await.map_err(|_| DownloadError::Gone)?;
-        if !file.starts_with(&folder) {
-            return Err(DownloadError::ServerLocal);
-        }
-        let source = File::open(&file).await.map_err(|_| DownloadError::Gone)?;
+        let folder = self.local_files().ok_or(DownloadError::ServerLocal)?.to_owned();
+        let file = file.to_owned();
+        let open = move || open_local(&folder, &file);
+        let source = tokio::task::spawn_blocking(open).await;
+        let source = source.unwrap_or_else(|join| Err(DownloadError::Write(std::io::Error::other(join))))?;
+        let source = File::from_std(source);
         let (partial, copy) = Partial::create(to.to_owned()).await?;
         let mut copy = File::from_std(copy);
         // One byte more than may be, to see that there is more.
@@ -176,6 +186,33 @@ impl Client {
         }
         file.flush().await.map_err(DownloadError::Write)?;
         Ok(size)
+    }
+}
+
+/// Opens a file that must be a regular one in `folder`, whatever is put in its place meanwhile. A link as the last part of
+/// its path is not followed, and nothing that is no file is waited for.
+fn open_local(folder: &Path, file: &Path) -> Result<std::fs::File, DownloadError> {
+    let folder = folder.canonicalize().map_err(|_| DownloadError::ServerLocal)?;
+    let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else { return Err(DownloadError::NotRegular) };
+    let parent = parent.canonicalize().map_err(|_| DownloadError::Gone)?;
+    if !parent.starts_with(&folder) {
+        return Err(DownloadError::ServerLocal);
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(parent.join(name), flags, Mode::empty()).map_err(|errno| match errno {
+        // A link; a socket, or a device that is not there.
+        Errno::LOOP | Errno::NXIO | Errno::NODEV => DownloadError::NotRegular,
+        _ => DownloadError::Gone,
+    })?;
+    let opened = std::fs::File::from(opened);
+    if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(DownloadError::NotRegular);
+    }
+    // A folder above may have become a link since it was looked at.
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+    match real {
+        Ok(real) if !real.starts_with(&folder) => Err(DownloadError::ServerLocal),
+        Ok(_) | Err(_) => Ok(opened),
     }
 }
 

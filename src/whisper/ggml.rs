@@ -9,6 +9,7 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 use super::guard;
 use super::pieces::{Chosen, pieces, time};
 use super::sampling::{MISERABLE, Random, Token, Vocabulary, probability};
+use super::store::{Wanted, check_before_loading};
 use super::{Decoded, End, LanguageProbabilities, MAX_WINDOW, Model, ModelError, Positions, Watch, native};
 use crate::model::{ModelFacts, SAMPLE_RATE, duration_of_samples};
 
@@ -34,6 +35,7 @@ impl GgmlModel {
     /// Reads a model file of whisper.cpp's form into memory. Its hash must have been checked: a file that was cut
     /// off can load without an error.
     pub fn load(file: &Path, threads: usize) -> Result<Self, ModelError> {
+        check_before_loading(file, Wanted::Whisper).map_err(ModelError::Refused)?;
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::new();
         // Flash attention is slower than without on the CPU in whisper.cpp 1.8.3.

@@ -138,6 +138,9 @@ pub enum ModelError {
     /// The model's file is not what it should be.
     #[error("the model cannot be loaded: check the file with `stenobot model list`, or fetch it again")]
     Load,
+    /// The file of the model or the detector is refused before whisper.cpp sees it. Names the file.
+    #[error("{0}; fetch it again with `stenobot model pull`, or import another")]
+    Refused(String),
     /// The detector's file is not what it should be.
     #[error("the voice activity detector cannot be loaded: fetch it again with `stenobot model pull silero-v6.2.0`")]
     Detector,

@@ -7,6 +7,7 @@ use whisper_rs::{WhisperVadContext, WhisperVadContextParams, WhisperVadParams};
 
 use super::ModelError;
 use super::speech::Detector;
+use super::store::{Wanted, check_before_loading};
 use crate::model::SAMPLE_RATE;
 
 /// Speech is at least this probable. Low, since a person who is not heard is worse than a noise that is: what the
@@ -31,6 +32,7 @@ impl Silero {
     /// # Errors
     /// [`ModelError::Detector`] when the file is not what it should be.
     pub fn load(file: &Path) -> Result<Self, ModelError> {
+        check_before_loading(file, Wanted::VoiceActivity).map_err(ModelError::Refused)?;
         whisper_rs::install_logging_hooks();
         // whisper-rs panics over a zero byte, which no path of an existing file holds.
         let path = file.to_str().filter(|path| file.is_file() && !path.contains('\0')).ok_or(ModelError::Detector)?;

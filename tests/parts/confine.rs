@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use stenobot::audio::AudioError;
 use stenobot::confine::{Readable, confine_files, holds_files};
-use stenobot::engine::probe::{ProbeError, probe};
+use stenobot::engine::probe::{MAX_PROBES, ProbeError, Probes, probe};
 use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use stenobot::model::SpeechLanguage;
 use tempfile::NamedTempFile;
@@ -53,7 +53,7 @@ fn a_probe_is_bounded_in_everything() {
     let (limits, expendable) = (limits(child.id()), of_process(child.id(), "oom_score_adj"));
     assert!(child.wait().unwrap().success() && said.starts_with("{\"length_ms\":"), "{said}");
     assert_eq!(limits["Max core file size"], (0, 0));
-    assert_eq!(limits["Max address space"], (256 * MIB, 256 * MIB));
+    assert_eq!(limits["Max address space"], (96 * MIB, 96 * MIB));
     assert_eq!(limits["Max cpu time"], (36, 36));
     assert_eq!(limits["Max open files"], (16, 16));
     assert_eq!(limits["Max processes"], (0, 0));
@@ -91,6 +91,57 @@ async fn a_file_that_asks_for_too_much_memory_is_refused() {
         matches!(&refused, Err(ProbeError::Audio(AudioError::Damaged { what })) if what.contains("more memory")),
         "{refused:?}"
     );
+}
+
+/// A program that notes its start, waits until its gate is opened, notes its end, and tells a length.
+struct Gated {
+    folder: tempfile::TempDir,
+    gate: std::fs::File,
+}
+
+impl Gated {
+    fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display().to_string();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let pipe = folder.path().join("gate");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let script = format!(
+            "#!/bin/sh\necho + >>'{path}/log'\nread -r go <>'{path}/gate'\necho - >>'{path}/log'\necho '{{\"length_ms\":7}}'\n"
+        );
+        std::fs::write(folder.path().join("program"), script).unwrap();
+        std::fs::set_permissions(folder.path().join("program"), PermissionsExt::from_mode(0o700)).unwrap();
+        let gate = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+        Self { folder, gate }
+    }
+
+    /// How many have begun, and how many have ended.
+    fn noted(&self) -> (usize, usize) {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        (log.matches('+').count(), log.matches('-').count())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_files_are_measured_at_once_however_many_come() {
+    let mut gated = Gated::new();
+    let probes = Probes::new(&gated.folder.path().join("program"));
+    let mut measuring = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let probes = probes.clone();
+        measuring.spawn(async move { probes.measure(Path::new("x"), Duration::from_secs(60)).await });
+    }
+    for ended in 0..8 {
+        // As many as may have begun.
+        let due = (ended + MAX_PROBES).min(8);
+        while gated.noted().0 < due {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gated.noted(), (due, ended));
+        writeln!(gated.gate, "go").unwrap();
+        assert_eq!(measuring.join_next().await.unwrap().unwrap(), Ok(Duration::from_millis(7)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -454,7 +454,34 @@ async fn a_file_that_is_no_model_makes_the_engine_unavailable() {
     let settings = EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("Cargo.toml"), 1, 1);
     let (pool, _events) = start(EngineSettings { backoff: Duration::from_millis(10), ..settings });
     let told = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
-    assert!(told.contains("the model cannot be loaded"), "{told}");
+    assert!(told.contains("Cargo.toml cannot be used: it does not begin like a ggml model"), "{told}");
+}
+
+/// ggml answers its own abort by starting what is called gdb, as this user and with a hold on the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_aborts_starts_no_debugger() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let program = |name: &str, script: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        path
+    };
+    let here = folder.path().display();
+    program("gdb", format!("#!/bin/sh\necho started >'{here}/started'\n"));
+    // Less memory than the model needs, and a debugger that would be found.
+    let engine = env!("CARGO_BIN_EXE_stenobot");
+    let script = format!(
+        "#!/bin/sh\necho \"$PATH\" >'{here}/path'\nulimit -d 60000\nPATH='{here}':$PATH\nexport PATH\nexec '{engine}' \"$@\"\n"
+    );
+    let command = program("engine", script);
+    let settings = EngineSettings::new(command, repository("data/models/ggml-base-q8_0.bin"), 1, 1);
+    let (pool, _events) = start(EngineSettings { backoff: Duration::from_millis(10), ..settings });
+    let told = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
+    assert!(told.contains("signal 6"), "{told}");
+    assert!(!folder.path().join("started").exists(), "a debugger was started");
+    assert_eq!(std::fs::read_to_string(folder.path().join("path")).unwrap(), "/usr/bin:/bin\n");
 }
 
 #[tokio::test]

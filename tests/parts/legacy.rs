@@ -372,3 +372,51 @@ async fn ten_thousand_rows_come_along_in_one_piece() {
     assert_eq!(desk.journal.import_legacy(&old.path).await.unwrap().usage, 10_003);
     assert_no_text(&desk.path);
 }
+
+#[tokio::test]
+async fn what_a_stranger_put_into_the_predecessor_s_database_is_refused_and_nothing_is_written() {
+    let desk = Desk::new().await;
+    let endless = "ALTER TABLE usage RENAME TO hidden;
+        CREATE VIEW usage AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+            SELECT i AS id, 1 AS user_id, 1 AS voice_duration_seconds, 'x' AS voice_file_id, 'x' AS transcription_text,
+            1 AS processing_time_seconds, 'm' AS model_size, 'ru' AS language, '2025-10-20 00:00:00' AS created_at FROM n;";
+    let generated = "ALTER TABLE users DROP COLUMN first_name;
+        ALTER TABLE users ADD COLUMN first_name AS (hex(zeroblob(400000000)));";
+    let lying = "PRAGMA writable_schema = ON;
+        UPDATE sqlite_master SET sql = 'CREATE TABLE hidden (x)', name = 'hidden', tbl_name = 'hidden' WHERE name = 'usage';
+        DELETE FROM sqlite_master WHERE name = 'ix_usage_user_id';
+        INSERT INTO sqlite_master VALUES ('table', 'usage', 'usage', 0, 'CREATE VIEW usage AS SELECT 1 AS id');";
+    let large = "UPDATE users SET first_name = hex(zeroblob(1000000)) WHERE id = 1;";
+    let texts = "UPDATE usage SET transcription_text = hex(zeroblob(3000000)) WHERE id = 1;";
+    for (script, reason) in [
+        (endless, "its usage is no table"),
+        (generated, "its table users has generated columns, which are not read"),
+        (lying, "it is damaged or is no SQLite database"),
+        ("CREATE VIRTUAL TABLE more USING rtree (id, low, high);", "it holds virtual tables, which are not read"),
+        (large, "its table users has 1 rows with a value of more than 4096 bytes"),
+        (texts, "its table usage has 1 rows with a value of more than 4194304 bytes"),
+    ] {
+        let old = Old::first().await;
+        old.add(script).await;
+        let error = desk.journal.import_legacy(&old.path).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the file cannot be used: {reason}"));
+        assert_eq!((desk.count("users").await, desk.count("usage").await), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn triggers_and_views_of_the_predecessor_s_database_do_not_come_along() {
+    let (old, desk) = (Old::first().await, Desk::new().await);
+    old.add(
+        "CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;
+         CREATE TRIGGER redirect AFTER INSERT ON usage BEGIN UPDATE usage SET voice_file_id = 'other'; END;
+         CREATE INDEX costly ON users (length(hex(zeroblob(id))));",
+    )
+    .await;
+    let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+    assert_eq!(imported, Imported { users: 2, usage: 3, known: 0, orphans: 0 });
+    assert_eq!(rows(&desk.path).await, expected(true));
+    let foreign = "SELECT count(*) FROM sqlite_master WHERE name IN ('endless', 'redirect', 'costly')";
+    let foreign: i64 = sqlx::query_scalar(foreign).fetch_one(&mut sql(&desk.path).await).await.unwrap();
+    assert_eq!(foreign, 0);
+}

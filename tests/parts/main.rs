@@ -14,6 +14,7 @@ mod deployment;
 mod desk;
 mod engine;
 mod fair;
+mod foreign;
 mod journal;
 mod journal_open;
 mod legacy;

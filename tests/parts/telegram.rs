@@ -4,6 +4,7 @@
 
 mod calls;
 mod downloads;
+mod local;
 mod poison;
 mod stub;
 mod updates;

@@ -131,7 +131,10 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
         assert!(verdict == "ok" || of_the_machine && verdict == "warning", "{check} {verdict}: {text}");
     }
     let (_, memory) = report.line("memory");
-    assert!(memory.starts_with("bot 25 MiB + 1 x engine (78 MiB model + 165 MiB work) = 268 MiB of "), "{memory}");
+    assert!(
+        memory.starts_with("bot 25 MiB + 2 x probe 72 MiB + 1 x engine (78 MiB model + 165 MiB work) = 412 MiB of "),
+        "{memory}"
+    );
     let left: Vec<_> = std::fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["models"]);
 

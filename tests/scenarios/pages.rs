@@ -196,3 +196,65 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     assert!(value(metrics::BUILD_INFO, &[]) >= 1.0 && value(metrics::MODEL_INFO, &[]) >= 1.0);
     scene.end().await;
 }
+
+/// Size of the write-ahead log: each write of the journal adds to it.
+fn log_bytes(simulation: &Simulation) -> u64 {
+    stenobot::journal::write_ahead_log(&simulation.journal()).metadata().unwrap().len()
+}
+
+#[tokio::test]
+async fn many_who_ask_whether_it_is_ready_cost_one_write() {
+    let mut scene = Scene::stand_in(&[]).await;
+    let sent = scene.somebody_sends(&scripted(3, "say готов"));
+    scene.text(&sent).await;
+    scene.settled().await;
+    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+    let (before, began) = (log_bytes(&scene.simulation), std::time::Instant::now());
+    let client = async || {
+        for _ in 0..10 {
+            assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+        }
+    };
+    futures::future::join_all((0..60).map(|_| client())).await;
+    let looks = 2 + began.elapsed().as_secs() / 2;
+    // A page with its head; the bot itself writes nothing while nobody sends anything.
+    let writes = (log_bytes(&scene.simulation) - before) / 4_120;
+    println!("{writes} writes for 600 answers");
+    assert!(writes <= looks, "{writes} writes where {looks} were to be expected");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn connections_that_ask_nothing_take_nothing_from_the_bot() {
+    // As many files as the bot needs and some more, far fewer than there are connections.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("stenobot");
+    let script = format!("#!/bin/sh\nulimit -n 200\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_stenobot"));
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let mut setup = bot_with_engine(&stand_in(), &[]);
+    setup.program = program;
+    let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
+    let sent = scene.somebody_sends(&scripted(3, "say до"));
+    scene.text(&sent).await;
+
+    let mut held = Vec::new();
+    for number in 0..600 {
+        let connection = tokio::net::TcpStream::connect(scene.simulation.metrics_addr());
+        let connection = soon("a connection", connection).await.unwrap();
+        // Half of them say half of something.
+        if number % 2 == 0 {
+            // The connection may be closed already, as the oldest are.
+            let _ = connection.try_write(b"GET /healthz HTTP/1.1\r\nx-half: ");
+        }
+        held.push(connection);
+    }
+    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()), "while they are held");
+    let sent = scene.somebody_sends(&scripted(3, "say при этом"));
+    assert_eq!(scene.text(&sent).await, "при этом");
+    drop(held);
+    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()));
+    let sent = scene.somebody_sends(&scripted(3, "say после"));
+    assert_eq!(scene.text(&sent).await, "после");
+    scene.end().await;
+}

@@ -87,3 +87,19 @@ async fn a_reload_gives_nobody_a_new_minute() {
     assert!(silenced.trail().answers.is_empty(), "one sentence is enough");
     assert_eq!(scene.end().await.len(), 3);
 }
+
+#[tokio::test]
+async fn texts_that_nest_without_end_are_refused_and_the_bot_goes_on() {
+    let simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[])).await.unwrap();
+    let folder = simulation.data().parent().unwrap().to_path_buf();
+    let mut scene = Scene::of(simulation);
+    scene.simulation.restart().await.unwrap();
+    std::fs::create_dir_all(folder.join("texts/ru")).unwrap();
+    std::fs::write(folder.join("texts/ru/main.ftl"), format!("queue-full = {}\n", "{".repeat(200_000))).unwrap();
+    std::fs::write(folder.join("stenobot.toml"), "texts_dir = \"texts\"\n").unwrap();
+    hang_up(&mut scene.simulation);
+    logged(&scene.simulation, "ru/main.ftl cannot be read: line 1 nests more than 32 braces", 1).await;
+    let sent = scene.somebody_sends(&scripted(3, "say раз"));
+    assert_eq!(scene.text(&sent).await, "раз");
+    scene.end().await;
+}

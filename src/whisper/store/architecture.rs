@@ -1,5 +1,6 @@
 //! The shape of a Whisper model: from it follow every tensor, the size of the file and the memory it needs.
 
+use super::fault::Fault;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 use super::{ggml, mel};
 
@@ -59,9 +60,62 @@ impl Shape {
             _ => self.kind,
         }
     }
+
+    /// The type that whisper.cpp gives the tensor in a file whose header names `file_type`.
+    pub(super) fn kind_in_file(&self, file_type: TensorType) -> TensorType {
+        match file_type {
+            TensorType::F32 => TensorType::F32,
+            TensorType::F16 => self.kind,
+            TensorType::Block(quantisation) => self.kind_in(Some(quantisation)),
+        }
+    }
 }
 
+/// Tokens of Whisper's models: English, multilingual, and large-v3. whisper.cpp derives the special tokens from the number.
+const TOKENS: [u32; 3] = [51_864, 51_865, 51_866];
+/// Positions of the encoder and of the decoder.
+const CONTEXTS: [u32; 2] = [1500, 448];
+/// Mel bands, those of large-v3 last.
+const MEL_BANDS: [u32; 2] = [80, 128];
+/// Width of one attention head.
+const HEAD: u32 = 64;
+/// Width of the largest model.
+const MAX_STATE: u32 = 1280;
+/// Layers of the largest model, in its encoder and in its decoder.
+const MAX_LAYERS: u32 = 32;
+
 impl Architecture {
+    /// Refuses sizes that no Whisper model has. whisper.cpp does not check them: over some it writes past the end of a
+    /// buffer or ends the process.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let state = self.audio_state;
+        let sound = TOKENS.contains(&self.tokens)
+            && [self.audio_context, self.text_context] == CONTEXTS
+            && MEL_BANDS.contains(&self.mel_bands)
+            && state == self.text_state
+            && (HEAD..=MAX_STATE).contains(&state)
+            && [self.audio_heads, self.text_heads].iter().all(|heads| heads.checked_mul(HEAD) == Some(state))
+            && [self.audio_layers, self.text_layers].iter().all(|layers| (1..=MAX_LAYERS).contains(layers))
+            && self.text_tokens <= self.tokens;
+        if sound {
+            return Ok(());
+        }
+        Err(Fault::malformed(format!(
+            "no Whisper model has these sizes: {} tokens, {} of them with a text; contexts {} and {}; widths {state} and {}; \
+             heads {} and {}; layers {} and {}; {} mel bands",
+            self.tokens,
+            self.text_tokens,
+            self.audio_context,
+            self.text_context,
+            self.text_state,
+            self.audio_heads,
+            self.text_heads,
+            self.audio_layers,
+            self.text_layers,
+            self.mel_bands,
+        )))
+    }
+
     /// All tensors in the order of OpenAI's checkpoint, which is that of the published files.
     pub(super) fn tensors(&self) -> Vec<Shape> {
         let (text, audio) = (self.text_state, self.audio_state);

@@ -5,12 +5,17 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::fault::Fault;
 use super::ggml::read_at;
+
+/// Variables, and aliases, of one file: large-v3 has about two thousand with their scales, and one alias.
+const MAX_ENTRIES: u32 = 1 << 14;
+const MAX_ALIASES: u32 = 64;
 
 /// The file with the places of its variables.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ enum Numbers {
     F16,
     /// Each row was multiplied by its scale and rounded.
     Int8 {
-        scales: Vec<f32>,
+        scales: Arc<[f32]>,
     },
 }
 
@@ -79,12 +84,15 @@ impl Ct2File {
         }
         reader.u32()?;
         let mut entries = HashMap::new();
-        for _ in 0..reader.u32()? {
+        for _ in 0..reader.count("variables", MAX_ENTRIES)? {
             let (name, entry) = reader.entry(length)?;
+            if entries.contains_key(&name) {
+                return Err(Fault::malformed(format!("model.bin has the variable {name} twice")));
+            }
             entries.insert(name, entry);
         }
-        let aliases =
-            (0..reader.u32()?).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, Fault>>()?;
+        let aliases = reader.count("aliases", MAX_ALIASES)?;
+        let aliases = (0..aliases).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, Fault>>()?;
         let mut variables = HashMap::new();
         for (name, entry) in &entries {
             if let Some(numbers) = numbers(name, entry, &entries, &file)? {
@@ -93,8 +101,10 @@ impl Ct2File {
             }
         }
         for [alias, target] in aliases {
-            if let Some(variable) = variables.get(&target) {
-                variables.insert(alias, variable.clone());
+            // Flags and scalars, which are no weights, may have aliases too.
+            let Some(variable) = variables.get(&target).cloned() else { continue };
+            if entries.contains_key(&alias) || variables.insert(alias.clone(), variable).is_some() {
+                return Err(Fault::malformed(format!("model.bin has the variable {alias} twice")));
             }
         }
         Ok(Self { file, variables })
@@ -158,7 +168,7 @@ fn numbers(name: &str, entry: &Entry, entries: &HashMap<String, Entry>, file: &F
             };
             let mut bytes = vec![0; scale.bytes as usize];
             read_at(file, scale.offset, &mut bytes)?;
-            let scales: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
+            let scales: Arc<[f32]> = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
             if scales.iter().any(|scale| !scale.is_normal()) {
                 return Err(Fault::malformed(format!("the 8-bit weights {name} have an impossible scale")));
             }
@@ -196,6 +206,15 @@ impl Reader<'_> {
 
     fn u32(&mut self) -> Result<u32, Fault> {
         self.array().map(u32::from_le_bytes)
+    }
+
+    /// A count that must not be larger than `most`.
+    fn count(&mut self, what: &str, most: u32) -> Result<u32, Fault> {
+        let count = self.u32()?;
+        match count <= most {
+            true => Ok(count),
+            false => Err(Fault::malformed(format!("model.bin has {count} {what}, more than any Whisper model"))),
+        }
     }
 
     /// Names end in a NUL that their length counts.

@@ -49,6 +49,7 @@ impl FasterWhisper {
         let tokens = file.variable("decoder/embeddings/weight")?.dims.first().copied().unwrap_or(0);
         let vocabulary = vocabulary::read(folder, tokens)?;
         let architecture = architecture(&file, &vocabulary)?;
+        architecture.check()?;
         let tensors = architecture
             .tensors()
             .into_iter()

@@ -1,6 +1,7 @@
 //! whisper.cpp's model file: a header, mel filters, the vocabulary, then tensors one after the other. All
 //! numbers are little-endian 32-bit integers.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -8,12 +9,16 @@ use std::os::unix::fs::FileExt;
 use super::architecture::{Architecture, Shape};
 use super::fault::Fault;
 use super::quantise::{BLOCK, Quantisation, TensorType};
+use super::{mel, silero};
 
 const MAGIC: u32 = 0x6767_6d6c;
 /// Magic, ten sizes, file type.
 pub(super) const HEADER_BYTES: u64 = 12 * 4;
 /// Larger counts than any model has; a bound on what a damaged file makes us read.
 const MOST: u32 = 1 << 20;
+
+/// The newest version of the block formats, which a header counts in thousands beside the format.
+const MAX_QUANTISATION_VERSION: u32 = 2;
 
 /// What a ggml file holds.
 #[derive(Debug)]
@@ -72,10 +77,17 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
     if counted.iter().any(|&n| n == 0 || n > MOST) || audio_layers > 1024 || text_layers > 1024 {
         return Err(Fault::malformed(format!("its header has impossible sizes: {counted:?}")));
     }
+    let weights = TensorType::of_file_type(file_type).filter(|_| file_type / 1000 <= MAX_QUANTISATION_VERSION);
+    let weights = weights.ok_or_else(|| {
+        Fault::malformed(format!("its header names the weights' format {file_type}, which is not known here"))
+    })?;
 
     let filters = [reader.number()?, reader.number()?];
-    if filters[0] != mel_bands || filters[1] > MOST {
-        return Err(Fault::malformed(format!("its mel filters are {filters:?} where {mel_bands} bands are due")));
+    if filters != [mel_bands, mel::BINS as u32] {
+        return Err(Fault::malformed(format!(
+            "its mel filters are {filters:?} where {mel_bands} bands of {} are due",
+            mel::BINS
+        )));
     }
     reader.skip(4 * u64::from(filters[0]) * u64::from(filters[1]))?;
 
@@ -106,14 +118,15 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
         text_tokens,
         text_bytes,
     };
+    architecture.check()?;
     let prelude = reader.position;
     let tensors = reader.tensors()?;
     let sorted = |mut list: Vec<(&str, &[u32])>| {
         list.sort_unstable();
         list.into_iter().map(|(name, dims)| (name.to_owned(), dims.to_vec())).collect::<Vec<_>>()
     };
-    let due = architecture.tensors();
-    let due = sorted(due.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
+    let shapes = architecture.tensors();
+    let due = sorted(shapes.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
     let found = sorted(tensors.iter().map(|tensor| (&*tensor.shape.name, &*tensor.shape.dims)).collect());
     if found != due {
         return Err(Fault::malformed(format!(
@@ -122,23 +135,45 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
             due.len()
         )));
     }
+    let kinds: HashMap<&str, TensorType> =
+        shapes.iter().map(|shape| (&*shape.name, shape.kind_in_file(weights))).collect();
+    let other = tensors.iter().find(|Tensor { shape, .. }| kinds.get(&*shape.name) != Some(&shape.kind));
+    if let Some(Tensor { shape, .. }) = other {
+        return Err(Fault::malformed(format!(
+            "tensor {} has number format {}, which does not go with the format {file_type} of its header",
+            shape.name,
+            shape.kind.id()
+        )));
+    }
     Ok(Contents::Whisper(Whisper { architecture, file_type, prelude, tensors }))
 }
 
+/// Accepts the one form of Silero's detector that whisper.cpp knows, of any version: it reads further sizes from the
+/// header without checking them.
 fn voice_activity(mut reader: Reader<'_>, name_length: u32) -> Result<Contents, Fault> {
     let mut name = vec![0; name_length as usize];
     reader.read(&mut name)?;
-    if !name.starts_with(b"silero") {
+    if name != SILERO {
         return Err(Fault::malformed("it is a ggml file, but no Whisper model and no Silero detector"));
     }
-    // Version (3), window, context; the number of encoder layers.
-    reader.skip(5 * 4)?;
-    let layers = reader.number()?;
-    if layers > 64 {
-        return Err(Fault::malformed(format!("its header promises {layers} layers")));
+    reader.skip(3 * 4)?;
+    for size in SILERO_SIZES {
+        let found = reader.number()?;
+        if found != size {
+            return Err(Fault::malformed(format!(
+                "its header has a size of {found} where Silero's detector has {size}"
+            )));
+        }
     }
-    reader.skip(u64::from(layers) * 3 * 4 + 4 * 4)?;
-    reader.tensors()?;
+    let found = reader.tensors()?;
+    let sorted = |mut list: Vec<(String, Vec<u32>, TensorType)>| {
+        list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        list
+    };
+    let found = found.into_iter().map(|Tensor { shape: Shape { name, dims, kind }, .. }| (name, dims, kind)).collect();
+    if sorted(found) != sorted(silero::shapes().map(|Shape { name, dims, kind }| (name, dims, kind)).collect()) {
+        return Err(Fault::malformed("its tensors are not those of Silero's detector; it may have been cut short"));
+    }
     Ok(Contents::VoiceActivity)
 }
 
@@ -245,17 +280,19 @@ pub(super) fn set_file_type(prelude: &mut [u8], kind: TensorType) {
     prelude[HEADER_BYTES as usize - 4..HEADER_BYTES as usize].copy_from_slice(&kind.file_type().to_le_bytes());
 }
 
-/// The beginning of a Silero detector's file, up to its tensors.
+/// The kind of detector, as its file begins with it.
+const SILERO: &[u8] = b"silero-16k";
+/// A window of 512 samples and 64 of context; four convolutions of kernel 3; the LSTM's input and state, the last
+/// convolution's input and output.
+const SILERO_SIZES: [u32; 19] = [512, 64, 4, 129, 128, 3, 128, 64, 3, 64, 64, 3, 64, 128, 3, 128, 128, 128, 1];
+
+/// The beginning of a Silero detector's file, version 6.2.0, up to its tensors.
 pub(super) fn silero_prelude() -> Vec<u8> {
-    const NAME: &[u8] = b"silero-16k";
     let mut bytes = Vec::new();
-    push_numbers(&mut bytes, &[MAGIC, NAME.len() as u32]);
-    bytes.extend_from_slice(NAME);
-    // Version 6.2.0; a window of 512 samples and 64 of context; four convolutions of kernel 3.
-    push_numbers(&mut bytes, &[6, 2, 0, 512, 64, 4]);
-    push_numbers(&mut bytes, &[129, 128, 3, 128, 64, 3, 64, 64, 3, 64, 128, 3]);
-    // The LSTM's input and state, the last convolution's input and output.
-    push_numbers(&mut bytes, &[128, 128, 128, 1]);
+    push_numbers(&mut bytes, &[MAGIC, SILERO.len() as u32]);
+    bytes.extend_from_slice(SILERO);
+    push_numbers(&mut bytes, &[6, 2, 0]);
+    push_numbers(&mut bytes, &SILERO_SIZES);
     bytes
 }
 

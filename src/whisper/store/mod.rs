@@ -320,6 +320,30 @@ fn inspect(path: &Path) -> Result<ModelKind, Fault> {
     })
 }
 
+/// What a file that goes to whisper.cpp must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A Whisper model.
+    Whisper,
+    /// A voice activity detector.
+    VoiceActivity,
+}
+
+/// Refuses what whisper.cpp would not load, or would end the process over. The text names the file.
+pub(super) fn check_before_loading(path: &Path, wanted: Wanted) -> Result<(), String> {
+    let name = shown(path);
+    let kind = inspect(path).map_err(|fault| format!("{name} cannot be used: {fault}"))?;
+    match (wanted, kind) {
+        (Wanted::Whisper, ModelKind::Whisper { .. }) | (Wanted::VoiceActivity, ModelKind::VoiceActivity) => Ok(()),
+        (Wanted::Whisper, ModelKind::VoiceActivity) => {
+            Err(format!("{name} is a voice activity detector, no Whisper model"))
+        }
+        (Wanted::VoiceActivity, ModelKind::Whisper { .. }) => {
+            Err(format!("{name} is a Whisper model, no voice activity detector"))
+        }
+    }
+}
+
 /// The last part of a path, which is what errors show of it.
 fn shown(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()

@@ -11,7 +11,9 @@ use super::ggml;
 use super::quantise::TensorType;
 
 /// The file is 1.2 MB; far larger ones are something else.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 8 << 20;
+/// Largest table of its tensors, in bytes: that of the detector has less than 2 KiB, and parsing takes many times its size.
+const MAX_TABLE_BYTES: usize = 64 << 10;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -33,7 +35,8 @@ pub(super) fn convert(path: &Path) -> Result<Vec<u8>, Fault> {
     let raw = std::fs::read(path).map_err(Fault::Read)?;
     let damaged = || Fault::malformed("it is no safetensors file");
     let (length, rest) = raw.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&n| n <= rest.len()).ok_or_else(damaged)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&n| n <= rest.len().min(MAX_TABLE_BYTES));
+    let length = length.ok_or_else(damaged)?;
     let (table, data) = rest.split_at(length);
     let table: BTreeMap<String, serde_json::Value> = serde_json::from_slice(table).map_err(|_| damaged())?;
 
@@ -55,6 +58,11 @@ pub(super) fn convert(path: &Path) -> Result<Vec<u8>, Fault> {
         kind.encode(&values, &mut out);
     }
     Ok(out)
+}
+
+/// The tensors of the ggml file.
+pub(super) fn shapes() -> impl Iterator<Item = Shape> {
+    tensors().into_iter().map(|(name, _, dims, kind)| Shape { name, dims, kind })
 }
 
 /// ggml's name, the package's name, dimensions (fastest first) and type of each tensor.

@@ -1,12 +1,16 @@
 //! The vocabulary of a CTranslate2 Whisper folder as the bytes that the tokens stand for.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::fault::Fault;
 
 /// The first special token; the others follow it.
 const END_OF_TEXT: &str = "<|endoftext|>";
+/// Largest vocabulary file in bytes; that of large-v3 has about 1 MiB.
+const MAX_FILE_BYTES: u64 = 8 << 20;
 /// Models of fewer tokens know English only.
 const MULTILINGUAL: u32 = 51_865;
 
@@ -22,8 +26,19 @@ pub(super) fn read(folder: &Path, tokens: u32) -> Result<Vec<Vec<u8>>, Fault> {
 }
 
 fn plain(folder: &Path) -> Result<Vec<Vec<u8>>, Fault> {
-    let file = |name: &str| match std::fs::read_to_string(folder.join(name)) {
-        Ok(text) => Ok(Some(text)),
+    let read = |name: &str| -> std::io::Result<Option<String>> {
+        let path = folder.join(name);
+        let metadata = path.metadata()?;
+        if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+        Ok(Some(text))
+    };
+    let file = |name: &str| match read(name) {
+        Ok(Some(text)) => Ok(Some(text)),
+        Ok(None) => Err(Fault::malformed(format!("{name} is no file of at most {MAX_FILE_BYTES} bytes"))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Fault::Read(error)),
     };

@@ -27,18 +27,18 @@ pub(super) const WIDTH: u32 = 64;
 
 impl Synthetic {
     pub(super) fn small(form: Form) -> Self {
-        Self { form, tokens: 300, texts: 200, mel_bands: 80 }
+        Self { form, tokens: 51_864, texts: 50_256, mel_bands: 80 }
     }
 
     pub(super) fn architecture(&self) -> Architecture {
         let english = self.tokens < 51_865;
         Architecture {
             tokens: self.tokens,
-            audio_context: 16,
+            audio_context: 1500,
             audio_state: WIDTH,
             audio_heads: 1,
             audio_layers: 1,
-            text_context: 8,
+            text_context: 448,
             text_state: WIDTH,
             text_heads: 1,
             text_layers: 2,
@@ -54,8 +54,8 @@ impl Synthetic {
         let w = WIDTH;
         let mut add = |name: &str, dims: &[u32]| self.variable(name, dims, &mut variables);
         add("decoder/embeddings/weight", &[self.tokens, w]);
-        add("decoder/position_encodings/encodings", &[8, w]);
-        add("encoder/position_encodings/encodings", &[16, w]);
+        add("decoder/position_encodings/encodings", &[448, w]);
+        add("encoder/position_encodings/encodings", &[1500, w]);
         for (conv, inputs) in [("encoder/conv1", self.mel_bands), ("encoder/conv2", w)] {
             add(&format!("{conv}/weight"), &[w, inputs, 3]);
             add(&format!("{conv}/bias"), &[w]);
