@@ -23,7 +23,7 @@ async fn a_journal_belongs_to_one_account_until_another_adopts_it() {
         assert!(!error.passes());
     };
     refuses(OTHER, ONE).await;
-    let (waits, queued) = (desk.admit(1).await, desk.enqueue(2).await);
+    let (queued, waits) = (desk.enqueue(1).await, desk.admit(2).await);
     desk.journal.ban(UserId(13)).await.unwrap();
 
     assert_eq!(desk.journal.adopt(OTHER).await.unwrap(), Adopted { before: Some(ONE), ended: 2 });
