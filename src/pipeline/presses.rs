@@ -98,6 +98,7 @@ async fn act(
     let locale = press.from.language_code.as_deref();
     let chat = place.chat;
     if let Some(toast) = misplaced(context, press, actor, action, place, message).await? {
+        tracing::debug!(?toast, "a press is not carried out: its button is not that message's or that user's");
         return Ok(Some(toast));
     }
     match action {

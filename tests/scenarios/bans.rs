@@ -151,7 +151,7 @@ async fn nothing_is_taken_from_a_banned_group_whatever_its_id_has_become() {
 
 #[tokio::test]
 async fn a_banned_channel_writes_in_vain_and_a_slip_of_the_operator_can_be_undone() {
-    let (scene, operator) = start().await;
+    let (mut scene, operator) = start().await;
     let group = Group::new(scene.simulation.api(), GROUP, "Мы");
     group.makes_bot(Rank::Administrator);
     let channel = Channel { id: ChatId(-100_777), title: "Новости".into() };
@@ -168,7 +168,9 @@ async fn a_banned_channel_writes_in_vain_and_a_slip_of_the_operator_can_be_undon
     says(&scene, &operator, &format!("/unban {OPERATOR}"), "разблокирован").await;
     says(&scene, &anna, "/auto", "👥").await;
     assert_eq!(said(&scene, GROUP).len(), before + 1);
-    assert_eq!(scene.rows().await.len(), 0);
+    let own = anna.sends_voice(&scripted(3, "say от своего имени"));
+    assert_eq!(scene.text(&own).await, "от своего имени");
+    assert_eq!(scene.rows().await.len(), 1);
     scene.ended_with_audio().await;
 }
 

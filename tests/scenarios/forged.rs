@@ -64,7 +64,7 @@ fn german(of: RequestId) -> Action {
 async fn the_menu_of_languages_turns_pages_and_never_an_answer_into_itself() {
     let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
     let (_, _, anna, boris) = open(&scene);
-    anna.sends_text("/auto on");
+    reply(&scene, &anna.sends_text("/auto on")).await;
     let sent = anna.sends_voice(&scripted(3, "say ответ"));
     assert_eq!(scene.text(&sent).await, "ответ");
     scene.settled().await;
@@ -101,7 +101,7 @@ async fn the_menu_of_languages_turns_pages_and_never_an_answer_into_itself() {
 async fn a_request_s_buttons_count_under_its_own_message_only() {
     let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
     let (group, private, anna, _) = open(&scene);
-    anna.sends_text("/auto on");
+    reply(&scene, &anna.sends_text("/auto on")).await;
     let sent = anna.sends_voice(&scripted(3, "say в группе"));
     assert_eq!(scene.text(&sent).await, "в группе");
     scene.settled().await;
