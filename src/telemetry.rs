@@ -91,7 +91,8 @@ pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Se
 
 /// The same answer for all who ask within `age` of it. `ready` is asked by one of them, and the others wait for it.
 pub fn cached(ready: Readiness, age: Duration) -> Readiness {
-    let last: Arc<Mutex<Option<(Instant, Result<(), String>)>>> = Arc::default();
+    type Kept = Option<(Instant, Result<(), String>)>;
+    let last: Arc<Mutex<Kept>> = Arc::default();
     Arc::new(move || {
         let (ready, last) = (ready.clone(), last.clone());
         Box::pin(async move {

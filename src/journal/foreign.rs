@@ -6,10 +6,11 @@
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
+use tokio::time::Instant;
 
 /// Most rows of one table: one for each request that a bot was ever sent.
 pub(super) const MAX_ROWS: u32 = 10_000_000;

@@ -209,7 +209,7 @@ async fn many_who_ask_whether_it_is_ready_cost_one_write() {
     scene.text(&sent).await;
     scene.settled().await;
     assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
-    let (before, began) = (log_bytes(&scene.simulation), std::time::Instant::now());
+    let (before, began) = (log_bytes(&scene.simulation), tokio::time::Instant::now());
     let client = async || {
         for _ in 0..10 {
             assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
