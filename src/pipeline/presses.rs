@@ -41,6 +41,7 @@ fn toast(context: &Context, press: &Press, words: Option<String>) {
 
 /// Tells a user who presses too many buttons when the next press counts.
 pub(super) fn refuse(context: &Context, press: &Press, retry: Duration) {
+    tracing::debug!("a press over the user's rate is not carried out");
     toast(context, press, Some(context.say(press.from.language_code.as_deref(), &Text::UserLimit { retry })));
 }
 

@@ -62,7 +62,7 @@ fn german(of: RequestId) -> Action {
 
 #[tokio::test]
 async fn the_menu_of_languages_turns_pages_and_never_an_answer_into_itself() {
-    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
+    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
     let (_, _, anna, boris) = open(&scene);
     reply(&scene, &anna.sends_text("/auto on")).await;
     let sent = anna.sends_voice(&scripted(3, "say ответ"));
@@ -90,8 +90,7 @@ async fn the_menu_of_languages_turns_pages_and_never_an_answer_into_itself() {
     soon("the page is turned", turned).await;
     assert_eq!(toast(&anna, menu, &uk).await, "");
     let set = scene.simulation.api().until(|state| {
-        let mut replies = state.replies(GROUP, menu);
-        replies.any(|reply| reply.content.text().is_some_and(|text| text.contains("Українська"))).then_some(())
+        state.message(GROUP, menu)?.content.text().is_some_and(|text| text.contains("Українська")).then_some(())
     });
     soon("the language is set", set).await;
     scene.ended_with_audio().await;
@@ -99,7 +98,7 @@ async fn the_menu_of_languages_turns_pages_and_never_an_answer_into_itself() {
 
 #[tokio::test]
 async fn a_request_s_buttons_count_under_its_own_message_only() {
-    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
+    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
     let (group, private, anna, _) = open(&scene);
     reply(&scene, &anna.sends_text("/auto on")).await;
     let sent = anna.sends_voice(&scripted(3, "say в группе"));
