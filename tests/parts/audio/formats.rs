@@ -8,7 +8,7 @@ use std::process::Command;
 use stenobot::audio::{AudioError, decode, probe};
 use tempfile::NamedTempFile;
 
-use super::{LIMIT, drop_late_start, fixture, likeness, reference, root};
+use super::{LIMIT, assert_the_voice, fixture, root};
 
 fn file(bytes: &[u8]) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
@@ -45,19 +45,9 @@ fn name_of(result: Result<Vec<f32>, AudioError>) -> String {
 
 #[test]
 fn what_players_play_is_decoded() {
-    let theirs = reference("flac.flac");
     let files = files("decoded");
     assert_eq!(files.len(), 24);
-    for (name, path) in files {
-        let mut ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
-        if name == "hevc-fragments.mp4" {
-            drop_late_start(&mut ours);
-        }
-        let likeness = likeness(&ours, &theirs);
-        println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
-        assert!(ours.len().abs_diff(theirs.len()) <= 2048, "{name}: {} for {}", ours.len(), theirs.len());
-        assert!(likeness > 0.75, "{name} is not the sound it was made from: {likeness:.3}");
-    }
+    assert_the_voice(files, "hevc-fragments.mp4");
 }
 
 #[test]
