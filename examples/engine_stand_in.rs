@@ -37,9 +37,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use stenobot::confine::Headroom;
-use stenobot::engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
-use stenobot::model::{LikelyLanguage, ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
+use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
+use stenobot_engine::confine::Headroom;
+use stenobot_engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
 
 /// Of the recording that it pretends to hear.
 const LENGTH: Duration = Duration::from_secs(10);

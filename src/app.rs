@@ -12,25 +12,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics::{counter, gauge, histogram};
+use stenobot_domain::{Clock, Timestamp, UserId};
+use stenobot_engine::probe::Probes;
+use stenobot_engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
+use stenobot_models::{DETECTOR, Download, ModelStore};
+use stenobot_store::Journal;
+use stenobot_telegram::{
+    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Sources, Storage, VoiceActivity};
 use crate::doctor;
-use crate::engine::probe::Probes;
-use crate::engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
-use crate::journal::Journal;
 use crate::lifecycle::{self, DataDirLock, DatabaseLock, Heartbeats, RecordingsFolder, Shutdown};
 use crate::metrics as names;
-use crate::model::{Clock, Timestamp, UserId};
 use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
 use crate::service_manager::ServiceManager;
-use crate::telegram::{
-    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind,
-};
 use crate::telemetry;
-use crate::whisper::store::{DETECTOR, Download, ModelStore};
 
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
@@ -184,7 +184,9 @@ async fn start(
     }
     tracing::info!(model = model.name, bytes = model.bytes, "model verified");
     let name: Arc<str> = model.name.as_str().into();
-    let mut settings = EngineSettings::of(config, &model)?.reading_only(&config.storage.audio());
+    let mut settings = EngineSettings::of_this_program(&model, config.engine.workers, config.engine.threads)?
+        .logging(&config.telemetry.level)
+        .reading_only(&config.storage.audio());
     settings.command = engine_program.unwrap_or(settings.command);
     match config.engine.voice_activity {
         VoiceActivity::On => {

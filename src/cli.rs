@@ -7,10 +7,12 @@ mod engine;
 mod health;
 mod import_legacy;
 mod model;
+#[cfg(feature = "simulator")]
 mod playground;
 mod probe;
 mod restore;
 mod run;
+#[cfg(feature = "simulator")]
 mod simulate;
 mod stats;
 mod terminal;
@@ -21,9 +23,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use stenobot_domain::secrets;
+use stenobot_engine::confine;
 
 use crate::config::{Config, ConfigError, Overrides, Sources};
-use crate::{confine, lifecycle, secrets, telemetry};
+use crate::{lifecycle, telemetry};
 
 /// How long blocking calls may take on after the bot has stopped.
 const LAST_READS: Duration = Duration::from_millis(500);
@@ -66,8 +70,10 @@ enum Command {
     /// Bring along people and usage from a predecessor's database
     ImportLegacy(import_legacy::Args),
     /// Run the real bot against a local Bot API server with simulated people
+    #[cfg(feature = "simulator")]
     Simulate(simulate::Args),
     /// Talk to the real bot in the browser, without Telegram
+    #[cfg(feature = "simulator")]
     Playground(playground::Args),
     /// Serve transcriptions over standard input and output (started by the bot)
     #[command(hide = true)]
@@ -129,7 +135,9 @@ impl Cli {
             Command::Restore(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Adopt(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            #[cfg(feature = "simulator")]
             Command::Simulate(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            #[cfg(feature = "simulator")]
             Command::Playground(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Engine(args) => args.run(),
             Command::Probe(args) => args.run(),

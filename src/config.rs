@@ -18,10 +18,9 @@ use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-
-use crate::model::{SpeechLanguage, UserId};
-use crate::network::{Proxies, ProxyError, ProxyUrl};
-use crate::secrets;
+use stenobot_domain::secrets;
+use stenobot_domain::{SpeechLanguage, UserId};
+use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub const ENV_PREFIX: &str = "STENOBOT_";

@@ -17,22 +17,9 @@ pub mod pipeline;
 pub mod layers;
 pub mod request;
 
-pub mod journal;
-pub mod telegram;
-
-pub mod audio;
-pub mod engine;
-pub mod whisper;
-
-pub mod confine;
-pub mod host;
 pub mod http_server;
 pub mod metrics;
-pub mod model;
-pub mod network;
-pub mod secrets;
 pub mod stats;
-pub mod subtitles;
 
+#[cfg(feature = "simulator")]
 pub mod playground;
-pub mod simulator;

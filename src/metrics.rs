@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-
-use crate::model::{FailReason, Outcome, RejectReason, StageName};
+use stenobot_domain::{FailReason, Outcome, RejectReason, StageName};
 
 /// Kind of a metric, as Prometheus types it.
 #[derive(Debug, Clone, Copy, PartialEq)]

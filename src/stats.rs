@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-
-use crate::journal::Settlement;
-use crate::journal::statistics::{RequestFacts, Standing};
+use stenobot_store::Settlement;
+use stenobot_store::statistics::{RequestFacts, Standing};
 
 /// Everything `stenobot stats` tells. Times in seconds, days in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,8 +153,9 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
+    use stenobot_domain::{FailReason, RejectReason, StageName};
+
     use super::*;
-    use crate::model::{FailReason, RejectReason, StageName};
 
     fn fact(standing: Standing) -> RequestFacts {
         RequestFacts {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::MemfdFlags;
-use stenobot::audio::{AudioError, decode, probe};
+use stenobot_audio::{AudioError, decode, probe};
 
 const LIMIT: Duration = Duration::from_secs(3);
 

@@ -5,11 +5,11 @@
 use std::num::NonZeroUsize;
 
 use libfuzzer_sys::fuzz_target;
-use stenobot::audio::ProbeOutcome;
-use stenobot::engine::protocol::{BlockingReader, Order, Report, encode};
-use stenobot::model::{Transcript, UserId};
-use stenobot::subtitles;
-use stenobot::telegram::{Action, Incoming, Locale, Me, Texts};
+use stenobot_audio::ProbeOutcome;
+use stenobot_domain::subtitles;
+use stenobot_domain::{Transcript, UserId};
+use stenobot_engine::protocol::{BlockingReader, Order, Report, encode};
+use stenobot_telegram::{Action, Incoming, Locale, Me, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut frames = BlockingReader::new(bytes);

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use stenobot_domain::StageName;
+use stenobot_engine::PoolStatus;
+use stenobot_host::{DiskSpace, Memory, ProcessUsage};
+use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Storage;
-use crate::engine::PoolStatus;
-use crate::host::{DiskSpace, Memory, ProcessUsage};
-use crate::journal::write_ahead_log;
 use crate::metrics as names;
-use crate::model::StageName;
 use crate::pipeline::Context;
 use crate::service_manager::ServiceManager;
 use crate::telemetry::Readiness;

@@ -1,9 +1,9 @@
 //! The line in the log that says that the bot serves.
 
+use stenobot_engine::PoolStatus;
 use tokio::sync::watch;
 
 use super::can_hear;
-use crate::engine::PoolStatus;
 use crate::pipeline::Context;
 
 /// Logs once that Telegram has given updates and an engine is warm, with the bot's address.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metrics::gauge;
+use stenobot_telegram::Texts;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -10,7 +11,6 @@ use crate::config::{Config, Reload, Sources};
 use crate::metrics as names;
 use crate::pipeline::Live;
 use crate::service_manager::ServiceManager;
-use crate::telegram::Texts;
 use crate::telemetry::LogFilter;
 
 /// Where settings come from and where they go.

@@ -1,10 +1,11 @@
 use std::process::ExitCode;
 
+use stenobot_domain::Clock;
+use stenobot_store::Journal;
+
 use crate::config::Config;
 use crate::doctor;
-use crate::journal::Journal;
 use crate::lifecycle::{DataDirLock, DatabaseLock};
-use crate::model::Clock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}

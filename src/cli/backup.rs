@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use stenobot_store::backup::{Contents, backup};
+
 use crate::config::Config;
-use crate::journal::backup::{Contents, backup};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use stenobot_engine::child;
+use stenobot_engine::confine::{self, Readable};
 use tracing_subscriber::EnvFilter;
 
-use crate::confine::{self, Readable};
-use crate::engine::child;
 use crate::telemetry::OneLine;
 
 #[derive(Debug, clap::Args)]

@@ -2,12 +2,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use stenobot_domain::Clock;
+use stenobot_engine::confine;
+use stenobot_store::Journal;
 
 use crate::config::Config;
-use crate::confine;
-use crate::journal::Journal;
 use crate::lifecycle::make_private;
-use crate::model::Clock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

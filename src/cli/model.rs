@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-
-use crate::config::Config;
-use crate::whisper::store::{
+use stenobot_models::{
     Download, ModelKind, ModelName, ModelStore, Origin, Published, PublishedHash, Quantisation, VerifiedModel,
 };
+
+use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, bail};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::voices::Voices;
+use stenobot_simulator::workspace::Workspace;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
 use crate::config::{Config, TOKEN_VARIABLES};
 use crate::playground::{Offer, Playground};
-use crate::simulator::harness::Simulation;
-use crate::simulator::voices::Voices;
-use crate::simulator::workspace::Workspace;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::audio::{ProbeOutcome, probe};
-use crate::confine;
+use stenobot_audio::{ProbeOutcome, probe};
+use stenobot_engine::confine;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

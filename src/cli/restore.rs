@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use stenobot_engine::confine;
+use stenobot_store::backup::{Restored, Waiting, restore};
+
 use crate::config::Config;
-use crate::confine;
-use crate::journal::backup::{Restored, Waiting, restore};
 use crate::lifecycle::{DataDirLock, DatabaseLock};
 
 #[derive(Debug, clap::Args)]

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use stenobot_domain::SpeechLanguage;
+use stenobot_models::{DETECTOR, ModelStore};
+use stenobot_simulator::harness::Setup;
+use stenobot_simulator::live::{Lines, Table};
+use stenobot_simulator::run::{Arrival, Plan, Screen, run};
+use stenobot_simulator::voices::{Voice, Voices};
+
 use crate::config::{Config, VoiceActivity};
-use crate::model::SpeechLanguage;
-use crate::simulator::harness::Setup;
-use crate::simulator::live::{Lines, Table};
-use crate::simulator::run::{Arrival, Plan, Screen, run};
-use crate::simulator::voices::{Voice, Voices};
-use crate::whisper::store::{DETECTOR, ModelStore};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

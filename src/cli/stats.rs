@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use stenobot_domain::{Clock, Timestamp};
+use stenobot_store::statistics::request_facts;
 
 use crate::config::Config;
-use crate::journal::statistics::request_facts;
-use crate::model::{Clock, Timestamp};
 use crate::stats::{Figures, Quantiles, Statistics};
 
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use stenobot_telegram::Redactor;
+
 use crate::config::{Config, TOKEN_VARIABLES};
-use crate::telegram::Redactor;
 
 /// What is in the variables for a token, known before the configuration is read.
 static VARIABLES: OnceLock<Vec<Redactor>> = OnceLock::new();

@@ -7,14 +7,14 @@ use anyhow::Context;
 use futures::{FutureExt, StreamExt};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
+use stenobot_domain::subtitles;
+use stenobot_domain::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot_models::{DETECTOR, ModelStore};
 use tokio::sync::watch;
 
 use super::terminal;
 use crate::config::{Config, VoiceActivity};
-use crate::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use crate::model::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
-use crate::subtitles;
-use crate::whisper::store::{DETECTOR, ModelStore};
 
 /// Longest recording: four hours take 920 MB as samples.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -60,7 +60,9 @@ impl Args {
         let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
             .with_proxies(config.proxies.clone());
         let model = store.find(&config.engine.model).await?;
-        let mut settings = EngineSettings::of(config, &model).context("this program cannot be found")?;
+        let mut settings = EngineSettings::of_this_program(&model, config.engine.workers, config.engine.threads)
+            .context("this program cannot be found")?
+            .logging(&config.telemetry.level);
         match config.engine.voice_activity {
             VoiceActivity::On => {
                 let detector = store.find(DETECTOR).await;

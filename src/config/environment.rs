@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use stenobot_network::PROXY_VARIABLES;
+
 use super::{ConfigError, ENV_PREFIX, TOKEN_VARIABLES};
-use crate::network::PROXY_VARIABLES;
 
 /// Values of a token's variables that are shorter are no tokens, and would be found in half of all sentences.
 const MIN_TOKEN: usize = 8;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stenobot_domain::PUBLIC_FILE_LIMIT;
+use stenobot_domain::secrets;
+
 use super::{
     BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, SETTINGS, Storage, Telegram,
     Telemetry, Timing,
 };
-use crate::model::PUBLIC_FILE_LIMIT;
-use crate::secrets;
 
 /// Telegram's own Bot API server.
 const TELEGRAM_HOST: &str = "api.telegram.org";

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stenobot_domain::{RequestId, SpeechLanguage};
+
 use super::{BotToken, IdList, LogFormat, VoiceActivity};
-use crate::model::{RequestId, SpeechLanguage};
 
 /// How to reach Telegram.
 #[derive(Debug, Clone)]

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use rustix::process::{Resource, getrlimit};
+use stenobot_engine::confine;
+use stenobot_speech::cpu;
 use tokio::net::TcpListener;
 
 use super::{Finding, Refusal};
 use crate::config::Engine;
-use crate::confine;
-use crate::whisper::cpu;
 
 /// Open files that are plenty for 64 engines with three pipes each and for the connections.
 const FILES: u64 = 512;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use stenobot_engine::confine::{MAX_PROBES, PROBE_MEMORY};
+use stenobot_host::{Bound, Memory};
+
 use super::{Finding, Refusal};
-use crate::confine::{MAX_PROBES, PROBE_MEMORY};
-use crate::host::{Bound, Memory};
 
 /// Resident memory of the bot itself, in bytes: 18 MiB were measured at work.
 const BOT: u64 = 25 << 20;

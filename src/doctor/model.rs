@@ -1,10 +1,11 @@
 //! The model, and with it the memory that it needs.
 
+use stenobot_host::Memory;
+use stenobot_models::{DETECTOR, ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
+
 use super::memory::{Need, admit};
 use super::{Finding, Refusal, Verdict};
 use crate::config::{Config, VoiceActivity};
-use crate::host::Memory;
-use crate::whisper::store::{DETECTOR, ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
 
 /// Bytes that one engine with this model needs, its file included.
 ///

@@ -4,13 +4,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use stenobot_domain::UserId;
+use stenobot_host::DiskSpace;
+use stenobot_store::{Journal, JournalError, write_ahead_log};
 
 use super::{Finding, Refusal};
 use crate::config::{Config, DOTENV_FILE, Storage};
-use crate::host::DiskSpace;
-use crate::journal::{Journal, JournalError, write_ahead_log};
 use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
-use crate::model::UserId;
 
 /// Rights of users other than the owner.
 const OTHERS: u32 = 0o077;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_domain::secrets;
+use stenobot_domain::{Clock, Timestamp};
+use stenobot_network::Proxies;
+use stenobot_telegram::{Client, Reached, TelegramError};
+
 use super::{Finding, Refusal};
 use crate::config;
-use crate::model::{Clock, Timestamp};
-use crate::network::Proxies;
-use crate::secrets;
-use crate::telegram::{Client, Reached, TelegramError};
 
 /// In place of a token that is not set: the server's refusal shows that it is there, and what its clock says.
 const NOBODY: &str = "0:nobody";

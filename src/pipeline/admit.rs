@@ -2,6 +2,9 @@
 
 use futures::future::BoxFuture;
 use metrics::counter;
+use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
+use stenobot_store::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
+use stenobot_telegram::{AskedBy, ChatKind, ThreadId, VoiceMessage};
 use tokio::sync::watch;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -9,12 +12,9 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use super::outbox::Outbox;
 use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
-use crate::journal::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
 use crate::metrics::{self as names, Work};
-use crate::model::{AnswerForm, ChatId, RejectReason, UserId};
 use crate::request::{Event, observe};
-use crate::telegram::{self, AskedBy, ChatKind, ThreadId, VoiceMessage};
 
 /// Why an arrival did not become a request.
 #[derive(Debug, thiserror::Error)]
@@ -319,7 +319,7 @@ fn arrival(voice: &VoiceMessage) -> Arrival {
 }
 
 /// Somebody, as the journal remembers them.
-pub(super) fn sender(from: &telegram::Sender) -> Sender {
+pub(super) fn sender(from: &stenobot_telegram::Sender) -> Sender {
     Sender {
         id: from.id,
         username: from.username.clone(),

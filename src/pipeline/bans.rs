@@ -1,10 +1,11 @@
 //! Nothing is taken from banned users, groups and channels, and they get no answer.
 
+use stenobot_domain::{ChatId, UserId};
+use stenobot_store::JournalError;
+use stenobot_telegram::Content;
+
 use super::Context;
 use super::replies::Reply;
-use crate::journal::JournalError;
-use crate::model::{ChatId, UserId};
-use crate::telegram::Content;
 
 impl Context {
     /// Whether nothing is taken from this sender in this chat: the user is banned, or the channel or group in whose name

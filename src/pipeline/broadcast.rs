@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_store::JournalError;
+use stenobot_telegram::{Action, Button, ChatKind, Keyboard, Label, Note, Place, Talk, TelegramError, Toast};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::Context;
 use super::replies::Reply;
-use crate::journal::JournalError;
-use crate::model::{ChatId, MessageId, UserId};
-use crate::telegram::{Action, Button, ChatKind, Keyboard, Label, Note, Place, Talk, TelegramError, Toast};
 
 /// Between two people: half of what Telegram takes stays for answers.
 const PACE: Duration = Duration::from_millis(70);

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stenobot_domain::RequestId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use crate::model::RequestId;
 
 /// How long a wish is kept for a request that is not on the list: longer than anything waits in the queue.
 const KEPT: Duration = Duration::from_secs(4 * 3600);

@@ -1,11 +1,12 @@
 //! Chats change under the requests that came from them: a group becomes a supergroup with another id, and the bot may
 //! lose the right to write.
 
+use stenobot_domain::{ChatId, Timestamp};
+use stenobot_store::JournalError;
+use stenobot_telegram::{TelegramError, ThreadId};
+
 use super::Context;
-use crate::journal::JournalError;
-use crate::model::{ChatId, Timestamp};
 use crate::request::{DownloadFailure, TranscribeFailure, insist};
-use crate::telegram::{TelegramError, ThreadId};
 
 /// Why a request cannot be answered where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

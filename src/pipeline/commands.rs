@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::replies::Reply;
-use super::{Context, Flow, broadcast};
-use crate::journal::{JournalError, MyData};
-use crate::model::{ChatId, MessageId, SpeechLanguage, StageName, UserId};
-use crate::request;
-use crate::stats::Statistics;
-use crate::telegram::{
+use stenobot_domain::{ChatId, MessageId, SpeechLanguage, StageName, UserId};
+use stenobot_store::{JournalError, MyData};
+use stenobot_telegram::{
     self, Action, ChatKind, Command, CommandName, Keyboard, Label, Note, Place, Standing, Stats, Talk, language_name,
 };
+
+use super::replies::Reply;
+use super::{Context, Flow, broadcast};
+use crate::request;
+use crate::stats::Statistics;
 
 /// What only a group's administrators may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +141,7 @@ fn my_data(data: Option<MyData>) -> Talk {
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
-    Talk::MyData(telegram::MyData {
+    Talk::MyData(stenobot_telegram::MyData {
         name: [sender.first_name, sender.last_name].into_iter().flatten().collect::<Vec<_>>().join(" "),
         username: sender.username.map(|name| format!("@{name}")),
         id: sender.id.0,
@@ -222,7 +223,7 @@ pub(super) async fn of_a_group(
         Ok(()) => context.talk(locale, &talk),
         Err(error) => {
             context.journal_failed("change a group's settings", &error);
-            context.say(locale, &telegram::Text::Failed).into()
+            context.say(locale, &stenobot_telegram::Text::Failed).into()
         }
     }
 }
@@ -269,7 +270,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 async fn stats(context: &Context) -> Result<Stats, JournalError> {
     let config = context.config();
     let since = context.journal.clock().now().before(A_DAY);
-    let facts = crate::journal::statistics::request_facts(&config.storage.database, Some(since)).await?;
+    let facts = stenobot_store::statistics::request_facts(&config.storage.database, Some(since)).await?;
     let total = Statistics::of(&facts).total;
     Ok(Stats {
         waiting: u64::from(context.journal.depth().await?),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use stenobot_telegram::{Content, Incoming, Text, VoiceMessage};
+
 use super::Context;
 use super::admit::Admitting;
 use super::lanes::Pushed;
 use super::replies::Reply;
-use crate::telegram::{Content, Incoming, Text, VoiceMessage};
 
 /// Longest time spent on telling people. Whoever is left is told after the next poll.
 const AT_MOST: Duration = Duration::from_secs(2);

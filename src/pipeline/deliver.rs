@@ -5,18 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_domain::subtitles;
+use stenobot_domain::{AnswerForm, ChatId, MessageId, Outcome};
+use stenobot_store::JournalError;
+use stenobot_telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::{Context, retention};
-use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::metrics::Work;
-use crate::model::{AnswerForm, ChatId, MessageId, Outcome};
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
-use crate::subtitles;
-use crate::telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
 
 /// Stands for a moment where an answer, or a further part of it, will be.
 const PLACEHOLDER: &str = "…";

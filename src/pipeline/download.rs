@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_audio::AudioError;
+use stenobot_engine::probe::ProbeError;
+use stenobot_host::DiskSpace;
+use stenobot_store::JournalError;
+use stenobot_telegram::{Disposition, DownloadError, TelegramError, Text};
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
@@ -15,14 +20,9 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use super::chats::Unreachable;
 use super::worker::{self, Turn};
 use super::{Context, enqueue};
-use crate::audio::AudioError;
-use crate::engine::probe::ProbeError;
-use crate::host::DiskSpace;
-use crate::journal::JournalError;
 use crate::layers::{ObserveLayer, Patience, Wait};
 use crate::metrics::Work;
 use crate::request::{self, Claim, DownloadFailure, Downloaded, Received, Request, WithinDay};
-use crate::telegram::{Disposition, DownloadError, TelegramError, Text};
 
 /// Downloads at once. They wait for the network, not for the processor.
 const CONCURRENT: usize = 4;

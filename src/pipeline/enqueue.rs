@@ -4,16 +4,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use stenobot_domain::{ChatId, MessageId, RequestId, StageName};
+use stenobot_store::{Arrival, JournalError};
+use stenobot_telegram::{Note, TelegramError, Text, ThreadId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::chats::Unreachable;
 use super::estimate::real_time_factor;
 use super::{Context, Flow};
-use crate::journal::{Arrival, JournalError};
-use crate::model::{ChatId, MessageId, RequestId, StageName};
 use crate::request::{Downloaded, Queued, Request, Stage};
-use crate::telegram::{Note, TelegramError, Text, ThreadId};
 
 /// Positions are looked at this often at most: changes come in bursts.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -122,7 +122,7 @@ async fn settled(changes: &mut watch::Receiver<u64>, flow: &mut watch::Receiver<
 
 /// A place in the queue with what its owner is shown.
 struct Place {
-    request: crate::journal::Waiting,
+    request: stenobot_store::Waiting,
     position: u32,
     wait: Duration,
 }

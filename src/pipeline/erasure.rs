@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stenobot_domain::{ChatId, MessageId};
+use stenobot_telegram::Talk;
 use tokio::time::Instant;
 
 use super::Context;
 use super::replies::Reply;
-use crate::model::{ChatId, MessageId};
-use crate::telegram::Talk;
 
 /// Between the first two tries; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);

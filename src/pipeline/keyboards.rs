@@ -1,8 +1,9 @@
 //! The buttons under the bot's messages.
 
+use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
+use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, Wish};
+
 use super::Context;
-use crate::model::{AnswerForm, RequestId, SpeechLanguage};
-use crate::telegram::{Action, Button, Keyboard, LANGUAGES, Label, Wish};
 
 /// Languages on one page: four rows of two.
 const PAGE: usize = 8;

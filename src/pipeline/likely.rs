@@ -1,7 +1,8 @@
 //! Languages that a sender is likely to speak: the prior of language detection.
 
+use stenobot_domain::{LikelyLanguage, SpeechLanguage, UserId};
+
 use super::Context;
-use crate::model::{LikelyLanguage, SpeechLanguage, UserId};
 
 /// What the language of a user's Telegram counts, in recordings of theirs in that language.
 const TELEGRAM_COUNT: u32 = 2;

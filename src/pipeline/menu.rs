@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use stenobot_domain::ChatId;
+use stenobot_telegram::{Audience, COMMANDS, Disposition, Locale, MenuScope, TelegramError};
+
 use super::Context;
-use crate::model::ChatId;
-use crate::telegram::{Audience, COMMANDS, Disposition, Locale, MenuScope, TelegramError};
 
 /// Pauses after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

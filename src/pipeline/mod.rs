@@ -39,16 +39,16 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use stenobot_domain::{ChatId, MessageId, RequestId, Timestamp};
+use stenobot_engine::probe::Probes;
+use stenobot_store::{Cancelling, Journal, JournalError};
+use stenobot_telegram::{Client, Label, Locale, Note, Press, StatusDesk, Talk, Text, Texts, Toast};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::config::Config;
-use crate::engine::probe::Probes;
-use crate::journal::{Cancelling, Journal, JournalError};
 use crate::lifecycle::{Heartbeats, Shutdown};
-use crate::model::{ChatId, MessageId, RequestId, Timestamp};
-use crate::telegram::{Client, Label, Locale, Note, Press, StatusDesk, Talk, Text, Texts, Toast};
 
 /// What may change while the bot runs.
 #[derive(Debug, Clone)]

@@ -8,15 +8,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
+use stenobot_store::{JournalError, MAX_BACKOFF, Notice, Settlement};
+use stenobot_telegram::{TelegramError, Text, ThreadId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::Context;
 use super::deliver::{self, Sender};
 use super::worker::{self, Turn};
-use crate::journal::{JournalError, MAX_BACKOFF, Notice, Settlement};
-use crate::model::{CancelledBy, ChatId, FailReason, RejectReason};
 use crate::request;
-use crate::telegram::{TelegramError, Text, ThreadId};
 
 /// Notices on their way at once, in as many chats.
 const CONCURRENT: usize = 64;

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stenobot_domain::{ChatId, UserId};
+use stenobot_store::Busy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::journal::Busy;
-use crate::model::{ChatId, UserId};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
 const MAX_WAITING: usize = 50;

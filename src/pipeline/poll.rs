@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use metrics::{counter, gauge};
+use stenobot_domain::{MessageId, UserId};
+use stenobot_store::JournalError;
+use stenobot_telegram::{
+    Access, ChatKind, Content, Ignored, Incoming, Membership, Place, Press, Sender, TelegramError, Text,
+};
 use tokio::sync::mpsc;
 
 use super::admit::Admitting;
 use super::delay::Delays;
 use super::replies::Reply;
 use super::{Context, commands, presses};
-use crate::journal::JournalError;
 use crate::layers::OverQuota;
 use crate::metrics as names;
-use crate::model::{MessageId, UserId};
-use crate::telegram::{
-    Access, ChatKind, Content, Ignored, Incoming, Membership, Place, Press, Sender, TelegramError, Text,
-};
 
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);

@@ -8,15 +8,16 @@
 
 use std::time::Duration;
 
+use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
+use stenobot_store::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, Pressing};
+use stenobot_telegram::{Action, ChatKind, Place, Press, Text, Toast, Wish};
+
 use super::Context;
 use super::admit::Admitting;
 use super::broadcast;
 use super::commands;
 use super::replies::Reply;
-use crate::journal::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, Pressing};
-use crate::model::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use crate::request;
-use crate::telegram::{Action, ChatKind, Place, Press, Text, Toast, Wish};
 
 /// Does what a button asks for. Where only an admin of the group may press it, the user's rank is looked up first, beside
 /// the polling: an admin's press comes back to [`run_as_admin`].

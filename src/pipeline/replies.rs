@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_telegram::{Disposition, Keyboard, Note, Place, Press, TelegramError, Toast};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Context;
 use super::lanes::{Lanes, Pushed};
-use crate::model::{ChatId, MessageId, UserId};
-use crate::telegram::{Disposition, Keyboard, Note, Place, Press, TelegramError, Toast};
 
 /// Presses of administrators that wait to be carried out.
 pub const MAX_PRESSES: usize = 64;

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use stenobot_domain::Timestamp;
+use stenobot_telegram::Keyboard;
+
 use super::Context;
 use super::erasure::LogCleaning;
 use super::replies::Reply;
-use crate::model::Timestamp;
-use crate::telegram::Keyboard;
 
 /// Between two looks.
 const BEAT: Duration = Duration::from_secs(5);

@@ -6,6 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
+use stenobot_engine::{EngineError, EngineJob, EngineService};
+use stenobot_store::JournalError;
+use stenobot_telegram::{Percent, Text, ThreadId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +22,9 @@ use super::chats::Unreachable;
 use super::outbox::{Outbox, OutboxPlace};
 use super::worker::{self, Turn};
 use super::{Context, Flow, deliver, enqueue, estimate, likely};
-use crate::engine::{EngineError, EngineJob, EngineService};
-use crate::journal::JournalError;
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
-use crate::model::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
 use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe};
-use crate::telegram::{Percent, Text, ThreadId};
 
 /// One request's audio on its way to the engine.
 struct Hear {

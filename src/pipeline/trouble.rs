@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stenobot_store::JournalError;
 use tokio::time::Instant;
 
 use super::Context;
-use crate::journal::JournalError;
 use crate::request::{Event, observe};
 
 /// The same trouble is not logged more often than this: the log may be on the disk that is full.

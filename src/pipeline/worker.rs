@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use stenobot_store::JournalError;
 use tokio::sync::Notify;
 
 use super::Context;
-use crate::journal::JournalError;
 
 /// Leases run out and pauses end without a change of the journal.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use axum::response::sse::Event;
 use futures::Stream;
 use futures::stream;
 use serde::Serialize;
+use stenobot_domain::MessageId;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::view::{self, Command, Shown};
 use super::{Language, Number, Shared};
-use crate::model::MessageId;
 
 /// One event.
 #[derive(Debug, Serialize)]

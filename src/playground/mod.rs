@@ -14,16 +14,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
+use stenobot_domain::{ChatId, UserId};
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::BotApi;
+use stenobot_simulator::voices::Voices;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_server;
-use crate::model::{ChatId, UserId};
-use crate::simulator::people::Person;
-use crate::simulator::server::BotApi;
-use crate::simulator::voices::Voices;
 
 /// Largest upload whatever the settings say, in bytes.
 const UPLOAD_LIMIT: u64 = 25 * 1024 * 1024;

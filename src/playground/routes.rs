@@ -11,12 +11,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use stenobot_domain::MessageId;
+use stenobot_simulator::server::{Attachment, Content, Media, Toast};
 
 use super::feed::feed;
 use super::guard::guard;
 use super::{Language, NAMES, Number, Shared};
-use crate::model::MessageId;
-use crate::simulator::server::{Attachment, Content, Media, Toast};
 
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");

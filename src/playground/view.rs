@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::model::{ChatId, MessageId};
-use crate::simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
+use stenobot_domain::{ChatId, MessageId};
+use stenobot_simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
 
 /// Messages that a page shows; older ones are left out.
 const SHOWN: usize = 300;

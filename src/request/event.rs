@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use metrics::{counter, histogram};
+use stenobot_domain::{CancelledBy, Outcome, RejectReason, RequestId, StageName};
+use stenobot_store::{JournalError, Settlement};
 
-use crate::journal::{JournalError, Settlement};
 use crate::metrics as names;
-use crate::model::{CancelledBy, Outcome, RejectReason, RequestId, StageName};
 
 /// Something that happened. Names stage, reason and request, never a person and never a text.
 #[derive(Debug)]

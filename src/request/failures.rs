@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use stenobot_domain::{CancelledBy, FailReason, RejectReason};
+use stenobot_store::{MAX_BACKOFF, Settlement};
+
 use super::{MAX_FAILURES, MAX_FAILURES_ONCE_HEARD};
-use crate::journal::{MAX_BACKOFF, Settlement};
-use crate::model::{CancelledBy, FailReason, RejectReason};
 
 /// What happens to a request after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

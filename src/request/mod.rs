@@ -12,10 +12,10 @@ pub use event::{Event, observe};
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
 pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
-use crate::journal::{Actor, Busy, Cancelling, Facts, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
-use crate::model::{
+use stenobot_domain::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
+use stenobot_store::{Actor, Busy, Cancelling, Facts, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
 
 /// Failures of the engine over a request, while the bot ran, after which the request is given up.
 pub const MAX_FAILURES: i64 = 3;

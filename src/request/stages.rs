@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use stenobot_domain::{RequestId, StageName, Timestamp, Transcript};
+use stenobot_store::{Facts, WorkSource};
+
 use super::{DeliverFailure, DownloadFailure, Failure, Held, MAX_FAILURES, Request, TranscribeFailure};
-use crate::journal::{Facts, WorkSource};
-use crate::model::{RequestId, StageName, Timestamp, Transcript};
 
 mod sealed {
     pub trait Sealed {}

@@ -1,7 +1,7 @@
 //! The account that a journal belongs to.
 
-use stenobot::journal::{Adopted, JournalError, WorkSource};
-use stenobot::model::UserId;
+use stenobot_domain::UserId;
+use stenobot_store::{Adopted, JournalError, WorkSource};
 
 use crate::desk::Desk;
 

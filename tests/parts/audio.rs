@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot::audio::{AudioError, decode, probe};
+use stenobot_audio::{AudioError, decode, probe};
 
 const LIMIT: Duration = Duration::from_secs(600);
 

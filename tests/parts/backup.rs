@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use stenobot::journal::backup::{BackupError, Waiting, backup, restore, verify};
-use stenobot::journal::{Journal, WorkSource};
-use stenobot::model::{Clock, StageName};
+use stenobot_domain::{Clock, StageName};
+use stenobot_store::backup::{BackupError, Waiting, backup, restore, verify};
+use stenobot_store::{Journal, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival};
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{
+use stenobot::request;
+use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, StageName, UserId};
+use stenobot_store::{
     Actor, Arrival, Asked, Cancelling, Facts, JournalError, Kept, KeptAudio, LEASE, Pressing, Sender, Settlement,
     WorkSource,
 };
-use stenobot::model::{CancelledBy, ChatId, MessageId, RequestId, StageName, UserId};
-use stenobot::request;
 
 use crate::desk::{Desk, arrival, arrival_of};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stenobot::journal::statistics::request_facts;
-use stenobot::journal::{Admission, Capacity, Facts, LEASE, MAX_BACKOFF, WorkSource};
-use stenobot::model::{RequestId, StageName};
+use stenobot_domain::{RequestId, StageName};
+use stenobot_store::statistics::request_facts;
+use stenobot_store::{Admission, Capacity, Facts, LEASE, MAX_BACKOFF, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival, arrival_of};
 
@@ -53,7 +53,7 @@ async fn pauses_are_no_longer_than_they_can_be() {
 #[tokio::test]
 async fn a_notice_is_not_put_off_for_a_month() {
     let desk = Desk::new().await;
-    let _id = desk.journal.refuse(&arrival(1), stenobot::model::RejectReason::TooLong).await.unwrap();
+    let _id = desk.journal.refuse(&arrival(1), stenobot_domain::RejectReason::TooLong).await.unwrap();
     let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
     desk.journal.notice_later(&notice.fence, desk.now()).await.unwrap();
     desk.set_back(MONTH);

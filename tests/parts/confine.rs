@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-use stenobot::audio::AudioError;
-use stenobot::confine::{Readable, confine_files, holds_files};
-use stenobot::engine::probe::{MAX_PROBES, ProbeError, Probes, probe};
-use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::SpeechLanguage;
+use stenobot_audio::AudioError;
+use stenobot_domain::SpeechLanguage;
+use stenobot_engine::confine::{Readable, confine_files, holds_files};
+use stenobot_engine::probe::{MAX_PROBES, ProbeError, Probes, probe};
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
 use tempfile::NamedTempFile;
 
 const MIB: u64 = 1 << 20;
@@ -179,7 +179,7 @@ async fn an_engine_may_take_what_a_recording_needs() {
 /// This very process is limited; no other test here wants a core file or another process's look at it.
 #[test]
 fn the_bot_cannot_be_looked_into() {
-    stenobot::confine::every_process().unwrap();
+    stenobot_engine::confine::every_process().unwrap();
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
-use stenobot::journal::{Admission, Arrival, Capacity, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
-use stenobot::model::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_store::{Admission, Arrival, Capacity, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
 
 pub(crate) const START: i64 = 1_700_000_000_000;
 pub(crate) const ROOMY: Capacity = queue_of(10_000);

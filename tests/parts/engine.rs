@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot::engine::{
+use stenobot_domain::{Progress, SpeechLanguage, Transcript};
+use stenobot_engine::{
     EngineError, EngineEvent, EngineJob, EnginePool, EngineSettings, Exit, PoolStatus, SlotState, probe,
 };
-use stenobot::model::{Progress, SpeechLanguage, Transcript};
-use stenobot::simulator::wer::word_errors;
+use stenobot_simulator::wer::word_errors;
 use tokio::sync::{mpsc, watch};
 use tower::{Service, ServiceExt};
 

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use stenobot::journal::{Admission, Arrival, Capacity, Facts, Fence, JournalError, LEASE, Settlement, WorkSource};
-use stenobot::model::{AnswerForm, FailReason, MessageId, RejectReason, RequestId, StageName};
 use stenobot::request::{Claim, Queued, Request, Transcribing};
+use stenobot_domain::{AnswerForm, FailReason, MessageId, RejectReason, RequestId, StageName};
+use stenobot_store::{Admission, Arrival, Capacity, Facts, Fence, JournalError, LEASE, Settlement, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival, arrival_of, queue_of, sender};
 
@@ -220,7 +220,7 @@ async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
 async fn a_button_asks_once_and_any_number_of_them_have_no_message() {
     let desk = Desk::new().await;
     let press = |name: &str, unique: &str| Arrival {
-        asked: stenobot::journal::Asked::Button { callback_id: name.into() },
+        asked: stenobot_store::Asked::Button { callback_id: name.into() },
         file_unique_id: unique.into(),
         ..arrival(1)
     };
@@ -264,7 +264,7 @@ async fn only_the_same_audio_in_the_same_language_and_form_is_joined_and_only_wh
         (60, Arrival { form: AnswerForm::Srt, ..again.clone() }),
         (61, Arrival { speech_language: Some("de".parse().unwrap()), ..again.clone() }),
     ] {
-        let other = Arrival { asked: stenobot::journal::Asked::Message(MessageId(message)), ..other };
+        let other = Arrival { asked: stenobot_store::Asked::Message(MessageId(message)), ..other };
         assert!(matches!(desk.journal.admit(&other, &ROOMY).await.unwrap(), Admission::New(_)));
     }
     desk.start("w").await;

@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot::journal::Journal;
-use stenobot::journal::backup::{BackupError, Waiting, backup, restore, verify};
-use stenobot::model::Clock;
+use stenobot_domain::Clock;
+use stenobot_store::Journal;
+use stenobot_store::backup::{BackupError, Waiting, backup, restore, verify};
 use wait4::Wait4;
 
 use crate::desk::Desk;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use stenobot::journal::{Admission, Facts, Fence, JournalError, LEASE, Settlement, WorkSource};
-use stenobot::model::{CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName};
+use stenobot_domain::{CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName};
+use stenobot_store::{Admission, Facts, Fence, JournalError, LEASE, Settlement, WorkSource};
 
 use crate::desk::{Desk, ROOMY, START, arrival, sender};
 
@@ -38,8 +38,8 @@ async fn the_same_message_a_thousand_times_is_one_request() {
 async fn a_number_counts_within_its_chat_only() {
     let desk = Desk::new().await;
     desk.admit(1).await;
-    let elsewhere = stenobot::journal::Arrival { chat: ChatId(-100_500), ..arrival(1) };
-    let elsewhere = stenobot::journal::Arrival { file_unique_id: "another".into(), ..elsewhere };
+    let elsewhere = stenobot_store::Arrival { chat: ChatId(-100_500), ..arrival(1) };
+    let elsewhere = stenobot_store::Arrival { file_unique_id: "another".into(), ..elsewhere };
     assert!(matches!(desk.journal.admit(&elsewhere, &ROOMY).await.unwrap(), Admission::New(_)));
 }
 
@@ -47,8 +47,8 @@ async fn a_number_counts_within_its_chat_only() {
 async fn a_sender_who_changed_their_name_stays_one_person() {
     let desk = Desk::new().await;
     desk.admit(1).await;
-    let renamed = stenobot::journal::Sender { first_name: Some("Аня".into()), ..sender(7_000_000_001) };
-    let again = stenobot::journal::Arrival { from: renamed, ..arrival(2) };
+    let renamed = stenobot_store::Sender { first_name: Some("Аня".into()), ..sender(7_000_000_001) };
+    let again = stenobot_store::Arrival { from: renamed, ..arrival(2) };
     assert!(matches!(desk.journal.admit(&again, &ROOMY).await.unwrap(), Admission::New(_)));
     let names: Vec<String> =
         sqlx::query_scalar("SELECT first_name FROM users").fetch_all(&mut desk.sql().await).await.unwrap();

@@ -2,8 +2,8 @@
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
-use stenobot::journal::{Journal, JournalError};
-use stenobot::model::Clock;
+use stenobot_domain::Clock;
+use stenobot_store::{Journal, JournalError};
 
 use crate::desk::{Desk, arrival};
 
@@ -74,7 +74,7 @@ async fn a_journal_opens_again_as_it_was_left() {
     assert_eq!(desk.row(id).await, before);
     assert_eq!(
         journal.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
-        stenobot::journal::Admission::Duplicate
+        stenobot_store::Admission::Duplicate
     );
     journal.writable().await.unwrap();
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot::journal::{Admission, ImportError, Imported, Journal};
-use stenobot::model::Clock;
+use stenobot_domain::Clock;
+use stenobot_store::{Admission, ImportError, Imported, Journal};
 
 use crate::desk::{Desk, ROOMY, arrival};
 

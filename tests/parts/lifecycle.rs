@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{JournalError, LEASE, Settlement, WorkSource};
-use stenobot::model::{
-    CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
-};
 use stenobot::request::{
     Attempt, Claim, Claimable, DeliverFailure, Done, DownloadFailure, Downloaded, Failure, MAX_FAILURES,
     MAX_INTERRUPTIONS, Queued, Received, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing,
 };
+use stenobot_domain::{
+    CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
+};
+use stenobot_store::{JournalError, LEASE, Settlement, WorkSource};
 
 use crate::desk::Desk;
 
@@ -162,7 +162,7 @@ async fn downloads_that_fail_eight_times_are_given_up() {
     for _ in 0..Received::FAILURES {
         let lost = DownloadFailure::Unreachable("no route".into());
         let _later = ready::<Received>(&desk, "w").await.fail(&desk.journal, &lost).await.unwrap();
-        desk.pass(stenobot::journal::MAX_BACKOFF);
+        desk.pass(stenobot_store::MAX_BACKOFF);
     }
     let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&desk.journal, "w").await.unwrap() else {
         panic!("used up")

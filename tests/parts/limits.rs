@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use sqlx::Connection;
-use stenobot::journal::backup::backup;
-use stenobot::journal::{Admission, Arrival, Capacity, Facts, Fence, Journal, Settlement, WorkSource};
-use stenobot::model::{ChatId, Clock, MessageId, RejectReason, StageName, UserId};
 use stenobot::request::{Claim, DownloadFailure, Downloaded, Received, Request, Setback, WithinDay};
+use stenobot_domain::{ChatId, Clock, MessageId, RejectReason, StageName, UserId};
+use stenobot_store::backup::backup;
+use stenobot_store::{Admission, Arrival, Capacity, Facts, Fence, Journal, Settlement, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival_of, sender};
 
@@ -142,7 +142,7 @@ async fn a_reader_keeps_the_erased_in_the_log_and_it_is_emptied_after_it_has_end
     const NAME: &str = "Ксенофонтия";
     let desk = Desk::new().await;
     assert!(desk.journal.log_may_hold_erased(), "the process before may have been killed in the middle");
-    let from = stenobot::journal::Sender { first_name: Some(NAME.into()), ..sender(ME.0) };
+    let from = stenobot_store::Sender { first_name: Some(NAME.into()), ..sender(ME.0) };
     desk.take(&Arrival { from, ..mine(1, Some(10)) }).await;
     let mut reader = desk.sql().await;
     let mut snapshot = reader.begin().await.unwrap();
@@ -254,7 +254,7 @@ async fn the_same_document_many_times_counts_each_time() {
 async fn a_group_s_member_is_forgotten_wherever_they_wrote() {
     let desk = Desk::new().await;
     let in_group =
-        Arrival { chat: ChatId(-100), asked: stenobot::journal::Asked::Message(MessageId(9)), ..mine(1, Some(50)) };
+        Arrival { chat: ChatId(-100), asked: stenobot_store::Asked::Message(MessageId(9)), ..mine(1, Some(50)) };
     assert!(matches!(admit(&desk, &in_group).await, Admission::New(_)));
     let _forgotten = desk.journal.forget(ME).await.unwrap();
     assert!(matches!(admit(&desk, &mine(2, Some(11))).await, Admission::DayFull(_)));

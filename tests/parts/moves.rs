@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{Admission, Arrival, Asked, ChatSettings, Facts, Kept, Sender, WorkSource};
-use stenobot::model::{ChatId, MessageId, RejectReason, StageName, UserId};
+use stenobot_domain::{ChatId, MessageId, RejectReason, StageName, UserId};
+use stenobot_store::{Admission, Arrival, Asked, ChatSettings, Facts, Kept, Sender, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival_of};
 

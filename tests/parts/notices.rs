@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{Admission, Arrival, Busy, Capacity, Settlement, WorkSource};
-use stenobot::model::{ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, UserId};
+use stenobot_domain::{ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, UserId};
+use stenobot_store::{Admission, Arrival, Busy, Capacity, Settlement, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival_of};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{Arrival, ChatSettings, Facts, Fence, JournalError, Sender, Standing, WorkSource};
-use stenobot::model::{ChatId, MessageId, RejectReason, StageName, UserId};
+use stenobot_domain::{ChatId, MessageId, RejectReason, StageName, UserId};
+use stenobot_store::{Arrival, ChatSettings, Facts, Fence, JournalError, Sender, Standing, WorkSource};
 
 use crate::desk::{Desk, START, arrival, arrival_of, sender};
 
@@ -65,7 +65,7 @@ async fn everybody_sees_where_their_own_requests_stand() {
         chat: arrival(1).chat,
         stage,
         position,
-        received_at: stenobot::model::Timestamp(received_at),
+        received_at: stenobot_domain::Timestamp(received_at),
         length: Duration::from_secs(10),
     };
     let expected = [
@@ -171,7 +171,7 @@ async fn of_whom_is_forgotten_no_byte_is_left_but_the_totals_stay() {
         .await
         .unwrap();
     desk.journal.refuse(&marked(300), RejectReason::TooBig).await.unwrap();
-    let press = stenobot::journal::Asked::Button { callback_id: "pressed-mine".into() };
+    let press = stenobot_store::Asked::Button { callback_id: "pressed-mine".into() };
     let pressed = desk.enqueue_of(&Arrival { asked: press, ..marked(301) }).await;
     let running = desk.start("w").await;
     assert_eq!(running.id, pressed);

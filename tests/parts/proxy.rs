@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot::network::{Proxies, ProxyUrl};
-use stenobot::simulator::server::{BotApi, Settings};
-use stenobot::telegram::{Client, TelegramError};
-use stenobot::whisper::store::{ModelStore, StoreError};
+use stenobot_models::{ModelStore, StoreError};
+use stenobot_network::{Proxies, ProxyUrl};
+use stenobot_simulator::server::{BotApi, Settings};
+use stenobot_telegram::{Client, TelegramError};
 
 use crate::proxies::Proxy;
 

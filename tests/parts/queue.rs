@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::journal::{Admission, LEASE, Settlement, WorkSource};
-use stenobot::model::{CancelledBy, FailReason, RejectReason, RequestId, StageName};
+use stenobot_domain::{CancelledBy, FailReason, RejectReason, RequestId, StageName};
+use stenobot_store::{Admission, LEASE, Settlement, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival, queue_of};
 

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot::audio;
-use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::{Confidence, LikelyLanguage, SAMPLE_RATE, Transcript};
-use stenobot::simulator::wer::word_errors;
-use stenobot::whisper::store::{DETECTOR, ModelStore};
+use stenobot_domain::{Confidence, LikelyLanguage, SAMPLE_RATE, Transcript};
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot_models::{DETECTOR, ModelStore};
+use stenobot_simulator::wer::word_errors;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -53,7 +52,7 @@ fn write_wav(path: &Path, samples: &[f32]) {
 /// A sample's sound and its text.
 fn sample(name: &str) -> (Vec<f32>, String) {
     let file = repository("samples").join(name);
-    let sound = audio::decode(&file.with_extension("ogg"), LIMIT).unwrap().samples;
+    let sound = stenobot_audio::decode(&file.with_extension("ogg"), LIMIT).unwrap().samples;
     (sound, std::fs::read_to_string(file.with_extension("txt")).unwrap())
 }
 

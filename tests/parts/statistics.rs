@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use stenobot::journal::statistics::{Standing, request_facts};
-use stenobot::journal::{Facts, Settlement, WorkSource};
-use stenobot::model::{FailReason, RejectReason, StageName, Timestamp};
 use stenobot::stats::Statistics;
+use stenobot_domain::{FailReason, RejectReason, StageName, Timestamp};
+use stenobot_store::statistics::{Standing, request_facts};
+use stenobot_store::{Facts, Settlement, WorkSource};
 
 use crate::desk::{Desk, START, arrival};
 
@@ -24,7 +24,7 @@ async fn a_request_s_whole_way_is_told_in_seconds() {
     };
     desk.pass(Duration::from_secs(2));
     desk.journal.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
-    let fence = stenobot::journal::Fence { stage: StageName::Transcribed, ..fence };
+    let fence = stenobot_store::Fence { stage: StageName::Transcribed, ..fence };
     desk.advance(&fence, StageName::Done).await;
 
     // The journal stays open: the operator does not stop the bot for this.

@@ -10,7 +10,7 @@ mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-use stenobot::whisper::store::ModelStore;
+use stenobot_models::ModelStore;
 
 /// An asset below `data/`.
 fn asset(path: &str) -> PathBuf {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::simulator::harness::{Setup, Simulation};
-use stenobot::simulator::server::{Attachment, Content, Media};
+use stenobot_simulator::harness::{Setup, Simulation};
+use stenobot_simulator::server::{Attachment, Content, Media};
 
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Stage, soon, stand_in};

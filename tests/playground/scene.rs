@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stenobot::playground::{Offer, Playground};
-use stenobot::simulator::server::{BotApi, Settings};
-use stenobot::simulator::voices::{Voice, Voices};
+use stenobot_simulator::server::{BotApi, Settings};
+use stenobot_simulator::voices::{Voice, Voices};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::browser::Browser;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use stenobot::simulator::people::Sent;
+use stenobot_simulator::people::Sent;
 
 use crate::pages::page;
 use crate::prometheus::Prometheus;

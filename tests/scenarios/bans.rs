@@ -1,11 +1,11 @@
 //! Users, groups and channels that are banned get nothing by any way; with the engine's stand-in.
 
 use serde_json::json;
-use stenobot::model::{AnswerForm, ChatId, MessageId, RequestId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Author, Channel, Origin, Rank, Toast};
-use stenobot::telegram::{Action, Wish};
+use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Author, Channel, Origin, Rank, Toast};
+use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, soon};

@@ -3,12 +3,12 @@
 use std::os::unix::process::ExitStatusExt;
 
 use rustix::process::Signal;
-use stenobot::model::{ChatId, MessageId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Author, CallRecord, Method, Outcome, Rank, Refusal, State};
-use stenobot::telegram::Action;
+use stenobot_domain::{ChatId, MessageId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Author, CallRecord, Method, Outcome, Rank, Refusal, State};
+use stenobot_telegram::Action;
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Row, Scene, bot_with_engine, of, soon, stand_in};

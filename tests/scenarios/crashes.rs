@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, State, Verdict};
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Call, Effect, Method, Outcome, Refusal, State, Verdict};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{PATIENCE, Scene, of};

@@ -9,10 +9,10 @@ use std::process::Output;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use stenobot::journal::Journal;
-use stenobot::model::{Clock, UserId};
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::server::{BotApi, Settings};
+use stenobot_domain::{Clock, UserId};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::{BotApi, Settings};
+use stenobot_store::Journal;
 
 use crate::recordings::{asset, scripted};
 use crate::scene::{Scene, bot_with_engine, soon, stand_in};

@@ -1,8 +1,8 @@
 //! The engine dies, hangs, or is poisoned: its stand-in does so on demand.
 
 use rustix::process::Signal;
-use stenobot::host::ProcessUsage;
-use stenobot::simulator::server::Method;
+use stenobot_host::ProcessUsage;
+use stenobot_simulator::server::Method;
 
 use crate::recordings::{Gate, sample, scripted};
 use crate::scene::{PATIENCE, Scene, failed, of, signal};

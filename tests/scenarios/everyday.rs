@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot::simulator::answers::{Said, Verdict, read};
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{self, Attachment, Effect, Method, Scripted};
-use stenobot::simulator::wer::word_errors;
+use stenobot_simulator::answers::{Said, Verdict, read};
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{self, Attachment, Effect, Method, Scripted};
+use stenobot_simulator::wer::word_errors;
 
 use crate::recordings::sample;
 use crate::scene::{PATIENCE, Scene, of, one_after_the_other, position, rejected};

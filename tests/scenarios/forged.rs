@@ -1,10 +1,10 @@
 //! Buttons that no honest program would press: any data under any message of the bot; with the engine's stand-in.
 
-use stenobot::model::{AnswerForm, ChatId, MessageId, RequestId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Message, Rank};
-use stenobot::telegram::{Action, Wish};
+use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Message, Rank};
+use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, soon};

@@ -1,10 +1,10 @@
 //! Groups: on request only, unless their administrators want more; with the engine's stand-in.
 
-use stenobot::model::{AnswerForm, ChatId, MessageId, RequestId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::Person;
-use stenobot::simulator::server::{Attachment, Author, Channel, Content, Rank, keyboard};
-use stenobot::telegram::{Action, Wish};
+use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::{Attachment, Author, Channel, Content, Rank, keyboard};
+use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, soon};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Attachment, Media};
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Attachment, Media};
 
 use crate::recordings::asset;
 use crate::scene::{Scene, answered, failed};

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
-use stenobot::model::{ChatId, MessageId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Author, Rank};
-use stenobot::simulator::voices::Voice;
-use stenobot::telegram::Action;
+use stenobot_domain::{ChatId, MessageId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Author, Rank};
+use stenobot_simulator::voices::Voice;
+use stenobot_telegram::Action;
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, rejected, soon};
@@ -155,7 +155,7 @@ async fn what_a_reader_keeps_in_the_log_is_erased_within_minutes_and_the_user_to
 
     let message = forget(&scene, &anna).await;
     let shown = || {
-        let text = |state: &stenobot::simulator::server::State| {
+        let text = |state: &stenobot_simulator::server::State| {
             state.message(anna.chat(), message).and_then(|message| message.content.text().map(str::to_owned))
         };
         scene.simulation.api().read(text).unwrap()

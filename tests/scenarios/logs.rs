@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use stenobot::model::RequestId;
-use stenobot::simulator::answers::{Verdict, request_number};
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::Attachment;
-use stenobot::telegram::Action;
+use stenobot_domain::RequestId;
+use stenobot_simulator::answers::{Verdict, request_number};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::Attachment;
+use stenobot_telegram::Action;
 
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, rejected, soon, stand_in};
@@ -67,7 +67,7 @@ async fn a_panic_is_a_line_of_the_log_without_what_it_quotes() {
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
     let panics: Vec<_> = lines.iter().filter(|line| line["message"] == "a panic").collect();
     let [panic] = panics.as_slice() else { panic!("{panics:?}") };
-    assert!(panic["place"].as_str().unwrap().starts_with("src/journal/crash.rs:"), "{panic}");
+    assert!(panic["place"].as_str().unwrap().starts_with("crates/store/src/crash.rs:"), "{panic}");
     assert!(panic["error"].as_str().unwrap().starts_with("its message is left out"), "{panic}");
     assert!(!log.contains("told to panic"), "what was formatted may quote anything");
     scene.end().await;

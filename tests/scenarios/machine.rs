@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stenobot::config::SETTINGS;
-use stenobot::simulator::harness::Simulation;
+use stenobot_simulator::harness::Simulation;
 
 use crate::recordings::{asset, scripted};
 use crate::scene::{Scene, bot_with_engine, stand_in};

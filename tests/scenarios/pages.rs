@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use stenobot::metrics::{self, Kind, METRICS};
-use stenobot::model::{FailReason, Outcome, RejectReason, StageName};
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::server::{Attachment, Method};
+use stenobot_domain::{FailReason, Outcome, RejectReason, StageName};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::{Attachment, Method};
 
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
@@ -199,7 +199,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
 
 /// Size of the write-ahead log: each write of the journal adds to it.
 fn log_bytes(simulation: &Simulation) -> u64 {
-    stenobot::journal::write_ahead_log(&simulation.journal()).metadata().unwrap().len()
+    stenobot_store::write_ahead_log(&simulation.journal()).metadata().unwrap().len()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use stenobot::simulator::server::{Call, Effect, Method, Refusal, Verdict};
+use stenobot_simulator::server::{Call, Effect, Method, Refusal, Verdict};
 
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};

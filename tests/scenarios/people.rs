@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use stenobot::model::{ChatId, MessageId, RequestId};
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Attachment, Author, Content, Method, Post, State};
-use stenobot::telegram::{Action, Wish};
+use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Attachment, Author, Content, Method, Post, State};
+use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, of, rejected, soon};
@@ -166,7 +166,7 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
 
     press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
     press(&scene, &anna, message, &Action::Back(of)).await;
-    press(&scene, &anna, message, &Action::Again { of, wish: Wish::File(stenobot::model::AnswerForm::Srt) }).await;
+    press(&scene, &anna, message, &Action::Again { of, wish: Wish::File(stenobot_domain::AnswerForm::Srt) }).await;
     let file = scene.simulation.api().until(|state| {
         state.replies(sent.chat(), sent.id()).find_map(|reply| match &reply.content {
             Content::Document { file_name, bytes, .. } => Some((file_name.clone(), bytes.clone())),
@@ -428,7 +428,7 @@ async fn the_menu_is_there_in_every_language() {
         (has(anna.chat(), "forget") && has(admin.chat(), "broadcast")).then_some(())
     });
     soon("the menu is registered", registered).await;
-    let meaning = |menu: Vec<stenobot::simulator::server::MenuEntry>, word: &str| {
+    let meaning = |menu: Vec<stenobot_simulator::server::MenuEntry>, word: &str| {
         menu.into_iter().find(|entry| entry.command == word).map(|entry| entry.description)
     };
     assert_eq!(meaning(anna.menu(), "queue").unwrap(), "Кезектегі жазбаларым");

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
-use stenobot::host::ProcessUsage;
-use stenobot::simulator::server::{Attachment, Call, Effect, Method, Refusal, Verdict};
+use stenobot_host::ProcessUsage;
+use stenobot_simulator::server::{Attachment, Call, Effect, Method, Refusal, Verdict};
 
 use crate::panels::Question;
 use crate::prometheus::Prometheus;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stenobot::simulator::server::{Call, Effect, Method, Refusal, Scripted, Verdict};
+use stenobot_simulator::server::{Call, Effect, Method, Refusal, Scripted, Verdict};
 
 use crate::recordings::scripted;
 use crate::scene::Scene;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use stenobot::simulator::harness::Simulation;
+use stenobot_simulator::harness::Simulation;
 
 use crate::proxies::{BASIC, CREDENTIALS, PASSWORD, Proxy};
 use crate::recordings::scripted;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Attachment, Method};
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Attachment, Method};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, of, one_after_the_other, rejected};

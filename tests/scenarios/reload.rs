@@ -1,7 +1,7 @@
 //! SIGHUP: settings, texts and the log's filter change in the running bot.
 
 use rustix::process::Signal;
-use stenobot::simulator::harness::Simulation;
+use stenobot_simulator::harness::Simulation;
 
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, rejected, signal, soon, stand_in};

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, FromRow};
-use stenobot::simulator::answers::{Answer, Said, Verdict, trail};
-use stenobot::simulator::harness::{Setup, Simulation};
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{CallRecord, Method, State};
-use stenobot::simulator::voices::Voice;
+use stenobot_simulator::answers::{Answer, Said, Verdict, trail};
+use stenobot_simulator::harness::{Setup, Simulation};
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{CallRecord, Method, State};
+use stenobot_simulator::voices::Voice;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::recordings::asset;

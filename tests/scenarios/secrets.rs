@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use stenobot::simulator::wer::normalise;
+use stenobot_simulator::wer::normalise;
 
 /// Words that were spoken.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use stenobot::simulator::harness::Simulation;
+use stenobot_simulator::harness::Simulation;
 use tokio::net::UnixDatagram;
 
 use crate::pages::page;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Scripted, Verdict};
+use stenobot_simulator::server::{Call, Effect, Method, Outcome, Refusal, Scripted, Verdict};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, failed, of};

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::wer::word_errors;
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::wer::word_errors;
 
 use crate::recordings::{asset, sample, scripted};
 use crate::scene::{ENGINE, Scene, bot_with_engine, stand_in};

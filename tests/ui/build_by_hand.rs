@@ -1,5 +1,5 @@
 //! Requests and receipts come out of the journal, and only there.
-use stenobot::model::{RequestId, Timestamp};
+use stenobot_domain::{RequestId, Timestamp};
 use stenobot::request::{Done, Held, Queued, Receipt, Request};
 
 fn request(held: Held) -> Request<Queued> {

@@ -1,5 +1,5 @@
 //! What was transcribed does not go back to the engine.
-use stenobot::journal::Journal;
+use stenobot_store::Journal;
 use stenobot::request::{Request, Transcribed, Transcribing};
 
 fn back(journal: &Journal, request: Request<Transcribed>) {

@@ -1,6 +1,6 @@
 //! The lifecycle has the stages it has.
-use stenobot::journal::Facts;
-use stenobot::model::StageName;
+use stenobot_store::Facts;
+use stenobot_domain::StageName;
 use stenobot::request::{DeliverFailure, Held, Stage};
 
 struct Shortcut;

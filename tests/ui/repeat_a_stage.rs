@@ -1,5 +1,5 @@
 //! What the engine works on is not given to it again.
-use stenobot::journal::Journal;
+use stenobot_store::Journal;
 use stenobot::request::{Request, Transcribing};
 
 fn repeat(journal: &Journal, request: Request<Transcribing>) {

@@ -1,5 +1,5 @@
 //! What was received is not in the queue before it was downloaded.
-use stenobot::journal::Journal;
+use stenobot_store::Journal;
 use stenobot::request::{Queued, Received, Request};
 
 fn skip(journal: &Journal, request: Request<Received>) {

@@ -1,5 +1,5 @@
 //! What waits in the queue is held by nobody: it must be claimed before the engine starts on it.
-use stenobot::journal::Journal;
+use stenobot_store::Journal;
 use stenobot::request::{Downloaded, Queued, Request, Transcribing};
 
 async fn start(journal: &Journal, request: Request<Downloaded>) {

@@ -1,5 +1,5 @@
 //! A transition uses its request up.
-use stenobot::journal::Journal;
+use stenobot_store::Journal;
 use stenobot::request::{Queued, Request, Transcribing};
 
 async fn twice(journal: &Journal, request: Request<Queued>) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use stenobot::audio::{AudioError, decode, probe};
+use stenobot_audio::{AudioError, decode, probe};
 use tempfile::NamedTempFile;
 
 use super::{LIMIT, assert_the_voice, fixture, root};

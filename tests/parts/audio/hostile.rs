@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use stenobot::audio::{AudioError, ProbeOutcome, decode, probe};
-use stenobot::model::duration_of_samples;
+use stenobot_audio::{AudioError, ProbeOutcome, decode, probe};
+use stenobot_domain::duration_of_samples;
 use tempfile::NamedTempFile;
 
 use super::{LIMIT, fixture, root};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stenobot::audio::{AudioError, decode, probe};
+use stenobot_audio::{AudioError, decode, probe};
 use tempfile::NamedTempFile;
 
 use super::hostile::within_a_minute;
@@ -20,7 +20,7 @@ const SLACK: usize = 1_600;
 fn samples(name: &str) -> Vec<f32> {
     let path: PathBuf = root().join("tests/fixtures/times").join(name);
     let samples = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
-    assert_eq!(probe(&path, LIMIT).unwrap(), stenobot::model::duration_of_samples(samples.len()), "{name}");
+    assert_eq!(probe(&path, LIMIT).unwrap(), stenobot_domain::duration_of_samples(samples.len()), "{name}");
     samples
 }
 

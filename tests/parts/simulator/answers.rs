@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use stenobot::model::{MessageId, UserId};
-use stenobot::simulator::answers::{Answer, Said, Trail, Verdict};
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::report::{BotExit, Calls, Case, Report, Spread};
-use stenobot::simulator::server::{Attachment, BotApi, Settings};
+use stenobot_domain::{MessageId, UserId};
+use stenobot_simulator::answers::{Answer, Said, Trail, Verdict};
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::report::{BotExit, Calls, Case, Report, Spread};
+use stenobot_simulator::server::{Attachment, BotApi, Settings};
 use teloxide::prelude::*;
 use teloxide::types::ReplyParameters;
 

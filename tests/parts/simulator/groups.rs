@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::Person;
-use stenobot::simulator::server::{Attachment, BotApi, Channel, FloodLimits, Rank};
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::{Attachment, BotApi, Channel, FloodLimits, Rank};
 use teloxide::prelude::*;
 use teloxide::types::{AllowedUpdate, ChatMemberStatus, MessageKind, ReplyParameters, ThreadId, UpdateKind};
 use teloxide::{ApiError, RequestError};

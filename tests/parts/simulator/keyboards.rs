@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stenobot::model::{MessageId, UserId};
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::people::Person;
-use stenobot::simulator::server::{Attachment, BotApi, Toast};
+use stenobot_domain::{MessageId, UserId};
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::{Attachment, BotApi, Toast};
 use teloxide::ApiError;
 use teloxide::prelude::*;
 use teloxide::types::{

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::simulator::people::Person;
-use stenobot::simulator::server::{Attachment, BotApi, Channel, Media, Origin, Settings};
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::{Attachment, BotApi, Channel, Media, Origin, Settings};
 use teloxide::prelude::*;
 use teloxide::types::{Message, MessageEntityKind, MessageOrigin, UpdateKind};
 

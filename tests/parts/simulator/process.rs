@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::harness::{Setup, Simulation, SimulationError};
-use stenobot::simulator::live::Lines;
-use stenobot::simulator::report::{BotExit, Report};
-use stenobot::simulator::run::{Arrival, Plan, run};
-use stenobot::simulator::server::{FloodLimits, Rate, Settings};
-use stenobot::simulator::voices::{Voice, Voices};
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::harness::{Setup, Simulation, SimulationError};
+use stenobot_simulator::live::Lines;
+use stenobot_simulator::report::{BotExit, Report};
+use stenobot_simulator::run::{Arrival, Plan, run};
+use stenobot_simulator::server::{FloodLimits, Rate, Settings};
+use stenobot_simulator::voices::{Voice, Voices};
 
 const SOON: Duration = Duration::from_secs(20);
 

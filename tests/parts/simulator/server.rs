@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::json;
-use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::simulator::server::{
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_simulator::server::{
     Attachment, BotApi, Caller, ChatKind, Effect, FloodLimits, Method, Outcome, Rate, Refusal, Scripted, Settings,
 };
 use teloxide::net::Download;
@@ -255,7 +255,7 @@ async fn documents_come_in_as_multipart() {
         let reply = state.replies(ANNA, voice).next().unwrap();
         assert_eq!(
             reply.content,
-            stenobot::simulator::server::Content::Document {
+            stenobot_simulator::server::Content::Document {
                 file_name: "text.txt".into(),
                 bytes: Bytes::from_static(b"first line\r\n--second line\r\n"),
                 caption: "as a file".into(),

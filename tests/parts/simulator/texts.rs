@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stenobot::model::{RequestId, Spoken};
-use stenobot::simulator::answers::{Said, Verdict, read, request_number};
-use stenobot::telegram::{Locale, Percent, Text, Texts};
+use stenobot_domain::{RequestId, Spoken};
+use stenobot_simulator::answers::{Said, Verdict, read, request_number};
+use stenobot_telegram::{Locale, Percent, Text, Texts};
 
 fn kind(said: &Said) -> &'static str {
     match said {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stenobot::whisper::store::{ModelKind, Origin, Quantisation, Remedy, StoreError, VerifiedModel};
+use stenobot_models::{ModelKind, Origin, Quantisation, Remedy, StoreError, VerifiedModel};
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, names, offline};

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::SpeechLanguage;
-use stenobot::whisper::store::Quantisation;
+use stenobot_domain::SpeechLanguage;
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot_models::Quantisation;
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, offline};

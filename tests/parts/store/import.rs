@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
-use stenobot::whisper::store::{DETECTOR, ModelKind, Origin, Quantisation, StoreError, VerifiedModel};
+use stenobot_models::{DETECTOR, ModelKind, Origin, Quantisation, StoreError, VerifiedModel};
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, names, offline};

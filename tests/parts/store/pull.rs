@@ -12,9 +12,7 @@ use axum::response::{IntoResponse, Response};
 use backon::ExponentialBuilder;
 use futures::StreamExt;
 use sha1::{Digest, Sha1};
-use stenobot::whisper::store::{
-    Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, Remedy, StoreError,
-};
+use stenobot_models::{Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, Remedy, StoreError};
 use tokio::sync::Notify;
 
 use super::synthetic::{Form, Synthetic};

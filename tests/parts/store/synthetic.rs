@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use half::f16;
-use stenobot::whisper::store::Architecture;
+use stenobot_models::Architecture;
 
 /// How the weights are written.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stenobot::model::{ChatId, MessageId, UserId};
-use stenobot::telegram::{
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_telegram::{
     CallOutcome, Client, Disposition, Extent, Me, Method, Note, Redactor, TelegramError, ThreadId,
 };
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
-use stenobot::telegram::{CallOutcome, Disposition, DownloadError, Method, TelegramError};
+use stenobot_telegram::{CallOutcome, Disposition, DownloadError, Method, TelegramError};
 
 use super::TOKEN;
 use super::stub::{Answer, Stub};

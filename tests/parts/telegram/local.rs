@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
-use stenobot::telegram::{Disposition, DownloadError};
+use stenobot_telegram::{Disposition, DownloadError};
 
 use super::stub::{Answer, Stub};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stenobot::model::{ChatId, MessageId};
-use stenobot::telegram::{Content, Incoming, MAX_PAUSE, TelegramError, UpdateKind};
+use stenobot_domain::{ChatId, MessageId};
+use stenobot_telegram::{Content, Incoming, MAX_PAUSE, TelegramError, UpdateKind};
 
 use super::stub::{Answer, Stub};
 
@@ -182,7 +182,7 @@ async fn words_that_are_forwarded_or_come_through_an_inline_bot_are_no_command()
         assert_eq!(carried("private", &more, mark).await.kind(), UpdateKind::Voice);
         let content = carried("supergroup", &more, mark).await;
         assert!(
-            matches!(&content, Content::Voice(voice) if voice.asked_by == stenobot::telegram::AskedBy::Itself)
+            matches!(&content, Content::Voice(voice) if voice.asked_by == stenobot_telegram::AskedBy::Itself)
                 || mark.contains("is_automatic_forward"),
             "{content:?}"
         );

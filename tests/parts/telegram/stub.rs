@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::Value;
-use stenobot::telegram::{Call, Client};
+use stenobot_telegram::{Call, Client};
 use tokio::sync::Notify;
 
 use super::TOKEN;

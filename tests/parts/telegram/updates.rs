@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::model::{AudioSource, ChatId, MessageId, RequestId, UserId};
-use stenobot::telegram::{
+use stenobot_domain::{AudioSource, ChatId, MessageId, RequestId, UserId};
+use stenobot_telegram::{
     Access, Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place,
     Press, Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
 };

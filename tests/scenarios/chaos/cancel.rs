@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use stenobot::simulator::answers::{Said, Verdict as Final, trail};
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Call, Effect, Method, State, Verdict};
+use stenobot_simulator::answers::{Said, Verdict as Final, trail};
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Call, Effect, Method, State, Verdict};
 use tokio::sync::Notify;
 
 use super::figures::{Dice, spread};

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use rustix::process::Signal;
-use stenobot::model::RequestId;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Call, Effect, Method, Verdict};
-use stenobot::simulator::voices::Voice;
-use stenobot::telegram::Action;
+use stenobot_domain::RequestId;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Call, Effect, Method, Verdict};
+use stenobot_simulator::voices::Voice;
+use stenobot_telegram::Action;
 
 use super::score::Score;
 use super::{Row, measured, rounds};

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
-use stenobot::journal::backup::{Waiting, backup, restore};
-use stenobot::simulator::harness::SimulationError;
-use stenobot::simulator::server::State;
+use stenobot_simulator::harness::SimulationError;
+use stenobot_simulator::server::State;
+use stenobot_store::backup::{Waiting, backup, restore};
 
 use super::storage::{all_answered_once, end, is_confirmed, lost};
 use super::{Row, measured, rounds};

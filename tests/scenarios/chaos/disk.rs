@@ -9,7 +9,7 @@ use std::process::Command;
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use stenobot::simulator::harness::Setup;
+use stenobot_simulator::harness::Setup;
 
 /// Twice of what the bot wants free before it downloads.
 const SIZE: &str = "size=64m";

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use stenobot::audio::AudioError;
-use stenobot::engine::probe::{ProbeError, probe};
-use stenobot::engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot::model::SpeechLanguage;
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Attachment, Media};
+use stenobot_audio::AudioError;
+use stenobot_domain::SpeechLanguage;
+use stenobot_engine::probe::{ProbeError, probe};
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Attachment, Media};
 use tokio::time::Instant;
 
 use super::{Row, measured, rounds};

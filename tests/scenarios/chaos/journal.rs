@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use stenobot::journal::backup::{Waiting, backup, restore};
-use stenobot::journal::{
+use stenobot_domain::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
+use stenobot_store::backup::{Waiting, backup, restore};
+use stenobot_store::{
     Admission, Arrival, Capacity, Facts, Fence, Journal, JournalError, LEASE, Sender, Settlement, WorkSource,
 };
-use stenobot::model::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
 
 use super::{Row, measured, rounds};
 

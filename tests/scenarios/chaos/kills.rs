@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot::simulator::people::Sent;
+use stenobot_simulator::people::Sent;
 
 use super::figures::{Dice, spread};
 use super::score::Score;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::simulator::answers::{Trail, Verdict};
-use stenobot::simulator::people::Sent;
+use stenobot_simulator::answers::{Trail, Verdict};
+use stenobot_simulator::people::Sent;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::figures::spread;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rustix::process::Signal;
-use stenobot::simulator::answers::Said;
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::people::Sent;
+use stenobot_simulator::answers::Said;
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::people::Sent;
 
 use super::figures::spread;
 use super::{Row, measured, rounds};

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use stenobot::model::ChatId;
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{
+use stenobot_domain::ChatId;
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{
     Attachment, Author, Call, Effect, Method, Outcome, Rank, Refusal, State, Verdict as Fate,
 };
-use stenobot::telegram::Action;
+use stenobot_telegram::Action;
 use tokio::time::Instant;
 
 use super::figures::spread;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::simulator::answers::{Said, read};
-use stenobot::simulator::people::Sent;
+use stenobot_simulator::answers::{Said, read};
+use stenobot_simulator::people::Sent;
 
 use super::figures::spread;
 use crate::scene::Scene;

@@ -3,11 +3,11 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use stenobot::model::{AnswerForm, ChatId, RequestId};
-use stenobot::simulator::group::Group;
-use stenobot::simulator::people::Person;
-use stenobot::simulator::server::{Caller, Channel, Origin, Rank};
-use stenobot::telegram::{Action, Wish};
+use stenobot_domain::{AnswerForm, ChatId, RequestId};
+use stenobot_simulator::group::Group;
+use stenobot_simulator::people::Person;
+use stenobot_simulator::server::{Caller, Channel, Origin, Rank};
+use stenobot_telegram::{Action, Wish};
 
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
@@ -52,7 +52,7 @@ async fn impostors() {
         // The same name, the words of the administrator carried over, the administrator in a group, others who speak
         // there with the rights that groups have.
         let namesake = scene.simulation.person("Админ", "ru");
-        let origin = Origin::Person(Caller { id: stenobot::model::UserId(ADMIN), ..namesake.caller().clone() });
+        let origin = Origin::Person(Caller { id: stenobot_domain::UserId(ADMIN), ..namesake.caller().clone() });
         let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
         group.makes_bot(Rank::Administrator);
         let channel = Channel { id: ChatId(-100_000_600_001), title: "Админ".into() };
@@ -104,7 +104,7 @@ async fn impostors() {
     let elephant = api.read(|state| {
         let messages = state.chats.values().flat_map(|chat| chat.messages.values());
         messages
-            .filter(|message| message.author == stenobot::simulator::server::Author::Bot)
+            .filter(|message| message.author == stenobot_simulator::server::Author::Bot)
             .filter_map(|message| message.content.text())
             .any(|text| text.contains("слона") || text.contains("За сутки"))
     });
@@ -114,7 +114,7 @@ async fn impostors() {
 }
 
 /// Presses and waits until the bot has dealt with it.
-async fn pressed(who: &Person, message: stenobot::model::MessageId, data: &str) -> usize {
+async fn pressed(who: &Person, message: stenobot_domain::MessageId, data: &str) -> usize {
     soon("the press is answered", who.presses_anyway(message, data).answered()).await;
     1
 }

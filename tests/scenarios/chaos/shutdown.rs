@@ -11,9 +11,9 @@ use lane::{Lane, Told};
 use rustix::process::Signal;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot::host::ProcessUsage;
-use stenobot::simulator::harness::{Simulation, SimulationError};
-use stenobot::simulator::server::{Call, Effect, Method, Verdict};
+use stenobot_host::ProcessUsage;
+use stenobot_simulator::harness::{Simulation, SimulationError};
+use stenobot_simulator::server::{Call, Effect, Method, Verdict};
 use tokio::sync::Notify;
 
 use super::figures::spread;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot::journal::LEASE;
-use stenobot::simulator::answers::{Said, Trail};
-use stenobot::simulator::harness::Simulation;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Call, Effect, Method, Scripted, State, Verdict};
+use stenobot_simulator::answers::{Said, Trail};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Call, Effect, Method, Scripted, State, Verdict};
+use stenobot_store::LEASE;
 use tokio::sync::watch;
 
 use super::disk::Disk;
@@ -40,7 +40,7 @@ async fn told_of_the_delay(sent: &Sent) {
 
 /// How often the bot said so in the chat of a message.
 fn delays(scene: &Scene, sent: &Sent) -> usize {
-    let is_delay = |text: &str| stenobot::simulator::answers::read(text) == Said::Delayed;
+    let is_delay = |text: &str| stenobot_simulator::answers::read(text) == Said::Delayed;
     scene.simulation.api().read(|state| {
         let messages = state.chats[&sent.chat()].messages.values();
         messages.flat_map(|message| message.words()).filter(|(_, text)| is_delay(text)).count()

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use stenobot::simulator::answers::Verdict as Said;
-use stenobot::simulator::people::{Person, Sent};
-use stenobot::simulator::server::{Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Verdict};
-use stenobot::telegram::Client;
+use stenobot_simulator::answers::Verdict as Said;
+use stenobot_simulator::people::{Person, Sent};
+use stenobot_simulator::server::{Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Verdict};
+use stenobot_telegram::Client;
 
 use self::oracle::{answered_once, pauses, skipped, struck};
 use super::figures::spread;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use stenobot::simulator::answers::{Trail, trail};
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{Call, Effect, Method, Refusal, State, Verdict};
+use stenobot_simulator::answers::{Trail, trail};
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{Call, Effect, Method, Refusal, State, Verdict};
 use tokio::sync::Notify;
 
 use super::{APART, DRAIN, REST};

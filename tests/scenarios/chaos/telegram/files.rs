@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot::simulator::answers::Verdict as Said;
-use stenobot::simulator::server::{CallRecord, Effect, Method, Scripted, State};
+use stenobot_simulator::answers::Verdict as Said;
+use stenobot_simulator::server::{CallRecord, Effect, Method, Scripted, State};
 
 use super::oracle::{answered_once, struck};
 use super::{all_answered, calls, people, sends, set_fault};

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use stenobot::model::ChatId;
-use stenobot::simulator::answers::Verdict;
-use stenobot::simulator::people::Sent;
-use stenobot::simulator::server::{CallRecord, Method, Outcome, State};
+use stenobot_domain::ChatId;
+use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::people::Sent;
+use stenobot_simulator::server::{CallRecord, Method, Outcome, State};
 
 /// A call may have been on its way when another was refused.
 const ON_ITS_WAY: Duration = Duration::from_millis(300);

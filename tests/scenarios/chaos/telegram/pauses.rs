@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use stenobot::simulator::server::{Call, Effect, Method, Outcome, Refusal, Verdict};
+use stenobot_simulator::server::{Call, Effect, Method, Outcome, Refusal, Verdict};
 use tokio::time::Instant;
 
 use super::oracle::{answered_once, pauses};

@@ -1,0 +1,98 @@
+//! The parent's side of `stenobot probe`: the real length of an audio file, told by a process of its own,
+//! since decoders of hostile files are not to run in the bot.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stenobot_audio::{AudioError, ProbeOutcome};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::settings::absolute;
+pub use crate::confine::MAX_PROBES;
+
+/// Longest time one probe may take.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why a file's length is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The file is not to be transcribed.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// The process took too long and was killed.
+    #[error("the file could not be read within {} s", PATIENCE.as_secs())]
+    TimedOut,
+    /// The process ended without an answer.
+    #[error("the process that reads the file crashed")]
+    Crashed,
+    /// The process could not be started.
+    #[error("the process that reads files cannot be started: {0}")]
+    Spawn(std::io::ErrorKind),
+}
+
+/// Runs probes, never more than [`MAX_PROBES`] at once. Clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    command: Arc<Path>,
+    permits: Arc<Semaphore>,
+}
+
+impl Probes {
+    /// Probes by processes of `command`, which is this very program.
+    pub fn new(command: &Path) -> Self {
+        Self { command: command.into(), permits: Arc::new(Semaphore::new(MAX_PROBES)) }
+    }
+
+    /// [`probe`], as soon as fewer than [`MAX_PROBES`] run; the first come are the first served. The wait does not count
+    /// against the time that one probe may take.
+    ///
+    /// # Errors
+    /// Any [`ProbeError`].
+    pub async fn measure(&self, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
+        // Never closed: there is always a permit some time.
+        let _permit = self.permits.acquire().await.ok();
+        probe(&self.command, file, limit).await
+    }
+}
+
+/// The real length of `file`'s sound, found by decoding it in a process of `command` (this very program). Audio
+/// past `limit` is an error. Dropping the future kills the process.
+pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
+    let mut child = Command::new(absolute(command))
+        .arg("probe")
+        .arg("--limit-ms")
+        .arg(limit.as_millis().to_string())
+        .arg(absolute(file))
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| ProbeError::Spawn(error.kind()))?;
+    let mut output = Vec::new();
+    let reading = async {
+        if let Some(stdout) = child.stdout.take() {
+            // A mad process is not to fill our memory: an outcome is one short line.
+            stdout.take(64 * 1024).read_to_end(&mut output).await?;
+        }
+        child.wait().await
+    };
+    match timeout(PATIENCE, reading).await {
+        Ok(Ok(status)) if status.success() => {}
+        Ok(Ok(_) | Err(_)) => return Err(ProbeError::Crashed),
+        Err(_) => {
+            // Fails only when the process is gone already.
+            let _ = child.kill().await;
+            return Err(ProbeError::TimedOut);
+        }
+    }
+    let outcome: ProbeOutcome = serde_json::from_slice(&output).map_err(|_| ProbeError::Crashed)?;
+    Ok(Result::from(outcome)?)
+}

@@ -1,0 +1,234 @@
+//! What a pool is told, and what it tells.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage};
+use stenobot_models::VerifiedModel;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::error::Exit;
+
+/// How to run the engine's processes.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// The program of a child.
+    pub command: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables for the child besides the short list it inherits.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Children, one job each at a time.
+    pub workers: usize,
+    /// From spawning a child to its first word: the model is read from disk in between.
+    pub start_timeout: Duration,
+    /// From asking a child to stop to killing it.
+    pub cancel_grace: Duration,
+    /// Wait before a restart; doubles up to `max_backoff` while children fail to start or die without a job.
+    pub backoff: Duration,
+    /// Longest wait between restarts.
+    pub max_backoff: Duration,
+    /// Failures to start in a row after which waiting jobs are refused instead of kept waiting.
+    pub start_attempts: u32,
+}
+
+impl EngineSettings {
+    /// `command engine MODEL THREADS`, `workers` times, with the usual patience.
+    pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
+        Self {
+            command: absolute(&command),
+            arguments: vec!["engine".into(), absolute(&model).into(), threads.to_string().into()],
+            environment: vec![("OMP_NUM_THREADS".into(), threads.to_string().into())],
+            workers: workers.max(1),
+            start_timeout: Duration::from_secs(120),
+            cancel_grace: Duration::from_secs(2),
+            backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(30),
+            start_attempts: 3,
+        }
+    }
+
+    /// This very program as the engine, with a model whose hash was checked, since a file that was cut off can load without
+    /// an error.
+    ///
+    /// # Errors
+    /// The path of this program is unknown.
+    pub fn of_this_program(model: &VerifiedModel, workers: usize, threads: usize) -> std::io::Result<Self> {
+        Ok(Self::new(std::env::current_exe()?, model.path.clone(), workers, threads))
+    }
+
+    /// The same engine, which logs what this filter lets through.
+    #[must_use]
+    pub fn logging(mut self, filter: &str) -> Self {
+        self.environment.push(("RUST_LOG".into(), filter.into()));
+        self
+    }
+
+    /// The same engine, which reads recordings of this folder only.
+    #[must_use]
+    pub fn reading_only(mut self, recordings: &Path) -> Self {
+        self.arguments.extend(["--recordings".into(), absolute(recordings).into()]);
+        self
+    }
+
+    /// The same engine, which looks for speech with this detector before it recognises any.
+    #[must_use]
+    pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
+        self.arguments.extend(["--detector".into(), absolute(&detector.path).into()]);
+        self
+    }
+}
+
+/// The path as a child sees it, whose working directory is another. What cannot be told is left as it is.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// One audio file to transcribe.
+#[derive(Debug, Clone)]
+pub struct EngineJob {
+    /// The file; it must stay until the job has ended.
+    pub audio: PathBuf,
+    /// Given or to be detected.
+    pub language: SpeechLanguage,
+    /// What the sender is likely to speak: the prior of the detection. Weights sum to at most 1.
+    pub likely: Vec<LikelyLanguage>,
+    /// Longest audio that is decoded.
+    pub limit: Duration,
+    /// Longest time the engine may work on it, counted from the moment a worker takes it.
+    pub deadline: Duration,
+    /// Told how far the work has come.
+    pub progress: watch::Sender<Progress>,
+    /// Stops the job. The job then ends as [`EngineError::Cancelled`](super::EngineError::Cancelled), once the
+    /// engine has really stopped.
+    pub cancel: CancellationToken,
+}
+
+impl EngineJob {
+    /// A job that nobody watches yet.
+    pub fn new(audio: PathBuf, language: SpeechLanguage, limit: Duration, deadline: Duration) -> Self {
+        let (progress, _) = watch::channel(Progress::default());
+        Self { audio, language, likely: Vec::new(), limit, deadline, progress, cancel: CancellationToken::new() }
+    }
+}
+
+/// The pool at this moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolStatus {
+    /// One for each worker.
+    pub slots: Vec<SlotStatus>,
+    /// What the children say of their model; `None` until the first is warm.
+    pub model: Option<ModelFacts>,
+    /// Time the latest child took to load it.
+    pub load: Option<Duration>,
+}
+
+impl PoolStatus {
+    /// Workers that can transcribe or do so right now.
+    pub fn warm(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot.state, SlotState::Idle | SlotState::Busy)).count()
+    }
+
+    /// Workers that transcribe right now.
+    pub fn busy(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.state == SlotState::Busy).count()
+    }
+
+    /// Processes of the children that live.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().filter_map(|slot| slot.pid)
+    }
+
+    /// Why nothing can be transcribed, when every worker has failed to start too often.
+    pub fn outage(&self) -> Option<&str> {
+        let mut reason = None;
+        for slot in &self.slots {
+            match &slot.state {
+                SlotState::Failing { reason: why } => reason = Some(why.as_str()),
+                SlotState::Starting | SlotState::Idle | SlotState::Busy | SlotState::ShutDown => return None,
+            }
+        }
+        reason
+    }
+}
+
+/// One worker at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotStatus {
+    /// What it is doing.
+    pub state: SlotState,
+    /// Its child, when it has one.
+    pub pid: Option<u32>,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotState {
+    /// The child is being started, the model loaded.
+    Starting,
+    /// Warm, waiting for a job.
+    Idle,
+    /// Has a job, or waits for the confirmed end of one.
+    Busy,
+    /// Could not be started several times in a row; still trying.
+    Failing {
+        /// Of the latest attempt.
+        reason: String,
+    },
+    /// Ended for good.
+    ShutDown,
+}
+
+/// Something that happened to a worker, for metrics. The pool logs these itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EngineEvent {
+    /// A child is warm.
+    Started {
+        /// Of the worker, from 0.
+        slot: usize,
+        /// Time it took to load the model.
+        load: Duration,
+    },
+    /// A child could not be started.
+    StartFailed {
+        /// Of the worker, from 0.
+        slot: usize,
+        /// One sentence.
+        reason: String,
+    },
+    /// A child died unasked.
+    Crashed {
+        /// Of the worker, from 0.
+        slot: usize,
+        /// How.
+        exit: Exit,
+        /// Whether a job died with it.
+        busy: bool,
+    },
+    /// A child had not stopped its job within the grace and was killed.
+    Killed {
+        /// Of the worker, from 0.
+        slot: usize,
+    },
+    /// A worker waits before it starts a child again.
+    Restarting {
+        /// Of the worker, from 0.
+        slot: usize,
+        /// The wait.
+        after: Duration,
+    },
+}
+
+/// Told of every [`EngineEvent`]; must not block. Any closure will do.
+pub trait EngineObserver: Send + Sync + 'static {
+    /// Called in the worker's task.
+    fn observe(&self, event: &EngineEvent);
+}
+
+impl<F: Fn(&EngineEvent) + Send + Sync + 'static> EngineObserver for F {
+    fn observe(&self, event: &EngineEvent) {
+        self(event);
+    }
+}

@@ -1,0 +1,219 @@
+//! The Bot API as a bot sees it: one HTTP server on loopback, one token, chats and updates in memory.
+
+mod chat;
+mod fault;
+mod flood;
+mod group;
+mod http;
+mod inbound;
+pub mod keyboard;
+mod menu;
+mod methods;
+mod params;
+mod press;
+mod refusal;
+mod show;
+mod state;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, Message, Origin, Post, Rank};
+pub use fault::{Call, Effect, Fault, Mixed, Scripted, Verdict};
+pub use flood::{FloodLimits, Rate};
+pub use inbound::{Attachment, Caller, Media};
+pub use keyboard::Button;
+pub use menu::MenuEntry;
+pub use press::{Press, Toast};
+pub use refusal::Refusal;
+pub use state::{CallRecord, Method, Offer, Outcome, State};
+
+use stenobot_domain::Clock;
+
+/// How the server behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The one token it knows.
+    pub token: String,
+    /// The bot's name without `@`.
+    pub username: String,
+    /// How fast the bot may write.
+    pub flood: FloodLimits,
+    /// Largest file that `getFile` hands out, in bytes; Telegram's is 20 MB.
+    pub file_limit: u64,
+    /// In groups the bot sees only what is meant for it, unless it is an administrator: how a new bot is set up.
+    pub privacy_mode: bool,
+    /// The folder into which `getFile` puts files, as a server of one's own with `--local` does: it answers with
+    /// absolute paths then, and nothing is downloaded over HTTP. Such a server has no limit below 2000 MB, so raise
+    /// `file_limit` with it.
+    pub local_files: Option<PathBuf>,
+    /// The dates of messages.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            token: random_token(),
+            username: "stenobot_simulated_bot".into(),
+            flood: FloodLimits::default(),
+            file_limit: 20 * 1024 * 1024,
+            privacy_mode: true,
+            local_files: None,
+            clock: Clock::System,
+        }
+    }
+}
+
+/// A well-formed token that no real bot has.
+fn random_token() -> String {
+    // The second half of a version 7 UUID is random; the first tells the time.
+    let half = || uuid::Uuid::now_v7().simple().to_string().split_off(16);
+    format!("7000000001:AAS{}{}", half(), half())
+}
+
+/// A running Bot API server. Cheap to clone; it stops with [`BotApi::stop`] or when the runtime ends.
+#[derive(Clone)]
+pub struct BotApi {
+    shared: Arc<Shared>,
+    url: reqwest::Url,
+    stopping: CancellationToken,
+    serving: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What the connections share. The lock is held for short computations only, never across an await.
+struct Shared {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    fault: RwLock<Option<Arc<dyn Fault>>>,
+    settings: Settings,
+    started: Instant,
+}
+
+impl Shared {
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state and wakes everybody who waits for a change.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let outcome = act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.send_replace(());
+        outcome
+    }
+
+    /// Time since the server's start; all times in [`State`] are measured so.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn date(&self) -> i64 {
+        self.settings.clock.now().0 / 1000
+    }
+
+    fn fault(&self) -> Option<Arc<dyn Fault>> {
+        self.fault.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl BotApi {
+    /// Starts a server on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(settings: Settings) -> std::io::Result<Self> {
+        // Loopback only, always: the server believes whoever connects.
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = reqwest::Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(std::io::Error::other)?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(&settings)),
+            changed: watch::Sender::new(()),
+            fault: RwLock::new(None),
+            settings,
+            started: Instant::now(),
+        });
+        let stopping = CancellationToken::new();
+        let serving = tokio::spawn(http::serve(listener, shared.clone(), stopping.clone()));
+        Ok(Self { shared, url, stopping, serving: Arc::new(Mutex::new(Some(serving))) })
+    }
+
+    /// What `telegram_api_url` must be.
+    pub fn url(&self) -> &reqwest::Url {
+        &self.url
+    }
+
+    /// The token that this server knows.
+    pub fn token(&self) -> &str {
+        &self.shared.settings.token
+    }
+
+    /// Time since the server's start, on the scale of all times in [`State`].
+    pub fn now(&self) -> Duration {
+        self.shared.now()
+    }
+
+    /// Ends open long polls, closes the connections and frees the port.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(serving) = serving {
+            // The only error is a panic in the server, which its callers have seen as a broken connection.
+            let _ = serving.await;
+        }
+    }
+
+    /// Looks at the state. `look` runs under the server's lock: keep it short.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.shared.read(look)
+    }
+
+    /// Waits until `look` finds what it looks for. Checked after every change, never by polling; set a deadline around it.
+    pub async fn until<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
+        let mut changes = self.shared.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = self.shared.read(&mut look) {
+                return found;
+            }
+            if changes.changed().await.is_err() {
+                unreachable!("the sender lives in `self.shared`");
+            }
+        }
+    }
+
+    /// Tells of every change of the state.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
+    }
+
+    /// Says from now on that updates go to a webhook at `url`; `deleteWebhook` ends it.
+    pub fn set_webhook(&self, url: &str) {
+        self.shared.change(|state| state.webhook = Some(url.to_owned()));
+    }
+
+    /// Lets `fault` decide over every further call; `None` ends it.
+    pub fn set_fault(&self, fault: Option<Arc<dyn Fault>>) {
+        *self.shared.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_well_formed_and_differ() {
+        let (one, other) = (random_token(), random_token());
+        assert_ne!(one, other);
+        let (id, secret) = one.split_once(':').unwrap();
+        assert!(id.bytes().all(|b| b.is_ascii_digit()));
+        assert_eq!(secret.len(), 35);
+    }
+}

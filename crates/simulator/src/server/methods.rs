@@ -1,0 +1,283 @@
+//! What each method does to the state, and when Telegram refuses it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stenobot_domain::{ChatId, MessageId, UserId};
+
+use super::chat::{Author, Chat, Content, Edit, Message, Post, Rank};
+use super::flood::TooFast;
+use super::keyboard;
+use super::params::Params;
+use super::refusal::Refusal;
+use super::state::{Link, Method, State};
+use super::{Settings, Shared};
+
+/// Telegram counts a text's length in UTF-16 units.
+const TEXT_LIMIT: usize = 4096;
+/// The longest caption, in the same units.
+const CAPTION_LIMIT: usize = 1024;
+/// The largest file that a bot may send.
+const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
+/// A link to a file works for this long at least.
+const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Why a call has no result.
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    /// The client had been told to wait longer.
+    pub(super) impatient: bool,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, impatient: false }
+    }
+}
+
+impl From<TooFast> for Refused {
+    fn from(TooFast { retry_after, impatient }: TooFast) -> Self {
+        Self { refusal: Refusal::TooMany(retry_after), impatient }
+    }
+}
+
+/// Carries out every method that needs no waiting; `getUpdates` and downloads are in `http`.
+pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, params: &Params) -> Result<Value, Refused> {
+    let now = shared.now();
+    match method {
+        Method::GetMe => Ok(me(state, &shared.settings)),
+        Method::SendMessage => {
+            let text = params.text("text").unwrap_or_default().trim();
+            if params.text("parse_mode").is_some() {
+                return Err(Refusal::Bad("the simulator knows plain texts only: leave parse_mode out").into());
+            }
+            let chat = writable(state, params)?;
+            match text.encode_utf16().count() {
+                0 => return Err(Refusal::TEXT_EMPTY.into()),
+                units if units > TEXT_LIMIT => return Err(Refusal::TEXT_TOO_LONG.into()),
+                _ => {}
+            }
+            send(shared, state, chat, params, Content::Text(text.to_owned()))
+        }
+        Method::SendDocument => {
+            let caption = params.text("caption").unwrap_or_default().trim().to_owned();
+            let chat = writable(state, params)?;
+            let Some(upload) = params.upload("document") else {
+                return Err(Refusal::Bad("there is no document in the request").into());
+            };
+            if upload.bytes.is_empty() {
+                return Err(Refusal::Bad("file must be non-empty").into());
+            }
+            if upload.bytes.len() > UPLOAD_LIMIT {
+                return Err(Refusal::TooLarge.into());
+            }
+            if caption.encode_utf16().count() > CAPTION_LIMIT {
+                return Err(Refusal::Bad("message caption is too long").into());
+            }
+            let content =
+                Content::Document { file_name: upload.file_name.clone(), bytes: upload.bytes.clone(), caption };
+            send(shared, state, chat, params, content)
+        }
+        Method::EditMessageText => {
+            let text = params.text("text").unwrap_or_default().trim();
+            match text.encode_utf16().count() {
+                0 => return Err(Refusal::TEXT_EMPTY.into()),
+                units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
+                _ => {}
+            }
+            edit(shared, state, params, Some(text))
+        }
+        Method::EditMessageReplyMarkup => edit(shared, state, params, None),
+        Method::DeleteMessage => {
+            let chat = writable(state, params)?;
+            let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
+            match state.chats.get_mut(&chat).and_then(|chat| chat.messages.get_mut(&id)) {
+                Some(message) if message.deleted.is_none() => message.deleted = Some(now),
+                _ => return Err(Refusal::DELETE_NOT_FOUND.into()),
+            }
+            Ok(json!(true))
+        }
+        Method::GetFile => {
+            let id = params.text("file_id").unwrap_or_default();
+            let file = state.files.get(id).ok_or(Refusal::FILE_NOT_FOUND)?;
+            if file.bytes.len() as u64 > shared.settings.file_limit {
+                return Err(Refusal::FILE_TOO_BIG.into());
+            }
+            let shown = json!({
+                "file_id": id,
+                "file_unique_id": file.unique_id,
+                "file_size": file.claimed_size,
+                "file_path": file.path,
+            });
+            let link = Link { file: id.to_owned(), expires: now + LINK_LIFETIME };
+            state.links.insert(file.path.clone(), link);
+            Ok(shown)
+        }
+        Method::SendChatAction => {
+            writable(state, params)?;
+            Ok(json!(true))
+        }
+        Method::SetMyCommands => {
+            state.set_menu(params)?;
+            Ok(json!(true))
+        }
+        Method::AnswerCallbackQuery => {
+            state.answer_press(params)?;
+            Ok(json!(true))
+        }
+        Method::DeleteWebhook => {
+            if params.json("drop_pending_updates") == Some(json!(true)) {
+                state.pending.clear();
+            }
+            state.webhook = None;
+            Ok(json!(true))
+        }
+        Method::GetWebhookInfo => Ok(json!({
+            "url": state.webhook.as_deref().unwrap_or_default(),
+            "has_custom_certificate": false,
+            "pending_update_count": state.pending.len(),
+        })),
+        Method::GetChat => {
+            let chat = there(state, params.chat())?;
+            let mut shown = chat.show();
+            shown["accent_color_id"] = json!(0);
+            shown["max_reaction_count"] = json!(11);
+            Ok(shown)
+        }
+        Method::GetChatMember => {
+            let chat = there(state, params.chat())?;
+            let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
+            member(state, chat, UserId(user), &shared.settings.username)
+        }
+        Method::GetUpdates | Method::Download => Err(Refusal::NotFound.into()),
+    }
+}
+
+fn me(state: &State, settings: &Settings) -> Value {
+    let mut shown = state.show_bot(&settings.username);
+    for (name, value) in [
+        ("can_join_groups", true),
+        ("can_read_all_group_messages", !settings.privacy_mode),
+        ("supports_inline_queries", false),
+        ("can_connect_to_business", false),
+        ("has_main_web_app", false),
+    ] {
+        shown[name] = json!(value);
+    }
+    shown
+}
+
+/// The chat that the call is about, when the bot may write there.
+fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
+    let id = params.chat().ok_or(Refusal::Bad("chat_id is empty"))?;
+    let chat = there(state, Some(id))?;
+    match chat.refusal(None) {
+        Some(refusal) => Err(refusal),
+        None => Ok(id),
+    }
+}
+
+/// A chat that is still there under its id.
+fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+    let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    match chat.upgraded_to {
+        Some(to) => Err(Refusal::Upgraded(to)),
+        None => Ok(chat),
+    }
+}
+
+fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
+    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let (reply_to, topic) = target(place, params)?;
+    if let Some(refusal) = place.refusal(topic) {
+        return Err(refusal.into());
+    }
+    let markup = keyboard::read(params)?;
+    let kind = place.kind;
+    state.flood.admit(chat, kind, shared.now())?;
+    let place = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let id = place.next_message();
+    let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
+    place.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
+    shown(state, shared, chat, id)
+}
+
+/// Another keyboard, and another text when one is given.
+fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>) -> Result<Value, Refused> {
+    let chat = writable(state, params)?;
+    let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
+    let markup = keyboard::read_inline(params)?;
+    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = place.standing(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if let Some(refusal) = place.refusal(message.topic) {
+        return Err(refusal.into());
+    }
+    if message.author != Author::Bot {
+        return Err(Refusal::CANNOT_EDIT.into());
+    }
+    let before = message.content.text().map(str::to_owned);
+    if text.is_some() && before.is_none() {
+        return Err(Refusal::NO_TEXT_TO_EDIT.into());
+    }
+    let other_text = text.filter(|text| before.as_deref() != Some(*text));
+    let unchanged = other_text.is_none() && message.markup == markup;
+    // An edit that changes nothing still counts for the flood limits.
+    state.flood.admit(chat, place.kind, shared.now())?;
+    if unchanged {
+        return Err(Refusal::NOT_MODIFIED.into());
+    }
+    let place: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = place.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if let (Some(text), Some(before)) = (other_text, before) {
+        message.edits.push(Edit { at: shared.now(), before });
+        message.content = Content::Text(text.to_owned());
+    }
+    message.markup = markup;
+    shown(state, shared, chat, id)
+}
+
+/// `getChatMember`.
+fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Value, Refused> {
+    if user == state.bot {
+        return Ok(chat.show_bot(state.show_bot(bot_name)));
+    }
+    let writes = |message: &Message| match &message.author {
+        Author::Person(person) if person.id == user => Some(person.show()),
+        Author::Person(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
+    };
+    match chat.members.get(&user) {
+        Some(member) => Ok(Chat::show_member(member.caller.show(), member.rank, false)),
+        None => {
+            let person = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
+            Ok(Chat::show_member(person, Rank::Member, false))
+        }
+    }
+}
+
+fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
+    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = place.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    Ok(state.show(place, message, &shared.settings.username))
+}
+
+/// The message that is replied to (`reply_parameters`, or the older `reply_to_message_id`) and the topic: the one that
+/// is named, else the one of the message replied to.
+fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
+    let topic = params.message("message_thread_id");
+    if topic.is_some_and(|topic| !place.topics.contains_key(&topic)) {
+        return Err(Refusal::TOPIC_NOT_FOUND);
+    }
+    let given = params.json("reply_parameters");
+    let wanted = match &given {
+        Some(reply) => reply["message_id"].as_i64().and_then(|id| i32::try_from(id).ok()).map(MessageId),
+        None => params.message("reply_to_message_id"),
+    };
+    let lenient = given.is_some_and(|reply| reply["allow_sending_without_reply"] == json!(true))
+        || params.json("allow_sending_without_reply") == Some(json!(true));
+    let Some(wanted) = wanted else { return Ok((None, topic)) };
+    match place.standing(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
+        Some(replied) => Ok((Some(wanted), replied.topic)),
+        None if lenient => Ok((None, topic)),
+        None => Err(Refusal::REPLY_NOT_FOUND),
+    }
+}

@@ -1,0 +1,111 @@
+//! Memory and processor time of the bot and its child processes, as the kernel counts them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use stenobot_host::ProcessUsage;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// What processes have used.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Usage {
+    /// Most resident memory of the bot itself, in bytes.
+    pub bot_peak_bytes: u64,
+    /// Most resident memory of one child process (an engine), in bytes.
+    pub engine_peak_bytes: u64,
+    /// Most resident memory of all together at one moment, in bytes, looked at four times a second.
+    pub together_peak_bytes: u64,
+    /// Processor time of the bot itself.
+    pub bot_cpu_seconds: f64,
+    /// Processor time of all child processes.
+    pub engine_cpu_seconds: f64,
+}
+
+impl Usage {
+    /// Processor time of all together.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.bot_cpu_seconds + self.engine_cpu_seconds
+    }
+}
+
+/// Looks at a process and its children until it is dropped.
+#[derive(Debug)]
+pub struct Meter {
+    tally: Arc<Mutex<Tally>>,
+    _looking: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    usage: Usage,
+    /// Of each child ever seen, since ended ones are forgotten by the kernel.
+    of_children: HashMap<u32, Duration>,
+}
+
+impl Meter {
+    /// Starts to look at the process `bot`.
+    pub fn start(bot: u32) -> Self {
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let looking = tokio::spawn({
+            let tally = tally.clone();
+            async move {
+                let mut every = tokio::time::interval(EVERY);
+                every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    every.tick().await;
+                    let tally = tally.clone();
+                    let look = move || tally.lock().unwrap_or_else(PoisonError::into_inner).look(bot);
+                    if tokio::task::spawn_blocking(look).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { tally, _looking: AbortOnDropHandle::new(looking) }
+    }
+
+    /// What was used up to the latest look.
+    pub fn usage(&self) -> Usage {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).usage
+    }
+}
+
+impl Tally {
+    fn look(&mut self, bot: u32) {
+        let Some(own) = ProcessUsage::of(bot) else { return };
+        let mut together = own.resident_bytes;
+        let usage = &mut self.usage;
+        usage.bot_peak_bytes = usage.bot_peak_bytes.max(own.peak_bytes);
+        usage.bot_cpu_seconds = own.cpu.as_secs_f64();
+        for (pid, child) in ProcessUsage::children_of(bot) {
+            together += child.resident_bytes;
+            usage.engine_peak_bytes = usage.engine_peak_bytes.max(child.peak_bytes);
+            self.of_children.insert(pid, child.cpu);
+        }
+        usage.together_peak_bytes = usage.together_peak_bytes.max(together);
+        usage.engine_cpu_seconds = self.of_children.values().sum::<Duration>().as_secs_f64();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_and_its_child_are_seen() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut tally = Tally::default();
+        tally.look(std::process::id());
+        assert!(tally.of_children.contains_key(&child.id()));
+        assert!(tally.usage.bot_peak_bytes > 1024 * 1024);
+        assert!(tally.usage.engine_peak_bytes > 100 * 1024);
+        assert!(tally.usage.together_peak_bytes > tally.usage.engine_peak_bytes);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,402 @@
+//! The journal: every request is a durable row from its admission to its end. The only module that knows SQL.
+//!
+//! A request's row is *claimed* before anybody works on it: the claim sets an owner and a lease and counts an
+//! attempt, which is a fencing token and says nothing of blame. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
+//! whose lease ran out and whose row somebody else took therefore writes nothing.
+
+mod actor;
+mod admit;
+mod adopt;
+pub mod backup;
+mod bot;
+mod cancel;
+mod clock;
+mod crash;
+mod day;
+mod error;
+mod fair;
+mod foreign;
+mod forget;
+mod inspect;
+mod legacy;
+mod log;
+mod moves;
+mod notices;
+mod open;
+mod people;
+mod retention;
+mod rows;
+mod sql;
+pub mod statistics;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use actor::{Actor, Pressing};
+pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
+pub use bot::Adopted;
+pub use cancel::Cancelling;
+pub use error::JournalError;
+pub use fair::{Past, Turn, Waiting, fair_order};
+pub use forget::Forgotten;
+pub use inspect::Inspection;
+pub use legacy::{ImportError, Imported};
+pub use open::{Insisting, write_ahead_log};
+pub use people::{ChatSettings, MyData, Standing};
+pub use retention::{DueAudio, Kept, KeptAudio};
+pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
+
+use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
+
+use self::crash::Side;
+
+/// How long a claim holds without being renewed.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// The longest pause before another attempt, [`Journal::release`].
+pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Whom claims of transcriptions pass over: Telegram has not taken the texts that wait for them yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// Chats.
+    pub chats: Vec<ChatId>,
+    /// Whoever sent the recordings.
+    pub people: Vec<UserId>,
+}
+
+impl Busy {
+    fn chat_list(&self) -> String {
+        list(self.chats.iter().map(|chat| chat.0))
+    }
+
+    fn people_list(&self) -> String {
+        list(self.people.iter().map(|user| user.0))
+    }
+}
+
+/// Handle on the journal; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    /// One connection: SQLite has one writer, and queueing for it here is fairer than its own retries.
+    writer: SqlitePool,
+    reader: SqlitePool,
+    /// Those of the writing connection.
+    options: Arc<SqliteConnectOptions>,
+    clock: Clock,
+    changes: watch::Sender<u64>,
+    /// Cancelled when trouble is no longer waited out.
+    patience: CancellationToken,
+    /// Whether the writing connection is to be made anew.
+    reconnect: Arc<AtomicBool>,
+    /// Writes that wait for trouble to pass.
+    insisting: Arc<AtomicUsize>,
+    /// Whether erased data may be in the write-ahead log.
+    unclean_log: Arc<AtomicBool>,
+}
+
+impl Journal {
+    /// A receiver that is notified after each write. Subscribe before you query, and no change is missed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The clock by which leases are measured.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    // === Claims ===
+
+    /// Takes the row of this kind of work whose turn it is, counting an attempt; `None` when there is none. The engine
+    /// serves people in turns, see [`fair_order`]; downloads go to whoever has the fewest under way.
+    pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+        self.claim_except(source, owner, &Busy::default()).await
+    }
+
+    /// The same; a transcription is not claimed for those who are busy.
+    pub async fn claim_except(
+        &self,
+        source: WorkSource,
+        owner: &str,
+        busy: &Busy,
+    ) -> Result<Option<RequestRow>, JournalError> {
+        let now = self.clock.now();
+        let until = now.after(LEASE).0;
+        let (claim, write) = match source {
+            WorkSource::Downloads => {
+                (sqlx::query_as(sql::CLAIM_DOWNLOAD).bind(owner).bind(until).bind(now.0), "claim of a download")
+            }
+            WorkSource::Transcriptions => {
+                let claim = sqlx::query_as(sql::CLAIM_TRANSCRIPTION).bind(owner).bind(until).bind(now.0);
+                (claim.bind(busy.chat_list()).bind(busy.people_list()), "claim of a transcription")
+            }
+        };
+        let row = claim.fetch_optional(&self.writer).await?;
+        if row.is_some() {
+            crash::point(Side::After, write);
+            self.changed();
+        }
+        Ok(row)
+    }
+
+    /// Takes one request that is joined to `to`, straight into `Transcribing`, since `to` has just been heard; `None`
+    /// when no more are. If its text never comes, it is claimed for a download of its own once `to` has ended.
+    pub async fn claim_joined(&self, to: RequestId, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+        let now = self.clock.now();
+        let row = sqlx::query_as(sql::CLAIM_JOINED)
+            .bind(owner)
+            .bind(now.after(LEASE).0)
+            .bind(now.0)
+            .bind(to.0)
+            .fetch_optional(&self.writer)
+            .await?;
+        if row.is_some() {
+            crash::point(Side::After, "claim of a joined one");
+            self.changed();
+        }
+        Ok(row)
+    }
+
+    /// Prolongs the lease of a claimed row.
+    pub async fn renew(&self, fence: &Fence) -> Result<(), JournalError> {
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced("renewal", fence, sqlx::query(sql::RENEW).bind(until)).await
+    }
+
+    /// Frees every row that another owner holds. Only for a process that knows itself alone on this journal.
+    pub async fn free_leases_of_the_dead(&self, owner: &str) -> Result<u64, JournalError> {
+        let freed = sqlx::query(sql::FREE_OTHERS).bind(owner).execute(&self.writer).await?.rows_affected();
+        self.changed();
+        Ok(freed)
+    }
+
+    // === Fenced writes ===
+
+    /// Moves a claimed row to its next stage, with the facts learned on the way, and renews the lease where that one is
+    /// held too.
+    pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
+        self.advance_within_day(fence, to, facts, None).await.map(|_within| ())
+    }
+
+    /// The same, unless the length among the facts takes the user over `per_day`, the audio of one day: then nothing is
+    /// written, and this gives false. Looks and writes in one transaction, so that of two requests under way one at
+    /// most takes what is left.
+    pub async fn advance_within_day(
+        &self,
+        fence: &Fence,
+        to: StageName,
+        facts: &Facts,
+        per_day: Option<Duration>,
+    ) -> Result<bool, JournalError> {
+        let now = self.clock.now();
+        crash::point(Side::Before, to.as_str());
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let moved = sqlx::query(sql::ADVANCE)
+            .bind(to.as_str())
+            .bind(now.0)
+            .bind(facts.length.map(|length| length.as_secs_f64()))
+            .bind(&facts.model)
+            .bind(facts.processing.map(|took| took.as_secs_f64()))
+            .bind(facts.transcription_length)
+            .bind(&facts.language)
+            .bind(facts.audio_until.map(|until| until.0))
+            .bind(fence.id.0)
+            .bind(fence.stage.as_str())
+            .bind(&fence.owner)
+            .bind(fence.attempt)
+            .bind(now.after(LEASE).0)
+            .execute(&mut *tx)
+            .await?;
+        exactly_one(fence, moved.rows_affected())?;
+        if let Some(limit) = per_day
+            && day::is_over(&mut tx, fence.id, limit, now).await?
+        {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        if to == StageName::Done {
+            sqlx::query(sql::ADD_TO_TOTALS).bind(fence.id.0).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        crash::point(Side::After, to.as_str());
+        self.changed();
+        Ok(true)
+    }
+
+    /// Ends a claimed row other than by delivery. Unless `settlement` says that its sender needs no answer, a
+    /// [`Notice`] can be claimed afterwards.
+    pub async fn settle(&self, fence: &Fence, settlement: Settlement) -> Result<(), JournalError> {
+        self.settle_naming(fence, settlement, None).await
+    }
+
+    /// The same, with the name of the codec that the user is told.
+    pub async fn settle_naming(
+        &self,
+        fence: &Fence,
+        settlement: Settlement,
+        codec: Option<&str>,
+    ) -> Result<(), JournalError> {
+        let (stage, reason, failed_stage) = match settlement {
+            Settlement::Rejected(reason) => (StageName::Rejected, reason.as_str(), None),
+            Settlement::Failed(reason) => (StageName::Failed, reason.as_str(), Some(fence.stage.as_str())),
+            Settlement::Cancelled(by) => (StageName::Cancelled, by.as_str(), None),
+        };
+        self.fenced(
+            "settlement",
+            fence,
+            sqlx::query(sql::SETTLE)
+                .bind(stage.as_str())
+                .bind(self.clock.now().0)
+                .bind(reason)
+                .bind(failed_stage)
+                .bind(settlement.needs_answer())
+                .bind(codec),
+        )
+        .await
+    }
+
+    /// Gives a claimed row back, to be claimed again from `not_before` on, [`MAX_BACKOFF`] from now at most. With
+    /// `failed` false the request is not to blame, and no failure is counted.
+    pub async fn release(&self, fence: &Fence, not_before: Timestamp, failed: bool) -> Result<(), JournalError> {
+        self.fenced(
+            "release",
+            fence,
+            sqlx::query(sql::RELEASE)
+                .bind(rows::released(fence.stage).as_str())
+                .bind(not_before.0)
+                .bind(i64::from(failed)),
+        )
+        .await
+    }
+
+    /// Remembers the message in `chat` that shows the request's state, so that a later attempt edits the same one; not
+    /// if the chat has moved meanwhile. Renews the lease.
+    pub async fn set_status_message(
+        &self,
+        fence: &Fence,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<(), JournalError> {
+        let until = self.clock.now().after(LEASE).0;
+        let set = sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until).bind(chat.0);
+        self.fenced("status message", fence, set).await
+    }
+
+    /// Remembers the message in `chat` that is about to hold the next part of a long answer; not if the chat has moved
+    /// meanwhile. Renews the lease.
+    pub async fn set_part_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), JournalError> {
+        let until = self.clock.now().after(LEASE).0;
+        let set = sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until).bind(chat.0);
+        self.fenced("part message", fence, set).await
+    }
+
+    /// Remembers how many messages of a long answer have been sent. Renews the lease.
+    pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
+        let until = self.clock.now().after(LEASE).0;
+        self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts).bind(until)).await
+    }
+
+    /// Runs a statement whose last four parameters are the fence.
+    async fn fenced(&self, write: &str, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), JournalError> {
+        crash::point(Side::Before, write);
+        let done = query
+            .bind(fence.id.0)
+            .bind(fence.stage.as_str())
+            .bind(&fence.owner)
+            .bind(fence.attempt)
+            .execute(&self.writer)
+            .await?;
+        exactly_one(fence, done.rows_affected())?;
+        crash::point(Side::After, write);
+        self.changed();
+        Ok(())
+    }
+
+    /// Remembers the message in `chat` that shows where a joined request stands. False when the request is held now, or
+    /// the chat has moved.
+    pub async fn greet_joined(&self, id: RequestId, chat: ChatId, message: MessageId) -> Result<bool, JournalError> {
+        let greet = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).bind(chat.0);
+        let done = greet.execute(&self.writer).await?;
+        self.changed();
+        Ok(done.rows_affected() == 1)
+    }
+
+    // === Questions ===
+
+    /// The requests that the engine works on.
+    pub async fn running(&self) -> Result<Vec<Running>, JournalError> {
+        Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
+    }
+
+    /// Requests that hold a place in the queue.
+    pub async fn depth(&self) -> Result<u32, JournalError> {
+        Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.reader).await?)
+    }
+
+    /// The same without those of chats and people that claims pass over.
+    pub async fn depth_beside(&self, busy: &Busy) -> Result<u32, JournalError> {
+        let count = sqlx::query_scalar(sql::COUNT_WAITING_BESIDE).bind(busy.chat_list()).bind(busy.people_list());
+        Ok(count.fetch_one(&self.reader).await?)
+    }
+
+    /// Counts for the gauges.
+    pub async fn snapshot(&self) -> Result<Snapshot, JournalError> {
+        let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.reader).await?;
+        let (oldest, audio): (Option<i64>, f64) = sqlx::query_as(sql::BACKLOG).fetch_one(&self.reader).await?;
+        let mut snapshot = Snapshot { oldest: oldest.map(Timestamp), audio: seconds(audio), ..Snapshot::default() };
+        for (stage, count) in counts {
+            if let Some(stage) = StageName::parse(&stage) {
+                snapshot.counts.push((stage, count));
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Processing time over audio time of the last finished requests with this model; `None` without any.
+    pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, JournalError> {
+        Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.reader).await?)
+    }
+
+    /// Ids of the requests whose audio files must be kept: those under way, and those that may be heard again.
+    pub async fn under_way(&self) -> Result<Vec<RequestId>, JournalError> {
+        Ok(ids(sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?))
+    }
+
+    /// Closes all connections, after writing the log back into the database file.
+    pub async fn close(self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn exactly_one(fence: &Fence, rows: u64) -> Result<(), JournalError> {
+    if rows == 1 { Ok(()) } else { Err(JournalError::LeaseLost { id: fence.id, stage: fence.stage }) }
+}
+
+/// Numbers as a parameter for `json_each`.
+fn list(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+fn ids(stored: Vec<i64>) -> Vec<RequestId> {
+    stored.into_iter().map(RequestId).collect()
+}
+
+/// A stored number of seconds; rubbish becomes zero.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}

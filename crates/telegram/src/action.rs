@@ -1,0 +1,146 @@
+//! What a pressed button asks for, as its callback data says it.
+//!
+//! Callback data comes back from anybody's program: it says what, never who. Whether the person who pressed may do that is
+//! for the journal to tell, by the owner of the request.
+
+use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
+use uuid::Uuid;
+
+/// What a button does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Stops a request.
+    Cancel(RequestId),
+    /// Has a request's recording heard again.
+    Again {
+        /// The request.
+        of: RequestId,
+        /// What is to be different.
+        wish: Wish,
+    },
+    /// Shows a page of languages in which a request's recording can be heard.
+    Languages {
+        /// The request.
+        of: RequestId,
+        /// From 0.
+        page: u8,
+    },
+    /// Shows what else can be done with a request's answer.
+    Back(RequestId),
+    /// Sets the language of a chat's recordings.
+    SetLanguage(SpeechLanguage),
+    /// Shows a page of languages for the chat.
+    ChatLanguages(u8),
+    /// Erases what is kept about the person.
+    Forget,
+    /// Sends the message to everybody that was drafted under this number.
+    SendDraft(Uuid),
+    /// Drops it.
+    DropDraft(Uuid),
+}
+
+/// How a recording is to be heard again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// In this language.
+    Language(SpeechLanguage),
+    /// For a file of this form.
+    File(AnswerForm),
+}
+
+/// Version of the form below; buttons of older messages stay pressed for years.
+const VERSION: &str = "1";
+
+impl Action {
+    /// As callback data: at most 64 bytes.
+    pub fn encode(&self) -> String {
+        let body = match self {
+            Self::Cancel(id) => format!("c:{id}"),
+            Self::Again { of, wish: Wish::Language(language) } => format!("l:{of}:{language}"),
+            Self::Again { of, wish: Wish::File(form) } => format!("f:{of}:{form}"),
+            Self::Languages { of, page } => format!("p:{of}:{page}"),
+            Self::Back(of) => format!("b:{of}"),
+            Self::SetLanguage(language) => format!("s:{language}"),
+            Self::ChatLanguages(page) => format!("g:{page}"),
+            Self::Forget => "x".to_owned(),
+            Self::SendDraft(draft) => format!("n:{}", draft.simple()),
+            Self::DropDraft(draft) => format!("d:{}", draft.simple()),
+        };
+        format!("{VERSION}:{body}")
+    }
+
+    /// What callback data means; `None` for anything that [`Action::encode`] does not give.
+    pub fn parse(data: &str) -> Option<Self> {
+        let parts: Vec<&str> = data.strip_prefix(VERSION)?.strip_prefix(':')?.split(':').collect();
+        let id = |text: &str| text.parse().ok().filter(|id| *id > 0).map(RequestId);
+        let action = match parts.as_slice() {
+            ["c", of] => Self::Cancel(id(of)?),
+            ["l", of, language] => Self::Again { of: id(of)?, wish: Wish::Language(language.parse().ok()?) },
+            ["f", of, form] => Self::Again { of: id(of)?, wish: Wish::File(AnswerForm::parse(form)?) },
+            ["p", of, page] => Self::Languages { of: id(of)?, page: page.parse().ok()? },
+            ["b", of] => Self::Back(id(of)?),
+            ["s", language] => Self::SetLanguage(language.parse().ok()?),
+            ["g", page] => Self::ChatLanguages(page.parse().ok()?),
+            ["x"] => Self::Forget,
+            ["n", draft] => Self::SendDraft(draft.parse().ok()?),
+            ["d", draft] => Self::DropDraft(draft.parse().ok()?),
+            _ => return None,
+        };
+        // One way to say each thing: `01` is not `1`.
+        (action.encode() == data).then_some(action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_go_and_come_back_within_telegram_s_bounds() {
+        let of = RequestId(i64::MAX);
+        let language: SpeechLanguage = "haw".parse().unwrap();
+        for action in [
+            Action::Cancel(of),
+            Action::Again { of, wish: Wish::Language(language.clone()) },
+            Action::Again { of, wish: Wish::Language(SpeechLanguage::Auto) },
+            Action::Again { of, wish: Wish::File(AnswerForm::Vtt) },
+            Action::Languages { of, page: u8::MAX },
+            Action::Back(of),
+            Action::SetLanguage(language),
+            Action::ChatLanguages(2),
+            Action::Forget,
+            Action::SendDraft(Uuid::max()),
+            Action::DropDraft(Uuid::now_v7()),
+        ] {
+            let data = action.encode();
+            assert!(data.len() <= 64, "{data}");
+            assert_eq!(Action::parse(&data), Some(action));
+        }
+    }
+
+    #[test]
+    fn what_nobody_encoded_is_no_action() {
+        for data in [
+            "",
+            "1",
+            "1:",
+            "1:c",
+            "1:c:",
+            "1:c:-1",
+            "1:c:0",
+            "1:c:01",
+            "1:c:1:2",
+            "2:c:1",
+            "1:f:1:exe",
+            "1:p:1:256",
+            "1:x:",
+            "1:s:../..",
+            "c:1",
+            "1:n:0",
+            "1:n:0190163d-8694-739b-aea5-966c26f8ad91",
+            "1:d:0190163D8694739BAEA5966C26F8AD91",
+        ] {
+            assert_eq!(Action::parse(data), None, "{data}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Questions about the way to the Bot API itself, for whoever looks for what is wrong. Not counted as calls.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Deserialize;
+use stenobot_domain::Timestamp;
+use teloxide::payloads;
+use teloxide::requests::Payload;
+use tokio::time::Instant;
+
+use super::client::{Client, Me, read};
+use super::error::TelegramError;
+
+/// A server that answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The account, or why the server does not tell it.
+    pub me: Result<Me, TelegramError>,
+    /// Wall time of the call, connecting included.
+    pub took: Duration,
+    /// The time of the server's answer by the server's clock, whole seconds.
+    pub date: Option<Timestamp>,
+}
+
+/// Where Telegram sends the bot's updates.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Webhook {
+    /// Empty when none is set, and the updates can be polled.
+    pub url: String,
+}
+
+impl Client {
+    /// Asks once who the token belongs to, and looks at the answer's head too.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn reach(&self) -> Result<Reached, TelegramError> {
+        let started = Instant::now();
+        let response = self.post(payloads::GetMe::NAME, &payloads::GetMe::new()).await?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        let date = date.map(|since| Timestamp(0).after(since));
+        let status = response.status().as_u16();
+        let body = read(response).await?;
+        Ok(Reached { me: self.answer(status, &body), took: started.elapsed(), date })
+    }
+
+    /// Whether a webhook keeps the updates from whoever polls.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn webhook(&self) -> Result<Webhook, TelegramError> {
+        let response = self.post(payloads::GetWebhookInfo::NAME, &payloads::GetWebhookInfo::new()).await?;
+        let status = response.status().as_u16();
+        self.answer(status, &read(response).await?)
+    }
+}

@@ -1,0 +1,376 @@
+//! Calls to the Bot API.
+//!
+//! teloxide gives the methods' names and parameters; sending and reading is done here. teloxide's own `Bot`
+//! sleeps 10 s inside any call that gets a 5xx, hides the status code, and turns an answer with one field it
+//! does not know into an error, though the message was sent. Answers are read into the few fields we use.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use stenobot_domain::{ChatId, UserId};
+use stenobot_network::Proxies;
+use teloxide::payloads;
+use teloxide::requests::Payload;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::call::{Call, CallOutcome, Method, Observer};
+use super::closed::Closed;
+use super::error::{Parameters, Refusal, TelegramError};
+use super::pauses::{MAX_PAUSE, Pauses, Scope};
+use super::ranks::Ranks;
+use super::redact::Redactor;
+
+/// Longest time to a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest time one call may take.
+pub(super) const CALL: Duration = Duration::from_secs(20);
+/// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
+/// of those ends after [`CALL`], and nobody knows whether it had its effect.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+/// Messages and edits under way in one chat: what waits for one chat takes no time from the others.
+const CONCURRENT_IN_CHAT: usize = 2;
+/// Between two messages or edits, over all chats: 28 a second.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
+/// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// Speaks to one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    api_url: Url,
+    token: SecretString,
+    redactor: Redactor,
+    observe: Observer,
+    pauses: Pauses,
+    closed: Closed,
+    /// The chats in which something is under way.
+    in_chats: Mutex<HashMap<ChatId, Arc<Semaphore>>>,
+    /// When the next message may leave, whichever chat it is for.
+    next_slot: Mutex<Instant>,
+    ranks: Ranks,
+    me: OnceLock<Me>,
+    local_files: Option<PathBuf>,
+}
+
+/// The bot's own account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Me {
+    /// Its user id.
+    #[serde(deserialize_with = "user_id")]
+    pub id: UserId,
+    /// Its name without `@`.
+    pub username: String,
+}
+
+fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
+    i64::deserialize(deserializer).map(UserId)
+}
+
+impl Client {
+    /// As [`Client::through`], without a proxy.
+    ///
+    /// # Errors
+    /// Those of [`Client::through`].
+    pub fn new(api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
+        Self::through(&Proxies::default(), api_url, token, observe)
+    }
+
+    /// A client for the server at `api_url` (Telegram's own or a local one, without `/bot`), which calls and downloads
+    /// through the proxy for that server if there is one. Makes no call yet.
+    ///
+    /// # Errors
+    /// [`TelegramError::Network`] when TLS cannot be set up or the URL cannot be the base of others.
+    pub fn through(proxies: &Proxies, api_url: Url, token: &str, observe: Observer) -> Result<Self, TelegramError> {
+        if api_url.cannot_be_a_base() {
+            return Err(TelegramError::Network("its address cannot be used".to_owned()));
+        }
+        let builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .tcp_nodelay(true)
+            // The path holds the token: it must not follow a redirect to another host.
+            .redirect(reqwest::redirect::Policy::none());
+        let http = proxies.apply(builder).build().map_err(|error| TelegramError::from_transport(&error))?;
+        let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
+        Ok(Self(Arc::new(Inner {
+            http,
+            api_url,
+            token,
+            redactor,
+            observe,
+            pauses: Pauses::default(),
+            closed: Closed::default(),
+            in_chats: Mutex::default(),
+            next_slot: Mutex::new(Instant::now()),
+            ranks: Ranks::default(),
+            me: OnceLock::new(),
+            local_files: None,
+        })))
+    }
+
+    /// The same client, which reads files that a local Bot API server names by their path on this machine, if they are
+    /// below `folder`.
+    #[must_use]
+    pub fn with_local_files(mut self, folder: PathBuf) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.local_files = Some(folder);
+        }
+        self
+    }
+
+    /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
+    /// fifty people who write at once with pauses for all of them otherwise. Hold the permit until the call has ended.
+    async fn turn(&self, chat: ChatId) -> Result<OwnedSemaphorePermit, TelegramError> {
+        self.0.pauses.check(Scope::Chat(chat))?;
+        let own = self.in_chat(chat);
+        // Where the calls before hang, this one has not been made.
+        let Ok(Ok(permit)) = tokio::time::timeout(CALL, own.acquire_owned()).await else {
+            return Err(TelegramError::RetryAfter(Duration::from_secs(1)));
+        };
+        // Those who waited for a chat that is to be left alone take no slots of the others.
+        self.0.pauses.enter(Scope::Chat(chat))?;
+        let turn = {
+            let mut next = self.0.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = Instant::now().max(*next);
+            *next = turn + BETWEEN_MESSAGES;
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
+        // Another call may have been refused meanwhile.
+        self.0.pauses.check(Scope::Chat(chat))?;
+        Ok(permit)
+    }
+
+    fn in_chat(&self, chat: ChatId) -> Arc<Semaphore> {
+        let mut chats = self.0.in_chats.lock().unwrap_or_else(PoisonError::into_inner);
+        // Permits hold their semaphore.
+        chats.retain(|_, own| Arc::strong_count(own) > 1);
+        chats.entry(chat).or_insert_with(|| Arc::new(Semaphore::new(CONCURRENT_IN_CHAT))).clone()
+    }
+
+    /// The chats that Telegram wants left alone now, at most `most`; not those that are left alone since all are.
+    pub fn paused_chats(&self, most: usize) -> Vec<ChatId> {
+        self.0.pauses.paused_chats(most)
+    }
+
+    /// Whether all chats seem to be refused.
+    pub fn all_chats_paused(&self) -> bool {
+        self.0.pauses.all_paused()
+    }
+
+    pub(super) fn ranks(&self) -> &Ranks {
+        &self.0.ranks
+    }
+
+    pub(super) fn local_files(&self) -> Option<&Path> {
+        self.0.local_files.as_deref()
+    }
+
+    /// Who the token belongs to; also the way to find out whether it is accepted. From then on, updates are read for
+    /// this name.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn me(&self) -> Result<Me, TelegramError> {
+        let me: Me = self.call(Method::GetMe, &payloads::GetMe::new(), CALL).await?;
+        Ok(self.0.me.get_or_init(|| me).clone())
+    }
+
+    /// The bot's account, once [`Client::me`] has told it.
+    pub fn known(&self) -> Option<&Me> {
+        self.0.me.get()
+    }
+
+    /// One call that is about no chat: at most `limit` long, reported to the observer. Within a pause that Telegram
+    /// wants, it is not made.
+    pub(super) async fn call<P, R>(&self, method: Method, payload: &P, limit: Duration) -> Result<R, TelegramError>
+    where
+        P: Payload + Serialize,
+        R: DeserializeOwned,
+    {
+        self.0.pauses.check(Scope::Method(method))?;
+        self.within(limit, method, Scope::Method(method), self.exchange(P::NAME, payload)).await
+    }
+
+    /// As [`Client::call`], for messages and edits in one chat. They take turns.
+    pub(super) async fn write<P, R>(&self, chat: ChatId, method: Method, payload: &P) -> Result<R, TelegramError>
+    where
+        P: Payload + Serialize,
+        R: DeserializeOwned,
+    {
+        let _turn = self.turn(chat).await?;
+        self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
+    }
+
+    pub(super) async fn within<R>(
+        &self,
+        limit: Duration,
+        method: Method,
+        scope: Scope,
+        work: impl Future<Output = Result<R, TelegramError>>,
+    ) -> Result<R, TelegramError> {
+        let started = Instant::now();
+        let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
+        self.0.pauses.heed(scope, &result);
+        self.report(method, started, result.as_ref().err());
+        result
+    }
+
+    /// The pauses that downloads keep, which are no calls of the Bot API.
+    pub(super) fn pauses(&self) -> &Pauses {
+        &self.0.pauses
+    }
+
+    pub(super) fn closed(&self) -> &Closed {
+        &self.0.closed
+    }
+
+    /// Tells the observer of a finished call.
+    pub(super) fn report(&self, method: Method, started: Instant, error: Option<&TelegramError>) {
+        let retry_after = match error {
+            Some(TelegramError::RetryAfter(wait)) => Some(*wait),
+            Some(_) | None => None,
+        };
+        (self.0.observe)(&Call { method, outcome: CallOutcome::of(error), took: started.elapsed(), retry_after });
+    }
+
+    async fn exchange<P: Serialize, R: DeserializeOwned>(&self, name: &str, payload: &P) -> Result<R, TelegramError> {
+        let response = self.post(name, payload).await?;
+        let status = response.status().as_u16();
+        let body = read(response).await?;
+        self.answer(status, &body)
+    }
+
+    /// As [`Client::write`], with parameters that come with a file.
+    pub(super) async fn upload<R: DeserializeOwned>(
+        &self,
+        chat: ChatId,
+        method: Method,
+        name: &str,
+        form: super::multipart::Form,
+    ) -> Result<R, TelegramError> {
+        let _turn = self.turn(chat).await?;
+        let work = async {
+            let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
+            let response = request.body(form.finish()).send().await;
+            let response = response.map_err(|error| TelegramError::from_transport(&error))?;
+            let status = response.status().as_u16();
+            let body = read(response).await?;
+            self.answer(status, &body)
+        };
+        self.within(CALL, method, Scope::Chat(chat), work).await
+    }
+
+    /// The answer to one call; the caller reads the body.
+    pub(super) async fn post<P: Serialize>(&self, name: &str, payload: &P) -> Result<Response, TelegramError> {
+        let request = self.0.http.post(self.url(&[], &[name])).json(payload);
+        request.send().await.map_err(|error| TelegramError::from_transport(&error))
+    }
+
+    /// What a whole answer means. A body that is not the Bot API's JSON (a proxy's error page) is a failing server.
+    pub(super) fn answer<R: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<R, TelegramError> {
+        #[derive(Deserialize)]
+        struct Answer<R> {
+            ok: bool,
+            result: Option<R>,
+            // Not flattened from `Refusal`: serde would build every field that neither knows.
+            #[serde(default)]
+            error_code: u16,
+            #[serde(default)]
+            description: String,
+            #[serde(default)]
+            parameters: Parameters,
+        }
+        match serde_json::from_slice::<Answer<R>>(body) {
+            Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
+            Ok(Answer { ok: false, error_code, description, parameters, .. }) => {
+                Err(self.refused(Refusal { error_code, description, parameters }, status))
+            }
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
+                Err(self.refused(Refusal::default(), status))
+            }
+            // A proxy that wants another user name or password: the call has not left it.
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 407 => Err(TelegramError::NoConnection),
+            Ok(Answer { ok: true, result: None, .. }) | Err(_) => Err(TelegramError::Server),
+        }
+    }
+
+    /// What a refusal means. No server silences the bot for longer than [`MAX_PAUSE`].
+    pub(super) fn refused(&self, refusal: Refusal, status: u16) -> TelegramError {
+        match refusal.into_error(status, &self.0.redactor) {
+            TelegramError::RetryAfter(asked) if asked > MAX_PAUSE => {
+                tracing::error!(
+                    asked = asked.as_secs(),
+                    kept = MAX_PAUSE.as_secs(),
+                    "Telegram demands a pause too long to be meant: an hour of it is kept"
+                );
+                TelegramError::RetryAfter(MAX_PAUSE)
+            }
+            error => error,
+        }
+    }
+
+    /// The answer to a request for a file's bytes; the caller reads the body.
+    pub(super) async fn get(&self, file_path: &str) -> Result<Response, TelegramError> {
+        let segments: Vec<&str> = file_path.split('/').collect();
+        let request = self.0.http.get(self.url(&["file"], &segments));
+        request.send().await.map_err(|error| TelegramError::from_transport(&error))
+    }
+
+    fn url(&self, before: &[&str], after: &[&str]) -> Url {
+        let mut url = self.0.api_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(before);
+            segments.push(&format!("bot{}", self.0.token.expose_secret())).extend(after);
+        }
+        url
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("host", &self.0.api_url.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// The whole body, bounded.
+pub(super) async fn read(response: Response) -> Result<Vec<u8>, TelegramError> {
+    match read_up_to(response, MAX_ANSWER).await? {
+        Body::Whole(body) => Ok(body),
+        Body::Beginning(_) => Err(TelegramError::Server),
+    }
+}
+
+/// What was read of a body.
+pub(super) enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// As much as was to be read, and there is more.
+    Beginning(Vec<u8>),
+}
+
+/// A body, at most `most` bytes of it.
+pub(super) async fn read_up_to(mut response: Response, most: usize) -> Result<Body, TelegramError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| TelegramError::from_transport(&error))? {
+        let room = most - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok(Body::Beginning(body));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Body::Whole(body))
+}

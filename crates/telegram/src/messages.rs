@@ -1,0 +1,226 @@
+//! What the bot sends: messages, edits, files, answers to buttons, the menu.
+
+use serde::{Deserialize, Serialize};
+use stenobot_domain::{ChatId, MessageId, UserId};
+use teloxide::payloads;
+use teloxide::requests::Payload;
+use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, ReplyParameters};
+
+use super::call::Method;
+use super::client::{CALL, Client};
+use super::error::TelegramError;
+use super::multipart::Form;
+use super::note::{Keyboard, Note};
+use super::update::ThreadId;
+
+/// The one field of a sent or edited message that matters.
+#[derive(Deserialize)]
+struct SentMessage {
+    message_id: i32,
+}
+
+/// A call's parameters, and the buttons that teloxide's types would have us build twice.
+#[derive(Serialize)]
+struct WithKeyboard<'a, P> {
+    #[serde(flatten)]
+    payload: &'a P,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<&'a Keyboard>,
+}
+
+impl<P: Payload> Payload for WithKeyboard<'_, P> {
+    type Output = P::Output;
+    const NAME: &'static str = P::NAME;
+}
+
+/// A file that goes out as a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its name: letters, digits, dots and hyphens.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// The whole of it.
+    pub bytes: Vec<u8>,
+}
+
+/// Who sees a menu of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MenuScope {
+    /// Private chats.
+    Private,
+    /// Groups.
+    Groups,
+    /// One chat.
+    Chat(ChatId),
+}
+
+impl Client {
+    /// Sends a note as an answer to `reply_to` if that is still there. Link previews are off.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`]. After `Timeout`, `Network` or `Server` the message may have been sent.
+    pub async fn send(
+        &self,
+        chat: ChatId,
+        thread: Option<ThreadId>,
+        reply_to: Option<MessageId>,
+        note: &Note,
+    ) -> Result<MessageId, TelegramError> {
+        let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), note.text.as_str());
+        message.message_thread_id = thread.map(topic);
+        message.link_preview_options = Some(no_preview());
+        message.reply_parameters = reply_to.map(answering);
+        let call = WithKeyboard { payload: &message, reply_markup: note.keyboard.shown() };
+        let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
+        self.closed().record_sent(chat, thread, &sent);
+        Ok(MessageId(sent?.message_id))
+    }
+
+    /// Replaces text and buttons of a message of ours. What is there already is success, so that an edit can be
+    /// repeated after any failure.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn edit(&self, chat: ChatId, message: MessageId, note: &Note) -> Result<(), TelegramError> {
+        let mut edit = payloads::EditMessageText::new(
+            teloxide::types::ChatId(chat.0),
+            teloxide::types::MessageId(message.0),
+            note.text.as_str(),
+        );
+        edit.link_preview_options = Some(no_preview());
+        let call = WithKeyboard { payload: &edit, reply_markup: note.keyboard.shown() };
+        self.record_edit(chat, self.write(chat, Method::EditMessageText, &call).await)
+    }
+
+    /// Replaces the buttons under a message of ours. Buttons that are there already are success.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn edit_keyboard(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        keyboard: &Keyboard,
+    ) -> Result<(), TelegramError> {
+        let edit = payloads::EditMessageReplyMarkup::new(
+            teloxide::types::ChatId(chat.0),
+            teloxide::types::MessageId(message.0),
+        );
+        let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
+        self.record_edit(chat, self.write(chat, Method::EditMessageReplyMarkup, &call).await)
+    }
+
+    fn record_edit(&self, chat: ChatId, edited: Result<SentMessage, TelegramError>) -> Result<(), TelegramError> {
+        match edited {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_modified() => Ok(()),
+            Err(error) => {
+                self.closed().record_error(chat, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a file from memory, as an answer to `reply_to` if that is still there.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_document(
+        &self,
+        chat: ChatId,
+        thread: Option<ThreadId>,
+        reply_to: Option<MessageId>,
+        document: &Document,
+    ) -> Result<MessageId, TelegramError> {
+        let mut form = Form::new(uuid::Uuid::now_v7().as_u128());
+        form.text("chat_id", &chat.0.to_string());
+        if let Some(ThreadId(thread)) = thread {
+            form.text("message_thread_id", &thread.to_string());
+        }
+        if let Some(MessageId(message)) = reply_to {
+            let reply = serde_json::json!({ "message_id": message, "allow_sending_without_reply": true });
+            form.text("reply_parameters", &reply.to_string());
+        }
+        form.file("document", &document.name, document.media_type, &document.bytes);
+        let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
+        self.closed().record_sent(chat, thread, &sent);
+        Ok(MessageId(sent?.message_id))
+    }
+
+    /// Ends the little clock on a pressed button, with a few words over the chat (at most 200 characters).
+    /// A press that Telegram has forgotten is no error.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn answer_press(&self, callback: &str, words: Option<&str>) -> Result<(), TelegramError> {
+        let mut answer = payloads::AnswerCallbackQuery::new(CallbackQueryId(callback.to_owned()));
+        answer.text = words.map(str::to_owned);
+        match self.call::<_, bool>(Method::AnswerCallbackQuery, &answer, CALL).await {
+            Ok(_) => Ok(()),
+            Err(TelegramError::Refused(why)) if why.to_lowercase().contains("query is too old") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the menu of commands for one language (two letters; empty for all others): words and what they do.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn set_commands(
+        &self,
+        scope: MenuScope,
+        language: &str,
+        commands: &[(&str, String)],
+    ) -> Result<(), TelegramError> {
+        let commands = commands.iter().map(|(word, meaning)| BotCommand::new(*word, meaning));
+        let mut menu = payloads::SetMyCommands::new(commands);
+        menu.scope = Some(match scope {
+            MenuScope::Private => BotCommandScope::AllPrivateChats,
+            MenuScope::Groups => BotCommandScope::AllGroupChats,
+            MenuScope::Chat(chat) => {
+                BotCommandScope::Chat { chat_id: teloxide::types::Recipient::Id(teloxide::types::ChatId(chat.0)) }
+            }
+        });
+        menu.language_code = Some(language.to_owned()).filter(|language| !language.is_empty());
+        self.call::<_, bool>(Method::SetMyCommands, &menu, CALL).await.map(drop)
+    }
+
+    /// Whether a user is an administrator of a group, as Telegram said within the last minute.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn is_administrator(&self, chat: ChatId, user: UserId) -> Result<bool, TelegramError> {
+        #[derive(Deserialize)]
+        struct Member {
+            status: String,
+        }
+        if let Some(known) = self.ranks().get(chat, user) {
+            return Ok(known);
+        }
+        let id = teloxide::types::UserId(u64::try_from(user.0).unwrap_or(0));
+        let question = payloads::GetChatMember::new(teloxide::types::ChatId(chat.0), id);
+        let member: Member = self.call(Method::GetChatMember, &question, CALL).await?;
+        let is_administrator = matches!(member.status.as_str(), "creator" | "administrator");
+        self.ranks().set(chat, user, is_administrator);
+        Ok(is_administrator)
+    }
+}
+
+fn topic(thread: ThreadId) -> teloxide::types::ThreadId {
+    teloxide::types::ThreadId(teloxide::types::MessageId(thread.0))
+}
+
+fn answering(message: MessageId) -> ReplyParameters {
+    ReplyParameters::new(teloxide::types::MessageId(message.0)).allow_sending_without_reply()
+}
+
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}

@@ -1,0 +1,278 @@
+//! What Telegram wants left alone, and until when. Every call asks here first, whoever makes it: a call within a pause
+//! is not made, but fails at once with what is left of the pause.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stenobot_domain::ChatId;
+use tokio::time::Instant;
+
+use super::call::Method;
+use super::error::TelegramError;
+
+/// Private chats that are refused within [`TOGETHER`] of each other, with nothing taken in between: then Telegram means
+/// all chats, and does not have to be asked by each of them. Groups have a limit of their own that a few members can use
+/// up, and say nothing of the bot.
+const SEVERAL: usize = 3;
+const TOGETHER: Duration = Duration::from_secs(2);
+/// The longest pause of all chats, which is only inferred: after it one call is made, whose result decides.
+const MAX_PAUSE_OF_ALL: Duration = Duration::from_secs(5);
+/// Time after which another call takes the place of one whose result is not known yet.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// What other calls wait for meanwhile.
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// The longest pause that is kept. A server's `retry_after` has no upper end, and one error there must not silence the bot
+/// for good.
+pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
+
+/// What a pause is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Scope {
+    /// Messages and edits in one chat.
+    Chat(ChatId),
+    /// Calls that are about no chat.
+    Method(Method),
+}
+
+/// The pauses under way.
+#[derive(Debug, Default)]
+pub(super) struct Pauses(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    until: HashMap<Scope, Instant>,
+    /// All chats are to be left alone.
+    all_chats: Option<PauseOfAll>,
+    /// Private chats that were refused since a chat last took something, and when.
+    refused: Vec<(ChatId, Instant)>,
+}
+
+/// A pause that seems to concern all chats. It goes on until a chat takes something.
+#[derive(Debug, Clone, Copy)]
+struct PauseOfAll {
+    until: Instant,
+    /// When the call was let through that shows whether the pause is over.
+    probe: Option<Instant>,
+}
+
+impl Held {
+    /// Whether no pause is known that forbids a call.
+    fn check(&self, scope: Scope, now: Instant) -> Result<(), TelegramError> {
+        let own = self.until.get(&scope).copied();
+        let all = self.all_chats.filter(|_| matches!(scope, Scope::Chat(_))).map(|all| all.until);
+        let left = own.max(all).map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if left.is_zero() { Ok(()) } else { Err(TelegramError::RetryAfter(left)) }
+    }
+}
+
+impl Pauses {
+    /// Whether a call may be made now.
+    pub(super) fn check(&self, scope: Scope) -> Result<(), TelegramError> {
+        self.held().check(scope, Instant::now())
+    }
+
+    /// The same, for a call that is about to be made: after a pause of all chats, one call is let through, and others wait
+    /// for its result.
+    pub(super) fn enter(&self, scope: Scope) -> Result<(), TelegramError> {
+        let now = Instant::now();
+        let mut held = self.held();
+        held.check(scope, now)?;
+        match (&mut held.all_chats, scope) {
+            (Some(PauseOfAll { probe: Some(since), .. }), Scope::Chat(_)) if now < *since + PROBE_TIMEOUT => {
+                Err(TelegramError::RetryAfter(PROBE_INTERVAL))
+            }
+            (Some(all), Scope::Chat(_)) => {
+                all.probe = Some(now);
+                Ok(())
+            }
+            (None, Scope::Chat(_)) | (_, Scope::Method(_)) => Ok(()),
+        }
+    }
+
+    /// The chats that are within a pause of their own, at most `most`.
+    pub(super) fn paused_chats(&self, most: usize) -> Vec<ChatId> {
+        let now = Instant::now();
+        let held = self.held();
+        let paused = held.until.iter().filter(|(_, until)| **until > now);
+        let chats = paused.filter_map(|(scope, _)| match scope {
+            Scope::Chat(chat) => Some(*chat),
+            Scope::Method(_) => None,
+        });
+        chats.take(most).collect()
+    }
+
+    /// Whether all chats are to be left alone now, or a call is under way that shows whether they still are.
+    pub(super) fn all_paused(&self) -> bool {
+        let now = Instant::now();
+        let all = self.held().all_chats;
+        all.is_some_and(|all| now < all.until || all.probe.is_some_and(|since| now < since + PROBE_TIMEOUT))
+    }
+
+    /// Draws the consequences of an answer.
+    pub(super) fn heed<T>(&self, scope: Scope, result: &Result<T, TelegramError>) {
+        match result {
+            Err(TelegramError::RetryAfter(wait)) => self.hold(scope, *wait),
+            // Telegram has dealt with a chat.
+            Ok(_)
+            | Err(
+                TelegramError::MessageGone
+                | TelegramError::ChatGone
+                | TelegramError::ChatMoved(_)
+                | TelegramError::WriteForbidden(_)
+                | TelegramError::Refused(_),
+            ) => {
+                if matches!(scope, Scope::Chat(_)) {
+                    let mut held = self.held();
+                    held.refused.clear();
+                    held.all_chats = None;
+                }
+            }
+            Err(
+                TelegramError::Conflict
+                | TelegramError::Unauthorized
+                | TelegramError::Server
+                | TelegramError::Timeout
+                | TelegramError::NoConnection
+                | TelegramError::Network(_),
+            ) => {}
+        }
+    }
+
+    fn hold(&self, scope: Scope, wait: Duration) {
+        let now = Instant::now();
+        let until = now + wait.min(MAX_PAUSE);
+        let mut held = self.held();
+        held.until.retain(|_, until| *until > now);
+        let own = held.until.entry(scope).or_insert(until);
+        *own = until.max(*own);
+        match scope {
+            Scope::Chat(chat) if chat.0 > 0 => {
+                held.refused.retain(|(other, at)| *other != chat && now < *at + TOGETHER);
+                held.refused.push((chat, now));
+                if held.refused.len() >= SEVERAL || held.all_chats.is_some() {
+                    let until = now + wait.min(MAX_PAUSE_OF_ALL);
+                    let until = held.all_chats.map_or(until, |all| all.until.max(until));
+                    held.all_chats = Some(PauseOfAll { until, probe: None });
+                }
+            }
+            // A group's refusal leaves open what the call was to show: the next one is let through.
+            Scope::Chat(_) => {
+                if let Some(all) = &mut held.all_chats {
+                    all.probe = None;
+                }
+            }
+            Scope::Method(_) => {}
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Every change under the lock leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Scope = Scope::Chat(ChatId(1));
+    const OTHER: Scope = Scope::Chat(ChatId(2));
+
+    fn refused(seconds: u64) -> Result<(), TelegramError> {
+        Err(TelegramError::RetryAfter(Duration::from_secs(seconds)))
+    }
+
+    async fn pass(millis: u64) {
+        tokio::time::advance(Duration::from_millis(millis)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_kept_to_its_end_and_concerns_its_chat_only() {
+        for seconds in [1, 5, 60, 300] {
+            let pauses = Pauses::default();
+            pauses.heed(ONE, &refused(seconds));
+            assert_eq!(pauses.check(ONE), refused(seconds));
+            assert_eq!(pauses.check(OTHER), Ok(()));
+            pass(seconds * 1000 - 1).await;
+            assert_eq!(pauses.check(ONE), Err(TelegramError::RetryAfter(Duration::from_millis(1))));
+            pass(1).await;
+            assert_eq!(pauses.check(ONE), Ok(()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_pause_and_a_success_do_not_shorten_a_longer_one() {
+        let pauses = Pauses::default();
+        pauses.heed(ONE, &refused(300));
+        pauses.heed(ONE, &refused(1));
+        pauses.heed(ONE, &Ok(()));
+        pass(299_000).await;
+        assert_eq!(pauses.check(ONE), refused(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_method_without_a_chat_has_a_pause_of_its_own() {
+        let pauses = Pauses::default();
+        pauses.heed(Scope::Method(Method::GetFile), &refused(9));
+        assert_eq!(pauses.check(Scope::Method(Method::GetFile)), refused(9));
+        assert_eq!(pauses.check(Scope::Method(Method::GetUpdates)), Ok(()));
+        assert_eq!(pauses.check(ONE), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_private_chats_in_a_row_mean_all_until_one_takes_something() {
+        let (probe, innocent) = (Scope::Chat(ChatId(8)), Scope::Chat(ChatId(9)));
+        let pauses = Pauses::default();
+        for chat in 1..=3 {
+            assert_eq!(pauses.check(innocent), Ok(()));
+            pauses.heed(Scope::Chat(ChatId(chat)), &refused(30));
+        }
+        for _ in 0..2 {
+            assert_eq!(pauses.check(innocent), refused(5), "what is inferred is short");
+            assert_eq!(pauses.check(Scope::Method(Method::GetUpdates)), Ok(()));
+            pass(5_000).await;
+            assert_eq!(pauses.enter(probe), Ok(()), "one call is made");
+            assert_eq!(pauses.enter(innocent), Err(TelegramError::RetryAfter(PROBE_INTERVAL)), "and no other");
+            pauses.heed(probe, &refused(5));
+        }
+        pass(5_000).await;
+        assert_eq!(pauses.enter(probe), Ok(()));
+        pass(PROBE_TIMEOUT.as_millis() as u64).await;
+        assert_eq!(pauses.enter(innocent), Ok(()), "a call without a result holds nobody up for long");
+        pauses.heed(innocent, &Ok(()));
+        assert_eq!((pauses.enter(innocent), pauses.enter(probe)), (Ok(()), Ok(())));
+        assert_eq!(pauses.check(ONE), refused(30 - 18), "a chat's own pause goes on");
+        assert_eq!(pauses.paused_chats(9).len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn groups_under_a_flood_wait_mean_themselves() {
+        let pauses = Pauses::default();
+        for group in 1..=5 {
+            pauses.heed(Scope::Chat(ChatId(-group)), &refused(40));
+        }
+        assert_eq!(pauses.enter(ONE), Ok(()));
+        pauses.heed(ONE, &refused(1));
+        pauses.heed(OTHER, &refused(1));
+        assert_eq!(pauses.enter(Scope::Chat(ChatId(3))), Ok(()), "two private chats are not three");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_chat_three_times_or_three_with_a_success_or_time_between_mean_themselves() {
+        let innocent = Scope::Chat(ChatId(9));
+        let pauses = Pauses::default();
+        for _ in 0..3 {
+            pauses.heed(ONE, &refused(30));
+        }
+        assert_eq!(pauses.check(innocent), Ok(()));
+        pauses.heed(OTHER, &refused(30));
+        pauses.heed(innocent, &Ok(()));
+        pauses.heed(Scope::Chat(ChatId(3)), &refused(30));
+        pauses.heed(Scope::Chat(ChatId(4)), &refused(30));
+        assert_eq!(pauses.check(innocent), Ok(()));
+        pass(2000).await;
+        pauses.heed(Scope::Chat(ChatId(5)), &refused(30));
+        assert_eq!(pauses.check(innocent), Ok(()));
+    }
+}

@@ -1,0 +1,322 @@
+//! Everything the bot says, from the locale files, with typed arguments.
+
+mod locale;
+mod own;
+mod talk;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use fluent_templates::fluent_bundle::FluentValue;
+use fluent_templates::{Loader, static_loader};
+
+pub use locale::{Locale, UnknownLocale};
+use own::OwnTexts;
+pub use own::OwnTextsError;
+pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
+
+use stenobot_domain::{RequestId, Spoken, Transcript};
+
+use super::progress::{Percent, Size, Span, bar, begun_seconds};
+use super::split::{MESSAGE_UNITS, split};
+
+static_loader! {
+    static MESSAGES = {
+        locales: "../../locales",
+        fallback_language: "en",
+        // The marks that Fluent puts around arguments show up as garbage in copied text.
+        customise: |bundle| bundle.set_use_isolating(false),
+    };
+}
+
+/// Something the bot says about a request, or in place of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// The file is on its way to us.
+    Downloading,
+    /// The request waits.
+    Queued {
+        /// From 1, the next one.
+        position: u32,
+        /// Until it starts, where that can be said.
+        wait: Option<Duration>,
+    },
+    /// The request waits, and so does everything: the bot is paused.
+    Paused {
+        /// From 1, the next one.
+        position: u32,
+    },
+    /// The request's turn has come.
+    Starting,
+    /// The request is at work.
+    Progress {
+        /// How much is done.
+        percent: Percent,
+        /// Since the start of the work.
+        elapsed: Duration,
+        /// Until its end, where that can be said.
+        remaining: Option<Duration>,
+    },
+    /// The answer as a single text; [`Texts::answer`] cuts it into messages.
+    Done {
+        /// What was said.
+        text: Spoken,
+    },
+    /// The message is too long.
+    TooLong {
+        /// The most that is accepted.
+        limit: Duration,
+        /// The message's length; unknown when its claim was false, since nobody listens past the limit.
+        actual: Option<Duration>,
+    },
+    /// The file is too big.
+    TooBig {
+        /// The most that is accepted, in bytes.
+        limit: u64,
+    },
+    /// No more requests may wait.
+    QueueFull,
+    /// One person sent too many messages.
+    UserLimit {
+        /// When the next one is accepted.
+        retry: Duration,
+    },
+    /// As many of one person's messages wait as may.
+    PersonFull {
+        /// How many.
+        limit: u32,
+    },
+    /// One person's audio of a day is used up.
+    DayFull {
+        /// How much that is.
+        limit: Duration,
+    },
+    /// The person is not among those this bot serves.
+    NotAllowed,
+    /// Nothing new is accepted for now.
+    Maintenance,
+    /// The message is safe, but cannot be taken or fetched yet.
+    Delayed,
+    /// Withdrawn by its sender.
+    Cancelled,
+    /// Withdrawn by an administrator.
+    CancelledByOperator,
+    /// The recording that was to be heard again is not kept any more.
+    AudioGone,
+    /// A general apology.
+    Failed,
+    /// A video has no audio track.
+    NoAudio,
+    /// There is no decoder for the sound in the file.
+    UnsupportedCodec {
+        /// Name of the codec or format, the same in all languages.
+        codec: String,
+    },
+    /// No recording was found in the file.
+    Unreadable,
+    /// The file cannot be read.
+    Damaged,
+    /// The file could not be fetched from Telegram.
+    DownloadFailed,
+    /// Nobody speaks in the recording.
+    NoSpeech,
+    /// The work was stopped at its deadline.
+    TimedOut,
+    /// A message of a kind that is not transcribed.
+    Unsupported,
+}
+
+/// The arguments of one message.
+type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
+
+/// The texts of all locales. They are part of the program; an operator may put others in their place.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    own: OwnTexts,
+}
+
+impl Texts {
+    /// The program's texts, but of those that `folder` holds (`ru/main.ftl`), these. A message that the bot never says
+    /// is an error, since it is a slip of the pen.
+    pub fn with_own(folder: &Path) -> Result<Self, OwnTextsError> {
+        Ok(Self { own: OwnTexts::read(folder)? })
+    }
+
+    /// A text as it is shown.
+    pub fn render(&self, locale: Locale, text: &Text) -> String {
+        let say = Say { own: &self.own, locale };
+        match text {
+            Text::Downloading => say.plain("downloading"),
+            Text::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
+            Text::Queued { position, wait: Some(wait) } => {
+                let first = say.with("queued", [("position", number(*position))]);
+                first + "\n" + &say.with("queued-wait", [("wait", say.span(*wait))])
+            }
+            Text::Paused { position } => {
+                say.with("queued", [("position", number(*position))]) + "\n" + &say.plain("queued-paused")
+            }
+            Text::Starting => say.plain("starting"),
+            Text::Progress { percent, elapsed, remaining } => {
+                let first = say.with("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
+                let elapsed = ("elapsed", say.span(*elapsed));
+                let second = match remaining {
+                    None => say.with("progress-elapsed", [elapsed]),
+                    Some(remaining) => say.with("progress-remaining", [elapsed, ("remaining", say.span(*remaining))]),
+                };
+                first + "\n" + &second
+            }
+            Text::Done { text } => say.plain("done") + "\n\n" + &text.0,
+            Text::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
+            Text::TooLong { limit, actual: Some(actual) } => {
+                say.with("too-long", [("limit", say.limit(*limit)), ("actual", say.limit(*actual))])
+            }
+            Text::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),
+            Text::QueueFull => say.plain("queue-full"),
+            Text::UserLimit { retry } => match begun_seconds(*retry).max(1) {
+                seconds @ 0..60 => say.with("user-limit-seconds", [("count", number(seconds))]),
+                seconds => say.with("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
+            },
+            Text::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
+            Text::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
+            Text::NotAllowed => say.plain("not-allowed"),
+            Text::Maintenance => say.plain("maintenance"),
+            Text::Delayed => say.plain("delayed"),
+            Text::Cancelled => say.plain("cancelled"),
+            Text::CancelledByOperator => say.plain("cancelled-by-operator"),
+            Text::AudioGone => say.plain("audio-gone"),
+            Text::Failed => say.plain("failed"),
+            Text::NoAudio => say.plain("no-audio"),
+            Text::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
+            Text::Unreadable => say.plain("unreadable"),
+            Text::Damaged => say.plain("damaged"),
+            Text::DownloadFailed => say.plain("download-failed"),
+            Text::NoSpeech => say.plain("no-speech"),
+            Text::TimedOut => say.plain("timed-out"),
+            Text::Unsupported => say.plain("unsupported"),
+        }
+    }
+
+    /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
+    pub fn numbered(&self, locale: Locale, text: &Text, id: RequestId) -> String {
+        self.numbered_for(locale, text, id, 0)
+    }
+
+    /// The same for a refusal that stands for `others` as well.
+    pub fn numbered_for(&self, locale: Locale, text: &Text, id: RequestId, others: usize) -> String {
+        let say = Say { own: &self.own, locale };
+        let others = match others {
+            0 => String::new(),
+            count => "\n".to_owned() + &say.with("refused-others", [("count", number(count as u64))]),
+        };
+        // As text: no locale groups its digits, so that it can be searched for as it stands.
+        let number = say.with("request-number", [("number", id.0.to_string().into())]);
+        self.render(locale, text) + &others + "\n" + &number
+    }
+
+    /// The heading of an answer, alone: over a file.
+    pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
+        let say = Say { own: &self.own, locale };
+        let mut heading = self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned();
+        let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
+        for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
+            heading = heading + "\n" + &say.plain(mark);
+        }
+        heading
+    }
+
+    /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
+    /// lines. Words that are nothing but white space are [`Text::NoSpeech`].
+    pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
+        let spoken = transcript.text();
+        let words = spoken.0.trim();
+        if words.is_empty() {
+            return Answer::Messages(vec![self.render(locale, &Text::NoSpeech)]);
+        }
+        let say = Say { own: &self.own, locale };
+        let heading = self.heading(locale, transcript) + "\n\n";
+        let room = MESSAGE_UNITS - heading.encode_utf16().count();
+        let mut parts = split(words, room, MESSAGE_UNITS);
+        if parts.len() > most.get() {
+            let note = "\n\n".to_owned() + &say.plain("in-the-file");
+            let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
+            return Answer::File { preview: heading + &preview + " …" + &note };
+        }
+        parts[0].insert_str(0, &heading);
+        Answer::Messages(parts)
+    }
+}
+
+/// Most of a text that is shown over its file, in UTF-16 units: a screen of a phone.
+const PREVIEW_UNITS: usize = 600;
+
+/// How an answer goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// As these messages; the first takes the place of the status message.
+    Messages(Vec<String>),
+    /// As a text file, after this message.
+    File {
+        /// Heading and first lines.
+        preview: String,
+    },
+}
+
+/// Looks messages up in one language.
+struct Say<'a> {
+    own: &'a OwnTexts,
+    locale: Locale,
+}
+
+impl Say<'_> {
+    fn plain(&self, id: &str) -> String {
+        self.with(id, [])
+    }
+
+    fn with<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
+        let arguments: Arguments = arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        let own = self.own.lookup(self.locale, id, &arguments);
+        own.unwrap_or_else(|| MESSAGES.lookup_with_args(&self.locale.identifier(), id, &arguments))
+    }
+
+    fn span(&self, duration: Duration) -> FluentValue<'static> {
+        let text = match Span::of(duration) {
+            Span::Seconds(seconds) => self.with("span-seconds", [("seconds", number(seconds))]),
+            Span::Minutes { minutes, seconds: 0 } => self.with("span-minutes-whole", [("minutes", number(minutes))]),
+            Span::Minutes { minutes, seconds } => {
+                self.with("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
+            }
+            Span::Hours { hours, minutes: 0 } => self.with("span-hours-whole", [("hours", number(hours))]),
+            Span::Hours { hours, minutes } => {
+                self.with("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
+            }
+        };
+        text.into()
+    }
+
+    /// `120с (2 мин)`; below a minute, only seconds.
+    fn limit(&self, duration: Duration) -> FluentValue<'static> {
+        let text = match begun_seconds(duration) {
+            seconds @ 0..60 => self.with("span-seconds", [("seconds", number(seconds))]),
+            seconds => self.with("limit-minutes", [("seconds", number(seconds)), ("minutes", number(seconds / 60))]),
+        };
+        text.into()
+    }
+
+    fn size(&self, bytes: u64) -> FluentValue<'static> {
+        let text = match Size::of(bytes) {
+            Size::Kib(count) => self.with("size-kib", [("count", number(count))]),
+            Size::Mib(count) => self.with("size-mib", [("count", number(count))]),
+        };
+        text.into()
+    }
+}
+
+fn number(value: impl Into<u64>) -> FluentValue<'static> {
+    FluentValue::from(value.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,486 @@
+mod counts;
+
+use stenobot_domain::{Confidence, Segment};
+
+use super::own::messages;
+use super::*;
+
+const RU: &str = include_str!("../../../../locales/ru/main.ftl");
+const EN: &str = include_str!("../../../../locales/en/main.ftl");
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn ru(text: Text) -> String {
+    Texts::default().render(Locale::Ru, &text)
+}
+
+fn en(text: Text) -> String {
+    Texts::default().render(Locale::En, &text)
+}
+
+fn progress(fraction: f64, elapsed: u64, remaining: Option<u64>) -> Text {
+    let (elapsed, remaining) = (seconds(elapsed), remaining.map(seconds));
+    Text::Progress { percent: Percent::running(fraction), elapsed, remaining }
+}
+
+/// Every locale with its file.
+fn files() -> Vec<(Locale, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../locales");
+    let file = |locale: &Locale| std::fs::read_to_string(folder.join(locale.code()).join("main.ftl")).unwrap();
+    Locale::ALL.iter().map(|locale| (*locale, file(locale))).collect()
+}
+
+#[test]
+fn every_locale_holds_the_same_messages_with_the_same_variables() {
+    let english = messages(EN);
+    assert!(english.len() > 90 && english["progress-remaining"].len() == 2);
+    for (locale, file) in files() {
+        assert_eq!(messages(&file), english, "{locale:?}");
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../locales");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder that no locale reads");
+}
+
+#[test]
+fn every_locale_counts_with_the_forms_of_its_language() {
+    let forms = |locale: Locale| match locale {
+        Locale::Ru | Locale::Uk => &["[one]", "[few]", "[many]", "*[other]"][..],
+        Locale::Es | Locale::Pt => &["[one]", "[many]", "*[other]"],
+        Locale::En | Locale::Kk | Locale::De | Locale::Tr => &["[one]", "*[other]"],
+    };
+    for (locale, file) in files() {
+        for selector in file.split("$count ->").skip(1) {
+            let selector = selector.split('}').collect::<Vec<_>>();
+            let whole = selector.join("}");
+            let until = whole.find("\n    }").map_or(whole.as_str(), |end| &whole[..end]);
+            let has: Vec<&str> = until
+                .lines()
+                .filter_map(|line| Some(line.trim().split_once(']')?.0).filter(|form| form.contains('[')))
+                .collect();
+            let wanted: Vec<&str> = forms(locale).iter().map(|form| form.trim_end_matches(']')).collect();
+            assert_eq!(has, wanted, "{locale:?}: {until}");
+        }
+    }
+}
+
+#[test]
+fn no_message_is_unused() {
+    let source = [include_str!("../texts.rs"), include_str!("talk.rs")].concat();
+    for name in messages(RU).keys() {
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
+    }
+}
+
+fn one_of_each() -> Vec<Text> {
+    vec![
+        Text::Downloading,
+        Text::Queued { position: 3, wait: None },
+        Text::Queued { position: 3, wait: Some(seconds(40)) },
+        Text::Starting,
+        progress(0.2, 8, Some(12)),
+        progress(0.0, 8, None),
+        Text::Done { text: Spoken("words".into()) },
+        Text::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
+        Text::TooLong { limit: seconds(120), actual: None },
+        Text::TooBig { limit: 20 << 20 },
+        Text::TooBig { limit: 1024 },
+        Text::Paused { position: 3 },
+        Text::QueueFull,
+        Text::UserLimit { retry: seconds(5) },
+        Text::UserLimit { retry: seconds(90) },
+        Text::Failed,
+        Text::NoAudio,
+        Text::Damaged,
+        Text::DownloadFailed,
+        Text::NoSpeech,
+        Text::TimedOut,
+        Text::Unsupported,
+        Text::PersonFull { limit: 1 },
+        Text::PersonFull { limit: 22 },
+        Text::DayFull { limit: seconds(3600) },
+        Text::NotAllowed,
+        Text::Maintenance,
+        Text::Delayed,
+        Text::Cancelled,
+        Text::CancelledByOperator,
+        Text::AudioGone,
+        Text::UnsupportedCodec { codec: "AMR".into() },
+        Text::Unreadable,
+        progress(0.5, 4000, Some(4000)),
+    ]
+}
+
+fn one_talk_of_each() -> Vec<Talk> {
+    let hour = seconds(3600);
+    let standings =
+        vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
+    vec![
+        Talk::Greeting { duration: seconds(120), size: 20 << 20 },
+        Talk::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
+        Talk::Languages { current: None },
+        Talk::Languages { current: Some("Deutsch") },
+        Talk::LanguageSet(None),
+        Talk::LanguageSet(Some("Deutsch")),
+        Talk::Standings(Vec::new()),
+        Talk::Standings(standings),
+        Talk::Cancelled(0),
+        Talk::Cancelled(2),
+        Talk::Privacy { retention: Duration::ZERO },
+        Talk::Privacy { retention: seconds(300) },
+        Talk::NoData,
+        Talk::MyData(MyData {
+            name: "Anna".into(),
+            username: Some("@anna".into()),
+            id: 7,
+            since: "2026-11-24".into(),
+            requests: 5,
+            answered: 4,
+            audio: hour,
+            language: None,
+        }),
+        Talk::ForgetAsk,
+        Talk::Forgotten,
+        Talk::ForgottenSoon,
+        Talk::PrivateOnly,
+        Talk::TranscribeHow,
+        Talk::Auto(true),
+        Talk::Auto(false),
+        Talk::AutoHow,
+        Talk::AdminsOnly,
+        Talk::GroupsOnly,
+        Talk::Paused,
+        Talk::Draining,
+        Talk::Resumed,
+        Talk::Banned(7),
+        Talk::Unbanned(7),
+        Talk::BanHow,
+        Talk::BroadcastHow,
+        Talk::BroadcastPreview { people: 21, text: "Tomorrow".into() },
+        Talk::BroadcastCancelled,
+        Talk::BroadcastStarted { people: 21 },
+        Talk::BroadcastDone { sent: 20, missed: 1 },
+        Talk::Stats(Stats {
+            waiting: 1,
+            limit: 50,
+            requests: 9,
+            answered: 5,
+            no_speech: 1,
+            failed: 1,
+            rejected: 1,
+            people: 3,
+            audio: hour,
+            median_wait: None,
+            real_time_factor: Some(0.084),
+        }),
+    ]
+}
+
+/// Everything that can be said in one language.
+fn everything(locale: Locale) -> Vec<String> {
+    let texts = Texts::default();
+    let mut said: Vec<String> = one_of_each().iter().map(|text| texts.render(locale, text)).collect();
+    said.extend(one_talk_of_each().iter().map(|talk| texts.talk(locale, talk)));
+    for toast in [
+        Toast::NotYours,
+        Toast::AdminsOnly,
+        Toast::AdminsOnlyHere,
+        Toast::Failed,
+        Toast::PrivateOnly,
+        Toast::Over,
+        Toast::AudioGone,
+        Toast::Cancelling,
+        Toast::Again,
+        Toast::NoRoom,
+    ] {
+        let toast = texts.toast(locale, toast);
+        assert!(toast.encode_utf16().count() <= 200, "{toast}");
+        said.push(toast);
+    }
+    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase]
+    {
+        let label = texts.label(locale, label);
+        assert!(label.chars().count() <= 30, "no button is that wide: {label}");
+        said.push(label);
+    }
+    for (_, word, audience) in crate::COMMANDS {
+        let meaning = texts.command(locale, word).unwrap();
+        assert!(meaning.chars().count() <= 100, "{audience:?}: {meaning}");
+        said.push(meaning);
+    }
+    said
+}
+
+#[test]
+fn everything_renders_in_every_locale_without_leftovers() {
+    let all: Vec<Vec<String>> = Locale::ALL.iter().map(|locale| everything(*locale)).collect();
+    for (locale, said) in Locale::ALL.iter().zip(&all) {
+        for text in said {
+            let clean = !text.contains(['{', '}', '$', '\u{2068}', '\u{2069}']);
+            assert!(clean && !text.contains("Unknown localization") && !text.is_empty(), "{locale:?}: {text}");
+        }
+    }
+    for (one, locale) in all.iter().zip(Locale::ALL) {
+        for (other, another) in all.iter().zip(Locale::ALL).filter(|(_, another)| *another != locale) {
+            let same = one.iter().zip(other).filter(|(one, other)| one == other).count();
+            assert!(same <= 4, "{same} texts are the same in {locale:?} and {another:?}");
+        }
+    }
+}
+
+#[test]
+fn every_locale_marks_the_same_states_with_the_same_signs() {
+    let sign = |text: &str| text.chars().next();
+    let russian = everything(Locale::Ru);
+    for locale in Locale::ALL {
+        for (one, other) in russian.iter().zip(everything(*locale)).take(one_of_each().len()) {
+            assert_eq!(sign(one), sign(&other), "{locale:?}: {other}");
+        }
+    }
+}
+
+#[test]
+fn the_russian_texts_are_these() {
+    for (text, wanted) in [
+        (Text::Downloading, "📥 Загружаю файл..."),
+        (Text::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
+        (
+            Text::Queued { position: 2, wait: Some(seconds(36)) },
+            "📋 В очереди: позиция 2\n⏱️ Примерное время ожидания: ~36с",
+        ),
+        (Text::Starting, "⚙️ Начинаю обработку..."),
+        (progress(0.2, 8, Some(12)), "🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с | Осталось: ~12с"),
+        (progress(1.0, 83, Some(60)), "🔄 Обработка [███████████████████░] 99%\n⏱️ Прошло: 1м 23с | Осталось: ~1м"),
+        (progress(0.0, 3, None), "🔄 Обработка [░░░░░░░░░░░░░░░░░░░░] 0%\n⏱️ Прошло: 3с"),
+        (Text::Done { text: Spoken("Привет, мир.".into()) }, "✅ Готово!\n\nПривет, мир."),
+        (
+            Text::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
+            "⚠️ Максимальная длительность: 120с (2 мин)\nВаш файл: 130с (2 мин)",
+        ),
+        (
+            Text::TooLong { limit: seconds(30), actual: Some(Duration::from_millis(30_200)) },
+            "⚠️ Максимальная длительность: 30с\nВаш файл: 31с",
+        ),
+        (Text::TooLong { limit: seconds(30), actual: None }, "⚠️ Максимальная длительность: 30с\nВаш файл длиннее."),
+        (Text::TooBig { limit: 20 << 20 }, "⚠️ Файл слишком большой. Максимальный размер: 20 МБ"),
+        (Text::QueueFull, "⚠️ Очередь переполнена. Пожалуйста, попробуйте через несколько минут."),
+        (Text::Failed, "❌ Произошла ошибка при обработке. Пожалуйста, попробуйте еще раз."),
+        (Text::NoAudio, "❌ Видео не содержит аудиодорожки."),
+    ] {
+        assert_eq!(ru(text), wanted);
+    }
+    assert_eq!(
+        en(progress(0.2, 83, Some(3700))),
+        "🔄 Transcribing [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Elapsed: 1m 23s | Remaining: ~1h 1m"
+    );
+}
+
+#[test]
+fn numbers_govern_their_nouns() {
+    for (retry, russian, english) in [
+        (0, "1 секунду.", "1 second."),
+        (1, "1 секунду.", "1 second."),
+        (2, "2 секунды.", "2 seconds."),
+        (4, "4 секунды.", "4 seconds."),
+        (5, "5 секунд.", "5 seconds."),
+        (11, "11 секунд.", "11 seconds."),
+        (12, "12 секунд.", "12 seconds."),
+        (21, "21 секунду.", "21 seconds."),
+        (22, "22 секунды.", "22 seconds."),
+        (59, "59 секунд.", "59 seconds."),
+        (60, "1 минуту.", "1 minute."),
+        (61, "2 минуты.", "2 minutes."),
+        (300, "5 минут.", "5 minutes."),
+        (1260, "21 минуту.", "21 minutes."),
+    ] {
+        let text = Text::UserLimit { retry: seconds(retry) };
+        assert!(ru(text.clone()).ends_with(&format!(" через {russian}")), "{retry}: {}", ru(text));
+        assert!(en(text.clone()).ends_with(&format!(" in {english}")), "{retry}: {}", en(text));
+    }
+}
+
+#[test]
+fn counts_of_statistics_need_no_plural() {
+    let stats = Stats {
+        waiting: 1,
+        limit: 50,
+        requests: 1,
+        answered: 1,
+        no_speech: 1,
+        failed: 1,
+        rejected: 1,
+        people: 1,
+        audio: seconds(3600),
+        median_wait: Some(seconds(60)),
+        real_time_factor: None,
+    };
+    for (locale, wanted) in [
+        (Locale::En, "Messages: 1, people: 1"),
+        (Locale::Ru, "сообщений — 1, людей — 1"),
+        (Locale::Uk, "повідомлень — 1, людей — 1"),
+        (Locale::De, "Nachrichten 1, Personen 1"),
+        (Locale::Es, "mensajes 1, personas 1"),
+        (Locale::Pt, "mensagens 1, pessoas 1"),
+        // No plural follows a number.
+        (Locale::Tr, "1 mesaj, 1 kişi"),
+        (Locale::Kk, "хабарлама — 1, адам — 1"),
+    ] {
+        let text = Texts::default().talk(locale, &Talk::Stats(stats.clone()));
+        assert!(text.contains(wanted), "{locale:?}: {text}");
+    }
+}
+
+#[test]
+fn whole_minutes_and_hours_are_shown_without_zeros() {
+    for (locale, minutes, hours) in [
+        (Locale::En, "5m", "2h"),
+        (Locale::Ru, "5м", "2ч"),
+        (Locale::Uk, "5хв", "2год"),
+        (Locale::De, "5 min", "2 h"),
+        (Locale::Es, "5 min", "2 h"),
+        (Locale::Pt, "5 min", "2 h"),
+        (Locale::Tr, "5 dk", "2 sa"),
+        (Locale::Kk, "5мин", "2сағ"),
+    ] {
+        for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
+            let waiting = Texts::default().render(locale, &Text::Queued { position: 3, wait: Some(seconds(length)) });
+            assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
+            let kept = Texts::default().talk(locale, &Talk::Privacy { retention: seconds(length) });
+            assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
+        }
+    }
+    let text = ru(progress(0.5, 60, Some(83)));
+    assert!(text.ends_with("⏱️ Прошло: 1м | Осталось: ~1м 23с"), "{text}");
+    let text = en(progress(0.5, 3660, Some(3600)));
+    assert!(text.ends_with("Elapsed: 1h 1m | Remaining: ~1h"), "{text}");
+}
+
+#[test]
+fn a_request_s_number_is_the_last_thing_said() {
+    for locale in Locale::ALL {
+        for text in one_of_each() {
+            let plain = Texts::default().render(*locale, &text);
+            let numbered = Texts::default().numbered(*locale, &text, RequestId(1_234_567));
+            let line = numbered.strip_prefix(&plain).and_then(|rest| rest.strip_prefix('\n')).unwrap();
+            assert!(line.ends_with(" 1234567") && !line.contains('\n'), "{locale:?}: {numbered}");
+        }
+    }
+    assert_eq!(en(Text::NoAudio) + "\nRequest 7", Texts::default().numbered(Locale::En, &Text::NoAudio, RequestId(7)));
+    assert_eq!(ru(Text::Failed) + "\nЗапрос № 7", Texts::default().numbered(Locale::Ru, &Text::Failed, RequestId(7)));
+}
+
+#[test]
+fn a_detected_language_is_no_label_of_a_button() {
+    for locale in Locale::ALL {
+        let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+        let shown = Texts::default().talk(*locale, &data);
+        let label = Texts::default().label(*locale, Label::Automatic);
+        assert!(!shown.contains(&label), "{locale:?}: {shown}");
+    }
+    let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+    assert!(Texts::default().talk(Locale::En, &data).contains("Language of the recordings: detected automatically\n"));
+}
+
+#[test]
+fn a_telegram_account_has_an_id_and_not_a_number() {
+    for (locale, file) in files() {
+        let entry = |key: &str| file.split(&format!("\n{key} =")).nth(1).unwrap().split("\n\n").next().unwrap();
+        assert!(
+            entry("my-data").contains("ID") && entry("ban-how").lines().next().unwrap().contains("ID"),
+            "{locale:?}"
+        );
+    }
+    assert!(!RU.contains(['ё', 'Ё']), "the Russian texts are written without ё");
+}
+
+#[test]
+fn people_are_spoken_to_in_their_language_or_the_default() {
+    for (code, default, wanted) in [
+        (Some("ru"), Locale::En, Locale::Ru),
+        (Some("ru-RU"), Locale::En, Locale::Ru),
+        (Some("RU"), Locale::En, Locale::Ru),
+        (Some("en-GB"), Locale::Ru, Locale::En),
+        (Some("en_US"), Locale::Ru, Locale::En),
+        (Some("de"), Locale::Ru, Locale::De),
+        (Some("pt-BR"), Locale::Ru, Locale::Pt),
+        (Some("ja"), Locale::Ru, Locale::Ru),
+        (Some("run"), Locale::En, Locale::En),
+        (Some(""), Locale::En, Locale::En),
+        (None, Locale::Ru, Locale::Ru),
+    ] {
+        assert_eq!(Locale::of(code, default), wanted, "{code:?}");
+    }
+    assert_eq!(
+        "xx".parse::<Locale>().unwrap_err().to_string(),
+        "`xx` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr"
+    );
+}
+
+/// A transcript of these words.
+fn transcript(words: &str, confidence: Confidence) -> Transcript {
+    let mean_logprob = match confidence {
+        Confidence::High => -0.1,
+        Confidence::Low => -0.9,
+    };
+    let (start, end) = (Duration::ZERO, Duration::from_secs(1));
+    Transcript {
+        segments: vec![Segment { start, end, text: Spoken(words.into()), mean_logprob, no_speech: 0.0 }],
+        language: "ru".to_owned(),
+        language_probability: None,
+        audio: end,
+        processing: end,
+        retried_windows: 0,
+        missed_speech: Duration::ZERO,
+    }
+}
+
+fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
+    Texts::default().answer(Locale::Ru, &transcript(words, confidence), NonZeroUsize::new(most).unwrap())
+}
+
+#[test]
+fn an_answer_is_cut_into_messages_that_fit_heading_included() {
+    let words = "Раз, два, три. ".repeat(1000);
+    let Answer::Messages(parts) = answer(&words, Confidence::High, 4) else { panic!("four are allowed") };
+    assert_eq!(parts.len(), 4);
+    assert!(parts.iter().all(|part| part.encode_utf16().count() <= MESSAGE_UNITS));
+    assert!(parts[0].starts_with("✅ Готово!\n\nРаз"));
+    assert!(parts[1..].iter().all(|part| part.starts_with("Раз")));
+    let only = |text: &str| Answer::Messages(vec![text.to_owned()]);
+    assert_eq!(answer("Привет", Confidence::High, 1), only("✅ Готово!\n\nПривет"));
+    assert_eq!(answer(" ", Confidence::High, 1), only(&ru(Text::NoSpeech)));
+}
+
+#[test]
+fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
+    let Answer::File { preview } = answer(&"Раз, два, три. ".repeat(1000), Confidence::High, 3) else {
+        panic!("three are too few")
+    };
+    assert!(preview.starts_with("✅ Готово!\n\nРаз, два") && preview.ends_with("…\n\n📄 Полный текст в файле."));
+    assert!(preview.encode_utf16().count() < 700);
+}
+
+#[test]
+fn a_doubtful_text_says_so() {
+    let wanted = "✅ Готово!\n⚠️ Слышно плохо: в тексте могут быть ошибки.\n\nПривет";
+    assert_eq!(answer("Привет", Confidence::Low, 1), Answer::Messages(vec![wanted.to_owned()]));
+}
+
+#[test]
+fn a_text_that_speech_is_missing_from_says_so() {
+    let missed_speech = Duration::from_secs(2);
+    let incomplete = Transcript { missed_speech, ..transcript("Привет", Confidence::High) };
+    let heading = "✅ Готово!\n⚠️ Часть речи распознать не удалось: в тексте ее нет.";
+    let one = NonZeroUsize::MIN;
+    let answer = Texts::default().answer(Locale::Ru, &incomplete, one);
+    assert_eq!(answer, Answer::Messages(vec![heading.to_owned() + "\n\nПривет"]));
+    assert_eq!(Texts::default().heading(Locale::Ru, &incomplete), heading);
+    let both = Transcript { missed_speech, ..transcript("Привет", Confidence::Low) };
+    assert_eq!(Texts::default().heading(Locale::Ru, &both).lines().count(), 3);
+}
+
+#[test]
+fn words_do_not_show_in_debug() {
+    assert!(!format!("{:?}", Text::Done { text: Spoken("a secret".into()) }).contains("secret"));
+}

@@ -1,0 +1,279 @@
+//! What an update means to the bot.
+
+mod command;
+mod json;
+mod press;
+pub(super) mod raw;
+
+use std::time::Duration;
+
+pub use command::{Audience, COMMANDS, CommandName};
+
+use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
+
+use super::action::Action;
+use super::call::labels;
+
+/// One update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Telegram's number; asking for this plus one acknowledges the update.
+    pub update_id: i64,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What an update means to the bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Something to transcribe, or in a group something that may be.
+    Voice(Box<VoiceMessage>),
+    /// `/something`, in a group only if it is meant for us.
+    Command(Box<Command>),
+    /// A button of ours was pressed.
+    Press(Box<Press>),
+    /// The bot's place in a chat has changed.
+    Membership(Membership),
+    /// A group became a supergroup, which has another id. Said once in each of the two.
+    Moved {
+        /// The group's id.
+        from: ChatId,
+        /// The supergroup's id.
+        to: ChatId,
+    },
+    /// Anything else a person sends in a private chat.
+    Other(OtherKind),
+    /// Nothing to do, and nobody to answer.
+    Ignored(Ignored),
+}
+
+/// Where something was said, and where answers go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The chat.
+    pub chat: ChatId,
+    /// What kind of chat it is.
+    pub kind: ChatKind,
+    /// The topic, where there are topics.
+    pub thread: Option<ThreadId>,
+}
+
+/// Kinds of chats in which the bot speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChatKind {
+    /// One person.
+    Private,
+    /// A group, with or without topics.
+    Group,
+}
+
+/// A message with sound. Lengths, sizes and kinds are what the sender's program claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoiceMessage {
+    /// Where it was sent.
+    pub place: Place,
+    /// The message that asks for the text: the voice itself, or the one that answers it.
+    pub asked: MessageId,
+    /// The message with the sound.
+    pub message: MessageId,
+    /// Who asks (who sent or forwarded it, where nobody else does).
+    pub from: Sender,
+    /// Where to download it from; valid for this bot only.
+    pub file_id: String,
+    /// The same for the same file, whoever sends it.
+    pub file_unique_id: String,
+    /// Its length in whole seconds; documents do not say.
+    pub claimed_duration: Option<Duration>,
+    /// Its size in bytes.
+    pub claimed_size: Option<u64>,
+    /// How it was sent.
+    pub source: AudioSource,
+    /// How the bot was asked for it.
+    pub asked_by: AskedBy,
+}
+
+/// How a text was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AskedBy {
+    /// Nobody did; the message is just there.
+    Itself,
+    /// Somebody answered it with `/transcribe` or named the bot.
+    Somebody,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Where it was sent.
+    pub place: Place,
+    /// Its number there.
+    pub message: MessageId,
+    /// Who sent it.
+    pub from: Sender,
+    /// Which one.
+    pub name: CommandName,
+    /// What follows it, trimmed.
+    pub argument: String,
+}
+
+/// A pressed button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Press {
+    /// By which it is answered.
+    pub callback: String,
+    /// Who pressed it. In a group anybody can.
+    pub from: Sender,
+    /// Where the message with the button is; `None` when Telegram no longer gives it.
+    pub place: Option<Place>,
+    /// The message with the button.
+    pub message: Option<MessageId>,
+    /// What the buttons are for that Telegram's server knows under the message: what is pressed is only a claim of the
+    /// program that sent it. Empty when Telegram no longer gives the message.
+    pub buttons: Vec<Action>,
+    /// What the button is for; `None` for one that this version does not know.
+    pub action: Option<Action>,
+}
+
+/// The bot's place in a chat has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// The chat.
+    pub chat: ChatId,
+    /// What kind of chat it is.
+    pub kind: ChatKind,
+    /// What the bot may do there now.
+    pub access: Access,
+}
+
+/// What the bot may do in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It may write, unless all members may not.
+    Writes,
+    /// It is in the chat, and was forbidden to write.
+    Silenced,
+    /// It was blocked or removed, or has left.
+    Gone,
+}
+
+/// A message from a private chat that the bot cannot use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherKind {
+    /// Where it was sent.
+    pub place: Place,
+    /// Its number there.
+    pub message: MessageId,
+    /// Who sent it.
+    pub from: Sender,
+    /// It is a file, of a kind without sound.
+    pub file: bool,
+}
+
+/// Somebody, as Telegram tells of them. Who speaks as a group or a channel has that chat's number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Never changes.
+    pub id: UserId,
+    /// Without `@`; many have none.
+    pub username: Option<String>,
+    /// Never absent in Telegram, at times empty.
+    pub first_name: String,
+    /// Many have none.
+    pub last_name: Option<String>,
+    /// The language of their Telegram, such as `ru` or `pt-BR`.
+    pub language_code: Option<String>,
+    /// An administrator who speaks as the group itself.
+    pub anonymous_admin: bool,
+}
+
+/// A topic within a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ThreadId(pub i32);
+
+/// Why an update is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ignored {
+    /// Talk in a group that is not for the bot.
+    Group,
+    /// A post in a channel.
+    Channel,
+    /// A new version of a message.
+    Edited,
+    /// A message about the chat itself, such as a pinned message.
+    Service,
+    /// A message from a bot.
+    Bot,
+    /// A kind of update that nobody asked for.
+    Unexpected,
+    /// An update that cannot be read.
+    Unreadable,
+}
+
+labels! {
+    /// The kind of an update, as a metric's label.
+    UpdateKind {
+        /// [`AudioSource::Voice`]
+        Voice = "voice",
+        /// [`AudioSource::Audio`]
+        Audio = "audio",
+        /// [`AudioSource::VideoNote`]
+        VideoNote = "video_note",
+        /// [`AudioSource::Video`]
+        Video = "video",
+        /// [`AudioSource::Document`]
+        Document = "document",
+        /// [`Content::Command`]
+        Command = "command",
+        /// [`Content::Press`]
+        Button = "button",
+        /// [`Content::Membership`]
+        Membership = "membership",
+        /// [`Content::Moved`]
+        Migration = "migration",
+        /// [`Content::Other`]
+        Other = "other",
+        /// [`Ignored::Group`]
+        Group = "group",
+        /// [`Ignored::Channel`]
+        Channel = "channel",
+        /// [`Ignored::Edited`]
+        Edited = "edited",
+        /// [`Ignored::Service`]
+        Service = "service",
+        /// [`Ignored::Bot`]
+        Bot = "bot",
+        /// [`Ignored::Unexpected`]
+        Unexpected = "unexpected",
+        /// [`Ignored::Unreadable`]
+        Unreadable = "unreadable",
+    }
+}
+
+impl Content {
+    /// The label under which this is counted.
+    pub fn kind(&self) -> UpdateKind {
+        match self {
+            Self::Voice(voice) => match voice.source {
+                AudioSource::Voice => UpdateKind::Voice,
+                AudioSource::Audio => UpdateKind::Audio,
+                AudioSource::VideoNote => UpdateKind::VideoNote,
+                AudioSource::Video => UpdateKind::Video,
+                AudioSource::Document => UpdateKind::Document,
+            },
+            Self::Command(_) => UpdateKind::Command,
+            Self::Press(_) => UpdateKind::Button,
+            Self::Membership(_) => UpdateKind::Membership,
+            Self::Moved { .. } => UpdateKind::Migration,
+            Self::Other(_) => UpdateKind::Other,
+            Self::Ignored(why) => match why {
+                Ignored::Group => UpdateKind::Group,
+                Ignored::Channel => UpdateKind::Channel,
+                Ignored::Edited => UpdateKind::Edited,
+                Ignored::Service => UpdateKind::Service,
+                Ignored::Bot => UpdateKind::Bot,
+                Ignored::Unexpected => UpdateKind::Unexpected,
+                Ignored::Unreadable => UpdateKind::Unreadable,
+            },
+        }
+    }
+}
