@@ -40,7 +40,7 @@ const WRITABLE_AGE: Duration = Duration::from_secs(2);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
 /// `sources` are read again at SIGHUP. What makes it stop by itself is in the log, and in the exit status.
-pub async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let token = doctor::token(&config)?.clone();
     doctor::processor()?;
     let redactor = Redactor::new(token.expose()).hiding(config.passwords());

@@ -35,7 +35,7 @@ const LAST_READS: Duration = Duration::from_millis(500);
 /// Turns Telegram voice messages into text on this machine.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Configuration file; without it stenobot.toml is read if present.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,

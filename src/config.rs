@@ -11,8 +11,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use ids::IdList;
-pub use sections::{Engine, Limits, People, Privacy, Storage, Telegram, Telemetry, Timing};
+pub(crate) use ids::IdList;
+pub use sections::{Engine, People, Privacy, Telegram};
+pub(crate) use sections::{Limits, Storage, Telemetry, Timing};
 
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
@@ -23,13 +24,13 @@ use stenobot_domain::{SpeechLanguage, UserId};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
-pub const ENV_PREFIX: &str = "STENOBOT_";
+pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
 /// The variables that may hold the token, the first that is set wins.
-pub const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
+pub(crate) const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
 /// Read from the working directory when no other file is named.
-pub const DEFAULT_FILE: &str = "stenobot.toml";
+pub(crate) const DEFAULT_FILE: &str = "stenobot.toml";
 /// Variables of the working directory, which those of the environment outrank.
-pub const DOTENV_FILE: &str = ".env";
+pub(crate) const DOTENV_FILE: &str = ".env";
 
 /// Declares every key once: its type, default, allowed values and meaning. From it come the flags, the
 /// file's and the environment's keys, and the table in the README.
@@ -66,7 +67,7 @@ macro_rules! settings {
         /// Values from the command line, which outrank all others.
         #[derive(Debug, Clone, Default, Serialize, clap::Args)]
         #[command(next_help_heading = "Settings")]
-        pub struct Overrides {
+        pub(crate) struct Overrides {
             $(
                 #[doc = $help]
                 #[arg(long, global = true, hide_short_help = true, value_name = "VALUE")]
@@ -107,7 +108,7 @@ pub enum Reload {
 
 /// A setting whose value is another than the running bot's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// Its key.
     pub key: &'static str,
     /// Whether it is taken on now.
@@ -150,7 +151,7 @@ settings! {
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Pretty,
     /// One JSON object a line.
@@ -169,7 +170,7 @@ pub enum VoiceActivity {
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// What it was parsed from.
     raw: Raw,
     /// The way to servers.
@@ -187,7 +188,7 @@ pub struct Config {
     /// What is kept, and how long.
     pub privacy: Privacy,
     /// Deadlines and intervals.
-    pub timing: Timing,
+    pub(crate) timing: Timing,
     /// Logs and metrics.
     pub telemetry: Telemetry,
 }
@@ -229,7 +230,7 @@ impl fmt::Debug for BotToken {
 
 /// Why a configuration cannot work.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A value out of its range.
     #[error("{key} = {value} is not allowed: give {allowed}")]
     Refused {
@@ -271,37 +272,37 @@ pub enum ConfigError {
 
 /// Where the values come from.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The file named on the command line; it must exist. Without it [`DEFAULT_FILE`] is read if present.
     pub file: Option<PathBuf>,
     /// Values from the command line.
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
 }
 
 impl Config {
     /// Reads all sources from the working directory and the environment.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+    pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let dotenv = environment::of_file(Path::new(DOTENV_FILE))?;
         let environment = environment::of_process(std::env::vars_os())?;
         Self::assemble(sources, &dotenv, &environment)
     }
 
     /// What must not be printed, besides the token: the passwords of proxies and of the servers' addresses.
-    pub fn passwords(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn passwords(&self) -> impl Iterator<Item = &str> {
         let servers = [&self.telegram.api_url, &self.engine.model_base_url];
         self.proxies.passwords().chain(servers.into_iter().filter_map(|server| server.password()))
     }
 
     /// Reads all sources again for a bot that runs with this configuration: what it can take on is in the new one, and
     /// all that differs is listed. The token stays.
-    pub fn reload(&self, sources: &Sources) -> Result<(Self, Vec<Change>), ConfigError> {
+    pub(crate) fn reload(&self, sources: &Sources) -> Result<(Self, Vec<Change>), ConfigError> {
         let fresh = Self::load(sources)?;
         let (raw, changes) = fresh.raw.over(&self.raw);
         Ok((raw.parse(self.telegram.token.clone(), self.proxies.clone())?, changes))
     }
 
     /// Every key with its value as it would be given in the environment.
-    pub fn values(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
         let values = serde_json::to_value(&self.raw).unwrap_or_default();
         let text = |key: &str| match &values[key] {
             serde_json::Value::String(text) => text.clone(),

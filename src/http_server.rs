@@ -33,7 +33,7 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// At [`MAX_CONNECTIONS`] a new connection takes the place of the oldest that has asked nothing for [`MIN_SILENCE`], else of
 /// the oldest that waits between two requests. Where there is none, it waits until there is.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut open: Vec<Connection> = Vec::with_capacity(MAX_CONNECTIONS);
     let answered = Arc::new(Notify::new());

@@ -4,20 +4,20 @@
 //! the configuration start the app; the pipeline moves a typed request from stage to stage, one file per
 //! transition; each stage reaches the outside (Telegram, the engine process) through its stack of layers.
 
-pub mod app;
+mod app;
 pub mod cli;
 pub mod config;
-pub mod doctor;
-pub mod lifecycle;
-pub mod service_manager;
-pub mod telemetry;
+mod doctor;
+mod lifecycle;
+mod service_manager;
+mod telemetry;
 
-pub mod pipeline;
+mod pipeline;
 
-pub mod layers;
+mod layers;
 pub mod request;
 
-pub mod http_server;
+mod http_server;
 pub mod metrics;
 pub mod stats;
 

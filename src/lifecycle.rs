@@ -15,9 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use database::{DatabaseLock, DatabaseLockError};
-pub use heartbeat::{Heartbeat, Heartbeats};
-pub use recordings::{RecordingsError, RecordingsFolder};
+pub(crate) use database::{DatabaseLock, DatabaseLockError};
+pub(crate) use heartbeat::Heartbeats;
+pub(crate) use recordings::RecordingsFolder;
 
 /// Signals closer together than this are one: `timeout`, a terminal and some service managers signal a whole group, and
 /// a parent in it passes the signal on.
@@ -29,24 +29,24 @@ const LAST: Duration = Duration::from_secs(3);
 
 /// Asks the service to stop, in two steps.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     /// Cancelled first: take nothing new, finish what is held.
-    pub soft: CancellationToken,
+    pub(crate) soft: CancellationToken,
     /// Cancelled when the time for that is over: put everything back.
-    pub hard: CancellationToken,
+    pub(crate) hard: CancellationToken,
     failed: Arc<AtomicBool>,
 }
 
 impl Shutdown {
     /// Stops the service because to go on would lose something. True for whoever says so first.
-    pub fn fail(&self) -> bool {
+    pub(crate) fn fail(&self) -> bool {
         let first = !self.failed.swap(true, Ordering::Relaxed);
         self.soft.cancel();
         first
     }
 
     /// Whether it was stopped so.
-    pub fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 
@@ -55,7 +55,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// The system refuses to tell of signals.
-    pub fn on_signals(self, patience: Duration) -> std::io::Result<impl Future<Output = ()> + Send> {
+    pub(crate) fn on_signals(self, patience: Duration) -> std::io::Result<impl Future<Output = ()> + Send> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         Ok(async move {
@@ -90,7 +90,7 @@ impl Shutdown {
 
     /// Over when everything should have been put back by now. Who stops then leaves the journal as a loss of power does:
     /// the next start goes on from it.
-    pub async fn overdue(&self) {
+    pub(crate) async fn overdue(&self) {
         self.hard.cancelled().await;
         sleep(LAST).await;
     }
@@ -98,7 +98,7 @@ impl Shutdown {
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
+pub(crate) enum DataDirError {
     /// Another process works in it.
     #[error("another stenobot uses this data folder: stop it, or give this one a data_dir of its own")]
     InUse,
@@ -109,7 +109,7 @@ pub enum DataDirError {
 
 /// Proof that this process alone works in a data folder; ends with the process.
 #[derive(Debug)]
-pub struct DataDirLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct DataDirLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 /// How long a lock is waited for. A process that is killed while it starts a child leaves its lock to that child, until
 /// the child has become its own program: whoever restarts the bot at once would find the folder in use.
@@ -119,7 +119,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 impl DataDirLock {
     /// Makes the folder, private to this user, if it is not there, and locks it.
-    pub async fn take(data_dir: &Path) -> Result<Self, DataDirError> {
+    pub(crate) async fn take(data_dir: &Path) -> Result<Self, DataDirError> {
         make_private(data_dir).map_err(DataDirError::Unusable)?;
         match lock(&data_dir.join("lock")).await {
             Ok(file) => Ok(Self(file)),
@@ -158,7 +158,7 @@ fn is_locked(path: &Path) -> std::io::Result<bool> {
 
 /// What a data folder is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataDirState {
+pub(crate) enum DataDirState {
     /// Not there yet, but it can be made.
     Absent,
     /// Nobody works in it.
@@ -172,7 +172,7 @@ impl DataDirState {
     ///
     /// # Errors
     /// [`DataDirError::Unusable`] when [`DataDirLock::take`] would fail for that reason.
-    pub fn look(data_dir: &Path) -> Result<Self, DataDirError> {
+    pub(crate) fn look(data_dir: &Path) -> Result<Self, DataDirError> {
         use rustix::fs::{Access, access};
         let unusable = |error: rustix::io::Errno| DataDirError::Unusable(error.into());
         let may_write = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(unusable);
@@ -196,13 +196,13 @@ impl DataDirState {
 }
 
 /// From now on nobody else can read the files that this process makes. For every command, first.
-pub fn keep_private() {
+pub(crate) fn keep_private() {
     use rustix::fs::Mode;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Makes a folder that only this user can read; one that exists is left as it is.
-pub fn make_private(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -89,7 +89,7 @@ metrics! {
 }
 
 /// A recorder with our buckets. Its handle renders `/metrics`.
-pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
+pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let mut builder = PrometheusBuilder::new();
     for metric in METRICS {
         if let Kind::Histogram(buckets) = metric.kind {
@@ -110,7 +110,7 @@ pub fn install(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]
 
 /// Describes every metric and registers every label set at zero. The label values that belong to Telegram's side
 /// come from there: pairs of method and outcome, and kinds of update.
-pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) {
+pub(crate) fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) {
     metrics_process::Collector::default().describe();
     for Metric { name, kind, help, .. } in METRICS {
         match kind {
@@ -174,7 +174,7 @@ pub fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str
 }
 
 /// A transition was committed.
-pub fn transition(from: StageName, to: StageName) {
+pub(crate) fn transition(from: StageName, to: StageName) {
     counter!(TRANSITIONS, "from" => from.as_str(), "to" => to.as_str()).increment(1);
 }
 
@@ -208,7 +208,7 @@ impl Work {
 }
 
 /// Some work took this long, whatever came of it.
-pub fn work_took(work: Work, took: Duration) {
+pub(crate) fn work_took(work: Work, took: Duration) {
     histogram!(STAGE_DURATION, "stage" => work.as_str()).record(took);
 }
 

@@ -13,7 +13,7 @@ use crate::lifecycle::{Heartbeats, Shutdown};
 
 /// systemd, or what speaks its protocol; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct ServiceManager(Option<Arc<Link>>);
+pub(crate) struct ServiceManager(Option<Arc<Link>>);
 
 #[derive(Debug)]
 struct Link {
@@ -26,7 +26,7 @@ struct Link {
 
 impl ServiceManager {
     /// The manager that `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` name.
-    pub fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
             return Self::default();
         };
@@ -63,7 +63,7 @@ impl ServiceManager {
     }
 
     /// The start is over: from now on the watchdog counts.
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         if let Some(link) = &self.0 {
             link.is_started.store(true, Ordering::Relaxed);
         }
@@ -71,17 +71,17 @@ impl ServiceManager {
     }
 
     /// The start goes on and takes at most `limit` from now.
-    pub fn extend_start(&self, limit: Duration, status: &str) {
+    pub(crate) fn extend_start(&self, limit: Duration, status: &str) {
         self.send(&format!("EXTEND_TIMEOUT_USEC={}\nSTATUS={}", limit.as_micros(), one_line(status)));
     }
 
     /// A line for `systemctl status`.
-    pub fn status(&self, status: &str) {
+    pub(crate) fn status(&self, status: &str) {
         self.send(&format!("STATUS={}", one_line(status)));
     }
 
     /// Settings are being read again, until what this returns is dropped.
-    pub fn reloading(&self) -> Reloading<'_> {
+    pub(crate) fn reloading(&self) -> Reloading<'_> {
         // During the start the manager waits for one READY only.
         let is_started = self.0.as_ref().is_some_and(|link| link.is_started.load(Ordering::Relaxed));
         if is_started {
@@ -92,7 +92,7 @@ impl ServiceManager {
     }
 
     /// Says that the bot stops once it does, and until then feeds the watchdog, if there is one, while no loop is late.
-    pub async fn watch(&self, heartbeats: &Heartbeats, shutdown: &Shutdown) {
+    pub(crate) async fn watch(&self, heartbeats: &Heartbeats, shutdown: &Shutdown) {
         tokio::select! {
             () = shutdown.soft.cancelled() => {}
             () = self.feed(heartbeats) => {}
@@ -121,7 +121,7 @@ impl ServiceManager {
 
 /// The end of a reload; see [`ServiceManager::reloading`].
 #[must_use]
-pub struct Reloading<'a> {
+pub(crate) struct Reloading<'a> {
     manager: &'a ServiceManager,
     is_started: bool,
 }

@@ -64,7 +64,7 @@ pub struct Quantiles {
     /// 95 %.
     pub p95: f64,
     /// 99 %.
-    pub p99: f64,
+    pub(crate) p99: f64,
 }
 
 impl Quantiles {

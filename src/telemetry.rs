@@ -21,24 +21,24 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::reload;
 
-pub use one_line::{OneLine, escape_controls};
+pub(crate) use one_line::{OneLine, escape_controls};
 
 use crate::config::{LogFormat, Telemetry};
 use crate::http_server;
 
 /// Changes what is logged.
-pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+pub(crate) struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
 
 impl LogFilter {
     /// Logs what passes this filter from now on.
-    pub fn set(&self, filter: &str) -> anyhow::Result<()> {
+    pub(crate) fn set(&self, filter: &str) -> anyhow::Result<()> {
         Ok((self.0)(EnvFilter::builder().parse(filter)?)?)
     }
 }
 
 /// Starts the log. `writer` is standard error behind whatever must not pass it. Each event is one line, whatever
 /// characters are in what it quotes.
-pub fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
+pub(crate) fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -61,7 +61,7 @@ where
 }
 
 /// Has panics of this process logged as everything else is, once the log was started.
-pub fn log_panics() {
+pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, error = constant_message(panic.payload()), "a panic");
@@ -69,7 +69,7 @@ pub fn log_panics() {
 }
 
 /// Has panics of this process printed without what their messages quote, until the log is started.
-pub fn print_panics() {
+pub(crate) fn print_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         eprintln!("stenobot: a panic at {place}: {}", constant_message(panic.payload()));
@@ -87,10 +87,10 @@ fn constant_message(payload: &(dyn Any + Send)) -> &'static str {
 }
 
 /// Answers whether the service can do its work now: `Err` names what cannot.
-pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub(crate) type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The same answer for all who ask within `age` of it. `ready` is asked by one of them, and the others wait for it.
-pub fn cached(ready: Readiness, age: Duration) -> Readiness {
+pub(crate) fn cached(ready: Readiness, age: Duration) -> Readiness {
     type Kept = Option<(Instant, Result<(), String>)>;
     let last: Arc<Mutex<Kept>> = Arc::default();
     Arc::new(move || {
@@ -116,7 +116,7 @@ struct Pages {
 }
 
 /// Serves the pages until `stop`.
-pub async fn serve(listener: TcpListener, metrics: PrometheusHandle, ready: Readiness, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, metrics: PrometheusHandle, ready: Readiness, stop: CancellationToken) {
     let upkeep = metrics.clone();
     let keep = async {
         // The exporter folds observations into buckets only when it is asked to.

@@ -17,7 +17,7 @@ const TELEGRAM_HOST: &str = "api.telegram.org";
 
 impl Config {
     /// `max_file_size_bytes`, where the Bot API server gives no files of that size; [`Limits::file_bytes`] is what counts.
-    pub fn unreachable_file_size(&self) -> Option<u64> {
+    pub(crate) fn unreachable_file_size(&self) -> Option<u64> {
         Some(self.raw.max_file_size_bytes).filter(|bytes| *bytes > self.limits.file_bytes)
     }
 }

@@ -17,11 +17,11 @@ pub struct Telegram {
     /// Root of the Bot API.
     pub api_url: reqwest::Url,
     /// Locale of texts for people whose own is not among the locale files.
-    pub default_locale: String,
+    pub(crate) default_locale: String,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
     /// Folder of a local Bot API server's files.
-    pub local_dir: Option<PathBuf>,
+    pub(crate) local_dir: Option<PathBuf>,
 }
 
 /// Of the name of a recording.
@@ -29,7 +29,7 @@ const AUDIO_ENDING: &str = ".audio";
 
 /// Where things are kept.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub(crate) struct Storage {
     /// Private to this user.
     pub data_dir: PathBuf,
     /// The journal's SQLite file.
@@ -38,22 +38,22 @@ pub struct Storage {
 
 impl Storage {
     /// Model files.
-    pub fn models(&self) -> PathBuf {
+    pub(crate) fn models(&self) -> PathBuf {
         self.data_dir.join("models")
     }
 
     /// Audio of requests under way.
-    pub fn audio(&self) -> PathBuf {
+    pub(crate) fn audio(&self) -> PathBuf {
         self.data_dir.join("audio")
     }
 
     /// One request's audio. The name is ours: nothing a sender says becomes a path.
-    pub fn audio_file(&self, id: RequestId) -> PathBuf {
+    pub(crate) fn audio_file(&self, id: RequestId) -> PathBuf {
         self.audio().join(format!("{id}{AUDIO_ENDING}"))
     }
 
     /// Whether [`Storage::audio_file`] gives such a name.
-    pub fn is_audio_file(name: &OsStr) -> bool {
+    pub(crate) fn is_audio_file(name: &OsStr) -> bool {
         let id = name.to_str().and_then(|name| name.strip_suffix(AUDIO_ENDING));
         let number = id.and_then(|id| id.parse::<i64>().ok());
         number.is_some_and(|number| number > 0 && id == Some(number.to_string().as_str()))
@@ -79,7 +79,7 @@ pub struct Engine {
 
 /// What is accepted.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Requests waiting at once.
     pub queue: u32,
     /// Length of one message.
@@ -87,13 +87,13 @@ pub struct Limits {
     /// Bytes of one file; never more than the Bot API server gives.
     pub file_bytes: u64,
     /// Requests of one person waiting at once.
-    pub waiting_per_user: u32,
+    pub(crate) waiting_per_user: u32,
     /// Audio of one person a day; `None` for any amount.
-    pub daily_audio: Option<Duration>,
+    pub(crate) daily_audio: Option<Duration>,
     /// Messages that one answer may take.
-    pub answer_messages: std::num::NonZeroUsize,
+    pub(crate) answer_messages: std::num::NonZeroUsize,
     /// Messages per minute and person.
-    pub user_per_minute: std::num::NonZeroU32,
+    pub(crate) user_per_minute: std::num::NonZeroU32,
 }
 
 /// Whom the bot serves and obeys.
@@ -102,21 +102,21 @@ pub struct People {
     /// Numbers of people and groups; empty for everybody.
     pub allowed: IdList,
     /// Numbers of the bot's administrators.
-    pub operators: IdList,
+    pub(crate) operators: IdList,
 }
 
 /// What is kept, and how long.
 #[derive(Debug, Clone)]
 pub struct Privacy {
     /// Of a recording, after its answer; zero removes it at once.
-    pub audio_retention: Duration,
+    pub(crate) audio_retention: Duration,
 }
 
 /// Deadlines and intervals.
 #[derive(Debug, Clone)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// Between progress edits.
-    pub progress_interval: Duration,
+    pub(crate) progress_interval: Duration,
     /// Cap of a transcription's deadline.
     pub transcription: Duration,
     /// Of one download.
@@ -127,7 +127,7 @@ pub struct Timing {
 
 /// Logs and metrics.
 #[derive(Debug, Clone)]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     /// Of the metrics and health server.
     pub addr: SocketAddr,
     /// Form of the log.

@@ -17,7 +17,7 @@ const FILES: u64 = 512;
 ///
 /// # Errors
 /// [`Refusal::Processor`] instead of an engine that dies of an illegal instruction.
-pub fn processor() -> Result<Finding, Refusal> {
+pub(crate) fn processor() -> Result<Finding, Refusal> {
     let missing = cpu::missing();
     if missing.is_empty() {
         return Ok(Finding::ok(format!("{} has {}", std::env::consts::ARCH, cpu::REQUIRED.join(", "))));
@@ -63,7 +63,7 @@ pub(super) fn open_files() -> Finding {
 ///
 /// # Errors
 /// [`Refusal::Port`].
-pub async fn listen(addr: SocketAddr) -> Result<TcpListener, Refusal> {
+pub(crate) async fn listen(addr: SocketAddr) -> Result<TcpListener, Refusal> {
     TcpListener::bind(addr).await.map_err(|why| Refusal::Port { addr, why })
 }
 

@@ -15,9 +15,9 @@ const PROBES: u64 = MAX_PROBES as u64;
 
 /// What bot, probes and engines need, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need {
+pub(crate) struct Need {
     /// Engine processes.
-    pub engines: u64,
+    pub(crate) engines: u64,
     /// The model, which each engine holds.
     pub model: u64,
     /// Caches and working buffers of one engine.
@@ -26,12 +26,12 @@ pub struct Need {
 
 impl Need {
     /// `engines` engines, each `memory` bytes in all with a model file of `file` bytes.
-    pub fn of(engines: usize, file: u64, memory: u64) -> Self {
+    pub(crate) fn of(engines: usize, file: u64, memory: u64) -> Self {
         Self { engines: engines as u64, model: file, work: memory.saturating_sub(file) }
     }
 
     /// The sum.
-    pub fn bytes(self) -> u64 {
+    pub(crate) fn bytes(self) -> u64 {
         BOT + PROBES * PROBE_MEMORY + self.engines * (self.model + self.work)
     }
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Need {
 ///
 /// # Errors
 /// [`Refusal::Memory`] when it can never be.
-pub fn admit(memory: Memory, need: Need, running: bool) -> Result<Finding, Refusal> {
+pub(crate) fn admit(memory: Memory, need: Need, running: bool) -> Result<Finding, Refusal> {
     let owner = match memory.bound {
         Bound::Machine => "of this machine",
         Bound::Group => "of the control group's limit",

@@ -4,7 +4,7 @@
 //! sentences; `stenobot run` refuses to start with the same ones.
 
 mod machine;
-pub mod memory;
+pub(crate) mod memory;
 mod model;
 mod refusal;
 mod storage;
@@ -16,9 +16,9 @@ use futures::future::join_all;
 use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 
-pub use machine::{listen, processor};
-pub use model::{speech_model, too_large};
-pub use refusal::Refusal;
+pub(crate) use machine::{listen, processor};
+pub(crate) use model::too_large;
+pub(crate) use refusal::Refusal;
 
 use crate::config::{BotToken, Config};
 use crate::lifecycle::DataDirState;
@@ -31,7 +31,7 @@ const LONG_LIMIT: Duration = Duration::from_secs(120);
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// As it should be.
     Ok,
     /// The bot starts, but somebody should look.
@@ -42,7 +42,7 @@ pub enum Verdict {
 
 /// What one look gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// How bad it is.
     pub verdict: Verdict,
     /// A fact, or a sentence that says what to do.
@@ -71,7 +71,7 @@ impl<E: std::fmt::Display> From<Result<Finding, E>> for Finding {
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// What was looked at.
     pub check: &'static str,
     /// How bad it is.
@@ -82,19 +82,19 @@ pub struct Line {
 
 /// All lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// In a fixed order.
     pub checks: Vec<Line>,
 }
 
 impl Report {
     /// That of a configuration which cannot be read; nothing else can be looked at then.
-    pub fn without_configuration(error: &impl std::fmt::Display) -> Self {
+    pub(crate) fn without_configuration(error: &impl std::fmt::Display) -> Self {
         Self { checks: vec![line("configuration", Finding::failed(error))] }
     }
 
     /// How many lines there are of that kind.
-    pub fn count(&self, verdict: Verdict) -> usize {
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
         self.checks.iter().filter(|line| line.verdict == verdict).count()
     }
 }
@@ -103,12 +103,12 @@ impl Report {
 ///
 /// # Errors
 /// [`Refusal::NoToken`].
-pub fn token(config: &Config) -> Result<&BotToken, Refusal> {
+pub(crate) fn token(config: &Config) -> Result<&BotToken, Refusal> {
     config.telegram.token.as_ref().ok_or(Refusal::NoToken)
 }
 
 /// A warning where larger files are allowed than the Bot API server gives.
-pub fn file_limit(config: &Config) -> Option<String> {
+pub(crate) fn file_limit(config: &Config) -> Option<String> {
     let limit = config.limits.file_bytes;
     config.unreachable_file_size().map(|bytes| {
         format!(
@@ -119,7 +119,7 @@ pub fn file_limit(config: &Config) -> Option<String> {
 }
 
 /// Looks at everything at the same time, each look for a bounded time.
-pub async fn examine(config: &Config) -> Report {
+pub(crate) async fn examine(config: &Config) -> Report {
     let state = storage::state(config);
     let running = matches!(state, Ok(DataDirState::InUse));
     let bot = config.telegram.token.as_ref().map(BotToken::bot);

@@ -11,7 +11,7 @@ use crate::config::{Config, VoiceActivity};
 ///
 /// # Errors
 /// [`Refusal::NoWhisperModel`].
-pub fn speech_model(model: &VerifiedModel) -> Result<u64, Refusal> {
+pub(crate) fn speech_model(model: &VerifiedModel) -> Result<u64, Refusal> {
     match model.kind {
         ModelKind::Whisper { memory_bytes } => Ok(memory_bytes),
         ModelKind::VoiceActivity => Err(Refusal::NoWhisperModel { name: model.name.clone() }),
@@ -22,7 +22,7 @@ pub fn speech_model(model: &VerifiedModel) -> Result<u64, Refusal> {
 ///
 /// # Errors
 /// [`Refusal::Memory`], [`Refusal::NoWhisperModel`].
-pub fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>, Refusal> {
+pub(crate) fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>, Refusal> {
     let need = Need::of(engines, model.bytes, speech_model(model)?);
     // A machine that hides its memory is no reason to refuse.
     let Ok(memory) = Memory::here() else { return Ok(None) };

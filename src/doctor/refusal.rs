@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Why the bot cannot work as it is set up.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// No token is set.
     #[error("no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN")]
     NoToken,

@@ -12,13 +12,13 @@ const LEAST: Duration = Duration::from_secs(60);
 const SLACK: f64 = 3.0;
 
 /// The deadline of a transcription: three times what this machine is expected to need, at least a minute, at most `cap`.
-pub fn deadline_of(length: Duration, real_time_factor: f64, cap: Duration) -> Duration {
+pub(crate) fn deadline_of(length: Duration, real_time_factor: f64, cap: Duration) -> Duration {
     let expected = Duration::try_from_secs_f64(length.as_secs_f64() * real_time_factor * SLACK).unwrap_or(cap);
     expected.max(LEAST).min(cap)
 }
 
 /// A job that can be given a deadline.
-pub trait Deadlined {
+pub(crate) trait Deadlined {
     /// The job once it has one.
     type Bound;
 
@@ -28,13 +28,13 @@ pub trait Deadlined {
 
 /// Binds each job to its deadline.
 #[derive(Debug, Clone, Copy)]
-pub struct DeadlineLayer<C> {
+pub(crate) struct DeadlineLayer<C> {
     cap: C,
 }
 
 impl<C: Fn() -> Duration + Clone> DeadlineLayer<C> {
     /// No deadline is longer than `cap` says at its start: the limit may change while the service runs.
-    pub fn new(cap: C) -> Self {
+    pub(crate) fn new(cap: C) -> Self {
         Self { cap }
     }
 }
@@ -49,7 +49,7 @@ impl<S, C: Clone> Layer<S> for DeadlineLayer<C> {
 
 /// See [`DeadlineLayer`].
 #[derive(Debug, Clone)]
-pub struct Deadline<S, C> {
+pub(crate) struct Deadline<S, C> {
     cap: C,
     inner: S,
 }

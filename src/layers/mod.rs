@@ -7,8 +7,10 @@ mod patience;
 mod quota;
 mod shed;
 
-pub use deadline::{Deadline, DeadlineLayer, Deadlined, deadline_of};
-pub use observe::{Observe, ObserveLayer};
-pub use patience::{Patience, Wait};
-pub use quota::{Keyed, KeyedQuota, KeyedQuotaLayer, OverQuota};
-pub use shed::{Depth, Overloaded, ShedOnDepth, ShedOnDepthLayer};
+pub(crate) use deadline::{DeadlineLayer, Deadlined, deadline_of};
+pub(crate) use observe::ObserveLayer;
+pub(crate) use patience::Patience;
+pub(crate) use patience::Wait;
+pub(crate) use quota::{Keyed, KeyedQuotaLayer, OverQuota};
+pub(crate) use shed::Overloaded;
+pub(crate) use shed::{Depth, ShedOnDepthLayer};

@@ -11,13 +11,13 @@ use crate::metrics::{self, Work};
 
 /// Records `stage_duration_seconds` of the stack below it.
 #[derive(Debug, Clone, Copy)]
-pub struct ObserveLayer {
+pub(crate) struct ObserveLayer {
     work: Work,
 }
 
 impl ObserveLayer {
     /// For the stack that does this work.
-    pub fn new(work: Work) -> Self {
+    pub(crate) fn new(work: Work) -> Self {
         Self { work }
     }
 }
@@ -32,7 +32,7 @@ impl<S> Layer<S> for ObserveLayer {
 
 /// See [`ObserveLayer`].
 #[derive(Debug, Clone)]
-pub struct Observe<S> {
+pub(crate) struct Observe<S> {
     work: Work,
     inner: S,
 }

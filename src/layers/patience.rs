@@ -8,7 +8,7 @@ use tower::retry::Policy;
 
 /// What an error says about another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// There is no point.
     Never,
     /// The other side named a time, and it is law.
@@ -20,7 +20,7 @@ pub enum Wait {
 /// A tower retry policy. Pauses double from `first` up to `longest`; after `tries` pauses of its own choice it
 /// gives up. Waits that the other side demands are not counted.
 #[derive(Debug, Clone)]
-pub struct Patience<F> {
+pub(crate) struct Patience<F> {
     tries: Option<u32>,
     pause: Duration,
     longest: Duration,
@@ -29,12 +29,12 @@ pub struct Patience<F> {
 
 impl<F> Patience<F> {
     /// Gives up after `tries` pauses.
-    pub fn bounded(tries: u32, first: Duration, longest: Duration, judge: F) -> Self {
+    pub(crate) fn bounded(tries: u32, first: Duration, longest: Duration, judge: F) -> Self {
         Self { tries: Some(tries), pause: first, longest, judge }
     }
 
     /// Goes on for as long as its caller waits.
-    pub fn endless(first: Duration, longest: Duration, judge: F) -> Self {
+    pub(crate) fn endless(first: Duration, longest: Duration, judge: F) -> Self {
         Self { tries: None, pause: first, longest, judge }
     }
 }

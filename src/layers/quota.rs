@@ -16,7 +16,7 @@ use governor::{Quota, RateLimiter};
 use tower::{BoxError, Layer, Service};
 
 /// A request that belongs to somebody.
-pub trait Keyed {
+pub(crate) trait Keyed {
     /// Whose it is.
     type Key: Clone + Hash + Eq + Send + Sync + 'static;
 
@@ -27,7 +27,7 @@ pub trait Keyed {
 /// More calls for one key than its quota allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("over the quota of one sender")]
-pub struct OverQuota {
+pub(crate) struct OverQuota {
     /// Until the next call passes.
     pub retry: Duration,
     /// Whether the key has not been over its quota within the last [`PERIOD`]: its owner is told once, and not again
@@ -43,7 +43,7 @@ type Limiter<K, C> = RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware
 /// Lets `per_minute` calls a minute pass for each key; a whole minute's worth may come at once.
 ///
 /// Clones, and all services made by them, count together.
-pub struct KeyedQuotaLayer<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
+pub(crate) struct KeyedQuotaLayer<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
     per_minute: NonZeroU32,
     clock: C,
     counts: Arc<Counts<K, C>>,
@@ -64,7 +64,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Clone for KeyedQuotaLayer<K, C> {
 
 impl<K: Hash + Eq + Clone> KeyedQuotaLayer<K> {
     /// With the machine's clock.
-    pub fn new(per_minute: NonZeroU32) -> Self {
+    pub(crate) fn new(per_minute: NonZeroU32) -> Self {
         Self::with_clock(per_minute, DefaultClock::default())
     }
 }
@@ -74,7 +74,7 @@ const FORGET_EVERY: u32 = 1000;
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     /// With a clock of the caller's.
-    pub fn with_clock(per_minute: NonZeroU32, clock: C) -> Self {
+    pub(crate) fn with_clock(per_minute: NonZeroU32, clock: C) -> Self {
         let limiter = RateLimiter::new(Quota::per_minute(per_minute), DefaultKeyedStateStore::default(), clock.clone());
         let counts = Counts { limiter, over: Mutex::default(), calls: AtomicU32::new(0) };
         Self { per_minute, clock, counts: Arc::new(counts) }
@@ -82,7 +82,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
 
     /// The same counts under the same quota; under another one, counting begins afresh.
     #[must_use]
-    pub fn with_quota(&self, per_minute: NonZeroU32) -> Self {
+    pub(crate) fn with_quota(&self, per_minute: NonZeroU32) -> Self {
         if per_minute == self.per_minute { self.clone() } else { Self::with_clock(per_minute, self.clock.clone()) }
     }
 
@@ -90,7 +90,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     ///
     /// # Errors
     /// When the key's quota is used up.
-    pub fn spend(&self, key: &K) -> Result<(), OverQuota> {
+    pub(crate) fn spend(&self, key: &K) -> Result<(), OverQuota> {
         if self.counts.calls.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.counts.limiter.retain_recent();
         }
@@ -117,7 +117,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone, S> Layer<S> for KeyedQuotaLayer<K, 
 }
 
 /// See [`KeyedQuotaLayer`].
-pub struct KeyedQuota<S, K: Hash + Eq + Clone, C: Clock = DefaultClock> {
+pub(crate) struct KeyedQuota<S, K: Hash + Eq + Clone, C: Clock = DefaultClock> {
     quota: KeyedQuotaLayer<K, C>,
     inner: S,
 }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tower::{BoxError, Layer, Service};
 
 /// Knows how many requests wait.
-pub trait Depth: Send + Sync + 'static {
+pub(crate) trait Depth: Send + Sync + 'static {
     /// Requests that hold a place in the queue now.
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>>;
 }
@@ -18,21 +18,21 @@ pub trait Depth: Send + Sync + 'static {
 /// As many requests wait as may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{depth} requests wait already")]
-pub struct Overloaded {
+pub(crate) struct Overloaded {
     /// How many.
     pub depth: u32,
 }
 
 /// Turns calls away while at least `limit` requests wait. The service below must still reserve the place itself:
 /// two calls may see the same last free one.
-pub struct ShedOnDepthLayer<D> {
+pub(crate) struct ShedOnDepthLayer<D> {
     depth: Arc<D>,
     limit: u32,
 }
 
 impl<D: Depth> ShedOnDepthLayer<D> {
     /// `limit` requests may wait.
-    pub fn new(depth: D, limit: u32) -> Self {
+    pub(crate) fn new(depth: D, limit: u32) -> Self {
         Self { depth: Arc::new(depth), limit }
     }
 }
@@ -46,7 +46,7 @@ impl<D, S> Layer<S> for ShedOnDepthLayer<D> {
 }
 
 /// See [`ShedOnDepthLayer`].
-pub struct ShedOnDepth<S, D> {
+pub(crate) struct ShedOnDepth<S, D> {
     depth: Arc<D>,
     limit: u32,
     inner: S,

@@ -11,7 +11,7 @@ const MAX_LINKS: usize = 8;
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DatabaseLockError {
+pub(crate) enum DatabaseLockError {
     /// Another process works on it.
     #[error(
         "another stenobot, with another data folder, uses this database: stop it, or give this one a database_url of its own"
@@ -25,12 +25,12 @@ pub enum DatabaseLockError {
 /// Proof that this process alone works on a database; ends with the process. SQLite's own locks let several processes
 /// write in turns, and each would take requests of the others.
 #[derive(Debug)]
-pub struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl DatabaseLock {
     /// Locks the file `NAME.lock` beside the database, which need not be there yet. Other names of the same database, by
     /// links or by another way to its folder, have the same lock.
-    pub async fn take(database: &Path) -> Result<Self, DatabaseLockError> {
+    pub(crate) async fn take(database: &Path) -> Result<Self, DatabaseLockError> {
         match lock(&lock_file(database).map_err(DatabaseLockError::Unusable)?).await {
             Ok(file) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(DatabaseLockError::InUse),
@@ -42,7 +42,7 @@ impl DatabaseLock {
     ///
     /// # Errors
     /// When the lock's file may not be read.
-    pub fn is_held(database: &Path) -> io::Result<bool> {
+    pub(crate) fn is_held(database: &Path) -> io::Result<bool> {
         match lock_file(database) {
             Ok(file) => is_locked(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 /// The latest time at which a loop comes round again, as it promised itself. Without a promise it is never late.
 #[derive(Debug, Clone, Default)]
-pub struct Heartbeat(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct Heartbeat(Arc<Mutex<Option<Instant>>>);
 
 impl Heartbeat {
     /// Promises to be called again within `limit`.
-    pub fn due_within(&self, limit: Duration) {
+    pub(crate) fn due_within(&self, limit: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(limit);
     }
 
@@ -22,16 +22,16 @@ impl Heartbeat {
 
 /// The loops that the watchdog looks at.
 #[derive(Debug, Clone, Default)]
-pub struct Heartbeats {
+pub(crate) struct Heartbeats {
     /// Takes updates from Telegram into the journal.
     pub poll: Heartbeat,
     /// Reads the journal for the gauges.
-    pub gauges: Heartbeat,
+    pub(crate) gauges: Heartbeat,
 }
 
 impl Heartbeats {
     /// The name of a loop that has not kept its promise.
-    pub fn late(&self) -> Option<&'static str> {
+    pub(crate) fn late(&self) -> Option<&'static str> {
         [("poll", &self.poll), ("gauges", &self.gauges)]
             .into_iter()
             .find_map(|(name, beat)| beat.is_late().then_some(name))

@@ -21,7 +21,7 @@ const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 /// Why the folder `audio` in the data folder cannot hold recordings.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordingsError {
+pub(crate) enum RecordingsError {
     /// A link, or a file.
     #[error("audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir")]
     NoFolder,
@@ -50,7 +50,7 @@ pub enum RecordingsError {
 
 /// The folder, found to hold recordings only. It stays the same one if its name leads elsewhere later.
 #[derive(Debug)]
-pub struct RecordingsFolder {
+pub(crate) struct RecordingsFolder {
     folder: OwnedFd,
     path: PathBuf,
     is_recording: fn(&OsStr) -> bool,
@@ -62,7 +62,11 @@ impl RecordingsFolder {
     ///
     /// # Errors
     /// What makes it unfit; nothing was changed.
-    pub fn prepare(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<Self, RecordingsError> {
+    pub(crate) fn prepare(
+        path: &Path,
+        is_recording: fn(&OsStr) -> bool,
+        has_journal: bool,
+    ) -> Result<Self, RecordingsError> {
         match Self::open(path, is_recording, has_journal)? {
             Some(folder) => Ok(folder.mark()),
             None => {
@@ -77,7 +81,11 @@ impl RecordingsFolder {
     ///
     /// # Errors
     /// What makes the folder unfit.
-    pub fn look(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<(), RecordingsError> {
+    pub(crate) fn look(
+        path: &Path,
+        is_recording: fn(&OsStr) -> bool,
+        has_journal: bool,
+    ) -> Result<(), RecordingsError> {
         Self::open(path, is_recording, has_journal).map(drop)
     }
 
@@ -106,7 +114,7 @@ impl RecordingsFolder {
     ///
     /// # Errors
     /// The folder cannot be read or written.
-    pub fn sweep(&self, keep: impl Fn(&OsStr) -> bool) -> io::Result<()> {
+    pub(crate) fn sweep(&self, keep: impl Fn(&OsStr) -> bool) -> io::Result<()> {
         for name in self.names()? {
             if self.is_own(&name)? && !keep(&name) {
                 match unlinkat(&self.folder, name.as_os_str(), AtFlags::empty()) {

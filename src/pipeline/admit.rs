@@ -290,7 +290,7 @@ async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, Jou
 
 /// What a message says of itself, held against the limits before anything is downloaded. The file is measured
 /// again once it is here.
-pub fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReason> {
+pub(crate) fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReason> {
     if voice.claimed_duration.is_some_and(|claimed| claimed > limits.voice) {
         Err(RejectReason::TooLong)
     } else if voice.claimed_size.is_some_and(|bytes| bytes > limits.file_bytes) {

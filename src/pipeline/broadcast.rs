@@ -24,7 +24,7 @@ const MAX_DRAFTS: usize = 16;
 /// Messages to everybody that wait for a confirmation, in memory: a restart drops them, and a button of before finds
 /// none. Clones share them.
 #[derive(Clone, Default)]
-pub struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
+pub(crate) struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
 
 /// One message to everybody.
 struct Draft {

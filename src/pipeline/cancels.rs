@@ -13,7 +13,7 @@ const KEPT: Duration = Duration::from_secs(4 * 3600);
 
 /// The requests under way here, and the wishes for some that are not. Clones share one list.
 #[derive(Debug, Clone, Default)]
-pub struct Cancels(Arc<Mutex<HashMap<RequestId, Entry>>>);
+pub(crate) struct Cancels(Arc<Mutex<HashMap<RequestId, Entry>>>);
 
 /// One request on the list.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::stats::Statistics;
 
 /// What only a group's administrators may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupWish {
+pub(crate) enum GroupWish {
     /// Whether everything is transcribed unasked.
     Auto(bool),
 }

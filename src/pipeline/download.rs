@@ -132,7 +132,7 @@ fn failure(error: BoxError, limit: u64) -> DownloadFailure {
 }
 
 /// Downloads what is admitted, until the soft shutdown.
-pub async fn run(context: &Context) {
+pub(crate) async fn run(context: &Context) {
     // The places outlive a stack that is built anew for other settings.
     let places = Arc::new(Semaphore::new(CONCURRENT));
     let mut fetcher = stack(context, places.clone());

@@ -90,7 +90,7 @@ fn position(position: u32, wait: Duration, paused: bool) -> Text {
 }
 
 /// Shows everybody who waits where they stand, whenever that changes, until the soft shutdown.
-pub async fn show_positions(context: &Context) {
+pub(crate) async fn show_positions(context: &Context) {
     let (mut changes, mut flow) = (context.journal.changes(), context.flow.subscribe());
     let mut shown = HashMap::new();
     loop {

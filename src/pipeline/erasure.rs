@@ -23,7 +23,7 @@ const MAX_TOLD: usize = 100;
 
 /// The messages that say that an erasure is not complete yet; they name nothing else.
 #[derive(Debug, Clone, Default)]
-pub struct Erasures(Arc<Mutex<Vec<Told>>>);
+pub(crate) struct Erasures(Arc<Mutex<Vec<Told>>>);
 
 #[derive(Debug)]
 struct Told {

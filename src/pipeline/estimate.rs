@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Context;
 
 /// A guess, until this machine has measured itself.
-pub const FIRST_GUESS: f64 = 0.3;
+pub(crate) const FIRST_GUESS: f64 = 0.3;
 
 /// Processing time for a second of audio, as lately measured. The journal remembers it between runs.
 pub(super) async fn real_time_factor(context: &Context) -> f64 {

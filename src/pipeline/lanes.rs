@@ -19,7 +19,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pushed {
+pub(crate) enum Pushed {
     /// It waits.
     Taken,
     /// Dropped: too many of its own lane wait.
@@ -30,7 +30,7 @@ pub enum Pushed {
 
 /// The queue. Clones share it.
 #[derive(Debug)]
-pub struct Lanes<K, T>(Arc<Shared<K, T>>);
+pub(crate) struct Lanes<K, T>(Arc<Shared<K, T>>);
 
 #[derive(Debug)]
 struct Shared<K, T> {
@@ -69,7 +69,7 @@ impl<K: Copy + Eq + Hash, T> Default for Lanes<K, T> {
 impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
     /// Adds an entry at the end of its lane. Where all lanes together are full, the newest entry of the longest one makes
     /// room for a lane that is shorter.
-    pub fn push(&self, key: K, entry: T) -> Pushed {
+    pub(crate) fn push(&self, key: K, entry: T) -> Pushed {
         let mut state = self.state();
         let own = state.lanes.get(&key).map_or(0, |lane| lane.waiting.len());
         if own >= MAX_IN_LANE {
@@ -86,7 +86,7 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
     }
 
     /// The same; where the lane is full, its newest entry makes room.
-    pub fn push_over(&self, key: K, entry: T) -> Pushed {
+    pub(crate) fn push_over(&self, key: K, entry: T) -> Pushed {
         {
             let mut state = self.state();
             let full = state.lanes.get_mut(&key).filter(|lane| lane.waiting.len() >= MAX_IN_LANE);
@@ -98,7 +98,7 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
 
     /// Takes the first entry of the lane whose turn it is; waits for one. Call [`Lanes::ended`] or [`Lanes::give_back`]
     /// once for each.
-    pub async fn next(&self) -> (K, T) {
+    pub(crate) async fn next(&self) -> (K, T) {
         loop {
             let (taken, waits) = {
                 let mut state = self.state();
@@ -115,13 +115,13 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
     }
 
     /// An entry that was taken is dealt with.
-    pub fn ended(&self, key: K) {
+    pub(crate) fn ended(&self, key: K) {
         self.state().release(key);
         self.0.changed.notify_one();
     }
 
     /// Puts an entry that was taken at the head of its lane, which then rests.
-    pub fn give_back(&self, key: K, entry: T, rest: Duration) {
+    pub(crate) fn give_back(&self, key: K, entry: T, rest: Duration) {
         let mut state = self.state();
         let lane = state.lane(key);
         lane.waiting.push_front(entry);

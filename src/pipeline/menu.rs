@@ -12,7 +12,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Registers the menu in the background; without it the commands work all the same.
-pub async fn register(context: &Context) {
+pub(crate) async fn register(context: &Context) {
     let work = async {
         for (scope, audiences) in [
             (MenuScope::Private, &[Audience::People, Audience::All][..]),

@@ -10,30 +10,30 @@
 //! notify      or else is told why not
 //! ```
 
-pub mod admit;
+pub(crate) mod admit;
 mod bans;
-pub mod broadcast;
-pub mod cancels;
+pub(crate) mod broadcast;
+pub(crate) mod cancels;
 mod chats;
-pub mod commands;
+pub(crate) mod commands;
 mod delay;
-pub mod deliver;
-pub mod download;
-pub mod enqueue;
-pub mod erasure;
-pub mod estimate;
+pub(crate) mod deliver;
+pub(crate) mod download;
+pub(crate) mod enqueue;
+pub(crate) mod erasure;
+pub(crate) mod estimate;
 mod keyboards;
 mod lanes;
 mod likely;
-pub mod menu;
-pub mod notify;
-pub mod outbox;
-pub mod poll;
+pub(crate) mod menu;
+pub(crate) mod notify;
+pub(crate) mod outbox;
+pub(crate) mod poll;
 mod presses;
-pub mod replies;
-pub mod retention;
-pub mod transcribe;
-pub mod trouble;
+pub(crate) mod replies;
+pub(crate) mod retention;
+pub(crate) mod transcribe;
+pub(crate) mod trouble;
 mod worker;
 
 use std::path::PathBuf;
@@ -52,18 +52,18 @@ use crate::lifecycle::{Heartbeats, Shutdown};
 
 /// What may change while the bot runs.
 #[derive(Debug, Clone)]
-pub struct Live {
+pub(crate) struct Live {
     /// Limits, times, folders.
     pub config: Arc<Config>,
     /// Everything the bot says.
     pub texts: Texts,
     /// For people whose language the bot does not speak.
-    pub default_locale: Locale,
+    pub(crate) default_locale: Locale,
 }
 
 /// What the bot does, as an administrator wants it. A restart opens it again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// Everything.
     #[default]
     Open,
@@ -75,7 +75,7 @@ pub enum Flow {
 
 /// What every transition works with; cheap to clone.
 #[derive(Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// The requests.
     pub journal: Journal,
     /// Telegram.
@@ -89,19 +89,19 @@ pub struct Context {
     /// Name of the model, as the journal keeps it.
     pub model: Arc<str>,
     /// Work that may be stopped.
-    pub cancels: cancels::Cancels,
+    pub(crate) cancels: cancels::Cancels,
     /// What an administrator has made of the bot for now.
-    pub flow: watch::Sender<Flow>,
+    pub(crate) flow: watch::Sender<Flow>,
     /// Erasures that are not complete yet.
-    pub erasures: erasure::Erasures,
+    pub(crate) erasures: erasure::Erasures,
     /// Messages to everybody that wait for a confirmation.
-    pub drafts: broadcast::Drafts,
+    pub(crate) drafts: broadcast::Drafts,
     /// Best-effort calls that wait.
     pub replies: replies::Replies,
     /// Texts that wait for Telegram.
-    pub outbox: outbox::Outbox,
+    pub(crate) outbox: outbox::Outbox,
     /// Presses by users who turned out to be admins of the group; the poll loop carries them out.
-    pub admin_presses: mpsc::Sender<Press>,
+    pub(crate) admin_presses: mpsc::Sender<Press>,
     /// Who claims.
     pub worker: Arc<str>,
     /// Measures recordings in processes of their own.
@@ -109,23 +109,23 @@ pub struct Context {
     /// Whether the disk has room for more audio.
     pub room: watch::Sender<bool>,
     /// The journal's failures so far.
-    pub troubles: trouble::Troubles,
+    pub(crate) troubles: trouble::Troubles,
     /// When to stop.
     pub shutdown: Shutdown,
     /// Signs of life for the watchdog.
-    pub heartbeats: Heartbeats,
+    pub(crate) heartbeats: Heartbeats,
     /// Work under way, for which the shutdown waits.
     pub tasks: TaskTracker,
 }
 
 impl Context {
     /// The settings as they are now.
-    pub fn config(&self) -> Arc<Config> {
+    pub(crate) fn config(&self) -> Arc<Config> {
         self.live.borrow().config.clone()
     }
 
     /// The text in the language that suits its reader.
-    pub fn say(&self, locale: Option<&str>, text: &Text) -> String {
+    pub(crate) fn say(&self, locale: Option<&str>, text: &Text) -> String {
         let texts = self.live.borrow().texts.clone();
         texts.render(self.locale(locale), text)
     }
@@ -137,7 +137,7 @@ impl Context {
     }
 
     /// The locale for somebody whose Telegram speaks `language_code`.
-    pub fn locale(&self, language_code: Option<&str>) -> Locale {
+    pub(crate) fn locale(&self, language_code: Option<&str>) -> Locale {
         Locale::of(language_code, self.live.borrow().default_locale)
     }
 
@@ -169,12 +169,12 @@ impl Context {
     }
 
     /// Where a request's audio is kept.
-    pub fn audio_file(&self, id: RequestId) -> PathBuf {
+    pub(crate) fn audio_file(&self, id: RequestId) -> PathBuf {
         self.config().storage.audio_file(id)
     }
 
     /// Removes a request's audio; there may be none.
-    pub async fn discard_audio(&self, id: RequestId) {
+    pub(crate) async fn discard_audio(&self, id: RequestId) {
         match tokio::fs::remove_file(self.audio_file(id)).await {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -204,7 +204,14 @@ impl Context {
     }
 
     /// Shows a request's state, if it has a message for that.
-    pub fn show(&self, id: RequestId, chat: ChatId, status: Option<MessageId>, locale: Option<&str>, text: &Text) {
+    pub(crate) fn show(
+        &self,
+        id: RequestId,
+        chat: ChatId,
+        status: Option<MessageId>,
+        locale: Option<&str>,
+        text: &Text,
+    ) {
         if let Some(message) = status {
             self.desk.show(id, chat, message, self.state(id, locale, text));
         }

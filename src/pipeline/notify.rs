@@ -56,7 +56,7 @@ impl Drop for TakenChat {
 }
 
 /// Sends what is due, until the soft shutdown.
-pub async fn run(context: &Context) {
+pub(crate) async fn run(context: &Context) {
     let sender = deliver::stack_without_pauses(context);
     let places = Arc::new(Semaphore::new(CONCURRENT));
     let chats = Chats::default();

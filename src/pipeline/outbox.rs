@@ -17,7 +17,7 @@ const MANY: usize = MAX_WAITING / 2;
 
 /// Requests between their claim for the engine and the end of their delivery. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     places: Arc<Semaphore>,
     counts: Arc<Mutex<Counts>>,
 }
@@ -31,7 +31,7 @@ struct Counts {
 
 /// One request's place; free when it is dropped.
 #[derive(Debug)]
-pub struct OutboxPlace {
+pub(crate) struct OutboxPlace {
     outbox: Outbox,
     chat: ChatId,
     user: UserId,

@@ -33,7 +33,7 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Polls Telegram and takes what comes, until the soft shutdown; `admin_presses` are presses that had to wait until the
 /// user was known to be an admin of the group.
-pub async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
+pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None, counted: None };
     let mut pause = FIRST_PAUSE;
     // The first poll, and the first one after a failure, does not wait for news: a bot that can poll is known to be ready

@@ -14,13 +14,13 @@ use super::Context;
 use super::lanes::{Lanes, Pushed};
 
 /// Presses of administrators that wait to be carried out.
-pub const MAX_PRESSES: usize = 64;
+pub(crate) const MAX_PRESSES: usize = 64;
 /// On their way at once. None of them waits for a pause.
 const CONCURRENT: usize = 16;
 
 /// Whose turn a reply takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// Messages and edits in a chat.
     Chat(ChatId),
     /// Answers to the buttons that a user presses.
@@ -28,11 +28,11 @@ pub enum Lane {
 }
 
 /// The replies that wait.
-pub type Replies = Lanes<Lane, Waiting>;
+pub(crate) type Replies = Lanes<Lane, Waiting>;
 
 /// A reply that waits.
 #[derive(Debug)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     reply: Reply,
     since: Instant,
     /// Before the next try after a failure without a pause of Telegram's own.
@@ -41,7 +41,7 @@ pub struct Waiting {
 
 /// A best-effort call.
 #[derive(Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A message under another.
     Say {
         /// Where.
@@ -122,7 +122,7 @@ impl Context {
 }
 
 /// Sends replies until the soft shutdown.
-pub async fn send(context: &Context) {
+pub(crate) async fn send(context: &Context) {
     let places = Arc::new(Semaphore::new(CONCURRENT));
     loop {
         let next = async {

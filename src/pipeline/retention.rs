@@ -15,7 +15,7 @@ use super::replies::Reply;
 const BEAT: Duration = Duration::from_secs(5);
 
 /// Removes what is due, until the soft shutdown.
-pub async fn run(context: &Context) {
+pub(crate) async fn run(context: &Context) {
     let mut beat = tokio::time::interval(BEAT);
     let mut log = LogCleaning::default();
     while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {

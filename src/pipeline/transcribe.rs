@@ -89,7 +89,7 @@ fn failure(error: BoxError) -> TranscribeFailure {
 }
 
 /// Transcribes what waits, until the soft shutdown.
-pub async fn run(context: &Context, engine: EngineService) {
+pub(crate) async fn run(context: &Context, engine: EngineService) {
     let mut engine = stack(context, engine);
     let outbox = context.outbox.clone();
     let delivered = Arc::new(Notify::new());

@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_secs(30);
 
 /// Trouble that has been logged lately, by what was tried and what came of it.
 #[derive(Debug, Clone, Default)]
-pub struct Troubles(Arc<Mutex<HashMap<(&'static str, &'static str), Instant>>>);
+pub(crate) struct Troubles(Arc<Mutex<HashMap<(&'static str, &'static str), Instant>>>);
 
 impl Troubles {
     fn again(&self, what: &'static str, kind: &'static str) -> bool {

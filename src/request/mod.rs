@@ -8,9 +8,11 @@ mod stages;
 use std::future::Future;
 use std::time::Duration;
 
-pub use event::{Event, observe};
+pub(crate) use event::Event;
+pub use event::observe;
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, TranscribeFailure};
-pub use stages::{Claimable, Done, Downloaded, Follows, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
+pub(crate) use stages::Follows;
+pub use stages::{Claimable, Done, Downloaded, Queued, Receipt, Received, Stage, Transcribed, Transcribing};
 
 use stenobot_domain::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
@@ -22,7 +24,7 @@ pub const MAX_FAILURES: i64 = 3;
 
 /// The same of a request whose text an earlier attempt had: it is no poison, and its answer may have arrived, so that an
 /// apology would be a second one.
-pub const MAX_FAILURES_ONCE_HEARD: i64 = 10;
+pub(crate) const MAX_FAILURES_ONCE_HEARD: i64 = 10;
 
 /// Ends of the bot over a request after which the request is given up at the next one. They are no fault of the request, as
 /// far as can be known; but one that takes the whole machine down has to end as well.
@@ -159,7 +161,7 @@ impl<S: Stage> Request<S> {
     }
 
     /// Whether an earlier attempt had the text. Its sender may have the answer: nothing else is shown over it.
-    pub fn heard_before(&self) -> bool {
+    pub(crate) fn heard_before(&self) -> bool {
         self.held.row.heard
     }
 
@@ -255,7 +257,7 @@ impl<S: Stage> Request<S> {
 
     /// Writes down the message in `chat` that shows the request's state while other work on the request goes on. The
     /// request itself learns of it by [`Request::knows_status_message`].
-    pub async fn record_status_message(
+    pub(crate) async fn record_status_message(
         &self,
         journal: &Journal,
         chat: ChatId,
@@ -265,14 +267,14 @@ impl<S: Stage> Request<S> {
     }
 
     /// The message that was recorded, in `chat`.
-    pub fn knows_status_message(&mut self, chat: ChatId, message: MessageId) {
+    pub(crate) fn knows_status_message(&mut self, chat: ChatId, message: MessageId) {
         self.chat_moved(chat);
         self.held.row.status_message = Some(message);
     }
 
     /// The request is answered in `chat` from now on. If that is another one than before, no message of the one before
     /// can be edited or replied to. The journal knows it already: see [`Journal::move_chat`].
-    pub fn chat_moved(&mut self, chat: ChatId) {
+    pub(crate) fn chat_moved(&mut self, chat: ChatId) {
         let row = &mut self.held.row;
         if row.chat != chat {
             row.chat = chat;
@@ -291,7 +293,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Makes a write for a request that is held. Trouble that passes is waited out, for as long as the journal is patient: to
 /// give up would throw work away, or have what has been sent already sent once more. It is logged once.
-pub async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
+pub(crate) async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
     journal: &Journal,
     what: &'static str,
     mut write: impl FnMut() -> F,

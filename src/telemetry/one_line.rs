@@ -14,7 +14,7 @@ const COLOUR: &str = "\u{1b}[";
 
 /// The text with control characters as `\n`, `\t`, `\r` or `\u001b`, which JSON understands too. So are the characters
 /// that turn the direction of a line or end it.
-pub fn escape_controls(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -41,13 +41,13 @@ fn escape(character: char, to: &mut String) {
 
 /// Makes [`OneLineWriter`]s.
 #[derive(Debug, Clone)]
-pub struct OneLine<M> {
+pub(crate) struct OneLine<M> {
     inner: M,
 }
 
 impl<M> OneLine<M> {
     /// Escapes before `inner` sees the line.
-    pub fn of(inner: M) -> Self {
+    pub(crate) fn of(inner: M) -> Self {
         Self { inner }
     }
 }
@@ -66,7 +66,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for OneLine<M> {
 
 /// Takes one event and writes it when it is dropped.
 #[derive(Debug)]
-pub struct OneLineWriter<W: Write> {
+pub(crate) struct OneLineWriter<W: Write> {
     inner: W,
     event: Vec<u8>,
 }

@@ -35,7 +35,6 @@ use serde::{Deserialize, Serialize};
 
 pub use error::AudioError;
 use output::{Forget, Output};
-pub use pcm::MAX_CHANNELS;
 
 use stenobot_domain::duration_of_samples;
 

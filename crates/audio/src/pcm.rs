@@ -10,7 +10,7 @@ use super::timeline::Place;
 use super::trim::Trim;
 
 /// More channels than a cinema has are a damaged or hostile header.
-pub const MAX_CHANNELS: usize = 8;
+pub(crate) const MAX_CHANNELS: usize = 8;
 
 /// A track of any codec that symphonia decodes itself: decoded at its own rate, mixed down, resampled.
 pub(super) struct PcmTrack {

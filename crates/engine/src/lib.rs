@@ -20,4 +20,4 @@ mod slot;
 pub use error::{EngineError, Exit};
 pub use pool::EnginePool;
 pub use service::EngineService;
-pub use settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, SlotStatus};
+pub use settings::{EngineEvent, EngineJob, EngineSettings, PoolStatus, SlotState};

@@ -32,12 +32,12 @@ use backon::ExponentialBuilder;
 use tokio_util::sync::CancellationToken;
 
 pub use architecture::Architecture;
-pub use catalogue::{BadName, Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
+pub use catalogue::{Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
 pub use error::{Remedy, StoreError};
 pub use fault::Fault;
 pub use list::Listed;
 pub use pull::PullError;
-pub use quantise::{BadQuantisation, Quantisation};
+pub use quantise::Quantisation;
 pub use record::Origin;
 
 use digest::Digests;

@@ -71,7 +71,7 @@ impl BotProcess {
     }
 
     /// What it and its child processes have used.
-    pub fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 

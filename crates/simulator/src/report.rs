@@ -143,7 +143,7 @@ pub struct Machine {
     /// Cores this program may use.
     pub cores: usize,
     /// Share of these cores that was busy for the bot from the first message to the last answer, 0 to 1.
-    pub cpu_share: f64,
+    pub(crate) cpu_share: f64,
 }
 
 /// How the bot ended.

@@ -17,25 +17,25 @@ pub struct Usage {
     /// Most resident memory of the bot itself, in bytes.
     pub bot_peak_bytes: u64,
     /// Most resident memory of one child process (an engine), in bytes.
-    pub engine_peak_bytes: u64,
+    pub(crate) engine_peak_bytes: u64,
     /// Most resident memory of all together at one moment, in bytes, looked at four times a second.
     pub together_peak_bytes: u64,
     /// Processor time of the bot itself.
-    pub bot_cpu_seconds: f64,
+    pub(crate) bot_cpu_seconds: f64,
     /// Processor time of all child processes.
-    pub engine_cpu_seconds: f64,
+    pub(crate) engine_cpu_seconds: f64,
 }
 
 impl Usage {
     /// Processor time of all together.
-    pub fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         self.bot_cpu_seconds + self.engine_cpu_seconds
     }
 }
 
 /// Looks at a process and its children until it is dropped.
 #[derive(Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     tally: Arc<Mutex<Tally>>,
     _looking: AbortOnDropHandle<()>,
 }
@@ -49,7 +49,7 @@ struct Tally {
 
 impl Meter {
     /// Starts to look at the process `bot`.
-    pub fn start(bot: u32) -> Self {
+    pub(crate) fn start(bot: u32) -> Self {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let looking = tokio::spawn({
             let tally = tally.clone();
@@ -70,7 +70,7 @@ impl Meter {
     }
 
     /// What was used up to the latest look.
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).usage
     }
 }

@@ -60,7 +60,7 @@ pub struct LanguageProbabilities(Vec<(&'static str, f32)>);
 
 impl LanguageProbabilities {
     /// From weights of any sum, at least one of which is positive.
-    pub fn from_weights(weights: impl IntoIterator<Item = (&'static str, f32)>) -> Self {
+    pub(crate) fn from_weights(weights: impl IntoIterator<Item = (&'static str, f32)>) -> Self {
         let mut weights: Vec<_> = weights.into_iter().collect();
         let sum: f32 = weights.iter().map(|&(_, weight)| weight).sum();
         for (_, weight) in &mut weights {
@@ -70,7 +70,7 @@ impl LanguageProbabilities {
     }
 
     /// The only language of a model for one.
-    pub fn certain(language: &'static str) -> Self {
+    pub(crate) fn certain(language: &'static str) -> Self {
         Self(vec![(language, 1.0)])
     }
 

@@ -22,12 +22,13 @@ use std::time::Duration;
 
 use stenobot_domain::{ModelFacts, SAMPLE_RATE};
 
-pub use language::{LanguageHint, LanguageProbabilities};
+pub use language::LanguageHint;
+pub(crate) use language::LanguageProbabilities;
 pub use listen::{Heard, listen};
 pub use speech::{Detector, listen_to_speech};
 
 /// Longest window in samples: what Whisper's encoder takes at once.
-pub const MAX_WINDOW: usize = 30 * SAMPLE_RATE as usize;
+pub(crate) const MAX_WINDOW: usize = 30 * SAMPLE_RATE as usize;
 
 /// A loaded recogniser. Holds the encoder's output of one window at a time.
 pub trait Model {
@@ -76,7 +77,7 @@ impl Positions {
     ///
     /// The margin of 64 and the least of 128 cost no accuracy in the words and are worth a factor of three on short
     /// messages; with less the decoder begins to loop. From 29 s on the whole context is used.
-    pub fn fitting(samples: usize) -> Self {
+    pub(crate) fn fitting(samples: usize) -> Self {
         const PER_SECOND: usize = 50;
         let rate = SAMPLE_RATE as usize;
         if samples > 29 * rate {

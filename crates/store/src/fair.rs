@@ -21,9 +21,9 @@ pub struct Turn {
     /// When it came.
     pub received_at: Timestamp,
     /// What the engine has done with it before.
-    pub past: Past,
+    pub(crate) past: Past,
     /// When the engine last took something of this person.
-    pub last_start: Option<Timestamp>,
+    pub(crate) last_start: Option<Timestamp>,
     /// The request under way that it gets its text from; `None` when it is heard by itself.
     pub joined_to: Option<RequestId>,
 }
@@ -48,7 +48,7 @@ pub enum Past {
 /// all others. What is joined to another comes right behind it, or first when that one runs already.
 ///
 /// The order agrees with the claims as long as no two of them fall into the same millisecond.
-pub fn fair_order(turns: &[Turn]) -> Vec<RequestId> {
+pub(crate) fn fair_order(turns: &[Turn]) -> Vec<RequestId> {
     let waits: HashMap<RequestId, &Turn> = turns.iter().map(|turn| (turn.id, turn)).collect();
     let mut joined: HashMap<Option<RequestId>, Vec<RequestId>> = HashMap::new();
     let (mut resumed, mut people): (Vec<RequestId>, HashMap<UserId, Vec<&Turn>>) = Default::default();

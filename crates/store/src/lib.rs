@@ -43,14 +43,14 @@ pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
 pub use bot::Adopted;
 pub use cancel::Cancelling;
 pub use error::JournalError;
-pub use fair::{Past, Turn, Waiting, fair_order};
+pub use fair::{Past, Turn, Waiting};
 pub use forget::Forgotten;
-pub use inspect::Inspection;
 pub use legacy::{ImportError, Imported};
-pub use open::{Insisting, write_ahead_log};
+pub use open::write_ahead_log;
 pub use people::{ChatSettings, MyData, Standing};
-pub use retention::{DueAudio, Kept, KeptAudio};
-pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, Snapshot, WorkSource};
+pub use retention::{Kept, KeptAudio};
+pub(crate) use rows::Snapshot;
+pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, WorkSource};
 
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
 

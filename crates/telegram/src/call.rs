@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::TelegramError;
 
 /// Called once for each call that ran to its end. A call whose future is dropped is not reported.
-pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
+pub(crate) type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// One finished call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,8 +25,8 @@ mod update;
 mod updates;
 
 pub use action::{Action, Wish};
-pub use call::{Call, CallOutcome, Method, Observer};
-pub use checkup::{Reached, Webhook};
+pub use call::{Call, CallOutcome, Method};
+pub use checkup::Reached;
 pub use client::{Client, Me};
 pub use desk::{Edit, Pace, StatusDesk};
 pub use download::DownloadError;
@@ -36,11 +36,9 @@ pub use messages::{Document, MenuScope};
 pub use note::{Button, Keyboard, Note};
 pub use pauses::MAX_PAUSE;
 pub use progress::{Percent, bar};
-pub use redact::{Redacting, RedactingWriter, Redactor};
-pub use split::{MESSAGE_UNITS, split};
-pub use texts::{
-    Answer, Label, Locale, MyData, OwnTextsError, Standing, Stats, Talk, Text, Texts, Toast, UnknownLocale,
-};
+pub use redact::Redactor;
+pub use split::split;
+pub use texts::{Answer, Label, Locale, MyData, Standing, Stats, Talk, Text, Texts, Toast};
 pub use update::{
     Access, AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership,
     OtherKind, Place, Press, Sender, ThreadId, UpdateKind, VoiceMessage,

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 /// The most one message holds, in UTF-16 code units.
-pub const MESSAGE_UNITS: usize = 4096;
+pub(crate) const MESSAGE_UNITS: usize = 4096;
 
 /// Cuts a text into parts of at most `limit` UTF-16 units, the first of at most `first_limit`: after a sentence if
 /// one ends in the second half of the part, else between words, else between characters. Only white space at the cuts

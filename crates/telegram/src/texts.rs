@@ -13,9 +13,9 @@ use std::time::Duration;
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
-pub use locale::{Locale, UnknownLocale};
+pub use locale::Locale;
 use own::OwnTexts;
-pub use own::OwnTextsError;
+pub(crate) use own::OwnTextsError;
 pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};

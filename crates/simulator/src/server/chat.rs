@@ -28,13 +28,13 @@ pub struct Chat {
     /// A group that is no supergroup.
     pub basic: bool,
     /// The supergroup that the group became.
-    pub upgraded_to: Option<ChatId>,
+    pub(crate) upgraded_to: Option<ChatId>,
     /// The bot was forbidden to write here; it is told so by `my_chat_member`.
     pub silenced: bool,
     /// What Telegram answers to messages of the bot here; nothing tells the bot beforehand.
     pub refuses: Option<Refusal>,
     /// Topics in which only administrators write.
-    pub closed_topics: BTreeSet<MessageId>,
+    pub(crate) closed_topics: BTreeSet<MessageId>,
     /// Titles of topics by the message that opened each.
     pub topics: BTreeMap<MessageId, String>,
     /// Messages by id, deleted ones too.
@@ -64,7 +64,7 @@ pub struct Message {
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The message of another chat or topic that it answers.
-    pub reply_elsewhere: Option<(ChatId, MessageId)>,
+    pub(crate) reply_elsewhere: Option<(ChatId, MessageId)>,
     /// The topic it is in, by the message that opened it.
     pub topic: Option<MessageId>,
     /// Where it was forwarded from.
@@ -148,7 +148,7 @@ pub struct Post {
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The message of another chat or topic that it answers.
-    pub reply_elsewhere: Option<(ChatId, MessageId)>,
+    pub(crate) reply_elsewhere: Option<(ChatId, MessageId)>,
     /// The topic it goes to.
     pub topic: Option<MessageId>,
     /// Where it was forwarded from.

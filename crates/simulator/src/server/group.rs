@@ -16,12 +16,12 @@ impl BotApi {
     }
 
     /// Gives the bot another rank in a group. The bot is told by `my_chat_member`.
-    pub fn set_bot_rank(&self, chat: ChatId, rank: Rank) {
+    pub(crate) fn set_bot_rank(&self, chat: ChatId, rank: Rank) {
         self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.bot = rank));
     }
 
     /// Lets somebody into a group, or gives them another rank.
-    pub fn set_member(&self, chat: ChatId, caller: &Caller, rank: Rank) {
+    pub(crate) fn set_member(&self, chat: ChatId, caller: &Caller, rank: Rank) {
         self.shared.change(|state| {
             if let Some(chat) = state.chats.get_mut(&chat) {
                 chat.members.insert(caller.id, Member { caller: caller.clone(), rank });
@@ -30,18 +30,18 @@ impl BotApi {
     }
 
     /// Forbids the bot to write in a group, or lets it write again. The bot is told by `my_chat_member`.
-    pub fn set_silenced(&self, chat: ChatId, silenced: bool) {
+    pub(crate) fn set_silenced(&self, chat: ChatId, silenced: bool) {
         self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.silenced = silenced));
     }
 
     /// Refuses what the bot writes in a chat from now on, or takes it again. The bot is told nothing, as when the rights
     /// of all members change.
-    pub fn set_refusal(&self, chat: ChatId, refusal: Option<Refusal>) {
+    pub(crate) fn set_refusal(&self, chat: ChatId, refusal: Option<Refusal>) {
         self.change_chat(chat, |chat| chat.refuses = refusal);
     }
 
     /// Closes a topic, or opens it again.
-    pub fn set_topic_closed(&self, chat: ChatId, topic: MessageId, closed: bool) {
+    pub(crate) fn set_topic_closed(&self, chat: ChatId, topic: MessageId, closed: bool) {
         self.change_chat(chat, |chat| {
             if closed {
                 chat.closed_topics.insert(topic)
@@ -52,7 +52,7 @@ impl BotApi {
     }
 
     /// Makes an open group one that is no supergroup.
-    pub fn make_basic(&self, chat: ChatId) {
+    pub(crate) fn make_basic(&self, chat: ChatId) {
         self.change_chat(chat, |chat| chat.basic = true);
     }
 
@@ -80,7 +80,7 @@ impl BotApi {
     }
 
     /// Opens a topic in a group, which makes the group a forum. Returns its id.
-    pub fn open_topic(&self, chat: ChatId, by: &Caller, title: &str) -> Option<MessageId> {
+    pub(crate) fn open_topic(&self, chat: ChatId, by: &Caller, title: &str) -> Option<MessageId> {
         self.shared.change(|state| {
             let place = state.chats.get_mut(&chat).filter(|place| place.kind == ChatKind::Group)?;
             let id = place.next_message();

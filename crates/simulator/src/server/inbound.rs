@@ -82,7 +82,7 @@ pub struct Attachment {
     /// The words below it.
     pub caption: String,
     /// The album it belongs to.
-    pub album: Option<String>,
+    pub(crate) album: Option<String>,
     /// The server's id of the file, set when it is sent.
     pub(super) file_id: String,
 }
@@ -117,7 +117,7 @@ impl Attachment {
 
     /// As one of several that were sent together.
     #[must_use]
-    pub fn in_album(mut self, album: &str) -> Self {
+    pub(crate) fn in_album(mut self, album: &str) -> Self {
         self.album = Some(album.into());
         self
     }
@@ -191,16 +191,6 @@ impl BotApi {
     pub fn receive_text(&self, chat: ChatId, from: &Caller, text: &str, reply_to: Option<MessageId>) -> MessageId {
         let post = Post::new(Author::Person(from.clone()), Content::Text(text.into()));
         self.receive(chat, Post { reply_to, ..post })
-    }
-
-    /// A person sends something else: `fields` as in the Bot API, such as `{"photo": [...]}`.
-    pub fn receive_other(&self, chat: ChatId, from: &Caller, fields: Value) -> MessageId {
-        self.receive(chat, Post::new(Author::Person(from.clone()), Content::Other(fields)))
-    }
-
-    /// Any update at all: `kind` and `content` as in the Bot API. Returns its id.
-    pub fn receive_raw(&self, kind: &str, content: Value) -> i64 {
-        self.shared.change(|state| state.queue(kind, content))
     }
 
     /// Offers a message once more as a new update, which Telegram does at times. Returns the update's id.

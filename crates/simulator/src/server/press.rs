@@ -52,7 +52,7 @@ impl BotApi {
     }
 
     /// A press that no honest app would send: of a button that is gone or never was, with any data.
-    pub fn press_anyway(&self, chat: ChatId, from: &Caller, message: MessageId, data: &str) -> String {
+    pub(crate) fn press_anyway(&self, chat: ChatId, from: &Caller, message: MessageId, data: &str) -> String {
         self.shared.change(|state| {
             let id = format!("{}", 4_000_000_000_001_u64 + state.presses.len() as u64);
             let shown = state.chats.get(&chat).and_then(|place| {

@@ -47,32 +47,32 @@ pub enum Refusal {
 
 impl Refusal {
     /// A chat the bot was never in.
-    pub const CHAT_NOT_FOUND: Self = Self::Bad("chat not found");
+    pub(crate) const CHAT_NOT_FOUND: Self = Self::Bad("chat not found");
     /// A person who has blocked the bot.
-    pub const BLOCKED: Self = Self::Forbidden("bot was blocked by the user");
+    pub(crate) const BLOCKED: Self = Self::Forbidden("bot was blocked by the user");
     /// White space only.
-    pub const TEXT_EMPTY: Self = Self::Bad("message text is empty");
+    pub(crate) const TEXT_EMPTY: Self = Self::Bad("message text is empty");
     /// A new message over 4096 UTF-16 units.
-    pub const TEXT_TOO_LONG: Self = Self::Bad("message is too long");
+    pub(crate) const TEXT_TOO_LONG: Self = Self::Bad("message is too long");
     /// An edit over 4096 UTF-16 units: Telegram words it in another way.
-    pub const EDIT_TOO_LONG: Self = Self::Bad("MESSAGE_TOO_LONG");
+    pub(crate) const EDIT_TOO_LONG: Self = Self::Bad("MESSAGE_TOO_LONG");
     /// A reply to nothing.
-    pub const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
+    pub(crate) const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
     /// An edit of nothing.
     pub const EDIT_NOT_FOUND: Self = Self::Bad("message to edit not found");
     /// An edit of somebody else's message.
-    pub const CANNOT_EDIT: Self = Self::Bad("message can't be edited");
+    pub(crate) const CANNOT_EDIT: Self = Self::Bad("message can't be edited");
     /// An edit that changes nothing.
     pub const NOT_MODIFIED: Self = Self::Bad(
         "message is not modified: specified new message content and reply markup are exactly the same as a current \
          content and reply markup of the message",
     );
     /// A deletion of nothing.
-    pub const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
+    pub(crate) const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
     /// A group that has turned the bot away.
     pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
     /// A group that the bot has left.
-    pub const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
+    pub(crate) const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
     /// A group whose members may not write.
     pub const NO_RIGHTS: Self = Self::Bad("not enough rights to send text messages to the chat");
     /// A group in which the bot was silenced.
@@ -82,30 +82,32 @@ impl Refusal {
     /// A topic in which only administrators write.
     pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
     /// A topic that is not there, or a thread of replies, which is none.
-    pub const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
+    pub(crate) const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
     /// Another text for a file.
-    pub const NO_TEXT_TO_EDIT: Self = Self::Bad("there is no text in the message to edit");
+    pub(crate) const NO_TEXT_TO_EDIT: Self = Self::Bad("there is no text in the message to edit");
     /// A row of buttons that is none.
-    pub const KEYBOARD_ROW: Self = Self::Bad("can't parse inline keyboard button: expected an Object");
+    pub(crate) const KEYBOARD_ROW: Self = Self::Bad("can't parse inline keyboard button: expected an Object");
     /// A button that says nothing.
-    pub const BUTTON_WITHOUT_TEXT: Self = Self::Bad("can't parse inline keyboard button: Can't find field \"text\"");
+    pub(crate) const BUTTON_WITHOUT_TEXT: Self =
+        Self::Bad("can't parse inline keyboard button: Can't find field \"text\"");
     /// A button with an empty text.
-    pub const BUTTON_TEXT_EMPTY: Self = Self::Bad("BUTTON_TEXT_INVALID");
+    pub(crate) const BUTTON_TEXT_EMPTY: Self = Self::Bad("BUTTON_TEXT_INVALID");
     /// A button that does nothing.
-    pub const BUTTON_WITHOUT_ACTION: Self =
+    pub(crate) const BUTTON_WITHOUT_ACTION: Self =
         Self::Bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard");
     /// A button with more than 64 bytes of data.
-    pub const BUTTON_DATA: Self = Self::Bad("BUTTON_DATA_INVALID");
+    pub(crate) const BUTTON_DATA: Self = Self::Bad("BUTTON_DATA_INVALID");
     /// A file larger than the server hands out.
-    pub const FILE_TOO_BIG: Self = Self::Bad("file is too big");
+    pub(crate) const FILE_TOO_BIG: Self = Self::Bad("file is too big");
     /// An unknown file, or one that Telegram cannot give for a while.
     pub const FILE_NOT_FOUND: Self = Self::Bad("wrong file_id or the file is temporarily unavailable");
     /// An id that is no file's.
     pub const FILE_INVALID: Self = Self::Bad("invalid file_id");
     /// An answer to an unknown button press, or a second answer.
-    pub const QUERY_TOO_OLD: Self = Self::Bad("query is too old and response timeout expired or query ID is invalid");
+    pub(crate) const QUERY_TOO_OLD: Self =
+        Self::Bad("query is too old and response timeout expired or query ID is invalid");
     /// A body that is no JSON, form or multipart.
-    pub const UNREADABLE: Self = Self::Bad("can't parse the request");
+    pub(crate) const UNREADABLE: Self = Self::Bad("can't parse the request");
 
     /// Telegram's error code, which is the HTTP status too.
     pub fn code(&self) -> u16 {

@@ -89,7 +89,7 @@ pub struct State {
     /// Updates that the bot has confirmed.
     pub confirmed: Vec<Offer>,
     /// The menus that the bot has set, by scope and language code (empty for all languages).
-    pub menus: BTreeMap<(String, String), Vec<MenuEntry>>,
+    pub(crate) menus: BTreeMap<(String, String), Vec<MenuEntry>>,
     /// Every press of a button, by the query's id.
     pub presses: BTreeMap<String, Press>,
     /// The URL that updates are said to go to; set by tests.
