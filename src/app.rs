@@ -16,9 +16,9 @@ use stenobot_domain::{Clock, Timestamp, UserId};
 use stenobot_engine::probe::Probes;
 use stenobot_engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use stenobot_models::{DETECTOR, Download, ModelStore};
-use stenobot_store::Journal;
+use stenobot_store::Store;
 use stenobot_telegram::{
-    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusDesk, TelegramError, UpdateKind,
+    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusEditor, TelegramError, UpdateKind,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ use crate::telemetry;
 /// Age of the last successful poll above which the service is not ready.
 const STALE_POLL: Duration = Duration::from_secs(120);
 
-/// How long it is taken for granted that the journal can be written, or cannot, after this was tried.
+/// How long it is taken for granted that the store can be written, or cannot, after this was tried.
 const WRITABLE_AGE: Duration = Duration::from_secs(2);
 
 /// Runs the bot until SIGTERM or SIGINT. `engine_program` takes the place of this program's own engine.
@@ -68,11 +68,10 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     let (live, settings) = watch::channel(reload::live(config.clone())?);
     let reloads = tokio::spawn(reload::Reloader { sources, live, log, manager: manager.clone() }.on_hangup());
     let worker: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-    let Some(journal) = shutdown.soft.run_until_cancelled(open(&config, token.bot(), &recordings, &worker)).await
-    else {
+    let Some(store) = shutdown.soft.run_until_cancelled(open(&config, token.bot(), &recordings, &worker)).await else {
         return Ok(ExitCode::SUCCESS);
     };
-    let journal = journal?.patient_until(shutdown.hard.clone());
+    let store = store?.retrying_until(shutdown.hard.clone());
     let client =
         Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
@@ -81,7 +80,7 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     };
     let (status, engine_status) = watch::channel(None);
     let polled = watch::Sender::new(None);
-    let ready = readiness(journal.clone(), polled.subscribe(), engine_status);
+    let ready = readiness(store.clone(), polled.subscribe(), engine_status);
     let pages = tokio::spawn(telemetry::serve(listener, metrics, ready.clone(), shutdown.hard.clone()));
     let readiness = tokio::spawn(gauges::readiness(ready, manager.clone()));
 
@@ -98,7 +97,7 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     let end = shutdown.clone();
     let (admin_presses, waiting_presses) = mpsc::channel(replies::MAX_PRESSES);
     let context = Context {
-        desk: StatusDesk::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
+        desk: StatusEditor::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
@@ -111,7 +110,7 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
         troubles: pipeline::trouble::Troubles::default(),
         probes: Probes::new(&std::env::current_exe()?),
         tasks: TaskTracker::new(),
-        journal,
+        store,
         client,
         polled,
         model,
@@ -145,21 +144,21 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     Ok(if end.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The journal of this bot, without claims of former processes on it.
-async fn open(config: &Config, bot: UserId, recordings: &RecordingsFolder, worker: &str) -> anyhow::Result<Journal> {
-    let journal = Journal::open(&config.storage.database, Clock::System).await?;
-    journal.belongs_to(bot).await?;
-    recover(&journal, config, recordings, worker).await?;
-    Ok(journal)
+/// The store of this bot, without claims of former processes on it.
+async fn open(config: &Config, bot: UserId, recordings: &RecordingsFolder, worker: &str) -> anyhow::Result<Store> {
+    let store = Store::open(&config.storage.database, Clock::System).await?;
+    store.belongs_to(bot).await?;
+    recover(&store, config, recordings, worker).await?;
+    Ok(store)
 }
 
-/// Waits for what is held, puts the rest back, ends the children and closes the journal.
+/// Waits for what is held, puts the rest back, ends the children and closes the store.
 async fn drain(context: Context, engine: EnginePool) {
     context.tasks.close();
     context.tasks.wait().await;
     context.shutdown.hard.cancel();
     engine.shutdown().await;
-    context.journal.close().await;
+    context.store.close().await;
 }
 
 /// The model, verified and loaded by the first engine, and a client whose token is known to work.
@@ -173,7 +172,7 @@ async fn start(
     match client.me().await {
         Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
         Err(error @ TelegramError::Unauthorized) => return Err(error.into()),
-        // The poll goes on trying; what waits in the journal can be worked on meanwhile.
+        // The poll goes on trying; what waits in the store can be worked on meanwhile.
         Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
     }
     let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
@@ -261,32 +260,27 @@ fn log_download(event: Download, tenths: &mut u64) {
 
 /// This process holds the locks of data folder and database: what other processes held is free. Recordings of requests
 /// that have ended meanwhile are removed.
-async fn recover(
-    journal: &Journal,
-    config: &Config,
-    recordings: &RecordingsFolder,
-    worker: &str,
-) -> anyhow::Result<()> {
-    let freed = journal.free_leases_of_the_dead(worker).await?;
+async fn recover(store: &Store, config: &Config, recordings: &RecordingsFolder, worker: &str) -> anyhow::Result<()> {
+    let freed = store.expire_other_leases(worker).await?;
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
-    journal.drop_other_days().await?;
-    let kept: Vec<PathBuf> = journal.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
+    store.drop_other_days().await?;
+    let kept: Vec<PathBuf> = store.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
     recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")
 }
 
 fn readiness(
-    journal: Journal,
+    store: Store,
     polled: watch::Receiver<Option<Timestamp>>,
     engine: watch::Receiver<Option<watch::Receiver<PoolStatus>>>,
 ) -> telemetry::Readiness {
-    let clock = journal.clock().clone();
+    let clock = store.clock().clone();
     // The one part that costs something: a write to the disk.
     let write: telemetry::Readiness = Arc::new(move || {
-        let journal = journal.clone();
-        Box::pin(async move { journal.writable().await.map_err(|error| error.to_string()) })
+        let store = store.clone();
+        Box::pin(async move { store.writable().await.map_err(|error| error.to_string()) })
     });
     let writable = telemetry::cached(write, WRITABLE_AGE);
     let look = move || {

@@ -61,11 +61,11 @@ enum Command {
     Model(model::Args),
     /// Show what the bot has done: answers, waiting times, speed, failures
     Stats(stats::Args),
-    /// Copy the journal to a file, also while the bot runs
+    /// Copy the store to a file, also while the bot runs
     Backup(backup::Args),
-    /// Put a copy of the journal back
+    /// Put a copy of the store back
     Restore(restore::Args),
-    /// Let the bot of this token take over the journal of another bot
+    /// Let the bot of this token take over the store of another bot
     Adopt(adopt::Args),
     /// Bring along people and usage from a predecessor's database
     ImportLegacy(import_legacy::Args),

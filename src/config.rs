@@ -119,8 +119,8 @@ settings! {
     telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
     proxy_url: fixed ProxyUrl = ProxyUrl::default(), "empty, or a URL such as socks5h://USER:PASSWORD@HOST:PORT or http://HOST:PORT", "Proxy for the way to Telegram and to the models; empty means that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.";
     telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
-    data_dir: fixed PathBuf = "data".into(), "a folder", "Where the journal, the models and audio in flight are kept.";
-    database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The journal's database; empty means stenobot.db in data_dir.";
+    data_dir: fixed PathBuf = "data".into(), "a folder", "Where the store, the models and audio in flight are kept.";
+    database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The store's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";

@@ -23,7 +23,7 @@ pub(crate) use recordings::RecordingsFolder;
 /// a parent in it passes the signal on.
 const SAME: Duration = Duration::from_millis(250);
 
-/// From putting everything back to the end, whatever still hangs: engines have their grace in it, and a journal that
+/// From putting everything back to the end, whatever still hangs: engines have their grace in it, and a store that
 /// another process has locked would take longer.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -88,7 +88,7 @@ impl Shutdown {
         })
     }
 
-    /// Over when everything should have been put back by now. Who stops then leaves the journal as a loss of power does:
+    /// Over when everything should have been put back by now. Who stops then leaves the store as a loss of power does:
     /// the next start goes on from it.
     pub(crate) async fn overdue(&self) {
         self.hard.cancelled().await;

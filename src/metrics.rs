@@ -56,7 +56,7 @@ metrics! {
     QUEUE_OLDEST = "queue_oldest_timestamp_seconds", Kind::Gauge, "", "When the oldest waiting request came in, 0 without any.";
     QUEUE_AUDIO = "queue_audio_seconds", Kind::Gauge, "", "Audio that waits.";
     UPDATES = "updates_total", Kind::Counter, "kind", "Updates taken from Telegram.";
-    TRANSITIONS = "stage_transitions_total", Kind::Counter, "from, to", "Transitions committed to the journal.";
+    TRANSITIONS = "stage_transitions_total", Kind::Counter, "from, to", "Transitions committed to the store.";
     REJECTED = "requests_rejected_total", Kind::Counter, "reason", "Requests refused.";
     IGNORED = "requests_ignored_total", Kind::Counter, "", "Recordings left alone, since the bot may not write to the group or topic they came from.";
     FINISHED = "requests_finished_total", Kind::Counter, "outcome", "Accepted requests that ended.";
@@ -73,10 +73,10 @@ metrics! {
     TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
     TELEGRAM_LONG_PAUSES = "telegram_long_pauses_total", Kind::Counter, "", "Pauses of an hour or more that Telegram demanded; an hour of each is kept.";
-    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all taken into the journal.";
+    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all taken into the store.";
     READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0.";
-    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed journal writes and questions.";
-    JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the journal's write-ahead log.";
+    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed store writes and questions.";
+    JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the store's write-ahead log.";
     DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Room left on the data folder's file system.";
     DATA_SIZE = "data_size_bytes", Kind::Gauge, "", "Size of the data folder's file system.";
     MEMORY_LIMIT = "memory_limit_bytes", Kind::Gauge, "", "Memory that bot and engines may use together: the cgroup's limit, else the machine's memory.";

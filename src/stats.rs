@@ -1,4 +1,4 @@
-//! Statistics over requests: from the journal's facts to figures.
+//! Statistics over requests: from the store's facts to figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 

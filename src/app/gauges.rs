@@ -1,4 +1,4 @@
-//! Keeps the gauges at what journal, engine and machine say.
+//! Keeps the gauges at what store, engine and machine say.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::pipeline::Context;
 use crate::service_manager::ServiceManager;
 use crate::telemetry::Readiness;
 
-/// Gauges are refreshed this often at least; they change with the journal.
+/// Gauges are refreshed this often at least; they change with the store.
 const BEAT: Duration = Duration::from_secs(5);
 
 /// Longest time of one refresh: beyond it the loop counts as stuck.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
-/// The bot is asked this often whether it is ready, which costs a write to the journal.
+/// The bot is asked this often whether it is ready, which costs a write to the store.
 const READINESS_INTERVAL: Duration = Duration::from_secs(15);
 /// Longest time of the answer; a bot that does not know is not ready.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ pub(super) async fn readiness(ready: Readiness, manager: ServiceManager) {
 
 /// Refreshes until the soft shutdown.
 pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
-    let mut changes = context.journal.changes();
+    let mut changes = context.store.changes();
     let mut spent = Spent::default();
     let mut beat = tokio::time::interval(BEAT);
     loop {
@@ -65,7 +65,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
                 gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
             }
         }
-        match context.journal.snapshot().await {
+        match context.store.snapshot().await {
             Ok(snapshot) => {
                 for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
                     #[expect(clippy::cast_precision_loss, reason = "small counts")]
@@ -74,7 +74,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
                 gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
                 gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
             }
-            Err(error) => context.journal_failed("read the queue's gauges", &error),
+            Err(error) => context.store_failed("read the queue's gauges", &error),
         }
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use stenobot_domain::Clock;
-use stenobot_store::Journal;
+use stenobot_store::Store;
 
 use crate::config::Config;
 use crate::doctor;
@@ -16,13 +16,13 @@ impl Args {
         let bot = doctor::token(config)?.bot();
         let _data = DataDirLock::take(&config.storage.data_dir).await?;
         let _database = DatabaseLock::take(&config.storage.database).await?;
-        let journal = Journal::open(&config.storage.database, Clock::System).await?;
-        let adopted = journal.adopt(bot).await;
-        journal.close().await;
+        let store = Store::open(&config.storage.database, Clock::System).await?;
+        let adopted = store.adopt(bot).await;
+        store.close().await;
         let adopted = adopted?;
         match adopted.before {
-            Some(before) if before != bot => println!("the journal was the bot {before}'s and is now the bot {bot}'s"),
-            Some(_) | None => println!("the journal is the bot {bot}'s"),
+            Some(before) if before != bot => println!("the store was the bot {before}'s and is now the bot {bot}'s"),
+            Some(_) | None => println!("the store is the bot {bot}'s"),
         }
         println!("requests that waited and have been ended: {}", adopted.ended);
         Ok(ExitCode::SUCCESS)

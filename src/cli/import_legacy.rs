@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use stenobot_domain::Clock;
 use stenobot_engine::confine;
-use stenobot_store::Journal;
+use stenobot_store::Store;
 
 use crate::config::Config;
 use crate::lifecycle::make_private;
@@ -21,9 +21,9 @@ impl Args {
         confine::foreign_file()?;
         let folder = &config.storage.data_dir;
         make_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
-        let journal = Journal::open(&config.storage.database, Clock::System).await?;
-        let imported = journal.import_legacy(&self.file).await;
-        journal.close().await;
+        let store = Store::open(&config.storage.database, Clock::System).await?;
+        let imported = store.import_legacy(&self.file).await;
+        store.close().await;
         let imported = imported.with_context(|| format!("cannot import {file}"))?;
         println!("people: {}, rows: {}, already known: {}", imported.users, imported.usage, imported.known);
         if imported.orphans > 0 {

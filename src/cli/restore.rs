@@ -19,7 +19,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         confine::foreign_file()?;
-        // A running bot has the journal open.
+        // A running bot has the store open.
         let _lock = DataDirLock::take(&config.storage.data_dir).await?;
         let _database = DatabaseLock::take(&config.storage.database).await?;
         let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
@@ -33,7 +33,7 @@ impl Args {
             Waiting::GoOn => {}
         }
         if let Some(before) = before {
-            println!("the journal before is kept as {}", before.display());
+            println!("the store before is kept as {}", before.display());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -52,8 +52,8 @@ impl FromStr for Since {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let journal = &config.storage.database;
-        anyhow::ensure!(journal.is_file(), "there is no journal yet: nothing has been sent to this bot");
+        let store = &config.storage.database;
+        anyhow::ensure!(store.is_file(), "there is no store yet: nothing has been sent to this bot");
         let since = match self.since {
             Since::All => None,
             Since::Ago(ago) => {
@@ -61,7 +61,7 @@ impl Args {
                 Some(Timestamp(Clock::System.now().0.saturating_sub(ago)))
             }
         };
-        let statistics = Statistics::of(&request_facts(journal, since).await?);
+        let statistics = Statistics::of(&request_facts(store, since).await?);
         let text = if self.json {
             serde_json::to_string_pretty(&statistics)? + "\n"
         } else if self.csv {

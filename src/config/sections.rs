@@ -32,7 +32,7 @@ const AUDIO_ENDING: &str = ".audio";
 pub(crate) struct Storage {
     /// Private to this user.
     pub data_dir: PathBuf,
-    /// The journal's SQLite file.
+    /// The store's SQLite file.
     pub database: PathBuf,
 }
 

@@ -133,7 +133,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         ),
         single("proxy", LIMIT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", LIMIT, storage::data_folder(config.storage.clone(), state).boxed()),
-        single("journal", LONG_LIMIT, storage::journal(config.storage.clone(), bot, running).boxed()),
+        single("journal", LONG_LIMIT, storage::store(config.storage.clone(), bot, running).boxed()),
         single(".env", LIMIT, std::future::ready(storage::dotenv()).boxed()),
         single("disk", LIMIT, storage::disk(config.storage.clone()).boxed()),
         bounded(vec!["model", "memory"], LONG_LIMIT, model::look(config.clone(), running)),

@@ -10,7 +10,7 @@ pub(crate) enum Refusal {
     NoToken,
     /// Other users may read who sent what.
     #[error(
-        "other users of this machine can read the journal, which holds names: `chmod 600 {files}`{}",
+        "other users of this machine can read the store, which holds names: `chmod 600 {files}`{}",
         folder.as_ref().map_or(String::new(), |folder| format!(" and `chmod 700 {}`", folder.display()))
     )]
     ReadableJournal {

@@ -1,4 +1,4 @@
-//! The files: the data folder, the journal in it, the disk below.
+//! The files: the data folder, the store in it, the disk below.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
-use stenobot_store::{Journal, JournalError, write_ahead_log};
+use stenobot_store::{Store, StoreError, write_ahead_log};
 
 use super::{Finding, Refusal};
 use crate::config::{Config, DOTENV_FILE, Storage};
@@ -17,7 +17,7 @@ const OTHERS: u32 = 0o077;
 
 /// Below this little space somebody should look.
 const LOW: u64 = 500_000_000;
-/// Below this little space the journal may fail at any time.
+/// Below this little space the store may fail at any time.
 const FULL: u64 = 50_000_000;
 
 /// Whether the data folder is there and whose it is now.
@@ -59,7 +59,7 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
 }
 
 /// `bot` is the account that is to work on it, `running` whether one does with this data folder.
-pub(super) async fn journal(storage: Storage, bot: Option<UserId>, running: bool) -> Finding {
+pub(super) async fn store(storage: Storage, bot: Option<UserId>, running: bool) -> Finding {
     let path = &storage.database;
     if let Some(refusal) = readable(path) {
         return Finding::failed(refusal);
@@ -67,13 +67,13 @@ pub(super) async fn journal(storage: Storage, bot: Option<UserId>, running: bool
     if !running && DatabaseLock::is_held(path).unwrap_or(false) {
         return Finding::failed(DatabaseLockError::InUse);
     }
-    let inspection = match Journal::inspect(path).await {
+    let inspection = match Store::inspect(path).await {
         Ok(Some(inspection)) => inspection,
         Ok(None) => {
             let parent = nearest(path);
             return match access(&parent, Access::WRITE_OK) {
                 Ok(()) if parent.is_dir() => Finding::ok("not there yet: the first start makes it"),
-                Ok(()) | Err(_) => Finding::failed(JournalError::Broken(
+                Ok(()) | Err(_) => Finding::failed(StoreError::Broken(
                     "its file cannot be opened; its folder must exist and belong to this user".into(),
                 )),
             };
@@ -81,12 +81,12 @@ pub(super) async fn journal(storage: Storage, bot: Option<UserId>, running: bool
         Err(error) => return Finding::failed(error),
     };
     if access(path, Access::WRITE_OK).is_err() {
-        return Finding::failed(JournalError::ReadOnly);
+        return Finding::failed(StoreError::ReadOnly);
     }
-    if let (Some(journal), Some(token)) = (inspection.bot, bot)
-        && journal != token
+    if let (Some(store), Some(token)) = (inspection.bot, bot)
+        && store != token
     {
-        return Finding::failed(JournalError::OtherBot { journal, token });
+        return Finding::failed(StoreError::OtherBot { store, token });
     }
     let requests = inspection.requests;
     match inspection.pending {
@@ -97,7 +97,7 @@ pub(super) async fn journal(storage: Storage, bot: Option<UserId>, running: bool
     }
 }
 
-/// Whether other users may read the journal or the log of its latest writes, which hold names and numbers of people.
+/// Whether other users may read the store or the log of its latest writes, which hold names and numbers of people.
 fn readable(database: &Path) -> Option<Refusal> {
     let files: Vec<PathBuf> = [database.to_owned(), write_ahead_log(database)]
         .into_iter()

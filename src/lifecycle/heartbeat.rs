@@ -23,9 +23,9 @@ impl Heartbeat {
 /// The loops that the watchdog looks at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heartbeats {
-    /// Takes updates from Telegram into the journal.
+    /// Takes updates from Telegram into the store.
     pub poll: Heartbeat,
-    /// Reads the journal for the gauges.
+    /// Reads the store for the gauges.
     pub(crate) gauges: Heartbeat,
 }
 

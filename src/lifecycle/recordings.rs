@@ -36,7 +36,7 @@ pub(crate) enum RecordingsError {
     },
     /// It holds files with the names of recordings, but no bot has worked here.
     #[error(
-        "the folder audio in the data folder holds {name:?}, but there is no journal of a bot that made it: move it away, \
+        "the folder audio in the data folder holds {name:?}, but there is no store of a bot that made it: move it away, \
          or set another data_dir"
     )]
     Unknown {
@@ -58,7 +58,7 @@ pub(crate) struct RecordingsFolder {
 
 impl RecordingsFolder {
     /// Makes the folder in the data folder if it is not there, and marks it as the bot's own. `is_recording` says whether
-    /// a name is one that the bot gives. One of a version that made no mark is taken over where a journal is known.
+    /// a name is one that the bot gives. One of a version that made no mark is taken over where a store is known.
     ///
     /// # Errors
     /// What makes it unfit; nothing was changed.
@@ -155,7 +155,7 @@ impl RecordingsFolder {
     fn mark(self) -> Self {
         let mark = self.mark_path();
         if !mark.exists() {
-            // On a full disk the next start marks the folder, which then has a journal.
+            // On a full disk the next start marks the folder, which then has a store.
             let _ = std::fs::write(mark, MARK_TEXT);
         }
         self

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use metrics::counter;
 use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
-use stenobot_store::{Admission, Arrival, Asked, Capacity, ChatSettings, Journal, JournalError, Sender};
+use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
 use stenobot_telegram::{AskedBy, ChatKind, ThreadId, VoiceMessage};
 use tokio::sync::watch;
 use tower::util::BoxService;
@@ -24,15 +24,15 @@ enum AdmitFailure {
     #[error("over the quota of one sender, who knows it")]
     Silenced,
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Store(#[from] StoreError),
     #[error("{0}")]
     Other(BoxError),
 }
 
 impl From<BoxError> for AdmitFailure {
     fn from(error: BoxError) -> Self {
-        let error = match error.downcast::<JournalError>() {
-            Ok(journal) => return Self::Journal(*journal),
+        let error = match error.downcast::<StoreError>() {
+            Ok(store) => return Self::Store(*store),
             Err(error) => error,
         };
         if let Some(over) = error.downcast_ref::<OverQuota>() {
@@ -47,8 +47,8 @@ impl From<BoxError> for AdmitFailure {
 
 /// An arrival at the door.
 struct Knock {
-    arrival: Arrival,
-    /// Whether it was let through to the journal before, which failed.
+    arrival: IncomingAudio,
+    /// Whether it was let through to the store before, which failed.
     again: bool,
 }
 
@@ -56,12 +56,12 @@ type Admit = BoxService<Knock, Admission, AdmitFailure>;
 type Quota = KeyedQuotaLayer<UserId>;
 
 fn stack(context: &Context, quota: &Quota) -> Admit {
-    let (journal, outbox, config) = (context.journal.clone(), context.outbox.clone(), context.config());
+    let (store, outbox, config) = (context.store.clone(), context.outbox.clone(), context.config());
     let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
     let capacity = Capacity { queue, per_person, per_day };
     let insert = service_fn(move |Knock { arrival, .. }: Knock| {
-        let (journal, busy) = (journal.clone(), outbox.busy());
-        async move { Ok::<_, BoxError>(journal.admit_beside(&arrival, &capacity, &busy).await?) }
+        let (store, busy) = (store.clone(), outbox.busy());
+        async move { Ok::<_, BoxError>(store.admit_excluding(&arrival, &capacity, &busy).await?) }
     });
     ServiceBuilder::new()
         .boxed()
@@ -72,17 +72,17 @@ fn stack(context: &Context, quota: &Quota) -> Admit {
         // One person's flood is refused before it costs anybody else a place.
         .layer(quota.clone())
         // A full queue is known without a write lock. The insert below still reserves the place.
-        .layer(ShedOnDepthLayer::new(QueueDepth(context.journal.clone(), context.outbox.clone()), queue))
+        .layer(ShedOnDepthLayer::new(QueueDepth(context.store.clone(), context.outbox.clone()), queue))
         // SQLite has one writer; arrivals are admitted in the order in which they came.
         .concurrency_limit(1)
         .service(insert)
 }
 
-struct QueueDepth(Journal, Outbox);
+struct QueueDepth(Store, Outbox);
 
 impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
-        Box::pin(async { Ok(self.0.depth_beside(&self.1.busy()).await?) })
+        Box::pin(async { Ok(self.0.depth_excluding(&self.1.busy()).await?) })
     }
 }
 
@@ -90,11 +90,11 @@ impl Keyed for Knock {
     type Key = UserId;
 
     fn key(&self) -> Option<UserId> {
-        match self.arrival.asked {
-            // While the journal cannot be written, an arrival is tried again and again. That is not its sender's doing.
-            Asked::Message(_) => (!self.again).then_some(self.arrival.from.id),
+        match self.arrival.key {
+            // While the store cannot be written, an arrival is tried again and again. That is not its sender's doing.
+            IdempotencyKey::Message(_) => (!self.again).then_some(self.arrival.from.id),
             // The press has been counted.
-            Asked::Button { .. } => None,
+            IdempotencyKey::Button { .. } => None,
         }
     }
 }
@@ -108,8 +108,8 @@ pub(super) struct Admitting {
     /// For telling those who press buttons that their quota is used up.
     toasts: Quota,
     live: watch::Receiver<Live>,
-    /// What the journal failed over last.
-    unwritten: Option<(ChatId, Asked)>,
+    /// What the store failed over last.
+    unwritten: Option<(ChatId, IdempotencyKey)>,
 }
 
 impl Admitting {
@@ -140,19 +140,19 @@ impl Admitting {
     }
 
     /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
-    pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
-        let settings = context.journal.chat_settings(voice.place.chat).await?;
+    pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, StoreError> {
+        let settings = context.store.chat_settings(voice.place.chat).await?;
         if unasked(voice, &settings) || !may_answer(context, voice.place.chat, voice.place.thread) {
             return Ok(false);
         }
-        let arrival = Arrival { speech_language: settings.speech_language, ..arrival(voice) };
+        let arrival = IncomingAudio { speech_language: settings.speech_language, ..arrival(voice) };
         match acceptable(context, voice).await? {
             Ok(()) => self.admit(context, arrival).await,
             Err(reason) => self.refuse(context, &arrival, reason).await.map(|()| false),
         }
     }
 
-    /// Whether the bot would serve a message, by what can be known of it while the journal fails.
+    /// Whether the bot would serve a message, by what can be known of it while the store fails.
     pub(super) async fn would_take(&self, context: &Context, voice: &VoiceMessage) -> bool {
         let draining = *context.flow.borrow() == Flow::Draining;
         let chat = voice.place.chat;
@@ -160,12 +160,12 @@ impl Admitting {
         if draining || closed || !matches!(acceptable(context, voice).await, Ok(Ok(()))) {
             return false;
         }
-        let settings = context.journal.chat_settings(chat).await.unwrap_or_default();
+        let settings = context.store.chat_settings(chat).await.unwrap_or_default();
         !unasked(voice, &settings) && !context.is_banned(voice.from.id, chat).await.unwrap_or(false)
     }
 
     /// Makes an arrival a request if there is room for it and it can be answered; tells whether it became one.
-    pub(super) async fn take(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
+    pub(super) async fn take(&mut self, context: &Context, arrival: IncomingAudio) -> Result<bool, StoreError> {
         if !may_answer(context, arrival.chat, arrival.thread.map(ThreadId)) {
             return Ok(false);
         }
@@ -173,9 +173,14 @@ impl Admitting {
     }
 
     /// Refuses an arrival for what it says of itself, or for its sender's quota.
-    async fn refuse(&mut self, context: &Context, arrival: &Arrival, reason: RejectReason) -> Result<(), JournalError> {
-        let key = (arrival.chat, arrival.asked.clone());
-        let counted = self.unwritten.as_ref() == Some(&key) || matches!(arrival.asked, Asked::Button { .. });
+    async fn refuse(
+        &mut self,
+        context: &Context,
+        arrival: &IncomingAudio,
+        reason: RejectReason,
+    ) -> Result<(), StoreError> {
+        let key = (arrival.chat, arrival.key.clone());
+        let counted = self.unwritten.as_ref() == Some(&key) || matches!(arrival.key, IdempotencyKey::Button { .. });
         let over = if counted { Ok(()) } else { self.quota.spend(&arrival.from.id) };
         let refused = match over {
             Ok(()) => refuse(context, arrival, reason).await,
@@ -189,14 +194,14 @@ impl Admitting {
         refused
     }
 
-    async fn admit(&mut self, context: &Context, arrival: Arrival) -> Result<bool, JournalError> {
+    async fn admit(&mut self, context: &Context, arrival: IncomingAudio) -> Result<bool, StoreError> {
         if *context.flow.borrow() == Flow::Draining {
             return self.refuse(context, &arrival, RejectReason::Maintenance).await.map(|()| false);
         }
-        let key = (arrival.chat, arrival.asked.clone());
+        let key = (arrival.chat, arrival.key.clone());
         let knock = Knock { arrival: arrival.clone(), again: self.unwritten.as_ref() == Some(&key) };
         let admitted = self.stack.ready().await?.call(knock).await;
-        self.unwritten = matches!(admitted, Err(AdmitFailure::Journal(_))).then_some(key);
+        self.unwritten = matches!(admitted, Err(AdmitFailure::Store(_))).then_some(key);
         let refused = |id, reason| {
             observe(&Event::Refused { id, reason });
             Ok(false)
@@ -208,7 +213,7 @@ impl Admitting {
             }
             Ok(Admission::Joined { id, to }) => {
                 observe(&Event::Joined { id, to, claimed: arrival.claimed });
-                enqueue::greet_joined(context, id, to, &arrival);
+                enqueue::set_coalesced_status_message(context, id, to, &arrival);
                 Ok(true)
             }
             Ok(Admission::Duplicate) => {
@@ -223,24 +228,24 @@ impl Admitting {
                 observe(&Event::Silenced);
                 Ok(false)
             }
-            Err(AdmitFailure::Journal(error)) => Err(error),
-            Err(AdmitFailure::Other(error)) => Err(JournalError::Broken(error.to_string())),
+            Err(AdmitFailure::Store(error)) => Err(error),
+            Err(AdmitFailure::Other(error)) => Err(StoreError::Broken(error.to_string())),
         }
     }
 }
 
-async fn refuse(context: &Context, arrival: &Arrival, reason: RejectReason) -> Result<(), JournalError> {
-    match context.journal.refuse(arrival, reason).await? {
+async fn refuse(context: &Context, arrival: &IncomingAudio, reason: RejectReason) -> Result<(), StoreError> {
+    match context.store.refuse(arrival, reason).await? {
         Some(id) => observe(&Event::Refused { id, reason }),
         None => observe(&Event::Duplicate),
     }
     Ok(())
 }
 
-impl From<AdmitFailure> for JournalError {
+impl From<AdmitFailure> for StoreError {
     fn from(failure: AdmitFailure) -> Self {
         match failure {
-            AdmitFailure::Journal(error) => error,
+            AdmitFailure::Store(error) => error,
             AdmitFailure::Refused(_) | AdmitFailure::Silenced | AdmitFailure::Other(_) => {
                 Self::Broken(failure.to_string())
             }
@@ -264,7 +269,7 @@ fn may_answer(context: &Context, chat: ChatId, thread: Option<ThreadId>) -> bool
 }
 
 /// What a message says of itself and of its sender, held against the settings.
-async fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<Result<(), RejectReason>, JournalError> {
+async fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<Result<(), RejectReason>, StoreError> {
     Ok(if is_allowed(context, voice).await? {
         claims(voice, &context.config().limits)
     } else {
@@ -273,7 +278,7 @@ async fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<Result<()
 }
 
 /// Whether the bot serves this person, or everybody in this group, by any number that the group has or had.
-async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, JournalError> {
+async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, StoreError> {
     let people = &context.config().people;
     let chat = voice.place.chat;
     if people.allowed.is_empty()
@@ -284,7 +289,7 @@ async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, Jou
     }
     match voice.place.kind {
         ChatKind::Private => Ok(false),
-        ChatKind::Group => Ok(context.journal.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0))),
+        ChatKind::Group => Ok(context.store.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0))),
     }
 }
 
@@ -300,11 +305,11 @@ pub(crate) fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), Reject
     }
 }
 
-fn arrival(voice: &VoiceMessage) -> Arrival {
-    Arrival {
+fn arrival(voice: &VoiceMessage) -> IncomingAudio {
+    IncomingAudio {
         chat: voice.place.chat,
         thread: voice.place.thread.map(|thread| thread.0),
-        asked: Asked::Message(voice.asked),
+        key: IdempotencyKey::Message(voice.asked),
         reply_to: Some(voice.message),
         from: sender(&voice.from),
         source: voice.source,
@@ -318,7 +323,7 @@ fn arrival(voice: &VoiceMessage) -> Arrival {
     }
 }
 
-/// Somebody, as the journal remembers them.
+/// Somebody, as the store remembers them.
 pub(super) fn sender(from: &stenobot_telegram::Sender) -> Sender {
     Sender {
         id: from.id,

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_store::JournalError;
-use stenobot_telegram::{Action, Button, ChatKind, Keyboard, Label, Note, Place, Talk, TelegramError, Toast};
+use stenobot_store::StoreError;
+use stenobot_telegram::{
+    Action, Button, CallbackAnswer, ChatKind, CommandReply, Keyboard, Label, Location, OutgoingMessage, TelegramError,
+};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -63,30 +65,30 @@ pub(super) async fn preview(
     operator: UserId,
     locale: Option<&str>,
     text: &str,
-) -> Result<Note, JournalError> {
+) -> Result<OutgoingMessage, StoreError> {
     if text.is_empty() {
-        return Ok(context.talk(locale, &Talk::BroadcastHow));
+        return Ok(context.talk(locale, &CommandReply::BroadcastHow));
     }
-    let people = context.journal.reachable_people().await?.len() as u64;
+    let people = context.store.reachable_people().await?.len() as u64;
     let draft = context.drafts.keep(operator, text);
     let button = |label, action| Button { label: context.label(locale, label), action };
     let buttons = vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
-    let note = context.talk(locale, &Talk::BroadcastPreview { people, text: text.to_owned() });
-    Ok(Note { keyboard: Keyboard(vec![buttons]), ..note })
+    let note = context.talk(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
+    Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
 }
 
 /// Sends a draft that its author has confirmed. The first press alone finds it.
 pub(super) async fn send(
     context: &Context,
-    place: Place,
+    place: Location,
     message: MessageId,
     operator: UserId,
     locale: Option<&str>,
     draft: Uuid,
-) -> Result<Option<Toast>, JournalError> {
-    let people = context.journal.reachable_people().await?;
+) -> Result<Option<CallbackAnswer>, StoreError> {
+    let people = context.store.reachable_people().await?;
     let Some(text) = take(context, operator, draft) else { return Ok(gone(context, place, message)) };
-    let note = context.talk(locale, &Talk::BroadcastStarted { people: people.len() as u64 });
+    let note = context.talk(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
     context.reply(Reply::Edit { chat: place.chat, message, note });
     start(context, place, locale, people, text);
     Ok(None)
@@ -95,16 +97,20 @@ pub(super) async fn send(
 /// Drops a draft.
 pub(super) fn cancel(
     context: &Context,
-    place: Place,
+    place: Location,
     message: MessageId,
     operator: UserId,
     locale: Option<&str>,
     draft: Uuid,
-) -> Option<Toast> {
+) -> Option<CallbackAnswer> {
     if take(context, operator, draft).is_none() {
         return gone(context, place, message);
     }
-    context.reply(Reply::Edit { chat: place.chat, message, note: context.talk(locale, &Talk::BroadcastCancelled) });
+    context.reply(Reply::Edit {
+        chat: place.chat,
+        message,
+        note: context.talk(locale, &CommandReply::BroadcastCancelled),
+    });
     None
 }
 
@@ -115,16 +121,16 @@ fn take(context: &Context, operator: UserId, draft: Uuid) -> Option<String> {
 }
 
 /// Takes the buttons off a draft of before a restart. The edit of one that was just sent or dropped has taken them already.
-fn gone(context: &Context, place: Place, message: MessageId) -> Option<Toast> {
+fn gone(context: &Context, place: Location, message: MessageId) -> Option<CallbackAnswer> {
     if place.kind == ChatKind::Private {
         context.reply(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
     }
-    Some(Toast::DraftGone)
+    Some(CallbackAnswer::DraftGone)
 }
 
 /// Starts to write to everybody. A stop of the bot ends it; who has not got the message then does not get it later.
-fn start(context: &Context, place: Place, locale: Option<&str>, people: Vec<UserId>, text: String) {
-    let (own, note) = (context.clone(), Note::from(text));
+fn start(context: &Context, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
+    let (own, note) = (context.clone(), OutgoingMessage::from(text));
     let locale = locale.map(str::to_owned);
     context.tasks.spawn(async move {
         let Some(Ok(_turn)) = own.shutdown.soft.run_until_cancelled(TURN.acquire()).await else { return };
@@ -137,20 +143,20 @@ fn start(context: &Context, place: Place, locale: Option<&str>, people: Vec<User
                 Some(Err(error)) => {
                     missed += 1;
                     if error == TelegramError::ChatGone
-                        && let Err(error) = own.journal.unreachable(person).await
+                        && let Err(error) = own.store.unreachable(person).await
                     {
-                        own.journal_failed("remember who cannot be reached", &error);
+                        own.store_failed("remember who cannot be reached", &error);
                     }
                 }
             }
         }
         tracing::info!(sent, missed, "a message to everybody has gone out");
-        let note = own.talk(locale.as_deref(), &Talk::BroadcastDone { sent, missed });
+        let note = own.talk(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
         own.reply(Reply::Say { place, reply_to: None, note });
     });
 }
 
-async fn reach(context: &Context, chat: ChatId, note: &Note) -> Result<MessageId, TelegramError> {
+async fn reach(context: &Context, chat: ChatId, note: &OutgoingMessage) -> Result<MessageId, TelegramError> {
     tokio::time::sleep(PACE).await;
     loop {
         match context.client.send(chat, None, None, note).await {

@@ -48,7 +48,7 @@ impl Cancels {
         Listed { id, wish: entry.wish.clone(), list: self.clone(), handed_over: false }
     }
 
-    /// Stops a request that the journal says is being worked on.
+    /// Stops a request that the store says is being worked on.
     pub(super) fn stop(&self, id: RequestId) {
         let now = Instant::now();
         let mut list = self.list();

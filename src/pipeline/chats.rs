@@ -2,11 +2,11 @@
 //! lose the right to write.
 
 use stenobot_domain::{ChatId, Timestamp};
-use stenobot_store::JournalError;
+use stenobot_store::StoreError;
 use stenobot_telegram::{TelegramError, ThreadId};
 
 use super::Context;
-use crate::request::{DownloadFailure, TranscribeFailure, insist};
+use crate::request::{DownloadFailure, TranscribeFailure, retry_transient};
 
 /// Why a request cannot be answered where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ impl From<Unreachable> for TranscribeFailure {
 
 impl Context {
     /// Records that a group became a supergroup.
-    pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), JournalError> {
-        if self.journal.move_chat(from, to).await? {
+    pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
+        if self.store.move_chat(from, to).await? {
             tracing::info!("a group became a supergroup: its requests and settings go with it");
             if self.config().people.allowed.contains(&from.0) {
                 warn_of_old_number(from, to);
@@ -67,18 +67,18 @@ impl Context {
         Ok(())
     }
 
-    /// The same for work under way, which waits until the journal can be written.
-    pub(super) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), JournalError> {
-        insist(&self.journal, "record that a group became a supergroup", || self.record_move(from, to)).await
+    /// The same for work under way, which waits until the store can be written.
+    pub(super) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
+        retry_transient(&self.store, "record that a group became a supergroup", || self.record_move(from, to)).await
     }
 
     /// Warns of numbers in `allowed_users` that groups had before they became supergroups.
     pub(super) async fn warn_of_old_numbers(&self) {
         for id in self.config().people.allowed.iter() {
-            match self.journal.moved_to(ChatId(id)).await {
+            match self.store.moved_to(ChatId(id)).await {
                 Ok(Some(to)) => warn_of_old_number(ChatId(id), to),
                 Ok(None) => {}
-                Err(error) => return self.journal_failed("look for groups that became supergroups", &error),
+                Err(error) => return self.store_failed("look for groups that became supergroups", &error),
             }
         }
     }
@@ -86,7 +86,7 @@ impl Context {
     /// Whether Telegram has refused a message to this chat or topic since the request was accepted, and taken none since:
     /// another message for it would be refused as well. A request that was accepted later is an attempt to write again.
     pub(super) fn is_closed(&self, chat: ChatId, thread: Option<ThreadId>, received_at: Timestamp) -> bool {
-        let age = self.journal.clock().now().since(received_at);
+        let age = self.store.clock().now().since(received_at);
         self.client.refused_since(chat, thread).is_some_and(|refused| refused <= age)
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, SpeechLanguage, StageName, UserId};
-use stenobot_store::{JournalError, MyData};
+use stenobot_store::{MyData, StoreError};
 use stenobot_telegram::{
-    self, Action, ChatKind, Command, CommandName, Keyboard, Label, Note, Place, Standing, Stats, Talk, language_name,
+    self, Action, ChatKind, Command, CommandName, CommandReply, Keyboard, Label, Location, OutgoingMessage, Standing,
+    Stats, language_name,
 };
 
 use super::replies::Reply;
@@ -20,15 +21,15 @@ pub(crate) enum GroupWish {
     Auto(bool),
 }
 
-/// Does what a command asks for. Whatever concerns the journal is done when this returns, before Telegram is told that
+/// Does what a command asks for. Whatever concerns the store is done when this returns, before Telegram is told that
 /// the command was taken; only words are left to be sent.
-pub(super) async fn run(context: &Context, command: &Command) -> Result<(), JournalError> {
+pub(super) async fn run(context: &Context, command: &Command) -> Result<(), StoreError> {
     let Command { place, message, from, name, argument } = command;
     let locale = from.language_code.as_deref();
     let private = place.kind == ChatKind::Private;
     let operator = private && context.config().people.operators.contains(&from.id.0);
     if private {
-        context.journal.meet(&super::admit::sender(from)).await?;
+        context.store.meet(&super::admit::sender(from)).await?;
     }
     let note = match named(*name, argument, place.kind) {
         CommandName::Start => Some(context.talk(locale, &greeting(context))),
@@ -36,25 +37,27 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Jour
         CommandName::Unknown => Some(context.talk(locale, &help(context))),
         CommandName::Language => Some(languages(context, place.chat, locale, 0).await?),
         CommandName::Queue => Some(context.talk(locale, &standings(context, from.id, *place).await?)),
-        CommandName::Cancel => Some(context.talk(locale, &Talk::Cancelled(cancel_all(context, from.id).await?))),
+        CommandName::Cancel => {
+            Some(context.talk(locale, &CommandReply::Cancelled(cancel_all(context, from.id).await?)))
+        }
         CommandName::Privacy => {
             let retention = context.config().privacy.audio_retention;
-            Some(context.talk(locale, &Talk::Privacy { retention }))
+            Some(context.talk(locale, &CommandReply::Privacy { retention }))
         }
         CommandName::MyData if !private => Some(private_only(context, locale, MY_DATA)),
         CommandName::Forget if !private => Some(private_only(context, locale, FORGET)),
-        CommandName::MyData => Some(context.talk(locale, &my_data(context.journal.my_data(from.id).await?))),
-        CommandName::Forget => Some(Note {
+        CommandName::MyData => Some(context.talk(locale, &my_data(context.store.my_data(from.id).await?))),
+        CommandName::Forget => Some(OutgoingMessage {
             keyboard: Keyboard::one(context.label(locale, Label::Erase), Action::Forget),
-            ..context.talk(locale, &Talk::ForgetAsk)
+            ..context.talk(locale, &CommandReply::ForgetAsk)
         }),
         // One that answers a recording is no command any more when it comes here.
-        CommandName::Transcribe => Some(context.talk(locale, &Talk::TranscribeHow)),
+        CommandName::Transcribe => Some(context.talk(locale, &CommandReply::TranscribeHow)),
         CommandName::Auto => auto(context, command).await?,
-        CommandName::Stats if operator => Some(context.talk(locale, &Talk::Stats(stats(context).await?))),
-        CommandName::Pause if operator => Some(flow(context, locale, Flow::Paused, &Talk::Paused)),
-        CommandName::Resume if operator => Some(flow(context, locale, Flow::Open, &Talk::Resumed)),
-        CommandName::Drain if operator => Some(flow(context, locale, Flow::Draining, &Talk::Draining)),
+        CommandName::Stats if operator => Some(context.talk(locale, &CommandReply::Stats(stats(context).await?))),
+        CommandName::Pause if operator => Some(flow(context, locale, Flow::Paused, &CommandReply::Paused)),
+        CommandName::Resume if operator => Some(flow(context, locale, Flow::Open, &CommandReply::Resumed)),
+        CommandName::Drain if operator => Some(flow(context, locale, Flow::Draining, &CommandReply::Draining)),
         CommandName::Ban if operator => Some(context.talk(locale, &ban(context, argument, true).await?)),
         CommandName::Unban if operator => Some(context.talk(locale, &ban(context, argument, false).await?)),
         CommandName::Broadcast if operator => Some(broadcast::preview(context, from.id, locale, argument).await?),
@@ -73,15 +76,15 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Jour
     Ok(())
 }
 
-fn greeting(context: &Context) -> Talk {
+fn greeting(context: &Context) -> CommandReply {
     let config = context.config();
-    Talk::Greeting { duration: config.limits.voice, size: config.limits.file_bytes }
+    CommandReply::Greeting { duration: config.limits.voice, size: config.limits.file_bytes }
 }
 
-fn help(context: &Context) -> Talk {
+fn help(context: &Context) -> CommandReply {
     let config = context.config();
     let bot = context.client.known().map(|me| me.username.clone()).unwrap_or_default();
-    Talk::Help { duration: config.limits.voice, size: config.limits.file_bytes, bot }
+    CommandReply::Help { duration: config.limits.voice, size: config.limits.file_bytes, bot }
 }
 
 /// What is spoken in a chat, over the buttons that change it.
@@ -90,12 +93,15 @@ pub(super) async fn languages(
     chat: ChatId,
     locale: Option<&str>,
     page: u8,
-) -> Result<Note, JournalError> {
-    let current = match context.journal.chat_settings(chat).await?.speech_language {
+) -> Result<OutgoingMessage, StoreError> {
+    let current = match context.store.chat_settings(chat).await?.speech_language {
         Some(SpeechLanguage::Code(code)) => language_name(&code),
         Some(SpeechLanguage::Auto) | None => None,
     };
-    Ok(Note { keyboard: context.language_buttons(locale, page), ..context.talk(locale, &Talk::Languages { current }) })
+    Ok(OutgoingMessage {
+        keyboard: context.language_buttons(locale, page),
+        ..context.talk(locale, &CommandReply::Languages { current })
+    })
 }
 
 /// What a link to the bot carries behind `start`.
@@ -112,8 +118,8 @@ fn named(name: CommandName, argument: &str, kind: ChatKind) -> CommandName {
 }
 
 /// What a group gets in place of one member's data, with a link to where it is given.
-fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Note {
-    let mut note = context.talk(locale, &Talk::PrivateOnly);
+fn private_only(context: &Context, locale: Option<&str>, command: &str) -> OutgoingMessage {
+    let mut note = context.talk(locale, &CommandReply::PrivateOnly);
     if let Some(me) = context.client.known() {
         note.text += &format!("\nhttps://t.me/{}?start={command}", me.username);
     }
@@ -121,27 +127,29 @@ fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Note 
 }
 
 /// A group is shown what waits in it, not what its members send elsewhere.
-async fn standings(context: &Context, user: UserId, place: Place) -> Result<Talk, JournalError> {
-    let mut own = context.journal.standing(user).await?;
+async fn standings(context: &Context, user: UserId, place: Location) -> Result<CommandReply, StoreError> {
+    let mut own = context.store.standing(user).await?;
     own.retain(|standing| place.kind == ChatKind::Private || standing.chat == place.chat);
-    Ok(Talk::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
+    Ok(CommandReply::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
 }
 
 /// Stops everything of somebody's; tells how much that is.
-async fn cancel_all(context: &Context, user: UserId) -> Result<u64, JournalError> {
+async fn cancel_all(context: &Context, user: UserId) -> Result<u64, StoreError> {
     let mut stopped = 0;
-    for (id, outcome) in request::cancel_all(&context.journal, user).await? {
+    for (id, outcome) in request::cancel_all(&context.store, user).await? {
         stopped += u64::from(context.follow_up(id, outcome));
     }
     Ok(stopped)
 }
 
-fn my_data(data: Option<MyData>) -> Talk {
-    let Some(MyData { sender, first_seen, ended, audio, settings, under_way }) = data else { return Talk::NoData };
+fn my_data(data: Option<MyData>) -> CommandReply {
+    let Some(MyData { sender, first_seen, ended, audio, settings, under_way }) = data else {
+        return CommandReply::NoData;
+    };
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
-    Talk::MyData(stenobot_telegram::MyData {
+    CommandReply::MyData(stenobot_telegram::MyData {
         name: [sender.first_name, sender.last_name].into_iter().flatten().collect::<Vec<_>>().join(" "),
         username: sender.username.map(|name| format!("@{name}")),
         id: sender.id.0,
@@ -163,8 +171,8 @@ pub(super) async fn forget(
     chat: ChatId,
     message: MessageId,
     locale: Option<&str>,
-) -> Result<(), JournalError> {
-    let forgotten = context.journal.forget(user).await?;
+) -> Result<(), StoreError> {
+    let forgotten = context.store.forget(user).await?;
     for id in forgotten.stopped {
         context.cancels.stop(id);
     }
@@ -172,25 +180,25 @@ pub(super) async fn forget(
         context.discard_audio(id).await;
     }
     let talk = if forgotten.log_emptied {
-        Talk::Forgotten
+        CommandReply::Forgotten
     } else {
         context.erasures.follow(chat, message, locale);
-        Talk::ForgottenSoon
+        CommandReply::ForgottenSoon
     };
     context.reply(Reply::Edit { chat, message, note: context.talk(locale, &talk) });
     Ok(())
 }
 
-async fn auto(context: &Context, command: &Command) -> Result<Option<Note>, JournalError> {
+async fn auto(context: &Context, command: &Command) -> Result<Option<OutgoingMessage>, StoreError> {
     let Command { place, message, from, argument, .. } = command;
     let locale = from.language_code.as_deref();
     if place.kind == ChatKind::Private {
-        return Ok(Some(context.talk(locale, &Talk::GroupsOnly)));
+        return Ok(Some(context.talk(locale, &CommandReply::GroupsOnly)));
     }
     let wish = match argument.to_ascii_lowercase().as_str() {
         "on" => GroupWish::Auto(true),
         "off" => GroupWish::Auto(false),
-        _ => return Ok(Some(context.talk(locale, &Talk::AutoHow))),
+        _ => return Ok(Some(context.talk(locale, &CommandReply::AutoHow))),
     };
     if from.anonymous_admin {
         return Ok(Some(of_a_group(context, *place, &wish, true, locale).await));
@@ -208,22 +216,22 @@ async fn auto(context: &Context, command: &Command) -> Result<Option<Note>, Jour
 /// Sets what an administrator wants, if it is one; gives the words for it.
 pub(super) async fn of_a_group(
     context: &Context,
-    place: Place,
+    place: Location,
     wish: &GroupWish,
     allowed: bool,
     locale: Option<&str>,
-) -> Note {
+) -> OutgoingMessage {
     if !allowed {
-        return context.talk(locale, &Talk::AdminsOnly);
+        return context.talk(locale, &CommandReply::AdminsOnly);
     }
     let (set, talk) = match wish {
-        GroupWish::Auto(on) => (context.journal.set_auto(place.chat, *on).await, Talk::Auto(*on)),
+        GroupWish::Auto(on) => (context.store.set_auto(place.chat, *on).await, CommandReply::Auto(*on)),
     };
     match set {
         Ok(()) => context.talk(locale, &talk),
         Err(error) => {
-            context.journal_failed("change a group's settings", &error);
-            context.say(locale, &stenobot_telegram::Text::Failed).into()
+            context.store_failed("change a group's settings", &error);
+            context.say(locale, &stenobot_telegram::StatusText::Failed).into()
         }
     }
 }
@@ -233,47 +241,47 @@ pub(super) async fn set_language(
     context: &Context,
     chat: ChatId,
     language: &SpeechLanguage,
-) -> (Result<(), JournalError>, Talk) {
+) -> (Result<(), StoreError>, CommandReply) {
     let (set, name) = match language {
         SpeechLanguage::Auto => (None, None),
         SpeechLanguage::Code(code) => (Some(language.clone()), language_name(code)),
     };
-    (context.journal.set_speech_language(chat, set).await, Talk::LanguageSet(name))
+    (context.store.set_speech_language(chat, set).await, CommandReply::LanguageSet(name))
 }
 
 // === For the bot's own administrators ===
 
-fn flow(context: &Context, locale: Option<&str>, flow: Flow, talk: &Talk) -> Note {
+fn flow(context: &Context, locale: Option<&str>, flow: Flow, talk: &CommandReply) -> OutgoingMessage {
     tracing::info!(flow = ?flow, "an administrator changes what the bot does");
     context.flow.send_replace(flow);
     context.talk(locale, talk)
 }
 
-async fn ban(context: &Context, argument: &str, banned: bool) -> Result<Talk, JournalError> {
-    let Ok(id) = argument.parse::<i64>() else { return Ok(Talk::BanHow) };
+async fn ban(context: &Context, argument: &str, banned: bool) -> Result<CommandReply, StoreError> {
+    let Ok(id) = argument.parse::<i64>() else { return Ok(CommandReply::BanHow) };
     if banned {
-        context.journal.ban(UserId(id)).await?;
+        context.store.ban(UserId(id)).await?;
         cancel_all(context, UserId(id)).await?;
-        for (id, outcome) in request::cancel_all_in(&context.journal, ChatId(id)).await? {
+        for (id, outcome) in request::cancel_all_in(&context.store, ChatId(id)).await? {
             context.follow_up(id, outcome);
         }
-        Ok(Talk::Banned(id))
+        Ok(CommandReply::Banned(id))
     } else {
-        context.journal.unban(UserId(id)).await?;
-        Ok(Talk::Unbanned(id))
+        context.store.unban(UserId(id)).await?;
+        Ok(CommandReply::Unbanned(id))
     }
 }
 
 /// Statistics look so far back.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-async fn stats(context: &Context) -> Result<Stats, JournalError> {
+async fn stats(context: &Context) -> Result<Stats, StoreError> {
     let config = context.config();
-    let since = context.journal.clock().now().before(A_DAY);
+    let since = context.store.clock().now().before(A_DAY);
     let facts = stenobot_store::statistics::request_facts(&config.storage.database, Some(since)).await?;
     let total = Statistics::of(&facts).total;
     Ok(Stats {
-        waiting: u64::from(context.journal.depth().await?),
+        waiting: u64::from(context.store.depth().await?),
         limit: u64::from(config.limits.queue),
         requests: total.requests,
         answered: total.answered,
@@ -283,6 +291,6 @@ async fn stats(context: &Context) -> Result<Stats, JournalError> {
         people: total.people,
         audio: Duration::try_from_secs_f64(total.audio_seconds).unwrap_or_default(),
         median_wait: total.wait_seconds.and_then(|wait| Duration::try_from_secs_f64(wait.p50).ok()),
-        real_time_factor: context.journal.recent_real_time_factor(&context.model).await?,
+        real_time_factor: context.store.recent_real_time_factor(&context.model).await?,
     })
 }

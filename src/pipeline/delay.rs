@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_telegram::{Content, Incoming, Text, VoiceMessage};
+use stenobot_telegram::{Content, Incoming, StatusText, VoiceMessage};
 
 use super::Context;
 use super::admit::Admitting;
@@ -19,7 +19,7 @@ pub(super) struct Delays {
 }
 
 impl Delays {
-    /// Tells the senders of those recordings that the bot will serve. Who they are may cost reading the journal.
+    /// Tells the senders of those recordings that the bot will serve. Who they are may cost reading the store.
     pub(super) async fn tell_all(&mut self, context: &Context, admit: &Admitting, updates: &[Incoming]) {
         let telling = async {
             for Incoming { update_id, content } in updates {
@@ -47,7 +47,7 @@ impl Delays {
         if !self.is_news(update_id) {
             return true;
         }
-        let note = context.say(voice.from.language_code.as_deref(), &Text::Delayed).into();
+        let note = context.say(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
         match context.reply(Reply::Say { place: voice.place, reply_to: Some(voice.message), note }) {
             // Where so many wait for one chat, those say the same.
             Pushed::Taken | Pushed::LaneFull => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use stenobot_domain::subtitles;
 use stenobot_domain::{AnswerForm, ChatId, MessageId, Outcome};
-use stenobot_store::JournalError;
-use stenobot_telegram::{Answer, Disposition, Document, Note, TelegramError, ThreadId};
+use stenobot_store::StoreError;
+use stenobot_telegram::{Answer, Disposition, Document, OutgoingMessage, TelegramError, ThreadId};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -63,7 +63,7 @@ enum How {
 /// A part of an answer.
 #[derive(Debug, Clone)]
 enum Part {
-    Note(Note),
+    Message(OutgoingMessage),
     // Shared, since a try must leave it for the next.
     File(Arc<Document>),
 }
@@ -90,8 +90,10 @@ fn stack_with(context: &Context, judge: fn(&TelegramError) -> Wait) -> Sender {
         let client = client.clone();
         async move {
             match (how, part) {
-                (How::Edit(message), Part::Note(note)) => client.edit(to.chat, message, &note).await.map(|()| message),
-                (How::Reply, Part::Note(note)) => client.send(to.chat, to.thread, to.reply_to, &note).await,
+                (How::Edit(message), Part::Message(note)) => {
+                    client.edit(to.chat, message, &note).await.map(|()| message)
+                }
+                (How::Reply, Part::Message(note)) => client.send(to.chat, to.thread, to.reply_to, &note).await,
                 (How::Edit(_) | How::Reply, Part::File(file)) => {
                     client.send_document(to.chat, to.thread, to.reply_to, &file).await
                 }
@@ -117,11 +119,11 @@ fn judge(error: &TelegramError) -> Wait {
 }
 
 /// Delivers a text and ends its request.
-pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) -> Result<(), JournalError> {
+pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) -> Result<(), StoreError> {
     // No edit of the state may come after the answer.
     context.desk.close(request.id()).await;
     // Where this cannot be looked up now, Telegram says it.
-    if let Ok(Some(to)) = context.journal.moved_to(request.chat()).await {
+    if let Ok(Some(to)) = context.store.moved_to(request.chat()).await {
         request.chat_moved(to);
     }
     let transcript = &request.stage().transcript;
@@ -140,18 +142,18 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     match delivered {
         Ok(()) => {
             // In one write with the end: whoever presses a button under the answer at once finds the recording kept.
-            let receipt = request.advance(&context.journal, Done { audio_until: retention::until(context) }).await?;
+            let receipt = request.advance(&context.store, Done { audio_until: retention::until(context) }).await?;
             if receipt.stage.audio_until.is_none() {
                 context.discard_audio(receipt.id).await;
             }
-            let took = context.journal.clock().now().since(receipt.received_at);
+            let took = context.store.clock().now().since(receipt.received_at);
             observe(&Event::Delivered { id: receipt.id, took, outcome });
         }
         Err(why) => {
             if !matches!(why, DeliverFailure::Stopping) {
                 context.discard_audio(request.id()).await;
             }
-            let _ = request.fail(&context.journal, &why).await?;
+            let _ = request.fail(&context.store, &why).await?;
         }
     }
     Ok(())
@@ -168,7 +170,7 @@ fn answer_of(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
         let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes() };
         Part::File(Arc::new(document))
     };
-    let note = |text: String| Part::Note(text.into());
+    let note = |text: String| Part::Message(text.into());
     let whole = |text: &str| file("text.txt", "text/plain", text.to_owned() + "\n");
     let heard = !spoken.0.trim().is_empty();
     let subtitles = match request.form() {
@@ -184,20 +186,23 @@ fn answer_of(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
     match texts.answer(locale, transcript, most) {
         Answer::Messages(messages) => {
             let mut keyboard = Some(keyboard);
-            // The buttons stand under the message that the journal knows.
-            let with_buttons = |text| Part::Note(Note { text, keyboard: keyboard.take().unwrap_or_default() });
+            // The buttons stand under the message that the store knows.
+            let with_buttons =
+                |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
             messages.into_iter().map(with_buttons).collect()
         }
-        Answer::File { preview } => vec![Part::Note(Note { text: preview, keyboard }), whole(spoken.0.trim())],
+        Answer::File { preview } => {
+            vec![Part::Message(OutgoingMessage { text: preview, keyboard }), whole(spoken.0.trim())]
+        }
     }
 }
 
-/// Sends the parts that an earlier attempt has not sent. The outer result is the journal's.
+/// Sends the parts that an earlier attempt has not sent. The outer result is the store's.
 async fn parts(
     context: &Context,
     request: &mut Request<Transcribed>,
     parts: Vec<Part>,
-) -> Result<Result<(), DeliverFailure>, JournalError> {
+) -> Result<Result<(), DeliverFailure>, StoreError> {
     let sender = stack(context);
     let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
     for (index, part) in (0..).zip(parts) {
@@ -209,7 +214,7 @@ async fn parts(
             return Ok(Err(DeliverFailure::Stopping));
         }
         let sent = match put(context, request, sender.clone(), index, part.clone()).await? {
-            // In the journal before anything is sent there: a message would belong to no chat after a crash.
+            // In the store before anything is sent there: a message would belong to no chat after a crash.
             Err(TelegramError::ChatMoved(to)) => {
                 context.follow_move(request.chat(), to).await?;
                 request.chat_moved(to);
@@ -220,7 +225,7 @@ async fn parts(
         match sent {
             // The end of the request follows, and says as much.
             Ok(()) if index == last => {}
-            Ok(()) => request.set_parts_delivered(&context.journal, index + 1).await?,
+            Ok(()) => request.set_parts_delivered(&context.store, index + 1).await?,
             Err(TelegramError::ChatGone) => return Ok(Err(DeliverFailure::ChatGone)),
             Err(TelegramError::WriteForbidden(_)) => return Ok(Err(DeliverFailure::WriteForbidden)),
             Err(error) => return Ok(Err(DeliverFailure::Refused(error.to_string()))),
@@ -229,52 +234,52 @@ async fn parts(
     Ok(Ok(()))
 }
 
-/// Sends one part. The outer result is the journal's.
+/// Sends one part. The outer result is the store's.
 async fn put(
     context: &Context,
     request: &mut Request<Transcribed>,
     sender: Sender,
     index: u32,
     part: Part,
-) -> Result<Result<(), TelegramError>, JournalError> {
+) -> Result<Result<(), TelegramError>, StoreError> {
     match part {
-        Part::Note(note) => fill(context, request, sender, index, note).await,
+        Part::Message(note) => fill(context, request, sender, index, note).await,
         // No message becomes a file: a file is always a new one.
         Part::File(_) => {
             let file = Outgoing { to: addressee(request), how: How::Reply, part };
-            Ok(request.hold(&context.journal, sender.oneshot(file)).await?.map(drop))
+            Ok(request.hold(&context.store, sender.oneshot(file)).await?.map(drop))
         }
     }
 }
 
 /// Puts a part into the message that is meant for it. Nobody may know whether Telegram took a call: an edit is then made
-/// once more, and is the same; a message would be there twice. So the message is in the journal before the part is in the
+/// once more, and is the same; a message would be there twice. So the message is in the store before the part is in the
 /// message: the one that showed the state, or a placeholder where there is none or somebody has deleted it.
 async fn fill(
     context: &Context,
     request: &mut Request<Transcribed>,
     sender: Sender,
     index: u32,
-    note: Note,
-) -> Result<Result<(), TelegramError>, JournalError> {
+    note: OutgoingMessage,
+) -> Result<Result<(), TelegramError>, StoreError> {
     let to = addressee(request);
     let known = if index == 0 { request.status_message() } else { request.part_message() };
     if let Some(message) = known {
-        let edit = Outgoing { to, how: How::Edit(message), part: Part::Note(note.clone()) };
-        match request.hold(&context.journal, sender.clone().oneshot(edit)).await? {
+        let edit = Outgoing { to, how: How::Edit(message), part: Part::Message(note.clone()) };
+        match request.hold(&context.store, sender.clone().oneshot(edit)).await? {
             Err(TelegramError::MessageGone) => {}
             sent => return Ok(sent.map(drop)),
         }
     }
-    let placeholder = Outgoing { to, how: How::Reply, part: Part::Note(PLACEHOLDER.to_owned().into()) };
-    let message = match request.hold(&context.journal, sender.clone().oneshot(placeholder)).await? {
+    let placeholder = Outgoing { to, how: How::Reply, part: Part::Message(PLACEHOLDER.to_owned().into()) };
+    let message = match request.hold(&context.store, sender.clone().oneshot(placeholder)).await? {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
     remember(context, request, index, message).await?;
     // Where this one is deleted as well, a message remains that may come twice.
     let to = Addressee { status: Some(message), ..to };
-    match request.hold(&context.journal, answer(sender, to, note)).await? {
+    match request.hold(&context.store, answer(sender, to, note)).await? {
         Ok(holds) if holds == message => Ok(Ok(())),
         Ok(other) => remember(context, request, index, other).await.map(Ok),
         Err(error) => Ok(Err(error)),
@@ -286,12 +291,12 @@ async fn remember(
     request: &mut Request<Transcribed>,
     index: u32,
     message: MessageId,
-) -> Result<(), JournalError> {
+) -> Result<(), StoreError> {
     if index == 0 {
         let chat = request.chat();
-        request.set_status_message(&context.journal, chat, message).await
+        request.set_status_message(&context.store, chat, message).await
     } else {
-        request.set_part_message(&context.journal, message).await
+        request.set_part_message(&context.store, message).await
     }
 }
 
@@ -309,7 +314,7 @@ pub(super) async fn answer_wherever(
     context: &Context,
     sender: Sender,
     to: Addressee,
-    note: Note,
+    note: OutgoingMessage,
 ) -> Result<MessageId, TelegramError> {
     match answer(sender.clone(), to, note.clone()).await {
         Err(TelegramError::ChatMoved(chat)) if context.follow_move(to.chat, chat).await.is_ok() => {
@@ -320,14 +325,14 @@ pub(super) async fn answer_wherever(
 }
 
 /// Puts a note in place of the message that showed the state, else under the message that is answered.
-async fn answer(sender: Sender, to: Addressee, note: Note) -> Result<MessageId, TelegramError> {
+async fn answer(sender: Sender, to: Addressee, note: OutgoingMessage) -> Result<MessageId, TelegramError> {
     if let Some(status) = to.status {
-        let edit = Outgoing { to, how: How::Edit(status), part: Part::Note(note.clone()) };
+        let edit = Outgoing { to, how: How::Edit(status), part: Part::Message(note.clone()) };
         match sender.clone().oneshot(edit).await {
             // It is gone: the answer gets a message of its own.
             Err(TelegramError::MessageGone) => {}
             sent => return sent,
         }
     }
-    sender.oneshot(Outgoing { to, how: How::Reply, part: Part::Note(note) }).await
+    sender.oneshot(Outgoing { to, how: How::Reply, part: Part::Message(note) }).await
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use stenobot_audio::AudioError;
 use stenobot_engine::probe::ProbeError;
 use stenobot_host::DiskSpace;
-use stenobot_store::JournalError;
-use stenobot_telegram::{Disposition, DownloadError, TelegramError, Text};
+use stenobot_store::StoreError;
+use stenobot_telegram::{Disposition, DownloadError, StatusText, TelegramError};
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
@@ -27,7 +27,7 @@ use crate::request::{self, Claim, DownloadFailure, Downloaded, Received, Request
 /// Downloads at once. They wait for the network, not for the processor.
 const CONCURRENT: usize = 4;
 
-/// Space on the disk that is left to the journal: with less of it no download begins. The journal needs a few megabytes
+/// Space on the disk that is left to the store: with less of it no download begins. The store needs a few megabytes
 /// for its log; a download that began before may still take its part of the rest.
 const RESERVED: u64 = 32 << 20;
 
@@ -152,11 +152,11 @@ pub(crate) async fn run(context: &Context) {
         if !look_for_room(context).await {
             return Ok(Turn::Idle);
         }
-        match Request::<Received>::claim(&context.journal, &context.worker).await? {
+        match Request::<Received>::claim(&context.store, &context.worker).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => {
                 context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.journal, &why).await?;
+                let _ = request.fail(&context.store, &why).await?;
             }
             Some(Claim::Ready(request)) => {
                 let to = context.audio_file(request.id());
@@ -193,15 +193,15 @@ async fn one(
     context: &Context,
     mut request: Request<Received>,
     fetching: impl Future<Output = Result<(), DownloadFailure>>,
-) -> Result<(), JournalError> {
+) -> Result<(), StoreError> {
     let listed = context.cancels.enlist(request.id());
-    let downloading = context.state(request.id(), request.locale(), &Text::Downloading);
+    let downloading = context.state(request.id(), request.locale(), &StatusText::Downloading);
     let greeting = async {
         let greeted = enqueue::ensure_status(context, &request, &downloading).await;
         // Written down at once: whoever goes on after a crash shows the state in the same message.
         match greeted {
             Ok(Some((chat, message))) => {
-                request.record_status_message(&context.journal, chat, message).await.map_err(Stop::Journal)?;
+                request.record_status_message(&context.store, chat, message).await.map_err(Stop::Store)?;
                 Ok(Some((chat, message)))
             }
             Ok(None) => Ok(None),
@@ -220,12 +220,12 @@ async fn one(
             () = listed.wish().cancelled() => None,
         }
     };
-    let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.journal, work)).await;
-    let Some(held) = stopped else { return request.release(&context.journal).await };
+    let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.store, work)).await;
+    let Some(held) = stopped else { return request.release(&context.store).await };
     let Some(done) = held? else { return give_up(context, request, &DownloadFailure::Cancelled).await };
     let (greeted, measured) = match done {
         Ok(done) => done,
-        Err(Stop::Journal(error)) => return Err(error),
+        Err(Stop::Store(error)) => return Err(error),
         Err(Stop::Unreachable(why)) => return give_up(context, request, &why.into()).await,
     };
     if let Some((chat, message)) = greeted {
@@ -235,13 +235,13 @@ async fn one(
         Ok(length) => {
             let (id, user) = (request.id(), request.user());
             let per_day = context.config().limits.daily_audio;
-            match request.advance_within_day(&context.journal, Downloaded { length }, per_day).await? {
+            match request.advance_within_day(&context.store, Downloaded { length }, per_day).await? {
                 WithinDay::Entered(request) => {
                     listed.hand_over();
                     enqueue::one(context, request).await?;
-                    // Cancelled when the file was here and the request not yet in the queue, where the journal can end it.
+                    // Cancelled when the file was here and the request not yet in the queue, where the store can end it.
                     if context.cancels.take_early(id) {
-                        let outcome = request::cancel(&context.journal, id, user).await?;
+                        let outcome = request::cancel(&context.store, id, user).await?;
                         context.follow_up(id, outcome);
                     }
                     Ok(())
@@ -255,13 +255,13 @@ async fn one(
 
 /// What ends a download before the file is here.
 enum Stop {
-    Journal(JournalError),
+    Store(StoreError),
     Unreachable(Unreachable),
 }
 
-async fn give_up(context: &Context, request: Request<Received>, why: &DownloadFailure) -> Result<(), JournalError> {
+async fn give_up(context: &Context, request: Request<Received>, why: &DownloadFailure) -> Result<(), StoreError> {
     context.discard_audio(request.id()).await;
-    request.fail(&context.journal, why).await.map(drop)
+    request.fail(&context.store, why).await.map(drop)
 }
 
 /// The real length of what came, told by a process of its own: decoders meet whatever people send.

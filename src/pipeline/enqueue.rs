@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName};
-use stenobot_store::{Arrival, JournalError};
-use stenobot_telegram::{Note, TelegramError, Text, ThreadId};
+use stenobot_store::{IncomingAudio, StoreError};
+use stenobot_telegram::{OutgoingMessage, StatusText, TelegramError, ThreadId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,8 +21,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Puts a downloaded request into the queue.
-pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Result<(), JournalError> {
-    let queued = request.advance(&context.journal, Queued::default()).await?;
+pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Result<(), StoreError> {
+    let queued = request.advance(&context.store, Queued::default()).await?;
     tracing::debug!(request = queued.id.0, "queued");
     Ok(())
 }
@@ -33,7 +33,7 @@ pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Resu
 pub(super) async fn ensure_status<S: Stage>(
     context: &Context,
     request: &Request<S>,
-    note: &Note,
+    note: &OutgoingMessage,
 ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
     let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
     if context.is_closed(chat, thread, request.received_at()) {
@@ -43,7 +43,7 @@ pub(super) async fn ensure_status<S: Stage>(
         return Ok(None);
     }
     let sent = match context.client.send(chat, thread, request.reply_to(), note).await {
-        // In the journal before anything is sent there: the message would belong to no chat after a crash.
+        // In the store before anything is sent there: the message would belong to no chat after a crash.
         Err(TelegramError::ChatMoved(to)) if context.follow_move(chat, to).await.is_ok() => {
             context.client.send(to, None, None, note).await.map(|message| (to, message))
         }
@@ -63,7 +63,7 @@ pub(super) async fn ensure_status<S: Stage>(
 
 /// Tells the sender of a request that gets its text from another where it stands: it is never downloaded, so that no
 /// other message of its own would. Beside the admission, which does not wait for Telegram.
-pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arrival: &Arrival) {
+pub(super) fn set_coalesced_status_message(context: &Context, id: RequestId, to: RequestId, arrival: &IncomingAudio) {
     let (own, arrival) = (context.clone(), arrival.clone());
     let greet = async move {
         let places = places(&own).await?;
@@ -72,7 +72,7 @@ pub(super) fn greet_joined(context: &Context, id: RequestId, to: RequestId, arri
         let note = own.state(id, arrival.locale.as_deref(), &text);
         let thread = arrival.thread.map(ThreadId);
         if let Ok(message) = own.client.send(arrival.chat, thread, arrival.reply_to, &note).await {
-            own.journal.greet_joined(id, arrival.chat, message).await?;
+            own.store.set_coalesced_status_message(id, arrival.chat, message).await?;
         }
         Ok(())
     };
@@ -85,13 +85,13 @@ fn is_paused(context: &Context) -> bool {
 }
 
 /// Where a request stands. While the bot is paused, nothing can be said of the time.
-fn position(position: u32, wait: Duration, paused: bool) -> Text {
-    if paused { Text::Paused { position } } else { Text::Queued { position, wait: Some(wait) } }
+fn position(position: u32, wait: Duration, paused: bool) -> StatusText {
+    if paused { StatusText::Paused { position } } else { StatusText::Queued { position, wait: Some(wait) } }
 }
 
 /// Shows everybody who waits where they stand, whenever that changes, until the soft shutdown.
 pub(crate) async fn show_positions(context: &Context) {
-    let (mut changes, mut flow) = (context.journal.changes(), context.flow.subscribe());
+    let (mut changes, mut flow) = (context.store.changes(), context.flow.subscribe());
     let mut shown = HashMap::new();
     loop {
         changes.mark_unchanged();
@@ -99,7 +99,7 @@ pub(crate) async fn show_positions(context: &Context) {
         let pending = match places(context).await {
             Ok(places) => show(context, places, &mut shown),
             Err(error) => {
-                context.journal_failed("read the queue", &error);
+                context.store_failed("read the queue", &error);
                 false
             }
         };
@@ -127,11 +127,11 @@ struct Place {
     wait: Duration,
 }
 
-async fn places(context: &Context) -> Result<Vec<Place>, JournalError> {
+async fn places(context: &Context) -> Result<Vec<Place>, StoreError> {
     let factor = real_time_factor(context).await;
-    let now = context.journal.clock().now();
+    let now = context.store.clock().now();
     let running: f64 = context
-        .journal
+        .store
         .running()
         .await?
         .iter()
@@ -141,7 +141,7 @@ async fn places(context: &Context) -> Result<Vec<Place>, JournalError> {
     let workers = context.config().engine.workers as f64;
     let mut ahead = running;
     let mut position = 0;
-    let waiting = context.journal.waiting().await?;
+    let waiting = context.store.waiting().await?;
     Ok(waiting
         .into_iter()
         .map(|request| {

@@ -1,11 +1,11 @@
-//! What `/forget` erased is gone only when the journal's write-ahead log is emptied too. While another program reads the
-//! journal, that has to wait: it is tried again until it succeeds, and the users are told then.
+//! What `/forget` erased is gone only when the store's write-ahead log is emptied too. While another program reads the
+//! store, that has to wait: it is tried again until it succeeds, and the users are told then.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId};
-use stenobot_telegram::Talk;
+use stenobot_telegram::CommandReply;
 use tokio::time::Instant;
 
 use super::Context;
@@ -74,17 +74,17 @@ impl LogCleaning {
         }
         // Taken first: what is erased during a try waits for the next one.
         let waiting = context.erasures.take();
-        let outcome = match context.journal.log_may_hold_erased() {
-            true => context.journal.empty_log().await,
+        let outcome = match context.store.log_may_hold_erased() {
+            true => context.store.empty_log().await,
             false => Ok(true),
         };
         match outcome {
             Ok(true) => {
                 if self.0.take().is_some_and(|tries| tries.is_told) {
-                    tracing::info!("the journal's log is emptied: what was erased is gone");
+                    tracing::info!("the store's log is emptied: what was erased is gone");
                 }
                 for Told { chat, message, locale } in waiting {
-                    let note = context.talk(locale.as_deref(), &Talk::Forgotten);
+                    let note = context.talk(locale.as_deref(), &CommandReply::Forgotten);
                     context.reply(Reply::Edit { chat, message, note });
                 }
             }
@@ -95,7 +95,7 @@ impl LogCleaning {
             Err(error) => {
                 context.erasures.put_back(waiting);
                 self.failed(now);
-                context.journal_failed("empty the journal's log", &error);
+                context.store_failed("empty the store's log", &error);
             }
         }
     }
@@ -107,7 +107,7 @@ impl LogCleaning {
         if !tries.is_told && now.duration_since(tries.since) >= WARN_AFTER {
             tries.is_told = true;
             tracing::warn!(
-                "the journal's log still holds erased data: another program has been reading the journal for minutes"
+                "the store's log still holds erased data: another program has been reading the store for minutes"
             );
         }
     }

@@ -7,12 +7,12 @@ use super::Context;
 /// A guess, until this machine has measured itself.
 pub(crate) const FIRST_GUESS: f64 = 0.3;
 
-/// Processing time for a second of audio, as lately measured. The journal remembers it between runs.
+/// Processing time for a second of audio, as lately measured. The store remembers it between runs.
 pub(super) async fn real_time_factor(context: &Context) -> f64 {
-    match context.journal.recent_real_time_factor(&context.model).await {
+    match context.store.recent_real_time_factor(&context.model).await {
         Ok(measured) => measured.unwrap_or(FIRST_GUESS),
         Err(error) => {
-            context.journal_failed("read the real-time factor", &error);
+            context.store_failed("read the real-time factor", &error);
             FIRST_GUESS
         }
     }

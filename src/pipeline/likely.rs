@@ -19,8 +19,8 @@ pub(super) async fn likely_languages(
     match language {
         SpeechLanguage::Code(_) => Vec::new(),
         SpeechLanguage::Auto => {
-            let earlier = context.journal.recent_languages(user).await.unwrap_or_else(|error| {
-                context.journal_failed("read the languages of a user", &error);
+            let earlier = context.store.recent_languages(user).await.unwrap_or_else(|error| {
+                context.store_failed("read the languages of a user", &error);
                 Vec::new()
             });
             weigh(earlier, telegram, context.live.borrow().default_locale.code())

@@ -41,8 +41,10 @@ use std::sync::Arc;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, Timestamp};
 use stenobot_engine::probe::Probes;
-use stenobot_store::{Cancelling, Journal, JournalError};
-use stenobot_telegram::{Client, Label, Locale, Note, Press, StatusDesk, Talk, Text, Texts, Toast};
+use stenobot_store::{CancelOutcome, Store, StoreError};
+use stenobot_telegram::{
+    CallbackAnswer, Client, CommandReply, Label, Locale, OutgoingMessage, Press, StatusEditor, StatusText, Texts,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -77,16 +79,16 @@ pub(crate) enum Flow {
 #[derive(Clone)]
 pub(crate) struct Context {
     /// The requests.
-    pub journal: Journal,
+    pub store: Store,
     /// Telegram.
     pub client: Client,
     /// When Telegram last gave updates.
     pub polled: watch::Sender<Option<Timestamp>>,
     /// Edits of status messages.
-    pub desk: StatusDesk,
+    pub desk: StatusEditor,
     /// Settings and texts as they are now.
     pub live: watch::Receiver<Live>,
-    /// Name of the model, as the journal keeps it.
+    /// Name of the model, as the store keeps it.
     pub model: Arc<str>,
     /// Work that may be stopped.
     pub(crate) cancels: cancels::Cancels,
@@ -108,7 +110,7 @@ pub(crate) struct Context {
     pub probes: Probes,
     /// Whether the disk has room for more audio.
     pub room: watch::Sender<bool>,
-    /// The journal's failures so far.
+    /// The store's failures so far.
     pub(crate) troubles: trouble::Troubles,
     /// When to stop.
     pub shutdown: Shutdown,
@@ -125,13 +127,13 @@ impl Context {
     }
 
     /// The text in the language that suits its reader.
-    pub(crate) fn say(&self, locale: Option<&str>, text: &Text) -> String {
+    pub(crate) fn say(&self, locale: Option<&str>, text: &StatusText) -> String {
         let texts = self.live.borrow().texts.clone();
         texts.render(self.locale(locale), text)
     }
 
     /// The same, with the number of other refusals that it stands for, if any, and the request's number as the last line.
-    fn say_numbered(&self, locale: Option<&str>, text: &Text, others: usize, id: RequestId) -> String {
+    fn say_numbered(&self, locale: Option<&str>, text: &StatusText, others: usize, id: RequestId) -> String {
         let texts = self.live.borrow().texts.clone();
         texts.numbered_for(self.locale(locale), text, id, others)
     }
@@ -142,7 +144,7 @@ impl Context {
     }
 
     /// An answer to a command.
-    pub(crate) fn talk(&self, locale: Option<&str>, talk: &Talk) -> Note {
+    pub(crate) fn talk(&self, locale: Option<&str>, talk: &CommandReply) -> OutgoingMessage {
         self.live.borrow().texts.clone().talk(self.locale(locale), talk).into()
     }
 
@@ -152,19 +154,19 @@ impl Context {
     }
 
     /// Words over the chat.
-    fn toast(&self, locale: Option<&str>, toast: Toast) -> String {
+    fn toast(&self, locale: Option<&str>, toast: CallbackAnswer) -> String {
         self.live.borrow().texts.clone().toast(self.locale(locale), toast)
     }
 
-    /// Stops the work that the journal found a cancelled request in; tells whether anything was or is stopped.
-    fn follow_up(&self, id: RequestId, outcome: Cancelling) -> bool {
+    /// Stops the work that the store found a cancelled request in; tells whether anything was or is stopped.
+    fn follow_up(&self, id: RequestId, outcome: CancelOutcome) -> bool {
         match outcome {
-            Cancelling::Now { .. } => true,
-            Cancelling::Running => {
+            CancelOutcome::Now { .. } => true,
+            CancelOutcome::Running => {
                 self.cancels.stop(id);
                 true
             }
-            Cancelling::Over | Cancelling::NotYours | Cancelling::AdminsOnly | Cancelling::Unknown => false,
+            CancelOutcome::Over | CancelOutcome::NotYours | CancelOutcome::AdminsOnly | CancelOutcome::Unknown => false,
         }
     }
 
@@ -187,20 +189,20 @@ impl Context {
         &self,
         span: tracing::Span,
         what: &'static str,
-        work: impl Future<Output = Result<(), JournalError>> + Send + 'static,
+        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
     ) {
         let own = self.clone();
         let work = async move {
             if let Err(error) = work.await {
-                own.journal_failed(what, &error);
+                own.store_failed(what, &error);
             }
         };
         self.tasks.spawn(work.instrument(span));
     }
 
     /// A request's state, with the button that stops it.
-    fn state(&self, id: RequestId, locale: Option<&str>, text: &Text) -> Note {
-        Note { text: self.say(locale, text), keyboard: self.cancel_button(locale, id) }
+    fn state(&self, id: RequestId, locale: Option<&str>, text: &StatusText) -> OutgoingMessage {
+        OutgoingMessage { text: self.say(locale, text), keyboard: self.cancel_button(locale, id) }
     }
 
     /// Shows a request's state, if it has a message for that.
@@ -210,7 +212,7 @@ impl Context {
         chat: ChatId,
         status: Option<MessageId>,
         locale: Option<&str>,
-        text: &Text,
+        text: &StatusText,
     ) {
         if let Some(message) = status {
             self.desk.show(id, chat, message, self.state(id, locale, text));

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
-use stenobot_store::{JournalError, MAX_BACKOFF, Notice, Settlement};
-use stenobot_telegram::{TelegramError, Text, ThreadId};
+use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
+use stenobot_telegram::{StatusText, TelegramError, ThreadId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::Context;
@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context) {
             return Ok(Turn::Idle);
         }
         let passed_over = chats.passed_over(context);
-        let Some(notice) = context.journal.claim_notice_except(&context.worker, &passed_over).await? else {
+        let Some(notice) = context.store.claim_notice_excluding(&context.worker, &passed_over).await? else {
             return Ok(Turn::Idle);
         };
         let taken = (chats.take(notice.chat), ended.clone());
@@ -87,18 +87,18 @@ pub(crate) async fn run(context: &Context) {
     .await;
 }
 
-async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), JournalError> {
+async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
-    let answered = || context.journal.notices_answered(&notice.fence, &notice.folded);
+    let answered = || context.store.close_notices(&notice.fence, &notice.folded);
     if context.is_closed(chat, thread, notice.received_at) {
-        return request::insist(&context.journal, "record a notice", answered).await;
+        return request::retry_transient(&context.store, "record a notice", answered).await;
     }
     let note = words(context, notice).into();
     let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
     let work = deliver::answer_wherever(context, sender, to, note);
-    let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.journal, &notice.fence, work)).await;
+    let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.store, &notice.fence, work)).await;
     let later = match sent.transpose()? {
         None => Some(Duration::ZERO),
         Some(Err(TelegramError::RetryAfter(pause))) => Some(pause.min(MAX_BACKOFF)),
@@ -111,12 +111,14 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), J
     };
     match later {
         Some(pause) => {
-            let at = context.journal.clock().now().after(pause);
-            request::insist(&context.journal, "put a notice off", || context.journal.notice_later(&notice.fence, at))
-                .await
+            let at = context.store.clock().now().after(pause);
+            request::retry_transient(&context.store, "put a notice off", || {
+                context.store.postpone_notice(&notice.fence, at)
+            })
+            .await
         }
         // Whoever has been told is not told again.
-        None => request::insist(&context.journal, "record a notice", answered).await,
+        None => request::retry_transient(&context.store, "record a notice", answered).await,
     }
 }
 
@@ -134,37 +136,37 @@ fn words(context: &Context, notice: &Notice) -> String {
     }
 }
 
-fn reason(context: &Context, notice: &Notice) -> Text {
+fn reason(context: &Context, notice: &Notice) -> StatusText {
     let limits = &context.config().limits;
     match notice.settlement {
-        Settlement::Rejected(RejectReason::QueueFull) => Text::QueueFull,
-        Settlement::Rejected(RejectReason::UserLimit) => Text::PersonFull { limit: limits.waiting_per_user },
+        Settlement::Rejected(RejectReason::QueueFull) => StatusText::QueueFull,
+        Settlement::Rejected(RejectReason::UserLimit) => StatusText::PersonFull { limit: limits.waiting_per_user },
         Settlement::Rejected(RejectReason::TooOften) => {
-            Text::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
+            StatusText::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
         }
         Settlement::Rejected(RejectReason::DailyLimit) => {
-            Text::DayFull { limit: limits.daily_audio.unwrap_or_default() }
+            StatusText::DayFull { limit: limits.daily_audio.unwrap_or_default() }
         }
-        Settlement::Rejected(RejectReason::Maintenance) => Text::Maintenance,
+        Settlement::Rejected(RejectReason::Maintenance) => StatusText::Maintenance,
         Settlement::Rejected(RejectReason::TooLong) => {
             // The decoder stops soon after the limit: after a false claim the real length stays unknown.
             let actual = Some(notice.length).filter(|length| *length > limits.voice);
-            Text::TooLong { limit: limits.voice, actual }
+            StatusText::TooLong { limit: limits.voice, actual }
         }
-        Settlement::Rejected(RejectReason::TooBig) => Text::TooBig { limit: limits.file_bytes },
-        Settlement::Rejected(RejectReason::Silent) => Text::NoAudio,
+        Settlement::Rejected(RejectReason::TooBig) => StatusText::TooBig { limit: limits.file_bytes },
+        Settlement::Rejected(RejectReason::Silent) => StatusText::NoAudio,
         Settlement::Rejected(RejectReason::Codec) => {
-            notice.codec.clone().map_or(Text::Unreadable, |codec| Text::UnsupportedCodec { codec })
+            notice.codec.clone().map_or(StatusText::Unreadable, |codec| StatusText::UnsupportedCodec { codec })
         }
-        Settlement::Rejected(RejectReason::Unsupported) => Text::Unreadable,
-        Settlement::Rejected(RejectReason::NotAllowed) => Text::NotAllowed,
-        Settlement::Failed(FailReason::Download) => Text::DownloadFailed,
-        Settlement::Failed(FailReason::Damaged) => Text::Damaged,
-        Settlement::Failed(FailReason::Deadline) => Text::TimedOut,
-        Settlement::Failed(FailReason::AudioGone) => Text::AudioGone,
-        Settlement::Cancelled(CancelledBy::Sender) => Text::Cancelled,
-        Settlement::Cancelled(CancelledBy::Operator) => Text::CancelledByOperator,
+        Settlement::Rejected(RejectReason::Unsupported) => StatusText::Unreadable,
+        Settlement::Rejected(RejectReason::NotAllowed) => StatusText::NotAllowed,
+        Settlement::Failed(FailReason::Download) => StatusText::DownloadFailed,
+        Settlement::Failed(FailReason::Damaged) => StatusText::Damaged,
+        Settlement::Failed(FailReason::Deadline) => StatusText::TimedOut,
+        Settlement::Failed(FailReason::AudioGone) => StatusText::AudioGone,
+        Settlement::Cancelled(CancelledBy::Sender) => StatusText::Cancelled,
+        Settlement::Cancelled(CancelledBy::Operator) => StatusText::CancelledByOperator,
         Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
-        | Settlement::Cancelled(CancelledBy::ChatGone) => Text::Failed,
+        | Settlement::Cancelled(CancelledBy::ChatGone) => StatusText::Failed,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stenobot_domain::{ChatId, UserId};
-use stenobot_store::Busy;
+use stenobot_store::ClaimExclusions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Texts that may wait for Telegram at once. Beyond that the engine waits: texts live in memory only.
@@ -51,10 +51,10 @@ impl Outbox {
     }
 
     /// Those for whom nothing more is to be claimed now.
-    pub(super) fn busy(&self) -> Busy {
+    pub(super) fn busy(&self) -> ClaimExclusions {
         let counts = self.counts();
         let most = if counts.total < MANY { MAX_OF_ONE } else { 1 };
-        Busy { chats: full(&counts.chats, most), people: full(&counts.people, most) }
+        ClaimExclusions { chats: full(&counts.chats, most), people: full(&counts.people, most) }
     }
 
     /// Counts a request that was claimed. One that is given another's text takes no place of its own in all.
@@ -106,15 +106,15 @@ mod tests {
         for user in 0..4 {
             places.push(outbox.enter(group, UserId(user), outbox.room().await));
         }
-        assert_eq!(outbox.busy(), Busy::default());
+        assert_eq!(outbox.busy(), ClaimExclusions::default());
         places.push(outbox.enter(group, UserId(4), None));
-        assert_eq!(outbox.busy(), Busy { chats: vec![group], people: vec![] });
+        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], people: vec![] });
         for chat in 0..4 {
             places.push(outbox.enter(ChatId(chat), UserId(4), None));
         }
-        assert_eq!(outbox.busy(), Busy { chats: vec![group], people: vec![UserId(4)] });
+        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], people: vec![UserId(4)] });
         places.clear();
-        assert_eq!(outbox.busy(), Busy::default());
+        assert_eq!(outbox.busy(), ClaimExclusions::default());
         assert_eq!(outbox.places.available_permits(), MAX_WAITING);
         assert!(outbox.counts().chats.is_empty() && outbox.counts().people.is_empty());
     }
@@ -125,6 +125,6 @@ mod tests {
         let places: Vec<_> = (0..MANY as i64).map(|one| outbox.enter(ChatId(one), UserId(one), None)).collect();
         assert_eq!(outbox.busy().chats.len(), MANY);
         drop(places);
-        assert_eq!(outbox.busy(), Busy::default());
+        assert_eq!(outbox.busy(), ClaimExclusions::default());
     }
 }

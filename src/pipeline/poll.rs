@@ -1,5 +1,5 @@
 //! Telegram is polled, and each update goes where it belongs. The offset moves past an update only when what it asks
-//! for is in the journal: with the next poll Telegram forgets it.
+//! for is in the store: with the next poll Telegram forgets it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::{counter, gauge};
 use stenobot_domain::{MessageId, UserId};
-use stenobot_store::JournalError;
+use stenobot_store::StoreError;
 use stenobot_telegram::{
-    Access, ChatKind, Content, Ignored, Incoming, Membership, Place, Press, Sender, TelegramError, Text,
+    Access, ChatKind, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText, TelegramError,
 };
 use tokio::sync::mpsc;
 
@@ -25,7 +25,7 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Pauses between polls that fail.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest where the journal is what fails: that costs nobody else anything, and people wait.
+/// The longest where the store is what fails: that costs nobody else anything, and people wait.
 const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 
 /// Longest time of a poll, or of taking one update: beyond it the loop counts as stuck.
@@ -59,7 +59,7 @@ pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Pre
         let outcome = match polled {
             Ok(updates) => {
                 poll_timeout = POLL_TIMEOUT;
-                let now = context.journal.clock().now();
+                let now = context.store.clock().now();
                 context.polled.send_replace(Some(now));
                 let taken = inbox.take(context, &updates).await;
                 if taken.is_ok() {
@@ -100,7 +100,7 @@ fn report(error: &TelegramError) {
     }
 }
 
-/// The journal could not be written: the rest of a batch stays at Telegram.
+/// The store could not be written: the rest of a batch stays at Telegram.
 struct Unwritten;
 
 /// What comes in, and up to where it is dealt with.
@@ -109,7 +109,7 @@ struct Inbox {
     delays: Delays,
     /// The first update that is not dealt with.
     offset: Option<i64>,
-    /// The last update that was counted against its sender's quota. While the journal fails, an update comes again.
+    /// The last update that was counted against its sender's quota. While the store fails, an update comes again.
     counted: Option<i64>,
 }
 
@@ -123,14 +123,14 @@ impl Inbox {
             match AssertUnwindSafe(self.one(context, *update_id, content)).catch_unwind().await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    context.journal_failed("take an update", &error);
+                    context.store_failed("take an update", &error);
                     self.delays.tell_all(context, &self.admit, &updates[index..]).await;
                     return Err(Unwritten);
                 }
                 Err(_panic) => {
                     tracing::warn!(update = update_id, "an update is given up after a panic");
                     if let Some((place, reply_to, locale)) = whom_to_apologise(content) {
-                        let note = context.say(locale, &Text::Failed).into();
+                        let note = context.say(locale, &StatusText::Failed).into();
                         context.reply(Reply::Say { place, reply_to: Some(reply_to), note });
                     }
                 }
@@ -148,7 +148,7 @@ impl Inbox {
         }
     }
 
-    async fn one(&mut self, context: &Context, update_id: i64, content: &Content) -> Result<(), JournalError> {
+    async fn one(&mut self, context: &Context, update_id: i64, content: &Content) -> Result<(), StoreError> {
         if context.leave_alone(content).await? {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl Inbox {
             Content::Moved { from, to } => context.record_move(*from, *to).await,
             Content::Other(other) => {
                 if self.may_answer(context, update_id, &other.from, other.place, other.message) {
-                    let text = if other.file { Text::Unreadable } else { Text::Unsupported };
+                    let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
                     let note = context.say(other.from.language_code.as_deref(), &text).into();
                     context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
                 }
@@ -209,14 +209,14 @@ impl Inbox {
         context: &Context,
         update_id: i64,
         from: &Sender,
-        place: Place,
+        place: Location,
         message: MessageId,
     ) -> bool {
         match self.spend(context, update_id, from.id) {
             Ok(()) => true,
             Err(OverQuota { retry, first }) => {
                 if first {
-                    let note = context.say(from.language_code.as_deref(), &Text::UserLimit { retry }).into();
+                    let note = context.say(from.language_code.as_deref(), &StatusText::UserLimit { retry }).into();
                     context.last_reply(Reply::Say { place, reply_to: Some(message), note });
                 }
                 false
@@ -224,10 +224,10 @@ impl Inbox {
         }
     }
 
-    async fn membership(context: &Context, membership: &Membership) -> Result<(), JournalError> {
+    async fn membership(context: &Context, membership: &Membership) -> Result<(), StoreError> {
         let Membership { chat, kind, access } = membership;
         match (kind, access) {
-            (ChatKind::Private, Access::Silenced | Access::Gone) => context.journal.unreachable(UserId(chat.0)).await,
+            (ChatKind::Private, Access::Silenced | Access::Gone) => context.store.unreachable(UserId(chat.0)).await,
             // A group that the bot is out of sends nothing, and may be one that becomes a supergroup just now.
             (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
             (ChatKind::Group, Access::Writes | Access::Silenced) => {
@@ -238,7 +238,7 @@ impl Inbox {
     }
 }
 
-fn whom_to_apologise(content: &Content) -> Option<(Place, MessageId, Option<&str>)> {
+fn whom_to_apologise(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
     match content {
         Content::Voice(voice) => Some((voice.place, voice.message, voice.from.language_code.as_deref())),
         Content::Command(command) => Some((command.place, command.message, command.from.language_code.as_deref())),

@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
-use stenobot_store::{Actor, Arrival, Asked, Cancelling, JournalError, Kept, KeptAudio, Pressing};
-use stenobot_telegram::{Action, ChatKind, Place, Press, Text, Toast, Wish};
+use stenobot_store::{
+    Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
+};
+use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, StatusText, Wish};
 
 use super::Context;
 use super::admit::Admitting;
@@ -21,35 +23,35 @@ use crate::request;
 
 /// Does what a button asks for. Where only an admin of the group may press it, the user's rank is looked up first, beside
 /// the polling: an admin's press comes back to [`run_as_admin`].
-pub(super) async fn run(context: &Context, admit: &mut Admitting, press: &Press) -> Result<(), JournalError> {
+pub(super) async fn run(context: &Context, admit: &mut Admitting, press: &Press) -> Result<(), StoreError> {
     press_as(context, admit, press, false).await
 }
 
 /// Does what a button asks for that an admin of the group has pressed. Telegram has forgotten the update by now: after a
-/// failure of the journal the user is told to press again.
+/// failure of the store the user is told to press again.
 pub(super) async fn run_as_admin(context: &Context, admit: &mut Admitting, press: &Press) {
     if let Err(error) = press_as(context, admit, press, true).await {
-        context.journal_failed("carry out a press", &error);
-        let words = Some(context.toast(press.from.language_code.as_deref(), Toast::Failed));
+        context.store_failed("carry out a press", &error);
+        let words = Some(context.toast(press.from.language_code.as_deref(), CallbackAnswer::Failed));
         toast(context, press, words);
     }
 }
 
 /// Ends the little clock on a pressed button.
 fn toast(context: &Context, press: &Press, words: Option<String>) {
-    context.reply(Reply::Toast { user: press.from.id, callback: press.callback.clone(), words });
+    context.reply(Reply::CallbackAnswer { user: press.from.id, callback: press.callback.clone(), words });
 }
 
 /// Tells a user who presses too many buttons when the next press counts.
 pub(super) fn refuse(context: &Context, press: &Press, retry: Duration) {
     tracing::debug!("a press over the user's rate is not carried out");
-    toast(context, press, Some(context.say(press.from.language_code.as_deref(), &Text::UserLimit { retry })));
+    toast(context, press, Some(context.say(press.from.language_code.as_deref(), &StatusText::UserLimit { retry })));
 }
 
 /// What a user is told who presses a button of administrators.
-pub(super) fn admins_only(press: &Press) -> Toast {
+pub(super) fn admins_only(press: &Press) -> CallbackAnswer {
     match press.action {
-        Some(Action::SetLanguage(_)) => Toast::AdminsOnlyHere,
+        Some(Action::SetLanguage(_)) => CallbackAnswer::AdminsOnlyHere,
         Some(
             Action::Cancel(_)
             | Action::Again { .. }
@@ -60,11 +62,11 @@ pub(super) fn admins_only(press: &Press) -> Toast {
             | Action::SendDraft(_)
             | Action::DropDraft(_),
         )
-        | None => Toast::AdminsOnly,
+        | None => CallbackAnswer::AdminsOnly,
     }
 }
 
-async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_admin: bool) -> Result<(), JournalError> {
+async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_admin: bool) -> Result<(), StoreError> {
     let locale = press.from.language_code.as_deref();
     let answer = match (&press.action, press.place, press.message) {
         (Some(action), Some(place), Some(message)) => {
@@ -77,10 +79,10 @@ async fn press_as(context: &Context, admit: &mut Admitting, press: &Press, is_ad
             act(context, admit, press, actor, action, place, message).await?
         }
         // A button that this version does not know, or a message that Telegram no longer gives.
-        (None, ..) | (_, None, _) | (_, _, None) => Some(Toast::Over),
+        (None, ..) | (_, None, _) | (_, _, None) => Some(CallbackAnswer::Over),
     };
     match (answer, press.place) {
-        (Some(Toast::AdminsOnly | Toast::AdminsOnlyHere), Some(place)) if !is_admin => {
+        (Some(CallbackAnswer::AdminsOnly | CallbackAnswer::AdminsOnlyHere), Some(place)) if !is_admin => {
             context.reply(Reply::PressIfAdministrator { group: place.chat, press: Box::new(press.clone()) });
         }
         (answer, _) => toast(context, press, answer.map(|answer| context.toast(locale, answer))),
@@ -94,9 +96,9 @@ async fn act(
     press: &Press,
     actor: Actor,
     action: &Action,
-    place: Place,
+    place: Location,
     message: MessageId,
-) -> Result<Option<Toast>, JournalError> {
+) -> Result<Option<CallbackAnswer>, StoreError> {
     let locale = press.from.language_code.as_deref();
     let chat = place.chat;
     if let Some(toast) = misplaced(context, press, actor, action, place, message).await? {
@@ -105,14 +107,14 @@ async fn act(
     }
     match action {
         Action::Cancel(id) => {
-            let outcome = request::cancel(&context.journal, *id, actor).await?;
+            let outcome = request::cancel(&context.store, *id, actor).await?;
             context.follow_up(*id, outcome);
             Ok(match outcome {
-                Cancelling::Now { .. } => None,
-                Cancelling::Running => Some(Toast::Cancelling),
-                Cancelling::Over | Cancelling::Unknown => Some(Toast::Over),
-                Cancelling::NotYours => Some(Toast::NotYours),
-                Cancelling::AdminsOnly => Some(Toast::AdminsOnly),
+                CancelOutcome::Now { .. } => None,
+                CancelOutcome::Running => Some(CallbackAnswer::Cancelling),
+                CancelOutcome::Over | CancelOutcome::Unknown => Some(CallbackAnswer::Over),
+                CancelOutcome::NotYours => Some(CallbackAnswer::NotYours),
+                CancelOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
             })
         }
         Action::Languages { of, page } => Ok(match kept(context, actor, *of).await? {
@@ -136,7 +138,7 @@ async fn act(
                 let keyboard = context.answer_buttons(locale, *of, true);
                 context.reply(Reply::Buttons { chat, message, keyboard });
                 let taken = admit.take(context, again(*audio, press, wish)).await?;
-                if taken { Toast::Again } else { Toast::NoRoom }
+                if taken { CallbackAnswer::Again } else { CallbackAnswer::NoRoom }
             }
             Err(toast) => toast,
         })),
@@ -150,7 +152,7 @@ async fn act(
             commands::forget(context, press.from.id, chat, message, locale).await?;
             Ok(None)
         }
-        Action::Forget => Ok(Some(Toast::PrivateOnly)),
+        Action::Forget => Ok(Some(CallbackAnswer::PrivateOnly)),
         Action::SendDraft(draft) => broadcast::send(context, place, message, press.from.id, locale, *draft).await,
         Action::DropDraft(draft) => Ok(broadcast::cancel(context, place, message, press.from.id, locale, *draft)),
     }
@@ -162,51 +164,55 @@ async fn misplaced(
     press: &Press,
     actor: Actor,
     action: &Action,
-    place: Place,
+    place: Location,
     message: MessageId,
-) -> Result<Option<Toast>, JournalError> {
+) -> Result<Option<CallbackAnswer>, StoreError> {
     let (of, elsewhere) = match action {
-        Action::Cancel(of) => (*of, Toast::Over),
-        Action::Again { of, .. } | Action::Languages { of, .. } | Action::Back(of) => (*of, Toast::AudioGone),
+        Action::Cancel(of) => (*of, CallbackAnswer::Over),
+        Action::Again { of, .. } | Action::Languages { of, .. } | Action::Back(of) => (*of, CallbackAnswer::AudioGone),
         // Every page of the menu has such buttons, and no other message has.
         Action::SetLanguage(_) | Action::ChatLanguages(_) => {
             let is_menu = press.buttons.iter().any(|button| matches!(button, Action::SetLanguage(_)));
-            return Ok((!is_menu).then_some(Toast::Over));
+            return Ok((!is_menu).then_some(CallbackAnswer::Over));
         }
-        Action::Forget => return Ok((!press.buttons.contains(action)).then_some(Toast::Over)),
+        Action::Forget => return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::Over)),
         Action::SendDraft(_) | Action::DropDraft(_) => {
-            return Ok((!press.buttons.contains(action)).then_some(Toast::DraftGone));
+            return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::DraftGone));
         }
     };
-    Ok(match context.journal.pressing(of, actor, place.chat, message).await? {
-        Pressing::Allowed => None,
-        Pressing::Elsewhere => Some(elsewhere),
-        Pressing::NotYours => Some(Toast::NotYours),
-        Pressing::AdminsOnly => Some(Toast::AdminsOnly),
+    Ok(match context.store.pressing(of, actor, place.chat, message).await? {
+        ButtonPermission::Allowed => None,
+        ButtonPermission::Elsewhere => Some(elsewhere),
+        ButtonPermission::NotYours => Some(CallbackAnswer::NotYours),
+        ButtonPermission::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
     })
 }
 
 /// The recording behind an answer, while it is kept and if this actor may use it; else what to tell the user.
-async fn kept(context: &Context, actor: Actor, of: RequestId) -> Result<Result<Box<KeptAudio>, Toast>, JournalError> {
-    Ok(match context.journal.kept_audio(of, actor).await? {
-        Kept::Here(audio) => Ok(audio),
-        Kept::NotYours => Err(Toast::NotYours),
-        Kept::AdminsOnly => Err(Toast::AdminsOnly),
-        Kept::Gone => Err(Toast::AudioGone),
+async fn kept(
+    context: &Context,
+    actor: Actor,
+    of: RequestId,
+) -> Result<Result<Box<KeptAudio>, CallbackAnswer>, StoreError> {
+    Ok(match context.store.kept_audio(of, actor).await? {
+        AudioLookup::Here(audio) => Ok(audio),
+        AudioLookup::NotYours => Err(CallbackAnswer::NotYours),
+        AudioLookup::AdminsOnly => Err(CallbackAnswer::AdminsOnly),
+        AudioLookup::Gone => Err(CallbackAnswer::AudioGone),
     })
 }
 
 /// The same recording, requested once more and in another way. What was asked for in the name of a chat stays that chat's,
 /// so that the other admins can use the buttons of the new answer too.
-fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> Arrival {
+fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> IncomingAudio {
     let (speech_language, form) = match wish {
         Wish::Language(language) => (Some(language.clone()), AnswerForm::Message),
         Wish::File(form) => (audio.speech_language, *form),
     };
-    Arrival {
+    IncomingAudio {
         chat: audio.chat,
         thread: audio.thread,
-        asked: Asked::Button { callback_id: press.callback.clone() },
+        key: IdempotencyKey::Button { callback_id: press.callback.clone() },
         reply_to: audio.reply_to,
         from: if audio.owner.id == press.from.id { super::admit::sender(&press.from) } else { audio.owner },
         source: audio.source,
@@ -224,13 +230,13 @@ fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> Arrival {
 async fn set_language(
     context: &Context,
     actor: Actor,
-    place: Place,
+    place: Location,
     message: MessageId,
     language: &SpeechLanguage,
     locale: Option<&str>,
-) -> Result<Option<Toast>, JournalError> {
+) -> Result<Option<CallbackAnswer>, StoreError> {
     if let Actor::Member { .. } = actor {
-        return Ok(Some(Toast::AdminsOnlyHere));
+        return Ok(Some(CallbackAnswer::AdminsOnlyHere));
     }
     let (set, talk) = commands::set_language(context, place.chat, language).await;
     set?;

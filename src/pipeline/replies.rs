@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_telegram::{Disposition, Keyboard, Note, Place, Press, TelegramError, Toast};
+use stenobot_telegram::{CallbackAnswer, Disposition, Keyboard, Location, OutgoingMessage, Press, TelegramError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -45,11 +45,11 @@ pub(crate) enum Reply {
     /// A message under another.
     Say {
         /// Where.
-        place: Place,
+        place: Location,
         /// Under which message, if any.
         reply_to: Option<MessageId>,
         /// What.
-        note: Note,
+        note: OutgoingMessage,
     },
     /// What a message of ours shows from now on.
     Edit {
@@ -58,7 +58,7 @@ pub(crate) enum Reply {
         /// Which.
         message: MessageId,
         /// What.
-        note: Note,
+        note: OutgoingMessage,
     },
     /// The buttons under a message of ours from now on.
     Buttons {
@@ -70,7 +70,7 @@ pub(crate) enum Reply {
         keyboard: Keyboard,
     },
     /// A pressed button is dealt with, with a few words perhaps.
-    Toast {
+    CallbackAnswer {
         /// Who pressed.
         user: UserId,
         /// The press.
@@ -81,7 +81,7 @@ pub(crate) enum Reply {
     /// Something that only a group's administrators may do.
     IfAdministrator {
         /// The group.
-        place: Place,
+        place: Location,
         /// Who asks.
         user: UserId,
         /// The message that asks, or under which a button was pressed.
@@ -177,7 +177,7 @@ impl Reply {
         match self {
             Self::Say { place, .. } | Self::IfAdministrator { place, .. } => Lane::Chat(place.chat),
             Self::Edit { chat, .. } | Self::Buttons { chat, .. } => Lane::Chat(*chat),
-            Self::Toast { user, .. } => Lane::Presses(*user),
+            Self::CallbackAnswer { user, .. } => Lane::Presses(*user),
             Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
         }
     }
@@ -188,7 +188,7 @@ impl Reply {
             Self::Say { .. } => "message",
             Self::Edit { .. } => "edit",
             Self::Buttons { .. } => "buttons",
-            Self::Toast { .. } => "toast",
+            Self::CallbackAnswer { .. } => "toast",
             Self::IfAdministrator { .. } | Self::PressIfAdministrator { .. } => "administrator",
         }
     }
@@ -196,7 +196,10 @@ impl Reply {
     /// Whether it is the same done twice. A message would be there twice, which is worse than a reply that is lost.
     fn is_repeatable(&self) -> bool {
         match self {
-            Self::Edit { .. } | Self::Buttons { .. } | Self::Toast { .. } | Self::PressIfAdministrator { .. } => true,
+            Self::Edit { .. }
+            | Self::Buttons { .. }
+            | Self::CallbackAnswer { .. }
+            | Self::PressIfAdministrator { .. } => true,
             Self::Say { .. } | Self::IfAdministrator { .. } => false,
         }
     }
@@ -214,15 +217,15 @@ async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> 
 async fn follow(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
     match reply {
         Reply::Say { place, note, .. } => {
-            // Only the journal's word is missing if this fails: the next call to the old chat brings it again.
+            // Only the store's word is missing if this fails: the next call to the old chat brings it again.
             if let Err(error) = context.record_move(place.chat, to).await {
-                context.journal_failed("record that a group became a supergroup", &error);
+                context.store_failed("record that a group became a supergroup", &error);
             }
             context.client.send(to, None, None, note).await.map(drop)
         }
         Reply::Edit { .. }
         | Reply::Buttons { .. }
-        | Reply::Toast { .. }
+        | Reply::CallbackAnswer { .. }
         | Reply::IfAdministrator { .. }
         | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
     }
@@ -234,7 +237,7 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
         Reply::Say { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
         Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
         Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
-        Reply::Toast { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
+        Reply::CallbackAnswer { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
         Reply::IfAdministrator { place, user, message, wish, locale } => {
             let allowed = client.is_administrator(place.chat, *user).await?;
             let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
@@ -249,7 +252,7 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
             if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
                 return Ok(());
             }
-            let toast = if allowed { Toast::Failed } else { super::presses::admins_only(press) };
+            let toast = if allowed { CallbackAnswer::Failed } else { super::presses::admins_only(press) };
             let words = context.toast(press.from.language_code.as_deref(), toast);
             client.answer_press(&press.callback, Some(&words)).await
         }

@@ -1,6 +1,6 @@
 //! Recordings are kept for a short while after their answer, if the operator wants that, and then removed. The same beat
 //! looks for times that lie ahead because the clock was set back, drops the limits of erased users once their day is over,
-//! and empties the journal's log of what was erased.
+//! and empties the store's log of what was erased.
 
 use std::time::Duration;
 
@@ -21,15 +21,15 @@ pub(crate) async fn run(context: &Context) {
     while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
         let retention = context.config().privacy.audio_retention;
         let due = async {
-            let ahead = context.journal.clamp_times().await?;
+            let ahead = context.store.clamp_times().await?;
             if ahead > 0 {
                 tracing::warn!(
                     requests = ahead,
                     "the clock was set back: times of open requests are brought back to it"
                 );
             }
-            context.journal.drop_other_days().await?;
-            context.journal.audio_due(retention).await
+            context.store.drop_other_days().await?;
+            context.store.audio_due(retention).await
         };
         match due.await {
             Ok(due) => {
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context) {
                     }
                 }
             }
-            Err(error) => context.journal_failed("look for audio to remove", &error),
+            Err(error) => context.store_failed("look for audio to remove", &error),
         }
         log.look(context).await;
     }
@@ -50,5 +50,5 @@ pub(crate) async fn run(context: &Context) {
 /// Until when the recording of an answer that arrives now is kept; `None` when it goes at once.
 pub(super) fn until(context: &Context) -> Option<Timestamp> {
     let retention = context.config().privacy.audio_retention;
-    (!retention.is_zero()).then(|| context.journal.clock().now().after(retention))
+    (!retention.is_zero()).then(|| context.store.clock().now().after(retention))
 }

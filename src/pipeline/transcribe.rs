@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
 use stenobot_engine::{EngineError, EngineJob, EngineService};
-use stenobot_store::JournalError;
-use stenobot_telegram::{Percent, Text, ThreadId};
+use stenobot_store::StoreError;
+use stenobot_telegram::{Percent, StatusText, ThreadId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -106,15 +106,15 @@ pub(crate) async fn run(context: &Context, engine: EngineService) {
             // The pool has logged why it cannot work; requests wait meanwhile.
             Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
         };
-        match Request::<Queued>::claim_except(&context.journal, &context.worker, &outbox.busy()).await? {
+        match Request::<Queued>::claim_excluding(&context.store, &context.worker, &outbox.busy()).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => {
                 context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.journal, &why).await?;
+                let _ = request.fail(&context.store, &why).await?;
             }
             Some(Claim::Ready(request)) if is_closed(context, &request) => {
                 context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.journal, &TranscribeFailure::WriteForbidden).await?;
+                let _ = request.fail(&context.store, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
                 let place = outbox.enter(request.chat(), request.user(), Some(place));
@@ -163,9 +163,9 @@ async fn start(
     engine: &mut Engine,
     request: Request<Queued>,
     delivery: Delivery,
-) -> Result<(), JournalError> {
-    let waited = context.journal.clock().now().since(request.received_at());
-    let request = request.advance(&context.journal, Transcribing::default()).await?;
+) -> Result<(), StoreError> {
+    let waited = context.store.clock().now().since(request.received_at());
+    let request = request.advance(&context.store, Transcribing::default()).await?;
     observe(&Event::Started { id: request.id(), waited });
     let listed = context.cancels.enlist(request.id());
     let factor = estimate::real_time_factor(context).await;
@@ -205,18 +205,18 @@ async fn one(
     stop: Stop,
     expected: Duration,
     delivery: &Delivery,
-) -> Result<(), JournalError> {
+) -> Result<(), StoreError> {
     let silent = request.heard_before();
     if !silent {
         match greet(context, &request).await {
-            Ok(Some((chat, message))) => request.set_status_message(&context.journal, chat, message).await?,
+            Ok(Some((chat, message))) => request.set_status_message(&context.store, chat, message).await?,
             Ok(None) => {}
             Err(why) => {
                 stop.cancel.cancel();
                 // The engine's slot is free only when the native code has stopped.
-                request.hold(&context.journal, hearing).await?.ok();
+                request.hold(&context.store, hearing).await?.ok();
                 context.discard_audio(request.id()).await;
-                return request.fail(&context.journal, &why.into()).await.map(drop);
+                return request.fail(&context.store, &why.into()).await.map(drop);
             }
         }
     }
@@ -227,7 +227,7 @@ async fn one(
             never = show_progress(context, &request, progressed, expected), if !silent => match never {},
         }
     };
-    match request.hold(&context.journal, work).await? {
+    match request.hold(&context.store, work).await? {
         Ok(transcript) => {
             observe(&Event::Heard {
                 id: request.id(),
@@ -237,12 +237,12 @@ async fn one(
             });
             let model = context.model.to_string();
             let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
-            let request = request.advance(&context.journal, next()).await?;
+            let request = request.advance(&context.store, next()).await?;
             // Whoever asked for the same recording gets the same text, and none of them waits for another's chat. One of
             // them that is lost in a crash is heard by itself.
-            while let Some(also) = Request::claim_joined(&context.journal, request.id(), &context.worker).await? {
+            while let Some(also) = Request::claim_coalesced(&context.store, request.id(), &context.worker).await? {
                 let per_day = context.config().limits.daily_audio;
-                match also.advance_within_day(&context.journal, next(), per_day).await? {
+                match also.advance_within_day(&context.store, next(), per_day).await? {
                     WithinDay::Entered(also) => {
                         let place = delivery.also(&also);
                         let (own, span) = (context.clone(), also.span());
@@ -253,7 +253,7 @@ async fn one(
                         });
                     }
                     WithinDay::Over(also) => {
-                        also.fail(&context.journal, &TranscribeFailure::DayFull).await.map(drop)?;
+                        also.fail(&context.store, &TranscribeFailure::DayFull).await.map(drop)?;
                     }
                 }
             }
@@ -261,7 +261,7 @@ async fn one(
         }
         Err(why) => {
             let id = request.id();
-            if let crate::request::Setback::GaveUp(_) = request.fail(&context.journal, &why).await? {
+            if let crate::request::Setback::GaveUp(_) = request.fail(&context.store, &why).await? {
                 context.discard_audio(id).await;
             }
             Ok(())
@@ -271,8 +271,8 @@ async fn one(
 
 /// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.
 async fn greet(context: &Context, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
-    context.show(request.id(), request.chat(), request.status_message(), request.locale(), &Text::Starting);
-    let note = context.state(request.id(), request.locale(), &Text::Starting);
+    context.show(request.id(), request.chat(), request.status_message(), request.locale(), &StatusText::Starting);
+    let note = context.state(request.id(), request.locale(), &StatusText::Starting);
     enqueue::ensure_status(context, request, &note).await
 }
 
@@ -319,7 +319,7 @@ async fn show_progress(
         let elapsed = started.elapsed();
         best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
         let remaining = estimate::remaining(best, elapsed, expected);
-        let text = Text::Progress { percent: Percent::running(best), elapsed, remaining };
+        let text = StatusText::Progress { percent: Percent::running(best), elapsed, remaining };
         context.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
     }
 }

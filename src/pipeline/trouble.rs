@@ -1,10 +1,10 @@
-//! When the journal fails: counted, logged, and, where to go on would lose something, the end.
+//! When the store fails: counted, logged, and, where to go on would lose something, the end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stenobot_store::JournalError;
+use stenobot_store::StoreError;
 use tokio::time::Instant;
 
 use super::Context;
@@ -32,21 +32,21 @@ impl Troubles {
 }
 
 impl Context {
-    /// Every failure of the journal comes here. One that passes is tried again by whoever met it. With a damaged journal
+    /// Every failure of the store comes here. One that passes is tried again by whoever met it. With a damaged store
     /// nobody can know any more what has been taken and what has been answered, so the service stops.
-    pub(crate) fn journal_failed(&self, what: &'static str, error: &JournalError) {
-        self.journal.failed(error);
+    pub(crate) fn store_failed(&self, what: &'static str, error: &StoreError) {
+        self.store.note_error(error);
         let again = match error {
-            JournalError::Damaged => !self.shutdown.fail(),
-            JournalError::Busy | JournalError::Full | JournalError::ReadOnly | JournalError::Disk(_) => {
+            StoreError::Damaged => !self.shutdown.fail(),
+            StoreError::Busy | StoreError::Full | StoreError::ReadOnly | StoreError::Disk(_) => {
                 self.troubles.again(what, error.kind())
             }
-            JournalError::LeaseLost { .. }
-            | JournalError::OtherBot { .. }
-            | JournalError::Broken(_)
-            | JournalError::Migration(_) => false,
+            StoreError::LeaseLost { .. }
+            | StoreError::OtherBot { .. }
+            | StoreError::Broken(_)
+            | StoreError::Migration(_) => false,
         };
-        observe(&Event::JournalFailed { what, error, again });
+        observe(&Event::StoreFailed { what, error, again });
     }
 }
 

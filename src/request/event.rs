@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 use stenobot_domain::{CancelledBy, Outcome, RejectReason, RequestId, StageName};
-use stenobot_store::{JournalError, Settlement};
+use stenobot_store::{Settlement, StoreError};
 
 use crate::metrics as names;
 
@@ -106,7 +106,7 @@ pub enum Event<'a> {
         why: &'a (dyn std::error::Error + Send + Sync),
     },
     /// Withdrawn while it waited.
-    Withdrawn {
+    Cancelled {
         /// The request.
         id: RequestId,
         /// Where it waited.
@@ -114,12 +114,12 @@ pub enum Event<'a> {
         /// By whom.
         by: CancelledBy,
     },
-    /// A journal operation failed.
-    JournalFailed {
+    /// A store operation failed.
+    StoreFailed {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
-        error: &'a JournalError,
+        error: &'a StoreError,
         /// Whether the same has been logged a moment ago: it is counted only.
         again: bool,
     },
@@ -181,13 +181,13 @@ pub fn observe(event: &Event<'_>) {
             tracing::warn!(request = id.0, stage = stage.as_str(), again_in_seconds = after.as_secs(), reason = %why,
                 "failed, will be tried again");
         }
-        Event::Withdrawn { id, stage, by } => {
+        Event::Cancelled { id, stage, by } => {
             counter!(names::FINISHED, "outcome" => Outcome::Cancelled.as_str()).increment(1);
             names::transition(stage, StageName::Cancelled);
             tracing::info!(request = id.0, stage = stage.as_str(), by = by.as_str(), "cancelled while it waited");
         }
         Event::Ended { id, stage, settlement, why } => ended(id, stage, settlement, why),
-        Event::JournalFailed { what, error, again } => {
+        Event::StoreFailed { what, error, again } => {
             counter!(names::JOURNAL_ERRORS, "kind" => error.kind()).increment(1);
             if !again {
                 tracing::error!(%error, "could not {what}");

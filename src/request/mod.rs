@@ -1,4 +1,4 @@
-//! One request with its stage in its type. The next stage exists only because the journal committed it: a
+//! One request with its stage in its type. The next stage exists only because the store committed it: a
 //! transition that forgets its row, its metric or its log line cannot be written.
 
 mod event;
@@ -17,7 +17,9 @@ pub use stages::{Claimable, Done, Downloaded, Queued, Receipt, Received, Stage, 
 use stenobot_domain::{
     AnswerForm, AudioSource, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
-use stenobot_store::{Actor, Busy, Cancelling, Facts, Fence, Journal, JournalError, LEASE, RequestRow, Settlement};
+use stenobot_store::{
+    Actor, CancelOutcome, ClaimExclusions, Facts, Fence, LEASE, RequestRow, Settlement, Store, StoreError,
+};
 
 /// Failures of the engine over a request, while the bot ran, after which the request is given up.
 pub const MAX_FAILURES: i64 = 3;
@@ -189,23 +191,23 @@ impl<S: Stage> Request<S> {
         &self.held.row.fence
     }
 
-    /// Commits the next stage. On an error the request stays as the journal has it and is claimed again later.
-    pub async fn advance<N: Follows<S>>(self, journal: &Journal, next: N) -> Result<N::Entered, JournalError> {
+    /// Commits the next stage. On an error the request stays as the store has it and is claimed again later.
+    pub async fn advance<N: Follows<S>>(self, store: &Store, next: N) -> Result<N::Entered, StoreError> {
         let facts = next.facts();
-        insist(journal, "record a transition", || journal.advance(self.fence(), N::NAME, &facts)).await?;
+        retry_transient(store, "record a transition", || store.advance(self.fence(), N::NAME, &facts)).await?;
         Ok(self.entered(next, &facts))
     }
 
     /// The same, unless the length that `next` brings takes the user over `per_day`, the audio of one day.
     pub async fn advance_within_day<N: Follows<S>>(
         self,
-        journal: &Journal,
+        store: &Store,
         next: N,
         per_day: Option<Duration>,
-    ) -> Result<WithinDay<S, N::Entered>, JournalError> {
+    ) -> Result<WithinDay<S, N::Entered>, StoreError> {
         let facts = next.facts();
-        let advance = || journal.advance_within_day(self.fence(), N::NAME, &facts, per_day);
-        let is_within = insist(journal, "record a transition", advance).await?;
+        let advance = || store.advance_within_day(self.fence(), N::NAME, &facts, per_day);
+        let is_within = retry_transient(store, "record a transition", advance).await?;
         Ok(if is_within { WithinDay::Entered(self.entered(next, &facts)) } else { WithinDay::Over(Box::new(self)) })
     }
 
@@ -220,16 +222,16 @@ impl<S: Stage> Request<S> {
     }
 
     /// Records a failure: the request is put back or ended, as the failure says.
-    pub async fn fail(self, journal: &Journal, why: &S::Failure) -> Result<Setback, JournalError> {
+    pub async fn fail(self, store: &Store, why: &S::Failure) -> Result<Setback, StoreError> {
         match why.disposition(self.attempt()) {
             Disposition::Retry { after, counts } => {
-                let at = journal.clock().now().after(after);
-                insist(journal, "put a request back", || journal.release(self.fence(), at, counts)).await?;
+                let at = store.clock().now().after(after);
+                retry_transient(store, "put a request back", || store.release(self.fence(), at, counts)).await?;
                 observe(&Event::Retrying { id: self.id(), stage: S::NAME, after, why });
                 Ok(Setback::Retrying { at })
             }
             Disposition::End(settlement) => {
-                insist(journal, "end a request", || journal.settle_naming(self.fence(), settlement, why.codec()))
+                retry_transient(store, "end a request", || store.settle_naming(self.fence(), settlement, why.codec()))
                     .await?;
                 observe(&Event::Ended { id: self.id(), stage: S::NAME, settlement, why });
                 Ok(Setback::GaveUp(settlement))
@@ -238,19 +240,19 @@ impl<S: Stage> Request<S> {
     }
 
     /// Gives the request back untouched, because this worker stops.
-    pub async fn release(self, journal: &Journal) -> Result<(), JournalError> {
-        let now = journal.clock().now();
-        insist(journal, "put a request back", || journal.release(self.fence(), now, false)).await
+    pub async fn release(self, store: &Store) -> Result<(), StoreError> {
+        let now = store.clock().now();
+        retry_transient(store, "put a request back", || store.release(self.fence(), now, false)).await
     }
 
     /// Remembers the message in `chat` that shows the request's state.
     pub async fn set_status_message(
         &mut self,
-        journal: &Journal,
+        store: &Store,
         chat: ChatId,
         message: MessageId,
-    ) -> Result<(), JournalError> {
-        self.record_status_message(journal, chat, message).await?;
+    ) -> Result<(), StoreError> {
+        self.record_status_message(store, chat, message).await?;
         self.knows_status_message(chat, message);
         Ok(())
     }
@@ -259,11 +261,11 @@ impl<S: Stage> Request<S> {
     /// request itself learns of it by [`Request::knows_status_message`].
     pub(crate) async fn record_status_message(
         &self,
-        journal: &Journal,
+        store: &Store,
         chat: ChatId,
         message: MessageId,
-    ) -> Result<(), JournalError> {
-        insist(journal, "remember a message", || journal.set_status_message(self.fence(), chat, message)).await
+    ) -> Result<(), StoreError> {
+        retry_transient(store, "remember a message", || store.set_status_message(self.fence(), chat, message)).await
     }
 
     /// The message that was recorded, in `chat`.
@@ -273,7 +275,7 @@ impl<S: Stage> Request<S> {
     }
 
     /// The request is answered in `chat` from now on. If that is another one than before, no message of the one before
-    /// can be edited or replied to. The journal knows it already: see [`Journal::move_chat`].
+    /// can be edited or replied to. The store knows it already: see [`Store::move_chat`].
     pub(crate) fn chat_moved(&mut self, chat: ChatId) {
         let row = &mut self.held.row;
         if row.chat != chat {
@@ -283,29 +285,29 @@ impl<S: Stage> Request<S> {
     }
 
     /// Runs `work` while the lease is kept alive. When the lease is lost, `work` is dropped.
-    pub async fn hold<T>(&self, journal: &Journal, work: impl Future<Output = T>) -> Result<T, JournalError> {
-        hold(journal, self.fence(), work).await
+    pub async fn hold<T>(&self, store: &Store, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        hold(store, self.fence(), work).await
     }
 }
 
 /// Between two tries of a write that is insisted on.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Makes a write for a request that is held. Trouble that passes is waited out, for as long as the journal is patient: to
+/// Makes a write for a request that is held. Trouble that passes is waited out, for as long as the store is patient: to
 /// give up would throw work away, or have what has been sent already sent once more. It is logged once.
-pub(crate) async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
-    journal: &Journal,
+pub(crate) async fn retry_transient<T, F: Future<Output = Result<T, StoreError>>>(
+    store: &Store,
     what: &'static str,
     mut write: impl FnMut() -> F,
-) -> Result<T, JournalError> {
+) -> Result<T, StoreError> {
     let mut insisting = None;
     loop {
         match write().await {
-            Err(error) if error.passes() => {
-                journal.failed(&error);
-                observe(&Event::JournalFailed { what, error: &error, again: insisting.is_some() });
-                insisting.get_or_insert_with(|| journal.insisting());
-                if journal.patience().run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+            Err(error) if error.is_transient() => {
+                store.note_error(&error);
+                observe(&Event::StoreFailed { what, error: &error, again: insisting.is_some() });
+                insisting.get_or_insert_with(|| store.retrying_write());
+                if store.retry_until().run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
                     return Err(error);
                 }
             }
@@ -316,24 +318,24 @@ pub(crate) async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
 
 /// Runs `work` and renews the lease beside it, so that a slow renewal does not hold the work up. When the lease is
 /// lost, `work` is dropped.
-pub async fn hold<T>(journal: &Journal, fence: &Fence, work: impl Future<Output = T>) -> Result<T, JournalError> {
+pub async fn hold<T>(store: &Store, fence: &Fence, work: impl Future<Output = T>) -> Result<T, StoreError> {
     tokio::select! {
         output = work => Ok(output),
-        lost = renew(journal, fence) => Err(lost),
+        lost = renew(store, fence) => Err(lost),
     }
 }
 
-/// Renews the lease until somebody else has taken it, or the journal is beyond use.
-async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
+/// Renews the lease until somebody else has taken it, or the store is beyond use.
+async fn renew(store: &Store, fence: &Fence) -> StoreError {
     let period = LEASE / 4;
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        match insist(journal, "renew a lease", || journal.renew(fence)).await {
+        match retry_transient(store, "renew a lease", || store.renew(fence)).await {
             Ok(()) => {}
             // The work itself ends when nobody is patient any more.
-            Err(error) if error.passes() => {}
+            Err(error) if error.is_transient() => {}
             Err(error) => return error,
         }
     }
@@ -341,13 +343,17 @@ async fn renew(journal: &Journal, fence: &Fence) -> JournalError {
 
 impl<S: Claimable> Request<S> {
     /// Takes the oldest free request of this stage; `None` when there is none.
-    pub async fn claim(journal: &Journal, worker: &str) -> Result<Option<Claim<S>>, JournalError> {
-        Self::claim_except(journal, worker, &Busy::default()).await
+    pub async fn claim(store: &Store, worker: &str) -> Result<Option<Claim<S>>, StoreError> {
+        Self::claim_excluding(store, worker, &ClaimExclusions::default()).await
     }
 
-    /// The same, passing over those who are busy; see [`Journal::claim_except`].
-    pub async fn claim_except(journal: &Journal, worker: &str, busy: &Busy) -> Result<Option<Claim<S>>, JournalError> {
-        let Some(row) = journal.claim_except(S::SOURCE, worker, busy).await? else { return Ok(None) };
+    /// The same, passing over those who are busy; see [`Store::claim_excluding`].
+    pub async fn claim_excluding(
+        store: &Store,
+        worker: &str,
+        busy: &ClaimExclusions,
+    ) -> Result<Option<Claim<S>>, StoreError> {
+        let Some(row) = store.claim_excluding(S::SOURCE, worker, busy).await? else { return Ok(None) };
         let request = Self { held: Held { row }, stage: S::claimed() };
         let attempt = request.attempt();
         observe(&Event::Claimed { id: request.id(), stage: S::NAME, attempt: attempt.number() });
@@ -364,9 +370,9 @@ impl<S: Claimable> Request<S> {
 impl Request<Transcribing> {
     /// Takes one request that is joined to `to`, which has just been heard: it is to be given the same transcript.
     /// `None` when no more are. Take them before `to` ends: afterwards they get a download of their own.
-    pub async fn claim_joined(journal: &Journal, to: RequestId, worker: &str) -> Result<Option<Self>, JournalError> {
-        let claim = || journal.claim_joined(to, worker);
-        let Some(row) = insist(journal, "claim a joined request", claim).await? else { return Ok(None) };
+    pub async fn claim_coalesced(store: &Store, to: RequestId, worker: &str) -> Result<Option<Self>, StoreError> {
+        let claim = || store.claim_coalesced(to, worker);
+        let Some(row) = retry_transient(store, "claim a joined request", claim).await? else { return Ok(None) };
         let request = Self { held: Held { row }, stage: Transcribing::default() };
         let (id, attempt) = (request.id(), request.attempt().number());
         observe(&Event::Claimed { id, stage: StageName::Received, attempt });
@@ -377,61 +383,61 @@ impl Request<Transcribing> {
 
 /// Ends a request that this actor may cancel, unless somebody works on it: then they must be stopped with
 /// `DownloadFailure::Cancelled` or `TranscribeFailure::Cancelled`.
-pub async fn cancel(journal: &Journal, id: RequestId, by: impl Into<Actor>) -> Result<Cancelling, JournalError> {
-    let outcome = journal.cancel(id, by).await?;
-    withdrawn(id, outcome, CancelledBy::Sender);
+pub async fn cancel(store: &Store, id: RequestId, by: impl Into<Actor>) -> Result<CancelOutcome, StoreError> {
+    let outcome = store.cancel(id, by).await?;
+    observe_cancel(id, outcome, CancelledBy::Sender);
     Ok(outcome)
 }
 
 /// Does so with all of this person's requests.
-pub async fn cancel_all(journal: &Journal, by: UserId) -> Result<Vec<(RequestId, Cancelling)>, JournalError> {
-    let outcomes = journal.cancel_all(by).await?;
+pub async fn cancel_all(store: &Store, by: UserId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
+    let outcomes = store.cancel_all(by).await?;
     for (id, outcome) in &outcomes {
-        withdrawn(*id, *outcome, CancelledBy::Sender);
+        observe_cancel(*id, *outcome, CancelledBy::Sender);
     }
     Ok(outcomes)
 }
 
 /// Does so with all requests of a group, in the name of the operator.
-pub async fn cancel_all_in(journal: &Journal, group: ChatId) -> Result<Vec<(RequestId, Cancelling)>, JournalError> {
-    let outcomes = journal.cancel_all_in(group).await?;
+pub async fn cancel_all_in(store: &Store, group: ChatId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
+    let outcomes = store.cancel_all_in(group).await?;
     for (id, outcome) in &outcomes {
-        withdrawn(*id, *outcome, CancelledBy::Operator);
+        observe_cancel(*id, *outcome, CancelledBy::Operator);
     }
     Ok(outcomes)
 }
 
 /// Ends a request that nobody works on, in the name of whoever runs this bot.
-pub async fn cancel_by_operator(journal: &Journal, id: RequestId) -> Result<Cancelling, JournalError> {
-    let outcome = journal.cancel_waiting_by_operator(id).await?;
-    withdrawn(id, outcome, CancelledBy::Operator);
+pub async fn cancel_by_operator(store: &Store, id: RequestId) -> Result<CancelOutcome, StoreError> {
+    let outcome = store.cancel_waiting_by_operator(id).await?;
+    observe_cancel(id, outcome, CancelledBy::Operator);
     Ok(outcome)
 }
 
-fn withdrawn(id: RequestId, outcome: Cancelling, by: CancelledBy) {
+fn observe_cancel(id: RequestId, outcome: CancelOutcome, by: CancelledBy) {
     match outcome {
-        Cancelling::Now { from } => observe(&Event::Withdrawn { id, stage: from, by }),
-        Cancelling::Running
-        | Cancelling::Over
-        | Cancelling::NotYours
-        | Cancelling::AdminsOnly
-        | Cancelling::Unknown => {}
+        CancelOutcome::Now { from } => observe(&Event::Cancelled { id, stage: from, by }),
+        CancelOutcome::Running
+        | CancelOutcome::Over
+        | CancelOutcome::NotYours
+        | CancelOutcome::AdminsOnly
+        | CancelOutcome::Unknown => {}
     }
 }
 
 impl Request<Transcribed> {
     /// Remembers the message that is about to hold the next part of a long answer, so that a repeated delivery fills
     /// the same one.
-    pub async fn set_part_message(&mut self, journal: &Journal, message: MessageId) -> Result<(), JournalError> {
+    pub async fn set_part_message(&mut self, store: &Store, message: MessageId) -> Result<(), StoreError> {
         let chat = self.chat();
-        insist(journal, "remember a message", || journal.set_part_message(self.fence(), chat, message)).await?;
+        retry_transient(store, "remember a message", || store.set_part_message(self.fence(), chat, message)).await?;
         self.held.row.part_message = Some(message);
         Ok(())
     }
 
     /// Remembers how many messages of a long answer have been sent, so that none is sent twice.
-    pub async fn set_parts_delivered(&mut self, journal: &Journal, parts: u32) -> Result<(), JournalError> {
-        insist(journal, "remember what was sent", || journal.set_parts_delivered(self.fence(), parts)).await?;
+    pub async fn set_parts_delivered(&mut self, store: &Store, parts: u32) -> Result<(), StoreError> {
+        retry_transient(store, "remember what was sent", || store.set_parts_delivered(self.fence(), parts)).await?;
         self.held.row.parts_delivered = parts;
         self.held.row.part_message = None;
         Ok(())

@@ -13,7 +13,7 @@ mod sealed {
 
 /// One stage of the lifecycle.
 pub trait Stage: sealed::Sealed + Sized {
-    /// Name in journal, metrics and logs.
+    /// Name in store, metrics and logs.
     const NAME: StageName;
     /// What can go wrong in it.
     type Failure: Failure;
@@ -23,7 +23,7 @@ pub trait Stage: sealed::Sealed + Sized {
     /// What the transition into this stage learned.
     fn facts(&self) -> Facts;
 
-    /// Enters the stage once the journal has committed it.
+    /// Enters the stage once the store has committed it.
     fn enter(self, held: Held) -> Self::Entered;
 }
 

@@ -1,7 +1,7 @@
-//! The account that a journal belongs to.
+//! The account that a store belongs to.
 
 use stenobot_domain::UserId;
-use stenobot_store::{Adopted, JournalError, WorkSource};
+use stenobot_store::{Adopted, StoreError, WorkSource};
 
 use crate::desk::Desk;
 
@@ -12,33 +12,33 @@ const OTHER: UserId = UserId(7_000_000_002);
 async fn a_journal_belongs_to_one_account_until_another_adopts_it() {
     let desk = Desk::new().await;
     for _ in 0..2 {
-        desk.journal.belongs_to(ONE).await.unwrap();
+        desk.store.belongs_to(ONE).await.unwrap();
     }
-    let refuses = async |token, journal| {
-        let error = desk.journal.belongs_to(token).await.unwrap_err();
+    let refuses = async |token, store| {
+        let error = desk.store.belongs_to(token).await.unwrap_err();
         assert!(
-            matches!(error, JournalError::OtherBot { journal: found, token: asked } if (found, asked) == (journal, token)),
+            matches!(error, StoreError::OtherBot { store: found, token: asked } if (found, asked) == (store, token)),
             "{error}"
         );
-        assert!(!error.passes());
+        assert!(!error.is_transient());
     };
     refuses(OTHER, ONE).await;
     let (queued, waits) = (desk.enqueue(1).await, desk.admit(2).await);
-    desk.journal.ban(UserId(13)).await.unwrap();
+    desk.store.ban(UserId(13)).await.unwrap();
 
-    assert_eq!(desk.journal.adopt(OTHER).await.unwrap(), Adopted { before: Some(ONE), ended: 2 });
+    assert_eq!(desk.store.adopt(OTHER).await.unwrap(), Adopted { before: Some(ONE), ended: 2 });
     for id in [waits, queued] {
         assert_eq!(desk.value::<String>(id, "stage").await, "cancelled");
         assert_eq!(desk.value::<String>(id, "reason").await, "operator");
     }
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
-    assert_eq!(desk.journal.claim_notice("w").await.unwrap(), None, "their chats are the other account's");
+    assert_eq!(desk.store.claim_notice("w").await.unwrap(), None, "their chats are the other account's");
     assert_eq!(desk.count("bans").await, 1);
-    desk.journal.belongs_to(OTHER).await.unwrap();
+    desk.store.belongs_to(OTHER).await.unwrap();
     refuses(ONE, OTHER).await;
 
     // The same account again: nothing ends.
     desk.admit(3).await;
-    assert_eq!(desk.journal.adopt(OTHER).await.unwrap(), Adopted { before: Some(OTHER), ended: 0 });
+    assert_eq!(desk.store.adopt(OTHER).await.unwrap(), Adopted { before: Some(OTHER), ended: 0 });
     assert!(desk.claim(WorkSource::Downloads, "w").await.is_some());
 }

@@ -1,15 +1,15 @@
-//! Copies of a journal: made under writes, verified, put back.
+//! Copies of a store: made under writes, verified, put back.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use stenobot_domain::{Clock, StageName};
 use stenobot_store::backup::{BackupError, Waiting, backup, restore, verify};
-use stenobot_store::{Journal, WorkSource};
+use stenobot_store::{Store, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival};
 
-/// Names in the journal's folder, its own files apart.
+/// Names in the store's folder, its own files apart.
 fn others(desk: &Desk) -> Vec<String> {
     let entries = std::fs::read_dir(desk.path.parent().unwrap()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -23,11 +23,11 @@ fn copy(desk: &Desk) -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_copy_made_under_writes_holds_all_that_was_acknowledged_before() {
     let desk = Desk::new().await;
-    let journal = desk.journal.clone();
+    let store = desk.store.clone();
     let (acknowledged, seen) = tokio::sync::watch::channel(0);
     let writer = tokio::spawn(async move {
         for message in 1..=400 {
-            let _ = journal.admit(&arrival(message), &ROOMY).await.unwrap();
+            let _ = store.admit(&arrival(message), &ROOMY).await.unwrap();
             acknowledged.send_replace(i64::from(message));
         }
     });
@@ -51,14 +51,14 @@ async fn what_waited_goes_on_after_a_restore_and_the_journal_before_is_kept() {
     backup(&desk.path, &copy(&desk), false).await.unwrap();
     desk.enqueue(2).await;
     let (path, file) = (desk.path.clone(), copy(&desk));
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
 
     let restored = restore(&file, &path, Waiting::GoOn).await.unwrap();
     assert_eq!((restored.contents.requests, restored.contents.under_way), (1, 1));
-    let before = Journal::open(&restored.before.unwrap(), Clock::System).await.unwrap();
+    let before = Store::open(&restored.before.unwrap(), Clock::System).await.unwrap();
     assert_eq!(before.depth().await.unwrap(), 2, "nothing of it is lost");
-    let journal = Journal::open(&path, Clock::System).await.unwrap();
-    let row = journal.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
+    let store = Store::open(&path, Clock::System).await.unwrap();
+    let row = store.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
     assert_eq!((row.reply_to.unwrap().0, row.fence.stage), (1, StageName::Queued));
     assert_eq!(verify(&file).await.unwrap(), restored.contents, "the copy stays as it was");
 }
@@ -69,11 +69,11 @@ async fn what_waited_can_be_dropped() {
     desk.enqueue(1).await;
     backup(&desk.path, &copy(&desk), false).await.unwrap();
     let (path, file) = (desk.path.clone(), copy(&desk));
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     let _restored = restore(&file, &path, Waiting::Drop).await.unwrap();
-    let journal = Journal::open(&path, Clock::System).await.unwrap();
-    assert_eq!(journal.depth().await.unwrap(), 0);
-    assert!(journal.claim_notice("w").await.unwrap().is_none(), "nobody is told anything");
+    let store = Store::open(&path, Clock::System).await.unwrap();
+    assert_eq!(store.depth().await.unwrap(), 0);
+    assert!(store.claim_notice("w").await.unwrap().is_none(), "nobody is told anything");
 }
 
 #[tokio::test]
@@ -89,9 +89,9 @@ async fn a_crash_before_left_a_log_that_must_not_be_taken_for_the_copy_s() {
     std::fs::write(folder.path().join("journal.db-wal"), wal).unwrap();
     let restored = restore(&copy(&desk), &path, Waiting::GoOn).await.unwrap();
     for name in [&path, restored.before.as_ref().unwrap()] {
-        let journal = Journal::open(name, Clock::System).await.unwrap();
-        assert_eq!(journal.depth().await.unwrap(), 1, "{}", name.display());
-        journal.close().await;
+        let store = Store::open(name, Clock::System).await.unwrap();
+        assert_eq!(store.depth().await.unwrap(), 1, "{}", name.display());
+        store.close().await;
     }
 }
 
@@ -136,7 +136,7 @@ async fn what_is_no_whole_journal_is_refused_and_nothing_changes() {
     let missing = restore(&desk.path.with_file_name("nothing.db"), &desk.path, Waiting::GoOn).await.unwrap_err();
     assert!(missing.to_string().contains("there is no such file"), "{missing}");
 
-    assert_eq!(desk.journal.depth().await.unwrap(), 200);
+    assert_eq!(desk.store.depth().await.unwrap(), 200);
     assert_eq!(others(&desk), ["copy.db"], "no leavings");
 }
 

@@ -13,7 +13,7 @@ const COLUMNS: u64 = 24;
 const LEFT_OUT: &[(&str, &str)] =
     &[(metrics::TRANSITIONS, "every edge of the life cycle; what people feel of it is shown by stage and by outcome")];
 
-/// Of these every machine with the same journal reports the same.
+/// Of these every machine with the same store reports the same.
 const OF_THE_JOURNAL: &[&str] =
     &[metrics::REQUESTS, metrics::QUEUE_LIMIT, metrics::QUEUE_OLDEST, metrics::QUEUE_AUDIO, metrics::JOURNAL_WAL];
 

@@ -1,4 +1,4 @@
-//! A real journal in a folder of its own, with a clock that the test sets.
+//! A real store in a folder of its own, with a clock that the test sets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
-use stenobot_store::{Admission, Arrival, Capacity, Facts, Fence, Journal, RequestRow, Sender, WorkSource};
+use stenobot_store::{Admission, Capacity, Facts, Fence, IncomingAudio, RequestRow, Sender, Store, WorkSource};
 
 pub(crate) const START: i64 = 1_700_000_000_000;
 pub(crate) const ROOMY: Capacity = queue_of(10_000);
@@ -19,7 +19,7 @@ pub(crate) const fn queue_of(queue: u32) -> Capacity {
 }
 
 pub(crate) struct Desk {
-    pub(crate) journal: Journal,
+    pub(crate) store: Store,
     pub(crate) path: PathBuf,
     time: Arc<AtomicI64>,
     _folder: tempfile::TempDir,
@@ -30,13 +30,13 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let time = Arc::new(AtomicI64::new(START));
-        let journal = Journal::open(&path, Clock::Manual(Arc::clone(&time))).await.unwrap();
-        Self { journal, path, time, _folder: folder }
+        let store = Store::open(&path, Clock::Manual(Arc::clone(&time))).await.unwrap();
+        Self { store, path, time, _folder: folder }
     }
 
     /// A second handle, as another process has it.
-    pub(crate) async fn another(&self) -> Journal {
-        Journal::open(&self.path, Clock::Manual(Arc::clone(&self.time))).await.unwrap()
+    pub(crate) async fn another(&self) -> Store {
+        Store::open(&self.path, Clock::Manual(Arc::clone(&self.time))).await.unwrap()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -97,20 +97,20 @@ impl Desk {
     }
 
     /// Admits what is new and has room.
-    pub(crate) async fn take(&self, arrival: &Arrival) -> RequestId {
-        match self.journal.admit(arrival, &ROOMY).await.unwrap() {
+    pub(crate) async fn take(&self, arrival: &IncomingAudio) -> RequestId {
+        match self.store.admit(arrival, &ROOMY).await.unwrap() {
             Admission::New(id) => id,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn claim(&self, source: WorkSource, worker: &str) -> Option<RequestRow> {
-        self.journal.claim(source, worker).await.unwrap()
+        self.store.claim(source, worker).await.unwrap()
     }
 
     /// Moves a held row on and returns the fence by which it is held then.
     pub(crate) async fn advance(&self, fence: &Fence, to: StageName) -> Fence {
-        self.journal.advance(fence, to, &Facts::default()).await.unwrap();
+        self.store.advance(fence, to, &Facts::default()).await.unwrap();
         Fence { stage: to, ..fence.clone() }
     }
 
@@ -120,7 +120,7 @@ impl Desk {
     }
 
     /// Admits an arrival and brings it into the queue.
-    pub(crate) async fn enqueue_of(&self, arrival: &Arrival) -> RequestId {
+    pub(crate) async fn enqueue_of(&self, arrival: &IncomingAudio) -> RequestId {
         let id = self.take(arrival).await;
         assert_eq!(self.download().await, id, "nothing else waits for its download");
         id
@@ -146,16 +146,16 @@ pub(crate) fn sender(id: i64) -> Sender {
 }
 
 /// A voice message of 10 s in a private chat of its sender, whose id needs more than 32 bits.
-pub(crate) fn arrival(message: i32) -> Arrival {
-    Arrival { file_unique_id: format!("unique-{message}"), ..arrival_of(7_000_000_001, message) }
+pub(crate) fn arrival(message: i32) -> IncomingAudio {
+    IncomingAudio { file_unique_id: format!("unique-{message}"), ..arrival_of(7_000_000_001, message) }
 }
 
 /// The same of this person, with a recording of their own.
-pub(crate) fn arrival_of(person: i64, message: i32) -> Arrival {
+pub(crate) fn arrival_of(person: i64, message: i32) -> IncomingAudio {
     let (file, unique) = (format!("file-{message}"), format!("unique-{message}-of-{person}"));
-    Arrival {
+    IncomingAudio {
         claimed: Some(Duration::from_secs(10)),
         locale: Some("ru".into()),
-        ..Arrival::voice(ChatId(person), MessageId(message), sender(person), file, unique)
+        ..IncomingAudio::voice(ChatId(person), MessageId(message), sender(person), file, unique)
     }
 }

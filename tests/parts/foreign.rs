@@ -6,7 +6,7 @@ use std::process::Stdio;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_domain::Clock;
-use stenobot_store::Journal;
+use stenobot_store::Store;
 use stenobot_store::backup::{BackupError, Waiting, backup, restore, verify};
 use wait4::Wait4;
 
@@ -22,7 +22,7 @@ async fn alter(path: &Path, script: &'static str) {
     sql.close().await.unwrap();
 }
 
-/// A journal with a request that waits, and a copy of it.
+/// A store with a request that waits, and a copy of it.
 async fn copied() -> (Desk, PathBuf) {
     let desk = Desk::new().await;
     desk.enqueue(1).await;
@@ -52,7 +52,7 @@ async fn what_a_copy_brings_beside_the_journal_s_rows_stays_behind() {
     )
     .await;
     let path = desk.path.clone();
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     let restored = restore(&copy, &path, Waiting::GoOn).await.unwrap();
     assert_eq!((restored.contents.people, restored.contents.requests, restored.contents.under_way), (1, 1, 1));
     assert_eq!(schema(&path).await, schema(&restored.before.unwrap()).await);
@@ -60,8 +60,8 @@ async fn what_a_copy_brings_beside_the_journal_s_rows_stays_behind() {
         "SELECT json_array(id, user_id, chat_id, message_id, voice_file_id, stage, attempt, queued_at) FROM usage";
     let rows = async |path: &Path| sqlx::query_scalar::<_, String>(rows).fetch_all(&mut sql(path).await).await.unwrap();
     assert_eq!(rows(&path).await, rows(&copy).await);
-    let journal = Journal::open(&path, Clock::System).await.unwrap();
-    assert_eq!(journal.depth().await.unwrap(), 1);
+    let store = Store::open(&path, Clock::System).await.unwrap();
+    assert_eq!(store.depth().await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn copies_that_were_tampered_with_are_refused_and_nothing_changes() {
         ("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 4", "not made by this program's migrations"),
         ("DELETE FROM _sqlx_migrations WHERE version = 4", "not made by this program's migrations"),
         ("UPDATE _sqlx_migrations SET success = 0 WHERE version = 4", "not made by this program's migrations"),
-        ("DELETE FROM _sqlx_migrations", "it is no journal of stenobot"),
+        ("DELETE FROM _sqlx_migrations", "it is no store of stenobot"),
         ("DELETE FROM _sqlx_migrations WHERE version > 2", "its schema 2 is older"),
         (endless, "its bans is no table"),
         ("DROP TABLE bans", "it has no table bans"),
@@ -105,7 +105,7 @@ async fn copies_that_were_tampered_with_are_refused_and_nothing_changes() {
         let said = error.to_string();
         assert!(said.contains("copy.db cannot be used: ") && said.contains(reason), "{script}: {said}");
     }
-    assert_eq!(desk.journal.depth().await.unwrap(), 1);
+    assert_eq!(desk.store.depth().await.unwrap(), 1);
     let left = std::fs::read_dir(desk.path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
@@ -129,7 +129,7 @@ async fn what_is_no_file_is_called_what_it_is() {
         let restored = restore(file, &desk.path, Waiting::GoOn).await.unwrap_err().to_string();
         assert!(restored.ends_with(sentence), "{restored}");
         assert_eq!(verify(file).await.unwrap_err().to_string(), restored);
-        let imported = desk.journal.import_legacy(file).await.unwrap_err().to_string();
+        let imported = desk.store.import_legacy(file).await.unwrap_err().to_string();
         let reason = restored.split_once("cannot be used: ").unwrap().1;
         assert_eq!(imported, format!("the file cannot be used: {reason}"));
     }
@@ -139,7 +139,7 @@ async fn what_is_no_file_is_called_what_it_is() {
 async fn restores_in_the_same_second_each_keep_what_was_before() {
     let (desk, copy) = copied().await;
     let path = desk.path.clone();
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     let mut before = Vec::new();
     for _ in 0..5 {
         before.push(restore(&copy, &path, Waiting::GoOn).await.unwrap().before.unwrap());

@@ -6,7 +6,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_domain::Clock;
-use stenobot_store::{Admission, ImportError, Imported, Journal};
+use stenobot_store::{Admission, ImportError, Imported, Store};
 
 use crate::desk::{Desk, ROOMY, arrival};
 
@@ -159,7 +159,7 @@ fn assert_no_text(path: &Path) {
 
 // === Our own history ===
 
-/// A journal that stopped at the first of our migrations, with rows and a text that fills many pages.
+/// A store that stopped at the first of our migrations, with rows and a text that fills many pages.
 async fn journal_of_the_first_schema() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
@@ -184,7 +184,7 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.windows(18).any(|window| window == "секретный".as_bytes()), "the text is there to begin with");
 
-    let journal = Journal::open(&path, Clock::System).await.unwrap();
+    let store = Store::open(&path, Clock::System).await.unwrap();
     assert_no_text(&path);
 
     assert_eq!(people(&path).await, [ANNA, NOBODY]);
@@ -197,17 +197,17 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
     let done: Vec<(String, i64)> =
         sqlx::query_as("SELECT DISTINCT stage, answered FROM usage").fetch_all(&mut sql(&path).await).await.unwrap();
     assert_eq!(done, [("done".to_owned(), 1)], "old rows are over");
-    assert_eq!(journal.depth().await.unwrap(), 0);
+    assert_eq!(store.depth().await.unwrap(), 0);
 
-    journal.close().await;
+    store.close().await;
     assert_no_text(&path);
 }
 
 #[tokio::test]
 async fn an_old_journal_goes_on_with_the_same_people() {
     let (_folder, path) = journal_of_the_first_schema().await;
-    let journal = Journal::open(&path, Clock::System).await.unwrap();
-    assert!(matches!(journal.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
+    let store = Store::open(&path, Clock::System).await.unwrap();
+    assert!(matches!(store.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
     assert_eq!(people(&path).await.len(), 2, "the sender is known by their id");
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql(&path).await).await.unwrap();
     assert_eq!(check, "ok");
@@ -219,13 +219,13 @@ async fn an_old_journal_goes_on_with_the_same_people() {
 async fn the_first_revision_comes_along_without_its_texts() {
     let (old, desk) = (Old::first().await, Desk::new().await);
     let before = std::fs::read(&old.path).unwrap();
-    let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+    let imported = desk.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 2, usage: 3, known: 0, orphans: 0 });
     assert_eq!(people(&desk.path).await, [ANNA, NOBODY]);
     assert_eq!(rows(&desk.path).await, expected(true));
     assert_no_text(&desk.path);
     assert_eq!(std::fs::read(&old.path).unwrap(), before, "the old file is only read");
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     assert_no_text(&desk.path);
 }
 
@@ -241,7 +241,7 @@ async fn the_staged_revision_comes_along_with_its_gaps() {
             '2025-10-31 00:00:02', 17);",
     )
     .await;
-    let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+    let imported = desk.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 2, usage: 5, known: 0, orphans: 0 });
     let mut wanted = expected(false);
     let (at, seen) = ("2025-10-30 00:00:00".to_owned(), "2025-10-30 00:00:01".to_owned());
@@ -255,19 +255,19 @@ async fn the_staged_revision_comes_along_with_its_gaps() {
 #[tokio::test]
 async fn an_import_may_be_repeated_also_after_the_predecessor_s_upgrade() {
     let (old, desk) = (Old::first().await, Desk::new().await);
-    let _first = desk.journal.import_legacy(&old.path).await.unwrap();
+    let _first = desk.store.import_legacy(&old.path).await.unwrap();
     let (people_before, rows_before) = (people(&desk.path).await, rows(&desk.path).await);
     let again = Imported { users: 0, usage: 0, known: 3, orphans: 0 };
-    assert_eq!(desk.journal.import_legacy(&old.path).await.unwrap(), again);
+    assert_eq!(desk.store.import_legacy(&old.path).await.unwrap(), again);
     old.upgrade().await;
-    assert_eq!(desk.journal.import_legacy(&old.path).await.unwrap(), again);
+    assert_eq!(desk.store.import_legacy(&old.path).await.unwrap(), again);
     assert_eq!((people(&desk.path).await, rows(&desk.path).await), (people_before, rows_before));
 }
 
 #[tokio::test]
 async fn a_second_import_brings_what_was_added_and_counts_it_once() {
     let (old, desk) = (Old::first().await, Desk::new().await);
-    let _first = desk.journal.import_legacy(&old.path).await.unwrap();
+    let _first = desk.store.import_legacy(&old.path).await.unwrap();
     assert_eq!((total(&desk.path, BIG_ID).await, total(&desk.path, 99).await), (42, 0));
     old.add(
         "INSERT INTO usage (id, user_id, voice_duration_seconds, voice_file_id, transcription_text, model_size, \
@@ -276,7 +276,7 @@ async fn a_second_import_brings_what_was_added_and_counts_it_once() {
     )
     .await;
     for new in [1, 0] {
-        let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+        let imported = desk.store.import_legacy(&old.path).await.unwrap();
         assert_eq!((imported.usage, imported.known), (new, 4 - new));
         assert_eq!((total(&desk.path, BIG_ID).await, total(&desk.path, 99).await), (50, 0));
     }
@@ -289,7 +289,7 @@ async fn somebody_who_is_here_already_keeps_what_is_here_and_gains_the_old_rows(
     let mut sql = desk.sql().await;
     run(&mut sql, "UPDATE users SET total_usage_seconds = 100").await;
     for (usage, known) in [(3, 0), (0, 3)] {
-        let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+        let imported = desk.store.import_legacy(&old.path).await.unwrap();
         assert_eq!((imported.usage, imported.known), (usage, known));
         assert_eq!(total(&desk.path, BIG_ID).await, 100 + 30 + 12);
         assert_eq!(total(&desk.path, 99).await, 0, "new people bring the total they have");
@@ -300,7 +300,7 @@ async fn somebody_who_is_here_already_keeps_what_is_here_and_gains_the_old_rows(
         .unwrap();
     assert_eq!(names, ["user7000000001"]);
     assert_eq!(rows(&desk.path).await.len(), 3);
-    assert_eq!(desk.journal.waiting().await.unwrap().len(), 1, "what waits is not disturbed");
+    assert_eq!(desk.store.waiting().await.unwrap().len(), 1, "what waits is not disturbed");
 }
 
 #[tokio::test]
@@ -318,22 +318,22 @@ async fn a_running_installation_may_be_imported_into() {
     let (imported, ()) = tokio::join!(importing, admitting);
     assert_eq!(imported.unwrap().usage, 3);
     importer.close().await;
-    desk.journal.renew(&held).await.expect("leases are left alone");
+    desk.store.renew(&held).await.expect("leases are left alone");
     assert_eq!(desk.count("usage").await, 1 + 28 + 3);
 }
 
 #[tokio::test]
 async fn imported_rows_do_not_tell_how_fast_this_machine_is() {
     let (old, desk) = (Old::first().await, Desk::new().await);
-    let _imported = desk.journal.import_legacy(&old.path).await.unwrap();
-    assert_eq!(desk.journal.recent_real_time_factor("medium").await.unwrap(), None);
+    let _imported = desk.store.import_legacy(&old.path).await.unwrap();
+    assert_eq!(desk.store.recent_real_time_factor("medium").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn rows_without_their_user_are_counted_and_left_out() {
     let (old, desk) = (Old::first().await, Desk::new().await);
     old.add("PRAGMA foreign_keys = OFF; DELETE FROM users WHERE id = 2").await;
-    let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+    let imported = desk.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 1, usage: 2, known: 0, orphans: 1 });
 }
 
@@ -345,17 +345,17 @@ async fn what_is_not_the_predecessor_s_is_refused_with_nothing_written() {
     std::fs::write(&notes, "nothing but notes ".repeat(500)).unwrap();
     let missing = folder.path().join("missing.db");
     for file in [&notes, &missing] {
-        let error = desk.journal.import_legacy(file).await.unwrap_err();
+        let error = desk.store.import_legacy(file).await.unwrap_err();
         assert!(matches!(error, ImportError::Unreadable(_)), "{error:?}");
     }
     assert!(!missing.exists());
 
-    let error = desk.journal.import_legacy(&desk.path).await.unwrap_err();
+    let error = desk.store.import_legacy(&desk.path).await.unwrap_err();
     assert_eq!(error.to_string(), "the file is no database of the predecessor: it has no alembic_version table");
 
     let old = Old::first().await;
     old.add("ALTER TABLE users DROP COLUMN daily_quota_seconds").await;
-    let error = desk.journal.import_legacy(&old.path).await.unwrap_err();
+    let error = desk.store.import_legacy(&old.path).await.unwrap_err();
     let sentence = "the file is of a revision that cannot be imported: it has no column users.daily_quota_seconds";
     assert_eq!(error.to_string(), sentence);
 
@@ -369,7 +369,7 @@ async fn ten_thousand_rows_come_along_in_one_piece() {
                 INSERT INTO usage (id, user_id, voice_duration_seconds, voice_file_id, transcription_text, model_size, \
                 created_at) SELECT i, 1, 5, 'file' || i, 'секретный', 'medium', '2025-10-20 00:00:00' FROM n";
     sqlx::query(many).execute(&mut sql(&old.path).await).await.unwrap();
-    assert_eq!(desk.journal.import_legacy(&old.path).await.unwrap().usage, 10_003);
+    assert_eq!(desk.store.import_legacy(&old.path).await.unwrap().usage, 10_003);
     assert_no_text(&desk.path);
 }
 
@@ -398,7 +398,7 @@ async fn what_a_stranger_put_into_the_predecessor_s_database_is_refused_and_noth
     ] {
         let old = Old::first().await;
         old.add(script).await;
-        let error = desk.journal.import_legacy(&old.path).await.unwrap_err();
+        let error = desk.store.import_legacy(&old.path).await.unwrap_err();
         assert_eq!(error.to_string(), format!("the file cannot be used: {reason}"));
         assert_eq!((desk.count("users").await, desk.count("usage").await), (0, 0));
     }
@@ -413,7 +413,7 @@ async fn triggers_and_views_of_the_predecessor_s_database_do_not_come_along() {
          CREATE INDEX costly ON users (length(hex(zeroblob(id))));",
     )
     .await;
-    let imported = desk.journal.import_legacy(&old.path).await.unwrap();
+    let imported = desk.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 2, usage: 3, known: 0, orphans: 0 });
     assert_eq!(rows(&desk.path).await, expected(true));
     let foreign = "SELECT count(*) FROM sqlite_master WHERE name IN ('endless', 'redirect', 'costly')";

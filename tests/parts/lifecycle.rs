@@ -1,4 +1,4 @@
-//! Requests with their stage in their type, against a real journal.
+//! Requests with their stage in their type, against a real store.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use stenobot::request::{
 use stenobot_domain::{
     CancelledBy, FailReason, MessageId, RejectReason, RequestId, Segment, Spoken, StageName, Transcript,
 };
-use stenobot_store::{JournalError, LEASE, Settlement, WorkSource};
+use stenobot_store::{LEASE, Settlement, StoreError, WorkSource};
 
 use crate::desk::Desk;
 
 const MARKER: &str = "Пароль-от-сейфа-7431-xyzzy";
 
 async fn ready<S: Claimable>(desk: &Desk, worker: &str) -> Request<S> {
-    match Request::<S>::claim(&desk.journal, worker).await.unwrap() {
+    match Request::<S>::claim(&desk.store, worker).await.unwrap() {
         Some(Claim::Ready(request)) => request,
         Some(Claim::Exhausted(request, why)) => panic!("request {} is used up: {why}", request.id()),
         None => panic!("nothing to claim in {}", S::NAME),
@@ -25,11 +25,11 @@ async fn ready<S: Claimable>(desk: &Desk, worker: &str) -> Request<S> {
 
 async fn downloaded(desk: &Desk) -> Request<Downloaded> {
     let request = ready::<Received>(desk, "w").await;
-    request.advance(&desk.journal, Downloaded { length: Duration::from_secs(12) }).await.unwrap()
+    request.advance(&desk.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap()
 }
 
 async fn transcribing(desk: &Desk) -> Request<Transcribing> {
-    ready::<Queued>(desk, "w").await.advance(&desk.journal, Transcribing::default()).await.unwrap()
+    ready::<Queued>(desk, "w").await.advance(&desk.store, Transcribing::default()).await.unwrap()
 }
 
 fn heard() -> Transcribed {
@@ -53,7 +53,7 @@ fn heard() -> Transcribed {
 }
 
 async fn transcribed(desk: &Desk) -> Request<Transcribed> {
-    transcribing(desk).await.advance(&desk.journal, heard()).await.unwrap()
+    transcribing(desk).await.advance(&desk.store, heard()).await.unwrap()
 }
 
 #[tokio::test]
@@ -62,20 +62,20 @@ async fn a_whole_life_leaves_facts_but_no_text() {
     let id = desk.admit(1).await;
     let mut request = ready::<Received>(&desk, "w").await;
     assert_eq!((request.id(), request.length()), (id, Duration::from_secs(10)));
-    request.set_status_message(&desk.journal, request.chat(), MessageId(77)).await.unwrap();
+    request.set_status_message(&desk.store, request.chat(), MessageId(77)).await.unwrap();
 
-    let request = request.advance(&desk.journal, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
+    let request = request.advance(&desk.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
     assert_eq!(request.length(), Duration::from_secs(12), "what was decoded counts, not what was claimed");
-    let receipt = request.advance(&desk.journal, Queued::default()).await.unwrap();
+    let receipt = request.advance(&desk.store, Queued::default()).await.unwrap();
     assert_eq!((receipt.id, receipt.received_at), (id, desk.now()));
 
     let request = transcribing(&desk).await;
     assert_eq!((request.id(), request.status_message()), (id, Some(MessageId(77))));
     assert_eq!(request.length(), Duration::from_secs(12), "a whole number of seconds survives its column");
-    let mut request = request.advance(&desk.journal, heard()).await.unwrap();
-    request.set_parts_delivered(&desk.journal, 2).await.unwrap();
+    let mut request = request.advance(&desk.store, heard()).await.unwrap();
+    request.set_parts_delivered(&desk.store, 2).await.unwrap();
     assert!(request.stage().transcript.text().0.starts_with(MARKER));
-    let receipt = request.advance(&desk.journal, Done::default()).await.unwrap();
+    let receipt = request.advance(&desk.store, Done::default()).await.unwrap();
     assert_eq!(receipt.id, id);
 
     assert_eq!(desk.value::<String>(id, "stage").await, "done");
@@ -84,7 +84,7 @@ async fn a_whole_life_leaves_facts_but_no_text() {
     assert_eq!(desk.value::<String>(id, "model_size").await, "base-q5_1");
     assert_eq!(desk.value::<i64>(id, "parts_delivered").await, 2);
 
-    // All files of the journal while it is open, and the one that is left when it is closed.
+    // All files of the store while it is open, and the one that is left when it is closed.
     let clear = |desk: &Desk| {
         let mut files = 0;
         for entry in std::fs::read_dir(desk.path.parent().unwrap()).unwrap() {
@@ -97,7 +97,7 @@ async fn a_whole_life_leaves_facts_but_no_text() {
         files
     };
     assert_eq!(clear(&desk), 3, "database, -wal and -shm");
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     assert_eq!(clear(&desk), 1);
 }
 
@@ -106,7 +106,7 @@ async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
     let desk = Desk::new().await;
     desk.enqueue(1).await;
     for _ in 0..2 * MAX_INTERRUPTIONS {
-        transcribing(&desk).await.release(&desk.journal).await.unwrap();
+        transcribing(&desk).await.release(&desk.store).await.unwrap();
     }
     drop(ready::<Queued>(&desk, "w").await);
 }
@@ -114,7 +114,7 @@ async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
 /// Claims the next and loses it as the end of the bot does.
 async fn killed<S: Claimable>(desk: &Desk) {
     drop(ready::<S>(desk, "dead").await);
-    desk.journal.free_leases_of_the_dead("w").await.unwrap();
+    desk.store.expire_other_leases("w").await.unwrap();
 }
 
 #[tokio::test]
@@ -125,12 +125,12 @@ async fn the_end_of_the_bot_is_not_held_against_a_request_ten_times() {
         }
         drop(ready::<S>(desk, "dead").await);
         desk.pass(LEASE + Duration::from_secs(1));
-        let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&desk.journal, "w").await.unwrap() else {
+        let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&desk.store, "w").await.unwrap() else {
             panic!("one that takes the machine down each time has to end")
         };
         assert_eq!(request.id(), id);
         assert!(why.to_string().starts_with("the bot has ended 11 times"), "{why}");
-        let setback = request.fail(&desk.journal, &why).await.unwrap();
+        let setback = request.fail(&desk.store, &why).await.unwrap();
         assert_eq!(setback, Setback::GaveUp(Settlement::Failed(settled)));
     }
     let desk = Desk::new().await;
@@ -149,7 +149,7 @@ async fn the_engine_is_allowed_as_many_failures_after_ends_of_the_bot_as_before(
             killed::<Queued>(&desk).await;
         }
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
+        let setback = transcribing(&desk).await.fail(&desk.store, &crash).await.unwrap();
         assert_eq!(matches!(setback, Setback::GaveUp(_)), failures == MAX_FAILURES);
         desk.pass(Duration::from_secs(1));
     }
@@ -161,13 +161,13 @@ async fn downloads_that_fail_eight_times_are_given_up() {
     desk.admit(1).await;
     for _ in 0..Received::FAILURES {
         let lost = DownloadFailure::Unreachable("no route".into());
-        let _later = ready::<Received>(&desk, "w").await.fail(&desk.journal, &lost).await.unwrap();
+        let _later = ready::<Received>(&desk, "w").await.fail(&desk.store, &lost).await.unwrap();
         desk.pass(stenobot_store::MAX_BACKOFF);
     }
-    let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&desk.journal, "w").await.unwrap() else {
+    let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&desk.store, "w").await.unwrap() else {
         panic!("used up")
     };
-    let setback = request.fail(&desk.journal, &why).await.unwrap();
+    let setback = request.fail(&desk.store, &why).await.unwrap();
     assert_eq!(setback, Setback::GaveUp(Settlement::Failed(FailReason::Download)));
 }
 
@@ -178,11 +178,11 @@ enum Expected {
     Retry { after: u64, counts: bool },
 }
 
-/// Fails `request` and compares what the journal then holds.
+/// Fails `request` and compares what the store then holds.
 async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expected: Expected, back_in: &str) {
     let id = request.id();
     let failures: i64 = desk.value(id, "failures").await;
-    let setback = request.fail(&desk.journal, &why).await.unwrap();
+    let setback = request.fail(&desk.store, &why).await.unwrap();
     match expected {
         Expected::End(settlement) => {
             assert_eq!(setback, Setback::GaveUp(settlement), "{why}");
@@ -193,7 +193,7 @@ async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expe
             };
             assert_eq!(desk.value::<String>(id, "stage").await, stage.as_str(), "{why}");
             assert_eq!(desk.value::<String>(id, "reason").await, reason, "{why}");
-            let told = desk.journal.claim_notice("teller").await.unwrap();
+            let told = desk.store.claim_notice("teller").await.unwrap();
             assert_eq!(told.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
@@ -300,7 +300,7 @@ async fn a_crash_on_the_third_attempt_is_the_last() {
         let crash = TranscribeFailure::Crashed("signal 11".into());
         let attempt = Attempt { failures, ..Attempt::default() };
         let last = matches!(crash.disposition(attempt), stenobot::request::Disposition::End(_));
-        let setback = transcribing(&desk).await.fail(&desk.journal, &crash).await.unwrap();
+        let setback = transcribing(&desk).await.fail(&desk.store, &crash).await.unwrap();
         assert_eq!(last, failures + 1 == MAX_FAILURES);
         assert_eq!(matches!(setback, Setback::GaveUp(_)), last);
         desk.pass(Duration::from_secs(1));
@@ -318,10 +318,10 @@ async fn a_request_whose_lease_was_taken_goes_nowhere() {
     desk.pass(LEASE + Duration::from_secs(1));
     let living = transcribing(&desk).await;
     let before = desk.row(id).await;
-    let lost = zombie.advance(&desk.journal, heard()).await.unwrap_err();
-    assert!(matches!(lost, JournalError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
+    let lost = zombie.advance(&desk.store, heard()).await.unwrap_err();
+    assert!(matches!(lost, StoreError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
     assert_eq!(desk.row(id).await, before);
-    let _delivering = living.advance(&desk.journal, heard()).await.unwrap();
+    let _delivering = living.advance(&desk.store, heard()).await.unwrap();
 }
 
 /// Paused time would run ahead whenever the runtime waits for a database thread; a blocking task holds it still.
@@ -351,7 +351,7 @@ async fn a_lease_is_kept_as_long_as_the_work_lasts() {
     let request = transcribing(&desk).await;
     let time = StillTime::new();
     let (finish, finished) = tokio::sync::oneshot::channel();
-    let mut renewals = desk.journal.changes();
+    let mut renewals = desk.store.changes();
     renewals.mark_unchanged();
     let work = async {
         for _ in 0..12 {
@@ -362,9 +362,9 @@ async fn a_lease_is_kept_as_long_as_the_work_lasts() {
         }
         finish.send("text").unwrap();
     };
-    let (held, ()) = tokio::join!(request.hold(&desk.journal, finished), work);
+    let (held, ()) = tokio::join!(request.hold(&desk.store, finished), work);
     assert_eq!(held.unwrap().unwrap(), "text");
-    let _text = request.advance(&desk.journal, heard()).await.unwrap();
+    let _text = request.advance(&desk.store, heard()).await.unwrap();
 }
 
 #[tokio::test]
@@ -376,8 +376,8 @@ async fn work_ends_when_its_lease_was_taken() {
     desk.pass(LEASE + Duration::from_secs(1));
     let _taken = transcribing(&desk).await;
     let endless = std::future::pending::<()>();
-    let (held, ()) = tokio::join!(request.hold(&desk.journal, endless), time.beat(&desk));
-    assert!(matches!(held, Err(JournalError::LeaseLost { .. })), "{held:?}");
+    let (held, ()) = tokio::join!(request.hold(&desk.store, endless), time.beat(&desk));
+    assert!(matches!(held, Err(StoreError::LeaseLost { .. })), "{held:?}");
 }
 
 async fn lease(desk: &Desk, id: RequestId) -> i64 {

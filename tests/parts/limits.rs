@@ -1,5 +1,5 @@
 //! Limits that cannot be got round: by being forgotten, by recordings that claim no length or a false one. And what is
-//! forgotten is gone from the write-ahead log as well, as soon as nothing reads the journal.
+//! forgotten is gone from the write-ahead log as well, as soon as nothing reads the store.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::Connection;
 use stenobot::request::{Claim, DownloadFailure, Downloaded, Received, Request, Setback, WithinDay};
 use stenobot_domain::{ChatId, Clock, MessageId, RejectReason, StageName, UserId};
 use stenobot_store::backup::backup;
-use stenobot_store::{Admission, Arrival, Capacity, Facts, Fence, Journal, Settlement, WorkSource};
+use stenobot_store::{Admission, Capacity, Facts, Fence, IncomingAudio, Settlement, Store, WorkSource};
 
 use crate::desk::{Desk, ROOMY, arrival_of, sender};
 
@@ -17,12 +17,12 @@ const LIMITED: Capacity = Capacity { per_person: 2, per_day: MINUTE, ..ROOMY };
 const HELD: Duration = Duration::from_secs(600);
 
 /// A recording of mine that claims so many seconds, none as a document.
-fn mine(message: i32, claimed: Option<u64>) -> Arrival {
-    Arrival { claimed: claimed.map(Duration::from_secs), ..arrival_of(ME.0, message) }
+fn mine(message: i32, claimed: Option<u64>) -> IncomingAudio {
+    IncomingAudio { claimed: claimed.map(Duration::from_secs), ..arrival_of(ME.0, message) }
 }
 
-async fn admit(desk: &Desk, arrival: &Arrival) -> Admission {
-    desk.journal.admit(arrival, &LIMITED).await.unwrap()
+async fn admit(desk: &Desk, arrival: &IncomingAudio) -> Admission {
+    desk.store.admit(arrival, &LIMITED).await.unwrap()
 }
 
 /// Brings the next download to its end with this real length; false where the day has no room for it.
@@ -33,12 +33,12 @@ async fn measure(desk: &Desk, seconds: u64) -> bool {
 
 async fn measured(desk: &Desk, fence: &Fence, seconds: u64) -> bool {
     let facts = Facts { length: Some(Duration::from_secs(seconds)), ..Facts::default() };
-    let within = desk.journal.advance_within_day(fence, StageName::Downloaded, &facts, MINUTE).await.unwrap();
+    let within = desk.store.advance_within_day(fence, StageName::Downloaded, &facts, MINUTE).await.unwrap();
     if within {
         desk.advance(&Fence { stage: StageName::Downloaded, ..fence.clone() }, StageName::Queued).await;
     } else {
         let refused = Settlement::Rejected(RejectReason::DailyLimit);
-        desk.journal.settle(fence, refused).await.unwrap();
+        desk.store.settle(fence, refused).await.unwrap();
     }
     within
 }
@@ -59,7 +59,7 @@ async fn who_is_forgotten_has_used_the_same_audio_and_places_as_before() {
     assert!(measure(&desk, 30).await);
     answer(&desk).await;
     assert!(matches!(admit(&desk, &mine(2, Some(10))).await, Admission::New(_)));
-    let _forgotten = desk.journal.forget(ME).await.unwrap();
+    let _forgotten = desk.store.forget(ME).await.unwrap();
 
     assert!(matches!(admit(&desk, &mine(3, Some(21))).await, Admission::DayFull(_)), "61 s");
     assert!(matches!(admit(&desk, &mine(4, Some(5))).await, Admission::New(_)), "45 s, and the second place");
@@ -67,12 +67,12 @@ async fn who_is_forgotten_has_used_the_same_audio_and_places_as_before() {
         matches!(admit(&desk, &mine(5, Some(5))).await, Admission::PersonFull(_)),
         "a place is held for the second"
     );
-    let other = Arrival { claimed: Some(Duration::from_secs(60)), ..arrival_of(2, 1) };
+    let other = IncomingAudio { claimed: Some(Duration::from_secs(60)), ..arrival_of(2, 1) };
     assert!(matches!(admit(&desk, &other).await, Admission::New(_)), "other users are not meant");
 
     // Again and again, it adds up.
     for _ in 0..3 {
-        let _forgotten = desk.journal.forget(ME).await.unwrap();
+        let _forgotten = desk.store.forget(ME).await.unwrap();
     }
     assert!(matches!(admit(&desk, &mine(6, Some(1))).await, Admission::PersonFull(_)), "two places are held");
     desk.pass(HELD);
@@ -87,7 +87,7 @@ async fn what_remains_of_limits_has_no_name_and_goes_with_its_day() {
     let mut keys = Vec::new();
     for day in 0..2 {
         assert!(matches!(admit(&desk, &mine(day, Some(50))).await, Admission::New(_)), "a new day");
-        let _forgotten = desk.journal.forget(ME).await.unwrap();
+        let _forgotten = desk.store.forget(ME).await.unwrap();
         let mut sql = desk.sql().await;
         let (id, hash, key): (i64, Vec<u8>, Vec<u8>) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM users WHERE telegram_id = 7000000001), person_hash, key \
@@ -109,14 +109,14 @@ async fn what_remains_of_limits_has_no_name_and_goes_with_its_day() {
 
         let midnight = desk.now().midnight().after(Duration::from_secs(24 * 60 * 60));
         desk.pass(midnight.since(desk.now()) - Duration::from_millis(1));
-        desk.journal.drop_other_days().await.unwrap();
+        desk.store.drop_other_days().await.unwrap();
         assert_eq!(desk.count("spent").await, 1, "still the same day");
         assert!(matches!(admit(&desk, &mine(10 + day, Some(50))).await, Admission::DayFull(_)));
         desk.pass(Duration::from_millis(1));
-        desk.journal.drop_other_days().await.unwrap();
+        desk.store.drop_other_days().await.unwrap();
         assert_eq!((desk.count("spent").await, desk.count("spent_keys").await), (0, 0));
-        assert!(desk.journal.log_may_hold_erased());
-        assert!(desk.journal.empty_log().await.unwrap());
+        assert!(desk.store.log_may_hold_erased());
+        assert!(desk.store.empty_log().await.unwrap());
         for (hash, key) in &keys {
             assert!(!on_disk(&desk, hash) && !on_disk(&desk, key), "a byte is left");
         }
@@ -129,7 +129,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Whether any file of the journal holds these bytes.
+/// Whether any file of the store holds these bytes.
 fn on_disk(desk: &Desk, part: &[u8]) -> bool {
     let files = std::fs::read_dir(desk.path.parent().unwrap()).unwrap();
     files.into_iter().any(|file| holds(&std::fs::read(file.unwrap().path()).unwrap(), part))
@@ -141,28 +141,28 @@ fn on_disk(desk: &Desk, part: &[u8]) -> bool {
 async fn a_reader_keeps_the_erased_in_the_log_and_it_is_emptied_after_it_has_ended() {
     const NAME: &str = "Ксенофонтия";
     let desk = Desk::new().await;
-    assert!(desk.journal.log_may_hold_erased(), "the process before may have been killed in the middle");
+    assert!(desk.store.log_may_hold_erased(), "the process before may have been killed in the middle");
     let from = stenobot_store::Sender { first_name: Some(NAME.into()), ..sender(ME.0) };
-    desk.take(&Arrival { from, ..mine(1, Some(10)) }).await;
+    desk.take(&IncomingAudio { from, ..mine(1, Some(10)) }).await;
     let mut reader = desk.sql().await;
     let mut snapshot = reader.begin().await.unwrap();
     let _rows: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *snapshot).await.unwrap();
 
-    let forgotten = desk.journal.forget(ME).await.unwrap();
-    assert!(!forgotten.log_emptied && desk.journal.log_may_hold_erased());
-    assert!(!desk.journal.empty_log().await.unwrap(), "again in vain");
+    let forgotten = desk.store.forget(ME).await.unwrap();
+    assert!(!forgotten.log_emptied && desk.store.log_may_hold_erased());
+    assert!(!desk.store.empty_log().await.unwrap(), "again in vain");
     assert!(on_disk(&desk, NAME.as_bytes()));
     // Others are served meanwhile.
     desk.take(&arrival_of(2, 1)).await;
     // Nor does a restart lose sight of it: the process before was killed.
-    let journal = Journal::open(&desk.path, Clock::System).await.unwrap();
-    assert!(journal.log_may_hold_erased() && on_disk(&desk, NAME.as_bytes()));
-    assert!(!journal.empty_log().await.unwrap());
+    let store = Store::open(&desk.path, Clock::System).await.unwrap();
+    assert!(store.log_may_hold_erased() && on_disk(&desk, NAME.as_bytes()));
+    assert!(!store.empty_log().await.unwrap());
 
     snapshot.rollback().await.unwrap();
     reader.close().await.unwrap();
-    assert!(journal.empty_log().await.unwrap());
-    assert!(!journal.log_may_hold_erased());
+    assert!(store.empty_log().await.unwrap());
+    assert!(!store.log_may_hold_erased());
     assert!(!on_disk(&desk, NAME.as_bytes()));
 }
 
@@ -209,7 +209,7 @@ async fn what_was_in_the_queue_before_is_not_refused_when_it_is_fetched_again() 
     let desk = Desk::new().await;
     assert!(matches!(admit(&desk, &mine(1, None)).await, Admission::New(_)));
     assert!(measure(&desk, 60).await);
-    let id = desk.journal.waiting().await.unwrap()[0].id;
+    let id = desk.store.waiting().await.unwrap()[0].id;
     let again = "UPDATE usage SET stage = 'received', voice_duration_seconds = 61 WHERE id = ?1";
     sqlx::query(again).bind(id.0).execute(&mut desk.sql().await).await.unwrap();
     assert!(measure(&desk, 61).await);
@@ -219,13 +219,13 @@ async fn what_was_in_the_queue_before_is_not_refused_when_it_is_fetched_again() 
 async fn a_request_over_the_day_is_refused_in_the_words_of_the_admission() {
     let desk = Desk::new().await;
     let admitted = admit(&desk, &mine(1, None)).await;
-    let Some(Claim::Ready(request)) = Request::<Received>::claim(&desk.journal, "w").await.unwrap() else { panic!() };
+    let Some(Claim::Ready(request)) = Request::<Received>::claim(&desk.store, "w").await.unwrap() else { panic!() };
     let length = Duration::from_secs(61);
-    let outcome = request.advance_within_day(&desk.journal, Downloaded { length }, MINUTE).await.unwrap();
+    let outcome = request.advance_within_day(&desk.store, Downloaded { length }, MINUTE).await.unwrap();
     let WithinDay::Over(request) = outcome else { panic!("61 s") };
     let refused = Settlement::Rejected(RejectReason::DailyLimit);
-    assert_eq!(request.fail(&desk.journal, &DownloadFailure::DayFull).await.unwrap(), Setback::GaveUp(refused));
-    let notice = desk.journal.claim_notice("w").await.unwrap().unwrap();
+    assert_eq!(request.fail(&desk.store, &DownloadFailure::DayFull).await.unwrap(), Setback::GaveUp(refused));
+    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((Admission::New(notice.fence.id), notice.settlement), (admitted, refused));
 }
 
@@ -233,18 +233,18 @@ async fn a_request_over_the_day_is_refused_in_the_words_of_the_admission() {
 async fn the_same_document_many_times_counts_each_time() {
     let desk = Desk::new().await;
     let roomy = Capacity { per_person: 10, ..LIMITED };
-    let same = |message| Arrival { file_unique_id: "the same".into(), ..mine(message, None) };
+    let same = |message| IncomingAudio { file_unique_id: "the same".into(), ..mine(message, None) };
     for message in 1..=4 {
-        let admitted = desk.journal.admit(&same(message), &roomy).await.unwrap();
+        let admitted = desk.store.admit(&same(message), &roomy).await.unwrap();
         assert!(matches!(admitted, Admission::New(_) | Admission::Joined { .. }), "{admitted:?}");
     }
     assert!(measure(&desk, 25).await);
     let fence = desk.start("w").await;
     desk.advance(&fence, StageName::Transcribed).await;
     let mut given = Vec::new();
-    while let Some(also) = desk.journal.claim_joined(fence.id, "w").await.unwrap() {
+    while let Some(also) = desk.store.claim_coalesced(fence.id, "w").await.unwrap() {
         let facts = Facts { length: Some(Duration::from_secs(25)), ..Facts::default() };
-        let advance = desk.journal.advance_within_day(&also.fence, StageName::Transcribed, &facts, MINUTE);
+        let advance = desk.store.advance_within_day(&also.fence, StageName::Transcribed, &facts, MINUTE);
         given.push(advance.await.unwrap());
     }
     assert_eq!(given, [true, false, false], "50 s, then 75 s");
@@ -253,9 +253,12 @@ async fn the_same_document_many_times_counts_each_time() {
 #[tokio::test]
 async fn a_group_s_member_is_forgotten_wherever_they_wrote() {
     let desk = Desk::new().await;
-    let in_group =
-        Arrival { chat: ChatId(-100), asked: stenobot_store::Asked::Message(MessageId(9)), ..mine(1, Some(50)) };
+    let in_group = IncomingAudio {
+        chat: ChatId(-100),
+        key: stenobot_store::IdempotencyKey::Message(MessageId(9)),
+        ..mine(1, Some(50))
+    };
     assert!(matches!(admit(&desk, &in_group).await, Admission::New(_)));
-    let _forgotten = desk.journal.forget(ME).await.unwrap();
+    let _forgotten = desk.store.forget(ME).await.unwrap();
     assert!(matches!(admit(&desk, &mine(2, Some(11))).await, Admission::DayFull(_)));
 }

@@ -1,4 +1,4 @@
-//! What `stenobot stats` reads from a journal, also while somebody works on it.
+//! What `stenobot stats` reads from a store, also while somebody works on it.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ async fn a_request_s_whole_way_is_told_in_seconds() {
         ..Facts::default()
     };
     desk.pass(Duration::from_secs(2));
-    desk.journal.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
     let fence = stenobot_store::Fence { stage: StageName::Transcribed, ..fence };
     desk.advance(&fence, StageName::Done).await;
 
-    // The journal stays open: the operator does not stop the bot for this.
+    // The store stays open: the operator does not stop the bot for this.
     let facts = request_facts(&desk.path, None).await.unwrap();
     let [fact] = facts.as_slice() else { panic!("{facts:?}") };
     assert_eq!((fact.day.as_str(), fact.standing), ("2023-11-14", Standing::Done));
@@ -40,10 +40,10 @@ async fn a_request_s_whole_way_is_told_in_seconds() {
 #[tokio::test]
 async fn every_end_and_every_day_is_told_apart() {
     let desk = Desk::new().await;
-    let _id = desk.journal.refuse(&arrival(1), RejectReason::TooLong).await.unwrap();
+    let _id = desk.store.refuse(&arrival(1), RejectReason::TooLong).await.unwrap();
     desk.enqueue(2).await;
     let fence = desk.start("w").await;
-    desk.journal.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
+    desk.store.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
     desk.pass(Duration::from_secs(86_400));
     desk.admit(3).await;
     let facts = request_facts(&desk.path, None).await.unwrap();

@@ -15,7 +15,7 @@ use crate::scene::{Scene, rejected};
 /// How many times shorter the rules' durations are here.
 const FASTER: u64 = 60;
 
-/// The same where the rule counts what the bot does at its own pace: about one failed try of the journal a second.
+/// The same where the rule counts what the bot does at its own pace: about one failed try of the store a second.
 const LITTLE_FASTER: u64 = 6;
 
 /// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
@@ -155,18 +155,18 @@ async fn a_journal_that_cannot_be_written_raises_the_alarm_and_the_poll_does_not
         scene.simulation.metrics().await.unwrap().value("stenobot_telegram_poll_last_success_timestamp_seconds")
     };
 
-    let mut other = SqliteConnectOptions::new().filename(scene.simulation.journal()).connect().await.unwrap();
+    let mut other = SqliteConnectOptions::new().filename(scene.simulation.store()).connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let sent = scene.somebody_sends(&scripted(3, "say после"));
     prometheus.until("sum(stenobot_journal_errors_total) >= 1").await;
     let before = polled(&scene).await;
     let (status, reason) = page(&scene.simulation, "/readyz").await;
-    assert_eq!((status, reason.as_str()), (503, "not ready: the journal is locked by another process\n"));
+    assert_eq!((status, reason.as_str()), (503, "not ready: the store is locked by another process\n"));
     let failing = prometheus.until_alert("StenobotJournalFailing", true).await.unwrap();
     let address = scene.simulation.metrics_addr();
-    assert_eq!(failing["annotations"]["summary"], format!("The journal of {address} cannot be written or read"));
+    assert_eq!(failing["annotations"]["summary"], format!("The store of {address} cannot be written or read"));
     let (status, reason) = page(&scene.simulation, "/readyz").await;
-    assert_eq!((status, reason.as_str()), (503, "not ready: the journal is locked by another process\n"));
+    assert_eq!((status, reason.as_str()), (503, "not ready: the store is locked by another process\n"));
     let not_ready = prometheus.until_alert("StenobotNotReady", true).await.unwrap();
     assert_eq!(not_ready["labels"]["severity"], "critical");
     assert_eq!(polled(&scene).await, before, "updates came in, but were not taken");

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use stenobot_domain::{Clock, UserId};
 use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{BotApi, Settings};
-use stenobot_store::Journal;
+use stenobot_store::Store;
 
 use crate::recordings::{asset, scripted};
 use crate::scene::{Scene, bot_with_engine, soon, stand_in};
@@ -276,7 +276,7 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
     std::fs::remove_file(audio.join("1.audio")).unwrap();
 
     std::fs::write(audio.join("1.audio"), "music").unwrap();
-    let sentence = "the folder audio in the data folder holds \"1.audio\", but there is no journal of a bot that made it: \
+    let sentence = "the folder audio in the data folder holds \"1.audio\", but there is no store of a bot that made it: \
                     move it away, or set another data_dir";
     place.refuses("data folder", sentence).await;
     assert_eq!(std::fs::read_to_string(audio.join("1.audio")).unwrap(), "music");
@@ -294,13 +294,13 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
 async fn a_journal_or_a_token_that_others_can_read_is_told() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
-    Journal::open(&database, Clock::System).await.unwrap().close().await;
+    Store::open(&database, Clock::System).await.unwrap().close().await;
     let rights = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     for mode in [0o640, 0o604] {
         rights(&database, mode);
         let report = place.doctor().await;
         assert_eq!(report.failed(), ["journal"]);
-        let sentence = "other users of this machine can read the journal, which holds names: `chmod 600 ";
+        let sentence = "other users of this machine can read the store, which holds names: `chmod 600 ";
         assert_eq!(report.line("journal").1, format!("{sentence}{}`", database.display()));
     }
     rights(&place.data(), 0o755);
@@ -325,18 +325,18 @@ async fn a_journal_or_a_token_that_others_can_read_is_told() {
 async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
-    let journal = Journal::open(&database, Clock::System).await.unwrap();
-    journal.belongs_to(UserId(7_000_000_002)).await.unwrap();
-    journal.close().await;
+    let store = Store::open(&database, Clock::System).await.unwrap();
+    store.belongs_to(UserId(7_000_000_002)).await.unwrap();
+    store.close().await;
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
-    let sentence = "the journal belongs to the bot 7000000002, and the token is that of the bot 7000000001: set the token \
-                    of 7000000002, or give this bot a data_dir of its own; `stenobot adopt` hands the journal over and \
+    let sentence = "the store belongs to the bot 7000000002, and the token is that of the bot 7000000001: set the token \
+                    of 7000000002, or give this bot a data_dir of its own; `stenobot adopt` hands the store over and \
                     ends what waits in it";
     place.refuses("journal", sentence).await;
 
     let adopted = place.run(&["adopt"]).await;
     let said = String::from_utf8(adopted.stdout).unwrap();
-    assert!(said.starts_with("the journal was the bot 7000000002's and is now the bot 7000000001's\n"), "{said}");
+    assert!(said.starts_with("the store was the bot 7000000002's and is now the bot 7000000001's\n"), "{said}");
     assert_eq!(place.doctor().await.line("journal").0, "ok");
 }
 
@@ -355,7 +355,7 @@ async fn what_a_server_says_cannot_steer_the_terminal() {
 }
 
 async fn journal_of_the_future(path: &Path) {
-    Journal::open(path, Clock::System).await.unwrap().close().await;
+    Store::open(path, Clock::System).await.unwrap().close().await;
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     let migration = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
@@ -367,7 +367,7 @@ async fn journal_of_the_future(path: &Path) {
 async fn a_journal_of_the_future_is_refused() {
     let place = Place::good().await;
     journal_of_the_future(&place.data().join("stenobot.db")).await;
-    let sentence = "the journal could not be migrated: a newer version wrote it (schema 9999 is unknown here); run \
+    let sentence = "the store could not be migrated: a newer version wrote it (schema 9999 is unknown here); run \
                     that version again, or restore a backup";
     place.refuses("journal", sentence).await;
 }
@@ -378,7 +378,7 @@ async fn a_journal_that_is_no_database_is_told() {
     let database = place.data().join("stenobot.db");
     std::fs::write(&database, "a shopping list, and no database at all".repeat(100)).unwrap();
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
-    let sentence = "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
+    let sentence = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
                     or set another database_url";
     place.refuses("journal", sentence).await;
 }

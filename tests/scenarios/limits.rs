@@ -148,7 +148,7 @@ async fn what_a_reader_keeps_in_the_log_is_erased_within_minutes_and_the_user_to
             bytes.windows(NAME.len()).any(|window| window == NAME.as_bytes())
         })
     };
-    let options = SqliteConnectOptions::new().filename(scene.simulation.journal());
+    let options = SqliteConnectOptions::new().filename(scene.simulation.store());
     let mut reader = options.connect().await.unwrap();
     let mut snapshot = reader.begin().await.unwrap();
     let _rows: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *snapshot).await.unwrap();

@@ -328,11 +328,11 @@ fn check_rights(folder: &Path) -> usize {
 async fn two_bots_do_not_share_a_database() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
     let token = scene.simulation.api().token().to_owned();
-    let journal = scene.simulation.journal();
+    let store = scene.simulation.store();
     let second = tokio::task::spawn_blocking(move || {
         let place = Place::new();
-        symlink(&journal, place.path().join("link.db")).unwrap();
-        let database = journal.to_str().unwrap();
+        symlink(&store, place.path().join("link.db")).unwrap();
+        let database = store.to_str().unwrap();
         let sentence = "another stenobot, with another data folder, uses this database: stop it, or give this one a \
                         database_url of its own";
         for (other, command) in [

@@ -65,7 +65,7 @@ fn numbers(answer: &Value) -> Vec<f64> {
 }
 
 /// May show zero in this test: nothing brings it about, or, as processor time, it is counted in whole seconds.
-const ZERO: &[&str] = &["Journal errors", "Processor"];
+const ZERO: &[&str] = &["Store errors", "Processor"];
 
 #[tokio::test]
 async fn every_panel_has_something_to_show() {

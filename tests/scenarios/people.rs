@@ -154,7 +154,7 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
     let message = sent.status().unwrap();
     let of = RequestId(scene.row(&sent).await.id);
 
-    // At once: the answer is there a moment before the journal says that its request is done.
+    // At once: the answer is there a moment before the store says that its request is done.
     press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
     let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
     press(&scene, &anna, message, &german).await;

@@ -147,7 +147,7 @@ impl Scene {
 
     /// Every request's row, in order of arrival.
     pub(crate) async fn rows(&self) -> Vec<Row> {
-        rows(&self.simulation.journal()).await
+        rows(&self.simulation.store()).await
     }
 
     /// The row of one message.
@@ -155,7 +155,7 @@ impl Scene {
         of(&self.rows().await, sent)
     }
 
-    /// Waits until the bot is through with everything: whoever has an answer has it a moment before the journal knows.
+    /// Waits until the bot is through with everything: whoever has an answer has it a moment before the store knows.
     pub(crate) async fn settled(&self) {
         let through = async {
             while self.rows().await.iter().any(|row| !row.answered) {
@@ -219,9 +219,9 @@ pub(crate) fn position(said: &Said) -> Option<u32> {
     }
 }
 
-/// The rows of a journal, also while a bot works on it.
-async fn rows(journal: &Path) -> Vec<Row> {
-    let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await.unwrap();
+/// The rows of a store, also while a bot works on it.
+async fn rows(store: &Path) -> Vec<Row> {
+    let mut connection = SqliteConnectOptions::new().filename(store).read_only(true).connect().await.unwrap();
     sqlx::query_as("SELECT * FROM usage ORDER BY id").fetch_all(&mut connection).await.unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Requests and receipts come out of the journal, and only there.
+//! Requests and receipts come out of the store, and only there.
 use stenobot_domain::{RequestId, Timestamp};
 use stenobot::request::{Done, Held, Queued, Receipt, Request};
 

@@ -1,9 +1,9 @@
 //! What the engine works on is not given to it again.
-use stenobot_store::Journal;
+use stenobot_store::Store;
 use stenobot::request::{Request, Transcribing};
 
-fn repeat(journal: &Journal, request: Request<Transcribing>) {
-    let _ = request.advance(journal, Transcribing::default());
+fn repeat(store: &Store, request: Request<Transcribing>) {
+    let _ = request.advance(store, Transcribing::default());
 }
 
 fn main() {}

@@ -1,9 +1,9 @@
 //! What was received is not in the queue before it was downloaded.
-use stenobot_store::Journal;
+use stenobot_store::Store;
 use stenobot::request::{Queued, Received, Request};
 
-fn skip(journal: &Journal, request: Request<Received>) {
-    let _ = request.advance(journal, Queued::default());
+fn skip(store: &Store, request: Request<Received>) {
+    let _ = request.advance(store, Queued::default());
 }
 
 fn main() {}

@@ -1,10 +1,10 @@
 //! What waits in the queue is held by nobody: it must be claimed before the engine starts on it.
-use stenobot_store::Journal;
+use stenobot_store::Store;
 use stenobot::request::{Downloaded, Queued, Request, Transcribing};
 
-async fn start(journal: &Journal, request: Request<Downloaded>) {
-    let queued = request.advance(journal, Queued::default()).await.unwrap();
-    let _ = queued.advance(journal, Transcribing::default()).await;
+async fn start(store: &Store, request: Request<Downloaded>) {
+    let queued = request.advance(store, Queued::default()).await.unwrap();
+    let _ = queued.advance(store, Transcribing::default()).await;
 }
 
 fn main() {}

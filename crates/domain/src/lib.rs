@@ -33,7 +33,7 @@ macro_rules! id {
     };
 }
 
-id!(/// Primary key of a request's row in the journal.
+id!(/// Primary key of a request's row in the store.
     RequestId(i64));
 id!(/// A Telegram user; 64 bits, since ids outgrew 32.
     UserId(i64));

@@ -1,4 +1,4 @@
-//! The names of the request lifecycle, as the journal stores them and metrics label them.
+//! The names of the request lifecycle, as the store stores them and metrics label them.
 
 use std::fmt;
 

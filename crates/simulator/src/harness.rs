@@ -251,8 +251,8 @@ impl Simulation {
         self.data.clone()
     }
 
-    /// The journal's SQLite file.
-    pub fn journal(&self) -> PathBuf {
+    /// The store's SQLite file.
+    pub fn store(&self) -> PathBuf {
         self.data().join("stenobot.db")
     }
 

@@ -3,7 +3,7 @@
 
 use stenobot_domain::{ChatId, MessageId, RequestId, UserId};
 
-use super::{Journal, JournalError, sql};
+use super::{Store, StoreError, sql};
 
 /// Who acts on a request: presses a button under it, or cancels it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Actor {
 /// Whether a press is made under the message of the request that it names, by a user who may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Pressing {
+pub enum ButtonPermission {
     /// It is.
     Allowed,
     /// It is under another message, or there is no such request.
@@ -72,7 +72,7 @@ pub enum Pressing {
     AdminsOnly,
 }
 
-impl Journal {
+impl Store {
     /// Holds a press against the request that it names: what a button claims is the word of the program that sent it. A
     /// status message that was sent a moment ago may not be on record yet; then the chat alone is compared.
     pub async fn pressing(
@@ -81,16 +81,18 @@ impl Journal {
         by: Actor,
         chat: ChatId,
         message: MessageId,
-    ) -> Result<Pressing, JournalError> {
+    ) -> Result<ButtonPermission, StoreError> {
         let row: Option<Located> = sqlx::query_as(sql::MESSAGE_OF).bind(of.0).fetch_optional(&self.reader).await?;
-        let Some((Some(owner), Some(own_chat), first_chat, own_message)) = row else { return Ok(Pressing::Elsewhere) };
+        let Some((Some(owner), Some(own_chat), first_chat, own_message)) = row else {
+            return Ok(ButtonPermission::Elsewhere);
+        };
         let is_here =
             (chat.0 == own_chat || Some(chat.0) == first_chat) && own_message.is_none_or(|own| own == message.0);
         Ok(match by.right(UserId(owner), ChatId(own_chat)) {
-            Right::Denied => Pressing::NotYours,
-            Right::Granted | Right::AdminsOnly if !is_here => Pressing::Elsewhere,
-            Right::AdminsOnly => Pressing::AdminsOnly,
-            Right::Granted => Pressing::Allowed,
+            Right::Denied => ButtonPermission::NotYours,
+            Right::Granted | Right::AdminsOnly if !is_here => ButtonPermission::Elsewhere,
+            Right::AdminsOnly => ButtonPermission::AdminsOnly,
+            Right::Granted => ButtonPermission::Allowed,
         })
     }
 }

@@ -7,7 +7,7 @@ use stenobot_domain::{
 };
 
 use super::crash::{self, Side};
-use super::{Busy, Journal, JournalError, day, sql};
+use super::{ClaimExclusions, Store, StoreError, day, sql};
 
 /// Who sent a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Sender {
 
 /// By what a request is asked for; each asks once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum IdempotencyKey {
     /// By a message: the sound itself, or a command under it.
     Message(MessageId),
     /// By a button.
@@ -36,13 +36,13 @@ pub enum Asked {
 
 /// A request for the text of some sound, as it came in. All it says of itself is only a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
+pub struct IncomingAudio {
     /// Where the answer goes.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
     pub thread: Option<i32>,
     /// By what it is asked for: the key by which it is known again.
-    pub asked: Asked,
+    pub key: IdempotencyKey,
     /// The message with the sound, which is answered; `None` where it is not in this chat.
     pub reply_to: Option<MessageId>,
     /// Who asks.
@@ -65,13 +65,13 @@ pub struct Arrival {
     pub parent: Option<RequestId>,
 }
 
-impl Arrival {
+impl IncomingAudio {
     /// An ordinary voice message: it asks for itself, and its text is wanted as a message.
     pub fn voice(chat: ChatId, message: MessageId, from: Sender, file_id: String, file_unique_id: String) -> Self {
         Self {
             chat,
             thread: None,
-            asked: Asked::Message(message),
+            key: IdempotencyKey::Message(message),
             reply_to: Some(message),
             from,
             source: AudioSource::Voice,
@@ -97,7 +97,7 @@ pub struct Capacity {
     pub per_day: Option<Duration>,
 }
 
-/// Outcome of [`Journal::admit`].
+/// Outcome of [`Store::admit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
@@ -120,21 +120,21 @@ pub enum Admission {
     DayFull(RequestId),
 }
 
-impl Journal {
+impl Store {
     /// Makes an arrival durable, unless it is known already or there is no room for it. Whether accepted or refused
     /// for room, the row is committed when this returns. What this person may is looked at before what all may.
-    pub async fn admit(&self, arrival: &Arrival, capacity: &Capacity) -> Result<Admission, JournalError> {
-        self.admit_beside(arrival, capacity, &Busy::default()).await
+    pub async fn admit(&self, arrival: &IncomingAudio, capacity: &Capacity) -> Result<Admission, StoreError> {
+        self.admit_excluding(arrival, capacity, &ClaimExclusions::default()).await
     }
 
     /// The same while claims pass over some chats and people. What waits for those takes no place from the others; in such
     /// a chat as much may wait as of one person.
-    pub async fn admit_beside(
+    pub async fn admit_excluding(
         &self,
-        arrival: &Arrival,
+        arrival: &IncomingAudio,
         capacity: &Capacity,
-        busy: &Busy,
-    ) -> Result<Admission, JournalError> {
+        busy: &ClaimExclusions,
+    ) -> Result<Admission, StoreError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
@@ -161,7 +161,7 @@ impl Journal {
     }
 
     /// Records an arrival that is refused before it takes a place in the queue. `None` when it is known.
-    pub async fn refuse(&self, arrival: &Arrival, reason: RejectReason) -> Result<Option<RequestId>, JournalError> {
+    pub async fn refuse(&self, arrival: &IncomingAudio, reason: RejectReason) -> Result<Option<RequestId>, StoreError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
@@ -207,9 +207,9 @@ impl Full {
 
 async fn room(
     tx: &mut sqlx::SqliteConnection,
-    arrival: &Arrival,
+    arrival: &IncomingAudio,
     user: i64,
-    (capacity, busy): (&Capacity, &Busy),
+    (capacity, busy): (&Capacity, &ClaimExclusions),
     now: Timestamp,
 ) -> Result<Room, sqlx::Error> {
     let erased = day::spent(&mut *tx, arrival.from.id, now, now).await?;
@@ -253,12 +253,12 @@ struct Row {
 /// Nothing is inserted, and nothing comes back, when the arrival is known.
 async fn insert(
     tx: &mut sqlx::SqliteConnection,
-    arrival: &Arrival,
+    arrival: &IncomingAudio,
     row: &Row,
 ) -> Result<Option<RequestId>, sqlx::Error> {
-    let (message, callback) = match &arrival.asked {
-        Asked::Message(message) => (Some(message.0), None),
-        Asked::Button { callback_id } => (None, Some(callback_id)),
+    let (message, callback) = match &arrival.key {
+        IdempotencyKey::Message(message) => (Some(message.0), None),
+        IdempotencyKey::Button { callback_id } => (None, Some(callback_id)),
     };
     let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
     let id: Option<i64> = sqlx::query_scalar(sql::INSERT_REQUEST)

@@ -1,6 +1,6 @@
-//! Takes over what a copy of a journal holds: its rows, into a file with a schema of this program's own.
+//! Takes over what a copy of a store holds: its rows, into a file with a schema of this program's own.
 //!
-//! Whatever else the copy brings stays behind: triggers, views, tables and indexes that are not the journal's. Every value
+//! Whatever else the copy brings stays behind: triggers, views, tables and indexes that are not the store's. Every value
 //! passes the constraints of the new tables.
 
 use std::path::Path;
@@ -54,7 +54,7 @@ pub(super) async fn adopt(copy: &Path, fresh: &Path) -> Result<(), Refused> {
 
 /// The version of the copy's schema, all of whose migrations must be this program's own.
 async fn version(from: &mut SqliteConnection) -> Result<i64, Refused> {
-    let none = || Refused("it is no journal of stenobot".into());
+    let none = || Refused("it is no store of stenobot".into());
     foreign::real_table(from, "_sqlx_migrations").await?.ok_or_else(none)?;
     let applied = "SELECT CAST(version AS INTEGER), CASE WHEN octet_length(checksum) < 100 THEN CAST(checksum AS BLOB) END, \
                    CAST(success AS INTEGER) FROM _sqlx_migrations NOT INDEXED LIMIT 1000";
@@ -65,7 +65,7 @@ async fn version(from: &mut SqliteConnection) -> Result<i64, Refused> {
     }
     if version < OLDEST {
         return Err(Refused(format!(
-            "its schema {version} is older than a journal's; bring it along with import-legacy"
+            "its schema {version} is older than a store's; bring it along with import-legacy"
         )));
     }
     let is_own = MIGRATIONS.iter().filter(|step| step.version <= version).all(|step| {
@@ -105,7 +105,7 @@ async fn copy_table(from: &mut SqliteConnection, to: &mut SqliteConnection, tabl
     while let Some(row) = rows.try_next().await? {
         let values = values(&row, names.len())?;
         let inserted = sqlx::query_with(AssertSqlSafe(insert.clone()), values).execute(&mut *to).await;
-        inserted.map_err(|error| Refused(format!("its table {table} has a row that no journal has: {error}")))?;
+        inserted.map_err(|error| Refused(format!("its table {table} has a row that no store has: {error}")))?;
     }
     drop(rows);
     Ok(to.commit().await?)
@@ -123,7 +123,7 @@ fn values(row: &SqliteRow, count: usize) -> Result<SqliteArguments, Refused> {
             "INTEGER" | "BOOLEAN" => values.add(read::<i64>(value)?),
             "REAL" => values.add(read::<f64>(value)?),
             "TEXT" => values.add(read::<String>(value)?),
-            other => return Err(Refused(format!("it has a value of type {other}, which no journal has"))),
+            other => return Err(Refused(format!("it has a value of type {other}, which no store has"))),
         };
         added.map_err(|error| Refused(error.to_string()))?;
     }

@@ -1,4 +1,4 @@
-//! Copies of the journal: made while the bot runs, verified, and put back.
+//! Copies of the store: made while the bot runs, verified, and put back.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,9 +10,9 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::adopt::adopt;
 use super::open::{has_table, newest, newest_known, with_suffix};
-use super::{JournalError, foreign};
+use super::{StoreError, foreign};
 
-/// What a copy of the journal holds.
+/// What a copy of the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contents {
     /// People.
@@ -29,7 +29,7 @@ pub enum BackupError {
     /// A copy is there already.
     #[error("{0} exists already: give another name, or --force to replace it")]
     Exists(PathBuf),
-    /// The copy is no whole journal.
+    /// The copy is no whole store.
     #[error("{file} cannot be used: {reason}")]
     Unfit {
         /// The file.
@@ -45,27 +45,27 @@ pub enum BackupError {
         /// Why.
         error: io::Error,
     },
-    /// The journal itself.
+    /// The store itself.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Store(#[from] StoreError),
 }
 
 impl From<sqlx::Error> for BackupError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Journal(error.into())
+        Self::Store(error.into())
     }
 }
 
-/// Copies `journal` to `copy`, also while a bot works on it: one consistent moment, nothing that was acknowledged
+/// Copies `store` to `copy`, also while a bot works on it: one consistent moment, nothing that was acknowledged
 /// before is missing. The copy appears under its name only when it is verified and on the disk.
-pub async fn backup(journal: &Path, copy: &Path, replace: bool) -> Result<Contents, BackupError> {
+pub async fn backup(store: &Path, copy: &Path, replace: bool) -> Result<Contents, BackupError> {
     if copy.exists() && !replace {
         return Err(BackupError::Exists(copy.to_path_buf()));
     }
     let partial = beside(copy, "partial");
     private(&partial)?;
     let made = async {
-        let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await?;
+        let mut connection = SqliteConnectOptions::new().filename(store).read_only(true).connect().await?;
         let name = partial
             .to_str()
             .ok_or_else(|| BackupError::Unfit { file: copy.to_path_buf(), reason: "its name is not UTF-8".into() })?;
@@ -97,10 +97,10 @@ async fn drop_spent(copy: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Looks through a copy: whole, a journal, and of a version that this program can read.
+/// Looks through a copy: whole, a store, and of a version that this program can read.
 pub async fn verify(copy: &Path) -> Result<Contents, BackupError> {
     let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
-    let wrong = |error: sqlx::Error| unfit(JournalError::from(error).to_string());
+    let wrong = |error: sqlx::Error| unfit(StoreError::from(error).to_string());
     foreign::length(copy).map_err(|why| unfit(why.to_string()))?;
     let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
     let mut connection = options.connect().await.map_err(wrong)?;
@@ -110,7 +110,7 @@ pub async fn verify(copy: &Path) -> Result<Contents, BackupError> {
         return Err(unfit(format!("it is damaged: {report}")));
     }
     match newest(&mut connection).await.map_err(|error| unfit(error.to_string()))? {
-        None => return Err(unfit("it is no journal of stenobot".into())),
+        None => return Err(unfit("it is no store of stenobot".into())),
         Some(version) if version > newest_known() => {
             return Err(unfit(format!("a newer version wrote it (schema {version}); use that version")));
         }
@@ -137,7 +137,7 @@ pub enum Waiting {
     Drop,
 }
 
-/// A journal that was put back.
+/// A store that was put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// What it holds.
@@ -146,24 +146,24 @@ pub struct Restored {
     pub before: Option<PathBuf>,
 }
 
-/// Puts what a copy holds in the place of `journal`, which no process may have open: hold the data folder's lock. The copy is
-/// not trusted: its rows are taken over into a new file, and nothing else of it. The journal before is kept beside it. At
-/// every moment, also of a crash, one whole journal has the name.
-pub async fn restore(copy: &Path, journal: &Path, waiting: Waiting) -> Result<Restored, BackupError> {
+/// Puts what a copy holds in the place of `store`, which no process may have open: hold the data folder's lock. The copy is
+/// not trusted: its rows are taken over into a new file, and nothing else of it. The store before is kept beside it. At
+/// every moment, also of a crash, one whole store has the name.
+pub async fn restore(copy: &Path, store: &Path, waiting: Waiting) -> Result<Restored, BackupError> {
     let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
     foreign::length(copy).map_err(|why| unfit(why.to_string()))?;
-    let fresh = beside(journal, "restoring");
+    let fresh = beside(store, "restoring");
     private(&fresh)?;
     let put = async {
         adopt(copy, &fresh).await.map_err(|why| unfit(why.to_string()))?;
         let contents = contents(&fresh).await?;
         let stamp = prepare(&fresh, waiting).await?;
         durable(&fresh).map_err(writing(&fresh))?;
-        let before = match journal.exists() {
-            true => Some(put_aside(journal, &stamp).await?),
+        let before = match store.exists() {
+            true => Some(put_aside(store, &stamp).await?),
             false => None,
         };
-        fs::rename(&fresh, journal).and_then(|()| durable(folder(journal))).map_err(writing(journal))?;
+        fs::rename(&fresh, store).and_then(|()| durable(folder(store))).map_err(writing(store))?;
         Ok(Restored { contents, before })
     };
     let put = put.await;
@@ -173,8 +173,8 @@ pub async fn restore(copy: &Path, journal: &Path, waiting: Waiting) -> Result<Re
     put
 }
 
-async fn contents(journal: &Path) -> Result<Contents, BackupError> {
-    let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await?;
+async fn contents(store: &Path) -> Result<Contents, BackupError> {
+    let mut connection = SqliteConnectOptions::new().filename(store).read_only(true).connect().await?;
     let (people, requests, under_way) = sqlx::query_as(CONTENTS).fetch_one(&mut connection).await?;
     connection.close().await?;
     Ok(Contents { people, requests, under_way })
@@ -194,16 +194,16 @@ async fn prepare(fresh: &Path, waiting: Waiting) -> Result<String, BackupError> 
     Ok(stamp)
 }
 
-/// Gives the journal a second name. Its write-ahead log goes with it: beside the restored file it would be taken for
+/// Gives the store a second name. Its write-ahead log goes with it: beside the restored file it would be taken for
 /// that file's own.
-async fn put_aside(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
-    // A damaged journal, perhaps the reason for all this, cannot be asked to write its log back.
-    if let Ok(connection) = SqliteConnectOptions::new().filename(journal).connect().await {
+async fn put_aside(store: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
+    // A damaged store, perhaps the reason for all this, cannot be asked to write its log back.
+    if let Ok(connection) = SqliteConnectOptions::new().filename(store).connect().await {
         let _ = finish(connection).await;
     }
-    let before = link_unused(journal, stamp)?;
+    let before = link_unused(store, stamp)?;
     for suffix in ["-wal", "-shm"] {
-        match fs::rename(with_suffix(journal, suffix), with_suffix(&before, suffix)) {
+        match fs::rename(with_suffix(store, suffix), with_suffix(&before, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(writing(&before)(error)),
             Ok(()) | Err(_) => {}
         }
@@ -211,13 +211,13 @@ async fn put_aside(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> 
     Ok(before)
 }
 
-/// Gives the journal a second name which no file has yet, since another restore may have been in the same second.
-fn link_unused(journal: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
-    let mut before = beside(journal, &format!("before-restore-{stamp}"));
+/// Gives the store a second name which no file has yet, since another restore may have been in the same second.
+fn link_unused(store: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
+    let mut before = beside(store, &format!("before-restore-{stamp}"));
     for number in 2.. {
-        match fs::hard_link(journal, &before) {
+        match fs::hard_link(store, &before) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                before = beside(journal, &format!("before-restore-{stamp}-{number}"));
+                before = beside(store, &format!("before-restore-{stamp}-{number}"));
             }
             Err(error) => return Err(writing(&before)(error)),
             Ok(()) => break,

@@ -1,12 +1,12 @@
-//! The account that a journal belongs to. Another account has other chats, and can neither edit messages nor fetch files
+//! The account that a store belongs to. Another account has other chats, and can neither edit messages nor fetch files
 //! of this one.
 
 use sqlx::SqliteConnection;
 use stenobot_domain::UserId;
 
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
-/// A journal that another account has taken over.
+/// A store that another account has taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adopted {
     /// The account before, if one had worked on it.
@@ -15,12 +15,12 @@ pub struct Adopted {
     pub ended: u64,
 }
 
-impl Journal {
-    /// Records that this account works on the journal. To be called before anything is claimed.
+impl Store {
+    /// Records that this account works on the store. To be called before anything is claimed.
     ///
     /// # Errors
-    /// [`JournalError::OtherBot`] when another account did before.
-    pub async fn belongs_to(&self, bot: UserId) -> Result<(), JournalError> {
+    /// [`StoreError::OtherBot`] when another account did before.
+    pub async fn belongs_to(&self, bot: UserId) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO bot (only_row, telegram_id, since) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")
             .bind(bot.0)
             .bind(self.clock.now().0)
@@ -28,17 +28,17 @@ impl Journal {
             .await?;
         let mut reader = self.reader.acquire().await?;
         match owner(&mut reader).await? {
-            Some(journal) if journal != bot => Err(JournalError::OtherBot { journal, token: bot }),
+            Some(store) if store != bot => Err(StoreError::OtherBot { store, token: bot }),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Hands the journal over to this account. People, bans, settings and figures stay; requests that waited are ended
+    /// Hands the store over to this account. People, bans, settings and figures stay; requests that waited are ended
     /// without a word, unless the account is the same.
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn adopt(&self, bot: UserId) -> Result<Adopted, JournalError> {
+    pub async fn adopt(&self, bot: UserId) -> Result<Adopted, StoreError> {
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let before = owner(&mut tx).await?;
         let mut ended = 0;
@@ -59,8 +59,8 @@ impl Journal {
     }
 }
 
-/// The account that a journal belongs to, `None` before one has worked on it.
-pub(super) async fn owner(connection: &mut SqliteConnection) -> Result<Option<UserId>, JournalError> {
+/// The account that a store belongs to, `None` before one has worked on it.
+pub(super) async fn owner(connection: &mut SqliteConnection) -> Result<Option<UserId>, StoreError> {
     let id: Option<i64> = sqlx::query_scalar("SELECT telegram_id FROM bot").fetch_optional(connection).await?;
     Ok(id.map(UserId))
 }

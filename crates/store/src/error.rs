@@ -1,10 +1,10 @@
-//! What can go wrong with the journal, as its callers tell it apart.
+//! What can go wrong with the store, as its callers tell it apart.
 
 use stenobot_domain::{RequestId, StageName, UserId};
 
 /// A write or a question that did not succeed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
-pub enum JournalError {
+pub enum StoreError {
     /// Somebody else works on the request now, or it has ended.
     #[error("request {id} is no longer held in stage {stage}")]
     LeaseLost {
@@ -14,43 +14,43 @@ pub enum JournalError {
         stage: StageName,
     },
     /// Another process keeps the database locked.
-    #[error("the journal is locked by another process")]
+    #[error("the store is locked by another process")]
     Busy,
     /// No space for the write.
-    #[error("the disk that holds the journal is full")]
+    #[error("the disk that holds the store is full")]
     Full,
     /// The file, or the file system below it, can only be read.
-    #[error("the journal cannot be used: its file is read-only; let this user write to the file and its folder")]
+    #[error("the store cannot be used: its file is read-only; let this user write to the file and its folder")]
     ReadOnly,
     /// The system could not read or write the file this time. What is in it is not known to be wrong.
-    #[error("the disk that holds the journal fails: {0}; look at the system's log and at the disk")]
+    #[error("the disk that holds the store fails: {0}; look at the system's log and at the disk")]
     Disk(String),
     /// What is in the file is no sound database: writing on would make it worse.
     #[error(
-        "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, or set \
+        "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, or set \
          another database_url"
     )]
     Damaged,
     /// Another account worked on it: its chats and messages are not this one's.
     #[error(
-        "the journal belongs to the bot {journal}, and the token is that of the bot {token}: set the token of {journal}, or \
-         give this bot a data_dir of its own; `stenobot adopt` hands the journal over and ends what waits in it"
+        "the store belongs to the bot {store}, and the token is that of the bot {token}: set the token of {store}, or \
+         give this bot a data_dir of its own; `stenobot adopt` hands the store over and ends what waits in it"
     )]
     OtherBot {
-        /// The journal's account.
-        journal: UserId,
+        /// The store's account.
+        store: UserId,
         /// The account now.
         token: UserId,
     },
     /// The file cannot be opened, or a question made no sense.
-    #[error("the journal cannot be used: {0}")]
+    #[error("the store cannot be used: {0}")]
     Broken(String),
     /// The schema could not be brought up to date.
-    #[error("the journal could not be migrated: {0}")]
+    #[error("the store could not be migrated: {0}")]
     Migration(String),
 }
 
-impl JournalError {
+impl StoreError {
     /// Label of `journal_errors_total`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -63,8 +63,8 @@ impl JournalError {
         }
     }
 
-    /// Whether the same write may succeed later, without anybody touching the journal itself.
-    pub fn passes(&self) -> bool {
+    /// Whether the same write may succeed later, without anybody touching the store itself.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy | Self::Full | Self::ReadOnly | Self::Disk(_) => true,
             Self::LeaseLost { .. } | Self::Damaged | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => {
@@ -74,7 +74,7 @@ impl JournalError {
     }
 }
 
-impl From<sqlx::Error> for JournalError {
+impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Busy;
@@ -94,7 +94,7 @@ impl From<sqlx::Error> for JournalError {
     }
 }
 
-impl From<sqlx::migrate::MigrateError> for JournalError {
+impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         use sqlx::migrate::MigrateError;
         match error {

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
-use super::{Journal, JournalError, rows, seconds, sql};
+use super::{Store, StoreError, rows, seconds, sql};
 
 /// What decides when a request's turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,9 +126,9 @@ pub struct Waiting {
     pub joined_to: Option<RequestId>,
 }
 
-impl Journal {
+impl Store {
     /// The requests that wait, in the order of [`fair_order`]: first to be served first.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, JournalError> {
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let rows: Vec<WaitingRow> =
             sqlx::query_as(sql::WAITING).bind(self.clock.now().0).fetch_all(&self.reader).await?;
         let turns: Vec<Turn> = rows.iter().map(|row| row.turn).collect();

@@ -2,9 +2,9 @@
 
 use stenobot_domain::{RequestId, UserId};
 
-use super::{Journal, JournalError, day, ids, sql};
+use super::{Store, StoreError, day, ids, sql};
 
-/// What is left to be done after somebody was erased from the journal.
+/// What is left to be done after somebody was erased from the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "work must be stopped and files removed"]
 pub struct Forgotten {
@@ -14,18 +14,18 @@ pub struct Forgotten {
     /// Requests whose audio may be on the disk: the files are to be removed.
     pub audio: Vec<RequestId>,
     /// Whether the database's log could be emptied as well. Else erased bytes stay in it until
-    /// [`Journal::empty_log`] succeeds: [`Journal::log_may_hold_erased`].
+    /// [`Store::empty_log`] succeeds: [`Store::log_may_hold_erased`].
     pub log_emptied: bool,
 }
 
-impl Journal {
+impl Store {
     /// Erases somebody: their names, what they have set, and in their requests all that leads to them, to their chats
     /// and to their files. What is under way ends without a notice. What remains are numbers of nobody: how much was
     /// heard, when, and how long it took. A ban remains too, and so does, until the day is over, what was used of the
     /// limits, under a hash.
     ///
     /// A predecessor's database that is imported again afterwards brings them back.
-    pub async fn forget(&self, person: UserId) -> Result<Forgotten, JournalError> {
+    pub async fn forget(&self, person: UserId) -> Result<Forgotten, StoreError> {
         let mut forgotten = self.erase(person).await?;
         self.erased_in_log();
         self.changed();
@@ -34,7 +34,7 @@ impl Journal {
         Ok(forgotten)
     }
 
-    async fn erase(&self, person: UserId) -> Result<Forgotten, JournalError> {
+    async fn erase(&self, person: UserId) -> Result<Forgotten, StoreError> {
         let at = self.clock.now();
         let now = at.0;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;

@@ -1,4 +1,4 @@
-//! A look at a journal that changes nothing, also while a bot works on it.
+//! A look at a store that changes nothing, also while a bot works on it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use stenobot_domain::UserId;
 
 use super::bot::owner;
 use super::open::{MIGRATIONS, check, has_table, newest, predecessor, write_ahead_log};
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
 /// How long a question waits for another process that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a journal is like.
+/// What a store is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspection {
     /// Migrations that the next start will run.
@@ -26,16 +26,16 @@ pub struct Inspection {
     pub bot: Option<UserId>,
 }
 
-impl Journal {
-    /// Looks at the journal at `path`: `None` when there is none yet. Reads the whole file once.
+impl Store {
+    /// Looks at the store at `path`: `None` when there is none yet. Reads the whole file once.
     ///
     /// # Errors
-    /// What would keep [`Journal::open`] from opening it, in the same words; also damage that SQLite finds.
-    pub async fn inspect(path: &Path) -> Result<Option<Inspection>, JournalError> {
+    /// What would keep [`Store::open`] from opening it, in the same words; also damage that SQLite finds.
+    pub async fn inspect(path: &Path) -> Result<Option<Inspection>, StoreError> {
         if !path.exists() {
             return Ok(None);
         }
-        // Whoever works on the journal has a log beside it. Without one, SQLite would leave an empty one here.
+        // Whoever works on the store has a log beside it. Without one, SQLite would leave an empty one here.
         let idle = !write_ahead_log(path).exists();
         let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(idle);
         let options = options.busy_timeout(BUSY_TIMEOUT);
@@ -73,15 +73,15 @@ mod tests {
     async fn a_look_at_a_journal_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
-        assert_eq!(Journal::inspect(&path).await.unwrap(), None);
-        let journal = Journal::open(&path, Clock::System).await.unwrap();
+        assert_eq!(Store::inspect(&path).await.unwrap(), None);
+        let store = Store::open(&path, Clock::System).await.unwrap();
         let sound = Some(Inspection { pending: 0, requests: 0, bot: None });
-        assert_eq!(Journal::inspect(&path).await.unwrap(), sound);
-        journal.close().await;
+        assert_eq!(Store::inspect(&path).await.unwrap(), sound);
+        store.close().await;
 
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(Journal::inspect(&path).await.unwrap(), sound);
+        assert_eq!(Store::inspect(&path).await.unwrap(), sound);
         assert_eq!(std::fs::read(&path).unwrap(), before);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside the journal");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside the store");
     }
 }

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
 
 use super::foreign::{self, Refused};
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
 /// Most users: their ids are held in memory.
 const MAX_USERS: u32 = 1_000_000;
@@ -43,7 +43,7 @@ pub enum ImportError {
     UnknownRevision(String),
     /// Our own side.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Store(#[from] StoreError),
 }
 
 impl From<Refused> for ImportError {
@@ -52,8 +52,8 @@ impl From<Refused> for ImportError {
     }
 }
 
-impl Journal {
-    /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this journal, all or none. The
+impl Store {
+    /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this store, all or none. The
     /// file is only read, row by row. Rows that are here already are left alone, so that an import may be repeated.
     /// Somebody new brings the total that the file gives; the total of somebody known grows by the rows that are new.
     pub async fn import_legacy(&self, file: &Path) -> Result<Imported, ImportError> {
@@ -69,12 +69,12 @@ impl Journal {
     }
 
     async fn copy(&self, legacy: &mut SqliteConnection, revision: Revision) -> Result<Imported, ImportError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(JournalError::from)?;
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from)?;
         let mut imported = Imported { users: 0, usage: 0, known: 0, orphans: 0 };
         let mut users: HashMap<i64, Person> = HashMap::new();
         let mut rows = sqlx::query_as::<_, LegacyUser>(USERS).fetch(&mut *legacy);
         while let Some(user) = rows.try_next().await.map_err(Refused::from)? {
-            let is_new = insert_user(&mut tx, &user).await.map_err(JournalError::from)? == 1;
+            let is_new = insert_user(&mut tx, &user).await.map_err(StoreError::from)? == 1;
             imported.users += u64::from(is_new);
             users.insert(user.id, Person { telegram_id: user.telegram_id, is_new });
         }
@@ -89,18 +89,18 @@ impl Journal {
                 imported.orphans += 1;
                 continue;
             };
-            if insert_usage(&mut tx, person.telegram_id, &usage).await.map_err(JournalError::from)? == 0 {
+            if insert_usage(&mut tx, person.telegram_id, &usage).await.map_err(StoreError::from)? == 0 {
                 imported.known += 1;
                 continue;
             }
             imported.usage += 1;
             if !person.is_new {
                 let add = sqlx::query(ADD_TO_TOTAL).bind(person.telegram_id).bind(usage.duration);
-                add.execute(&mut *tx).await.map_err(JournalError::from)?;
+                add.execute(&mut *tx).await.map_err(StoreError::from)?;
             }
         }
         drop(rows);
-        tx.commit().await.map_err(JournalError::from)?;
+        tx.commit().await.map_err(StoreError::from)?;
         Ok(imported)
     }
 }

@@ -1,4 +1,4 @@
-//! The journal: every request is a durable row from its admission to its end. The only module that knows SQL.
+//! The store: every request is a durable row from its admission to its end. The only module that knows SQL.
 //!
 //! A request's row is *claimed* before anybody works on it: the claim sets an owner and a lease and counts an
 //! attempt, which is a fencing token and says nothing of blame. Every later write is *fenced* by stage, owner and attempt, and must change exactly one row; a worker
@@ -38,17 +38,17 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use actor::{Actor, Pressing};
-pub use admit::{Admission, Arrival, Asked, Capacity, Sender};
+pub use actor::{Actor, ButtonPermission};
+pub use admit::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use bot::Adopted;
-pub use cancel::Cancelling;
-pub use error::JournalError;
+pub use cancel::CancelOutcome;
+pub use error::StoreError;
 pub use fair::{Past, Turn, Waiting};
 pub use forget::Forgotten;
 pub use legacy::{ImportError, Imported};
 pub use open::write_ahead_log;
 pub use people::{ChatSettings, MyData, Standing};
-pub use retention::{Kept, KeptAudio};
+pub use retention::{AudioLookup, KeptAudio};
 pub(crate) use rows::Snapshot;
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, WorkSource};
 
@@ -59,19 +59,19 @@ use self::crash::Side;
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// The longest pause before another attempt, [`Journal::release`].
+/// The longest pause before another attempt, [`Store::release`].
 pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// Whom claims of transcriptions pass over: Telegram has not taken the texts that wait for them yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Busy {
+pub struct ClaimExclusions {
     /// Chats.
     pub chats: Vec<ChatId>,
     /// Whoever sent the recordings.
     pub people: Vec<UserId>,
 }
 
-impl Busy {
+impl ClaimExclusions {
     fn chat_list(&self) -> String {
         list(self.chats.iter().map(|chat| chat.0))
     }
@@ -81,9 +81,9 @@ impl Busy {
     }
 }
 
-/// Handle on the journal; cheap to clone.
+/// Handle on the store; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Journal {
+pub struct Store {
     /// One connection: SQLite has one writer, and queueing for it here is fairer than its own retries.
     writer: SqlitePool,
     reader: SqlitePool,
@@ -92,16 +92,16 @@ pub struct Journal {
     clock: Clock,
     changes: watch::Sender<u64>,
     /// Cancelled when trouble is no longer waited out.
-    patience: CancellationToken,
+    retry_until: CancellationToken,
     /// Whether the writing connection is to be made anew.
     reconnect: Arc<AtomicBool>,
     /// Writes that wait for trouble to pass.
-    insisting: Arc<AtomicUsize>,
+    retrying_writes: Arc<AtomicUsize>,
     /// Whether erased data may be in the write-ahead log.
     unclean_log: Arc<AtomicBool>,
 }
 
-impl Journal {
+impl Store {
     /// A receiver that is notified after each write. Subscribe before you query, and no change is missed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -120,17 +120,17 @@ impl Journal {
 
     /// Takes the row of this kind of work whose turn it is, counting an attempt; `None` when there is none. The engine
     /// serves people in turns, see [`fair_order`]; downloads go to whoever has the fewest under way.
-    pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, JournalError> {
-        self.claim_except(source, owner, &Busy::default()).await
+    pub async fn claim(&self, source: WorkSource, owner: &str) -> Result<Option<RequestRow>, StoreError> {
+        self.claim_excluding(source, owner, &ClaimExclusions::default()).await
     }
 
     /// The same; a transcription is not claimed for those who are busy.
-    pub async fn claim_except(
+    pub async fn claim_excluding(
         &self,
         source: WorkSource,
         owner: &str,
-        busy: &Busy,
-    ) -> Result<Option<RequestRow>, JournalError> {
+        busy: &ClaimExclusions,
+    ) -> Result<Option<RequestRow>, StoreError> {
         let now = self.clock.now();
         let until = now.after(LEASE).0;
         let (claim, write) = match source {
@@ -152,7 +152,7 @@ impl Journal {
 
     /// Takes one request that is joined to `to`, straight into `Transcribing`, since `to` has just been heard; `None`
     /// when no more are. If its text never comes, it is claimed for a download of its own once `to` has ended.
-    pub async fn claim_joined(&self, to: RequestId, owner: &str) -> Result<Option<RequestRow>, JournalError> {
+    pub async fn claim_coalesced(&self, to: RequestId, owner: &str) -> Result<Option<RequestRow>, StoreError> {
         let now = self.clock.now();
         let row = sqlx::query_as(sql::CLAIM_JOINED)
             .bind(owner)
@@ -169,13 +169,13 @@ impl Journal {
     }
 
     /// Prolongs the lease of a claimed row.
-    pub async fn renew(&self, fence: &Fence) -> Result<(), JournalError> {
+    pub async fn renew(&self, fence: &Fence) -> Result<(), StoreError> {
         let until = self.clock.now().after(LEASE).0;
         self.fenced("renewal", fence, sqlx::query(sql::RENEW).bind(until)).await
     }
 
-    /// Frees every row that another owner holds. Only for a process that knows itself alone on this journal.
-    pub async fn free_leases_of_the_dead(&self, owner: &str) -> Result<u64, JournalError> {
+    /// Frees every row that another owner holds. Only for a process that knows itself alone on this store.
+    pub async fn expire_other_leases(&self, owner: &str) -> Result<u64, StoreError> {
         let freed = sqlx::query(sql::FREE_OTHERS).bind(owner).execute(&self.writer).await?.rows_affected();
         self.changed();
         Ok(freed)
@@ -185,7 +185,7 @@ impl Journal {
 
     /// Moves a claimed row to its next stage, with the facts learned on the way, and renews the lease where that one is
     /// held too.
-    pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), JournalError> {
+    pub async fn advance(&self, fence: &Fence, to: StageName, facts: &Facts) -> Result<(), StoreError> {
         self.advance_within_day(fence, to, facts, None).await.map(|_within| ())
     }
 
@@ -198,7 +198,7 @@ impl Journal {
         to: StageName,
         facts: &Facts,
         per_day: Option<Duration>,
-    ) -> Result<bool, JournalError> {
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         crash::point(Side::Before, to.as_str());
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -236,7 +236,7 @@ impl Journal {
 
     /// Ends a claimed row other than by delivery. Unless `settlement` says that its sender needs no answer, a
     /// [`Notice`] can be claimed afterwards.
-    pub async fn settle(&self, fence: &Fence, settlement: Settlement) -> Result<(), JournalError> {
+    pub async fn settle(&self, fence: &Fence, settlement: Settlement) -> Result<(), StoreError> {
         self.settle_naming(fence, settlement, None).await
     }
 
@@ -246,7 +246,7 @@ impl Journal {
         fence: &Fence,
         settlement: Settlement,
         codec: Option<&str>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<(), StoreError> {
         let (stage, reason, failed_stage) = match settlement {
             Settlement::Rejected(reason) => (StageName::Rejected, reason.as_str(), None),
             Settlement::Failed(reason) => (StageName::Failed, reason.as_str(), Some(fence.stage.as_str())),
@@ -268,7 +268,7 @@ impl Journal {
 
     /// Gives a claimed row back, to be claimed again from `not_before` on, [`MAX_BACKOFF`] from now at most. With
     /// `failed` false the request is not to blame, and no failure is counted.
-    pub async fn release(&self, fence: &Fence, not_before: Timestamp, failed: bool) -> Result<(), JournalError> {
+    pub async fn release(&self, fence: &Fence, not_before: Timestamp, failed: bool) -> Result<(), StoreError> {
         self.fenced(
             "release",
             fence,
@@ -282,12 +282,7 @@ impl Journal {
 
     /// Remembers the message in `chat` that shows the request's state, so that a later attempt edits the same one; not
     /// if the chat has moved meanwhile. Renews the lease.
-    pub async fn set_status_message(
-        &self,
-        fence: &Fence,
-        chat: ChatId,
-        message: MessageId,
-    ) -> Result<(), JournalError> {
+    pub async fn set_status_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), StoreError> {
         let until = self.clock.now().after(LEASE).0;
         let set = sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until).bind(chat.0);
         self.fenced("status message", fence, set).await
@@ -295,20 +290,20 @@ impl Journal {
 
     /// Remembers the message in `chat` that is about to hold the next part of a long answer; not if the chat has moved
     /// meanwhile. Renews the lease.
-    pub async fn set_part_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), JournalError> {
+    pub async fn set_part_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), StoreError> {
         let until = self.clock.now().after(LEASE).0;
         let set = sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until).bind(chat.0);
         self.fenced("part message", fence, set).await
     }
 
     /// Remembers how many messages of a long answer have been sent. Renews the lease.
-    pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), JournalError> {
+    pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), StoreError> {
         let until = self.clock.now().after(LEASE).0;
         self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts).bind(until)).await
     }
 
     /// Runs a statement whose last four parameters are the fence.
-    async fn fenced(&self, write: &str, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), JournalError> {
+    async fn fenced(&self, write: &str, fence: &Fence, query: SqliteQuery<'_>) -> Result<(), StoreError> {
         crash::point(Side::Before, write);
         let done = query
             .bind(fence.id.0)
@@ -325,7 +320,12 @@ impl Journal {
 
     /// Remembers the message in `chat` that shows where a joined request stands. False when the request is held now, or
     /// the chat has moved.
-    pub async fn greet_joined(&self, id: RequestId, chat: ChatId, message: MessageId) -> Result<bool, JournalError> {
+    pub async fn set_coalesced_status_message(
+        &self,
+        id: RequestId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<bool, StoreError> {
         let greet = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).bind(chat.0);
         let done = greet.execute(&self.writer).await?;
         self.changed();
@@ -335,23 +335,23 @@ impl Journal {
     // === Questions ===
 
     /// The requests that the engine works on.
-    pub async fn running(&self) -> Result<Vec<Running>, JournalError> {
+    pub async fn running(&self) -> Result<Vec<Running>, StoreError> {
         Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
     }
 
     /// Requests that hold a place in the queue.
-    pub async fn depth(&self) -> Result<u32, JournalError> {
+    pub async fn depth(&self) -> Result<u32, StoreError> {
         Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.reader).await?)
     }
 
     /// The same without those of chats and people that claims pass over.
-    pub async fn depth_beside(&self, busy: &Busy) -> Result<u32, JournalError> {
+    pub async fn depth_excluding(&self, busy: &ClaimExclusions) -> Result<u32, StoreError> {
         let count = sqlx::query_scalar(sql::COUNT_WAITING_BESIDE).bind(busy.chat_list()).bind(busy.people_list());
         Ok(count.fetch_one(&self.reader).await?)
     }
 
     /// Counts for the gauges.
-    pub async fn snapshot(&self) -> Result<Snapshot, JournalError> {
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.reader).await?;
         let (oldest, audio): (Option<i64>, f64) = sqlx::query_as(sql::BACKLOG).fetch_one(&self.reader).await?;
         let mut snapshot = Snapshot { oldest: oldest.map(Timestamp), audio: seconds(audio), ..Snapshot::default() };
@@ -364,12 +364,12 @@ impl Journal {
     }
 
     /// Processing time over audio time of the last finished requests with this model; `None` without any.
-    pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, JournalError> {
+    pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, StoreError> {
         Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.reader).await?)
     }
 
     /// Ids of the requests whose audio files must be kept: those under way, and those that may be heard again.
-    pub async fn under_way(&self) -> Result<Vec<RequestId>, JournalError> {
+    pub async fn under_way(&self) -> Result<Vec<RequestId>, StoreError> {
         Ok(ids(sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?))
     }
 
@@ -382,8 +382,8 @@ impl Journal {
 
 type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
-fn exactly_one(fence: &Fence, rows: u64) -> Result<(), JournalError> {
-    if rows == 1 { Ok(()) } else { Err(JournalError::LeaseLost { id: fence.id, stage: fence.stage }) }
+fn exactly_one(fence: &Fence, rows: u64) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::LeaseLost { id: fence.id, stage: fence.stage }) }
 }
 
 /// Numbers as a parameter for `json_each`.

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
 /// How long readers are waited for. Those of this process take milliseconds; meanwhile nothing can be written.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(200);
 
-impl Journal {
+impl Store {
     /// Records that erased data may be in the log.
     pub(super) fn erased_in_log(&self) {
         self.unclean_log.store(true, Ordering::SeqCst);
     }
 
-    /// Whether erased data may be in the log. True of a journal that was just opened: the process before may have ended
+    /// Whether erased data may be in the log. True of a store that was just opened: the process before may have ended
     /// too early.
     pub fn log_may_hold_erased(&self) -> bool {
         self.unclean_log.load(Ordering::SeqCst)
@@ -27,7 +27,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of the disk. The log is as unclean as before.
-    pub async fn empty_log(&self) -> Result<bool, JournalError> {
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
         // Before the checkpoint: what is erased meanwhile marks the log again.
         self.unclean_log.store(false, Ordering::SeqCst);
         let outcome = self.checkpoint().await;
@@ -38,7 +38,7 @@ impl Journal {
     }
 
     /// By a connection of its own, which waits for less long than the others.
-    async fn checkpoint(&self) -> Result<bool, JournalError> {
+    async fn checkpoint(&self) -> Result<bool, StoreError> {
         let options = self.options.as_ref().clone().create_if_missing(false).busy_timeout(CHECKPOINT_TIMEOUT);
         let mut connection = options.connect().await?;
         let (busy, _, _): (i64, i64, i64) =

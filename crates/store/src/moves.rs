@@ -3,7 +3,7 @@
 use stenobot_domain::ChatId;
 
 use super::crash::{self, Side};
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
 /// Nothing comes back when the move is known.
 const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, moved_at) VALUES (?1, ?2, ?3) \
@@ -31,11 +31,11 @@ const MOVED_TO: &str = "SELECT to_chat_id FROM moved_chats WHERE from_chat_id = 
 const OTHER_IDS: &str = "SELECT from_chat_id FROM moved_chats WHERE to_chat_id = ?1 \
      UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1";
 
-impl Journal {
+impl Store {
     /// Records that a group became a supergroup, and moves what is known of it there. False when that was known.
     ///
     /// Requests that are held stay held: fences are not touched.
-    pub async fn move_chat(&self, from: ChatId, to: ChatId) -> Result<bool, JournalError> {
+    pub async fn move_chat(&self, from: ChatId, to: ChatId) -> Result<bool, StoreError> {
         if from == to {
             return Ok(false);
         }
@@ -60,13 +60,13 @@ impl Journal {
     }
 
     /// The supergroup that a group became; `None` for any other chat.
-    pub async fn moved_to(&self, chat: ChatId) -> Result<Option<ChatId>, JournalError> {
+    pub async fn moved_to(&self, chat: ChatId) -> Result<Option<ChatId>, StoreError> {
         let to: Option<i64> = sqlx::query_scalar(MOVED_TO).bind(chat.0).fetch_optional(&self.reader).await?;
         Ok(to.map(ChatId))
     }
 
     /// The other ids of a chat: those that it had before, and the one that it has now.
-    pub async fn other_ids(&self, chat: ChatId) -> Result<Vec<ChatId>, JournalError> {
+    pub async fn other_ids(&self, chat: ChatId) -> Result<Vec<ChatId>, StoreError> {
         let ids: Vec<i64> = sqlx::query_scalar(OTHER_IDS).bind(chat.0).fetch_all(&self.reader).await?;
         Ok(ids.into_iter().map(ChatId).collect())
     }

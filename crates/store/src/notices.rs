@@ -3,17 +3,17 @@
 use stenobot_domain::{ChatId, RequestId, Timestamp};
 
 use super::crash::{self, Side};
-use super::{Fence, Journal, JournalError, LEASE, Notice, exactly_one, ids, list, sql};
+use super::{Fence, LEASE, Notice, Store, StoreError, exactly_one, ids, list, sql};
 
-impl Journal {
+impl Store {
     /// Takes the oldest ended request whose sender has not been told yet.
-    pub async fn claim_notice(&self, owner: &str) -> Result<Option<Notice>, JournalError> {
-        self.claim_notice_except(owner, &[]).await
+    pub async fn claim_notice(&self, owner: &str) -> Result<Option<Notice>, StoreError> {
+        self.claim_notice_excluding(owner, &[]).await
     }
 
     /// The same, passing over these chats. Of the refusals of a chat (or topic) that have no message yet, the newest is
     /// taken in place of all; the others are in [`Notice::folded`] and stay as they are until it is answered.
-    pub async fn claim_notice_except(&self, owner: &str, chats: &[ChatId]) -> Result<Option<Notice>, JournalError> {
+    pub async fn claim_notice_excluding(&self, owner: &str, chats: &[ChatId]) -> Result<Option<Notice>, StoreError> {
         let now = self.clock.now();
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let claim = sqlx::query_as(sql::CLAIM_NOTICE).bind(owner).bind(now.after(LEASE).0).bind(now.0);
@@ -31,12 +31,12 @@ impl Journal {
     }
 
     /// Records that a notice arrived, or that nobody is there to read it.
-    pub async fn notice_answered(&self, fence: &Fence) -> Result<(), JournalError> {
-        self.notices_answered(fence, &[]).await
+    pub async fn notice_answered(&self, fence: &Fence) -> Result<(), StoreError> {
+        self.close_notices(fence, &[]).await
     }
 
     /// The same for a notice and the refusals that are folded into it.
-    pub async fn notices_answered(&self, fence: &Fence, folded: &[RequestId]) -> Result<(), JournalError> {
+    pub async fn close_notices(&self, fence: &Fence, folded: &[RequestId]) -> Result<(), StoreError> {
         crash::point(Side::Before, "told");
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let told = sqlx::query(sql::NOTICE_ANSWERED)
@@ -58,7 +58,7 @@ impl Journal {
     }
 
     /// Puts a notice off.
-    pub async fn notice_later(&self, fence: &Fence, not_before: Timestamp) -> Result<(), JournalError> {
+    pub async fn postpone_notice(&self, fence: &Fence, not_before: Timestamp) -> Result<(), StoreError> {
         self.fenced("told later", fence, sqlx::query(sql::NOTICE_LATER).bind(not_before.0)).await
     }
 }

@@ -1,4 +1,4 @@
-//! Opening the journal: its file, its schema, its connections.
+//! Opening the store: its file, its schema, its connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use stenobot_domain::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Journal, JournalError};
+use super::{Store, StoreError};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -20,7 +20,7 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite
 const DROPS_TEXTS: i64 = 2;
 
 /// Pages that a connection keeps in memory, in KiB and negative, as SQLite wants it. Five connections with SQLite's own
-/// 2 MiB each would fill them as the journal grows, while the kernel has its pages in memory anyway.
+/// 2 MiB each would fill them as the store grows, while the kernel has its pages in memory anyway.
 const PAGE_CACHE: &str = "-256";
 
 /// How long a write waits for another process that has the database locked. Whoever reads, as a backup does, locks
@@ -28,14 +28,14 @@ const PAGE_CACHE: &str = "-256";
 /// them can be stopped while it waits in here: a stop, a health check and the next message must not wait long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Journal {
-    /// Opens the journal at `path`, makes it if it is not there, and brings its schema up to date.
-    pub async fn open(path: &Path, clock: Clock) -> Result<Self, JournalError> {
+impl Store {
+    /// Opens the store at `path`, makes it if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
         connect(options(path, BUSY_TIMEOUT), clock).await
     }
 
-    /// Whether the journal can be written now.
-    pub async fn writable(&self) -> Result<(), JournalError> {
+    /// Whether the store can be written now.
+    pub async fn writable(&self) -> Result<(), StoreError> {
         // Nothing less would do: BEGIN IMMEDIATE succeeds on a read-only file, an UPDATE of no row on a full disk. This
         // writes a page, and changes nothing that anybody reads.
         sqlx::query("PRAGMA user_version = 0").execute(&self.writer).await?;
@@ -43,49 +43,49 @@ impl Journal {
     }
 
     /// The token that ends the waiting for trouble to pass.
-    pub fn patience(&self) -> &CancellationToken {
-        &self.patience
+    pub fn retry_until(&self) -> &CancellationToken {
+        &self.retry_until
     }
 
-    /// This journal, whose trouble is waited out only until `end`.
+    /// This store, whose trouble is waited out only until `end`.
     #[must_use]
-    pub fn patient_until(self, end: CancellationToken) -> Self {
-        Self { patience: end, ..self }
+    pub fn retrying_until(self, end: CancellationToken) -> Self {
+        Self { retry_until: end, ..self }
     }
 
     /// Says that a write waits for trouble to pass, for as long as what this gives is held.
     #[must_use]
-    pub fn insisting(&self) -> Insisting {
-        self.insisting.fetch_add(1, Ordering::Relaxed);
-        Insisting(self.insisting.clone())
+    pub fn retrying_write(&self) -> RetryingWrite {
+        self.retrying_writes.fetch_add(1, Ordering::Relaxed);
+        RetryingWrite(self.retrying_writes.clone())
     }
 
     /// Whether a write waits for trouble to pass. The lease of its request may have run out meanwhile: what has been
     /// done is to be recorded before anything is claimed.
-    pub fn is_insisted_on(&self) -> bool {
-        self.insisting.load(Ordering::Relaxed) > 0
+    pub fn has_retrying_writes(&self) -> bool {
+        self.retrying_writes.load(Ordering::Relaxed) > 0
     }
 
-    /// To be told of every error. A connection that was opened while the file could only be read can never write:
+    /// Learns of an error that a caller met. A connection that was opened while the file could only be read can never write:
     /// the next write gets another.
-    pub fn failed(&self, error: &JournalError) {
-        if matches!(error, JournalError::ReadOnly) {
+    pub fn note_error(&self, error: &StoreError) {
+        if matches!(error, StoreError::ReadOnly) {
             self.reconnect.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// See [`Journal::insisting`].
+/// See [`Store::retrying_writes`].
 #[derive(Debug)]
-pub struct Insisting(Arc<AtomicUsize>);
+pub struct RetryingWrite(Arc<AtomicUsize>);
 
-impl Drop for Insisting {
+impl Drop for RetryingWrite {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The write-ahead log, which SQLite keeps beside the journal at `path` while somebody has it open.
+/// The write-ahead log, which SQLite keeps beside the store at `path` while somebody has it open.
 pub fn write_ahead_log(path: &Path) -> PathBuf {
     with_suffix(path, "-wal")
 }
@@ -115,7 +115,7 @@ fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
         .pragma("cache_size", PAGE_CACHE)
 }
 
-async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal, JournalError> {
+async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Store, StoreError> {
     migrate(&options).await?;
     let pool = || SqlitePoolOptions::new().acquire_timeout(2 * BUSY_TIMEOUT);
     let reconnect = Arc::new(AtomicBool::new(false));
@@ -128,16 +128,16 @@ async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Journal,
     });
     let writer = writer.connect_with(options.clone()).await?;
     let reader = pool().max_connections(4).connect_with(options.clone().pragma("query_only", "ON")).await?;
-    let (changes, patience) = (watch::Sender::new(0), CancellationToken::new());
-    let (insisting, options) = (Arc::default(), Arc::new(options));
+    let (changes, retry_until) = (watch::Sender::new(0), CancellationToken::new());
+    let (retrying_writes, options) = (Arc::default(), Arc::new(options));
     let unclean_log = Arc::new(AtomicBool::new(true));
-    let journal = Journal { writer, reader, options, clock, changes, patience, reconnect, insisting, unclean_log };
-    journal.writable().await?;
-    Ok(journal)
+    let store = Store { writer, reader, options, clock, changes, retry_until, reconnect, retrying_writes, unclean_log };
+    store.writable().await?;
+    Ok(store)
 }
 
 /// Runs the migrations that are missing, without foreign keys: SQLite's way of altering a table is to make it anew.
-async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let mut connection = options.clone().foreign_keys(false).connect().await?;
     check(&mut connection).await?;
     let before = newest(&mut connection).await?;
@@ -147,7 +147,7 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
     MIGRATIONS.run(&mut connection).await?;
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
     if !dangling.is_empty() {
-        return Err(JournalError::Migration(format!("{} rows refer to users that do not exist", dangling.len())));
+        return Err(StoreError::Migration(format!("{} rows refer to users that do not exist", dangling.len())));
     }
     if before.is_some_and(|version| version < DROPS_TEXTS) {
         sqlx::query("VACUUM").execute(&mut connection).await?;
@@ -158,27 +158,27 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), JournalError> {
 }
 
 /// Looks through the whole file for damage.
-pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
-    if damage == "ok" { Ok(()) } else { Err(JournalError::Damaged) }
+    if damage == "ok" { Ok(()) } else { Err(StoreError::Damaged) }
 }
 
-pub(super) fn predecessor() -> JournalError {
-    JournalError::Migration(
+pub(super) fn predecessor() -> StoreError {
+    StoreError::Migration(
         "it is a predecessor's database; set another database_url and bring it along with `stenobot import-legacy`"
             .into(),
     )
 }
 
 /// Version of the newest migration that was applied.
-pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, JournalError> {
+pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, StoreError> {
     if !has_table(connection, "_sqlx_migrations").await? {
         return Ok(None);
     }
     Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
 }
 
-pub(super) async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, JournalError> {
+pub(super) async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, StoreError> {
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1")
         .bind(name)
         .fetch_one(connection)
@@ -202,19 +202,19 @@ mod tests {
     async fn a_lock_that_another_process_keeps_is_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
-        let journal = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap();
+        let store = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap();
         let mut other = options(&path, Duration::ZERO).connect().await.unwrap();
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
 
-        let error = journal.writable().await.unwrap_err();
-        assert!(matches!(error, JournalError::Busy), "{error:?}");
-        assert_eq!((error.kind(), error.to_string().as_str()), ("busy", "the journal is locked by another process"));
+        let error = store.writable().await.unwrap_err();
+        assert!(matches!(error, StoreError::Busy), "{error:?}");
+        assert_eq!((error.kind(), error.to_string().as_str()), ("busy", "the store is locked by another process"));
         let error = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap_err();
-        assert!(matches!(error, JournalError::Busy), "{error:?}");
-        journal.snapshot().await.expect("readers are not kept waiting");
+        assert!(matches!(error, StoreError::Busy), "{error:?}");
+        store.snapshot().await.expect("readers are not kept waiting");
 
         sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-        journal.writable().await.expect("the journal recovers by itself");
+        store.writable().await.expect("the store recovers by itself");
     }
 
     #[tokio::test]
@@ -227,7 +227,7 @@ mod tests {
         let read_only = options(&path, BUSY_TIMEOUT).create_if_missing(false).read_only(true);
         let error = connect(read_only, Clock::System).await.unwrap_err();
         let sentence =
-            "the journal cannot be used: its file is read-only; let this user write to the file and its folder";
+            "the store cannot be used: its file is read-only; let this user write to the file and its folder";
         assert_eq!(error.to_string(), sentence);
     }
 
@@ -235,18 +235,18 @@ mod tests {
     async fn a_transaction_that_fails_does_not_spoil_the_next() {
         use stenobot_domain::{ChatId, MessageId, UserId};
 
-        use crate::{Admission, Arrival, Capacity, Sender};
+        use crate::{Admission, Capacity, IncomingAudio, Sender};
         let folder = tempfile::tempdir().unwrap();
-        let journal = connect(options(&folder.path().join("journal.db"), BUSY_TIMEOUT), Clock::System).await.unwrap();
+        let store = connect(options(&folder.path().join("journal.db"), BUSY_TIMEOUT), Clock::System).await.unwrap();
         let capacity = Capacity { queue: 1, per_person: 1, per_day: None };
         let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
-        let arrival = Arrival::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
+        let arrival = IncomingAudio::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
 
-        let mut transaction = journal.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
         // SQLite does that by itself when the disk is full, and does not ask sqlx.
         sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         drop(transaction);
-        let outcome = journal.admit(&arrival, &capacity).await.unwrap();
+        let outcome = store.admit(&arrival, &capacity).await.unwrap();
         assert!(matches!(outcome, Admission::New(_)), "{outcome:?}");
     }
 
@@ -254,14 +254,14 @@ mod tests {
     async fn a_journal_that_was_opened_while_it_could_only_be_read_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
-        let journal = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap();
-        journal.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
-        journal.failed(&JournalError::ReadOnly);
-        let error = journal.writable().await.unwrap_err();
-        assert!(matches!(error, JournalError::ReadOnly), "{error:?}");
-        journal.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
-        journal.failed(&error);
-        journal.writable().await.expect("the next connection writes");
+        let store = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap();
+        store.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
+        store.note_error(&StoreError::ReadOnly);
+        let error = store.writable().await.unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly), "{error:?}");
+        store.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
+        store.note_error(&error);
+        store.writable().await.expect("the next connection writes");
     }
 
     #[tokio::test]
@@ -274,17 +274,17 @@ mod tests {
         let middle = file.metadata().unwrap().len() / 4096 / 2 * 4096;
         file.write_all_at(&[0xA5; 4096], middle).unwrap();
         let error = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap_err();
-        assert!(matches!(error, JournalError::Damaged), "{error:?}");
-        let error = Journal::inspect(&path).await.unwrap_err();
-        assert!(matches!(error, JournalError::Damaged), "{error:?}");
+        assert!(matches!(error, StoreError::Damaged), "{error:?}");
+        let error = Store::inspect(&path).await.unwrap_err();
+        assert!(matches!(error, StoreError::Damaged), "{error:?}");
     }
 
     #[test]
     fn only_what_may_pass_by_itself_is_waited_for() {
-        let passing = [JournalError::Busy, JournalError::Full, JournalError::ReadOnly, JournalError::Disk("io".into())];
-        assert!(passing.iter().all(JournalError::passes));
-        let lasting = [JournalError::Damaged, JournalError::Broken("?".into()), JournalError::Migration("?".into())];
-        assert!(!lasting.iter().any(JournalError::passes));
+        let passing = [StoreError::Busy, StoreError::Full, StoreError::ReadOnly, StoreError::Disk("io".into())];
+        assert!(passing.iter().all(StoreError::is_transient));
+        let lasting = [StoreError::Damaged, StoreError::Broken("?".into()), StoreError::Migration("?".into())];
+        assert!(!lasting.iter().any(StoreError::is_transient));
     }
 
     #[tokio::test]
@@ -295,8 +295,8 @@ mod tests {
 
         let mut connection = options(&path, BUSY_TIMEOUT).pragma("max_page_count", "1").connect().await.unwrap();
         let big = "INSERT INTO users (telegram_id, username, created_at, updated_at) VALUES (1, zeroblob(100000) || '', '', '')";
-        let error = JournalError::from(sqlx::query(big).execute(&mut connection).await.unwrap_err());
-        assert!(matches!(error, JournalError::Full), "{error:?}");
+        let error = StoreError::from(sqlx::query(big).execute(&mut connection).await.unwrap_err());
+        assert!(matches!(error, StoreError::Full), "{error:?}");
         assert_eq!(error.kind(), "full");
     }
 }

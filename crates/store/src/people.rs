@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use stenobot_domain::{ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
 
 use super::admit::{Sender, upsert_user};
-use super::{Journal, JournalError, rows, seconds, sql};
+use super::{Store, StoreError, rows, seconds, sql};
 
 /// What a chat has set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,22 +52,22 @@ pub struct MyData {
     pub under_way: Vec<Standing>,
 }
 
-impl Journal {
+impl Store {
     /// Remembers somebody who wrote to the bot, by the names they have now.
-    pub async fn meet(&self, sender: &Sender) -> Result<(), JournalError> {
+    pub async fn meet(&self, sender: &Sender) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await?;
         let _key = upsert_user(&mut connection, sender, self.clock.now()).await?;
         Ok(())
     }
 
     /// Remembers that the bot cannot write to somebody. It can again when they write.
-    pub async fn unreachable(&self, person: UserId) -> Result<(), JournalError> {
+    pub async fn unreachable(&self, person: UserId) -> Result<(), StoreError> {
         sqlx::query(sql::UNREACHABLE).bind(person.0).execute(&self.writer).await?;
         Ok(())
     }
 
     /// Everybody whom the bot can write to, the banned left out.
-    pub async fn reachable_people(&self) -> Result<Vec<UserId>, JournalError> {
+    pub async fn reachable_people(&self) -> Result<Vec<UserId>, StoreError> {
         let people: Vec<i64> = sqlx::query_scalar(sql::REACHABLE).fetch_all(&self.reader).await?;
         Ok(people.into_iter().map(UserId).collect())
     }
@@ -75,17 +75,13 @@ impl Journal {
     // === Chats ===
 
     /// What a chat has set.
-    pub async fn chat_settings(&self, chat: ChatId) -> Result<ChatSettings, JournalError> {
+    pub async fn chat_settings(&self, chat: ChatId) -> Result<ChatSettings, StoreError> {
         let row = sqlx::query_as(sql::CHAT_SETTINGS).bind(chat.0).fetch_optional(&self.reader).await?;
         Ok(row.unwrap_or_default())
     }
 
     /// Sets the language that is spoken in a chat; `None` leaves it to the settings of the bot again.
-    pub async fn set_speech_language(
-        &self,
-        chat: ChatId,
-        language: Option<SpeechLanguage>,
-    ) -> Result<(), JournalError> {
+    pub async fn set_speech_language(&self, chat: ChatId, language: Option<SpeechLanguage>) -> Result<(), StoreError> {
         let language = language.map(|language| language.to_string());
         let set = sqlx::query(sql::SET_SPEECH_LANGUAGE).bind(chat.0).bind(language).bind(self.clock.now().0);
         set.execute(&self.writer).await?;
@@ -93,7 +89,7 @@ impl Journal {
     }
 
     /// Sets whether what is sent to a chat is transcribed unasked.
-    pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), JournalError> {
+    pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), StoreError> {
         let set = sqlx::query(sql::SET_AUTO).bind(chat.0).bind(auto).bind(self.clock.now().0);
         set.execute(&self.writer).await?;
         Ok(())
@@ -101,31 +97,31 @@ impl Journal {
 
     // === Bans ===
 
-    /// Bans a user, a group or a channel, known or not. A ban survives [`Journal::forget`], else that would lift it.
-    pub async fn ban(&self, person: UserId) -> Result<(), JournalError> {
+    /// Bans a user, a group or a channel, known or not. A ban survives [`Store::forget`], else that would lift it.
+    pub async fn ban(&self, person: UserId) -> Result<(), StoreError> {
         sqlx::query(sql::BAN).bind(person.0).bind(self.clock.now().0).execute(&self.writer).await?;
         Ok(())
     }
 
     /// Lifts a ban, by any id that the chat has or had. False when there was none.
-    pub async fn unban(&self, person: UserId) -> Result<bool, JournalError> {
+    pub async fn unban(&self, person: UserId) -> Result<bool, StoreError> {
         Ok(sqlx::query(sql::UNBAN).bind(person.0).execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// Whether a user, a group or a channel is banned, by any id that the chat has or had.
-    pub async fn is_banned(&self, person: UserId) -> Result<bool, JournalError> {
+    pub async fn is_banned(&self, person: UserId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar(sql::IS_BANNED).bind(person.0).fetch_one(&self.reader).await?)
     }
 
     /// The languages of a user's latest recordings with text, each with the number of those, the most frequent first.
-    pub async fn recent_languages(&self, user: UserId) -> Result<Vec<(String, u32)>, JournalError> {
+    pub async fn recent_languages(&self, user: UserId) -> Result<Vec<(String, u32)>, StoreError> {
         Ok(sqlx::query_as(sql::RECENT_LANGUAGES).bind(user.0).fetch_all(&self.reader).await?)
     }
 
     // === What somebody may ask about themselves ===
 
     /// Somebody's requests under way, oldest first.
-    pub async fn standing(&self, person: UserId) -> Result<Vec<Standing>, JournalError> {
+    pub async fn standing(&self, person: UserId) -> Result<Vec<Standing>, StoreError> {
         let places: Vec<RequestId> = self.waiting().await?.into_iter().map(|waiting| waiting.id).collect();
         let mut own: Vec<Standing> = sqlx::query_as(sql::STANDING_OF).bind(person.0).fetch_all(&self.reader).await?;
         for standing in &mut own {
@@ -136,7 +132,7 @@ impl Journal {
     }
 
     /// All that is stored about somebody; `None` about whom nothing is.
-    pub async fn my_data(&self, person: UserId) -> Result<Option<MyData>, JournalError> {
+    pub async fn my_data(&self, person: UserId) -> Result<Option<MyData>, StoreError> {
         let row = sqlx::query(sql::PERSON).bind(person.0).fetch_optional(&self.reader).await?;
         let Some(row) = row else { return Ok(None) };
         let ended: Vec<(String, u32)> = sqlx::query_as(sql::ENDED_OF).bind(person.0).fetch_all(&self.reader).await?;

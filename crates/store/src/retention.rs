@@ -10,12 +10,12 @@ use stenobot_domain::{
 
 use super::actor::{Actor, Right};
 use super::admit::Sender;
-use super::{Journal, JournalError, rows, seconds, sql};
+use super::{Store, StoreError, rows, seconds, sql};
 
 /// Whether a request's audio can be heard again.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
-pub enum Kept {
+pub enum AudioLookup {
     /// It can.
     Here(Box<KeptAudio>),
     /// It is no longer kept, or never was.
@@ -69,11 +69,11 @@ pub struct DueAudio {
     pub status_message: Option<MessageId>,
 }
 
-impl Journal {
+impl Store {
     /// The requests whose audio's time is over, each told once: their files are to be removed now. What would be kept
     /// for longer than `retention` from now is due as well. What is being heard again waits until that is over. A file
     /// that a crash leaves is removed at the next start.
-    pub async fn audio_due(&self, retention: Duration) -> Result<Vec<DueAudio>, JournalError> {
+    pub async fn audio_due(&self, retention: Duration) -> Result<Vec<DueAudio>, StoreError> {
         let now = self.clock.now();
         let due = sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).bind(now.after(retention).0);
         let due: Vec<(i64, i64, Option<i32>)> = due.fetch_all(&self.writer).await?;
@@ -89,14 +89,14 @@ impl Journal {
     }
 
     /// Whether this actor can have a request's audio transcribed again.
-    pub async fn kept_audio(&self, of: RequestId, by: impl Into<Actor>) -> Result<Kept, JournalError> {
+    pub async fn kept_audio(&self, of: RequestId, by: impl Into<Actor>) -> Result<AudioLookup, StoreError> {
         let now = self.clock.now();
         let row: Option<SqliteRow> = sqlx::query(sql::KEPT_AUDIO).bind(of.0).fetch_optional(&self.reader).await?;
-        Ok(row.map_or(Ok(Kept::Gone), |row| read(&row, by.into(), now))?)
+        Ok(row.map_or(Ok(AudioLookup::Gone), |row| read(&row, by.into(), now))?)
     }
 }
 
-fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<Kept, sqlx::Error> {
+fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<AudioLookup, sqlx::Error> {
     let owner = Sender {
         id: UserId(row.try_get("telegram_id")?),
         username: row.try_get("username")?,
@@ -106,8 +106,8 @@ fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<Kept, sqlx::Error>
     let chat = ChatId(row.try_get("chat_id")?);
     match by.right(owner.id, chat) {
         Right::Granted => {}
-        Right::AdminsOnly => return Ok(Kept::AdminsOnly),
-        Right::Denied => return Ok(Kept::NotYours),
+        Right::AdminsOnly => return Ok(AudioLookup::AdminsOnly),
+        Right::Denied => return Ok(AudioLookup::NotYours),
     }
     // Whoever presses a button has the answer, whether or not its request is done yet.
     let answered = matches!(rows::stage(row)?, StageName::Transcribed | StageName::Done);
@@ -115,9 +115,9 @@ fn read(row: &SqliteRow, by: Actor, now: Timestamp) -> Result<Kept, sqlx::Error>
     let under_way =
         row.try_get::<Option<&str>, _>("audio_stage")?.and_then(StageName::parse) == Some(StageName::Transcribed);
     if !answered || !(under_way || until.is_some_and(|until| until > now.0)) {
-        return Ok(Kept::Gone);
+        return Ok(AudioLookup::Gone);
     }
-    Ok(Kept::Here(Box::new(KeptAudio {
+    Ok(AudioLookup::Here(Box::new(KeptAudio {
         audio: RequestId(row.try_get("audio_id")?),
         owner,
         chat,

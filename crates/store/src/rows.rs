@@ -1,4 +1,4 @@
-//! What goes into the journal and comes out of it.
+//! What goes into the store and comes out of it.
 
 use std::time::Duration;
 

@@ -220,7 +220,7 @@ pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fenc
 pub(super) const FREE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> ?1";
 
 /// The queue and the end are owned by nobody; attempts and what became of them are counted anew for the engine. Whoever writes holds the request
-/// for another lease, also when the one before ran out while the journal could not be written.
+/// for another lease, also when the one before ran out while the store could not be written.
 pub(super) const ADVANCE: &str = concat!(
     "UPDATE usage SET stage = ?1, \
      downloaded_at = CASE ?1 WHEN 'downloaded' THEN ?2 ELSE downloaded_at END, \

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection, FromRow, Row, SqliteConnection};
 use stenobot_domain::{StageName, Timestamp};
 
-use super::JournalError;
+use super::StoreError;
 use super::open::{newest, newest_known};
 use super::rows::{Settlement, ended};
 
@@ -45,24 +45,24 @@ pub enum Standing {
 }
 
 /// Every request that came at `since` or later, in order of arrival. Reads beside a running bot and writes nothing.
-pub async fn request_facts(journal: &Path, since: Option<Timestamp>) -> Result<Vec<RequestFacts>, JournalError> {
-    let mut connection = read_only(journal).await?;
+pub async fn request_facts(store: &Path, since: Option<Timestamp>) -> Result<Vec<RequestFacts>, StoreError> {
+    let mut connection = read_only(store).await?;
     let facts = sqlx::query_as(FACTS).bind(since.map_or(i64::MIN, |since| since.0)).fetch_all(&mut connection).await?;
     connection.close().await?;
     Ok(facts)
 }
 
-/// A connection that cannot write, to a journal of exactly this version.
-async fn read_only(journal: &Path) -> Result<SqliteConnection, JournalError> {
-    let options = SqliteConnectOptions::new().filename(journal).read_only(true);
+/// A connection that cannot write, to a store of exactly this version.
+async fn read_only(store: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new().filename(store).read_only(true);
     let mut connection = options.connect().await?;
     match newest(&mut connection).await? {
         Some(version) if version == newest_known() => Ok(connection),
-        Some(version) if version > newest_known() => Err(JournalError::Migration(format!(
+        Some(version) if version > newest_known() => Err(StoreError::Migration(format!(
             "a newer version wrote it (schema {version} is unknown here); use that version"
         ))),
         Some(_) | None => {
-            Err(JournalError::Migration("it is of an older version; start the bot once, which updates it".into()))
+            Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
         }
     }
 }

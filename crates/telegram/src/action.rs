@@ -1,7 +1,7 @@
 //! What a pressed button asks for, as its callback data says it.
 //!
 //! Callback data comes back from anybody's program: it says what, never who. Whether the person who pressed may do that is
-//! for the journal to tell, by the owner of the request.
+//! for the store to tell, by the owner of the request.
 
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
 use uuid::Uuid;

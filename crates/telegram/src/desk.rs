@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
 use super::error::{Disposition, TelegramError};
-use super::note::Note;
+use super::note::OutgoingMessage;
 use super::pauses::MAX_PAUSE;
 
 /// Edits under way at once.
@@ -35,12 +35,12 @@ pub trait Edit: Clone + Send + Sync + 'static {
         &self,
         chat: ChatId,
         message: MessageId,
-        note: Note,
+        note: OutgoingMessage,
     ) -> impl Future<Output = Result<(), TelegramError>> + Send;
 }
 
 impl Edit for Client {
-    async fn edit(&self, chat: ChatId, message: MessageId, note: Note) -> Result<(), TelegramError> {
+    async fn edit(&self, chat: ChatId, message: MessageId, note: OutgoingMessage) -> Result<(), TelegramError> {
         Client::edit(self, chat, message, &note).await
     }
 }
@@ -79,7 +79,7 @@ impl Default for Pace {
 
 /// Shows status texts. Clones share one desk, whose task ends when the last of them is dropped.
 #[derive(Debug, Clone)]
-pub struct StatusDesk {
+pub struct StatusEditor {
     tray: Arc<Tray>,
     _open: Arc<DropGuard>,
 }
@@ -103,7 +103,7 @@ struct Left {
 struct Shown {
     chat: ChatId,
     message: MessageId,
-    note: Note,
+    note: OutgoingMessage,
 }
 
 impl Tray {
@@ -113,7 +113,7 @@ impl Tray {
     }
 }
 
-impl StatusDesk {
+impl StatusEditor {
     /// Starts the desk's task on the current runtime.
     pub fn start(edit: impl Edit, pace: Pace) -> Self {
         let tray = Arc::new(Tray::default());
@@ -135,7 +135,7 @@ impl StatusDesk {
 
     /// Shows `note` in the request's status message as soon as may be; a newer one takes its place. Never waits.
     /// Does nothing for a request that was closed.
-    pub fn show(&self, request: RequestId, chat: ChatId, message: MessageId, note: Note) {
+    pub fn show(&self, request: RequestId, chat: ChatId, message: MessageId, note: OutgoingMessage) {
         self.tray.left().shown.insert(request, Shown { chat, message, note });
         self.tray.something.notify_one();
     }
@@ -194,9 +194,9 @@ struct Line {
     chat: ChatId,
     message: MessageId,
     /// The latest text, not sent yet.
-    wanted: Option<Note>,
+    wanted: Option<OutgoingMessage>,
     /// The text that is there, as far as we know.
-    there: Option<Note>,
+    there: Option<OutgoingMessage>,
     /// When the message may be edited again.
     free_at: Instant,
     /// The edit under way, and of which message: the line may have got a new one since.
@@ -210,7 +210,7 @@ struct Line {
 
 /// An edit that came back.
 struct Edited {
-    note: Note,
+    note: OutgoingMessage,
     result: Result<(), TelegramError>,
 }
 
@@ -227,7 +227,7 @@ impl<E: Edit> Desk<E> {
                     // A panic in one edit costs that edit.
                     Err(panic) => {
                         let result = Err(TelegramError::Refused("the edit panicked".to_owned()));
-                        self.landed(panic.id(), Edited { note: Note::from(String::new()), result });
+                        self.landed(panic.id(), Edited { note: OutgoingMessage::from(String::new()), result });
                     }
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}

@@ -78,7 +78,7 @@ impl DownloadError {
 
 /// Where a file can be fetched.
 #[derive(Deserialize)]
-struct Place {
+struct Location {
     file_path: Option<String>,
     file_size: Option<u64>,
 }
@@ -92,7 +92,7 @@ impl Client {
     /// Any [`DownloadError`].
     pub async fn download(&self, file_id: &str, to: &Path, limit: u64) -> Result<u64, DownloadError> {
         let place = payloads::GetFile::new(FileId(file_id.to_owned()));
-        let place: Place = self.call(Method::GetFile, &place, GET_FILE).await.map_err(|error| match error {
+        let place: Location = self.call(Method::GetFile, &place, GET_FILE).await.map_err(|error| match error {
             // A server that says so has the limit of Telegram's own.
             TelegramError::Refused(why) if why.contains("file is too big") => {
                 DownloadError::TooBig { limit: limit.min(PUBLIC_FILE_LIMIT) }

@@ -10,7 +10,7 @@ use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::TelegramError;
 use super::multipart::Form;
-use super::note::{Keyboard, Note};
+use super::note::{Keyboard, OutgoingMessage};
 use super::update::ThreadId;
 
 /// The one field of a sent or edited message that matters.
@@ -65,7 +65,7 @@ impl Client {
         chat: ChatId,
         thread: Option<ThreadId>,
         reply_to: Option<MessageId>,
-        note: &Note,
+        note: &OutgoingMessage,
     ) -> Result<MessageId, TelegramError> {
         let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), note.text.as_str());
         message.message_thread_id = thread.map(topic);
@@ -82,7 +82,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`TelegramError`].
-    pub async fn edit(&self, chat: ChatId, message: MessageId, note: &Note) -> Result<(), TelegramError> {
+    pub async fn edit(&self, chat: ChatId, message: MessageId, note: &OutgoingMessage) -> Result<(), TelegramError> {
         let mut edit = payloads::EditMessageText::new(
             teloxide::types::ChatId(chat.0),
             teloxide::types::MessageId(message.0),

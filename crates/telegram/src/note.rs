@@ -6,14 +6,14 @@ use super::action::Action;
 
 /// A text (at most [`super::MESSAGE_UNITS`] long) with the buttons under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub struct OutgoingMessage {
     /// Plain text.
     pub text: String,
     /// Nothing stands under the text without any rows.
     pub keyboard: Keyboard,
 }
 
-impl From<String> for Note {
+impl From<String> for OutgoingMessage {
     fn from(text: String) -> Self {
         Self { text, keyboard: Keyboard::default() }
     }

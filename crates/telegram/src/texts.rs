@@ -16,7 +16,7 @@ use fluent_templates::{Loader, static_loader};
 pub use locale::Locale;
 use own::OwnTexts;
 pub(crate) use own::OwnTextsError;
-pub use talk::{Label, MyData, Standing, Stats, Talk, Toast};
+pub use talk::{CallbackAnswer, CommandReply, Label, MyData, Standing, Stats};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 
@@ -34,7 +34,7 @@ static_loader! {
 
 /// Something the bot says about a request, or in place of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Text {
+pub enum StatusText {
     /// The file is on its way to us.
     Downloading,
     /// The request waits.
@@ -146,20 +146,20 @@ impl Texts {
     }
 
     /// A text as it is shown.
-    pub fn render(&self, locale: Locale, text: &Text) -> String {
+    pub fn render(&self, locale: Locale, text: &StatusText) -> String {
         let say = Say { own: &self.own, locale };
         match text {
-            Text::Downloading => say.plain("downloading"),
-            Text::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
-            Text::Queued { position, wait: Some(wait) } => {
+            StatusText::Downloading => say.plain("downloading"),
+            StatusText::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
+            StatusText::Queued { position, wait: Some(wait) } => {
                 let first = say.with("queued", [("position", number(*position))]);
                 first + "\n" + &say.with("queued-wait", [("wait", say.span(*wait))])
             }
-            Text::Paused { position } => {
+            StatusText::Paused { position } => {
                 say.with("queued", [("position", number(*position))]) + "\n" + &say.plain("queued-paused")
             }
-            Text::Starting => say.plain("starting"),
-            Text::Progress { percent, elapsed, remaining } => {
+            StatusText::Starting => say.plain("starting"),
+            StatusText::Progress { percent, elapsed, remaining } => {
                 let first = say.with("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
                 let elapsed = ("elapsed", say.span(*elapsed));
                 let second = match remaining {
@@ -168,44 +168,44 @@ impl Texts {
                 };
                 first + "\n" + &second
             }
-            Text::Done { text } => say.plain("done") + "\n\n" + &text.0,
-            Text::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
-            Text::TooLong { limit, actual: Some(actual) } => {
+            StatusText::Done { text } => say.plain("done") + "\n\n" + &text.0,
+            StatusText::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
+            StatusText::TooLong { limit, actual: Some(actual) } => {
                 say.with("too-long", [("limit", say.limit(*limit)), ("actual", say.limit(*actual))])
             }
-            Text::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),
-            Text::QueueFull => say.plain("queue-full"),
-            Text::UserLimit { retry } => match begun_seconds(*retry).max(1) {
+            StatusText::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),
+            StatusText::QueueFull => say.plain("queue-full"),
+            StatusText::UserLimit { retry } => match begun_seconds(*retry).max(1) {
                 seconds @ 0..60 => say.with("user-limit-seconds", [("count", number(seconds))]),
                 seconds => say.with("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
             },
-            Text::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
-            Text::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
-            Text::NotAllowed => say.plain("not-allowed"),
-            Text::Maintenance => say.plain("maintenance"),
-            Text::Delayed => say.plain("delayed"),
-            Text::Cancelled => say.plain("cancelled"),
-            Text::CancelledByOperator => say.plain("cancelled-by-operator"),
-            Text::AudioGone => say.plain("audio-gone"),
-            Text::Failed => say.plain("failed"),
-            Text::NoAudio => say.plain("no-audio"),
-            Text::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
-            Text::Unreadable => say.plain("unreadable"),
-            Text::Damaged => say.plain("damaged"),
-            Text::DownloadFailed => say.plain("download-failed"),
-            Text::NoSpeech => say.plain("no-speech"),
-            Text::TimedOut => say.plain("timed-out"),
-            Text::Unsupported => say.plain("unsupported"),
+            StatusText::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
+            StatusText::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
+            StatusText::NotAllowed => say.plain("not-allowed"),
+            StatusText::Maintenance => say.plain("maintenance"),
+            StatusText::Delayed => say.plain("delayed"),
+            StatusText::Cancelled => say.plain("cancelled"),
+            StatusText::CancelledByOperator => say.plain("cancelled-by-operator"),
+            StatusText::AudioGone => say.plain("audio-gone"),
+            StatusText::Failed => say.plain("failed"),
+            StatusText::NoAudio => say.plain("no-audio"),
+            StatusText::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
+            StatusText::Unreadable => say.plain("unreadable"),
+            StatusText::Damaged => say.plain("damaged"),
+            StatusText::DownloadFailed => say.plain("download-failed"),
+            StatusText::NoSpeech => say.plain("no-speech"),
+            StatusText::TimedOut => say.plain("timed-out"),
+            StatusText::Unsupported => say.plain("unsupported"),
         }
     }
 
     /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
-    pub fn numbered(&self, locale: Locale, text: &Text, id: RequestId) -> String {
+    pub fn numbered(&self, locale: Locale, text: &StatusText, id: RequestId) -> String {
         self.numbered_for(locale, text, id, 0)
     }
 
     /// The same for a refusal that stands for `others` as well.
-    pub fn numbered_for(&self, locale: Locale, text: &Text, id: RequestId, others: usize) -> String {
+    pub fn numbered_for(&self, locale: Locale, text: &StatusText, id: RequestId, others: usize) -> String {
         let say = Say { own: &self.own, locale };
         let others = match others {
             0 => String::new(),
@@ -219,7 +219,7 @@ impl Texts {
     /// The heading of an answer, alone: over a file.
     pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
         let say = Say { own: &self.own, locale };
-        let mut heading = self.render(locale, &Text::Done { text: Spoken(String::new()) }).trim_end().to_owned();
+        let mut heading = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
         let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
         for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
             heading = heading + "\n" + &say.plain(mark);
@@ -228,12 +228,12 @@ impl Texts {
     }
 
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. Words that are nothing but white space are [`Text::NoSpeech`].
+    /// lines. Words that are nothing but white space are [`StatusText::NoSpeech`].
     pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
         let spoken = transcript.text();
         let words = spoken.0.trim();
         if words.is_empty() {
-            return Answer::Messages(vec![self.render(locale, &Text::NoSpeech)]);
+            return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
         }
         let say = Say { own: &self.own, locale };
         let heading = self.heading(locale, transcript) + "\n\n";

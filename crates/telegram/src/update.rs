@@ -49,7 +49,7 @@ pub enum Content {
 
 /// Where something was said, and where answers go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The chat.
     pub chat: ChatId,
     /// What kind of chat it is.
@@ -71,7 +71,7 @@ pub enum ChatKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceMessage {
     /// Where it was sent.
-    pub place: Place,
+    pub place: Location,
     /// The message that asks for the text: the voice itself, or the one that answers it.
     pub asked: MessageId,
     /// The message with the sound.
@@ -105,7 +105,7 @@ pub enum AskedBy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Where it was sent.
-    pub place: Place,
+    pub place: Location,
     /// Its number there.
     pub message: MessageId,
     /// Who sent it.
@@ -124,7 +124,7 @@ pub struct Press {
     /// Who pressed it. In a group anybody can.
     pub from: Sender,
     /// Where the message with the button is; `None` when Telegram no longer gives it.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// The message with the button.
     pub message: Option<MessageId>,
     /// What the buttons are for that Telegram's server knows under the message: what is pressed is only a claim of the
@@ -160,7 +160,7 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherKind {
     /// Where it was sent.
-    pub place: Place,
+    pub place: Location,
     /// Its number there.
     pub message: MessageId,
     /// Who sent it.

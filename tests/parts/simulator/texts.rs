@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stenobot_domain::{RequestId, Spoken};
 use stenobot_simulator::answers::{Said, Verdict, read, request_number};
-use stenobot_telegram::{Locale, Percent, Text, Texts};
+use stenobot_telegram::{Locale, Percent, StatusText, Texts};
 
 fn kind(said: &Said) -> &'static str {
     match said {
@@ -29,25 +29,25 @@ fn kind(said: &Said) -> &'static str {
 fn every_text_is_known() {
     let wait = Duration::from_secs(70);
     for (text, wanted) in [
-        (Text::Downloading, "received"),
-        (Text::Queued { position: 3, wait: Some(wait) }, "queued third"),
-        (Text::Queued { position: 3, wait: None }, "queued third"),
-        (Text::Starting, "started"),
-        (Text::Progress { percent: Percent::running(0.405), elapsed: wait, remaining: Some(wait) }, "at 40 %"),
-        (Text::Done { text: Spoken("One. Two.\n\nThree.".into()) }, "answered"),
-        (Text::TooLong { limit: wait, actual: Some(wait) }, "rejected"),
-        (Text::TooLong { limit: wait, actual: None }, "rejected"),
-        (Text::TooBig { limit: 20 << 20 }, "rejected"),
-        (Text::QueueFull, "rejected"),
-        (Text::Delayed, "delayed"),
-        (Text::UserLimit { retry: wait }, "rejected"),
-        (Text::Unsupported, "rejected"),
-        (Text::Failed, "failed"),
-        (Text::NoAudio, "failed"),
-        (Text::Damaged, "failed"),
-        (Text::DownloadFailed, "failed"),
-        (Text::TimedOut, "failed"),
-        (Text::NoSpeech, "no speech"),
+        (StatusText::Downloading, "received"),
+        (StatusText::Queued { position: 3, wait: Some(wait) }, "queued third"),
+        (StatusText::Queued { position: 3, wait: None }, "queued third"),
+        (StatusText::Starting, "started"),
+        (StatusText::Progress { percent: Percent::running(0.405), elapsed: wait, remaining: Some(wait) }, "at 40 %"),
+        (StatusText::Done { text: Spoken("One. Two.\n\nThree.".into()) }, "answered"),
+        (StatusText::TooLong { limit: wait, actual: Some(wait) }, "rejected"),
+        (StatusText::TooLong { limit: wait, actual: None }, "rejected"),
+        (StatusText::TooBig { limit: 20 << 20 }, "rejected"),
+        (StatusText::QueueFull, "rejected"),
+        (StatusText::Delayed, "delayed"),
+        (StatusText::UserLimit { retry: wait }, "rejected"),
+        (StatusText::Unsupported, "rejected"),
+        (StatusText::Failed, "failed"),
+        (StatusText::NoAudio, "failed"),
+        (StatusText::Damaged, "failed"),
+        (StatusText::DownloadFailed, "failed"),
+        (StatusText::TimedOut, "failed"),
+        (StatusText::NoSpeech, "no speech"),
     ] {
         for locale in Locale::ALL {
             let shown = Texts::default().render(*locale, &text);

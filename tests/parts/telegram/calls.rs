@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_telegram::{
-    CallOutcome, Client, Disposition, Extent, Me, Method, Note, Redactor, TelegramError, ThreadId,
+    CallOutcome, Client, Disposition, Extent, Me, Method, OutgoingMessage, Redactor, TelegramError, ThreadId,
 };
 
 use super::TOKEN;
@@ -15,7 +15,7 @@ use super::stub::{Answer, Stub};
 const SECRET: &str = "AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
 const CHAT: ChatId = ChatId(5_000_000_000);
 
-fn note(text: &str) -> Note {
+fn note(text: &str) -> OutgoingMessage {
     text.to_owned().into()
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stenobot_domain::{AudioSource, ChatId, MessageId, RequestId, UserId};
 use stenobot_telegram::{
-    Access, Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Membership, OtherKind, Place,
-    Press, Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
+    Access, Action, AskedBy, ChatKind, Command, CommandName, Content, Ignored, Incoming, Location, Membership,
+    OtherKind, Press, Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
 };
 
 use super::stub::{Answer, Stub};
@@ -74,8 +74,8 @@ fn anna() -> Sender {
     }
 }
 
-fn with_anna() -> Place {
-    Place { chat: ChatId(5_111_222_333), kind: ChatKind::Private, thread: None }
+fn with_anna() -> Location {
+    Location { chat: ChatId(5_111_222_333), kind: ChatKind::Private, thread: None }
 }
 
 fn annas_voice() -> VoiceMessage {
@@ -257,8 +257,8 @@ fn in_group(more: Value) -> Value {
     message
 }
 
-fn us() -> Place {
-    Place { chat: ChatId(GROUP), kind: ChatKind::Group, thread: None }
+fn us() -> Location {
+    Location { chat: ChatId(GROUP), kind: ChatKind::Group, thread: None }
 }
 
 #[tokio::test]

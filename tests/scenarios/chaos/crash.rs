@@ -122,7 +122,7 @@ async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
     (rounds, score)
 }
 
-/// One point, so many times, on one journal.
+/// One point, so many times, on one store.
 async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
     let mut scene = Scene::stand_in(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! The journal's file is damaged, under a bot that works and while it is stopped.
+//! The store's file is damaged, under a bot that works and while it is stopped.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -17,20 +17,19 @@ use crate::scene::{PATIENCE, Scene, soon};
 const PAGE: usize = 4096;
 
 /// Writes rubbish over the page in which the requests begin, with all before it brought into the file.
-async fn damage(journal: &Path) {
-    let mut sql = SqliteConnectOptions::new().filename(journal).connect().await.unwrap();
+async fn damage(store: &Path) {
+    let mut sql = SqliteConnectOptions::new().filename(store).connect().await.unwrap();
     let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'usage'")
         .fetch_one(&mut sql)
         .await
         .unwrap();
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut sql).await.unwrap();
     sql.close().await.unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(journal).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(store).unwrap();
     file.write_all_at(&[0xA5; PAGE], (page.cast_unsigned() - 1) * PAGE as u64).unwrap();
 }
 
-const SENTENCE: &str =
-    "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`";
+const SENTENCE: &str = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`";
 
 /// A start is refused with the sentence, and asks Telegram for nothing.
 async fn refuses_to_start(scene: &mut Scene) {
@@ -46,7 +45,7 @@ async fn refuses_to_start(scene: &mut Scene) {
 }
 
 async fn put_back(scene: &mut Scene, copy: &Path) {
-    let _ = restore(copy, &scene.simulation.journal(), Waiting::GoOn).await.unwrap();
+    let _ = restore(copy, &scene.simulation.store(), Waiting::GoOn).await.unwrap();
     scene.simulation.restart().await.unwrap();
 }
 
@@ -54,7 +53,7 @@ async fn put_back(scene: &mut Scene, copy: &Path) {
 async fn a_page_is_damaged_while_the_bot_runs() {
     const ROW: Row = Row {
         number: 57,
-        test: "a page of the journal is overwritten while the bot runs",
+        test: "a page of the store is overwritten while the bot runs",
         figure: "stops with status 1 and one error that names the remedy; after `restore` 0 lost, each answered once",
         name: "damage::a_page_is_damaged_while_the_bot_runs",
     };
@@ -68,9 +67,9 @@ async fn a_page_is_damaged_while_the_bot_runs() {
         waits.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.journal(), &copy, false).await.unwrap();
+        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
 
-        damage(&scene.simulation.journal()).await;
+        damage(&scene.simulation.store()).await;
         let from = scene.simulation.api().now();
         let new = scene.somebody_sends(&scripted(3, "say новое"));
         held.open();
@@ -99,7 +98,7 @@ async fn a_page_is_damaged_while_the_bot_runs() {
 async fn a_page_is_damaged_while_the_bot_is_stopped() {
     const ROW: Row = Row {
         number: 58,
-        test: "a page of the journal is overwritten while the bot is stopped",
+        test: "a page of the store is overwritten while the bot is stopped",
         figure: "refuses to start, asks Telegram for nothing; after `restore` 0 lost, each answered once",
         name: "damage::a_page_is_damaged_while_the_bot_is_stopped",
     };
@@ -112,9 +111,9 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
         assert!(status.success(), "{status}");
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.journal(), &copy, false).await.unwrap();
+        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
 
-        damage(&scene.simulation.journal()).await;
+        damage(&scene.simulation.store()).await;
         let new = scene.somebody_sends(&scripted(3, "say потом"));
         refuses_to_start(&mut scene).await;
         put_back(&mut scene, &copy).await;

@@ -42,7 +42,7 @@ impl Disk {
         Self { folder, way: if mounted { Way::Mounted } else { Way::Limit }, frozen: Vec::new() }
     }
 
-    /// One whose journal can be made read-only.
+    /// One whose store can be made read-only.
     pub(super) fn to_freeze() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let probe = folder.path().join("probe");
@@ -66,7 +66,7 @@ impl Disk {
         }
     }
 
-    /// The journal's errors that it makes, as `journal_errors_total` names them.
+    /// The store's errors that it makes, as `journal_errors_total` names them.
     pub(super) fn kinds(&self) -> &'static [&'static str] {
         match self.way {
             Way::Mounted => &["full", "io"],

@@ -84,7 +84,7 @@ async fn ten_times_too_much() {
     let rounds = rounds(1);
     let settings = [("max_queue_size", "50"), ("progress_update_interval_seconds", "60")];
     let mut scene = Scene::stand_in(&settings).await;
-    // The first crowds show what the bot needs at most, when the journal's pages are in memory and its connections are
+    // The first crowds show what the bot needs at most, when the store's pages are in memory and its connections are
     // open; the others whether it comes to need more.
     let mut before = 0.0;
     for name in ["сначала", "ещё"] {
@@ -196,7 +196,7 @@ async fn one_person_floods() {
         let mut flood = vec![flooder.sends_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
         let held = gate.reached().await;
         flood.extend((1..size).map(|number| flooder.sends_voice(&scripted(3, &format!("say ещё {round} {number}")))));
-        // Updates are taken in order: all of the flood is in the journal before the other comes.
+        // Updates are taken in order: all of the flood is in the store before the other comes.
         let other = scene.somebody_sends(&scripted(3, &format!("say короткое {round}")));
         let placed = |trail: &Trail| trail.latest.as_ref().and_then(position);
         other.until("it has a place", PATIENCE, placed).await.unwrap();

@@ -7,7 +7,6 @@ mod damage;
 mod disk;
 mod figures;
 mod hostile;
-mod journal;
 mod kills;
 mod load;
 mod native;
@@ -16,6 +15,7 @@ mod score;
 mod security;
 mod shutdown;
 mod storage;
+mod store;
 mod table;
 mod telegram;
 

@@ -155,7 +155,7 @@ async fn what_lies_on_the_disk() {
     let sent = scene.somebody_sends(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.reached().await;
     let files = check_rights(&scene.simulation.data());
-    assert!(files > 3, "the journal, its log, a recording");
+    assert!(files > 3, "the store, its log, a recording");
     held.open();
     scene.text(&sent).await;
     scene.settled().await;

@@ -1,4 +1,4 @@
-//! The bot is told to stop: under load, twice, while it starts, with a journal that somebody else has locked.
+//! The bot is told to stop: under load, twice, while it starts, with a store that somebody else has locked.
 
 mod lane;
 
@@ -111,9 +111,9 @@ async fn signals_at_the_same_time_are_one() {
     measured(&ROW, times, &format!("{times} of {times} finished and answered before the end"));
 }
 
-/// Takes a journal's only place for a writer, as another process would.
-async fn lock(journal: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(journal).busy_timeout(PATIENCE);
+/// Takes a store's only place for a writer, as another process would.
+async fn lock(store: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(store).busy_timeout(PATIENCE);
     let mut other = options.connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     other
@@ -161,7 +161,7 @@ async fn log_says(log: &Path, what: &str, times: usize) {
 async fn told_to_stop_while_it_starts() {
     const ROW: Row = Row {
         number: 28,
-        test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the journal locked",
+        test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the store locked",
         figure: "status 0 within 5 s, 0 lost",
         name: "shutdown::told_to_stop_while_it_starts",
     };
@@ -189,7 +189,7 @@ async fn told_to_stop_while_it_starts() {
         took.push(stopped_while_starting(&mut scene.simulation, one, asked.notified()).await);
         scene.simulation.api().set_fault(None);
 
-        // It serves meanwhile: what came is in the journal, and waits for the engine.
+        // It serves meanwhile: what came is in the store, and waits for the engine.
         scene.simulation.restart().await.unwrap();
         let held = start.reached().await;
         let before = scene.simulation.api().now();
@@ -198,7 +198,7 @@ async fn told_to_stop_while_it_starts() {
         took.push(scene.simulation.api().now() - before);
         drop(held);
 
-        let other = lock(&scene.simulation.journal()).await;
+        let other = lock(&scene.simulation.store()).await;
         let starts = std::fs::read_to_string(&log).unwrap().matches("starting version").count();
         let locked = log_says(&log, "starting version", starts + 1);
         took.push(stopped_while_starting(&mut scene.simulation, one, locked).await);
@@ -220,7 +220,7 @@ async fn told_to_stop_while_it_starts() {
 async fn told_to_stop_with_a_journal_that_is_locked() {
     const ROW: Row = Row {
         number: 29,
-        test: "SIGTERM under load while another process has the journal locked, 2 s to finish",
+        test: "SIGTERM under load while another process has the store locked, 2 s to finish",
         figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
         name: "shutdown::told_to_stop_with_a_journal_that_is_locked",
     };
@@ -234,7 +234,7 @@ async fn told_to_stop_with_a_journal_that_is_locked() {
         let held = gate.reached().await;
         let second = scene.somebody_sends(&scripted(3, "say второй"));
         scene.positions(std::slice::from_ref(&second), &[1]).await;
-        let other = lock(&scene.simulation.journal()).await;
+        let other = lock(&scene.simulation.store()).await;
         let third = scene.somebody_sends(&scripted(3, "say третий"));
         third.until("it is offered", PATIENCE, |trail| trail.offered).await.unwrap();
         // The text is there, and cannot be written down.

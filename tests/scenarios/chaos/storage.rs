@@ -1,4 +1,4 @@
-//! The journal's storage fails for a while under a bot that works: locked, full, read-only.
+//! The store's storage fails for a while under a bot that works: locked, full, read-only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn is_confirmed(state: &State, sent: &Sent) -> bool {
     })
 }
 
-/// Confirmed at Telegram, and not in the journal: lost.
+/// Confirmed at Telegram, and not in the store: lost.
 pub(super) async fn lost(scene: &Scene, all: &[&Sent]) -> usize {
     let rows = scene.rows().await;
     let has_row = |sent: &Sent| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
@@ -97,7 +97,7 @@ fn recovery(times: &[Duration]) -> String {
 
 // === Passing trouble ===
 
-/// Some trouble with the journal, begun and ended by the test.
+/// Some trouble with the store, begun and ended by the test.
 trait Fault {
     async fn begin(&mut self, scene: &mut Scene);
     async fn end(&mut self, scene: &mut Scene);
@@ -129,7 +129,7 @@ async fn two_arrive_while_one_is_in_work(
         assert!(!scene.simulation.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
         assert!(sent.trail().answers.is_empty(), "{}", sent.history());
     }
-    assert!(first.trail().answers.is_empty(), "the journal does not know of it: {}", first.history());
+    assert!(first.trail().answers.is_empty(), "the store does not know of it: {}", first.history());
     assert_eq!(scene.rows().await.len(), 1);
     assert!(failures(scene, kinds).await > before, "the fault did not strike");
     let (status, _) = page(&scene.simulation, "/readyz").await;
@@ -155,7 +155,7 @@ struct Lock(Option<SqliteConnection>);
 
 impl Fault for Lock {
     async fn begin(&mut self, scene: &mut Scene) {
-        let mut other = SqliteConnectOptions::new().filename(scene.simulation.journal()).connect().await.unwrap();
+        let mut other = SqliteConnectOptions::new().filename(scene.simulation.store()).connect().await.unwrap();
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
         self.0 = Some(other);
     }
@@ -171,7 +171,7 @@ impl Fault for Lock {
 async fn the_journal_is_locked() {
     const ROW: Row = Row {
         number: 50,
-        test: "another process locks the journal while two messages arrive and one is in work",
+        test: "another process locks the store while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_journal_is_locked",
     };
@@ -190,7 +190,7 @@ async fn the_journal_is_locked() {
 async fn the_journal_is_locked_between_two_parts_of_an_answer() {
     const ROW: Row = Row {
         number: 51,
-        test: "another process locks the journal while a long answer goes out",
+        test: "another process locks the store while a long answer goes out",
         figure: "every part arrives once",
         name: "storage::the_journal_is_locked_between_two_parts_of_an_answer",
     };
@@ -221,7 +221,7 @@ async fn the_journal_is_locked_between_two_parts_of_an_answer() {
                 a_moment().await
             }
         };
-        soon("the journal is found locked", busy).await;
+        soon("the store is found locked", busy).await;
         assert_eq!(*see.borrow(), 1, "no part goes out before the one before is on record");
         lock.end(&mut scene).await;
 
@@ -274,7 +274,7 @@ async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String
 async fn the_disk_is_full() {
     const ROW: Row = Row {
         number: 52,
-        test: "the disk of journal and audio is full while two messages arrive and one is in work",
+        test: "the disk of store and audio is full while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_disk_is_full",
     };
@@ -286,7 +286,7 @@ async fn the_disk_is_full() {
 async fn the_journal_is_read_only() {
     const ROW: Row = Row {
         number: 53,
-        test: "the journal can only be read while two messages arrive and one is in work",
+        test: "the store can only be read while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_journal_is_read_only",
     };
@@ -328,7 +328,7 @@ async fn the_disk_fills_up_during_a_download() {
         })
         .await;
         let kinds = disk.kinds();
-        soon("the journal fails", async {
+        soon("the store fails", async {
             while failures(&scene, kinds).await == 0.0 {
                 a_moment().await
             }
@@ -370,7 +370,7 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
         let sent = scene.somebody_sends(&scripted(3, "say место"));
         told_of_the_delay(&sent).await;
         let confirmed = scene.simulation.api().until(|state| is_confirmed(state, &sent).then_some(()));
-        soon("the journal takes it", confirmed).await;
+        soon("the store takes it", confirmed).await;
         assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
         disk.end(&mut scene).await;
         let freed = scene.simulation.api().now();
@@ -385,7 +385,7 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
 async fn told_to_stop_while_the_journal_is_locked() {
     const ROW: Row = Row {
         number: 56,
-        test: "SIGTERM while another process locks the journal, with one message in work and one new",
+        test: "SIGTERM while another process locks the store, with one message in work and one new",
         figure: "stops in order and in time, 0 lost, each answered once after the next start",
         name: "storage::told_to_stop_while_the_journal_is_locked",
     };

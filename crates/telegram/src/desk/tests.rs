@@ -66,7 +66,7 @@ impl Fake {
 }
 
 impl Edit for Fake {
-    async fn edit(&self, chat: ChatId, message: MessageId, note: Note) -> Result<(), TelegramError> {
+    async fn edit(&self, chat: ChatId, message: MessageId, note: OutgoingMessage) -> Result<(), TelegramError> {
         let text = note.text;
         assert_ne!(text, "panic", "as the test wants");
         let at = self.0.start.elapsed();
@@ -79,11 +79,11 @@ impl Edit for Fake {
     }
 }
 
-fn note(text: &str) -> Note {
+fn note(text: &str) -> OutgoingMessage {
     text.to_owned().into()
 }
 
-fn show(desk: &StatusDesk, request: i64, text: &str) {
+fn show(desk: &StatusEditor, request: i64, text: &str) {
     desk.show(RequestId(request), CHAT, MessageId(request as i32), note(text));
 }
 
@@ -95,7 +95,7 @@ async fn pass(millis: u64) {
 #[tokio::test(start_paused = true)]
 async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(100).await;
     for text in ["two", "three", "four"] {
@@ -109,7 +109,7 @@ async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
 #[tokio::test(start_paused = true)]
 async fn the_same_text_is_not_sent_twice() {
     let fake = Fake::new(Duration::from_millis(500), []);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(100).await;
     show(&desk, 1, "one");
@@ -126,7 +126,7 @@ async fn the_same_text_is_not_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "first");
     show(&desk, 2, "second");
     desk.show(RequestId(3), OTHER_CHAT, MessageId(3), note("third"));
@@ -140,7 +140,7 @@ async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     for request in 0..100 {
         desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
     }
@@ -154,7 +154,7 @@ async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
 #[tokio::test(start_paused = true)]
 async fn few_edits_are_under_way_at_once() {
     let fake = Fake::new(Duration::from_secs(20), []);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     for request in 0..30 {
         desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
     }
@@ -166,7 +166,7 @@ async fn few_edits_are_under_way_at_once() {
 #[tokio::test(start_paused = true)]
 async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(1000).await;
     show(&desk, 1, "two");
@@ -182,7 +182,7 @@ async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
 #[tokio::test(start_paused = true)]
 async fn close_of_an_idle_or_unknown_request_returns_at_once() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     let started = Instant::now();
     desk.close(RequestId(1)).await;
     show(&desk, 2, "one");
@@ -198,7 +198,7 @@ async fn close_of_an_idle_or_unknown_request_returns_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_close_closes_all_the_same() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(1000).await;
     let given_up = tokio::time::timeout(Duration::from_millis(1), desk.close(RequestId(1))).await;
@@ -211,7 +211,7 @@ async fn a_dropped_close_closes_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_request_may_be_shown_again_long_after_it_was_closed() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     desk.close(RequestId(1)).await;
     pass(REMEMBER.as_millis() as u64 + 1).await;
     show(&desk, 1, "again");
@@ -222,7 +222,7 @@ async fn a_request_may_be_shown_again_long_after_it_was_closed() {
 #[tokio::test(start_paused = true)]
 async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "refused");
     pass(1000).await;
     assert_eq!(desk.held(CHAT), Duration::from_secs(29));
@@ -247,7 +247,7 @@ async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "position 3");
     pass(60_000).await;
     assert_eq!(fake.texts(), ["position 3", "position 3"]);
@@ -258,7 +258,7 @@ async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
 async fn a_gone_message_is_left_alone_and_others_go_on() {
     for gone in [TelegramError::MessageGone, TelegramError::ChatGone] {
         let fake = Fake::new(Duration::ZERO, [Err(gone)]);
-        let desk = StatusDesk::start(fake.clone(), PACE);
+        let desk = StatusEditor::start(fake.clone(), PACE);
         show(&desk, 1, "one");
         pass(10).await;
         show(&desk, 1, "two");
@@ -274,7 +274,7 @@ async fn a_gone_message_is_left_alone_and_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
     let fake = Fake::new(Duration::from_secs(5), [Err(TelegramError::MessageGone)]);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "text");
     pass(1000).await;
     desk.show(RequestId(1), CHAT, MessageId(99), note("text"));
@@ -287,13 +287,13 @@ async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
 async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
     let failures = [TelegramError::Timeout, TelegramError::Server, TelegramError::Network("x".into())].map(Err);
     let fake = Fake::new(Duration::ZERO, failures);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(60_000).await;
     assert_eq!(fake.times(), [0, 3000, 6000, 9000]);
 
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::Refused("MESSAGE_TOO_LONG".into()))]);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(10_000).await;
     show(&desk, 1, "two");
@@ -304,7 +304,7 @@ async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
 #[tokio::test(start_paused = true)]
 async fn after_an_unclear_failure_the_older_text_is_sent_again() {
     let fake = Fake::new(Duration::ZERO, [Ok(()), Err(TelegramError::Timeout)]);
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "one");
     pass(3500).await;
     show(&desk, 1, "two");
@@ -318,7 +318,7 @@ async fn after_an_unclear_failure_the_older_text_is_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_an_edit_costs_that_edit_only() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     show(&desk, 1, "panic");
     pass(100).await;
     show(&desk, 1, "after");
@@ -330,7 +330,7 @@ async fn a_panic_in_an_edit_costs_that_edit_only() {
 #[tokio::test(start_paused = true)]
 async fn the_task_ends_with_the_last_handle() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     let clone = desk.clone();
     drop(desk);
     show(&clone, 1, "one");
@@ -344,7 +344,7 @@ async fn the_task_ends_with_the_last_handle() {
 #[tokio::test(start_paused = true)]
 async fn a_group_is_edited_more_seldom_than_a_private_chat() {
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     for request in 1..=3 {
         desk.show(RequestId(request), ChatId(-100), MessageId(request as i32), note("text"));
     }
@@ -356,11 +356,11 @@ async fn a_group_is_edited_more_seldom_than_a_private_chat() {
 async fn other_buttons_under_the_same_text_are_news() {
     use crate::{Action, Keyboard};
     let fake = Fake::quick();
-    let desk = StatusDesk::start(fake.clone(), PACE);
+    let desk = StatusEditor::start(fake.clone(), PACE);
     let cancel = Keyboard::one("Stop".to_owned(), Action::Cancel(RequestId(1)));
-    desk.show(RequestId(1), CHAT, MessageId(1), Note { keyboard: cancel.clone(), ..note("text") });
+    desk.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel.clone(), ..note("text") });
     pass(4000).await;
-    desk.show(RequestId(1), CHAT, MessageId(1), Note { keyboard: cancel, ..note("text") });
+    desk.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel, ..note("text") });
     pass(4000).await;
     desk.show(RequestId(1), CHAT, MessageId(1), note("text"));
     pass(4000).await;

@@ -195,7 +195,7 @@ pub(super) fn messages(file: &str) -> BTreeMap<String, BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Text, Texts};
+    use crate::{StatusText, Texts};
 
     fn folder(russian: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -207,10 +207,16 @@ mod tests {
     #[test]
     fn one_message_is_replaced_in_one_language() {
         let texts = Texts::with_own(folder("queue-full = Занято.\nqueued = Вы { $position }-й.\n").path()).unwrap();
-        assert_eq!(texts.render(Locale::Ru, &Text::QueueFull), "Занято.");
-        assert_eq!(texts.render(Locale::Ru, &Text::Queued { position: 3, wait: None }), "Вы 3-й.");
-        assert_eq!(texts.render(Locale::Ru, &Text::Starting), Texts::default().render(Locale::Ru, &Text::Starting));
-        assert_eq!(texts.render(Locale::En, &Text::QueueFull), Texts::default().render(Locale::En, &Text::QueueFull));
+        assert_eq!(texts.render(Locale::Ru, &StatusText::QueueFull), "Занято.");
+        assert_eq!(texts.render(Locale::Ru, &StatusText::Queued { position: 3, wait: None }), "Вы 3-й.");
+        assert_eq!(
+            texts.render(Locale::Ru, &StatusText::Starting),
+            Texts::default().render(Locale::Ru, &StatusText::Starting)
+        );
+        assert_eq!(
+            texts.render(Locale::En, &StatusText::QueueFull),
+            Texts::default().render(Locale::En, &StatusText::QueueFull)
+        );
     }
 
     #[test]
@@ -264,6 +270,6 @@ mod tests {
         std::fs::write(place.path().join("ru/other.ftl"), "{".repeat(100_000)).unwrap();
         std::fs::create_dir(place.path().join("not a language")).unwrap();
         let texts = Texts::with_own(place.path()).unwrap();
-        assert_eq!(texts.render(Locale::Ru, &Text::QueueFull), "Занято.");
+        assert_eq!(texts.render(Locale::Ru, &StatusText::QueueFull), "Занято.");
     }
 }

@@ -8,7 +8,7 @@ use crate::split::{MESSAGE_UNITS, split};
 
 /// An answer to a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Talk {
+pub enum CommandReply {
     /// To /start.
     Greeting {
         /// The longest message that is accepted.
@@ -161,7 +161,7 @@ pub struct Stats {
 
 /// A few words over the chat, in answer to a pressed button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Toast {
+pub enum CallbackAnswer {
     /// Somebody else's request.
     NotYours,
     /// A request in the name of a chat, pressed by a user who is no admin of the group.
@@ -207,22 +207,22 @@ pub enum Label {
 
 impl Texts {
     /// An answer to a command.
-    pub fn talk(&self, locale: Locale, talk: &Talk) -> String {
+    pub fn talk(&self, locale: Locale, talk: &CommandReply) -> String {
         let say = Say { own: &self.own, locale };
         match talk {
-            Talk::Greeting { duration, size } => {
+            CommandReply::Greeting { duration, size } => {
                 say.with("greeting", [("duration", say.limit(*duration)), ("size", say.size(*size))])
             }
-            Talk::Help { duration, size, bot } => say.with(
+            CommandReply::Help { duration, size, bot } => say.with(
                 "help",
                 [("duration", say.limit(*duration)), ("size", say.size(*size)), ("bot", bot.clone().into())],
             ),
-            Talk::Languages { current: None } => say.plain("languages-automatic"),
-            Talk::Languages { current: Some(name) } => say.with("languages", [("language", (*name).into())]),
-            Talk::LanguageSet(None) => say.plain("language-automatic"),
-            Talk::LanguageSet(Some(name)) => say.with("language-set", [("language", (*name).into())]),
-            Talk::Standings(standings) if standings.is_empty() => say.plain("queue-empty"),
-            Talk::Standings(standings) => {
+            CommandReply::Languages { current: None } => say.plain("languages-automatic"),
+            CommandReply::Languages { current: Some(name) } => say.with("languages", [("language", (*name).into())]),
+            CommandReply::LanguageSet(None) => say.plain("language-automatic"),
+            CommandReply::LanguageSet(Some(name)) => say.with("language-set", [("language", (*name).into())]),
+            CommandReply::Standings(standings) if standings.is_empty() => say.plain("queue-empty"),
+            CommandReply::Standings(standings) => {
                 let lines = standings.iter().map(|Standing { position, length }| match position {
                     Some(position) => {
                         say.with("queue-waits", [("position", number(*position)), ("length", say.span(*length))])
@@ -231,17 +231,17 @@ impl Texts {
                 });
                 [say.plain("queue-mine")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
             }
-            Talk::Cancelled(0) => say.plain("cancel-nothing"),
-            Talk::Cancelled(count) => say.with("cancel-count", [("count", number(*count))]),
-            Talk::Privacy { retention } => {
+            CommandReply::Cancelled(0) => say.plain("cancel-nothing"),
+            CommandReply::Cancelled(count) => say.with("cancel-count", [("count", number(*count))]),
+            CommandReply::Privacy { retention } => {
                 let kept = match retention.as_secs() {
                     0 => say.plain("privacy-audio-at-once"),
                     _ => say.with("privacy-audio-kept", [("time", say.span(*retention))]),
                 };
                 say.with("privacy", [("audio", kept.into())]) + "\n" + &say.plain("privacy-limits")
             }
-            Talk::NoData => say.plain("my-data-none"),
-            Talk::MyData(data) => say.with(
+            CommandReply::NoData => say.plain("my-data-none"),
+            CommandReply::MyData(data) => say.with(
                 "my-data",
                 [
                     (
@@ -261,24 +261,24 @@ impl Texts {
                     ("language", data.language.map_or_else(|| say.plain("language-detected"), str::to_owned).into()),
                 ],
             ),
-            Talk::ForgetAsk => say.plain("forget-ask"),
-            Talk::Forgotten => say.plain("forgotten"),
-            Talk::ForgottenSoon => say.plain("forgotten-soon"),
-            Talk::PrivateOnly => say.plain("private-only"),
-            Talk::TranscribeHow => say.plain("transcribe-how"),
-            Talk::Auto(true) => say.plain("auto-on"),
-            Talk::Auto(false) => say.plain("auto-off"),
-            Talk::AutoHow => say.plain("auto-how"),
-            Talk::AdminsOnly => say.plain("admins-only"),
-            Talk::GroupsOnly => say.plain("groups-only"),
-            Talk::Paused => say.plain("paused"),
-            Talk::Draining => say.plain("draining"),
-            Talk::Resumed => say.plain("resumed"),
-            Talk::Banned(id) => say.with("banned", [("id", id.to_string().into())]),
-            Talk::Unbanned(id) => say.with("unbanned", [("id", id.to_string().into())]),
-            Talk::BanHow => [say.plain("ban-how"), say.plain("ban-chats")].join("\n\n"),
-            Talk::BroadcastHow => say.plain("broadcast-how"),
-            Talk::BroadcastPreview { people, text } => {
+            CommandReply::ForgetAsk => say.plain("forget-ask"),
+            CommandReply::Forgotten => say.plain("forgotten"),
+            CommandReply::ForgottenSoon => say.plain("forgotten-soon"),
+            CommandReply::PrivateOnly => say.plain("private-only"),
+            CommandReply::TranscribeHow => say.plain("transcribe-how"),
+            CommandReply::Auto(true) => say.plain("auto-on"),
+            CommandReply::Auto(false) => say.plain("auto-off"),
+            CommandReply::AutoHow => say.plain("auto-how"),
+            CommandReply::AdminsOnly => say.plain("admins-only"),
+            CommandReply::GroupsOnly => say.plain("groups-only"),
+            CommandReply::Paused => say.plain("paused"),
+            CommandReply::Draining => say.plain("draining"),
+            CommandReply::Resumed => say.plain("resumed"),
+            CommandReply::Banned(id) => say.with("banned", [("id", id.to_string().into())]),
+            CommandReply::Unbanned(id) => say.with("unbanned", [("id", id.to_string().into())]),
+            CommandReply::BanHow => [say.plain("ban-how"), say.plain("ban-chats")].join("\n\n"),
+            CommandReply::BroadcastHow => say.plain("broadcast-how"),
+            CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
                 let heading = say.with("broadcast-preview", [("count", number(*people))]) + "\n\n";
                 let taken = heading.encode_utf16().count() + CUT.encode_utf16().count();
@@ -287,12 +287,12 @@ impl Texts {
                 let first = parts.next().unwrap_or_default();
                 heading + &first + if parts.next().is_some() { CUT } else { "" }
             }
-            Talk::BroadcastCancelled => say.plain("broadcast-cancelled"),
-            Talk::BroadcastStarted { people } => say.with("broadcast-started", [("count", number(*people))]),
-            Talk::BroadcastDone { sent, missed } => {
+            CommandReply::BroadcastCancelled => say.plain("broadcast-cancelled"),
+            CommandReply::BroadcastStarted { people } => say.with("broadcast-started", [("count", number(*people))]),
+            CommandReply::BroadcastDone { sent, missed } => {
                 say.with("broadcast-done", [("sent", number(*sent)), ("missed", number(*missed))])
             }
-            Talk::Stats(stats) => {
+            CommandReply::Stats(stats) => {
                 let unknown = || "–".to_owned();
                 let factor = stats.real_time_factor.map_or_else(unknown, |factor| format!("{factor:.2}"));
                 let wait = stats.median_wait.map_or_else(|| unknown().into(), |wait| say.span(wait));
@@ -317,20 +317,20 @@ impl Texts {
     }
 
     /// The answer to a pressed button; at most 200 characters, as Telegram demands.
-    pub fn toast(&self, locale: Locale, toast: Toast) -> String {
+    pub fn toast(&self, locale: Locale, toast: CallbackAnswer) -> String {
         let say = Say { own: &self.own, locale };
         match toast {
-            Toast::NotYours => say.plain("toast-not-yours"),
-            Toast::AdminsOnly => say.plain("toast-admins-only"),
-            Toast::AdminsOnlyHere => say.plain("admins-only"),
-            Toast::Failed => say.plain("failed"),
-            Toast::PrivateOnly => say.plain("private-only"),
-            Toast::Over => say.plain("toast-over"),
-            Toast::AudioGone => say.plain("audio-gone"),
-            Toast::Cancelling => say.plain("toast-cancelling"),
-            Toast::Again => say.plain("toast-again"),
-            Toast::NoRoom => say.plain("queue-full"),
-            Toast::DraftGone => say.plain("toast-draft-gone"),
+            CallbackAnswer::NotYours => say.plain("toast-not-yours"),
+            CallbackAnswer::AdminsOnly => say.plain("toast-admins-only"),
+            CallbackAnswer::AdminsOnlyHere => say.plain("admins-only"),
+            CallbackAnswer::Failed => say.plain("failed"),
+            CallbackAnswer::PrivateOnly => say.plain("private-only"),
+            CallbackAnswer::Over => say.plain("toast-over"),
+            CallbackAnswer::AudioGone => say.plain("audio-gone"),
+            CallbackAnswer::Cancelling => say.plain("toast-cancelling"),
+            CallbackAnswer::Again => say.plain("toast-again"),
+            CallbackAnswer::NoRoom => say.plain("queue-full"),
+            CallbackAnswer::DraftGone => say.plain("toast-draft-gone"),
         }
     }
 

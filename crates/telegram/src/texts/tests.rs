@@ -12,17 +12,17 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn ru(text: Text) -> String {
+fn ru(text: StatusText) -> String {
     Texts::default().render(Locale::Ru, &text)
 }
 
-fn en(text: Text) -> String {
+fn en(text: StatusText) -> String {
     Texts::default().render(Locale::En, &text)
 }
 
-fn progress(fraction: f64, elapsed: u64, remaining: Option<u64>) -> Text {
+fn progress(fraction: f64, elapsed: u64, remaining: Option<u64>) -> StatusText {
     let (elapsed, remaining) = (seconds(elapsed), remaining.map(seconds));
-    Text::Progress { percent: Percent::running(fraction), elapsed, remaining }
+    StatusText::Progress { percent: Percent::running(fraction), elapsed, remaining }
 }
 
 /// Every locale with its file.
@@ -73,64 +73,64 @@ fn no_message_is_unused() {
     }
 }
 
-fn one_of_each() -> Vec<Text> {
+fn one_of_each() -> Vec<StatusText> {
     vec![
-        Text::Downloading,
-        Text::Queued { position: 3, wait: None },
-        Text::Queued { position: 3, wait: Some(seconds(40)) },
-        Text::Starting,
+        StatusText::Downloading,
+        StatusText::Queued { position: 3, wait: None },
+        StatusText::Queued { position: 3, wait: Some(seconds(40)) },
+        StatusText::Starting,
         progress(0.2, 8, Some(12)),
         progress(0.0, 8, None),
-        Text::Done { text: Spoken("words".into()) },
-        Text::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
-        Text::TooLong { limit: seconds(120), actual: None },
-        Text::TooBig { limit: 20 << 20 },
-        Text::TooBig { limit: 1024 },
-        Text::Paused { position: 3 },
-        Text::QueueFull,
-        Text::UserLimit { retry: seconds(5) },
-        Text::UserLimit { retry: seconds(90) },
-        Text::Failed,
-        Text::NoAudio,
-        Text::Damaged,
-        Text::DownloadFailed,
-        Text::NoSpeech,
-        Text::TimedOut,
-        Text::Unsupported,
-        Text::PersonFull { limit: 1 },
-        Text::PersonFull { limit: 22 },
-        Text::DayFull { limit: seconds(3600) },
-        Text::NotAllowed,
-        Text::Maintenance,
-        Text::Delayed,
-        Text::Cancelled,
-        Text::CancelledByOperator,
-        Text::AudioGone,
-        Text::UnsupportedCodec { codec: "AMR".into() },
-        Text::Unreadable,
+        StatusText::Done { text: Spoken("words".into()) },
+        StatusText::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
+        StatusText::TooLong { limit: seconds(120), actual: None },
+        StatusText::TooBig { limit: 20 << 20 },
+        StatusText::TooBig { limit: 1024 },
+        StatusText::Paused { position: 3 },
+        StatusText::QueueFull,
+        StatusText::UserLimit { retry: seconds(5) },
+        StatusText::UserLimit { retry: seconds(90) },
+        StatusText::Failed,
+        StatusText::NoAudio,
+        StatusText::Damaged,
+        StatusText::DownloadFailed,
+        StatusText::NoSpeech,
+        StatusText::TimedOut,
+        StatusText::Unsupported,
+        StatusText::PersonFull { limit: 1 },
+        StatusText::PersonFull { limit: 22 },
+        StatusText::DayFull { limit: seconds(3600) },
+        StatusText::NotAllowed,
+        StatusText::Maintenance,
+        StatusText::Delayed,
+        StatusText::Cancelled,
+        StatusText::CancelledByOperator,
+        StatusText::AudioGone,
+        StatusText::UnsupportedCodec { codec: "AMR".into() },
+        StatusText::Unreadable,
         progress(0.5, 4000, Some(4000)),
     ]
 }
 
-fn one_talk_of_each() -> Vec<Talk> {
+fn one_talk_of_each() -> Vec<CommandReply> {
     let hour = seconds(3600);
     let standings =
         vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
     vec![
-        Talk::Greeting { duration: seconds(120), size: 20 << 20 },
-        Talk::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
-        Talk::Languages { current: None },
-        Talk::Languages { current: Some("Deutsch") },
-        Talk::LanguageSet(None),
-        Talk::LanguageSet(Some("Deutsch")),
-        Talk::Standings(Vec::new()),
-        Talk::Standings(standings),
-        Talk::Cancelled(0),
-        Talk::Cancelled(2),
-        Talk::Privacy { retention: Duration::ZERO },
-        Talk::Privacy { retention: seconds(300) },
-        Talk::NoData,
-        Talk::MyData(MyData {
+        CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
+        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
+        CommandReply::Languages { current: None },
+        CommandReply::Languages { current: Some("Deutsch") },
+        CommandReply::LanguageSet(None),
+        CommandReply::LanguageSet(Some("Deutsch")),
+        CommandReply::Standings(Vec::new()),
+        CommandReply::Standings(standings),
+        CommandReply::Cancelled(0),
+        CommandReply::Cancelled(2),
+        CommandReply::Privacy { retention: Duration::ZERO },
+        CommandReply::Privacy { retention: seconds(300) },
+        CommandReply::NoData,
+        CommandReply::MyData(MyData {
             name: "Anna".into(),
             username: Some("@anna".into()),
             id: 7,
@@ -140,28 +140,28 @@ fn one_talk_of_each() -> Vec<Talk> {
             audio: hour,
             language: None,
         }),
-        Talk::ForgetAsk,
-        Talk::Forgotten,
-        Talk::ForgottenSoon,
-        Talk::PrivateOnly,
-        Talk::TranscribeHow,
-        Talk::Auto(true),
-        Talk::Auto(false),
-        Talk::AutoHow,
-        Talk::AdminsOnly,
-        Talk::GroupsOnly,
-        Talk::Paused,
-        Talk::Draining,
-        Talk::Resumed,
-        Talk::Banned(7),
-        Talk::Unbanned(7),
-        Talk::BanHow,
-        Talk::BroadcastHow,
-        Talk::BroadcastPreview { people: 21, text: "Tomorrow".into() },
-        Talk::BroadcastCancelled,
-        Talk::BroadcastStarted { people: 21 },
-        Talk::BroadcastDone { sent: 20, missed: 1 },
-        Talk::Stats(Stats {
+        CommandReply::ForgetAsk,
+        CommandReply::Forgotten,
+        CommandReply::ForgottenSoon,
+        CommandReply::PrivateOnly,
+        CommandReply::TranscribeHow,
+        CommandReply::Auto(true),
+        CommandReply::Auto(false),
+        CommandReply::AutoHow,
+        CommandReply::AdminsOnly,
+        CommandReply::GroupsOnly,
+        CommandReply::Paused,
+        CommandReply::Draining,
+        CommandReply::Resumed,
+        CommandReply::Banned(7),
+        CommandReply::Unbanned(7),
+        CommandReply::BanHow,
+        CommandReply::BroadcastHow,
+        CommandReply::BroadcastPreview { people: 21, text: "Tomorrow".into() },
+        CommandReply::BroadcastCancelled,
+        CommandReply::BroadcastStarted { people: 21 },
+        CommandReply::BroadcastDone { sent: 20, missed: 1 },
+        CommandReply::Stats(Stats {
             waiting: 1,
             limit: 50,
             requests: 9,
@@ -183,16 +183,16 @@ fn everything(locale: Locale) -> Vec<String> {
     let mut said: Vec<String> = one_of_each().iter().map(|text| texts.render(locale, text)).collect();
     said.extend(one_talk_of_each().iter().map(|talk| texts.talk(locale, talk)));
     for toast in [
-        Toast::NotYours,
-        Toast::AdminsOnly,
-        Toast::AdminsOnlyHere,
-        Toast::Failed,
-        Toast::PrivateOnly,
-        Toast::Over,
-        Toast::AudioGone,
-        Toast::Cancelling,
-        Toast::Again,
-        Toast::NoRoom,
+        CallbackAnswer::NotYours,
+        CallbackAnswer::AdminsOnly,
+        CallbackAnswer::AdminsOnlyHere,
+        CallbackAnswer::Failed,
+        CallbackAnswer::PrivateOnly,
+        CallbackAnswer::Over,
+        CallbackAnswer::AudioGone,
+        CallbackAnswer::Cancelling,
+        CallbackAnswer::Again,
+        CallbackAnswer::NoRoom,
     ] {
         let toast = texts.toast(locale, toast);
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
@@ -243,30 +243,33 @@ fn every_locale_marks_the_same_states_with_the_same_signs() {
 #[test]
 fn the_russian_texts_are_these() {
     for (text, wanted) in [
-        (Text::Downloading, "📥 Загружаю файл..."),
-        (Text::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
+        (StatusText::Downloading, "📥 Загружаю файл..."),
+        (StatusText::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
         (
-            Text::Queued { position: 2, wait: Some(seconds(36)) },
+            StatusText::Queued { position: 2, wait: Some(seconds(36)) },
             "📋 В очереди: позиция 2\n⏱️ Примерное время ожидания: ~36с",
         ),
-        (Text::Starting, "⚙️ Начинаю обработку..."),
+        (StatusText::Starting, "⚙️ Начинаю обработку..."),
         (progress(0.2, 8, Some(12)), "🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с | Осталось: ~12с"),
         (progress(1.0, 83, Some(60)), "🔄 Обработка [███████████████████░] 99%\n⏱️ Прошло: 1м 23с | Осталось: ~1м"),
         (progress(0.0, 3, None), "🔄 Обработка [░░░░░░░░░░░░░░░░░░░░] 0%\n⏱️ Прошло: 3с"),
-        (Text::Done { text: Spoken("Привет, мир.".into()) }, "✅ Готово!\n\nПривет, мир."),
+        (StatusText::Done { text: Spoken("Привет, мир.".into()) }, "✅ Готово!\n\nПривет, мир."),
         (
-            Text::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
+            StatusText::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
             "⚠️ Максимальная длительность: 120с (2 мин)\nВаш файл: 130с (2 мин)",
         ),
         (
-            Text::TooLong { limit: seconds(30), actual: Some(Duration::from_millis(30_200)) },
+            StatusText::TooLong { limit: seconds(30), actual: Some(Duration::from_millis(30_200)) },
             "⚠️ Максимальная длительность: 30с\nВаш файл: 31с",
         ),
-        (Text::TooLong { limit: seconds(30), actual: None }, "⚠️ Максимальная длительность: 30с\nВаш файл длиннее."),
-        (Text::TooBig { limit: 20 << 20 }, "⚠️ Файл слишком большой. Максимальный размер: 20 МБ"),
-        (Text::QueueFull, "⚠️ Очередь переполнена. Пожалуйста, попробуйте через несколько минут."),
-        (Text::Failed, "❌ Произошла ошибка при обработке. Пожалуйста, попробуйте еще раз."),
-        (Text::NoAudio, "❌ Видео не содержит аудиодорожки."),
+        (
+            StatusText::TooLong { limit: seconds(30), actual: None },
+            "⚠️ Максимальная длительность: 30с\nВаш файл длиннее.",
+        ),
+        (StatusText::TooBig { limit: 20 << 20 }, "⚠️ Файл слишком большой. Максимальный размер: 20 МБ"),
+        (StatusText::QueueFull, "⚠️ Очередь переполнена. Пожалуйста, попробуйте через несколько минут."),
+        (StatusText::Failed, "❌ Произошла ошибка при обработке. Пожалуйста, попробуйте еще раз."),
+        (StatusText::NoAudio, "❌ Видео не содержит аудиодорожки."),
     ] {
         assert_eq!(ru(text), wanted);
     }
@@ -294,7 +297,7 @@ fn numbers_govern_their_nouns() {
         (300, "5 минут.", "5 minutes."),
         (1260, "21 минуту.", "21 minutes."),
     ] {
-        let text = Text::UserLimit { retry: seconds(retry) };
+        let text = StatusText::UserLimit { retry: seconds(retry) };
         assert!(ru(text.clone()).ends_with(&format!(" через {russian}")), "{retry}: {}", ru(text));
         assert!(en(text.clone()).ends_with(&format!(" in {english}")), "{retry}: {}", en(text));
     }
@@ -326,7 +329,7 @@ fn counts_of_statistics_need_no_plural() {
         (Locale::Tr, "1 mesaj, 1 kişi"),
         (Locale::Kk, "хабарлама — 1, адам — 1"),
     ] {
-        let text = Texts::default().talk(locale, &Talk::Stats(stats.clone()));
+        let text = Texts::default().talk(locale, &CommandReply::Stats(stats.clone()));
         assert!(text.contains(wanted), "{locale:?}: {text}");
     }
 }
@@ -344,9 +347,10 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
         (Locale::Kk, "5мин", "2сағ"),
     ] {
         for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
-            let waiting = Texts::default().render(locale, &Text::Queued { position: 3, wait: Some(seconds(length)) });
+            let waiting =
+                Texts::default().render(locale, &StatusText::Queued { position: 3, wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
-            let kept = Texts::default().talk(locale, &Talk::Privacy { retention: seconds(length) });
+            let kept = Texts::default().talk(locale, &CommandReply::Privacy { retention: seconds(length) });
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
         }
     }
@@ -366,19 +370,25 @@ fn a_request_s_number_is_the_last_thing_said() {
             assert!(line.ends_with(" 1234567") && !line.contains('\n'), "{locale:?}: {numbered}");
         }
     }
-    assert_eq!(en(Text::NoAudio) + "\nRequest 7", Texts::default().numbered(Locale::En, &Text::NoAudio, RequestId(7)));
-    assert_eq!(ru(Text::Failed) + "\nЗапрос № 7", Texts::default().numbered(Locale::Ru, &Text::Failed, RequestId(7)));
+    assert_eq!(
+        en(StatusText::NoAudio) + "\nRequest 7",
+        Texts::default().numbered(Locale::En, &StatusText::NoAudio, RequestId(7))
+    );
+    assert_eq!(
+        ru(StatusText::Failed) + "\nЗапрос № 7",
+        Texts::default().numbered(Locale::Ru, &StatusText::Failed, RequestId(7))
+    );
 }
 
 #[test]
 fn a_detected_language_is_no_label_of_a_button() {
     for locale in Locale::ALL {
-        let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+        let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
         let shown = Texts::default().talk(*locale, &data);
         let label = Texts::default().label(*locale, Label::Automatic);
         assert!(!shown.contains(&label), "{locale:?}: {shown}");
     }
-    let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, Talk::MyData(_))).unwrap();
+    let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
     assert!(Texts::default().talk(Locale::En, &data).contains("Language of the recordings: detected automatically\n"));
 }
 
@@ -449,7 +459,7 @@ fn an_answer_is_cut_into_messages_that_fit_heading_included() {
     assert!(parts[1..].iter().all(|part| part.starts_with("Раз")));
     let only = |text: &str| Answer::Messages(vec![text.to_owned()]);
     assert_eq!(answer("Привет", Confidence::High, 1), only("✅ Готово!\n\nПривет"));
-    assert_eq!(answer(" ", Confidence::High, 1), only(&ru(Text::NoSpeech)));
+    assert_eq!(answer(" ", Confidence::High, 1), only(&ru(StatusText::NoSpeech)));
 }
 
 #[test]
@@ -482,5 +492,5 @@ fn a_text_that_speech_is_missing_from_says_so() {
 
 #[test]
 fn words_do_not_show_in_debug() {
-    assert!(!format!("{:?}", Text::Done { text: Spoken("a secret".into()) }).contains("secret"));
+    assert!(!format!("{:?}", StatusText::Done { text: Spoken("a secret".into()) }).contains("secret"));
 }

@@ -14,7 +14,7 @@ use super::command::{self, CommandName, Spoken};
 use super::press::CallbackQuery;
 use super::raw;
 use super::{
-    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Membership, OtherKind, Place, Sender, ThreadId,
+    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Location, Membership, OtherKind, Sender, ThreadId,
     VoiceMessage,
 };
 use crate::client::Me;
@@ -256,7 +256,7 @@ impl Message<'_> {
             Err(why) => return Content::Ignored(why),
         };
         let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
-        let place = Place { chat: ChatId(self.chat.id), kind, thread };
+        let place = Location { chat: ChatId(self.chat.id), kind, thread };
         let asked = MessageId(self.message_id);
         let own_words = self.has_own_words();
         let named = own_words
@@ -413,7 +413,7 @@ impl File {
     }
 }
 
-fn other(place: Place, message: MessageId, from: Sender, file: bool) -> Content {
+fn other(place: Location, message: MessageId, from: Sender, file: bool) -> Content {
     match place.kind {
         ChatKind::Private => Content::Other(OtherKind { place, message, from, file }),
         ChatKind::Group => Content::Ignored(Ignored::Group),

@@ -6,7 +6,7 @@ use stenobot_domain::{ChatId, MessageId};
 
 use super::json::{Chat, User};
 use super::raw;
-use super::{Content, Place, Press, ThreadId};
+use super::{Content, Location, Press, ThreadId};
 use crate::action::Action;
 
 /// Buttons of a message that are looked at; Telegram takes no more.
@@ -41,7 +41,7 @@ impl CallbackQuery<'_> {
         let buttons = self.message.as_ref().map(Pressed::buttons).unwrap_or_default();
         let place = self.message.and_then(|message| {
             let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId);
-            Some(Place { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
+            Some(Location { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
         });
         Content::Press(Box::new(Press { callback: self.id, from: self.from.into(), place, message, buttons, action }))
     }

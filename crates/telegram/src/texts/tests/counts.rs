@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn the_preview_of_a_long_message_fits_into_one() {
     let texts = Texts::default();
-    let preview = |text: &str| texts.talk(Locale::Ru, &Talk::BroadcastPreview { people: 5, text: text.to_owned() });
+    let preview =
+        |text: &str| texts.talk(Locale::Ru, &CommandReply::BroadcastPreview { people: 5, text: text.to_owned() });
     assert_eq!(preview("Завтра"), "📣 Предпросмотр. Получат 5 человек:\n\nЗавтра");
     let long = preview(&"слово ".repeat(680));
     assert!(long.encode_utf16().count() <= 4096 && long.ends_with("слово …"), "{long}");
@@ -13,8 +14,8 @@ fn the_preview_of_a_long_message_fits_into_one() {
 
 #[test]
 fn a_refusal_that_stands_for_others_says_for_how_many() {
-    let shown = |locale, others| Texts::default().numbered_for(locale, &Text::QueueFull, RequestId(7), others);
-    assert_eq!(shown(Locale::En, 0), Texts::default().numbered(Locale::En, &Text::QueueFull, RequestId(7)));
+    let shown = |locale, others| Texts::default().numbered_for(locale, &StatusText::QueueFull, RequestId(7), others);
+    assert_eq!(shown(Locale::En, 0), Texts::default().numbered(Locale::En, &StatusText::QueueFull, RequestId(7)));
     assert!(shown(Locale::En, 1).ends_with("\n1 more message was not accepted.\nRequest 7"));
     assert!(shown(Locale::En, 2).ends_with("\n2 more messages were not accepted.\nRequest 7"));
     for (others, words) in [(1, "1 сообщение"), (3, "3 сообщения"), (5, "5 сообщений"), (21, "21 сообщение")]

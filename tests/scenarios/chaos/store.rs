@@ -1,4 +1,4 @@
-//! What the journal keeps by itself, without a bot around it.
+//! What the store keeps by itself, without a bot around it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use stenobot_domain::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
 use stenobot_store::backup::{Waiting, backup, restore};
 use stenobot_store::{
-    Admission, Arrival, Capacity, Facts, Fence, Journal, JournalError, LEASE, Sender, Settlement, WorkSource,
+    Admission, Capacity, Facts, Fence, IncomingAudio, LEASE, Sender, Settlement, Store, StoreError, WorkSource,
 };
 
 use super::{Row, measured, rounds};
@@ -15,7 +15,7 @@ use super::{Row, measured, rounds};
 const ROOMY: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
 
 struct Desk {
-    journal: Journal,
+    store: Store,
     path: PathBuf,
     time: Arc<AtomicI64>,
     _folder: tempfile::TempDir,
@@ -26,14 +26,14 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let time = Arc::new(AtomicI64::new(1_700_000_000_000));
-        let journal = Journal::open(&path, Clock::Manual(time.clone())).await.unwrap();
-        Self { journal, path, time, _folder: folder }
+        let store = Store::open(&path, Clock::Manual(time.clone())).await.unwrap();
+        Self { store, path, time, _folder: folder }
     }
 }
 
-fn arrival(message: i32) -> Arrival {
+fn arrival(message: i32) -> IncomingAudio {
     let sender = Sender { id: UserId(1), username: None, first_name: Some("Anna".into()), last_name: None };
-    Arrival::voice(ChatId(1), MessageId(message), sender, format!("file-{message}"), format!("unique-{message}"))
+    IncomingAudio::voice(ChatId(1), MessageId(message), sender, format!("file-{message}"), format!("unique-{message}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -42,13 +42,13 @@ async fn the_same_update_twice() {
         number: 30,
         test: "the same update delivered twice",
         figure: "one request each",
-        name: "journal::the_same_update_twice",
+        name: "store::the_same_update_twice",
     };
     let desk = Desk::new().await;
     let times = rounds(200);
     for message in 0..i32::try_from(times).unwrap() {
         // At the same time, as no order of Telegram's would have it.
-        let (arrival, one, other) = (arrival(message), desk.journal.clone(), desk.journal.clone());
+        let (arrival, one, other) = (arrival(message), desk.store.clone(), desk.store.clone());
         let again = arrival.clone();
         let one = tokio::spawn(async move { one.admit(&arrival, &ROOMY).await.unwrap() });
         let other = tokio::spawn(async move { other.admit(&again, &ROOMY).await.unwrap() });
@@ -57,7 +57,7 @@ async fn the_same_update_twice() {
         assert_eq!(outcomes.iter().filter(is_new).count(), 1, "{outcomes:?}");
         assert!(outcomes.contains(&Admission::Duplicate), "{outcomes:?}");
     }
-    assert_eq!(desk.journal.depth().await.unwrap() as usize, times);
+    assert_eq!(desk.store.depth().await.unwrap() as usize, times);
     measured(&ROW, times, &format!("{times} requests of {} updates", 2 * times));
 }
 
@@ -67,33 +67,33 @@ async fn a_zombie_worker() {
         number: 31,
         test: "a lease runs out, the worker before wakes up and writes",
         figure: "every write refused",
-        name: "journal::a_zombie_worker",
+        name: "store::a_zombie_worker",
     };
     let desk = Desk::new().await;
     let (times, mut refused) = (rounds(20), 0);
     for message in 0..i32::try_from(times).unwrap() {
-        let Admission::New(_) = desk.journal.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
-        let zombie = desk.journal.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
+        let Admission::New(_) = desk.store.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
+        let zombie = desk.store.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
         let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
         desk.time.fetch_add(lease, Ordering::SeqCst);
         // Every second time it is the same process whose one task hangs while another goes on.
         let heir = if message % 2 == 0 { "heir" } else { "zombie" };
-        let fence = desk.journal.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
-        let now = desk.journal.clock().now();
+        let fence = desk.store.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
+        let now = desk.store.clock().now();
         let writes = [
-            desk.journal.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
-            desk.journal.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
-            desk.journal.release(&zombie, now, true).await,
-            desk.journal.renew(&zombie).await,
-            desk.journal.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
+            desk.store.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            desk.store.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
+            desk.store.release(&zombie, now, true).await,
+            desk.store.renew(&zombie).await,
+            desk.store.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
         ];
         for write in writes {
-            assert!(matches!(write, Err(JournalError::LeaseLost { .. })), "{write:?}");
+            assert!(matches!(write, Err(StoreError::LeaseLost { .. })), "{write:?}");
             refused += 1;
         }
-        desk.journal.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        desk.store.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
         let fence = Fence { stage: StageName::Downloaded, ..fence };
-        desk.journal.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+        desk.store.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
     }
     measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
 }
@@ -104,20 +104,20 @@ async fn backup_and_restore() {
         number: 70,
         test: "backup while requests come in, then restore",
         figure: "integrity check passes, nothing acknowledged lost",
-        name: "journal::backup_and_restore",
+        name: "store::backup_and_restore",
     };
     let times = rounds(2);
     let mut lost = 0;
     for round in 0..times {
         let desk = Desk::new().await;
-        let (journal, count) = (desk.journal.clone(), tokio::sync::watch::Sender::new(0_i64));
+        let (store, count) = (desk.store.clone(), tokio::sync::watch::Sender::new(0_i64));
         let mut acknowledged = count.subscribe();
         let writer = tokio::spawn(async move {
             for message in 1..=100 {
-                let _ = journal.admit(&arrival(message), &ROOMY).await.unwrap();
+                let _ = store.admit(&arrival(message), &ROOMY).await.unwrap();
                 count.send_replace(i64::from(message));
             }
-            journal
+            store
         });
         let enough = i64::try_from(round % 100).unwrap();
         acknowledged.wait_for(|count| *count > enough).await.unwrap();
@@ -125,7 +125,7 @@ async fn backup_and_restore() {
         let copy = desk.path.with_file_name("copy.db");
         let _ = backup(&desk.path, &copy, false).await.unwrap();
         writer.await.unwrap().close().await;
-        desk.journal.clone().close().await;
+        desk.store.clone().close().await;
         // Restoring verifies the copy: SQLite's integrity check, foreign keys, the schema.
         let restored = restore(&copy, &desk.path, Waiting::GoOn).await.unwrap();
         lost += (before - restored.contents.requests).max(0);

@@ -1,14 +1,14 @@
-//! Opening a journal: what is refused, and with which sentence.
+//! Opening a store: what is refused, and with which sentence.
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use stenobot_domain::Clock;
-use stenobot_store::{Journal, JournalError};
+use stenobot_store::{Store, StoreError};
 
 use crate::desk::{Desk, arrival};
 
-async fn refused(path: &std::path::Path) -> JournalError {
-    Journal::open(path, Clock::System).await.map(drop).expect_err("this cannot be opened")
+async fn refused(path: &std::path::Path) -> StoreError {
+    Store::open(path, Clock::System).await.map(drop).expect_err("this cannot be opened")
 }
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let error = refused(&path).await;
     assert_eq!(
         error.to_string(),
-        "the journal is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
+        "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
          or set another database_url"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
@@ -32,7 +32,7 @@ async fn a_folder_that_is_not_there_is_named_as_the_cause() {
     let error = refused(&folder.path().join("missing/journal.db")).await;
     assert_eq!(
         error.to_string(),
-        "the journal cannot be used: its file cannot be opened; its folder must exist and belong to this user"
+        "the store cannot be used: its file cannot be opened; its folder must exist and belong to this user"
     );
 }
 
@@ -45,7 +45,7 @@ async fn a_journal_of_a_newer_version_is_refused() {
     let error = refused(&desk.path).await;
     assert_eq!(
         error.to_string(),
-        "the journal could not be migrated: a newer version wrote it (schema 99 is unknown here); \
+        "the store could not be migrated: a newer version wrote it (schema 99 is unknown here); \
          run that version again, or restore a backup"
     );
 }
@@ -58,7 +58,7 @@ async fn a_predecessor_s_database_is_sent_to_the_import() {
     sqlx::query("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)").execute(&mut sql).await.unwrap();
     sql.close().await.unwrap();
     let error = refused(&path).await;
-    assert!(matches!(error, JournalError::Migration(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Migration(_)), "{error:?}");
     assert!(error.to_string().contains("stenobot import-legacy"), "{error}");
 }
 
@@ -67,14 +67,14 @@ async fn a_journal_opens_again_as_it_was_left() {
     let desk = Desk::new().await;
     let id = desk.admit(1).await;
     let before = desk.row(id).await;
-    desk.journal.clone().close().await;
+    desk.store.clone().close().await;
     let log = desk.path.with_extension("db-wal");
-    assert!(!log.exists(), "the log is written back when the journal is closed");
-    let journal = desk.another().await;
+    assert!(!log.exists(), "the log is written back when the store is closed");
+    let store = desk.another().await;
     assert_eq!(desk.row(id).await, before);
     assert_eq!(
-        journal.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
+        store.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
         stenobot_store::Admission::Duplicate
     );
-    journal.writable().await.unwrap();
+    store.writable().await.unwrap();
 }
