@@ -54,7 +54,7 @@ async fn put_back(scene: &mut Scene, copy: &Path) {
 async fn a_page_is_damaged_while_the_bot_runs() {
     const ROW: Row = Row {
         number: 57,
-        test: "a page of the journal is overwritten while the bot runs",
+        test: "a page of the store is overwritten while the bot runs",
         figure: "stops with status 1 and one error that names the remedy; after `restore` 0 lost, each answered once",
         name: "damage::a_page_is_damaged_while_the_bot_runs",
     };
@@ -99,7 +99,7 @@ async fn a_page_is_damaged_while_the_bot_runs() {
 async fn a_page_is_damaged_while_the_bot_is_stopped() {
     const ROW: Row = Row {
         number: 58,
-        test: "a page of the journal is overwritten while the bot is stopped",
+        test: "a page of the store is overwritten while the bot is stopped",
         figure: "refuses to start, asks Telegram for nothing; after `restore` 0 lost, each answered once",
         name: "damage::a_page_is_damaged_while_the_bot_is_stopped",
     };

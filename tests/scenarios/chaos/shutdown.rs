@@ -161,7 +161,7 @@ async fn log_says(log: &Path, what: &str, times: usize) {
 async fn told_to_stop_while_it_starts() {
     const ROW: Row = Row {
         number: 28,
-        test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the journal locked",
+        test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the store locked",
         figure: "status 0 within 5 s, 0 lost",
         name: "shutdown::told_to_stop_while_it_starts",
     };
@@ -220,7 +220,7 @@ async fn told_to_stop_while_it_starts() {
 async fn told_to_stop_with_a_journal_that_is_locked() {
     const ROW: Row = Row {
         number: 29,
-        test: "SIGTERM under load while another process has the journal locked, 2 s to finish",
+        test: "SIGTERM under load while another process has the store locked, 2 s to finish",
         figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
         name: "shutdown::told_to_stop_with_a_journal_that_is_locked",
     };

@@ -171,7 +171,7 @@ impl Fault for Lock {
 async fn the_journal_is_locked() {
     const ROW: Row = Row {
         number: 50,
-        test: "another process locks the journal while two messages arrive and one is in work",
+        test: "another process locks the store while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_journal_is_locked",
     };
@@ -190,7 +190,7 @@ async fn the_journal_is_locked() {
 async fn the_journal_is_locked_between_two_parts_of_an_answer() {
     const ROW: Row = Row {
         number: 51,
-        test: "another process locks the journal while a long answer goes out",
+        test: "another process locks the store while a long answer goes out",
         figure: "every part arrives once",
         name: "storage::the_journal_is_locked_between_two_parts_of_an_answer",
     };
@@ -274,7 +274,7 @@ async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String
 async fn the_disk_is_full() {
     const ROW: Row = Row {
         number: 52,
-        test: "the disk of journal and audio is full while two messages arrive and one is in work",
+        test: "the disk of store and audio is full while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_disk_is_full",
     };
@@ -286,7 +286,7 @@ async fn the_disk_is_full() {
 async fn the_journal_is_read_only() {
     const ROW: Row = Row {
         number: 53,
-        test: "the journal can only be read while two messages arrive and one is in work",
+        test: "the store is read-only while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_journal_is_read_only",
     };
@@ -299,7 +299,7 @@ async fn the_disk_fills_up_during_a_download() {
     const ROW: Row = Row {
         number: 54,
         test: "the disk fills up while a recording is downloaded",
-        figure: "nothing of it stays on the disk, it is fetched again when there is room, answered once",
+        figure: "nothing of it stays on the disk, it is downloaded again when there is space, answered once",
         name: "storage::the_disk_fills_up_during_a_download",
     };
     let times = rounds(1);
@@ -348,8 +348,8 @@ async fn the_disk_fills_up_during_a_download() {
 async fn the_last_of_the_disk_is_left_to_the_journal() {
     const ROW: Row = Row {
         number: 55,
-        test: "little room is left on the disk when a message arrives",
-        figure: "it is taken and its sender told; no download until there is room; answered once",
+        test: "little space is left on the disk when a message arrives",
+        figure: "it is accepted and its sender informed; no download until there is space; answered once",
         name: "storage::the_last_of_the_disk_is_left_to_the_journal",
     };
     let times = rounds(1);
@@ -385,7 +385,7 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
 async fn told_to_stop_while_the_journal_is_locked() {
     const ROW: Row = Row {
         number: 56,
-        test: "SIGTERM while another process locks the journal, with one message in work and one new",
+        test: "SIGTERM while another process locks the store, with one message in work and one new",
         figure: "stops in order and in time, 0 lost, each answered once after the next start",
         name: "storage::told_to_stop_while_the_journal_is_locked",
     };
