@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# Tags are exact versions. To pin the bytes as well, append the digest that `docker buildx imagetools inspect TAG` prints:
+# Tags are exact versions. To pin the content as well, append the digest that `docker buildx imagetools inspect TAG` prints:
 # rust:1.95.0-slim-bookworm@sha256:...
 FROM rust:1.95.0-slim-bookworm AS build
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
@@ -10,7 +10,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends build-essential cmake
 WORKDIR /src
 COPY . .
-# The target folder is a cache per architecture: what is shipped has to be copied out of it in the same step.
+# The target folder is a cache mount per architecture: copy the result out of it in the same step.
 ARG TARGETARCH
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=stenobot-target-${TARGETARCH},sharing=locked \
@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -d -m 0700 /out/data
 
 FROM debian:bookworm-20260918-slim
-# OpenMP and C++ are whisper.cpp's. TLS needs no certificates of the system: the program carries its own.
+# whisper.cpp needs OpenMP and the C++ library. TLS needs no certificates of the system: the program contains its own.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libgomp1 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
@@ -43,7 +43,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 9464
 STOPSIGNAL SIGTERM
-# The first start downloads the model, which takes minutes on a slow line.
+# The first start downloads the model, which takes minutes on a slow connection.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10m --retries=3 CMD ["stenobot", "health"]
 ENTRYPOINT ["stenobot"]
 CMD ["run"]

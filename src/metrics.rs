@@ -42,7 +42,7 @@ macro_rules! metrics {
     ($($constant:ident = $name:literal, $kind:expr, $labels:literal, $help:literal;)*) => {
         $(#[doc = $help] pub const $constant: &str = concat!("stenobot_", $name);)*
 
-        /// Every metric of ours. `process_*` comes from the metrics-process crate.
+        /// The bot's metrics. `process_*` comes from the metrics-process crate.
         pub const METRICS: &[Metric] =
             &[$(Metric { name: $constant, kind: $kind, labels: $labels, help: $help },)*];
     };
@@ -52,13 +52,13 @@ metrics! {
     REQUESTS = "requests", Kind::Gauge, "state", "Requests under way by stage.";
     QUEUE_LIMIT = "queue_limit", Kind::Gauge, "", "Requests that may wait at once.";
     WORKERS = "workers", Kind::Gauge, "", "Engine processes that should run.";
-    WORKERS_BUSY = "workers_busy", Kind::Gauge, "", "Engine processes at work.";
-    QUEUE_OLDEST = "queue_oldest_timestamp_seconds", Kind::Gauge, "", "When the oldest waiting request came in, 0 without any.";
-    QUEUE_AUDIO = "queue_audio_seconds", Kind::Gauge, "", "Audio that waits.";
-    UPDATES = "updates_total", Kind::Counter, "kind", "Updates taken from Telegram.";
+    WORKERS_BUSY = "workers_busy", Kind::Gauge, "", "Engine processes with a job.";
+    QUEUE_OLDEST = "queue_oldest_timestamp_seconds", Kind::Gauge, "", "When the oldest waiting request was admitted; 0 without any.";
+    QUEUE_AUDIO = "queue_audio_seconds", Kind::Gauge, "", "Length of the audio that waits.";
+    UPDATES = "updates_total", Kind::Counter, "kind", "Updates received from Telegram.";
     TRANSITIONS = "stage_transitions_total", Kind::Counter, "from, to", "Transitions committed to the store.";
     REJECTED = "requests_rejected_total", Kind::Counter, "reason", "Requests refused.";
-    IGNORED = "requests_ignored_total", Kind::Counter, "", "Recordings left alone, since the bot may not write to the group or topic they came from.";
+    IGNORED = "requests_ignored_total", Kind::Counter, "", "Recordings ignored because the bot may not write to their group or topic.";
     FINISHED = "requests_finished_total", Kind::Counter, "outcome", "Accepted requests that ended.";
     STAGE_FAILURES = "stage_failures_total", Kind::Counter, "stage, reason", "Requests given up.";
     STAGE_RETRIES = "stage_retries_total", Kind::Counter, "stage", "Requests put back for another attempt.";
@@ -66,26 +66,40 @@ metrics! {
     AUDIO_PROCESSED = "audio_processed_seconds_total", Kind::Counter, "", "Audio transcribed.";
     QUEUE_WAIT = "queue_wait_seconds", Kind::Histogram(WAITS), "", "From admission to the start of transcription.";
     REQUEST_DURATION = "request_duration_seconds", Kind::Histogram(WAITS), "", "From admission to the delivered text.";
-    STAGE_DURATION = "stage_duration_seconds", Kind::Histogram(STAGES), "stage", "Time the work took: admission, or that of a stage (received is the download).";
+    STAGE_DURATION = "stage_duration_seconds", Kind::Histogram(STAGES), "stage", "Time of the work: admission, or that of a stage (received is the download).";
     REAL_TIME_FACTOR = "real_time_factor_ratio", Kind::Histogram(FACTORS), "", "Processing time over audio length.";
     AUDIO_DURATION = "audio_duration_seconds", Kind::Histogram(LENGTHS), "", "Length of accepted audio.";
     TELEGRAM_REQUESTS = "telegram_requests_total", Kind::Counter, "method, outcome", "Calls to the Bot API.";
     TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
     TELEGRAM_LONG_PAUSES = "telegram_long_pauses_total", Kind::Counter, "", "Pauses of an hour or more that Telegram demanded; an hour of each is kept.";
-    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all taken into the store.";
-    READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0.";
-    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed store writes and questions.";
+    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all recorded in the store.";
+    READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0; checked every 15 seconds.";
+    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed reads and writes of the store: busy, full, read_only, io, damaged or other.";
     JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the store's write-ahead log.";
-    DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Room left on the data folder's file system.";
+    DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Free space on the data folder's file system.";
     DATA_SIZE = "data_size_bytes", Kind::Gauge, "", "Size of the data folder's file system.";
     MEMORY_LIMIT = "memory_limit_bytes", Kind::Gauge, "", "Memory that bot and engines may use together: the cgroup's limit, else the machine's memory.";
     ENGINE_MEMORY = "engine_resident_memory_bytes", Kind::Gauge, "", "Memory that the engine processes hold.";
     ENGINE_CPU = "engine_cpu_seconds_total", Kind::Counter, "", "Processor time of the engine processes.";
-    ENGINE_RESTARTS = "engine_restarts_total", Kind::Counter, "", "Engine processes that ended unasked.";
+    ENGINE_RESTARTS = "engine_restarts_total", Kind::Counter, "", "Engine processes that ended unexpectedly.";
     MODEL_LOAD = "model_load_seconds", Kind::Gauge, "", "Time the engine took to load the model.";
     MODEL_INFO = "model_info", Kind::Gauge, "model, backend", "The model in use.";
     BUILD_INFO = "build_info", Kind::Gauge, "version", "The version that runs.";
+}
+
+/// The table of `docs/metrics.md`.
+pub fn table() -> String {
+    let mut table = String::from("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
+    for Metric { name, kind, labels, help } in METRICS {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    table
 }
 
 /// A recorder with our buckets. Its handle renders `/metrics`.

@@ -145,20 +145,75 @@ fn security_md_names_settings_that_there_are() {
     assert!(unknown.is_empty(), "no settings: {unknown:?}");
 }
 
-#[test]
-fn the_readme_s_table_of_settings_is_that_of_the_code() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let table = stenobot::config::table();
-    assert!(readme.contains(&table), "replace the table of settings in README.md by:\n{table}");
+/// The documents: Markdown files of the root and of `docs/`.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = [root.to_owned(), root.join("docs")].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The lines of a document outside its code blocks.
+fn prose(document: &str) -> impl Iterator<Item = &str> {
+    document.split("```").step_by(2).flat_map(str::lines)
+}
+
+/// The targets of a document's links and pictures.
+fn links(document: &str) -> Vec<&str> {
+    let mut targets = Vec::new();
+    for line in prose(document) {
+        for (start, end) in [("](", ')'), ("src=\"", '"')] {
+            targets.extend(line.split(start).skip(1).filter_map(|rest| rest.split(end).next()));
+        }
+    }
+    targets
+}
+
+/// The anchor of a heading: lower case, hyphens for spaces, no punctuation.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
 #[test]
-fn the_readme_names_every_metric() {
+fn relative_links_of_documents_resolve() {
+    let mut broken = Vec::new();
+    for (path, text) in documents() {
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            let (file, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let has_anchor = || {
+                let target = fs::read_to_string(&target).unwrap();
+                prose(&target).any(|line| line.starts_with('#') && anchor(line) == wanted)
+            };
+            if !target.exists() || !wanted.is_empty() && !has_anchor() {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_readme_fits_two_minutes() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let missing: Vec<_> = stenobot::metrics::METRICS
-        .iter()
-        .map(|metric| metric.name)
-        .filter(|name| !readme.contains(&format!("`{name}`")))
-        .collect();
-    assert!(missing.is_empty(), "README.md lacks {missing:?}");
+    assert!(readme.lines().count() <= 250, "move details of README.md to docs/");
+}
+
+/// `UPDATE_TABLES=1 cargo test --test architecture` writes the tables into the documents.
+#[test]
+fn the_tables_of_settings_and_metrics_are_generated_from_the_code() {
+    for (page, table) in [("README.md", stenobot::config::table()), ("docs/metrics.md", stenobot::metrics::table())] {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let text = fs::read_to_string(&page).unwrap();
+        let head = table.lines().next().unwrap();
+        let start = text.find(head).unwrap_or_else(|| panic!("{} has no table that begins with {head}", page.display()));
+        let end = text[start..].find("\n\n").map_or(text.len(), |end| start + end + 1);
+        if std::env::var_os("UPDATE_TABLES").is_some() {
+            fs::write(&page, [&text[..start], &table, &text[end..]].concat()).unwrap();
+        } else {
+            assert_eq!(text[start..end], table, "{}: run this test with UPDATE_TABLES=1", page.display());
+        }
+    }
 }

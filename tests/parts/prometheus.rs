@@ -82,21 +82,21 @@ fn every_alert_has_a_firing_and_a_quiet_test() {
 
 #[test]
 fn every_alert_tells_what_happened_and_what_to_do() {
-    let readme = text("README.md");
+    let page = text("docs/runbook.md");
     let alerts = alerts();
     assert!(!alerts.is_empty());
     for Alert { name, rule } in alerts {
         for part in ["for: ", "severity: ", "summary: ", "description: "] {
             assert!(rule.contains(part) || name == WATCHDOG && part == "for: ", "{name} has no {part}");
         }
-        let runbook = format!("runbook_url: \"{{{{ $externalLabels.readme_url }}}}#{}\"\n", name.to_lowercase());
+        let runbook = format!("runbook_url: \"{{{{ $externalLabels.runbook_url }}}}#{}\"\n", name.to_lowercase());
         assert!(rule.contains(&runbook), "{name} needs the line {runbook}");
         let dashboard = "dashboard_url: \"{{ $externalLabels.dashboard_url }}";
         assert!(rule.contains(dashboard), "{name} needs the line {dashboard}");
-        let heading = format!("\n#### {name}\n\n");
-        let (_, section) = readme.split_once(&heading).unwrap_or_else(|| panic!("the README has no section {name}"));
+        let heading = format!("\n## {name}\n\n");
+        let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("docs/runbook.md lacks {name}"));
         let section = section.split("\n#").next().unwrap();
-        assert!(section.trim().len() > 100, "the README says too little about {name}");
+        assert!(section.trim().len() > 100, "docs/runbook.md says too little about {name}");
     }
 }
 

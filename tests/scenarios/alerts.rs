@@ -63,7 +63,7 @@ async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     }
     Prometheus::start(&format!(
         "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms, external_labels: \
-         {{readme_url: 'https://example.org/README.md', dashboard_url: 'https://example.org/d'}}}}\n\
+         {{runbook_url: 'https://example.org/runbook.md', dashboard_url: 'https://example.org/d'}}}}\n\
          rule_files: ['{folder}/*.yml']\n\
          scrape_configs: [{{job_name: stenobot, static_configs: [{{targets: ['{bot}']}}]}}]\n",
         folder = folder.display(),
@@ -129,7 +129,7 @@ async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
     let down = prometheus.until_alert("StenobotDown", true).await.unwrap();
     let address = scene.simulation.metrics_addr();
     assert_eq!(down["annotations"]["summary"], format!("The bot on {address} does not answer"));
-    assert_eq!(down["annotations"]["runbook_url"], "https://example.org/README.md#stenobotdown");
+    assert_eq!(down["annotations"]["runbook_url"], "https://example.org/runbook.md#stenobotdown");
     assert_eq!(down["annotations"]["dashboard_url"], format!("https://example.org/d?var-instance={address}"));
 
     scene.simulation.restart().await.unwrap();

@@ -170,8 +170,8 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
 async fn a_wish_to_stop_at_any_moment() {
     const ROW: Row = Row {
         number: 29,
-        test: "a person stops a request at any moment of its life",
-        figure: "one last word, the engine at work for the next within 7 s, no audio left",
+        test: "a user cancels a request at any moment",
+        figure: "one final message, the engine works for the next request within 7 s, no audio left",
         name: "cancel::a_wish_to_stop_at_any_moment",
     };
     const LANES: usize = 2;

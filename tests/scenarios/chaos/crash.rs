@@ -237,7 +237,7 @@ enum Victim {
 async fn in_the_middle_of_the_work() {
     const ROW: Row = Row {
         number: 3,
-        test: "kill -9 of the bot while it downloads; of bot, engine, both while the engine hears",
+        test: "kill -9 of the bot while it downloads; of bot, engine, both while the engine transcribes",
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::in_the_middle_of_the_work",
     };

@@ -134,8 +134,8 @@ async fn every_kind_of_file() {
 async fn what_can_be_decoded_is_heard() {
     const ROW: Row = Row {
         number: 61,
-        test: "those of these files that can be decoded, heard by one real engine",
-        figure: "the length that was told before, the engine never crashes",
+        test: "the decodable ones of these files, transcribed by one real engine",
+        figure: "the length that was measured before, the engine never crashes",
         name: "hostile::what_can_be_decoded_is_heard",
     };
     let _turn = ENGINE.lock().await;
@@ -197,8 +197,8 @@ fn nastiest(round: usize) -> Vec<Hostile> {
 async fn sent_to_the_bot() {
     const ROW: Row = Row {
         number: 62,
-        test: "the nastiest of these files sent to the bot, as voice messages and as files, while others speak",
-        figure: "one clear answer each, everybody else is answered, the bot stays up",
+        test: "the worst of these files sent to the bot, as voice messages and as files, while others send recordings",
+        figure: "one clear answer each, all others are answered, the bot stays up",
         name: "hostile::sent_to_the_bot",
     };
     let (mut answers, mut others) = (Vec::new(), 0);

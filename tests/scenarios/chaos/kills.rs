@@ -14,7 +14,7 @@ use crate::scene::{Scene, answered};
 async fn over_the_same_request() {
     const ROW: Row = Row {
         number: 4,
-        test: "kill -9 of the bot three to six times while the engine hears the same request",
+        test: "kill -9 of the bot three to six times while the engine transcribes the same request",
         figure: "its text each time, 0 apologies, 0 answered twice",
         name: "kills::over_the_same_request",
     };

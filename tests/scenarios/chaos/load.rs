@@ -77,7 +77,7 @@ fn mebibytes(bytes: f64) -> String {
 async fn ten_times_too_much() {
     const ROW: Row = Row {
         number: 75,
-        test: "10 x overload: 200 people within 4 s, each round; the engine takes 5 a second",
+        test: "10 x overload: 200 users within 4 s, each round; the engine takes 5 a second",
         figure: "depth <= limit, every rejection answered, RSS growth <= 5 %",
         name: "load::ten_times_too_much",
     };
@@ -181,7 +181,7 @@ async fn seventy_percent_for_long() {
 async fn one_person_floods() {
     const ROW: Row = Row {
         number: 77,
-        test: "one person sends 50 at once, then somebody else sends one",
+        test: "one user sends 50 at once, then another user sends one",
         figure: "the other waits for 2 requests at most",
         name: "load::one_person_floods",
     };

@@ -46,8 +46,8 @@ async fn queued(sent: &Sent) {
 async fn a_recording_that_kills_the_engine() {
     const ROW: Row = Row {
         number: 20,
-        test: "a recording kills the engine in ten ways: signals, no memory, nonsense, silence",
-        figure: "an apology after 3 attempts; the others meet one attempt at most",
+        test: "a recording kills the engine in ten ways: signals, no memory, invalid output, no output",
+        figure: "an apology after 3 attempts; the others are delayed by one attempt at most",
         name: "native::a_recording_that_kills_the_engine",
     };
     let times = rounds(DEADLY.len());
@@ -105,7 +105,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
 async fn a_recording_on_which_the_engine_hangs() {
     const ROW: Row = Row {
         number: 21,
-        test: "the engine hangs on a recording in four ways: deaf, stopped, in half a word, talking without end",
+        test: "the engine hangs on a recording in four ways: unresponsive, stopped, in the middle of a frame, endless output",
         figure: "an apology at the deadline (5 s); the others wait for one deadline and its 2 s of grace",
         name: "native::a_recording_on_which_the_engine_hangs",
     };
@@ -154,8 +154,8 @@ async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
 async fn many_crashes_in_a_row() {
     const ROW: Row = Row {
         number: 22,
-        test: "one person sends five recordings that kill the engine: fifteen crashes in a row",
-        figure: "somebody else's wait stays under 10 s all the time",
+        test: "one user sends five recordings that kill the engine: fifteen crashes in a row",
+        figure: "another user's wait stays under 10 s throughout",
         name: "native::many_crashes_in_a_row",
     };
     let times = rounds(1);

@@ -108,7 +108,7 @@ async fn stands_still(scene: &Scene) {
 async fn six_in_one_group() {
     const ROW: Row = Row {
         number: 90,
-        test: "six people in one group send 90 recordings, its 20 calls a minute are used up; then others send",
+        test: "six users in one group send 90 recordings, its 20 calls a minute are used up; then others send",
         figure: "they wait for 2 requests at most, and 3 s longer than without the six",
         name: "outgoing::six_in_one_group",
     };
@@ -154,7 +154,7 @@ async fn six_in_one_group() {
 async fn three_hundred_refusals() {
     const ROW: Row = Row {
         number: 91,
-        test: "one person sends 300 recordings that are too long; others send long and damaged ones, and /start",
+        test: "one user sends 300 recordings that are too long; others send long and damaged ones, and /start",
         figure: "they wait 3 s longer at most; the one gets what the quota allows and one sentence",
         name: "outgoing::three_hundred_refusals",
     };
@@ -194,7 +194,7 @@ async fn three_hundred_refusals() {
 async fn three_hundred_commands() {
     const ROW: Row = Row {
         number: 92,
-        test: "one person sends 300 commands, then others send /start and recordings",
+        test: "one user sends 300 commands, then others send /start and recordings",
         figure: "they wait 3 s longer at most; the one gets what the quota allows and one sentence",
         name: "outgoing::three_hundred_commands",
     };
@@ -231,7 +231,7 @@ async fn three_hundred_commands() {
 async fn two_hundred_presses() {
     const ROW: Row = Row {
         number: 93,
-        test: "a member of a group presses a button of its administrators 200 times, then others send /start",
+        test: "a member of a group presses a button of its admins 200 times, then others send /start",
         figure: "no message, one look at the member's rank, answers to presses bounded; the others wait 3 s at most",
         name: "outgoing::two_hundred_presses",
     };
@@ -277,7 +277,7 @@ async fn two_hundred_presses() {
 async fn three_groups_under_a_flood_wait() {
     const ROW: Row = Row {
         number: 94,
-        test: "Telegram wants three groups left alone for 40 s each; others send",
+        test: "Telegram demands a pause of 40 s for each of three groups; others send",
         figure: "no pause for the others",
         name: "outgoing::three_groups_under_a_flood_wait",
     };

@@ -30,7 +30,7 @@ fn commands(victim: ChatId) -> [String; 6] {
 async fn impostors() {
     const ROW: Row = Row {
         number: 80,
-        test: "administrators' commands and buttons of others, from impostors",
+        test: "operators' commands and other users' buttons, from impostors",
         figure: "none is obeyed",
         name: "security::impostors",
     };
@@ -123,8 +123,8 @@ async fn pressed(who: &Person, message: stenobot_domain::MessageId, data: &str) 
 async fn what_lies_on_the_disk() {
     const ROW: Row = Row {
         number: 81,
-        test: "recordings that a crash left behind; another's song, folder or link among them; rights of all files",
-        figure: "recordings are swept at the start, with anything else it does not start; nobody else can read anything",
+        test: "recordings left by a crash; a foreign file, folder or link among them; permissions of all files",
+        figure: "recordings are deleted at the start; with anything else the bot does not start; other users can read nothing",
         name: "security::what_lies_on_the_disk",
     };
     let rounds = rounds(1);

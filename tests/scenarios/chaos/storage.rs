@@ -286,7 +286,7 @@ async fn the_disk_is_full() {
 async fn the_journal_is_read_only() {
     const ROW: Row = Row {
         number: 53,
-        test: "the store can only be read while two messages arrive and one is in work",
+        test: "the store is read-only while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
         name: "storage::the_journal_is_read_only",
     };
@@ -299,7 +299,7 @@ async fn the_disk_fills_up_during_a_download() {
     const ROW: Row = Row {
         number: 54,
         test: "the disk fills up while a recording is downloaded",
-        figure: "nothing of it stays on the disk, it is fetched again when there is room, answered once",
+        figure: "nothing of it stays on the disk, it is downloaded again when there is space, answered once",
         name: "storage::the_disk_fills_up_during_a_download",
     };
     let times = rounds(1);
@@ -348,8 +348,8 @@ async fn the_disk_fills_up_during_a_download() {
 async fn the_last_of_the_disk_is_left_to_the_journal() {
     const ROW: Row = Row {
         number: 55,
-        test: "little room is left on the disk when a message arrives",
-        figure: "it is taken and its sender told; no download until there is room; answered once",
+        test: "little space is left on the disk when a message arrives",
+        figure: "it is accepted and its sender informed; no download until there is space; answered once",
         name: "storage::the_last_of_the_disk_is_left_to_the_journal",
     };
     let times = rounds(1);

@@ -65,7 +65,7 @@ async fn the_same_update_twice() {
 async fn a_zombie_worker() {
     const ROW: Row = Row {
         number: 31,
-        test: "a lease runs out, the worker before wakes up and writes",
+        test: "a lease expires, then its former worker writes",
         figure: "every write refused",
         name: "store::a_zombie_worker",
     };

@@ -143,7 +143,7 @@ async fn refusals_while_a_fifth_goes_wrong() {
     const ROW: Row = Row {
         number: 41,
         test: "refusals while a fifth of all calls goes wrong",
-        figure: "everybody is told",
+        figure: "every sender is informed",
         name: "telegram::refusals_while_a_fifth_goes_wrong",
     };
     let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
@@ -182,7 +182,7 @@ async fn refusals_while_a_fifth_goes_wrong() {
 async fn an_answer_that_was_taken_times_out() {
     const ROW: Row = Row {
         number: 42,
-        test: "Telegram takes the answer and never says so (20 s)",
+        test: "Telegram accepts the answer and does not respond (20 s)",
         figure: "0 duplicates",
         name: "telegram::an_answer_that_was_taken_times_out",
     };
@@ -322,7 +322,7 @@ async fn the_token_is_not_accepted_for_a_while() {
 async fn a_word_that_hangs_does_not_hold_the_engine() {
     const ROW: Row = Row {
         number: 49,
-        test: "the first words to one person hang for 15 s; another person sends",
+        test: "the first message to one user hangs for 15 s; another user sends",
         figure: "the engine goes on",
         name: "telegram::a_word_that_hangs_does_not_hold_the_engine",
     };

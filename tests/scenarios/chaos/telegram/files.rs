@@ -65,8 +65,8 @@ async fn files_that_do_not_come_as_told() {
 async fn stalled_downloads_give_their_places_back() {
     const ROW: Row = Row {
         number: 46,
-        test: "downloads stall in all four places; the next person sends (download_timeout_seconds = 5)",
-        figure: "no place is held longer",
+        test: "all four concurrent downloads stall; the next user sends (download_timeout_seconds = 5)",
+        figure: "no permit is held longer",
         name: "telegram::files::stalled_downloads_give_their_places_back",
     };
     const PLACES: usize = 4;

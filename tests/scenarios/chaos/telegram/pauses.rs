@@ -74,8 +74,8 @@ async fn pauses_of_one_to_five_seconds() {
 async fn a_pause_for_the_whole_bot() {
     const ROW: Row = Row {
         number: 47,
-        test: "Telegram refuses all chats of the bot for 5 s; 20 people have just sent something",
-        figure: "the bot stops asking for each of them",
+        test: "Telegram refuses all chats of the bot for 5 s; 20 users have just sent a message",
+        figure: "the bot stops calling for each of them",
         name: "telegram::pauses::a_pause_for_the_whole_bot",
     };
     const PEOPLE: usize = 20;
