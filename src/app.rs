@@ -261,12 +261,13 @@ fn log_download(event: Download, tenths: &mut u64) {
 /// This process holds the locks of data folder and database: what other processes held is free. Recordings of requests
 /// that have ended meanwhile are removed.
 async fn recover(store: &Store, config: &Config, recordings: &RecordingsFolder, worker: &str) -> anyhow::Result<()> {
-    let freed = store.expire_other_leases(worker).await?;
+    let freed = store.queue.expire_other_leases(worker).await?;
     if freed > 0 {
         tracing::info!(requests = freed, "taking over what a former process held");
     }
-    store.drop_other_days().await?;
-    let kept: Vec<PathBuf> = store.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
+    store.queue.drop_other_days().await?;
+    let kept: Vec<PathBuf> =
+        store.audio.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
     recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")
 }

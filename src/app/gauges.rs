@@ -65,7 +65,7 @@ pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolS
                 gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
             }
         }
-        match context.store.snapshot().await {
+        match context.store.statistics.snapshot().await {
             Ok(snapshot) => {
                 for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
                     #[expect(clippy::cast_precision_loss, reason = "small counts")]

@@ -61,7 +61,7 @@ fn stack(context: &Context, quota: &Quota) -> Admit {
     let capacity = Capacity { queue, per_person, per_day };
     let insert = service_fn(move |Knock { arrival, .. }: Knock| {
         let (store, busy) = (store.clone(), outbox.busy());
-        async move { Ok::<_, BoxError>(store.admit_excluding(&arrival, &capacity, &busy).await?) }
+        async move { Ok::<_, BoxError>(store.queue.admit_excluding(&arrival, &capacity, &busy).await?) }
     });
     ServiceBuilder::new()
         .boxed()
@@ -82,7 +82,7 @@ struct QueueDepth(Store, Outbox);
 
 impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
-        Box::pin(async { Ok(self.0.depth_excluding(&self.1.busy()).await?) })
+        Box::pin(async { Ok(self.0.queue.depth_excluding(&self.1.busy()).await?) })
     }
 }
 
@@ -141,7 +141,7 @@ impl Admitting {
 
     /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
     pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, StoreError> {
-        let settings = context.store.chat_settings(voice.place.chat).await?;
+        let settings = context.store.users.chat_settings(voice.place.chat).await?;
         if unasked(voice, &settings) || !may_answer(context, voice.place.chat, voice.place.thread) {
             return Ok(false);
         }
@@ -160,7 +160,7 @@ impl Admitting {
         if draining || closed || !matches!(acceptable(context, voice).await, Ok(Ok(()))) {
             return false;
         }
-        let settings = context.store.chat_settings(chat).await.unwrap_or_default();
+        let settings = context.store.users.chat_settings(chat).await.unwrap_or_default();
         !unasked(voice, &settings) && !context.is_banned(voice.from.id, chat).await.unwrap_or(false)
     }
 
@@ -235,7 +235,7 @@ impl Admitting {
 }
 
 async fn refuse(context: &Context, arrival: &IncomingAudio, reason: RejectReason) -> Result<(), StoreError> {
-    match context.store.refuse(arrival, reason).await? {
+    match context.store.queue.refuse(arrival, reason).await? {
         Some(id) => observe(&Event::Refused { id, reason }),
         None => observe(&Event::Duplicate),
     }
@@ -289,7 +289,9 @@ async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, Sto
     }
     match voice.place.kind {
         ChatKind::Private => Ok(false),
-        ChatKind::Group => Ok(context.store.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0))),
+        ChatKind::Group => {
+            Ok(context.store.users.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0)))
+        }
     }
 }
 

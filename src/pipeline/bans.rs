@@ -17,7 +17,7 @@ impl Context {
             ids.push(chat.0);
         }
         for id in ids {
-            if !config.people.operators.contains(&id) && self.store.is_banned(UserId(id)).await? {
+            if !config.people.operators.contains(&id) && self.store.users.is_banned(UserId(id)).await? {
                 return Ok(true);
             }
         }

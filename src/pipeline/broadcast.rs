@@ -69,7 +69,7 @@ pub(super) async fn preview(
     if text.is_empty() {
         return Ok(context.talk(locale, &CommandReply::BroadcastHow));
     }
-    let people = context.store.reachable_people().await?.len() as u64;
+    let people = context.store.users.reachable_people().await?.len() as u64;
     let draft = context.drafts.keep(operator, text);
     let button = |label, action| Button { label: context.label(locale, label), action };
     let buttons = vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
@@ -86,7 +86,7 @@ pub(super) async fn send(
     locale: Option<&str>,
     draft: Uuid,
 ) -> Result<Option<CallbackAnswer>, StoreError> {
-    let people = context.store.reachable_people().await?;
+    let people = context.store.users.reachable_people().await?;
     let Some(text) = take(context, operator, draft) else { return Ok(gone(context, place, message)) };
     let note = context.talk(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
     context.reply(Reply::Edit { chat: place.chat, message, note });
@@ -143,7 +143,7 @@ fn start(context: &Context, place: Location, locale: Option<&str>, people: Vec<U
                 Some(Err(error)) => {
                     missed += 1;
                     if error == TelegramError::ChatGone
-                        && let Err(error) = own.store.unreachable(person).await
+                        && let Err(error) = own.store.users.unreachable(person).await
                     {
                         own.store_failed("remember who cannot be reached", &error);
                     }

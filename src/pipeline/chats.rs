@@ -58,7 +58,7 @@ impl From<Unreachable> for TranscribeFailure {
 impl Context {
     /// Records that a group became a supergroup.
     pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        if self.store.move_chat(from, to).await? {
+        if self.store.users.move_chat(from, to).await? {
             tracing::info!("a group became a supergroup: its requests and settings go with it");
             if self.config().people.allowed.contains(&from.0) {
                 warn_of_old_number(from, to);
@@ -75,7 +75,7 @@ impl Context {
     /// Warns of numbers in `allowed_users` that groups had before they became supergroups.
     pub(super) async fn warn_of_old_numbers(&self) {
         for id in self.config().people.allowed.iter() {
-            match self.store.moved_to(ChatId(id)).await {
+            match self.store.users.moved_to(ChatId(id)).await {
                 Ok(Some(to)) => warn_of_old_number(ChatId(id), to),
                 Ok(None) => {}
                 Err(error) => return self.store_failed("look for groups that became supergroups", &error),

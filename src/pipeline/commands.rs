@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Stor
     let private = place.kind == ChatKind::Private;
     let operator = private && context.config().people.operators.contains(&from.id.0);
     if private {
-        context.store.meet(&super::admit::sender(from)).await?;
+        context.store.users.meet(&super::admit::sender(from)).await?;
     }
     let note = match named(*name, argument, place.kind) {
         CommandName::Start => Some(context.talk(locale, &greeting(context))),
@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Stor
         }
         CommandName::MyData if !private => Some(private_only(context, locale, MY_DATA)),
         CommandName::Forget if !private => Some(private_only(context, locale, FORGET)),
-        CommandName::MyData => Some(context.talk(locale, &my_data(context.store.my_data(from.id).await?))),
+        CommandName::MyData => Some(context.talk(locale, &my_data(context.store.users.my_data(from.id).await?))),
         CommandName::Forget => Some(OutgoingMessage {
             keyboard: Keyboard::one(context.label(locale, Label::Erase), Action::Forget),
             ..context.talk(locale, &CommandReply::ForgetAsk)
@@ -94,7 +94,7 @@ pub(super) async fn languages(
     locale: Option<&str>,
     page: u8,
 ) -> Result<OutgoingMessage, StoreError> {
-    let current = match context.store.chat_settings(chat).await?.speech_language {
+    let current = match context.store.users.chat_settings(chat).await?.speech_language {
         Some(SpeechLanguage::Code(code)) => language_name(&code),
         Some(SpeechLanguage::Auto) | None => None,
     };
@@ -128,7 +128,7 @@ fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Outgo
 
 /// A group is shown what waits in it, not what its members send elsewhere.
 async fn standings(context: &Context, user: UserId, place: Location) -> Result<CommandReply, StoreError> {
-    let mut own = context.store.standing(user).await?;
+    let mut own = context.store.queue.standing(user).await?;
     own.retain(|standing| place.kind == ChatKind::Private || standing.chat == place.chat);
     Ok(CommandReply::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
 }
@@ -172,7 +172,7 @@ pub(super) async fn forget(
     message: MessageId,
     locale: Option<&str>,
 ) -> Result<(), StoreError> {
-    let forgotten = context.store.forget(user).await?;
+    let forgotten = context.store.users.forget(user).await?;
     for id in forgotten.stopped {
         context.cancels.stop(id);
     }
@@ -225,7 +225,7 @@ pub(super) async fn of_a_group(
         return context.talk(locale, &CommandReply::AdminsOnly);
     }
     let (set, talk) = match wish {
-        GroupWish::Auto(on) => (context.store.set_auto(place.chat, *on).await, CommandReply::Auto(*on)),
+        GroupWish::Auto(on) => (context.store.users.set_auto(place.chat, *on).await, CommandReply::Auto(*on)),
     };
     match set {
         Ok(()) => context.talk(locale, &talk),
@@ -246,7 +246,7 @@ pub(super) async fn set_language(
         SpeechLanguage::Auto => (None, None),
         SpeechLanguage::Code(code) => (Some(language.clone()), language_name(code)),
     };
-    (context.store.set_speech_language(chat, set).await, CommandReply::LanguageSet(name))
+    (context.store.users.set_speech_language(chat, set).await, CommandReply::LanguageSet(name))
 }
 
 // === For the bot's own administrators ===
@@ -260,14 +260,14 @@ fn flow(context: &Context, locale: Option<&str>, flow: Flow, talk: &CommandReply
 async fn ban(context: &Context, argument: &str, banned: bool) -> Result<CommandReply, StoreError> {
     let Ok(id) = argument.parse::<i64>() else { return Ok(CommandReply::BanHow) };
     if banned {
-        context.store.ban(UserId(id)).await?;
+        context.store.users.ban(UserId(id)).await?;
         cancel_all(context, UserId(id)).await?;
         for (id, outcome) in request::cancel_all_in(&context.store, ChatId(id)).await? {
             context.follow_up(id, outcome);
         }
         Ok(CommandReply::Banned(id))
     } else {
-        context.store.unban(UserId(id)).await?;
+        context.store.users.unban(UserId(id)).await?;
         Ok(CommandReply::Unbanned(id))
     }
 }
@@ -281,7 +281,7 @@ async fn stats(context: &Context) -> Result<Stats, StoreError> {
     let facts = stenobot_store::statistics::request_facts(&config.storage.database, Some(since)).await?;
     let total = Statistics::of(&facts).total;
     Ok(Stats {
-        waiting: u64::from(context.store.depth().await?),
+        waiting: u64::from(context.store.queue.depth().await?),
         limit: u64::from(config.limits.queue),
         requests: total.requests,
         answered: total.answered,
@@ -291,6 +291,6 @@ async fn stats(context: &Context) -> Result<Stats, StoreError> {
         people: total.people,
         audio: Duration::try_from_secs_f64(total.audio_seconds).unwrap_or_default(),
         median_wait: total.wait_seconds.and_then(|wait| Duration::try_from_secs_f64(wait.p50).ok()),
-        real_time_factor: context.store.recent_real_time_factor(&context.model).await?,
+        real_time_factor: context.store.statistics.recent_real_time_factor(&context.model).await?,
     })
 }

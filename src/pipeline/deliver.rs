@@ -123,7 +123,7 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     // No edit of the state may come after the answer.
     context.desk.close(request.id()).await;
     // Where this cannot be looked up now, Telegram says it.
-    if let Ok(Some(to)) = context.store.moved_to(request.chat()).await {
+    if let Ok(Some(to)) = context.store.users.moved_to(request.chat()).await {
         request.chat_moved(to);
     }
     let transcript = &request.stage().transcript;

@@ -72,7 +72,7 @@ pub(super) fn set_coalesced_status_message(context: &Context, id: RequestId, to:
         let note = own.state(id, arrival.locale.as_deref(), &text);
         let thread = arrival.thread.map(ThreadId);
         if let Ok(message) = own.client.send(arrival.chat, thread, arrival.reply_to, &note).await {
-            own.store.set_coalesced_status_message(id, arrival.chat, message).await?;
+            own.store.queue.set_coalesced_status_message(id, arrival.chat, message).await?;
         }
         Ok(())
     };
@@ -132,6 +132,7 @@ async fn places(context: &Context) -> Result<Vec<Place>, StoreError> {
     let now = context.store.clock().now();
     let running: f64 = context
         .store
+        .queue
         .running()
         .await?
         .iter()
@@ -141,7 +142,7 @@ async fn places(context: &Context) -> Result<Vec<Place>, StoreError> {
     let workers = context.config().engine.workers as f64;
     let mut ahead = running;
     let mut position = 0;
-    let waiting = context.store.waiting().await?;
+    let waiting = context.store.queue.waiting().await?;
     Ok(waiting
         .into_iter()
         .map(|request| {

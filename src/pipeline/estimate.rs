@@ -9,7 +9,7 @@ pub(crate) const FIRST_GUESS: f64 = 0.3;
 
 /// Processing time for a second of audio, as lately measured. The store remembers it between runs.
 pub(super) async fn real_time_factor(context: &Context) -> f64 {
-    match context.store.recent_real_time_factor(&context.model).await {
+    match context.store.statistics.recent_real_time_factor(&context.model).await {
         Ok(measured) => measured.unwrap_or(FIRST_GUESS),
         Err(error) => {
             context.store_failed("read the real-time factor", &error);

@@ -19,7 +19,7 @@ pub(super) async fn likely_languages(
     match language {
         SpeechLanguage::Code(_) => Vec::new(),
         SpeechLanguage::Auto => {
-            let earlier = context.store.recent_languages(user).await.unwrap_or_else(|error| {
+            let earlier = context.store.users.recent_languages(user).await.unwrap_or_else(|error| {
                 context.store_failed("read the languages of a user", &error);
                 Vec::new()
             });

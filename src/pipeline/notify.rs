@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context) {
             return Ok(Turn::Idle);
         }
         let passed_over = chats.passed_over(context);
-        let Some(notice) = context.store.claim_notice_excluding(&context.worker, &passed_over).await? else {
+        let Some(notice) = context.store.queue.claim_notice_excluding(&context.worker, &passed_over).await? else {
             return Ok(Turn::Idle);
         };
         let taken = (chats.take(notice.chat), ended.clone());
@@ -91,7 +91,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
-    let answered = || context.store.close_notices(&notice.fence, &notice.folded);
+    let answered = || context.store.queue.close_notices(&notice.fence, &notice.folded);
     if context.is_closed(chat, thread, notice.received_at) {
         return request::retry_transient(&context.store, "record a notice", answered).await;
     }
@@ -113,7 +113,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
         Some(pause) => {
             let at = context.store.clock().now().after(pause);
             request::retry_transient(&context.store, "put a notice off", || {
-                context.store.postpone_notice(&notice.fence, at)
+                context.store.queue.postpone_notice(&notice.fence, at)
             })
             .await
         }

@@ -227,7 +227,9 @@ impl Inbox {
     async fn membership(context: &Context, membership: &Membership) -> Result<(), StoreError> {
         let Membership { chat, kind, access } = membership;
         match (kind, access) {
-            (ChatKind::Private, Access::Silenced | Access::Gone) => context.store.unreachable(UserId(chat.0)).await,
+            (ChatKind::Private, Access::Silenced | Access::Gone) => {
+                context.store.users.unreachable(UserId(chat.0)).await
+            }
             // A group that the bot is out of sends nothing, and may be one that becomes a supergroup just now.
             (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
             (ChatKind::Group, Access::Writes | Access::Silenced) => {

@@ -180,7 +180,7 @@ async fn misplaced(
             return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::DraftGone));
         }
     };
-    Ok(match context.store.pressing(of, actor, place.chat, message).await? {
+    Ok(match context.store.queue.pressing(of, actor, place.chat, message).await? {
         ButtonPermission::Allowed => None,
         ButtonPermission::Elsewhere => Some(elsewhere),
         ButtonPermission::NotYours => Some(CallbackAnswer::NotYours),
@@ -194,7 +194,7 @@ async fn kept(
     actor: Actor,
     of: RequestId,
 ) -> Result<Result<Box<KeptAudio>, CallbackAnswer>, StoreError> {
-    Ok(match context.store.kept_audio(of, actor).await? {
+    Ok(match context.store.audio.kept_audio(of, actor).await? {
         AudioLookup::Here(audio) => Ok(audio),
         AudioLookup::NotYours => Err(CallbackAnswer::NotYours),
         AudioLookup::AdminsOnly => Err(CallbackAnswer::AdminsOnly),

@@ -21,15 +21,15 @@ pub(crate) async fn run(context: &Context) {
     while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
         let retention = context.config().privacy.audio_retention;
         let due = async {
-            let ahead = context.store.clamp_times().await?;
+            let ahead = context.store.queue.clamp_times().await?;
             if ahead > 0 {
                 tracing::warn!(
                     requests = ahead,
                     "the clock was set back: times of open requests are brought back to it"
                 );
             }
-            context.store.drop_other_days().await?;
-            context.store.audio_due(retention).await
+            context.store.queue.drop_other_days().await?;
+            context.store.audio.audio_due(retention).await
         };
         match due.await {
             Ok(due) => {

@@ -50,14 +50,14 @@ async fn the_same_update_twice() {
         // At the same time, as no order of Telegram's would have it.
         let (arrival, one, other) = (arrival(message), desk.store.clone(), desk.store.clone());
         let again = arrival.clone();
-        let one = tokio::spawn(async move { one.admit(&arrival, &ROOMY).await.unwrap() });
-        let other = tokio::spawn(async move { other.admit(&again, &ROOMY).await.unwrap() });
+        let one = tokio::spawn(async move { one.queue.admit(&arrival, &ROOMY).await.unwrap() });
+        let other = tokio::spawn(async move { other.queue.admit(&again, &ROOMY).await.unwrap() });
         let outcomes = [one.await.unwrap(), other.await.unwrap()];
         let is_new = |outcome: &&Admission| matches!(outcome, Admission::New(_));
         assert_eq!(outcomes.iter().filter(is_new).count(), 1, "{outcomes:?}");
         assert!(outcomes.contains(&Admission::Duplicate), "{outcomes:?}");
     }
-    assert_eq!(desk.store.depth().await.unwrap() as usize, times);
+    assert_eq!(desk.store.queue.depth().await.unwrap() as usize, times);
     measured(&ROW, times, &format!("{times} requests of {} updates", 2 * times));
 }
 
@@ -72,28 +72,28 @@ async fn a_zombie_worker() {
     let desk = Desk::new().await;
     let (times, mut refused) = (rounds(20), 0);
     for message in 0..i32::try_from(times).unwrap() {
-        let Admission::New(_) = desk.store.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
-        let zombie = desk.store.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
+        let Admission::New(_) = desk.store.queue.queue.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
+        let zombie = desk.store.queue.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
         let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
         desk.time.fetch_add(lease, Ordering::SeqCst);
         // Every second time it is the same process whose one task hangs while another goes on.
         let heir = if message % 2 == 0 { "heir" } else { "zombie" };
-        let fence = desk.store.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
+        let fence = desk.store.queue.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
         let now = desk.store.clock().now();
         let writes = [
-            desk.store.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
-            desk.store.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
-            desk.store.release(&zombie, now, true).await,
-            desk.store.renew(&zombie).await,
-            desk.store.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
+            desk.store.queue.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            desk.store.queue.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
+            desk.store.queue.release(&zombie, now, true).await,
+            desk.store.queue.renew(&zombie).await,
+            desk.store.queue.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
         ];
         for write in writes {
             assert!(matches!(write, Err(StoreError::LeaseLost { .. })), "{write:?}");
             refused += 1;
         }
-        desk.store.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
         let fence = Fence { stage: StageName::Downloaded, ..fence };
-        desk.store.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
     }
     measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
 }
@@ -114,7 +114,7 @@ async fn backup_and_restore() {
         let mut acknowledged = count.subscribe();
         let writer = tokio::spawn(async move {
             for message in 1..=100 {
-                let _ = store.admit(&arrival(message), &ROOMY).await.unwrap();
+                let _ = store.queue.queue.admit(&arrival(message), &ROOMY).await.unwrap();
                 count.send_replace(i64::from(message));
             }
             store
