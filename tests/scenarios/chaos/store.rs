@@ -72,7 +72,7 @@ async fn a_zombie_worker() {
     let desk = Desk::new().await;
     let (times, mut refused) = (rounds(20), 0);
     for message in 0..i32::try_from(times).unwrap() {
-        let Admission::New(_) = desk.store.queue.queue.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
+        let Admission::New(_) = desk.store.queue.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
         let zombie = desk.store.queue.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
         let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
         desk.time.fetch_add(lease, Ordering::SeqCst);
@@ -114,7 +114,7 @@ async fn backup_and_restore() {
         let mut acknowledged = count.subscribe();
         let writer = tokio::spawn(async move {
             for message in 1..=100 {
-                let _ = store.queue.queue.admit(&arrival(message), &ROOMY).await.unwrap();
+                let _ = store.queue.admit(&arrival(message), &ROOMY).await.unwrap();
                 count.send_replace(i64::from(message));
             }
             store
