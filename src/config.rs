@@ -170,27 +170,27 @@ pub enum VoiceActivity {
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// What it was parsed from.
     raw: Raw,
     /// The way to servers.
-    pub proxies: Proxies,
+    pub(crate) proxies: Proxies,
     /// Telegram's side.
-    pub telegram: Telegram,
+    pub(crate) telegram: Telegram,
     /// Files.
-    pub storage: Storage,
+    pub(crate) storage: Storage,
     /// The model and how it runs.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// What is accepted.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Whom the bot serves and obeys.
-    pub people: People,
+    pub(crate) people: People,
     /// What is kept, and how long.
-    pub privacy: Privacy,
+    pub(crate) privacy: Privacy,
     /// Deadlines and intervals.
     pub(crate) timing: Timing,
     /// Logs and metrics.
-    pub telemetry: Telemetry,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// The bot's token. Cannot be printed.

@@ -8,25 +8,25 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
 use stenobot_telegram::{
-    Action, Button, CallbackAnswer, ChatKind, CommandReply, Keyboard, Label, Location, OutgoingMessage, TelegramError,
+    Action, Button, CallbackAnswer, ChatKind, Client, CommandReply, Keyboard, Label, Location, OutgoingMessage,
+    TelegramError,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::Context;
-use super::replies::Reply;
+use super::replies::{Replies, Reply};
+use super::worker::Worker;
+use crate::settings::Settings;
 
 /// Between two people: half of what Telegram takes stays for answers.
 const PACE: Duration = Duration::from_millis(70);
-/// One at a time.
-static TURN: Semaphore = Semaphore::const_new(1);
 /// Drafts kept; the oldest makes room.
 const MAX_DRAFTS: usize = 16;
 
 /// Messages to everybody that wait for a confirmation, in memory: a restart drops them, and a button of before finds
 /// none. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
+struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
 
 /// One message to everybody.
 struct Draft {
@@ -59,109 +59,131 @@ impl Drafts {
     }
 }
 
-/// Shows an operator what would go out, and to how many, over the buttons that send or drop it.
-pub(super) async fn preview(
-    context: &Context,
-    operator: UserId,
-    locale: Option<&str>,
-    text: &str,
-) -> Result<OutgoingMessage, StoreError> {
-    if text.is_empty() {
-        return Ok(context.talk(locale, &CommandReply::BroadcastHow));
+/// Messages to every user. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Broadcasts {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) replies: Replies,
+    drafts: Drafts,
+    /// One message to every user is sent at a time.
+    turn: Arc<Semaphore>,
+}
+
+impl Broadcasts {
+    pub(crate) fn new(worker: Worker, settings: Settings, client: Client, replies: Replies) -> Self {
+        Self { worker, settings, client, replies, drafts: Drafts::default(), turn: Arc::new(Semaphore::new(1)) }
     }
-    let people = context.store.users.reachable_people().await?.len() as u64;
-    let draft = context.drafts.keep(operator, text);
-    let button = |label, action| Button { label: context.label(locale, label), action };
-    let buttons = vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
-    let note = context.talk(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
-    Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
-}
 
-/// Sends a draft that its author has confirmed. The first press alone finds it.
-pub(super) async fn send(
-    context: &Context,
-    place: Location,
-    message: MessageId,
-    operator: UserId,
-    locale: Option<&str>,
-    draft: Uuid,
-) -> Result<Option<CallbackAnswer>, StoreError> {
-    let people = context.store.users.reachable_people().await?;
-    let Some(text) = take(context, operator, draft) else { return Ok(gone(context, place, message)) };
-    let note = context.talk(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
-    context.reply(Reply::Edit { chat: place.chat, message, note });
-    start(context, place, locale, people, text);
-    Ok(None)
-}
-
-/// Drops a draft.
-pub(super) fn cancel(
-    context: &Context,
-    place: Location,
-    message: MessageId,
-    operator: UserId,
-    locale: Option<&str>,
-    draft: Uuid,
-) -> Option<CallbackAnswer> {
-    if take(context, operator, draft).is_none() {
-        return gone(context, place, message);
+    /// Shows an operator what would go out, and to how many, over the buttons that send or drop it.
+    pub(crate) async fn preview(
+        &self,
+        operator: UserId,
+        locale: Option<&str>,
+        text: &str,
+    ) -> Result<OutgoingMessage, StoreError> {
+        if text.is_empty() {
+            return Ok(self.settings.command_reply(locale, &CommandReply::BroadcastHow));
+        }
+        let people = self.worker.store.users.reachable_people().await?.len() as u64;
+        let draft = self.drafts.keep(operator, text);
+        let button = |label, action| Button { label: self.settings.label(locale, label), action };
+        let buttons =
+            vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
+        let note =
+            self.settings.command_reply(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
+        Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
     }
-    context.reply(Reply::Edit {
-        chat: place.chat,
-        message,
-        note: context.talk(locale, &CommandReply::BroadcastCancelled),
-    });
-    None
-}
 
-/// Who is no operator any more has no drafts.
-fn take(context: &Context, operator: UserId, draft: Uuid) -> Option<String> {
-    let text = context.drafts.take(draft, operator)?;
-    context.config().people.operators.contains(&operator.0).then_some(text)
-}
-
-/// Takes the buttons off a draft of before a restart. The edit of one that was just sent or dropped has taken them already.
-fn gone(context: &Context, place: Location, message: MessageId) -> Option<CallbackAnswer> {
-    if place.kind == ChatKind::Private {
-        context.reply(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
+    /// Sends a draft that its author has confirmed. The first press alone finds it.
+    pub(crate) async fn send(
+        &self,
+        place: Location,
+        message: MessageId,
+        operator: UserId,
+        locale: Option<&str>,
+        draft: Uuid,
+    ) -> Result<Option<CallbackAnswer>, StoreError> {
+        let people = self.worker.store.users.reachable_people().await?;
+        let Some(text) = self.take(operator, draft) else { return Ok(self.gone(place, message)) };
+        let note = self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
+        self.replies.send(Reply::Edit { chat: place.chat, message, note });
+        self.start(place, locale, people, text);
+        Ok(None)
     }
-    Some(CallbackAnswer::DraftGone)
-}
 
-/// Starts to write to everybody. A stop of the bot ends it; who has not got the message then does not get it later.
-fn start(context: &Context, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
-    let (own, note) = (context.clone(), OutgoingMessage::from(text));
-    let locale = locale.map(str::to_owned);
-    context.tasks.spawn(async move {
-        let Some(Ok(_turn)) = own.shutdown.soft.run_until_cancelled(TURN.acquire()).await else { return };
-        let (mut sent, mut missed) = (0, 0);
-        for person in people {
-            let arrived = own.shutdown.soft.run_until_cancelled(reach(&own, ChatId(person.0), &note)).await;
-            match arrived {
-                None => break,
-                Some(Ok(_)) => sent += 1,
-                Some(Err(error)) => {
-                    missed += 1;
-                    if error == TelegramError::ChatGone
-                        && let Err(error) = own.store.users.unreachable(person).await
-                    {
-                        own.store_failed("remember who cannot be reached", &error);
+    /// Drops a draft.
+    pub(crate) fn cancel(
+        &self,
+        place: Location,
+        message: MessageId,
+        operator: UserId,
+        locale: Option<&str>,
+        draft: Uuid,
+    ) -> Option<CallbackAnswer> {
+        if self.take(operator, draft).is_none() {
+            return self.gone(place, message);
+        }
+        self.replies.send(Reply::Edit {
+            chat: place.chat,
+            message,
+            note: self.settings.command_reply(locale, &CommandReply::BroadcastCancelled),
+        });
+        None
+    }
+
+    /// Who is no operator any more has no drafts.
+    fn take(&self, operator: UserId, draft: Uuid) -> Option<String> {
+        let text = self.drafts.take(draft, operator)?;
+        self.settings.config().people.operators.contains(&operator.0).then_some(text)
+    }
+
+    /// Takes the buttons off a draft of before a restart. The edit of one that was just sent or dropped has taken them already.
+    fn gone(&self, place: Location, message: MessageId) -> Option<CallbackAnswer> {
+        if place.kind == ChatKind::Private {
+            self.replies.send(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
+        }
+        Some(CallbackAnswer::DraftGone)
+    }
+
+    /// Starts to write to everybody. A stop of the bot ends it; who has not got the message then does not get it later.
+    fn start(&self, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
+        let (own, note) = (self.clone(), OutgoingMessage::from(text));
+        let locale = locale.map(str::to_owned);
+        self.worker.tasks.spawn(async move {
+            let Some(Ok(_turn)) = own.worker.shutdown.soft.run_until_cancelled(own.turn.acquire()).await else {
+                return;
+            };
+            let (mut sent, mut missed) = (0, 0);
+            for person in people {
+                let arrived = own.worker.shutdown.soft.run_until_cancelled(own.reach(ChatId(person.0), &note)).await;
+                match arrived {
+                    None => break,
+                    Some(Ok(_)) => sent += 1,
+                    Some(Err(error)) => {
+                        missed += 1;
+                        if error == TelegramError::ChatGone
+                            && let Err(error) = own.worker.store.users.unreachable(person).await
+                        {
+                            own.worker.failures.report("remember who cannot be reached", &error);
+                        }
                     }
                 }
             }
-        }
-        tracing::info!(sent, missed, "a message to everybody has gone out");
-        let note = own.talk(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
-        own.reply(Reply::Say { place, reply_to: None, note });
-    });
-}
+            tracing::info!(sent, missed, "a message to everybody has gone out");
+            let note = own.settings.command_reply(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
+            own.replies.send(Reply::Say { place, reply_to: None, note });
+        });
+    }
 
-async fn reach(context: &Context, chat: ChatId, note: &OutgoingMessage) -> Result<MessageId, TelegramError> {
-    tokio::time::sleep(PACE).await;
-    loop {
-        match context.client.send(chat, None, None, note).await {
-            Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
-            outcome => return outcome,
+    async fn reach(&self, chat: ChatId, note: &OutgoingMessage) -> Result<MessageId, TelegramError> {
+        tokio::time::sleep(PACE).await;
+        loop {
+            match self.client.send(chat, None, None, note).await {
+                Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
+                outcome => return outcome,
+            }
         }
     }
 }

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_telegram::{CallbackAnswer, Disposition, Keyboard, Location, OutgoingMessage, Press, TelegramError};
-use tokio::sync::Semaphore;
+use stenobot_telegram::{
+    CallbackAnswer, Client, Disposition, Keyboard, Location, OutgoingMessage, Press, TelegramError,
+};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::Context;
+use super::chats::Chats;
 use super::lanes::{Lanes, Pushed};
+use super::worker::Worker;
+use crate::commands::{Commands, GroupSetting, set_in_group};
+use crate::ingest::admins_only;
+use crate::settings::Settings;
 
-/// Presses of administrators that wait to be carried out.
-pub(crate) const MAX_PRESSES: usize = 64;
 /// On their way at once. None of them waits for a pause.
 const CONCURRENT: usize = 16;
 
@@ -87,7 +91,7 @@ pub(crate) enum Reply {
         /// The message that asks, or under which a button was pressed.
         message: MessageId,
         /// What they want.
-        wish: super::commands::GroupWish,
+        wish: GroupSetting,
         /// In which language they read.
         locale: Option<String>,
     },
@@ -100,53 +104,24 @@ pub(crate) enum Reply {
     },
 }
 
-impl Context {
-    /// Has something said as soon as may be, or drops it when too much waits to be said.
-    pub(super) fn reply(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Replies::push)
+impl Lanes<Lane, Waiting> {
+    /// Sends a reply as soon as possible, or drops it when too many wait.
+    pub(crate) fn send(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Self::push)
     }
 
-    /// The same for the last that is said for a while: where too much waits in its lane, it takes the place of the newest.
-    pub(super) fn last_reply(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Replies::push_over)
+    /// Sends the last reply for a while: when too many wait in its lane, it replaces the newest.
+    pub(crate) fn send_last(&self, reply: Reply) -> Pushed {
+        self.push_reply(reply, Self::push_over)
     }
 
-    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, Waiting) -> Pushed) -> Pushed {
+    fn push_reply(&self, reply: Reply, push: fn(&Self, Lane, Waiting) -> Pushed) -> Pushed {
         let lane = reply.lane();
-        let pushed = push(&self.replies, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
+        let pushed = push(self, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
         if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
         pushed
-    }
-}
-
-/// Sends replies until the soft shutdown.
-pub(crate) async fn send(context: &Context) {
-    let places = Arc::new(Semaphore::new(CONCURRENT));
-    loop {
-        let next = async {
-            let place = places.clone().acquire_owned().await.ok()?;
-            Some((context.replies.next().await, place))
-        };
-        let Some(Some(((lane, waiting), place))) = context.shutdown.soft.run_until_cancelled(next).await else {
-            return;
-        };
-        let own = context.clone();
-        context.tasks.spawn(async move {
-            let tried = own.shutdown.soft.run_until_cancelled(deliver(&own, &waiting.reply)).await;
-            match tried {
-                Some(Err(error)) => match waiting.after(&error) {
-                    Ok((waiting, rest)) => own.replies.give_back(lane, waiting, rest),
-                    Err(waiting) => {
-                        tracing::debug!(%error, reply = waiting.reply.kind(), "a reply was not sent");
-                        own.replies.ended(lane);
-                    }
-                },
-                Some(Ok(())) | None => own.replies.ended(lane),
-            }
-            drop(place);
-        });
     }
 }
 
@@ -205,56 +180,102 @@ impl Reply {
     }
 }
 
-/// Makes one try.
-async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    match once(context, reply).await {
-        Err(TelegramError::ChatMoved(to)) => follow(context, reply, to).await,
-        tried => tried,
-    }
+/// Sends replies. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ReplySender {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) chats: Chats,
+    pub(crate) replies: Replies,
+    pub(crate) commands: Commands,
+    /// Presses by users who turned out to be admins of the group.
+    pub(crate) admin_presses: mpsc::Sender<Press>,
 }
 
-/// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
-async fn follow(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
-    match reply {
-        Reply::Say { place, note, .. } => {
-            // Only the store's word is missing if this fails: the next call to the old chat brings it again.
-            if let Err(error) = context.record_move(place.chat, to).await {
-                context.store_failed("record that a group became a supergroup", &error);
-            }
-            context.client.send(to, None, None, note).await.map(drop)
-        }
-        Reply::Edit { .. }
-        | Reply::Buttons { .. }
-        | Reply::CallbackAnswer { .. }
-        | Reply::IfAdministrator { .. }
-        | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
-    }
-}
-
-async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    let client = &context.client;
-    match reply {
-        Reply::Say { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
-        Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
-        Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
-        Reply::CallbackAnswer { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
-        Reply::IfAdministrator { place, user, message, wish, locale } => {
-            let allowed = client.is_administrator(place.chat, *user).await?;
-            let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
-            client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
-        }
-        Reply::PressIfAdministrator { group, press } => {
-            let allowed = match client.is_administrator(*group, press.from.id).await {
-                // Telegram does not know the user there, or does not tell.
-                Err(error) if error.disposition() == Disposition::Final => false,
-                allowed => allowed?,
+impl ReplySender {
+    /// Sends replies until the soft shutdown.
+    pub(crate) async fn run(self) {
+        let places = Arc::new(Semaphore::new(CONCURRENT));
+        loop {
+            let next = async {
+                let place = places.clone().acquire_owned().await.ok()?;
+                Some((self.replies.next().await, place))
             };
-            if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
-                return Ok(());
+            let Some(Some(((lane, waiting), place))) = self.worker.shutdown.soft.run_until_cancelled(next).await else {
+                return;
+            };
+            let own = self.clone();
+            self.worker.tasks.spawn(async move {
+                let tried = own.worker.shutdown.soft.run_until_cancelled(own.deliver(&waiting.reply)).await;
+                match tried {
+                    Some(Err(error)) => match waiting.after(&error) {
+                        Ok((waiting, rest)) => own.replies.give_back(lane, waiting, rest),
+                        Err(waiting) => {
+                            tracing::debug!(%error, reply = waiting.reply.kind(), "a reply was not sent");
+                            own.replies.ended(lane);
+                        }
+                    },
+                    Some(Ok(())) | None => own.replies.ended(lane),
+                }
+                drop(place);
+            });
+        }
+    }
+
+    /// Makes one try.
+    async fn deliver(&self, reply: &Reply) -> Result<(), TelegramError> {
+        match self.once(reply).await {
+            Err(TelegramError::ChatMoved(to)) => self.follow(reply, to).await,
+            tried => tried,
+        }
+    }
+
+    /// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
+    async fn follow(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
+        match reply {
+            Reply::Say { place, note, .. } => {
+                // Only the store's word is missing if this fails: the next call to the old chat brings it again.
+                if let Err(error) = self.chats.record_move(place.chat, to).await {
+                    self.worker.failures.report("record that a group became a supergroup", &error);
+                }
+                self.client.send(to, None, None, note).await.map(drop)
             }
-            let toast = if allowed { CallbackAnswer::Failed } else { super::presses::admins_only(press) };
-            let words = context.toast(press.from.language_code.as_deref(), toast);
-            client.answer_press(&press.callback, Some(&words)).await
+            Reply::Edit { .. }
+            | Reply::Buttons { .. }
+            | Reply::CallbackAnswer { .. }
+            | Reply::IfAdministrator { .. }
+            | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
+        }
+    }
+
+    async fn once(&self, reply: &Reply) -> Result<(), TelegramError> {
+        let client = &self.client;
+        match reply {
+            Reply::Say { place, reply_to, note } => {
+                client.send(place.chat, place.thread, *reply_to, note).await.map(drop)
+            }
+            Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
+            Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
+            Reply::CallbackAnswer { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
+            Reply::IfAdministrator { place, user, message, wish, locale } => {
+                let allowed = client.is_administrator(place.chat, *user).await?;
+                let note = set_in_group(&self.commands, *place, wish, allowed, locale.as_deref()).await;
+                client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
+            }
+            Reply::PressIfAdministrator { group, press } => {
+                let allowed = match client.is_administrator(*group, press.from.id).await {
+                    // Telegram does not know the user there, or does not tell.
+                    Err(error) if error.disposition() == Disposition::Final => false,
+                    allowed => allowed?,
+                };
+                if allowed && self.admin_presses.try_send((**press).clone()).is_ok() {
+                    return Ok(());
+                }
+                let toast = if allowed { CallbackAnswer::Failed } else { admins_only(press) };
+                let words = self.settings.callback_answer(press.from.language_code.as_deref(), toast);
+                client.answer_press(&press.callback, Some(&words)).await
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub use forget::Forgotten;
 pub use legacy::{ImportError, Imported};
 pub use open::write_ahead_log;
 pub use people::{ChatSettings, MyData, Standing};
-pub use retention::{AudioLookup, KeptAudio};
+pub use retention::{AudioLookup, DueAudio, KeptAudio};
 pub(crate) use rows::Snapshot;
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, WorkSource};
 

@@ -1,22 +1,19 @@
 //! SIGHUP: the sources of the configuration are read again, and what can change in a running bot changes.
 
-use std::sync::Arc;
-
 use metrics::gauge;
-use stenobot_telegram::Texts;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Config, Reload, Sources};
+use crate::config::{Reload, Sources};
 use crate::metrics as names;
-use crate::pipeline::Live;
 use crate::service_manager::ServiceManager;
+use crate::settings::RuntimeConfig;
 use crate::telemetry::LogFilter;
 
 /// Where settings come from and where they go.
 pub(super) struct Reloader {
     pub(super) sources: Sources,
-    pub(super) live: watch::Sender<Live>,
+    pub(super) versions: watch::Sender<RuntimeConfig>,
     pub(super) log: LogFilter,
     pub(super) manager: ServiceManager,
 }
@@ -35,11 +32,11 @@ impl Reloader {
     }
 
     fn reload(&self) -> anyhow::Result<()> {
-        let (config, changes) = self.live.borrow().config.reload(&self.sources)?;
-        let live = live(config)?;
-        self.log.set(&live.config.telemetry.level)?;
-        gauge!(names::QUEUE_LIMIT).set(f64::from(live.config.limits.queue));
-        self.live.send_replace(live);
+        let (config, changes) = self.versions.borrow().config.reload(&self.sources)?;
+        let version = RuntimeConfig::load(config)?;
+        self.log.set(&version.config.telemetry.level)?;
+        gauge!(names::QUEUE_LIMIT).set(f64::from(version.config.limits.queue));
+        self.versions.send_replace(version);
         let keys = |reload| {
             let keys = changes.iter().filter(|change| change.reload == reload).map(|change| change.key);
             keys.collect::<Vec<_>>().join(", ")
@@ -51,14 +48,4 @@ impl Reloader {
         }
         Ok(())
     }
-}
-
-/// The settings with the texts that they name.
-pub(super) fn live(config: Config) -> anyhow::Result<Live> {
-    let texts = match &config.telegram.texts {
-        Some(folder) => Texts::with_own(folder)?,
-        None => Texts::default(),
-    };
-    let default_locale = config.telegram.default_locale.parse()?;
-    Ok(Live { config: Arc::new(config), texts, default_locale })
 }
