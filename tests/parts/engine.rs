@@ -192,13 +192,13 @@ async fn every_kind_of_crash_costs_one_job() {
     let (pool, mut events) = start(settings);
     for (script, exit) in [
         ("devour", Exit::Signal(6)),
-        ("closed", Exit::Silent),
+        ("closed", Exit::Unresponsive),
         ("segfault", Exit::Signal(11)),
         ("abort", Exit::Signal(6)),
         ("exit 3", Exit::Code(3)),
-        ("garbage", Exit::Garbage),
-        ("oversized", Exit::Garbage),
-        ("stranger", Exit::Garbage),
+        ("garbage", Exit::ProtocolError),
+        ("oversized", Exit::ProtocolError),
+        ("stranger", Exit::ProtocolError),
     ] {
         let crash = tokio::spawn(pool.transcribe(scripts.job(script)));
         let waiting = tokio::spawn(pool.transcribe(scripts.job("say unharmed")));

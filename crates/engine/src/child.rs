@@ -1,6 +1,6 @@
 //! The child's side, `stenobot engine`: decodes and transcribes one file at a time, as ordered over a pipe.
 //!
-//! A thread reads the orders, so that a cancellation is seen while the main thread works. When the pipe closes,
+//! A thread reads the commands, so that a cancellation is seen while the main thread works. When the pipe closes,
 //! the parent has died or wants no more: an idle child ends, a busy one ends at once, for nobody would hear it.
 
 use std::io::{Read, Write};
@@ -14,14 +14,14 @@ use std::time::Duration;
 use stenobot_domain::{LikelyLanguage, Progress, SpeechLanguage, Transcript};
 use stenobot_speech::ggml::GgmlModel;
 use stenobot_speech::silero::Silero;
-use stenobot_speech::{Heard, LanguageHint, Model, ModelError, Watch};
+use stenobot_speech::{LanguageHint, Model, Observer, RecognizerError, Transcription};
 use tokio::time::Instant;
 
-use super::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, Order, Report};
+use super::protocol::{BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber};
 use crate::confine::Headroom;
 
 /// Loads the model, and the detector if speech is to be looked for before it is recognised; says so, and serves until
-/// `orders` ends.
+/// `commands` ends.
 ///
 /// # Errors
 /// The parent cannot be told anything any more.
@@ -29,27 +29,27 @@ pub fn serve(
     model: &Path,
     detector: Option<&Path>,
     threads: usize,
-    orders: impl Read + Send + 'static,
-    reports: impl Write,
+    commands: impl Read + Send + 'static,
+    events: impl Write,
 ) -> std::io::Result<()> {
-    let desk = Arc::new(Desk { busy: AtomicBool::new(true), cancelled: AtomicU64::new(0) });
+    let state = Arc::new(ChildState { busy: AtomicBool::new(true), cancelled: AtomicU64::new(0) });
     let (sender, jobs) = sync_channel(1);
-    let reader = desk.clone();
-    std::thread::Builder::new().name("orders".into()).spawn(move || read_orders(orders, &reader, &sender))?;
+    let reader = state.clone();
+    std::thread::Builder::new().name("commands".into()).spawn(move || read_commands(commands, &reader, &sender))?;
 
-    let mut reports = BlockingWriter::new(reports);
+    let mut events = BlockingWriter::new(events);
     let started = Instant::now();
     let loaded = GgmlModel::load(model, threads)
         .and_then(|model| Ok((model, detector.map(Silero::load).transpose()?)))
         .map(|(model, detector)| Ears { model, detector, headroom: Headroom::of_this_process(threads) });
     let mut ears = match loaded {
         Ok(ears) => ears,
-        Err(error) => return reports.send(&Report::Unfit { reason: error.to_string() }),
+        Err(error) => return events.send(&Event::LoadFailed { reason: error.to_string() }),
     };
     let load = started.elapsed();
-    desk.busy.store(false, Ordering::SeqCst);
-    reports.send(&Report::Ready { model: ears.model.facts(), load })?;
-    work(&mut ears, &jobs, &desk, &mut reports)
+    state.busy.store(false, Ordering::SeqCst);
+    events.send(&Event::Ready { model: ears.model.facts(), load })?;
+    work(&mut ears, &jobs, &state, &mut events)
 }
 
 /// What recordings are listened to with.
@@ -62,24 +62,29 @@ struct Ears {
 }
 
 impl Ears {
-    fn listen(&mut self, samples: &[f32], hint: LanguageHint<'_>, watch: &mut dyn Watch) -> Result<Heard, ModelError> {
+    fn listen(
+        &mut self,
+        samples: &[f32],
+        hint: LanguageHint<'_>,
+        watch: &mut dyn Observer,
+    ) -> Result<Transcription, RecognizerError> {
         match &mut self.detector {
-            Some(detector) => stenobot_speech::listen_to_speech(&mut self.model, detector, samples, hint, watch),
-            None => stenobot_speech::listen(&mut self.model, samples, hint, watch),
+            Some(detector) => stenobot_speech::transcribe_speech(&mut self.model, detector, samples, hint, watch),
+            None => stenobot_speech::transcribe_recording(&mut self.model, samples, hint, watch),
         }
     }
 }
 
 /// What the two threads share.
 #[derive(Debug)]
-struct Desk {
-    /// Whether the end of the orders is to end the process at once.
+struct ChildState {
+    /// Whether the end of the commands is to end the process at once.
     busy: AtomicBool,
     /// The latest job that is to be stopped.
     cancelled: AtomicU64,
 }
 
-/// An order to transcribe.
+/// An command to transcribe.
 #[derive(Debug)]
 struct Job {
     number: JobNumber,
@@ -89,21 +94,21 @@ struct Job {
     limit: Duration,
 }
 
-fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
-    let mut orders = BlockingReader::new(orders);
+fn read_commands(commands: impl Read, state: &ChildState, jobs: &SyncSender<Job>) {
+    let mut commands = BlockingReader::new(commands);
     // What cannot be read is as good as the end: the parent is not one we understand.
-    while let Ok(Some(order)) = orders.receive() {
-        match order {
-            Order::Cancel { job } => desk.cancelled.store(job.0, Ordering::SeqCst),
-            Order::Transcribe { job: number, path, language, likely, limit } => {
-                desk.busy.store(true, Ordering::SeqCst);
+    while let Ok(Some(command)) = commands.receive() {
+        match command {
+            Command::Cancel { job } => state.cancelled.store(job.0, Ordering::SeqCst),
+            Command::Transcribe { job: number, path, language, likely, limit } => {
+                state.busy.store(true, Ordering::SeqCst);
                 if jobs.send(Job { number, path, language, likely, limit }).is_err() {
                     return;
                 }
             }
         }
     }
-    if desk.busy.load(Ordering::SeqCst) {
+    if state.busy.load(Ordering::SeqCst) {
         // Not `exit`, which would run destructors of native code that is at work in the other threads.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
@@ -112,20 +117,20 @@ fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
 fn work(
     ears: &mut Ears,
     jobs: &Receiver<Job>,
-    desk: &Desk,
-    reports: &mut BlockingWriter<impl Write>,
+    state: &ChildState,
+    events: &mut BlockingWriter<impl Write>,
 ) -> std::io::Result<()> {
     for job in jobs {
         let number = job.number;
         // A panic costs this job only. The decoders catch theirs; this is for ours.
-        let result = catch_unwind(AssertUnwindSafe(|| transcribe(ears, &job, desk, reports)));
-        let report = match result.unwrap_or_else(|_| Err(Stop::Failed(JobFailure::Inference("it panicked".into())))) {
-            Ok(transcript) => Report::Finished { job: number, transcript },
-            Err(Stop::Failed(failure)) => Report::Failed { job: number, failure },
-            Err(Stop::Cancelled) => Report::Cancelled { job: number },
+        let result = catch_unwind(AssertUnwindSafe(|| transcribe(ears, &job, state, events)));
+        let event = match result.unwrap_or_else(|_| Err(Stop::Failed(JobFailure::Inference("it panicked".into())))) {
+            Ok(transcript) => Event::Finished { job: number, transcript },
+            Err(Stop::Failed(failure)) => Event::Failed { job: number, failure },
+            Err(Stop::Cancelled) => Event::Cancelled { job: number },
         };
-        desk.busy.store(false, Ordering::SeqCst);
-        reports.send(&report)?;
+        state.busy.store(false, Ordering::SeqCst);
+        events.send(&event)?;
     }
     Ok(())
 }
@@ -136,14 +141,15 @@ enum Stop {
     Cancelled,
 }
 
-impl From<ModelError> for Stop {
-    fn from(error: ModelError) -> Self {
+impl From<RecognizerError> for Stop {
+    fn from(error: RecognizerError) -> Self {
         match error {
-            ModelError::Stopped => Self::Cancelled,
-            ModelError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
-            ModelError::Load | ModelError::Refused(_) | ModelError::Detector | ModelError::Native { .. } => {
-                Self::Failed(JobFailure::Inference(error.to_string()))
-            }
+            RecognizerError::Stopped => Self::Cancelled,
+            RecognizerError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
+            RecognizerError::Load
+            | RecognizerError::Refused(_)
+            | RecognizerError::Detector
+            | RecognizerError::Native { .. } => Self::Failed(JobFailure::Inference(error.to_string())),
         }
     }
 }
@@ -151,8 +157,8 @@ impl From<ModelError> for Stop {
 fn transcribe(
     ears: &mut Ears,
     job: &Job,
-    desk: &Desk,
-    reports: &mut BlockingWriter<impl Write>,
+    state: &ChildState,
+    events: &mut BlockingWriter<impl Write>,
 ) -> Result<Transcript, Stop> {
     let started = Instant::now();
     let allowed = ears.headroom.map_or(Ok(()), |headroom| headroom.allow(job.limit));
@@ -160,8 +166,8 @@ fn transcribe(
     let sound = stenobot_audio::decode(&job.path, job.limit).map_err(|error| Stop::Failed(JobFailure::Audio(error)))?;
     let total = sound.duration();
     let mut watch =
-        Supervision { desk, number: job.number, reports, progress: Progress { done: Duration::ZERO, total } };
-    watch.report();
+        JobObserver { state, number: job.number, events, progress: Progress { done: Duration::ZERO, total } };
+    watch.event();
     let hint = LanguageHint { language: &job.language, likely: &job.likely };
     let heard = ears.listen(&sound.samples, hint, &mut watch)?;
     Ok(Transcript {
@@ -176,23 +182,23 @@ fn transcribe(
 }
 
 /// Passes progress to the parent and its cancellations to the model.
-struct Supervision<'a, W> {
-    desk: &'a Desk,
+struct JobObserver<'a, W> {
+    state: &'a ChildState,
     number: JobNumber,
-    reports: &'a mut BlockingWriter<W>,
+    events: &'a mut BlockingWriter<W>,
     progress: Progress,
 }
 
-impl<W: Write> Supervision<'_, W> {
-    fn report(&mut self) {
+impl<W: Write> JobObserver<'_, W> {
+    fn event(&mut self) {
         // A broken pipe shows when the result is sent.
-        let _ = self.reports.send(&Report::Progress { job: self.number, progress: self.progress });
+        let _ = self.events.send(&Event::Progress { job: self.number, progress: self.progress });
     }
 }
 
-impl<W: Write> Watch for Supervision<'_, W> {
+impl<W: Write> Observer for JobObserver<'_, W> {
     fn stopped(&self) -> bool {
-        self.desk.cancelled.load(Ordering::SeqCst) >= self.number.0
+        self.state.cancelled.load(Ordering::SeqCst) >= self.number.0
     }
 
     fn reached(&mut self, place: Duration) {
@@ -200,7 +206,7 @@ impl<W: Write> Watch for Supervision<'_, W> {
         // A window that is heard again does not take progress back.
         if place > self.progress.done {
             self.progress.done = place;
-            self.report();
+            self.event();
         }
     }
 }

@@ -30,7 +30,7 @@ pub const MAX_PROBES: usize = 2;
 const PROBE_SECONDS: u64 = 30;
 
 /// Slowest decoding that a probe waits for, in times real time: less than a tenth of what old machines do.
-const SLOWEST: u64 = 20;
+const MIN_DECODING_SPEED: u64 = 20;
 
 /// Files that may be open in a probe: standard input, output and error, the audio, and what looks at this process.
 const PROBE_FILES: u64 = 16;
@@ -57,7 +57,7 @@ const EXPENDABLE: &str = "500";
 /// A bound that could not be set; nothing was done yet.
 #[derive(Debug, thiserror::Error)]
 #[error("this process cannot limit its {what} ({why}): look at the limits of the service or container")]
-pub struct Unconfined {
+pub struct ConfineError {
     what: &'static str,
     why: std::io::Error,
 }
@@ -66,21 +66,21 @@ pub struct Unconfined {
 /// the token is, from other processes of this user. Children of the bot take the second back: see [`probe`], [`engine`].
 ///
 /// # Errors
-/// [`Unconfined`].
-pub fn every_process() -> Result<(), Unconfined> {
+/// [`ConfineError`].
+pub fn every_process() -> Result<(), ConfineError> {
     limit("core files", Resource::Core, 0)?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|why| Unconfined::of("core files", why))
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|why| ConfineError::of("core files", why))
 }
 
 /// For `stenobot probe` of a recording of at most `audio` in `file`: everything it can be held to.
 ///
 /// # Errors
-/// [`Unconfined`].
-pub fn probe(file: &Path, audio: Duration) -> Result<(), Unconfined> {
+/// [`ConfineError`].
+pub fn probe(file: &Path, audio: Duration) -> Result<(), ConfineError> {
     child()?;
     confine_files(Readable::Only(&[file]));
     limit("memory", Resource::As, PROBE_SPACE)?;
-    limit("processor time", Resource::Cpu, PROBE_SECONDS + audio.as_secs() / SLOWEST)?;
+    limit("processor time", Resource::Cpu, PROBE_SECONDS + audio.as_secs() / MIN_DECODING_SPEED)?;
     limit("open files", Resource::Nofile, PROBE_FILES)?;
     limit("processes", Resource::Nproc, 0)
 }
@@ -88,8 +88,8 @@ pub fn probe(file: &Path, audio: Duration) -> Result<(), Unconfined> {
 /// For `stenobot engine`, before it loads anything and starts a thread. Its memory follows: [`Headroom`].
 ///
 /// # Errors
-/// [`Unconfined`].
-pub fn engine(readable: Readable<'_>) -> Result<(), Unconfined> {
+/// [`ConfineError`].
+pub fn engine(readable: Readable<'_>) -> Result<(), ConfineError> {
     child()?;
     confine_files(readable);
     limit("open files", Resource::Nofile, ENGINE_FILES)
@@ -98,8 +98,8 @@ pub fn engine(readable: Readable<'_>) -> Result<(), Unconfined> {
 /// For a command that reads a database which anybody may have made.
 ///
 /// # Errors
-/// [`Unconfined`].
-pub fn foreign_file() -> Result<(), Unconfined> {
+/// [`ConfineError`].
+pub fn foreign_file() -> Result<(), ConfineError> {
     // Where `/proc` does not tell, half a gigabyte is more than the program holds.
     let held = held().unwrap_or(2 * FOREIGN_FILE);
     limit("memory", Resource::Data, held + FOREIGN_FILE)
@@ -113,9 +113,9 @@ fn held() -> Option<u64> {
 
 /// What every child does without. It has no secret, and is seen by its parent again, unlike a process that is not
 /// dumpable: `/proc` may be mounted so that it shows a user only what that user could trace.
-fn child() -> Result<(), Unconfined> {
+fn child() -> Result<(), ConfineError> {
     limit("core files", Resource::Core, 0)?;
-    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|why| Unconfined::of("visibility", why))?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|why| ConfineError::of("visibility", why))?;
     // Where a core goes to a program instead of a file, the limit is not asked: then no memory gets into it.
     // Neither file need be there to be written: the bounds above and the kernel's own choice remain.
     let _ = std::fs::write("/proc/self/coredump_filter", "0");
@@ -143,8 +143,8 @@ impl Headroom {
     /// Lets this process take what a recording of at most `audio` needs, until the next call says otherwise.
     ///
     /// # Errors
-    /// [`Unconfined`].
-    pub fn allow(self, audio: Duration) -> Result<(), Unconfined> {
+    /// [`ConfineError`].
+    pub fn allow(self, audio: Duration) -> Result<(), ConfineError> {
         let maximum = rustix::process::getrlimit(Resource::Data).maximum;
         let current = Some(maximum.map_or(self.bytes(audio), |maximum| maximum.min(self.bytes(audio))));
         set("memory", Resource::Data, Rlimit { current, maximum })
@@ -155,17 +155,17 @@ impl Headroom {
     }
 }
 
-fn limit(what: &'static str, resource: Resource, most: u64) -> Result<(), Unconfined> {
+fn limit(what: &'static str, resource: Resource, most: u64) -> Result<(), ConfineError> {
     // Somebody else may have set less.
     let most = rustix::process::getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
     set(what, resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
-fn set(what: &'static str, resource: Resource, to: Rlimit) -> Result<(), Unconfined> {
-    setrlimit(resource, to).map_err(|why| Unconfined::of(what, why))
+fn set(what: &'static str, resource: Resource, to: Rlimit) -> Result<(), ConfineError> {
+    setrlimit(resource, to).map_err(|why| ConfineError::of(what, why))
 }
 
-impl Unconfined {
+impl ConfineError {
     fn of(what: &'static str, why: rustix::io::Errno) -> Self {
         Self { what, why: why.into() }
     }

@@ -14,19 +14,19 @@ pub(super) struct Assignment {
 }
 
 /// A free worker's open hand. Closed when its child dies while it waits.
-pub(super) type Offer = oneshot::Sender<Assignment>;
+pub(super) type IdleSlot = oneshot::Sender<Assignment>;
 
 /// One free and warm worker kept for one job. Dropped unused, it goes back to the others.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    offer: Option<Offer>,
-    back: mpsc::UnboundedSender<Offer>,
+    idle_slot: Option<IdleSlot>,
+    back: mpsc::UnboundedSender<IdleSlot>,
 }
 
 impl Reservation {
     /// Whether the worker still has its child.
     pub(super) fn is_open(&self) -> bool {
-        self.offer.as_ref().is_some_and(|offer| !offer.is_closed())
+        self.idle_slot.as_ref().is_some_and(|idle_slot| !idle_slot.is_closed())
     }
 
     /// Hands the job over. Gives it back when the worker has lost its child in the meantime.
@@ -35,8 +35,8 @@ impl Reservation {
         job: EngineJob,
     ) -> Result<oneshot::Receiver<Result<Transcript, EngineError>>, EngineJob> {
         let (answer, result) = oneshot::channel();
-        match self.offer.take() {
-            Some(offer) => offer.send(Assignment { job, answer }).map(|()| result).map_err(|back| back.job),
+        match self.idle_slot.take() {
+            Some(idle_slot) => idle_slot.send(Assignment { job, answer }).map(|()| result).map_err(|back| back.job),
             None => Err(job),
         }
     }
@@ -44,38 +44,38 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(offer) = self.offer.take() {
+        if let Some(idle_slot) = self.idle_slot.take() {
             // Fails only when the pool has been shut down.
-            let _ = self.back.send(offer);
+            let _ = self.back.send(idle_slot);
         }
     }
 }
 
 /// Somebody who waits for a worker.
-pub(super) type Request = oneshot::Sender<Result<Reservation, EngineError>>;
+pub(super) type SlotRequest = oneshot::Sender<Result<Reservation, EngineError>>;
 
 /// Runs until every handle of the pool is gone.
 pub(super) async fn dispatch(
-    mut requests: mpsc::Receiver<Request>,
-    mut offers: mpsc::UnboundedReceiver<Offer>,
-    back: mpsc::UnboundedSender<Offer>,
+    mut requests: mpsc::Receiver<SlotRequest>,
+    mut idle_slots: mpsc::UnboundedReceiver<IdleSlot>,
+    back: mpsc::UnboundedSender<IdleSlot>,
     mut status: watch::Receiver<PoolStatus>,
 ) {
     while let Some(mut request) = requests.recv().await {
         let found = tokio::select! {
             () = request.closed() => continue,
-            Some(offer) = next_open(&mut offers) => Ok(Reservation { offer: Some(offer), back: back.clone() }),
+            Some(idle_slot) = next_open(&mut idle_slots) => Ok(Reservation { idle_slot: Some(idle_slot), back: back.clone() }),
             reason = outage(&mut status) => Err(EngineError::Unavailable { reason }),
         };
-        // A caller that has gone by now drops the reservation, which returns the offer.
+        // A caller that has gone by now drops the reservation, which returns the idle_slot.
         let _ = request.send(found);
     }
 }
 
-async fn next_open(offers: &mut mpsc::UnboundedReceiver<Offer>) -> Option<Offer> {
-    while let Some(offer) = offers.recv().await {
-        if !offer.is_closed() {
-            return Some(offer);
+async fn next_open(idle_slots: &mut mpsc::UnboundedReceiver<IdleSlot>) -> Option<IdleSlot> {
+    while let Some(idle_slot) = idle_slots.recv().await {
+        if !idle_slot.is_closed() {
+            return Some(idle_slot);
         }
     }
     None

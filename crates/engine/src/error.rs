@@ -50,9 +50,9 @@ pub enum Exit {
     /// A signal ended it: 9 is also what the kernel's out-of-memory killer sends.
     Signal(i32),
     /// It sent something that is no frame of the protocol, and was killed.
-    Garbage,
+    ProtocolError,
     /// It stopped talking, and was killed.
-    Silent,
+    Unresponsive,
 }
 
 impl From<ExitStatus> for Exit {
@@ -60,7 +60,7 @@ impl From<ExitStatus> for Exit {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Code(code),
             (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Silent,
+            (None, None) => Self::Unresponsive,
         }
     }
 }
@@ -76,8 +76,8 @@ impl fmt::Display for Exit {
                 f.write_str("signal 9: it was killed, which is what the kernel does when memory is short")
             }
             Self::Signal(signal) => write!(f, "signal {signal}"),
-            Self::Garbage => f.write_str("it broke the protocol"),
-            Self::Silent => f.write_str("it stopped answering"),
+            Self::ProtocolError => f.write_str("it broke the protocol"),
+            Self::Unresponsive => f.write_str("it stopped answering"),
         }
     }
 }

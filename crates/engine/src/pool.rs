@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dispatch::{self, Request, Reservation};
+use super::dispatch::{self, Reservation, SlotRequest};
 use super::error::EngineError;
 use super::service::EngineService;
 use super::settings::{EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, SlotStatus};
@@ -19,7 +19,7 @@ use super::slot::Slot;
 /// Dropping the last handle stops the pool as [`EnginePool::shutdown`] does, without waiting for it.
 #[derive(Debug, Clone)]
 pub struct EnginePool {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<SlotRequest>,
     status: watch::Receiver<PoolStatus>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -33,7 +33,7 @@ impl EnginePool {
         let slots = vec![starting; settings.workers];
         let (status_writer, status) = watch::channel(PoolStatus { slots, model: None, load: None });
         let (requests, waiting) = mpsc::channel(1);
-        let (offers, free) = mpsc::unbounded_channel();
+        let (idle_slots, free) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let settings = Arc::new(settings);
@@ -44,12 +44,12 @@ impl EnginePool {
                 settings.clone(),
                 observer.clone(),
                 status_writer.clone(),
-                offers.clone(),
+                idle_slots.clone(),
                 stop.clone(),
             );
             tasks.spawn(slot.run());
         }
-        let dispatcher = dispatch::dispatch(waiting, free, offers, status.clone());
+        let dispatcher = dispatch::dispatch(waiting, free, idle_slots, status.clone());
         let until = stop.clone();
         tasks.spawn(async move { until.run_until_cancelled_owned(dispatcher).await });
         tasks.close();

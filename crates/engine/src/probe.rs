@@ -16,7 +16,7 @@ use super::settings::absolute;
 pub use crate::confine::MAX_PROBES;
 
 /// Longest time one probe may take.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a file's length is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum ProbeError {
     #[error(transparent)]
     Audio(#[from] AudioError),
     /// The process took too long and was killed.
-    #[error("the file could not be read within {} s", PATIENCE.as_secs())]
+    #[error("the file could not be read within {} s", PROBE_TIMEOUT.as_secs())]
     TimedOut,
     /// The process ended without an answer.
     #[error("the process that reads the file crashed")]
@@ -84,7 +84,7 @@ pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Durat
         }
         child.wait().await
     };
-    match timeout(PATIENCE, reading).await {
+    match timeout(PROBE_TIMEOUT, reading).await {
         Ok(Ok(status)) if status.success() => {}
         Ok(Ok(_) | Err(_)) => return Err(ProbeError::Crashed),
         Err(_) => {

@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{self, Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::error::Exit;
-use super::protocol::{self, Order, Report};
+use super::protocol::{self, Command, Event};
 use super::settings::{EngineSettings, absolute};
 
 /// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
@@ -30,8 +30,8 @@ const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 #[derive(Debug)]
 pub(super) struct EngineProcess {
     child: Child,
-    orders: FramedWrite<ChildStdin, LengthDelimitedCodec>,
-    reports: FramedRead<ChildStdout, LengthDelimitedCodec>,
+    commands: FramedWrite<ChildStdin, LengthDelimitedCodec>,
+    events: FramedRead<ChildStdout, LengthDelimitedCodec>,
 }
 
 /// Why nothing more will come from a child.
@@ -40,12 +40,12 @@ pub(super) enum Lost {
     /// It closed its output, most likely because it died.
     Closed,
     /// It sent something else than the protocol's frames.
-    Garbage,
+    ProtocolError,
 }
 
 impl EngineProcess {
     pub(super) fn spawn(settings: &EngineSettings) -> io::Result<Self> {
-        let mut command = Command::new(absolute(&settings.command));
+        let mut command = process::Command::new(absolute(&settings.command));
         command
             .args(&settings.arguments)
             .env_clear()
@@ -56,7 +56,7 @@ impl EngineProcess {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in order.
+            // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in command.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -65,8 +65,8 @@ impl EngineProcess {
         let output = child.stdout.take().ok_or_else(missing)?;
         Ok(Self {
             child,
-            orders: FramedWrite::new(input, protocol::codec()),
-            reports: FramedRead::new(output, protocol::codec()),
+            commands: FramedWrite::new(input, protocol::codec()),
+            events: FramedRead::new(output, protocol::codec()),
         })
     }
 
@@ -75,32 +75,32 @@ impl EngineProcess {
     }
 
     /// Orders are far smaller than a pipe's buffer: this does not wait for a child that does not read.
-    pub(super) async fn send(&mut self, order: &Order) -> io::Result<()> {
-        let frame: Bytes = protocol::encode(order)?;
-        self.orders.send(frame).await
+    pub(super) async fn send(&mut self, command: &Command) -> io::Result<()> {
+        let frame: Bytes = protocol::encode(command)?;
+        self.commands.send(frame).await
     }
 
-    /// The next report. Safe to drop and call again: no bytes are lost.
-    pub(super) async fn receive(&mut self) -> Result<Report, Lost> {
-        match self.reports.next().await {
+    /// The next event. Safe to drop and call again: no bytes are lost.
+    pub(super) async fn receive(&mut self) -> Result<Event, Lost> {
+        match self.events.next().await {
             None => Err(Lost::Closed),
-            Some(Err(_)) => Err(Lost::Garbage),
-            Some(Ok(frame)) => protocol::decode(&frame).map_err(|_| Lost::Garbage),
+            Some(Err(_)) => Err(Lost::ProtocolError),
+            Some(Ok(frame)) => protocol::decode(&frame).map_err(|_| Lost::ProtocolError),
         }
     }
 
     /// Makes sure that the process is gone and tells how it ended.
-    pub(super) async fn bury(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
+    pub(super) async fn reap(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
         match lost {
-            Lost::Garbage => {
+            Lost::ProtocolError => {
                 self.kill().await;
-                Exit::Garbage
+                Exit::ProtocolError
             }
             Lost::Closed => match timeout(settings.cancel_grace, self.child.wait()).await {
                 Ok(Ok(status)) => status.into(),
                 Ok(Err(_)) | Err(_) => {
                     self.kill().await;
-                    Exit::Silent
+                    Exit::Unresponsive
                 }
             },
         }
@@ -114,7 +114,7 @@ impl EngineProcess {
 
     /// Closes its input, upon which an engine ends; kills it when it takes longer than the grace.
     pub(super) async fn stop(mut self, settings: &EngineSettings) {
-        drop(self.orders);
+        drop(self.commands);
         if timeout(settings.cancel_grace, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }

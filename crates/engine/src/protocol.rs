@@ -24,7 +24,7 @@ pub struct JobNumber(pub u64);
 
 /// From the parent to the child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Order {
+pub enum Command {
     /// Transcribe a file. Answered by exactly one of `Finished`, `Failed`, `Cancelled`.
     Transcribe {
         /// Greater than any before.
@@ -80,7 +80,7 @@ mod file_name {
 
 /// From the child to the parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Report {
+pub enum Event {
     /// The first word: the model is loaded.
     Ready {
         /// What was loaded.
@@ -89,7 +89,7 @@ pub enum Report {
         load: Duration,
     },
     /// In place of `Ready`: the model cannot be loaded, the child ends.
-    Unfit {
+    LoadFailed {
         /// One sentence.
         reason: String,
     },
@@ -218,36 +218,36 @@ mod tests {
                 }))
             }
         }
-        let transcribe = |path: &dyn AsRef<OsStr>| Order::Transcribe {
+        let transcribe = |path: &dyn AsRef<OsStr>| Command::Transcribe {
             job: JobNumber(8),
             path: path.as_ref().into(),
             language: SpeechLanguage::Auto,
             likely: vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }],
             limit: Duration::from_millis(1500),
         };
-        let orders = [
-            Order::Cancel { job: JobNumber(7) },
+        let commands = [
+            Command::Cancel { job: JobNumber(7) },
             transcribe(&"a b.ogg"),
             transcribe(&OsStr::from_bytes(b"caf\xe9.ogg")),
         ];
         let mut wire = Vec::new();
         let mut writer = BlockingWriter::new(&mut wire);
-        for order in &orders {
-            writer.send(order).unwrap();
+        for command in &commands {
+            writer.send(command).unwrap();
         }
         let mut reader = BlockingReader::new(Trickle(wire.into_iter()));
-        for order in orders {
-            assert_eq!(reader.receive::<Order>().unwrap(), Some(order));
+        for command in commands {
+            assert_eq!(reader.receive::<Command>().unwrap(), Some(command));
         }
-        assert_eq!(reader.receive::<Order>().unwrap(), None);
+        assert_eq!(reader.receive::<Command>().unwrap(), None);
     }
 
     #[test]
     fn an_oversized_frame_and_garbage_are_errors() {
         let huge = u32::try_from(MAX_FRAME + 1).unwrap().to_be_bytes();
-        assert!(BlockingReader::new(huge.as_slice()).receive::<Order>().is_err());
+        assert!(BlockingReader::new(huge.as_slice()).receive::<Command>().is_err());
         let mut wire = vec![0, 0, 0, 5];
         wire.extend_from_slice(b"hello");
-        assert!(BlockingReader::new(wire.as_slice()).receive::<Order>().is_err());
+        assert!(BlockingReader::new(wire.as_slice()).receive::<Command>().is_err());
     }
 }

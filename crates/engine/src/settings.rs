@@ -35,7 +35,7 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// `command engine MODEL THREADS`, `workers` times, with the usual patience.
+    /// `command engine MODEL THREADS`, `workers` times, with the usual timeout.
     pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
         Self {
             command: absolute(&command),
@@ -177,7 +177,7 @@ pub enum SlotState {
         /// Of the latest attempt.
         reason: String,
     },
-    /// Ended for good.
+    /// ServiceEnd for good.
     ShutDown,
 }
 

@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::{Assignment, Offer};
+use super::dispatch::{Assignment, IdleSlot};
 use super::error::{EngineError, Exit};
 use super::process::{EngineProcess, Lost};
-use super::protocol::{JobFailure, JobNumber, Order, Report};
+use super::protocol::{Command, Event, JobFailure, JobNumber};
 use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, absolute};
 
 pub(super) struct Slot {
@@ -19,14 +19,14 @@ pub(super) struct Slot {
     settings: Arc<EngineSettings>,
     observer: Arc<dyn EngineObserver>,
     status: watch::Sender<PoolStatus>,
-    offers: mpsc::UnboundedSender<Offer>,
+    idle_slots: mpsc::UnboundedSender<IdleSlot>,
     stop: CancellationToken,
     /// Children in a row that failed to start or died without a job.
-    misfortunes: u32,
+    consecutive_failures: u32,
 }
 
 /// How one child's service ended.
-enum Ended {
+enum ServiceEnd {
     /// It was killed since it would not stop its job: a fresh one is wanted at once.
     Killed,
     /// It died unasked, of its job or without one.
@@ -36,11 +36,11 @@ enum Ended {
 }
 
 /// How one job ended, seen from the child.
-enum After {
+enum JobEnd {
     /// The child has answered and is ready for the next.
-    Alive(Verdict),
+    Alive(JobResult),
     /// It was asked to stop, for this reason, and has not.
-    Stubborn(EngineError),
+    Unresponsive(EngineError),
     /// It is gone; with the reason when it had been asked to stop.
     Lost(Lost, Option<EngineError>),
 }
@@ -51,10 +51,10 @@ impl Slot {
         settings: Arc<EngineSettings>,
         observer: Arc<dyn EngineObserver>,
         status: watch::Sender<PoolStatus>,
-        offers: mpsc::UnboundedSender<Offer>,
+        idle_slots: mpsc::UnboundedSender<IdleSlot>,
         stop: CancellationToken,
     ) -> Self {
-        Self { index, settings, observer, status, offers, stop, misfortunes: 0 }
+        Self { index, settings, observer, status, idle_slots, stop, consecutive_failures: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -66,16 +66,16 @@ impl Slot {
                 Some(Ok(process)) => {
                     start_failures = 0;
                     match self.serve(process).await {
-                        Ended::Killed => continue,
+                        ServiceEnd::Killed => continue,
                         // The suspect is the job, which is tried a few times only. The others do not wait longer for that.
-                        Ended::Crashed { busy: true } => self.misfortunes = 0,
-                        Ended::Crashed { busy: false } => self.misfortunes += 1,
-                        Ended::Stopped => break,
+                        ServiceEnd::Crashed { busy: true } => self.consecutive_failures = 0,
+                        ServiceEnd::Crashed { busy: false } => self.consecutive_failures += 1,
+                        ServiceEnd::Stopped => break,
                     }
                 }
                 Some(Err(reason)) => {
                     start_failures += 1;
-                    self.misfortunes += 1;
+                    self.consecutive_failures += 1;
                     tracing::warn!(slot = self.index, reason, "the engine did not start");
                     if start_failures >= self.settings.start_attempts {
                         self.set(SlotState::Failing { reason: reason.clone() }, None);
@@ -93,7 +93,7 @@ impl Slot {
     }
 
     fn backoff(&self) -> Duration {
-        let doublings = self.misfortunes.saturating_sub(1).min(16);
+        let doublings = self.consecutive_failures.saturating_sub(1).min(16);
         self.settings.backoff.saturating_mul(1 << doublings).min(self.settings.max_backoff)
     }
 
@@ -109,9 +109,9 @@ impl Slot {
         });
         let mut process = EngineProcess::spawn(&self.settings)
             .map_err(|error| format!("its program cannot be run: {}", error.kind()))?;
-        let patience = self.settings.start_timeout;
-        match timeout(patience, process.receive()).await {
-            Ok(Ok(Report::Ready { model, load })) => {
+        let start_timeout = self.settings.start_timeout;
+        match timeout(start_timeout, process.receive()).await {
+            Ok(Ok(Event::Ready { model, load })) => {
                 tracing::info!(
                     slot = self.index, model = %model.kind, weights = %model.weights, backend = %model.backend,
                     load_ms = u64::try_from(load.as_millis()).unwrap_or(u64::MAX), "the engine is warm"
@@ -123,7 +123,7 @@ impl Slot {
                 self.observer.observe(&EngineEvent::Started { slot: self.index, load });
                 Ok(process)
             }
-            Ok(Ok(Report::Unfit { reason })) => {
+            Ok(Ok(Event::LoadFailed { reason })) => {
                 process.stop(&self.settings).await;
                 Err(reason)
             }
@@ -132,79 +132,79 @@ impl Slot {
                 Err("its first word was not the expected one: is the program another version?".to_owned())
             }
             Ok(Err(lost)) => {
-                let exit = process.bury(lost, &self.settings).await;
+                let exit = process.reap(lost, &self.settings).await;
                 Err(format!("it ended while it loaded the model ({exit})"))
             }
             Err(_) => {
                 process.kill().await;
-                Err(format!("it took longer than {} s to load the model", patience.as_secs()))
+                Err(format!("it took longer than {} s to load the model", start_timeout.as_secs()))
             }
         }
     }
 
     /// Gives jobs to a warm child until one of the two ends.
-    async fn serve(&mut self, mut process: EngineProcess) -> Ended {
+    async fn serve(&mut self, mut process: EngineProcess) -> ServiceEnd {
         let stop = self.stop.clone();
         let mut job = JobNumber(0);
         loop {
-            let (offer, mut assigned) = oneshot::channel();
+            let (idle_slot, mut assigned) = oneshot::channel();
             self.set(SlotState::Idle, process.pid());
-            if self.offers.send(offer).is_err() {
+            if self.idle_slots.send(idle_slot).is_err() {
                 process.stop(&self.settings).await;
-                return Ended::Stopped;
+                return ServiceEnd::Stopped;
             }
             let assignment = tokio::select! {
                 () = stop.cancelled() => None,
                 assignment = &mut assigned => assignment.ok(),
-                report = process.receive() => {
+                event = process.receive() => {
                     // Closing first and looking again loses no job that was being handed over.
                     assigned.close();
-                    let lost = report.err().unwrap_or(Lost::Garbage);
+                    let lost = event.err().unwrap_or(Lost::ProtocolError);
                     let orphan = assigned.try_recv().ok();
                     let exit = self.crash(process, lost, orphan.is_some()).await;
                     if let Some(orphan) = orphan {
                         let _ = orphan.answer.send(Err(EngineError::Crashed(exit)));
                     }
-                    return Ended::Crashed { busy: false };
+                    return ServiceEnd::Crashed { busy: false };
                 }
             };
-            let Some(Assignment { job: order, answer }) = assignment else {
+            let Some(Assignment { job: command, answer }) = assignment else {
                 assigned.close();
                 if let Ok(orphan) = assigned.try_recv() {
                     let _ = orphan.answer.send(Err(EngineError::ShutDown));
                 }
                 process.stop(&self.settings).await;
-                return Ended::Stopped;
+                return ServiceEnd::Stopped;
             };
             self.set(SlotState::Busy, process.pid());
             job.0 += 1;
-            let work = Work { process: &mut process, job, order, answer, stop: &stop };
+            let work = Work { process: &mut process, job, command, answer, stop: &stop };
             let (after, answer) = work.run(self.settings.cancel_grace).await;
             // The answer goes out only now that native code has stopped. Nobody may be waiting for it any more.
             match after {
-                After::Alive(verdict) => {
-                    self.misfortunes = 0;
-                    let _ = answer.send(verdict);
+                JobEnd::Alive(result) => {
+                    self.consecutive_failures = 0;
+                    let _ = answer.send(result);
                 }
-                After::Stubborn(why) => {
+                JobEnd::Unresponsive(why) => {
                     process.kill().await;
                     tracing::warn!(slot = self.index, "the engine did not stop its job in time and was killed");
                     self.set(SlotState::Starting, None);
                     self.observer.observe(&EngineEvent::Killed { slot: self.index });
                     let _ = answer.send(Err(why));
-                    return Ended::Killed;
+                    return ServiceEnd::Killed;
                 }
-                After::Lost(lost, why) => {
+                JobEnd::Lost(lost, why) => {
                     let exit = self.crash(process, lost, true).await;
                     let _ = answer.send(Err(why.unwrap_or(EngineError::Crashed(exit))));
-                    return Ended::Crashed { busy: true };
+                    return ServiceEnd::Crashed { busy: true };
                 }
             }
         }
     }
 
     async fn crash(&self, process: EngineProcess, lost: Lost, busy: bool) -> Exit {
-        let exit = process.bury(lost, &self.settings).await;
+        let exit = process.reap(lost, &self.settings).await;
         tracing::warn!(slot = self.index, %exit, busy, "the engine crashed");
         self.set(SlotState::Starting, None);
         self.observer.observe(&EngineEvent::Crashed { slot: self.index, exit, busy });
@@ -221,52 +221,52 @@ impl Slot {
 }
 
 type Answer = oneshot::Sender<Result<Transcript, EngineError>>;
-type Verdict = Result<Transcript, EngineError>;
+type JobResult = Result<Transcript, EngineError>;
 
 /// One job in a child.
 struct Work<'a> {
     process: &'a mut EngineProcess,
     job: JobNumber,
-    order: EngineJob,
+    command: EngineJob,
     answer: Answer,
     stop: &'a CancellationToken,
 }
 
 impl Work<'_> {
     /// Returns when the child works on the job no more, or has had its chance to stop.
-    async fn run(self, grace: Duration) -> (After, Answer) {
-        let Self { process, job, order, mut answer, stop } = self;
-        let transcribe = Order::Transcribe {
+    async fn run(self, grace: Duration) -> (JobEnd, Answer) {
+        let Self { process, job, command, mut answer, stop } = self;
+        let transcribe = Command::Transcribe {
             job,
-            path: absolute(&order.audio),
-            language: order.language.clone(),
-            likely: order.likely.clone(),
-            limit: order.limit,
+            path: absolute(&command.audio),
+            language: command.language.clone(),
+            likely: command.likely.clone(),
+            limit: command.limit,
         };
         if process.send(&transcribe).await.is_err() {
-            return (After::Lost(Lost::Closed, None), answer);
+            return (JobEnd::Lost(Lost::Closed, None), answer);
         }
         let why = tokio::select! {
             // A child that talks without a pause may use up what a task does in one go: it comes last, so that the rest
             // has its turn whatever it does.
             biased;
-            () = order.cancel.cancelled() => EngineError::Cancelled,
+            () = command.cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
-            () = sleep(order.deadline) => EngineError::Deadline { after: order.deadline },
-            end = watch_job(process, job, &order.progress) => {
-                let after = end.map_or_else(|lost| After::Lost(lost, None), After::Alive);
+            () = sleep(command.deadline) => EngineError::Deadline { after: command.deadline },
+            end = watch_job(process, job, &command.progress) => {
+                let after = end.map_or_else(|lost| JobEnd::Lost(lost, None), JobEnd::Alive);
                 return (after, answer);
             }
         };
         let stopping = async {
-            process.send(&Order::Cancel { job }).await.map_err(|_| Lost::Closed)?;
-            watch_job(process, job, &order.progress).await
+            process.send(&Command::Cancel { job }).await.map_err(|_| Lost::Closed)?;
+            watch_job(process, job, &command.progress).await
         };
         let after = match timeout(grace, stopping).await {
-            Ok(Ok(_)) => After::Alive(Err(why)),
-            Ok(Err(lost)) => After::Lost(lost, Some(why)),
-            Err(_) => After::Stubborn(why),
+            Ok(Ok(_)) => JobEnd::Alive(Err(why)),
+            Ok(Err(lost)) => JobEnd::Lost(lost, Some(why)),
+            Err(_) => JobEnd::Unresponsive(why),
         };
         (after, answer)
     }
@@ -277,19 +277,19 @@ async fn watch_job(
     process: &mut EngineProcess,
     job: JobNumber,
     progress: &watch::Sender<Progress>,
-) -> Result<Verdict, Lost> {
+) -> Result<JobResult, Lost> {
     loop {
-        let (of, verdict) = match process.receive().await? {
-            Report::Progress { job: of, progress: heard } if of == job => {
+        let (of, result) = match process.receive().await? {
+            Event::Progress { job: of, progress: heard } if of == job => {
                 progress.send_replace(heard);
                 continue;
             }
-            Report::Finished { job, transcript } => (job, Ok(transcript)),
-            Report::Failed { job, failure } => (job, Err(failure.into())),
-            Report::Cancelled { job } => (job, Err(EngineError::Cancelled)),
-            Report::Progress { .. } | Report::Ready { .. } | Report::Unfit { .. } => return Err(Lost::Garbage),
+            Event::Finished { job, transcript } => (job, Ok(transcript)),
+            Event::Failed { job, failure } => (job, Err(failure.into())),
+            Event::Cancelled { job } => (job, Err(EngineError::Cancelled)),
+            Event::Progress { .. } | Event::Ready { .. } | Event::LoadFailed { .. } => return Err(Lost::ProtocolError),
         };
-        return if of == job { Ok(verdict) } else { Err(Lost::Garbage) };
+        return if of == job { Ok(result) } else { Err(Lost::ProtocolError) };
     }
 }
 

@@ -1,6 +1,6 @@
 //! The shape of a Whisper model: from it follow every tensor, the size of the file and the memory it needs.
 
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 use super::{ggml, mel};
 
@@ -87,7 +87,7 @@ const MAX_LAYERS: u32 = 32;
 impl Architecture {
     /// Refuses sizes that no Whisper model has. whisper.cpp does not check them: over some it writes past the end of a
     /// buffer or ends the process.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(super) fn check(&self) -> Result<(), ModelFileError> {
         let state = self.audio_state;
         let sound = TOKENS.contains(&self.tokens)
             && [self.audio_context, self.text_context] == CONTEXTS
@@ -100,7 +100,7 @@ impl Architecture {
         if sound {
             return Ok(());
         }
-        Err(Fault::malformed(format!(
+        Err(ModelFileError::malformed(format!(
             "no Whisper model has these sizes: {} tokens, {} of them with a text; contexts {} and {}; widths {state} and {}; \
              heads {} and {}; layers {} and {}; {} mel bands",
             self.tokens,

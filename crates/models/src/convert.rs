@@ -7,7 +7,7 @@ use std::io::Write;
 use tokio_util::sync::CancellationToken;
 
 use super::architecture::Shape;
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::ggml;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 
@@ -17,15 +17,15 @@ const SLICE: usize = 2048 * BLOCK;
 /// A model whose tensors can be read piece by piece, in the order of a ggml file.
 pub(super) trait Source {
     /// Everything before the tensors.
-    fn prelude(&self) -> Result<Vec<u8>, Fault>;
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError>;
     /// The tensors as an unquantised file has them.
     fn shapes(&self) -> Vec<Shape>;
     /// Reads `values.len()` values of tensor `index`, the first of them value `first`.
-    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), Fault>;
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError>;
 }
 
 /// Watches over a conversion.
-pub(super) struct Watch<'a> {
+pub(super) struct ConversionObserver<'a> {
     /// Ends the conversion at the next slice.
     pub(super) cancel: &'a CancellationToken,
     /// Told how many values are done, and how many there are.
@@ -37,11 +37,11 @@ pub(super) fn write(
     source: &impl Source,
     quantisation: Option<Quantisation>,
     out: &mut impl Write,
-    watch: Watch<'_>,
-) -> Result<(), Fault> {
+    watch: ConversionObserver<'_>,
+) -> Result<(), ModelFileError> {
     let mut prelude = source.prelude()?;
     ggml::set_file_type(&mut prelude, quantisation.map_or(TensorType::F16, TensorType::Block));
-    out.write_all(&prelude).map_err(Fault::Write)?;
+    out.write_all(&prelude).map_err(ModelFileError::Write)?;
 
     let shapes = source.shapes();
     let total = shapes.iter().map(Shape::values).sum();
@@ -55,20 +55,20 @@ pub(super) fn write(
         let mut first = 0;
         while first < shape.values() {
             if watch.cancel.is_cancelled() {
-                return Err(Fault::Cancelled);
+                return Err(ModelFileError::Cancelled);
             }
             let count = (shape.values() - first).min(SLICE as u64);
             let slice = &mut values[..count as usize];
             source.read(index, first, slice)?;
             kind.encode(slice, &mut bytes);
-            out.write_all(&bytes).map_err(Fault::Write)?;
+            out.write_all(&bytes).map_err(ModelFileError::Write)?;
             bytes.clear();
             first += count;
             done += count;
             (watch.progress)(done, total);
         }
     }
-    out.flush().map_err(Fault::Write)
+    out.flush().map_err(ModelFileError::Write)
 }
 
 /// A ggml file as a source; quantised tensors come out as the values they stand for.
@@ -78,7 +78,7 @@ pub(super) struct GgmlSource<'a> {
 }
 
 impl Source for GgmlSource<'_> {
-    fn prelude(&self) -> Result<Vec<u8>, Fault> {
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError> {
         let mut bytes = vec![0; self.model.prelude as usize];
         ggml::read_at(self.file, 0, &mut bytes)?;
         Ok(bytes)
@@ -93,7 +93,7 @@ impl Source for GgmlSource<'_> {
         shapes.map(|shape| Shape { kind: plain(shape.kind), ..shape }).collect()
     }
 
-    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), Fault> {
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError> {
         let tensor = &self.model.tensors[index];
         let kind = tensor.shape.kind;
         let mut bytes = vec![0; kind.bytes(values.len() as u64) as usize];

@@ -3,12 +3,12 @@
 use std::{fmt, io};
 
 use super::catalogue::{BadName, ModelName, PublishedHash};
-use super::fault::{self, Fault};
+use super::file_error::{self, ModelFileError};
 use super::pull::PullError;
 
 /// Why a model cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum ModelStoreError {
     /// The text is no name.
     #[error(transparent)]
     Name(#[from] BadName),
@@ -64,11 +64,11 @@ pub enum StoreError {
     Full(String),
     /// The model's bytes cannot be used.
     #[error("{file} cannot be used: {why}")]
-    Fault {
+    File {
         /// The file or folder.
         file: String,
         /// Why.
-        why: Fault,
+        why: ModelFileError,
     },
     /// The store's folder failed.
     #[error("{file} in the folder of models cannot be written: {why}")]
@@ -107,18 +107,18 @@ impl fmt::Display for Remedy {
     }
 }
 
-impl StoreError {
-    pub(super) fn fault(file: &str, source: Fault) -> Self {
+impl ModelStoreError {
+    pub(super) fn fault(file: &str, source: ModelFileError) -> Self {
         match source {
-            Fault::Write(error) => Self::write(file, error),
-            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => {
-                Self::Fault { file: file.to_owned(), why: source }
+            ModelFileError::Write(error) => Self::write(file, error),
+            ModelFileError::Malformed(_) | ModelFileError::Read(_) | ModelFileError::Cancelled => {
+                Self::File { file: file.to_owned(), why: source }
             }
         }
     }
 
     pub(super) fn write(file: &str, source: io::Error) -> Self {
-        match fault::is_full(&source) {
+        match file_error::is_full(&source) {
             true => Self::Full(file.to_owned()),
             false => Self::Write { file: file.to_owned(), why: source },
         }

@@ -12,7 +12,7 @@ mod ct2;
 mod digest;
 mod error;
 mod faster_whisper;
-mod fault;
+mod file_error;
 mod ggml;
 mod list;
 mod make;
@@ -33,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use architecture::Architecture;
 pub use catalogue::{Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
-pub use error::{Remedy, StoreError};
-pub use fault::Fault;
+pub use error::{ModelStoreError, Remedy};
+pub use file_error::ModelFileError;
 pub use list::Listed;
 pub use pull::PullError;
 pub use quantise::Quantisation;
@@ -132,7 +132,7 @@ enum Spec {
 
 impl Spec {
     /// Whatever has a slash or ends in `.bin` is a path.
-    fn parse(text: &str) -> Result<Self, StoreError> {
+    fn parse(text: &str) -> Result<Self, ModelStoreError> {
         match text.contains('/') || text.ends_with(".bin") {
             true => Ok(Self::Path(PathBuf::from(text))),
             false => Ok(Self::Name(text.parse()?)),
@@ -173,7 +173,7 @@ impl ModelStore {
 
     /// Finds a model that is here, by name or path, and checks its hash. Never downloads. Takes about a second
     /// for each gigabyte.
-    pub async fn find(&self, spec: &str) -> Result<VerifiedModel, StoreError> {
+    pub async fn find(&self, spec: &str) -> Result<VerifiedModel, ModelStoreError> {
         let check = match Spec::parse(spec)? {
             Spec::Name(name) => self.check_named(&name)?,
             Spec::Path(path) => self.check_path(path)?,
@@ -183,13 +183,13 @@ impl ModelStore {
 
     /// The model by name or path; one that is missing or damaged is pulled if it is published, or made from one
     /// that is. `report` is called often while that goes on.
-    pub async fn ensure(&self, spec: &str, mut report: impl FnMut(Download)) -> Result<VerifiedModel, StoreError> {
+    pub async fn ensure(&self, spec: &str, mut report: impl FnMut(Download)) -> Result<VerifiedModel, ModelStoreError> {
         let name = match Spec::parse(spec)? {
             Spec::Name(name) => name,
             Spec::Path(_) => return self.find(spec).await,
         };
         match self.find(spec).await {
-            Err(StoreError::Missing(_) | StoreError::Damaged { remedy: Remedy::Pull, .. }) => {
+            Err(ModelStoreError::Missing(_) | ModelStoreError::Damaged { remedy: Remedy::Pull, .. }) => {
                 self.obtain(&name, &mut report).await
             }
             found => found,
@@ -200,12 +200,12 @@ impl ModelStore {
         self.dir.join(name.file_name())
     }
 
-    fn check_named(&self, name: &ModelName) -> Result<Check, StoreError> {
+    fn check_named(&self, name: &ModelName) -> Result<Check, ModelStoreError> {
         let path = self.path_of(name);
         if !path.is_file() {
             return Err(match self.can_be_had(name) {
-                true => StoreError::Missing(name.clone()),
-                false => StoreError::Unknown(name.clone()),
+                true => ModelStoreError::Missing(name.clone()),
+                false => ModelStoreError::Unknown(name.clone()),
             });
         }
         let record = with_suffix(&path, ".json");
@@ -213,11 +213,11 @@ impl ModelStore {
     }
 
     /// A file elsewhere has its note in the store's folder, since its own may not be writable.
-    fn check_path(&self, path: PathBuf) -> Result<Check, StoreError> {
+    fn check_path(&self, path: PathBuf) -> Result<Check, ModelStoreError> {
         let shown = shown(&path);
-        let absolute = path.canonicalize().map_err(|_| StoreError::NoFile(shown.clone()))?;
+        let absolute = path.canonicalize().map_err(|_| ModelStoreError::NoFile(shown.clone()))?;
         if !absolute.is_file() {
-            return Err(StoreError::NoFile(shown));
+            return Err(ModelStoreError::NoFile(shown));
         }
         let in_store = self.dir.canonicalize().is_ok_and(|dir| absolute.parent() == Some(&*dir));
         if let (true, Some(name)) = (in_store, ModelName::of_file(&shown)) {
@@ -242,24 +242,24 @@ struct Check {
 }
 
 impl Check {
-    async fn run(self) -> Result<VerifiedModel, StoreError> {
+    async fn run(self) -> Result<VerifiedModel, ModelStoreError> {
         let file = shown(&self.path);
         blocking(move |cancel| self.run_blocking(cancel)).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    fn run_blocking(self, cancel: &CancellationToken) -> Result<VerifiedModel, StoreError> {
+    fn run_blocking(self, cancel: &CancellationToken) -> Result<VerifiedModel, ModelStoreError> {
         let file = shown(&self.path);
-        let fault = |source| StoreError::fault(&file, source);
+        let fault = |source| ModelStoreError::fault(&file, source);
         let digests = digest::of_file(&self.path, cancel).map_err(fault)?;
         let record = match (Record::load(&self.record), &self.published) {
             (Some(record), _) if record.digests() == digests => record,
             (Some(record), _) => {
                 let remedy = self.remedy(&record);
-                return Err(StoreError::Damaged { file, expected: record.sha256, found: digests.sha256, remedy });
+                return Err(ModelStoreError::Damaged { file, expected: record.sha256, found: digests.sha256, remedy });
             }
             (None, Some(published)) if !published.matches(&digests) => {
                 let (expected, found) = (published.hash.to_string(), published.hash.of_same_kind(&digests).to_string());
-                return Err(StoreError::Damaged { file, expected, found, remedy: Remedy::Pull });
+                return Err(ModelStoreError::Damaged { file, expected, found, remedy: Remedy::Pull });
             }
             (None, published) => {
                 let origin = if published.is_some() { Origin::Published } else { Origin::Found };
@@ -304,14 +304,14 @@ impl PublishedHash {
 }
 
 /// The one place where a [`VerifiedModel`] comes from; `record` must just have been found true of the file.
-fn verified(path: PathBuf, name: String, record: Record) -> Result<VerifiedModel, Fault> {
+fn verified(path: PathBuf, name: String, record: Record) -> Result<VerifiedModel, ModelFileError> {
     let kind = inspect(&path)?;
     let Record { bytes, sha256, sha1, origin } = record;
     Ok(VerifiedModel { path, name, kind, bytes, sha256, sha1, origin, _checked: () })
 }
 
-fn inspect(path: &Path) -> Result<ModelKind, Fault> {
-    let file = File::open(path).map_err(Fault::Read)?;
+fn inspect(path: &Path) -> Result<ModelKind, ModelFileError> {
+    let file = File::open(path).map_err(ModelFileError::Read)?;
     Ok(match ggml::inspect(&file)? {
         ggml::Contents::VoiceActivity => ModelKind::VoiceActivity,
         ggml::Contents::Whisper(model) => {
@@ -349,8 +349,8 @@ fn shown(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn cancelled(file: &str) -> StoreError {
-    StoreError::fault(file, Fault::Cancelled)
+fn cancelled(file: &str) -> ModelStoreError {
+    ModelStoreError::fault(file, ModelFileError::Cancelled)
 }
 
 /// Runs slow work off the runtime's threads. When the returned future is dropped, the work is told to stop.

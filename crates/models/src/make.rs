@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::architecture::Architecture;
 use super::catalogue::{DETECTOR, ModelName};
-use super::convert::{self, GgmlSource, Watch};
+use super::convert::{self, ConversionObserver, GgmlSource};
 use super::faster_whisper::{self, FasterWhisper};
-use super::fault::Fault;
-use super::obtain::settle;
+use super::file_error::ModelFileError;
+use super::obtain::commit;
 use super::quantise::Quantisation;
 use super::record::{Origin, Record, with_suffix};
 use super::{
-    Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
+    Download, ModelStore, ModelStoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
 };
 
 /// Something that can be brought into the store, its tables read.
@@ -36,12 +36,13 @@ impl ModelStore {
         quantisation: Option<Quantisation>,
         name: Option<ModelName>,
         mut report: impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let from = shown(path);
         let import = Import::open_apart(path).await?;
         let (name, bytes) = self.name_of(&import, &from, quantisation, name);
         let origin = Origin::Imported { from };
-        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        let job =
+            move |out: &mut BufWriter<File>, watch: ConversionObserver<'_>| import.write(quantisation, out, watch);
         self.make(&name, bytes, origin, job, &mut report).await
     }
 
@@ -50,12 +51,13 @@ impl ModelStore {
         source: &VerifiedModel,
         name: &ModelName,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let origin = Origin::Quantised { from: source.name.clone(), from_sha256: source.sha256.clone() };
         let import = Import::open_apart(&source.path).await?;
         let quantisation = name.quantisation();
         let bytes = import.bytes(quantisation);
-        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        let job =
+            move |out: &mut BufWriter<File>, watch: ConversionObserver<'_>| import.write(quantisation, out, watch);
         self.make(name, bytes, origin, job, report).await
     }
 
@@ -84,9 +86,9 @@ impl ModelStore {
         name: &ModelName,
         bytes: u64,
         origin: Origin,
-        job: impl FnOnce(&mut BufWriter<File>, Watch<'_>) -> Result<(), Fault> + Send + 'static,
+        job: impl FnOnce(&mut BufWriter<File>, ConversionObserver<'_>) -> Result<(), ModelFileError> + Send + 'static,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let path = self.path_of(name);
         let unfinished = Unfinished(with_suffix(&path, ".new"));
         self.make_room(&path, &unfinished.0, bytes)?;
@@ -96,13 +98,15 @@ impl ModelStore {
             let (label, file) = (label.clone(), file.clone());
             move |cancel| {
                 let mut progress = |done, total| _ = told.send_replace((done, total));
-                let fault = |source| StoreError::fault(&file, source);
-                let out = File::create(&unfinished.0).map_err(|error| StoreError::write(&file, error))?;
+                let fault = |source| ModelStoreError::fault(&file, source);
+                let out = File::create(&unfinished.0).map_err(|error| ModelStoreError::write(&file, error))?;
                 let mut out = BufWriter::with_capacity(1 << 20, out);
-                job(&mut out, Watch { cancel, progress: &mut progress }).map_err(fault)?;
-                out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|error| StoreError::write(&file, error))?;
+                job(&mut out, ConversionObserver { cancel, progress: &mut progress }).map_err(fault)?;
+                out.flush()
+                    .and_then(|()| out.get_ref().sync_all())
+                    .map_err(|error| ModelStoreError::write(&file, error))?;
                 let record = Record::new(&digest::of_file(&unfinished.0, cancel).map_err(fault)?, origin);
-                settle(&unfinished.0, &path, &record).map_err(|error| StoreError::write(&file, error))?;
+                commit(&unfinished.0, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
                 verified(path, label, record).map_err(fault)
             }
         });
@@ -137,30 +141,30 @@ fn plain(name: &str) -> ModelName {
 
 impl Import {
     /// Opens it off the runtime's threads.
-    async fn open_apart(path: &Path) -> Result<Self, StoreError> {
+    async fn open_apart(path: &Path) -> Result<Self, ModelStoreError> {
         let (path, file) = (path.to_owned(), shown(path));
         blocking(move |_| Self::open(&path)).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    fn open(path: &Path) -> Result<Self, StoreError> {
+    fn open(path: &Path) -> Result<Self, ModelStoreError> {
         let file = shown(path);
-        let fault = |source| StoreError::fault(&file, source);
+        let fault = |source| ModelStoreError::fault(&file, source);
         if path.is_dir() {
             let folder = faster_whisper::locate(path)
-                .ok_or_else(|| fault(Fault::malformed("the folder holds no model.bin of CTranslate2")))?;
+                .ok_or_else(|| fault(ModelFileError::malformed("the folder holds no model.bin of CTranslate2")))?;
             return FasterWhisper::open(&folder).map(|model| Self::Folder(Box::new(model))).map_err(fault);
         }
         if !path.is_file() {
-            return Err(StoreError::NoFile(file));
+            return Err(ModelStoreError::NoFile(file));
         }
         if silero::is_safetensors(path) {
             return silero::convert(path).map(Self::Detector).map_err(fault);
         }
-        let opened = File::open(path).map_err(|error| fault(Fault::Read(error)))?;
+        let opened = File::open(path).map_err(|error| fault(ModelFileError::Read(error)))?;
         match ggml::inspect(&opened).map_err(fault)? {
             ggml::Contents::Whisper(model) => Ok(Self::Ggml(opened, Box::new(model))),
             ggml::Contents::VoiceActivity => {
-                std::fs::read(path).map(Self::Detector).map_err(|error| fault(Fault::Read(error)))
+                std::fs::read(path).map(Self::Detector).map_err(|error| fault(ModelFileError::Read(error)))
             }
         }
     }
@@ -194,11 +198,11 @@ impl Import {
         self,
         quantisation: Option<Quantisation>,
         out: &mut BufWriter<File>,
-        watch: Watch<'_>,
-    ) -> Result<(), Fault> {
+        watch: ConversionObserver<'_>,
+    ) -> Result<(), ModelFileError> {
         match self {
             Self::Folder(model) => convert::write(&*model, quantisation, out, watch),
-            Self::Detector(bytes) => out.write_all(&bytes).map_err(Fault::Write),
+            Self::Detector(bytes) => out.write_all(&bytes).map_err(ModelFileError::Write),
             Self::Ggml(file, model) => match quantisation {
                 Some(q) if model.quantisation() != Some(q) => {
                     convert::write(&GgmlSource { file: &file, model: &model }, quantisation, out, watch)
@@ -209,21 +213,21 @@ impl Import {
     }
 }
 
-fn copy(mut file: File, out: &mut impl Write, watch: Watch<'_>) -> Result<(), Fault> {
+fn copy(mut file: File, out: &mut impl Write, watch: ConversionObserver<'_>) -> Result<(), ModelFileError> {
     use std::io::Seek;
-    file.rewind().map_err(Fault::Read)?;
-    let total = file.metadata().map_err(Fault::Read)?.len();
+    file.rewind().map_err(ModelFileError::Read)?;
+    let total = file.metadata().map_err(ModelFileError::Read)?.len();
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
     loop {
         if watch.cancel.is_cancelled() {
-            return Err(Fault::Cancelled);
+            return Err(ModelFileError::Cancelled);
         }
-        let count = file.read(&mut buffer).map_err(Fault::Read)?;
+        let count = file.read(&mut buffer).map_err(ModelFileError::Read)?;
         if count == 0 {
             return Ok(());
         }
-        out.write_all(&buffer[..count]).map_err(Fault::Write)?;
+        out.write_all(&buffer[..count]).map_err(ModelFileError::Write)?;
         done += count as u64;
         (watch.progress)(done, total);
     }

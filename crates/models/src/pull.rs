@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::fault;
+use super::file_error;
 
 /// Why one file could not be downloaded.
 #[derive(Debug, thiserror::Error)]
@@ -56,19 +56,19 @@ pub(super) struct Pulled {
 }
 
 /// Why one attempt ended.
-enum Cut {
+enum AttemptError {
     Final(PullError),
     /// Trying again may help.
     Passing(String),
 }
 
-impl From<io::Error> for Cut {
+impl From<io::Error> for AttemptError {
     fn from(error: io::Error) -> Self {
-        Self::Final(if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })
+        Self::Final(if file_error::is_full(&error) { PullError::Full } else { PullError::Write(error) })
     }
 }
 
-impl From<reqwest::Error> for Cut {
+impl From<reqwest::Error> for AttemptError {
     /// The address is left out: a mirror's may hold a password.
     fn from(error: reqwest::Error) -> Self {
         use std::error::Error;
@@ -98,18 +98,18 @@ impl Pull<'_> {
     pub(super) async fn run(self, mut report: impl FnMut(Step)) -> Result<Pulled, PullError> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part).await;
         let file =
-            file.map_err(|error| if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
+            file.map_err(|error| if file_error::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
         // The lock goes with the file handle, whatever way this ends.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| PullError::Busy)?;
         let mut target = Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None };
         match self.fill(&mut target, &mut report).await {
             Ok(resumed) => Ok(Pulled { resumed, _lock: target.file.into_inner() }),
-            Err(Cut::Final(error)) => Err(error),
-            Err(Cut::Passing(why)) => Err(PullError::Network(why)),
+            Err(AttemptError::Final(error)) => Err(error),
+            Err(AttemptError::Passing(why)) => Err(PullError::Network(why)),
         }
     }
 
-    async fn fill(&self, target: &mut Target, report: &mut impl FnMut(Step)) -> Result<bool, Cut> {
+    async fn fill(&self, target: &mut Target, report: &mut impl FnMut(Step)) -> Result<bool, AttemptError> {
         target.done = target.file.get_ref().metadata().await?.len();
         if target.done > self.expected {
             target.restart().await?;
@@ -121,16 +121,16 @@ impl Pull<'_> {
             let before = target.done;
             match self.attempt(target, &mut resumed, report).await {
                 Ok(()) => {}
-                Err(Cut::Passing(why)) => {
+                Err(AttemptError::Passing(why)) => {
                     target.file.flush().await?;
                     if target.done > before {
                         waits = self.backoff.build();
                     }
-                    let wait = waits.next().ok_or(Cut::Passing(why))?;
+                    let wait = waits.next().ok_or(AttemptError::Passing(why))?;
                     report(Step::Waiting(wait));
                     tokio::time::sleep(wait).await;
                 }
-                Err(last @ Cut::Final(_)) => {
+                Err(last @ AttemptError::Final(_)) => {
                     target.file.flush().await.ok();
                     return Err(last);
                 }
@@ -141,7 +141,12 @@ impl Pull<'_> {
         Ok(resumed)
     }
 
-    async fn attempt(&self, target: &mut Target, resumed: &mut bool, report: &mut impl FnMut(Step)) -> Result<(), Cut> {
+    async fn attempt(
+        &self,
+        target: &mut Target,
+        resumed: &mut bool,
+        report: &mut impl FnMut(Step),
+    ) -> Result<(), AttemptError> {
         let mut request = self.client.get(self.url.clone());
         if target.done > 0 {
             request = request.header(RANGE, format!("bytes={}-", target.done));
@@ -155,12 +160,12 @@ impl Pull<'_> {
                 Some((start, total)) if start == target.done => total,
                 _ => {
                     target.restart().await?;
-                    return Err(Cut::Passing("the server sent another part than was asked for".into()));
+                    return Err(AttemptError::Passing("the server sent another part than was asked for".into()));
                 }
             },
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 target.restart().await?;
-                return Err(Cut::Passing("the server cannot resume".into()));
+                return Err(AttemptError::Passing("the server cannot resume".into()));
             }
             status if status.is_success() => {
                 *resumed = false;
@@ -168,12 +173,12 @@ impl Pull<'_> {
                 response.content_length()
             }
             status if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
-                return Err(Cut::Passing(format!("the server answers {status}")));
+                return Err(AttemptError::Passing(format!("the server answers {status}")));
             }
-            status => return Err(Cut::Final(PullError::Refused(status))),
+            status => return Err(AttemptError::Final(PullError::Refused(status))),
         };
         if let Some(offered) = offered.filter(|&offered| offered != self.expected) {
-            return Err(Cut::Final(PullError::Length { offered, expected: self.expected }));
+            return Err(AttemptError::Final(PullError::Length { offered, expected: self.expected }));
         }
         // A weak tag does not promise the same bytes.
         target.etag = response.headers().get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")).cloned();
@@ -182,14 +187,14 @@ impl Pull<'_> {
             let chunk = chunk?;
             let sum = target.done + chunk.len() as u64;
             if sum > self.expected {
-                return Err(Cut::Final(PullError::Length { offered: sum, expected: self.expected }));
+                return Err(AttemptError::Final(PullError::Length { offered: sum, expected: self.expected }));
             }
             target.file.write_all(&chunk).await?;
             target.done = sum;
             report(Step::Received(sum));
         }
         if target.done < self.expected {
-            return Err(Cut::Passing("the connection ended too early".into()));
+            return Err(AttemptError::Passing("the connection ended too early".into()));
         }
         Ok(())
     }

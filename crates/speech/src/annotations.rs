@@ -12,9 +12,9 @@ pub(super) struct Certainty {
 impl Certainty {
     /// Whether a sentence that people say too is more likely a credit.
     fn is_low(self) -> bool {
-        const LEAST_LOGPROB: f32 = -0.8;
-        const MOST_NO_SPEECH: f32 = 0.5;
-        self.mean_logprob < LEAST_LOGPROB || self.no_speech > MOST_NO_SPEECH
+        const MIN_LOGPROB: f32 = -0.8;
+        const MAX_NO_SPEECH: f32 = 0.5;
+        self.mean_logprob < MIN_LOGPROB || self.no_speech > MAX_NO_SPEECH
     }
 }
 
@@ -38,7 +38,7 @@ const BRACKETS: [(char, char); 8] =
     [('[', ']'), ('(', ')'), ('{', '}'), ('<', '>'), ('（', '）'), ('【', '】'), ('*', '*'), ('♪', '♪')];
 
 /// An annotation among other words is at most so many words long.
-const MOST_WORDS: usize = 5;
+const MAX_WORDS: usize = 5;
 
 /// Beginnings of words that name sounds, in small letters.
 #[rustfmt::skip]
@@ -102,7 +102,7 @@ fn trailing(text: &str) -> Option<(&str, &str)> {
 fn is_sound(inner: &str) -> bool {
     let inner = inner.to_lowercase();
     let mut words = inner.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    words.clone().count() <= MOST_WORDS && words.any(|word| SOUNDS.iter().any(|sound| word.starts_with(sound)))
+    words.clone().count() <= MAX_WORDS && words.any(|word| SOUNDS.iter().any(|sound| word.starts_with(sound)))
 }
 
 // === Credits ===

@@ -10,13 +10,15 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 
 use super::guard;
 use super::pieces::{Chosen, pieces, time};
-use super::sampling::{MISERABLE, Random, Token, Vocabulary, probability};
-use super::{Decoded, End, LanguageProbabilities, MAX_WINDOW, Model, ModelError, Positions, Watch, native};
+use super::sampling::{MIN_MEAN_LOGPROB, Random, Token, Vocabulary, probability};
+use super::{
+    EncoderContext, End, LanguageProbabilities, MAX_WINDOW, Model, Observer, RecognizerError, WindowText, native,
+};
 
 /// whisper.cpp reads past the end of very short sounds; the rest of the second is silence.
-const LEAST_SAMPLES: usize = SAMPLE_RATE as usize;
+const MIN_SAMPLES: usize = SAMPLE_RATE as usize;
 /// A timestamp this close to the window's end ends the text.
-const CLOSE: Duration = Duration::from_millis(100);
+const END_TOLERANCE: Duration = Duration::from_millis(100);
 
 /// A whisper.cpp model with the state of one recognition.
 #[derive(Debug)]
@@ -34,14 +36,14 @@ pub struct GgmlModel {
 impl GgmlModel {
     /// Reads a model file of whisper.cpp's form into memory. Its hash must have been checked: a file that was cut
     /// off can load without an error.
-    pub fn load(file: &Path, threads: usize) -> Result<Self, ModelError> {
-        check_before_loading(file, Wanted::Whisper).map_err(ModelError::Refused)?;
+    pub fn load(file: &Path, threads: usize) -> Result<Self, RecognizerError> {
+        check_before_loading(file, Wanted::Whisper).map_err(RecognizerError::Refused)?;
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::new();
         // Flash attention is slower than without on the CPU in whisper.cpp 1.8.3.
         parameters.use_gpu(false).flash_attn(false);
-        let context = WhisperContext::new_with_params(file, parameters).map_err(|_| ModelError::Load)?;
-        let state = context.create_state().map_err(|_| ModelError::Load)?;
+        let context = WhisperContext::new_with_params(file, parameters).map_err(|_| RecognizerError::Load)?;
+        let state = context.create_state().map_err(|_| RecognizerError::Load)?;
         let vocabulary = Vocabulary {
             end_of_text: context.token_eot(),
             start: context.token_sot(),
@@ -64,11 +66,11 @@ impl GgmlModel {
 
     /// Runs the decoder on one token; its logits are then those of what follows. One at a time, since whisper-rs
     /// shows the first row of logits only.
-    fn feed(&mut self, token: Token, place: usize) -> Result<(), ModelError> {
+    fn feed(&mut self, token: Token, place: usize) -> Result<(), RecognizerError> {
         self.state.decode(&[token], place, self.threads).map_err(failed("decoding"))
     }
 
-    fn logits(&self) -> Result<&[f32], ModelError> {
+    fn logits(&self) -> Result<&[f32], RecognizerError> {
         self.state.get_logits().map_err(failed("decoding"))
     }
 }
@@ -88,13 +90,13 @@ impl Model for GgmlModel {
         if self.context.is_multilingual() { self.language_token(language).is_some() } else { language == "en" }
     }
 
-    fn encode(&mut self, window: &[f32], positions: Positions) -> Result<(), ModelError> {
+    fn encode(&mut self, window: &[f32], positions: EncoderContext) -> Result<(), RecognizerError> {
         let window = &window[..window.len().min(MAX_WINDOW)];
         self.window = duration_of_samples(window.len());
         let padded;
-        let samples = if window.len() < LEAST_SAMPLES {
+        let samples = if window.len() < MIN_SAMPLES {
             let mut longer = window.to_vec();
-            longer.resize(LEAST_SAMPLES, 0.0);
+            longer.resize(MIN_SAMPLES, 0.0);
             padded = longer;
             &padded
         } else {
@@ -114,7 +116,7 @@ impl Model for GgmlModel {
         self.state.encode(0, self.threads).map_err(failed("encoding"))
     }
 
-    fn detect(&mut self) -> Result<LanguageProbabilities, ModelError> {
+    fn detect(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
         if !self.context.is_multilingual() {
             return Ok(LanguageProbabilities::certain("en"));
         }
@@ -131,15 +133,15 @@ impl Model for GgmlModel {
         temperature: f32,
         seed: u64,
         last: bool,
-        watch: &mut dyn Watch,
-    ) -> Result<Decoded, ModelError> {
+        observer: &mut dyn Observer,
+    ) -> Result<WindowText, RecognizerError> {
         let vocabulary = self.vocabulary;
         let mut place = 0;
         self.feed(vocabulary.start, place)?;
         let no_speech = probability(self.logits()?, self.context.token_nosp() as usize);
         if self.context.is_multilingual() {
             let language =
-                self.language_token(language).ok_or_else(|| ModelError::UnknownLanguage(language.to_owned()))?;
+                self.language_token(language).ok_or_else(|| RecognizerError::UnknownLanguage(language.to_owned()))?;
             for token in [language, self.context.token_transcribe()] {
                 place += 1;
                 self.feed(token, place)?;
@@ -153,8 +155,8 @@ impl Model for GgmlModel {
         let mut chosen: Vec<Chosen> = Vec::with_capacity(most);
         let mut sum = 0.0;
         let end = loop {
-            if watch.stopped() {
-                return Err(ModelError::Stopped);
+            if observer.stopped() {
+                return Err(RecognizerError::Stopped);
             }
             let mut logits = std::mem::take(&mut self.logits);
             logits.clear();
@@ -170,8 +172,8 @@ impl Model for GgmlModel {
             chosen.push(Chosen { token, logprob });
             if vocabulary.is_timestamp(token) {
                 let at = time(&vocabulary, token).min(self.window);
-                watch.reached(at);
-                if closes && at + CLOSE >= self.window {
+                observer.reached(at);
+                if closes && at + END_TOLERANCE >= self.window {
                     break End::Text;
                 }
             } else {
@@ -188,13 +190,13 @@ impl Model for GgmlModel {
         };
         let spell = |token| self.context.token_to_bytes(token).unwrap_or_default();
         let (pieces, resume) = pieces(&vocabulary, &chosen, self.window, last, spell);
-        let mean_logprob = (sum / (tokens.len() + 1) as f32).max(MISERABLE);
-        Ok(Decoded { pieces, resume, mean_logprob, no_speech, end })
+        let mean_logprob = (sum / (tokens.len() + 1) as f32).max(MIN_MEAN_LOGPROB);
+        Ok(WindowText { pieces, resume, mean_logprob, no_speech, end })
     }
 }
 
-fn failed(step: &'static str) -> impl Fn(WhisperError) -> ModelError {
-    move |error| ModelError::Native { step, reason: format!("{error:?}") }
+fn failed(step: &'static str) -> impl Fn(WhisperError) -> RecognizerError {
+    move |error| RecognizerError::Native { step, reason: format!("{error:?}") }
 }
 
 /// ggml's number for the form of the weights.

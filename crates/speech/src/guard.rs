@@ -6,20 +6,20 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use super::sampling::Token;
-use super::{Decoded, End};
+use super::{End, WindowText};
 
 /// Text that compresses better than this repeats itself.
-const MOST_COMPRESSED: f32 = 2.4;
+const MAX_COMPRESSION: f32 = 2.4;
 /// Text less probable than this is mostly guessed.
-const LEAST_LOGPROB: f32 = -1.0;
+const MIN_LOGPROB: f32 = -1.0;
 /// A window this probably without speech, whose text is guessed too, is empty.
-const SILENT: f32 = 0.6;
+const MAX_NO_SPEECH: f32 = 0.6;
 /// A phrase of at least so many words, said twice in a row, is suspicious.
-const PHRASE: usize = 5;
+const MIN_PHRASE_WORDS: usize = 5;
 
 /// What is wrong with a window's text, from bearable to hopeless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
+pub(super) enum Defect {
     /// A phrase comes twice in a row: people do that, and so do decoders with too small a context.
     Phrase,
     /// Mostly guessed.
@@ -28,27 +28,27 @@ pub(super) enum Fault {
     Loop,
 }
 
-/// Looks for the worst fault.
-pub(super) fn fault(decoded: &Decoded) -> Option<Fault> {
+/// Looks for the worst defect.
+pub(super) fn defect(decoded: &WindowText) -> Option<Defect> {
     let text: String = decoded.pieces.iter().map(|piece| piece.text.as_str()).collect();
     match decoded.end {
-        End::Loop | End::Full => return Some(Fault::Loop),
+        End::Loop | End::Full => return Some(Defect::Loop),
         End::Text => {}
     }
-    if compression(&text) > MOST_COMPRESSED {
-        Some(Fault::Loop)
-    } else if decoded.mean_logprob < LEAST_LOGPROB {
-        Some(Fault::Improbable)
+    if compression(&text) > MAX_COMPRESSION {
+        Some(Defect::Loop)
+    } else if decoded.mean_logprob < MIN_LOGPROB {
+        Some(Defect::Improbable)
     } else if repeats_a_phrase(&text) {
-        Some(Fault::Phrase)
+        Some(Defect::Phrase)
     } else {
         None
     }
 }
 
 /// Whether nobody speaks in the window, whatever its text.
-pub(super) fn is_silent(decoded: &Decoded) -> bool {
-    decoded.no_speech > SILENT && decoded.mean_logprob < LEAST_LOGPROB
+pub(super) fn is_silent(decoded: &WindowText) -> bool {
+    decoded.no_speech > MAX_NO_SPEECH && decoded.mean_logprob < MIN_LOGPROB
 }
 
 fn compression(text: &str) -> f32 {
@@ -75,7 +75,7 @@ pub(super) fn ends_with(text: &str, end: &str) -> bool {
 
 fn repeats_a_phrase(text: &str) -> bool {
     let words = words(text);
-    (PHRASE..=words.len() / 2).any(|length| {
+    (MIN_PHRASE_WORDS..=words.len() / 2).any(|length| {
         (0..=words.len() - 2 * length).any(|at| words[at..at + length] == words[at + length..at + 2 * length])
     })
 }
@@ -114,25 +114,25 @@ mod tests {
     use crate::Piece;
     use std::time::Duration;
 
-    fn said(text: &str) -> Decoded {
+    fn said(text: &str) -> WindowText {
         let end = Duration::from_secs(1);
         let piece = Piece { start: Duration::ZERO, end, text: text.to_owned(), mean_logprob: -0.2 };
-        Decoded { pieces: vec![piece], resume: None, mean_logprob: -0.2, no_speech: 0.1, end: End::Text }
+        WindowText { pieces: vec![piece], resume: None, mean_logprob: -0.2, no_speech: 0.1, end: End::Text }
     }
 
     #[test]
     fn ordinary_speech_has_no_fault() {
-        assert_eq!(fault(&said(" Привет, как дела? Перезвони мне завтра, нет, нет, лучше послезавтра.")), None);
-        assert_eq!(fault(&said("")), None);
+        assert_eq!(defect(&said(" Привет, как дела? Перезвони мне завтра, нет, нет, лучше послезавтра.")), None);
+        assert_eq!(defect(&said("")), None);
     }
 
     #[test]
     fn faults_are_told_apart() {
-        assert_eq!(fault(&said(&" six six six".repeat(20))), Some(Fault::Loop));
+        assert_eq!(defect(&said(&" six six six".repeat(20))), Some(Defect::Loop));
         let twice = " I will be there at about nine. I will be there at about nine.";
-        assert_eq!(fault(&said(twice)), Some(Fault::Phrase));
-        assert_eq!(fault(&Decoded { mean_logprob: -1.2, ..said(" Hm") }), Some(Fault::Improbable));
-        assert_eq!(fault(&Decoded { end: End::Full, ..said(" Hm") }), Some(Fault::Loop));
+        assert_eq!(defect(&said(twice)), Some(Defect::Phrase));
+        assert_eq!(defect(&WindowText { mean_logprob: -1.2, ..said(" Hm") }), Some(Defect::Improbable));
+        assert_eq!(defect(&WindowText { end: End::Full, ..said(" Hm") }), Some(Defect::Loop));
     }
 
     #[test]
@@ -155,9 +155,9 @@ mod tests {
 
     #[test]
     fn silence_needs_both_signs() {
-        let hum = Decoded { no_speech: 0.9, mean_logprob: -1.5, ..said(" you") };
+        let hum = WindowText { no_speech: 0.9, mean_logprob: -1.5, ..said(" you") };
         assert!(is_silent(&hum));
-        assert!(!is_silent(&Decoded { mean_logprob: -0.3, ..hum.clone() }));
-        assert!(!is_silent(&Decoded { no_speech: 0.2, ..hum }));
+        assert!(!is_silent(&WindowText { mean_logprob: -0.3, ..hum.clone() }));
+        assert!(!is_silent(&WindowText { no_speech: 0.2, ..hum }));
     }
 }

@@ -1,8 +1,8 @@
 //! Speech recognition, on the engine process's side.
 //!
-//! [`Model`] is what a recogniser can do with one window of sound; [`listen`] turns a whole recording into
+//! [`Model`] is what a recogniser can do with one window of sound; [`transcribe_recording`] turns a whole recording into
 //! segments through it: windows, language, the guard against loops, the filter of what nobody said.
-//! [`listen_to_speech`] does so only where a [`Detector`] finds speech. [`ggml`] is the recogniser and [`silero`] the
+//! [`transcribe_speech`] does so only where a [`Detector`] finds speech. [`ggml`] is the recogniser and [`silero`] the
 //! detector on whisper.cpp.
 
 mod annotations;
@@ -11,12 +11,12 @@ pub mod cpu;
 pub mod ggml;
 mod guard;
 mod language;
-mod listen;
 mod native;
 mod pieces;
+mod recording;
 mod sampling;
 pub mod silero;
-mod speech;
+mod voice_activity;
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use stenobot_domain::{ModelFacts, SAMPLE_RATE};
 
 pub use language::LanguageHint;
 pub(crate) use language::LanguageProbabilities;
-pub use listen::{Heard, listen};
-pub use speech::{Detector, listen_to_speech};
+pub use recording::{Transcription, transcribe_recording};
+pub use voice_activity::{Detector, transcribe_speech};
 
 /// Longest window in samples: what Whisper's encoder takes at once.
 pub(crate) const MAX_WINDOW: usize = 30 * SAMPLE_RATE as usize;
@@ -39,10 +39,10 @@ pub trait Model {
     fn knows(&self, language: &str) -> bool;
 
     /// Encodes one window of at most [`MAX_WINDOW`] samples with `positions` of the encoder.
-    fn encode(&mut self, window: &[f32], positions: Positions) -> Result<(), ModelError>;
+    fn encode(&mut self, window: &[f32], positions: EncoderContext) -> Result<(), RecognizerError>;
 
     /// How probable each language is in the encoded window.
-    fn detect(&mut self) -> Result<LanguageProbabilities, ModelError>;
+    fn detect(&mut self) -> Result<LanguageProbabilities, RecognizerError>;
 
     /// Turns the encoded window into text. A temperature over 0 makes the choice of tokens random, the same way
     /// for the same `seed`; `last` says that the recording ends with this window.
@@ -52,24 +52,24 @@ pub trait Model {
         temperature: f32,
         seed: u64,
         last: bool,
-        watch: &mut dyn Watch,
-    ) -> Result<Decoded, ModelError>;
+        observer: &mut dyn Observer,
+    ) -> Result<WindowText, RecognizerError>;
 }
 
 /// Somebody who watches over a recognition.
-pub trait Watch {
+pub trait Observer {
     /// Asked between tokens and between windows.
     fn stopped(&self) -> bool;
 
-    /// Told how far into the window (within [`Model::decode`]) or the recording ([`listen`]) the work has come.
+    /// Told how far into the window (within [`Model::decode`]) or the recording ([`transcribe_recording`]) the work has come.
     fn reached(&mut self, place: Duration);
 }
 
-/// Positions of the encoder to use; one is 20 ms of sound.
+/// EncoderContext of the encoder to use; one is 20 ms of sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Positions(u16);
+pub struct EncoderContext(u16);
 
-impl Positions {
+impl EncoderContext {
     /// All that the model was trained with: 30 s.
     pub const FULL: Self = Self(1500);
 
@@ -95,7 +95,7 @@ impl Positions {
 
 /// What the decoder made of one window.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decoded {
+pub struct WindowText {
     /// In order of time.
     pub pieces: Vec<Piece>,
     /// Where the next window begins, when the model closed a segment before the end of this one.
@@ -134,7 +134,7 @@ pub enum End {
 
 /// Why a recogniser gave up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
+pub enum RecognizerError {
     /// The model's file is not what it should be.
     #[error("the model cannot be loaded: check the file with `stenobot model list`, or fetch it again")]
     Load,
@@ -144,7 +144,7 @@ pub enum ModelError {
     /// The detector's file is not what it should be.
     #[error("the voice activity detector cannot be loaded: fetch it again with `stenobot model pull silero-v6.2.0`")]
     Detector,
-    /// Asked to by [`Watch::stopped`].
+    /// Asked to by [`Observer::stopped`].
     #[error("stopped")]
     Stopped,
     /// The model does not know the language.
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn positions_follow_the_sound() {
-        let seconds = |seconds: f64| Positions::fitting((seconds * f64::from(SAMPLE_RATE)) as usize).get();
+        let seconds = |seconds: f64| EncoderContext::fitting((seconds * f64::from(SAMPLE_RATE)) as usize).get();
         assert_eq!(seconds(1.0), 128);
         assert_eq!(seconds(10.0), 564);
         assert_eq!(seconds(10.001), 565);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::Piece;
-use super::sampling::{MISERABLE, Token, Vocabulary};
+use super::sampling::{MIN_MEAN_LOGPROB, Token, Vocabulary};
 
 /// One timestamp token is this long.
 const TICK: Duration = Duration::from_millis(20);
 /// The next window starts at least this far on, so that a confused model cannot keep us in one place.
-const LEAST_STEP: Duration = Duration::from_secs(1);
+const MIN_STEP: Duration = Duration::from_secs(1);
 /// The shortest rest of a recording that is worth a window of its own.
-const LEAST_WORD: Duration = Duration::from_millis(500);
+const MIN_WORD: Duration = Duration::from_millis(500);
 
 /// A token that was chosen, with its natural log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +35,7 @@ impl Open {
             end: end.clamp(self.start, limit.max(self.start)),
             // A character may span tokens, so bytes become text only here. What is no text was cut by a loop.
             text: String::from_utf8_lossy(&self.bytes).replace('\u{FFFD}', ""),
-            mean_logprob: if self.count == 0 { MISERABLE } else { self.logprobs / f32::from(self.count) },
+            mean_logprob: if self.count == 0 { MIN_MEAN_LOGPROB } else { self.logprobs / f32::from(self.count) },
         }
     }
 }
@@ -80,8 +80,8 @@ pub(super) fn pieces<'a>(
         done.push(open.close(window, window));
         return (done, None);
     }
-    let resume = if unclosed || (pair && !done.is_empty()) { Some(open.start.max(LEAST_STEP)) } else { None };
-    let worthwhile = |at: &Duration| *at < window && !(last && window - *at < LEAST_WORD);
+    let resume = if unclosed || (pair && !done.is_empty()) { Some(open.start.max(MIN_STEP)) } else { None };
+    let worthwhile = |at: &Duration| *at < window && !(last && window - *at < MIN_WORD);
     (done, resume.filter(worthwhile))
 }
 

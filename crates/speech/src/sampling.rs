@@ -17,7 +17,7 @@ pub(super) struct Vocabulary {
 }
 
 /// The first segment of a window starts within its first second.
-const LATEST_START: usize = 50;
+const MAX_START_TICKS: usize = 50;
 
 impl Vocabulary {
     pub(super) fn is_timestamp(&self, token: Token) -> bool {
@@ -43,7 +43,7 @@ impl Vocabulary {
         let before_is_time = tokens.len() < 2 || self.is_timestamp(tokens[tokens.len() - 2]);
         if tokens.is_empty() {
             forbid(logits, 0..timestamps.start);
-            forbid(logits, (timestamps.start + LATEST_START + 1).min(timestamps.end)..timestamps.end);
+            forbid(logits, (timestamps.start + MAX_START_TICKS + 1).min(timestamps.end)..timestamps.end);
             return;
         }
         if let (1, Some(blank)) = (tokens.len(), self.blank) {
@@ -81,13 +81,13 @@ impl Vocabulary {
         match chosen {
             Some(index) => (index as Token, (logits[index] - total).min(0.0)),
             // Every token was ruled out, or the logits are no numbers: nothing more can be said.
-            None => (self.end_of_text, MISERABLE),
+            None => (self.end_of_text, MIN_MEAN_LOGPROB),
         }
     }
 }
 
 /// Stands in for minus infinity where a number must stay finite.
-pub(super) const MISERABLE: f32 = -20.0;
+pub(super) const MIN_MEAN_LOGPROB: f32 = -20.0;
 
 fn best(logits: impl Iterator<Item = f32>) -> Option<usize> {
     let finite = logits.enumerate().filter(|(_, logit)| logit.is_finite());
@@ -194,6 +194,6 @@ mod tests {
     #[test]
     fn no_numbers_end_the_text() {
         let mut logits = vec![f32::NAN; SIZE];
-        assert_eq!(SMALL.choose(&mut logits, &[14, 5], 0.0, &mut Random(1)), (10, MISERABLE));
+        assert_eq!(SMALL.choose(&mut logits, &[14, 5], 0.0, &mut Random(1)), (10, MIN_MEAN_LOGPROB));
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 /// Why a model could not be read, converted or written.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum ModelFileError {
     /// The model's bytes do not follow the format. The text completes "the model cannot be used: ".
     #[error("{0}")]
     Malformed(String),
@@ -19,7 +19,7 @@ pub enum Fault {
     Cancelled,
 }
 
-impl Fault {
+impl ModelFileError {
     pub(super) fn malformed(why: impl Into<String>) -> Self {
         Self::Malformed(why.into())
     }

@@ -7,12 +7,12 @@ use stenobot_domain::{LikelyLanguage, SAMPLE_RATE, Segment, SpeechLanguage, Spok
 
 use super::annotations::{self, Certainty};
 use super::coverage::{self, Hole};
-use super::guard::{self, Fault};
+use super::guard::{self, Defect};
 use super::language::Detected;
-use super::{Decoded, LanguageHint, MAX_WINDOW, Model, ModelError, Piece, Positions, Watch};
+use super::{EncoderContext, LanguageHint, MAX_WINDOW, Model, Observer, Piece, RecognizerError, WindowText};
 
 /// A rest shorter than this, in samples, holds no sound that could be understood.
-const LEAST_REST: usize = SAMPLE_RATE as usize / 10;
+const MIN_REST: usize = SAMPLE_RATE as usize / 10;
 /// A window shorter than this, in samples, is judged with the encoder's whole context as well as with one that fits: its
 /// language, and whether there is speech in it.
 const SHORT_WINDOW: usize = 2 * SAMPLE_RATE as usize;
@@ -22,15 +22,15 @@ const TEMPERATURES: [f32; 2] = [0.4, 0.8];
 const MAX_DEPTH: u8 = 3;
 /// A window whose language is less probable than this is searched for another one. Of recordings in one language a third
 /// are; of two languages joined, all whose languages can be told.
-const CERTAIN_LANGUAGE: f32 = 0.985;
+const MIN_CERTAIN_PROBABILITY: f32 = 0.985;
 /// Windows of a recording that are split by language and holes that are transcribed again: so many at most,
 const MIN_PASSES: usize = 4;
 /// and one more for each stretch of this many samples.
 const SAMPLES_PER_PASS: usize = 5 * SAMPLE_RATE as usize;
 
-/// What was heard in a recording.
+/// What was transcription in a recording.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
+pub struct Transcription {
     /// In order of time; empty when nobody speaks.
     pub segments: Vec<Segment>,
     /// Given, or the detected one with most speech.
@@ -45,13 +45,13 @@ pub struct Heard {
 
 /// Transcribes 16 kHz mono `samples` in windows of at most 30 s. The next window begins where the model closed its
 /// last segment; no text is carried over, since that is how one slip becomes many.
-pub fn listen(
+pub fn transcribe_recording(
     model: &mut dyn Model,
     samples: &[f32],
     hint: LanguageHint<'_>,
-    watch: &mut dyn Watch,
-) -> Result<Heard, ModelError> {
-    let mut recognition = Recognition::new(model, watch, samples, hint)?;
+    observer: &mut dyn Observer,
+) -> Result<Transcription, RecognizerError> {
+    let mut recognition = Recognition::new(model, observer, samples, hint)?;
     recognition.stretch(0..samples.len(), &[])?;
     Ok(recognition.finish())
 }
@@ -59,7 +59,7 @@ pub fn listen(
 /// One recording under way. Ranges are in samples of the recording.
 pub(super) struct Recognition<'a> {
     model: &'a mut dyn Model,
-    watch: &'a mut dyn Watch,
+    observer: &'a mut dyn Observer,
     samples: &'a [f32],
     fixed: Option<&'a str>,
     likely: &'a [LikelyLanguage],
@@ -82,17 +82,17 @@ struct Spoke {
 
 /// Moves the times of a window into the recording.
 struct Shifted<'a> {
-    watch: &'a mut dyn Watch,
+    observer: &'a mut dyn Observer,
     start: Duration,
 }
 
-impl Watch for Shifted<'_> {
+impl Observer for Shifted<'_> {
     fn stopped(&self) -> bool {
-        self.watch.stopped()
+        self.observer.stopped()
     }
 
     fn reached(&mut self, place: Duration) {
-        self.watch.reached(self.start + place);
+        self.observer.reached(self.start + place);
     }
 }
 
@@ -100,22 +100,22 @@ impl<'a> Recognition<'a> {
     /// Nothing is transcribed yet.
     ///
     /// # Errors
-    /// [`ModelError::UnknownLanguage`]
+    /// [`RecognizerError::UnknownLanguage`]
     pub(super) fn new(
         model: &'a mut dyn Model,
-        watch: &'a mut dyn Watch,
+        observer: &'a mut dyn Observer,
         samples: &'a [f32],
         hint: LanguageHint<'a>,
-    ) -> Result<Self, ModelError> {
+    ) -> Result<Self, RecognizerError> {
         let fixed = match hint.language {
             SpeechLanguage::Auto => None,
             SpeechLanguage::Code(code) if model.knows(code) => Some(code.as_str()),
-            SpeechLanguage::Code(code) => return Err(ModelError::UnknownLanguage(code.clone())),
+            SpeechLanguage::Code(code) => return Err(RecognizerError::UnknownLanguage(code.clone())),
         };
         let passes = MIN_PASSES + samples.len() / SAMPLES_PER_PASS;
         Ok(Self {
             model,
-            watch,
+            observer,
             samples,
             fixed,
             likely: hint.likely,
@@ -130,20 +130,20 @@ impl<'a> Recognition<'a> {
 
     /// Transcribes one part of the recording, in which the detector found `speech`; nothing is checked against an empty
     /// `speech`.
-    pub(super) fn stretch(&mut self, range: Range<usize>, speech: &[Range<usize>]) -> Result<(), ModelError> {
+    pub(super) fn stretch(&mut self, range: Range<usize>, speech: &[Range<usize>]) -> Result<(), RecognizerError> {
         self.part(range, speech, 0)
     }
 
     /// Reports progress in the recording.
     pub(super) fn reached(&mut self, place: Duration) {
-        self.watch.reached(place);
+        self.observer.reached(place);
     }
 
     /// All that was transcribed.
-    pub(super) fn finish(mut self) -> Heard {
+    pub(super) fn finish(mut self) -> Transcription {
         self.segments.sort_by_key(|segment| segment.start);
         let main = self.main().cloned().or(self.latest);
-        Heard {
+        Transcription {
             segments: self.segments,
             language_probability: main.as_ref().filter(|_| self.fixed.is_none()).map(|detected| detected.probability),
             language: self
@@ -157,11 +157,11 @@ impl<'a> Recognition<'a> {
     }
 
     /// Transcribes a part of the recording, `depth` holes deep.
-    fn part(&mut self, range: Range<usize>, speech: &[Range<usize>], depth: u8) -> Result<(), ModelError> {
+    fn part(&mut self, range: Range<usize>, speech: &[Range<usize>], depth: u8) -> Result<(), RecognizerError> {
         let mut at = range.start;
-        while at + LEAST_REST <= range.end {
-            if self.watch.stopped() {
-                return Err(ModelError::Stopped);
+        while at + MIN_REST <= range.end {
+            if self.observer.stopped() {
+                return Err(RecognizerError::Stopped);
             }
             let mut window = at..range.end.min(at + MAX_WINDOW);
             let is_last = window.end == range.end;
@@ -190,14 +190,14 @@ impl<'a> Recognition<'a> {
                 self.fill(hole, at, speech, depth)?;
             }
             at = next;
-            self.watch.reached(duration_of_samples(at.min(self.samples.len())));
+            self.observer.reached(duration_of_samples(at.min(self.samples.len())));
         }
         Ok(())
     }
 
     /// Transcribes a hole in the window that began at `from` again, as a window of its own.
-    fn fill(&mut self, hole: Hole, from: usize, speech: &[Range<usize>], depth: u8) -> Result<(), ModelError> {
-        let advances = hole.range.start > from + LEAST_REST;
+    fn fill(&mut self, hole: Hole, from: usize, speech: &[Range<usize>], depth: u8) -> Result<(), RecognizerError> {
+        let advances = hole.range.start > from + MIN_REST;
         if !advances || depth == MAX_DEPTH || self.passes == 0 {
             self.missed += hole.speech;
             return Ok(());
@@ -225,8 +225,8 @@ impl<'a> Recognition<'a> {
         window: &[f32],
         speech: Duration,
         given: Option<Detected>,
-    ) -> Result<(Positions, Detected), ModelError> {
-        let fitting = Positions::fitting(window.len());
+    ) -> Result<(EncoderContext, Detected), RecognizerError> {
+        let fitting = EncoderContext::fitting(window.len());
         let given = given.or(self.fixed.map(Detected::given));
         if let Some(language) = given {
             self.model.encode(window, fitting)?;
@@ -234,7 +234,7 @@ impl<'a> Recognition<'a> {
         }
         let mut whole = None;
         if window.len() < SHORT_WINDOW {
-            self.model.encode(window, Positions::FULL)?;
+            self.model.encode(window, EncoderContext::FULL)?;
             whole = Some(self.model.detect()?);
         }
         self.model.encode(window, fitting)?;
@@ -251,7 +251,7 @@ impl<'a> Recognition<'a> {
 
     /// Whether a window in this language may hold another one too.
     fn may_change(&self, language: &Detected) -> bool {
-        self.fixed.is_none() && self.passes > 0 && language.alone < CERTAIN_LANGUAGE
+        self.fixed.is_none() && self.passes > 0 && language.alone < MIN_CERTAIN_PROBABILITY
     }
 
     /// The end of the window's first language, in the middle of a pause, and that language; `None` when all utterances
@@ -261,18 +261,18 @@ impl<'a> Recognition<'a> {
         window: &Range<usize>,
         speech: &[Range<usize>],
         whole: &Detected,
-    ) -> Result<Option<(usize, Detected)>, ModelError> {
+    ) -> Result<Option<(usize, Detected)>, RecognizerError> {
         let utterances = coverage::utterances(speech, window);
         let mut first: Option<Detected> = None;
         if utterances.len() < 2 {
             return Ok(None);
         }
         for utterance in utterances {
-            if self.watch.stopped() {
-                return Err(ModelError::Stopped);
+            if self.observer.stopped() {
+                return Err(RecognizerError::Stopped);
             }
             let sound = &self.samples[utterance.clone()];
-            self.model.encode(sound, Positions::fitting(sound.len()))?;
+            self.model.encode(sound, EncoderContext::fitting(sound.len()))?;
             let length = duration_of_samples(coverage::speech_within(speech, &utterance));
             let detected = self.model.detect()?.after(&whole.language, length);
             match &first {
@@ -287,10 +287,10 @@ impl<'a> Recognition<'a> {
     }
 
     /// The text of a hole: nothing that is mostly guessed, and nothing that the segment before ends with already.
-    fn accepted(&self, decoded: Decoded, start: Duration) -> Vec<Segment> {
-        match guard::fault(&decoded) {
-            Some(Fault::Loop | Fault::Improbable) => return Vec::new(),
-            Some(Fault::Phrase) | None => {}
+    fn accepted(&self, decoded: WindowText, start: Duration) -> Vec<Segment> {
+        match guard::defect(&decoded) {
+            Some(Defect::Loop | Defect::Improbable) => return Vec::new(),
+            Some(Defect::Phrase) | None => {}
         }
         let before = self.segments.iter().rfind(|segment| segment.start <= start);
         let mut kept = kept(decoded, start);
@@ -306,44 +306,44 @@ impl<'a> Recognition<'a> {
         last: bool,
         speech: &[Range<usize>],
         given: Option<Detected>,
-    ) -> Result<(Decoded, Detected), ModelError> {
+    ) -> Result<(WindowText, Detected), RecognizerError> {
         let window = &self.samples[range.clone()];
         let length = if speech.is_empty() { window.len() } else { coverage::speech_within(speech, range) };
         let (fitting, language) = self.encode(window, duration_of_samples(length), given)?;
         let model = &mut *self.model;
-        let mut watch = Shifted { watch: self.watch, start: duration_of_samples(range.start) };
+        let mut observer = Shifted { observer: self.observer, start: duration_of_samples(range.start) };
         let mut decode = |model: &mut dyn Model, temperature: f32| {
             // The same recording always gives the same text.
             let seed = range.start as u64 ^ u64::from(temperature.to_bits()) << 32;
-            model.decode(&language.language, temperature, seed, last, &mut watch)
+            model.decode(&language.language, temperature, seed, last, &mut observer)
         };
 
-        let mut best = Take::of(decode(model, 0.0)?);
+        let mut best = Attempt::of(decode(model, 0.0)?);
         // In the whole context a short sound is silent for the most part, and neither context alone tells it from silence.
         let is_short = window.len() < SHORT_WINDOW;
         let no_speech = if is_short { best.decoded.no_speech } else { 1.0 };
-        let take = |decoded: Decoded| {
+        let take = |decoded: WindowText| {
             let no_speech = no_speech.min(decoded.no_speech);
-            Take::of(Decoded { no_speech, ..decoded })
+            Attempt::of(WindowText { no_speech, ..decoded })
         };
-        if best.fault.is_none() || (guard::is_silent(&best.decoded) && !is_short) {
+        if best.defect.is_none() || (guard::is_silent(&best.decoded) && !is_short) {
             return Ok((best.decoded, language));
         }
         self.retried += 1;
-        if fitting < Positions::FULL {
-            model.encode(window, Positions::FULL)?;
+        if fitting < EncoderContext::FULL {
+            model.encode(window, EncoderContext::FULL)?;
             let whole = take(decode(model, 0.0)?);
             if is_short {
                 best.decoded.no_speech = whole.decoded.no_speech;
             }
-            // Heard twice in the same way, a repeated phrase was said twice.
-            if whole.fault.is_none_or(|fault| fault == Fault::Phrase) || guard::is_silent(&whole.decoded) {
+            // Transcription twice in the same way, a repeated phrase was said twice.
+            if whole.defect.is_none_or(|defect| defect == Defect::Phrase) || guard::is_silent(&whole.decoded) {
                 return Ok((whole.decoded, language));
             }
             best = best.or(whole);
         }
         for temperature in TEMPERATURES {
-            if best.fault.is_none_or(|fault| fault == Fault::Phrase) {
+            if best.defect.is_none_or(|defect| defect == Defect::Phrase) {
                 break;
             }
             let other = take(decode(model, temperature)?);
@@ -357,11 +357,11 @@ impl<'a> Recognition<'a> {
 }
 
 /// A window's speech, with its times moved to `start`.
-fn kept(decoded: Decoded, start: Duration) -> Vec<Segment> {
+fn kept(decoded: WindowText, start: Duration) -> Vec<Segment> {
     if guard::is_silent(&decoded) {
         return Vec::new();
     }
-    let looped = guard::fault(&decoded) == Some(Fault::Loop);
+    let looped = guard::defect(&decoded) == Some(Defect::Loop);
     let segment = |piece: Piece| {
         let text = if looped { guard::without_loop(&piece.text) } else { piece.text };
         let certainty = Certainty { mean_logprob: piece.mean_logprob, no_speech: decoded.no_speech };
@@ -378,20 +378,20 @@ fn kept(decoded: Decoded, start: Duration) -> Vec<Segment> {
 }
 
 /// One attempt at a window.
-struct Take {
-    decoded: Decoded,
-    fault: Option<Fault>,
+struct Attempt {
+    decoded: WindowText,
+    defect: Option<Defect>,
 }
 
-impl Take {
-    fn of(decoded: Decoded) -> Self {
-        Self { fault: guard::fault(&decoded), decoded }
+impl Attempt {
+    fn of(decoded: WindowText) -> Self {
+        Self { defect: guard::defect(&decoded), decoded }
     }
 
-    /// The one with the lesser fault; among equals the more probable.
+    /// The one with the lesser defect; among equals the more probable.
     fn or(self, other: Self) -> Self {
-        let better = other.fault < self.fault
-            || (other.fault == self.fault && other.decoded.mean_logprob > self.decoded.mean_logprob);
+        let better = other.defect < self.defect
+            || (other.defect == self.defect && other.decoded.mean_logprob > self.decoded.mean_logprob);
         if better { other } else { self }
     }
 }
