@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         match event {
             Event::Finished { transcript, .. } => show(&transcript),
             Event::Progress { progress, .. } => assert!((0.0..=1.0).contains(&progress.fraction())),
-            Event::Ready { .. } | Event::LoadFailed { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {}
+            Event::Hello { .. } | Event::Ready { .. } | Event::LoadFailed { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {}
         }
     }
     if let Ok(outcome) = serde_json::from_slice::<ProbeOutcome>(bytes) {

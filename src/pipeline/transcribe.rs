@@ -1,13 +1,12 @@
 //! The engine hears a request. Its place in the engine is reserved before the request is claimed, and is free
 //! again only when the native code has really stopped.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
-use stenobot_engine::{EngineError, EngineJob, EngineService};
+use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
+use stenobot_engine::{EngineError, EngineJob, EngineService, TranscribeJob};
 use stenobot_store::JournalError;
 use stenobot_telegram::{Percent, Text, ThreadId};
 use tokio::sync::{Notify, watch};
@@ -28,10 +27,7 @@ use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcrib
 
 /// One request's audio on its way to the engine.
 struct Hear {
-    audio: PathBuf,
-    language: SpeechLanguage,
-    likely: Vec<LikelyLanguage>,
-    limit: Duration,
+    job: TranscribeJob,
     length: Duration,
     real_time_factor: f64,
     progress: watch::Sender<Progress>,
@@ -43,10 +39,7 @@ impl Deadlined for Hear {
 
     fn bind(self, cap: Duration) -> EngineJob {
         EngineJob {
-            audio: self.audio,
-            language: self.language,
-            likely: self.likely,
-            limit: self.limit,
+            job: self.job,
             deadline: deadline_of(self.length, self.real_time_factor, cap),
             progress: self.progress,
             cancel: self.cancel,
@@ -173,16 +166,10 @@ async fn start(
     let likely = likely::likely_languages(context, request.user(), request.locale(), &language).await;
     let cancel = context.shutdown.hard.child_token();
     let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-    let hearing = engine.call(Hear {
-        audio: context.audio_file(request.id()),
-        language,
-        likely,
-        limit: context.config().limits.voice,
-        length: request.length(),
-        real_time_factor: factor,
-        progress,
-        cancel: cancel.clone(),
-    });
+    let job = TranscribeJob::new(&context.audio_file(request.id()), language, context.config().limits.voice)
+        .with_likely(likely);
+    let hearing =
+        engine.call(Hear { job, length: request.length(), real_time_factor: factor, progress, cancel: cancel.clone() });
     // The engine begins at once, and gives its place back at its end, whatever Telegram does to the first words meanwhile.
     let hearing = AbortOnDropHandle::new(tokio::spawn(hearing));
     let hearing = async { hearing.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };

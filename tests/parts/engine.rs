@@ -60,7 +60,7 @@ impl Scripts {
         let name = script.replace(|c: char| !c.is_alphanumeric(), "-");
         let path = self.0.path().join(name);
         std::fs::write(&path, format!("stand-in\n{}", script.replace(';', "\n"))).unwrap();
-        EngineJob::new(path, SpeechLanguage::Auto, Duration::from_secs(60), PATIENCE)
+        EngineJob::new(&path, SpeechLanguage::Auto, Duration::from_secs(60), PATIENCE)
     }
 }
 
@@ -280,8 +280,12 @@ async fn workers_work_side_by_side_but_never_two_jobs_in_one() {
 #[tokio::test]
 async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     let scripts = Scripts::new();
-    for (start_as, reason) in [("unfit the model is a picture", "the model is a picture"), ("exit 4", "exit status 4")]
-    {
+    for (start_as, reason) in [
+        ("unfit the model is a picture", "the model is a picture"),
+        ("exit 4", "exit status 4"),
+        ("version 99", "its program speaks version 99 of the engine protocol and this one version 1"),
+        ("silent", "is the program another version?"),
+    ] {
         let mut settings = stand_in(1);
         settings.environment.push(("STAND_IN_START".into(), start_as.into()));
         let (pool, mut events) = start(settings);
@@ -391,7 +395,7 @@ fn real(workers: usize) -> (EnginePool, Events) {
 
 fn sample(name: &str, language: SpeechLanguage) -> EngineJob {
     let file = repository("samples").join(name).with_extension("ogg");
-    EngineJob::new(file, language, Duration::from_secs(600), Duration::from_secs(600))
+    EngineJob::new(&file, language, Duration::from_secs(600), Duration::from_secs(600))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -439,11 +443,12 @@ async fn a_child_killed_in_the_middle_costs_its_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_heard_is_refused_and_the_child_goes_on() {
+async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_goes_on() {
     let (pool, mut events) = real(1);
-    let mut job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
-    assert_eq!(soon(pool.transcribe(job.clone())).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
-    job.audio = repository("Cargo.toml");
+    let job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
+    assert_eq!(soon(pool.transcribe(job)).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
+    let minute = Duration::from_secs(60);
+    let job = EngineJob::new(&repository("Cargo.toml"), SpeechLanguage::Auto, minute, minute);
     assert!(matches!(soon(pool.transcribe(job)).await, Err(EngineError::Audio(_))));
     assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
     assert!(events.try_recv().is_err());

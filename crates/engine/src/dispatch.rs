@@ -1,22 +1,23 @@
-//! Pairs jobs that wait with workers that are free, first come, first served.
+//! Pairs waiting jobs with idle slots, in the order of arrival.
 
 use stenobot_domain::Transcript;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::EngineError;
-use super::settings::{EngineJob, PoolStatus};
+use super::job::EngineJob;
+use super::settings::PoolStatus;
 
-/// A job on its way to a worker. The worker sees by `answer` whether anybody still waits.
+/// A job on its way to a slot, which sees by a closed `answer` that the caller has gone.
 #[derive(Debug)]
 pub(super) struct Assignment {
     pub(super) job: EngineJob,
     pub(super) answer: oneshot::Sender<Result<Transcript, EngineError>>,
 }
 
-/// A free worker's open hand. Closed when its child dies while it waits.
+/// An idle slot's job sender; closed when its child dies.
 pub(super) type IdleSlot = oneshot::Sender<Assignment>;
 
-/// One free and warm worker kept for one job. Dropped unused, it goes back to the others.
+/// One idle slot kept for one job. Dropped unused, it is idle again.
 #[derive(Debug)]
 pub(super) struct Reservation {
     idle_slot: Option<IdleSlot>,
@@ -24,12 +25,12 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Whether the worker still has its child.
+    /// Whether the slot still has its child.
     pub(super) fn is_open(&self) -> bool {
         self.idle_slot.as_ref().is_some_and(|idle_slot| !idle_slot.is_closed())
     }
 
-    /// Hands the job over. Gives it back when the worker has lost its child in the meantime.
+    /// Sends the job to the slot. Gives it back when the slot has lost its child in the meantime.
     pub(super) fn assign(
         mut self,
         job: EngineJob,
@@ -51,7 +52,7 @@ impl Drop for Reservation {
     }
 }
 
-/// Somebody who waits for a worker.
+/// Where a caller waits for an idle slot.
 pub(super) type SlotRequest = oneshot::Sender<Result<Reservation, EngineError>>;
 
 /// Runs until every handle of the pool is gone.
@@ -67,7 +68,7 @@ pub(super) async fn dispatch(
             Some(idle_slot) = next_open(&mut idle_slots) => Ok(Reservation { idle_slot: Some(idle_slot), back: back.clone() }),
             reason = outage(&mut status) => Err(EngineError::Unavailable { reason }),
         };
-        // A caller that has gone by now drops the reservation, which returns the idle_slot.
+        // A caller that has gone by now drops the reservation, which makes the slot idle again.
         let _ = request.send(found);
     }
 }

@@ -1,4 +1,4 @@
-//! One child process as the parent holds it.
+//! One child process on the parent's side.
 
 use std::io;
 use std::process::Stdio;
@@ -10,23 +10,24 @@ use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::error::Exit;
+use super::job::absolute;
 use super::protocol::{self, Command, Event};
-use super::settings::{EngineSettings, absolute};
+use super::settings::EngineSettings;
 
 /// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
 const INHERITED: [&str; 5] = ["LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
 
-/// Where a child may look for programs, whatever the bot's own PATH is. The engine itself starts none.
+/// The child's PATH, whatever the bot's own is. The engine itself starts no programs.
 const PATH: (&str, &str) = ("PATH", "/usr/bin:/bin");
 
-/// ggml would answer its own abort by starting whatever is called gdb or lldb, attached to the process.
+/// On an abort ggml would otherwise start gdb or lldb, attached to the process.
 const NO_BACKTRACE: (&str, &str) = ("GGML_NO_BACKTRACE", "1");
 
 /// How long libgomp's threads spin before they sleep. Its default collapses beside a busy neighbour, sleeping
 /// at once triples the time per token on a quiet machine.
 const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 
-/// A child that speaks the protocol. Dropping it kills the process.
+/// A child process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct EngineProcess {
     child: Child,
@@ -34,12 +35,12 @@ pub(super) struct EngineProcess {
     events: FramedRead<ChildStdout, LengthDelimitedCodec>,
 }
 
-/// Why nothing more will come from a child.
+/// Why a child sends nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
     /// It closed its output, most likely because it died.
     Closed,
-    /// It sent something else than the protocol's frames.
+    /// It sent something that is no event.
     ProtocolError,
 }
 
@@ -52,11 +53,11 @@ impl EngineProcess {
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .envs([PATH, NO_BACKTRACE, SPIN_COUNT])
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
-            // Nothing is looked for, and no file that it leaves behind lands, where the bot was started.
+            // Neither reads nor leaves files where the bot was started.
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in command.
+            // A group of its own: Ctrl-C on the terminal goes to the parent only, which then ends its jobs.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -74,13 +75,13 @@ impl EngineProcess {
         self.child.id()
     }
 
-    /// Orders are far smaller than a pipe's buffer: this does not wait for a child that does not read.
+    /// Commands are far smaller than a pipe's buffer: this does not wait for a child that does not read.
     pub(super) async fn send(&mut self, command: &Command) -> io::Result<()> {
         let frame: Bytes = protocol::encode(command)?;
         self.commands.send(frame).await
     }
 
-    /// The next event. Safe to drop and call again: no bytes are lost.
+    /// The next event. Cancel safe: no bytes are lost when the future is dropped.
     pub(super) async fn receive(&mut self) -> Result<Event, Lost> {
         match self.events.next().await {
             None => Err(Lost::Closed),
@@ -89,7 +90,7 @@ impl EngineProcess {
         }
     }
 
-    /// Makes sure that the process is gone and tells how it ended.
+    /// Ends the process if it has not ended, and gives its exit.
     pub(super) async fn reap(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
         match lost {
             Lost::ProtocolError => {
@@ -106,7 +107,7 @@ impl EngineProcess {
         }
     }
 
-    /// Kills the process and waits until the kernel has ended it.
+    /// Kills the process and waits for its end.
     pub(super) async fn kill(&mut self) {
         // Fails only when the process is gone already.
         let _ = self.child.kill().await;

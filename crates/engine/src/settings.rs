@@ -1,17 +1,16 @@
-//! What a pool is told, and what it tells.
+//! A pool's settings, state and events.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage};
+use stenobot_domain::ModelFacts;
 use stenobot_models::VerifiedModel;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::error::Exit;
+use super::job::absolute;
 
-/// How to run the engine's processes.
+/// How children are run.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// The program of a child.
@@ -20,11 +19,11 @@ pub struct EngineSettings {
     pub arguments: Vec<OsString>,
     /// Variables for the child besides the short list it inherits.
     pub environment: Vec<(OsString, OsString)>,
-    /// Children, one job each at a time.
+    /// Number of slots, each with one child.
     pub workers: usize,
-    /// From spawning a child to its first word: the model is read from disk in between.
+    /// From the start of a child to the end of loading its model.
     pub start_timeout: Duration,
-    /// From asking a child to stop to killing it.
+    /// From telling a child to cancel to killing it.
     pub cancel_grace: Duration,
     /// Wait before a restart; doubles up to `max_backoff` while children fail to start or die without a job.
     pub backoff: Duration,
@@ -50,8 +49,7 @@ impl EngineSettings {
         }
     }
 
-    /// This very program as the engine, with a model whose hash was checked, since a file that was cut off can load without
-    /// an error.
+    /// This program as the engine, with a model whose hash was checked, since a truncated file can load without an error.
     ///
     /// # Errors
     /// The path of this program is unknown.
@@ -78,39 +76,6 @@ impl EngineSettings {
     pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
         self.arguments.extend(["--detector".into(), absolute(&detector.path).into()]);
         self
-    }
-}
-
-/// The path as a child sees it, whose working directory is another. What cannot be told is left as it is.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// One audio file to transcribe.
-#[derive(Debug, Clone)]
-pub struct EngineJob {
-    /// The file; it must stay until the job has ended.
-    pub audio: PathBuf,
-    /// Given or to be detected.
-    pub language: SpeechLanguage,
-    /// What the sender is likely to speak: the prior of the detection. Weights sum to at most 1.
-    pub likely: Vec<LikelyLanguage>,
-    /// Longest audio that is decoded.
-    pub limit: Duration,
-    /// Longest time the engine may work on it, counted from the moment a worker takes it.
-    pub deadline: Duration,
-    /// Told how far the work has come.
-    pub progress: watch::Sender<Progress>,
-    /// Stops the job. The job then ends as [`EngineError::Cancelled`](super::EngineError::Cancelled), once the
-    /// engine has really stopped.
-    pub cancel: CancellationToken,
-}
-
-impl EngineJob {
-    /// A job that nobody watches yet.
-    pub fn new(audio: PathBuf, language: SpeechLanguage, limit: Duration, deadline: Duration) -> Self {
-        let (progress, _) = watch::channel(Progress::default());
-        Self { audio, language, likely: Vec::new(), limit, deadline, progress, cancel: CancellationToken::new() }
     }
 }
 

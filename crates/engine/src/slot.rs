@@ -1,18 +1,19 @@
-//! One worker: a task that owns one child, keeps it warm, gives it one job at a time and replaces it.
+//! One slot: a task that owns one child, keeps its model loaded, gives it one job at a time and replaces it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{Progress, Transcript};
+use stenobot_domain::{ModelFacts, Progress, Transcript};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{Assignment, IdleSlot};
 use super::error::{EngineError, Exit};
+use super::job::EngineJob;
 use super::process::{EngineProcess, Lost};
-use super::protocol::{Command, Event, JobFailure, JobNumber};
-use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, absolute};
+use super::protocol::{Command, Event, JobFailure, JobNumber, VERSION};
+use super::settings::{EngineEvent, EngineObserver, EngineSettings, PoolStatus, SlotState};
 
 pub(super) struct Slot {
     index: usize,
@@ -25,23 +26,31 @@ pub(super) struct Slot {
     consecutive_failures: u32,
 }
 
-/// How one child's service ended.
+/// Why a child is not ready.
+enum StartFailure {
+    LoadFailed { reason: String },
+    OtherVersion(u32),
+    UnexpectedEvent,
+    Lost(Lost),
+}
+
+/// How a child that was ready ended.
 enum ServiceEnd {
-    /// It was killed since it would not stop its job: a fresh one is wanted at once.
+    /// Killed since it did not stop its job: the next is started at once.
     Killed,
-    /// It died unasked, of its job or without one.
+    /// It ended by itself, with a job or without one.
     Crashed { busy: bool },
     /// The pool is shutting down.
     Stopped,
 }
 
-/// How one job ended, seen from the child.
+/// State of the child after one job.
 enum JobEnd {
-    /// The child has answered and is ready for the next.
-    Alive(JobResult),
-    /// It was asked to stop, for this reason, and has not.
+    /// It has answered and is ready for the next.
+    Answered(JobResult),
+    /// It was told to cancel, for this reason, and has not.
     Unresponsive(EngineError),
-    /// It is gone; with the reason when it had been asked to stop.
+    /// It is gone; with the reason when it had been told to cancel.
     Lost(Lost, Option<EngineError>),
 }
 
@@ -67,7 +76,7 @@ impl Slot {
                     start_failures = 0;
                     match self.serve(process).await {
                         ServiceEnd::Killed => continue,
-                        // The suspect is the job, which is tried a few times only. The others do not wait longer for that.
+                        // The job is the likely cause and is tried a few times only: no longer wait for the other jobs.
                         ServiceEnd::Crashed { busy: true } => self.consecutive_failures = 0,
                         ServiceEnd::Crashed { busy: false } => self.consecutive_failures += 1,
                         ServiceEnd::Stopped => break,
@@ -97,12 +106,12 @@ impl Slot {
         self.settings.backoff.saturating_mul(1 << doublings).min(self.settings.max_backoff)
     }
 
-    /// Spawns a child and waits until its model is loaded.
+    /// Spawns a child and waits until its model is loaded. An error is one sentence.
     async fn start(&self) -> Result<EngineProcess, String> {
         self.status.send_modify(|status| {
             let slot = &mut status.slots[self.index];
             slot.pid = None;
-            // A worker that fails keeps saying so until it is warm.
+            // A failing slot stays so until a child is ready.
             if !matches!(slot.state, SlotState::Failing { .. }) {
                 slot.state = SlotState::Starting;
             }
@@ -110,8 +119,8 @@ impl Slot {
         let mut process = EngineProcess::spawn(&self.settings)
             .map_err(|error| format!("its program cannot be run: {}", error.kind()))?;
         let start_timeout = self.settings.start_timeout;
-        match timeout(start_timeout, process.receive()).await {
-            Ok(Ok(Event::Ready { model, load })) => {
+        match timeout(start_timeout, await_ready(&mut process)).await {
+            Ok(Ok((model, load))) => {
                 tracing::info!(
                     slot = self.index, model = %model.kind, weights = %model.weights, backend = %model.backend,
                     load_ms = u64::try_from(load.as_millis()).unwrap_or(u64::MAX), "the engine is warm"
@@ -123,15 +132,22 @@ impl Slot {
                 self.observer.observe(&EngineEvent::Started { slot: self.index, load });
                 Ok(process)
             }
-            Ok(Ok(Event::LoadFailed { reason })) => {
+            Ok(Err(StartFailure::LoadFailed { reason })) => {
                 process.stop(&self.settings).await;
                 Err(reason)
             }
-            Ok(Ok(_)) => {
+            Ok(Err(StartFailure::OtherVersion(version))) => {
+                process.kill().await;
+                Err(format!(
+                    "its program speaks version {version} of the engine protocol and this one version {VERSION}: \
+                     install both from the same release"
+                ))
+            }
+            Ok(Err(StartFailure::UnexpectedEvent)) => {
                 process.kill().await;
                 Err("its first word was not the expected one: is the program another version?".to_owned())
             }
-            Ok(Err(lost)) => {
+            Ok(Err(StartFailure::Lost(lost))) => {
                 let exit = process.reap(lost, &self.settings).await;
                 Err(format!("it ended while it loaded the model ({exit})"))
             }
@@ -142,10 +158,10 @@ impl Slot {
         }
     }
 
-    /// Gives jobs to a warm child until one of the two ends.
+    /// Gives jobs to a child that is ready, until it ends or the pool does.
     async fn serve(&mut self, mut process: EngineProcess) -> ServiceEnd {
         let stop = self.stop.clone();
-        let mut job = JobNumber(0);
+        let mut number = JobNumber(0);
         loop {
             let (idle_slot, mut assigned) = oneshot::channel();
             self.set(SlotState::Idle, process.pid());
@@ -157,7 +173,7 @@ impl Slot {
                 () = stop.cancelled() => None,
                 assignment = &mut assigned => assignment.ok(),
                 event = process.receive() => {
-                    // Closing first and looking again loses no job that was being handed over.
+                    // Closing first and looking again loses no job that was being assigned.
                     assigned.close();
                     let lost = event.err().unwrap_or(Lost::ProtocolError);
                     let orphan = assigned.try_recv().ok();
@@ -168,7 +184,7 @@ impl Slot {
                     return ServiceEnd::Crashed { busy: false };
                 }
             };
-            let Some(Assignment { job: command, answer }) = assignment else {
+            let Some(Assignment { job, answer }) = assignment else {
                 assigned.close();
                 if let Ok(orphan) = assigned.try_recv() {
                     let _ = orphan.answer.send(Err(EngineError::ShutDown));
@@ -177,12 +193,12 @@ impl Slot {
                 return ServiceEnd::Stopped;
             };
             self.set(SlotState::Busy, process.pid());
-            job.0 += 1;
-            let work = Work { process: &mut process, job, command, answer, stop: &stop };
+            number.0 += 1;
+            let work = Work { process: &mut process, number, job, answer, stop: &stop };
             let (after, answer) = work.run(self.settings.cancel_grace).await;
-            // The answer goes out only now that native code has stopped. Nobody may be waiting for it any more.
+            // The answer is sent only now that native code has stopped. The receiver may be gone.
             match after {
-                JobEnd::Alive(result) => {
+                JobEnd::Answered(result) => {
                     self.consecutive_failures = 0;
                     let _ = answer.send(result);
                 }
@@ -226,70 +242,89 @@ type JobResult = Result<Transcript, EngineError>;
 /// One job in a child.
 struct Work<'a> {
     process: &'a mut EngineProcess,
-    job: JobNumber,
-    command: EngineJob,
+    number: JobNumber,
+    job: EngineJob,
     answer: Answer,
     stop: &'a CancellationToken,
 }
 
 impl Work<'_> {
-    /// Returns when the child works on the job no more, or has had its chance to stop.
-    async fn run(self, grace: Duration) -> (JobEnd, Answer) {
-        let Self { process, job, command, mut answer, stop } = self;
-        let transcribe = Command::Transcribe {
-            job,
-            path: absolute(&command.audio),
-            language: command.language.clone(),
-            likely: command.likely.clone(),
-            limit: command.limit,
-        };
-        if process.send(&transcribe).await.is_err() {
+    /// Returns when the child has ended the job, or has not within the grace after it was told to cancel.
+    async fn run(self, cancel_grace: Duration) -> (JobEnd, Answer) {
+        let Self { process, number, job, mut answer, stop } = self;
+        let EngineJob { job, deadline, progress, cancel } = job;
+        if process.send(&Command::Transcribe { number, job }).await.is_err() {
             return (JobEnd::Lost(Lost::Closed, None), answer);
         }
         let why = tokio::select! {
-            // A child that talks without a pause may use up what a task does in one go: it comes last, so that the rest
-            // has its turn whatever it does.
+            // Events without a pause may use up what a task does in one go: they come last, so that the rest is polled
+            // whatever the child sends.
             biased;
-            () = command.cancel.cancelled() => EngineError::Cancelled,
+            () = cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
-            () = sleep(command.deadline) => EngineError::Deadline { after: command.deadline },
-            end = watch_job(process, job, &command.progress) => {
-                let after = end.map_or_else(|lost| JobEnd::Lost(lost, None), JobEnd::Alive);
-                return (after, answer);
+            () = sleep(deadline) => EngineError::Deadline { after: deadline },
+            end = await_result(process, number, &progress) => {
+                let end = end.map_or_else(|lost| JobEnd::Lost(lost, None), JobEnd::Answered);
+                return (end, answer);
             }
         };
-        let stopping = async {
-            process.send(&Command::Cancel { job }).await.map_err(|_| Lost::Closed)?;
-            watch_job(process, job, &command.progress).await
+        let cancelling = async {
+            process.send(&Command::Cancel { number }).await.map_err(|_| Lost::Closed)?;
+            await_result(process, number, &progress).await
         };
-        let after = match timeout(grace, stopping).await {
-            Ok(Ok(_)) => JobEnd::Alive(Err(why)),
+        let end = match timeout(cancel_grace, cancelling).await {
+            Ok(Ok(_)) => JobEnd::Answered(Err(why)),
             Ok(Err(lost)) => JobEnd::Lost(lost, Some(why)),
             Err(_) => JobEnd::Unresponsive(why),
         };
-        (after, answer)
+        (end, answer)
+    }
+}
+
+/// Reads the child's version and waits until it has loaded its model.
+async fn await_ready(process: &mut EngineProcess) -> Result<(ModelFacts, Duration), StartFailure> {
+    match process.receive().await.map_err(StartFailure::Lost)? {
+        Event::Hello { version: VERSION } => {}
+        Event::Hello { version } => return Err(StartFailure::OtherVersion(version)),
+        Event::Ready { .. }
+        | Event::LoadFailed { .. }
+        | Event::Progress { .. }
+        | Event::Finished { .. }
+        | Event::Failed { .. }
+        | Event::Cancelled { .. } => return Err(StartFailure::UnexpectedEvent),
+    }
+    match process.receive().await.map_err(StartFailure::Lost)? {
+        Event::Ready { model, load } => Ok((model, load)),
+        Event::LoadFailed { reason } => Err(StartFailure::LoadFailed { reason }),
+        Event::Hello { .. }
+        | Event::Progress { .. }
+        | Event::Finished { .. }
+        | Event::Failed { .. }
+        | Event::Cancelled { .. } => Err(StartFailure::UnexpectedEvent),
     }
 }
 
 /// Passes progress on until the job has ended. Safe to drop and call again.
-async fn watch_job(
+async fn await_result(
     process: &mut EngineProcess,
-    job: JobNumber,
+    expected: JobNumber,
     progress: &watch::Sender<Progress>,
 ) -> Result<JobResult, Lost> {
     loop {
-        let (of, result) = match process.receive().await? {
-            Event::Progress { job: of, progress: heard } if of == job => {
-                progress.send_replace(heard);
+        let (number, result) = match process.receive().await? {
+            Event::Progress { number, progress: reached } if number == expected => {
+                progress.send_replace(reached);
                 continue;
             }
-            Event::Finished { job, transcript } => (job, Ok(transcript)),
-            Event::Failed { job, failure } => (job, Err(failure.into())),
-            Event::Cancelled { job } => (job, Err(EngineError::Cancelled)),
-            Event::Progress { .. } | Event::Ready { .. } | Event::LoadFailed { .. } => return Err(Lost::ProtocolError),
+            Event::Finished { number, transcript } => (number, Ok(transcript)),
+            Event::Failed { number, failure } => (number, Err(failure.into())),
+            Event::Cancelled { number } => (number, Err(EngineError::Cancelled)),
+            Event::Hello { .. } | Event::Progress { .. } | Event::Ready { .. } | Event::LoadFailed { .. } => {
+                return Err(Lost::ProtocolError);
+            }
         };
-        return if of == job { Ok(result) } else { Err(Lost::ProtocolError) };
+        return if number == expected { Ok(result) } else { Err(Lost::ProtocolError) };
     }
 }
 

@@ -1,9 +1,9 @@
-//! Text that nobody said: annotations of sounds, and the credits of the subtitles that Whisper learnt from.
+//! Text without speech behind it: annotations of sounds, and the credits of the subtitles that Whisper learnt from.
 
-/// How sure the model is of a piece of text.
+/// How certain a segment is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Certainty {
-    /// Of the piece.
+    /// Of the segment.
     pub(super) mean_logprob: f32,
     /// Of the window it comes from.
     pub(super) no_speech: f32,
@@ -18,9 +18,8 @@ impl Certainty {
     }
 }
 
-/// What of `text` somebody may have said: `text` without the annotations and credits at its edges, empty when there is
-/// nothing else.
-pub(super) fn spoken(text: &str, certainty: Certainty) -> &str {
+/// `text` without the annotations and credits at its edges; empty when there is nothing else.
+pub(super) fn spoken_text(text: &str, certainty: Certainty) -> &str {
     let mut text = text.trim();
     loop {
         let before = text;
@@ -37,7 +36,7 @@ pub(super) fn spoken(text: &str, certainty: Certainty) -> &str {
 const BRACKETS: [(char, char); 8] =
     [('[', ']'), ('(', ')'), ('{', '}'), ('<', '>'), ('（', '）'), ('【', '】'), ('*', '*'), ('♪', '♪')];
 
-/// An annotation among other words is at most so many words long.
+/// Most words of an annotation among other words.
 const MAX_WORDS: usize = 5;
 
 /// Beginnings of words that name sounds, in small letters.
@@ -107,7 +106,7 @@ fn is_sound(inner: &str) -> bool {
 
 // === Credits ===
 
-/// Sentences that nobody says in a message. Words in small letters; `_` is an initial, `@` any word, `9` a number.
+/// Sentences that do not occur in messages. Words in small letters; `_` is an initial, `@` any word, `9` a number.
 #[rustfmt::skip]
 const CREDITS: &[&str] = &[
     "редактор субтитров _ @", "редактор субтитров _ @ корректор _ @", "корректор а егорова", "корректор а кулакова",
@@ -131,7 +130,7 @@ const CREDITS: &[&str] = &[
     "mbc 뉴스 이덕영입니다",
 ];
 
-/// Sentences that the model makes up too, but that people do say: only left out when the model is not sure.
+/// Sentences that the model makes up and that people also say: left out only when the model is not certain.
 #[rustfmt::skip]
 const DOUBTFUL: &[&str] = &[
     "продолжение следует", "спасибо за просмотр", "спасибо за просмотр и до новых встреч", "спасибо за внимание",
@@ -235,7 +234,7 @@ mod tests {
             "ТЕЛЕФОННЫЙ ЗВОНОК",
             "СПОКОЙНАЯ МУЗЫКА.",
         ] {
-            assert_eq!(spoken(text, SURE), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), "", "{text}");
         }
     }
 
@@ -247,7 +246,7 @@ mod tests {
             ("*вздыхает* Ну ладно. [Music] [Applause]", "Ну ладно."),
             ("(laughs) I know!", "I know!"),
         ] {
-            assert_eq!(spoken(text, SURE), words);
+            assert_eq!(spoken_text(text, SURE), words);
         }
     }
 
@@ -267,7 +266,7 @@ mod tests {
             "Legendas pela comunidade Amara.org",
             "Altyazı M.K.",
         ] {
-            assert_eq!(spoken(text, SURE), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), "", "{text}");
         }
     }
 
@@ -278,7 +277,7 @@ mod tests {
             ("See you tomorrow! Subtitles by the Amara.org community", "See you tomorrow!"),
             ("Пока! Субтитры сделал DimaTorzok [музыка]", "Пока!"),
         ] {
-            assert_eq!(spoken(text, SURE), words);
+            assert_eq!(spoken_text(text, SURE), words);
         }
     }
 
@@ -292,9 +291,9 @@ mod tests {
             "Thank you for watching.",
             "you",
         ] {
-            assert_eq!(spoken(text, SURE), text, "{text}");
-            assert_eq!(spoken(text, UNSURE), "", "{text}");
-            assert_eq!(spoken(text, Certainty { mean_logprob: -1.1, ..SURE }), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), text, "{text}");
+            assert_eq!(spoken_text(text, UNSURE), "", "{text}");
+            assert_eq!(spoken_text(text, Certainty { mean_logprob: -1.1, ..SURE }), "", "{text}");
         }
     }
 
@@ -323,8 +322,8 @@ mod tests {
             "МУЗЫКА МОЕГО ДЕТСТВА ЖИВЕТ В ЭТОЙ КОМНАТЕ",
             "ДА.",
         ] {
-            assert_eq!(spoken(text, SURE), text);
-            assert_eq!(spoken(text, UNSURE), text);
+            assert_eq!(spoken_text(text, SURE), text);
+            assert_eq!(spoken_text(text, UNSURE), text);
         }
     }
 }

@@ -1,90 +1,70 @@
-//! Listening to the speech in a recording and to nothing else.
+//! Where in a recording there is speech, and which parts are transcribed because of it.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use stenobot_domain::{SAMPLE_RATE, duration_of_samples};
+use stenobot_domain::SAMPLE_RATE;
 
-use super::recording::Recognition;
-use super::{LanguageHint, Model, Observer, RecognizerError, Transcription};
+use super::{Observer, RecognizerError};
 
 const RATE: usize = SAMPLE_RATE as usize;
 /// Kept before and behind each stretch of speech: breath, soft consonants, what the detector notices late.
 const MARGIN: usize = RATE * 2 / 5;
-/// A pause that is longer than this, margins not counted, is left out. Over shorter ones a sentence may go on.
+/// A longer pause, margins not counted, is skipped. A sentence may go on over a shorter one.
 const MAX_PAUSE: usize = RATE * 11 / 5;
-/// Silence at the recording's ends that is longer than this, margins not counted, is left out. To take less would save
-/// little, and the model hears a message differently when it is moved by a few hundredths of a second.
+/// Longer silence at the recording's ends, margins not counted, is skipped. To skip less would save little, and shifting a
+/// recording by a few hundredths of a second changes its text.
 const MAX_EDGE: usize = RATE * 3 / 5;
-/// Samples given to the detector at once, each block as loud as the others: between two the work can be stopped, and a
-/// bang in one does not make the others quiet.
+/// Samples given to the detector at once. Each block is amplified by itself, so that a bang in one does not make the others
+/// quiet, and the work can be cancelled between two.
 const BLOCK: usize = 30 * RATE;
-/// Blocks overlap, since the detector needs a moment to notice that somebody speaks already.
+/// Blocks overlap, since the detector needs a moment to notice speech that has begun already.
 const OVERLAP: usize = RATE;
-/// The loudest sample of a block for the detector. It does not know speech that is 30 dB quieter than usual, which the
-/// recogniser understands; noise as loud as this it still knows for noise.
+/// The loudest sample of a block after amplification for the detector. It misses speech that is 30 dB quieter than usual,
+/// which the recogniser understands; noise as loud as this it still recognises as noise.
 const PEAK: f32 = 0.5;
-/// Most a block is amplified: 46 dB.
+/// Highest amplification of a block: 46 dB.
 const MAX_GAIN: f32 = 200.0;
 
-/// Finds where somebody speaks.
-pub trait Detector {
-    /// The stretches of 16 kHz mono `samples` in which somebody speaks, in order of time, without margins.
+pub(crate) trait VoiceActivityDetector {
+    /// The ranges of 16 kHz mono `samples` with speech, in order of time, without margins.
     ///
     /// # Errors
-    /// [`RecognizerError::Native`] when the native engine fails.
-    fn speech(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, RecognizerError>;
+    /// [`RecognizerError::Native`] when native code fails.
+    fn detect(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, RecognizerError>;
 }
 
-/// Like [`transcribe_recording`], to each stretch that `detector` finds: long silence before, behind and between them is not transcription,
-/// and no segment reaches over it. Where nobody speaks the model is not asked at all.
+/// The ranges of a recording with speech, in order of time, disjoint, without margins.
 ///
 /// # Errors
-/// Those of [`transcribe_recording`] and of [`Detector::speech`].
-pub fn transcribe_speech(
-    model: &mut dyn Model,
-    detector: &mut dyn Detector,
-    samples: &[f32],
-    hint: LanguageHint<'_>,
-    observer: &mut dyn Observer,
-) -> Result<Transcription, RecognizerError> {
-    let speech = find(detector, samples, observer)?;
-    let mut recognition = Recognition::new(model, observer, samples, hint)?;
-    for stretch in around(&speech, samples.len()) {
-        recognition.stretch(stretch, &speech)?;
-    }
-    recognition.reached(duration_of_samples(samples.len()));
-    Ok(recognition.finish())
-}
-
-/// Where in a recording the detector finds speech: ranges of its samples, in order, apart from each other.
-fn find(
-    detector: &mut dyn Detector,
+/// [`RecognizerError::Cancelled`], or that of the detector.
+pub(crate) fn find_speech(
+    detector: &mut dyn VoiceActivityDetector,
     samples: &[f32],
     observer: &dyn Observer,
 ) -> Result<Vec<Range<usize>>, RecognizerError> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for from in (0..samples.len()).step_by(BLOCK - OVERLAP) {
-        if observer.stopped() {
-            return Err(RecognizerError::Stopped);
+        if observer.is_cancelled() {
+            return Err(RecognizerError::Cancelled);
         }
         let block = &samples[from..samples.len().min(from + BLOCK)];
-        found.extend(detector.speech(&audible(block))?.into_iter().map(|range| from + range.start..from + range.end));
+        found.extend(detector.detect(&amplified(block))?.into_iter().map(|range| from + range.start..from + range.end));
     }
-    // Of overlapping blocks the same speech comes twice.
+    // The same speech is found in both of two overlapping blocks.
     found.sort_by_key(|range| range.start);
     found.dedup_by(|next, last| {
-        let same = next.start <= last.end;
-        if same {
+        let is_overlapping = next.start <= last.end;
+        if is_overlapping {
             last.end = last.end.max(next.end);
         }
-        same
+        is_overlapping
     });
     Ok(found)
 }
 
-/// Quiet sound made as loud as usual.
-fn audible(samples: &[f32]) -> Cow<'_, [f32]> {
+/// Quiet sound at the usual loudness.
+fn amplified(samples: &[f32]) -> Cow<'_, [f32]> {
     let peak = samples.iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
     if peak == 0.0 || peak >= PEAK {
         return Cow::Borrowed(samples);
@@ -93,8 +73,8 @@ fn audible(samples: &[f32]) -> Cow<'_, [f32]> {
     Cow::Owned(samples.iter().map(|sample| sample * gain).collect())
 }
 
-/// Gives each stretch of speech its margins and joins those that no long pause separates, and the ends likewise.
-fn around(speech: &[Range<usize>], length: usize) -> Vec<Range<usize>> {
+/// The ranges to transcribe: each range of speech with its margins, joined over short pauses and to close ends.
+pub(crate) fn with_margins(speech: &[Range<usize>], length: usize) -> Vec<Range<usize>> {
     let mut kept: Vec<Range<usize>> = Vec::new();
     for stretch in speech {
         let (start, end) = (stretch.start.saturating_sub(MARGIN), (stretch.end + MARGIN).min(length));
@@ -116,22 +96,24 @@ fn around(speech: &[Range<usize>], length: usize) -> Vec<Range<usize>> {
 mod tests {
     use std::time::Duration;
 
-    use stenobot_domain::ModelFacts;
     use stenobot_domain::SpeechLanguage;
 
     use super::*;
-    use crate::{EncoderContext, End, LanguageProbabilities, Piece, WindowText};
-
-    const SECOND: usize = RATE;
+    use crate::language::LanguageProbabilities;
+    use crate::recognizer::WindowSegment;
+    use crate::scripted::{SECOND, TestObserver, whisper, window_text};
+    use crate::whisper::{EncoderContext, WindowDecoder, WindowText};
+    use crate::{LanguageHint, Transcription, recording};
 
     /// Finds speech where a sample is over a half.
+    #[derive(Default)]
     struct LoudnessDetector {
-        asked: Vec<usize>,
+        block_lengths: Vec<usize>,
     }
 
-    impl Detector for LoudnessDetector {
-        fn speech(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, RecognizerError> {
-            self.asked.push(samples.len());
+    impl VoiceActivityDetector for LoudnessDetector {
+        fn detect(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, RecognizerError> {
+            self.block_lengths.push(samples.len());
             let mut found: Vec<Range<usize>> = Vec::new();
             for at in (0..samples.len()).filter(|&at| samples[at] > 0.45) {
                 match found.last_mut() {
@@ -143,29 +125,26 @@ mod tests {
         }
     }
 
-    /// Hears one word for each second, from its first sample to its last.
+    /// Gives one word for each second of a window, from its first sample to its last.
     #[derive(Default)]
-    struct Counter {
+    struct WordPerSecond {
         windows: Vec<usize>,
-        detected: u32,
+        detections: u32,
     }
 
-    impl Model for Counter {
-        fn facts(&self) -> ModelFacts {
-            unreachable!("nobody asks")
-        }
-
-        fn knows(&self, _language: &str) -> bool {
-            true
-        }
-
-        fn encode(&mut self, window: &[f32], _positions: EncoderContext) -> Result<(), RecognizerError> {
-            self.windows.push(window.len());
+    impl WindowDecoder for WordPerSecond {
+        fn encode(
+            &mut self,
+            samples: &[f32],
+            _context: EncoderContext,
+            _observer: &dyn Observer,
+        ) -> Result<(), RecognizerError> {
+            self.windows.push(samples.len());
             Ok(())
         }
 
-        fn detect(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
-            self.detected += 1;
+        fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
+            self.detections += 1;
             Ok(LanguageProbabilities::from_weights([("ru", 0.99), ("en", 0.01)]))
         }
 
@@ -174,45 +153,23 @@ mod tests {
             _language: &str,
             _temperature: f32,
             _seed: u64,
-            _last: bool,
+            _is_last: bool,
             observer: &mut dyn Observer,
         ) -> Result<WindowText, RecognizerError> {
             let seconds = self.windows.last().unwrap() / SECOND;
-            observer.reached(Duration::from_secs(seconds as u64));
-            let pieces = (0..seconds as u64).map(|second| Piece {
+            observer.on_progress(Duration::from_secs(seconds as u64));
+            let segments = (0..seconds as u64).map(|second| WindowSegment {
                 start: Duration::from_secs(second),
                 end: Duration::from_secs(second + 1),
                 text: format!(" word {second}"),
                 mean_logprob: -0.2,
             });
-            Ok(WindowText {
-                pieces: pieces.collect(),
-                resume: None,
-                mean_logprob: -0.2,
-                no_speech: 0.1,
-                end: End::Text,
-            })
+            Ok(WindowText { segments: segments.collect(), ..window_text("") })
         }
     }
 
-    #[derive(Default)]
-    struct TestObserver {
-        places: Vec<Duration>,
-        stopped: bool,
-    }
-
-    impl Observer for TestObserver {
-        fn stopped(&self) -> bool {
-            self.stopped
-        }
-
-        fn reached(&mut self, place: Duration) {
-            self.places.push(place);
-        }
-    }
-
-    /// Silence with somebody speaking in these tenths of seconds.
-    fn recording(seconds: usize, speech: &[Range<usize>]) -> Vec<f32> {
+    /// Silence with speech in these tenths of seconds.
+    fn sound(seconds: usize, speech: &[Range<usize>]) -> Vec<f32> {
         let mut samples = vec![0.0; seconds * SECOND];
         for tenths in speech {
             samples[tenths.start * SECOND / 10..tenths.end * SECOND / 10].fill(0.6);
@@ -222,12 +179,19 @@ mod tests {
 
     fn transcribe(
         samples: &[f32],
+        language: &SpeechLanguage,
         observer: &mut TestObserver,
-    ) -> (Result<Transcription, RecognizerError>, Vec<usize>) {
-        let mut model = Counter::default();
-        let mut detector = LoudnessDetector { asked: Vec::new() };
-        let language = SpeechLanguage::Code("en".to_owned());
-        (transcribe_speech(&mut model, &mut detector, samples, LanguageHint::new(&language), observer), model.windows)
+    ) -> (Result<Transcription, RecognizerError>, WordPerSecond) {
+        let mut decoder = WordPerSecond::default();
+        let result = find_speech(&mut LoudnessDetector::default(), samples, observer).and_then(|speech| {
+            let hint = LanguageHint::new(language);
+            recording::transcribe(&mut whisper(&mut decoder), samples, Some(&speech), hint, observer)
+        });
+        (result, decoder)
+    }
+
+    fn english() -> SpeechLanguage {
+        SpeechLanguage::Code("en".to_owned())
     }
 
     fn tenths(time: Duration) -> u128 {
@@ -235,64 +199,63 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_speaks_the_model_is_not_asked() {
+    fn without_speech_the_recogniser_is_not_called() {
         let mut observer = TestObserver::default();
-        let (transcription, windows) = transcribe(&recording(70, &[]), &mut observer);
+        let (transcription, decoder) = transcribe(&sound(70, &[]), &english(), &mut observer);
         let transcription = transcription.unwrap();
-        assert_eq!((transcription.segments, transcription.language.as_str(), windows), (vec![], "en", vec![]));
-        assert_eq!(observer.places, [Duration::from_secs(70)]);
+        assert_eq!((transcription.segments, transcription.language.as_str()), (vec![], "en"));
+        assert!(decoder.windows.is_empty());
+        assert_eq!(observer.positions, [Duration::from_secs(70)]);
     }
 
     #[test]
-    fn silence_is_left_out_and_times_are_those_of_the_recording() {
-        // 4.6 to 7.4 s and 19.6 to 21.4 s are transcription.
+    fn silence_is_skipped_and_times_are_those_of_the_recording() {
+        // 4.6 to 7.4 s and 19.6 to 21.4 s are transcribed.
         let mut observer = TestObserver::default();
-        let (transcription, windows) = transcribe(&recording(30, &[50..70, 200..210]), &mut observer);
-        assert_eq!(windows, [28 * SECOND / 10, 18 * SECOND / 10]);
+        let (transcription, decoder) = transcribe(&sound(30, &[50..70, 200..210]), &english(), &mut observer);
+        assert_eq!(decoder.windows, [28 * SECOND / 10, 18 * SECOND / 10]);
         let times: Vec<_> = transcription.unwrap().segments.iter().map(|s| (tenths(s.start), tenths(s.end))).collect();
         assert_eq!(times, [(46, 56), (56, 66), (196, 206)]);
-        assert_eq!(observer.places.last(), Some(&Duration::from_secs(30)));
-        assert!(observer.places.is_sorted(), "{:?}", observer.places);
+        assert_eq!(observer.positions.last(), Some(&Duration::from_secs(30)));
+        assert!(observer.positions.is_sorted(), "{:?}", observer.positions);
     }
 
     #[test]
     fn the_language_is_detected_in_each_stretch() {
-        let mut model = Counter::default();
-        let samples = recording(30, &[50..70, 200..210]);
-        let (detector, observer) = (&mut LoudnessDetector { asked: Vec::new() }, &mut TestObserver::default());
-        let hint = LanguageHint::new(&SpeechLanguage::Auto);
-        let transcription = transcribe_speech(&mut model, detector, &samples, hint, observer).unwrap();
+        let (transcription, decoder) =
+            transcribe(&sound(30, &[50..70, 200..210]), &SpeechLanguage::Auto, &mut TestObserver::default());
+        let transcription = transcription.unwrap();
         assert_eq!((transcription.language.as_str(), transcription.language_probability), ("ru", Some(0.99)));
         // The second stretch is short: it is encoded with two contexts.
-        assert_eq!((model.detected, model.windows.len()), (3, 3));
+        assert_eq!((decoder.detections, decoder.windows.len()), (3, 3));
     }
 
     #[test]
-    fn short_pauses_stay() {
-        let second = |second: f32| (second * RATE as f32).round() as usize;
-        let kept = |stretches: &[(f32, f32)]| {
-            let ranges: Vec<_> = stretches.iter().map(|&(start, end)| second(start)..second(end)).collect();
-            around(&ranges, second(20.0)).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
+    fn short_pauses_are_transcribed() {
+        let sample = |second: f32| (second * RATE as f32).round() as usize;
+        let ranges = |speech: &[(f32, f32)]| {
+            let speech: Vec<_> = speech.iter().map(|&(start, end)| sample(start)..sample(end)).collect();
+            let ranges = with_margins(&speech, sample(20.0));
+            ranges.into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>()
         };
-        assert_eq!(kept(&[(1.0, 2.0), (4.9, 19.0)]), [(0, second(20.0))]);
-        assert_eq!(kept(&[(1.5, 2.0), (5.1, 6.0)]), [(second(1.1), second(2.4)), (second(4.7), second(6.4))]);
-        // Of overlapping blocks the same stretch comes twice.
-        assert_eq!(kept(&[(2.0, 4.0), (3.0, 3.5)]), [(second(1.6), second(4.4))]);
+        assert_eq!(ranges(&[(1.0, 2.0), (4.9, 19.0)]), [(0, sample(20.0))]);
+        assert_eq!(ranges(&[(1.5, 2.0), (5.1, 6.0)]), [(sample(1.1), sample(2.4)), (sample(4.7), sample(6.4))]);
+        assert_eq!(ranges(&[(2.0, 4.0), (3.0, 3.5)]), [(sample(1.6), sample(4.4))]);
     }
 
     #[test]
-    fn the_detector_hears_all_of_a_long_recording_in_blocks_and_quiet_speech_amplified() {
-        let mut detector = LoudnessDetector { asked: Vec::new() };
-        let mut samples = recording(70, &[]);
+    fn a_long_recording_is_detected_in_blocks_and_quiet_speech_is_amplified() {
+        let mut detector = LoudnessDetector::default();
+        let mut samples = sound(70, &[]);
         samples[69 * SECOND..].fill(0.01);
-        let speech = find(&mut detector, &samples, &TestObserver::default()).unwrap();
-        assert_eq!(detector.asked, [BLOCK, BLOCK, 12 * SECOND]);
+        let speech = find_speech(&mut detector, &samples, &TestObserver::default()).unwrap();
+        assert_eq!(detector.block_lengths, [BLOCK, BLOCK, 12 * SECOND]);
         assert_eq!((speech.len(), &speech[0]), (1, &(69 * SECOND..70 * SECOND)));
     }
 
     #[test]
-    fn it_can_be_stopped() {
-        let mut observer = TestObserver { stopped: true, ..TestObserver::default() };
-        assert_eq!(transcribe(&recording(3, &[]), &mut observer).0, Err(RecognizerError::Stopped));
+    fn it_is_cancelled_before_a_block() {
+        let mut observer = TestObserver { cancel_after: Some(0), ..TestObserver::default() };
+        assert_eq!(transcribe(&sound(3, &[]), &english(), &mut observer).0, Err(RecognizerError::Cancelled));
     }
 }
