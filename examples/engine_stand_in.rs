@@ -7,13 +7,13 @@
 //!
 //! | instruction | effect |
 //! | --- | --- |
-//! | `progress N` | events N percent |
+//! | `progress N` | reports N percent |
 //! | `wait MS` | waits, unless cancelled |
 //! | `linger MS` | waits until cancelled, and confirms that MS later |
 //! | `deaf` | never says anything again |
 //! | `stopped` | is stopped like a process under a debugger: reads nothing, says nothing, ends by nothing but a kill |
-//! | `half` | begins a event and never ends it |
-//! | `flood` | events progress without a pause and without an end |
+//! | `half` | begins an event and never ends it |
+//! | `flood` | reports progress without a pause and without an end |
 //! | `closed` | closes its output and lives on |
 //! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
 //! | `say TEXT` | finishes with this text |

@@ -497,8 +497,12 @@ async fn a_child_ends_with_its_parent() {
     command.arg("engine").arg(model).arg("1").kill_on_drop(true);
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut length = [0; 4];
-    soon(child.stdout.as_mut().unwrap().read_exact(&mut length)).await.unwrap();
+    // Hello, then that the model is loaded: it is idle.
+    let output = child.stdout.as_mut().unwrap();
+    for _ in 0..2 {
+        let length = soon(output.read_u32()).await.unwrap();
+        soon(output.read_exact(&mut vec![0; length as usize])).await.unwrap();
+    }
     // As the kernel does when the parent dies.
     drop(child.stdin.take());
     assert!(soon(child.wait()).await.unwrap().success());

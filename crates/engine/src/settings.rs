@@ -34,7 +34,7 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// `command engine MODEL THREADS`, `workers` times, with the usual timeout.
+    /// `command engine MODEL THREADS`, `workers` times, with the usual timeouts.
     pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
         Self {
             command: absolute(&command),
@@ -57,21 +57,21 @@ impl EngineSettings {
         Ok(Self::new(std::env::current_exe()?, model.path.clone(), workers, threads))
     }
 
-    /// The same engine, which logs what this filter lets through.
+    /// The same engine, which logs by this filter.
     #[must_use]
     pub fn logging(mut self, filter: &str) -> Self {
         self.environment.push(("RUST_LOG".into(), filter.into()));
         self
     }
 
-    /// The same engine, which reads recordings of this folder only.
+    /// The same engine, confined to recordings of this folder.
     #[must_use]
     pub fn reading_only(mut self, recordings: &Path) -> Self {
         self.arguments.extend(["--recordings".into(), absolute(recordings).into()]);
         self
     }
 
-    /// The same engine, which looks for speech with this detector before it recognises any.
+    /// The same engine, which transcribes only the speech that this detector finds.
     #[must_use]
     pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
         self.arguments.extend(["--detector".into(), absolute(&detector.path).into()]);
@@ -82,31 +82,31 @@ impl EngineSettings {
 /// The pool at this moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolStatus {
-    /// One for each worker.
+    /// In the order of their index.
     pub slots: Vec<SlotStatus>,
-    /// What the children say of their model; `None` until the first is warm.
+    /// Of the latest child that was ready; `None` before the first.
     pub model: Option<ModelFacts>,
-    /// Time the latest child took to load it.
+    /// Time that child took to load it.
     pub load: Option<Duration>,
 }
 
 impl PoolStatus {
-    /// Workers that can transcribe or do so right now.
+    /// Slots whose child is ready or transcribes.
     pub fn warm(&self) -> usize {
         self.slots.iter().filter(|slot| matches!(slot.state, SlotState::Idle | SlotState::Busy)).count()
     }
 
-    /// Workers that transcribe right now.
+    /// Slots that transcribe.
     pub fn busy(&self) -> usize {
         self.slots.iter().filter(|slot| slot.state == SlotState::Busy).count()
     }
 
-    /// Processes of the children that live.
+    /// Process ids of the living children.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
         self.slots.iter().filter_map(|slot| slot.pid)
     }
 
-    /// Why nothing can be transcribed, when every worker has failed to start too often.
+    /// Why nothing can be transcribed, when every slot is [`SlotState::Failing`].
     pub fn outage(&self) -> Option<&str> {
         let mut reason = None;
         for slot in &self.slots {
@@ -119,21 +119,21 @@ impl PoolStatus {
     }
 }
 
-/// One worker at this moment.
+/// One slot at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotStatus {
-    /// What it is doing.
+    /// Its state.
     pub state: SlotState,
     /// Its child, when it has one.
     pub pid: Option<u32>,
 }
 
-/// What a worker is doing.
+/// State of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlotState {
     /// The child is being started, the model loaded.
     Starting,
-    /// Warm, waiting for a job.
+    /// The child is ready and waits for a job.
     Idle,
     /// Has a job, or waits for the confirmed end of one.
     Busy,
@@ -142,30 +142,30 @@ pub enum SlotState {
         /// Of the latest attempt.
         reason: String,
     },
-    /// ServiceEnd for good.
+    /// The pool is shut down.
     ShutDown,
 }
 
-/// Something that happened to a worker, for metrics. The pool logs these itself.
+/// Something that happened to a slot, for metrics. The pool logs these itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
-    /// A child is warm.
+    /// A child is ready.
     Started {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// Time it took to load the model.
         load: Duration,
     },
     /// A child could not be started.
     StartFailed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// One sentence.
         reason: String,
     },
-    /// A child died unasked.
+    /// A child ended by itself.
     Crashed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// How.
         exit: Exit,
@@ -174,21 +174,21 @@ pub enum EngineEvent {
     },
     /// A child had not stopped its job within the grace and was killed.
     Killed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
     },
-    /// A worker waits before it starts a child again.
+    /// A slot waits before it starts a child again.
     Restarting {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// The wait.
         after: Duration,
     },
 }
 
-/// Told of every [`EngineEvent`]; must not block. Any closure will do.
+/// Receives every [`EngineEvent`]; must not block.
 pub trait EngineObserver: Send + Sync + 'static {
-    /// Called in the worker's task.
+    /// Called in the slot's task.
     fn observe(&self, event: &EngineEvent);
 }
 
