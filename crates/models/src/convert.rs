@@ -1,5 +1,4 @@
-//! Streams a model from one form into a ggml file, a slice of one tensor at a time: memory stays at a few
-//! megabytes whatever the model's size.
+//! Streams a model into a ggml file, a slice of a tensor at a time: in a few megabytes of memory whatever its size.
 
 use std::fs::File;
 use std::io::Write;
@@ -24,11 +23,11 @@ pub(super) trait Source {
     fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError>;
 }
 
-/// Watches over a conversion.
+/// Follows a conversion and can cancel it.
 pub(super) struct ConversionObserver<'a> {
     /// Ends the conversion at the next slice.
     pub(super) cancel: &'a CancellationToken,
-    /// Told how many values are done, and how many there are.
+    /// Receives the values that are done, and all there are.
     pub(super) progress: &'a mut dyn FnMut(u64, u64),
 }
 
@@ -37,7 +36,7 @@ pub(super) fn write(
     source: &impl Source,
     quantisation: Option<Quantisation>,
     out: &mut impl Write,
-    watch: ConversionObserver<'_>,
+    observer: ConversionObserver<'_>,
 ) -> Result<(), ModelFileError> {
     let mut prelude = source.prelude()?;
     ggml::set_file_type(&mut prelude, quantisation.map_or(TensorType::F16, TensorType::Block));
@@ -54,7 +53,7 @@ pub(super) fn write(
         ggml::push_tensor_header(&mut bytes, shape, kind);
         let mut first = 0;
         while first < shape.values() {
-            if watch.cancel.is_cancelled() {
+            if observer.cancel.is_cancelled() {
                 return Err(ModelFileError::Cancelled);
             }
             let count = (shape.values() - first).min(SLICE as u64);
@@ -65,13 +64,13 @@ pub(super) fn write(
             bytes.clear();
             first += count;
             done += count;
-            (watch.progress)(done, total);
+            (observer.progress)(done, total);
         }
     }
     out.flush().map_err(ModelFileError::Write)
 }
 
-/// A ggml file as a source; quantised tensors come out as the values they stand for.
+/// A ggml file as a source; quantised tensors are read as numbers.
 pub(super) struct GgmlSource<'a> {
     pub(super) file: &'a File,
     pub(super) model: &'a ggml::Whisper,

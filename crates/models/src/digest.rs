@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file_error::ModelFileError;
 
-/// What a file's bytes are known by.
+/// Length and hashes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) bytes: u64,

@@ -12,7 +12,7 @@ use super::{ggml, mel, vocabulary};
 /// The name of the weights within the folder.
 const WEIGHTS: &str = "model.bin";
 /// Every Whisper model has heads of this width.
-const HEAD: u32 = 64;
+const HEAD_WIDTH: u32 = 64;
 
 /// The folder with its tables read and its tensors matched to OpenAI's names.
 #[derive(Debug)]
@@ -130,9 +130,9 @@ fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, 
     let first_convolution = sized("encoder/conv1/weight", 3)?;
     let [audio_layers, text_layers] = ["encoder", "decoder"].map(|side| file.layers(side));
     let [audio_state, text_state] = [first_convolution[0], embedding[1]];
-    if audio_layers == 0 || text_layers == 0 || audio_state % HEAD != 0 || text_state % HEAD != 0 {
+    if audio_layers == 0 || text_layers == 0 || audio_state % HEAD_WIDTH != 0 || text_state % HEAD_WIDTH != 0 {
         return Err(ModelFileError::malformed(format!(
-            "it has {audio_layers} and {text_layers} layers of widths {audio_state} and {text_state}; Whisper's widths are multiples of {HEAD}"
+            "it has {audio_layers} and {text_layers} layers of widths {audio_state} and {text_state}; Whisper's widths are multiples of {HEAD_WIDTH}"
         )));
     }
     if vocabulary.len() > embedding[0] as usize {
@@ -146,11 +146,11 @@ fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, 
         tokens: embedding[0],
         audio_context: audio_positions[0],
         audio_state,
-        audio_heads: audio_state / HEAD,
+        audio_heads: audio_state / HEAD_WIDTH,
         audio_layers,
         text_context: text_positions[0],
         text_state,
-        text_heads: text_state / HEAD,
+        text_heads: text_state / HEAD_WIDTH,
         text_layers,
         mel_bands: first_convolution[1],
         text_tokens: vocabulary.len() as u32,

@@ -14,7 +14,7 @@ use super::{mel, silero};
 const MAGIC: u32 = 0x6767_6d6c;
 /// Magic, ten sizes, file type.
 pub(super) const HEADER_BYTES: u64 = 12 * 4;
-/// Larger counts than any model has; a bound on what a damaged file makes us read.
+/// Above every count of a model: bounds what a damaged file can request.
 const MAX_SIZE: u32 = 1 << 20;
 
 /// The newest version of the block formats, which a header counts in thousands beside the format.
@@ -56,8 +56,7 @@ pub(super) struct Tensor {
     pub(super) offset: u64,
 }
 
-/// Reads the tables of a model file and checks that they account for every byte of it. The numbers themselves
-/// are not looked at.
+/// Reads the tables of a model file and checks that they account for all its bytes. The weights are not checked.
 pub(super) fn inspect(file: &File) -> Result<Contents, ModelFileError> {
     let mut reader = Reader::new(file)?;
     if reader.number()? != MAGIC {
@@ -126,13 +125,13 @@ pub(super) fn inspect(file: &File) -> Result<Contents, ModelFileError> {
         list.into_iter().map(|(name, dims)| (name.to_owned(), dims.to_vec())).collect::<Vec<_>>()
     };
     let shapes = architecture.tensors();
-    let due = sorted(shapes.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
+    let expected = sorted(shapes.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
     let found = sorted(tensors.iter().map(|tensor| (&*tensor.shape.name, &*tensor.shape.dims)).collect());
-    if found != due {
+    if found != expected {
         return Err(ModelFileError::malformed(format!(
             "its {} tensors are not the {} that its header promises; it may have been cut short",
             found.len(),
-            due.len()
+            expected.len()
         )));
     }
     let kinds: HashMap<&str, TensorType> =

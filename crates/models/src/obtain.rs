@@ -1,4 +1,4 @@
-//! Getting a model that is not here: pulled as published, or quantised here from one that is.
+//! Missing models: downloaded as published, or quantised from one that is present or published.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use super::pull::{Pull, Step};
 use super::record::{Origin, Record, with_suffix};
 use super::{Download, ModelStore, ModelStoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
 
-/// Room that a download leaves free for everything else.
+/// Disk space in bytes that a download leaves free.
 const FREE_SPACE_MARGIN: u64 = 32 << 20;
 
 impl ModelStore {
-    /// Pulls or makes the model, whatever is there now.
+    /// Downloads or makes the model; one that is present is replaced.
     pub(super) async fn obtain(
         &self,
         name: &ModelName,
@@ -32,7 +32,7 @@ impl ModelStore {
         self.quantise(&source, name, report).await
     }
 
-    /// The best form of the same family that is here already.
+    /// The best form of the same family that is present.
     pub(super) fn local_source(&self, name: &ModelName) -> Option<ModelName> {
         name.quantisation()?;
         let sources = [None, Some(super::Quantisation::q8_0)].map(|q| name.with(q));
@@ -68,10 +68,10 @@ impl ModelStore {
             });
             let pulled = pulled.await.map_err(|why| ModelStoreError::Pull { name: name.clone(), why })?;
             report(Download::Verifying { name: name.to_string() });
-            let verdict = self.take_in(name, published, &path, &part).await?;
-            match verdict {
+            let model = self.accept_download(name, published, &path, &part).await?;
+            match model {
                 Some(model) => return Ok(model),
-                // What an earlier run left may have been of another file.
+                // The bytes of an earlier run may have been of another file.
                 None if pulled.resumed => {}
                 None => {
                     return Err(ModelStoreError::WrongHash { name: name.clone(), expected: published.hash.clone() });
@@ -81,7 +81,7 @@ impl ModelStore {
     }
 
     /// Moves a finished download into its place if its hash is right; deletes it and gives `None` if not.
-    async fn take_in(
+    async fn accept_download(
         &self,
         name: &ModelName,
         published: &Published,
@@ -93,19 +93,19 @@ impl ModelStore {
         let file = shown(&path);
         let work = move |cancel: &_| {
             let file = shown(&path);
-            let digests = digest::of_file(&part, cancel).map_err(|source| ModelStoreError::fault(&file, source))?;
+            let digests = digest::of_file(&part, cancel).map_err(|source| ModelStoreError::in_file(&file, source))?;
             if !published.matches(&digests) {
                 std::fs::remove_file(&part).map_err(|error| ModelStoreError::write(&file, error))?;
                 return Ok(None);
             }
             let record = Record::new(&digests, Origin::Published);
             commit(&part, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
-            verified(path, name, record).map(Some).map_err(|source| ModelStoreError::fault(&file, source))
+            verified(path, name, record).map(Some).map_err(|source| ModelStoreError::in_file(&file, source))
         };
         blocking(work).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    /// Asks whether the model, or what it is made from, can be downloaded now. `Err` says what stands in the way.
+    /// Whether the model, or the one that it is made from, can be downloaded now. `Err` says why not.
     pub async fn offers(&self, name: &ModelName) -> Result<(), String> {
         if self.local_source(name).is_some() {
             return Ok(());
@@ -121,7 +121,7 @@ impl ModelStore {
         }
     }
 
-    /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
+    /// Creates the folder and checks that the file fits on the disk, the bytes of `part` deducted.
     pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), ModelStoreError> {
         let file = shown(path);
         std::fs::create_dir_all(&self.dir).map_err(|error| ModelStoreError::write(&file, error))?;
@@ -146,8 +146,7 @@ impl ModelStore {
     }
 }
 
-/// Moves a finished file into its place, its note first, so that there is no moment in which a file made here
-/// lies there without one.
+/// Moves a finished file to its name, its record first, so that a file made here never lacks one.
 pub(super) fn commit(part: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
     record.save(&with_suffix(path, ".json"))?;
     std::fs::rename(part, path)?;
