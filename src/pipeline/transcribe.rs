@@ -1,13 +1,12 @@
 //! The engine transcribes a request. Its slot in the engine is reserved before the request is claimed, and is free again only
 //! when the native code has stopped.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
-use stenobot_engine::{EngineError, EngineJob};
+use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
+use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::StoreError;
 use stenobot_telegram::{Percent, StatusText, ThreadId};
 use tokio::sync::{Notify, watch};
@@ -38,10 +37,7 @@ pub(crate) type EngineService = BoxCloneService<EngineJob, Transcript, EngineErr
 
 /// One request's audio, before the deadline layer turns it into a job of the engine.
 struct TranscribeRequest {
-    audio: PathBuf,
-    language: SpeechLanguage,
-    likely: Vec<LikelyLanguage>,
-    limit: Duration,
+    job: TranscribeJob,
     length: Duration,
     real_time_factor: f64,
     progress: watch::Sender<Progress>,
@@ -53,10 +49,7 @@ impl Deadlined for TranscribeRequest {
 
     fn bind(self, cap: Duration) -> EngineJob {
         EngineJob {
-            audio: self.audio,
-            language: self.language,
-            likely: self.likely,
-            limit: self.limit,
+            job: self.job,
             deadline: deadline_of(self.length, self.real_time_factor, cap),
             progress: self.progress,
             cancel: self.cancel,
@@ -196,16 +189,10 @@ impl Transcriber {
         let likely = likely::likely_languages(&self.worker, &self.settings, user, locale, &language).await;
         let cancel = self.worker.shutdown.hard.child_token();
         let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-        let transcription = engine.call(TranscribeRequest {
-            audio: self.recordings.file(request.id()),
-            language,
-            likely,
-            limit: config.limits.voice,
-            length: request.length(),
-            real_time_factor: factor,
-            progress,
-            cancel: cancel.clone(),
-        });
+        let job = TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
+        let (length, cancel_engine) = (request.length(), cancel.clone());
+        let job = TranscribeRequest { job, length, real_time_factor: factor, progress, cancel: cancel_engine };
+        let transcription = engine.call(job);
         // The engine begins at once, and its slot is free at its end, however long the first status message takes.
         let transcription = AbortOnDropHandle::new(tokio::spawn(transcription));
         let transcription =

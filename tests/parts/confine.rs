@@ -161,7 +161,7 @@ async fn an_engine_may_take_what_a_recording_needs() {
 
     let bytes = async |longest: Duration| {
         let (file, language) = (repository("samples/ru-30s-1.ogg"), SpeechLanguage::Auto);
-        pool.transcribe(EngineJob::new(file, language, longest, Duration::from_secs(600))).await.unwrap();
+        pool.transcribe(EngineJob::new(&file, language, longest, Duration::from_secs(600))).await.unwrap();
         limits(pid)["Max data size"].0
     };
     let (short, long) = (bytes(Duration::from_secs(120)).await, bytes(Duration::from_secs(3_720)).await);
@@ -235,7 +235,7 @@ async fn an_engine_hears_recordings_of_its_folder_only() {
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
     let hear = async |file: std::path::PathBuf| {
         let (limit, deadline) = (Duration::from_secs(120), Duration::from_secs(600));
-        pool.transcribe(EngineJob::new(file, SpeechLanguage::Auto, limit, deadline)).await
+        pool.transcribe(EngineJob::new(&file, SpeechLanguage::Auto, limit, deadline)).await
     };
     assert!(!hear(recording).await.unwrap().text().0.is_empty());
     let other = hear(repository("samples/ru-short-08.ogg")).await;

@@ -60,7 +60,7 @@ impl Scripts {
         let name = script.replace(|c: char| !c.is_alphanumeric(), "-");
         let path = self.0.path().join(name);
         std::fs::write(&path, format!("stand-in\n{}", script.replace(';', "\n"))).unwrap();
-        EngineJob::new(path, SpeechLanguage::Auto, Duration::from_secs(60), PATIENCE)
+        EngineJob::new(&path, SpeechLanguage::Auto, Duration::from_secs(60), PATIENCE)
     }
 }
 
@@ -192,13 +192,13 @@ async fn every_kind_of_crash_costs_one_job() {
     let (pool, mut events) = start(settings);
     for (script, exit) in [
         ("devour", Exit::Signal(6)),
-        ("closed", Exit::Silent),
+        ("closed", Exit::Unresponsive),
         ("segfault", Exit::Signal(11)),
         ("abort", Exit::Signal(6)),
         ("exit 3", Exit::Code(3)),
-        ("garbage", Exit::Garbage),
-        ("oversized", Exit::Garbage),
-        ("stranger", Exit::Garbage),
+        ("garbage", Exit::ProtocolError),
+        ("oversized", Exit::ProtocolError),
+        ("stranger", Exit::ProtocolError),
     ] {
         let crash = tokio::spawn(pool.transcribe(scripts.job(script)));
         let waiting = tokio::spawn(pool.transcribe(scripts.job("say unharmed")));
@@ -280,8 +280,12 @@ async fn workers_work_side_by_side_but_never_two_jobs_in_one() {
 #[tokio::test]
 async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     let scripts = Scripts::new();
-    for (start_as, reason) in [("unfit the model is a picture", "the model is a picture"), ("exit 4", "exit status 4")]
-    {
+    for (start_as, reason) in [
+        ("unfit the model is a picture", "the model is a picture"),
+        ("exit 4", "exit status 4"),
+        ("version 99", "its program speaks version 99 of the engine protocol and this one version 1"),
+        ("silent", "is the program another version?"),
+    ] {
         let mut settings = stand_in(1);
         settings.environment.push(("STAND_IN_START".into(), start_as.into()));
         let (pool, mut events) = start(settings);
@@ -391,7 +395,7 @@ fn real(workers: usize) -> (EnginePool, Events) {
 
 fn sample(name: &str, language: SpeechLanguage) -> EngineJob {
     let file = repository("samples").join(name).with_extension("ogg");
-    EngineJob::new(file, language, Duration::from_secs(600), Duration::from_secs(600))
+    EngineJob::new(&file, language, Duration::from_secs(600), Duration::from_secs(600))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -439,11 +443,12 @@ async fn a_child_killed_in_the_middle_costs_its_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_heard_is_refused_and_the_child_goes_on() {
+async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_goes_on() {
     let (pool, mut events) = real(1);
-    let mut job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
-    assert_eq!(soon(pool.transcribe(job.clone())).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
-    job.audio = repository("Cargo.toml");
+    let job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
+    assert_eq!(soon(pool.transcribe(job)).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
+    let minute = Duration::from_secs(60);
+    let job = EngineJob::new(&repository("Cargo.toml"), SpeechLanguage::Auto, minute, minute);
     assert!(matches!(soon(pool.transcribe(job)).await, Err(EngineError::Audio(_))));
     assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
     assert!(events.try_recv().is_err());
@@ -492,8 +497,12 @@ async fn a_child_ends_with_its_parent() {
     command.arg("engine").arg(model).arg("1").kill_on_drop(true);
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut length = [0; 4];
-    soon(child.stdout.as_mut().unwrap().read_exact(&mut length)).await.unwrap();
+    // Hello, then that the model is loaded: it is idle.
+    let output = child.stdout.as_mut().unwrap();
+    for _ in 0..2 {
+        let length = soon(output.read_u32()).await.unwrap();
+        soon(output.read_exact(&mut vec![0; length as usize])).await.unwrap();
+    }
     // As the kernel does when the parent dies.
     drop(child.stdin.take());
     assert!(soon(child.wait()).await.unwrap().success());

@@ -31,8 +31,8 @@ async fn transcribe(pool: &EnginePool, file: &Path, language: &str) -> Transcrip
 
 /// The transcript of a sender with these likely languages.
 async fn transcribe_of(pool: &EnginePool, file: &Path, language: &str, likely: &[LikelyLanguage]) -> Transcript {
-    let mut job = EngineJob::new(file.to_owned(), language.parse().unwrap(), LIMIT, LIMIT);
-    job.likely = likely.to_vec();
+    let mut job = EngineJob::new(file, language.parse().unwrap(), LIMIT, LIMIT);
+    job.job.likely = likely.to_vec();
     pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 

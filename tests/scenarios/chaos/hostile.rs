@@ -161,7 +161,7 @@ async fn what_can_be_decoded_is_heard() {
         let file = folder.path().join(index.to_string());
         std::fs::write(&file, hostile.bytes()).unwrap();
         let Ok(length) = probe(&program, &file, LONGEST).await else { continue };
-        let job = EngineJob::new(file, SpeechLanguage::Auto, LONGEST, Duration::from_secs(60));
+        let job = EngineJob::new(&file, SpeechLanguage::Auto, LONGEST, Duration::from_secs(60));
         let started = Instant::now();
         let transcript = pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", hostile.name));
         slowest = slowest.max(started.elapsed());

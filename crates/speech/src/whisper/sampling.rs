@@ -5,23 +5,36 @@ use std::ops::Range;
 /// A token's number in the model's vocabulary.
 pub(super) type Token = i32;
 
-/// The numbers of the tokens with a meaning of their own. Text tokens come first, then the end of the text, then
-/// controls and languages, then the timestamps: one for each 20 ms.
-#[derive(Debug, Clone, Copy)]
+/// The tokens with a meaning of their own. Text tokens come first, then the end of the text, the start, the languages, other
+/// controls, then the timestamps: one for each 20 ms.
+#[derive(Debug)]
 pub(super) struct Vocabulary {
     pub(super) end_of_text: Token,
     pub(super) start: Token,
+    /// The task: text in the language that is spoken.
+    pub(super) transcribe: Token,
+    pub(super) no_speech: Token,
     pub(super) first_timestamp: Token,
     /// A lone space, if there is such a token.
     pub(super) blank: Option<Token>,
+    /// Codes of the languages, in the order of their tokens; empty when the model is for English only, and then takes
+    /// neither language nor task.
+    pub(super) languages: Vec<&'static str>,
+    /// Most tokens of one window.
+    pub(super) max_tokens: usize,
 }
 
-/// The first segment of a window starts within its first second.
-const LATEST_START: usize = 50;
+/// The first segment of a window starts within its first second, counted in timestamps.
+const MAX_START_TICKS: usize = 50;
 
 impl Vocabulary {
     pub(super) fn is_timestamp(&self, token: Token) -> bool {
         token >= self.first_timestamp
+    }
+
+    pub(super) fn language_token(&self, code: &str) -> Option<Token> {
+        let index = self.languages.iter().position(|language| *language == code)?;
+        Some(self.start + 1 + Token::try_from(index).ok()?)
     }
 
     fn text(&self) -> Range<usize> {
@@ -39,17 +52,17 @@ impl Vocabulary {
         let timestamps = self.first_timestamp as usize..logits.len();
         forbid(logits, self.controls());
 
-        let last_is_time = tokens.last().is_some_and(|&token| self.is_timestamp(token));
-        let before_is_time = tokens.len() < 2 || self.is_timestamp(tokens[tokens.len() - 2]);
+        let is_last_timestamp = tokens.last().is_some_and(|&token| self.is_timestamp(token));
+        let is_previous_timestamp = tokens.len() < 2 || self.is_timestamp(tokens[tokens.len() - 2]);
         if tokens.is_empty() {
             forbid(logits, 0..timestamps.start);
-            forbid(logits, (timestamps.start + LATEST_START + 1).min(timestamps.end)..timestamps.end);
+            forbid(logits, (timestamps.start + MAX_START_TICKS + 1).min(timestamps.end)..timestamps.end);
             return;
         }
         if let (1, Some(blank)) = (tokens.len(), self.blank) {
             logits[blank as usize] = f32::NEG_INFINITY;
         }
-        match (last_is_time, before_is_time) {
+        match (is_last_timestamp, is_previous_timestamp) {
             // A pair is complete, or the start is set: text follows.
             (true, true) => forbid(logits, timestamps.clone()),
             // A segment has just been closed: the next one's start follows, or the end.
@@ -58,7 +71,7 @@ impl Vocabulary {
         }
         if let Some(&latest) = tokens.iter().rev().find(|&&token| self.is_timestamp(token)) {
             // Time moves on: a segment is never empty, but the next may start where the last one ended.
-            let least = if last_is_time && !before_is_time { latest } else { latest + 1 };
+            let least = if is_last_timestamp && !is_previous_timestamp { latest } else { latest + 1 };
             forbid(logits, timestamps.start..(least as usize).min(timestamps.end));
         }
         let best_text = logits[..timestamps.start].iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -80,14 +93,14 @@ impl Vocabulary {
         let chosen = if temperature > 0.0 { sample(logits, temperature, random) } else { best(logits.iter().copied()) };
         match chosen {
             Some(index) => (index as Token, (logits[index] - total).min(0.0)),
-            // Every token was ruled out, or the logits are no numbers: nothing more can be said.
-            None => (self.end_of_text, MISERABLE),
+            // Every token was ruled out, or the logits are not finite.
+            None => (self.end_of_text, MIN_MEAN_LOGPROB),
         }
     }
 }
 
-/// Stands in for minus infinity where a number must stay finite.
-pub(super) const MISERABLE: f32 = -20.0;
+/// Lower bound of every mean log-probability, which must stay finite.
+pub(super) const MIN_MEAN_LOGPROB: f32 = -20.0;
 
 fn best(logits: impl Iterator<Item = f32>) -> Option<usize> {
     let finite = logits.enumerate().filter(|(_, logit)| logit.is_finite());
@@ -127,7 +140,7 @@ impl Random {
     }
 
     fn gumbel(&mut self) -> f32 {
-        // Between 0 and 1, neither included.
+        // In the open interval from 0 to 1.
         let uniform = ((self.next() >> 40) as f32 + 0.5) / (1 << 24) as f32;
         -(-uniform.ln()).ln()
     }
@@ -138,7 +151,16 @@ mod tests {
     use super::*;
 
     /// Ten words, the end, three controls, timestamps from 14 on.
-    const SMALL: Vocabulary = Vocabulary { end_of_text: 10, start: 11, first_timestamp: 14, blank: Some(3) };
+    const SMALL: Vocabulary = Vocabulary {
+        end_of_text: 10,
+        start: 11,
+        transcribe: 12,
+        no_speech: 13,
+        first_timestamp: 14,
+        blank: Some(3),
+        languages: Vec::new(),
+        max_tokens: 50,
+    };
     const SIZE: usize = 14 + 101;
 
     fn allowed(tokens: &[Token]) -> Vec<usize> {
@@ -150,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_with_a_time_in_its_first_second() {
+    fn the_first_token_is_a_timestamp_within_the_first_second() {
         assert_eq!(allowed(&[]), (14..=64).collect::<Vec<_>>());
     }
 
     #[test]
-    fn after_the_start_comes_a_word_or_the_end_but_no_blank() {
+    fn the_token_after_the_first_timestamp_is_not_blank() {
         assert_eq!(allowed(&[14]), [0, 1, 2, 4, 5, 6, 7, 8, 9, 10]);
     }
 
     #[test]
-    fn times_come_in_pairs_and_never_go_back() {
+    fn timestamps_come_in_pairs_and_never_decrease() {
         let after_text = allowed(&[20, 1]);
         assert!(after_text.contains(&10) && after_text.contains(&0));
         assert_eq!(after_text.iter().find(|&&index| index >= 14), Some(&21));
@@ -172,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_joint_weight_of_times_beats_a_word() {
+    fn a_timestamp_is_chosen_when_the_joint_weight_of_timestamps_exceeds_every_word() {
         let mut logits = vec![0.0; SIZE];
         logits[5] = 3.0;
         let (token, logprob) = SMALL.choose(&mut logits, &[14, 5], 0.0, &mut Random(1));
@@ -180,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_follows_the_odds_and_the_seed() {
+    fn a_random_choice_follows_the_probabilities_and_the_seed() {
         let mut logits = vec![f32::NEG_INFINITY; SIZE];
         (logits[1], logits[2]) = (0.0, 1.0);
         let draw = |seed| {
@@ -192,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn no_numbers_end_the_text() {
+    fn logits_that_are_not_finite_end_the_text() {
         let mut logits = vec![f32::NAN; SIZE];
-        assert_eq!(SMALL.choose(&mut logits, &[14, 5], 0.0, &mut Random(1)), (10, MISERABLE));
+        assert_eq!(SMALL.choose(&mut logits, &[14, 5], 0.0, &mut Random(1)), (10, MIN_MEAN_LOGPROB));
     }
 }

@@ -1,10 +1,8 @@
-//! What can be wrong with the bytes of a model, wherever they come from.
-
 use std::io;
 
 /// Why a model could not be read, converted or written.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum ModelFileError {
     /// The model's bytes do not follow the format. The text completes "the model cannot be used: ".
     #[error("{0}")]
     Malformed(String),
@@ -14,17 +12,17 @@ pub enum Fault {
     /// The result could not be written.
     #[error("the result cannot be written: {0}")]
     Write(io::Error),
-    /// Whoever asked no longer waits.
+    /// The caller no longer waits.
     #[error("it was cancelled")]
     Cancelled,
 }
 
-impl Fault {
+impl ModelFileError {
     pub(super) fn malformed(why: impl Into<String>) -> Self {
         Self::Malformed(why.into())
     }
 
-    /// A read that met the end of the file means a file that was cut short.
+    /// The error of a read; the end of the file means that it was truncated.
     pub(super) fn reading(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::malformed("the file ends too early; it was probably cut short"),
@@ -33,7 +31,7 @@ impl Fault {
     }
 }
 
-/// Whether a write failed because there is no room left: a full disk, a quota, or a limit on file sizes.
+/// Whether a write failed for want of space: a full disk, a quota, or a limit on file sizes.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
