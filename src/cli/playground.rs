@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
 use crate::config::{Config, TOKEN_VARIABLES};
-use crate::playground::{Offer, Playground};
+use crate::playground::{Playground, PlaygroundSettings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,7 +53,7 @@ impl Args {
             simulation = Simulation::start(setup) => simulation?,
             () = stop() => return Ok(ExitCode::SUCCESS),
         };
-        let offer = Offer { port: self.port, voices, file_bytes: config.limits.file_bytes };
+        let offer = PlaygroundSettings { port: self.port, voices, file_bytes: config.limits.file_bytes };
         let port = self.port;
         let playground = Playground::start(simulation.api().clone(), offer)
             .await

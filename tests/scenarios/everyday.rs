@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_simulator::answers::{Said, Verdict, read};
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{self, Attachment, Effect, Method, Scripted};
+use stenobot_simulator::answers::{BotText, RequestOutcome, read};
+use stenobot_simulator::server::{self, Attachment, Effect, Method, ScriptedFault};
+use stenobot_simulator::users::SentMessage;
 use stenobot_simulator::wer::word_errors;
 
 use crate::recordings::sample;
-use crate::scene::{PATIENCE, Scene, of, one_after_the_other, position, rejected};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, assert_processed_in_order, position, rejected, row_of};
 
 /// What base makes of the samples' Russian is wrong in about every eighth word; single recordings vary.
 const WORD_ERROR_RATE: f64 = 0.25;
 
 /// Positions in the queue that the sender was shown, in order.
-fn positions(sent: &Sent) -> Vec<u32> {
+fn positions(sent: &SentMessage) -> Vec<u32> {
     sent.texts().iter().filter_map(|text| position(&read(text))).collect()
 }
 
 /// Percentages that the sender was shown, in order.
-fn percentages(sent: &Sent) -> Vec<u32> {
+fn percentages(sent: &SentMessage) -> Vec<u32> {
     let shown = sent.texts().into_iter().filter_map(|text| match read(&text) {
-        Said::Progress { percent } => Some(percent.expect("progress is told as a number")),
+        BotText::Progress { percent } => Some(percent.expect("progress is told as a number")),
         _ => None,
     });
     shown.collect()
@@ -37,13 +37,13 @@ fn check_text(text: &str, reference: &str) {
 async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
     let mut scene = Scene::real(&[("progress_update_interval_seconds", "1"), ("threads", "1")]).await;
     // Long enough to look at the row meanwhile.
-    let slow = server::Verdict { delay: Duration::from_secs(3), effect: Effect::Pass };
-    scene.simulation.api().set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, slow))));
+    let slow = server::FaultAction { delay: Duration::from_secs(3), effect: Effect::Pass };
+    scene.simulation.api().set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
     let voice = sample("ru-60s-1");
-    let sent = scene.somebody_sends(&voice);
+    let sent = scene.send_voice(&voice);
 
     // On receipt.
-    sent.until("the first message", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
+    sent.wait_for("the first message", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
     let row = scene.row(&sent).await;
     assert_eq!(row.stage, "received");
     assert!(row.voice_file_id.starts_with("AwAC"), "{row:?}");
@@ -52,10 +52,12 @@ async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
     assert_eq!(sent.texts(), ["📥 Загружаю файл..."]);
 
     // After the download.
-    let progress = |said: &Said| matches!(said, Said::Progress { .. });
-    sent.until("progress", PATIENCE, |trail| trail.latest.as_ref().filter(|said| progress(said)).map(|_| ()))
-        .await
-        .unwrap();
+    let progress = |said: &BotText| matches!(said, BotText::Progress { .. });
+    sent.wait_for("progress", SCENARIO_TIMEOUT, |trail| {
+        trail.latest.as_ref().filter(|said| progress(said)).map(|_| ())
+    })
+    .await
+    .unwrap();
     let heard = scene.row(&sent).await;
     assert_eq!(heard.stage, "transcribing");
     let length = heard.voice_duration_seconds.unwrap();
@@ -72,8 +74,8 @@ async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
     assert!(bar.starts_with("🔄 Обработка [") && bar.contains("\n⏱️ Прошло: "), "{bar}");
 
     // After the transcription.
-    let rows = scene.end().await;
-    let done = of(&rows, &sent);
+    let rows = scene.shut_down().await;
+    let done = row_of(&rows, &sent);
     assert_eq!(rows.len(), 1);
     assert_eq!(done.stage, "done");
     assert_eq!(done.model_size.as_deref(), Some("base-q8_0"));
@@ -84,33 +86,33 @@ async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
 }
 
 #[tokio::test]
-async fn a_voice_that_is_too_long_is_refused_whatever_it_claims() {
+async fn a_voice_that_is_too_long_is_refused_by_claimed_or_measured_length() {
     let mut scene = Scene::real(&[]).await;
-    let honest = scene.simulation.person("Борис", "ru");
+    let honest = scene.simulation.new_user("Борис", "ru");
     let voice = sample("ru-110s-1");
-    let sent = honest.sends_file(Attachment::voice(Duration::from_secs(130)), voice.bytes);
+    let sent = honest.send_file(Attachment::voice(Duration::from_secs(130)), voice.bytes);
     let sentence = rejected(scene.answer(&sent).await);
     assert_eq!(sentence, "Максимальная длительность: 120с (2 мин)\nВаш файл: 130с (2 мин)");
     assert_eq!((scene.calls(Method::GetFile), scene.calls(Method::Download)), (0, 0));
 
     scene.simulation.set("max_voice_duration_seconds", "20");
     scene.simulation.restart().await.unwrap();
-    let liar = scene.simulation.person("Вера", "ru");
-    let sent = liar.sends_file(Attachment::voice(Duration::from_secs(10)), sample("ru-60s-1").bytes);
+    let liar = scene.simulation.new_user("Вера", "ru");
+    let sent = liar.send_file(Attachment::voice(Duration::from_secs(10)), sample("ru-60s-1").bytes);
     let sentence = rejected(scene.answer(&sent).await);
     assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл длиннее.");
     assert_eq!(scene.calls(Method::Download), 1);
 
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     let ends: Vec<_> = rows.iter().map(|row| (row.stage.as_str(), row.reason.as_deref(), row.started_at)).collect();
     assert_eq!(ends, [("rejected", Some("too_long"), None); 2]);
 }
 
 #[tokio::test]
-async fn three_at_once_see_where_they_stand_and_are_answered_in_order() {
+async fn three_concurrent_users_see_their_positions_and_are_answered_in_order() {
     let mut scene = Scene::real(&[]).await;
     let voices = ["ru-30s-1", "ru-30s-2", "ru-30s-3"].map(sample);
-    let sent: Vec<Sent> = voices.iter().map(|voice| scene.somebody_sends(voice)).collect();
+    let sent: Vec<SentMessage> = voices.iter().map(|voice| scene.send_voice(voice)).collect();
     for (sent, voice) in sent.iter().zip(&voices) {
         check_text(&scene.text(sent).await, &voice.text);
     }
@@ -121,20 +123,20 @@ async fn three_at_once_see_where_they_stand_and_are_answered_in_order() {
     let waited = last.texts().into_iter().find(|text| text.starts_with("📋")).unwrap();
     assert!(waited.contains("\n⏱️ Примерное время ожидания: ~"), "{waited}");
 
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), 3);
-    one_after_the_other(&rows);
+    assert_processed_in_order(&rows);
 }
 
 #[tokio::test]
-async fn five_of_one_person_are_answered_one_at_a_time() {
+async fn five_recordings_of_one_user_are_processed_one_at_a_time() {
     let mut scene = Scene::real(&[]).await;
-    let person = scene.simulation.person("Галина", "ru");
+    let user = scene.simulation.new_user("Галина", "ru");
     let voices = ["ru-30s-4", "ru-30s-5", "ru-30s-6", "ru-30s-1", "ru-30s-2"].map(sample);
     let mut sent = Vec::new();
     for voice in &voices {
         scene.spoken.add(&voice.text);
-        sent.push(person.sends_voice(voice));
+        sent.push(user.send_voice(voice));
     }
     for (sent, voice) in sent.iter().zip(&voices) {
         check_text(&scene.text(sent).await, &voice.text);
@@ -144,9 +146,9 @@ async fn five_of_one_person_are_answered_one_at_a_time() {
     }
     let answers: Vec<_> = sent.iter().map(|sent| sent.trail().answers).collect();
     for answers in &answers {
-        assert!(matches!(&answers[..], [one] if matches!(one.verdict, Verdict::Answered(_))), "{answers:?}");
+        assert!(matches!(&answers[..], [one] if matches!(one.outcome, RequestOutcome::Answered(_))), "{answers:?}");
     }
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), 5);
-    one_after_the_other(&rows);
+    assert_processed_in_order(&rows);
 }

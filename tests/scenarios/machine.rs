@@ -84,7 +84,7 @@ fn keeps_the_secret(what: &str, output: &Output) -> String {
 }
 
 #[test]
-fn bytes_that_are_no_text_in_a_variable_print_nothing() {
+fn a_variable_that_is_not_utf8_is_not_printed() {
     let place = Place::new();
     let broken = OsString::from_vec([TOKEN.as_bytes(), b"\xff"].concat());
     for command in COMMANDS {
@@ -356,7 +356,7 @@ async fn two_bots_do_not_share_a_database() {
         }
     });
     second.await.unwrap();
-    let sent = scene.somebody_sends(&scripted(3, "say ничего не случилось"));
+    let sent = scene.send_voice(&scripted(3, "say ничего не случилось"));
     assert_eq!(scene.text(&sent).await, "ничего не случилось");
-    scene.end().await;
+    scene.shut_down().await;
 }

@@ -1,4 +1,4 @@
-//! What people send: the samples of this repository, and recordings that tell the engine's stand-in what to do.
+//! What users send: the samples of this repository, and recordings that tell the engine's stand-in what to do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use stenobot_simulator::voices::{Voice, Voices};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::scene::soon;
+use crate::scene::eventually;
 
 /// A file of this repository or of the folder that `./dev test` fills.
 pub(crate) fn asset(path: &str) -> PathBuf {
@@ -63,15 +63,15 @@ impl Gate {
     }
 
     /// Waits until a stand-in is at the gate.
-    pub(crate) async fn reached(&self) -> AtGate {
+    pub(crate) async fn wait_reached(&self) -> WaitingEngine {
         loop {
-            let (stream, _) = soon("the engine is at the gate", self.0.accept()).await.unwrap();
+            let (stream, _) = eventually("the engine is at the gate", self.0.accept()).await.unwrap();
             let mut stream = BufReader::new(stream);
             let mut line = String::new();
-            soon("the engine says who it is", stream.read_line(&mut line)).await.unwrap();
+            eventually("the engine says who it is", stream.read_line(&mut line)).await.unwrap();
             // Any process of this machine may knock at a port.
             match line.trim().parse() {
-                Ok(pid) => return AtGate { pid, _stream: stream },
+                Ok(pid) => return WaitingEngine { pid, _stream: stream },
                 Err(_) => eprintln!("no engine at the gate: {line:?}"),
             }
         }
@@ -79,11 +79,11 @@ impl Gate {
 }
 
 /// A stand-in that waits. Dropping this lets it go on.
-pub(crate) struct AtGate {
+pub(crate) struct WaitingEngine {
     pub(crate) pid: u32,
     _stream: BufReader<TcpStream>,
 }
 
-impl AtGate {
-    pub(crate) fn open(self) {}
+impl WaitingEngine {
+    pub(crate) fn release(self) {}
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, FromRow};
-use stenobot_simulator::answers::{Answer, Said, Verdict, trail};
+use stenobot_simulator::answers::{Answer, BotText, RequestOutcome, trail};
 use stenobot_simulator::harness::{Setup, Simulation};
-use stenobot_simulator::people::Sent;
 use stenobot_simulator::server::{CallRecord, Method, State};
+use stenobot_simulator::users::SentMessage;
 use stenobot_simulator::voices::Voice;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -17,17 +17,17 @@ use crate::recordings::asset;
 use crate::secrets::{self, Spoken};
 
 /// Far more than anything here takes, even beside busy neighbours; a test that reaches it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
+pub(crate) const SCENARIO_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// From SIGTERM to the bot's end; its own limit is 20 s.
-const STOPPING: Duration = Duration::from_secs(30);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Real engines take turns: two at once on two cores would only measure each other.
-pub(crate) static ENGINE: Mutex<()> = Mutex::const_new(());
+pub(crate) static REAL_ENGINE_LOCK: Mutex<()> = Mutex::const_new(());
 
 /// Waits for what must happen.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(SCENARIO_TIMEOUT, future).await {
         Ok(output) => output,
         Err(_) => panic!("this did not happen in time: {what}"),
     }
@@ -60,7 +60,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
-/// The bot with Telegram and people around it.
+/// The bot with Telegram and users around it.
 pub(crate) struct Scene {
     pub(crate) simulation: Simulation,
     pub(crate) spoken: Spoken,
@@ -71,7 +71,7 @@ impl Scene {
     /// The bot as it is, with the real model.
     pub(crate) async fn real(settings: &[(&str, &str)]) -> Self {
         // Whoever is before has deadlines of its own.
-        let turn = ENGINE.lock().await;
+        let turn = REAL_ENGINE_LOCK.lock().await;
         Self::start(bot(settings), Some(turn)).await
     }
 
@@ -90,54 +90,56 @@ impl Scene {
         Self { simulation, spoken: Spoken::default(), _turn: None }
     }
 
-    /// Somebody new sends a recording.
-    pub(crate) fn somebody_sends(&mut self, voice: &Voice) -> Sent {
+    /// A new user sends a recording.
+    pub(crate) fn send_voice(&mut self, voice: &Voice) -> SentMessage {
         self.spoken.add(&voice.text);
-        self.simulation.person("Анна", "ru").sends_voice(voice)
+        self.simulation.new_user("Анна", "ru").send_voice(voice)
     }
 
     /// The final answer, which must be a text.
-    pub(crate) async fn text(&mut self, sent: &Sent) -> String {
+    pub(crate) async fn text(&mut self, sent: &SentMessage) -> String {
         let text = answered(self.answer(sent).await);
         self.spoken.add(&text);
         text
     }
 
     /// The final answer.
-    pub(crate) async fn answer(&self, sent: &Sent) -> Verdict {
-        let Answer { verdict, .. } = sent.final_answer(PATIENCE).await.unwrap();
-        verdict
+    pub(crate) async fn answer(&self, sent: &SentMessage) -> RequestOutcome {
+        let Answer { outcome, .. } = sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
+        outcome
     }
 
     /// Waits until an update is confirmed: the bot is through with it.
-    pub(crate) async fn confirmed(&self, update: i64) {
-        let found =
-            self.simulation.api().until(|state| state.confirmed.iter().find(|offer| offer.id == update).map(|_| ()));
-        soon("the update is confirmed", found).await;
+    pub(crate) async fn wait_until_confirmed(&self, update: i64) {
+        let found = self
+            .simulation
+            .api()
+            .wait_for(|state| state.confirmed.iter().find(|record| record.id == update).map(|_| ()));
+        eventually("the update is confirmed", found).await;
     }
 
     /// Waits until the queue's messages show these positions and no others, whoever stands there.
-    pub(crate) async fn positions(&self, sent: &[Sent], wanted: &[u32]) {
+    pub(crate) async fn wait_for_positions(&self, sent: &[SentMessage], wanted: &[u32]) {
         let shown = |state: &State| {
             let latest = sent.iter().filter_map(|sent| trail(state, sent.chat(), sent.id()).latest);
             let mut positions: Vec<u32> = latest.filter_map(|said| position(&said)).collect();
             positions.sort_unstable();
             (positions == wanted).then_some(())
         };
-        soon(&format!("the positions {wanted:?} are shown"), self.simulation.api().until(shown)).await;
+        eventually(&format!("the positions {wanted:?} are shown"), self.simulation.api().wait_for(shown)).await;
     }
 
     /// Waits until so many calls of one method have been answered.
-    pub(crate) async fn calls_reach(&self, method: Method, count: usize) {
+    pub(crate) async fn wait_for_calls(&self, method: Method, count: usize) {
         let reached =
             |state: &State| (state.calls.iter().filter(|call| call.method == method).count() >= count).then_some(());
-        soon("one more call", self.simulation.api().until(reached)).await;
+        eventually("one more call", self.simulation.api().wait_for(reached)).await;
     }
 
     /// Waits for a call that `look` is after.
-    pub(crate) async fn call(&self, what: &str, mut look: impl FnMut(&CallRecord) -> bool) -> CallRecord {
-        let found = self.simulation.api().until(|state| state.calls.iter().find(|call| look(call)).cloned());
-        soon(what, found).await
+    pub(crate) async fn wait_for_call(&self, what: &str, mut look: impl FnMut(&CallRecord) -> bool) -> CallRecord {
+        let found = self.simulation.api().wait_for(|state| state.calls.iter().find(|call| look(call)).cloned());
+        eventually(what, found).await
     }
 
     /// How often the bot called a method, and Telegram took it.
@@ -151,37 +153,37 @@ impl Scene {
     }
 
     /// The row of one message.
-    pub(crate) async fn row(&self, sent: &Sent) -> Row {
-        of(&self.rows().await, sent)
+    pub(crate) async fn row(&self, sent: &SentMessage) -> Row {
+        row_of(&self.rows().await, sent)
     }
 
     /// Waits until the bot is through with everything: whoever has an answer has it a moment before the store knows.
-    pub(crate) async fn settled(&self) {
+    pub(crate) async fn wait_until_closed(&self) {
         let through = async {
             while self.rows().await.iter().any(|row| !row.answered) {
                 // Nobody tells of another process's writes.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        soon("everything has ended", through).await;
+        eventually("everything has ended", through).await;
     }
 
     /// Ends the bot in order and looks at what it leaves behind. Gives the rows.
-    pub(crate) async fn end(self) -> Vec<Row> {
-        self.ended().await.rows().await
+    pub(crate) async fn shut_down(self) -> Vec<Row> {
+        self.into_stopped().await.rows().await
     }
 
-    /// The same, to look at what people have in their hands then.
-    pub(crate) async fn ended(self) -> Self {
-        let scene = self.ended_with_audio().await;
+    /// The same, to look at what users have in their hands then.
+    pub(crate) async fn into_stopped(self) -> Self {
+        let scene = self.into_stopped_with_audio().await;
         let audio = std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count();
         assert_eq!(audio, 0, "audio is left behind");
         scene
     }
 
     /// The same where recordings are kept for a while.
-    pub(crate) async fn ended_with_audio(mut self) -> Self {
-        let status = self.simulation.terminate_bot(STOPPING).await.unwrap();
+    pub(crate) async fn into_stopped_with_audio(mut self) -> Self {
+        let status = self.simulation.terminate_bot(SHUTDOWN_TIMEOUT).await.unwrap();
         assert!(status.success(), "the bot ended with {status}");
         for row in &self.rows().await {
             assert!(row.answered, "nobody told the sender of {row:?}");
@@ -212,10 +214,15 @@ impl Drop for Scene {
 }
 
 /// Where a text says that a request stands in the queue.
-pub(crate) fn position(said: &Said) -> Option<u32> {
+pub(crate) fn position(said: &BotText) -> Option<u32> {
     match said {
-        Said::Queued { position } => *position,
-        Said::Received | Said::Delayed | Said::Started | Said::Progress { .. } | Said::Final(_) | Said::Part(_) => None,
+        BotText::Queued { position } => *position,
+        BotText::Received
+        | BotText::Delayed
+        | BotText::Started
+        | BotText::Progress { .. }
+        | BotText::Final(_)
+        | BotText::Part(_) => None,
     }
 }
 
@@ -226,13 +233,13 @@ async fn rows(store: &Path) -> Vec<Row> {
 }
 
 /// The row of one message among others.
-pub(crate) fn of(rows: &[Row], sent: &Sent) -> Row {
+pub(crate) fn row_of(rows: &[Row], sent: &SentMessage) -> Row {
     let found = rows.iter().find(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
     found.expect("the request has a row").clone()
 }
 
-/// The engine heard one request at a time, and nobody who stood in the queue was overtaken.
-pub(crate) fn one_after_the_other(rows: &[Row]) {
+/// The engine heard one request at a time, and no user who stood in the queue was overtaken.
+pub(crate) fn assert_processed_in_order(rows: &[Row]) {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| row.started_at.is_some()).collect();
     rows.sort_by_key(|row| row.started_at);
     for (index, one) in rows.iter().enumerate() {
@@ -246,25 +253,25 @@ pub(crate) fn one_after_the_other(rows: &[Row]) {
 }
 
 /// The text of an answer that is one.
-pub(crate) fn answered(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Answered(text) => text,
+pub(crate) fn answered(outcome: RequestOutcome) -> String {
+    match outcome {
+        RequestOutcome::Answered(text) => text,
         other => panic!("a text was expected, not {other:?}"),
     }
 }
 
 /// The sentence of a refusal.
-pub(crate) fn rejected(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Rejected(why) => why,
+pub(crate) fn rejected(outcome: RequestOutcome) -> String {
+    match outcome {
+        RequestOutcome::Rejected(why) => why,
         other => panic!("a refusal was expected, not {other:?}"),
     }
 }
 
 /// The sentence of an apology.
-pub(crate) fn failed(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Failed(why) => why,
+pub(crate) fn failed(outcome: RequestOutcome) -> String {
+    match outcome {
+        RequestOutcome::Failed(why) => why,
         other => panic!("an apology was expected, not {other:?}"),
     }
 }

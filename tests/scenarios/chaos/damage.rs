@@ -12,7 +12,7 @@ use stenobot_store::backup::{Waiting, backup, restore};
 use super::storage::{all_answered_once, end, is_confirmed, lost};
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
 const PAGE: usize = 4096;
 
@@ -62,18 +62,18 @@ async fn a_page_is_damaged_while_the_bot_runs() {
     for _ in 0..times {
         let mut scene = Scene::stand_in(&[]).await;
         let gate = Gate::new().await;
-        let waits = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
-        let held = gate.reached().await;
-        waits.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+        let waits = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
+        let held = gate.wait_reached().await;
+        waits.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
         let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
 
         damage(&scene.simulation.store()).await;
         let from = scene.simulation.api().now();
-        let new = scene.somebody_sends(&scripted(3, "say новое"));
-        held.open();
-        let status = soon("the bot stops by itself", scene.simulation.bot().unwrap().ended()).await.unwrap();
+        let new = scene.send_voice(&scripted(3, "say новое"));
+        held.release();
+        let status = eventually("the bot stops by itself", scene.simulation.bot().unwrap().ended()).await.unwrap();
         took.push(scene.simulation.api().now() - from);
         assert_eq!(status.code(), Some(1));
         let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
@@ -84,7 +84,7 @@ async fn a_page_is_damaged_while_the_bot_runs() {
 
         refuses_to_start(&mut scene).await;
         put_back(&mut scene, &copy).await;
-        gate.reached().await.open();
+        gate.wait_reached().await.release();
         all_answered_once(&mut scene, &[(&waits, "начатое"), (&new, "новое")]).await;
         assert_eq!(lost(&scene, &[&waits, &new]).await, 0);
         end(scene, 2).await;
@@ -105,16 +105,16 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
     let times = rounds(1);
     for _ in 0..times {
         let mut scene = Scene::stand_in(&[]).await;
-        let before = scene.somebody_sends(&scripted(3, "say раньше"));
+        let before = scene.send_voice(&scripted(3, "say раньше"));
         assert_eq!(scene.text(&before).await, "раньше");
-        let status = scene.simulation.terminate_bot(PATIENCE).await.unwrap();
+        let status = scene.simulation.terminate_bot(SCENARIO_TIMEOUT).await.unwrap();
         assert!(status.success(), "{status}");
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
         let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
 
         damage(&scene.simulation.store()).await;
-        let new = scene.somebody_sends(&scripted(3, "say потом"));
+        let new = scene.send_voice(&scripted(3, "say потом"));
         refuses_to_start(&mut scene).await;
         put_back(&mut scene, &copy).await;
         all_answered_once(&mut scene, &[(&before, "раньше"), (&new, "потом")]).await;
