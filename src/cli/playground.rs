@@ -67,9 +67,9 @@ impl Args {
                 None
             }
         };
-        let ended = match simulation.bot() {
+        let ended = match simulation.process() {
             Some(bot) => tokio::select! {
-                ended = bot.ended() => Some(ended?),
+                ended = bot.wait_for_exit() => Some(ended?),
                 () = stop() => None,
             },
             None => None,
@@ -80,7 +80,7 @@ impl Args {
         }
         // A second signal does not wait.
         tokio::select! {
-            status = simulation.terminate_bot(stop_limit(config)) => drop(status?),
+            status = simulation.terminate(stop_limit(config)) => drop(status?),
             () = stop() => {}
         }
         simulation.api().stop().await;

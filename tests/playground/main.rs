@@ -5,7 +5,12 @@ mod access;
 mod browser;
 mod command;
 mod page;
-#[path = "../scenarios/recordings.rs"]
+#[path = "../stories/recordings.rs"]
 #[allow(dead_code, reason = "the scenarios use more of it")]
 mod recordings;
 mod scene;
+#[path = "../stories/script.rs"]
+#[allow(dead_code, reason = "the engine reads scripts")]
+mod script;
+
+use scene::eventually;

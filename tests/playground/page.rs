@@ -58,7 +58,7 @@ async fn two_users_queue_cancel_and_receive_their_texts() {
     browser.check(stage.url()).await;
     drop(browser);
     stage.playground.stop().await;
-    simulation.terminate_bot(Duration::from_secs(30)).await.unwrap();
+    simulation.terminate(Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test]

@@ -16,15 +16,15 @@ const SUPERGROUP: ChatId = ChatId(-100_200_301);
 
 async fn start() -> (Scene, User) {
     let settings = [("admin_users", "600001"), ("audio_retention_seconds", "600")];
-    let scene = Scene::stand_in(&settings).await;
-    let operator = scene.simulation.new_user("Админ", "ru");
+    let scene = Scene::start(&settings).await;
+    let operator = scene.new_user("Админ", "ru");
     assert_eq!(operator.chat().0, OPERATOR);
     (scene, operator)
 }
 
 /// Texts of the bot in a chat, oldest first.
 fn said(scene: &Scene, chat: ChatId) -> Vec<String> {
-    scene.simulation.api().read(|state| {
+    scene.api().read(|state| {
         let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
         let own = messages.filter(|message| message.author == Author::Bot && message.deleted.is_none());
         own.filter_map(|message| Some(message.content.text()?.to_owned())).collect()
@@ -33,7 +33,7 @@ fn said(scene: &Scene, chat: ChatId) -> Vec<String> {
 
 /// The reply to a message, once it is there.
 async fn reply(scene: &Scene, sent: &SentMessage) -> (MessageId, String) {
-    let found = scene.simulation.api().wait_for(|state| {
+    let found = scene.api().wait_for(|state| {
         let mut replies = state.replies(sent.chat(), sent.id());
         replies.find_map(|reply| Some((reply.id, reply.content.text()?.to_owned())))
     });
@@ -61,8 +61,8 @@ async fn press_all(who: &User, message: MessageId, of: RequestId) {
 #[tokio::test]
 async fn a_banned_user_is_not_answered_and_their_buttons_do_nothing() {
     let (mut scene, operator) = start().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let anna = scene.new_user("Анна", "ru");
+    let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
     let in_group = group.add_member_as(&anna, MemberStatus::Administrator);
     let sent = anna.send_voice(&scripted(3, "say слово"));
@@ -89,7 +89,7 @@ async fn a_banned_user_is_not_answered_and_their_buttons_do_nothing() {
     says(&scene, &anna, "/start", "👋").await;
     assert_eq!(said(&scene, anna.chat()).len(), before.len() + 1);
     assert_eq!(said(&scene, GROUP), Vec::<String>::new());
-    let shown = scene.simulation.api().read(|state| state.message(anna.chat(), message).unwrap().clone());
+    let shown = scene.api().read(|state| state.message(anna.chat(), message).unwrap().clone());
     assert_eq!(shown.content.text(), Some("✅ Готово!\n\nслово"));
     assert_eq!(scene.rows().await.len(), 1, "nothing was transcribed again");
     scene.into_stopped_with_audio().await;
@@ -98,9 +98,9 @@ async fn a_banned_user_is_not_answered_and_their_buttons_do_nothing() {
 #[tokio::test]
 async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     let (mut scene, operator) = start().await;
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let anna = scene.new_user("Анна", "ru");
     let in_group = group.add_member_as(&anna, MemberStatus::Owner);
     says(&scene, &in_group, "/auto on", "все голосовые").await;
     let first = in_group.send_voice(&scripted(3, "say слово"));
@@ -154,10 +154,10 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
 #[tokio::test]
 async fn a_banned_channel_is_ignored_and_a_ban_can_be_lifted() {
     let (mut scene, operator) = start().await;
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
     let channel = Channel { id: ChatId(-100_777), title: "Новости".into() };
-    let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Owner);
+    let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
     says(&scene, &anna, "/auto on", "все голосовые").await;
     let writes = anna.as_channel(channel.clone());
     says(&scene, &writes, "/privacy", "").await;
@@ -179,7 +179,7 @@ async fn a_banned_channel_is_ignored_and_a_ban_can_be_lifted() {
 #[tokio::test]
 async fn commands_forwarded_by_an_operator_are_not_executed() {
     let (mut scene, operator) = start().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let anna = scene.new_user("Анна", "ru");
     for command in [format!("/ban {}", anna.chat()), "/drain".into(), "/pause".into(), "/broadcast Слон".into()] {
         let forwarded = operator.forwarding(Origin::User(anna.info().clone())).send_text(&command);
         let hidden = operator.forwarding(Origin::Hidden("Анна".into())).send_text(&command);

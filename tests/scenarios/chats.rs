@@ -32,7 +32,7 @@ fn said(state: &State, chat: ChatId) -> Vec<(MessageId, Option<MessageId>, Strin
 
 /// Waits until the bot shows a text that begins so; gives the message that it answers.
 async fn shows(scene: &Scene, chat: ChatId, text: &str) -> Option<MessageId> {
-    let found = scene.simulation.api().wait_for(|state| {
+    let found = scene.api().wait_for(|state| {
         said(state, chat).into_iter().find(|(_, _, shown)| shown.starts_with(text)).map(|(_, reply_to, _)| reply_to)
     });
     eventually(&format!("{text:?} is shown"), found).await
@@ -40,7 +40,7 @@ async fn shows(scene: &Scene, chat: ChatId, text: &str) -> Option<MessageId> {
 
 /// Waits until the bot has dealt with every update.
 async fn all_taken(scene: &Scene) {
-    let taken = scene.simulation.api().wait_for(|state| state.pending.is_empty().then_some(()));
+    let taken = scene.api().wait_for(|state| state.pending.is_empty().then_some(()));
     eventually("every update is taken", taken).await;
 }
 
@@ -50,10 +50,10 @@ async fn set_up(scene: &Scene, admin: &User) {
     shows(scene, admin.chat(), "👥").await;
     admin.send_text("/language");
     shows(scene, admin.chat(), "🌐").await;
-    let message = scene.simulation.api().read(|state| said(state, admin.chat()).last().unwrap().0);
+    let message = scene.api().read(|state| said(state, admin.chat()).last().unwrap().0);
     let pressed = admin.send_callback(message, &Action::SetLanguage("uk".parse().unwrap()).encode());
     eventually("the press is answered", pressed.wait_for_answer()).await;
-    let set = scene.simulation.api().wait_for(|state| {
+    let set = scene.api().wait_for(|state| {
         said(state, admin.chat()).iter().any(|(_, _, text)| text.contains("Українська")).then_some(())
     });
     eventually("the language is set", set).await;
@@ -61,12 +61,12 @@ async fn set_up(scene: &Scene, admin: &User) {
 
 fn refused(scene: &Scene, chat: ChatId) -> Vec<CallRecord> {
     let is_refused = |call: &&CallRecord| call.chat == Some(chat) && matches!(call.outcome, CallOutcome::Refused(_));
-    scene.simulation.api().read(|state| state.calls.iter().filter(is_refused).cloned().collect())
+    scene.api().read(|state| state.calls.iter().filter(is_refused).cloned().collect())
 }
 
 /// The log, and that nothing in it is an error.
 fn calm_log(scene: &Scene) -> String {
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     log
@@ -81,17 +81,17 @@ struct Family {
 }
 
 fn basic_group(scene: &Scene) -> Family {
-    let group = Group::basic(scene.simulation.api(), OLD, "Мы");
+    let group = Group::basic(scene.api(), OLD, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
-    let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Owner);
-    let boris = group.add_member(&scene.simulation.new_user("Борис", "ru"));
+    let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
+    let boris = group.add_member(&scene.new_user("Борис", "ru"));
     Family { group, anna, boris }
 }
 
 /// The answers with a text, in the group and in the supergroup.
 fn answers(scene: &Scene, text: &str) -> (usize, usize) {
     let count = |state: &State, chat| said(state, chat).iter().filter(|(_, _, shown)| shown.contains(text)).count();
-    scene.simulation.api().read(|state| (count(state, OLD), count(state, NEW)))
+    scene.api().read(|state| (count(state, OLD), count(state, NEW)))
 }
 
 /// What follows in the supergroup shows that /auto and the language hold there, and that nothing was answered twice.
@@ -102,7 +102,7 @@ async fn goes_on(scene: &Scene, boris: &User, new: &Group) {
 }
 
 async fn moves_while_it_is_transcribed(announced: bool) {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let Family { group, anna, boris } = basic_group(&scene);
     set_up(&scene, &anna).await;
     let gate = Gate::new().await;
@@ -148,9 +148,9 @@ async fn a_kill_while_the_upgrade_is_recorded_leaves_one_answer() {
     for (moment, announced) in
         [("before move", true), ("after move", true), ("before move", false), ("after move", false)]
     {
-        let mut scene = Scene::stand_in(&[]).await;
-        scene.simulation.set_variable("CRASH_AT", Some(moment));
-        scene.simulation.restart().await.unwrap();
+        let mut scene = Scene::start(&[]).await;
+        scene.bot.set_variable("CRASH_AT", Some(moment));
+        scene.bot.restart().await.unwrap();
         let Family { group, anna, boris } = basic_group(&scene);
         set_up(&scene, &anna).await;
         let gate = Gate::new().await;
@@ -159,12 +159,12 @@ async fn a_kill_while_the_upgrade_is_recorded_leaves_one_answer() {
         let held = gate.wait_reached().await;
         let new = if announced { group.upgrade_to_supergroup(NEW) } else { group.upgrade_to_supergroup_silently(NEW) };
         held.release();
-        let bot = scene.simulation.bot().unwrap();
-        let status = eventually(&format!("the bot dies {moment}"), bot.ended()).await.unwrap();
+        let bot = scene.bot.process().unwrap();
+        let status = eventually(&format!("the bot dies {moment}"), bot.wait_for_exit()).await.unwrap();
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{moment}: {status}");
 
-        scene.simulation.set_variable("CRASH_AT", None);
-        scene.simulation.restart().await.unwrap();
+        scene.bot.set_variable("CRASH_AT", None);
+        scene.bot.restart().await.unwrap();
         tokio::select! {
             _ = shows(&scene, NEW, "✅ Готово!\n\nпережило") => {}
             () = async { loop { gate.wait_reached().await.release(); } } => {}
@@ -178,7 +178,7 @@ async fn a_kill_while_the_upgrade_is_recorded_leaves_one_answer() {
 #[tokio::test]
 async fn an_allowed_group_stays_allowed_after_its_upgrade() {
     let old = OLD.0.to_string();
-    let mut scene = Scene::stand_in(&[("allowed_users", old.as_str())]).await;
+    let mut scene = Scene::start(&[("allowed_users", old.as_str())]).await;
     let Family { group, anna, boris } = basic_group(&scene);
     set_up(&scene, &anna).await;
     let new = group.upgrade_to_supergroup(NEW);
@@ -186,7 +186,7 @@ async fn an_allowed_group_stays_allowed_after_its_upgrade() {
     let warned = |scene: &Scene| calm_log(scene).matches("allowed_users names a group").count();
     assert_eq!(warned(&scene), 1);
     // It is known, and said, after the next start as well.
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     let third = new.add_member(&boris).send_voice(&scripted(3, "say по-прежнему"));
     scene.spoken.add("по-прежнему");
     assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nпо-прежнему").await, Some(third.id()));
@@ -197,14 +197,14 @@ async fn an_allowed_group_stays_allowed_after_its_upgrade() {
 
 #[tokio::test]
 async fn a_repeated_update_after_the_upgrade_creates_no_request() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let Family { group, anna, boris } = basic_group(&scene);
     set_up(&scene, &anna).await;
     scene.spoken.add("однажды");
     let sent = boris.send_voice(&scripted(3, "say однажды"));
     shows(&scene, OLD, "✅ Готово!\n\nоднажды").await;
     let new = group.upgrade_to_supergroup(NEW);
-    scene.simulation.api().repeat(OLD, sent.id());
+    scene.api().repeat(OLD, sent.id());
     all_taken(&scene).await;
     goes_on(&scene, &boris, &new).await;
     assert_eq!(answers(&scene, "однажды"), (1, 0));
@@ -214,7 +214,7 @@ async fn a_repeated_update_after_the_upgrade_creates_no_request() {
 // === Where the bot may not write ===
 
 async fn ignored(scene: &Scene) -> f64 {
-    scene.simulation.metrics().await.unwrap().value("stenobot_requests_ignored_total").unwrap_or_default()
+    scene.bot.metrics().await.unwrap().value("stenobot_requests_ignored_total").unwrap_or_default()
 }
 
 fn ends_unreachable(rows: &[Row], sent: &SentMessage) {
@@ -227,9 +227,9 @@ fn ends_unreachable(rows: &[Row], sent: &SentMessage) {
 async fn a_chat_without_write_permission_is_skipped_until_a_message_is_accepted() {
     for refusal in [Refusal::NO_RIGHTS, Refusal::RESTRICTED, Refusal::WRITE_FORBIDDEN, Refusal::KICKED] {
         let mut scene = attentive(&[]).await;
-        let group = Group::new(scene.simulation.api(), NEW, "Мы");
-        let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Owner);
-        let boris = group.add_member(&scene.simulation.new_user("Борис", "ru"));
+        let group = Group::new(scene.api(), NEW, "Мы");
+        let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
+        let boris = group.add_member(&scene.new_user("Борис", "ru"));
         anna.send_text("/auto on");
         shows(&scene, NEW, "👥").await;
 
@@ -263,8 +263,8 @@ async fn a_chat_without_write_permission_is_skipped_until_a_message_is_accepted(
 #[tokio::test]
 async fn a_restricted_bot_makes_no_call_until_the_restriction_ends() {
     let mut scene = attentive(&[]).await;
-    let group = Group::new(scene.simulation.api(), NEW, "Мы");
-    let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Owner);
+    let group = Group::new(scene.api(), NEW, "Мы");
+    let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
     anna.send_text("/auto on");
     shows(&scene, NEW, "👥").await;
     // The engine is busy with a request from elsewhere, so that one of the group's waits.
@@ -298,8 +298,8 @@ async fn a_restricted_bot_makes_no_call_until_the_restriction_ends() {
 #[tokio::test]
 async fn a_closed_topic_does_not_affect_other_topics() {
     let mut scene = attentive(&[]).await;
-    let group = Group::new(scene.simulation.api(), NEW, "Мы");
-    let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Owner);
+    let group = Group::new(scene.api(), NEW, "Мы");
+    let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
     let (one, other) = (group.open_topic(&anna, "Одна").unwrap(), group.open_topic(&anna, "Другая").unwrap());
     anna.send_text("/auto on");
     shows(&scene, NEW, "👥").await;

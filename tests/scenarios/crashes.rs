@@ -20,22 +20,22 @@ fn answered_once(sent: &SentMessage) {
 
 #[tokio::test]
 async fn repeated_kills_leave_one_answer_for_each_request() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let gate = Gate::new().await;
     let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
     let held = gate.wait_reached().await;
     let others = ["вторая", "третья"].map(|text| scene.send_voice(&scripted(3, &format!("say {text}"))));
     scene.wait_for_positions(&others, &[1, 2]).await;
     // While one is heard and two wait, and again as soon as the first is heard anew.
-    scene.simulation.kill_bot().await.unwrap();
+    scene.bot.kill().await.unwrap();
     drop(held);
-    scene.simulation.restart().await.unwrap();
-    let before = scene.simulation.api().now();
+    scene.bot.restart().await.unwrap();
+    let before = scene.api().now();
     let held = gate.wait_reached().await;
-    assert!(scene.simulation.api().now() - before < RECOVERY);
-    scene.simulation.kill_bot().await.unwrap();
+    assert!(scene.api().now() - before < RECOVERY);
+    scene.bot.kill().await.unwrap();
     drop(held);
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     gate.wait_reached().await.release();
 
     for (sent, text) in std::iter::once(&first).chain(&others).zip(["первая", "вторая", "третья"]) {
@@ -52,18 +52,18 @@ async fn repeated_kills_leave_one_answer_for_each_request() {
 
 #[tokio::test]
 async fn a_kill_during_a_download_repeats_the_download() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let stall = |call: &Call| -> FaultAction {
         let delay = if call.method == Method::Download { SCENARIO_TIMEOUT } else { Duration::ZERO };
         FaultAction { delay, effect: Effect::Pass }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(stall)));
+    scene.api().set_fault(Some(Arc::new(stall)));
     let sent = scene.send_voice(&scripted(3, "say скачано"));
     sent.wait_for("the file is being fetched", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
     scene.wait_for_call("the file is asked for", |call| call.method == Method::GetFile).await;
-    scene.simulation.kill_bot().await.unwrap();
-    scene.simulation.api().set_fault(None);
-    scene.simulation.restart().await.unwrap();
+    scene.bot.kill().await.unwrap();
+    scene.api().set_fault(None);
+    scene.bot.restart().await.unwrap();
     assert_eq!(scene.text(&sent).await, "скачано");
     scene.shut_down().await;
     answered_once(&sent);
@@ -71,7 +71,7 @@ async fn a_kill_during_a_download_repeats_the_download() {
 
 #[tokio::test]
 async fn a_kill_before_delivery_is_committed_repeats_the_same_edit() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say дошло", gate.instruction())));
     let held = gate.wait_reached().await;
@@ -81,19 +81,19 @@ async fn a_kill_before_delivery_is_committed_repeats_the_same_edit() {
         let silence = Effect::Slow { piece: 1, pause: SCENARIO_TIMEOUT };
         if call.method == Method::EditMessageText { silence.into() } else { Effect::Pass.into() }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(mute)));
+    scene.api().set_fault(Some(Arc::new(mute)));
     held.release();
     assert_eq!(scene.text(&sent).await, "дошло");
     assert_eq!(scene.row(&sent).await.stage, "transcribed");
-    scene.simulation.kill_bot().await.unwrap();
-    scene.simulation.api().set_fault(None);
-    scene.simulation.restart().await.unwrap();
+    scene.bot.kill().await.unwrap();
+    scene.api().set_fault(None);
+    scene.bot.restart().await.unwrap();
     gate.wait_reached().await.release();
     let texts = sent.texts();
     let before = scene.calls(Method::EditMessageText);
     scene.wait_for_calls(Method::EditMessageText, before + 1).await;
     let edit = |state: &State| state.calls.iter().rfind(|call| call.method == Method::EditMessageText).cloned();
-    let repeated = scene.simulation.api().read(edit).unwrap();
+    let repeated = scene.api().read(edit).unwrap();
     assert_eq!(repeated.outcome, CallOutcome::Refused(Refusal::NOT_MODIFIED));
 
     let rows = scene.shut_down().await;
@@ -104,18 +104,18 @@ async fn a_kill_before_delivery_is_committed_repeats_the_same_edit() {
 
 #[tokio::test]
 async fn shutdown_finishes_work_that_fits_into_the_grace_period() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let gate = Gate::new().await;
     let running = scene.send_voice(&scripted(3, &format!("{};say успел", gate.instruction())));
     let held = gate.wait_reached().await;
     let waiting = scene.send_voice(&scripted(3, "say после перезапуска"));
     scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
-    let (status, ()) = tokio::join!(scene.simulation.terminate_bot(Duration::from_secs(30)), async { held.release() });
+    let (status, ()) = tokio::join!(scene.bot.terminate(Duration::from_secs(30)), async { held.release() });
     assert!(status.unwrap().success());
     assert_eq!(running.trail().answers.len(), 1, "{}", running.history());
     assert_eq!(scene.text(&running).await, "успел");
 
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     assert_eq!(scene.text(&waiting).await, "после перезапуска");
     scene.shut_down().await;
     answered_once(&running);
@@ -124,21 +124,21 @@ async fn shutdown_finishes_work_that_fits_into_the_grace_period() {
 
 #[tokio::test]
 async fn shutdown_ends_in_time_and_work_resumes_after_the_next_start() {
-    let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", "1")]).await;
+    let mut scene = Scene::start(&[("shutdown_timeout_seconds", "1")]).await;
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.wait_reached().await;
     // The stand-in at the gate hears no cancellation either.
-    let before = scene.simulation.api().now();
-    let status = scene.simulation.terminate_bot(Duration::from_secs(25)).await.unwrap();
-    let took = scene.simulation.api().now() - before;
+    let before = scene.api().now();
+    let status = scene.bot.terminate(Duration::from_secs(25)).await.unwrap();
+    let took = scene.api().now() - before;
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(20), "{took:?}");
     drop(held);
     assert!(sent.trail().answers.is_empty());
     assert_eq!(scene.row(&sent).await.stage, "queued");
 
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     gate.wait_reached().await.release();
     assert_eq!(scene.text(&sent).await, "потом");
     scene.shut_down().await;

@@ -402,10 +402,10 @@ async fn a_port_in_use_fails() {
 async fn a_running_bot_is_checked_without_disturbing_it() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
     let mut place = Place::good().await;
-    place.set("TELEGRAM_BOT_TOKEN", scene.simulation.api().token());
-    place.set("STENOBOT_TELEGRAM_API_URL", scene.simulation.api().url().as_str());
-    place.set("STENOBOT_DATA_DIR", scene.simulation.data().to_str().unwrap());
-    place.set("STENOBOT_METRICS_ADDR", scene.simulation.metrics_addr().to_string());
+    place.set("TELEGRAM_BOT_TOKEN", scene.api().token());
+    place.set("STENOBOT_TELEGRAM_API_URL", scene.api().url().as_str());
+    place.set("STENOBOT_DATA_DIR", scene.bot.data().to_str().unwrap());
+    place.set("STENOBOT_METRICS_ADDR", scene.bot.metrics_addr().to_string());
 
     let report = place.doctor().await;
     assert_eq!(report.failed(), [""; 0]);
@@ -421,7 +421,7 @@ async fn a_running_bot_is_checked_without_disturbing_it() {
     };
     assert_eq!(health(&["health"]).await, (Some(0), "ready\n".to_owned()));
     assert_eq!(health(&["health", "--live"]).await, (Some(0), "ok\n".to_owned()));
-    let url = format!("http://{}", scene.simulation.metrics_addr());
+    let url = format!("http://{}", scene.bot.metrics_addr());
     assert_eq!(health(&["health", "--url", &url]).await, (Some(0), "ready\n".to_owned()));
     scene.shut_down().await;
     let (code, said) = health(&["health"]).await;

@@ -13,23 +13,22 @@ const GROUP: ChatId = ChatId(-100_200_300);
 
 /// A group; Anna, who runs it, in her own chat and in the group; Boris, a member.
 fn open(scene: &Scene) -> (Group, User, User, User) {
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
-    let private = scene.simulation.new_user("Анна", "ru");
+    let private = scene.new_user("Анна", "ru");
     let anna = group.add_member_as(&private, MemberStatus::Administrator);
-    let boris = group.add_member(&scene.simulation.new_user("Борис", "ru"));
+    let boris = group.add_member(&scene.new_user("Борис", "ru"));
     (group, private, anna, boris)
 }
 
 /// The reply to a message, once it is there.
 async fn reply(scene: &Scene, sent: &SentMessage) -> MessageId {
-    let found =
-        scene.simulation.api().wait_for(|state| state.replies(sent.chat(), sent.id()).next().map(|reply| reply.id));
+    let found = scene.api().wait_for(|state| state.replies(sent.chat(), sent.id()).next().map(|reply| reply.id));
     eventually("a reply", found).await
 }
 
 fn shown(scene: &Scene, chat: ChatId, message: MessageId) -> Message {
-    scene.simulation.api().read(|state| state.message(chat, message).unwrap().clone())
+    scene.api().read(|state| state.message(chat, message).unwrap().clone())
 }
 
 async fn toast(user: &User, message: MessageId, action: &Action) -> String {
@@ -38,7 +37,7 @@ async fn toast(user: &User, message: MessageId, action: &Action) -> String {
 
 /// What a chat looks like: text and buttons of every message of the bot.
 fn looks(scene: &Scene, chat: ChatId) -> Vec<(MessageId, Option<String>, Option<serde_json::Value>)> {
-    scene.simulation.api().read(|state| {
+    scene.api().read(|state| {
         let messages = state.chats[&chat].messages.values();
         messages
             .map(|message| (message.id, message.content.text().map(str::to_owned), message.markup.clone()))
@@ -62,7 +61,7 @@ fn german(of: RequestId) -> Action {
 
 #[tokio::test]
 async fn the_language_menu_never_replaces_an_answer() {
-    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
     let (_, _, anna, boris) = open(&scene);
     reply(&scene, &anna.send_text("/auto on")).await;
     let sent = anna.send_voice(&scripted(3, "say ответ"));
@@ -86,10 +85,10 @@ async fn the_language_menu_never_replaces_an_answer() {
     let menu = reply(&scene, &anna.send_text("/language")).await;
     let first = shown(&scene, GROUP, menu).markup;
     assert_eq!(toast(&boris, menu, &Action::ChatLanguages(1)).await, "");
-    let turned = scene.simulation.api().wait_for(|state| (state.message(GROUP, menu)?.markup != first).then_some(()));
+    let turned = scene.api().wait_for(|state| (state.message(GROUP, menu)?.markup != first).then_some(()));
     eventually("the page is turned", turned).await;
     assert_eq!(toast(&anna, menu, &uk).await, "");
-    let set = scene.simulation.api().wait_for(|state| {
+    let set = scene.api().wait_for(|state| {
         state.message(GROUP, menu)?.content.text().is_some_and(|text| text.contains("Українська")).then_some(())
     });
     eventually("the language is set", set).await;
@@ -98,7 +97,7 @@ async fn the_language_menu_never_replaces_an_answer() {
 
 #[tokio::test]
 async fn buttons_of_a_request_work_only_under_its_own_message() {
-    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("audio_retention_seconds", "600"), ("user_requests_per_minute", "600")]).await;
     let (group, private, anna, _) = open(&scene);
     reply(&scene, &anna.send_text("/auto on")).await;
     let sent = anna.send_voice(&scripted(3, "say в группе"));
@@ -150,8 +149,8 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
 
 #[tokio::test]
 async fn a_cancel_button_works_only_under_its_own_message() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let mut scene = Scene::start(&[]).await;
+    let anna = scene.new_user("Анна", "ru");
     let gate = Gate::new().await;
     let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
     let held = gate.wait_reached().await;

@@ -2,118 +2,27 @@
 
 use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
-use stenobot_simulator::server::{Attachment, Author, Channel, Content, MemberStatus, keyboard};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::{Attachment, Channel, Content, MemberStatus, keyboard};
 use stenobot_simulator::users::User;
 use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, eventually};
-
-const GROUP: ChatId = ChatId(-100_200_300);
-
-/// A group in which the bot sees everything, with an administrator and a member.
-fn open(scene: &Scene) -> (User, User) {
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    group.set_bot_status(MemberStatus::Administrator);
-    let anna = group.add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Administrator);
-    let boris = group.add_member(&scene.simulation.new_user("Борис", "ru"));
-    (anna, boris)
-}
-
-fn voice(from: &User, script: &str) -> MessageId {
-    from.send_voice(&scripted(3, script)).id()
-}
-
-fn writes(from: &User, text: &str, reply_to: Option<MessageId>) -> MessageId {
-    match reply_to {
-        Some(message) => from.replying_to(message).send_text(text).id(),
-        None => from.send_text(text).id(),
-    }
-}
-
-/// The answer of the bot under a message of the group, once it begins with the sign.
-async fn answer(scene: &Scene, to: MessageId, sign: &str) -> String {
-    let found = scene.simulation.api().wait_for(|state| {
-        let mut replies = state.replies(GROUP, to).filter(|reply| reply.author == Author::Bot);
-        replies.find_map(|reply| reply.content.text().filter(|text| text.starts_with(sign)).map(str::to_owned))
-    });
-    eventually(&format!("an answer with {sign}"), found).await
-}
-
-#[tokio::test]
-async fn a_recording_is_transcribed_on_request_by_reply() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let sound = voice(&anna, "say по просьбе");
-    writes(&boris, "/transcribe", Some(sound));
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nпо просьбе");
-    let other = voice(&anna, "say по имени");
-    writes(&boris, "@stenobot_simulated_bot, что там?", Some(other));
-    assert_eq!(answer(&scene, other, "✅").await, "✅ Готово!\n\nпо имени");
-    let how = writes(&boris, "/transcribe@stenobot_simulated_bot", None);
-    assert!(answer(&scene, how, "🎙").await.contains("Ответьте этой командой"));
-
-    // What no user asked for has cost nothing.
-    let ignored = voice(&anna, "say никто не просил");
-    let rows = scene.shut_down().await;
-    assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|row| row.message_id != ignored.0));
-}
-
-#[tokio::test]
-async fn group_admins_turn_automatic_transcription_on_and_off() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let asked = writes(&boris, "/auto on", None);
-    assert!(answer(&scene, asked, "🔒").await.contains("только администраторы"));
-    let asked = writes(&anna, "/auto on", None);
-    assert!(answer(&scene, asked, "👥").await.contains("все голосовые"));
-    let sound = voice(&boris, "say всё подряд");
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nвсё подряд");
-
-    // An administrator who speaks as the group needs no further proof.
-    let asked = anna.anonymously().send_text("/auto off").id();
-    assert!(answer(&scene, asked, "👥").await.contains("только по просьбе"));
-    let sound = voice(&boris, "say больше не надо");
-    let last = writes(&anna, "/auto", None);
-    answer(&scene, last, "👥").await;
-    let rows = scene.shut_down().await;
-    assert!(rows.iter().all(|row| row.message_id != sound.0));
-}
-
-#[tokio::test]
-async fn only_group_admins_choose_the_language_of_a_group() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let asked = writes(&anna, "/language", None);
-    answer(&scene, asked, "🌐").await;
-    let message = scene.simulation.api().read(|state| state.replies(GROUP, asked).next().unwrap().id);
-    let data = Action::SetLanguage("uk".parse().unwrap()).encode();
-    let refused = eventually("the press is answered", boris.send_callback(message, &data).wait_for_answer()).await;
-    assert!(refused.text.contains("только администраторы"), "{}", refused.text);
-    let _pressed = anna.send_callback(message, &data);
-    let set = scene.simulation.api().wait_for(|state| {
-        let mut said = state.chats.get(&GROUP)?.messages.values().filter_map(|message| message.content.text());
-        said.any(|text| text.contains("Українська")).then_some(())
-    });
-    eventually("the language is set", set).await;
-    let sound = voice(&boris, "language");
-    writes(&boris, "/transcribe", Some(sound));
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nuk");
-    scene.shut_down().await;
-}
+use crate::stories::groups::{GROUP, answer, open_group, send_text, send_voice};
+use crate::stories::run_stories;
 
 #[tokio::test]
 async fn an_answer_stays_in_its_topic() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
     let topic = group.open_topic(&anna, "Записи").unwrap();
     let asked = boris.in_topic(topic);
-    let sound = voice(&asked, "say в теме");
+    let sound = send_voice(&asked, "say в теме");
     asked.replying_to(sound).send_text("/transcribe");
     answer(&scene, sound, "✅").await;
-    let shown = scene.simulation.api().read(|state| state.replies(GROUP, sound).next().unwrap().topic);
+    let shown = scene.api().read(|state| state.replies(GROUP, sound).next().unwrap().topic);
     assert_eq!(shown, Some(topic));
     scene.shut_down().await;
 }
@@ -129,7 +38,7 @@ const NAMED: &str = "@stenobot_simulated_bot";
 
 /// The message under a recording that shows how far it is, or its answer.
 async fn shown(scene: &Scene, to: MessageId) -> MessageId {
-    let found = scene.simulation.api().wait_for(|state| Some(state.replies(GROUP, to).next()?.id));
+    let found = scene.api().wait_for(|state| Some(state.replies(GROUP, to).next()?.id));
     eventually("a message under the recording", found).await
 }
 
@@ -146,26 +55,27 @@ async fn toast(user: &User, message: MessageId, action: &Action) -> String {
 
 #[tokio::test]
 async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    let vera = group.add_member_as(&scene.simulation.new_user("Вера", "ru"), MemberStatus::Owner);
+    let mut scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    let vera = group.add_member_as(&scene.new_user("Вера", "ru"), MemberStatus::Owner);
     let gate = Gate::new().await;
     let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;
 
-    let sound = voice(&boris, "say от имени группы");
-    let anonymous = writes(&anna.anonymously(), "/transcribe", Some(sound));
-    let as_channel = writes(&boris.as_channel(news()), "/transcribe", Some(voice(&boris, "say от имени канала")));
+    let sound = send_voice(&boris, "say от имени группы");
+    let anonymous = send_text(&anna.anonymously(), "/transcribe", Some(sound));
+    let as_channel =
+        send_text(&boris.as_channel(news()), "/transcribe", Some(send_voice(&boris, "say от имени канала")));
     let recording = scripted(3, "say из канала");
     let file = Attachment::voice(recording.duration).captioned(NAMED);
     let carried_over = group.auto_forward_file(news(), file, recording.bytes);
     // Someone else's stays theirs, whoever runs the group.
-    let boriss = writes(&boris, "/transcribe", Some(voice(&boris, "say Борисово")));
+    let boriss = send_text(&boris, "/transcribe", Some(send_voice(&boris, "say Борисово")));
 
     let mut asked = Vec::new();
     for message in [anonymous, as_channel, carried_over, boriss] {
-        let replied = scene.simulation.api().read(|state| state.message(GROUP, message).unwrap().reply_to);
+        let replied = scene.api().read(|state| state.message(GROUP, message).unwrap().reply_to);
         asked.push((message, replied.unwrap_or(message)));
     }
     let own = asked.pop().unwrap();
@@ -192,11 +102,11 @@ async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() 
 
 #[tokio::test]
 async fn a_running_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admin() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
     let gate = Gate::new().await;
-    let sound = voice(&boris, &format!("{};linger 10;say никогда", gate.instruction()));
-    let asked = writes(&anna.anonymously(), "/transcribe", Some(sound));
+    let sound = send_voice(&boris, &format!("{};linger 10;say никогда", gate.instruction()));
+    let asked = send_text(&anna.anonymously(), "/transcribe", Some(sound));
     let held = gate.wait_reached().await;
     held.release();
     let status = shown(&scene, sound).await;
@@ -208,17 +118,17 @@ async fn a_running_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admin(
 
 #[tokio::test]
 async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
-    let scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    let vera = group.add_member_as(&scene.simulation.new_user("Вера", "ru"), MemberStatus::Owner);
-    let sound = voice(&boris, "language");
-    let asked = writes(&anna.anonymously(), "/transcribe", Some(sound));
+    let scene = Scene::start(&[("audio_retention_seconds", "600")]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    let vera = group.add_member_as(&scene.new_user("Вера", "ru"), MemberStatus::Owner);
+    let sound = send_voice(&boris, "language");
+    let asked = send_text(&anna.anonymously(), "/transcribe", Some(sound));
     answer(&scene, sound, "✅").await;
     let first = shown(&scene, sound).await;
     let of = request_of(&scene, asked).await;
     let has = |data: String| {
-        scene.simulation.api().wait_for(move |state| {
+        scene.api().wait_for(move |state| {
             let markup = state.message(GROUP, first)?.markup.as_ref()?;
             keyboard::rows(markup).iter().flatten().any(|button| button.data == data).then_some(())
         })
@@ -230,7 +140,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
     eventually("the languages", has(german.encode())).await;
     assert!(toast(&boris, first, &german).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
-    let again = scene.simulation.api().wait_for(|state| {
+    let again = scene.api().wait_for(|state| {
         let rest = state.replies(GROUP, sound).filter(|reply| reply.id != first);
         rest.filter(|reply| reply.content.text() == Some("✅ Готово!\n\nde")).map(|reply| reply.id).next()
     });
@@ -241,7 +151,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
     let file = Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
     assert_eq!(toast(&vera, second, &file).await, "Слушаю еще раз...");
-    let file = scene.simulation.api().wait_for(|state| {
+    let file = scene.api().wait_for(|state| {
         state.replies(GROUP, sound).find(|reply| matches!(reply.content, Content::Document { .. })).map(|_| ())
     });
     eventually("the file", file).await;
@@ -251,18 +161,18 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
 
 #[tokio::test]
 async fn an_anonymous_admin_cancels_only_requests_made_in_the_name_of_the_group() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
+    let mut scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
     let gate = Gate::new().await;
     let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;
-    let sound = voice(&boris, "say от имени группы");
-    writes(&anna.anonymously(), "/transcribe", Some(sound));
-    let own = voice(&boris, "say от своего имени");
-    writes(&anna, "/transcribe", Some(own));
+    let sound = send_voice(&boris, "say от имени группы");
+    send_text(&anna.anonymously(), "/transcribe", Some(sound));
+    let own = send_voice(&boris, "say от своего имени");
+    send_text(&anna, "/transcribe", Some(own));
     shown(&scene, sound).await;
     shown(&scene, own).await;
-    let asked = writes(&anna.anonymously(), "/cancel", None);
+    let asked = send_text(&anna.anonymously(), "/cancel", None);
     assert_eq!(answer(&scene, asked, "🚫").await, "🚫 Отменена 1 запись.");
     assert_eq!(answer(&scene, sound, "🚫").await, "🚫 Отменено.");
     held.release();
@@ -275,21 +185,21 @@ async fn an_anonymous_admin_cancels_only_requests_made_in_the_name_of_the_group(
 
 #[tokio::test]
 async fn a_recording_of_another_chat_or_topic_is_transcribed_under_the_command() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
     // The bot sees nothing there.
-    let elsewhere = Group::new(scene.simulation.api(), ChatId(-100_200_301), "Они");
+    let elsewhere = Group::new(scene.api(), ChatId(-100_200_301), "Они");
     let there = elsewhere.add_member(&boris).send_voice(&scripted(3, "say из другой группы"));
-    let asked = writes(&boris.replying_across_chats(&there), "/transcribe", None);
+    let asked = send_text(&boris.replying_across_chats(&there), "/transcribe", None);
     assert_eq!(answer(&scene, asked, "✅").await, "✅ Готово!\n\nиз другой группы");
 
     let topic = group.open_topic(&anna, "Записи").unwrap();
     let other = group.open_topic(&anna, "Прочее").unwrap();
     let there = boris.in_topic(other).send_voice(&scripted(3, "say из другой темы"));
-    let asked = writes(&boris.in_topic(topic).replying_across_chats(&there), &format!("{NAMED} что там?"), None);
+    let asked = send_text(&boris.in_topic(topic).replying_across_chats(&there), &format!("{NAMED} что там?"), None);
     assert_eq!(answer(&scene, asked, "✅").await, "✅ Готово!\n\nиз другой темы");
-    let shown = scene.simulation.api().read(|state| state.replies(GROUP, asked).next().unwrap().topic);
+    let shown = scene.api().read(|state| state.replies(GROUP, asked).next().unwrap().topic);
     assert_eq!(shown, Some(topic));
     let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 2);
@@ -297,9 +207,9 @@ async fn a_recording_of_another_chat_or_topic_is_transcribed_under_the_command()
 
 #[tokio::test]
 async fn a_caption_requests_transcription_in_privacy_mode() {
-    let scene = Scene::stand_in(&[]).await;
-    let (_, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+    let scene = Scene::start(&[]).await;
+    let (_, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Member);
     let says = |caption: &str, script: &str| {
         let recording = scripted(3, script);
@@ -317,3 +227,10 @@ async fn a_caption_requests_transcription_in_privacy_mode() {
     let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 3);
 }
+
+run_stories!(
+    Simulation,
+    groups: a_recording_is_transcribed_on_request_by_reply,
+    group_admins_turn_automatic_transcription_on_and_off,
+    only_group_admins_choose_the_language_of_a_group,
+);

@@ -8,7 +8,7 @@ use stenobot_simulator::server::{Attachment, Media};
 use stenobot_simulator::users::SentMessage;
 
 use crate::recordings::asset;
-use crate::scene::{Scene, answered, failed};
+use crate::scene::{Scene, answered, failed, real};
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
@@ -20,14 +20,14 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// Sends a file under a name and type that say nothing of what it is.
 fn sends(scene: &Scene, file: &PathBuf, media: Media) -> SentMessage {
-    let user = scene.simulation.new_user("Анна", "ru");
+    let user = scene.new_user("Анна", "ru");
     let attachment = Attachment::file(media, Duration::from_secs(3), "application/octet-stream", "file");
     user.send_file(attachment, std::fs::read(file).unwrap())
 }
 
 #[tokio::test]
 async fn files_with_sound_are_transcribed_and_other_files_are_refused_by_kind() {
-    let scene = Scene::stand_in(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
+    let scene = Scene::start(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
     let mut heard = files("tests/fixtures/kinds/heard");
     heard.extend(files("tests/fixtures/formats/decoded"));
     let plain = files("tests/fixtures/audio").into_iter();
@@ -72,7 +72,7 @@ async fn files_with_sound_are_transcribed_and_other_files_are_refused_by_kind() 
 
 #[tokio::test]
 async fn recordings_without_speech_produce_no_text() {
-    let scene = Scene::real(&[("user_requests_per_minute", "600")]).await;
+    let (_lock, scene) = real(&[("user_requests_per_minute", "600")]).await;
     let sent: Vec<(PathBuf, SentMessage)> = files("tests/fixtures/nospeech")
         .into_iter()
         .map(|file| (file.clone(), sends(&scene, &file, Media::Voice)))

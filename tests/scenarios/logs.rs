@@ -31,7 +31,7 @@ async fn every_field_of_the_json_log_is_documented() {
     let poison = scene.send_voice(&scripted(3, "segfault"));
     failed(scene.answer(&poison).await);
 
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let known = documented();
     let of_every_line = ["timestamp", "level", "target", "message", "span", "spans"];
     let mut seen = BTreeSet::new();
@@ -62,7 +62,7 @@ async fn a_panic_is_logged_without_its_message() {
     let next = scene.send_voice(&scripted(3, "say слово"));
     assert_eq!(scene.text(&next).await, "слово");
 
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
     let panics: Vec<_> = lines.iter().filter(|line| line["message"] == "a panic").collect();
@@ -82,7 +82,7 @@ async fn a_coalesced_request_is_logged_as_such() {
     let held = gate.wait_reached().await;
     let second = scene.send_voice(&scripted(3, "say одно на двоих"));
     scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
-    let boris = scene.simulation.new_user("Борис", "ru");
+    let boris = scene.new_user("Борис", "ru");
     let third = boris.forward(&second).unwrap();
     third.wait_for("it stands in the queue", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
     held.release();
@@ -90,7 +90,7 @@ async fn a_coalesced_request_is_logged_as_such() {
         scene.text(sent).await;
     }
     let row = scene.row(&third).await;
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let of_it: Vec<serde_json::Value> = log
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -116,7 +116,7 @@ async fn told_number(scene: &Scene, sent: &SentMessage) -> i64 {
 /// The lines that the documented command finds.
 fn found(scene: &Scene, number: i64) -> String {
     let pattern = PATTERN.replace("1234", &number.to_string());
-    let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.simulation.log()).output().unwrap();
+    let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.bot.log()).output().unwrap();
     String::from_utf8(found.stdout).unwrap()
 }
 
@@ -125,16 +125,16 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     let page = std::fs::read_to_string(asset("docs/logging.md")).unwrap();
     assert!(page.contains(PATTERN) && page.contains(".request == 1234"), "docs/logging.md says how to look for it");
 
-    let mut scene = Scene::stand_in(&[("max_queue_size", "1"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("max_queue_size", "1"), ("user_requests_per_minute", "600")]).await;
     let gate = Gate::new().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let anna = scene.new_user("Анна", "ru");
     let held_one = anna.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
     let held = gate.wait_reached().await;
     let waiting = anna.send_voice(&scripted(3, "say вторая"));
     scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
 
     // Refused at the door, one of them in another language.
-    let full = scene.simulation.new_user("Boris", "en").send_voice(&scripted(3, "say лишняя"));
+    let full = scene.new_user("Boris", "en").send_voice(&scripted(3, "say лишняя"));
     let sentence = "The queue is full. Please try again in a few minutes.";
     assert_eq!(rejected(scene.answer(&full).await), sentence);
     let number = told_number(&scene, &full).await;

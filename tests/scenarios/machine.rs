@@ -327,8 +327,8 @@ fn check_rights(folder: &Path) -> usize {
 #[tokio::test]
 async fn two_bots_do_not_share_a_database() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let token = scene.simulation.api().token().to_owned();
-    let store = scene.simulation.store();
+    let token = scene.api().token().to_owned();
+    let store = scene.bot.store();
     let second = tokio::task::spawn_blocking(move || {
         let place = Place::new();
         symlink(&store, place.path().join("link.db")).unwrap();

@@ -28,10 +28,12 @@ mod prometheus;
 mod proxies;
 mod proxy;
 mod queue;
-mod recordings;
 mod reload;
 mod scene;
-mod secrets;
 mod service;
+#[path = "../stories/mod.rs"]
+mod stories;
 mod telegram;
 mod terminal;
+
+use stories::recordings;

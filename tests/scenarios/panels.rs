@@ -71,8 +71,8 @@ const ZERO: &[&str] = &["Store errors", "Processor"];
 async fn every_dashboard_panel_has_data() {
     let settings =
         [("max_queue_size", "3"), ("max_voice_duration_seconds", "20"), ("progress_update_interval_seconds", "1")];
-    let mut scene = Scene::stand_in(&settings).await;
-    let machine = scene.simulation.metrics_addr().to_string();
+    let mut scene = Scene::start(&settings).await;
+    let machine = scene.bot.metrics_addr().to_string();
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
          rule_files: ['{}']\n\
@@ -119,7 +119,7 @@ async fn trouble(scene: &mut Scene) {
             _ => Effect::Pass.into(),
         }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 
     let gate = Gate::new().await;
     let held = scene.send_voice(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
@@ -136,7 +136,7 @@ async fn trouble(scene: &mut Scene) {
     }
     let silent = scene.send_voice(&scripted(5, "wait 300;say"));
     scene.answer(&silent).await;
-    let gone = scene.simulation.new_user("Дарья", "ru");
+    let gone = scene.new_user("Дарья", "ru");
     gone.block_bot();
     gone.send_voice(&scripted(5, "say никому"));
     let poison = scene.send_voice(&scripted(3, "segfault"));

@@ -2,105 +2,21 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_domain::ChatId;
 use stenobot_simulator::answers::RequestOutcome;
-use stenobot_simulator::server::{Attachment, Author, Content, Method, Post, State};
-use stenobot_simulator::users::{SentMessage, User};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::{Attachment, Author, Content, Method, Post};
 use stenobot_telegram::{Action, Wish};
 
 use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, answered, eventually, rejected, row_of};
-
-/// The text of the bot's newest message in a chat that `look` is after, with the message's number.
-async fn says(scene: &Scene, chat: ChatId, what: &str) -> (MessageId, String) {
-    let found = scene.simulation.api().wait_for(|state| {
-        let messages = state.chats.get(&chat)?.messages.values().rev();
-        let own = messages.filter(|message| message.author == Author::Bot && message.deleted.is_none());
-        own.filter_map(|message| Some((message.id, message.content.text()?.to_owned())))
-            .find(|(_, text)| text.contains(what))
-    });
-    eventually(&format!("the bot says {what}"), found).await
-}
-
-/// The callback data of every button under a message.
-fn buttons(state: &State, chat: ChatId, message: MessageId) -> Vec<String> {
-    let shown = state.message(chat, message).and_then(|message| message.markup.clone()).unwrap_or(Value::Null);
-    let rows = shown["inline_keyboard"].as_array().cloned().unwrap_or_default();
-    let flat = rows.iter().flat_map(|row| row.as_array().cloned().unwrap_or_default());
-    flat.filter_map(|button| button["callback_data"].as_str().map(str::to_owned)).collect()
-}
-
-/// Waits until a message has a button, and presses it.
-async fn press(scene: &Scene, user: &User, message: MessageId, action: &Action) {
-    let data = action.encode();
-    let there =
-        scene.simulation.api().wait_for(|state| buttons(state, user.chat(), message).contains(&data).then_some(()));
-    eventually(&format!("the button {data} is there"), there).await;
-    let pressed = user.send_callback(message, &data);
-    eventually("the press is answered", pressed.wait_for_answer()).await;
-}
-
-async fn status(scene: &Scene, sent: &SentMessage) -> MessageId {
-    let shown = scene.simulation.api().wait_for(|state| Some(state.replies(sent.chat(), sent.id()).next()?.id));
-    eventually("a status message is there", shown).await
-}
-
-#[tokio::test]
-async fn a_queued_request_can_be_cancelled_and_the_others_move_up() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let gate = Gate::new().await;
-    let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
-    let held = gate.wait_reached().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
-    let boris = scene.simulation.new_user("Борис", "en");
-    let second = anna.send_voice(&scripted(3, "say вторая"));
-    scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
-    let third = boris.send_voice(&scripted(3, "say третья"));
-    scene.wait_for_positions(&[second.clone(), third.clone()], &[1, 2]).await;
-
-    let id = RequestId(scene.row(&second).await.id);
-    let (message, other) = (status(&scene, &second).await, status(&scene, &third).await);
-    // Callback data says what, not who: another user's request stays.
-    let stolen = boris.send_callback(other, &Action::Cancel(id).encode());
-    assert_eq!(eventually("an answer", stolen.wait_for_answer()).await.text, "This is somebody else's recording.");
-    assert_eq!(scene.row(&second).await.stage, "queued");
-
-    press(&scene, &anna, message, &Action::Cancel(id)).await;
-    assert_eq!(scene.answer(&second).await, RequestOutcome::Cancelled);
-    scene.wait_for_positions(std::slice::from_ref(&third), &[1]).await;
-    held.release();
-    assert_eq!(scene.text(&first).await, "первая");
-    assert_eq!(scene.text(&third).await, "третья");
-    let rows = scene.shut_down().await;
-    let row = row_of(&rows, &second);
-    assert_eq!((row.stage.as_str(), row.reason.as_deref(), row.started_at), ("cancelled", Some("sender"), None));
-}
-
-#[tokio::test]
-async fn a_running_request_can_be_cancelled() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let gate = Gate::new().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
-    let first = anna.send_voice(&scripted(3, &format!("{};linger 10;say никогда", gate.instruction())));
-    let held = gate.wait_reached().await;
-    let second = scene.send_voice(&scripted(3, "say следующая"));
-    held.release();
-    let message = status(&scene, &first).await;
-    let id = RequestId(scene.row(&first).await.id);
-    press(&scene, &anna, message, &Action::Cancel(id)).await;
-    assert_eq!(scene.answer(&first).await, RequestOutcome::Cancelled);
-    assert_eq!(scene.text(&second).await, "следующая");
-    assert_eq!(scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total"), Some(0.0));
-    let rows = scene.shut_down().await;
-    assert_eq!(row_of(&rows, &first).stage, "cancelled");
-}
+use crate::scene::{Scene, answered, buttons, eventually, rejected, row_of};
+use crate::stories::run_stories;
 
 #[tokio::test]
 async fn a_flood_of_one_user_delays_another_by_two_requests_at_most() {
-    let mut scene = Scene::stand_in(&[("max_waiting_per_user", "10"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("max_waiting_per_user", "10"), ("user_requests_per_minute", "600")]).await;
     let gate = Gate::new().await;
-    let flooder = scene.simulation.new_user("Флуд", "ru");
+    let flooder = scene.new_user("Флуд", "ru");
     let mut flood = vec![flooder.send_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
     let held = gate.wait_reached().await;
     flood.extend((0..12).map(|_| flooder.send_voice(&scripted(3, "say ещё"))));
@@ -123,22 +39,22 @@ async fn a_flood_of_one_user_delays_another_by_two_requests_at_most() {
 
 #[tokio::test]
 async fn the_same_recording_twice_is_transcribed_once_and_answered_twice() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let gate = Gate::new().await;
     let first = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;
-    let anna = scene.simulation.new_user("Анна", "ru");
-    let boris = scene.simulation.new_user("Борис", "ru");
+    let anna = scene.new_user("Анна", "ru");
+    let boris = scene.new_user("Борис", "ru");
     let second = anna.send_voice(&scripted(3, "say одно на двоих"));
     scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
     // Telegram knows what is forwarded for the same file.
     let third = boris.forward(&second).unwrap();
-    let (message, text) = says(&scene, boris.chat(), "позиция 1").await;
+    let (message, text) = scene.wait_for_text(boris.chat(), "позиция 1").await;
     assert!(text.starts_with("📋"), "{text}");
     held.release();
     assert_eq!(scene.text(&first).await, "занято");
     assert_eq!(scene.text(&second).await, "одно на двоих");
-    let (answer, text) = says(&scene, boris.chat(), "одно на двоих").await;
+    let (answer, text) = scene.wait_for_text(boris.chat(), "одно на двоих").await;
     assert_eq!((answer, text.as_str()), (message, "✅ Готово!\n\nодно на двоих"), "in place of the place");
     let rows = scene.shut_down().await;
     let own = rows.iter().find(|row| row.chat_id == boris.chat().0).unwrap();
@@ -147,27 +63,27 @@ async fn the_same_recording_twice_is_transcribed_once_and_answered_twice() {
 
 #[tokio::test]
 async fn a_kept_recording_can_be_transcribed_again_in_another_language_and_as_a_file() {
-    let scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let scene = Scene::start(&[("audio_retention_seconds", "600")]).await;
+    let anna = scene.new_user("Анна", "ru");
     let sent = anna.send_voice(&scripted(3, "say по-русски"));
     assert_eq!(answered(scene.answer(&sent).await), "по-русски");
     let message = sent.status().unwrap();
-    let of = RequestId(scene.row(&sent).await.id);
+    let of = scene.request(&sent).await;
 
     // At once: the answer is there a moment before the store says that its request is done.
-    press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
+    scene.press(&anna, message, &Action::Languages { of, page: 0 }).await;
     let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
-    press(&scene, &anna, message, &german).await;
-    let again = scene.simulation.api().wait_for(|state| {
+    scene.press(&anna, message, &german).await;
+    let again = scene.api().wait_for(|state| {
         let rest = state.replies(sent.chat(), sent.id()).filter(|reply| reply.id != message);
         rest.filter_map(|reply| reply.content.text()).find(|text| text.starts_with("✅")).map(str::to_owned)
     });
     assert_eq!(eventually("the second answer", again).await, "✅ Готово!\n\nпо-русски");
 
-    press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
-    press(&scene, &anna, message, &Action::Back(of)).await;
-    press(&scene, &anna, message, &Action::Again { of, wish: Wish::File(stenobot_domain::AnswerForm::Srt) }).await;
-    let file = scene.simulation.api().wait_for(|state| {
+    scene.press(&anna, message, &Action::Languages { of, page: 0 }).await;
+    scene.press(&anna, message, &Action::Back(of)).await;
+    scene.press(&anna, message, &Action::Again { of, wish: Wish::File(stenobot_domain::AnswerForm::Srt) }).await;
+    let file = scene.api().wait_for(|state| {
         state.replies(sent.chat(), sent.id()).find_map(|reply| match &reply.content {
             Content::Document { file_name, bytes, .. } => Some((file_name.clone(), bytes.clone())),
             _ => None,
@@ -180,20 +96,20 @@ async fn a_kept_recording_can_be_transcribed_again_in_another_language_and_as_a_
 
 #[tokio::test]
 async fn without_retention_neither_buttons_nor_audio_remain() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let sent = scene.send_voice(&scripted(3, "say слово"));
     assert_eq!(scene.text(&sent).await, "слово");
     let message = sent.status().unwrap();
-    assert!(scene.simulation.api().read(|state| buttons(state, sent.chat(), message).is_empty()));
+    assert!(scene.api().read(|state| buttons(state, sent.chat(), message).is_empty()));
     scene.shut_down().await;
 }
 
 #[tokio::test]
 async fn a_text_longer_than_the_message_limit_is_sent_as_a_file_with_a_preview() {
-    let mut scene = Scene::stand_in(&[("max_answer_messages", "1")]).await;
+    let mut scene = Scene::start(&[("max_answer_messages", "1")]).await;
     let long = "Очень длинный рассказ о том, как всё было. ".repeat(200);
     let sent = scene.send_voice(&scripted(3, &format!("say {}", long.trim())));
-    let found = scene.simulation.api().wait_for(|state| {
+    let found = scene.api().wait_for(|state| {
         state.replies(sent.chat(), sent.id()).find_map(|reply| match &reply.content {
             Content::Document { bytes, .. } => Some(bytes.clone()),
             _ => None,
@@ -201,85 +117,43 @@ async fn a_text_longer_than_the_message_limit_is_sent_as_a_file_with_a_preview()
     });
     let bytes = eventually("the file", found).await;
     assert_eq!(String::from_utf8(bytes.to_vec()).unwrap().trim(), long.trim());
-    let (_, preview) = says(&scene, sent.chat(), "📄").await;
+    let (_, preview) = scene.wait_for_text(sent.chat(), "📄").await;
     assert!(preview.starts_with("✅ Готово!\n\nОчень длинный") && preview.encode_utf16().count() < 800);
     scene.spoken.add(long.trim());
     scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn commands_are_answered_and_forget_erases_the_user() {
-    let mut scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
-    let anna = scene.simulation.new_user("Анна Каренина", "ru");
-    let sent = anna.send_voice(&scripted(30, "say слово"));
-    assert_eq!(scene.text(&sent).await, "слово");
-    for (command, wanted) in [
-        ("/start", "👋"),
-        ("/help", "@stenobot_simulated_bot"),
-        ("/queue", "Ваших записей в очереди нет"),
-        ("/cancel", "Отменять нечего"),
-        ("/privacy", "через 10м после ответа"),
-        ("/mydata", "Анна Каренина"),
-        ("/auto on", "Эта команда для групп"),
-        ("/transcribe", "Ответьте этой командой"),
-        ("/stats", "/privacy"),
-        ("/nonsense", "/privacy"),
-    ] {
-        anna.send_text(command);
-        let (_, text) = says(&scene, anna.chat(), wanted).await;
-        assert!(!text.contains("Unknown"), "{text}");
-    }
-    anna.send_text("/language");
-    let (message, _) = says(&scene, anna.chat(), "🌐 Язык записей определяется автоматически. Если").await;
-    press(&scene, &anna, message, &Action::SetLanguage("kk".parse().unwrap())).await;
-    says(&scene, anna.chat(), "Язык записей: Қазақша").await;
-    let heard = anna.send_voice(&scripted(3, "language"));
-    assert_eq!(scene.text(&heard).await, "kk");
-
-    anna.send_text("/forget");
-    let (message, _) = says(&scene, anna.chat(), "Удалить все").await;
-    press(&scene, &anna, message, &Action::Forget).await;
-    says(&scene, anna.chat(), "Все о вас удалено").await;
-    for name in ["stenobot.db", "stenobot.db-wal"] {
-        let bytes = std::fs::read(scene.simulation.data().join(name)).unwrap_or_default();
-        let name = "Анна Каренина".as_bytes();
-        assert!(!bytes.windows(name.len()).any(|window| window == name), "a name is left behind");
-    }
-    let audio = std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count();
-    assert_eq!(audio, 0, "recordings are left behind");
-}
-
-#[tokio::test]
 async fn an_operator_pauses_drains_and_bans() {
-    let mut scene = Scene::stand_in(&[("admin_users", "600001")]).await;
-    let admin = scene.simulation.new_user("Админ", "ru");
+    let mut scene = Scene::start(&[("admin_users", "600001")]).await;
+    let admin = scene.new_user("Админ", "ru");
     assert_eq!(admin.chat().0, 600_001);
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let anna = scene.new_user("Анна", "ru");
     admin.send_text("/pause");
-    says(&scene, admin.chat(), "Пауза").await;
+    scene.wait_for_text(admin.chat(), "Пауза").await;
     let sent = anna.send_voice(&scripted(3, "say после паузы"));
-    says(&scene, anna.chat(), "Бот на паузе: ваше сообщение сохранено").await;
+    scene.wait_for_text(anna.chat(), "Бот на паузе: ваше сообщение сохранено").await;
     scene.wait_for_positions(std::slice::from_ref(&sent), &[1]).await;
     admin.send_text("/drain");
-    says(&scene, admin.chat(), "не принимаются").await;
+    scene.wait_for_text(admin.chat(), "не принимаются").await;
     assert_eq!(scene.text(&sent).await, "после паузы");
     let refused = anna.send_voice(&scripted(3, "say лишнее"));
     let trail = scene.answer(&refused).await;
     assert!(matches!(&trail, RequestOutcome::Rejected(why) if why.contains("на обслуживании")), "{trail:?}");
     admin.send_text("/resume");
-    says(&scene, admin.chat(), "Все работает").await;
+    scene.wait_for_text(admin.chat(), "Все работает").await;
     admin.send_text("/stats");
-    let (_, stats) = says(&scene, admin.chat(), "За сутки").await;
+    let (_, stats) = scene.wait_for_text(admin.chat(), "За сутки").await;
     assert!(stats.contains("сообщений — 2, людей — 1") && stats.contains("отказы: 1"), "{stats}");
     admin.send_text(&format!("/ban {}", anna.chat()));
-    says(&scene, admin.chat(), "заблокирован").await;
+    scene.wait_for_text(admin.chat(), "заблокирован").await;
     let unheard = anna.send_voice(&scripted(3, "say тишина"));
     admin.send_text(&format!("/unban {}", anna.chat()));
-    says(&scene, admin.chat(), "разблокирован").await;
+    scene.wait_for_text(admin.chat(), "разблокирован").await;
     assert_eq!(unheard.status(), None, "whoever is shut out hears nothing");
     // An impostor's commands are none.
     anna.send_text("/drain");
-    says(&scene, anna.chat(), "/privacy").await;
+    scene.wait_for_text(anna.chat(), "/privacy").await;
     let sent = anna.send_voice(&scripted(3, "say снова"));
     assert_eq!(scene.text(&sent).await, "снова");
     scene.shut_down().await;
@@ -287,22 +161,22 @@ async fn an_operator_pauses_drains_and_bans() {
 
 #[tokio::test]
 async fn waiting_users_are_informed_of_a_pause_and_of_its_end() {
-    let mut scene = Scene::stand_in(&[("admin_users", "600001")]).await;
-    let admin = scene.simulation.new_user("Админ", "ru");
-    let (anna, boris) = (scene.simulation.new_user("Анна", "ru"), scene.simulation.new_user("Boris", "en"));
+    let mut scene = Scene::start(&[("admin_users", "600001")]).await;
+    let admin = scene.new_user("Админ", "ru");
+    let (anna, boris) = (scene.new_user("Анна", "ru"), scene.new_user("Boris", "en"));
     let gate = Gate::new().await;
     let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
     let held = gate.wait_reached().await;
     let second = anna.send_voice(&scripted(3, "say вторая"));
-    says(&scene, anna.chat(), "Примерное время ожидания").await;
+    scene.wait_for_text(anna.chat(), "Примерное время ожидания").await;
     admin.send_text("/pause");
-    says(&scene, anna.chat(), "Бот на паузе").await;
+    scene.wait_for_text(anna.chat(), "Бот на паузе").await;
     let third = boris.send_voice(&scripted(3, "say третья"));
-    says(&scene, boris.chat(), "The bot is paused: your message is kept").await;
+    scene.wait_for_text(boris.chat(), "The bot is paused: your message is kept").await;
     held.release();
     assert_eq!(scene.text(&first).await, "первая", "what runs is finished");
     let shown = |chat| {
-        scene.simulation.api().read(|state| {
+        scene.api().read(|state| {
             let texts = state.chats[&chat].messages.values().filter_map(|message| message.content.text());
             texts.map(str::to_owned).collect::<Vec<_>>().join("\n")
         })
@@ -315,30 +189,28 @@ async fn waiting_users_are_informed_of_a_pause_and_of_its_end() {
 
 #[tokio::test]
 async fn a_broadcast_is_sent_once_after_its_author_confirms_it() {
-    let mut scene = Scene::stand_in(&[("admin_users", "600001,600002")]).await;
-    let (admin, other) = (scene.simulation.new_user("Админ", "ru"), scene.simulation.new_user("Другой", "ru"));
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let mut scene = Scene::start(&[("admin_users", "600001,600002")]).await;
+    let (admin, other) = (scene.new_user("Админ", "ru"), scene.new_user("Другой", "ru"));
+    let anna = scene.new_user("Анна", "ru");
     anna.send_text("/start");
-    says(&scene, anna.chat(), "👋").await;
+    scene.wait_for_text(anna.chat(), "👋").await;
     let of_anna = |text: &str| {
-        scene.simulation.api().read(|state| {
+        scene.api().read(|state| {
             let texts = state.chats[&anna.chat()].messages.values().filter_map(|message| message.content.text());
             texts.filter(|shown| shown.contains(text)).count()
         })
     };
 
     admin.send_text("/broadcast Завтра перерыв");
-    let (message, text) = says(&scene, admin.chat(), "Получат 2 человека").await;
+    let (message, text) = scene.wait_for_text(admin.chat(), "Получат 2 человека").await;
     assert!(text.ends_with("\n\nЗавтра перерыв"), "{text}");
-    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
+    let data = scene.api().read(|state| buttons(state, admin.chat(), message));
     let [send, drop] = data.as_slice() else { panic!("{data:?}") };
     // Another administrator who knows the data, and a user who is none.
     for impostor in [&other, &anna] {
         let own = impostor.send_text("/help");
-        let own = eventually(
-            "an answer",
-            scene.simulation.api().wait_for(|state| Some(state.replies(own.chat(), own.id()).next()?.id)),
-        );
+        let own =
+            eventually("an answer", scene.api().wait_for(|state| Some(state.replies(own.chat(), own.id()).next()?.id)));
         let pressed = impostor.send_callback(own.await, send);
         assert!(
             eventually("an answer", pressed.wait_for_answer()).await.text.starts_with("Этого черновика больше нет")
@@ -347,27 +219,27 @@ async fn a_broadcast_is_sent_once_after_its_author_confirms_it() {
     for pressed in [admin.send_callback(message, send), admin.send_callback(message, send)] {
         eventually("the press is answered", pressed.wait_for_answer()).await;
     }
-    says(&scene, admin.chat(), "Отправлено: 3").await;
+    scene.wait_for_text(admin.chat(), "Отправлено: 3").await;
     assert_eq!(of_anna("Завтра перерыв"), 1);
     let pressed = admin.send_callback(message, drop);
     assert!(eventually("an answer", pressed.wait_for_answer()).await.text.starts_with("Этого черновика больше нет"));
 
     admin.send_text("/broadcast Передумал");
-    let (message, _) = says(&scene, admin.chat(), "Передумал").await;
-    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
+    let (message, _) = scene.wait_for_text(admin.chat(), "Передумал").await;
+    let data = scene.api().read(|state| buttons(state, admin.chat(), message));
     eventually("the press is answered", admin.send_callback(message, &data[1]).wait_for_answer()).await;
-    says(&scene, admin.chat(), "Не отправлено").await;
+    scene.wait_for_text(admin.chat(), "Не отправлено").await;
     eventually("the press is answered", admin.send_callback(message, &data[0]).wait_for_answer()).await;
 
     admin.send_text("/broadcast До перезапуска");
-    let (message, _) = says(&scene, admin.chat(), "До перезапуска").await;
-    let data = scene.simulation.api().read(|state| buttons(state, admin.chat(), message));
-    scene.simulation.restart().await.unwrap();
+    let (message, _) = scene.wait_for_text(admin.chat(), "До перезапуска").await;
+    let data = scene.api().read(|state| buttons(state, admin.chat(), message));
+    scene.bot.restart().await.unwrap();
     let pressed = admin.send_callback(message, &data[0]);
     assert!(eventually("an answer", pressed.wait_for_answer()).await.text.starts_with("Этого черновика больше нет"));
-    let bare = scene.simulation.api().wait_for(|state| buttons(state, admin.chat(), message).is_empty().then_some(()));
+    let bare = scene.api().wait_for(|state| buttons(state, admin.chat(), message).is_empty().then_some(()));
     eventually("the buttons go", bare).await;
-    let of_anna = scene.simulation.api().read(|state| {
+    let of_anna = scene.api().read(|state| {
         state.chats[&anna.chat()]
             .messages
             .values()
@@ -381,50 +253,27 @@ async fn a_broadcast_is_sent_once_after_its_author_confirms_it() {
 }
 
 #[tokio::test]
-async fn allowed_users_and_the_daily_limit_are_enforced() {
-    let mut scene = Scene::stand_in(&[("allowed_users", "600001"), ("daily_audio_minutes_per_user", "1")]).await;
-    let anna = scene.simulation.new_user("Анна", "ru");
-    let boris = scene.simulation.new_user("Борис", "de");
-    let refused = boris.send_voice(&scripted(3, "say чужое"));
-    assert!(rejected_any(scene.answer(&refused).await).contains("nur für bestimmte Personen"));
-    let first = anna.send_voice(&scripted(40, "say сорок"));
-    assert_eq!(scene.text(&first).await, "сорок");
-    let second = anna.send_voice(&scripted(55, "say ещё"));
-    assert!(rejected(scene.answer(&second).await).starts_with("Дневной лимит исчерпан: 1 минута"));
-    scene.shut_down().await;
-}
-
-#[tokio::test]
 async fn the_file_size_limit_shown_is_telegrams() {
-    let scene = Scene::stand_in(&[("max_file_size_bytes", "52428800")]).await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let scene = Scene::start(&[("max_file_size_bytes", "52428800")]).await;
+    let anna = scene.new_user("Анна", "ru");
     anna.send_text("/start");
-    let (_, text) = says(&scene, anna.chat(), "👋").await;
+    let (_, text) = scene.wait_for_text(anna.chat(), "👋").await;
     assert!(text.contains("20 МБ") && !text.contains("50 МБ"), "{text}");
-    let content =
-        scene.simulation.api().upload(Attachment::voice(Duration::from_secs(9)), "OggS".into(), Some(30 << 20));
-    let message = scene.simulation.api().receive(anna.chat(), Post::new(Author::User(anna.info().clone()), content));
-    let (_, text) = says(&scene, anna.chat(), "слишком большой").await;
+    let content = scene.api().upload(Attachment::voice(Duration::from_secs(9)), "OggS".into(), Some(30 << 20));
+    let message = scene.api().receive(anna.chat(), Post::new(Author::User(anna.info().clone()), content));
+    let (_, text) = scene.wait_for_text(anna.chat(), "слишком большой").await;
     assert!(text.contains("20 МБ"), "{text}");
     assert_eq!(scene.calls(Method::GetFile), 0, "Telegram is not asked for {message}");
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     assert_eq!(log.matches("max_file_size_bytes = 52428800, but").count(), 1, "the operator is told once");
-}
-
-/// The sentence of a refusal, whatever its sign.
-fn rejected_any(verdict: RequestOutcome) -> String {
-    match verdict {
-        RequestOutcome::Rejected(why) | RequestOutcome::Failed(why) => why,
-        other => panic!("a refusal was expected, not {other:?}"),
-    }
 }
 
 #[tokio::test]
 async fn the_command_menu_is_registered_in_every_language() {
-    let scene = Scene::stand_in(&[("admin_users", "600002")]).await;
-    let anna = scene.simulation.new_user("Анна", "kk");
-    let admin = scene.simulation.new_user("Admin", "ja");
-    let registered = scene.simulation.api().wait_for(|state| {
+    let scene = Scene::start(&[("admin_users", "600002")]).await;
+    let anna = scene.new_user("Анна", "kk");
+    let admin = scene.new_user("Admin", "ja");
+    let registered = scene.api().wait_for(|state| {
         let has = |chat: ChatId, word: &str| state.menu(chat, "kk").iter().any(|entry| entry.command == word);
         (has(anna.chat(), "forget") && has(admin.chat(), "broadcast")).then_some(())
     });
@@ -437,21 +286,20 @@ async fn the_command_menu_is_registered_in_every_language() {
 }
 
 #[tokio::test]
-async fn the_engine_is_given_the_likely_languages_of_the_sender() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let boris = scene.simulation.new_user("Борис", "en");
-    let first = boris.send_voice(&scripted(3, "likely"));
-    assert_eq!(scene.text(&first).await, "en 0.50, ru 0.25");
-    // The stand-in's first text was in Russian.
-    let second = boris.send_voice(&scripted(3, "likely"));
-    assert_eq!(scene.text(&second).await, "ru 0.40, en 0.40");
-}
-
-#[tokio::test]
 async fn an_answer_reports_missed_speech() {
-    let scene = Scene::stand_in(&[]).await;
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let scene = Scene::start(&[]).await;
+    let anna = scene.new_user("Анна", "ru");
     anna.send_voice(&scripted(3, "missed Перезвони мне"));
-    let (_, text) = says(&scene, anna.chat(), "Перезвони мне").await;
+    let (_, text) = scene.wait_for_text(anna.chat(), "Перезвони мне").await;
     assert!(text.contains("Часть речи распознать не удалось"), "{text}");
 }
+
+run_stories!(
+    Simulation,
+    cancel: a_queued_request_can_be_cancelled_and_the_others_move_up, a_running_request_can_be_cancelled,
+);
+run_stories!(
+    Simulation,
+    commands: commands_are_answered_and_forget_erases_the_user, the_engine_is_given_the_likely_languages_of_the_sender,
+);
+run_stories!(Simulation, limits: allowed_users_and_the_daily_limit_are_enforced);

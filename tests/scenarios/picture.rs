@@ -13,7 +13,7 @@ use stenobot_simulator::server::{Attachment, Call, Effect, FaultAction, Method, 
 use crate::panels::Question;
 use crate::prometheus::Prometheus;
 use crate::recordings::{asset, sample, scripted};
-use crate::scene::{Scene, signal};
+use crate::scene::{Scene, real, signal};
 
 /// What is shown, in seconds.
 const LENGTH: u32 = 270;
@@ -28,8 +28,8 @@ const LAST_RUSH: u32 = LENGTH - 6;
 #[ignore = "writes target/dashboard-answers.json for the picture in docs; takes five minutes and tests nothing"]
 async fn answers_for_the_dashboard_picture() {
     let settings = [("max_queue_size", "12"), ("max_voice_duration_seconds", "90"), ("user_requests_per_minute", "3")];
-    let mut scene = Scene::real(&settings).await;
-    let machine = scene.simulation.metrics_addr();
+    let (_lock, mut scene) = real(&settings).await;
+    let machine = scene.bot.metrics_addr();
     let rules = asset("Cargo.toml").with_file_name("prometheus/*.yml");
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
@@ -46,7 +46,7 @@ async fn answers_for_the_dashboard_picture() {
         ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-1", "ru-30s-4"];
     let mut voices = voices.map(sample).into_iter().cycle();
     let mut send = |scene: &mut Scene| drop(scene.send_voice(&voices.next().unwrap()));
-    let regular = scene.simulation.new_user("Олег", "ru");
+    let regular = scene.new_user("Олег", "ru");
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for second in 0..LENGTH {
         seconds.tick().await;
@@ -77,7 +77,7 @@ async fn answers_for_the_dashboard_picture() {
 /// file that the bot asks for once `lost` is set.
 fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
     let calls = AtomicU32::new(0);
-    let started = scene.simulation.api().clone();
+    let started = scene.api().clone();
     let fault = move |call: &Call| -> FaultAction {
         let number = calls.fetch_add(1, Ordering::Relaxed);
         let busy = (u64::from(BURST)..u64::from(BURST) + 40).contains(&started.now().as_secs());
@@ -90,12 +90,12 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
         };
         FaultAction { delay: Duration::from_millis(40 + u64::from(number * 37 % 90)), effect }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 }
 
 /// As the kernel does when memory runs out: the largest child.
 fn kill_the_engine(scene: &mut Scene) {
-    let bot = scene.simulation.bot().unwrap().pid();
+    let bot = scene.bot.process().unwrap().pid();
     let (pid, _) = ProcessUsage::children_of(bot).max_by_key(|(_, usage)| usage.resident_bytes).unwrap();
     signal(pid, Signal::KILL);
 }

@@ -25,7 +25,7 @@ fn body(bytes: usize, head: &str, tail: &str) -> String {
 async fn unreadable_updates_are_logged_once_and_take_no_memory() {
     const HUGE: usize = 16 << 20;
     const FITS: usize = 3 << 20;
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let first = scene.send_voice(&scripted(3, "say сначала"));
     assert_eq!(scene.text(&first).await, "сначала");
     let message = r#"{"ok":true,"result":[{"update_id":ID,"message":{"message_id":1,"from":{"id":5,"first_name":"A"},
@@ -46,7 +46,7 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
         body(FITS, &(query.replace("ID", "53")), "]]}}}}]}"),
         r#"{"ok":true,"result":[{"update_id":54,"message":{"text":"\ud800","chat":1e999}}]}"#.to_owned(),
     ];
-    let pid = scene.simulation.bot().unwrap().pid();
+    let pid = scene.bot.process().unwrap().pid();
     let (before, next) = (peak(pid), AtomicUsize::new(0));
     let count = bodies.len();
     // A fault's answer lives as long as the program.
@@ -61,7 +61,7 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
         }
     };
     let polls = scene.calls(Method::GetUpdates);
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
     // Ends the poll that was under way before.
     let second = scene.send_voice(&scripted(3, "say потом"));
     scene.wait_for_calls(Method::GetUpdates, polls + 1 + count).await;
@@ -71,9 +71,9 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
     let grown = peak(pid).saturating_sub(before);
     eprintln!("the bot's memory has grown by {} MiB", grown >> 20);
     assert!(grown < 48 << 20, "{grown} bytes");
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     assert_eq!(page.value("stenobot_updates_total{kind=\"unreadable\"}"), Some(2.0));
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     for id in [50, 54] {
         let lines = log.lines().filter(|line| line.contains("passed over") && line.contains(&format!("update={id}")));
         assert_eq!(lines.count(), 1, "update {id}");
@@ -83,17 +83,17 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
 
 #[tokio::test]
 async fn a_retry_after_of_years_is_logged_and_affects_one_chat_only() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let years = Duration::from_secs(1_000_000_000);
     let fault = ScriptedFault::new(Method::SendMessage, 1, Effect::Refuse(Refusal::TooMany(years)));
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
-    scene.simulation.new_user("Борис", "ru").send_text("/start");
+    scene.api().set_fault(Some(Arc::new(fault)));
+    scene.new_user("Борис", "ru").send_text("/start");
     scene.wait_for_call("a message is refused", |call| call.method == Method::SendMessage).await;
     let sent = scene.send_voice(&scripted(3, "say дальше"));
     assert_eq!(scene.text(&sent).await, "дальше");
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     assert_eq!(page.value("stenobot_telegram_long_pauses_total"), Some(1.0));
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
     assert!(matches!(errors.as_slice(), [line] if line.contains("too long to be meant")), "{errors:#?}");
     scene.shut_down().await;

@@ -22,7 +22,7 @@ async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, sc
     assert_eq!(scene.text(&sent).await, "через прокси");
     assert_eq!(proxy.asked(), ["bot-api.test:8081"]);
     let scene = scene.into_stopped().await;
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let shown = format!("{scheme}://{} ({variable}, with a password)", proxy.address());
     assert!(log.contains(&shown), "the log does not say which proxy is used");
     let encoded = CREDENTIALS.split_once(':').unwrap().1;

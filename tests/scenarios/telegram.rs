@@ -18,13 +18,13 @@ fn refuse_edits(scene: &Scene, times: u32, refusal: Refusal) {
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if strikes { Effect::Refuse(refusal.clone()).into() } else { Effect::Pass.into() }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 }
 
 #[tokio::test]
 async fn retry_after_is_honoured_and_the_answer_arrives() {
     let pause = Duration::from_secs(2);
-    let mut scene = Scene::stand_in(&[("progress_update_interval_seconds", "1")]).await;
+    let mut scene = Scene::start(&[("progress_update_interval_seconds", "1")]).await;
     let gate = Gate::new().await;
     // The first is an edit of the state. Whether the second is one too or the answer already, the third is the answer.
     refuse_edits(&scene, 2, Refusal::TooMany(pause));
@@ -35,7 +35,7 @@ async fn retry_after_is_honoured_and_the_answer_arrives() {
     held.release();
     assert_eq!(scene.text(&sent).await, "терпение");
 
-    let calls = scene.simulation.api().read(|state| state.calls.clone());
+    let calls = scene.api().read(|state| state.calls.clone());
     let edits: Vec<_> = calls.iter().filter(|call| call.method == Method::EditMessageText).collect();
     assert_eq!(edits.iter().filter(|call| refused(&call.outcome)).count(), 2);
     assert!(calls.iter().all(|call| !call.impatient), "a call came within a pause: {calls:#?}");
@@ -43,25 +43,26 @@ async fn retry_after_is_honoured_and_the_answer_arrives() {
         assert!(pair[1].at >= pair[0].at + pause, "{pair:?}");
     }
     assert_eq!(sent.trail().answers.len(), 1);
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     assert_eq!(page.value("stenobot_telegram_requests_total{method=\"editMessageText\",outcome=\"429\"}"), Some(2.0));
     scene.shut_down().await;
 }
 
 #[tokio::test]
 async fn a_temporarily_unavailable_file_is_retried_and_an_invalid_one_is_not() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
+    let api = scene.api().clone();
     let refuse = |times, refusal| {
         let fault = ScriptedFault::new(Method::GetFile, times, Effect::Refuse(refusal));
-        scene.simulation.api().set_fault(Some(Arc::new(fault)));
+        api.set_fault(Some(Arc::new(fault)));
     };
     // More often than the tries of one claim: the request is put back and claimed again.
     refuse(4, Refusal::FILE_NOT_FOUND);
-    let anna = scene.simulation.new_user("Анна", "ru");
+    let anna = scene.new_user("Анна", "ru");
     let sent = anna.send_voice(&scripted(3, "say всё же пришло"));
     assert_eq!(answered(scene.answer(&sent).await), "всё же пришло");
     scene.spoken.add("всё же пришло");
-    let asked = scene.simulation.api().read(|state| {
+    let asked = scene.api().read(|state| {
         let asked = state.calls.iter().filter(|call| call.method == Method::GetFile);
         asked.map(|call| call.at).collect::<Vec<_>>()
     });
@@ -78,7 +79,7 @@ async fn a_temporarily_unavailable_file_is_retried_and_an_invalid_one_is_not() {
 
 #[tokio::test]
 async fn the_answer_is_sent_as_a_new_message_when_the_status_message_is_deleted() {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     refuse_edits(&scene, u32::MAX, Refusal::EDIT_NOT_FOUND);
     let sent = scene.send_voice(&scripted(3, "say новое сообщение"));
     assert_eq!(scene.text(&sent).await, "новое сообщение");
@@ -90,9 +91,9 @@ async fn the_answer_is_sent_as_a_new_message_when_the_status_message_is_deleted(
 
 #[tokio::test]
 async fn a_sender_who_blocks_the_bot_does_not_affect_others() {
-    let mut scene = Scene::stand_in(&[("log_format", "json")]).await;
+    let mut scene = Scene::start(&[("log_format", "json")]).await;
     let gate = Gate::new().await;
-    let gone = scene.simulation.new_user("Дарья", "ru");
+    let gone = scene.new_user("Дарья", "ru");
     let while_heard = gone.send_voice(&scripted(3, &format!("{};say никому", gate.instruction())));
     let held = gate.wait_reached().await;
     gone.block_bot();
@@ -113,7 +114,7 @@ async fn a_sender_who_blocks_the_bot_does_not_affect_others() {
 #[tokio::test]
 async fn broken_connections_neither_lose_nor_duplicate_answers() {
     // Libraries may log what they do with addresses that hold the token.
-    let mut scene = Scene::stand_in(&[("log_level", "debug")]).await;
+    let mut scene = Scene::start(&[("log_level", "debug")]).await;
     // Of three calls of a kind the first breaks, Telegram fails at the second, and the third passes; of what a download
     // needs, less often, since it needs two. An edit that breaks was taken all the same; so might a new message be,
     // but no user could tell the two from each other.
@@ -130,7 +131,7 @@ async fn broken_connections_neither_lose_nor_duplicate_answers() {
             _ => Effect::Pass.into(),
         }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
     let mut sent = Vec::new();
     for _ in 0..6 {
         sent.push(scene.send_voice(&scripted(3, "progress 50;wait 50;say несмотря ни на что")));
@@ -138,7 +139,7 @@ async fn broken_connections_neither_lose_nor_duplicate_answers() {
     for sent in &sent {
         assert_eq!(scene.text(sent).await, "несмотря ни на что");
     }
-    scene.simulation.api().set_fault(None);
+    scene.api().set_fault(None);
     let rows = scene.shut_down().await;
     assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), sent.len());
     for sent in &sent {

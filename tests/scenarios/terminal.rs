@@ -131,7 +131,7 @@ fn a_failed_start_is_explained_in_one_sentence() {
 #[tokio::test]
 async fn a_second_bot_on_the_same_data_is_refused() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let data = scene.simulation.data();
+    let data = scene.bot.data();
     let folder = tempfile::tempdir().unwrap();
     let second = tokio::task::spawn_blocking(move || {
         let variables = [("TELEGRAM_BOT_TOKEN", TOKEN), ("STENOBOT_DATA_DIR", data.to_str().unwrap())];

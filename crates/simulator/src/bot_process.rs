@@ -77,7 +77,7 @@ impl BotProcess {
     ///
     /// # Errors
     /// When its status cannot be read.
-    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+    pub async fn wait_for_exit(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await
     }
 

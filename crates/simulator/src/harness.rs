@@ -147,7 +147,7 @@ impl Simulation {
     }
 
     /// The running bot; `None` after it was stopped.
-    pub fn bot(&mut self) -> Option<&mut BotProcess> {
+    pub fn process(&mut self) -> Option<&mut BotProcess> {
         self.bot.as_mut()
     }
 
@@ -155,7 +155,7 @@ impl Simulation {
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn kill_bot(&mut self) -> Result<ExitStatus, SimulationError> {
+    pub async fn kill(&mut self) -> Result<ExitStatus, SimulationError> {
         Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.kill().await?)
     }
 
@@ -163,7 +163,7 @@ impl Simulation {
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn terminate_bot(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
         Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.terminate(limit).await?)
     }
 
@@ -171,9 +171,9 @@ impl Simulation {
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn bot_ended(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+    pub async fn wait_for_exit(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
         let mut bot = self.bot.take().ok_or(SimulationError::NotRunning)?;
-        match tokio::time::timeout(limit, bot.ended()).await {
+        match tokio::time::timeout(limit, bot.wait_for_exit()).await {
             Ok(ended) => Ok(ended?),
             Err(_) => Ok(bot.kill().await?),
         }
@@ -192,7 +192,7 @@ impl Simulation {
         let bot = self.bot.insert(BotProcess::start(&self.command)?);
         let first_poll = api.wait_for(|state| (state.polls() > polls_before).then_some(()));
         tokio::select! {
-            ended = bot.ended() => {
+            ended = bot.wait_for_exit() => {
                 let status = ended?;
                 self.bot = None;
                 Err(SimulationError::Ended { status, log: self.log_tail() })

@@ -106,14 +106,14 @@ pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Res
     let mut simulation = Simulation::prepare(setup).await?;
     simulation.restart().await?;
     let mut requests = planned_messages(&simulation, plan);
-    let usage_before = simulation.bot().map(|bot| bot.meter().usage()).unwrap_or_default();
+    let usage_before = simulation.process().map(|bot| bot.meter().usage()).unwrap_or_default();
 
     let WorkPhase { early_end, worked, usage } = send_and_wait(&mut simulation, &mut requests, plan, screen).await?;
 
     let page = simulation.metrics().await.ok();
     let bot_exit = match early_end {
         Some(_) => BotExit::Early,
-        None => bot_exit(simulation.terminate_bot(plan.stop_limit).await?),
+        None => bot_exit(simulation.terminate(plan.stop_limit).await?),
     };
     // A bot that shuts down may still answer.
     let rows = rows(&requests);
@@ -183,7 +183,7 @@ async fn send_and_wait(
         }
         let rows = rows(requests);
         screen.show(simulation.api().now(), &rows);
-        let Some(bot) = simulation.bot() else { return Err(SimulationError::NotRunning) };
+        let Some(bot) = simulation.process() else { return Err(SimulationError::NotRunning) };
         let now = began.elapsed();
         let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
         match &done {
@@ -200,7 +200,7 @@ async fn send_and_wait(
         let usage = bot.meter().usage();
         tokio::select! {
             _ = looks.tick() => {}
-            ended = bot.ended() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
+            ended = bot.wait_for_exit() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
             _ = &mut interrupted => return Ok(WorkPhase { early_end: None, worked: now, usage }),
         }
     }

@@ -101,15 +101,15 @@ async fn a_killed_bot_gets_the_message_again() {
     let sent = anna.send_voice(&voice("ru-short-01"));
     let offered = simulation.api().wait_for(|state| state.first_delivery(sent.chat(), sent.id()));
     tokio::time::timeout(SOON, offered).await.unwrap();
-    simulation.kill_bot().await.unwrap();
-    assert!(matches!(simulation.kill_bot().await, Err(SimulationError::NotRunning)));
+    simulation.kill().await.unwrap();
+    assert!(matches!(simulation.kill().await, Err(SimulationError::NotRunning)));
 
     simulation.set("stand_in", "answer");
     simulation.restart().await.unwrap();
     let answer = sent.final_answer(SOON).await.unwrap();
     assert_eq!(answer.outcome, RequestOutcome::Answered("Hello.".into()));
     let folder = simulation.data().parent().unwrap().to_owned();
-    assert_eq!(simulation.terminate_bot(SOON).await.unwrap().code(), Some(0));
+    assert_eq!(simulation.terminate(SOON).await.unwrap().code(), Some(0));
     assert!(folder.is_dir());
     drop(simulation);
     assert!(!folder.exists(), "the folder goes with the simulation");

@@ -94,19 +94,19 @@ struct Found {
 }
 
 async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (gate, mut dice, mut found) = (Gate::new().await, Dice::new(lane as u64), Found::default());
     for round in (lane..times).step_by(lanes) {
         let moment = Moment::of(round, &mut dice);
         let struck = Arc::new(Notify::new());
-        scene.simulation.api().set_fault(Some(Arc::new(moment.fault(struck.clone()))));
+        scene.api().set_fault(Some(Arc::new(moment.fault(struck.clone()))));
         let held = if moment == Moment::Queued {
             let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
             Some((before, gate.wait_reached().await))
         } else {
             None
         };
-        let user = scene.simulation.new_user("Анна", "ru");
+        let user = scene.new_user("Анна", "ru");
         let script = match moment {
             Moment::Working => "linger 20".to_owned(),
             Moment::Deaf => format!("{};deaf", gate.instruction()),
@@ -115,7 +115,7 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
             }
         };
         let sent = user.send_voice(&scripted(3, &script));
-        let api = scene.simulation.api().clone();
+        let api = scene.api().clone();
         match moment {
             Moment::AtOnce => {}
             Moment::Call(_) | Moment::Downloading => eventually("the fault strikes", struck.notified()).await,
@@ -157,7 +157,7 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
             found.free.push(next.trail().answers[0].at.saturating_sub(before));
         }
         assert_eq!(scene.text(&next).await, "следующий");
-        scene.simulation.api().set_fault(None);
+        scene.api().set_fault(None);
         let trail = sent.trail();
         assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{moment:?}: {}", sent.history());
     }

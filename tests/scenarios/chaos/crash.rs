@@ -124,16 +124,16 @@ async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
 
 /// One point, so many times, on one store.
 async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
-        scene.simulation.set_variable("CRASH_AT", Some(moment));
-        scene.simulation.restart().await.unwrap();
+        scene.bot.set_variable("CRASH_AT", Some(moment));
+        scene.bot.restart().await.unwrap();
         let gate = Gate::new().await;
         let (sent, busy) = act(&mut scene, deed, &gate, round).await;
         dies(&mut scene, moment).await;
         drop(busy);
-        scene.simulation.set_variable("CRASH_AT", None);
+        scene.bot.set_variable("CRASH_AT", None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
     }
@@ -144,22 +144,22 @@ async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
 }
 
 async fn dies(scene: &mut Scene, when: &str) {
-    let bot = scene.simulation.bot().unwrap();
-    let status = eventually(&format!("the bot dies {when}"), bot.ended()).await.unwrap();
+    let bot = scene.bot.process().unwrap();
+    let status = eventually(&format!("the bot dies {when}"), bot.wait_for_exit()).await.unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
 }
 
 /// Starts the next bot and waits for every user's answer; gives the time that took.
 async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
-    let before = scene.simulation.api().now();
-    scene.simulation.restart().await.unwrap();
+    let before = scene.api().now();
+    scene.bot.restart().await.unwrap();
     let _ = goes_on(scene, gate, sent).await;
-    scene.simulation.api().now() - before
+    scene.api().now() - before
 }
 
 /// Waits for every user's answer, and gives the time that took.
 async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
-    let before = scene.simulation.api().now();
+    let before = scene.api().now();
     let answers = async {
         for sent in sent {
             sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
@@ -176,7 +176,7 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
         () = answers => {}
         () = doorkeeper => {}
     }
-    scene.simulation.api().now() - before
+    scene.api().now() - before
 }
 
 /// Brings the bot to the point; gives the messages that must be answered, and the engine that is to be held up meanwhile.
@@ -206,7 +206,7 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
             let busy = gate.wait_reached().await;
             let first = scene.send_voice(&voice("одно на двоих"));
             scene.wait_for_positions(std::slice::from_ref(&first), &[1]).await;
-            let same = scene.simulation.new_user("Борис", "ru").forward(&first).unwrap();
+            let same = scene.new_user("Борис", "ru").forward(&first).unwrap();
             same.wait_for("it stands in the queue", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
             busy.release();
             vec![blocker, first, same]
@@ -214,7 +214,7 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
         Deed::Cancel => {
             let blocker = scene.send_voice(&held("ждём"));
             let busy = gate.wait_reached().await;
-            let boris = scene.simulation.new_user("Борис", "ru");
+            let boris = scene.new_user("Борис", "ru");
             let sent = boris.send_voice(&voice("не надо"));
             scene.wait_for_positions(std::slice::from_ref(&sent), &[1]).await;
             let message = sent.status().unwrap();
@@ -242,7 +242,7 @@ async fn during_download_and_transcription() {
         name: "crash::during_download_and_transcription",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
         let gate = Gate::new().await;
@@ -250,13 +250,13 @@ async fn during_download_and_transcription() {
             let delay = if call.method == Method::Download { SCENARIO_TIMEOUT } else { Duration::ZERO };
             FaultAction { delay, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(stall)));
+        scene.api().set_fault(Some(Arc::new(stall)));
         let sent = vec![scene.send_voice(&scripted(3, &format!("say скачано {round}")))];
         let asked = scene.calls(Method::GetFile);
         scene.wait_for_calls(Method::GetFile, asked.max(1)).await;
         sent[0].wait_for("the file is being fetched", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
-        scene.simulation.kill_bot().await.unwrap();
-        scene.simulation.api().set_fault(None);
+        scene.bot.kill().await.unwrap();
+        scene.api().set_fault(None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
 
@@ -265,11 +265,11 @@ async fn during_download_and_transcription() {
             let sent = vec![scene.send_voice(&scripted(3, &held)), scene.send_voice(&scripted(3, "say следующая"))];
             let busy = gate.wait_reached().await;
             match victim {
-                Victim::Bot => drop(scene.simulation.kill_bot().await.unwrap()),
+                Victim::Bot => drop(scene.bot.kill().await.unwrap()),
                 Victim::Engine => signal(busy.pid, Signal::KILL),
                 Victim::Both => {
                     signal(busy.pid, Signal::KILL);
-                    scene.simulation.kill_bot().await.unwrap();
+                    scene.bot.kill().await.unwrap();
                 }
             }
             drop(busy);

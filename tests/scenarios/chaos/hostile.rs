@@ -203,15 +203,15 @@ async fn sent_to_the_bot() {
     };
     let (mut answers, mut others) = (Vec::new(), 0);
     for round in 0..rounds(1) {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
         let (mut sent, mut neighbours): (Vec<(String, SentMessage)>, Vec<SentMessage>) = (Vec::new(), Vec::new());
         for (index, hostile) in nastiest(round).into_iter().enumerate() {
             let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
             let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
             let name = hostile.name.clone();
             let bytes = tokio::task::spawn_blocking(move || hostile.bytes()).await.unwrap();
-            sent.push((name, scene.simulation.new_user("Ева", "ru").send_file(attachment, bytes)));
+            sent.push((name, scene.new_user("Ева", "ru").send_file(attachment, bytes)));
             if index % 4 == 0 {
                 neighbours.push(scene.send_voice(&scripted(3, "say слышно")));
             }
@@ -236,7 +236,7 @@ async fn sent_to_the_bot() {
             assert_eq!(scene.text(neighbour).await, "слышно");
         }
         others += neighbours.len();
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
         scene.shut_down().await;
     }
     let figures =
@@ -254,8 +254,8 @@ async fn an_engine_that_exhausts_memory() {
     };
     let times = rounds(1);
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
         let limits = std::fs::read_to_string(format!("/proc/{bot}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().nth(5), Some("0"), "{core}");
@@ -263,8 +263,8 @@ async fn an_engine_that_exhausts_memory() {
         let neighbour = scene.send_voice(&scripted(3, "say слышно"));
         assert!(matches!(scene.answer(&glutton).await, RequestOutcome::Failed(_)));
         assert_eq!(scene.text(&neighbour).await, "слышно");
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-        let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
+        let log = std::fs::read_to_string(scene.bot.log()).unwrap();
         assert!(log.contains("signal 6: it gave up"), "the operator is not told why");
         scene.shut_down().await;
     }

@@ -19,7 +19,7 @@ async fn over_the_same_request() {
         name: "kills::over_the_same_request",
     };
     let rounds = rounds(2);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut took, mut all, mut kills) = (Vec::new(), Vec::new(), 0);
     for round in 0..rounds {
         let gate = Gate::new().await;
@@ -28,15 +28,15 @@ async fn over_the_same_request() {
         // 3, 6, 5, 4.
         for _ in 0..3 + 3 * round % 4 {
             let busy = gate.wait_reached().await;
-            scene.simulation.kill_bot().await.unwrap();
+            scene.bot.kill().await.unwrap();
             drop(busy);
             kills += 1;
-            scene.simulation.restart().await.unwrap();
+            scene.bot.restart().await.unwrap();
         }
-        let before = scene.simulation.api().now();
+        let before = scene.api().now();
         gate.wait_reached().await.release();
         assert_eq!(scene.text(&sent).await, text);
-        took.push(scene.simulation.api().now() - before);
+        took.push(scene.api().now() - before);
         all.push(sent);
     }
     finished(&ROW, rounds, kills, scene, &all, &took).await;
@@ -53,7 +53,7 @@ async fn at_random_during_twelve_recordings() {
     /// Longest time from a start to the kill, in milliseconds: each voice takes a part of it.
     const LONGEST: usize = 400;
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut took, mut all) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let mut dice = Dice::new(round as u64);
@@ -63,14 +63,14 @@ async fn at_random_during_twelve_recordings() {
         for _ in 0..4 {
             // Any moment will do, and no event is one.
             tokio::time::sleep(Duration::from_millis(dice.below(LONGEST) as u64)).await;
-            scene.simulation.kill_bot().await.unwrap();
-            scene.simulation.restart().await.unwrap();
+            scene.bot.kill().await.unwrap();
+            scene.bot.restart().await.unwrap();
         }
-        let before = scene.simulation.api().now();
+        let before = scene.api().now();
         for (number, sent) in sent.iter().enumerate() {
             assert_eq!(answered(scene.answer(sent).await), text(number));
         }
-        took.push(scene.simulation.api().now() - before);
+        took.push(scene.api().now() - before);
         scene.wait_until_closed().await;
         all.extend(sent);
     }

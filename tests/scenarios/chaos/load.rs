@@ -27,13 +27,13 @@ struct Sample {
 }
 
 async fn look(scene: &Scene) -> Sample {
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     let state = |state: &str| page.value(&format!("stenobot_requests{{state=\"{state}\"}}")).unwrap();
     Sample {
         depth: state("received") + state("downloaded") + state("queued"),
         resident_bytes: page.value("process_resident_memory_bytes").unwrap(),
         open_files: page.value("process_open_fds").unwrap(),
-        audio_files: std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count(),
+        audio_files: std::fs::read_dir(scene.bot.data().join("audio")).unwrap().count(),
     }
 }
 
@@ -83,7 +83,7 @@ async fn tenfold_overload() {
     };
     let rounds = rounds(1);
     let settings = [("max_queue_size", "50"), ("progress_update_interval_seconds", "60")];
-    let mut scene = Scene::stand_in(&settings).await;
+    let mut scene = Scene::start(&settings).await;
     // The first crowds show what the bot needs at most, when the store's pages are in memory and its connections are
     // open; the others whether it comes to need more.
     let mut before = 0.0;
@@ -135,7 +135,7 @@ async fn seventy_percent_load_for_long() {
         name: "load::seventy_percent_load_for_long",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[("progress_update_interval_seconds", "5")]).await;
+    let mut scene = Scene::start(&[("progress_update_interval_seconds", "5")]).await;
     let every = WORK.mul_f64(1.0 / 0.7);
     // What grows only at first, such as connections and caches, has grown then.
     let (_, warm) = crowd(&mut scene, 40, every, "сначала").await;
@@ -190,11 +190,11 @@ async fn one_person_floods() {
     // Telegram takes one message a second for one chat, so that fifty take their time.
     let (rounds, size) = if among_the_tests() { (1, 10) } else { (rounds(1), 50) };
     let settings = [("max_waiting_per_user", "50"), ("user_requests_per_minute", "600")];
-    let mut scene = Scene::stand_in(&settings).await;
+    let mut scene = Scene::start(&settings).await;
     let mut waited_for = Vec::new();
     for round in 0..rounds {
         let gate = Gate::new().await;
-        let flooder = scene.simulation.new_user("Флуд", "ru");
+        let flooder = scene.new_user("Флуд", "ru");
         let mut flood = vec![flooder.send_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
         let held = gate.wait_reached().await;
         flood.extend((1..size).map(|number| flooder.send_voice(&scripted(3, &format!("say ещё {round} {number}")))));

@@ -63,7 +63,7 @@ async fn a_recording_that_crashes_the_engine() {
 
 /// One bot and these recordings, one after the other. Gives the times from a crash to the answers of those who waited.
 async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let mut delays = Vec::new();
     for kind in kinds {
         let gate = Gate::new().await;
@@ -77,7 +77,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
             for other in &others {
                 queued(other).await;
             }
-            let before = scene.simulation.api().now();
+            let before = scene.api().now();
             if *kind == "killed" {
                 signal(held.pid, Signal::KILL);
             }
@@ -95,7 +95,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
         assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("failed", Some("poison")), "{kind}");
     }
     let died = 3 * kinds.iter().filter(|kind| !kind.starts_with("fail")).count();
-    let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+    let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
     assert_eq!(restarts, Some(died as f64), "{kinds:?}");
     scene.shut_down().await;
     delays
@@ -122,7 +122,7 @@ async fn a_recording_on_which_the_engine_hangs() {
 
 /// Gives the times from sending to the answer of those who waited behind.
 async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
-    let mut scene = Scene::stand_in(&[("transcription_timeout_seconds", "5")]).await;
+    let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
     let mut delays = Vec::new();
     for kind in kinds {
         let stuck = scene.send_voice(&scripted(3, kind));
@@ -144,7 +144,7 @@ async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
         assert!(took >= DEADLINE.as_millis() as i64, "{kind}: {took} ms");
         assert_eq!(stuck.trail().answers.len(), 1, "{kind}");
     }
-    let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+    let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
     assert_eq!(restarts, Some(kinds.len() as f64), "{kinds:?}");
     scene.shut_down().await;
     delays
@@ -160,9 +160,9 @@ async fn many_crashes_in_a_row() {
     };
     let times = rounds(1);
     let mut delays = Vec::new();
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     for round in 1..=times {
-        let hostile = scene.simulation.new_user("Яд", "ru");
+        let hostile = scene.new_user("Яд", "ru");
         let poison: Vec<SentMessage> = (0..5).map(|_| hostile.send_voice(&scripted(3, "segfault"))).collect();
         // From the second apology on, at least six have died.
         for (number, sent) in poison.iter().enumerate() {
@@ -174,7 +174,7 @@ async fn many_crashes_in_a_row() {
                 delays.push(trail.answers[0].at - trail.sent);
             }
         }
-        let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+        let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
         assert_eq!(restarts, Some(15.0 * round as f64));
     }
     let longest = delays.iter().max().unwrap();
@@ -217,7 +217,7 @@ async fn the_engine_killed_at_any_time() {
         held.release();
         let warm = scene.send_voice(&scripted(3, "say тёплый"));
         assert_eq!(scene.text(&warm).await, "тёплый");
-        let idle = scene.simulation.api().now();
+        let idle = scene.api().now();
         signal(pid, Signal::KILL);
         let starting = start.wait_reached().await;
         let patient = scene.send_voice(&scripted(3, "say терпеливый"));
@@ -233,7 +233,7 @@ async fn the_engine_killed_at_any_time() {
         let busy = scene.send_voice(&scripted(3, &format!("{};say занятой", work.instruction())));
         let at_work = work.wait_reached().await;
         assert_eq!(at_work.pid, pid);
-        let before = scene.simulation.api().now();
+        let before = scene.api().now();
         signal(pid, Signal::KILL);
         drop(at_work);
         start.wait_reached().await.release();
@@ -287,7 +287,7 @@ async fn an_engine_that_does_not_start() {
             let mut beat = tokio::time::interval(Duration::from_millis(50));
             loop {
                 beat.tick().await;
-                let (status, reason) = page(&scene.simulation, "/readyz").await;
+                let (status, reason) = page(&scene.bot, "/readyz").await;
                 if reason.contains("does not start") {
                     return (status, reason);
                 }
@@ -300,7 +300,7 @@ async fn an_engine_that_does_not_start() {
             queued(sent).await;
             assert!(sent.trail().answers.is_empty());
         }
-        let repaired = scene.simulation.api().now();
+        let repaired = scene.api().now();
         std::fs::remove_file(&broken).unwrap();
         if round > 0 {
             gate.wait_reached().await.release();
@@ -311,7 +311,7 @@ async fn an_engine_that_does_not_start() {
             assert_eq!(trail.answers.len(), 1, "{}", sent.history());
             delays.push(trail.answers[0].at - repaired);
         }
-        assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
+        assert_eq!(page(&scene.bot, "/readyz").await, (200, "ready\n".to_owned()));
     }
     scene.shut_down().await;
     measured(&ROW, times, &format!("{} answers, after the repair within {}", delays.len(), spread(&delays)));

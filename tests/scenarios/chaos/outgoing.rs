@@ -39,7 +39,7 @@ fn told(state: &State, chat: ChatId) -> usize {
 }
 
 fn calls(scene: &Scene, method: Method) -> usize {
-    scene.simulation.api().read(|state| state.calls.iter().filter(|call| call.method == method).count())
+    scene.api().read(|state| state.calls.iter().filter(|call| call.method == method).count())
 }
 
 /// How long a user new waits for the text of a recording, and behind how many others the engine took it.
@@ -61,16 +61,16 @@ fn took(sent: &SentMessage) -> Duration {
 /// How long a user new waits for the answer to a command.
 async fn waits_for_word(scene: &Scene) -> Duration {
     let began = Instant::now();
-    let sent = scene.simulation.new_user("Вера", "ru").send_text("/start");
-    let word = scene.simulation.api().wait_for(|state| state.replies(sent.chat(), sent.id()).next().map(|_| ()));
+    let sent = scene.new_user("Вера", "ru").send_text("/start");
+    let word = scene.api().wait_for(|state| state.replies(sent.chat(), sent.id()).next().map(|_| ()));
     eventually("the first word", word).await;
     began.elapsed()
 }
 
 /// How long two users wait for the refusal of a recording that is too long, and for the apology for a damaged one.
 async fn waits_for_refusals(scene: &Scene) -> [Duration; 2] {
-    let long = sends_too_long(&scene.simulation.new_user("Глеб", "ru"));
-    let damaged = scene.simulation.new_user("Дина", "ru");
+    let long = sends_too_long(&scene.new_user("Глеб", "ru"));
+    let damaged = scene.new_user("Дина", "ru");
     let mut bytes = b"OggS".to_vec();
     bytes.resize(5000, 7);
     let damaged = damaged.send_file(Attachment::voice(Duration::from_secs(3)), bytes);
@@ -115,16 +115,14 @@ async fn six_users_in_one_group() {
     let times = rounds(1);
     let (mut waited, mut behind, mut longest_alone) = (Vec::new(), 0, Duration::ZERO);
     for round in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
         longest_alone = longest_alone.max(alone);
-        let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+        let group = Group::new(scene.api(), GROUP, "Мы");
         group.set_bot_status(MemberStatus::Administrator);
-        group
-            .add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Administrator)
-            .send_text("/auto on");
-        eventually("a word", scene.simulation.api().wait_for(|state| (written(state, GROUP) > 0).then_some(()))).await;
-        let six: Vec<User> = (0..6).map(|_| group.add_member(&scene.simulation.new_user("Флуд", "ru"))).collect();
+        group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Administrator).send_text("/auto on");
+        eventually("a word", scene.api().wait_for(|state| (written(state, GROUP) > 0).then_some(()))).await;
+        let six: Vec<User> = (0..6).map(|_| group.add_member(&scene.new_user("Флуд", "ru"))).collect();
         for number in 0..15 {
             for (index, one) in six.iter().enumerate() {
                 one.send_voice(&scripted(3, &format!("wait 20;say много {round} {number} {index}")));
@@ -142,7 +140,7 @@ async fn six_users_in_one_group() {
         assert_cheap(alone, &waited);
         assert!(behind <= 2, "waited for {behind}");
         // The group's pause may last for most of a minute.
-        scene.simulation.kill_bot().await.unwrap();
+        scene.bot.kill().await.unwrap();
     }
     let found = format!(
         "others waited for {behind} requests at most, {} (alone {:.2} s)",
@@ -164,11 +162,11 @@ async fn three_hundred_refusals() {
     let times = rounds(1);
     let (mut waited, mut most, mut longest_alone) = (Vec::new(), 0, Duration::ZERO);
     for _ in 0..times {
-        let scene = Scene::stand_in(&[]).await;
+        let scene = Scene::start(&[]).await;
         let alone = waits_for_refusals(&scene).await.into_iter().max().unwrap();
         longest_alone = longest_alone.max(alone);
         let began = Instant::now();
-        let one = scene.simulation.new_user("Флуд", "ru");
+        let one = scene.new_user("Флуд", "ru");
         let flood: Vec<SentMessage> = (0..300).map(|_| sends_too_long(&one)).collect();
         for _ in 0..3 {
             waited.extend(waits_for_refusals(&scene).await);
@@ -176,10 +174,10 @@ async fn three_hundred_refusals() {
         }
         assert_cheap(alone, &waited);
         scene.wait_until_closed().await;
-        let got = scene.simulation.api().read(|state| written(state, one.chat()));
+        let got = scene.api().read(|state| written(state, one.chat()));
         let recovered = began.elapsed().as_secs() as usize * QUOTA / 60 + 1;
         assert!(got <= QUOTA + 1 + recovered, "{got} messages to the one who floods");
-        assert!(scene.simulation.api().read(|state| told(state, one.chat())) <= 1);
+        assert!(scene.api().read(|state| told(state, one.chat())) <= 1);
         assert!(flood.iter().any(|sent| sent.status().is_some()));
         most = most.max(got);
         scene.shut_down().await;
@@ -204,10 +202,10 @@ async fn three_hundred_commands() {
     let times = rounds(1);
     let (mut waited, mut most) = (Vec::new(), 0);
     for round in 0..times {
-        let mut scene = Scene::stand_in(&[("user_requests_per_minute", &QUOTA.to_string())]).await;
+        let mut scene = Scene::start(&[("user_requests_per_minute", &QUOTA.to_string())]).await;
         let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
         let began = Instant::now();
-        let one = scene.simulation.new_user("Флуд", "ru");
+        let one = scene.new_user("Флуд", "ru");
         for _ in 0..300 {
             one.send_text("/help");
         }
@@ -217,12 +215,12 @@ async fn three_hundred_commands() {
         }
         assert_cheap(alone, &waited);
         // The sentence is the last of what is said: all has been said then.
-        let last = scene.simulation.api().wait_for(|state| (told(state, one.chat()) > 0).then_some(()));
+        let last = scene.api().wait_for(|state| (told(state, one.chat()) > 0).then_some(()));
         eventually("the one who floods is told", last).await;
-        let got = scene.simulation.api().read(|state| written(state, one.chat()));
+        let got = scene.api().read(|state| written(state, one.chat()));
         let recovered = began.elapsed().as_secs() as usize * QUOTA / 60 + 1;
         assert!(got <= QUOTA + 1 + recovered, "{got} messages to the one who floods");
-        assert_eq!(scene.simulation.api().read(|state| told(state, one.chat())), 1);
+        assert_eq!(scene.api().read(|state| told(state, one.chat())), 1);
         most = most.max(got);
         scene.shut_down().await;
     }
@@ -241,17 +239,16 @@ async fn two_hundred_button_presses() {
     let times = rounds(1);
     let (mut waited, mut most) = (Vec::new(), 0);
     for _ in 0..times {
-        let scene = Scene::stand_in(&[]).await;
-        let group = Group::new(scene.simulation.api(), GROUP, "Мы");
+        let scene = Scene::start(&[]).await;
+        let group = Group::new(scene.api(), GROUP, "Мы");
         group.set_bot_status(MemberStatus::Administrator);
-        let asked = group
-            .add_member_as(&scene.simulation.new_user("Анна", "ru"), MemberStatus::Administrator)
-            .send_text("/language");
-        let menu = scene.simulation.api().wait_for(|state| Some(state.replies(GROUP, asked.id()).next()?.id));
+        let asked =
+            group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Administrator).send_text("/language");
+        let menu = scene.api().wait_for(|state| Some(state.replies(GROUP, asked.id()).next()?.id));
         let menu = eventually("the menu", menu).await;
-        let boris = group.add_member(&scene.simulation.new_user("Борис", "ru"));
+        let boris = group.add_member(&scene.new_user("Борис", "ru"));
         let data = Action::SetLanguage("uk".parse().unwrap()).encode();
-        let before = scene.simulation.api().read(|state| written(state, GROUP));
+        let before = scene.api().read(|state| written(state, GROUP));
         let began = Instant::now();
         let first = boris.send_callback(menu, &data);
         assert!(
@@ -264,11 +261,7 @@ async fn two_hundred_button_presses() {
             waited.push(waits_for_word(&scene).await);
         }
         assert_cheap(Duration::ZERO, &waited);
-        assert_eq!(
-            scene.simulation.api().read(|state| written(state, GROUP)),
-            before,
-            "presses are answered by toasts"
-        );
+        assert_eq!(scene.api().read(|state| written(state, GROUP)), before, "presses are answered by toasts");
         assert_eq!(calls(&scene, Method::GetChatMember), 1);
         let answers = calls(&scene, Method::AnswerCallbackQuery);
         let recovered = 2 * (began.elapsed().as_secs() as usize * QUOTA / 60 + 1);
@@ -290,23 +283,22 @@ async fn three_groups_under_a_flood_wait() {
     let times = rounds(1);
     let (mut waited, mut longest_alone) = (Vec::new(), Duration::ZERO);
     for round in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let (alone, _) = waits_for_text(&mut scene, &format!("пока тихо {round}")).await;
         longest_alone = longest_alone.max(alone);
-        scene.simulation.api().set_fault(Some(std::sync::Arc::new(|call: &Call<'_>| -> FaultAction {
+        scene.api().set_fault(Some(std::sync::Arc::new(|call: &Call<'_>| -> FaultAction {
             match call.chat {
                 Some(chat) if chat.0 < 0 => Effect::Refuse(Refusal::TooMany(Duration::from_secs(40))).into(),
                 Some(_) | None => Effect::Pass.into(),
             }
         })));
-        let boris = scene.simulation.new_user("Борис", "ru");
+        let boris = scene.new_user("Борис", "ru");
         for number in 0..3 {
-            let group = Group::new(scene.simulation.api(), ChatId(GROUP.0 - number), "Мы");
+            let group = Group::new(scene.api(), ChatId(GROUP.0 - number), "Мы");
             group.set_bot_status(MemberStatus::Administrator);
             group.add_member(&boris).send_text("/help@stenobot_simulated_bot");
         }
         let refused = scene
-            .simulation
             .api()
             .wait_for(|state| (state.calls.iter().filter(|call| is_pause(&call.outcome)).count() >= 3).then_some(()));
         eventually("the groups are refused", refused).await;

@@ -62,7 +62,7 @@ impl Score {
 
 /// Messages that show a state for ever: Telegram took them, and the bot could not know.
 pub(crate) fn strays(scene: &Scene, sent: &SentMessage) -> usize {
-    scene.simulation.api().read(|state| {
+    scene.api().read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
         replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
     })

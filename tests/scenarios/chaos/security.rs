@@ -35,13 +35,13 @@ async fn impostors() {
         name: "security::impostors",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
-    let api = scene.simulation.api().clone();
-    let admin = scene.simulation.new_user("Админ", "ru");
+    let mut scene = Scene::start(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
+    let api = scene.api().clone();
+    let admin = scene.new_user("Админ", "ru");
     assert_eq!(admin.chat().0, ADMIN);
     let (mut tried, mut last) = (0, None);
     for round in 0..rounds {
-        let victim = scene.simulation.new_user("Анна", "ru");
+        let victim = scene.new_user("Анна", "ru");
         let owner = victim.chat();
         let gate = Gate::new().await;
         let running = victim.send_voice(&scripted(3, &format!("{};say моё {round}", gate.instruction())));
@@ -51,7 +51,7 @@ async fn impostors() {
 
         // The same name, the words of the administrator carried over, the administrator in a group, others who speak
         // there with the rights that groups have.
-        let namesake = scene.simulation.new_user("Админ", "ru");
+        let namesake = scene.new_user("Админ", "ru");
         let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(ADMIN), ..namesake.info().clone() });
         let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
         group.set_bot_status(MemberStatus::Administrator);
@@ -129,11 +129,11 @@ async fn files_left_on_disk() {
         name: "security::files_left_on_disk",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let mut swept = 0;
     for _ in 0..rounds {
-        scene.simulation.kill_bot().await.unwrap();
-        let audio = scene.simulation.data().join("audio");
+        scene.bot.kill().await.unwrap();
+        let audio = scene.bot.data().join("audio");
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(outside.path(), "somebody else's").unwrap();
         let (song, folder, link) = (audio.join("song.mp3"), audio.join("folder"), audio.join("1.audio"));
@@ -141,13 +141,13 @@ async fn files_left_on_disk() {
         std::fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
         std::fs::write(audio.join("999999.audio"), "left behind").unwrap();
-        let refused = scene.simulation.restart().await.unwrap_err().to_string();
+        let refused = scene.bot.restart().await.unwrap_err().to_string();
         assert!(refused.contains("is not the bot's, and the bot removes recordings there"), "{refused}");
         assert!(song.exists() && folder.exists() && link.is_symlink() && audio.join("999999.audio").exists());
         std::fs::remove_file(song).unwrap();
         std::fs::remove_dir(folder).unwrap();
         std::fs::remove_file(link).unwrap();
-        scene.simulation.restart().await.unwrap();
+        scene.bot.restart().await.unwrap();
         assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
         assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's");
         swept += 1;
@@ -155,7 +155,7 @@ async fn files_left_on_disk() {
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.wait_reached().await;
-    let files = check_rights(&scene.simulation.data());
+    let files = check_rights(&scene.bot.data());
     assert!(files > 3, "the store, its log, a recording");
     held.release();
     scene.text(&sent).await;

@@ -90,12 +90,12 @@ async fn simultaneous_signals_count_as_one() {
         name: "shutdown::simultaneous_signals_count_as_one",
     };
     let times = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     for _ in 0..times {
         let gate = Gate::new().await;
         let sent = scene.send_voice(&scripted(3, &format!("{};say успел", gate.instruction())));
         let held = gate.wait_reached().await;
-        let pid = scene.simulation.bot().unwrap().pid();
+        let pid = scene.bot.process().unwrap().pid();
         for one in [Signal::TERM, Signal::TERM, Signal::INT] {
             signal(pid, one);
         }
@@ -103,8 +103,8 @@ async fn simultaneous_signals_count_as_one() {
         tokio::time::sleep(APART).await;
         held.release();
         assert_eq!(scene.text(&sent).await, "успел");
-        assert!(scene.simulation.bot_ended(SCENARIO_TIMEOUT).await.unwrap().success());
-        scene.simulation.restart().await.unwrap();
+        assert!(scene.bot.wait_for_exit(SCENARIO_TIMEOUT).await.unwrap().success());
+        scene.bot.restart().await.unwrap();
         assert_eq!(sent.trail().answers.len(), 1);
     }
     scene.shut_down().await;
@@ -171,7 +171,7 @@ async fn signalled_while_it_starts() {
     // All of them wait until the last round is over.
     let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[("max_queue_size", "10000")]);
     let mut scene = Scene::of(Simulation::prepare(setup).await.unwrap());
-    let log = scene.simulation.log().to_owned();
+    let log = scene.bot.log().to_owned();
     let (mut took, mut sent) = (Vec::new(), Vec::new());
     for round in 0..times {
         let one = if round % 2 == 0 { Signal::TERM } else { Signal::INT };
@@ -185,26 +185,26 @@ async fn signalled_while_it_starts() {
             }
             FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(fault)));
-        took.push(stopped_while_starting(&mut scene.simulation, one, asked.notified()).await);
-        scene.simulation.api().set_fault(None);
+        scene.api().set_fault(Some(Arc::new(fault)));
+        took.push(stopped_while_starting(&mut scene.bot, one, asked.notified()).await);
+        scene.api().set_fault(None);
 
         // It serves meanwhile: what came is in the store, and waits for the engine.
-        scene.simulation.restart().await.unwrap();
+        scene.bot.restart().await.unwrap();
         let held = start.wait_reached().await;
-        let before = scene.simulation.api().now();
-        signal(scene.simulation.bot().unwrap().pid(), one);
-        assert!(scene.simulation.bot_ended(SCENARIO_TIMEOUT).await.unwrap().success());
-        took.push(scene.simulation.api().now() - before);
+        let before = scene.api().now();
+        signal(scene.bot.process().unwrap().pid(), one);
+        assert!(scene.bot.wait_for_exit(SCENARIO_TIMEOUT).await.unwrap().success());
+        took.push(scene.api().now() - before);
         drop(held);
 
-        let other = lock(&scene.simulation.store()).await;
+        let other = lock(&scene.bot.store()).await;
         let starts = std::fs::read_to_string(&log).unwrap().matches("starting version").count();
         let locked = log_says(&log, "starting version", starts + 1);
-        took.push(stopped_while_starting(&mut scene.simulation, one, locked).await);
+        took.push(stopped_while_starting(&mut scene.bot, one, locked).await);
         other.close().await.unwrap();
     }
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     start.wait_reached().await.release();
     for sent in &sent {
         assert_eq!(scene.text(sent).await, "дождался");
@@ -226,7 +226,7 @@ async fn signalled_while_the_store_is_locked() {
     };
     let times = rounds(1);
     let drain = DRAIN.as_secs().to_string();
-    let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+    let mut scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
     let mut took = Vec::new();
     for _ in 0..times {
         let gate = Gate::new().await;
@@ -234,19 +234,19 @@ async fn signalled_while_the_store_is_locked() {
         let held = gate.wait_reached().await;
         let second = scene.send_voice(&scripted(3, "say второй"));
         scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
-        let other = lock(&scene.simulation.store()).await;
+        let other = lock(&scene.bot.store()).await;
         let third = scene.send_voice(&scripted(3, "say третий"));
         third.wait_for("it is offered", SCENARIO_TIMEOUT, |trail| trail.delivered).await.unwrap();
         // The text is there, and cannot be written down.
         held.release();
-        let before = scene.simulation.api().now();
-        signal(scene.simulation.bot().unwrap().pid(), Signal::TERM);
-        let status = scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
+        let before = scene.api().now();
+        signal(scene.bot.process().unwrap().pid(), Signal::TERM);
+        let status = scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
         assert!(status.success(), "{status}");
-        took.push(scene.simulation.api().now() - before);
+        took.push(scene.api().now() - before);
         other.close().await.unwrap();
 
-        scene.simulation.restart().await.unwrap();
+        scene.bot.restart().await.unwrap();
         gate.wait_reached().await.release();
         for (sent, text) in [(&first, "первый"), (&second, "второй"), (&third, "третий")] {
             assert_eq!(scene.text(sent).await, text);

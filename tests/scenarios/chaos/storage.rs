@@ -43,7 +43,7 @@ async fn told_of_the_delay(sent: &SentMessage) {
 /// How often the bot said so in the chat of a message.
 fn delays(scene: &Scene, sent: &SentMessage) -> usize {
     let is_delay = |text: &str| stenobot_simulator::answers::read(text) == BotText::Delayed;
-    scene.simulation.api().read(|state| {
+    scene.api().read(|state| {
         let messages = state.chats[&sent.chat()].messages.values();
         messages.flat_map(|message| message.texts_or_caption()).filter(|(_, text)| is_delay(text)).count()
     })
@@ -61,19 +61,19 @@ pub(super) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
     let rows = scene.rows().await;
     let has_row =
         |sent: &SentMessage| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
-    let confirmed = |sent: &SentMessage| scene.simulation.api().read(|state| is_confirmed(state, sent));
+    let confirmed = |sent: &SentMessage| scene.api().read(|state| is_confirmed(state, sent));
     all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
 }
 
 /// Waits until the bot has asked Telegram so many times more.
 async fn polls(scene: &Scene, more: u64) {
-    let before = scene.simulation.api().read(State::polls);
-    let reached = scene.simulation.api().wait_for(|state| (state.polls() >= before + more).then_some(()));
+    let before = scene.api().read(State::polls);
+    let reached = scene.api().wait_for(|state| (state.polls() >= before + more).then_some(()));
     eventually("the bot asks for updates again", reached).await;
 }
 
 async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     let series = |kind: &&str| page.value(&format!("stenobot_journal_errors_total{{kind=\"{kind}\"}}"));
     kinds.iter().filter_map(series).sum()
 }
@@ -91,7 +91,7 @@ pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&SentMessage, &
 }
 
 fn count_in_log(scene: &Scene, words: &str) -> usize {
-    std::fs::read_to_string(scene.simulation.log()).unwrap().matches(words).count()
+    std::fs::read_to_string(scene.bot.log()).unwrap().matches(words).count()
 }
 
 fn recovery(times: &[Duration]) -> String {
@@ -129,17 +129,17 @@ async fn two_arrive_while_one_is_in_work(
     // They are told once, however often the bot tries.
     for sent in &others {
         assert_eq!(delays(scene, sent), 1, "{}", sent.history());
-        assert!(!scene.simulation.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
+        assert!(!scene.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
         assert!(sent.trail().answers.is_empty(), "{}", sent.history());
     }
     assert!(first.trail().answers.is_empty(), "the store does not know of it: {}", first.history());
     assert_eq!(scene.rows().await.len(), 1);
     assert!(failures(scene, kinds).await > before, "the fault did not strike");
-    let (status, _) = page(&scene.simulation, "/readyz").await;
+    let (status, _) = page(&scene.bot, "/readyz").await;
     assert_eq!(status, 503);
 
     fault.end(scene).await;
-    let freed = scene.simulation.api().now();
+    let freed = scene.api().now();
     let all = [&first, &others[0], &others[1]];
     let last = all_answered_once(scene, &[(all[0], "начатое"), (all[1], "второе"), (all[2], "третье")]).await;
     assert_eq!(count_in_log(scene, "transcription started"), 3, "work was thrown away");
@@ -158,7 +158,7 @@ struct Lock(Option<SqliteConnection>);
 
 impl Fault for Lock {
     async fn begin(&mut self, scene: &mut Scene) {
-        let mut other = SqliteConnectOptions::new().filename(scene.simulation.store()).connect().await.unwrap();
+        let mut other = SqliteConnectOptions::new().filename(scene.bot.store()).connect().await.unwrap();
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
         self.0 = Some(other);
     }
@@ -181,7 +181,7 @@ async fn the_store_is_locked() {
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let hold = hold(times, round);
         took.push(two_arrive_while_one_is_in_work(&mut scene, &mut Lock(None), &["busy"], hold).await);
         end(scene, 3).await;
@@ -200,7 +200,7 @@ async fn the_store_is_locked_between_two_parts_of_an_answer() {
     let times = rounds(1);
     let mut parts = 0;
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let gate = Gate::new().await;
         let text = "длинное ".repeat(1200).trim_end().to_owned();
         let sent = scene.send_voice(&scripted(3, &format!("{};say {text}", gate.instruction())));
@@ -214,7 +214,7 @@ async fn the_store_is_locked_between_two_parts_of_an_answer() {
             let delay = Duration::from_millis(if part { 500 } else { 0 });
             FaultAction { delay, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(slow)));
+        scene.api().set_fault(Some(Arc::new(slow)));
         held.release();
         eventually("the second part is sent", see.wait_for(|parts| *parts == 1)).await.unwrap();
         let mut lock = Lock(None);
@@ -248,11 +248,11 @@ async fn a_moment() {
 /// The disk takes nothing.
 impl Fault for Disk {
     async fn begin(&mut self, scene: &mut Scene) {
-        self.fill(scene.simulation.bot().unwrap().pid());
+        self.fill(scene.bot.process().unwrap().pid());
     }
 
     async fn end(&mut self, scene: &mut Scene) {
-        self.free(scene.simulation.bot().unwrap().pid());
+        self.free(scene.bot.process().unwrap().pid());
     }
 }
 
@@ -312,10 +312,10 @@ async fn the_disk_fills_up_during_a_download() {
         way = disk.way();
         let mut scene = on(&disk).await;
         let slow = Effect::Slow { piece: 4096, pause: Duration::from_millis(200) };
-        scene.simulation.api().set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
+        scene.api().set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
         let sent = scene.send_voice(&scripted(3, "say скачано"));
         scene.wait_for_call("the file is asked for", |call| call.method == Method::GetFile).await;
-        let audio = scene.simulation.data().join("audio");
+        let audio = scene.bot.data().join("audio");
         let files = || std::fs::read_dir(&audio).unwrap().count();
         eventually("the download begins", async {
             while files() == 0 {
@@ -338,7 +338,7 @@ async fn the_disk_fills_up_during_a_download() {
         })
         .await;
         disk.end(&mut scene).await;
-        let freed = scene.simulation.api().now();
+        let freed = scene.api().now();
         took.push(all_answered_once(&mut scene, &[(&sent, "скачано")]).await - freed);
         tries += scene.calls(Method::Download);
         end(scene, 1).await;
@@ -372,11 +372,11 @@ async fn the_last_disk_space_is_reserved_for_the_store() {
         .await;
         let sent = scene.send_voice(&scripted(3, "say место"));
         told_of_the_delay(&sent).await;
-        let confirmed = scene.simulation.api().wait_for(|state| is_confirmed(state, &sent).then_some(()));
+        let confirmed = scene.api().wait_for(|state| is_confirmed(state, &sent).then_some(()));
         eventually("the store takes it", confirmed).await;
         assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
         disk.end(&mut scene).await;
-        let freed = scene.simulation.api().now();
+        let freed = scene.api().now();
         took.push(all_answered_once(&mut scene, &[(&sent, "место")]).await - freed);
         assert_eq!(delays(&scene, &sent), 1);
         end(scene, 1).await;
@@ -395,7 +395,7 @@ async fn signalled_while_the_store_is_locked_and_work_runs() {
     let times = rounds(1);
     let mut longest = Duration::ZERO;
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", "1")]).await;
+        let mut scene = Scene::start(&[("shutdown_timeout_seconds", "1")]).await;
         let gate = Gate::new().await;
         let first = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
         let held = gate.wait_reached().await;
@@ -405,15 +405,15 @@ async fn signalled_while_the_store_is_locked_and_work_runs() {
         let new = scene.send_voice(&scripted(3, "say новое"));
         held.release();
         told_of_the_delay(&new).await;
-        let from = scene.simulation.api().now();
-        let status = scene.simulation.terminate_bot(SCENARIO_TIMEOUT).await.unwrap();
-        let stopped = scene.simulation.api().now() - from;
+        let from = scene.api().now();
+        let status = scene.bot.terminate(SCENARIO_TIMEOUT).await.unwrap();
+        let stopped = scene.api().now() - from;
         assert!(status.success(), "{status}");
         // One second for what is held, and the writes that were under way.
         assert!(stopped < Duration::from_secs(15), "{stopped:?}");
         longest = longest.max(stopped);
         lock.end(&mut scene).await;
-        scene.simulation.restart().await.unwrap();
+        scene.bot.restart().await.unwrap();
         gate.wait_reached().await.release();
         all_answered_once(&mut scene, &[(&first, "начатое"), (&new, "новое")]).await;
         assert_eq!(lost(&scene, &[&first, &new]).await, 0);

@@ -27,15 +27,15 @@ use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 const PEOPLE: usize = 8;
 
 fn set_fault(scene: &Scene, fault: impl FaultInjector + 'static) {
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 }
 
 fn calls(scene: &Scene) -> Vec<CallRecord> {
-    scene.simulation.api().read(|state| state.calls.clone())
+    scene.api().read(|state| state.calls.clone())
 }
 
 fn users(scene: &Scene, count: usize) -> Vec<User> {
-    (0..count).map(|_| scene.simulation.new_user("Анна", "ru")).collect()
+    (0..count).map(|_| scene.new_user("Анна", "ru")).collect()
 }
 
 /// A user sends a recording in which `text` is heard.
@@ -54,7 +54,7 @@ async fn all_answered(sent: &[(SentMessage, String)]) {
 
 /// What the bot's process holds: bytes of memory, open files.
 async fn held(scene: &Scene) -> (f64, f64) {
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     (page.value("process_resident_memory_bytes").unwrap(), page.value("process_open_fds").unwrap())
 }
 
@@ -66,14 +66,14 @@ async fn a_fifth_of_all_calls_fails() {
         figure: "one answer each, no pause broken",
         name: "telegram::a_fifth_of_all_calls_fails",
     };
-    let mut scene = Scene::stand_in(&[
+    let mut scene = Scene::start(&[
         ("progress_update_interval_seconds", "1"),
         ("user_requests_per_minute", "600"),
         ("max_concurrent_workers", "2"),
     ])
     .await;
     let users = users(&scene, PEOPLE);
-    let pid = scene.simulation.bot().unwrap().pid();
+    let pid = scene.bot.process().unwrap().pid();
     let mut all = vec![sends(&mut scene, &users[0], "progress 50", "до сбоев".to_owned())];
     all_answered(&all).await;
     let mut warm = held(&scene).await;
@@ -93,13 +93,13 @@ async fn a_fifth_of_all_calls_fails() {
             warm = held(&scene).await;
         }
     }
-    scene.simulation.api().set_fault(None);
+    scene.api().set_fault(None);
     let last = vec![sends(&mut scene, &users[0], "progress 50", "после сбоев".to_owned())];
     all_answered(&last).await;
     all.extend(last);
     let end = held(&scene).await;
-    assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
-    let skipped = scene.simulation.api().read(skipped);
+    assert_eq!(scene.bot.process().unwrap().pid(), pid, "the bot runs on");
+    let skipped = scene.api().read(skipped);
     let calls = calls(&scene);
     let mut took: Vec<Duration> = Vec::new();
     let mut stray = 0;
@@ -148,7 +148,7 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
         figure: "every sender is informed",
         name: "telegram::refusals_while_a_fifth_of_all_calls_fails",
     };
-    let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
     let users = users(&scene, PEOPLE);
     set_fault(&scene, RandomFaults::new(41, 20));
     let times = rounds(2);
@@ -161,7 +161,7 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
         }
         all.extend(sent);
     }
-    scene.simulation.api().set_fault(None);
+    scene.api().set_fault(None);
     scene.spoken.add("зря");
     let last = scene.send_voice(&scripted(1, "say коротко"));
     assert_eq!(scene.text(&last).await, "коротко");
@@ -189,7 +189,7 @@ async fn an_accepted_answer_times_out() {
         figure: "0 duplicates",
         name: "telegram::an_accepted_answer_times_out",
     };
-    let mut scene = Scene::stand_in(&[("max_queue_size", "1000"), ("max_concurrent_workers", "4")]).await;
+    let mut scene = Scene::start(&[("max_queue_size", "1000"), ("max_concurrent_workers", "4")]).await;
     let times = rounds(2);
     let muted = Mutex::new(HashSet::new());
     let fault = move |call: &Call| -> FaultAction {
@@ -237,8 +237,8 @@ async fn another_program_polls() {
         figure: "goes on by itself",
         name: "telegram::another_program_polls",
     };
-    let mut scene = Scene::stand_in(&[]).await;
-    let (url, token) = (scene.simulation.api().url().clone(), scene.simulation.api().token().to_owned());
+    let mut scene = Scene::start(&[]).await;
+    let (url, token) = (scene.api().url().clone(), scene.api().token().to_owned());
     let times = rounds(2);
     let mut took = Vec::new();
     let mut all = Vec::new();
@@ -254,8 +254,8 @@ async fn another_program_polls() {
                 let _ = rival.updates(None, Duration::from_secs(1)).await;
             }
         };
-        let enough = scene.simulation.api().wait_for(|state| (conflicts(&state.calls) >= before + 5).then_some(()));
-        let user = scene.simulation.new_user("Анна", "ru");
+        let enough = scene.api().wait_for(|state| (conflicts(&state.calls) >= before + 5).then_some(()));
+        let user = scene.new_user("Анна", "ru");
         tokio::select! {
             () = polling => {}
             () = eventually("both are turned away", enough) => {}
@@ -265,8 +265,8 @@ async fn another_program_polls() {
         took.push(answered_once(&sent, &text));
         all.push((sent, text));
     }
-    assert_eq!(scene.simulation.api().read(skipped), 0);
-    let log_says = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    assert_eq!(scene.api().read(skipped), 0);
+    let log_says = std::fs::read_to_string(scene.bot.log()).unwrap();
     let rows = scene.shut_down().await;
     assert_eq!(rows.len(), times);
     assert!(log_says.contains("another program receives this bot's updates"));
@@ -281,13 +281,13 @@ async fn the_token_is_rejected_for_a_while() {
         figure: "nothing lost, nothing restarted",
         name: "telegram::the_token_is_rejected_for_a_while",
     };
-    let mut scene = Scene::stand_in(&[]).await;
-    let pid = scene.simulation.bot().unwrap().pid();
+    let mut scene = Scene::start(&[]).await;
+    let pid = scene.bot.process().unwrap().pid();
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
         let turned_away = |_: &Call<'_>| -> FaultAction { Effect::Refuse(Refusal::Unauthorized).into() };
-        let user = scene.simulation.new_user("Анна", "ru");
+        let user = scene.new_user("Анна", "ru");
         let gate = Gate::new().await;
         let (sent, text) = sends(&mut scene, &user, &gate.instruction(), format!("узнали снова {round}"));
         let held = gate.wait_reached().await;
@@ -306,10 +306,10 @@ async fn the_token_is_rejected_for_a_while() {
             let all = [Method::EditMessageText, Method::GetUpdates, Method::GetFile];
             all.iter().all(|method| refused(calls, *method) >= 2).then_some(())
         };
-        eventually("everything is turned away", scene.simulation.api().wait_for(|state| enough(&state.calls))).await;
+        eventually("everything is turned away", scene.api().wait_for(|state| enough(&state.calls))).await;
         assert!(sent.trail().answers.is_empty());
-        scene.simulation.api().set_fault(None);
-        let now = scene.simulation.api().now();
+        scene.api().set_fault(None);
+        let now = scene.api().now();
         let both = [(sent, text), (late, other)];
         all_answered(&both).await;
         took.extend(both.iter().map(|(sent, text)| {
@@ -317,7 +317,7 @@ async fn the_token_is_rejected_for_a_while() {
             sent.trail().answers[0].at.saturating_sub(now)
         }));
     }
-    assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
+    assert_eq!(scene.bot.process().unwrap().pid(), pid, "the bot runs on");
     let rows = scene.shut_down().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
     measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&took)));
@@ -332,11 +332,11 @@ async fn a_hanging_message_does_not_block_the_engine() {
         name: "telegram::a_hanging_message_does_not_block_the_engine",
     };
     const HANGS: Duration = Duration::from_secs(15);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let times = rounds(1);
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for round in 0..times {
-        let [one, other] = [(); 2].map(|()| scene.simulation.new_user("Анна", "ru"));
+        let [one, other] = [(); 2].map(|()| scene.new_user("Анна", "ru"));
         let chat = one.chat();
         let words = AtomicUsize::new(0);
         let fault = move |call: &Call| -> FaultAction {

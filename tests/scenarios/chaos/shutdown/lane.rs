@@ -65,7 +65,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) async fn new(seed: usize) -> Self {
         let drain = DRAIN.as_secs().to_string();
-        let scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+        let scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
         Self { scene, gate: Gate::new().await, dice: Dice::new(seed as u64) }
     }
 
@@ -100,7 +100,7 @@ impl Lane {
                 | Moment::Answering => Effect::Pass.into(),
             }
         };
-        self.scene.simulation.api().set_fault(Some(Arc::new(fault)));
+        self.scene.api().set_fault(Some(Arc::new(fault)));
         struck
     }
 
@@ -123,7 +123,7 @@ impl Lane {
 
     /// Waits for the moment.
     async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(SentMessage, String)]) -> Option<WaitingEngine> {
-        let api = self.scene.simulation.api();
+        let api = self.scene.api();
         match moment {
             Moment::Offered(wanted) => {
                 let offered = |state: &State| {
@@ -153,26 +153,26 @@ impl Lane {
         let struck = self.fault(moment);
         let sent = self.load(moment);
         let mut held = self.reach(moment, &struck, &sent).await;
-        let pid = self.scene.simulation.bot().unwrap().pid();
-        let mut before = self.scene.simulation.api().now();
+        let pid = self.scene.bot.process().unwrap().pid();
+        let mut before = self.scene.api().now();
         match told {
             Told::Once(one) => signal(pid, one),
             Told::Twice(one, two) => {
                 signal(pid, one);
                 tokio::time::sleep(APART).await;
-                before = self.scene.simulation.api().now();
+                before = self.scene.api().now();
                 signal(pid, two);
             }
         }
         if matches!(moment, Moment::Finishing) {
             held = None;
         }
-        let status = self.scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
-        let took = self.scene.simulation.api().now() - before;
+        let status = self.scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
+        let took = self.scene.api().now() - before;
         assert!(status.success(), "{moment:?}, {told:?}: {status} after {took:?}");
         drop(held);
-        self.scene.simulation.api().set_fault(None);
-        self.scene.simulation.restart().await.unwrap();
+        self.scene.api().set_fault(None);
+        self.scene.bot.restart().await.unwrap();
         let gate_again = async {
             // Opens for an attempt after the restart, if there is one.
             loop {

@@ -22,8 +22,8 @@ async fn files_that_differ_from_their_announcement() {
     };
     let limit = 200_000;
     let limits = [("max_file_size_bytes", limit.to_string()), ("user_requests_per_minute", "600".to_owned())];
-    let mut scene = Scene::stand_in(&limits.each_ref().map(|(key, value)| (*key, value.as_str()))).await;
-    let user = scene.simulation.new_user("Анна", "ru");
+    let mut scene = Scene::start(&limits.each_ref().map(|(key, value)| (*key, value.as_str()))).await;
+    let user = scene.new_user("Анна", "ru");
     let times = rounds(1);
     let mut took = Vec::new();
     let mut wrong = 0;
@@ -70,7 +70,7 @@ async fn stalled_downloads_release_their_permits() {
         name: "telegram::files::stalled_downloads_release_their_permits",
     };
     const PLACES: usize = 4;
-    let mut scene = Scene::stand_in(&[("download_timeout_seconds", "5")]).await;
+    let mut scene = Scene::start(&[("download_timeout_seconds", "5")]).await;
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
@@ -84,7 +84,7 @@ async fn stalled_downloads_release_their_permits() {
                     let struck = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
                     (state.calls.iter().filter(struck).count() == PLACES * (round + 1)).then_some(())
                 };
-                eventually("all places are taken", scene.simulation.api().wait_for(taken)).await;
+                eventually("all places are taken", scene.api().wait_for(taken)).await;
             }
             all.push(sends(&mut scene, user, "wait 10", format!("скачано {index} {round}")));
         }

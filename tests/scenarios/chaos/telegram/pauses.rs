@@ -21,7 +21,7 @@ async fn retry_after_of_one_to_five_seconds() {
         figure: "no call within a pause",
         name: "telegram::pauses::retry_after_of_one_to_five_seconds",
     };
-    let mut scene = Scene::stand_in(&[
+    let mut scene = Scene::start(&[
         ("progress_update_interval_seconds", "1"),
         ("user_requests_per_minute", "600"),
         ("max_concurrent_workers", "4"),
@@ -52,7 +52,7 @@ async fn retry_after_of_one_to_five_seconds() {
         all_answered(&sent).await;
         all.extend(sent);
     }
-    scene.simulation.api().set_fault(None);
+    scene.api().set_fault(None);
     let calls = calls(&scene);
     scene.shut_down().await;
     let took: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
@@ -79,7 +79,7 @@ async fn retry_after_for_the_whole_bot() {
         name: "telegram::pauses::retry_after_for_the_whole_bot",
     };
     const PEOPLE: usize = 20;
-    let mut scene = Scene::stand_in(&[("max_concurrent_workers", "4")]).await;
+    let mut scene = Scene::start(&[("max_concurrent_workers", "4")]).await;
     let times = rounds(1);
     let (mut took, mut refused) = (Vec::new(), Vec::new());
     for round in 0..times {
