@@ -1,34 +1,37 @@
-//! An engine without a model: speaks the engine's protocol and behaves as it is told, for tests that need many
-//! quick answers, or crashes and hangs that the real engine does not produce on demand.
+//! An engine without a model, for tests: speaks the engine's protocol and follows a script, which can also make it crash
+//! or hang.
 //!
-//! An audio file that holds the line `stand-in` is followed there by a script of one instruction a line, up to a
-//! zero byte or its end: a text file, or a real recording with a chunk that players pass over. Any other file is
-//! answered by the script in the variable `STAND_IN` (lines separated by `;`), or by `say` with a short text.
+//! The script is in the audio file, after the line `stand-in`: one instruction a line, up to a zero byte or the end of the
+//! file. Without one it is in the variable `STAND_IN` (separated by `;`), or `say` with a short text.
 //!
 //! | instruction | effect |
 //! | --- | --- |
 //! | `progress N` | reports N percent |
 //! | `wait MS` | waits, unless cancelled |
-//! | `linger MS` | waits until cancelled, and confirms that MS later |
-//! | `deaf` | never says anything again |
-//! | `stopped` | is stopped like a process under a debugger: reads nothing, says nothing, ends by nothing but a kill |
-//! | `half` | begins an event and never ends it |
-//! | `flood` | reports progress without a pause and without an end |
-//! | `closed` | closes its output and lives on |
-//! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
+//! | `linger MS` | waits until cancelled, and confirms the cancellation MS later |
+//! | `deaf` | stops responding, also to a cancellation |
+//! | `stopped` | stops itself (SIGSTOP): only SIGKILL ends it |
+//! | `half` | sends an incomplete frame |
+//! | `flood` | reports progress without pause or end |
+//! | `closed` | closes its output and keeps running |
+//! | `gate PORT` | sends its process id to the test that listens there, and continues when the test disconnects |
 //! | `say TEXT` | finishes with this text |
-//! | `language` | finishes with the code of the language that it was told |
-//! | `likely` | finishes with the likely languages that it was told, as `ru 0.40, en 0.40` |
+//! | `language` | finishes with the requested language code |
+//! | `likely` | finishes with the given likely languages, as `ru 0.40, en 0.40` |
 //! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
-//! | `devour` | limits its memory as the engine does, and takes more |
-//! | `garbage`, `oversized`, `stranger` | breaks the protocol |
+//! | `devour` | limits its memory as the engine does, and exceeds the limit |
+//! | `garbage`, `oversized`, `stranger` | violates the protocol: no frame, a frame over the limit, a report about another job |
 //!
 //! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT`, `exit N`, `version N` (it speaks another
 //! version of the protocol) or `silent` (it does not say its version). When the parent sends a second job
 //! before the first has ended, it exits with status 77.
+
+#[path = "../tests/stories/script.rs"]
+#[allow(dead_code, reason = "the tests write scripts")]
+mod script;
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -45,7 +48,7 @@ use stenobot_engine::protocol::{
     BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber, MAX_FRAME, VERSION,
 };
 
-/// Of the recording that it pretends to hear.
+/// Reported length of every recording.
 const LENGTH: Duration = Duration::from_secs(10);
 
 static BUSY: AtomicBool = AtomicBool::new(false);
@@ -68,7 +71,7 @@ fn main() -> io::Result<()> {
     stand_in.start()?;
     loop {
         match stand_in.commands.recv() {
-            // Of a job that has ended already.
+            // For a job that has ended.
             Ok(Command::Cancel { .. }) => {}
             Ok(Command::Transcribe { number, job }) => {
                 let event = stand_in.play(number, &script(job.path())?, &job)?;
@@ -81,16 +84,11 @@ fn main() -> io::Result<()> {
 }
 
 fn script(path: &Path) -> io::Result<String> {
-    const MARK: &[u8] = b"stand-in\n";
-    let bytes = std::fs::read(path)?;
-    let Some(place) = bytes.windows(MARK.len()).position(|window| window == MARK) else {
-        return Ok(std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n"));
-    };
-    let script = bytes[place + MARK.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(script).into_owned())
+    let default = || std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n");
+    Ok(script::find(&std::fs::read(path)?).unwrap_or_else(default))
 }
 
-/// Waits at a gate that a test holds.
+/// Waits until the test at `port` disconnects.
 fn wait_at_gate(port: u64) -> io::Result<()> {
     let mut gate = TcpStream::connect(("127.0.0.1", port as u16))?;
     writeln!(gate, "{}", std::process::id())?;
@@ -188,7 +186,7 @@ impl StandIn {
                 "exit" => std::process::exit(parse_number(rest) as i32),
                 "abort" => std::process::abort(),
                 "devour" => devour(),
-                // Rust's own handler takes the first and steps aside.
+                // Rust's handler takes the first signal and then restores the default action.
                 "segfault" => loop {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV)?;
                 },
@@ -201,7 +199,7 @@ impl StandIn {
         Ok(Event::Finished { number, transcript: transcript("") })
     }
 
-    /// Whole events, many at a time: faster than anybody reads them.
+    /// Writes whole events faster than they can be read.
     fn flood(&mut self, number: JobNumber) -> io::Result<Infallible> {
         let mut many = Vec::new();
         let mut writer = BlockingWriter::new(&mut many);
@@ -228,9 +226,9 @@ fn park() -> ! {
     }
 }
 
-/// Takes memory until there is none.
+/// Allocates until the memory limit is reached.
 fn devour() -> ! {
-    let headroom = Headroom::of_this_process(1).expect("the machine tells what this process holds");
+    let headroom = Headroom::of_this_process(1).expect("the memory of this process can be read");
     headroom.allow(LENGTH).expect("the limit can be set");
     let mut taken = Vec::new();
     loop {

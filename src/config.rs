@@ -302,6 +302,7 @@ impl Config {
     }
 
     /// Every key with its value as it would be given in the environment.
+    #[cfg(feature = "simulator")]
     pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
         let values = serde_json::to_value(&self.raw).unwrap_or_default();
         let text = |key: &str| match &values[key] {

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
 use crate::config::{Config, TOKEN_VARIABLES};
-use crate::playground::{Offer, Playground};
+use crate::playground::{Playground, PlaygroundSettings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,7 +53,7 @@ impl Args {
             simulation = Simulation::start(setup) => simulation?,
             () = stop() => return Ok(ExitCode::SUCCESS),
         };
-        let offer = Offer { port: self.port, voices, file_bytes: config.limits.file_bytes };
+        let offer = PlaygroundSettings { port: self.port, voices, file_bytes: config.limits.file_bytes };
         let port = self.port;
         let playground = Playground::start(simulation.api().clone(), offer)
             .await
@@ -67,9 +67,9 @@ impl Args {
                 None
             }
         };
-        let ended = match simulation.bot() {
+        let ended = match simulation.process() {
             Some(bot) => tokio::select! {
-                ended = bot.ended() => Some(ended?),
+                ended = bot.wait_for_exit() => Some(ended?),
                 () = stop() => None,
             },
             None => None,
@@ -80,7 +80,7 @@ impl Args {
         }
         // A second signal does not wait.
         tokio::select! {
-            status = simulation.terminate_bot(stop_limit(config)) => drop(status?),
+            status = simulation.terminate(stop_limit(config)) => drop(status?),
             () = stop() => {}
         }
         simulation.api().stop().await;

@@ -10,21 +10,21 @@ use std::time::Duration;
 use stenobot_domain::SpeechLanguage;
 use stenobot_models::{DETECTOR, ModelStore};
 use stenobot_simulator::harness::Setup;
-use stenobot_simulator::live::{Lines, Table};
-use stenobot_simulator::run::{Arrival, Plan, Screen, run};
+use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
+use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
 
 use crate::config::{Config, VoiceActivity};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// People who use the bot.
+    /// Users who use the bot.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     users: u32,
     /// Length of each recording in seconds; the sample voices nearest to it are sent.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=14_400))]
     duration: u64,
-    /// Recordings that each person sends.
+    /// Recordings that each user sends.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     messages: u32,
     /// When they are sent: `at-once`, or a number of messages per minute.
@@ -58,13 +58,13 @@ impl Args {
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
         let setup = setup(config, program).await?;
         let mut screen = self.screen(config);
-        let report = run(setup, &plan, &mut *screen).await?;
+        let report = simulate(setup, &plan, &mut *screen).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
             println!("\n{report}");
         }
-        Ok(if report.keeps_the_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.is_exactly_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn plan(&self, voices: Vec<Voice>, config: &Config) -> Plan {

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use stenobot_domain::{ChatId, UserId};
-use stenobot_simulator::people::Person;
 use stenobot_simulator::server::BotApi;
+use stenobot_simulator::users::User;
 use stenobot_simulator::voices::Voices;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -34,7 +34,7 @@ const LISTENERS: usize = 32;
 
 /// What the playground offers.
 #[derive(Debug)]
-pub struct Offer {
+pub struct PlaygroundSettings {
     /// Port of 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// Recordings to choose from, if there are any.
@@ -56,7 +56,7 @@ impl Playground {
     ///
     /// # Errors
     /// When the port is taken or the system gives no random numbers.
-    pub async fn start(api: BotApi, offer: Offer) -> std::io::Result<Self> {
+    pub async fn start(api: BotApi, offer: PlaygroundSettings) -> std::io::Result<Self> {
         // Loopback only, always: whoever has the address acts as any person.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, offer.port)).await?;
         let address = listener.local_addr()?;
@@ -146,8 +146,8 @@ impl Number {
         ChatId(self.user().0)
     }
 
-    fn person(self, api: &BotApi, language: Language) -> Person {
-        Person::new(api, self.user(), self.name(), language.code())
+    fn person(self, api: &BotApi, language: Language) -> User {
+        User::new(api, self.user(), self.name(), language.code())
     }
 }
 

@@ -12,7 +12,7 @@ use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stenobot_domain::MessageId;
-use stenobot_simulator::server::{Attachment, Content, Media, Toast};
+use stenobot_simulator::server::{Attachment, CallbackAnswer, Content, Media};
 
 use super::feed::feed;
 use super::guard::guard;
@@ -124,7 +124,7 @@ async fn text(
     if text.is_empty() || text.encode_utf16().count() > 4096 {
         return Err((StatusCode::BAD_REQUEST, "A message has 1 to 4096 letters."));
     }
-    number.person(&shared.api, language).sends_text(text);
+    number.person(&shared.api, language).send_text(text);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -148,12 +148,12 @@ async fn press(
     Json(Press { message, data }): Json<Press>,
 ) -> Result<Json<Answer>, Refused> {
     let person = number.person(&shared.api, language);
-    let query = shared.api.press(number.chat(), person.caller(), message, &data);
+    let query = shared.api.press(number.chat(), person.info(), message, &data);
     let query = query.ok_or((StatusCode::CONFLICT, "This button is gone."))?;
-    let answered = shared.api.until(|state| state.presses.get(&query)?.toast.clone());
+    let answered = shared.api.wait_for(|state| state.presses.get(&query)?.answer.clone());
     // A bot that says nothing leaves the button turning for a while, and then as it was.
     match tokio::time::timeout(ANSWER_LIMIT, answered).await {
-        Ok(Toast { text, alert }) => Ok(Json(Answer { text, alert })),
+        Ok(CallbackAnswer { text, alert }) => Ok(Json(Answer { text, alert })),
         Err(_) => Ok(Json(Answer { text: String::new(), alert: false })),
     }
 }
@@ -170,7 +170,7 @@ async fn sample(
 ) -> Done {
     let voice = shared.voices.as_ref().and_then(|voices| voices.named(&name));
     let voice = voice.ok_or((StatusCode::NOT_FOUND, "There is no such recording."))?;
-    number.person(&shared.api, language).sends_voice(voice);
+    number.person(&shared.api, language).send_voice(voice);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,7 +208,7 @@ fn send(shared: &Shared, number: Number, language: Language, attachment: Attachm
     if !shared.reserve(bytes.len() as u64) {
         return Err((StatusCode::INSUFFICIENT_STORAGE, "Too much was sent: start the playground again."));
     }
-    number.person(&shared.api, language).sends_file(attachment, bytes);
+    number.person(&shared.api, language).send_file(attachment, bytes);
     Ok(StatusCode::NO_CONTENT)
 }
 

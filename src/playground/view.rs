@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId};
-use stenobot_simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
+use stenobot_simulator::server::{Attachment, Author, Content, MenuEntry, Message, State, keyboard};
 
 /// Messages that a page shows; older ones are left out.
 const SHOWN: usize = 300;
@@ -97,7 +97,7 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
 fn is_mine(message: &Message) -> bool {
     match message.author {
         Author::Bot => false,
-        Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
+        Author::User(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
     }
 }
 
@@ -116,14 +116,12 @@ fn words_and_file(content: &Content) -> (Option<String>, Option<File>) {
 }
 
 fn file(attachment: &Attachment) -> File {
-    let kind = match attachment.media {
-        Media::Voice => "voice",
-        Media::Audio => "audio",
-        Media::VideoNote => "video_note",
-        Media::Video => "video",
-        Media::Document => "document",
-    };
-    File { kind, name: attachment.file_name.clone(), seconds: attachment.duration.as_secs(), bytes: None }
+    File {
+        kind: attachment.media.field(),
+        name: attachment.file_name.clone(),
+        seconds: attachment.duration.as_secs(),
+        bytes: None,
+    }
 }
 
 fn beginning(text: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::scene::{PATIENCE, soon};
+use crate::scene::{PAGE_TIMEOUT, eventually};
 
 /// A browser with a profile of its own. Dropping it ends it.
 pub(crate) struct Browser {
@@ -30,7 +30,8 @@ impl Browser {
             .expect("chromedriver is missing: run `./dev test`");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = loop {
-            let line = soon("chromedriver starts", lines.next_line()).await.unwrap().expect("chromedriver starts");
+            let line =
+                eventually("chromedriver starts", lines.next_line()).await.unwrap().expect("chromedriver starts");
             if let Some((_, port)) = line.split_once("started successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
@@ -60,7 +61,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
-            "timeouts": { "script": PATIENCE.as_millis() as u64 },
+            "timeouts": { "script": PAGE_TIMEOUT.as_millis() as u64 },
         }}});
         let session = browser.call("session", &wanted).await.expect("Chromium starts");
         browser.session = session["sessionId"].as_str().unwrap().to_owned();

@@ -7,13 +7,13 @@ use stenobot_simulator::harness::{Setup, Simulation};
 use stenobot_simulator::server::{Attachment, Content, Media};
 
 use crate::recordings::{Gate, asset, scripted};
-use crate::scene::{Stage, soon, stand_in};
+use crate::scene::{Stage, eventually, stand_in};
 
-/// Person 1's id and the id of their chat.
+/// User 1's id and the id of their chat.
 const ANNA: i64 = 700_001;
 
 #[tokio::test]
-async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
+async fn two_users_queue_cancel_and_receive_their_texts() {
     let gate = Gate::new().await;
     let mut first = scripted(4, &format!("progress 40;{};say The first text.", gate.instruction()));
     let mut second = scripted(3, "say The second text.");
@@ -29,7 +29,7 @@ async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     browser.go(&stage.page(1)).await;
     browser.until("document.querySelector('#samples button')").await;
     browser.click("[data-name=first]").await;
-    let at_gate = gate.reached().await;
+    let at_gate = gate.wait_reached().await;
     browser.until_bot_says("🔄 Transcribing [").await;
     let anna = browser.window().await;
 
@@ -46,7 +46,7 @@ async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     browser.click("[data-name=second]").await;
     browser.until_bot_says("In the queue: position 1").await;
 
-    at_gate.open();
+    at_gate.release();
     browser.until_bot_says("The second text.").await;
     browser.check(stage.url()).await;
     browser.switch(&anna).await;
@@ -58,7 +58,7 @@ async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     browser.check(stage.url()).await;
     drop(browser);
     stage.playground.stop().await;
-    simulation.terminate_bot(Duration::from_secs(30)).await.unwrap();
+    simulation.terminate(Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test]
@@ -75,10 +75,10 @@ async fn buttons_documents_and_commands_work() {
         .await;
     browser.until("document.querySelector('.buttons button')").await;
     browser.click(".buttons button").await;
-    let pressed = stage.api.until(|state| {
-        state.pending.iter().map(|offer| &offer.update["callback_query"]).find(|query| !query.is_null()).cloned()
+    let pressed = stage.api.wait_for(|state| {
+        state.pending.iter().map(|update| &update.content["callback_query"]).find(|query| !query.is_null()).cloned()
     });
-    let pressed = soon("the bot hears of the press", pressed).await;
+    let pressed = eventually("the bot hears of the press", pressed).await;
     assert_eq!(pressed["data"], "cancel:1");
     assert_eq!(pressed["from"]["id"], ANNA);
     assert_eq!(pressed["from"]["language_code"], "en");
@@ -123,7 +123,7 @@ async fn send_document(stage: &Stage, name: &str, content: &str) {
 }
 
 #[tokio::test]
-async fn what_is_written_stays_text() {
+async fn markup_in_messages_is_shown_as_text() {
     let stage = Stage::without_a_bot().await;
     let (browser, _turn) = stage.browser().await;
     browser.go(&stage.page(1)).await;
@@ -190,7 +190,7 @@ fn attachments(stage: &Stage) -> Vec<Attachment> {
 }
 
 #[tokio::test]
-async fn a_page_that_was_away_shows_all_that_it_missed() {
+async fn a_reconnected_page_shows_missed_messages() {
     let stage = Stage::without_a_bot().await;
     let (browser, _turn) = stage.browser().await;
     browser.go(&stage.page(1)).await;

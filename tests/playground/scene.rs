@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::playground::{Offer, Playground};
+use stenobot::playground::{Playground, PlaygroundSettings};
 use stenobot_simulator::server::{BotApi, Settings};
 use stenobot_simulator::voices::{Voice, Voices};
 use tokio::sync::{Mutex, MutexGuard};
@@ -12,14 +12,14 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::browser::Browser;
 
 /// Far more than anything here takes, even beside busy neighbours.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Browsers take turns: they are heavy.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Waits for what must happen.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PAGE_TIMEOUT, future).await {
         Ok(output) => output,
         Err(_) => panic!("this did not happen in time: {what}"),
     }
@@ -42,7 +42,7 @@ impl Stage {
             write(folder.path(), voices);
             Voices::open(folder.path()).unwrap()
         });
-        let offer = Offer { port: 0, voices, file_bytes: 64 * 1024 };
+        let offer = PlaygroundSettings { port: 0, voices, file_bytes: 64 * 1024 };
         let playground = Playground::start(api.clone(), offer).await.unwrap();
         Self { api, playground }
     }

@@ -15,7 +15,7 @@ use stenobot_simulator::server::{BotApi, Settings};
 use stenobot_store::Store;
 
 use crate::recordings::{asset, scripted};
-use crate::scene::{Scene, bot_with_engine, soon, stand_in};
+use crate::scene::{Scene, bot_with_engine, eventually, stand_in};
 
 /// A set-up in which everything is as it should be, for a test to break.
 struct Place {
@@ -61,7 +61,7 @@ impl Place {
     async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"));
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables).kill_on_drop(true);
-        let output = soon("the program ends", command.output()).await.unwrap();
+        let output = eventually("the program ends", command.output()).await.unwrap();
         for said in [&output.stdout, &output.stderr] {
             assert!(!String::from_utf8_lossy(said).contains(self.api.token()), "the token is printed");
         }
@@ -74,7 +74,7 @@ impl Place {
     }
 
     /// `doctor` says this sentence and `run` refuses to start with it.
-    async fn refuses(&self, check: &str, sentence: &str) {
+    async fn assert_failure(&self, check: &str, sentence: &str) {
         let (verdict, text) = self.doctor().await.line(check);
         assert_eq!((verdict.as_str(), text.as_str()), ("failed", sentence));
         let output = self.run(&["run"]).await;
@@ -121,7 +121,7 @@ fn nobody_listens() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_good_set_up_is_found_good_and_left_as_it_was() {
+async fn a_valid_setup_passes_and_is_not_changed() {
     let place = Place::good().await;
     let report = place.doctor().await;
     assert_eq!(report.lines.len(), 18);
@@ -150,17 +150,17 @@ async fn a_missing_or_wrong_token_is_refused() {
     let mut place = Place::good().await;
     place.set("TELEGRAM_BOT_TOKEN", "123456789:AAE-no-bot-of-anybody-has-this-token");
     let sentence = "Telegram does not accept the token: take the current one from @BotFather";
-    place.refuses("token", sentence).await;
+    place.assert_failure("token", sentence).await;
     assert_eq!(place.doctor().await.failed(), ["token"]);
 
     place.variables.remove("TELEGRAM_BOT_TOKEN");
     let sentence = "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN";
-    place.refuses("token", sentence).await;
+    place.assert_failure("token", sentence).await;
     assert_eq!(place.doctor().await.failed(), ["token"]);
 }
 
 #[tokio::test]
-async fn a_file_size_that_the_server_does_not_give_is_told() {
+async fn a_file_size_above_the_servers_limit_is_reported() {
     let mut place = Place::good().await;
     place.set("STENOBOT_MAX_FILE_SIZE_BYTES", "52428800");
     let (verdict, text) = place.doctor().await.line("configuration");
@@ -171,7 +171,7 @@ async fn a_file_size_that_the_server_does_not_give_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_and_a_webhook_are_told() {
+async fn an_unreachable_server_and_a_webhook_are_reported() {
     let mut place = Place::good().await;
     place.api.set_webhook("https://example.org/hook");
     let report = place.doctor().await;
@@ -187,7 +187,7 @@ async fn a_server_that_is_not_there_and_a_webhook_are_told() {
 }
 
 #[tokio::test]
-async fn the_proxy_that_is_used_is_named_without_its_password() {
+async fn the_proxy_is_reported_without_its_password() {
     let mut place = Place::good().await;
     assert_eq!(place.doctor().await.line("proxy").1, "none is set: servers are reached directly");
 
@@ -208,11 +208,11 @@ async fn the_proxy_that_is_used_is_named_without_its_password() {
     place.set("HTTP_PROXY", "socks4://stenobot:verborgen@127.0.0.1:1080");
     let sentence = "HTTP_PROXY names a proxy of the kind socks4, which is not supported: give http://, https://, \
                     socks5:// or socks5h:// and [USER:PASSWORD@]HOST[:PORT]";
-    place.refuses("configuration", sentence).await;
+    place.assert_failure("configuration", sentence).await;
 }
 
 #[tokio::test]
-async fn a_missing_and_a_damaged_model_are_told() {
+async fn a_missing_and_a_damaged_model_are_reported() {
     let mut place = Place::good().await;
     let models = place.own_models();
     let report = place.doctor().await;
@@ -235,23 +235,26 @@ async fn a_missing_and_a_damaged_model_are_told() {
 
     place.set("STENOBOT_MODEL", "nobody-knows-this");
     place
-        .refuses("model", "there is no model named nobody-knows-this; `stenobot model list` shows those there are")
+        .assert_failure(
+            "model",
+            "there is no model named nobody-knows-this; `stenobot model list` shows those there are",
+        )
         .await;
 }
 
 #[tokio::test]
-async fn a_data_folder_that_is_none_is_refused() {
+async fn a_data_path_that_is_no_folder_fails() {
     let mut place = Place::good().await;
     let file = place.folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     place.set("STENOBOT_DATA_DIR", file.to_str().unwrap());
     let sentence = "the data folder cannot be used: File exists (os error 17); make it writable for this user or set \
                     another data_dir";
-    place.refuses("data folder", sentence).await;
+    place.assert_failure("data folder", sentence).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone() {
+async fn a_foreign_audio_folder_fails_and_is_not_changed() {
     let place = Place::good().await;
     let audio = place.data().join("audio");
     std::fs::create_dir(&audio).unwrap();
@@ -260,7 +263,7 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
             "the folder audio in the data folder holds {name:?}, which is not the bot's, and the bot removes recordings \
              there by itself: move it away, or set another data_dir"
         );
-        place.refuses("data folder", &sentence).await;
+        place.assert_failure("data folder", &sentence).await;
     };
     let song = audio.join("song.mp3");
     std::fs::write(&song, "music").unwrap();
@@ -278,7 +281,7 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
     std::fs::write(audio.join("1.audio"), "music").unwrap();
     let sentence = "the folder audio in the data folder holds \"1.audio\", but there is no store of a bot that made it: \
                     move it away, or set another data_dir";
-    place.refuses("data folder", sentence).await;
+    place.assert_failure("data folder", sentence).await;
     assert_eq!(std::fs::read_to_string(audio.join("1.audio")).unwrap(), "music");
 
     let elsewhere = place.folder.path().join("music");
@@ -286,12 +289,12 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
     symlink(&elsewhere, &audio).unwrap();
     let sentence =
         "audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir";
-    place.refuses("data folder", sentence).await;
+    place.assert_failure("data folder", sentence).await;
     assert_eq!(std::fs::read_to_string(elsewhere.join("1.audio")).unwrap(), "music");
 }
 
 #[tokio::test]
-async fn a_journal_or_a_token_that_others_can_read_is_told() {
+async fn a_store_or_a_token_readable_by_others_is_reported() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
     Store::open(&database, Clock::System).await.unwrap().close().await;
@@ -322,7 +325,7 @@ async fn a_journal_or_a_token_that_others_can_read_is_told() {
 }
 
 #[tokio::test]
-async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
+async fn a_store_of_another_bot_fails_until_it_is_adopted() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
     let store = Store::open(&database, Clock::System).await.unwrap();
@@ -332,7 +335,7 @@ async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
     let sentence = "the store belongs to the bot 7000000002, and the token is that of the bot 7000000001: set the token \
                     of 7000000002, or give this bot a data_dir of its own; `stenobot adopt` hands the store over and \
                     ends what waits in it";
-    place.refuses("journal", sentence).await;
+    place.assert_failure("journal", sentence).await;
 
     let adopted = place.run(&["adopt"]).await;
     let said = String::from_utf8(adopted.stdout).unwrap();
@@ -341,7 +344,7 @@ async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_cannot_steer_the_terminal() {
+async fn control_characters_of_a_server_do_not_reach_the_terminal() {
     let settings =
         Settings { username: "bot\u{1b}[2J\nok      token          all is well".into(), ..Settings::default() };
     let mut place = Place::good().await;
@@ -364,27 +367,27 @@ async fn journal_of_the_future(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_journal_of_the_future_is_refused() {
+async fn a_store_of_a_newer_version_fails() {
     let place = Place::good().await;
     journal_of_the_future(&place.data().join("stenobot.db")).await;
     let sentence = "the store could not be migrated: a newer version wrote it (schema 9999 is unknown here); run \
                     that version again, or restore a backup";
-    place.refuses("journal", sentence).await;
+    place.assert_failure("journal", sentence).await;
 }
 
 #[tokio::test]
-async fn a_journal_that_is_no_database_is_told() {
+async fn a_store_that_is_no_database_is_reported() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
     std::fs::write(&database, "a shopping list, and no database at all".repeat(100)).unwrap();
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
     let sentence = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
                     or set another database_url";
-    place.refuses("journal", sentence).await;
+    place.assert_failure("journal", sentence).await;
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_refused() {
+async fn a_port_in_use_fails() {
     let mut place = Place::good().await;
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let addr = taken.local_addr().unwrap();
@@ -392,17 +395,17 @@ async fn a_port_that_is_taken_is_refused() {
     let sentence = format!(
         "metrics_addr = {addr} cannot be used (Address already in use (os error 98)); set another, or stop what uses it"
     );
-    place.refuses("metrics", &sentence).await;
+    place.assert_failure("metrics", &sentence).await;
 }
 
 #[tokio::test]
-async fn a_running_bot_is_looked_at_without_disturbing_it() {
+async fn a_running_bot_is_checked_without_disturbing_it() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
     let mut place = Place::good().await;
-    place.set("TELEGRAM_BOT_TOKEN", scene.simulation.api().token());
-    place.set("STENOBOT_TELEGRAM_API_URL", scene.simulation.api().url().as_str());
-    place.set("STENOBOT_DATA_DIR", scene.simulation.data().to_str().unwrap());
-    place.set("STENOBOT_METRICS_ADDR", scene.simulation.metrics_addr().to_string());
+    place.set("TELEGRAM_BOT_TOKEN", scene.api().token());
+    place.set("STENOBOT_TELEGRAM_API_URL", scene.api().url().as_str());
+    place.set("STENOBOT_DATA_DIR", scene.bot.data().to_str().unwrap());
+    place.set("STENOBOT_METRICS_ADDR", scene.bot.metrics_addr().to_string());
 
     let report = place.doctor().await;
     assert_eq!(report.failed(), [""; 0]);
@@ -410,7 +413,7 @@ async fn a_running_bot_is_looked_at_without_disturbing_it() {
     assert!(report.line("metrics").1.ends_with("is served by the running bot"));
     assert!(report.line("journal").1.starts_with("sound, up to date"));
 
-    let sent = scene.somebody_sends(&scripted(3, "say всё хорошо"));
+    let sent = scene.send_voice(&scripted(3, "say всё хорошо"));
     assert_eq!(scene.text(&sent).await, "всё хорошо");
     let health = async |arguments: &[&str]| {
         let output = place.run(arguments).await;
@@ -418,9 +421,9 @@ async fn a_running_bot_is_looked_at_without_disturbing_it() {
     };
     assert_eq!(health(&["health"]).await, (Some(0), "ready\n".to_owned()));
     assert_eq!(health(&["health", "--live"]).await, (Some(0), "ok\n".to_owned()));
-    let url = format!("http://{}", scene.simulation.metrics_addr());
+    let url = format!("http://{}", scene.bot.metrics_addr());
     assert_eq!(health(&["health", "--url", &url]).await, (Some(0), "ready\n".to_owned()));
-    scene.end().await;
+    scene.shut_down().await;
     let (code, said) = health(&["health"]).await;
     assert_eq!((code, said.as_str()), (Some(1), ""));
 }

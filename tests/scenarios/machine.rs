@@ -84,7 +84,7 @@ fn keeps_the_secret(what: &str, output: &Output) -> String {
 }
 
 #[test]
-fn bytes_that_are_no_text_in_a_variable_print_nothing() {
+fn a_variable_that_is_not_utf8_is_not_printed() {
     let place = Place::new();
     let broken = OsString::from_vec([TOKEN.as_bytes(), b"\xff"].concat());
     for command in COMMANDS {
@@ -327,8 +327,8 @@ fn check_rights(folder: &Path) -> usize {
 #[tokio::test]
 async fn two_bots_do_not_share_a_database() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let token = scene.simulation.api().token().to_owned();
-    let store = scene.simulation.store();
+    let token = scene.api().token().to_owned();
+    let store = scene.bot.store();
     let second = tokio::task::spawn_blocking(move || {
         let place = Place::new();
         symlink(&store, place.path().join("link.db")).unwrap();
@@ -356,7 +356,7 @@ async fn two_bots_do_not_share_a_database() {
         }
     });
     second.await.unwrap();
-    let sent = scene.somebody_sends(&scripted(3, "say ничего не случилось"));
+    let sent = scene.send_voice(&scripted(3, "say ничего не случилось"));
     assert_eq!(scene.text(&sent).await, "ничего не случилось");
-    scene.end().await;
+    scene.shut_down().await;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use stenobot_simulator::server::{Call, Effect, Method, Refusal, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal};
 
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
@@ -68,11 +68,11 @@ fn numbers(answer: &Value) -> Vec<f64> {
 const ZERO: &[&str] = &["Store errors", "Processor"];
 
 #[tokio::test]
-async fn every_panel_has_something_to_show() {
+async fn every_dashboard_panel_has_data() {
     let settings =
         [("max_queue_size", "3"), ("max_voice_duration_seconds", "20"), ("progress_update_interval_seconds", "1")];
-    let mut scene = Scene::stand_in(&settings).await;
-    let machine = scene.simulation.metrics_addr().to_string();
+    let mut scene = Scene::start(&settings).await;
+    let machine = scene.bot.metrics_addr().to_string();
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
          rule_files: ['{}']\n\
@@ -103,44 +103,44 @@ async fn every_panel_has_something_to_show() {
     for (title, something) in shown {
         assert!(something || ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
     }
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 /// One of each: answered, no speech, withdrawn, refused, given up, tried again, told to slow down.
 async fn trouble(scene: &mut Scene) {
     let first_edit = AtomicU32::new(1);
-    let fault = move |call: &Call| -> Verdict {
+    let fault = move |call: &Call| -> FaultAction {
         match call.method {
             // Long enough to be seen.
-            Method::Download => Verdict { delay: Duration::from_millis(500), effect: Effect::Pass },
+            Method::Download => FaultAction { delay: Duration::from_millis(500), effect: Effect::Pass },
             Method::EditMessageText if first_edit.swap(0, Ordering::SeqCst) == 1 => {
                 Effect::Refuse(Refusal::TooMany(Duration::from_secs(1))).into()
             }
             _ => Effect::Pass.into(),
         }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 
     let gate = Gate::new().await;
-    let held = scene.somebody_sends(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
-    let at_gate = gate.reached().await;
-    let waiting = [10, 15, 5].map(|seconds| scene.somebody_sends(&scripted(seconds, "wait 300;say потом")));
-    let too_many = scene.somebody_sends(&scripted(5, "say лишняя"));
-    let too_long = scene.somebody_sends(&scripted(25, "say длинная"));
+    let held = scene.send_voice(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
+    let at_gate = gate.wait_reached().await;
+    let waiting = [10, 15, 5].map(|seconds| scene.send_voice(&scripted(seconds, "wait 300;say потом")));
+    let too_many = scene.send_voice(&scripted(5, "say лишняя"));
+    let too_long = scene.send_voice(&scripted(25, "say длинная"));
     for sent in [&too_many, &too_long] {
         rejected(scene.answer(sent).await);
     }
-    at_gate.open();
+    at_gate.release();
     for sent in waiting.iter().chain([&held]) {
         scene.text(sent).await;
     }
-    let silent = scene.somebody_sends(&scripted(5, "wait 300;say"));
+    let silent = scene.send_voice(&scripted(5, "wait 300;say"));
     scene.answer(&silent).await;
-    let gone = scene.simulation.person("Дарья", "ru");
-    gone.blocks();
-    gone.sends_voice(&scripted(5, "say никому"));
-    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    let gone = scene.new_user("Дарья", "ru");
+    gone.block_bot();
+    gone.send_voice(&scripted(5, "say никому"));
+    let poison = scene.send_voice(&scripted(3, "segfault"));
     failed(scene.answer(&poison).await);
-    let last = scene.somebody_sends(&scripted(5, "say последняя"));
+    let last = scene.send_voice(&scripted(5, "say последняя"));
     scene.text(&last).await;
 }

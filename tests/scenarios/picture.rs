@@ -1,4 +1,4 @@
-//! The data of docs/dashboard.png: some minutes of the real bot with the real model, people who come all at once, and
+//! The data of docs/dashboard.png: some minutes of the real bot with the real model, users who come all at once, and
 //! some bad luck. `scripts/dashboard-picture/make` runs this and draws what it writes.
 
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use stenobot_host::ProcessUsage;
-use stenobot_simulator::server::{Attachment, Call, Effect, Method, Refusal, Verdict};
+use stenobot_simulator::server::{Attachment, Call, Effect, FaultAction, Method, Refusal};
 
 use crate::panels::Question;
 use crate::prometheus::Prometheus;
 use crate::recordings::{asset, sample, scripted};
-use crate::scene::{Scene, signal};
+use crate::scene::{Scene, real, signal};
 
 /// What is shown, in seconds.
 const LENGTH: u32 = 270;
@@ -26,10 +26,10 @@ const LAST_RUSH: u32 = LENGTH - 6;
 
 #[tokio::test]
 #[ignore = "writes target/dashboard-answers.json for the picture in docs; takes five minutes and tests nothing"]
-async fn answers_for_the_picture() {
+async fn answers_for_the_dashboard_picture() {
     let settings = [("max_queue_size", "12"), ("max_voice_duration_seconds", "90"), ("user_requests_per_minute", "3")];
-    let mut scene = Scene::real(&settings).await;
-    let machine = scene.simulation.metrics_addr();
+    let (_lock, mut scene) = real(&settings).await;
+    let machine = scene.bot.metrics_addr();
     let rules = asset("Cargo.toml").with_file_name("prometheus/*.yml");
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
@@ -45,8 +45,8 @@ async fn answers_for_the_picture() {
     let voices =
         ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-1", "ru-30s-4"];
     let mut voices = voices.map(sample).into_iter().cycle();
-    let mut send = |scene: &mut Scene| drop(scene.somebody_sends(&voices.next().unwrap()));
-    let regular = scene.simulation.person("Олег", "ru");
+    let mut send = |scene: &mut Scene| drop(scene.send_voice(&voices.next().unwrap()));
+    let regular = scene.new_user("Олег", "ru");
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for second in 0..LENGTH {
         seconds.tick().await;
@@ -58,14 +58,14 @@ async fn answers_for_the_picture() {
             _ => {}
         }
         match second {
-            30 | 150 => drop(regular.sends_voice(&sample("ru-110s-1"))),
-            45 | 200 => drop(regular.sends_file(Attachment::voice(Duration::from_secs(5)), vec![7_u8; 5000])),
+            30 | 150 => drop(regular.send_voice(&sample("ru-110s-1"))),
+            45 | 200 => drop(regular.send_file(Attachment::voice(Duration::from_secs(5)), vec![7_u8; 5000])),
             195 => {
                 lost.store(true, Ordering::Relaxed);
-                drop(regular.sends_voice(&sample("en-short-01")));
+                drop(regular.send_voice(&sample("en-short-01")));
             }
-            60 | 215 => drop(regular.sends_voice(&scripted(8, "silence"))),
-            240 => (0..5).for_each(|_| drop(regular.sends_voice(&sample("ru-short-03")))),
+            60 | 215 => drop(regular.send_voice(&scripted(8, "silence"))),
+            240 => (0..5).for_each(|_| drop(regular.send_voice(&sample("ru-short-03")))),
             70 | 130 => kill_the_engine(&mut scene),
             _ => {}
         }
@@ -77,8 +77,8 @@ async fn answers_for_the_picture() {
 /// file that the bot asks for once `lost` is set.
 fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
     let calls = AtomicU32::new(0);
-    let started = scene.simulation.api().clone();
-    let fault = move |call: &Call| -> Verdict {
+    let started = scene.api().clone();
+    let fault = move |call: &Call| -> FaultAction {
         let number = calls.fetch_add(1, Ordering::Relaxed);
         let busy = (u64::from(BURST)..u64::from(BURST) + 40).contains(&started.now().as_secs());
         let effect = match (call.method, number % 13) {
@@ -88,14 +88,14 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
             (Method::GetFile, 5) => Effect::Answer(502, "<html>Bad Gateway</html>"),
             _ => Effect::Pass,
         };
-        Verdict { delay: Duration::from_millis(40 + u64::from(number * 37 % 90)), effect }
+        FaultAction { delay: Duration::from_millis(40 + u64::from(number * 37 % 90)), effect }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 }
 
 /// As the kernel does when memory runs out: the largest child.
 fn kill_the_engine(scene: &mut Scene) {
-    let bot = scene.simulation.bot().unwrap().pid();
+    let bot = scene.bot.process().unwrap().pid();
     let (pid, _) = ProcessUsage::children_of(bot).max_by_key(|(_, usage)| usage.resident_bytes).unwrap();
     signal(pid, Signal::KILL);
 }

@@ -7,12 +7,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::scene::soon;
+use crate::scene::eventually;
 
 /// How often a state of Prometheus is asked for that it does not announce.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Attempts to start it: somebody else may take the port that was free a moment ago.
+/// Attempts to start it: another user may take the port that was free a moment ago.
 const ATTEMPTS: u32 = 5;
 
 /// Longest wait for an alert whose durations a test has made short.
@@ -30,7 +30,7 @@ impl Prometheus {
     /// Starts it with this configuration and waits until it is ready.
     pub(crate) async fn start(config: &str) -> Self {
         for _ in 0..ATTEMPTS {
-            if let Some(running) = soon("Prometheus is ready", Self::attempt(config)).await {
+            if let Some(running) = eventually("Prometheus is ready", Self::attempt(config)).await {
                 return running;
             }
         }
@@ -80,7 +80,7 @@ impl Prometheus {
 
     async fn ask(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let request = self.client.post(format!("{}/api/v1/{path}", self.url)).form(form);
-        let answer = soon("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
+        let answer = eventually("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["status"], "success", "{form:?}: {answer}");
         answer["data"]["result"].take()
@@ -99,13 +99,13 @@ impl Prometheus {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        soon(expression, seen).await;
+        eventually(expression, seen).await;
     }
 
     /// The alerts that are pending or firing.
     pub(crate) async fn alerts(&self) -> Value {
         let request = self.client.get(format!("{}/api/v1/alerts", self.url));
-        let answer = soon("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
+        let answer = eventually("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["status"], "success", "{answer}");
         answer["data"]["alerts"].take()

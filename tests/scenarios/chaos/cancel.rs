@@ -1,21 +1,21 @@
-//! Somebody stops their request, at any moment of its life.
+//! A user stops their request, at any moment of its life.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use stenobot_simulator::answers::{Said, Verdict as Final, trail};
-use stenobot_simulator::people::{Person, Sent};
-use stenobot_simulator::server::{Call, Effect, Method, State, Verdict};
+use stenobot_simulator::answers::{BotText, RequestOutcome, trail};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, State};
+use stenobot_simulator::users::{SentMessage, User};
 use tokio::sync::Notify;
 
 use super::figures::{Dice, spread};
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
-/// From the wish to the engine at work for somebody else: its grace is 2 s, and a new one starts.
+/// From the wish to the engine at work for another user: its grace is 2 s, and a new one starts.
 const FREE_AGAIN: Duration = Duration::from_secs(7);
 
 /// When the wish comes.
@@ -51,7 +51,7 @@ impl Moment {
     }
 
     /// What Telegram does then, and who is told that it happens.
-    fn fault(self, struck: Arc<Notify>) -> impl Fn(&Call) -> Verdict + Send + Sync {
+    fn fault(self, struck: Arc<Notify>) -> impl Fn(&Call) -> FaultAction + Send + Sync {
         let calls = AtomicUsize::new(0);
         move |call: &Call| match self {
             Self::Call(wanted) => {
@@ -62,7 +62,7 @@ impl Moment {
             }
             Self::Downloading if call.method == Method::Download => {
                 struck.notify_one();
-                Verdict { delay: PATIENCE, effect: Effect::Pass }
+                FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
             }
             Self::Leaving if call.method == Method::EditMessageText => {
                 Effect::Slow { piece: 4000, pause: Duration::from_millis(300) }.into()
@@ -75,12 +75,12 @@ impl Moment {
 }
 
 /// Presses the button under the status message, or writes the command where there is none.
-fn wishes(person: &Person, sent: &Sent, dice: &mut Dice) {
+fn wishes(user: &User, sent: &SentMessage, dice: &mut Dice) {
     let status = sent.status();
-    let button = status.and_then(|status| person.keyboard(status).into_iter().flatten().next());
+    let button = status.and_then(|status| user.keyboard(status).into_iter().flatten().next());
     match (status, button) {
-        (Some(status), Some(button)) if dice.below(2) == 0 => drop(person.presses_anyway(status, &button.data)),
-        (_, _) => drop(person.sends_command("cancel")),
+        (Some(status), Some(button)) if dice.below(2) == 0 => drop(user.send_callback(status, &button.data)),
+        (_, _) => drop(user.send_command("cancel")),
     }
 }
 
@@ -94,19 +94,19 @@ struct Found {
 }
 
 async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (gate, mut dice, mut found) = (Gate::new().await, Dice::new(lane as u64), Found::default());
     for round in (lane..times).step_by(lanes) {
         let moment = Moment::of(round, &mut dice);
         let struck = Arc::new(Notify::new());
-        scene.simulation.api().set_fault(Some(Arc::new(moment.fault(struck.clone()))));
+        scene.api().set_fault(Some(Arc::new(moment.fault(struck.clone()))));
         let held = if moment == Moment::Queued {
-            let before = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
-            Some((before, gate.reached().await))
+            let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+            Some((before, gate.wait_reached().await))
         } else {
             None
         };
-        let person = scene.simulation.person("Анна", "ru");
+        let user = scene.new_user("Анна", "ru");
         let script = match moment {
             Moment::Working => "linger 20".to_owned(),
             Moment::Deaf => format!("{};deaf", gate.instruction()),
@@ -114,22 +114,22 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
                 "wait 50;say передумала".to_owned()
             }
         };
-        let sent = person.sends_voice(&scripted(3, &script));
-        let api = scene.simulation.api().clone();
+        let sent = user.send_voice(&scripted(3, &script));
+        let api = scene.api().clone();
         match moment {
             Moment::AtOnce => {}
-            Moment::Call(_) | Moment::Downloading => soon("the fault strikes", struck.notified()).await,
+            Moment::Call(_) | Moment::Downloading => eventually("the fault strikes", struck.notified()).await,
             Moment::Queued => {
-                let place = |latest: &Option<Said>| matches!(latest, Some(Said::Queued { .. })).then_some(());
-                sent.until("a place in the queue", PATIENCE, |trail| place(&trail.latest)).await.unwrap();
+                let place = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
+                sent.wait_for("a place in the queue", SCENARIO_TIMEOUT, |trail| place(&trail.latest)).await.unwrap();
             }
             Moment::Working => {
-                sent.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+                sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
             }
-            Moment::Deaf => gate.reached().await.open(),
+            Moment::Deaf => gate.wait_reached().await.release(),
             Moment::Leaving => {
                 let there = |state: &State| trail(state, sent.chat(), sent.id()).answer().map(|_| ());
-                soon("the answer is there", api.until(there)).await;
+                eventually("the answer is there", api.wait_for(there)).await;
             }
         }
         if moment != Moment::Leaving {
@@ -137,11 +137,11 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
             api.set_fault(None);
         }
         let before = api.now();
-        wishes(&person, &sent, &mut dice);
-        let next = scene.somebody_sends(&scripted(3, "say следующий"));
+        wishes(&user, &sent, &mut dice);
+        let next = scene.send_voice(&scripted(3, "say следующий"));
         match scene.answer(&sent).await {
-            Final::Cancelled => found.cancelled += 1,
-            Final::Answered(text) if matches!(moment, Moment::Call(_) | Moment::Leaving) => {
+            RequestOutcome::Cancelled => found.cancelled += 1,
+            RequestOutcome::Answered(text) if matches!(moment, Moment::Call(_) | Moment::Leaving) => {
                 assert_eq!(text, "передумала");
                 found.answered += 1;
             }
@@ -150,29 +150,29 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
         let word = sent.trail().answers[0].at;
         found.words.push(word.saturating_sub(before));
         if let Some((first, held)) = held {
-            held.open();
+            held.release();
             assert_eq!(scene.text(&first).await, "занято");
         } else {
             assert_eq!(scene.text(&next).await, "следующий");
             found.free.push(next.trail().answers[0].at.saturating_sub(before));
         }
         assert_eq!(scene.text(&next).await, "следующий");
-        scene.simulation.api().set_fault(None);
+        scene.api().set_fault(None);
         let trail = sent.trail();
         assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{moment:?}: {}", sent.history());
     }
-    // No audio is left then, and nobody without a word.
-    scene.end().await;
+    // No audio is left then, and no user without a word.
+    scene.shut_down().await;
     found
 }
 
 #[tokio::test]
-async fn a_wish_to_stop_at_any_moment() {
+async fn cancelled_at_any_moment() {
     const ROW: Row = Row {
         number: 29,
         test: "a user cancels a request at any moment",
         figure: "one final message, the engine works for the next request within 7 s, no audio left",
-        name: "cancel::a_wish_to_stop_at_any_moment",
+        name: "cancel::cancelled_at_any_moment",
     };
     const LANES: usize = 2;
     let times = rounds(7);

@@ -29,7 +29,7 @@ enum Way {
     Mounted,
     /// Files that may not be changed, not even through descriptors that are open.
     Immutable,
-    /// A limit on the size of files of this one process: works for everybody.
+    /// A limit on the size of files of this one process: works for every user.
     Limit,
 }
 

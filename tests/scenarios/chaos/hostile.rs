@@ -1,4 +1,4 @@
-//! What nobody's recorder makes: to the process that reads files, to the engine, and to the whole bot.
+//! What no user's recorder makes: to the process that reads files, to the engine, and to the whole bot.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,15 +9,15 @@ use stenobot_audio::AudioError;
 use stenobot_domain::SpeechLanguage;
 use stenobot_engine::probe::{ProbeError, probe};
 use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::server::{Attachment, Media};
+use stenobot_simulator::users::SentMessage;
 use tokio::time::Instant;
 
 use super::{Row, measured, rounds};
 use crate::corpus::{Hostile, corpus};
 use crate::recordings::{asset, scripted};
-use crate::scene::{ENGINE, Scene, example};
+use crate::scene::{REAL_ENGINE_LOCK, Scene, example};
 
 /// The bot's own default.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -131,14 +131,14 @@ async fn every_kind_of_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_can_be_decoded_is_heard() {
+async fn decodable_files_are_transcribed() {
     const ROW: Row = Row {
         number: 61,
         test: "the decodable ones of these files, transcribed by one real engine",
         figure: "the length that was measured before, the engine never crashes",
-        name: "hostile::what_can_be_decoded_is_heard",
+        name: "hostile::decodable_files_are_transcribed",
     };
-    let _turn = ENGINE.lock().await;
+    let _turn = REAL_ENGINE_LOCK.lock().await;
     let program: std::path::PathBuf = env!("CARGO_BIN_EXE_stenobot").into();
     let settings = EngineSettings::new(program.clone(), asset("data/models/ggml-base-q8_0.bin"), 1, 2);
     let (report, mut crashes) = tokio::sync::mpsc::unbounded_channel();
@@ -203,25 +203,30 @@ async fn sent_to_the_bot() {
     };
     let (mut answers, mut others) = (Vec::new(), 0);
     for round in 0..rounds(1) {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
-        let (mut sent, mut neighbours): (Vec<(String, Sent)>, Vec<Sent>) = (Vec::new(), Vec::new());
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
+        let (mut sent, mut neighbours): (Vec<(String, SentMessage)>, Vec<SentMessage>) = (Vec::new(), Vec::new());
         for (index, hostile) in nastiest(round).into_iter().enumerate() {
             let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
             let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
             let name = hostile.name.clone();
             let bytes = tokio::task::spawn_blocking(move || hostile.bytes()).await.unwrap();
-            sent.push((name, scene.simulation.person("Ева", "ru").sends_file(attachment, bytes)));
+            sent.push((name, scene.new_user("Ева", "ru").send_file(attachment, bytes)));
             if index % 4 == 0 {
-                neighbours.push(scene.somebody_sends(&scripted(3, "say слышно")));
+                neighbours.push(scene.send_voice(&scripted(3, "say слышно")));
             }
         }
         for (name, sent) in &sent {
             let verdict = scene.answer(sent).await;
             answers.push(match &verdict {
-                Verdict::Answered(_) => "answered",
-                Verdict::Rejected(why) | Verdict::Failed(why) if why.chars().count() > 10 => "refused with a sentence",
-                Verdict::Rejected(_) | Verdict::Failed(_) | Verdict::NoSpeech | Verdict::Cancelled => {
+                RequestOutcome::Answered(_) => "answered",
+                RequestOutcome::Rejected(why) | RequestOutcome::Failed(why) if why.chars().count() > 10 => {
+                    "refused with a sentence"
+                }
+                RequestOutcome::Rejected(_)
+                | RequestOutcome::Failed(_)
+                | RequestOutcome::NoSpeech
+                | RequestOutcome::Cancelled => {
                     panic!("{name}: {verdict:?}")
                 }
             });
@@ -231,8 +236,8 @@ async fn sent_to_the_bot() {
             assert_eq!(scene.text(neighbour).await, "слышно");
         }
         others += neighbours.len();
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-        scene.end().await;
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
+        scene.shut_down().await;
     }
     let figures =
         format!("{} files: {}; {others} others answered", answers.len(), listed(&counted(answers.into_iter())));
@@ -240,28 +245,28 @@ async fn sent_to_the_bot() {
 }
 
 #[tokio::test]
-async fn an_engine_that_devours_memory() {
+async fn an_engine_that_exhausts_memory() {
     const ROW: Row = Row {
         number: 63,
         test: "an engine takes more memory than a recording needs",
         figure: "it dies alone at its own limit, its recording is given up, others are answered",
-        name: "hostile::an_engine_that_devours_memory",
+        name: "hostile::an_engine_that_exhausts_memory",
     };
     let times = rounds(1);
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
         let limits = std::fs::read_to_string(format!("/proc/{bot}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().nth(5), Some("0"), "{core}");
-        let glutton = scene.somebody_sends(&scripted(3, "devour"));
-        let neighbour = scene.somebody_sends(&scripted(3, "say слышно"));
-        assert!(matches!(scene.answer(&glutton).await, Verdict::Failed(_)));
+        let glutton = scene.send_voice(&scripted(3, "devour"));
+        let neighbour = scene.send_voice(&scripted(3, "say слышно"));
+        assert!(matches!(scene.answer(&glutton).await, RequestOutcome::Failed(_)));
         assert_eq!(scene.text(&neighbour).await, "слышно");
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-        let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
+        let log = std::fs::read_to_string(scene.bot.log()).unwrap();
         assert!(log.contains("signal 6: it gave up"), "the operator is not told why");
-        scene.end().await;
+        scene.shut_down().await;
     }
     measured(&ROW, times, &format!("{times} of {times} died alone, the bot answered once each"));
 }

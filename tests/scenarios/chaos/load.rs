@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use stenobot_simulator::answers::{Trail, Verdict};
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::{RequestOutcome, Trail};
+use stenobot_simulator::users::SentMessage;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::figures::spread;
 use super::{Row, among_the_tests, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, answered, of, position};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, answered, position, row_of};
 
 const QUEUE: u32 = 50;
 /// What the engine's stand-in takes for one recording.
@@ -27,19 +27,19 @@ struct Sample {
 }
 
 async fn look(scene: &Scene) -> Sample {
-    let page = scene.simulation.metrics().await.unwrap();
+    let page = scene.bot.metrics().await.unwrap();
     let state = |state: &str| page.value(&format!("stenobot_requests{{state=\"{state}\"}}")).unwrap();
     Sample {
         depth: state("received") + state("downloaded") + state("queued"),
         resident_bytes: page.value("process_resident_memory_bytes").unwrap(),
         open_files: page.value("process_open_fds").unwrap(),
-        audio_files: std::fs::read_dir(scene.simulation.data().join("audio")).unwrap().count(),
+        audio_files: std::fs::read_dir(scene.bot.data().join("audio")).unwrap().count(),
     }
 }
 
-/// People who each send one recording, evenly in time, and what the bot's figures were meanwhile and until everybody had
+/// Users who each send one recording, evenly in time, and what the bot's figures were meanwhile and until every user had
 /// their answer.
-async fn crowd(scene: &mut Scene, people: usize, every: Duration, name: &str) -> (Vec<Sent>, Vec<Sample>) {
+async fn crowd(scene: &mut Scene, users: usize, every: Duration, name: &str) -> (Vec<SentMessage>, Vec<Sample>) {
     let work = format!("wait {};say {name}", WORK.as_millis());
     let began = Instant::now();
     let (mut sent, mut samples) = (Vec::new(), Vec::new());
@@ -48,16 +48,16 @@ async fn crowd(scene: &mut Scene, people: usize, every: Duration, name: &str) ->
     loop {
         beat.tick().await;
         let due = (began.elapsed().as_secs_f64() / every.as_secs_f64()) as usize + 1;
-        while sent.len() < due.min(people) {
+        while sent.len() < due.min(users) {
             // Each has a recording of their own: the same one would be heard once for all.
             let voice = scripted(3, &format!("{work} {}", sent.len()));
-            sent.push(scene.somebody_sends(&voice));
+            sent.push(scene.send_voice(&voice));
         }
         samples.push(look(scene).await);
-        if sent.len() == people && sent.iter().all(|sent| !sent.trail().is_lost()) {
+        if sent.len() == users && sent.iter().all(|sent| !sent.trail().is_lost()) {
             return (sent, samples);
         }
-        assert!(began.elapsed() < every.mul_f64(people as f64) + PATIENCE, "somebody is not answered");
+        assert!(began.elapsed() < every.mul_f64(users as f64) + SCENARIO_TIMEOUT, "somebody is not answered");
     }
 }
 
@@ -74,16 +74,16 @@ fn mebibytes(bytes: f64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_times_too_much() {
+async fn tenfold_overload() {
     const ROW: Row = Row {
         number: 75,
         test: "10 x overload: 200 users within 4 s, each round; the engine takes 5 a second",
         figure: "depth <= limit, every rejection answered, RSS growth <= 5 %",
-        name: "load::ten_times_too_much",
+        name: "load::tenfold_overload",
     };
     let rounds = rounds(1);
     let settings = [("max_queue_size", "50"), ("progress_update_interval_seconds", "60")];
-    let mut scene = Scene::stand_in(&settings).await;
+    let mut scene = Scene::start(&settings).await;
     // The first crowds show what the bot needs at most, when the store's pages are in memory and its connections are
     // open; the others whether it comes to need more.
     let mut before = 0.0;
@@ -96,10 +96,12 @@ async fn ten_times_too_much() {
         let (sent, samples) = crowd(&mut scene, 200, Duration::from_millis(20), "потом").await;
         for sent in &sent {
             match &sent.trail().answers[..] {
-                [only] => match only.verdict {
-                    Verdict::Rejected(_) => refused += 1,
-                    Verdict::Answered(_) => heard += 1,
-                    Verdict::NoSpeech | Verdict::Failed(_) | Verdict::Cancelled => panic!("{}", sent.history()),
+                [only] => match only.outcome {
+                    RequestOutcome::Rejected(_) => refused += 1,
+                    RequestOutcome::Answered(_) => heard += 1,
+                    RequestOutcome::NoSpeech | RequestOutcome::Failed(_) | RequestOutcome::Cancelled => {
+                        panic!("{}", sent.history())
+                    }
                 },
                 _ => panic!("{}", sent.history()),
             }
@@ -111,8 +113,8 @@ async fn ten_times_too_much() {
     assert!(depth <= f64::from(QUEUE), "{depth} waited");
     assert!(depth > f64::from(QUEUE) * 0.8 && refused > 50 * rounds, "that was no overload: {depth}, {refused}");
     assert!(growth <= 5.0, "memory grew by {growth:.1} %");
-    scene.settled().await;
-    scene.end().await;
+    scene.wait_until_closed().await;
+    scene.shut_down().await;
     let found = format!(
         "{} sent: {heard} heard, {refused} refused, all answered once; depth at most {depth} of {QUEUE}; RSS at most {} \
          in the second crowd, {} later: {growth:+.1} %",
@@ -125,30 +127,30 @@ async fn ten_times_too_much() {
 
 /// Longer rounds show more: each is ten seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn seventy_percent_for_long() {
+async fn seventy_percent_load_for_long() {
     const ROW: Row = Row {
         number: 76,
         test: "70 % of what the engine can do, 10 s for each round",
         figure: "memory, file descriptors and temporary files flat",
-        name: "load::seventy_percent_for_long",
+        name: "load::seventy_percent_load_for_long",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[("progress_update_interval_seconds", "5")]).await;
+    let mut scene = Scene::start(&[("progress_update_interval_seconds", "5")]).await;
     let every = WORK.mul_f64(1.0 / 0.7);
     // What grows only at first, such as connections and caches, has grown then.
     let (_, warm) = crowd(&mut scene, 40, every, "сначала").await;
     let idle = look(&scene).await;
-    let people = (Duration::from_secs(10).as_secs_f64() / every.as_secs_f64()) as usize * rounds;
-    let (sent, samples) = crowd(&mut scene, people, every, "потом").await;
+    let users = (Duration::from_secs(10).as_secs_f64() / every.as_secs_f64()) as usize * rounds;
+    let (sent, samples) = crowd(&mut scene, users, every, "потом").await;
     for sent in &sent {
         let trail = sent.trail();
         assert!(
-            matches!(&trail.answers[..], [only] if matches!(only.verdict, Verdict::Answered(_))),
+            matches!(&trail.answers[..], [only] if matches!(only.outcome, RequestOutcome::Answered(_))),
             "{}",
             sent.history()
         );
     }
-    scene.settled().await;
+    scene.wait_until_closed().await;
     let end = look(&scene).await;
     let quarter = samples.len().div_ceil(4);
     let memory = |samples: &[Sample]| mean(samples, |sample| sample.resident_bytes);
@@ -160,11 +162,11 @@ async fn seventy_percent_for_long() {
     assert_eq!(end.audio_files, 0, "recordings are left");
     let took: Vec<Duration> =
         sent.iter().map(|sent| sent.trail()).map(|trail| trail.answers[0].at - trail.sent).collect();
-    scene.end().await;
+    scene.shut_down().await;
     let found = format!(
-        "{people} heard in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
+        "{users} heard in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
          before, {} after, at most {} (first minutes {}); recordings on disk at most {}, 0 after",
-        every.mul_f64(people as f64).as_secs_f64(),
+        every.mul_f64(users as f64).as_secs_f64(),
         spread(&took),
         mebibytes(early),
         mebibytes(late),
@@ -188,26 +190,26 @@ async fn one_person_floods() {
     // Telegram takes one message a second for one chat, so that fifty take their time.
     let (rounds, size) = if among_the_tests() { (1, 10) } else { (rounds(1), 50) };
     let settings = [("max_waiting_per_user", "50"), ("user_requests_per_minute", "600")];
-    let mut scene = Scene::stand_in(&settings).await;
+    let mut scene = Scene::start(&settings).await;
     let mut waited_for = Vec::new();
     for round in 0..rounds {
         let gate = Gate::new().await;
-        let flooder = scene.simulation.person("Флуд", "ru");
-        let mut flood = vec![flooder.sends_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
-        let held = gate.reached().await;
-        flood.extend((1..size).map(|number| flooder.sends_voice(&scripted(3, &format!("say ещё {round} {number}")))));
+        let flooder = scene.new_user("Флуд", "ru");
+        let mut flood = vec![flooder.send_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
+        let held = gate.wait_reached().await;
+        flood.extend((1..size).map(|number| flooder.send_voice(&scripted(3, &format!("say ещё {round} {number}")))));
         // Updates are taken in order: all of the flood is in the store before the other comes.
-        let other = scene.somebody_sends(&scripted(3, &format!("say короткое {round}")));
+        let other = scene.send_voice(&scripted(3, &format!("say короткое {round}")));
         let placed = |trail: &Trail| trail.latest.as_ref().and_then(position);
-        other.until("it has a place", PATIENCE, placed).await.unwrap();
-        held.open();
+        other.wait_for("it has a place", SCENARIO_TIMEOUT, placed).await.unwrap();
+        held.release();
         scene.text(&other).await;
         for sent in &flood {
             answered(scene.answer(sent).await);
         }
-        scene.settled().await;
+        scene.wait_until_closed().await;
         let rows = scene.rows().await;
-        let own = of(&rows, &other);
+        let own = row_of(&rows, &other);
         let before = |at: i64| own.received_at <= at && at < own.started_at.unwrap();
         // The one that ran already counts as well.
         waited_for.push(1 + rows.iter().filter(|row| row.started_at.is_some_and(before)).count());
@@ -215,7 +217,7 @@ async fn one_person_floods() {
     waited_for.sort_unstable();
     let worst = *waited_for.last().unwrap();
     assert!(worst <= 2, "waited for {worst}");
-    scene.end().await;
+    scene.shut_down().await;
     let found = format!("waited for {worst} at most, median {}, of {size} that came before", waited_for[rounds / 2]);
     measured(&ROW, rounds, &found);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot_simulator::answers::{Said, read};
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::{BotText, read};
+use stenobot_simulator::users::SentMessage;
 
 use super::figures::spread;
 use crate::scene::Scene;
@@ -22,7 +22,7 @@ pub(crate) struct Score {
 
 impl Score {
     /// Looks at what became of these messages, once nothing more is to come.
-    pub(crate) fn count(&mut self, scene: &Scene, sent: &[Sent]) {
+    pub(crate) fn count(&mut self, scene: &Scene, sent: &[SentMessage]) {
         for sent in sent {
             let trail = sent.trail();
             self.requests += 1;
@@ -61,8 +61,8 @@ impl Score {
 }
 
 /// Messages that show a state for ever: Telegram took them, and the bot could not know.
-pub(crate) fn strays(scene: &Scene, sent: &Sent) -> usize {
-    scene.simulation.api().read(|state| {
+pub(crate) fn strays(scene: &Scene, sent: &SentMessage) -> usize {
+    scene.api().read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
         replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
     })
@@ -71,8 +71,8 @@ pub(crate) fn strays(scene: &Scene, sent: &Sent) -> usize {
 /// Whether a text is to be replaced by another.
 fn is_passing(text: &str) -> bool {
     match read(text) {
-        Said::Received | Said::Queued { .. } | Said::Started | Said::Progress { .. } => true,
-        Said::Part(text) => text == "…",
-        Said::Final(_) | Said::Delayed => false,
+        BotText::Received | BotText::Queued { .. } | BotText::Started | BotText::Progress { .. } => true,
+        BotText::Part(text) => text == "…",
+        BotText::Final(_) | BotText::Delayed => false,
     }
 }

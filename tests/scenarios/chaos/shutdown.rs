@@ -1,4 +1,4 @@
-//! The bot is told to stop: under load, twice, while it starts, with a store that somebody else has locked.
+//! The bot is told to stop: under load, twice, while it starts, with a store that another user has locked.
 
 mod lane;
 
@@ -13,14 +13,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_host::ProcessUsage;
 use stenobot_simulator::harness::{Simulation, SimulationError};
-use stenobot_simulator::server::{Call, Effect, Method, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method};
 use tokio::sync::Notify;
 
 use super::figures::spread;
 use super::native::engine_behind;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, signal, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, signal};
 
 /// How long running work may finish here; by default it is 20 s.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ async fn rounds_of(times: usize, told: impl Fn(usize) -> Told) -> Vec<Duration> 
         for round in (lane..times).step_by(LANES) {
             took.push(bot.round(round, told(round)).await);
         }
-        bot.scene.end().await;
+        bot.scene.shut_down().await;
         took
     });
     let took: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
@@ -48,12 +48,12 @@ async fn rounds_of(times: usize, told: impl Fn(usize) -> Told) -> Vec<Duration> 
 }
 
 #[tokio::test]
-async fn told_to_stop_at_any_moment() {
+async fn signalled_at_any_moment() {
     const ROW: Row = Row {
         number: 25,
         test: "SIGTERM or SIGINT at any moment under load, 2 s to finish",
         figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
-        name: "shutdown::told_to_stop_at_any_moment",
+        name: "shutdown::signalled_at_any_moment",
     };
     let times = rounds(7);
     let took = rounds_of(times, |round| Told::Once(if round % 3 == 2 { Signal::INT } else { Signal::TERM })).await;
@@ -63,12 +63,12 @@ async fn told_to_stop_at_any_moment() {
 }
 
 #[tokio::test]
-async fn told_twice_it_ends_at_once() {
+async fn a_second_signal_ends_it_at_once() {
     const ROW: Row = Row {
         number: 26,
         test: "a second signal 0.4 s after the first, under load",
         figure: "status 0 within 5 s, 0 lost, 0 twice after the restart",
-        name: "shutdown::told_twice_it_ends_at_once",
+        name: "shutdown::a_second_signal_ends_it_at_once",
     };
     let times = rounds(7);
     let took = rounds_of(times, |round| match round % 2 {
@@ -82,38 +82,38 @@ async fn told_twice_it_ends_at_once() {
 }
 
 #[tokio::test]
-async fn signals_at_the_same_time_are_one() {
+async fn simultaneous_signals_count_as_one() {
     const ROW: Row = Row {
         number: 27,
         test: "SIGTERM, SIGTERM and SIGINT at once, as a group of processes gets them",
         figure: "running work finishes as after one",
-        name: "shutdown::signals_at_the_same_time_are_one",
+        name: "shutdown::simultaneous_signals_count_as_one",
     };
     let times = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     for _ in 0..times {
         let gate = Gate::new().await;
-        let sent = scene.somebody_sends(&scripted(3, &format!("{};say успел", gate.instruction())));
-        let held = gate.reached().await;
-        let pid = scene.simulation.bot().unwrap().pid();
+        let sent = scene.send_voice(&scripted(3, &format!("{};say успел", gate.instruction())));
+        let held = gate.wait_reached().await;
+        let pid = scene.bot.process().unwrap().pid();
         for one in [Signal::TERM, Signal::TERM, Signal::INT] {
             signal(pid, one);
         }
         // Were it told twice, the engine would be asked to stop by then, and what it says no longer wanted.
         tokio::time::sleep(APART).await;
-        held.open();
+        held.release();
         assert_eq!(scene.text(&sent).await, "успел");
-        assert!(scene.simulation.bot_ended(PATIENCE).await.unwrap().success());
-        scene.simulation.restart().await.unwrap();
+        assert!(scene.bot.wait_for_exit(SCENARIO_TIMEOUT).await.unwrap().success());
+        scene.bot.restart().await.unwrap();
         assert_eq!(sent.trail().answers.len(), 1);
     }
-    scene.end().await;
+    scene.shut_down().await;
     measured(&ROW, times, &format!("{times} of {times} finished and answered before the end"));
 }
 
 /// Takes a store's only place for a writer, as another process would.
 async fn lock(store: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(store).busy_timeout(PATIENCE);
+    let options = SqliteConnectOptions::new().filename(store).busy_timeout(SCENARIO_TIMEOUT);
     let mut other = options.connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     other
@@ -135,7 +135,7 @@ async fn stopped_while_starting(
     let folder = simulation.data().parent().unwrap().canonicalize().unwrap();
     let api = simulation.api().clone();
     let telling = async {
-        soon("the moment", moment).await;
+        eventually("the moment", moment).await;
         let before = api.now();
         signal(pid_in(&folder).expect("the bot lives"), one);
         before
@@ -158,12 +158,12 @@ async fn log_says(log: &Path, what: &str, times: usize) {
 }
 
 #[tokio::test]
-async fn told_to_stop_while_it_starts() {
+async fn signalled_while_it_starts() {
     const ROW: Row = Row {
         number: 28,
         test: "SIGTERM or SIGINT while it starts: Telegram silent, the model loading, the store locked",
         figure: "status 0 within 5 s, 0 lost",
-        name: "shutdown::told_to_stop_while_it_starts",
+        name: "shutdown::signalled_while_it_starts",
     };
     let times = rounds(1);
     let folder = tempfile::tempdir().unwrap();
@@ -171,89 +171,89 @@ async fn told_to_stop_while_it_starts() {
     // All of them wait until the last round is over.
     let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[("max_queue_size", "10000")]);
     let mut scene = Scene::of(Simulation::prepare(setup).await.unwrap());
-    let log = scene.simulation.log().to_owned();
+    let log = scene.bot.log().to_owned();
     let (mut took, mut sent) = (Vec::new(), Vec::new());
     for round in 0..times {
         let one = if round % 2 == 0 { Signal::TERM } else { Signal::INT };
-        sent.push(scene.somebody_sends(&scripted(3, "say дождался")));
+        sent.push(scene.send_voice(&scripted(3, "say дождался")));
 
         let asked = Arc::new(Notify::new());
         let silent = asked.clone();
-        let fault = move |call: &Call| -> Verdict {
+        let fault = move |call: &Call| -> FaultAction {
             if call.method == Method::GetMe {
                 silent.notify_one();
             }
-            Verdict { delay: PATIENCE, effect: Effect::Pass }
+            FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(fault)));
-        took.push(stopped_while_starting(&mut scene.simulation, one, asked.notified()).await);
-        scene.simulation.api().set_fault(None);
+        scene.api().set_fault(Some(Arc::new(fault)));
+        took.push(stopped_while_starting(&mut scene.bot, one, asked.notified()).await);
+        scene.api().set_fault(None);
 
         // It serves meanwhile: what came is in the store, and waits for the engine.
-        scene.simulation.restart().await.unwrap();
-        let held = start.reached().await;
-        let before = scene.simulation.api().now();
-        signal(scene.simulation.bot().unwrap().pid(), one);
-        assert!(scene.simulation.bot_ended(PATIENCE).await.unwrap().success());
-        took.push(scene.simulation.api().now() - before);
+        scene.bot.restart().await.unwrap();
+        let held = start.wait_reached().await;
+        let before = scene.api().now();
+        signal(scene.bot.process().unwrap().pid(), one);
+        assert!(scene.bot.wait_for_exit(SCENARIO_TIMEOUT).await.unwrap().success());
+        took.push(scene.api().now() - before);
         drop(held);
 
-        let other = lock(&scene.simulation.store()).await;
+        let other = lock(&scene.bot.store()).await;
         let starts = std::fs::read_to_string(&log).unwrap().matches("starting version").count();
         let locked = log_says(&log, "starting version", starts + 1);
-        took.push(stopped_while_starting(&mut scene.simulation, one, locked).await);
+        took.push(stopped_while_starting(&mut scene.bot, one, locked).await);
         other.close().await.unwrap();
     }
-    scene.simulation.restart().await.unwrap();
-    start.reached().await.open();
+    scene.bot.restart().await.unwrap();
+    start.wait_reached().await.release();
     for sent in &sent {
         assert_eq!(scene.text(sent).await, "дождался");
         assert_eq!(sent.trail().answers.len(), 1);
     }
-    scene.end().await;
+    scene.shut_down().await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < REST, "{took:?}");
     measured(&ROW, times, &format!("{} starts, {} answers, ended after {}", took.len(), sent.len(), spread(&took)));
 }
 
 #[tokio::test]
-async fn told_to_stop_with_a_journal_that_is_locked() {
+async fn signalled_while_the_store_is_locked() {
     const ROW: Row = Row {
         number: 29,
         test: "SIGTERM under load while another process has the store locked, 2 s to finish",
         figure: "status 0 within these 2 s and 5 s more, 0 lost, 0 twice after the restart",
-        name: "shutdown::told_to_stop_with_a_journal_that_is_locked",
+        name: "shutdown::signalled_while_the_store_is_locked",
     };
     let times = rounds(1);
     let drain = DRAIN.as_secs().to_string();
-    let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+    let mut scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
     let mut took = Vec::new();
     for _ in 0..times {
         let gate = Gate::new().await;
-        let first = scene.somebody_sends(&scripted(3, &format!("{};say первый", gate.instruction())));
-        let held = gate.reached().await;
-        let second = scene.somebody_sends(&scripted(3, "say второй"));
-        scene.positions(std::slice::from_ref(&second), &[1]).await;
-        let other = lock(&scene.simulation.store()).await;
-        let third = scene.somebody_sends(&scripted(3, "say третий"));
-        third.until("it is offered", PATIENCE, |trail| trail.offered).await.unwrap();
+        let first = scene.send_voice(&scripted(3, &format!("{};say первый", gate.instruction())));
+        let held = gate.wait_reached().await;
+        let second = scene.send_voice(&scripted(3, "say второй"));
+        scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
+        let other = lock(&scene.bot.store()).await;
+        let third = scene.send_voice(&scripted(3, "say третий"));
+        third.wait_for("it is offered", SCENARIO_TIMEOUT, |trail| trail.delivered).await.unwrap();
         // The text is there, and cannot be written down.
-        held.open();
-        let before = scene.simulation.api().now();
-        signal(scene.simulation.bot().unwrap().pid(), Signal::TERM);
-        let status = scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
+        held.release();
+        let before = scene.api().now();
+        signal(scene.bot.process().unwrap().pid(), Signal::TERM);
+        let status = scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
         assert!(status.success(), "{status}");
-        took.push(scene.simulation.api().now() - before);
+        took.push(scene.api().now() - before);
         other.close().await.unwrap();
 
-        scene.simulation.restart().await.unwrap();
-        gate.reached().await.open();
+        scene.bot.restart().await.unwrap();
+        gate.wait_reached().await.release();
         for (sent, text) in [(&first, "первый"), (&second, "второй"), (&third, "третий")] {
             assert_eq!(scene.text(sent).await, text);
             assert_eq!(sent.trail().answers.len(), 1, "{}", sent.history());
         }
     }
-    scene.end().await;
+    scene.shut_down().await;
     let longest = took.iter().max().unwrap();
     assert!(*longest < DRAIN + REST, "{took:?}");
     measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 3 * times, spread(&took)));

@@ -62,12 +62,12 @@ async fn the_same_update_twice() {
 }
 
 #[tokio::test]
-async fn a_zombie_worker() {
+async fn an_expired_lease() {
     const ROW: Row = Row {
         number: 31,
         test: "a lease expires, then its former worker writes",
         figure: "every write refused",
-        name: "store::a_zombie_worker",
+        name: "store::an_expired_lease",
     };
     let desk = Desk::new().await;
     let (times, mut refused) = (rounds(20), 0);

@@ -1,11 +1,11 @@
-//! What each method does to the state, and when Telegram refuses it.
+//! The effect of each method on the state, and its refusals.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
-use super::chat::{Author, Chat, Content, Edit, Message, Post, Rank};
+use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
 use super::flood::TooFast;
 use super::keyboard;
 use super::params::Params;
@@ -13,19 +13,19 @@ use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
 
-/// Telegram counts a text's length in UTF-16 units.
+/// Maximum length of a text in UTF-16 units.
 const TEXT_LIMIT: usize = 4096;
-/// The longest caption, in the same units.
+/// Maximum length of a caption in UTF-16 units.
 const CAPTION_LIMIT: usize = 1024;
-/// The largest file that a bot may send.
+/// Maximum size of an upload in bytes.
 const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
-/// A link to a file works for this long at least.
+/// Minimum lifetime of a download link.
 const LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Why a call has no result.
+/// A call without a result.
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
-    /// The client had been told to wait longer.
+    /// The call came within an earlier retry-after.
     pub(super) impatient: bool,
 }
 
@@ -41,8 +41,8 @@ impl From<TooFast> for Refused {
     }
 }
 
-/// Carries out every method that needs no waiting; `getUpdates` and downloads are in `http`.
-pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, params: &Params) -> Result<Value, Refused> {
+/// Executes a method. `getUpdates` and downloads are in `http`.
+pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params: &Params) -> Result<Value, Refused> {
     let now = shared.now();
     match method {
         Method::GetMe => Ok(me(state, &shared.settings)),
@@ -138,14 +138,14 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             "pending_update_count": state.pending.len(),
         })),
         Method::GetChat => {
-            let chat = there(state, params.chat())?;
-            let mut shown = chat.show();
+            let chat = existing_chat(state, params.chat())?;
+            let mut shown = chat.to_json();
             shown["accent_color_id"] = json!(0);
             shown["max_reaction_count"] = json!(11);
             Ok(shown)
         }
         Method::GetChatMember => {
-            let chat = there(state, params.chat())?;
+            let chat = existing_chat(state, params.chat())?;
             let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
             member(state, chat, UserId(user), &shared.settings.username)
         }
@@ -154,7 +154,7 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
 }
 
 fn me(state: &State, settings: &Settings) -> Value {
-    let mut shown = state.show_bot(&settings.username);
+    let mut shown = state.bot_json(&settings.username);
     for (name, value) in [
         ("can_join_groups", true),
         ("can_read_all_group_messages", !settings.privacy_mode),
@@ -167,18 +167,18 @@ fn me(state: &State, settings: &Settings) -> Value {
     shown
 }
 
-/// The chat that the call is about, when the bot may write there.
+/// The chat of the call, if the bot may send to it.
 fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
     let id = params.chat().ok_or(Refusal::Bad("chat_id is empty"))?;
-    let chat = there(state, Some(id))?;
+    let chat = existing_chat(state, Some(id))?;
     match chat.refusal(None) {
         Some(refusal) => Err(refusal),
         None => Ok(id),
     }
 }
 
-/// A chat that is still there under its id.
-fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+/// A chat that exists under its id.
+fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
     let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
     match chat.upgraded_to {
         Some(to) => Err(Refusal::Upgraded(to)),
@@ -188,7 +188,7 @@ fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
 
 fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let (reply_to, topic) = target(place, params)?;
+    let (reply_to, topic) = reply_and_topic(place, params)?;
     if let Some(refusal) = place.refusal(topic) {
         return Err(refusal.into());
     }
@@ -202,13 +202,13 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
     shown(state, shared, chat, id)
 }
 
-/// Another keyboard, and another text when one is given.
+/// Replaces the keyboard, and the text if one is given.
 fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>) -> Result<Value, Refused> {
     let chat = writable(state, params)?;
     let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
     let markup = keyboard::read_inline(params)?;
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.standing(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    let message = place.existing_message(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
     if let Some(refusal) = place.refusal(message.topic) {
         return Err(refusal.into());
     }
@@ -239,17 +239,17 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
 /// `getChatMember`.
 fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Value, Refused> {
     if user == state.bot {
-        return Ok(chat.show_bot(state.show_bot(bot_name)));
+        return Ok(chat.bot_json(state.bot_json(bot_name)));
     }
     let writes = |message: &Message| match &message.author {
-        Author::Person(person) if person.id == user => Some(person.show()),
-        Author::Person(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
+        Author::User(author) if author.id == user => Some(author.to_json()),
+        Author::User(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
     };
     match chat.members.get(&user) {
-        Some(member) => Ok(Chat::show_member(member.caller.show(), member.rank, false)),
+        Some(member) => Ok(Chat::member_json(member.user.to_json(), member.status, false)),
         None => {
-            let person = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
-            Ok(Chat::show_member(person, Rank::Member, false))
+            let user = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
+            Ok(Chat::member_json(user, MemberStatus::Member, false))
         }
     }
 }
@@ -257,12 +257,12 @@ fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Va
 fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
     let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = place.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    Ok(state.show(place, message, &shared.settings.username))
+    Ok(state.to_json(place, message, &shared.settings.username))
 }
 
-/// The message that is replied to (`reply_parameters`, or the older `reply_to_message_id`) and the topic: the one that
-/// is named, else the one of the message replied to.
-fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
+/// The message replied to (`reply_parameters`, or the older `reply_to_message_id`), and the topic: as given, else that of
+/// the message replied to.
+fn reply_and_topic(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
     let topic = params.message("message_thread_id");
     if topic.is_some_and(|topic| !place.topics.contains_key(&topic)) {
         return Err(Refusal::TOPIC_NOT_FOUND);
@@ -275,7 +275,7 @@ fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<Me
     let lenient = given.is_some_and(|reply| reply["allow_sending_without_reply"] == json!(true))
         || params.json("allow_sending_without_reply") == Some(json!(true));
     let Some(wanted) = wanted else { return Ok((None, topic)) };
-    match place.standing(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
+    match place.existing_message(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
         Some(replied) => Ok((Some(wanted), replied.topic)),
         None if lenient => Ok((None, topic)),
         None => Err(Refusal::REPLY_NOT_FOUND),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use stenobot_simulator::answers::{Trail, trail};
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{Call, Effect, Method, Refusal, State, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal, State};
+use stenobot_simulator::users::SentMessage;
 use tokio::sync::Notify;
 
 use super::{APART, DRAIN, REST};
 use crate::chaos::figures::Dice;
-use crate::recordings::{AtGate, Gate, scripted};
-use crate::scene::{PATIENCE, Scene, signal, soon};
+use crate::recordings::{Gate, WaitingEngine, scripted};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
 /// When the signal comes.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) async fn new(seed: usize) -> Self {
         let drain = DRAIN.as_secs().to_string();
-        let scene = Scene::stand_in(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+        let scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
         Self { scene, gate: Gate::new().await, dice: Dice::new(seed as u64) }
     }
 
@@ -74,7 +74,7 @@ impl Lane {
         let (struck, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
         let tell = struck.clone();
         let pause = Duration::from_secs(1 + self.dice.below(3) as u64);
-        let fault = move |call: &Call| -> Verdict {
+        let fault = move |call: &Call| -> FaultAction {
             let is_text = matches!(call.method, Method::EditMessageText | Method::SendMessage);
             match moment {
                 Moment::Call(wanted) => {
@@ -85,7 +85,7 @@ impl Lane {
                 }
                 Moment::Stalled if call.method == Method::Download => {
                     tell.notify_one();
-                    Verdict { delay: PATIENCE, effect: Effect::Pass }
+                    FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
                 }
                 Moment::TooMany if is_text => {
                     tell.notify_one();
@@ -100,12 +100,12 @@ impl Lane {
                 | Moment::Answering => Effect::Pass.into(),
             }
         };
-        self.scene.simulation.api().set_fault(Some(Arc::new(fault)));
+        self.scene.api().set_fault(Some(Arc::new(fault)));
         struck
     }
 
-    /// Five people, one with a text of two messages, one whose recording works at the gate.
-    fn load(&mut self, moment: Moment) -> Vec<(Sent, String)> {
+    /// Five users, one with a text of two messages, one whose recording works at the gate.
+    fn load(&mut self, moment: Moment) -> Vec<(SentMessage, String)> {
         let long = "Очень длинный рассказ о том, как всё было. ".repeat(150).trim().to_owned();
         let mut scripts = vec![
             (format!("wait 100;say {long}"), long),
@@ -118,67 +118,70 @@ impl Lane {
             let at = self.dice.below(scripts.len());
             scripts[at] = (format!("{};say у ворот", self.gate.instruction()), "у ворот".to_owned());
         }
-        scripts.into_iter().map(|(script, text)| (self.scene.somebody_sends(&scripted(3, &script)), text)).collect()
+        scripts.into_iter().map(|(script, text)| (self.scene.send_voice(&scripted(3, &script)), text)).collect()
     }
 
     /// Waits for the moment.
-    async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(Sent, String)]) -> Option<AtGate> {
-        let api = self.scene.simulation.api();
+    async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(SentMessage, String)]) -> Option<WaitingEngine> {
+        let api = self.scene.api();
         match moment {
             Moment::Offered(wanted) => {
                 let offered = |state: &State| {
                     let trails = sent.iter().map(|(sent, _)| trail(state, sent.chat(), sent.id()));
-                    trails.filter(|trail| trail.offered.is_some()).count()
+                    trails.filter(|trail| trail.delivered.is_some()).count()
                 };
-                soon("updates are offered", api.until(|state| (offered(state) >= wanted).then_some(()))).await;
+                eventually("updates are offered", api.wait_for(|state| (offered(state) >= wanted).then_some(()))).await;
             }
-            Moment::Call(_) | Moment::Stalled | Moment::TooMany => soon("the fault strikes", struck.notified()).await,
-            Moment::Working | Moment::Finishing => return Some(self.gate.reached().await),
+            Moment::Call(_) | Moment::Stalled | Moment::TooMany => {
+                eventually("the fault strikes", struck.notified()).await
+            }
+            Moment::Working | Moment::Finishing => return Some(self.gate.wait_reached().await),
             Moment::Answering => {
-                let answered = |state: &State, sent: &Sent| trail(state, sent.chat(), sent.id()).answer().is_some();
-                let some = api.until(|state| sent.iter().any(|(sent, _)| answered(state, sent)).then_some(()));
-                soon("an answer is there", some).await;
+                let answered =
+                    |state: &State, sent: &SentMessage| trail(state, sent.chat(), sent.id()).answer().is_some();
+                let some = api.wait_for(|state| sent.iter().any(|(sent, _)| answered(state, sent)).then_some(()));
+                eventually("an answer is there", some).await;
             }
         }
         None
     }
 
-    /// Stops the bot at a moment, starts it again, and sees that everybody has their answer, and no more than that. Gives
+    /// Stops the bot at a moment, starts it again, and sees that every user has their answer, and no more than that. Gives
     /// the time from the last signal to the end.
     pub(super) async fn round(&mut self, round: usize, told: Told) -> Duration {
         let moment = Moment::of(round, &mut self.dice);
         let struck = self.fault(moment);
         let sent = self.load(moment);
         let mut held = self.reach(moment, &struck, &sent).await;
-        let pid = self.scene.simulation.bot().unwrap().pid();
-        let mut before = self.scene.simulation.api().now();
+        let pid = self.scene.bot.process().unwrap().pid();
+        let mut before = self.scene.api().now();
         match told {
             Told::Once(one) => signal(pid, one),
             Told::Twice(one, two) => {
                 signal(pid, one);
                 tokio::time::sleep(APART).await;
-                before = self.scene.simulation.api().now();
+                before = self.scene.api().now();
                 signal(pid, two);
             }
         }
         if matches!(moment, Moment::Finishing) {
             held = None;
         }
-        let status = self.scene.simulation.bot_ended(DRAIN + REST).await.unwrap();
-        let took = self.scene.simulation.api().now() - before;
+        let status = self.scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
+        let took = self.scene.api().now() - before;
         assert!(status.success(), "{moment:?}, {told:?}: {status} after {took:?}");
         drop(held);
-        self.scene.simulation.api().set_fault(None);
-        self.scene.simulation.restart().await.unwrap();
+        self.scene.api().set_fault(None);
+        self.scene.bot.restart().await.unwrap();
         let gate_again = async {
             // Opens for an attempt after the restart, if there is one.
             loop {
-                self.gate.reached().await.open();
+                self.gate.wait_reached().await.release();
             }
         };
         let answers = async {
             for (sent, _) in &sent {
-                sent.final_answer(PATIENCE).await.unwrap();
+                sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
             }
         };
         if matches!(moment, Moment::Working | Moment::Finishing) {
@@ -195,7 +198,7 @@ impl Lane {
                 let spoken = trail.answer()?.spoken()?;
                 (spoken.split_whitespace().count() >= text.split_whitespace().count()).then_some(())
             };
-            sent.until("the whole text", PATIENCE, whole).await.unwrap();
+            sent.wait_for("the whole text", SCENARIO_TIMEOUT, whole).await.unwrap();
             self.scene.spoken.add(text);
             let trail = sent.trail();
             let what = format!("{moment:?}, {told:?}: {}", sent.history());

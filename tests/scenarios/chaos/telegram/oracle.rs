@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use stenobot_domain::ChatId;
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{CallRecord, Method, Outcome, State};
+use stenobot_simulator::answers::RequestOutcome;
+use stenobot_simulator::server::{CallOutcome, CallRecord, Method, State};
+use stenobot_simulator::users::SentMessage;
 
 /// A call may have been on its way when another was refused.
 const ON_ITS_WAY: Duration = Duration::from_millis(300);
@@ -44,9 +44,9 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
     let mut came: Vec<&CallRecord> = calls.iter().collect();
     came.sort_by_key(|call| call.came);
     for refused in calls {
-        let Outcome::Refused(refusal) = &refused.outcome else { continue };
+        let CallOutcome::Refused(refusal) = &refused.outcome else { continue };
         let heard = ["pass", "refuse"].contains(&refused.fault);
-        let Some(wait) = refusal.pause().filter(|_| heard) else { continue };
+        let Some(wait) = refusal.retry_after().filter(|_| heard) else { continue };
         pauses.count += 1;
         let end = refused.at + wait;
         let of_it = |call: &&&CallRecord| about(call) == about(refused);
@@ -69,11 +69,11 @@ pub(super) fn struck(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
 }
 
 /// The one answer to a recording; tells how long it took.
-pub(super) fn answered_once(sent: &Sent, text: &str) -> Duration {
+pub(super) fn answered_once(sent: &SentMessage, text: &str) -> Duration {
     let trail = sent.trail();
     assert_eq!(trail.answers.len(), 1, "{}", sent.history());
     assert!(!trail.overwritten, "{}", sent.history());
-    assert_eq!(trail.answers[0].verdict, Verdict::Answered(text.to_owned()), "{}", sent.history());
+    assert_eq!(trail.answers[0].outcome, RequestOutcome::Answered(text.to_owned()), "{}", sent.history());
     trail.answers[0].at - trail.sent
 }
 
@@ -82,12 +82,12 @@ pub(super) fn skipped(state: &State) -> usize {
     let heard: Vec<Duration> = state
         .calls
         .iter()
-        .filter(|call| call.method == Method::GetUpdates && call.outcome == Outcome::Taken)
+        .filter(|call| call.method == Method::GetUpdates && call.outcome == CallOutcome::Accepted)
         .map(|call| call.at)
         .collect();
     let arrived = |at: &Duration| {
         let next = heard.partition_point(|heard| heard < at);
         heard.get(next).is_some_and(|heard| *heard - *at < Duration::from_millis(5))
     };
-    state.confirmed.iter().filter(|offer| !offer.offered.iter().any(arrived)).count()
+    state.confirmed.iter().filter(|update| !update.delivered.iter().any(arrived)).count()
 }

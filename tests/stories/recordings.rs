@@ -1,4 +1,4 @@
-//! What people send: the samples of this repository, and recordings that tell the engine's stand-in what to do.
+//! Recordings: the samples of this repository, and silence with a script for a scripted recogniser.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,30 +7,31 @@ use stenobot_simulator::voices::{Voice, Voices};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::scene::soon;
+use super::eventually;
+use super::script;
 
-/// A file of this repository or of the folder that `./dev test` fills.
+/// Path of a file of this repository, or of one that `./dev test` provides.
 pub(crate) fn asset(path: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     assert!(file.exists(), "{path} is missing: run `./dev test`");
     file
 }
 
-/// A recording of a voice.
+/// A sample recording.
 pub(crate) fn sample(name: &str) -> Voice {
     let samples = Voices::open(&asset("samples")).unwrap();
     samples.named(name).unwrap_or_else(|| panic!("there is no sample {name}")).clone()
 }
 
-/// So many seconds of silence as a WAV file, with a script for the stand-in: instructions separated by `;`.
+/// `seconds` of silence as a WAV file with a script: instructions separated by `;`.
 pub(crate) fn scripted(seconds: u32, script: &str) -> Voice {
     const RATE: u32 = 8000;
-    let mut note = format!("stand-in\n{}\n", script.replace(';', "\n")).into_bytes();
+    let mut note = format!("{}{}\n", script::MARK, script.replace(';', "\n")).into_bytes();
     note.push(0);
     note.resize(note.len().next_multiple_of(2), 0);
     let mut wave = b"WAVEfmt ".to_vec();
     wave.extend(16_u32.to_le_bytes());
-    // One channel of unsigned bytes.
+    // PCM, one channel, 8 bits unsigned.
     wave.extend([1, 0, 1, 0].iter().chain(&RATE.to_le_bytes()).chain(&RATE.to_le_bytes()).chain(&[1, 0, 8, 0]));
     for (name, content) in [(b"note", note), (b"data", vec![0x80; (RATE * seconds) as usize])] {
         wave.extend(name);
@@ -49,7 +50,7 @@ pub(crate) fn scripted(seconds: u32, script: &str) -> Voice {
     }
 }
 
-/// Where the stand-in waits until a test lets it go on: the instruction `gate`.
+/// Lets a test hold a scripted recogniser at the instruction `gate`.
 pub(crate) struct Gate(TcpListener);
 
 impl Gate {
@@ -62,28 +63,28 @@ impl Gate {
         format!("gate {}", self.0.local_addr().unwrap().port())
     }
 
-    /// Waits until a stand-in is at the gate.
-    pub(crate) async fn reached(&self) -> AtGate {
+    /// Waits until a recogniser has reached the gate.
+    pub(crate) async fn wait_reached(&self) -> WaitingEngine {
         loop {
-            let (stream, _) = soon("the engine is at the gate", self.0.accept()).await.unwrap();
+            let (stream, _) = eventually("an engine reaches the gate", self.0.accept()).await.unwrap();
             let mut stream = BufReader::new(stream);
             let mut line = String::new();
-            soon("the engine says who it is", stream.read_line(&mut line)).await.unwrap();
-            // Any process of this machine may knock at a port.
+            eventually("the engine sends its process id", stream.read_line(&mut line)).await.unwrap();
+            // Other processes of this machine may connect to the port.
             match line.trim().parse() {
-                Ok(pid) => return AtGate { pid, _stream: stream },
+                Ok(pid) => return WaitingEngine { pid, _stream: stream },
                 Err(_) => eprintln!("no engine at the gate: {line:?}"),
             }
         }
     }
 }
 
-/// A stand-in that waits. Dropping this lets it go on.
-pub(crate) struct AtGate {
+/// A recogniser that waits at a gate; continues when this is dropped.
+pub(crate) struct WaitingEngine {
     pub(crate) pid: u32,
     _stream: BufReader<TcpStream>,
 }
 
-impl AtGate {
-    pub(crate) fn open(self) {}
+impl WaitingEngine {
+    pub(crate) fn release(self) {}
 }

@@ -1,4 +1,4 @@
-//! What must never be written down: the token, what people said, where things are on this machine.
+//! What must never be written down: the token, what users said, where things are on this machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,7 +67,7 @@ pub(crate) fn check_files(folder: &Path, token: &str, spoken: &Spoken) {
 }
 
 #[test]
-fn secrets_are_found_where_they_are() {
+fn secrets_in_a_log_are_found() {
     let mut spoken = Spoken::default();
     spoken.add("Возьми зонт и надень куртку");
     spoken.add("The train leaves at seven");

@@ -1,22 +1,22 @@
-//! All sorts of trouble, mixed.
+//! Random faults of all kinds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Call, Effect, Fault, Verdict};
+use super::{Call, Effect, FaultAction, FaultInjector};
 use crate::server::refusal::Refusal;
 use crate::server::state::Method;
 
-/// A share of all calls meets with trouble, drawn evenly from all that can happen to the call. The same seed gives the
-/// same troubles for the first call, the second and so on.
+/// A share of all calls fails, with faults drawn evenly from those possible for the method. The same seed gives the same
+/// sequence of faults.
 #[derive(Debug)]
-pub struct Mixed {
+pub struct RandomFaults {
     seed: u64,
     percent: u64,
     calls: AtomicU64,
 }
 
-/// What can happen to any call.
+/// Faults of any call.
 const ANY: &[Trouble] = &[
     Trouble::TooMany,
     Trouble::Server,
@@ -29,9 +29,9 @@ const ANY: &[Trouble] = &[
     Trouble::Short,
     Trouble::Empty,
 ];
-/// What happens to a poll besides.
+/// Further faults of a poll.
 const POLL: &[Trouble] = &[Trouble::Conflict];
-/// What happens to a file besides.
+/// Further faults of a download.
 const FILE: &[Trouble] = &[Trouble::Slow, Trouble::Cut, Trouble::Expired, Trouble::Longer];
 
 #[derive(Debug, Clone, Copy)]
@@ -53,15 +53,15 @@ enum Trouble {
     Longer,
 }
 
-impl Mixed {
-    /// Strikes `percent` of a hundred calls.
+impl RandomFaults {
+    /// Lets `percent` of 100 calls fail.
     pub fn new(seed: u64, percent: u64) -> Self {
         Self { seed, percent, calls: AtomicU64::new(0) }
     }
 }
 
-impl Fault for Mixed {
-    fn strike(&self, call: &Call<'_>) -> Verdict {
+impl FaultInjector for RandomFaults {
+    fn inject(&self, call: &Call<'_>) -> FaultAction {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice(self.seed.wrapping_add(number.wrapping_mul(0xA076_1D64_78BD_642F)));
         if dice.below(100) >= self.percent {
@@ -92,9 +92,9 @@ impl Fault for Mixed {
 }
 
 impl Trouble {
-    fn drawn(self, dice: &mut Dice) -> Verdict {
+    fn drawn(self, dice: &mut Dice) -> FaultAction {
         match self {
-            // Mostly short, now and then long.
+            // Mostly short; one in ten is long.
             Self::TooMany => {
                 let seconds = if dice.below(10) == 0 { 8 } else { 1 + dice.below(3) };
                 Effect::Refuse(Refusal::TooMany(Duration::from_secs(seconds))).into()
@@ -109,7 +109,7 @@ impl Trouble {
             .into(),
             Self::BreakBefore => Effect::BreakBefore.into(),
             Self::BreakAfter => Effect::BreakAfter.into(),
-            Self::MuteBefore => Verdict { delay: dice.silence(), effect: Effect::BreakBefore },
+            Self::MuteBefore => FaultAction { delay: dice.silence(), effect: Effect::BreakBefore },
             Self::MuteAfter => Effect::Mute(dice.silence()).into(),
             Self::Garbled => Effect::Answer(200, "{\"ok\":true,\"result\":{\"message_id\":1").into(),
             Self::Short => Effect::Short(1 + dice.below(40) as usize).into(),
@@ -123,7 +123,7 @@ impl Trouble {
     }
 }
 
-/// Random numbers that are the same every time: SplitMix64.
+/// Reproducible random numbers (SplitMix64).
 struct Dice(u64);
 
 impl Dice {
@@ -135,7 +135,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % end.max(1)
     }
 
-    /// A real timeout of the bot takes longer; this one ends with a broken connection.
+    /// Shorter than the bot's own timeouts; ends with a broken connection.
     fn silence(&mut self) -> Duration {
         Duration::from_millis(1000 + self.below(2000))
     }
@@ -148,16 +148,16 @@ mod tests {
     use super::*;
 
     fn drawn(seed: u64, method: Method) -> Vec<String> {
-        let mixed = Mixed::new(seed, 20);
+        let mixed = RandomFaults::new(seed, 20);
         let call = Call { method, chat: None, text: "" };
-        (0..10_000).map(|_| format!("{:?}", mixed.strike(&call))).collect()
+        (0..10_000).map(|_| format!("{:?}", mixed.inject(&call))).collect()
     }
 
     #[test]
-    fn a_share_is_struck_and_the_same_seed_strikes_the_same() {
+    fn the_given_share_of_calls_fails_and_a_seed_reproduces_it() {
         for method in [Method::GetUpdates, Method::SendMessage, Method::Download] {
             let verdicts = drawn(1, method);
-            let struck = verdicts.iter().filter(|verdict| !verdict.contains("Pass")).count();
+            let struck = verdicts.iter().filter(|action| !action.contains("Pass")).count();
             assert!((1800..=2200).contains(&struck), "{struck}");
             assert_eq!(verdicts, drawn(1, method));
             assert_ne!(verdicts, drawn(2, method));
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn every_trouble_comes_about_as_often() {
-        let mixed = Mixed::new(3, 100);
+    fn every_fault_is_equally_frequent() {
+        let mixed = RandomFaults::new(3, 100);
         let call = Call { method: Method::Download, chat: None, text: "" };
         let mut counts = BTreeMap::new();
         for _ in 0..14_000 {
-            let verdict = mixed.strike(&call);
-            *counts.entry((verdict.effect.name(), verdict.delay.is_zero())).or_insert(0) += 1;
+            let action = mixed.inject(&call);
+            *counts.entry((action.effect.name(), action.delay.is_zero())).or_insert(0) += 1;
         }
         for name in ["cut", "expire", "longer", "slow", "mute", "break after"] {
             let count = counts.get(&(name, true)).copied().unwrap_or_default();

@@ -42,7 +42,7 @@ async fn only_the_page_itself_is_served() {
 }
 
 #[tokio::test]
-async fn uploads_are_bounded_whether_they_tell_their_length_or_not() {
+async fn uploads_are_bounded_with_and_without_a_content_length() {
     let stage = Stage::without_a_bot().await;
     let upload = |body: reqwest::Body| {
         let url = format!("{}people/1/en/file/1/one.mp3", stage.url());
