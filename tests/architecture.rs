@@ -208,7 +208,8 @@ fn the_tables_of_settings_and_metrics_are_generated_from_the_code() {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         let text = fs::read_to_string(&page).unwrap();
         let head = table.lines().next().unwrap();
-        let start = text.find(head).unwrap_or_else(|| panic!("{} has no table that begins with {head}", page.display()));
+        let start =
+            text.find(head).unwrap_or_else(|| panic!("{} has no table that begins with {head}", page.display()));
         let end = text[start..].find("\n\n").map_or(text.len(), |end| start + end + 1);
         if std::env::var_os("UPDATE_TABLES").is_some() {
             fs::write(&page, [&text[..start], &table, &text[end..]].concat()).unwrap();

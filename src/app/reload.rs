@@ -56,7 +56,7 @@ impl Reloader {
 /// The settings with the texts that they name.
 pub(super) fn live(config: Config) -> anyhow::Result<Live> {
     let texts = match &config.telegram.texts {
-        Some(folder) => Texts::with_own(folder)?,
+        Some(folder) => Texts::with_overrides(folder)?,
         None => Texts::default(),
     };
     let default_locale = config.telegram.default_locale.parse()?;

@@ -260,7 +260,7 @@ fn unasked(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
 
 /// Whether an answer can be sent there, as far as is known. Counts what is left alone.
 fn may_answer(context: &Context, chat: ChatId, thread: Option<ThreadId>) -> bool {
-    let may = context.client.may_try(chat, thread);
+    let may = context.client.may_attempt(chat, thread);
     if !may {
         counter!(names::IGNORED).increment(1);
         tracing::debug!("a recording is left alone: the bot may not write where it came from");

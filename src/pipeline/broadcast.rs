@@ -152,7 +152,7 @@ fn start(context: &Context, place: Location, locale: Option<&str>, people: Vec<U
         }
         tracing::info!(sent, missed, "a message to everybody has gone out");
         let note = own.talk(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
-        own.reply(Reply::Say { place, reply_to: None, note });
+        own.reply(Reply::Send { place, reply_to: None, note });
     });
 }
 

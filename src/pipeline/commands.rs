@@ -5,7 +5,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, MessageId, SpeechLanguage, StageName, UserId};
 use stenobot_store::{MyData, StoreError};
 use stenobot_telegram::{
-    self, Action, ChatKind, Command, CommandName, CommandReply, Keyboard, Label, Location, OutgoingMessage, Standing,
+    self, Action, ChatKind, Command, CommandName, CommandReply, Keyboard, Label, Location, OutgoingMessage, QueueEntry,
     Stats, language_name,
 };
 
@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Stor
         CommandName::Forget if !private => Some(private_only(context, locale, FORGET)),
         CommandName::MyData => Some(context.talk(locale, &my_data(context.store.my_data(from.id).await?))),
         CommandName::Forget => Some(OutgoingMessage {
-            keyboard: Keyboard::one(context.label(locale, Label::Erase), Action::Forget),
+            keyboard: Keyboard::single(context.label(locale, Label::Erase), Action::Forget),
             ..context.talk(locale, &CommandReply::ForgetAsk)
         }),
         // One that answers a recording is no command any more when it comes here.
@@ -71,7 +71,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Stor
         | CommandName::Broadcast => private.then(|| context.talk(locale, &help(context))),
     };
     if let Some(note) = note {
-        context.reply(Reply::Say { place: *place, reply_to: Some(*message), note });
+        context.reply(Reply::Send { place: *place, reply_to: Some(*message), note });
     }
     Ok(())
 }
@@ -130,7 +130,9 @@ fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Outgo
 async fn standings(context: &Context, user: UserId, place: Location) -> Result<CommandReply, StoreError> {
     let mut own = context.store.standing(user).await?;
     own.retain(|standing| place.kind == ChatKind::Private || standing.chat == place.chat);
-    Ok(CommandReply::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
+    Ok(CommandReply::QueueEntries(
+        own.iter().map(|own| QueueEntry { position: own.position, length: own.length }).collect(),
+    ))
 }
 
 /// Stops everything of somebody's; tells how much that is.

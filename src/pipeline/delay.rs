@@ -48,7 +48,7 @@ impl Delays {
             return true;
         }
         let note = context.say(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
-        match context.reply(Reply::Say { place: voice.place, reply_to: Some(voice.message), note }) {
+        match context.reply(Reply::Send { place: voice.place, reply_to: Some(voice.message), note }) {
             // Where so many wait for one chat, those say the same.
             Pushed::Taken | Pushed::LaneFull => {
                 self.told = Some(update_id);

@@ -129,7 +129,8 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
     let transcript = &request.stage().transcript;
     let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
     let messages = answer_of(context, &request);
-    let delivered = if context.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at()) {
+    let delivered = if context.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
+    {
         Err(DeliverFailure::WriteForbidden)
     } else {
         tokio::select! {

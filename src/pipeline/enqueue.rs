@@ -36,7 +36,7 @@ pub(super) async fn ensure_status<S: Stage>(
     note: &OutgoingMessage,
 ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
     let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
-    if context.is_closed(chat, thread, request.received_at()) {
+    if context.is_write_forbidden(chat, thread, request.received_at()) {
         return Err(Unreachable::WriteForbidden);
     }
     if request.status_message().is_some() {

@@ -145,7 +145,7 @@ impl Context {
 
     /// An answer to a command.
     pub(crate) fn talk(&self, locale: Option<&str>, talk: &CommandReply) -> OutgoingMessage {
-        self.live.borrow().texts.clone().talk(self.locale(locale), talk).into()
+        self.live.borrow().texts.clone().command_reply(self.locale(locale), talk).into()
     }
 
     /// Words on a button.
@@ -155,7 +155,7 @@ impl Context {
 
     /// Words over the chat.
     fn toast(&self, locale: Option<&str>, toast: CallbackAnswer) -> String {
-        self.live.borrow().texts.clone().toast(self.locale(locale), toast)
+        self.live.borrow().texts.clone().callback_answer(self.locale(locale), toast)
     }
 
     /// Stops the work that the store found a cancelled request in; tells whether anything was or is stopped.

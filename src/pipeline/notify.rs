@@ -92,7 +92,7 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
     context.discard_audio(notice.fence.id).await;
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
     let answered = || context.store.close_notices(&notice.fence, &notice.folded);
-    if context.is_closed(chat, thread, notice.received_at) {
+    if context.is_write_forbidden(chat, thread, notice.received_at) {
         return request::retry_transient(&context.store, "record a notice", answered).await;
     }
     let note = words(context, notice).into();

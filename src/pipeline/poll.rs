@@ -131,7 +131,7 @@ impl Inbox {
                     tracing::warn!(update = update_id, "an update is given up after a panic");
                     if let Some((place, reply_to, locale)) = whom_to_apologise(content) {
                         let note = context.say(locale, &StatusText::Failed).into();
-                        context.reply(Reply::Say { place, reply_to: Some(reply_to), note });
+                        context.reply(Reply::Send { place, reply_to: Some(reply_to), note });
                     }
                 }
             }
@@ -181,7 +181,7 @@ impl Inbox {
                 if self.may_answer(context, update_id, &other.from, other.place, other.message) {
                     let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
                     let note = context.say(other.from.language_code.as_deref(), &text).into();
-                    context.reply(Reply::Say { place: other.place, reply_to: Some(other.message), note });
+                    context.reply(Reply::Send { place: other.place, reply_to: Some(other.message), note });
                 }
                 Ok(())
             }
@@ -217,7 +217,7 @@ impl Inbox {
             Err(OverQuota { retry, first }) => {
                 if first {
                     let note = context.say(from.language_code.as_deref(), &StatusText::UserLimit { retry }).into();
-                    context.last_reply(Reply::Say { place, reply_to: Some(message), note });
+                    context.last_reply(Reply::Send { place, reply_to: Some(message), note });
                 }
                 false
             }

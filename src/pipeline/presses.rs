@@ -12,7 +12,7 @@ use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use stenobot_store::{
     Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
 };
-use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, StatusText, Wish};
+use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
 use super::Context;
 use super::admit::Admitting;
@@ -54,7 +54,7 @@ pub(super) fn admins_only(press: &Press) -> CallbackAnswer {
         Some(Action::SetLanguage(_)) => CallbackAnswer::AdminsOnlyHere,
         Some(
             Action::Cancel(_)
-            | Action::Again { .. }
+            | Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)
             | Action::ChatLanguages(_)
@@ -133,12 +133,12 @@ async fn act(
             }
             Err(toast) => Some(toast),
         }),
-        Action::Again { of, wish } => Ok(Some(match kept(context, actor, *of).await? {
+        Action::Rerun { of, choice } => Ok(Some(match kept(context, actor, *of).await? {
             Ok(audio) => {
                 let keyboard = context.answer_buttons(locale, *of, true);
                 context.reply(Reply::Buttons { chat, message, keyboard });
-                let taken = admit.take(context, again(*audio, press, wish)).await?;
-                if taken { CallbackAnswer::Again } else { CallbackAnswer::NoRoom }
+                let taken = admit.take(context, again(*audio, press, choice)).await?;
+                if taken { CallbackAnswer::Rerunning } else { CallbackAnswer::NoRoom }
             }
             Err(toast) => toast,
         })),
@@ -169,7 +169,7 @@ async fn misplaced(
 ) -> Result<Option<CallbackAnswer>, StoreError> {
     let (of, elsewhere) = match action {
         Action::Cancel(of) => (*of, CallbackAnswer::Over),
-        Action::Again { of, .. } | Action::Languages { of, .. } | Action::Back(of) => (*of, CallbackAnswer::AudioGone),
+        Action::Rerun { of, .. } | Action::Languages { of, .. } | Action::Back(of) => (*of, CallbackAnswer::AudioGone),
         // Every page of the menu has such buttons, and no other message has.
         Action::SetLanguage(_) | Action::ChatLanguages(_) => {
             let is_menu = press.buttons.iter().any(|button| matches!(button, Action::SetLanguage(_)));
@@ -204,10 +204,10 @@ async fn kept(
 
 /// The same recording, requested once more and in another way. What was asked for in the name of a chat stays that chat's,
 /// so that the other admins can use the buttons of the new answer too.
-fn again(audio: KeptAudio, press: &Press, wish: &Wish) -> IncomingAudio {
-    let (speech_language, form) = match wish {
-        Wish::Language(language) => (Some(language.clone()), AnswerForm::Message),
-        Wish::File(form) => (audio.speech_language, *form),
+fn again(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAudio {
+    let (speech_language, form) = match choice {
+        RerunChoice::Language(language) => (Some(language.clone()), AnswerForm::Message),
+        RerunChoice::File(form) => (audio.speech_language, *form),
     };
     IncomingAudio {
         chat: audio.chat,

@@ -112,7 +112,7 @@ pub(crate) async fn run(context: &Context, engine: EngineService) {
                 context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.store, &why).await?;
             }
-            Some(Claim::Ready(request)) if is_closed(context, &request) => {
+            Some(Claim::Ready(request)) if is_write_forbidden(context, &request) => {
                 context.discard_audio(request.id()).await;
                 let _ = request.fail(&context.store, &TranscribeFailure::WriteForbidden).await?;
             }
@@ -133,8 +133,8 @@ pub(crate) async fn run(context: &Context, engine: EngineService) {
 }
 
 /// Whether the text could not be delivered: then the engine is left to others.
-fn is_closed(context: &Context, request: &Request<Queued>) -> bool {
-    context.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at())
+fn is_write_forbidden(context: &Context, request: &Request<Queued>) -> bool {
+    context.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
 }
 
 /// A request's place among the texts that wait for Telegram.

@@ -4,7 +4,7 @@ use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
 use stenobot_simulator::people::{Person, Sent};
 use stenobot_simulator::server::{Message, Rank};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, soon};
@@ -57,7 +57,7 @@ fn languages(of: RequestId) -> Action {
 }
 
 fn german(of: RequestId) -> Action {
-    Action::Again { of, wish: Wish::Language("de".parse().unwrap()) }
+    Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) }
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_request_s_buttons_count_under_its_own_message_only() {
     let (group_before, private_before) = (looks(&scene, GROUP), looks(&scene, private.chat()));
     // Thrown out, she still has the numbers.
     group.joins_as(&private, Rank::Left);
-    let file = |of| Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
+    let file = |of| Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     for (who, message, id) in [
         (&private, own_answer, of),
         (&private, hello, of),

@@ -4,7 +4,7 @@ use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
 use stenobot_simulator::people::Person;
 use stenobot_simulator::server::{Attachment, Author, Channel, Content, Rank, keyboard};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, soon};
@@ -226,7 +226,7 @@ async fn the_buttons_under_a_chat_s_answer_are_its_admins() {
     soon("the answer's buttons", has(Action::Languages { of, page: 0 }.encode())).await;
     assert!(toast(&boris, first, &Action::Languages { of, page: 0 }).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &Action::Languages { of, page: 0 }).await, "");
-    let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
+    let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
     soon("the languages", has(german.encode())).await;
     assert!(toast(&boris, first, &german).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
@@ -238,7 +238,7 @@ async fn the_buttons_under_a_chat_s_answer_are_its_admins() {
 
     // The new answer is the chat's too, not that of the admin who asked for it.
     let of = RequestId(scene.rows().await.last().unwrap().id);
-    let file = Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
+    let file = Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
     assert_eq!(toast(&vera, second, &file).await, "Слушаю еще раз...");
     let file = scene.simulation.api().until(|state| {

@@ -7,7 +7,7 @@ use stenobot_domain::{ChatId, MessageId, RequestId};
 use stenobot_simulator::answers::Verdict;
 use stenobot_simulator::people::{Person, Sent};
 use stenobot_simulator::server::{Attachment, Author, Content, Method, Post, State};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, of, rejected, soon};
@@ -156,7 +156,7 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
 
     // At once: the answer is there a moment before the store says that its request is done.
     press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
-    let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
+    let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
     press(&scene, &anna, message, &german).await;
     let again = scene.simulation.api().until(|state| {
         let rest = state.replies(sent.chat(), sent.id()).filter(|reply| reply.id != message);
@@ -166,7 +166,8 @@ async fn a_recording_can_be_heard_in_another_language_and_as_a_file_while_it_is_
 
     press(&scene, &anna, message, &Action::Languages { of, page: 0 }).await;
     press(&scene, &anna, message, &Action::Back(of)).await;
-    press(&scene, &anna, message, &Action::Again { of, wish: Wish::File(stenobot_domain::AnswerForm::Srt) }).await;
+    press(&scene, &anna, message, &Action::Rerun { of, choice: RerunChoice::File(stenobot_domain::AnswerForm::Srt) })
+        .await;
     let file = scene.simulation.api().until(|state| {
         state.replies(sent.chat(), sent.id()).find_map(|reply| match &reply.content {
             Content::Document { file_name, bytes, .. } => Some((file_name.clone(), bytes.clone())),

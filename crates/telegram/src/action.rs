@@ -12,11 +12,11 @@ pub enum Action {
     /// Stops a request.
     Cancel(RequestId),
     /// Has a request's recording heard again.
-    Again {
+    Rerun {
         /// The request.
         of: RequestId,
         /// What is to be different.
-        wish: Wish,
+        choice: RerunChoice,
     },
     /// Shows a page of languages in which a request's recording can be heard.
     Languages {
@@ -41,7 +41,7 @@ pub enum Action {
 
 /// How a recording is to be heard again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum RerunChoice {
     /// In this language.
     Language(SpeechLanguage),
     /// For a file of this form.
@@ -56,8 +56,8 @@ impl Action {
     pub fn encode(&self) -> String {
         let body = match self {
             Self::Cancel(id) => format!("c:{id}"),
-            Self::Again { of, wish: Wish::Language(language) } => format!("l:{of}:{language}"),
-            Self::Again { of, wish: Wish::File(form) } => format!("f:{of}:{form}"),
+            Self::Rerun { of, choice: RerunChoice::Language(language) } => format!("l:{of}:{language}"),
+            Self::Rerun { of, choice: RerunChoice::File(form) } => format!("f:{of}:{form}"),
             Self::Languages { of, page } => format!("p:{of}:{page}"),
             Self::Back(of) => format!("b:{of}"),
             Self::SetLanguage(language) => format!("s:{language}"),
@@ -75,8 +75,8 @@ impl Action {
         let id = |text: &str| text.parse().ok().filter(|id| *id > 0).map(RequestId);
         let action = match parts.as_slice() {
             ["c", of] => Self::Cancel(id(of)?),
-            ["l", of, language] => Self::Again { of: id(of)?, wish: Wish::Language(language.parse().ok()?) },
-            ["f", of, form] => Self::Again { of: id(of)?, wish: Wish::File(AnswerForm::parse(form)?) },
+            ["l", of, language] => Self::Rerun { of: id(of)?, choice: RerunChoice::Language(language.parse().ok()?) },
+            ["f", of, form] => Self::Rerun { of: id(of)?, choice: RerunChoice::File(AnswerForm::parse(form)?) },
             ["p", of, page] => Self::Languages { of: id(of)?, page: page.parse().ok()? },
             ["b", of] => Self::Back(id(of)?),
             ["s", language] => Self::SetLanguage(language.parse().ok()?),
@@ -101,9 +101,9 @@ mod tests {
         let language: SpeechLanguage = "haw".parse().unwrap();
         for action in [
             Action::Cancel(of),
-            Action::Again { of, wish: Wish::Language(language.clone()) },
-            Action::Again { of, wish: Wish::Language(SpeechLanguage::Auto) },
-            Action::Again { of, wish: Wish::File(AnswerForm::Vtt) },
+            Action::Rerun { of, choice: RerunChoice::Language(language.clone()) },
+            Action::Rerun { of, choice: RerunChoice::Language(SpeechLanguage::Auto) },
+            Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Vtt) },
             Action::Languages { of, page: u8::MAX },
             Action::Back(of),
             Action::SetLanguage(language),

@@ -22,12 +22,12 @@ use teloxide::requests::Payload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::administrators::AdministratorCache;
 use super::call::{Call, CallOutcome, Method, Observer};
-use super::closed::Closed;
 use super::error::{Parameters, Refusal, TelegramError};
-use super::pauses::{MAX_PAUSE, Pauses, Scope};
-use super::ranks::Ranks;
+use super::outgoing::{MAX_PAUSE, Pauses, Scope};
 use super::redact::Redactor;
+use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -54,12 +54,12 @@ struct Inner {
     redactor: Redactor,
     observe: Observer,
     pauses: Pauses,
-    closed: Closed,
+    write_permissions: WritePermissions,
     /// The chats in which something is under way.
     in_chats: Mutex<HashMap<ChatId, Arc<Semaphore>>>,
     /// When the next message may leave, whichever chat it is for.
     next_slot: Mutex<Instant>,
-    ranks: Ranks,
+    administrators: AdministratorCache,
     me: OnceLock<Me>,
     local_files: Option<PathBuf>,
 }
@@ -111,10 +111,10 @@ impl Client {
             redactor,
             observe,
             pauses: Pauses::default(),
-            closed: Closed::default(),
+            write_permissions: WritePermissions::default(),
             in_chats: Mutex::default(),
             next_slot: Mutex::new(Instant::now()),
-            ranks: Ranks::default(),
+            administrators: AdministratorCache::default(),
             me: OnceLock::new(),
             local_files: None,
         })))
@@ -170,8 +170,8 @@ impl Client {
         self.0.pauses.all_paused()
     }
 
-    pub(super) fn ranks(&self) -> &Ranks {
-        &self.0.ranks
+    pub(super) fn administrators(&self) -> &AdministratorCache {
+        &self.0.administrators
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {
@@ -223,7 +223,7 @@ impl Client {
     ) -> Result<R, TelegramError> {
         let started = Instant::now();
         let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
-        self.0.pauses.heed(scope, &result);
+        self.0.pauses.record(scope, &result);
         self.report(method, started, result.as_ref().err());
         result
     }
@@ -233,8 +233,8 @@ impl Client {
         &self.0.pauses
     }
 
-    pub(super) fn closed(&self) -> &Closed {
-        &self.0.closed
+    pub(super) fn write_permissions(&self) -> &WritePermissions {
+        &self.0.write_permissions
     }
 
     /// Tells the observer of a finished call.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::call::Method;
 use super::client::{Client, read};
 use super::error::{Disposition, Refusal, TelegramError};
-use super::pauses::Scope;
+use super::outgoing::Scope;
 
 /// Longest silence between two chunks of a file.
 const IDLE: Duration = Duration::from_secs(15);
@@ -129,7 +129,7 @@ impl Client {
                 | DownloadError::Write(_),
             ) => Ok(()),
         };
-        self.pauses().heed(Scope::Method(Method::Download), &called);
+        self.pauses().record(Scope::Method(Method::Download), &called);
         self.report(Method::Download, started, called.as_ref().err());
         let size = result?;
         partial.keep();

@@ -1,8 +1,8 @@
 //! Everything the bot says, from the locale files, with typed arguments.
 
 mod locale;
-mod own;
-mod talk;
+mod overrides;
+mod replies;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,9 +14,9 @@ use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
 pub use locale::Locale;
-use own::OwnTexts;
-pub(crate) use own::OwnTextsError;
-pub use talk::{CallbackAnswer, CommandReply, Label, MyData, Standing, Stats};
+pub(crate) use overrides::OverridesError;
+use overrides::TextOverrides;
+pub use replies::{CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 
@@ -135,67 +135,74 @@ type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 /// The texts of all locales. They are part of the program; an operator may put others in their place.
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
-    own: OwnTexts,
+    overrides: TextOverrides,
 }
 
 impl Texts {
     /// The program's texts, but of those that `folder` holds (`ru/main.ftl`), these. A message that the bot never says
     /// is an error, since it is a slip of the pen.
-    pub fn with_own(folder: &Path) -> Result<Self, OwnTextsError> {
-        Ok(Self { own: OwnTexts::read(folder)? })
+    pub fn with_overrides(folder: &Path) -> Result<Self, OverridesError> {
+        Ok(Self { overrides: TextOverrides::read(folder)? })
     }
 
     /// A text as it is shown.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
-            StatusText::Downloading => say.plain("downloading"),
-            StatusText::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
+            StatusText::Downloading => renderer.text("downloading"),
+            StatusText::Queued { position, wait: None } => renderer.format("queued", [("position", number(*position))]),
             StatusText::Queued { position, wait: Some(wait) } => {
-                let first = say.with("queued", [("position", number(*position))]);
-                first + "\n" + &say.with("queued-wait", [("wait", say.span(*wait))])
+                let first = renderer.format("queued", [("position", number(*position))]);
+                first + "\n" + &renderer.format("queued-wait", [("wait", renderer.span(*wait))])
             }
             StatusText::Paused { position } => {
-                say.with("queued", [("position", number(*position))]) + "\n" + &say.plain("queued-paused")
+                renderer.format("queued", [("position", number(*position))]) + "\n" + &renderer.text("queued-paused")
             }
-            StatusText::Starting => say.plain("starting"),
+            StatusText::Starting => renderer.text("starting"),
             StatusText::Progress { percent, elapsed, remaining } => {
-                let first = say.with("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
-                let elapsed = ("elapsed", say.span(*elapsed));
+                let first =
+                    renderer.format("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
+                let elapsed = ("elapsed", renderer.span(*elapsed));
                 let second = match remaining {
-                    None => say.with("progress-elapsed", [elapsed]),
-                    Some(remaining) => say.with("progress-remaining", [elapsed, ("remaining", say.span(*remaining))]),
+                    None => renderer.format("progress-elapsed", [elapsed]),
+                    Some(remaining) => {
+                        renderer.format("progress-remaining", [elapsed, ("remaining", renderer.span(*remaining))])
+                    }
                 };
                 first + "\n" + &second
             }
-            StatusText::Done { text } => say.plain("done") + "\n\n" + &text.0,
-            StatusText::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
-            StatusText::TooLong { limit, actual: Some(actual) } => {
-                say.with("too-long", [("limit", say.limit(*limit)), ("actual", say.limit(*actual))])
+            StatusText::Done { text } => renderer.text("done") + "\n\n" + &text.0,
+            StatusText::TooLong { limit, actual: None } => {
+                renderer.format("too-long-unknown", [("limit", renderer.limit(*limit))])
             }
-            StatusText::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),
-            StatusText::QueueFull => say.plain("queue-full"),
+            StatusText::TooLong { limit, actual: Some(actual) } => {
+                renderer.format("too-long", [("limit", renderer.limit(*limit)), ("actual", renderer.limit(*actual))])
+            }
+            StatusText::TooBig { limit } => renderer.format("too-big", [("limit", renderer.size(*limit))]),
+            StatusText::QueueFull => renderer.text("queue-full"),
             StatusText::UserLimit { retry } => match begun_seconds(*retry).max(1) {
-                seconds @ 0..60 => say.with("user-limit-seconds", [("count", number(seconds))]),
-                seconds => say.with("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
+                seconds @ 0..60 => renderer.format("user-limit-seconds", [("count", number(seconds))]),
+                seconds => renderer.format("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
             },
-            StatusText::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
-            StatusText::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
-            StatusText::NotAllowed => say.plain("not-allowed"),
-            StatusText::Maintenance => say.plain("maintenance"),
-            StatusText::Delayed => say.plain("delayed"),
-            StatusText::Cancelled => say.plain("cancelled"),
-            StatusText::CancelledByOperator => say.plain("cancelled-by-operator"),
-            StatusText::AudioGone => say.plain("audio-gone"),
-            StatusText::Failed => say.plain("failed"),
-            StatusText::NoAudio => say.plain("no-audio"),
-            StatusText::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
-            StatusText::Unreadable => say.plain("unreadable"),
-            StatusText::Damaged => say.plain("damaged"),
-            StatusText::DownloadFailed => say.plain("download-failed"),
-            StatusText::NoSpeech => say.plain("no-speech"),
-            StatusText::TimedOut => say.plain("timed-out"),
-            StatusText::Unsupported => say.plain("unsupported"),
+            StatusText::PersonFull { limit } => renderer.format("person-full", [("count", number(*limit))]),
+            StatusText::DayFull { limit } => renderer.format("day-full", [("count", number(limit.as_secs() / 60))]),
+            StatusText::NotAllowed => renderer.text("not-allowed"),
+            StatusText::Maintenance => renderer.text("maintenance"),
+            StatusText::Delayed => renderer.text("delayed"),
+            StatusText::Cancelled => renderer.text("cancelled"),
+            StatusText::CancelledByOperator => renderer.text("cancelled-by-operator"),
+            StatusText::AudioGone => renderer.text("audio-gone"),
+            StatusText::Failed => renderer.text("failed"),
+            StatusText::NoAudio => renderer.text("no-audio"),
+            StatusText::UnsupportedCodec { codec } => {
+                renderer.format("unsupported-codec", [("codec", codec.clone().into())])
+            }
+            StatusText::Unreadable => renderer.text("unreadable"),
+            StatusText::Damaged => renderer.text("damaged"),
+            StatusText::DownloadFailed => renderer.text("download-failed"),
+            StatusText::NoSpeech => renderer.text("no-speech"),
+            StatusText::TimedOut => renderer.text("timed-out"),
+            StatusText::Unsupported => renderer.text("unsupported"),
         }
     }
 
@@ -206,23 +213,23 @@ impl Texts {
 
     /// The same for a refusal that stands for `others` as well.
     pub fn numbered_for(&self, locale: Locale, text: &StatusText, id: RequestId, others: usize) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let others = match others {
             0 => String::new(),
-            count => "\n".to_owned() + &say.with("refused-others", [("count", number(count as u64))]),
+            count => "\n".to_owned() + &renderer.format("refused-others", [("count", number(count as u64))]),
         };
         // As text: no locale groups its digits, so that it can be searched for as it stands.
-        let number = say.with("request-number", [("number", id.0.to_string().into())]);
+        let number = renderer.format("request-number", [("number", id.0.to_string().into())]);
         self.render(locale, text) + &others + "\n" + &number
     }
 
     /// The heading of an answer, alone: over a file.
     pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let mut heading = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
         let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
         for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
-            heading = heading + "\n" + &say.plain(mark);
+            heading = heading + "\n" + &renderer.text(mark);
         }
         heading
     }
@@ -235,12 +242,12 @@ impl Texts {
         if words.is_empty() {
             return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
         }
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let heading = self.heading(locale, transcript) + "\n\n";
         let room = MESSAGE_UNITS - heading.encode_utf16().count();
         let mut parts = split(words, room, MESSAGE_UNITS);
         if parts.len() > most.get() {
-            let note = "\n\n".to_owned() + &say.plain("in-the-file");
+            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
             let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
             return Answer::File { preview: heading + &preview + " …" + &note };
         }
@@ -265,32 +272,32 @@ pub enum Answer {
 }
 
 /// Looks messages up in one language.
-struct Say<'a> {
-    own: &'a OwnTexts,
+struct Renderer<'a> {
+    overrides: &'a TextOverrides,
     locale: Locale,
 }
 
-impl Say<'_> {
-    fn plain(&self, id: &str) -> String {
-        self.with(id, [])
+impl Renderer<'_> {
+    fn text(&self, id: &str) -> String {
+        self.format(id, [])
     }
 
-    fn with<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
+    fn format<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
         let arguments: Arguments = arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-        let own = self.own.lookup(self.locale, id, &arguments);
+        let own = self.overrides.lookup(self.locale, id, &arguments);
         own.unwrap_or_else(|| MESSAGES.lookup_with_args(&self.locale.identifier(), id, &arguments))
     }
 
     fn span(&self, duration: Duration) -> FluentValue<'static> {
         let text = match Span::of(duration) {
-            Span::Seconds(seconds) => self.with("span-seconds", [("seconds", number(seconds))]),
-            Span::Minutes { minutes, seconds: 0 } => self.with("span-minutes-whole", [("minutes", number(minutes))]),
+            Span::Seconds(seconds) => self.format("span-seconds", [("seconds", number(seconds))]),
+            Span::Minutes { minutes, seconds: 0 } => self.format("span-minutes-whole", [("minutes", number(minutes))]),
             Span::Minutes { minutes, seconds } => {
-                self.with("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
+                self.format("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
             }
-            Span::Hours { hours, minutes: 0 } => self.with("span-hours-whole", [("hours", number(hours))]),
+            Span::Hours { hours, minutes: 0 } => self.format("span-hours-whole", [("hours", number(hours))]),
             Span::Hours { hours, minutes } => {
-                self.with("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
+                self.format("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
             }
         };
         text.into()
@@ -299,16 +306,16 @@ impl Say<'_> {
     /// `120с (2 мин)`; below a minute, only seconds.
     fn limit(&self, duration: Duration) -> FluentValue<'static> {
         let text = match begun_seconds(duration) {
-            seconds @ 0..60 => self.with("span-seconds", [("seconds", number(seconds))]),
-            seconds => self.with("limit-minutes", [("seconds", number(seconds)), ("minutes", number(seconds / 60))]),
+            seconds @ 0..60 => self.format("span-seconds", [("seconds", number(seconds))]),
+            seconds => self.format("limit-minutes", [("seconds", number(seconds)), ("minutes", number(seconds / 60))]),
         };
         text.into()
     }
 
     fn size(&self, bytes: u64) -> FluentValue<'static> {
         let text = match Size::of(bytes) {
-            Size::Kib(count) => self.with("size-kib", [("count", number(count))]),
-            Size::Mib(count) => self.with("size-mib", [("count", number(count))]),
+            Size::Kib(count) => self.format("size-kib", [("count", number(count))]),
+            Size::Mib(count) => self.format("size-mib", [("count", number(count))]),
         };
         text.into()
     }

@@ -98,7 +98,7 @@ pub enum AskedBy {
     /// Nobody did; the message is just there.
     Itself,
     /// Somebody answered it with `/transcribe` or named the bot.
-    Somebody,
+    User,
 }
 
 /// A command.

@@ -15,9 +15,9 @@ const MAX_KNOWN: usize = 1000;
 
 /// The answers.
 #[derive(Debug, Default)]
-pub(super) struct Ranks(Mutex<HashMap<(ChatId, UserId), (bool, Instant)>>);
+pub(super) struct AdministratorCache(Mutex<HashMap<(ChatId, UserId), (bool, Instant)>>);
 
-impl Ranks {
+impl AdministratorCache {
     /// Whether the user is an administrator; `None` where Telegram has to be asked.
     pub(super) fn get(&self, chat: ChatId, user: UserId) -> Option<bool> {
         let known = self.known();
@@ -50,21 +50,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_counts_for_a_minute_and_for_its_group() {
-        let ranks = Ranks::default();
-        ranks.set(GROUP, UserId(1), true);
-        ranks.set(GROUP, UserId(2), false);
-        assert_eq!((ranks.get(GROUP, UserId(1)), ranks.get(GROUP, UserId(2))), (Some(true), Some(false)));
-        assert_eq!((ranks.get(ChatId(-2), UserId(1)), ranks.get(GROUP, UserId(3))), (None, None));
+        let cache = AdministratorCache::default();
+        cache.set(GROUP, UserId(1), true);
+        cache.set(GROUP, UserId(2), false);
+        assert_eq!((cache.get(GROUP, UserId(1)), cache.get(GROUP, UserId(2))), (Some(true), Some(false)));
+        assert_eq!((cache.get(ChatId(-2), UserId(1)), cache.get(GROUP, UserId(3))), (None, None));
         tokio::time::advance(MAX_AGE).await;
-        assert_eq!(ranks.get(GROUP, UserId(1)), None);
+        assert_eq!(cache.get(GROUP, UserId(1)), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_answers_are_bounded() {
-        let ranks = Ranks::default();
+        let cache = AdministratorCache::default();
         for user in 0..5 * MAX_KNOWN as i64 {
-            ranks.set(GROUP, UserId(user), true);
-            assert!(ranks.known().len() <= MAX_KNOWN && ranks.get(GROUP, UserId(user)) == Some(true));
+            cache.set(GROUP, UserId(user), true);
+            assert!(cache.known().len() <= MAX_KNOWN && cache.get(GROUP, UserId(user)) == Some(true));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Say, Texts, number};
+use super::{Renderer, Texts, number};
 use crate::Locale;
 use crate::split::{MESSAGE_UNITS, split};
 
@@ -33,7 +33,7 @@ pub enum CommandReply {
     /// A language was chosen; `None` to listen which it is.
     LanguageSet(Option<&'static str>),
     /// To /queue.
-    Standings(Vec<Standing>),
+    QueueEntries(Vec<QueueEntry>),
     /// To /cancel, which stopped so many requests.
     Cancelled(u64),
     /// To /privacy.
@@ -104,7 +104,7 @@ pub enum CommandReply {
 
 /// A request of somebody's, as /queue shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct QueueEntry {
     /// From 1, the next one; `None` when it is being worked on.
     pub position: Option<u32>,
     /// Length of the recording.
@@ -179,7 +179,7 @@ pub enum CallbackAnswer {
     /// It is being stopped.
     Cancelling,
     /// It is heard again.
-    Again,
+    Rerunning,
     /// The queue is full, or too many of the person's requests wait.
     NoRoom,
     /// The message to everybody was sent or dropped, or is of before a restart.
@@ -207,41 +207,42 @@ pub enum Label {
 
 impl Texts {
     /// An answer to a command.
-    pub fn talk(&self, locale: Locale, talk: &CommandReply) -> String {
-        let say = Say { own: &self.own, locale };
-        match talk {
+    pub fn command_reply(&self, locale: Locale, reply: &CommandReply) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        match reply {
             CommandReply::Greeting { duration, size } => {
-                say.with("greeting", [("duration", say.limit(*duration)), ("size", say.size(*size))])
+                renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
             }
-            CommandReply::Help { duration, size, bot } => say.with(
+            CommandReply::Help { duration, size, bot } => renderer.format(
                 "help",
-                [("duration", say.limit(*duration)), ("size", say.size(*size)), ("bot", bot.clone().into())],
+                [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
             ),
-            CommandReply::Languages { current: None } => say.plain("languages-automatic"),
-            CommandReply::Languages { current: Some(name) } => say.with("languages", [("language", (*name).into())]),
-            CommandReply::LanguageSet(None) => say.plain("language-automatic"),
-            CommandReply::LanguageSet(Some(name)) => say.with("language-set", [("language", (*name).into())]),
-            CommandReply::Standings(standings) if standings.is_empty() => say.plain("queue-empty"),
-            CommandReply::Standings(standings) => {
-                let lines = standings.iter().map(|Standing { position, length }| match position {
-                    Some(position) => {
-                        say.with("queue-waits", [("position", number(*position)), ("length", say.span(*length))])
-                    }
-                    None => say.with("queue-works", [("length", say.span(*length))]),
-                });
-                [say.plain("queue-mine")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+            CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
+            CommandReply::Languages { current: Some(name) } => {
+                renderer.format("languages", [("language", (*name).into())])
             }
-            CommandReply::Cancelled(0) => say.plain("cancel-nothing"),
-            CommandReply::Cancelled(count) => say.with("cancel-count", [("count", number(*count))]),
+            CommandReply::LanguageSet(None) => renderer.text("language-automatic"),
+            CommandReply::LanguageSet(Some(name)) => renderer.format("language-set", [("language", (*name).into())]),
+            CommandReply::QueueEntries(entries) if entries.is_empty() => renderer.text("queue-empty"),
+            CommandReply::QueueEntries(entries) => {
+                let lines = entries.iter().map(|QueueEntry { position, length }| match position {
+                    Some(position) => renderer
+                        .format("queue-waits", [("position", number(*position)), ("length", renderer.span(*length))]),
+                    None => renderer.format("queue-works", [("length", renderer.span(*length))]),
+                });
+                [renderer.text("queue-mine")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+            }
+            CommandReply::Cancelled(0) => renderer.text("cancel-nothing"),
+            CommandReply::Cancelled(count) => renderer.format("cancel-count", [("count", number(*count))]),
             CommandReply::Privacy { retention } => {
                 let kept = match retention.as_secs() {
-                    0 => say.plain("privacy-audio-at-once"),
-                    _ => say.with("privacy-audio-kept", [("time", say.span(*retention))]),
+                    0 => renderer.text("privacy-audio-at-once"),
+                    _ => renderer.format("privacy-audio-kept", [("time", renderer.span(*retention))]),
                 };
-                say.with("privacy", [("audio", kept.into())]) + "\n" + &say.plain("privacy-limits")
+                renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits")
             }
-            CommandReply::NoData => say.plain("my-data-none"),
-            CommandReply::MyData(data) => say.with(
+            CommandReply::NoData => renderer.text("my-data-none"),
+            CommandReply::MyData(data) => renderer.format(
                 "my-data",
                 [
                     (
@@ -257,46 +258,51 @@ impl Texts {
                     ("since", data.since.clone().into()),
                     ("requests", number(data.requests)),
                     ("answered", number(data.answered)),
-                    ("audio", say.span(data.audio)),
-                    ("language", data.language.map_or_else(|| say.plain("language-detected"), str::to_owned).into()),
+                    ("audio", renderer.span(data.audio)),
+                    (
+                        "language",
+                        data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
+                    ),
                 ],
             ),
-            CommandReply::ForgetAsk => say.plain("forget-ask"),
-            CommandReply::Forgotten => say.plain("forgotten"),
-            CommandReply::ForgottenSoon => say.plain("forgotten-soon"),
-            CommandReply::PrivateOnly => say.plain("private-only"),
-            CommandReply::TranscribeHow => say.plain("transcribe-how"),
-            CommandReply::Auto(true) => say.plain("auto-on"),
-            CommandReply::Auto(false) => say.plain("auto-off"),
-            CommandReply::AutoHow => say.plain("auto-how"),
-            CommandReply::AdminsOnly => say.plain("admins-only"),
-            CommandReply::GroupsOnly => say.plain("groups-only"),
-            CommandReply::Paused => say.plain("paused"),
-            CommandReply::Draining => say.plain("draining"),
-            CommandReply::Resumed => say.plain("resumed"),
-            CommandReply::Banned(id) => say.with("banned", [("id", id.to_string().into())]),
-            CommandReply::Unbanned(id) => say.with("unbanned", [("id", id.to_string().into())]),
-            CommandReply::BanHow => [say.plain("ban-how"), say.plain("ban-chats")].join("\n\n"),
-            CommandReply::BroadcastHow => say.plain("broadcast-how"),
+            CommandReply::ForgetAsk => renderer.text("forget-ask"),
+            CommandReply::Forgotten => renderer.text("forgotten"),
+            CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),
+            CommandReply::PrivateOnly => renderer.text("private-only"),
+            CommandReply::TranscribeHow => renderer.text("transcribe-how"),
+            CommandReply::Auto(true) => renderer.text("auto-on"),
+            CommandReply::Auto(false) => renderer.text("auto-off"),
+            CommandReply::AutoHow => renderer.text("auto-how"),
+            CommandReply::AdminsOnly => renderer.text("admins-only"),
+            CommandReply::GroupsOnly => renderer.text("groups-only"),
+            CommandReply::Paused => renderer.text("paused"),
+            CommandReply::Draining => renderer.text("draining"),
+            CommandReply::Resumed => renderer.text("resumed"),
+            CommandReply::Banned(id) => renderer.format("banned", [("id", id.to_string().into())]),
+            CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
+            CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
+            CommandReply::BroadcastHow => renderer.text("broadcast-how"),
             CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
-                let heading = say.with("broadcast-preview", [("count", number(*people))]) + "\n\n";
+                let heading = renderer.format("broadcast-preview", [("count", number(*people))]) + "\n\n";
                 let taken = heading.encode_utf16().count() + CUT.encode_utf16().count();
                 let room = MESSAGE_UNITS.saturating_sub(taken);
                 let mut parts = split(text, room, MESSAGE_UNITS).into_iter();
                 let first = parts.next().unwrap_or_default();
                 heading + &first + if parts.next().is_some() { CUT } else { "" }
             }
-            CommandReply::BroadcastCancelled => say.plain("broadcast-cancelled"),
-            CommandReply::BroadcastStarted { people } => say.with("broadcast-started", [("count", number(*people))]),
+            CommandReply::BroadcastCancelled => renderer.text("broadcast-cancelled"),
+            CommandReply::BroadcastStarted { people } => {
+                renderer.format("broadcast-started", [("count", number(*people))])
+            }
             CommandReply::BroadcastDone { sent, missed } => {
-                say.with("broadcast-done", [("sent", number(*sent)), ("missed", number(*missed))])
+                renderer.format("broadcast-done", [("sent", number(*sent)), ("missed", number(*missed))])
             }
             CommandReply::Stats(stats) => {
                 let unknown = || "–".to_owned();
                 let factor = stats.real_time_factor.map_or_else(unknown, |factor| format!("{factor:.2}"));
-                let wait = stats.median_wait.map_or_else(|| unknown().into(), |wait| say.span(wait));
-                say.with(
+                let wait = stats.median_wait.map_or_else(|| unknown().into(), |wait| renderer.span(wait));
+                renderer.format(
                     "stats",
                     [
                         ("waiting", number(stats.waiting)),
@@ -307,7 +313,7 @@ impl Texts {
                         ("failed", number(stats.failed)),
                         ("rejected", number(stats.rejected)),
                         ("people", number(stats.people)),
-                        ("audio", say.span(stats.audio)),
+                        ("audio", renderer.span(stats.audio)),
                         ("wait", wait),
                         ("factor", factor.into()),
                     ],
@@ -317,58 +323,58 @@ impl Texts {
     }
 
     /// The answer to a pressed button; at most 200 characters, as Telegram demands.
-    pub fn toast(&self, locale: Locale, toast: CallbackAnswer) -> String {
-        let say = Say { own: &self.own, locale };
-        match toast {
-            CallbackAnswer::NotYours => say.plain("toast-not-yours"),
-            CallbackAnswer::AdminsOnly => say.plain("toast-admins-only"),
-            CallbackAnswer::AdminsOnlyHere => say.plain("admins-only"),
-            CallbackAnswer::Failed => say.plain("failed"),
-            CallbackAnswer::PrivateOnly => say.plain("private-only"),
-            CallbackAnswer::Over => say.plain("toast-over"),
-            CallbackAnswer::AudioGone => say.plain("audio-gone"),
-            CallbackAnswer::Cancelling => say.plain("toast-cancelling"),
-            CallbackAnswer::Again => say.plain("toast-again"),
-            CallbackAnswer::NoRoom => say.plain("queue-full"),
-            CallbackAnswer::DraftGone => say.plain("toast-draft-gone"),
+    pub fn callback_answer(&self, locale: Locale, answer: CallbackAnswer) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        match answer {
+            CallbackAnswer::NotYours => renderer.text("toast-not-yours"),
+            CallbackAnswer::AdminsOnly => renderer.text("toast-admins-only"),
+            CallbackAnswer::AdminsOnlyHere => renderer.text("admins-only"),
+            CallbackAnswer::Failed => renderer.text("failed"),
+            CallbackAnswer::PrivateOnly => renderer.text("private-only"),
+            CallbackAnswer::Over => renderer.text("toast-over"),
+            CallbackAnswer::AudioGone => renderer.text("audio-gone"),
+            CallbackAnswer::Cancelling => renderer.text("toast-cancelling"),
+            CallbackAnswer::Rerunning => renderer.text("toast-again"),
+            CallbackAnswer::NoRoom => renderer.text("queue-full"),
+            CallbackAnswer::DraftGone => renderer.text("toast-draft-gone"),
         }
     }
 
     /// The words on a button.
     pub fn label(&self, locale: Locale, label: Label) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         match label {
-            Label::Cancel => say.plain("label-cancel"),
-            Label::OtherLanguage => say.plain("label-other-language"),
-            Label::Back => say.plain("label-back"),
-            Label::Automatic => say.plain("label-automatic"),
-            Label::File(form) => say.with("label-file", [("form", form.into())]),
-            Label::Erase => say.plain("label-erase"),
-            Label::Send => say.plain("label-send"),
+            Label::Cancel => renderer.text("label-cancel"),
+            Label::OtherLanguage => renderer.text("label-other-language"),
+            Label::Back => renderer.text("label-back"),
+            Label::Automatic => renderer.text("label-automatic"),
+            Label::File(form) => renderer.format("label-file", [("form", form.into())]),
+            Label::Erase => renderer.text("label-erase"),
+            Label::Send => renderer.text("label-send"),
         }
     }
 
     /// What a command does, for Telegram's menu; `None` for one that has no place there.
     pub fn command(&self, locale: Locale, name: &str) -> Option<String> {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         Some(match name {
-            "start" => say.plain("command-start"),
-            "help" => say.plain("command-help"),
-            "language" => say.plain("command-language"),
-            "queue" => say.plain("command-queue"),
-            "cancel" => say.plain("command-cancel"),
-            "privacy" => say.plain("command-privacy"),
-            "mydata" => say.plain("command-mydata"),
-            "forget" => say.plain("command-forget"),
-            "transcribe" => say.plain("command-transcribe"),
-            "auto" => say.plain("command-auto"),
-            "stats" => say.plain("command-stats"),
-            "pause" => say.plain("command-pause"),
-            "resume" => say.plain("command-resume"),
-            "drain" => say.plain("command-drain"),
-            "ban" => say.plain("command-ban"),
-            "unban" => say.plain("command-unban"),
-            "broadcast" => say.plain("command-broadcast"),
+            "start" => renderer.text("command-start"),
+            "help" => renderer.text("command-help"),
+            "language" => renderer.text("command-language"),
+            "queue" => renderer.text("command-queue"),
+            "cancel" => renderer.text("command-cancel"),
+            "privacy" => renderer.text("command-privacy"),
+            "mydata" => renderer.text("command-mydata"),
+            "forget" => renderer.text("command-forget"),
+            "transcribe" => renderer.text("command-transcribe"),
+            "auto" => renderer.text("command-auto"),
+            "stats" => renderer.text("command-stats"),
+            "pause" => renderer.text("command-pause"),
+            "resume" => renderer.text("command-resume"),
+            "drain" => renderer.text("command-drain"),
+            "ban" => renderer.text("command-ban"),
+            "unban" => renderer.text("command-unban"),
+            "broadcast" => renderer.text("command-broadcast"),
             _ => return None,
         })
     }
