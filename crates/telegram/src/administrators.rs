@@ -1,5 +1,4 @@
-//! Who is an administrator of which group, as Telegram said within the last minute: a member who presses a button again and
-//! again costs one call.
+//! Cache of `getChatMember` answers: repeated presses of one member cost one call a minute.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,23 +7,22 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, UserId};
 use tokio::time::Instant;
 
-/// How long an answer counts.
+/// Age after which Telegram is asked again.
 const MAX_AGE: Duration = Duration::from_secs(60);
 /// Answers kept.
 const MAX_KNOWN: usize = 1000;
 
-/// The answers.
+/// Answers by group and user.
 #[derive(Debug, Default)]
 pub(super) struct AdministratorCache(Mutex<HashMap<(ChatId, UserId), (bool, Instant)>>);
 
 impl AdministratorCache {
-    /// Whether the user is an administrator; `None` where Telegram has to be asked.
+    /// `None` where Telegram has to be asked.
     pub(super) fn get(&self, chat: ChatId, user: UserId) -> Option<bool> {
         let known = self.known();
         known.get(&(chat, user)).filter(|(_, at)| at.elapsed() < MAX_AGE).map(|(is_administrator, _)| *is_administrator)
     }
 
-    /// Records Telegram's answer.
     pub(super) fn set(&self, chat: ChatId, user: UserId, is_administrator: bool) {
         let mut known = self.known();
         if known.len() >= MAX_KNOWN {
@@ -49,7 +47,7 @@ mod tests {
     const GROUP: ChatId = ChatId(-1);
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_counts_for_a_minute_and_for_its_group() {
+    async fn an_answer_expires_after_a_minute_and_holds_for_its_group_only() {
         let cache = AdministratorCache::default();
         cache.set(GROUP, UserId(1), true);
         cache.set(GROUP, UserId(2), false);
@@ -60,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answers_are_bounded() {
+    async fn the_cache_is_bounded() {
         let cache = AdministratorCache::default();
         for user in 0..5 * MAX_KNOWN as i64 {
             cache.set(GROUP, UserId(user), true);

@@ -34,7 +34,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time one call may take.
 pub(super) const CALL: Duration = Duration::from_secs(20);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
-/// of those ends after [`CALL`], and nobody knows whether it had its effect.
+/// of those ends after [`CALL`] with an unknown effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// Messages and edits under way in one chat: what waits for one chat takes no time from the others.
 const CONCURRENT_IN_CHAT: usize = 2;
@@ -43,7 +43,7 @@ const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Speaks to one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
+/// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -120,8 +120,7 @@ impl Client {
         })))
     }
 
-    /// The same client, which reads files that a local Bot API server names by their path on this machine, if they are
-    /// below `folder`.
+    /// Lets the client read files that a local Bot API server names by a path on this machine, if they are below `folder`.
     #[must_use]
     pub fn with_local_files(mut self, folder: PathBuf) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
@@ -178,7 +177,7 @@ impl Client {
         self.0.local_files.as_deref()
     }
 
-    /// Who the token belongs to; also the way to find out whether it is accepted. From then on, updates are read for
+    /// The bot's own account; fails if the token is not accepted. From then on, mentions in updates are matched against
     /// this name.
     ///
     /// # Errors
@@ -301,7 +300,7 @@ impl Client {
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
                 Err(self.refused(Refusal::default(), status))
             }
-            // A proxy that wants another user name or password: the call has not left it.
+            // The proxy demands other credentials: the call was not forwarded.
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 407 => Err(TelegramError::NoConnection),
             Ok(Answer { ok: true, result: None, .. }) | Err(_) => Err(TelegramError::Server),
         }

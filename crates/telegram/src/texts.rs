@@ -1,4 +1,4 @@
-//! Everything the bot says, from the locale files, with typed arguments.
+//! All texts of the bot: locale files with typed arguments.
 
 mod locale;
 mod overrides;
@@ -27,15 +27,15 @@ static_loader! {
     static MESSAGES = {
         locales: "../../locales",
         fallback_language: "en",
-        // The marks that Fluent puts around arguments show up as garbage in copied text.
+        // Isolation marks around arguments would end up in copied text.
         customise: |bundle| bundle.set_use_isolating(false),
     };
 }
 
-/// Something the bot says about a request, or in place of one.
+/// A text about a request's state or end, or a refusal in place of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusText {
-    /// The file is on its way to us.
+    /// The file is being downloaded.
     Downloading,
     /// The request waits.
     Queued {
@@ -44,14 +44,14 @@ pub enum StatusText {
         /// Until it starts, where that can be said.
         wait: Option<Duration>,
     },
-    /// The request waits, and so does everything: the bot is paused.
+    /// The request waits while an operator has paused the bot.
     Paused {
         /// From 1, the next one.
         position: u32,
     },
-    /// The request's turn has come.
+    /// The transcription starts.
     Starting,
-    /// The request is at work.
+    /// The transcription is under way.
     Progress {
         /// How much is done.
         percent: Percent,
@@ -69,7 +69,7 @@ pub enum StatusText {
     TooLong {
         /// The most that is accepted.
         limit: Duration,
-        /// The message's length; unknown when its claim was false, since nobody listens past the limit.
+        /// The message's length; `None` when the claimed length was false: decoding stops at the limit.
         actual: Option<Duration>,
     },
     /// The file is too big.
@@ -79,32 +79,32 @@ pub enum StatusText {
     },
     /// No more requests may wait.
     QueueFull,
-    /// One person sent too many messages.
+    /// The user's quota of messages a minute is used up.
     UserLimit {
         /// When the next one is accepted.
         retry: Duration,
     },
-    /// As many of one person's messages wait as may.
+    /// The user has as many requests waiting as allowed.
     PersonFull {
         /// How many.
         limit: u32,
     },
-    /// One person's audio of a day is used up.
+    /// The user's quota of audio a day is used up.
     DayFull {
         /// How much that is.
         limit: Duration,
     },
-    /// The person is not among those this bot serves.
+    /// The user is not allowed to use the bot.
     NotAllowed,
     /// Nothing new is accepted for now.
     Maintenance,
-    /// The message is safe, but cannot be taken or fetched yet.
+    /// The message will be processed later: the store or the disk is not writable now.
     Delayed,
-    /// Withdrawn by its sender.
+    /// Cancelled by its sender.
     Cancelled,
-    /// Withdrawn by an administrator.
+    /// Cancelled by an operator.
     CancelledByOperator,
-    /// The recording that was to be heard again is not kept any more.
+    /// The recording to transcribe again is no longer kept.
     AudioGone,
     /// A general apology.
     Failed,
@@ -121,9 +121,9 @@ pub enum StatusText {
     Damaged,
     /// The file could not be fetched from Telegram.
     DownloadFailed,
-    /// Nobody speaks in the recording.
+    /// No speech was found in the recording.
     NoSpeech,
-    /// The work was stopped at its deadline.
+    /// The transcription was stopped at its deadline.
     TimedOut,
     /// A message of a kind that is not transcribed.
     Unsupported,
@@ -139,13 +139,13 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// The program's texts, but of those that `folder` holds (`ru/main.ftl`), these. A message that the bot never says
-    /// is an error, since it is a slip of the pen.
+    /// The built-in texts, with messages from `folder` (`ru/main.ftl`) in place of the built-in ones of the same name. An
+    /// unknown message is an error, since it is probably misspelt.
     pub fn with_overrides(folder: &Path) -> Result<Self, OverridesError> {
         Ok(Self { overrides: TextOverrides::read(folder)? })
     }
 
-    /// A text as it is shown.
+    /// The text in the given locale.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
@@ -206,12 +206,12 @@ impl Texts {
         }
     }
 
-    /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
+    /// The text and, on a line of its own, the request's number, by which the log can be searched.
     pub fn numbered(&self, locale: Locale, text: &StatusText, id: RequestId) -> String {
         self.numbered_for(locale, text, id, 0)
     }
 
-    /// The same for a refusal that stands for `others` as well.
+    /// Like [`Texts::numbered`], with the number of further requests that this one refusal answers.
     pub fn numbered_for(&self, locale: Locale, text: &StatusText, id: RequestId, others: usize) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         let others = match others {
@@ -223,7 +223,7 @@ impl Texts {
         self.render(locale, text) + &others + "\n" + &number
     }
 
-    /// The heading of an answer, alone: over a file.
+    /// The heading of an answer without its text, for the message above a file.
     pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         let mut heading = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
@@ -235,7 +235,7 @@ impl Texts {
     }
 
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. Words that are nothing but white space are [`StatusText::NoSpeech`].
+    /// lines. A blank transcript gives [`StatusText::NoSpeech`].
     pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
         let spoken = transcript.text();
         let words = spoken.0.trim();
@@ -256,10 +256,10 @@ impl Texts {
     }
 }
 
-/// Most of a text that is shown over its file, in UTF-16 units: a screen of a phone.
+/// Preview of a text above its file, in UTF-16 units: about a phone's screen.
 const PREVIEW_UNITS: usize = 600;
 
-/// How an answer goes out.
+/// Form of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// As these messages; the first takes the place of the status message.
@@ -271,7 +271,7 @@ pub enum Answer {
     },
 }
 
-/// Looks messages up in one language.
+/// Formats messages in one locale.
 struct Renderer<'a> {
     overrides: &'a TextOverrides,
     locale: Locale,

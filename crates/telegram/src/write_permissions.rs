@@ -1,5 +1,5 @@
-//! Groups and topics in which the bot may not write, as far as Telegram has said so. Kept in memory: after a restart the
-//! first refused message says it again, and a refusal that is out of date never outlives the process.
+//! Groups and topics that refused a message of the bot. Kept in memory: after a restart the first refused message records it
+//! again, and an outdated record never outlives the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,17 +12,16 @@ use super::client::Client;
 use super::error::{Extent, TelegramError};
 use super::update::ThreadId;
 
-/// After a refusal, or an attempt that has not told anything yet, one further attempt is made after this time: Telegram
-/// sends no update when the rights of all members of a group change.
+/// Between two attempts after a refusal: Telegram sends no update when the rights of all members of a group change.
 const PROBE_INTERVAL: Duration = Duration::from_secs(600);
-/// Marks that are older are dropped; that costs one refused message.
+/// Older refusals are dropped, at the cost of one more refused message.
 const MAX_AGE: Duration = Duration::from_secs(86_400);
 
-/// What a refusal is about.
+/// Extent of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Area {
     Chat(ChatId),
-    /// `None` is the topic General.
+    /// `None` is the General topic.
     Topic(ChatId, Option<ThreadId>),
 }
 
@@ -36,18 +35,18 @@ impl Area {
 
 #[derive(Debug, Clone, Copy)]
 struct Refusal {
-    /// When Telegram last refused a message there.
+    /// Last refusal.
     refused_at: Instant,
-    /// When an attempt was last allowed.
+    /// Last attempt that was allowed.
     attempted_at: Instant,
 }
 
-/// The refusals.
+/// Refusals by chat and topic.
 #[derive(Debug, Default)]
 pub(super) struct WritePermissions(Mutex<HashMap<Area, Refusal>>);
 
 impl WritePermissions {
-    /// Draws on the result of a message to this chat and topic.
+    /// Stores or clears refusals by the result of a message to this chat and topic.
     pub(super) fn record_sent<T>(&self, chat: ChatId, thread: Option<ThreadId>, result: &Result<T, TelegramError>) {
         match result {
             Ok(_) => {
@@ -60,7 +59,7 @@ impl WritePermissions {
         }
     }
 
-    /// Draws on the failure of an edit, whose topic is not known. An edit that succeeds does not say that a message would.
+    /// Stores the failure of an edit, whose topic is not known. A successful edit does not prove that a message is allowed.
     pub(super) fn record_error(&self, chat: ChatId, error: &TelegramError) {
         match error {
             TelegramError::WriteForbidden(Extent::Chat) | TelegramError::ChatGone => self.forbid(Area::Chat(chat)),
@@ -79,7 +78,7 @@ impl WritePermissions {
     }
 
     fn forbid(&self, area: Area) {
-        // In a private chat the bot can write to everybody who writes to it.
+        // A user who writes to the bot in a private chat can be answered there.
         if area.chat().0 > 0 {
             return;
         }
@@ -137,8 +136,7 @@ impl Client {
         self.write_permissions().refused_since(chat, thread)
     }
 
-    /// Whether a message to this chat and topic is worth an attempt: always where the bot may write as far as is known,
-    /// else once in ten minutes.
+    /// Whether to attempt a message to this chat and topic: always where no refusal is known, else once in ten minutes.
     pub fn may_attempt(&self, chat: ChatId, thread: Option<ThreadId>) -> bool {
         self.write_permissions().may_attempt(chat, thread)
     }
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_chat_is_tried_once_in_ten_minutes_until_a_message_gets_through() {
+    async fn after_a_refusal_one_attempt_is_allowed_in_ten_minutes_until_one_succeeds() {
         let permissions = WritePermissions::default();
         assert!(permissions.may_attempt(GROUP, None) && permissions.may_attempt(GROUP, None));
         refuse(&permissions, GROUP, TOPIC, Extent::Chat);
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_topic_closes_no_other() {
+    async fn a_closed_topic_leaves_other_topics_open() {
         let permissions = WritePermissions::default();
         refuse(&permissions, GROUP, TOPIC, Extent::Topic);
         assert!(!permissions.may_attempt(GROUP, TOPIC));
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn private_chats_are_never_marked_and_other_failures_say_nothing() {
+    async fn private_chats_and_other_failures_are_not_recorded() {
         let permissions = WritePermissions::default();
         refuse(&permissions, ChatId(7), None, Extent::Chat);
         permissions.record_sent::<()>(ChatId(7), None, &Err(TelegramError::ChatGone));

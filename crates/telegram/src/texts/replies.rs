@@ -1,4 +1,4 @@
-//! Answers to commands and to pressed buttons.
+//! Texts of replies to commands, of answers to pressed buttons, and of labels.
 
 use std::time::Duration;
 
@@ -27,82 +27,82 @@ pub enum CommandReply {
     },
     /// To /language, over the buttons.
     Languages {
-        /// What is spoken here so far, by its own name; `None` where the bot listens which it is.
+        /// Native name of the language set for the chat; `None` when it is detected.
         current: Option<&'static str>,
     },
-    /// A language was chosen; `None` to listen which it is.
+    /// A language was set; `None` for detection.
     LanguageSet(Option<&'static str>),
     /// To /queue.
     QueueEntries(Vec<QueueEntry>),
-    /// To /cancel, which stopped so many requests.
+    /// To /cancel: number of requests cancelled.
     Cancelled(u64),
     /// To /privacy.
     Privacy {
         /// How long recordings are kept after their text was delivered.
         retention: Duration,
     },
-    /// To /mydata of somebody of whom nothing is kept.
+    /// To /mydata of a user without stored data.
     NoData,
     /// To /mydata.
     MyData(MyData),
-    /// To /forget, over the button that does it.
+    /// To /forget, above the button that confirms it.
     ForgetAsk,
     /// All data of a user was erased.
     Forgotten,
-    /// The same, but for what is still in the database's log.
+    /// All data was erased, but a part may remain in the database's write-ahead log for now.
     ForgottenSoon,
-    /// To a command in a group whose answer is one member's alone.
+    /// To a command in a group whose answer is private.
     PrivateOnly,
-    /// To /transcribe that does not answer a recording.
+    /// To /transcribe that is not a reply to a recording.
     TranscribeHow,
     /// To /auto, and after it was set.
     Auto(bool),
-    /// To /auto with something else than on and off.
+    /// To /auto with an argument other than on or off.
     AutoHow,
-    /// Only an administrator of the group may do that.
+    /// The command is for administrators of the group.
     AdminsOnly,
-    /// Only in a group does that make sense.
+    /// The command is for groups.
     GroupsOnly,
     /// Transcriptions are paused; messages are still accepted.
     Paused,
-    /// Nothing new is accepted; what waits is served.
+    /// Nothing new is accepted; waiting requests are processed.
     Draining,
-    /// Everything goes on.
+    /// Normal operation again.
     Resumed,
-    /// Somebody is served no more.
+    /// The user or chat with this id is banned.
     Banned(i64),
-    /// Somebody is served again.
+    /// The ban of this id is lifted.
     Unbanned(i64),
-    /// To /ban and /unban without an id: whose ids they take.
+    /// To /ban and /unban without an id: usage.
     BanHow,
     /// To /broadcast without a text.
     BroadcastHow,
-    /// A message to everybody as it would go out, over the buttons that send or drop it.
+    /// Preview of a broadcast, above the buttons that send or drop it.
     BroadcastPreview {
-        /// To how many.
+        /// Number of recipients.
         people: u64,
         /// The message.
         text: String,
     },
-    /// A message to everybody was dropped.
+    /// The broadcast was dropped.
     BroadcastCancelled,
-    /// A message to everybody is on its way.
+    /// The broadcast has started.
     BroadcastStarted {
-        /// To how many.
+        /// Number of recipients.
         people: u64,
     },
-    /// A message to everybody has gone out.
+    /// The broadcast has ended.
     BroadcastDone {
-        /// Who got it.
+        /// Messages delivered.
         sent: u64,
-        /// Who could not be reached.
+        /// Users that could not be reached.
         missed: u64,
     },
     /// To /stats.
     Stats(Stats),
 }
 
-/// A request of somebody's, as /queue shows it.
+/// A line of /queue: one request of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEntry {
     /// From 1, the next one; `None` when it is being worked on.
@@ -111,14 +111,14 @@ pub struct QueueEntry {
     pub length: Duration,
 }
 
-/// What is kept about somebody.
+/// Stored data of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MyData {
     /// First and last name, as Telegram gave them.
     pub name: String,
     /// With `@`, where there is one.
     pub username: Option<String>,
-    /// Their number at Telegram.
+    /// Telegram's user id.
     pub id: i64,
     /// The day of the first message, `2026-11-24`.
     pub since: String,
@@ -126,43 +126,43 @@ pub struct MyData {
     pub requests: u64,
     /// Texts received.
     pub answered: u64,
-    /// Sound in all of them.
+    /// Total length of the recordings.
     pub audio: Duration,
-    /// The language set, by its own name.
+    /// Native name of the language set.
     pub language: Option<&'static str>,
 }
 
-/// How the bot is doing, for its administrators.
+/// Statistics for operators.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stats {
     /// Requests that wait.
     pub waiting: u64,
-    /// Requests that may wait.
+    /// Limit of waiting requests.
     pub limit: u64,
-    /// Of the last 24 hours: messages.
+    /// Requests in the last 24 hours, as all counts below.
     pub requests: u64,
     /// Texts delivered.
     pub answered: u64,
     /// Recordings without speech.
     pub no_speech: u64,
-    /// Given up.
+    /// Requests that failed.
     pub failed: u64,
-    /// Refused.
+    /// Requests refused.
     pub rejected: u64,
-    /// People who sent something.
+    /// Users with a request.
     pub people: u64,
-    /// Sound transcribed.
+    /// Length of the transcribed recordings.
     pub audio: Duration,
-    /// Half of the requests waited no longer.
+    /// Median time from receipt to the start of the transcription.
     pub median_wait: Option<Duration>,
-    /// Processing time over audio length, lately.
+    /// Recent real-time factor.
     pub real_time_factor: Option<f64>,
 }
 
-/// A few words over the chat, in answer to a pressed button.
+/// Answer to a pressed button, shown above the chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackAnswer {
-    /// Somebody else's request.
+    /// The request belongs to another user.
     NotYours,
     /// A request in the name of a chat, pressed by a user who is no admin of the group.
     AdminsOnly,
@@ -170,32 +170,32 @@ pub enum CallbackAnswer {
     AdminsOnlyHere,
     /// Something failed; pressing again may help.
     Failed,
-    /// Only in a private chat does that work.
+    /// The button works in private chats only.
     PrivateOnly,
-    /// It has ended already.
+    /// The request has ended already.
     Over,
-    /// Its recording is not kept any more.
+    /// The recording is no longer kept.
     AudioGone,
-    /// It is being stopped.
+    /// The request is being cancelled.
     Cancelling,
-    /// It is heard again.
+    /// The recording is transcribed again.
     Rerunning,
-    /// The queue is full, or too many of the person's requests wait.
+    /// The queue is full, or too many requests of the user wait.
     NoRoom,
-    /// The message to everybody was sent or dropped, or is of before a restart.
+    /// The broadcast was sent or dropped already, or drafted before a restart.
     DraftGone,
 }
 
-/// Words on a button.
+/// Label of a button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
-    /// Stops a request.
+    /// Cancels a request.
     Cancel,
     /// Opens the list of languages.
     OtherLanguage,
-    /// Closes it.
+    /// Closes the list of languages.
     Back,
-    /// The language is to be heard.
+    /// Language detection.
     Automatic,
     /// Gives the text as a file of this form, such as `SRT`.
     File(&'static str),
@@ -206,7 +206,7 @@ pub enum Label {
 }
 
 impl Texts {
-    /// An answer to a command.
+    /// The text of a reply to a command.
     pub fn command_reply(&self, locale: Locale, reply: &CommandReply) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match reply {
@@ -322,7 +322,7 @@ impl Texts {
         }
     }
 
-    /// The answer to a pressed button; at most 200 characters, as Telegram demands.
+    /// The text above the chat after a press; at most 200 characters, as Telegram demands.
     pub fn callback_answer(&self, locale: Locale, answer: CallbackAnswer) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match answer {
@@ -340,7 +340,7 @@ impl Texts {
         }
     }
 
-    /// The words on a button.
+    /// The label of a button.
     pub fn label(&self, locale: Locale, label: Label) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match label {
@@ -354,7 +354,7 @@ impl Texts {
         }
     }
 
-    /// What a command does, for Telegram's menu; `None` for one that has no place there.
+    /// A command's description in Telegram's menu; `None` for a command without one.
     pub fn command(&self, locale: Locale, name: &str) -> Option<String> {
         let renderer = Renderer { overrides: &self.overrides, locale };
         Some(match name {
