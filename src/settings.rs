@@ -25,7 +25,7 @@ impl RuntimeConfig {
     /// A text file of the operator cannot be used.
     pub fn load(config: Config) -> anyhow::Result<Self> {
         let texts = match &config.telegram.texts {
-            Some(folder) => Texts::with_own(folder)?,
+            Some(folder) => Texts::with_overrides(folder)?,
             None => Texts::default(),
         };
         let default_locale = config.telegram.default_locale.parse()?;
@@ -84,7 +84,7 @@ impl Settings {
     }
 
     pub(crate) fn command_reply(&self, language_code: Option<&str>, reply: &CommandReply) -> OutgoingMessage {
-        self.texts().talk(self.locale(language_code), reply).into()
+        self.texts().command_reply(self.locale(language_code), reply).into()
     }
 
     pub(crate) fn label(&self, language_code: Option<&str>, label: Label) -> String {
@@ -92,6 +92,6 @@ impl Settings {
     }
 
     pub(crate) fn callback_answer(&self, language_code: Option<&str>, answer: CallbackAnswer) -> String {
-        self.texts().toast(self.locale(language_code), answer)
+        self.texts().callback_answer(self.locale(language_code), answer)
     }
 }

@@ -22,7 +22,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     }
     let label = commands.settings.label(invocation.locale, Label::Erase);
     Ok(Some(OutgoingMessage {
-        keyboard: Keyboard::one(label, Action::Forget),
+        keyboard: Keyboard::single(label, Action::Forget),
         ..commands.reply(invocation, &CommandReply::ForgetAsk)
     }))
 }

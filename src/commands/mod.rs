@@ -118,7 +118,7 @@ impl Commands {
         };
         let invocation = Invocation { place: *place, message: *message, from, argument, locale };
         if let Some(note) = handler(self, &invocation).await? {
-            self.replies.send(Reply::Say { place: *place, reply_to: Some(*message), note });
+            self.replies.send(Reply::Send { place: *place, reply_to: Some(*message), note });
         }
         Ok(())
     }

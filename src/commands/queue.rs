@@ -1,7 +1,7 @@
 //! `/queue`: a user's requests and their positions. In a group only those of that group.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, OutgoingMessage, Standing};
+use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, OutgoingMessage, QueueEntry};
 
 use super::{Commands, Definition, Invocation};
 
@@ -15,6 +15,6 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     let Invocation { place, from, .. } = invocation;
     let mut own = commands.worker.store.queue.standing(from.id).await?;
     own.retain(|request| place.kind == ChatKind::Private || request.chat == place.chat);
-    let positions = own.iter().map(|own| Standing { position: own.position, length: own.length }).collect();
-    Ok(Some(commands.reply(invocation, &CommandReply::Standings(positions))))
+    let positions = own.iter().map(|own| QueueEntry { position: own.position, length: own.length }).collect();
+    Ok(Some(commands.reply(invocation, &CommandReply::QueueEntries(positions))))
 }

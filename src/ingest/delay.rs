@@ -54,7 +54,7 @@ impl Delays {
             return true;
         }
         let note = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
-        match self.replies.send(Reply::Say { place: voice.place, reply_to: Some(voice.message), note }) {
+        match self.replies.send(Reply::Send { place: voice.place, reply_to: Some(voice.message), note }) {
             // Where so many wait for one chat, those say the same.
             Pushed::Taken | Pushed::LaneFull => {
                 self.informed_up_to = Some(update_id);

@@ -75,7 +75,7 @@ impl Inbox {
                     tracing::warn!(update = update_id, "an update is given up after a panic");
                     if let Some((place, reply_to, locale)) = sender_of(content) {
                         let note = self.parts.settings.status_text(locale, &StatusText::Failed).into();
-                        self.parts.replies.send(Reply::Say { place, reply_to: Some(reply_to), note });
+                        self.parts.replies.send(Reply::Send { place, reply_to: Some(reply_to), note });
                     }
                 }
             }
@@ -129,7 +129,7 @@ impl Inbox {
                 if self.may_answer(update_id, &other.from, other.place, other.message) {
                     let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
                     let note = self.parts.settings.status_text(other.from.language_code.as_deref(), &text).into();
-                    self.parts.replies.send(Reply::Say { place: other.place, reply_to: Some(other.message), note });
+                    self.parts.replies.send(Reply::Send { place: other.place, reply_to: Some(other.message), note });
                 }
                 Ok(())
             }
@@ -177,7 +177,7 @@ impl Inbox {
                 if first {
                     let text = StatusText::UserLimit { retry };
                     let note = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
-                    self.parts.replies.send_last(Reply::Say { place, reply_to: Some(message), note });
+                    self.parts.replies.send_last(Reply::Send { place, reply_to: Some(message), note });
                 }
                 false
             }

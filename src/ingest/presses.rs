@@ -12,7 +12,7 @@ use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
 use stenobot_store::{
     Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
 };
-use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, StatusText, Wish};
+use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
 use crate::commands::{Commands, forget, language};
 use crate::pipeline::admit::{Admitter, sender};
@@ -145,12 +145,12 @@ impl Presses {
                 }
                 Kept::Answer(answer) => Some(answer),
             }),
-            Action::Again { of, wish } => Ok(Some(match self.kept_audio(*of, actor).await? {
+            Action::Rerun { of, choice } => Ok(Some(match self.kept_audio(*of, actor).await? {
                 Kept::Audio(audio) => {
                     let keyboard = self.settings.answer_buttons(locale, *of, true);
                     self.replies.send(Reply::Buttons { chat, message, keyboard });
-                    let is_admitted = admitter.kept_audio(repeated(*audio, press, wish)).await?;
-                    if is_admitted { CallbackAnswer::Again } else { CallbackAnswer::NoRoom }
+                    let is_admitted = admitter.kept_audio(repeated(*audio, press, choice)).await?;
+                    if is_admitted { CallbackAnswer::Rerunning } else { CallbackAnswer::NoRoom }
                 }
                 Kept::Answer(answer) => answer,
             })),
@@ -181,7 +181,7 @@ impl Presses {
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let (of, elsewhere) = match action {
             Action::Cancel(of) => (*of, CallbackAnswer::Over),
-            Action::Again { of, .. } | Action::Languages { of, .. } | Action::Back(of) => {
+            Action::Rerun { of, .. } | Action::Languages { of, .. } | Action::Back(of) => {
                 (*of, CallbackAnswer::AudioGone)
             }
             // Every page of the menu has such buttons, and no other message has.
@@ -241,7 +241,7 @@ pub(crate) fn admins_only(press: &Press) -> CallbackAnswer {
         Some(Action::SetLanguage(_)) => CallbackAnswer::AdminsOnlyHere,
         Some(
             Action::Cancel(_)
-            | Action::Again { .. }
+            | Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)
             | Action::ChatLanguages(_)
@@ -255,10 +255,10 @@ pub(crate) fn admins_only(press: &Press) -> CallbackAnswer {
 
 /// A request for a kept recording, with another language or form. What was requested in the name of a chat stays that chat's,
 /// so that the other admins can use the buttons of the new answer too.
-fn repeated(audio: KeptAudio, press: &Press, wish: &Wish) -> IncomingAudio {
-    let (speech_language, form) = match wish {
-        Wish::Language(language) => (Some(language.clone()), AnswerForm::Message),
-        Wish::File(form) => (audio.speech_language, *form),
+fn repeated(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAudio {
+    let (speech_language, form) = match choice {
+        RerunChoice::Language(language) => (Some(language.clone()), AnswerForm::Message),
+        RerunChoice::File(form) => (audio.speech_language, *form),
     };
     IncomingAudio {
         chat: audio.chat,

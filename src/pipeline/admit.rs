@@ -257,7 +257,7 @@ impl Admitter {
 
     /// Whether an answer can be sent there, as far as is known. Counts what is ignored.
     fn may_answer(&self, chat: ChatId, thread: Option<ThreadId>) -> bool {
-        let may = self.parts.client.may_try(chat, thread);
+        let may = self.parts.client.may_attempt(chat, thread);
         if !may {
             counter!(names::IGNORED).increment(1);
             tracing::debug!("a recording is left alone: the bot may not write where it came from");

@@ -173,7 +173,7 @@ impl Broadcasts {
             }
             tracing::info!(sent, missed, "a message to everybody has gone out");
             let note = own.settings.command_reply(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
-            own.replies.send(Reply::Say { place, reply_to: None, note });
+            own.replies.send(Reply::Send { place, reply_to: None, note });
         });
     }
 

@@ -100,7 +100,11 @@ impl Deliverer {
         let transcript = &request.stage().transcript;
         let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
         let messages = self.answer_of(&request);
-        let delivered = if self.chats.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at()) {
+        let delivered = if self.chats.is_write_forbidden(
+            request.chat(),
+            request.thread().map(ThreadId),
+            request.received_at(),
+        ) {
             Err(DeliverFailure::WriteForbidden)
         } else {
             tokio::select! {

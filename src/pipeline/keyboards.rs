@@ -1,7 +1,7 @@
 //! The buttons under the bot's messages.
 
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
-use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, Wish};
+use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, RerunChoice};
 
 use crate::settings::Settings;
 
@@ -11,7 +11,7 @@ const PAGE: usize = 8;
 impl Settings {
     /// Stops a request.
     pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
-        Keyboard::one(self.label(locale, Label::Cancel), Action::Cancel(id))
+        Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))
     }
 
     /// What else can be done with an answer, while its recording is kept. Without a text there is no file of it.
@@ -19,10 +19,10 @@ impl Settings {
         if self.config().privacy.audio_retention.is_zero() {
             return Keyboard::default();
         }
-        let again = |label: String, wish| Button { label, action: Action::Again { of, wish } };
+        let again = |label: String, choice| Button { label, action: Action::Rerun { of, choice } };
         let language =
             Button { label: self.label(locale, Label::OtherLanguage), action: Action::Languages { of, page: 0 } };
-        let file = |form: AnswerForm, name| again(self.label(locale, Label::File(name)), Wish::File(form));
+        let file = |form: AnswerForm, name| again(self.label(locale, Label::File(name)), RerunChoice::File(form));
         let mut rows = vec![vec![language]];
         if text {
             rows.push(vec![file(AnswerForm::Txt, "TXT"), file(AnswerForm::Srt, "SRT"), file(AnswerForm::Vtt, "VTT")]);
@@ -32,7 +32,7 @@ impl Settings {
 
     /// Languages in which a recording can be heard again.
     pub(crate) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
-        let choose = |language| Action::Again { of, wish: Wish::Language(language) };
+        let choose = |language| Action::Rerun { of, choice: RerunChoice::Language(language) };
         let mut keyboard = self.languages(locale, page, choose, |page| Action::Languages { of, page });
         let back = Button { label: self.label(locale, Label::Back), action: Action::Back(of) };
         keyboard.0.push(vec![back]);

@@ -110,7 +110,7 @@ impl Notifier {
         self.recordings.discard(notice.fence.id).await;
         let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
         let answered = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
-        if self.chats.is_closed(chat, thread, notice.received_at) {
+        if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
             return request::retry_transient(&self.worker.store, "record a notice", answered).await;
         }
         let note = self.words(notice).into();

@@ -47,7 +47,7 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A message under another.
-    Say {
+    Send {
         /// Where.
         place: Location,
         /// Under which message, if any.
@@ -150,7 +150,7 @@ impl Waiting {
 impl Reply {
     fn lane(&self) -> Lane {
         match self {
-            Self::Say { place, .. } | Self::IfAdministrator { place, .. } => Lane::Chat(place.chat),
+            Self::Send { place, .. } | Self::IfAdministrator { place, .. } => Lane::Chat(place.chat),
             Self::Edit { chat, .. } | Self::Buttons { chat, .. } => Lane::Chat(*chat),
             Self::CallbackAnswer { user, .. } => Lane::Presses(*user),
             Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
@@ -160,7 +160,7 @@ impl Reply {
     /// For the log.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Say { .. } => "message",
+            Self::Send { .. } => "message",
             Self::Edit { .. } => "edit",
             Self::Buttons { .. } => "buttons",
             Self::CallbackAnswer { .. } => "toast",
@@ -175,7 +175,7 @@ impl Reply {
             | Self::Buttons { .. }
             | Self::CallbackAnswer { .. }
             | Self::PressIfAdministrator { .. } => true,
-            Self::Say { .. } | Self::IfAdministrator { .. } => false,
+            Self::Send { .. } | Self::IfAdministrator { .. } => false,
         }
     }
 }
@@ -234,7 +234,7 @@ impl ReplySender {
     /// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
     async fn follow(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
         match reply {
-            Reply::Say { place, note, .. } => {
+            Reply::Send { place, note, .. } => {
                 // Only the store's word is missing if this fails: the next call to the old chat brings it again.
                 if let Err(error) = self.chats.record_move(place.chat, to).await {
                     self.worker.failures.report("record that a group became a supergroup", &error);
@@ -252,12 +252,12 @@ impl ReplySender {
     async fn once(&self, reply: &Reply) -> Result<(), TelegramError> {
         let client = &self.client;
         match reply {
-            Reply::Say { place, reply_to, note } => {
+            Reply::Send { place, reply_to, note } => {
                 client.send(place.chat, place.thread, *reply_to, note).await.map(drop)
             }
             Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
             Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
-            Reply::CallbackAnswer { callback, words, .. } => client.answer_press(callback, words.as_deref()).await,
+            Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
             Reply::IfAdministrator { place, user, message, wish, locale } => {
                 let allowed = client.is_administrator(place.chat, *user).await?;
                 let note = set_in_group(&self.commands, *place, wish, allowed, locale.as_deref()).await;
@@ -274,7 +274,7 @@ impl ReplySender {
                 }
                 let toast = if allowed { CallbackAnswer::Failed } else { admins_only(press) };
                 let words = self.settings.callback_answer(press.from.language_code.as_deref(), toast);
-                client.answer_press(&press.callback, Some(&words)).await
+                client.answer_callback(&press.callback, Some(&words)).await
             }
         }
     }

@@ -63,7 +63,7 @@ impl StatusMessages {
         message: &OutgoingMessage,
     ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
         let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
-        if self.chats.is_closed(chat, thread, request.received_at()) {
+        if self.chats.is_write_forbidden(chat, thread, request.received_at()) {
             return Err(Unreachable::WriteForbidden);
         }
         if request.status_message().is_some() {

@@ -154,7 +154,7 @@ impl Transcriber {
         match Request::<Queued>::claim_excluding(store, &self.worker.id, &busy).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
-            Some(Claim::Ready(request)) if self.is_closed(&request) => {
+            Some(Claim::Ready(request)) if self.is_write_forbidden(&request) => {
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
@@ -167,8 +167,8 @@ impl Transcriber {
     }
 
     /// Whether the text could not be delivered: then the engine is left to other requests.
-    fn is_closed(&self, request: &Request<Queued>) -> bool {
-        self.chats.is_closed(request.chat(), request.thread().map(ThreadId), request.received_at())
+    fn is_write_forbidden(&self, request: &Request<Queued>) -> bool {
+        self.chats.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
     }
 
     async fn give_up(&self, request: Request<Queued>, why: &TranscribeFailure) -> Result<(), StoreError> {
@@ -189,7 +189,8 @@ impl Transcriber {
         let likely = likely::likely_languages(&self.worker, &self.settings, user, locale, &language).await;
         let cancel = self.worker.shutdown.hard.child_token();
         let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-        let job = TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
+        let job =
+            TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
         let (length, cancel_engine) = (request.length(), cancel.clone());
         let job = TranscribeRequest { job, length, real_time_factor: factor, progress, cancel: cancel_engine };
         let transcription = engine.call(job);

@@ -5,7 +5,7 @@ use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
 use stenobot_simulator::server::{Author, CallbackAnswer, Channel, MemberStatus, Origin};
 use stenobot_simulator::users::{SentMessage, User};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, eventually};
@@ -47,8 +47,8 @@ async fn says(scene: &Scene, from: &User, text: &str, wanted: &str) {
 
 /// Every button of an answer, and none of them says anything.
 async fn press_all(who: &User, message: MessageId, of: RequestId) {
-    let wishes = [Wish::Language("de".parse().unwrap()), Wish::File(AnswerForm::Txt)];
-    let again = wishes.map(|wish| Action::Again { of, wish });
+    let wishes = [RerunChoice::Language("de".parse().unwrap()), RerunChoice::File(AnswerForm::Txt)];
+    let again = wishes.map(|choice| Action::Rerun { of, choice });
     let others = [Action::Cancel(of), Action::Languages { of, page: 0 }, Action::Back(of), Action::ChatLanguages(1)];
     for action in again.into_iter().chain(others) {
         let toast =

@@ -4,7 +4,7 @@ use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
 use stenobot_simulator::server::{MemberStatus, Message};
 use stenobot_simulator::users::{SentMessage, User};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, eventually};
@@ -56,7 +56,7 @@ fn languages(of: RequestId) -> Action {
 }
 
 fn german(of: RequestId) -> Action {
-    Action::Again { of, wish: Wish::Language("de".parse().unwrap()) }
+    Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) }
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
     let (group_before, private_before) = (looks(&scene, GROUP), looks(&scene, private.chat()));
     // Thrown out, she still has the numbers.
     group.add_member_as(&private, MemberStatus::Left);
-    let file = |of| Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
+    let file = |of| Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     for (who, message, id) in [
         (&private, own_answer, of),
         (&private, hello, of),

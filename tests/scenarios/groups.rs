@@ -5,7 +5,7 @@ use stenobot_simulator::group::Group;
 use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{Attachment, Channel, Content, MemberStatus, keyboard};
 use stenobot_simulator::users::User;
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, eventually};
@@ -136,7 +136,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
     eventually("the answer's buttons", has(Action::Languages { of, page: 0 }.encode())).await;
     assert!(toast(&boris, first, &Action::Languages { of, page: 0 }).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &Action::Languages { of, page: 0 }).await, "");
-    let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
+    let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
     eventually("the languages", has(german.encode())).await;
     assert!(toast(&boris, first, &german).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
@@ -148,7 +148,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
 
     // The new answer is the chat's too, not that of the admin who asked for it.
     let of = RequestId(scene.rows().await.last().unwrap().id);
-    let file = Action::Again { of, wish: Wish::File(AnswerForm::Srt) };
+    let file = Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
     assert_eq!(toast(&vera, second, &file).await, "Слушаю еще раз...");
     let file = scene.api().wait_for(|state| {

@@ -6,7 +6,7 @@ use stenobot_domain::ChatId;
 use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{Attachment, Author, Content, Method, Post};
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, answered, buttons, eventually, rejected, row_of};
@@ -72,7 +72,7 @@ async fn a_kept_recording_can_be_transcribed_again_in_another_language_and_as_a_
 
     // At once: the answer is there a moment before the store says that its request is done.
     scene.press(&anna, message, &Action::Languages { of, page: 0 }).await;
-    let german = Action::Again { of, wish: Wish::Language("de".parse().unwrap()) };
+    let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
     scene.press(&anna, message, &german).await;
     let again = scene.api().wait_for(|state| {
         let rest = state.replies(sent.chat(), sent.id()).filter(|reply| reply.id != message);
@@ -82,7 +82,9 @@ async fn a_kept_recording_can_be_transcribed_again_in_another_language_and_as_a_
 
     scene.press(&anna, message, &Action::Languages { of, page: 0 }).await;
     scene.press(&anna, message, &Action::Back(of)).await;
-    scene.press(&anna, message, &Action::Again { of, wish: Wish::File(stenobot_domain::AnswerForm::Srt) }).await;
+    scene
+        .press(&anna, message, &Action::Rerun { of, choice: RerunChoice::File(stenobot_domain::AnswerForm::Srt) })
+        .await;
     let file = scene.api().wait_for(|state| {
         state.replies(sent.chat(), sent.id()).find_map(|reply| match &reply.content {
             Content::Document { file_name, bytes, .. } => Some((file_name.clone(), bytes.clone())),

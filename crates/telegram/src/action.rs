@@ -1,7 +1,7 @@
 //! What a pressed button asks for, as its callback data says it.
 //!
-//! Callback data comes back from anybody's program: it says what, never who. Whether the person who pressed may do that is
-//! for the store to tell, by the owner of the request.
+//! Callback data is untrusted input: it names an action, never a user. The store decides by the owner of the request whether
+//! the user who pressed may do it.
 
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
 use uuid::Uuid;
@@ -11,14 +11,14 @@ use uuid::Uuid;
 pub enum Action {
     /// Stops a request.
     Cancel(RequestId),
-    /// Has a request's recording heard again.
-    Again {
+    /// Transcribes a request's recording again.
+    Rerun {
         /// The request.
         of: RequestId,
-        /// What is to be different.
-        wish: Wish,
+        /// Other language or file form.
+        choice: RerunChoice,
     },
-    /// Shows a page of languages in which a request's recording can be heard.
+    /// Shows a page of languages in which a request's recording can be transcribed.
     Languages {
         /// The request.
         of: RequestId,
@@ -31,33 +31,33 @@ pub enum Action {
     SetLanguage(SpeechLanguage),
     /// Shows a page of languages for the chat.
     ChatLanguages(u8),
-    /// Erases what is kept about the person.
+    /// Erases the stored data of the user.
     Forget,
-    /// Sends the message to everybody that was drafted under this number.
+    /// Sends the broadcast with this draft id.
     SendDraft(Uuid),
-    /// Drops it.
+    /// Drops the draft.
     DropDraft(Uuid),
 }
 
-/// How a recording is to be heard again.
+/// What differs in a second transcription of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
-    /// In this language.
+pub enum RerunChoice {
+    /// Spoken language.
     Language(SpeechLanguage),
-    /// For a file of this form.
+    /// File form of the answer.
     File(AnswerForm),
 }
 
-/// Version of the form below; buttons of older messages stay pressed for years.
+/// Version of the encoding. Buttons under old messages can be pressed for years.
 const VERSION: &str = "1";
 
 impl Action {
-    /// As callback data: at most 64 bytes.
+    /// Callback data, at most 64 bytes (limit of the Bot API).
     pub fn encode(&self) -> String {
         let body = match self {
             Self::Cancel(id) => format!("c:{id}"),
-            Self::Again { of, wish: Wish::Language(language) } => format!("l:{of}:{language}"),
-            Self::Again { of, wish: Wish::File(form) } => format!("f:{of}:{form}"),
+            Self::Rerun { of, choice: RerunChoice::Language(language) } => format!("l:{of}:{language}"),
+            Self::Rerun { of, choice: RerunChoice::File(form) } => format!("f:{of}:{form}"),
             Self::Languages { of, page } => format!("p:{of}:{page}"),
             Self::Back(of) => format!("b:{of}"),
             Self::SetLanguage(language) => format!("s:{language}"),
@@ -75,8 +75,8 @@ impl Action {
         let id = |text: &str| text.parse().ok().filter(|id| *id > 0).map(RequestId);
         let action = match parts.as_slice() {
             ["c", of] => Self::Cancel(id(of)?),
-            ["l", of, language] => Self::Again { of: id(of)?, wish: Wish::Language(language.parse().ok()?) },
-            ["f", of, form] => Self::Again { of: id(of)?, wish: Wish::File(AnswerForm::parse(form)?) },
+            ["l", of, language] => Self::Rerun { of: id(of)?, choice: RerunChoice::Language(language.parse().ok()?) },
+            ["f", of, form] => Self::Rerun { of: id(of)?, choice: RerunChoice::File(AnswerForm::parse(form)?) },
             ["p", of, page] => Self::Languages { of: id(of)?, page: page.parse().ok()? },
             ["b", of] => Self::Back(id(of)?),
             ["s", language] => Self::SetLanguage(language.parse().ok()?),
@@ -86,7 +86,7 @@ impl Action {
             ["d", draft] => Self::DropDraft(draft.parse().ok()?),
             _ => return None,
         };
-        // One way to say each thing: `01` is not `1`.
+        // Only the canonical encoding is accepted: `01` is not `1`.
         (action.encode() == data).then_some(action)
     }
 }
@@ -96,14 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_go_and_come_back_within_telegram_s_bounds() {
+    fn encoded_actions_fit_64_bytes_and_parse_back() {
         let of = RequestId(i64::MAX);
         let language: SpeechLanguage = "haw".parse().unwrap();
         for action in [
             Action::Cancel(of),
-            Action::Again { of, wish: Wish::Language(language.clone()) },
-            Action::Again { of, wish: Wish::Language(SpeechLanguage::Auto) },
-            Action::Again { of, wish: Wish::File(AnswerForm::Vtt) },
+            Action::Rerun { of, choice: RerunChoice::Language(language.clone()) },
+            Action::Rerun { of, choice: RerunChoice::Language(SpeechLanguage::Auto) },
+            Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Vtt) },
             Action::Languages { of, page: u8::MAX },
             Action::Back(of),
             Action::SetLanguage(language),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_encoded_is_no_action() {
+    fn data_that_encode_never_returns_is_rejected() {
         for data in [
             "",
             "1",

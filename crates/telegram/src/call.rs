@@ -1,4 +1,4 @@
-//! What one call to the Bot API came to, for whoever counts calls.
+//! Outcome of one call to the Bot API, for metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ pub(crate) type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
 /// One finished call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// What was called.
+    /// Bot API method.
     pub method: Method,
-    /// What came of it.
+    /// Result class.
     pub outcome: CallOutcome,
     /// Wall time from sending to the whole answer.
     pub took: Duration,
-    /// How long Telegram wants to be left alone; only with [`CallOutcome::TooMany`].
+    /// Pause that Telegram demands; only with [`CallOutcome::TooMany`].
     pub retry_after: Option<Duration>,
 }
 
@@ -41,9 +41,9 @@ macro_rules! labels {
 pub(super) use labels;
 
 labels! {
-    /// The calls the bot makes.
+    /// Calls that the bot makes.
     Method {
-        /// Who am I?
+        /// The bot's own account.
         GetMe = "getMe",
         /// The long poll.
         GetUpdates = "getUpdates",
@@ -55,11 +55,11 @@ labels! {
         EditMessageReplyMarkup = "editMessageReplyMarkup",
         /// A file of ours, as a message.
         SendDocument = "sendDocument",
-        /// A pressed button is dealt with.
+        /// Acknowledgement of a pressed button.
         AnswerCallbackQuery = "answerCallbackQuery",
         /// The menu of commands.
         SetMyCommands = "setMyCommands",
-        /// Somebody's rank in a group.
+        /// Status of a user in a group.
         GetChatMember = "getChatMember",
         /// Where a file can be fetched.
         GetFile = "getFile",
@@ -69,15 +69,15 @@ labels! {
 }
 
 labels! {
-    /// What a call came to.
+    /// Result class of a call.
     CallOutcome {
-        /// Done, or already so.
+        /// Success, or nothing to change.
         Ok = "ok",
-        /// Refused for now, with a time to come back.
+        /// Refused with a `retry_after`.
         TooMany = "429",
         /// Refused.
         Client4xx = "4xx",
-        /// The server failed, or its answer was no answer.
+        /// The server failed, or its answer is not the Bot API's JSON.
         Server5xx = "5xx",
         /// No answer in time; the call may have had its effect.
         Timeout = "timeout",

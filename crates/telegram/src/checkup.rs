@@ -1,4 +1,4 @@
-//! Questions about the way to the Bot API itself, for whoever looks for what is wrong. Not counted as calls.
+//! Diagnostic calls of the doctor. They are not counted as calls.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use super::error::TelegramError;
 /// A server that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
-    /// The account, or why the server does not tell it.
+    /// The account, or the server's refusal.
     pub me: Result<Me, TelegramError>,
     /// Wall time of the call, connecting included.
     pub took: Duration,
@@ -30,7 +30,7 @@ pub struct Webhook {
 }
 
 impl Client {
-    /// Asks once who the token belongs to, and looks at the answer's head too.
+    /// Calls `getMe` once, outside all pauses, and reads the server's clock from the response headers.
     ///
     /// # Errors
     /// When no answer came.
@@ -46,7 +46,7 @@ impl Client {
         Ok(Reached { me: self.answer(status, &body), took: started.elapsed(), date })
     }
 
-    /// Whether a webhook keeps the updates from whoever polls.
+    /// The webhook that is set, which would keep updates from polling.
     ///
     /// # Errors
     /// Any [`TelegramError`].

@@ -22,19 +22,19 @@ use teloxide::requests::Payload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::administrators::AdministratorCache;
 use super::call::{Call, CallOutcome, Method, Observer};
-use super::closed::Closed;
 use super::error::{Parameters, Refusal, TelegramError};
-use super::pauses::{MAX_PAUSE, Pauses, Scope};
-use super::ranks::Ranks;
+use super::outgoing::{MAX_PAUSE, Pauses, Scope};
 use super::redact::Redactor;
+use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time one call may take.
 pub(super) const CALL: Duration = Duration::from_secs(20);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
-/// of those ends after [`CALL`], and nobody knows whether it had its effect.
+/// of those ends after [`CALL`] with an unknown effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// Messages and edits under way in one chat: what waits for one chat takes no time from the others.
 const CONCURRENT_IN_CHAT: usize = 2;
@@ -43,7 +43,7 @@ const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Speaks to one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
+/// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -54,12 +54,12 @@ struct Inner {
     redactor: Redactor,
     observe: Observer,
     pauses: Pauses,
-    closed: Closed,
+    write_permissions: WritePermissions,
     /// The chats in which something is under way.
     in_chats: Mutex<HashMap<ChatId, Arc<Semaphore>>>,
     /// When the next message may leave, whichever chat it is for.
     next_slot: Mutex<Instant>,
-    ranks: Ranks,
+    administrators: AdministratorCache,
     me: OnceLock<Me>,
     local_files: Option<PathBuf>,
 }
@@ -111,17 +111,16 @@ impl Client {
             redactor,
             observe,
             pauses: Pauses::default(),
-            closed: Closed::default(),
+            write_permissions: WritePermissions::default(),
             in_chats: Mutex::default(),
             next_slot: Mutex::new(Instant::now()),
-            ranks: Ranks::default(),
+            administrators: AdministratorCache::default(),
             me: OnceLock::new(),
             local_files: None,
         })))
     }
 
-    /// The same client, which reads files that a local Bot API server names by their path on this machine, if they are
-    /// below `folder`.
+    /// Lets the client read files that a local Bot API server names by a path on this machine, if they are below `folder`.
     #[must_use]
     pub fn with_local_files(mut self, folder: PathBuf) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
@@ -170,15 +169,15 @@ impl Client {
         self.0.pauses.all_paused()
     }
 
-    pub(super) fn ranks(&self) -> &Ranks {
-        &self.0.ranks
+    pub(super) fn administrators(&self) -> &AdministratorCache {
+        &self.0.administrators
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {
         self.0.local_files.as_deref()
     }
 
-    /// Who the token belongs to; also the way to find out whether it is accepted. From then on, updates are read for
+    /// The bot's own account; fails if the token is not accepted. From then on, mentions in updates are matched against
     /// this name.
     ///
     /// # Errors
@@ -223,7 +222,7 @@ impl Client {
     ) -> Result<R, TelegramError> {
         let started = Instant::now();
         let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
-        self.0.pauses.heed(scope, &result);
+        self.0.pauses.record(scope, &result);
         self.report(method, started, result.as_ref().err());
         result
     }
@@ -233,8 +232,8 @@ impl Client {
         &self.0.pauses
     }
 
-    pub(super) fn closed(&self) -> &Closed {
-        &self.0.closed
+    pub(super) fn write_permissions(&self) -> &WritePermissions {
+        &self.0.write_permissions
     }
 
     /// Tells the observer of a finished call.
@@ -301,7 +300,7 @@ impl Client {
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 429 => {
                 Err(self.refused(Refusal::default(), status))
             }
-            // A proxy that wants another user name or password: the call has not left it.
+            // The proxy demands other credentials: the call was not forwarded.
             Ok(Answer { ok: true, result: None, .. }) | Err(_) if status == 407 => Err(TelegramError::NoConnection),
             Ok(Answer { ok: true, result: None, .. }) | Err(_) => Err(TelegramError::Server),
         }

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::call::Method;
 use super::client::{Client, read};
 use super::error::{Disposition, Refusal, TelegramError};
-use super::pauses::Scope;
+use super::outgoing::Scope;
 
-/// Longest silence between two chunks of a file.
+/// Longest wait for the next chunk of a file.
 const IDLE: Duration = Duration::from_secs(15);
 /// Longest time `getFile` may take.
 const GET_FILE: Duration = Duration::from_secs(20);
@@ -36,8 +36,8 @@ pub enum DownloadError {
     /// Telegram gives no such file: the message was deleted, or the file belongs to another bot.
     #[error("Telegram has no such file")]
     Gone,
-    /// The Bot API server could not get the file from Telegram. Often it can a moment later, and it says the same of a
-    /// file that is gone.
+    /// The Bot API server could not get the file from Telegram. Often temporary; the message
+    /// is the same for a file that is gone.
     #[error("the file is not available now")]
     Unavailable,
     /// The Bot API server keeps its files on its own disk.
@@ -129,7 +129,7 @@ impl Client {
                 | DownloadError::Write(_),
             ) => Ok(()),
         };
-        self.pauses().heed(Scope::Method(Method::Download), &called);
+        self.pauses().record(Scope::Method(Method::Download), &called);
         self.report(Method::Download, started, called.as_ref().err());
         let size = result?;
         partial.keep();
@@ -238,8 +238,8 @@ struct Partial {
 }
 
 impl Partial {
-    /// Creates the file on a blocking thread. Should nobody wait for it any more, the thread drops it, and with it the
-    /// file: a cancelled download leaves nothing even if it is cancelled here.
+    /// Creates the file on a blocking thread. If the caller is cancelled meanwhile, the thread
+    /// drops the handle and removes the file: a download that is cancelled here leaves nothing.
     async fn create(path: PathBuf) -> Result<(Self, std::fs::File), DownloadError> {
         use std::os::unix::fs::OpenOptionsExt;
         let create = move || {

@@ -11,13 +11,13 @@ use super::redact::Redactor;
 /// Why a call to the Bot API failed. Neither `Display` nor `Debug` holds the token or a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TelegramError {
-    /// Telegram wants no call (of this kind to this chat) before the time has passed.
+    /// Telegram's `retry_after`: no call to this chat, or of this method, before the time has passed.
     #[error("Telegram wants {} s of silence", .0.as_secs())]
     RetryAfter(Duration),
     /// The message to edit or to answer is not there any more, or can be edited no longer.
     #[error("the message is gone")]
     MessageGone,
-    /// The person blocked the bot or left, or the chat never existed.
+    /// The user blocked the bot or left, or the chat does not exist.
     #[error("the chat is closed to the bot")]
     ChatGone,
     /// The group became a supergroup, which has another id. Message ids of the group mean nothing there.
@@ -26,16 +26,16 @@ pub enum TelegramError {
     /// The bot is in the chat and may not write there.
     #[error("the bot may not write to the {0}")]
     WriteForbidden(Extent),
-    /// Somebody else polls with the same token, or a webhook is set.
+    /// Another program polls with the same token, or a webhook is set.
     #[error("another program receives this bot's updates: stop it, or remove its webhook")]
     Conflict,
     /// The token is wrong or was revoked.
     #[error("Telegram does not accept the token: take the current one from @BotFather")]
     Unauthorized,
-    /// Telegram's own words for any other refusal.
+    /// Any other refusal, with Telegram's description.
     #[error("Telegram refused: {0}")]
     Refused(String),
-    /// The server failed, or what it said was no answer.
+    /// HTTP 5xx, or a body that is not the Bot API's JSON.
     #[error("the Bot API server failed")]
     Server,
     /// No answer in time. The call may have had its effect.
@@ -96,8 +96,7 @@ impl TelegramError {
         }
     }
 
-    /// Nobody knows whether the call had its effect. An edit can be made once more all the same, a new message would
-    /// be there twice.
+    /// Whether the effect of the call is unknown. Repeating an edit is harmless, repeating a new message may show it twice.
     pub fn may_have_worked(&self) -> bool {
         match self {
             Self::Server | Self::Timeout | Self::Network(_) => true,
@@ -137,7 +136,7 @@ impl TelegramError {
     }
 }
 
-/// The Bot API's answer when it says no.
+/// The Bot API's error response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Refusal {
     #[serde(default)]
@@ -180,7 +179,7 @@ const WRITE_FORBIDDEN: [&str; 8] = [
     "user_banned_in_channel",
 ];
 
-/// Descriptions (lower case) that mean the same of one topic.
+/// Descriptions (lower case) that mean the bot may not write to one topic.
 const TOPIC_CLOSED: [&str; 3] = ["topic_closed", "topic_deleted", "message thread not found"];
 
 /// Descriptions (lower case) that mean the message is gone for good.

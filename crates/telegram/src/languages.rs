@@ -1,6 +1,6 @@
-//! Languages that people choose from, by the names that their speakers give them.
+//! Spoken languages offered for recordings, with their native names. Unrelated to the locales of the bot's own texts.
 
-/// Whisper's codes and names, the most spoken among the bot's people first.
+/// Whisper's codes and names, the most used first.
 pub const LANGUAGES: &[(&str, &str)] = &[
     ("ru", "Русский"),
     ("en", "English"),

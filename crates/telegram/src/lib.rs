@@ -4,41 +4,37 @@
 //! says, and the [`StatusEditor`] owns the edits of status messages while their requests are under way.
 
 mod action;
+mod administrators;
 mod call;
 mod checkup;
 mod client;
-mod closed;
-mod desk;
 mod download;
 mod error;
 mod languages;
 mod messages;
 mod multipart;
-mod note;
-mod pauses;
+mod outgoing;
 mod progress;
-mod ranks;
 mod redact;
 mod split;
 mod texts;
 mod update;
 mod updates;
+mod write_permissions;
 
-pub use action::{Action, Wish};
+pub use action::{Action, RerunChoice};
 pub use call::{Call, CallOutcome, Method};
 pub use checkup::Reached;
 pub use client::{Client, Me};
-pub use desk::{Edit, Pace, StatusEditor};
 pub use download::DownloadError;
 pub use error::{Disposition, Extent, TelegramError};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
-pub use note::{Button, Keyboard, OutgoingMessage};
-pub use pauses::MAX_PAUSE;
+pub use outgoing::{Button, Edit, Keyboard, MAX_PAUSE, OutgoingMessage, Pace, StatusEditor};
 pub use progress::{Percent, bar};
 pub use redact::Redactor;
 pub use split::split;
-pub use texts::{Answer, CallbackAnswer, CommandReply, Label, Locale, MyData, Standing, Stats, StatusText, Texts};
+pub use texts::{Answer, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry, Stats, StatusText, Texts};
 pub use update::{
     Access, AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Location,
     Membership, OtherKind, Press, Sender, ThreadId, UpdateKind, VoiceMessage,

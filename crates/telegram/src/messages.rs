@@ -10,7 +10,7 @@ use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::TelegramError;
 use super::multipart::Form;
-use super::note::{Keyboard, OutgoingMessage};
+use super::outgoing::{Keyboard, OutgoingMessage};
 use super::update::ThreadId;
 
 /// The one field of a sent or edited message that matters.
@@ -56,7 +56,7 @@ pub enum MenuScope {
 }
 
 impl Client {
-    /// Sends a note as an answer to `reply_to` if that is still there. Link previews are off.
+    /// Sends a content as an answer to `reply_to` if that is still there. Link previews are off.
     ///
     /// # Errors
     /// Any [`TelegramError`]. After `Timeout`, `Network` or `Server` the message may have been sent.
@@ -65,15 +65,15 @@ impl Client {
         chat: ChatId,
         thread: Option<ThreadId>,
         reply_to: Option<MessageId>,
-        note: &OutgoingMessage,
+        content: &OutgoingMessage,
     ) -> Result<MessageId, TelegramError> {
-        let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), note.text.as_str());
+        let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), content.text.as_str());
         message.message_thread_id = thread.map(topic);
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
-        let call = WithKeyboard { payload: &message, reply_markup: note.keyboard.shown() };
+        let call = WithKeyboard { payload: &message, reply_markup: content.keyboard.shown() };
         let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
-        self.closed().record_sent(chat, thread, &sent);
+        self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
     }
 
@@ -82,14 +82,14 @@ impl Client {
     ///
     /// # Errors
     /// Any [`TelegramError`].
-    pub async fn edit(&self, chat: ChatId, message: MessageId, note: &OutgoingMessage) -> Result<(), TelegramError> {
+    pub async fn edit(&self, chat: ChatId, message: MessageId, content: &OutgoingMessage) -> Result<(), TelegramError> {
         let mut edit = payloads::EditMessageText::new(
             teloxide::types::ChatId(chat.0),
             teloxide::types::MessageId(message.0),
-            note.text.as_str(),
+            content.text.as_str(),
         );
         edit.link_preview_options = Some(no_preview());
-        let call = WithKeyboard { payload: &edit, reply_markup: note.keyboard.shown() };
+        let call = WithKeyboard { payload: &edit, reply_markup: content.keyboard.shown() };
         self.record_edit(chat, self.write(chat, Method::EditMessageText, &call).await)
     }
 
@@ -116,7 +116,7 @@ impl Client {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_modified() => Ok(()),
             Err(error) => {
-                self.closed().record_error(chat, &error);
+                self.write_permissions().record_error(chat, &error);
                 Err(error)
             }
         }
@@ -144,7 +144,7 @@ impl Client {
         }
         form.file("document", &document.name, document.media_type, &document.bytes);
         let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
-        self.closed().record_sent(chat, thread, &sent);
+        self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
     }
 
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`TelegramError`].
-    pub async fn answer_press(&self, callback: &str, words: Option<&str>) -> Result<(), TelegramError> {
+    pub async fn answer_callback(&self, callback: &str, words: Option<&str>) -> Result<(), TelegramError> {
         let mut answer = payloads::AnswerCallbackQuery::new(CallbackQueryId(callback.to_owned()));
         answer.text = words.map(str::to_owned);
         match self.call::<_, bool>(Method::AnswerCallbackQuery, &answer, CALL).await {
@@ -195,14 +195,14 @@ impl Client {
         struct Member {
             status: String,
         }
-        if let Some(known) = self.ranks().get(chat, user) {
+        if let Some(known) = self.administrators().get(chat, user) {
             return Ok(known);
         }
         let id = teloxide::types::UserId(u64::try_from(user.0).unwrap_or(0));
         let question = payloads::GetChatMember::new(teloxide::types::ChatId(chat.0), id);
         let member: Member = self.call(Method::GetChatMember, &question, CALL).await?;
         let is_administrator = matches!(member.status.as_str(), "creator" | "administrator");
-        self.ranks().set(chat, user, is_administrator);
+        self.administrators().set(chat, user, is_administrator);
         Ok(is_administrator)
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers as people read them: a bar, a share, a time, a size.
+//! Human-readable progress bars, percentages, durations and sizes.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Everything the bot says, from the locale files, with typed arguments.
+//! All texts of the bot: locale files with typed arguments.
 
 mod locale;
-mod own;
-mod talk;
+mod overrides;
+mod replies;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,9 +14,9 @@ use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
 pub use locale::Locale;
-use own::OwnTexts;
-pub(crate) use own::OwnTextsError;
-pub use talk::{CallbackAnswer, CommandReply, Label, MyData, Standing, Stats};
+pub(crate) use overrides::OverridesError;
+use overrides::TextOverrides;
+pub use replies::{CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 
@@ -27,15 +27,15 @@ static_loader! {
     static MESSAGES = {
         locales: "../../locales",
         fallback_language: "en",
-        // The marks that Fluent puts around arguments show up as garbage in copied text.
+        // Isolation marks around arguments would end up in copied text.
         customise: |bundle| bundle.set_use_isolating(false),
     };
 }
 
-/// Something the bot says about a request, or in place of one.
+/// A text about a request's state or end, or a refusal in place of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusText {
-    /// The file is on its way to us.
+    /// The file is being downloaded.
     Downloading,
     /// The request waits.
     Queued {
@@ -44,14 +44,14 @@ pub enum StatusText {
         /// Until it starts, where that can be said.
         wait: Option<Duration>,
     },
-    /// The request waits, and so does everything: the bot is paused.
+    /// The request waits while an operator has paused the bot.
     Paused {
         /// From 1, the next one.
         position: u32,
     },
-    /// The request's turn has come.
+    /// The transcription starts.
     Starting,
-    /// The request is at work.
+    /// The transcription is under way.
     Progress {
         /// How much is done.
         percent: Percent,
@@ -69,7 +69,7 @@ pub enum StatusText {
     TooLong {
         /// The most that is accepted.
         limit: Duration,
-        /// The message's length; unknown when its claim was false, since nobody listens past the limit.
+        /// The message's length; `None` when the claimed length was false: decoding stops at the limit.
         actual: Option<Duration>,
     },
     /// The file is too big.
@@ -79,32 +79,32 @@ pub enum StatusText {
     },
     /// No more requests may wait.
     QueueFull,
-    /// One person sent too many messages.
+    /// The user's quota of messages a minute is used up.
     UserLimit {
         /// When the next one is accepted.
         retry: Duration,
     },
-    /// As many of one person's messages wait as may.
+    /// The user has as many requests waiting as allowed.
     PersonFull {
         /// How many.
         limit: u32,
     },
-    /// One person's audio of a day is used up.
+    /// The user's quota of audio a day is used up.
     DayFull {
         /// How much that is.
         limit: Duration,
     },
-    /// The person is not among those this bot serves.
+    /// The user is not allowed to use the bot.
     NotAllowed,
     /// Nothing new is accepted for now.
     Maintenance,
-    /// The message is safe, but cannot be taken or fetched yet.
+    /// The message will be processed later: the store or the disk is not writable now.
     Delayed,
-    /// Withdrawn by its sender.
+    /// Cancelled by its sender.
     Cancelled,
-    /// Withdrawn by an administrator.
+    /// Cancelled by an operator.
     CancelledByOperator,
-    /// The recording that was to be heard again is not kept any more.
+    /// The recording to transcribe again is no longer kept.
     AudioGone,
     /// A general apology.
     Failed,
@@ -121,9 +121,9 @@ pub enum StatusText {
     Damaged,
     /// The file could not be fetched from Telegram.
     DownloadFailed,
-    /// Nobody speaks in the recording.
+    /// No speech was found in the recording.
     NoSpeech,
-    /// The work was stopped at its deadline.
+    /// The transcription was stopped at its deadline.
     TimedOut,
     /// A message of a kind that is not transcribed.
     Unsupported,
@@ -135,112 +135,119 @@ type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 /// The texts of all locales. They are part of the program; an operator may put others in their place.
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
-    own: OwnTexts,
+    overrides: TextOverrides,
 }
 
 impl Texts {
-    /// The program's texts, but of those that `folder` holds (`ru/main.ftl`), these. A message that the bot never says
-    /// is an error, since it is a slip of the pen.
-    pub fn with_own(folder: &Path) -> Result<Self, OwnTextsError> {
-        Ok(Self { own: OwnTexts::read(folder)? })
+    /// The built-in texts, with messages from `folder` (`ru/main.ftl`) in place of the built-in ones of the same name. An
+    /// unknown message is an error, since it is probably misspelt.
+    pub fn with_overrides(folder: &Path) -> Result<Self, OverridesError> {
+        Ok(Self { overrides: TextOverrides::read(folder)? })
     }
 
-    /// A text as it is shown.
+    /// The text in the given locale.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
-            StatusText::Downloading => say.plain("downloading"),
-            StatusText::Queued { position, wait: None } => say.with("queued", [("position", number(*position))]),
+            StatusText::Downloading => renderer.text("downloading"),
+            StatusText::Queued { position, wait: None } => renderer.format("queued", [("position", number(*position))]),
             StatusText::Queued { position, wait: Some(wait) } => {
-                let first = say.with("queued", [("position", number(*position))]);
-                first + "\n" + &say.with("queued-wait", [("wait", say.span(*wait))])
+                let first = renderer.format("queued", [("position", number(*position))]);
+                first + "\n" + &renderer.format("queued-wait", [("wait", renderer.span(*wait))])
             }
             StatusText::Paused { position } => {
-                say.with("queued", [("position", number(*position))]) + "\n" + &say.plain("queued-paused")
+                renderer.format("queued", [("position", number(*position))]) + "\n" + &renderer.text("queued-paused")
             }
-            StatusText::Starting => say.plain("starting"),
+            StatusText::Starting => renderer.text("starting"),
             StatusText::Progress { percent, elapsed, remaining } => {
-                let first = say.with("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
-                let elapsed = ("elapsed", say.span(*elapsed));
+                let first =
+                    renderer.format("progress", [("bar", bar(*percent).into()), ("percent", number(percent.value()))]);
+                let elapsed = ("elapsed", renderer.span(*elapsed));
                 let second = match remaining {
-                    None => say.with("progress-elapsed", [elapsed]),
-                    Some(remaining) => say.with("progress-remaining", [elapsed, ("remaining", say.span(*remaining))]),
+                    None => renderer.format("progress-elapsed", [elapsed]),
+                    Some(remaining) => {
+                        renderer.format("progress-remaining", [elapsed, ("remaining", renderer.span(*remaining))])
+                    }
                 };
                 first + "\n" + &second
             }
-            StatusText::Done { text } => say.plain("done") + "\n\n" + &text.0,
-            StatusText::TooLong { limit, actual: None } => say.with("too-long-unknown", [("limit", say.limit(*limit))]),
-            StatusText::TooLong { limit, actual: Some(actual) } => {
-                say.with("too-long", [("limit", say.limit(*limit)), ("actual", say.limit(*actual))])
+            StatusText::Done { text } => renderer.text("done") + "\n\n" + &text.0,
+            StatusText::TooLong { limit, actual: None } => {
+                renderer.format("too-long-unknown", [("limit", renderer.limit(*limit))])
             }
-            StatusText::TooBig { limit } => say.with("too-big", [("limit", say.size(*limit))]),
-            StatusText::QueueFull => say.plain("queue-full"),
+            StatusText::TooLong { limit, actual: Some(actual) } => {
+                renderer.format("too-long", [("limit", renderer.limit(*limit)), ("actual", renderer.limit(*actual))])
+            }
+            StatusText::TooBig { limit } => renderer.format("too-big", [("limit", renderer.size(*limit))]),
+            StatusText::QueueFull => renderer.text("queue-full"),
             StatusText::UserLimit { retry } => match begun_seconds(*retry).max(1) {
-                seconds @ 0..60 => say.with("user-limit-seconds", [("count", number(seconds))]),
-                seconds => say.with("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
+                seconds @ 0..60 => renderer.format("user-limit-seconds", [("count", number(seconds))]),
+                seconds => renderer.format("user-limit-minutes", [("count", number(seconds.div_ceil(60)))]),
             },
-            StatusText::PersonFull { limit } => say.with("person-full", [("count", number(*limit))]),
-            StatusText::DayFull { limit } => say.with("day-full", [("count", number(limit.as_secs() / 60))]),
-            StatusText::NotAllowed => say.plain("not-allowed"),
-            StatusText::Maintenance => say.plain("maintenance"),
-            StatusText::Delayed => say.plain("delayed"),
-            StatusText::Cancelled => say.plain("cancelled"),
-            StatusText::CancelledByOperator => say.plain("cancelled-by-operator"),
-            StatusText::AudioGone => say.plain("audio-gone"),
-            StatusText::Failed => say.plain("failed"),
-            StatusText::NoAudio => say.plain("no-audio"),
-            StatusText::UnsupportedCodec { codec } => say.with("unsupported-codec", [("codec", codec.clone().into())]),
-            StatusText::Unreadable => say.plain("unreadable"),
-            StatusText::Damaged => say.plain("damaged"),
-            StatusText::DownloadFailed => say.plain("download-failed"),
-            StatusText::NoSpeech => say.plain("no-speech"),
-            StatusText::TimedOut => say.plain("timed-out"),
-            StatusText::Unsupported => say.plain("unsupported"),
+            StatusText::PersonFull { limit } => renderer.format("person-full", [("count", number(*limit))]),
+            StatusText::DayFull { limit } => renderer.format("day-full", [("count", number(limit.as_secs() / 60))]),
+            StatusText::NotAllowed => renderer.text("not-allowed"),
+            StatusText::Maintenance => renderer.text("maintenance"),
+            StatusText::Delayed => renderer.text("delayed"),
+            StatusText::Cancelled => renderer.text("cancelled"),
+            StatusText::CancelledByOperator => renderer.text("cancelled-by-operator"),
+            StatusText::AudioGone => renderer.text("audio-gone"),
+            StatusText::Failed => renderer.text("failed"),
+            StatusText::NoAudio => renderer.text("no-audio"),
+            StatusText::UnsupportedCodec { codec } => {
+                renderer.format("unsupported-codec", [("codec", codec.clone().into())])
+            }
+            StatusText::Unreadable => renderer.text("unreadable"),
+            StatusText::Damaged => renderer.text("damaged"),
+            StatusText::DownloadFailed => renderer.text("download-failed"),
+            StatusText::NoSpeech => renderer.text("no-speech"),
+            StatusText::TimedOut => renderer.text("timed-out"),
+            StatusText::Unsupported => renderer.text("unsupported"),
         }
     }
 
-    /// A text that ends with its request's number, under which the log has the request: a refusal or an apology.
+    /// The text and, on a line of its own, the request's number, by which the log can be searched.
     pub fn numbered(&self, locale: Locale, text: &StatusText, id: RequestId) -> String {
         self.numbered_for(locale, text, id, 0)
     }
 
-    /// The same for a refusal that stands for `others` as well.
+    /// Like [`Texts::numbered`], with the number of further requests that this one refusal answers.
     pub fn numbered_for(&self, locale: Locale, text: &StatusText, id: RequestId, others: usize) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let others = match others {
             0 => String::new(),
-            count => "\n".to_owned() + &say.with("refused-others", [("count", number(count as u64))]),
+            count => "\n".to_owned() + &renderer.format("refused-others", [("count", number(count as u64))]),
         };
         // As text: no locale groups its digits, so that it can be searched for as it stands.
-        let number = say.with("request-number", [("number", id.0.to_string().into())]);
+        let number = renderer.format("request-number", [("number", id.0.to_string().into())]);
         self.render(locale, text) + &others + "\n" + &number
     }
 
-    /// The heading of an answer, alone: over a file.
+    /// The heading of an answer without its text, for the message above a file.
     pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let mut heading = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
         let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
         for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
-            heading = heading + "\n" + &say.plain(mark);
+            heading = heading + "\n" + &renderer.text(mark);
         }
         heading
     }
 
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. Words that are nothing but white space are [`StatusText::NoSpeech`].
+    /// lines. A blank transcript gives [`StatusText::NoSpeech`].
     pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
         let spoken = transcript.text();
         let words = spoken.0.trim();
         if words.is_empty() {
             return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
         }
-        let say = Say { own: &self.own, locale };
+        let renderer = Renderer { overrides: &self.overrides, locale };
         let heading = self.heading(locale, transcript) + "\n\n";
         let room = MESSAGE_UNITS - heading.encode_utf16().count();
         let mut parts = split(words, room, MESSAGE_UNITS);
         if parts.len() > most.get() {
-            let note = "\n\n".to_owned() + &say.plain("in-the-file");
+            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
             let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
             return Answer::File { preview: heading + &preview + " …" + &note };
         }
@@ -249,10 +256,10 @@ impl Texts {
     }
 }
 
-/// Most of a text that is shown over its file, in UTF-16 units: a screen of a phone.
+/// Preview of a text above its file, in UTF-16 units: about a phone's screen.
 const PREVIEW_UNITS: usize = 600;
 
-/// How an answer goes out.
+/// Form of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// As these messages; the first takes the place of the status message.
@@ -264,33 +271,33 @@ pub enum Answer {
     },
 }
 
-/// Looks messages up in one language.
-struct Say<'a> {
-    own: &'a OwnTexts,
+/// Formats messages in one locale.
+struct Renderer<'a> {
+    overrides: &'a TextOverrides,
     locale: Locale,
 }
 
-impl Say<'_> {
-    fn plain(&self, id: &str) -> String {
-        self.with(id, [])
+impl Renderer<'_> {
+    fn text(&self, id: &str) -> String {
+        self.format(id, [])
     }
 
-    fn with<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
+    fn format<const N: usize>(&self, id: &str, arguments: [(&'static str, FluentValue<'static>); N]) -> String {
         let arguments: Arguments = arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-        let own = self.own.lookup(self.locale, id, &arguments);
+        let own = self.overrides.lookup(self.locale, id, &arguments);
         own.unwrap_or_else(|| MESSAGES.lookup_with_args(&self.locale.identifier(), id, &arguments))
     }
 
     fn span(&self, duration: Duration) -> FluentValue<'static> {
         let text = match Span::of(duration) {
-            Span::Seconds(seconds) => self.with("span-seconds", [("seconds", number(seconds))]),
-            Span::Minutes { minutes, seconds: 0 } => self.with("span-minutes-whole", [("minutes", number(minutes))]),
+            Span::Seconds(seconds) => self.format("span-seconds", [("seconds", number(seconds))]),
+            Span::Minutes { minutes, seconds: 0 } => self.format("span-minutes-whole", [("minutes", number(minutes))]),
             Span::Minutes { minutes, seconds } => {
-                self.with("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
+                self.format("span-minutes", [("minutes", number(minutes)), ("seconds", number(seconds))])
             }
-            Span::Hours { hours, minutes: 0 } => self.with("span-hours-whole", [("hours", number(hours))]),
+            Span::Hours { hours, minutes: 0 } => self.format("span-hours-whole", [("hours", number(hours))]),
             Span::Hours { hours, minutes } => {
-                self.with("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
+                self.format("span-hours", [("hours", number(hours)), ("minutes", number(minutes))])
             }
         };
         text.into()
@@ -299,16 +306,16 @@ impl Say<'_> {
     /// `120с (2 мин)`; below a minute, only seconds.
     fn limit(&self, duration: Duration) -> FluentValue<'static> {
         let text = match begun_seconds(duration) {
-            seconds @ 0..60 => self.with("span-seconds", [("seconds", number(seconds))]),
-            seconds => self.with("limit-minutes", [("seconds", number(seconds)), ("minutes", number(seconds / 60))]),
+            seconds @ 0..60 => self.format("span-seconds", [("seconds", number(seconds))]),
+            seconds => self.format("limit-minutes", [("seconds", number(seconds)), ("minutes", number(seconds / 60))]),
         };
         text.into()
     }
 
     fn size(&self, bytes: u64) -> FluentValue<'static> {
         let text = match Size::of(bytes) {
-            Size::Kib(count) => self.with("size-kib", [("count", number(count))]),
-            Size::Mib(count) => self.with("size-mib", [("count", number(count))]),
+            Size::Kib(count) => self.format("size-kib", [("count", number(count))]),
+            Size::Mib(count) => self.format("size-mib", [("count", number(count))]),
         };
         text.into()
     }

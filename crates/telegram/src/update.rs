@@ -32,7 +32,7 @@ pub enum Content {
     Command(Box<Command>),
     /// A button of ours was pressed.
     Press(Box<Press>),
-    /// The bot's place in a chat has changed.
+    /// The bot's membership in a chat has changed.
     Membership(Membership),
     /// A group became a supergroup, which has another id. Said once in each of the two.
     Moved {
@@ -43,11 +43,11 @@ pub enum Content {
     },
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
-    /// Nothing to do, and nobody to answer.
+    /// No action and no answer.
     Ignored(Ignored),
 }
 
-/// Where something was said, and where answers go.
+/// Chat and topic of a message, where its answer goes as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// The chat.
@@ -58,29 +58,29 @@ pub struct Location {
     pub thread: Option<ThreadId>,
 }
 
-/// Kinds of chats in which the bot speaks.
+/// Kinds of chats that the bot serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChatKind {
-    /// One person.
+    /// Chat with one user.
     Private,
     /// A group, with or without topics.
     Group,
 }
 
-/// A message with sound. Lengths, sizes and kinds are what the sender's program claims.
+/// A message with sound. Lengths, sizes and kinds are claims of the sender's client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceMessage {
     /// Where it was sent.
     pub place: Location,
-    /// The message that asks for the text: the voice itself, or the one that answers it.
+    /// The message that requests the text: the voice message itself, or a reply to it.
     pub asked: MessageId,
     /// The message with the sound.
     pub message: MessageId,
-    /// Who asks (who sent or forwarded it, where nobody else does).
+    /// The requester: the sender of the voice message unless another user asked for it.
     pub from: Sender,
     /// Where to download it from; valid for this bot only.
     pub file_id: String,
-    /// The same for the same file, whoever sends it.
+    /// Identifies the file's content, whoever sends it and in whichever bot.
     pub file_unique_id: String,
     /// Its length in whole seconds; documents do not say.
     pub claimed_duration: Option<Duration>,
@@ -95,10 +95,10 @@ pub struct VoiceMessage {
 /// How a text was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AskedBy {
-    /// Nobody did; the message is just there.
+    /// The message alone, without a request.
     Itself,
-    /// Somebody answered it with `/transcribe` or named the bot.
-    Somebody,
+    /// A user replied with `/transcribe` or a mention of the bot.
+    User,
 }
 
 /// A command.
@@ -119,9 +119,9 @@ pub struct Command {
 /// A pressed button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Press {
-    /// By which it is answered.
+    /// Id for the answer.
     pub callback: String,
-    /// Who pressed it. In a group anybody can.
+    /// The user who pressed; in a group, any member.
     pub from: Sender,
     /// Where the message with the button is; `None` when Telegram no longer gives it.
     pub place: Option<Location>,
@@ -134,7 +134,7 @@ pub struct Press {
     pub action: Option<Action>,
 }
 
-/// The bot's place in a chat has changed.
+/// The bot's membership in a chat has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
     /// The chat.
@@ -169,7 +169,7 @@ pub struct OtherKind {
     pub file: bool,
 }
 
-/// Somebody, as Telegram tells of them. Who speaks as a group or a channel has that chat's number.
+/// A user, or the group or channel in whose name a message was sent (then `id` is that chat's).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
     /// Never changes.
@@ -182,7 +182,7 @@ pub struct Sender {
     pub last_name: Option<String>,
     /// The language of their Telegram, such as `ru` or `pt-BR`.
     pub language_code: Option<String>,
-    /// An administrator who speaks as the group itself.
+    /// An administrator writing in the name of the group.
     pub anonymous_admin: bool,
 }
 
@@ -190,10 +190,10 @@ pub struct Sender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ThreadId(pub i32);
 
-/// Why an update is left alone.
+/// Why an update is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ignored {
-    /// Talk in a group that is not for the bot.
+    /// A group message not addressed to the bot.
     Group,
     /// A post in a channel.
     Channel,
@@ -203,7 +203,7 @@ pub enum Ignored {
     Service,
     /// A message from a bot.
     Bot,
-    /// A kind of update that nobody asked for.
+    /// A kind of update that was not requested.
     Unexpected,
     /// An update that cannot be read.
     Unreadable,

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use super::call::Method;
 use super::client::{Body, Client, Me, read_up_to};
 use super::error::TelegramError;
-use super::pauses::Scope;
+use super::outgoing::Scope;
 use super::update::{Incoming, raw};
 
 /// Longest time a long poll may take beyond its own timeout. No longer than it must be: no updates come meanwhile.

@@ -15,12 +15,12 @@ use super::stub::{Answer, Stub};
 const SECRET: &str = "AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
 const CHAT: ChatId = ChatId(5_000_000_000);
 
-fn note(text: &str) -> OutgoingMessage {
+fn content(text: &str) -> OutgoingMessage {
     text.to_owned().into()
 }
 
 async fn edit_refused_with(answer: Answer) -> Result<(), TelegramError> {
-    Stub::start([answer]).await.client().edit(CHAT, MessageId(7), &note("text")).await
+    Stub::start([answer]).await.client().edit(CHAT, MessageId(7), &content("text")).await
 }
 
 #[tokio::test]
@@ -37,8 +37,8 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
     let stub = Stub::start([Answer::ok(sent.clone()), Answer::ok(sent)]).await;
     let client = stub.client();
     let text = "<b>не разметка</b> https://example.org";
-    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), &note(text)).await, Ok(MessageId(42)));
-    assert_eq!(client.send(CHAT, None, None, &note("x")).await, Ok(MessageId(42)));
+    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), &content(text)).await, Ok(MessageId(42)));
+    assert_eq!(client.send(CHAT, None, None, &content("x")).await, Ok(MessageId(42)));
     let asked = stub.asked();
     assert_eq!(asked[0].path, format!("/bot{TOKEN}/SendMessage"));
     assert_eq!(
@@ -66,8 +66,8 @@ async fn an_edit_names_the_message_and_what_is_not_modified_is_done() {
                      the same as a current content and reply markup of the message";
     let stub = Stub::start([Answer::ok(json!({"message_id": 7})), Answer::refusal(400, unchanged)]).await;
     let client = stub.client();
-    assert_eq!(client.edit(CHAT, MessageId(7), &note("new")).await, Ok(()));
-    assert_eq!(client.edit(CHAT, MessageId(7), &note("new")).await, Ok(()));
+    assert_eq!(client.edit(CHAT, MessageId(7), &content("new")).await, Ok(()));
+    assert_eq!(client.edit(CHAT, MessageId(7), &content("new")).await, Ok(()));
     assert_eq!(
         stub.asked()[0].body,
         json!({
@@ -171,7 +171,7 @@ async fn retry_after_is_read_reported_and_obeyed() {
         "parameters": {"retry_after": 33},
     });
     let stub = Stub::start([Answer::json(429, answer)]).await;
-    let error = stub.client().edit(CHAT, MessageId(7), &note("text")).await.unwrap_err();
+    let error = stub.client().edit(CHAT, MessageId(7), &content("text")).await.unwrap_err();
     let wait = Duration::from_secs(33);
     assert_eq!(error, TelegramError::RetryAfter(wait));
     assert_eq!(error.disposition(), Disposition::Retry { after: wait });
@@ -194,7 +194,7 @@ async fn what_is_no_answer_is_a_failing_server_at_once() {
         Answer::Endless,
     ] {
         let stub = Stub::start([answer]).await;
-        assert_eq!(stub.client().edit(CHAT, MessageId(7), &note("text")).await, Err(TelegramError::Server));
+        assert_eq!(stub.client().edit(CHAT, MessageId(7), &content("text")).await, Err(TelegramError::Server));
         // teloxide's own transport would sleep 10 s here.
         assert!(stub.calls()[0].took < Duration::from_secs(5));
         assert_eq!(stub.calls()[0].outcome, CallOutcome::Server5xx);
@@ -208,7 +208,7 @@ async fn a_silent_server_times_out() {
     for count in [1, 2] {
         let call = tokio::spawn({
             let client = client.clone();
-            async move { client.edit(CHAT, MessageId(7), &note("text")).await }
+            async move { client.edit(CHAT, MessageId(7), &content("text")).await }
         });
         stub.heard(count).await;
         tokio::time::pause();
@@ -238,20 +238,20 @@ async fn no_call_is_made_within_a_pause() {
         let stub = Stub::start([refusal, sent(), sent()]).await;
         let client = stub.client();
         let wait = Duration::from_secs(seconds);
-        assert_eq!(client.send(CHAT, None, None, &note("one")).await, Err(TelegramError::RetryAfter(wait)));
+        assert_eq!(client.send(CHAT, None, None, &content("one")).await, Err(TelegramError::RetryAfter(wait)));
         // Neither a message nor an edit, whoever wants it; another chat is not concerned.
         tokio::time::pause();
         for _ in 0..2 {
-            let left = client.edit(CHAT, MessageId(7), &note("two")).await.unwrap_err();
+            let left = client.edit(CHAT, MessageId(7), &content("two")).await.unwrap_err();
             assert!(matches!(left, TelegramError::RetryAfter(left) if left <= wait), "{left:?}");
         }
         tokio::time::resume();
         assert_eq!(stub.asked().len(), 1);
-        assert_eq!(client.send(ChatId(8), None, None, &note("three")).await, Ok(MessageId(42)));
+        assert_eq!(client.send(ChatId(8), None, None, &content("three")).await, Ok(MessageId(42)));
         tokio::time::pause();
         tokio::time::advance(wait).await;
         tokio::time::resume();
-        assert_eq!(client.send(CHAT, None, None, &note("four")).await, Ok(MessageId(42)));
+        assert_eq!(client.send(CHAT, None, None, &content("four")).await, Ok(MessageId(42)));
         assert_eq!(stub.asked().len(), 3);
         assert_eq!(stub.calls().len(), 3, "what was not made is not reported");
     }

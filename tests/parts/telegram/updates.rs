@@ -89,7 +89,7 @@ fn annas_voice() -> VoiceMessage {
         claimed_duration: Some(Duration::from_secs(12)),
         claimed_size: Some(45_678),
         source: AudioSource::Voice,
-        asked_by: AskedBy::Somebody,
+        asked_by: AskedBy::User,
     }
 }
 
@@ -283,14 +283,14 @@ async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
         match content {
             Content::Voice(voice) if asks => {
                 assert_eq!((voice.asked, voice.message), (MessageId(90), MessageId(70)), "{text}");
-                assert_eq!((voice.asked_by, voice.from), (AskedBy::Somebody, anna()));
+                assert_eq!((voice.asked_by, voice.from), (AskedBy::User, anna()));
             }
             Content::Ignored(Ignored::Group) if !asks => {}
             other => panic!("{text}: {other:?}"),
         }
     }
     let captioned = one("message", in_group(json!({"voice": voice(), "caption": "@steno_bot"}))).await;
-    assert!(matches!(captioned, Content::Voice(voice) if voice.asked_by == AskedBy::Somebody));
+    assert!(matches!(captioned, Content::Voice(voice) if voice.asked_by == AskedBy::User));
     // A flaw in what is answered costs only the answer's meaning.
     let broken = json!({"text": "/transcribe", "reply_to_message": {"voice": 5}});
     assert!(matches!(one("message", in_group(broken)).await, Content::Command(_)));
@@ -319,7 +319,7 @@ async fn what_is_answered_in_another_chat_or_topic_is_taken_from_there() {
             assert_eq!((voice.source, voice.file_id.as_str()), (source, "AwACAgIAAxkBAAIBRmVoice"));
             // Nothing of the other chat is answered here: the answer goes under the command.
             assert_eq!((voice.place, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
-            assert_eq!((voice.asked_by, voice.from), (AskedBy::Somebody, anna()));
+            assert_eq!((voice.asked_by, voice.from), (AskedBy::User, anna()));
         }
     }
     // From a private chat nothing but origin and file is told.
@@ -378,7 +378,7 @@ async fn a_recording_can_ask_for_its_text_by_its_caption() {
             let more = json!({field: voice(), "caption": caption, "caption_entities": entities});
             let content = one("message", in_group(more)).await;
             let Content::Voice(voice) = content else { panic!("{caption}: {content:?}") };
-            let wanted = if asks { AskedBy::Somebody } else { AskedBy::Itself };
+            let wanted = if asks { AskedBy::User } else { AskedBy::Itself };
             assert_eq!(
                 (voice.asked_by, voice.asked, voice.message),
                 (wanted, MessageId(90), MessageId(90)),

@@ -7,7 +7,7 @@ use stenobot_domain::{AnswerForm, ChatId, RequestId};
 use stenobot_simulator::group::Group;
 use stenobot_simulator::server::{Channel, MemberStatus, Origin, UserInfo};
 use stenobot_simulator::users::User;
-use stenobot_telegram::{Action, Wish};
+use stenobot_telegram::{Action, RerunChoice};
 
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
@@ -79,8 +79,8 @@ async fn impostors() {
                 Action::Cancel(of),
                 Action::Languages { of, page: 0 },
                 Action::Back(of),
-                Action::Again { of, wish: Wish::File(AnswerForm::Txt) },
-                Action::Again { of, wish: Wish::Language("de".parse().unwrap()) },
+                Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Txt) },
+                Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) },
             ] {
                 tried += pressed(&namesake, own, &action.encode()).await;
             }

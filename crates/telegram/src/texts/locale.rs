@@ -1,4 +1,4 @@
-//! The languages of the bot's own texts.
+//! Locales of the bot's own texts. A new one is its folder in `locales/` and one line here; tests name what is missing.
 
 use std::str::FromStr;
 
@@ -15,12 +15,12 @@ macro_rules! locales {
             /// Every locale.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Its language code, the name of its folder of texts.
+            /// ISO 639-1 code and name of the folder of texts.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
-            /// What its speakers call it.
+            /// Native name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -51,7 +51,7 @@ locales! {
     Tr = "tr", "Türkçe";
 }
 
-/// A text names no locale.
+/// A code that names no locale.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr")]
 pub struct UnknownLocale(String);
@@ -68,7 +68,7 @@ impl FromStr for Locale {
 }
 
 impl Locale {
-    /// The locale for somebody whose Telegram speaks `language_code`, or `default` if we do not speak that.
+    /// The locale of a user whose Telegram client is set to `language_code`; `default` if there is none for it.
     pub fn of(language_code: Option<&str>, default: Self) -> Self {
         language_code.and_then(|code| code.parse().ok()).unwrap_or(default)
     }

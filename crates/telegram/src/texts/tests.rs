@@ -2,7 +2,7 @@ mod counts;
 
 use stenobot_domain::{Confidence, Segment};
 
-use super::own::messages;
+use super::overrides::messages;
 use super::*;
 
 const RU: &str = include_str!("../../../../locales/ru/main.ftl");
@@ -67,7 +67,7 @@ fn every_locale_counts_with_the_forms_of_its_language() {
 
 #[test]
 fn no_message_is_unused() {
-    let source = [include_str!("../texts.rs"), include_str!("talk.rs")].concat();
+    let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
     for name in messages(RU).keys() {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
     }
@@ -112,10 +112,10 @@ fn one_of_each() -> Vec<StatusText> {
     ]
 }
 
-fn one_talk_of_each() -> Vec<CommandReply> {
+fn one_reply_of_each() -> Vec<CommandReply> {
     let hour = seconds(3600);
-    let standings =
-        vec![Standing { position: Some(2), length: seconds(30) }, Standing { position: None, length: hour }];
+    let entries =
+        vec![QueueEntry { position: Some(2), length: seconds(30) }, QueueEntry { position: None, length: hour }];
     vec![
         CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
         CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
@@ -123,8 +123,8 @@ fn one_talk_of_each() -> Vec<CommandReply> {
         CommandReply::Languages { current: Some("Deutsch") },
         CommandReply::LanguageSet(None),
         CommandReply::LanguageSet(Some("Deutsch")),
-        CommandReply::Standings(Vec::new()),
-        CommandReply::Standings(standings),
+        CommandReply::QueueEntries(Vec::new()),
+        CommandReply::QueueEntries(entries),
         CommandReply::Cancelled(0),
         CommandReply::Cancelled(2),
         CommandReply::Privacy { retention: Duration::ZERO },
@@ -181,7 +181,7 @@ fn one_talk_of_each() -> Vec<CommandReply> {
 fn everything(locale: Locale) -> Vec<String> {
     let texts = Texts::default();
     let mut said: Vec<String> = one_of_each().iter().map(|text| texts.render(locale, text)).collect();
-    said.extend(one_talk_of_each().iter().map(|talk| texts.talk(locale, talk)));
+    said.extend(one_reply_of_each().iter().map(|talk| texts.command_reply(locale, talk)));
     for toast in [
         CallbackAnswer::NotYours,
         CallbackAnswer::AdminsOnly,
@@ -191,10 +191,10 @@ fn everything(locale: Locale) -> Vec<String> {
         CallbackAnswer::Over,
         CallbackAnswer::AudioGone,
         CallbackAnswer::Cancelling,
-        CallbackAnswer::Again,
+        CallbackAnswer::Rerunning,
         CallbackAnswer::NoRoom,
     ] {
-        let toast = texts.toast(locale, toast);
+        let toast = texts.callback_answer(locale, toast);
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
         said.push(toast);
     }
@@ -329,7 +329,7 @@ fn counts_of_statistics_need_no_plural() {
         (Locale::Tr, "1 mesaj, 1 kişi"),
         (Locale::Kk, "хабарлама — 1, адам — 1"),
     ] {
-        let text = Texts::default().talk(locale, &CommandReply::Stats(stats.clone()));
+        let text = Texts::default().command_reply(locale, &CommandReply::Stats(stats.clone()));
         assert!(text.contains(wanted), "{locale:?}: {text}");
     }
 }
@@ -350,7 +350,7 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
             let waiting =
                 Texts::default().render(locale, &StatusText::Queued { position: 3, wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
-            let kept = Texts::default().talk(locale, &CommandReply::Privacy { retention: seconds(length) });
+            let kept = Texts::default().command_reply(locale, &CommandReply::Privacy { retention: seconds(length) });
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
         }
     }
@@ -383,13 +383,17 @@ fn a_request_s_number_is_the_last_thing_said() {
 #[test]
 fn a_detected_language_is_no_label_of_a_button() {
     for locale in Locale::ALL {
-        let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
-        let shown = Texts::default().talk(*locale, &data);
+        let data = one_reply_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
+        let shown = Texts::default().command_reply(*locale, &data);
         let label = Texts::default().label(*locale, Label::Automatic);
         assert!(!shown.contains(&label), "{locale:?}: {shown}");
     }
-    let data = one_talk_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
-    assert!(Texts::default().talk(Locale::En, &data).contains("Language of the recordings: detected automatically\n"));
+    let data = one_reply_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
+    assert!(
+        Texts::default()
+            .command_reply(Locale::En, &data)
+            .contains("Language of the recordings: detected automatically\n")
+    );
 }
 
 #[test]

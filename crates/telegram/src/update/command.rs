@@ -1,9 +1,9 @@
-//! The commands the bot knows.
+//! The bot's commands.
 
-/// Declares the commands: their words, and who is shown them in the menu.
+/// Declares the commands: their words, and in whose menu they are.
 macro_rules! commands {
     ($($(#[$doc:meta])* $variant:ident = $word:literal, $audience:ident;)*) => {
-        /// A command's name.
+        /// Name of a command.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum CommandName {
             $($(#[$doc])* $variant,)*
@@ -11,7 +11,7 @@ macro_rules! commands {
             Unknown,
         }
 
-        /// Every command: its word, and who is shown it.
+        /// All commands: name, word, audience.
         pub const COMMANDS: &[(CommandName, &str, Audience)] =
             &[$((CommandName::$variant, $word, Audience::$audience),)*];
     };
@@ -20,52 +20,52 @@ macro_rules! commands {
 /// Who is shown a command in Telegram's menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// Nobody: Telegram has a button of its own for it.
+    /// In no menu: Telegram has a button of its own for it.
     Nobody,
-    /// Everybody, in private chats.
+    /// Private chats.
     People,
-    /// Everybody, in private chats and groups.
+    /// Private chats and groups.
     All,
-    /// Members of groups.
+    /// Groups.
     Groups,
-    /// The bot's own administrators.
+    /// Private chats of operators.
     Operators,
 }
 
 commands! {
-    /// `/start`, which Telegram sends when somebody first opens the chat.
+    /// `/start`, which Telegram sends when a user first opens the chat.
     Start = "start", Nobody;
     /// What the bot can do.
     Help = "help", All;
     /// The language spoken in recordings.
     Language = "language", All;
-    /// My requests and where they stand.
+    /// The user's requests and their positions.
     Queue = "queue", People;
-    /// Stops all of my requests.
+    /// Cancels all requests of the user.
     Cancel = "cancel", People;
-    /// What is kept.
+    /// Which data is stored.
     Privacy = "privacy", All;
-    /// What is kept about me.
+    /// The user's stored data.
     MyData = "mydata", People;
-    /// Erases it.
+    /// Erases the user's stored data.
     Forget = "forget", People;
     /// Transcribes the message that it answers, or under which it stands as the caption.
     Transcribe = "transcribe", Groups;
     /// Whether a group's voice messages are all transcribed.
     Auto = "auto", Groups;
-    /// How the bot is doing.
+    /// Statistics.
     Stats = "stats", Operators;
-    /// Stops transcriptions, goes on accepting.
+    /// Pauses transcriptions; messages are still accepted.
     Pause = "pause", Operators;
     /// Ends `/pause` and `/drain`.
     Resume = "resume", Operators;
-    /// Accepts nothing new.
+    /// Accepts nothing new and finishes what waits.
     Drain = "drain", Operators;
-    /// Serves somebody no more.
+    /// Bans a user or chat.
     Ban = "ban", Operators;
-    /// Serves somebody again.
+    /// Lifts a ban.
     Unban = "unban", Operators;
-    /// Writes to everybody.
+    /// Sends a message to all users.
     Broadcast = "broadcast", Operators;
 }
 

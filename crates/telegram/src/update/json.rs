@@ -289,7 +289,7 @@ impl Message<'_> {
         let (automatic, text) = (self.is_automatic_forward, self.text.take());
         if let Some(sound) = self.sound(kind) {
             return match (kind, named) {
-                (ChatKind::Private, _) | (ChatKind::Group, true) => asking(sound, from, AskedBy::Somebody),
+                (ChatKind::Private, _) | (ChatKind::Group, true) => asking(sound, from, AskedBy::User),
                 // What a channel publishes lands in its group by itself.
                 (ChatKind::Group, false) if automatic => Content::Ignored(Ignored::Group),
                 (ChatKind::Group, false) => asking(sound, from, AskedBy::Itself),
@@ -303,14 +303,14 @@ impl Message<'_> {
                 if spoken.name == CommandName::Transcribe
                     && let Some(sound) = replied
                 {
-                    return asking(sound, from, AskedBy::Somebody);
+                    return asking(sound, from, AskedBy::User);
                 }
                 let argument = spoken.argument.chars().take(LONGEST_ARGUMENT).collect();
                 let name = spoken.name;
                 return Content::Command(Box::new(Command { place, message: asked, from, name, argument }));
             }
             if named && let Some(sound) = replied {
-                return asking(sound, from, AskedBy::Somebody);
+                return asking(sound, from, AskedBy::User);
             }
             return other(place, asked, from, false);
         }

@@ -5,8 +5,9 @@ use super::*;
 #[test]
 fn the_preview_of_a_long_message_fits_into_one() {
     let texts = Texts::default();
-    let preview =
-        |text: &str| texts.talk(Locale::Ru, &CommandReply::BroadcastPreview { people: 5, text: text.to_owned() });
+    let preview = |text: &str| {
+        texts.command_reply(Locale::Ru, &CommandReply::BroadcastPreview { people: 5, text: text.to_owned() })
+    };
     assert_eq!(preview("Завтра"), "📣 Предпросмотр. Получат 5 человек:\n\nЗавтра");
     let long = preview(&"слово ".repeat(680));
     assert!(long.encode_utf16().count() <= 4096 && long.ends_with("слово …"), "{long}");

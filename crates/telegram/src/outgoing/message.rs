@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::action::Action;
+use crate::action::Action;
 
 /// A text (at most [`super::MESSAGE_UNITS`] long) with the buttons under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub struct Button {
 
 impl Keyboard {
     /// A single button.
-    pub fn one(label: String, action: Action) -> Self {
+    pub fn single(label: String, action: Action) -> Self {
         Self(vec![vec![Button { label, action }]])
     }
 
     /// `None` where there is nothing to press: Telegram takes an absent keyboard for none.
-    pub(super) fn shown(&self) -> Option<&Self> {
+    pub(crate) fn shown(&self) -> Option<&Self> {
         Some(self).filter(|keyboard| !keyboard.0.is_empty())
     }
 }

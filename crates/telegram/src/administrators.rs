@@ -1,5 +1,4 @@
-//! Who is an administrator of which group, as Telegram said within the last minute: a member who presses a button again and
-//! again costs one call.
+//! Cache of `getChatMember` answers: repeated presses of one member cost one call a minute.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,23 +7,22 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, UserId};
 use tokio::time::Instant;
 
-/// How long an answer counts.
+/// Age after which Telegram is asked again.
 const MAX_AGE: Duration = Duration::from_secs(60);
 /// Answers kept.
 const MAX_KNOWN: usize = 1000;
 
-/// The answers.
+/// Answers by group and user.
 #[derive(Debug, Default)]
-pub(super) struct Ranks(Mutex<HashMap<(ChatId, UserId), (bool, Instant)>>);
+pub(super) struct AdministratorCache(Mutex<HashMap<(ChatId, UserId), (bool, Instant)>>);
 
-impl Ranks {
-    /// Whether the user is an administrator; `None` where Telegram has to be asked.
+impl AdministratorCache {
+    /// `None` where Telegram has to be asked.
     pub(super) fn get(&self, chat: ChatId, user: UserId) -> Option<bool> {
         let known = self.known();
         known.get(&(chat, user)).filter(|(_, at)| at.elapsed() < MAX_AGE).map(|(is_administrator, _)| *is_administrator)
     }
 
-    /// Records Telegram's answer.
     pub(super) fn set(&self, chat: ChatId, user: UserId, is_administrator: bool) {
         let mut known = self.known();
         if known.len() >= MAX_KNOWN {
@@ -49,22 +47,22 @@ mod tests {
     const GROUP: ChatId = ChatId(-1);
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_counts_for_a_minute_and_for_its_group() {
-        let ranks = Ranks::default();
-        ranks.set(GROUP, UserId(1), true);
-        ranks.set(GROUP, UserId(2), false);
-        assert_eq!((ranks.get(GROUP, UserId(1)), ranks.get(GROUP, UserId(2))), (Some(true), Some(false)));
-        assert_eq!((ranks.get(ChatId(-2), UserId(1)), ranks.get(GROUP, UserId(3))), (None, None));
+    async fn an_answer_expires_after_a_minute_and_holds_for_its_group_only() {
+        let cache = AdministratorCache::default();
+        cache.set(GROUP, UserId(1), true);
+        cache.set(GROUP, UserId(2), false);
+        assert_eq!((cache.get(GROUP, UserId(1)), cache.get(GROUP, UserId(2))), (Some(true), Some(false)));
+        assert_eq!((cache.get(ChatId(-2), UserId(1)), cache.get(GROUP, UserId(3))), (None, None));
         tokio::time::advance(MAX_AGE).await;
-        assert_eq!(ranks.get(GROUP, UserId(1)), None);
+        assert_eq!(cache.get(GROUP, UserId(1)), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answers_are_bounded() {
-        let ranks = Ranks::default();
+    async fn the_cache_is_bounded() {
+        let cache = AdministratorCache::default();
         for user in 0..5 * MAX_KNOWN as i64 {
-            ranks.set(GROUP, UserId(user), true);
-            assert!(ranks.known().len() <= MAX_KNOWN && ranks.get(GROUP, UserId(user)) == Some(true));
+            cache.set(GROUP, UserId(user), true);
+            assert!(cache.known().len() <= MAX_KNOWN && cache.get(GROUP, UserId(user)) == Some(true));
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use stenobot_domain::ChatId;
 use tokio::time::Instant;
 
-use super::call::Method;
-use super::error::TelegramError;
+use crate::call::Method;
+use crate::error::TelegramError;
 
 /// Private chats that are refused within [`TOGETHER`] of each other, with nothing taken in between: then Telegram means
 /// all chats, and does not have to be asked by each of them. Groups have a limit of their own that a few members can use
@@ -28,7 +28,7 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What a pause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// Messages and edits in one chat.
     Chat(ChatId),
     /// Calls that are about no chat.
@@ -37,7 +37,7 @@ pub(super) enum Scope {
 
 /// The pauses under way.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(Mutex<Held>);
+pub(crate) struct Pauses(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -68,13 +68,13 @@ impl Held {
 
 impl Pauses {
     /// Whether a call may be made now.
-    pub(super) fn check(&self, scope: Scope) -> Result<(), TelegramError> {
+    pub(crate) fn check(&self, scope: Scope) -> Result<(), TelegramError> {
         self.held().check(scope, Instant::now())
     }
 
     /// The same, for a call that is about to be made: after a pause of all chats, one call is let through, and others wait
     /// for its result.
-    pub(super) fn enter(&self, scope: Scope) -> Result<(), TelegramError> {
+    pub(crate) fn enter(&self, scope: Scope) -> Result<(), TelegramError> {
         let now = Instant::now();
         let mut held = self.held();
         held.check(scope, now)?;
@@ -91,7 +91,7 @@ impl Pauses {
     }
 
     /// The chats that are within a pause of their own, at most `most`.
-    pub(super) fn paused_chats(&self, most: usize) -> Vec<ChatId> {
+    pub(crate) fn paused_chats(&self, most: usize) -> Vec<ChatId> {
         let now = Instant::now();
         let held = self.held();
         let paused = held.until.iter().filter(|(_, until)| **until > now);
@@ -103,14 +103,14 @@ impl Pauses {
     }
 
     /// Whether all chats are to be left alone now, or a call is under way that shows whether they still are.
-    pub(super) fn all_paused(&self) -> bool {
+    pub(crate) fn all_paused(&self) -> bool {
         let now = Instant::now();
         let all = self.held().all_chats;
         all.is_some_and(|all| now < all.until || all.probe.is_some_and(|since| now < since + PROBE_TIMEOUT))
     }
 
     /// Draws the consequences of an answer.
-    pub(super) fn heed<T>(&self, scope: Scope, result: &Result<T, TelegramError>) {
+    pub(crate) fn record<T>(&self, scope: Scope, result: &Result<T, TelegramError>) {
         match result {
             Err(TelegramError::RetryAfter(wait)) => self.hold(scope, *wait),
             // Telegram has dealt with a chat.
@@ -191,7 +191,7 @@ mod tests {
     async fn a_pause_is_kept_to_its_end_and_concerns_its_chat_only() {
         for seconds in [1, 5, 60, 300] {
             let pauses = Pauses::default();
-            pauses.heed(ONE, &refused(seconds));
+            pauses.record(ONE, &refused(seconds));
             assert_eq!(pauses.check(ONE), refused(seconds));
             assert_eq!(pauses.check(OTHER), Ok(()));
             pass(seconds * 1000 - 1).await;
@@ -204,9 +204,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shorter_pause_and_a_success_do_not_shorten_a_longer_one() {
         let pauses = Pauses::default();
-        pauses.heed(ONE, &refused(300));
-        pauses.heed(ONE, &refused(1));
-        pauses.heed(ONE, &Ok(()));
+        pauses.record(ONE, &refused(300));
+        pauses.record(ONE, &refused(1));
+        pauses.record(ONE, &Ok(()));
         pass(299_000).await;
         assert_eq!(pauses.check(ONE), refused(1));
     }
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_method_without_a_chat_has_a_pause_of_its_own() {
         let pauses = Pauses::default();
-        pauses.heed(Scope::Method(Method::GetFile), &refused(9));
+        pauses.record(Scope::Method(Method::GetFile), &refused(9));
         assert_eq!(pauses.check(Scope::Method(Method::GetFile)), refused(9));
         assert_eq!(pauses.check(Scope::Method(Method::GetUpdates)), Ok(()));
         assert_eq!(pauses.check(ONE), Ok(()));
@@ -226,7 +226,7 @@ mod tests {
         let pauses = Pauses::default();
         for chat in 1..=3 {
             assert_eq!(pauses.check(innocent), Ok(()));
-            pauses.heed(Scope::Chat(ChatId(chat)), &refused(30));
+            pauses.record(Scope::Chat(ChatId(chat)), &refused(30));
         }
         for _ in 0..2 {
             assert_eq!(pauses.check(innocent), refused(5), "what is inferred is short");
@@ -234,13 +234,13 @@ mod tests {
             pass(5_000).await;
             assert_eq!(pauses.enter(probe), Ok(()), "one call is made");
             assert_eq!(pauses.enter(innocent), Err(TelegramError::RetryAfter(PROBE_INTERVAL)), "and no other");
-            pauses.heed(probe, &refused(5));
+            pauses.record(probe, &refused(5));
         }
         pass(5_000).await;
         assert_eq!(pauses.enter(probe), Ok(()));
         pass(PROBE_TIMEOUT.as_millis() as u64).await;
         assert_eq!(pauses.enter(innocent), Ok(()), "a call without a result holds nobody up for long");
-        pauses.heed(innocent, &Ok(()));
+        pauses.record(innocent, &Ok(()));
         assert_eq!((pauses.enter(innocent), pauses.enter(probe)), (Ok(()), Ok(())));
         assert_eq!(pauses.check(ONE), refused(30 - 18), "a chat's own pause goes on");
         assert_eq!(pauses.paused_chats(9).len(), 3);
@@ -250,11 +250,11 @@ mod tests {
     async fn groups_under_a_flood_wait_mean_themselves() {
         let pauses = Pauses::default();
         for group in 1..=5 {
-            pauses.heed(Scope::Chat(ChatId(-group)), &refused(40));
+            pauses.record(Scope::Chat(ChatId(-group)), &refused(40));
         }
         assert_eq!(pauses.enter(ONE), Ok(()));
-        pauses.heed(ONE, &refused(1));
-        pauses.heed(OTHER, &refused(1));
+        pauses.record(ONE, &refused(1));
+        pauses.record(OTHER, &refused(1));
         assert_eq!(pauses.enter(Scope::Chat(ChatId(3))), Ok(()), "two private chats are not three");
     }
 
@@ -263,16 +263,16 @@ mod tests {
         let innocent = Scope::Chat(ChatId(9));
         let pauses = Pauses::default();
         for _ in 0..3 {
-            pauses.heed(ONE, &refused(30));
+            pauses.record(ONE, &refused(30));
         }
         assert_eq!(pauses.check(innocent), Ok(()));
-        pauses.heed(OTHER, &refused(30));
-        pauses.heed(innocent, &Ok(()));
-        pauses.heed(Scope::Chat(ChatId(3)), &refused(30));
-        pauses.heed(Scope::Chat(ChatId(4)), &refused(30));
+        pauses.record(OTHER, &refused(30));
+        pauses.record(innocent, &Ok(()));
+        pauses.record(Scope::Chat(ChatId(3)), &refused(30));
+        pauses.record(Scope::Chat(ChatId(4)), &refused(30));
         assert_eq!(pauses.check(innocent), Ok(()));
         pass(2000).await;
-        pauses.heed(Scope::Chat(ChatId(5)), &refused(30));
+        pauses.record(Scope::Chat(ChatId(5)), &refused(30));
         assert_eq!(pauses.check(innocent), Ok(()));
     }
 }

@@ -66,8 +66,8 @@ impl Fake {
 }
 
 impl Edit for Fake {
-    async fn edit(&self, chat: ChatId, message: MessageId, note: OutgoingMessage) -> Result<(), TelegramError> {
-        let text = note.text;
+    async fn edit(&self, chat: ChatId, message: MessageId, content: OutgoingMessage) -> Result<(), TelegramError> {
+        let text = content.text;
         assert_ne!(text, "panic", "as the test wants");
         let at = self.0.start.elapsed();
         self.0.seen.lock().unwrap().push(Seen { at, chat, message, text });
@@ -79,15 +79,15 @@ impl Edit for Fake {
     }
 }
 
-fn note(text: &str) -> OutgoingMessage {
+fn content(text: &str) -> OutgoingMessage {
     text.to_owned().into()
 }
 
-fn show(desk: &StatusEditor, request: i64, text: &str) {
-    desk.show(RequestId(request), CHAT, MessageId(request as i32), note(text));
+fn show(editor: &StatusEditor, request: i64, text: &str) {
+    editor.show(RequestId(request), CHAT, MessageId(request as i32), content(text));
 }
 
-/// Lets paused time pass, and the desk work meanwhile.
+/// Lets paused time pass, and the editor work meanwhile.
 async fn pass(millis: u64) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
@@ -95,11 +95,11 @@ async fn pass(millis: u64) {
 #[tokio::test(start_paused = true)]
 async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(100).await;
     for text in ["two", "three", "four"] {
-        show(&desk, 1, text);
+        show(&editor, 1, text);
     }
     pass(10_000).await;
     assert_eq!(fake.texts(), ["one", "four"]);
@@ -109,16 +109,16 @@ async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
 #[tokio::test(start_paused = true)]
 async fn the_same_text_is_not_sent_twice() {
     let fake = Fake::new(Duration::from_millis(500), []);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(100).await;
-    show(&desk, 1, "one");
+    show(&editor, 1, "one");
     pass(10_000).await;
-    show(&desk, 1, "one");
+    show(&editor, 1, "one");
     pass(10_000).await;
     assert_eq!(fake.texts(), ["one"]);
-    show(&desk, 1, "two");
-    show(&desk, 1, "one");
+    show(&editor, 1, "two");
+    show(&editor, 1, "one");
     pass(10_000).await;
     assert_eq!(fake.texts(), ["one"]);
 }
@@ -126,10 +126,10 @@ async fn the_same_text_is_not_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "first");
-    show(&desk, 2, "second");
-    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), note("third"));
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "first");
+    show(&editor, 2, "second");
+    editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("third"));
     pass(5000).await;
     let of = |chat| fake.seen().into_iter().filter(move |seen| seen.chat == chat).map(|seen| seen.at.as_millis());
     assert_eq!(of(CHAT).collect::<Vec<_>>(), [0, 1000]);
@@ -140,9 +140,9 @@ async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), PACE);
     for request in 0..100 {
-        desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
+        editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
     }
     pass(10_000).await;
     let times = fake.times();
@@ -154,9 +154,9 @@ async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
 #[tokio::test(start_paused = true)]
 async fn few_edits_are_under_way_at_once() {
     let fake = Fake::new(Duration::from_secs(20), []);
-    let desk = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), PACE);
     for request in 0..30 {
-        desk.show(RequestId(request), ChatId(request), MessageId(1), note("text"));
+        editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
     }
     pass(100_000).await;
     assert_eq!(fake.seen().len(), 30);
@@ -166,15 +166,15 @@ async fn few_edits_are_under_way_at_once() {
 #[tokio::test(start_paused = true)]
 async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(1000).await;
-    show(&desk, 1, "two");
+    show(&editor, 1, "two");
     let started = Instant::now();
-    desk.close(RequestId(1)).await;
+    editor.close(RequestId(1)).await;
     assert_eq!(started.elapsed(), Duration::from_secs(4));
     assert_eq!(fake.0.busy.load(Ordering::SeqCst), 0);
-    show(&desk, 1, "too late");
+    show(&editor, 1, "too late");
     pass(60_000).await;
     assert_eq!(fake.texts(), ["one"]);
 }
@@ -182,14 +182,14 @@ async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
 #[tokio::test(start_paused = true)]
 async fn close_of_an_idle_or_unknown_request_returns_at_once() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), PACE);
     let started = Instant::now();
-    desk.close(RequestId(1)).await;
-    show(&desk, 2, "one");
+    editor.close(RequestId(1)).await;
+    show(&editor, 2, "one");
     pass(10).await;
-    show(&desk, 2, "two");
-    desk.close(RequestId(2)).await;
-    desk.close(RequestId(2)).await;
+    show(&editor, 2, "two");
+    editor.close(RequestId(2)).await;
+    editor.close(RequestId(2)).await;
     assert_eq!(started.elapsed(), Duration::from_millis(10));
     pass(60_000).await;
     assert_eq!(fake.texts(), ["one"]);
@@ -198,12 +198,12 @@ async fn close_of_an_idle_or_unknown_request_returns_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_close_closes_all_the_same() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(1000).await;
-    let given_up = tokio::time::timeout(Duration::from_millis(1), desk.close(RequestId(1))).await;
+    let given_up = tokio::time::timeout(Duration::from_millis(1), editor.close(RequestId(1))).await;
     assert!(given_up.is_err());
-    show(&desk, 1, "two");
+    show(&editor, 1, "two");
     pass(60_000).await;
     assert_eq!(fake.texts(), ["one"]);
 }
@@ -211,10 +211,10 @@ async fn a_dropped_close_closes_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_request_may_be_shown_again_long_after_it_was_closed() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    desk.close(RequestId(1)).await;
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    editor.close(RequestId(1)).await;
     pass(REMEMBER.as_millis() as u64 + 1).await;
-    show(&desk, 1, "again");
+    show(&editor, 1, "again");
     pass(10).await;
     assert_eq!(fake.texts(), ["again"]);
 }
@@ -222,16 +222,16 @@ async fn a_request_may_be_shown_again_long_after_it_was_closed() {
 #[tokio::test(start_paused = true)]
 async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "refused");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "refused");
     pass(1000).await;
-    assert_eq!(desk.held(CHAT), Duration::from_secs(29));
-    assert_eq!(desk.held(OTHER_CHAT), Duration::ZERO);
-    show(&desk, 1, "stale");
-    show(&desk, 2, "neighbour");
-    desk.show(RequestId(3), OTHER_CHAT, MessageId(3), note("elsewhere"));
+    assert_eq!(editor.held(CHAT), Duration::from_secs(29));
+    assert_eq!(editor.held(OTHER_CHAT), Duration::ZERO);
+    show(&editor, 1, "stale");
+    show(&editor, 2, "neighbour");
+    editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("elsewhere"));
     pass(10_000).await;
-    show(&desk, 1, "latest");
+    show(&editor, 1, "latest");
     pass(60_000).await;
     let seen = fake.seen();
     assert_eq!(fake.texts().iter().filter(|text| *text == "stale").count(), 0);
@@ -241,14 +241,14 @@ async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
     assert!(seen.iter().any(|seen| seen.text == "elsewhere" && seen.at < Duration::from_secs(2)));
     assert!(seen.iter().any(|seen| seen.text == "latest") && seen.iter().any(|seen| seen.text == "neighbour"));
     assert_eq!(seen.len(), 4);
-    assert_eq!(desk.held(CHAT), Duration::ZERO);
+    assert_eq!(editor.held(CHAT), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "position 3");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "position 3");
     pass(60_000).await;
     assert_eq!(fake.texts(), ["position 3", "position 3"]);
     assert_eq!(fake.times(), [0, 30_000]);
@@ -258,14 +258,14 @@ async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
 async fn a_gone_message_is_left_alone_and_others_go_on() {
     for gone in [TelegramError::MessageGone, TelegramError::ChatGone] {
         let fake = Fake::new(Duration::ZERO, [Err(gone)]);
-        let desk = StatusEditor::start(fake.clone(), PACE);
-        show(&desk, 1, "one");
+        let editor = StatusEditor::start(fake.clone(), PACE);
+        show(&editor, 1, "one");
         pass(10).await;
-        show(&desk, 1, "two");
-        desk.show(RequestId(2), OTHER_CHAT, MessageId(2), note("other"));
+        show(&editor, 1, "two");
+        editor.show(RequestId(2), OTHER_CHAT, MessageId(2), content("other"));
         pass(60_000).await;
         assert_eq!(fake.texts(), ["one", "other"]);
-        desk.show(RequestId(1), CHAT, MessageId(99), note("in a new message"));
+        editor.show(RequestId(1), CHAT, MessageId(99), content("in a new message"));
         pass(10_000).await;
         assert_eq!(fake.texts(), ["one", "other", "in a new message"]);
     }
@@ -274,10 +274,10 @@ async fn a_gone_message_is_left_alone_and_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
     let fake = Fake::new(Duration::from_secs(5), [Err(TelegramError::MessageGone)]);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "text");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "text");
     pass(1000).await;
-    desk.show(RequestId(1), CHAT, MessageId(99), note("text"));
+    editor.show(RequestId(1), CHAT, MessageId(99), content("text"));
     pass(60_000).await;
     let seen: Vec<_> = fake.seen().into_iter().map(|seen| (seen.at.as_secs(), seen.message.0)).collect();
     assert_eq!(seen, [(0, 1), (5, 99)]);
@@ -287,16 +287,16 @@ async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
 async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
     let failures = [TelegramError::Timeout, TelegramError::Server, TelegramError::Network("x".into())].map(Err);
     let fake = Fake::new(Duration::ZERO, failures);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(60_000).await;
     assert_eq!(fake.times(), [0, 3000, 6000, 9000]);
 
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::Refused("MESSAGE_TOO_LONG".into()))]);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(10_000).await;
-    show(&desk, 1, "two");
+    show(&editor, 1, "two");
     pass(10_000).await;
     assert_eq!(fake.texts(), ["one", "two"]);
 }
@@ -304,13 +304,13 @@ async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
 #[tokio::test(start_paused = true)]
 async fn after_an_unclear_failure_the_older_text_is_sent_again() {
     let fake = Fake::new(Duration::ZERO, [Ok(()), Err(TelegramError::Timeout)]);
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "one");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "one");
     pass(3500).await;
-    show(&desk, 1, "two");
+    show(&editor, 1, "two");
     pass(500).await;
     // "two" may be there or not: "one" is no repetition.
-    show(&desk, 1, "one");
+    show(&editor, 1, "one");
     pass(10_000).await;
     assert_eq!(fake.texts(), ["one", "two", "one"]);
 }
@@ -318,35 +318,35 @@ async fn after_an_unclear_failure_the_older_text_is_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_an_edit_costs_that_edit_only() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    show(&desk, 1, "panic");
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    show(&editor, 1, "panic");
     pass(100).await;
-    show(&desk, 1, "after");
+    show(&editor, 1, "after");
     pass(10_000).await;
     assert_eq!(fake.texts(), ["after"]);
-    desk.close(RequestId(1)).await;
+    editor.close(RequestId(1)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_task_ends_with_the_last_handle() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    let clone = desk.clone();
-    drop(desk);
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    let clone = editor.clone();
+    drop(editor);
     show(&clone, 1, "one");
     pass(10).await;
     assert_eq!(fake.texts(), ["one"]);
     drop(clone);
     pass(10).await;
-    assert_eq!(Arc::strong_count(&fake.0), 1, "the desk's task let go of Telegram");
+    assert_eq!(Arc::strong_count(&fake.0), 1, "the editor's task let go of Telegram");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_group_is_edited_more_seldom_than_a_private_chat() {
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), PACE);
     for request in 1..=3 {
-        desk.show(RequestId(request), ChatId(-100), MessageId(request as i32), note("text"));
+        editor.show(RequestId(request), ChatId(-100), MessageId(request as i32), content("text"));
     }
     pass(11_000).await;
     assert_eq!(fake.times(), [0, 5000, 10_000]);
@@ -356,13 +356,13 @@ async fn a_group_is_edited_more_seldom_than_a_private_chat() {
 async fn other_buttons_under_the_same_text_are_news() {
     use crate::{Action, Keyboard};
     let fake = Fake::quick();
-    let desk = StatusEditor::start(fake.clone(), PACE);
-    let cancel = Keyboard::one("Stop".to_owned(), Action::Cancel(RequestId(1)));
-    desk.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel.clone(), ..note("text") });
+    let editor = StatusEditor::start(fake.clone(), PACE);
+    let cancel = Keyboard::single("Stop".to_owned(), Action::Cancel(RequestId(1)));
+    editor.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel.clone(), ..content("text") });
     pass(4000).await;
-    desk.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel, ..note("text") });
+    editor.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel, ..content("text") });
     pass(4000).await;
-    desk.show(RequestId(1), CHAT, MessageId(1), note("text"));
+    editor.show(RequestId(1), CHAT, MessageId(1), content("text"));
     pass(4000).await;
     assert_eq!(fake.seen().len(), 2, "the same again is no news");
 }

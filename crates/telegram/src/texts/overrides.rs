@@ -25,7 +25,7 @@ const REFERENCE: &str = include_str!("../../../../locales/en/main.ftl");
 
 /// Why the operator's own texts cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnTextsError {
+pub enum OverridesError {
     /// No such folder, or none of the languages in it.
     #[error("texts_dir = {0} holds no locale file: put one there such as ru/main.ftl")]
     Empty(PathBuf),
@@ -61,11 +61,11 @@ type Bundle = FluentBundle<FluentResource>;
 
 /// Messages that outrank the built-in ones, by language.
 #[derive(Clone, Default)]
-pub(super) struct OwnTexts(Arc<Vec<(Locale, Bundle)>>);
+pub(super) struct TextOverrides(Arc<Vec<(Locale, Bundle)>>);
 
-impl OwnTexts {
+impl TextOverrides {
     /// Reads `main.ftl` of each language that `folder` has; other files in it are left alone.
-    pub(super) fn read(folder: &Path) -> Result<Self, OwnTextsError> {
+    pub(super) fn read(folder: &Path) -> Result<Self, OverridesError> {
         let known = messages(REFERENCE);
         let mut bundles = Vec::new();
         for locale in Locale::ALL.iter().copied() {
@@ -73,20 +73,20 @@ impl OwnTexts {
             let text = match read_bounded(&folder.join(&file)) {
                 Ok(Some(text)) => text,
                 Ok(None) => continue,
-                Err(reason) => return Err(OwnTextsError::Unreadable { file, reason }),
+                Err(reason) => return Err(OverridesError::Unreadable { file, reason }),
             };
             for (message, variables) in messages(&text) {
                 let Some(given) = known.get(&message) else {
-                    return Err(OwnTextsError::UnknownMessage { file, message });
+                    return Err(OverridesError::UnknownMessage { file, message });
                 };
                 if let Some(variable) = variables.difference(given).next() {
-                    return Err(OwnTextsError::UnknownVariable { file, variable: variable.clone(), message });
+                    return Err(OverridesError::UnknownVariable { file, variable: variable.clone(), message });
                 }
             }
-            bundles.push((locale, parse(locale, text).map_err(|reason| OwnTextsError::Unreadable { file, reason })?));
+            bundles.push((locale, parse(locale, text).map_err(|reason| OverridesError::Unreadable { file, reason })?));
         }
         if bundles.is_empty() {
-            return Err(OwnTextsError::Empty(folder.to_path_buf()));
+            return Err(OverridesError::Empty(folder.to_path_buf()));
         }
         Ok(Self(Arc::new(bundles)))
     }
@@ -169,7 +169,7 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-impl fmt::Debug for OwnTexts {
+impl fmt::Debug for TextOverrides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(locale, _)| locale)).finish()
     }
@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn one_message_is_replaced_in_one_language() {
-        let texts = Texts::with_own(folder("queue-full = Занято.\nqueued = Вы { $position }-й.\n").path()).unwrap();
+        let texts =
+            Texts::with_overrides(folder("queue-full = Занято.\nqueued = Вы { $position }-й.\n").path()).unwrap();
         assert_eq!(texts.render(Locale::Ru, &StatusText::QueueFull), "Занято.");
         assert_eq!(texts.render(Locale::Ru, &StatusText::Queued { position: 3, wait: None }), "Вы 3-й.");
         assert_eq!(
@@ -221,20 +222,20 @@ mod tests {
 
     #[test]
     fn what_would_never_be_said_is_refused() {
-        let refusal = |russian: &str| Texts::with_own(folder(russian).path()).unwrap_err().to_string();
+        let refusal = |russian: &str| Texts::with_overrides(folder(russian).path()).unwrap_err().to_string();
         assert_eq!(refusal("hello = Привет\n"), "texts_dir: ru/main.ftl has `hello`, which the bot never says");
         let sentence = "texts_dir: ru/main.ftl uses `$place` in `queued`, which has no such variable";
         assert_eq!(refusal("queued = { $place }\n"), sentence);
         let unfinished = refusal("queue-full = Занято.\nqueued = { $position\n");
         assert!(unfinished.starts_with("texts_dir: ru/main.ftl cannot be read: line "), "{unfinished}");
-        let nowhere = Texts::with_own(Path::new("/nowhere")).unwrap_err().to_string();
+        let nowhere = Texts::with_overrides(Path::new("/nowhere")).unwrap_err().to_string();
         assert!(nowhere.contains("holds no locale file"), "{nowhere}");
     }
 
     /// Fluent's parser would overflow the stack of a thread over most of these, which ends the whole process.
     #[test]
     fn deep_nesting_and_odd_files_are_refused_before_they_are_parsed() {
-        let refusal = |russian: &str| Texts::with_own(folder(russian).path()).unwrap_err().to_string();
+        let refusal = |russian: &str| Texts::with_overrides(folder(russian).path()).unwrap_err().to_string();
         let deep = |open: &str, times: usize| format!("queue-full = {}\n", open.repeat(times));
         for text in [
             deep("{", 100_000),
@@ -260,7 +261,7 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let fifo = Texts::with_own(place.path()).unwrap_err().to_string();
+        let fifo = Texts::with_overrides(place.path()).unwrap_err().to_string();
         assert_eq!(fifo, "texts_dir: ru/main.ftl cannot be read: it is no regular file");
     }
 
@@ -269,7 +270,7 @@ mod tests {
         let place = folder("queue-full = Занято.\n");
         std::fs::write(place.path().join("ru/other.ftl"), "{".repeat(100_000)).unwrap();
         std::fs::create_dir(place.path().join("not a language")).unwrap();
-        let texts = Texts::with_own(place.path()).unwrap();
+        let texts = Texts::with_overrides(place.path()).unwrap();
         assert_eq!(texts.render(Locale::Ru, &StatusText::QueueFull), "Занято.");
     }
 }

@@ -1,0 +1,381 @@
+//! Texts of replies to commands, of answers to pressed buttons, and of labels.
+
+use std::time::Duration;
+
+use super::{Renderer, Texts, number};
+use crate::Locale;
+use crate::split::{MESSAGE_UNITS, split};
+
+/// An answer to a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommandReply {
+    /// To /start.
+    Greeting {
+        /// The longest message that is accepted.
+        duration: Duration,
+        /// The largest file that is accepted, in bytes.
+        size: u64,
+    },
+    /// To /help.
+    Help {
+        /// The longest message that is accepted.
+        duration: Duration,
+        /// The largest file that is accepted, in bytes.
+        size: u64,
+        /// The bot's name without `@`, which groups use to ask it.
+        bot: String,
+    },
+    /// To /language, over the buttons.
+    Languages {
+        /// Native name of the language set for the chat; `None` when it is detected.
+        current: Option<&'static str>,
+    },
+    /// A language was set; `None` for detection.
+    LanguageSet(Option<&'static str>),
+    /// To /queue.
+    QueueEntries(Vec<QueueEntry>),
+    /// To /cancel: number of requests cancelled.
+    Cancelled(u64),
+    /// To /privacy.
+    Privacy {
+        /// How long recordings are kept after their text was delivered.
+        retention: Duration,
+    },
+    /// To /mydata of a user without stored data.
+    NoData,
+    /// To /mydata.
+    MyData(MyData),
+    /// To /forget, above the button that confirms it.
+    ForgetAsk,
+    /// All data of a user was erased.
+    Forgotten,
+    /// All data was erased, but a part may remain in the database's write-ahead log for now.
+    ForgottenSoon,
+    /// To a command in a group whose answer is private.
+    PrivateOnly,
+    /// To /transcribe that is not a reply to a recording.
+    TranscribeHow,
+    /// To /auto, and after it was set.
+    Auto(bool),
+    /// To /auto with an argument other than on or off.
+    AutoHow,
+    /// The command is for administrators of the group.
+    AdminsOnly,
+    /// The command is for groups.
+    GroupsOnly,
+    /// Transcriptions are paused; messages are still accepted.
+    Paused,
+    /// Nothing new is accepted; waiting requests are processed.
+    Draining,
+    /// Normal operation again.
+    Resumed,
+    /// The user or chat with this id is banned.
+    Banned(i64),
+    /// The ban of this id is lifted.
+    Unbanned(i64),
+    /// To /ban and /unban without an id: usage.
+    BanHow,
+    /// To /broadcast without a text.
+    BroadcastHow,
+    /// Preview of a broadcast, above the buttons that send or drop it.
+    BroadcastPreview {
+        /// Number of recipients.
+        people: u64,
+        /// The message.
+        text: String,
+    },
+    /// The broadcast was dropped.
+    BroadcastCancelled,
+    /// The broadcast has started.
+    BroadcastStarted {
+        /// Number of recipients.
+        people: u64,
+    },
+    /// The broadcast has ended.
+    BroadcastDone {
+        /// Messages delivered.
+        sent: u64,
+        /// Users that could not be reached.
+        missed: u64,
+    },
+    /// To /stats.
+    Stats(Stats),
+}
+
+/// A line of /queue: one request of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueEntry {
+    /// From 1, the next one; `None` when it is being worked on.
+    pub position: Option<u32>,
+    /// Length of the recording.
+    pub length: Duration,
+}
+
+/// Stored data of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MyData {
+    /// First and last name, as Telegram gave them.
+    pub name: String,
+    /// With `@`, where there is one.
+    pub username: Option<String>,
+    /// Telegram's user id.
+    pub id: i64,
+    /// The day of the first message, `2026-11-24`.
+    pub since: String,
+    /// Messages sent.
+    pub requests: u64,
+    /// Texts received.
+    pub answered: u64,
+    /// Total length of the recordings.
+    pub audio: Duration,
+    /// Native name of the language set.
+    pub language: Option<&'static str>,
+}
+
+/// Statistics for operators.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Requests that wait.
+    pub waiting: u64,
+    /// Limit of waiting requests.
+    pub limit: u64,
+    /// Requests in the last 24 hours, as all counts below.
+    pub requests: u64,
+    /// Texts delivered.
+    pub answered: u64,
+    /// Recordings without speech.
+    pub no_speech: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests refused.
+    pub rejected: u64,
+    /// Users with a request.
+    pub people: u64,
+    /// Length of the transcribed recordings.
+    pub audio: Duration,
+    /// Median time from receipt to the start of the transcription.
+    pub median_wait: Option<Duration>,
+    /// Recent real-time factor.
+    pub real_time_factor: Option<f64>,
+}
+
+/// Answer to a pressed button, shown above the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackAnswer {
+    /// The request belongs to another user.
+    NotYours,
+    /// A request in the name of a chat, pressed by a user who is no admin of the group.
+    AdminsOnly,
+    /// Only administrators of the group may change its settings.
+    AdminsOnlyHere,
+    /// Something failed; pressing again may help.
+    Failed,
+    /// The button works in private chats only.
+    PrivateOnly,
+    /// The request has ended already.
+    Over,
+    /// The recording is no longer kept.
+    AudioGone,
+    /// The request is being cancelled.
+    Cancelling,
+    /// The recording is transcribed again.
+    Rerunning,
+    /// The queue is full, or too many requests of the user wait.
+    NoRoom,
+    /// The broadcast was sent or dropped already, or drafted before a restart.
+    DraftGone,
+}
+
+/// Label of a button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// Cancels a request.
+    Cancel,
+    /// Opens the list of languages.
+    OtherLanguage,
+    /// Closes the list of languages.
+    Back,
+    /// Language detection.
+    Automatic,
+    /// Gives the text as a file of this form, such as `SRT`.
+    File(&'static str),
+    /// Confirms /forget.
+    Erase,
+    /// Confirms /broadcast.
+    Send,
+}
+
+impl Texts {
+    /// The text of a reply to a command.
+    pub fn command_reply(&self, locale: Locale, reply: &CommandReply) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        match reply {
+            CommandReply::Greeting { duration, size } => {
+                renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
+            }
+            CommandReply::Help { duration, size, bot } => renderer.format(
+                "help",
+                [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
+            ),
+            CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
+            CommandReply::Languages { current: Some(name) } => {
+                renderer.format("languages", [("language", (*name).into())])
+            }
+            CommandReply::LanguageSet(None) => renderer.text("language-automatic"),
+            CommandReply::LanguageSet(Some(name)) => renderer.format("language-set", [("language", (*name).into())]),
+            CommandReply::QueueEntries(entries) if entries.is_empty() => renderer.text("queue-empty"),
+            CommandReply::QueueEntries(entries) => {
+                let lines = entries.iter().map(|QueueEntry { position, length }| match position {
+                    Some(position) => renderer
+                        .format("queue-waits", [("position", number(*position)), ("length", renderer.span(*length))]),
+                    None => renderer.format("queue-works", [("length", renderer.span(*length))]),
+                });
+                [renderer.text("queue-mine")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+            }
+            CommandReply::Cancelled(0) => renderer.text("cancel-nothing"),
+            CommandReply::Cancelled(count) => renderer.format("cancel-count", [("count", number(*count))]),
+            CommandReply::Privacy { retention } => {
+                let kept = match retention.as_secs() {
+                    0 => renderer.text("privacy-audio-at-once"),
+                    _ => renderer.format("privacy-audio-kept", [("time", renderer.span(*retention))]),
+                };
+                renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits")
+            }
+            CommandReply::NoData => renderer.text("my-data-none"),
+            CommandReply::MyData(data) => renderer.format(
+                "my-data",
+                [
+                    (
+                        "name",
+                        [Some(data.name.clone()), data.username.clone()]
+                            .into_iter()
+                            .flatten()
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                            .into(),
+                    ),
+                    ("id", data.id.to_string().into()),
+                    ("since", data.since.clone().into()),
+                    ("requests", number(data.requests)),
+                    ("answered", number(data.answered)),
+                    ("audio", renderer.span(data.audio)),
+                    (
+                        "language",
+                        data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
+                    ),
+                ],
+            ),
+            CommandReply::ForgetAsk => renderer.text("forget-ask"),
+            CommandReply::Forgotten => renderer.text("forgotten"),
+            CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),
+            CommandReply::PrivateOnly => renderer.text("private-only"),
+            CommandReply::TranscribeHow => renderer.text("transcribe-how"),
+            CommandReply::Auto(true) => renderer.text("auto-on"),
+            CommandReply::Auto(false) => renderer.text("auto-off"),
+            CommandReply::AutoHow => renderer.text("auto-how"),
+            CommandReply::AdminsOnly => renderer.text("admins-only"),
+            CommandReply::GroupsOnly => renderer.text("groups-only"),
+            CommandReply::Paused => renderer.text("paused"),
+            CommandReply::Draining => renderer.text("draining"),
+            CommandReply::Resumed => renderer.text("resumed"),
+            CommandReply::Banned(id) => renderer.format("banned", [("id", id.to_string().into())]),
+            CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
+            CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
+            CommandReply::BroadcastHow => renderer.text("broadcast-how"),
+            CommandReply::BroadcastPreview { people, text } => {
+                const CUT: &str = " …";
+                let heading = renderer.format("broadcast-preview", [("count", number(*people))]) + "\n\n";
+                let taken = heading.encode_utf16().count() + CUT.encode_utf16().count();
+                let room = MESSAGE_UNITS.saturating_sub(taken);
+                let mut parts = split(text, room, MESSAGE_UNITS).into_iter();
+                let first = parts.next().unwrap_or_default();
+                heading + &first + if parts.next().is_some() { CUT } else { "" }
+            }
+            CommandReply::BroadcastCancelled => renderer.text("broadcast-cancelled"),
+            CommandReply::BroadcastStarted { people } => {
+                renderer.format("broadcast-started", [("count", number(*people))])
+            }
+            CommandReply::BroadcastDone { sent, missed } => {
+                renderer.format("broadcast-done", [("sent", number(*sent)), ("missed", number(*missed))])
+            }
+            CommandReply::Stats(stats) => {
+                let unknown = || "–".to_owned();
+                let factor = stats.real_time_factor.map_or_else(unknown, |factor| format!("{factor:.2}"));
+                let wait = stats.median_wait.map_or_else(|| unknown().into(), |wait| renderer.span(wait));
+                renderer.format(
+                    "stats",
+                    [
+                        ("waiting", number(stats.waiting)),
+                        ("limit", number(stats.limit)),
+                        ("requests", number(stats.requests)),
+                        ("answered", number(stats.answered)),
+                        ("nospeech", number(stats.no_speech)),
+                        ("failed", number(stats.failed)),
+                        ("rejected", number(stats.rejected)),
+                        ("people", number(stats.people)),
+                        ("audio", renderer.span(stats.audio)),
+                        ("wait", wait),
+                        ("factor", factor.into()),
+                    ],
+                )
+            }
+        }
+    }
+
+    /// The text above the chat after a press; at most 200 characters, as Telegram demands.
+    pub fn callback_answer(&self, locale: Locale, answer: CallbackAnswer) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        match answer {
+            CallbackAnswer::NotYours => renderer.text("toast-not-yours"),
+            CallbackAnswer::AdminsOnly => renderer.text("toast-admins-only"),
+            CallbackAnswer::AdminsOnlyHere => renderer.text("admins-only"),
+            CallbackAnswer::Failed => renderer.text("failed"),
+            CallbackAnswer::PrivateOnly => renderer.text("private-only"),
+            CallbackAnswer::Over => renderer.text("toast-over"),
+            CallbackAnswer::AudioGone => renderer.text("audio-gone"),
+            CallbackAnswer::Cancelling => renderer.text("toast-cancelling"),
+            CallbackAnswer::Rerunning => renderer.text("toast-again"),
+            CallbackAnswer::NoRoom => renderer.text("queue-full"),
+            CallbackAnswer::DraftGone => renderer.text("toast-draft-gone"),
+        }
+    }
+
+    /// The label of a button.
+    pub fn label(&self, locale: Locale, label: Label) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        match label {
+            Label::Cancel => renderer.text("label-cancel"),
+            Label::OtherLanguage => renderer.text("label-other-language"),
+            Label::Back => renderer.text("label-back"),
+            Label::Automatic => renderer.text("label-automatic"),
+            Label::File(form) => renderer.format("label-file", [("form", form.into())]),
+            Label::Erase => renderer.text("label-erase"),
+            Label::Send => renderer.text("label-send"),
+        }
+    }
+
+    /// A command's description in Telegram's menu; `None` for a command without one.
+    pub fn command(&self, locale: Locale, name: &str) -> Option<String> {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        Some(match name {
+            "start" => renderer.text("command-start"),
+            "help" => renderer.text("command-help"),
+            "language" => renderer.text("command-language"),
+            "queue" => renderer.text("command-queue"),
+            "cancel" => renderer.text("command-cancel"),
+            "privacy" => renderer.text("command-privacy"),
+            "mydata" => renderer.text("command-mydata"),
+            "forget" => renderer.text("command-forget"),
+            "transcribe" => renderer.text("command-transcribe"),
+            "auto" => renderer.text("command-auto"),
+            "stats" => renderer.text("command-stats"),
+            "pause" => renderer.text("command-pause"),
+            "resume" => renderer.text("command-resume"),
+            "drain" => renderer.text("command-drain"),
+            "ban" => renderer.text("command-ban"),
+            "unban" => renderer.text("command-unban"),
+            "broadcast" => renderer.text("command-broadcast"),
+            _ => return None,
+        })
+    }
+}
