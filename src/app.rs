@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 pub use data_folder::DataFolder;
 pub use engine::{Engine, StartEngine};
 
-use crate::commands::Commands;
+use crate::commands::{COMMANDS, Commands};
 use crate::config::Config;
 use crate::doctor;
 use crate::ingest::poll::Poller;
@@ -96,6 +96,7 @@ impl App {
         let store = store.retrying_until(shutdown.hard.clone());
         let client =
             Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
+        let client = client.with_commands(COMMANDS.iter().map(|command| command.name).collect());
         let client = match &config.telegram.local_dir {
             Some(folder) => client.with_local_files(folder.clone()),
             None => client,

@@ -9,7 +9,7 @@ use stenobot_audio::ProbeOutcome;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Transcript, UserId};
 use stenobot_engine::protocol::{BlockingReader, Command, Event, encode};
-use stenobot_telegram::{Action, Incoming, Locale, Me, Texts};
+use stenobot_telegram::{Action, Identity, Incoming, Locale, Me, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut frames = BlockingReader::new(bytes);
@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(update) = serde_json::from_slice(bytes) {
         let me = Me { id: UserId(4_242), username: "stenobot".to_owned() };
-        if let Some(incoming) = Incoming::from_json(update, Some(&me)) {
+        if let Some(incoming) = Incoming::from_json(update, Identity { me: Some(&me), commands: &["help", "transcribe"] }) {
             let _ = incoming.content.kind();
         }
     }

@@ -1,13 +1,13 @@
 //! `/auto on` and `/auto off`: whether a group's voice messages are all transcribed. For group admins.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, Location, OutgoingMessage, StatusText};
+use stenobot_telegram::{ChatKind, CommandReply, Location, OutgoingMessage, StatusText};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 use crate::pipeline::replies::Reply;
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Auto,
+    name: "auto",
     audience: Audience::Groups,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

@@ -2,13 +2,13 @@
 
 use stenobot_domain::{ChatId, UserId};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 use crate::request;
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Ban,
+    name: "ban",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

@@ -1,12 +1,12 @@
 //! `/broadcast TEXT`: a message to every user, sent after a confirmation. For operators.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, OutgoingMessage};
+use stenobot_telegram::OutgoingMessage;
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Broadcast,
+    name: "broadcast",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

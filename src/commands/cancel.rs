@@ -1,13 +1,13 @@
 //! `/cancel`: cancels all requests of a user.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Cancel,
-    audience: Audience::People,
+    name: "cancel",
+    audience: Audience::Private,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 

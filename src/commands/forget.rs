@@ -2,23 +2,22 @@
 
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Action, Audience, ChatKind, CommandName, CommandReply, Keyboard, Label, OutgoingMessage};
+use stenobot_telegram::{Action, ChatKind, CommandReply, Keyboard, Label, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 use crate::pipeline::replies::Reply;
 
+pub(super) const NAME: &str = "forget";
+
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Forget,
-    audience: Audience::People,
+    name: NAME,
+    audience: Audience::Private,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
-/// Argument of the link that gives this command.
-pub(super) const LINK: &str = "forget";
-
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     if invocation.place.kind != ChatKind::Private {
-        return Ok(Some(commands.private_only(invocation, LINK)));
+        return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let label = commands.settings.label(invocation.locale, Label::Erase);
     Ok(Some(OutgoingMessage {

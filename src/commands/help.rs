@@ -1,13 +1,13 @@
 //! `/help`: what the bot can do. Also the reply to an unknown command in a private chat.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Help,
-    audience: Audience::All,
+    name: "help",
+    audience: Audience::Everywhere,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 

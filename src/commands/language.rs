@@ -2,13 +2,13 @@
 
 use stenobot_domain::{ChatId, SpeechLanguage};
 use stenobot_store::{Store, StoreError};
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage, language_name};
+use stenobot_telegram::{CommandReply, OutgoingMessage, language_name};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Language,
-    audience: Audience::All,
+    name: "language",
+    audience: Audience::Everywhere,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 

@@ -21,9 +21,7 @@ mod unban;
 use futures::future::BoxFuture;
 use stenobot_domain::MessageId;
 use stenobot_store::StoreError;
-use stenobot_telegram::{
-    Audience, ChatKind, Client, Command, CommandName, CommandReply, Location, OutgoingMessage, Sender,
-};
+use stenobot_telegram::{ChatKind, Client, Command, CommandReply, Location, OutgoingMessage, Sender};
 use tokio::sync::watch;
 
 use crate::pipeline::ServiceMode;
@@ -60,11 +58,27 @@ pub(crate) static COMMANDS: &[Definition] = &[
     broadcast::COMMAND,
 ];
 
-/// One command. Its line in Telegram's menu is the text `command-NAME` of the locales.
+/// One command. Its description in Telegram's menu is the text `command-NAME` of the locales.
 pub(crate) struct Definition {
-    name: CommandName,
-    audience: Audience,
+    /// Lower case and without `/`.
+    pub(crate) name: &'static str,
+    pub(crate) audience: Audience,
     handler: Handler,
+}
+
+/// In whose menu a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// In no menu: Telegram has a button of its own for it.
+    Hidden,
+    /// Users, in private chats.
+    Private,
+    /// Users, in private chats and groups.
+    Everywhere,
+    /// Members of groups.
+    Groups,
+    /// Operators, in private chats. For other users it is an unknown command.
+    Operators,
 }
 
 /// Gives the reply, if there is one.
@@ -108,8 +122,8 @@ impl Commands {
             self.worker.store.users.meet(&sender(from)).await?;
         }
         let is_operator = is_private && self.settings.config().people.operators.contains(&from.id.0);
-        let name = start::resolve_link(*name, argument, place.kind);
-        let definition = COMMANDS.iter().find(|definition| definition.name == name);
+        let name = name.map(|name| start::resolve_link(name, argument, place.kind));
+        let definition = COMMANDS.iter().find(|definition| Some(definition.name) == name);
         let handler = match definition {
             Some(definition) if definition.audience != Audience::Operators || is_operator => definition.handler,
             // For other users these are no commands.
@@ -128,11 +142,42 @@ impl Commands {
     }
 
     /// What a group gets in place of a member's data, with a link that gives the command in the private chat.
-    fn private_only(&self, invocation: &Invocation<'_>, link: &str) -> OutgoingMessage {
+    fn private_only(&self, invocation: &Invocation<'_>, command: &str) -> OutgoingMessage {
         let mut message = self.reply(invocation, &CommandReply::PrivateOnly);
         if let Some(me) = self.client.known() {
-            message.text += &format!("\nhttps://t.me/{}?start={link}", me.username);
+            message.text += &format!("\nhttps://t.me/{}?start={command}", me.username);
         }
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stenobot_telegram::{Locale, Texts};
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_described_in_every_locale() {
+        let texts = Texts::default();
+        for Definition { name, audience, .. } in COMMANDS {
+            let described: Vec<String> = Locale::ALL.iter().map(|locale| texts.command(*locale, name)).collect();
+            for text in &described {
+                assert!(!text.contains("Unknown localization"), "{name}: {text}");
+                assert!((3..=100).contains(&text.chars().count()), "{audience:?}: {text}");
+            }
+            let mut distinct = described.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert!(distinct.len() > Locale::ALL.len() / 2, "{name} is not translated: {described:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_as_telegram_takes_them() {
+        for (at, Definition { name, .. }) in COMMANDS.iter().enumerate() {
+            assert!(name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
+            assert!(COMMANDS[..at].iter().all(|other| other.name != *name), "{name} is there twice");
+        }
     }
 }

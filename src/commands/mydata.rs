@@ -2,22 +2,21 @@
 
 use stenobot_domain::{SpeechLanguage, StageName};
 use stenobot_store::{MyData, StoreError};
-use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, OutgoingMessage, language_name};
+use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, language_name};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
+
+pub(super) const NAME: &str = "mydata";
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::MyData,
-    audience: Audience::People,
+    name: NAME,
+    audience: Audience::Private,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
-/// Argument of the link that gives this command.
-pub(super) const LINK: &str = "mydata";
-
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     if invocation.place.kind != ChatKind::Private {
-        return Ok(Some(commands.private_only(invocation, LINK)));
+        return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let data = commands.worker.store.users.my_data(invocation.from.id).await?;
     Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))

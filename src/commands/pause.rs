@@ -1,13 +1,13 @@
 //! `/pause`: requests are accepted and not transcribed until `/resume`. For operators.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation, resume};
+use super::{Audience, Commands, Definition, Invocation, resume};
 use crate::pipeline::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Pause,
+    name: "pause",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

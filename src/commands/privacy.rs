@@ -1,13 +1,13 @@
 //! `/privacy`: what is stored, and for how long.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Privacy,
-    audience: Audience::All,
+    name: "privacy",
+    audience: Audience::Everywhere,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 

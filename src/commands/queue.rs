@@ -1,13 +1,13 @@
 //! `/queue`: a user's requests and their positions. In a group only those of that group.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, OutgoingMessage, QueueEntry};
+use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, QueueEntry};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Queue,
-    audience: Audience::People,
+    name: "queue",
+    audience: Audience::Private,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 

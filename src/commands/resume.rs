@@ -1,13 +1,13 @@
 //! `/resume`: ends `/pause` and `/drain`. For operators.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 use crate::pipeline::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Resume,
+    name: "resume",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

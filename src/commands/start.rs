@@ -1,13 +1,13 @@
 //! `/start`: the greeting. Telegram sends it when a user first opens the chat, also with the argument of a link to the bot.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, ChatKind, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation, forget, mydata};
+use super::{Audience, Commands, Definition, Invocation, forget, mydata};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Start,
-    audience: Audience::Nobody,
+    name: "start",
+    audience: Audience::Hidden,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
@@ -18,10 +18,8 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
 }
 
 /// The command that a user means, given as such or by a link of [`Commands::private_only`].
-pub(super) fn resolve_link(name: CommandName, argument: &str, kind: ChatKind) -> CommandName {
-    match (name, kind, argument) {
-        (CommandName::Start, ChatKind::Private, mydata::LINK) => CommandName::MyData,
-        (CommandName::Start, ChatKind::Private, forget::LINK) => CommandName::Forget,
-        (name, ChatKind::Private | ChatKind::Group, _) => name,
-    }
+pub(super) fn resolve_link(name: &'static str, argument: &str, kind: ChatKind) -> &'static str {
+    let is_link = name == COMMAND.name && kind == ChatKind::Private;
+    let linked = [mydata::NAME, forget::NAME].into_iter().find(|linked| is_link && *linked == argument);
+    linked.unwrap_or(name)
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage, Stats};
+use stenobot_telegram::{CommandReply, OutgoingMessage, Stats};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 use crate::stats::Statistics;
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Stats,
+    name: "stats",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

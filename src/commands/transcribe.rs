@@ -2,12 +2,12 @@
 //! they come here; without a recording the reply explains the command.
 
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage, TRANSCRIBE};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Transcribe,
+    name: TRANSCRIBE,
     audience: Audience::Groups,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

@@ -2,12 +2,12 @@
 
 use stenobot_domain::UserId;
 use stenobot_store::StoreError;
-use stenobot_telegram::{Audience, CommandName, CommandReply, OutgoingMessage};
+use stenobot_telegram::{CommandReply, OutgoingMessage};
 
-use super::{Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation};
 
 pub(super) const COMMAND: Definition = Definition {
-    name: CommandName::Unban,
+    name: "unban",
     audience: Audience::Operators,
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };

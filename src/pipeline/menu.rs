@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use stenobot_domain::ChatId;
-use stenobot_telegram::{Audience, COMMANDS, Client, Disposition, Locale, MenuScope, TelegramError};
+use stenobot_telegram::{Client, Disposition, Locale, MenuScope, TelegramError};
 
+use crate::commands::{Audience, COMMANDS};
 use crate::lifecycle::Shutdown;
 use crate::settings::Settings;
 
@@ -24,13 +25,13 @@ impl CommandMenu {
     pub(crate) async fn register(self) {
         let work = async {
             for (scope, audiences) in [
-                (MenuScope::Private, &[Audience::People, Audience::All][..]),
-                (MenuScope::Groups, &[Audience::Groups, Audience::All][..]),
+                (MenuScope::Private, &[Audience::Private, Audience::Everywhere][..]),
+                (MenuScope::Groups, &[Audience::Groups, Audience::Everywhere][..]),
             ] {
                 self.set(scope, audiences).await?;
             }
             for operator in self.settings.config().people.operators.iter() {
-                let audiences = [Audience::People, Audience::All, Audience::Operators];
+                let audiences = [Audience::Private, Audience::Everywhere, Audience::Operators];
                 self.set(MenuScope::Chat(ChatId(operator)), &audiences).await?;
             }
             Ok::<_, TelegramError>(())
@@ -47,8 +48,8 @@ impl CommandMenu {
         for (locale, language) in locales {
             let commands: Vec<(&str, String)> = COMMANDS
                 .iter()
-                .filter(|(_, _, audience)| audiences.contains(audience))
-                .filter_map(|(_, word, _)| Some((*word, texts.command(locale, word)?)))
+                .filter(|command| audiences.contains(&command.audience))
+                .map(|command| (command.name, texts.command(locale, command.name)))
                 .collect();
             let mut pause = FIRST_PAUSE;
             while let Err(error) = self.client.set_commands(scope, language, &commands).await {

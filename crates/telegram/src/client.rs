@@ -27,6 +27,7 @@ use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Parameters, Refusal, TelegramError};
 use super::outgoing::{MAX_PAUSE, Pauses, Scope};
 use super::redact::Redactor;
+use super::update::Identity;
 use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
@@ -61,6 +62,8 @@ struct Inner {
     next_slot: Mutex<Instant>,
     administrators: AdministratorCache,
     me: OnceLock<Me>,
+    /// Names of the bot's commands.
+    commands: Vec<&'static str>,
     local_files: Option<PathBuf>,
 }
 
@@ -116,6 +119,7 @@ impl Client {
             next_slot: Mutex::new(Instant::now()),
             administrators: AdministratorCache::default(),
             me: OnceLock::new(),
+            commands: Vec::new(),
             local_files: None,
         })))
     }
@@ -127,6 +131,20 @@ impl Client {
             inner.local_files = Some(folder);
         }
         self
+    }
+
+    /// Lets the client recognise these commands, lower case and without `/`. Others count as unknown.
+    #[must_use]
+    pub fn with_commands(mut self, names: Vec<&'static str>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.commands = names;
+        }
+        self
+    }
+
+    /// What updates are read with.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity { me: self.known(), commands: &self.0.commands }
     }
 
     /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
