@@ -18,7 +18,7 @@ use stenobot_engine::{EngineEvent, EnginePool, EngineSettings, PoolStatus};
 use stenobot_models::{DETECTOR, Download, ModelStore};
 use stenobot_store::Store;
 use stenobot_telegram::{
-    Call, CallOutcome, Client, MAX_PAUSE, Method, Pace, Redactor, StatusEditor, TelegramError, UpdateKind,
+    Call, CallOutcome, Client, MAX_PAUSE, Method, Redactor, StatusEditor, TelegramError, UpdateKind,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -97,14 +97,14 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     let end = shutdown.clone();
     let (admin_presses, waiting_presses) = mpsc::channel(replies::MAX_PRESSES);
     let context = Context {
-        desk: StatusEditor::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() }),
+        desk: StatusEditor::start(client.clone(), Duration::from_secs(1)),
         live: settings,
         cancels: pipeline::cancels::Cancels::default(),
         flow: watch::Sender::new(Flow::default()),
         erasures: pipeline::erasure::Erasures::default(),
         drafts: pipeline::broadcast::Drafts::default(),
         replies: replies::Replies::default(),
-        outbox: pipeline::outbox::Outbox::default(),
+        outbox: pipeline::backlog::Backlog::default(),
         admin_presses,
         room: watch::Sender::new(true),
         troubles: pipeline::trouble::Troubles::default(),

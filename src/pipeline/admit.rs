@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use super::outbox::Outbox;
+use super::backlog::Backlog;
 use super::{Context, Flow, Live, enqueue};
 use crate::config::Limits;
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
@@ -78,7 +78,7 @@ fn stack(context: &Context, quota: &Quota) -> Admit {
         .service(insert)
 }
 
-struct QueueDepth(Store, Outbox);
+struct QueueDepth(Store, Backlog);
 
 impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {

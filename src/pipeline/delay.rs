@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use stenobot_telegram::{Content, Incoming, StatusText, VoiceMessage};
+use stenobot_telegram::{Content, Incoming, Pushed, StatusText, VoiceMessage};
 
 use super::Context;
 use super::admit::Admitting;
-use super::lanes::Pushed;
 use super::replies::Reply;
 
 /// Longest time spent on telling people. Whoever is left is told after the next poll.

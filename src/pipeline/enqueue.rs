@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName};
 use stenobot_store::{IncomingAudio, StoreError};
-use stenobot_telegram::{OutgoingMessage, StatusText, TelegramError, ThreadId};
+use stenobot_telegram::{Disposition, Extent, OutgoingMessage, StatusText, TelegramError, ThreadId, Unreachable};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::chats::Unreachable;
 use super::estimate::real_time_factor;
 use super::{Context, Flow};
 use crate::request::{Downloaded, Queued, Request, Stage};
@@ -37,7 +36,7 @@ pub(super) async fn ensure_status<S: Stage>(
 ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
     let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
     if context.is_write_forbidden(chat, thread, request.received_at()) {
-        return Err(Unreachable::WriteForbidden);
+        return Err(Unreachable::WriteForbidden(Extent::Chat));
     }
     if request.status_message().is_some() {
         return Ok(None);
@@ -51,9 +50,9 @@ pub(super) async fn ensure_status<S: Stage>(
     };
     match sent {
         Ok(sent) => Ok(Some(sent)),
-        Err(error) => match Unreachable::of(&error) {
-            Some(why) => Err(why),
-            None => {
+        Err(error) => match error.disposition() {
+            Disposition::ChatUnreachable(why) => Err(why),
+            _ => {
                 tracing::debug!(request = request.id().0, %error, "the state is not shown");
                 Ok(None)
             }

@@ -1,28 +1,27 @@
-//! The menu of commands that Telegram shows, in each language.
+//! Registration of the menu of commands, in each language.
 
 use std::time::Duration;
 
-use stenobot_domain::ChatId;
-use stenobot_telegram::{Audience, COMMANDS, Disposition, Locale, MenuScope, TelegramError};
+use stenobot_domain::{ChatId, RetryPolicy};
+use stenobot_telegram::{Audience, COMMANDS, Disposition, Locale, MenuScope, TelegramError, Unreachable};
 
 use super::Context;
 
 /// Pauses after a failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), Duration::from_secs(300));
 
-/// Registers the menu in the background; without it the commands work all the same.
+/// Registers the menu in the background. The commands work without it.
 pub(crate) async fn register(context: &Context) {
     let work = async {
         for (scope, audiences) in [
             (MenuScope::Private, &[Audience::People, Audience::All][..]),
             (MenuScope::Groups, &[Audience::Groups, Audience::All][..]),
         ] {
-            set(context, scope, audiences).await?;
+            set_commands(context, scope, audiences).await?;
         }
         for operator in context.config().people.operators.iter() {
             let audiences = [Audience::People, Audience::All, Audience::Operators];
-            set(context, MenuScope::Chat(ChatId(operator)), &audiences).await?;
+            set_commands(context, MenuScope::Chat(ChatId(operator)), &audiences).await?;
         }
         Ok::<_, TelegramError>(())
     };
@@ -31,12 +30,12 @@ pub(crate) async fn register(context: &Context) {
     }
 }
 
-async fn set(context: &Context, scope: MenuScope, audiences: &[Audience]) -> Result<(), TelegramError> {
+async fn set_commands(context: &Context, scope: MenuScope, audiences: &[Audience]) -> Result<(), TelegramError> {
     let (texts, default) = {
         let live = context.live.borrow();
         (live.texts.clone(), live.default_locale)
     };
-    // Without a language, for everybody whose language the bot does not speak.
+    // Without a language: for users whose language is none of the locales.
     let locales = [(default, "")].into_iter().chain(Locale::ALL.iter().map(|locale| (*locale, locale.code())));
     for (locale, language) in locales {
         let commands: Vec<(&str, String)> = COMMANDS
@@ -44,15 +43,22 @@ async fn set(context: &Context, scope: MenuScope, audiences: &[Audience]) -> Res
             .filter(|(_, _, audience)| audiences.contains(audience))
             .filter_map(|(_, word, _)| Some((*word, texts.command(locale, word)?)))
             .collect();
-        let mut pause = FIRST_PAUSE;
+        let mut failures = 0;
         while let Err(error) = context.client.set_commands(scope, language, &commands).await {
+            failures += 1;
             match error.disposition() {
-                Disposition::Retry { after } => tokio::time::sleep(after.max(pause)).await,
-                // A chat that the administrator has not opened yet.
-                Disposition::Final if error == TelegramError::ChatGone => return Ok(()),
-                Disposition::Final => return Err(error),
+                Disposition::ServerRequested(after)
+                | Disposition::Retry { after }
+                | Disposition::OperatorNeeded { after } => {
+                    tokio::time::sleep(after.max(RETRIES.pause_after(failures))).await;
+                }
+                // A chat that the operator has not opened yet.
+                Disposition::ChatUnreachable(Unreachable::ChatGone) => return Ok(()),
+                Disposition::ChatUnreachable(Unreachable::WriteForbidden(_))
+                | Disposition::ChatMoved(_)
+                | Disposition::MessageGone
+                | Disposition::Final => return Err(error),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod admit;
+pub(crate) mod backlog;
 mod bans;
 pub(crate) mod broadcast;
 pub(crate) mod cancels;
@@ -23,11 +24,9 @@ pub(crate) mod enqueue;
 pub(crate) mod erasure;
 pub(crate) mod estimate;
 mod keyboards;
-mod lanes;
 mod likely;
 pub(crate) mod menu;
 pub(crate) mod notify;
-pub(crate) mod outbox;
 pub(crate) mod poll;
 mod presses;
 pub(crate) mod replies;
@@ -100,8 +99,8 @@ pub(crate) struct Context {
     pub(crate) drafts: broadcast::Drafts,
     /// Best-effort calls that wait.
     pub replies: replies::Replies,
-    /// Texts that wait for Telegram.
-    pub(crate) outbox: outbox::Outbox,
+    /// Texts that wait for their delivery.
+    pub(crate) outbox: backlog::Backlog,
     /// Presses by users who turned out to be admins of the group; the poll loop carries them out.
     pub(crate) admin_presses: mpsc::Sender<Press>,
     /// Who claims.

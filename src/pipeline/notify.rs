@@ -1,8 +1,8 @@
-//! The sender of a request that ended without a text is told why, in one sentence. The row says that this is
-//! still to be done until it is, so that nobody is left without an answer by a crash or a dead network.
+//! Notices: one sentence for the sender of a request that ended without a text. The row stays open until the notice is sent,
+//! so that neither a crash nor a broken network leaves a request without an answer.
 //!
-//! Each chat has one notice under way, and one that Telegram wants left alone has none. Refusals that wait there meanwhile
-//! are answered by one message: the newest, with the number of the others.
+//! Each chat has one notice under way at most, and none within a pause that Telegram demands. Refusals that wait there
+//! meanwhile are answered by one message: the newest, with the number of the others.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
-use stenobot_telegram::{StatusText, TelegramError, ThreadId};
+use stenobot_telegram::{Disposition, StatusText, ThreadId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::Context;
@@ -18,27 +18,27 @@ use super::deliver::{self, Sender};
 use super::worker::{self, Turn};
 use crate::request;
 
-/// Notices on their way at once, in as many chats.
-const CONCURRENT: usize = 64;
-/// Chats within a pause that are passed over; more of them than that cost a vain claim each.
-const MAX_PAUSED: usize = 1000;
+/// Notices under way at once, in as many chats.
+const MAX_CONCURRENT: usize = 64;
+/// Paused chats that are excluded from a claim; each further one costs a claim in vain.
+const MAX_EXCLUDED: usize = 1000;
 
-/// The chats in which a notice is under way.
+/// The chats in which a notice is under way. Clones share the set.
 #[derive(Debug, Clone, Default)]
-struct Chats(Arc<Mutex<HashSet<ChatId>>>);
+struct BusyChats(Arc<Mutex<HashSet<ChatId>>>);
 
-/// A chat that has its notice; free when it is dropped.
-struct TakenChat(Chats, ChatId);
+/// Marks a chat as busy until it is dropped.
+struct BusyChat(BusyChats, ChatId);
 
-impl Chats {
-    fn take(&self, chat: ChatId) -> TakenChat {
+impl BusyChats {
+    fn mark(&self, chat: ChatId) -> BusyChat {
         self.set().insert(chat);
-        TakenChat(self.clone(), chat)
+        BusyChat(self.clone(), chat)
     }
 
     /// The chats in which no notice is to be sent now.
-    fn passed_over(&self, context: &Context) -> Vec<ChatId> {
-        let mut chats = context.client.paused_chats(MAX_PAUSED);
+    fn excluded(&self, context: &Context) -> Vec<ChatId> {
+        let mut chats = context.client.paused_chats(MAX_EXCLUDED);
         chats.extend(self.set().iter());
         chats
     }
@@ -49,7 +49,7 @@ impl Chats {
     }
 }
 
-impl Drop for TakenChat {
+impl Drop for BusyChat {
     fn drop(&mut self) {
         self.0.set().remove(&self.1);
     }
@@ -57,27 +57,27 @@ impl Drop for TakenChat {
 
 /// Sends what is due, until the soft shutdown.
 pub(crate) async fn run(context: &Context) {
-    let sender = deliver::stack_without_pauses(context);
-    let places = Arc::new(Semaphore::new(CONCURRENT));
-    let chats = Chats::default();
+    let sender = deliver::notice_stack(context);
+    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+    let chats = BusyChats::default();
     let ended = Arc::new(Notify::new());
     worker::run_woken(context, "claim a notice", &ended, async || {
-        let place = context.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
-        let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
+        let permit = context.shutdown.soft.run_until_cancelled(permits.clone().acquire_owned()).await;
+        let Some(Ok(permit)) = permit else { return Ok(Turn::Idle) };
         if context.client.all_chats_paused() {
             return Ok(Turn::Idle);
         }
-        let passed_over = chats.passed_over(context);
-        let Some(notice) = context.store.claim_notice_excluding(&context.worker, &passed_over).await? else {
+        let excluded = chats.excluded(context);
+        let Some(notice) = context.store.claim_notice_excluding(&context.worker, &excluded).await? else {
             return Ok(Turn::Idle);
         };
-        let taken = (chats.take(notice.chat), ended.clone());
+        let guards = (chats.mark(notice.chat), ended.clone());
         let (own, sender) = (context.clone(), sender.clone());
         let span = tracing::info_span!("request", id = notice.fence.id.0);
         context.spawn(span, "finish a notice", async move {
-            let outcome = one(&own, sender, &notice).await;
-            let (chat, ended) = taken;
-            drop((place, chat));
+            let outcome = process_notice(&own, sender, &notice).await;
+            let (chat, ended) = guards;
+            drop((permit, chat));
             // The chat's next one can be claimed.
             ended.notify_one();
             outcome
@@ -87,7 +87,7 @@ pub(crate) async fn run(context: &Context) {
     .await;
 }
 
-async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
+async fn process_notice(context: &Context, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
     context.desk.close(notice.fence.id).await;
     context.discard_audio(notice.fence.id).await;
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
@@ -95,21 +95,28 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
     if context.is_write_forbidden(chat, thread, notice.received_at) {
         return request::retry_transient(&context.store, "record a notice", answered).await;
     }
-    let note = words(context, notice).into();
+    let content = sentence(context, notice).into();
     let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
-    let work = deliver::answer_wherever(context, sender, to, note);
+    let work = deliver::answer_following_moves(context, sender, to, content);
     let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.store, &notice.fence, work)).await;
-    let later = match sent.transpose()? {
+    let postponed = match sent.transpose()? {
         None => Some(Duration::ZERO),
-        Some(Err(TelegramError::RetryAfter(pause))) => Some(pause.min(MAX_BACKOFF)),
-        Some(Err(error)) => {
-            // Final: nobody is there, or Telegram will never take it.
-            tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
-            None
-        }
+        Some(Err(error)) => match error.disposition() {
+            Disposition::ServerRequested(pause) => Some(pause.min(MAX_BACKOFF)),
+            // The stack retries all that is transient: this one can never be sent.
+            Disposition::Retry { .. }
+            | Disposition::OperatorNeeded { .. }
+            | Disposition::ChatMoved(_)
+            | Disposition::ChatUnreachable(_)
+            | Disposition::MessageGone
+            | Disposition::Final => {
+                tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
+                None
+            }
+        },
         Some(Ok(_)) => None,
     };
-    match later {
+    match postponed {
         Some(pause) => {
             let at = context.store.clock().now().after(pause);
             request::retry_transient(&context.store, "put a notice off", || {
@@ -117,15 +124,15 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
             })
             .await
         }
-        // Whoever has been told is not told again.
+        // A notice that was sent is not sent again.
         None => request::retry_transient(&context.store, "record a notice", answered).await,
     }
 }
 
-/// The sentence for the sender. A refusal or an apology ends with the request's number, by which the operator finds the
+/// A refusal or an apology ends with the request's number, by which the operator finds the
 /// request in the log; the confirmation of the sender's own cancellation needs none.
-fn words(context: &Context, notice: &Notice) -> String {
-    let (locale, text) = (notice.locale.as_deref(), reason(context, notice));
+fn sentence(context: &Context, notice: &Notice) -> String {
+    let (locale, text) = (notice.locale.as_deref(), reason_text(context, notice));
     match notice.settlement {
         Settlement::Cancelled(CancelledBy::Sender) => context.say(locale, &text),
         Settlement::Rejected(_)
@@ -136,7 +143,7 @@ fn words(context: &Context, notice: &Notice) -> String {
     }
 }
 
-fn reason(context: &Context, notice: &Notice) -> StatusText {
+fn reason_text(context: &Context, notice: &Notice) -> StatusText {
     let limits = &context.config().limits;
     match notice.settlement {
         Settlement::Rejected(RejectReason::QueueFull) => StatusText::QueueFull,

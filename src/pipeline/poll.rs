@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use metrics::{counter, gauge};
-use stenobot_domain::{MessageId, UserId};
+use stenobot_domain::{MessageId, RetryPolicy, UserId};
 use stenobot_store::StoreError;
 use stenobot_telegram::{
-    Access, ChatKind, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText, TelegramError,
+    Access, ChatKind, Content, Disposition, Ignored, Incoming, Location, Membership, Press, Sender, StatusText,
+    TelegramError,
 };
 use tokio::sync::mpsc;
 
@@ -23,8 +24,7 @@ use crate::metrics as names;
 /// How long a poll waits at Telegram for news.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Pauses between polls that fail.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(30));
 /// The longest where the store is what fails: that costs nobody else anything, and people wait.
 const LONGEST_PAUSE_OF_JOURNAL: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 /// user was known to be an admin of the group.
 pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Press>) {
     let mut inbox = Inbox { admit: Admitting::new(context), delays: Delays::default(), offset: None, counted: None };
-    let mut pause = FIRST_PAUSE;
+    let mut failures = 0_u32;
     // The first poll, and the first one after a failure, does not wait for news: a bot that can poll is known to be ready
     // at once, not when the first quiet long poll ends.
     let mut poll_timeout = Duration::ZERO;
@@ -56,6 +56,7 @@ pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Pre
                 polled = &mut poll => break polled,
             }
         };
+        let pause = RETRIES.pause_after(failures.saturating_add(1));
         let outcome = match polled {
             Ok(updates) => {
                 poll_timeout = POLL_TIMEOUT;
@@ -70,20 +71,20 @@ pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Pre
             Err(error) => {
                 poll_timeout = Duration::ZERO;
                 report(&error);
-                Err(match error {
-                    TelegramError::RetryAfter(after) => after.max(pause),
+                Err(match error.disposition() {
+                    Disposition::ServerRequested(requested) => requested.max(pause),
                     _ => pause,
                 })
             }
         };
         let wait = match outcome {
             Ok(()) => {
-                pause = FIRST_PAUSE;
+                failures = 0;
                 continue;
             }
             Err(wait) => wait,
         };
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        failures = failures.saturating_add(1);
         context.heartbeats.poll.due_within(wait.saturating_add(ROUND_TIMEOUT));
         tokio::select! {
             () = context.shutdown.soft.cancelled() => return,
@@ -92,10 +93,10 @@ pub(crate) async fn run(context: &Context, mut admin_presses: mpsc::Receiver<Pre
     }
 }
 
-/// Logs a failed poll: most pass by themselves, two want somebody's hand.
+/// Logs a failed poll, as an error only if it needs the operator.
 fn report(error: &TelegramError) {
-    match error {
-        TelegramError::Unauthorized | TelegramError::Conflict => tracing::error!(%error, "no updates"),
+    match error.disposition() {
+        Disposition::OperatorNeeded { .. } => tracing::error!(%error, "no updates"),
         _ => tracing::warn!(%error, "no updates, will ask again"),
     }
 }

@@ -1,119 +1,84 @@
-//! Answers that belong to no request: to commands, to pressed buttons, to messages of a kind that is not served.
-//! They are best effort: polling never waits for them, and under a flood those that find no room are dropped. Chats (and
-//! those who press buttons) are served in turns, so that what waits for one of them holds up no other.
+//! Replies that belong to no request: to commands, to pressed buttons, to messages of an unsupported kind. They are best
+//! effort: polling never waits for them, and those that find no room are dropped. Chats, and users who press buttons, have
+//! lanes that are served in turns, so that none delays another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_telegram::{CallbackAnswer, Disposition, Keyboard, Location, OutgoingMessage, Press, TelegramError};
+use stenobot_domain::{Backoff, ChatId, MessageId, RetryPolicy, UserId};
+use stenobot_telegram::{
+    CallbackAnswer, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, TelegramError,
+};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Context;
-use super::lanes::{Lanes, Pushed};
 
-/// Presses of administrators that wait to be carried out.
+/// Presses by administrators of groups that wait to be processed.
 pub(crate) const MAX_PRESSES: usize = 64;
-/// On their way at once. None of them waits for a pause.
-const CONCURRENT: usize = 16;
+/// Replies under way at once. None of them waits for a pause.
+const MAX_CONCURRENT: usize = 16;
 
-/// Whose turn a reply takes.
+/// Replies of one lane keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
     /// Messages and edits in a chat.
     Chat(ChatId),
-    /// Answers to the buttons that a user presses.
+    /// Answers to the buttons that a user pressed.
     Presses(UserId),
 }
 
-/// The replies that wait.
-pub(crate) type Replies = Lanes<Lane, Waiting>;
+/// The queue of replies.
+pub(crate) type Replies = Lanes<Lane, QueuedReply>;
 
-/// A reply that waits.
+/// A reply in the queue.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct QueuedReply {
     reply: Reply,
     since: Instant,
-    /// Before the next try after a failure without a pause of Telegram's own.
-    pause: Duration,
+    backoff: Backoff,
 }
 
-/// A best-effort call.
+/// A best-effort outgoing call; dropped when the queue is full.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A message under another.
-    Send {
-        /// Where.
-        place: Location,
-        /// Under which message, if any.
-        reply_to: Option<MessageId>,
-        /// What.
-        note: OutgoingMessage,
-    },
-    /// What a message of ours shows from now on.
-    Edit {
-        /// Where.
-        chat: ChatId,
-        /// Which.
-        message: MessageId,
-        /// What.
-        note: OutgoingMessage,
-    },
-    /// The buttons under a message of ours from now on.
-    Buttons {
-        /// Where.
-        chat: ChatId,
-        /// Which.
-        message: MessageId,
-        /// The buttons.
-        keyboard: Keyboard,
-    },
-    /// A pressed button is dealt with, with a few words perhaps.
-    CallbackAnswer {
-        /// Who pressed.
-        user: UserId,
-        /// The press.
-        callback: String,
-        /// The words.
-        words: Option<String>,
-    },
-    /// Something that only a group's administrators may do.
+    /// A new message.
+    Send { place: Location, reply_to: Option<MessageId>, note: OutgoingMessage },
+    /// New text and buttons of a message of the bot.
+    Edit { chat: ChatId, message: MessageId, note: OutgoingMessage },
+    /// New buttons under a message of the bot.
+    Buttons { chat: ChatId, message: MessageId, keyboard: Keyboard },
+    /// Acknowledges a pressed button, with a short text above the chat.
+    CallbackAnswer { user: UserId, callback: String, words: Option<String> },
+    /// A command that only administrators of the group may give.
     IfAdministrator {
-        /// The group.
         place: Location,
-        /// Who asks.
         user: UserId,
-        /// The message that asks, or under which a button was pressed.
+        /// The message with the command, or with the button that was pressed.
         message: MessageId,
-        /// What they want.
         wish: super::commands::GroupWish,
-        /// In which language they read.
+        /// Language code of the user.
         locale: Option<String>,
     },
-    /// A press that only a group's admins may make: carried out if the user is one, else answered.
-    PressIfAdministrator {
-        /// The group.
-        group: ChatId,
-        /// The press.
-        press: Box<Press>,
-    },
+    /// A press that only administrators of the group may make: processed if the user is one, else answered.
+    PressIfAdministrator { group: ChatId, press: Box<Press> },
 }
 
 impl Context {
-    /// Has something said as soon as may be, or drops it when too much waits to be said.
+    /// Queues a reply, or drops it when too many wait.
     pub(super) fn reply(&self, reply: Reply) -> Pushed {
         self.push_reply(reply, Replies::push)
     }
 
-    /// The same for the last that is said for a while: where too much waits in its lane, it takes the place of the newest.
+    /// Like [`Context::reply`], but replaces the newest reply of a full lane: for the last reply for a while.
     pub(super) fn last_reply(&self, reply: Reply) -> Pushed {
         self.push_reply(reply, Replies::push_over)
     }
 
-    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, Waiting) -> Pushed) -> Pushed {
+    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, QueuedReply) -> Pushed) -> Pushed {
         let lane = reply.lane();
-        let pushed = push(&self.replies, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
+        let pushed =
+            push(&self.replies, lane, QueuedReply { reply, since: Instant::now(), backoff: RETRIES.backoff() });
         if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
@@ -123,52 +88,60 @@ impl Context {
 
 /// Sends replies until the soft shutdown.
 pub(crate) async fn send(context: &Context) {
-    let places = Arc::new(Semaphore::new(CONCURRENT));
+    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
     loop {
         let next = async {
-            let place = places.clone().acquire_owned().await.ok()?;
-            Some((context.replies.next().await, place))
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            Some((context.replies.next().await, permit))
         };
-        let Some(Some(((lane, waiting), place))) = context.shutdown.soft.run_until_cancelled(next).await else {
+        let Some(Some(((lane, queued), permit))) = context.shutdown.soft.run_until_cancelled(next).await else {
             return;
         };
         let own = context.clone();
         context.tasks.spawn(async move {
-            let tried = own.shutdown.soft.run_until_cancelled(deliver(&own, &waiting.reply)).await;
+            let tried = own.shutdown.soft.run_until_cancelled(send_following_moves(&own, &queued.reply)).await;
             match tried {
-                Some(Err(error)) => match waiting.after(&error) {
-                    Ok((waiting, rest)) => own.replies.give_back(lane, waiting, rest),
-                    Err(waiting) => {
-                        tracing::debug!(%error, reply = waiting.reply.kind(), "a reply was not sent");
+                Some(Err(error)) => match queued.retry_after(&error) {
+                    Ok((queued, pause)) => own.replies.give_back(lane, queued, pause),
+                    Err(queued) => {
+                        tracing::debug!(%error, reply = queued.reply.kind(), "a reply was not sent");
                         own.replies.ended(lane);
                     }
                 },
                 Some(Ok(())) | None => own.replies.ended(lane),
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
 
-/// Longest time that a reply is tried for: later, nobody expects it any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Age at which a reply is dropped: it is no longer expected.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// Between the first two tries; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between tries.
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), MAX_AGE);
 
-impl Waiting {
-    /// Whether there is another try after this failure: after which rest.
-    fn after(mut self, error: &TelegramError) -> Result<(Self, Duration), Self> {
-        let rest = match error.disposition() {
-            Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => after,
-            Disposition::Retry { after } if self.reply.is_repeatable() || !error.may_have_worked() => {
-                let pause = self.pause;
-                self.pause = pause * 2;
-                after.max(pause)
+impl QueuedReply {
+    /// The pause before the next try after this failure, or no further try.
+    fn retry_after(mut self, error: &TelegramError) -> Result<(Self, Duration), Self> {
+        let pause = match error.disposition() {
+            Disposition::ServerRequested(pause) => Some(pause),
+            Disposition::Retry { after } | Disposition::OperatorNeeded { after }
+                if self.reply.is_repeatable() || !error.may_have_worked() =>
+            {
+                self.backoff.next_pause().map(|pause| pause.max(after))
             }
-            Disposition::Retry { .. } | Disposition::Final => return Err(self),
+            Disposition::Retry { .. }
+            | Disposition::OperatorNeeded { .. }
+            | Disposition::ChatMoved(_)
+            | Disposition::ChatUnreachable(_)
+            | Disposition::MessageGone
+            | Disposition::Final => None,
         };
-        if self.since.elapsed() + rest < PATIENCE { Ok((self, rest)) } else { Err(self) }
+        match pause {
+            Some(pause) if self.since.elapsed() + pause < MAX_AGE => Ok((self, pause)),
+            Some(_) | None => Err(self),
+        }
     }
 }
 
@@ -193,7 +166,7 @@ impl Reply {
         }
     }
 
-    /// Whether it is the same done twice. A message would be there twice, which is worse than a reply that is lost.
+    /// Whether a repetition is harmless. A message would appear twice, which is worse than a lost reply.
     fn is_repeatable(&self) -> bool {
         match self {
             Self::Edit { .. }
@@ -205,19 +178,19 @@ impl Reply {
     }
 }
 
-/// Makes one try.
-async fn deliver(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    match once(context, reply).await {
-        Err(TelegramError::ChatMoved(to)) => follow(context, reply, to).await,
+/// Makes one try, in the supergroup that the chat has become if Telegram says so.
+async fn send_following_moves(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
+    match send_once(context, reply).await {
+        Err(TelegramError::ChatMoved(to)) => send_to_supergroup(context, reply, to).await,
         tried => tried,
     }
 }
 
-/// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
-async fn follow(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
+/// A new message goes to the supergroup; messages of the old chat cannot be edited there.
+async fn send_to_supergroup(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
     match reply {
         Reply::Send { place, note, .. } => {
-            // Only the store's word is missing if this fails: the next call to the old chat brings it again.
+            // If this fails, the next call to the old chat brings the move again.
             if let Err(error) = context.record_move(place.chat, to).await {
                 context.store_failed("record that a group became a supergroup", &error);
             }
@@ -231,7 +204,7 @@ async fn follow(context: &Context, reply: &Reply, to: ChatId) -> Result<(), Tele
     }
 }
 
-async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
+async fn send_once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
     let client = &context.client;
     match reply {
         Reply::Send { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
@@ -245,9 +218,19 @@ async fn once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
         }
         Reply::PressIfAdministrator { group, press } => {
             let allowed = match client.is_administrator(*group, press.from.id).await {
-                // Telegram does not know the user there, or does not tell.
-                Err(error) if error.disposition() == Disposition::Final => false,
-                allowed => allowed?,
+                Ok(allowed) => allowed,
+                Err(error) => match error.disposition() {
+                    Disposition::ServerRequested(_)
+                    | Disposition::Retry { .. }
+                    | Disposition::OperatorNeeded { .. } => {
+                        return Err(error);
+                    }
+                    // Telegram does not know the user there, or does not tell.
+                    Disposition::ChatMoved(_)
+                    | Disposition::ChatUnreachable(_)
+                    | Disposition::MessageGone
+                    | Disposition::Final => false,
+                },
             };
             if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
                 return Ok(());

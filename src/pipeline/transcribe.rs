@@ -9,7 +9,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
 use stenobot_engine::{EngineError, EngineJob, EngineService};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Percent, StatusText, ThreadId};
+use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
+use super::backlog::{Backlog, BacklogEntry};
 use super::cancels::Listed;
-use super::chats::Unreachable;
-use super::outbox::{Outbox, OutboxPlace};
 use super::worker::{self, Turn};
 use super::{Context, Flow, deliver, enqueue, estimate, likely};
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
@@ -139,8 +138,8 @@ fn is_write_forbidden(context: &Context, request: &Request<Queued>) -> bool {
 
 /// A request's place among the texts that wait for Telegram.
 struct Delivery {
-    outbox: Outbox,
-    place: OutboxPlace,
+    outbox: Backlog,
+    place: BacklogEntry,
     /// Told when the place is free.
     delivered: Arc<Notify>,
 }
@@ -247,7 +246,7 @@ async fn one(
                         let place = delivery.also(&also);
                         let (own, span) = (context.clone(), also.span());
                         context.spawn(span, "finish a transcription", async move {
-                            let outcome = deliver::one(&own, also).await;
+                            let outcome = deliver::process_delivery(&own, also).await;
                             place.end();
                             outcome
                         });
@@ -257,7 +256,7 @@ async fn one(
                     }
                 }
             }
-            deliver::one(context, request).await
+            deliver::process_delivery(context, request).await
         }
         Err(why) => {
             let id = request.id();

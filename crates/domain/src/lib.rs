@@ -1,10 +1,12 @@
 //! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
 
 mod lifecycle;
+mod retry;
 pub mod secrets;
 pub mod subtitles;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use retry::{Backoff, RetryPolicy};
 
 use std::fmt;
 use std::str::FromStr;
