@@ -14,7 +14,7 @@ use stenobot_domain::{Clock, Timestamp};
 use stenobot_engine::PoolStatus;
 use stenobot_engine::probe::Probes;
 use stenobot_store::Store;
-use stenobot_telegram::{Call, Client, MAX_PAUSE, Pace, StatusEditor, TelegramError};
+use stenobot_telegram::{Call, Client, MAX_PAUSE, StatusEditor, TelegramError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,7 @@ use crate::lifecycle::{Heartbeats, Shutdown};
 use crate::metrics as names;
 use crate::pipeline::ServiceMode;
 use crate::pipeline::admit::{Admitter, AdmitterParts};
+use crate::pipeline::backlog::Backlog;
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::chats::Chats;
@@ -40,7 +41,6 @@ use crate::pipeline::estimate::Estimates;
 use crate::pipeline::failures::StoreFailures;
 use crate::pipeline::menu::CommandMenu;
 use crate::pipeline::notify::Notifier;
-use crate::pipeline::outbox::Outbox;
 use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::replies::{Replies, ReplySender};
@@ -176,11 +176,10 @@ impl App {
     async fn stages(&self, engine: Engine) {
         let (worker, settings, client) = (self.worker.clone(), self.settings.clone(), self.client.clone());
         let (store, failures, shutdown) = (worker.store.clone(), worker.failures.clone(), worker.shutdown.clone());
-        let editor =
-            StatusEditor::start(client.clone(), Pace { per_message: Duration::from_secs(1), ..Pace::default() });
+        let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
         let mode = watch::Sender::new(ServiceMode::default());
         let disk_has_space = watch::Sender::new(true);
-        let (cancels, erasures, outbox) = (CancelRegistry::default(), Erasures::default(), Outbox::default());
+        let (cancels, erasures, backlog) = (CancelRegistry::default(), Erasures::default(), Backlog::default());
         let (replies, recordings) = (Replies::default(), Recordings::new(settings.clone()));
         let (admin_presses, waiting_presses) = mpsc::channel(MAX_ADMIN_PRESSES);
 
@@ -203,7 +202,7 @@ impl App {
             store,
             settings: settings.clone(),
             client: client.clone(),
-            outbox: outbox.clone(),
+            backlog: backlog.clone(),
             mode: mode.clone(),
             positions: positions.clone(),
         });
@@ -234,7 +233,7 @@ impl App {
             recordings: recordings.clone(),
             cancels: cancels.clone(),
             estimates: estimates.clone(),
-            outbox,
+            backlog,
             deliverer: deliverer.clone(),
         };
         let notifier = Notifier {

@@ -36,7 +36,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
         place,
         user: from.id,
         message,
-        wish: setting,
+        setting,
         locale: from.language_code.clone(),
     });
     Ok(None)

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use stenobot_telegram::{Content, Incoming, StatusText, VoiceMessage};
+use stenobot_telegram::{Content, Incoming, Pushed, StatusText, VoiceMessage};
 
 use crate::pipeline::admit::Admitter;
-use crate::pipeline::lanes::Pushed;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::settings::Settings;
 

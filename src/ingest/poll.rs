@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use metrics::gauge;
-use stenobot_domain::Timestamp;
-use stenobot_telegram::{Client, Incoming, Press, TelegramError};
+use stenobot_domain::{RetryPolicy, Timestamp};
+use stenobot_telegram::{Client, Disposition, Incoming, Press, TelegramError};
 use tokio::sync::{mpsc, watch};
 
 use super::inbox::{Inbox, UPDATE_TIMEOUT};
@@ -14,8 +14,7 @@ use crate::metrics as names;
 /// How long a poll waits at Telegram for updates.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Pauses between failed polls.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(30));
 /// Longest pause after a failure of the store: retries cost no other service anything, and senders wait.
 const MAX_STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -36,7 +35,7 @@ impl Poller {
     /// Polls until the soft shutdown.
     pub(crate) async fn run(mut self) {
         let mut offset = None;
-        let mut pause = FIRST_PAUSE;
+        let mut failures = 0_u32;
         // The first poll, and the first one after a failure, does not wait for updates: a bot that can poll is ready at once, not
         // when the first quiet long poll ends.
         let mut poll_timeout = Duration::ZERO;
@@ -47,11 +46,12 @@ impl Poller {
                 let _ = self.shutdown.soft.run_until_cancelled(self.client.me()).await;
             }
             let Some(polled) = self.poll(offset, poll_timeout).await else { return };
+            let pause = RETRIES.pause_after(failures.saturating_add(1));
             let wait = match polled {
                 Ok(updates) => {
                     poll_timeout = POLL_TIMEOUT;
                     if self.ingest(&updates, &mut offset).await {
-                        pause = FIRST_PAUSE;
+                        failures = 0;
                         continue;
                     }
                     pause.min(MAX_STORE_PAUSE)
@@ -59,13 +59,18 @@ impl Poller {
                 Err(error) => {
                     poll_timeout = Duration::ZERO;
                     report(&error);
-                    match error {
-                        TelegramError::RetryAfter(after) => after.max(pause),
-                        _ => pause,
+                    match error.disposition() {
+                        Disposition::ServerRequested(requested) => requested.max(pause),
+                        Disposition::Retry { .. }
+                        | Disposition::OperatorNeeded { .. }
+                        | Disposition::ChatMoved(_)
+                        | Disposition::ChatUnreachable(_)
+                        | Disposition::MessageGone
+                        | Disposition::Final => pause,
                     }
                 }
             };
-            pause = (pause * 2).min(MAX_PAUSE);
+            failures = failures.saturating_add(1);
             self.heartbeats.poll.due_within(wait.saturating_add(UPDATE_TIMEOUT));
             let _ = self.shutdown.soft.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
@@ -101,10 +106,11 @@ impl Poller {
     }
 }
 
-/// Logs a failed poll: most recover without help, two need the operator.
+/// Logs a failed poll, as an error only if it needs the operator.
 fn report(error: &TelegramError) {
-    match error {
-        TelegramError::Unauthorized | TelegramError::Conflict => tracing::error!(%error, "no updates"),
-        _ => tracing::warn!(%error, "no updates, will ask again"),
+    if let Disposition::OperatorNeeded { .. } = error.disposition() {
+        tracing::error!(%error, "no updates");
+    } else {
+        tracing::warn!(%error, "no updates, will ask again");
     }
 }

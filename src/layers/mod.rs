@@ -3,14 +3,15 @@
 
 mod deadline;
 mod observe;
-mod patience;
 mod quota;
+mod retry;
 mod shed;
+mod timeout;
 
 pub(crate) use deadline::{DeadlineLayer, Deadlined, deadline_of};
 pub(crate) use observe::ObserveLayer;
-pub(crate) use patience::Patience;
-pub(crate) use patience::Wait;
 pub(crate) use quota::{Keyed, KeyedQuotaLayer, OverQuota};
+pub(crate) use retry::{NextTry, Retry};
 pub(crate) use shed::Overloaded;
 pub(crate) use shed::{Depth, ShedOnDepthLayer};
+pub(crate) use timeout::TimeoutLayer;

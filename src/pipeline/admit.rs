@@ -10,8 +10,8 @@ use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::ServiceMode;
+use super::backlog::Backlog;
 use super::bans::is_banned;
-use super::outbox::Outbox;
 use super::positions::PositionDisplay;
 use crate::config::Limits;
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
@@ -69,13 +69,13 @@ impl Keyed for AdmitRequest {
 type Admit = BoxService<AdmitRequest, Admission, AdmitFailure>;
 type Quota = KeyedQuotaLayer<UserId>;
 
-fn stack(store: &Store, outbox: &Outbox, limits: &Limits, quota: &Quota) -> Admit {
+fn stack(store: &Store, backlog: &Backlog, limits: &Limits, quota: &Quota) -> Admit {
     let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = *limits;
     let capacity = Capacity { queue, per_person, per_day };
-    let depth = QueueDepth(store.clone(), outbox.clone());
-    let (store, outbox) = (store.clone(), outbox.clone());
+    let depth = QueueDepth(store.clone(), backlog.clone());
+    let (store, backlog) = (store.clone(), backlog.clone());
     let insert = service_fn(move |AdmitRequest { incoming, .. }: AdmitRequest| {
-        let (store, busy) = (store.clone(), outbox.busy());
+        let (store, busy) = (store.clone(), backlog.busy());
         async move { store.queue.admit_excluding(&incoming, &capacity, &busy).await.map_err(AdmitFailure::from) }
     });
     ServiceBuilder::new()
@@ -91,7 +91,7 @@ fn stack(store: &Store, outbox: &Outbox, limits: &Limits, quota: &Quota) -> Admi
         .service(insert)
 }
 
-struct QueueDepth(Store, Outbox);
+struct QueueDepth(Store, Backlog);
 
 impl Depth for QueueDepth {
     type Error = StoreError;
@@ -106,7 +106,7 @@ pub(crate) struct AdmitterParts {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     pub(crate) client: Client,
-    pub(crate) outbox: Outbox,
+    pub(crate) backlog: Backlog,
     pub(crate) mode: watch::Sender<ServiceMode>,
     pub(crate) positions: PositionDisplay,
 }
@@ -128,7 +128,7 @@ impl Admitter {
         let limits = &parts.settings.config().limits;
         let quota = KeyedQuotaLayer::new(limits.user_per_minute);
         let callback_quota = KeyedQuotaLayer::new(limits.user_per_minute);
-        let stack = stack(&parts.store, &parts.outbox, limits, &quota);
+        let stack = stack(&parts.store, &parts.backlog, limits, &quota);
         Self { parts, stack, quota, callback_quota, unrecorded: None }
     }
 
@@ -148,7 +148,7 @@ impl Admitter {
             let limits = &self.parts.settings.config().limits;
             self.quota = self.quota.with_quota(limits.user_per_minute);
             self.callback_quota = self.callback_quota.with_quota(limits.user_per_minute);
-            self.stack = stack(&self.parts.store, &self.parts.outbox, limits, &self.quota);
+            self.stack = stack(&self.parts.store, &self.parts.backlog, limits, &self.quota);
         }
     }
 

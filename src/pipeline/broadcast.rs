@@ -1,15 +1,14 @@
-//! A message to everybody: shown to the operator who wrote it, and sent when they confirm it, in a pace that Telegram and the
-//! bot's own answers can bear.
+//! Broadcasts: a message to all users, previewed by the operator who wrote it and sent after confirmation. The outbox sends
+//! everything else first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
 use stenobot_telegram::{
-    Action, Button, CallbackAnswer, ChatKind, Client, CommandReply, Keyboard, Label, Location, OutgoingMessage,
-    TelegramError,
+    Action, Button, CallbackAnswer, ChatKind, Client, CommandReply, Disposition, Keyboard, Label, Location,
+    OutgoingMessage, Priority, TelegramError, Unreachable,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -18,22 +17,18 @@ use super::replies::{Replies, Reply};
 use super::worker::Worker;
 use crate::settings::Settings;
 
-/// Between two people: half of what Telegram takes stays for answers.
-const PACE: Duration = Duration::from_millis(70);
-/// Drafts kept; the oldest makes room.
+/// Drafts kept; beyond, the oldest is dropped.
 const MAX_DRAFTS: usize = 16;
 
-/// Messages to everybody that wait for a confirmation, in memory: a restart drops them, and a button of before finds
-/// none. Clones share them.
+/// Drafts that wait for a confirmation, in memory only: after a restart, old buttons find none. Clones share them.
 #[derive(Clone, Default)]
 struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
 
-/// One message to everybody.
 struct Draft {
-    /// Never the same again, also after a restart.
+    /// Unique across restarts.
     id: Uuid,
-    /// Who wrote it, and alone may send it.
-    by: UserId,
+    /// The author, who alone may send it.
+    author: UserId,
     text: String,
 }
 
@@ -43,18 +38,18 @@ impl Drafts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, by: UserId, text: &str) -> Uuid {
+    fn keep(&self, author: UserId, text: &str) -> Uuid {
         let id = Uuid::now_v7();
         let mut drafts = self.list();
         drafts.truncate(MAX_DRAFTS - 1);
-        drafts.push_front(Draft { id, by, text: text.to_owned() });
+        drafts.push_front(Draft { id, author, text: text.to_owned() });
         id
     }
 
-    /// The text of a draft, given once and to its author only.
-    fn take(&self, id: Uuid, by: UserId) -> Option<String> {
+    /// Removes a draft and gives its text, to its author only.
+    fn take(&self, id: Uuid, author: UserId) -> Option<String> {
         let mut drafts = self.list();
-        let at = drafts.iter().position(|draft| draft.id == id && draft.by == by)?;
+        let at = drafts.iter().position(|draft| draft.id == id && draft.author == author)?;
         drafts.remove(at).map(|draft| draft.text)
     }
 }
@@ -62,21 +57,21 @@ impl Drafts {
 /// Messages to every user. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Broadcasts {
-    pub(crate) worker: Worker,
-    pub(crate) settings: Settings,
-    pub(crate) client: Client,
-    pub(crate) replies: Replies,
+    worker: Worker,
+    settings: Settings,
+    client: Client,
+    replies: Replies,
     drafts: Drafts,
-    /// One message to every user is sent at a time.
-    turn: Arc<Semaphore>,
+    /// Held by the broadcast that is under way: there is one at a time.
+    running: Arc<Semaphore>,
 }
 
 impl Broadcasts {
     pub(crate) fn new(worker: Worker, settings: Settings, client: Client, replies: Replies) -> Self {
-        Self { worker, settings, client, replies, drafts: Drafts::default(), turn: Arc::new(Semaphore::new(1)) }
+        Self { worker, settings, client, replies, drafts: Drafts::default(), running: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Shows an operator what would go out, and to how many, over the buttons that send or drop it.
+    /// Preview of a broadcast and its number of recipients, above the buttons that send or drop it.
     pub(crate) async fn preview(
         &self,
         operator: UserId,
@@ -106,7 +101,7 @@ impl Broadcasts {
         draft: Uuid,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let people = self.worker.store.users.reachable_people().await?;
-        let Some(text) = self.take(operator, draft) else { return Ok(self.gone(place, message)) };
+        let Some(text) = self.take_draft(operator, draft) else { return Ok(self.remove_buttons(place, message)) };
         let note = self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
         self.replies.send(Reply::Edit { chat: place.chat, message, note });
         self.start(place, locale, people, text);
@@ -122,8 +117,8 @@ impl Broadcasts {
         locale: Option<&str>,
         draft: Uuid,
     ) -> Option<CallbackAnswer> {
-        if self.take(operator, draft).is_none() {
-            return self.gone(place, message);
+        if self.take_draft(operator, draft).is_none() {
+            return self.remove_buttons(place, message);
         }
         self.replies.send(Reply::Edit {
             chat: place.chat,
@@ -133,37 +128,39 @@ impl Broadcasts {
         None
     }
 
-    /// Who is no operator any more has no drafts.
-    fn take(&self, operator: UserId, draft: Uuid) -> Option<String> {
+    /// Takes a draft, unless its author is no longer an operator.
+    fn take_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
         let text = self.drafts.take(draft, operator)?;
         self.settings.config().people.operators.contains(&operator.0).then_some(text)
     }
 
-    /// Takes the buttons off a draft of before a restart. The edit of one that was just sent or dropped has taken them already.
-    fn gone(&self, place: Location, message: MessageId) -> Option<CallbackAnswer> {
+    /// Removes the buttons of a draft from before a restart. A draft that was just sent or dropped has lost them already.
+    fn remove_buttons(&self, place: Location, message: MessageId) -> Option<CallbackAnswer> {
         if place.kind == ChatKind::Private {
             self.replies.send(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
         }
         Some(CallbackAnswer::DraftGone)
     }
 
-    /// Starts to write to everybody. A stop of the bot ends it; who has not got the message then does not get it later.
+    /// Starts to send to all users. A shutdown ends the broadcast for good.
     fn start(&self, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
-        let (own, note) = (self.clone(), OutgoingMessage::from(text));
+        let (own, content) = (self.clone(), OutgoingMessage::from(text));
         let locale = locale.map(str::to_owned);
         self.worker.tasks.spawn(async move {
-            let Some(Ok(_turn)) = own.worker.shutdown.soft.run_until_cancelled(own.turn.acquire()).await else {
+            let Some(Ok(_permit)) = own.worker.shutdown.soft.run_until_cancelled(own.running.acquire()).await else {
                 return;
             };
+            let client = own.client.with_priority(Priority::Broadcast);
             let (mut sent, mut missed) = (0, 0);
             for person in people {
-                let arrived = own.worker.shutdown.soft.run_until_cancelled(own.reach(ChatId(person.0), &note)).await;
+                let arrived =
+                    own.worker.shutdown.soft.run_until_cancelled(send_to(&client, ChatId(person.0), &content)).await;
                 match arrived {
                     None => break,
                     Some(Ok(_)) => sent += 1,
                     Some(Err(error)) => {
                         missed += 1;
-                        if error == TelegramError::ChatGone
+                        if error.disposition() == Disposition::ChatUnreachable(Unreachable::ChatGone)
                             && let Err(error) = own.worker.store.users.unreachable(person).await
                         {
                             own.worker.failures.report("remember who cannot be reached", &error);
@@ -176,14 +173,13 @@ impl Broadcasts {
             own.replies.send(Reply::Send { place, reply_to: None, note });
         });
     }
+}
 
-    async fn reach(&self, chat: ChatId, note: &OutgoingMessage) -> Result<MessageId, TelegramError> {
-        tokio::time::sleep(PACE).await;
-        loop {
-            match self.client.send(chat, None, None, note).await {
-                Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
-                outcome => return outcome,
-            }
+async fn send_to(client: &Client, chat: ChatId, content: &OutgoingMessage) -> Result<MessageId, TelegramError> {
+    loop {
+        match client.send(chat, None, None, content).await {
+            Err(TelegramError::RetryAfter(pause)) => tokio::time::sleep(pause).await,
+            result => return result,
         }
     }
 }
@@ -193,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_is_given_once_and_to_its_author() {
+    fn a_draft_can_be_taken_once_and_by_its_author_only() {
         let drafts = Drafts::default();
         let draft = drafts.keep(UserId(1), "завтра");
         assert_eq!(drafts.take(draft, UserId(2)), None);
@@ -203,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_drafts_make_room() {
+    fn the_oldest_draft_is_dropped_when_there_are_too_many() {
         let drafts = Drafts::default();
         let ids: Vec<_> = (0..=MAX_DRAFTS).map(|number| drafts.keep(UserId(1), &number.to_string())).collect();
         assert_eq!(drafts.take(ids[0], UserId(1)), None);

@@ -3,46 +3,26 @@
 
 use stenobot_domain::{ChatId, Timestamp};
 use stenobot_store::{Store, StoreError};
-use stenobot_telegram::{Client, TelegramError, ThreadId};
+use stenobot_telegram::{Client, ThreadId, Unreachable};
 
 use super::failures::StoreFailures;
-use crate::request::{DownloadFailure, TranscribeFailure, retry_transient};
+use crate::request::{DeliverFailure, DownloadFailure, TranscribeFailure, retry_transient};
 use crate::settings::Settings;
-
-/// Why a request cannot be answered where it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unreachable {
-    /// The chat is gone, or the bot is blocked.
-    ChatGone,
-    /// The bot may not write there.
-    WriteForbidden,
-}
-
-impl Unreachable {
-    /// Whether a failed call says so.
-    pub(super) fn of(error: &TelegramError) -> Option<Self> {
-        match error {
-            TelegramError::ChatGone => Some(Self::ChatGone),
-            TelegramError::WriteForbidden(_) => Some(Self::WriteForbidden),
-            TelegramError::RetryAfter(_)
-            | TelegramError::MessageGone
-            | TelegramError::ChatMoved(_)
-            | TelegramError::Conflict
-            | TelegramError::Unauthorized
-            | TelegramError::Refused(_)
-            | TelegramError::Server
-            | TelegramError::Timeout
-            | TelegramError::NoConnection
-            | TelegramError::Network(_) => None,
-        }
-    }
-}
 
 impl From<Unreachable> for DownloadFailure {
     fn from(why: Unreachable) -> Self {
         match why {
             Unreachable::ChatGone => Self::ChatGone,
-            Unreachable::WriteForbidden => Self::WriteForbidden,
+            Unreachable::WriteForbidden(_) => Self::WriteForbidden,
+        }
+    }
+}
+
+impl From<Unreachable> for DeliverFailure {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::ChatGone => Self::ChatGone,
+            Unreachable::WriteForbidden(_) => Self::WriteForbidden,
         }
     }
 }
@@ -51,7 +31,7 @@ impl From<Unreachable> for TranscribeFailure {
     fn from(why: Unreachable) -> Self {
         match why {
             Unreachable::ChatGone => Self::ChatGone,
-            Unreachable::WriteForbidden => Self::WriteForbidden,
+            Unreachable::WriteForbidden(_) => Self::WriteForbidden,
         }
     }
 }
@@ -77,7 +57,7 @@ impl Chats {
         Ok(())
     }
 
-    /// The same for work under way, which waits until the store can be written.
+    /// Like [`Chats::record_move`], for work under way, which waits until the store can be written.
     pub(crate) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
         retry_transient(&self.store, "record that a group became a supergroup", || self.record_move(from, to)).await
     }

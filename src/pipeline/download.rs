@@ -7,29 +7,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_audio::AudioError;
-use stenobot_domain::{ChatId, MessageId};
+use stenobot_domain::{ChatId, MessageId, RetryPolicy};
 use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
 use stenobot_store::StoreError;
-use stenobot_telegram::{Client, Disposition, DownloadError, StatusText, TelegramError};
+use stenobot_telegram::{Client, Disposition, DownloadError, StatusText, Unreachable};
 use tokio::sync::{Semaphore, watch};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxService;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::cancels::CancelRegistry;
-use super::chats::Unreachable;
 use super::recordings::Recordings;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
-use crate::layers::{ObserveLayer, Patience, Wait};
+use crate::layers::{NextTry, ObserveLayer, Retry, TimeoutLayer};
 use crate::metrics::Work;
 use crate::request::{self, Claim, DownloadFailure, Downloaded, Queued, Received, Request, WithinDay};
 use crate::settings::Settings;
 
 /// Concurrent downloads. They wait for the network, not for the processor.
 const MAX_CONCURRENT: usize = 4;
+
+/// Retries of one file, within the time limit of a download.
+const RETRIES: RetryPolicy = RetryPolicy::bounded(2, Duration::from_secs(1), Duration::from_secs(10));
 
 /// Free bytes that are left to the store: with less no download begins. The store needs a few megabytes for its write-ahead
 /// log; a download that began before may still take its part of the rest.
@@ -51,10 +53,15 @@ enum Source {
     Kept(PathBuf),
 }
 
-/// The recording of the earlier request is no longer kept.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the audio is no longer kept")]
-struct NotKept;
+/// Why a file could not be fetched.
+#[derive(Debug)]
+enum FetchError {
+    /// The recording to transcribe again is no longer kept.
+    NotKept,
+    /// The whole, retries included, took longer than allowed.
+    TimedOut,
+    Download(DownloadError),
+}
 
 type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
@@ -116,29 +123,27 @@ impl Downloader {
                 let _ = tokio::fs::remove_file(&to).await;
                 match from {
                     Source::Telegram(file_id) => {
-                        client.download(&file_id, &to, limit).await.map(drop).map_err(BoxError::from)
+                        client.download(&file_id, &to, limit).await.map(drop).map_err(FetchError::Download)
                     }
                     // A second name for the same bytes: the first request's may be removed while this one is transcribed.
                     Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
-                        ErrorKind::NotFound => NotKept.into(),
-                        _ => DownloadError::Write(error).into(),
+                        ErrorKind::NotFound => FetchError::NotKept,
+                        _ => FetchError::Download(DownloadError::Write(error)),
                     }),
                 }
             }
         });
-        let patience = Patience::bounded(2, Duration::from_secs(1), Duration::from_secs(10), judge);
         ServiceBuilder::new()
             .boxed()
             // Waiting for a permit is not part of the stage's time.
             .layer(ObserveLayer::new(Work::Download))
-            // The timeout layer erases the error's type; the stage has its own.
-            .map_err(move |error| failure(error, limit))
+            .map_err(move |error| to_download_failure(error, limit))
             // Also bounds the disk space of unfinished files.
             .layer(GlobalConcurrencyLimitLayer::with_semaphore(permits))
             // Outside of the retries: a sender waits for the whole, not for a try.
-            .timeout(config.timing.download)
+            .layer(TimeoutLayer::new(config.timing.download, || FetchError::TimedOut))
             // A dropped connection is common and worth a second try right away.
-            .layer(RetryLayer::new(patience))
+            .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
             .service(fetch)
     }
 
@@ -261,44 +266,43 @@ impl Downloader {
     }
 }
 
-fn judge(error: &BoxError) -> Wait {
-    let error = error.downcast_ref::<DownloadError>();
-    if let Some(DownloadError::Telegram(TelegramError::RetryAfter(pause))) = error {
-        return Wait::Exactly(*pause);
-    }
-    // A disk that is full is so for minutes: the place goes to somebody else meanwhile.
-    if matches!(error, Some(DownloadError::Write(_))) {
-        return Wait::Never;
-    }
-    match error.map(DownloadError::disposition) {
-        Some(Disposition::Retry { after }) if after > Duration::from_secs(1) => Wait::Exactly(after),
-        Some(Disposition::Retry { .. }) => Wait::Backoff,
-        Some(Disposition::Final) | None => Wait::Never,
+fn classify(error: &FetchError) -> NextTry {
+    match error {
+        FetchError::NotKept | FetchError::TimedOut => NextTry::Never,
+        // A full disk stays full for minutes: the permit goes to another request meanwhile.
+        FetchError::Download(DownloadError::Write(_)) => NextTry::Never,
+        FetchError::Download(error) => match error.disposition() {
+            // Within the time limit, the file is waited for.
+            Disposition::OperatorNeeded { after } => NextTry::ServerRequested(after),
+            disposition => disposition.into(),
+        },
     }
 }
 
-fn failure(error: BoxError, limit: u64) -> DownloadFailure {
-    match error.downcast::<DownloadError>() {
-        Ok(error) => match *error {
-            DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
-            DownloadError::Gone | DownloadError::ServerLocal | DownloadError::NotRegular => {
-                DownloadFailure::Refused(error.to_string())
-            }
-            DownloadError::Unavailable | DownloadError::Expired | DownloadError::Incomplete => {
+fn to_download_failure(error: FetchError, limit: u64) -> DownloadFailure {
+    let error = match error {
+        FetchError::NotKept => return DownloadFailure::AudioGone,
+        FetchError::TimedOut => return DownloadFailure::Unreachable("it took too long".to_owned()),
+        FetchError::Download(error) => error,
+    };
+    match &error {
+        DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
+        DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
+        DownloadError::Gone
+        | DownloadError::ServerLocal
+        | DownloadError::NotRegular
+        | DownloadError::Unavailable
+        | DownloadError::Expired
+        | DownloadError::Incomplete
+        | DownloadError::Telegram(_) => match error.disposition() {
+            Disposition::ChatUnreachable(why) => why.into(),
+            Disposition::ServerRequested(_) | Disposition::Retry { .. } | Disposition::OperatorNeeded { .. } => {
                 DownloadFailure::Unreachable(error.to_string())
             }
-            DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
-            DownloadError::Telegram(TelegramError::ChatGone) => DownloadFailure::ChatGone,
-            DownloadError::Telegram(error) => match error.disposition() {
-                Disposition::Retry { .. } => DownloadFailure::Unreachable(error.to_string()),
-                Disposition::Final => DownloadFailure::Refused(error.to_string()),
-            },
+            Disposition::ChatMoved(_) | Disposition::MessageGone | Disposition::Final => {
+                DownloadFailure::Refused(error.to_string())
+            }
         },
-        Err(error) if error.is::<NotKept>() => DownloadFailure::AudioGone,
-        Err(error) if error.is::<tower::timeout::error::Elapsed>() => {
-            DownloadFailure::Unreachable("it took too long".to_owned())
-        }
-        Err(error) => DownloadFailure::Unreachable(error.to_string()),
     }
 }
 

@@ -1,17 +1,16 @@
-//! The menu of commands that Telegram shows, in each language.
+//! Registration of the menu of commands, in each language.
 
 use std::time::Duration;
 
-use stenobot_domain::ChatId;
-use stenobot_telegram::{Client, Disposition, Locale, MenuScope, TelegramError};
+use stenobot_domain::{ChatId, RetryPolicy};
+use stenobot_telegram::{Client, Disposition, Locale, MenuScope, TelegramError, Unreachable};
 
 use crate::commands::{Audience, COMMANDS};
 use crate::lifecycle::Shutdown;
 use crate::settings::Settings;
 
 /// Pauses after a failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), Duration::from_secs(300));
 
 /// The menu that Telegram shows.
 pub(crate) struct CommandMenu {
@@ -21,18 +20,18 @@ pub(crate) struct CommandMenu {
 }
 
 impl CommandMenu {
-    /// Registers the menu in the background; without it the commands work all the same.
+    /// Registers the menu in the background. The commands work without it.
     pub(crate) async fn register(self) {
         let work = async {
             for (scope, audiences) in [
                 (MenuScope::Private, &[Audience::Private, Audience::Everywhere][..]),
                 (MenuScope::Groups, &[Audience::Groups, Audience::Everywhere][..]),
             ] {
-                self.set(scope, audiences).await?;
+                self.set_commands(scope, audiences).await?;
             }
             for operator in self.settings.config().people.operators.iter() {
                 let audiences = [Audience::Private, Audience::Everywhere, Audience::Operators];
-                self.set(MenuScope::Chat(ChatId(operator)), &audiences).await?;
+                self.set_commands(MenuScope::Chat(ChatId(operator)), &audiences).await?;
             }
             Ok::<_, TelegramError>(())
         };
@@ -41,9 +40,9 @@ impl CommandMenu {
         }
     }
 
-    async fn set(&self, scope: MenuScope, audiences: &[Audience]) -> Result<(), TelegramError> {
+    async fn set_commands(&self, scope: MenuScope, audiences: &[Audience]) -> Result<(), TelegramError> {
         let (texts, default) = (self.settings.texts(), self.settings.default_locale());
-        // Without a language, for everybody whose language the bot does not speak.
+        // Without a language: for users whose language is none of the locales.
         let locales = [(default, "")].into_iter().chain(Locale::ALL.iter().map(|locale| (*locale, locale.code())));
         for (locale, language) in locales {
             let commands: Vec<(&str, String)> = COMMANDS
@@ -51,15 +50,22 @@ impl CommandMenu {
                 .filter(|command| audiences.contains(&command.audience))
                 .map(|command| (command.name, texts.command(locale, command.name)))
                 .collect();
-            let mut pause = FIRST_PAUSE;
+            let mut failures = 0;
             while let Err(error) = self.client.set_commands(scope, language, &commands).await {
+                failures += 1;
                 match error.disposition() {
-                    Disposition::Retry { after } => tokio::time::sleep(after.max(pause)).await,
-                    // A chat that the administrator has not opened yet.
-                    Disposition::Final if error == TelegramError::ChatGone => return Ok(()),
-                    Disposition::Final => return Err(error),
+                    Disposition::ServerRequested(after)
+                    | Disposition::Retry { after }
+                    | Disposition::OperatorNeeded { after } => {
+                        tokio::time::sleep(after.max(RETRIES.pause_after(failures))).await;
+                    }
+                    // A chat that the operator has not opened yet.
+                    Disposition::ChatUnreachable(Unreachable::ChatGone) => return Ok(()),
+                    Disposition::ChatUnreachable(Unreachable::WriteForbidden(_))
+                    | Disposition::ChatMoved(_)
+                    | Disposition::MessageGone
+                    | Disposition::Final => return Err(error),
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
         Ok(())

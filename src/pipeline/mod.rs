@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod admit;
+pub(crate) mod backlog;
 pub(crate) mod bans;
 pub(crate) mod broadcast;
 pub(crate) mod cancels;
@@ -21,11 +22,9 @@ pub(crate) mod erasure;
 pub(crate) mod estimate;
 pub(crate) mod failures;
 mod keyboards;
-pub(crate) mod lanes;
 mod likely;
 pub(crate) mod menu;
 pub(crate) mod notify;
-pub(crate) mod outbox;
 pub(crate) mod positions;
 pub(crate) mod recordings;
 pub(crate) mod replies;

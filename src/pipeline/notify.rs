@@ -1,8 +1,8 @@
-//! The sender of a request that ended without a text is told why, in one sentence. The row says that this is
-//! still to be done until it is, so that nobody is left without an answer by a crash or a dead network.
+//! Notices: one sentence for the sender of a request that ended without a text. The row stays open until the notice is sent,
+//! so that neither a crash nor a broken network leaves a request without an answer.
 //!
-//! Each chat has one notice under way, and one that Telegram wants left alone has none. Refusals that wait there meanwhile
-//! are answered by one message: the newest, with the number of the others.
+//! Each chat has one notice under way at most, and none within a pause that Telegram demands. Refusals that wait there
+//! meanwhile are answered by one message: the newest, with the number of the others.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
-use stenobot_telegram::{Client, StatusEditor, StatusText, TelegramError, ThreadId};
+use stenobot_telegram::{Client, Disposition, StatusEditor, StatusText, ThreadId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::chats::Chats;
@@ -20,27 +20,27 @@ use super::worker::{Turn, Worker};
 use crate::request;
 use crate::settings::Settings;
 
-/// Notices on their way at once, in as many chats.
-const CONCURRENT: usize = 64;
-/// Chats within a pause that are passed over; more of them than that cost a vain claim each.
-const MAX_PAUSED: usize = 1000;
+/// Notices under way at once, in as many chats.
+const MAX_CONCURRENT: usize = 64;
+/// Paused chats that are excluded from a claim; each further one costs a claim in vain.
+const MAX_EXCLUDED: usize = 1000;
 
-/// The chats in which a notice is under way.
+/// The chats in which a notice is under way. Clones share the set.
 #[derive(Debug, Clone, Default)]
 struct BusyChats(Arc<Mutex<HashSet<ChatId>>>);
 
-/// A chat that has its notice; free when it is dropped.
-struct TakenChat(BusyChats, ChatId);
+/// Marks a chat as busy until it is dropped.
+struct BusyChat(BusyChats, ChatId);
 
 impl BusyChats {
-    fn take(&self, chat: ChatId) -> TakenChat {
+    fn mark(&self, chat: ChatId) -> BusyChat {
         self.set().insert(chat);
-        TakenChat(self.clone(), chat)
+        BusyChat(self.clone(), chat)
     }
 
     /// The chats in which no notice is to be sent now.
-    fn passed_over(&self, client: &Client) -> Vec<ChatId> {
-        let mut chats = client.paused_chats(MAX_PAUSED);
+    fn excluded(&self, client: &Client) -> Vec<ChatId> {
+        let mut chats = client.paused_chats(MAX_EXCLUDED);
         chats.extend(self.set().iter());
         chats
     }
@@ -51,7 +51,7 @@ impl BusyChats {
     }
 }
 
-impl Drop for TakenChat {
+impl Drop for BusyChat {
     fn drop(&mut self) {
         self.0.set().remove(&self.1);
     }
@@ -72,30 +72,29 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// Sends what is due, until the soft shutdown.
     pub(crate) async fn run(self) {
-        let sender = self.deliverer.stack_without_pauses();
-        let places = Arc::new(Semaphore::new(CONCURRENT));
+        let sender = self.deliverer.notice_stack();
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
         let chats = BusyChats::default();
         let ended = Arc::new(Notify::new());
         self.worker
             .run_woken("claim a notice", &ended, async || {
-                let place = self.worker.shutdown.soft.run_until_cancelled(places.clone().acquire_owned()).await;
-                let Some(Ok(place)) = place else { return Ok(Turn::Idle) };
+                let permit = self.worker.shutdown.soft.run_until_cancelled(permits.clone().acquire_owned()).await;
+                let Some(Ok(permit)) = permit else { return Ok(Turn::Idle) };
                 if self.client.all_chats_paused() {
                     return Ok(Turn::Idle);
                 }
-                let passed_over = chats.passed_over(&self.client);
-                let Some(notice) =
-                    self.worker.store.queue.claim_notice_excluding(&self.worker.id, &passed_over).await?
+                let excluded = chats.excluded(&self.client);
+                let Some(notice) = self.worker.store.queue.claim_notice_excluding(&self.worker.id, &excluded).await?
                 else {
                     return Ok(Turn::Idle);
                 };
-                let taken = (chats.take(notice.chat), ended.clone());
+                let guards = (chats.mark(notice.chat), ended.clone());
                 let (own, sender) = (self.clone(), sender.clone());
                 let span = tracing::info_span!("request", id = notice.fence.id.0);
                 self.worker.spawn(span, "finish a notice", async move {
-                    let outcome = own.process(sender, &notice).await;
-                    let (chat, ended) = taken;
-                    drop((place, chat));
+                    let outcome = own.process_notice(sender, &notice).await;
+                    let (chat, ended) = guards;
+                    drop((permit, chat));
                     // The chat's next one can be claimed.
                     ended.notify_one();
                     outcome
@@ -105,7 +104,7 @@ impl Notifier {
             .await;
     }
 
-    async fn process(&self, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
+    async fn process_notice(&self, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
         self.editor.close(notice.fence.id).await;
         self.recordings.discard(notice.fence.id).await;
         let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
@@ -113,22 +112,29 @@ impl Notifier {
         if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
             return request::retry_transient(&self.worker.store, "record a notice", answered).await;
         }
-        let note = self.words(notice).into();
+        let content = self.sentence(notice).into();
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
-        let work = self.deliverer.answer_wherever(sender, to, note);
+        let work = self.deliverer.answer_following_moves(sender, to, content);
         let sent =
             self.worker.shutdown.hard.run_until_cancelled(request::hold(&self.worker.store, &notice.fence, work)).await;
-        let later = match sent.transpose()? {
+        let postponed = match sent.transpose()? {
             None => Some(Duration::ZERO),
-            Some(Err(TelegramError::RetryAfter(pause))) => Some(pause.min(MAX_BACKOFF)),
-            Some(Err(error)) => {
-                // Final: nobody is there, or Telegram will never take it.
-                tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
-                None
-            }
+            Some(Err(error)) => match error.disposition() {
+                Disposition::ServerRequested(pause) => Some(pause.min(MAX_BACKOFF)),
+                // The stack retries all that is transient: this one can never be sent.
+                Disposition::Retry { .. }
+                | Disposition::OperatorNeeded { .. }
+                | Disposition::ChatMoved(_)
+                | Disposition::ChatUnreachable(_)
+                | Disposition::MessageGone
+                | Disposition::Final => {
+                    tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
+                    None
+                }
+            },
             Some(Ok(_)) => None,
         };
-        match later {
+        match postponed {
             Some(pause) => {
                 let at = self.worker.store.clock().now().after(pause);
                 request::retry_transient(&self.worker.store, "put a notice off", || {
@@ -136,15 +142,15 @@ impl Notifier {
                 })
                 .await
             }
-            // Whoever has been told is not told again.
+            // A notice that was sent is not sent again.
             None => request::retry_transient(&self.worker.store, "record a notice", answered).await,
         }
     }
 
-    /// The sentence for the sender. A refusal or an apology ends with the request's number, by which the operator finds the
+    /// A refusal or an apology ends with the request's number, by which the operator finds the
     /// request in the log; the confirmation of the sender's own cancellation needs none.
-    fn words(&self, notice: &Notice) -> String {
-        let (locale, text) = (notice.locale.as_deref(), self.reason(notice));
+    fn sentence(&self, notice: &Notice) -> String {
+        let (locale, text) = (notice.locale.as_deref(), self.reason_text(notice));
         match notice.settlement {
             Settlement::Cancelled(CancelledBy::Sender) => self.settings.status_text(locale, &text),
             Settlement::Rejected(_)
@@ -155,7 +161,7 @@ impl Notifier {
         }
     }
 
-    fn reason(&self, notice: &Notice) -> StatusText {
+    fn reason_text(&self, notice: &Notice) -> StatusText {
         let limits = &self.settings.config().limits;
         match notice.settlement {
             Settlement::Rejected(RejectReason::QueueFull) => StatusText::QueueFull,

@@ -1,123 +1,86 @@
-//! Answers that belong to no request: to commands, to pressed buttons, to messages of a kind that is not served.
-//! They are best effort: polling never waits for them, and under a flood those that find no room are dropped. Chats (and
-//! those who press buttons) are served in turns, so that what waits for one of them holds up no other.
+//! Replies that belong to no request: to commands, to pressed buttons, to messages of an unsupported kind. They are best
+//! effort: polling never waits for them, and those that find no room are dropped. Chats, and users who press buttons, have
+//! lanes that are served in turns, so that none delays another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_domain::{Backoff, ChatId, MessageId, RetryPolicy, UserId};
 use stenobot_telegram::{
-    CallbackAnswer, Client, Disposition, Keyboard, Location, OutgoingMessage, Press, TelegramError,
+    CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, TelegramError,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::chats::Chats;
-use super::lanes::{Lanes, Pushed};
 use super::worker::Worker;
 use crate::commands::{Commands, GroupSetting, set_in_group};
 use crate::ingest::admins_only;
 use crate::settings::Settings;
 
-/// On their way at once. None of them waits for a pause.
-const CONCURRENT: usize = 16;
+/// Replies under way at once. None of them waits for a pause.
+const MAX_CONCURRENT: usize = 16;
 
-/// Whose turn a reply takes.
+/// Replies of one lane keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
+enum Lane {
     /// Messages and edits in a chat.
     Chat(ChatId),
-    /// Answers to the buttons that a user presses.
+    /// Answers to the buttons that a user pressed.
     Presses(UserId),
 }
 
-/// The replies that wait.
-pub(crate) type Replies = Lanes<Lane, Waiting>;
+/// The queue of replies. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replies(Lanes<Lane, QueuedReply>);
 
-/// A reply that waits.
+/// A reply in the queue.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+struct QueuedReply {
     reply: Reply,
     since: Instant,
-    /// Before the next try after a failure without a pause of Telegram's own.
-    pause: Duration,
+    backoff: Backoff,
 }
 
-/// A best-effort call.
+/// A best-effort outgoing call; dropped when the queue is full.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A message under another.
-    Send {
-        /// Where.
-        place: Location,
-        /// Under which message, if any.
-        reply_to: Option<MessageId>,
-        /// What.
-        note: OutgoingMessage,
-    },
-    /// What a message of ours shows from now on.
-    Edit {
-        /// Where.
-        chat: ChatId,
-        /// Which.
-        message: MessageId,
-        /// What.
-        note: OutgoingMessage,
-    },
-    /// The buttons under a message of ours from now on.
-    Buttons {
-        /// Where.
-        chat: ChatId,
-        /// Which.
-        message: MessageId,
-        /// The buttons.
-        keyboard: Keyboard,
-    },
-    /// A pressed button is dealt with, with a few words perhaps.
-    CallbackAnswer {
-        /// Who pressed.
-        user: UserId,
-        /// The press.
-        callback: String,
-        /// The words.
-        words: Option<String>,
-    },
-    /// Something that only a group's administrators may do.
+    /// A new message.
+    Send { place: Location, reply_to: Option<MessageId>, note: OutgoingMessage },
+    /// New text and buttons of a message of the bot.
+    Edit { chat: ChatId, message: MessageId, note: OutgoingMessage },
+    /// New buttons under a message of the bot.
+    Buttons { chat: ChatId, message: MessageId, keyboard: Keyboard },
+    /// Acknowledges a pressed button, with a short text above the chat.
+    CallbackAnswer { user: UserId, callback: String, words: Option<String> },
+    /// A command that only administrators of the group may give.
     IfAdministrator {
-        /// The group.
         place: Location,
-        /// Who asks.
         user: UserId,
-        /// The message that asks, or under which a button was pressed.
+        /// The message with the command, or with the button that was pressed.
         message: MessageId,
-        /// What they want.
-        wish: GroupSetting,
-        /// In which language they read.
+        setting: GroupSetting,
+        /// Language code of the user.
         locale: Option<String>,
     },
-    /// A press that only a group's admins may make: carried out if the user is one, else answered.
-    PressIfAdministrator {
-        /// The group.
-        group: ChatId,
-        /// The press.
-        press: Box<Press>,
-    },
+    /// A press that only administrators of the group may make: processed if the user is one, else answered.
+    PressIfAdministrator { group: ChatId, press: Box<Press> },
 }
 
-impl Lanes<Lane, Waiting> {
-    /// Sends a reply as soon as possible, or drops it when too many wait.
+impl Replies {
+    /// Queues a reply, or drops it when too many wait.
     pub(crate) fn send(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Self::push)
+        self.push(reply, Lanes::push)
     }
 
-    /// Sends the last reply for a while: when too many wait in its lane, it replaces the newest.
+    /// Queues the last reply for a while: replaces the newest reply of a full lane.
     pub(crate) fn send_last(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Self::push_over)
+        self.push(reply, Lanes::push_over)
     }
 
-    fn push_reply(&self, reply: Reply, push: fn(&Self, Lane, Waiting) -> Pushed) -> Pushed {
+    fn push(&self, reply: Reply, push: fn(&Lanes<Lane, QueuedReply>, Lane, QueuedReply) -> Pushed) -> Pushed {
         let lane = reply.lane();
-        let pushed = push(self, lane, Waiting { reply, since: Instant::now(), pause: FIRST_PAUSE });
+        let pushed = push(&self.0, lane, QueuedReply { reply, since: Instant::now(), backoff: RETRIES.backoff() });
         if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
@@ -125,25 +88,30 @@ impl Lanes<Lane, Waiting> {
     }
 }
 
-/// Longest time that a reply is tried for: later, nobody expects it any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Age at which a reply is dropped: it is no longer expected.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// Between the first two tries; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between tries.
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), MAX_AGE);
 
-impl Waiting {
-    /// Whether there is another try after this failure: after which rest.
-    fn after(mut self, error: &TelegramError) -> Result<(Self, Duration), Self> {
-        let rest = match error.disposition() {
-            Disposition::Retry { after } if matches!(error, TelegramError::RetryAfter(_)) => after,
-            Disposition::Retry { after } if self.reply.is_repeatable() || !error.may_have_worked() => {
-                let pause = self.pause;
-                self.pause = pause * 2;
-                after.max(pause)
+impl QueuedReply {
+    /// The pause before the next try after this failure, or no further try.
+    fn retry_after(&mut self, error: &TelegramError) -> Option<Duration> {
+        let pause = match error.disposition() {
+            Disposition::ServerRequested(pause) => Some(pause),
+            Disposition::Retry { after } | Disposition::OperatorNeeded { after }
+                if self.reply.is_repeatable() || !error.may_have_worked() =>
+            {
+                self.backoff.next_pause().map(|pause| pause.max(after))
             }
-            Disposition::Retry { .. } | Disposition::Final => return Err(self),
+            Disposition::Retry { .. }
+            | Disposition::OperatorNeeded { .. }
+            | Disposition::ChatMoved(_)
+            | Disposition::ChatUnreachable(_)
+            | Disposition::MessageGone
+            | Disposition::Final => None,
         };
-        if self.since.elapsed() + rest < PATIENCE { Ok((self, rest)) } else { Err(self) }
+        pause.filter(|pause| self.since.elapsed() + *pause < MAX_AGE)
     }
 }
 
@@ -168,7 +136,7 @@ impl Reply {
         }
     }
 
-    /// Whether it is the same done twice. A message would be there twice, which is worse than a reply that is lost.
+    /// Whether a repetition is harmless. A message would appear twice, which is worse than a lost reply.
     fn is_repeatable(&self) -> bool {
         match self {
             Self::Edit { .. }
@@ -196,46 +164,47 @@ pub(crate) struct ReplySender {
 impl ReplySender {
     /// Sends replies until the soft shutdown.
     pub(crate) async fn run(self) {
-        let places = Arc::new(Semaphore::new(CONCURRENT));
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
         loop {
             let next = async {
-                let place = places.clone().acquire_owned().await.ok()?;
-                Some((self.replies.next().await, place))
+                let permit = permits.clone().acquire_owned().await.ok()?;
+                Some((self.replies.0.next().await, permit))
             };
-            let Some(Some(((lane, waiting), place))) = self.worker.shutdown.soft.run_until_cancelled(next).await else {
+            let Some(Some(((lane, mut queued), permit))) = self.worker.shutdown.soft.run_until_cancelled(next).await
+            else {
                 return;
             };
             let own = self.clone();
             self.worker.tasks.spawn(async move {
-                let tried = own.worker.shutdown.soft.run_until_cancelled(own.deliver(&waiting.reply)).await;
+                let tried = own.worker.shutdown.soft.run_until_cancelled(own.send_following_moves(&queued.reply)).await;
                 match tried {
-                    Some(Err(error)) => match waiting.after(&error) {
-                        Ok((waiting, rest)) => own.replies.give_back(lane, waiting, rest),
-                        Err(waiting) => {
-                            tracing::debug!(%error, reply = waiting.reply.kind(), "a reply was not sent");
-                            own.replies.ended(lane);
+                    Some(Err(error)) => match queued.retry_after(&error) {
+                        Some(pause) => own.replies.0.give_back(lane, queued, pause),
+                        None => {
+                            tracing::debug!(%error, reply = queued.reply.kind(), "a reply was not sent");
+                            own.replies.0.ended(lane);
                         }
                     },
-                    Some(Ok(())) | None => own.replies.ended(lane),
+                    Some(Ok(())) | None => own.replies.0.ended(lane),
                 }
-                drop(place);
+                drop(permit);
             });
         }
     }
 
-    /// Makes one try.
-    async fn deliver(&self, reply: &Reply) -> Result<(), TelegramError> {
-        match self.once(reply).await {
-            Err(TelegramError::ChatMoved(to)) => self.follow(reply, to).await,
+    /// Makes one try, in the supergroup that the chat has become if Telegram says so.
+    async fn send_following_moves(&self, reply: &Reply) -> Result<(), TelegramError> {
+        match self.send_once(reply).await {
+            Err(TelegramError::ChatMoved(to)) => self.send_to_supergroup(reply, to).await,
             tried => tried,
         }
     }
 
-    /// A message goes to the supergroup that its chat has become; what concerns a message of the old chat is over.
-    async fn follow(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
+    /// A new message goes to the supergroup; messages of the old chat cannot be edited there.
+    async fn send_to_supergroup(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
         match reply {
             Reply::Send { place, note, .. } => {
-                // Only the store's word is missing if this fails: the next call to the old chat brings it again.
+                // If this fails, the next call to the old chat brings the move again.
                 if let Err(error) = self.chats.record_move(place.chat, to).await {
                     self.worker.failures.report("record that a group became a supergroup", &error);
                 }
@@ -249,7 +218,7 @@ impl ReplySender {
         }
     }
 
-    async fn once(&self, reply: &Reply) -> Result<(), TelegramError> {
+    async fn send_once(&self, reply: &Reply) -> Result<(), TelegramError> {
         let client = &self.client;
         match reply {
             Reply::Send { place, reply_to, note } => {
@@ -258,16 +227,26 @@ impl ReplySender {
             Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
             Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
             Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
-            Reply::IfAdministrator { place, user, message, wish, locale } => {
+            Reply::IfAdministrator { place, user, message, setting, locale } => {
                 let allowed = client.is_administrator(place.chat, *user).await?;
-                let note = set_in_group(&self.commands, *place, wish, allowed, locale.as_deref()).await;
+                let note = set_in_group(&self.commands, *place, setting, allowed, locale.as_deref()).await;
                 client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
             }
             Reply::PressIfAdministrator { group, press } => {
                 let allowed = match client.is_administrator(*group, press.from.id).await {
-                    // Telegram does not know the user there, or does not tell.
-                    Err(error) if error.disposition() == Disposition::Final => false,
-                    allowed => allowed?,
+                    Ok(allowed) => allowed,
+                    Err(error) => match error.disposition() {
+                        Disposition::ServerRequested(_)
+                        | Disposition::Retry { .. }
+                        | Disposition::OperatorNeeded { .. } => {
+                            return Err(error);
+                        }
+                        // Telegram does not know the user there, or does not tell.
+                        Disposition::ChatMoved(_)
+                        | Disposition::ChatUnreachable(_)
+                        | Disposition::MessageGone
+                        | Disposition::Final => false,
+                    },
                 };
                 if allowed && self.admin_presses.try_send((**press).clone()).is_ok() {
                     return Ok(());

@@ -1,9 +1,11 @@
 //! The message that shows a request's state until its answer takes the place.
 
 use stenobot_domain::{ChatId, MessageId, RequestId};
-use stenobot_telegram::{Client, OutgoingMessage, StatusEditor, StatusText, TelegramError, ThreadId};
+use stenobot_telegram::{
+    Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, ThreadId, Unreachable,
+};
 
-use super::chats::{Chats, Unreachable};
+use super::chats::Chats;
 use crate::request::{Request, Stage};
 use crate::settings::Settings;
 
@@ -64,7 +66,7 @@ impl StatusMessages {
     ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
         let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
         if self.chats.is_write_forbidden(chat, thread, request.received_at()) {
-            return Err(Unreachable::WriteForbidden);
+            return Err(Unreachable::WriteForbidden(Extent::Chat));
         }
         if request.status_message().is_some() {
             return Ok(None);
@@ -78,9 +80,14 @@ impl StatusMessages {
         };
         match sent {
             Ok(sent) => Ok(Some(sent)),
-            Err(error) => match Unreachable::of(&error) {
-                Some(why) => Err(why),
-                None => {
+            Err(error) => match error.disposition() {
+                Disposition::ChatUnreachable(why) => Err(why),
+                Disposition::ServerRequested(_)
+                | Disposition::Retry { .. }
+                | Disposition::OperatorNeeded { .. }
+                | Disposition::ChatMoved(_)
+                | Disposition::MessageGone
+                | Disposition::Final => {
                     tracing::debug!(request = request.id().0, %error, "the state is not shown");
                     Ok(None)
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Percent, StatusText, ThreadId};
+use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::util::{BoxCloneService, BoxService};
 use tower::{Service, ServiceBuilder, ServiceExt};
 
+use super::backlog::{Backlog, BacklogEntry};
 use super::cancels::{CancelGuard, CancelRegistry};
-use super::chats::{Chats, Unreachable};
+use super::chats::Chats;
 use super::deliver::Deliverer;
 use super::estimate::{self, Estimates};
-use super::outbox::{Outbox, OutboxPlace};
 use super::recordings::Recordings;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
@@ -81,14 +81,14 @@ pub(crate) struct Transcriber {
     pub(crate) recordings: Recordings,
     pub(crate) cancels: CancelRegistry,
     pub(crate) estimates: Estimates,
-    pub(crate) outbox: Outbox,
+    pub(crate) backlog: Backlog,
     pub(crate) deliverer: Deliverer,
 }
 
 /// A request's place among the texts that wait for Telegram.
 struct Delivery {
-    outbox: Outbox,
-    place: OutboxPlace,
+    backlog: Backlog,
+    place: BacklogEntry,
     /// Notified when the place is free.
     delivered: Arc<Notify>,
 }
@@ -96,8 +96,8 @@ struct Delivery {
 impl Delivery {
     /// The place of a coalesced request, which is given the same text.
     fn of_coalesced(&self, request: &Request<Transcribed>) -> Self {
-        let place = self.outbox.enter(request.chat(), request.user(), None);
-        Self { outbox: self.outbox.clone(), place, delivered: self.delivered.clone() }
+        let place = self.backlog.enter(request.chat(), request.user(), None);
+        Self { backlog: self.backlog.clone(), place, delivered: self.delivered.clone() }
     }
 
     fn end(self) {
@@ -142,7 +142,7 @@ impl Transcriber {
             return Ok(Turn::Idle);
         }
         let capacity = async {
-            let place = self.outbox.room().await;
+            let place = self.backlog.room().await;
             engine.ready().await.map(|_| place)
         };
         let place = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
@@ -150,7 +150,7 @@ impl Transcriber {
             // The pool has logged why it cannot work; requests wait meanwhile.
             Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
         };
-        let (store, busy) = (&self.worker.store, self.outbox.busy());
+        let (store, busy) = (&self.worker.store, self.backlog.busy());
         match Request::<Queued>::claim_excluding(store, &self.worker.id, &busy).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
@@ -158,8 +158,8 @@ impl Transcriber {
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
-                let place = self.outbox.enter(request.chat(), request.user(), Some(place));
-                let delivery = Delivery { outbox: self.outbox.clone(), place, delivered: delivered.clone() };
+                let place = self.backlog.enter(request.chat(), request.user(), Some(place));
+                let delivery = Delivery { backlog: self.backlog.clone(), place, delivered: delivered.clone() };
                 self.start(engine, request, delivery).await?;
             }
         }

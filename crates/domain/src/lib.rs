@@ -2,10 +2,12 @@
 
 mod lifecycle;
 pub mod quantile;
+mod retry;
 pub mod secrets;
 pub mod subtitles;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use retry::{Backoff, RetryPolicy};
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ModelFacts, Progress, Transcript};
+use stenobot_domain::{ModelFacts, Progress, RetryPolicy, Transcript};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,9 @@ impl Slot {
     }
 
     fn backoff(&self) -> Duration {
-        let doublings = self.consecutive_failures.saturating_sub(1).min(16);
-        self.settings.backoff.saturating_mul(1 << doublings).min(self.settings.max_backoff)
+        // Jitter would serve nothing: the few children of one machine start by themselves.
+        let policy = RetryPolicy::endless(self.settings.backoff, self.settings.max_backoff).without_jitter();
+        policy.pause_after(self.consecutive_failures)
     }
 
     /// Spawns a child and waits until its model is loaded. An error is one sentence.

@@ -36,7 +36,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
+use stenobot_domain::RetryPolicy;
 use tokio_util::sync::CancellationToken;
 
 pub use architecture::Architecture;
@@ -58,7 +58,7 @@ pub struct ModelStore {
     dir: PathBuf,
     base_url: reqwest::Url,
     catalogue: Catalogue,
-    backoff: ExponentialBuilder,
+    retries: RetryPolicy,
     proxies: Proxies,
 }
 
@@ -149,12 +149,8 @@ impl Spec {
 impl ModelStore {
     /// A store in `dir`, which need not exist yet, that downloads the published models from below `base_url`.
     pub fn new(dir: PathBuf, base_url: reqwest::Url) -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_secs(1))
-            .with_max_delay(Duration::from_secs(30))
-            .with_max_times(6)
-            .with_jitter();
-        Self { dir, base_url, catalogue: Catalogue::default(), backoff, proxies: Proxies::default() }
+        let retries = RetryPolicy::bounded(6, Duration::from_secs(1), Duration::from_secs(30));
+        Self { dir, base_url, catalogue: Catalogue::default(), retries, proxies: Proxies::default() }
     }
 
     /// The same store, which downloads through these proxies.
@@ -167,9 +163,9 @@ impl ModelStore {
         Self { catalogue, ..self }
     }
 
-    /// The same store with other waits between attempts of a download.
-    pub fn with_backoff(self, backoff: ExponentialBuilder) -> Self {
-        Self { backoff, ..self }
+    /// Replaces the policy of retries of a download.
+    pub fn with_retries(self, retries: RetryPolicy) -> Self {
+        Self { retries, ..self }
     }
 
     /// What is published under a name.

@@ -57,7 +57,7 @@ impl ModelStore {
                 url: self.url_of(name),
                 part: &part,
                 expected: published.bytes,
-                backoff: self.backoff,
+                retries: self.retries,
             };
             let pulled = pull.run(|step| {
                 let name = name.to_string();

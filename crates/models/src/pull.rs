@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode, Url};
+use stenobot_domain::RetryPolicy;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
@@ -88,8 +88,8 @@ pub(super) struct Pull<'a> {
     /// Where the bytes are written; those of an earlier run are kept.
     pub(super) part: &'a Path,
     pub(super) expected: u64,
-    /// Waits between attempts. An attempt that brought bytes starts them afresh.
-    pub(super) backoff: ExponentialBuilder,
+    /// An attempt that brought bytes starts the backoff over.
+    pub(super) retries: RetryPolicy,
 }
 
 impl Pull<'_> {
@@ -115,7 +115,7 @@ impl Pull<'_> {
         }
         let mut resumed = target.done > 0;
         target.file.seek(io::SeekFrom::End(0)).await?;
-        let mut waits = self.backoff.build();
+        let mut backoff = self.retries.backoff();
         while target.done < self.expected {
             let before = target.done;
             match self.attempt(target, &mut resumed, report).await {
@@ -123,9 +123,9 @@ impl Pull<'_> {
                 Err(AttemptError::Transient(why)) => {
                     target.file.flush().await?;
                     if target.done > before {
-                        waits = self.backoff.build();
+                        backoff.reset();
                     }
-                    let wait = waits.next().ok_or(AttemptError::Transient(why))?;
+                    let wait = backoff.next_pause().ok_or(AttemptError::Transient(why))?;
                     report(Step::Waiting(wait));
                     tokio::time::sleep(wait).await;
                 }

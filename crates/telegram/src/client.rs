@@ -4,10 +4,9 @@
 //! sleeps 10 s inside any call that gets a 5xx, hides the status code, and turns an answer with one field it
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
@@ -19,13 +18,12 @@ use stenobot_domain::{ChatId, UserId};
 use stenobot_network::Proxies;
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::administrators::AdministratorCache;
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Parameters, Refusal, TelegramError};
-use super::outgoing::{MAX_PAUSE, Pauses, Scope};
+use super::outgoing::{Limits, MAX_PAUSE, Outbox, Priority, Scope};
 use super::redact::Redactor;
 use super::update::Identity;
 use super::write_permissions::WritePermissions;
@@ -37,16 +35,12 @@ pub(super) const CALL: Duration = Duration::from_secs(20);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
 /// of those ends after [`CALL`] with an unknown effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
-/// Messages and edits under way in one chat: what waits for one chat takes no time from the others.
-const CONCURRENT_IN_CHAT: usize = 2;
-/// Between two messages or edits, over all chats: 28 a second.
-const BETWEEN_MESSAGES: Duration = Duration::from_millis(36);
 /// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Priority);
 
 struct Inner {
     http: reqwest::Client,
@@ -54,12 +48,8 @@ struct Inner {
     token: SecretString,
     redactor: Redactor,
     observe: Observer,
-    pauses: Pauses,
+    outbox: Outbox,
     write_permissions: WritePermissions,
-    /// The chats in which something is under way.
-    in_chats: Mutex<HashMap<ChatId, Arc<Semaphore>>>,
-    /// When the next message may leave, whichever chat it is for.
-    next_slot: Mutex<Instant>,
     administrators: AdministratorCache,
     me: OnceLock<Me>,
     /// Names of the bot's commands.
@@ -107,21 +97,20 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         let http = proxies.apply(builder).build().map_err(|error| TelegramError::from_transport(&error))?;
         let (redactor, token) = (Redactor::new(token), SecretString::from(token.to_owned()));
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             http,
             api_url,
             token,
             redactor,
             observe,
-            pauses: Pauses::default(),
+            outbox: Outbox::new(Limits::default()),
             write_permissions: WritePermissions::default(),
-            in_chats: Mutex::default(),
-            next_slot: Mutex::new(Instant::now()),
             administrators: AdministratorCache::default(),
             me: OnceLock::new(),
             commands: Vec::new(),
             local_files: None,
-        })))
+        };
+        Ok(Self(Arc::new(inner), Priority::Notice))
     }
 
     /// Lets the client read files that a local Bot API server names by a path on this machine, if they are below `folder`.
@@ -147,44 +136,20 @@ impl Client {
         Identity { me: self.known(), commands: &self.0.commands }
     }
 
-    /// Waits for the turn of one more message or edit: Telegram takes about thirty a second of one bot, and answers
-    /// fifty people who write at once with pauses for all of them otherwise. Hold the permit until the call has ended.
-    async fn turn(&self, chat: ChatId) -> Result<OwnedSemaphorePermit, TelegramError> {
-        self.0.pauses.check(Scope::Chat(chat))?;
-        let own = self.in_chat(chat);
-        // Where the calls before hang, this one has not been made.
-        let Ok(Ok(permit)) = tokio::time::timeout(CALL, own.acquire_owned()).await else {
-            return Err(TelegramError::RetryAfter(Duration::from_secs(1)));
-        };
-        // Those who waited for a chat that is to be left alone take no slots of the others.
-        self.0.pauses.enter(Scope::Chat(chat))?;
-        let turn = {
-            let mut next = self.0.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = Instant::now().max(*next);
-            *next = turn + BETWEEN_MESSAGES;
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
-        // Another call may have been refused meanwhile.
-        self.0.pauses.check(Scope::Chat(chat))?;
-        Ok(permit)
+    /// A client for messages and edits of this priority; by default they are [`Priority::Notice`]. Shares everything else.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self(self.0.clone(), priority)
     }
 
-    fn in_chat(&self, chat: ChatId) -> Arc<Semaphore> {
-        let mut chats = self.0.in_chats.lock().unwrap_or_else(PoisonError::into_inner);
-        // Permits hold their semaphore.
-        chats.retain(|_, own| Arc::strong_count(own) > 1);
-        chats.entry(chat).or_insert_with(|| Arc::new(Semaphore::new(CONCURRENT_IN_CHAT))).clone()
-    }
-
-    /// The chats that Telegram wants left alone now, at most `most`; not those that are left alone since all are.
+    /// Chats within a pause of their own, at most `most`.
     pub fn paused_chats(&self, most: usize) -> Vec<ChatId> {
-        self.0.pauses.paused_chats(most)
+        self.0.outbox.pauses().paused_chats(most)
     }
 
-    /// Whether all chats seem to be refused.
+    /// Whether a pause of all chats is inferred.
     pub fn all_chats_paused(&self) -> bool {
-        self.0.pauses.all_paused()
+        self.0.outbox.pauses().all_paused()
     }
 
     pub(super) fn administrators(&self) -> &AdministratorCache {
@@ -217,7 +182,7 @@ impl Client {
         P: Payload + Serialize,
         R: DeserializeOwned,
     {
-        self.0.pauses.check(Scope::Method(method))?;
+        self.0.outbox.check_pause(Scope::Method(method))?;
         self.within(limit, method, Scope::Method(method), self.exchange(P::NAME, payload)).await
     }
 
@@ -227,7 +192,7 @@ impl Client {
         P: Payload + Serialize,
         R: DeserializeOwned,
     {
-        let _turn = self.turn(chat).await?;
+        let _slot = self.0.outbox.acquire(chat, self.1).await?;
         self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
     }
 
@@ -240,14 +205,13 @@ impl Client {
     ) -> Result<R, TelegramError> {
         let started = Instant::now();
         let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(TelegramError::Timeout));
-        self.0.pauses.record(scope, &result);
+        self.0.outbox.record(scope, &result);
         self.report(method, started, result.as_ref().err());
         result
     }
 
-    /// The pauses that downloads keep, which are no calls of the Bot API.
-    pub(super) fn pauses(&self) -> &Pauses {
-        &self.0.pauses
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
     }
 
     pub(super) fn write_permissions(&self) -> &WritePermissions {
@@ -278,7 +242,7 @@ impl Client {
         name: &str,
         form: super::multipart::Form,
     ) -> Result<R, TelegramError> {
-        let _turn = self.turn(chat).await?;
+        let _slot = self.0.outbox.acquire(chat, self.1).await?;
         let work = async {
             let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
             let response = request.body(form.finish()).send().await;

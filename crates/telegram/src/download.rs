@@ -63,7 +63,7 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
-    /// Whether another try is worth it, and when. A full disk may be emptied, so writing counts as worth it.
+    /// What the failure means for the caller. A full disk may be emptied, so a failed write is transient.
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::TooBig { .. } | Self::Gone | Self::ServerLocal | Self::NotRegular => Disposition::Final,
@@ -91,8 +91,8 @@ impl Client {
     /// # Errors
     /// Any [`DownloadError`].
     pub async fn download(&self, file_id: &str, to: &Path, limit: u64) -> Result<u64, DownloadError> {
-        let place = payloads::GetFile::new(FileId(file_id.to_owned()));
-        let place: Location = self.call(Method::GetFile, &place, GET_FILE).await.map_err(|error| match error {
+        let call = payloads::GetFile::new(FileId(file_id.to_owned()));
+        let location: Location = self.call(Method::GetFile, &call, GET_FILE).await.map_err(|error| match error {
             // A server that says so has the limit of Telegram's own.
             TelegramError::Refused(why) if why.contains("file is too big") => {
                 DownloadError::TooBig { limit: limit.min(PUBLIC_FILE_LIMIT) }
@@ -101,15 +101,15 @@ impl Client {
             TelegramError::Refused(why) if is_gone(&why) => DownloadError::Gone,
             other => DownloadError::Telegram(other),
         })?;
-        let file_path = place.file_path.ok_or(DownloadError::Gone)?;
+        let file_path = location.file_path.ok_or(DownloadError::Gone)?;
         if file_path.starts_with('/') {
             return self.take_local(Path::new(&file_path), to, limit).await;
         }
-        self.pauses().check(Scope::Method(Method::Download))?;
+        self.outbox().check_pause(Scope::Method(Method::Download))?;
         let (partial, file) = Partial::create(to.to_owned()).await?;
         let started = Instant::now();
         let size = self.transfer(&file_path, file, limit).await;
-        let result = size.and_then(|size| match place.file_size {
+        let result = size.and_then(|size| match location.file_size {
             // A body without an announced length may end early and look whole.
             Some(told) if size < told => Err(DownloadError::Incomplete),
             Some(_) | None => Ok(size),
@@ -129,7 +129,7 @@ impl Client {
                 | DownloadError::Write(_),
             ) => Ok(()),
         };
-        self.pauses().record(Scope::Method(Method::Download), &called);
+        self.outbox().record(Scope::Method(Method::Download), &called);
         self.report(Method::Download, started, called.as_ref().err());
         let size = result?;
         partial.keep();

@@ -67,32 +67,56 @@ impl fmt::Display for Extent {
     }
 }
 
-/// What to do about a failure.
+/// What a failure means for the caller: the one classification of [`TelegramError`], on which all decisions about retries,
+/// pauses and chats are based.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// Worth another try, not before this time has passed.
+    /// Telegram demands this pause, which is exact; the call was not carried out.
+    ServerRequested(Duration),
+    /// Transient: worth a retry, not before this time has passed. Callers lengthen the pause with each failure.
     Retry {
-        /// The shortest wait. Only Telegram's `retry_after` is exact; other waits are for the caller to stretch.
+        /// Shortest pause.
         after: Duration,
     },
-    /// Trying again gives the same.
+    /// Every call fails until the operator acts: the token is not accepted, or another program takes the updates.
+    OperatorNeeded {
+        /// Shortest pause.
+        after: Duration,
+    },
+    /// The group is a supergroup with this id now.
+    ChatMoved(ChatId),
+    /// The bot cannot write to the chat.
+    ChatUnreachable(Unreachable),
+    /// The message to edit or to reply to does not exist any more.
+    MessageGone,
+    /// A retry gives the same result.
     Final,
 }
 
+/// Why the bot cannot write to a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The chat is gone, or the user blocked the bot.
+    ChatGone,
+    /// The bot lacks the right to write.
+    WriteForbidden(Extent),
+}
+
 impl TelegramError {
-    /// Whether another try is worth it, and when.
+    /// What the failure means for the caller.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::RetryAfter(after) => Disposition::Retry { after: *after },
+            Self::RetryAfter(pause) => Disposition::ServerRequested(*pause),
             Self::Server | Self::Timeout | Self::NoConnection | Self::Network(_) => {
                 Disposition::Retry { after: Duration::from_secs(1) }
             }
-            Self::Conflict => Disposition::Retry { after: Duration::from_secs(5) },
-            // No fault of the call's: it waits for a token that is accepted, or for Telegram to know this one again.
-            Self::Unauthorized => Disposition::Retry { after: Duration::from_secs(5) },
-            Self::MessageGone | Self::ChatGone | Self::ChatMoved(_) | Self::WriteForbidden(_) | Self::Refused(_) => {
-                Disposition::Final
-            }
+            // The call is not at fault: it waits for a token that is accepted, or for the other program to stop.
+            Self::Conflict | Self::Unauthorized => Disposition::OperatorNeeded { after: Duration::from_secs(5) },
+            Self::ChatMoved(to) => Disposition::ChatMoved(*to),
+            Self::ChatGone => Disposition::ChatUnreachable(Unreachable::ChatGone),
+            Self::WriteForbidden(extent) => Disposition::ChatUnreachable(Unreachable::WriteForbidden(*extent)),
+            Self::MessageGone => Disposition::MessageGone,
+            Self::Refused(_) => Disposition::Final,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Telegram's side: updates in, files in, texts out. The only place that knows the Bot API.
 //!
-//! A [`Client`] makes the calls, [`Incoming`] is what an update means to us, [`Texts`] is everything the bot
-//! says, and the [`StatusEditor`] owns the edits of status messages while their requests are under way.
+//! [`Client`] makes the calls, [`Incoming`] is a parsed update, [`Texts`] are the bot's texts, [`Outbox`] orders and paces
+//! everything that goes out, and [`StatusEditor`] owns the edits of status messages while their requests are under way.
 
 mod action;
 mod administrators;
@@ -27,10 +27,12 @@ pub use call::{Call, CallOutcome, Method};
 pub use checkup::Reached;
 pub use client::{Client, Me};
 pub use download::DownloadError;
-pub use error::{Disposition, Extent, TelegramError};
+pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
-pub use outgoing::{Button, Edit, Keyboard, MAX_PAUSE, OutgoingMessage, Pace, StatusEditor};
+pub use outgoing::{
+    Button, Edit, Keyboard, Lanes, Limits, MAX_PAUSE, Outbox, OutgoingMessage, Priority, Pushed, StatusEditor,
+};
 pub use progress::{Percent, bar};
 pub use redact::Redactor;
 pub use split::split;

@@ -38,7 +38,7 @@ impl Client {
     /// Any [`TelegramError`]. No update is lost by an error: the same offset gives them again.
     pub async fn updates(&self, offset: Option<i64>, timeout: Duration) -> Result<Vec<Incoming>, TelegramError> {
         let scope = Scope::Method(Method::GetUpdates);
-        self.pauses().check(scope)?;
+        self.outbox().check_pause(scope)?;
         let poll = GetUpdates { offset, limit: BATCH, timeout: timeout.as_secs(), allowed_updates: KINDS };
         let work = async {
             let response = self.post("GetUpdates", &poll).await?;

@@ -9,7 +9,7 @@ use stenobot_domain::ChatId;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::error::{Extent, TelegramError};
+use super::error::{Disposition, Extent, TelegramError, Unreachable};
 use super::update::ThreadId;
 
 /// Between two attempts after a refusal: Telegram sends no update when the rights of all members of a group change.
@@ -61,19 +61,17 @@ impl WritePermissions {
 
     /// Stores the failure of an edit, whose topic is not known. A successful edit does not prove that a message is allowed.
     pub(super) fn record_error(&self, chat: ChatId, error: &TelegramError) {
-        match error {
-            TelegramError::WriteForbidden(Extent::Chat) | TelegramError::ChatGone => self.forbid(Area::Chat(chat)),
-            TelegramError::WriteForbidden(Extent::Topic)
-            | TelegramError::RetryAfter(_)
-            | TelegramError::MessageGone
-            | TelegramError::ChatMoved(_)
-            | TelegramError::Conflict
-            | TelegramError::Unauthorized
-            | TelegramError::Refused(_)
-            | TelegramError::Server
-            | TelegramError::Timeout
-            | TelegramError::NoConnection
-            | TelegramError::Network(_) => {}
+        match error.disposition() {
+            Disposition::ChatUnreachable(Unreachable::ChatGone | Unreachable::WriteForbidden(Extent::Chat)) => {
+                self.forbid(Area::Chat(chat));
+            }
+            Disposition::ChatUnreachable(Unreachable::WriteForbidden(Extent::Topic))
+            | Disposition::ServerRequested(_)
+            | Disposition::Retry { .. }
+            | Disposition::OperatorNeeded { .. }
+            | Disposition::ChatMoved(_)
+            | Disposition::MessageGone
+            | Disposition::Final => {}
         }
     }
 

@@ -9,9 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backon::ExponentialBuilder;
 use futures::StreamExt;
 use sha1::{Digest, Sha1};
+use stenobot_domain::RetryPolicy;
 use stenobot_models::{
     Catalogue, Download, Family, ModelStore, ModelStoreError, Origin, PullError, Quantisation, Remedy,
 };
@@ -109,10 +109,10 @@ impl Bench {
         let url = format!("http://{}/models/main", listener.local_addr().unwrap());
         let app = axum::Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(1)).with_max_times(3);
+        let retries = RetryPolicy::bounded(3, Duration::from_millis(1), Duration::from_secs(60));
         let store = ModelStore::new(dir.path().join("store"), url.parse().unwrap())
             .with_catalogue(Catalogue::new(vec![family]))
-            .with_backoff(backoff);
+            .with_retries(retries);
         Self { dir, server, store }
     }
 

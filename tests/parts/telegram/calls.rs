@@ -174,7 +174,7 @@ async fn retry_after_is_read_reported_and_obeyed() {
     let error = stub.client().edit(CHAT, MessageId(7), &content("text")).await.unwrap_err();
     let wait = Duration::from_secs(33);
     assert_eq!(error, TelegramError::RetryAfter(wait));
-    assert_eq!(error.disposition(), Disposition::Retry { after: wait });
+    assert_eq!(error.disposition(), Disposition::ServerRequested(wait));
     let call = stub.calls()[0];
     assert_eq!((call.method, call.outcome), (Method::EditMessageText, CallOutcome::TooMany));
     assert_eq!(call.retry_after, Some(wait));

@@ -181,7 +181,7 @@ async fn the_server_s_refusals_are_told_apart() {
     }
     let (error, _) = failing([place(), Answer::refusal(429, "Too Many Requests: retry after 9")]).await;
     let nine = std::time::Duration::from_secs(9);
-    assert_eq!(error.disposition(), Disposition::Retry { after: nine });
+    assert_eq!(error.disposition(), Disposition::ServerRequested(nine));
 
     let (error, _) = failing([place(), Answer::Whole(503, b"<html>".to_vec())]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Server)), "{error:?}");

@@ -1,10 +1,20 @@
 //! Messages and edits on their way to Telegram.
+//!
+//! [`Outbox`] is the one place that knows the limits, the pauses and the order of priorities; every call takes its slot there.
+//! [`StatusEditor`] keeps the latest text of each status message until its edit is due, [`Lanes`] the best-effort replies
+//! until they are sent.
 
+mod lanes;
+mod limits;
 mod message;
+mod outbox;
 mod pauses;
 mod status;
 
+pub use lanes::{Lanes, Pushed};
+pub use limits::{Limits, Priority};
 pub use message::{Button, Keyboard, OutgoingMessage};
+pub use outbox::Outbox;
 pub use pauses::MAX_PAUSE;
-pub(crate) use pauses::{Pauses, Scope};
-pub use status::{Edit, Pace, StatusEditor};
+pub(crate) use pauses::Scope;
+pub use status::{Edit, StatusEditor};

@@ -9,7 +9,7 @@ use stenobot_domain::ChatId;
 use tokio::time::Instant;
 
 use crate::call::Method;
-use crate::error::TelegramError;
+use crate::error::{Disposition, TelegramError};
 
 /// Private chats that are refused within [`TOGETHER`] of each other, with nothing taken in between: then Telegram means
 /// all chats, and does not have to be asked by each of them. Groups have a limit of their own that a few members can use
@@ -111,16 +111,15 @@ impl Pauses {
 
     /// Draws the consequences of an answer.
     pub(crate) fn record<T>(&self, scope: Scope, result: &Result<T, TelegramError>) {
-        match result {
-            Err(TelegramError::RetryAfter(wait)) => self.hold(scope, *wait),
-            // Telegram has dealt with a chat.
-            Ok(_)
-            | Err(
-                TelegramError::MessageGone
-                | TelegramError::ChatGone
-                | TelegramError::ChatMoved(_)
-                | TelegramError::WriteForbidden(_)
-                | TelegramError::Refused(_),
+        match result.as_ref().err().map(TelegramError::disposition) {
+            Some(Disposition::ServerRequested(pause)) => self.hold(scope, pause),
+            // Telegram processes calls to chats again.
+            None
+            | Some(
+                Disposition::ChatMoved(_)
+                | Disposition::ChatUnreachable(_)
+                | Disposition::MessageGone
+                | Disposition::Final,
             ) => {
                 if matches!(scope, Scope::Chat(_)) {
                     let mut held = self.held();
@@ -128,14 +127,7 @@ impl Pauses {
                     held.all_chats = None;
                 }
             }
-            Err(
-                TelegramError::Conflict
-                | TelegramError::Unauthorized
-                | TelegramError::Server
-                | TelegramError::Timeout
-                | TelegramError::NoConnection
-                | TelegramError::Network(_),
-            ) => {}
+            Some(Disposition::Retry { .. } | Disposition::OperatorNeeded { .. }) => {}
         }
     }
 

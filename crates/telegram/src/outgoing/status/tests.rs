@@ -1,14 +1,10 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::limits::Limits;
 use super::*;
 
-const PACE: Pace = Pace {
-    per_message: Duration::from_secs(3),
-    per_chat: Duration::from_secs(1),
-    per_group: Duration::from_secs(5),
-    per_second: 25,
-};
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(3);
 const CHAT: ChatId = ChatId(7);
 const OTHER_CHAT: ChatId = ChatId(8);
 
@@ -21,12 +17,13 @@ struct Seen {
     text: String,
 }
 
-/// A Telegram that answers as told, in paused time.
+/// A Telegram with scripted answers, in paused time.
 #[derive(Clone)]
 struct Fake(Arc<Inner>);
 
 struct Inner {
     start: Instant,
+    outbox: Outbox,
     /// How long each call takes.
     takes: Duration,
     answers: Mutex<VecDeque<Result<(), TelegramError>>>,
@@ -39,6 +36,7 @@ impl Fake {
     fn new(takes: Duration, answers: impl IntoIterator<Item = Result<(), TelegramError>>) -> Self {
         Self(Arc::new(Inner {
             start: Instant::now(),
+            outbox: Outbox::new(Limits::default()),
             takes,
             answers: Mutex::new(answers.into_iter().collect()),
             seen: Mutex::default(),
@@ -55,6 +53,11 @@ impl Fake {
         self.0.seen.lock().unwrap().clone()
     }
 
+    /// Time until the chat's status may be edited.
+    fn delay(&self, chat: ChatId) -> Duration {
+        self.0.outbox.status_due(chat).saturating_duration_since(Instant::now())
+    }
+
     fn texts(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.text).collect()
     }
@@ -66,6 +69,10 @@ impl Fake {
 }
 
 impl Edit for Fake {
+    fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
     async fn edit(&self, chat: ChatId, message: MessageId, content: OutgoingMessage) -> Result<(), TelegramError> {
         let text = content.text;
         assert_ne!(text, "panic", "as the test wants");
@@ -93,9 +100,9 @@ async fn pass(millis: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
+async fn the_first_text_is_sent_at_once_and_only_the_latest_follows() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(100).await;
     for text in ["two", "three", "four"] {
@@ -109,7 +116,7 @@ async fn the_first_text_goes_out_at_once_and_only_the_latest_follows() {
 #[tokio::test(start_paused = true)]
 async fn the_same_text_is_not_sent_twice() {
     let fake = Fake::new(Duration::from_millis(500), []);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(100).await;
     show(&editor, 1, "one");
@@ -126,7 +133,7 @@ async fn the_same_text_is_not_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "first");
     show(&editor, 2, "second");
     editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("third"));
@@ -138,9 +145,9 @@ async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
+async fn edits_keep_the_overall_pace_and_every_chat_gets_a_turn() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 0..100 {
         editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
     }
@@ -152,21 +159,21 @@ async fn no_more_than_the_overall_pace_leaves_and_everybody_gets_a_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_edits_are_under_way_at_once() {
+async fn edits_under_way_are_bounded() {
     let fake = Fake::new(Duration::from_secs(20), []);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 0..30 {
         editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
     }
     pass(100_000).await;
     assert_eq!(fake.seen().len(), 30);
-    assert_eq!(fake.0.busiest.load(Ordering::SeqCst), IN_FLIGHT);
+    assert_eq!(fake.0.busiest.load(Ordering::SeqCst), MAX_IN_FLIGHT);
 }
 
 #[tokio::test(start_paused = true)]
 async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(1000).await;
     show(&editor, 1, "two");
@@ -182,7 +189,7 @@ async fn close_waits_for_the_edit_under_way_and_nothing_follows() {
 #[tokio::test(start_paused = true)]
 async fn close_of_an_idle_or_unknown_request_returns_at_once() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     let started = Instant::now();
     editor.close(RequestId(1)).await;
     show(&editor, 2, "one");
@@ -196,9 +203,9 @@ async fn close_of_an_idle_or_unknown_request_returns_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_close_closes_all_the_same() {
+async fn a_cancelled_close_still_closes() {
     let fake = Fake::new(Duration::from_secs(5), []);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(1000).await;
     let given_up = tokio::time::timeout(Duration::from_millis(1), editor.close(RequestId(1))).await;
@@ -211,22 +218,22 @@ async fn a_dropped_close_closes_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_request_may_be_shown_again_long_after_it_was_closed() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     editor.close(RequestId(1)).await;
-    pass(REMEMBER.as_millis() as u64 + 1).await;
+    pass(CLOSED_RETENTION.as_millis() as u64 + 1).await;
     show(&editor, 1, "again");
     pass(10).await;
     assert_eq!(fake.texts(), ["again"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
+async fn retry_after_delays_the_chat_and_then_only_the_latest_text_is_sent() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "refused");
     pass(1000).await;
-    assert_eq!(editor.held(CHAT), Duration::from_secs(29));
-    assert_eq!(editor.held(OTHER_CHAT), Duration::ZERO);
+    assert_eq!(fake.delay(CHAT), Duration::from_secs(29));
+    assert_eq!(fake.delay(OTHER_CHAT), Duration::ZERO);
     show(&editor, 1, "stale");
     show(&editor, 2, "neighbour");
     editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("elsewhere"));
@@ -241,13 +248,13 @@ async fn retry_after_holds_the_chat_and_then_only_the_latest_text_goes_out() {
     assert!(seen.iter().any(|seen| seen.text == "elsewhere" && seen.at < Duration::from_secs(2)));
     assert!(seen.iter().any(|seen| seen.text == "latest") && seen.iter().any(|seen| seen.text == "neighbour"));
     assert_eq!(seen.len(), 4);
-    assert_eq!(editor.held(CHAT), Duration::ZERO);
+    assert_eq!(fake.delay(CHAT), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
+async fn a_refused_text_is_sent_after_the_pause_unless_there_is_a_newer_one() {
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::RetryAfter(Duration::from_secs(30)))]);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "position 3");
     pass(60_000).await;
     assert_eq!(fake.texts(), ["position 3", "position 3"]);
@@ -255,10 +262,10 @@ async fn a_refused_text_goes_out_after_the_hold_if_nothing_newer_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gone_message_is_left_alone_and_others_go_on() {
+async fn a_gone_message_is_not_edited_again_and_others_are() {
     for gone in [TelegramError::MessageGone, TelegramError::ChatGone] {
         let fake = Fake::new(Duration::ZERO, [Err(gone)]);
-        let editor = StatusEditor::start(fake.clone(), PACE);
+        let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
         show(&editor, 1, "one");
         pass(10).await;
         show(&editor, 1, "two");
@@ -274,7 +281,7 @@ async fn a_gone_message_is_left_alone_and_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
     let fake = Fake::new(Duration::from_secs(5), [Err(TelegramError::MessageGone)]);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "text");
     pass(1000).await;
     editor.show(RequestId(1), CHAT, MessageId(99), content("text"));
@@ -284,16 +291,16 @@ async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
+async fn a_failed_edit_is_retried_at_its_interval_and_a_refused_one_is_not() {
     let failures = [TelegramError::Timeout, TelegramError::Server, TelegramError::Network("x".into())].map(Err);
     let fake = Fake::new(Duration::ZERO, failures);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(60_000).await;
     assert_eq!(fake.times(), [0, 3000, 6000, 9000]);
 
     let fake = Fake::new(Duration::ZERO, [Err(TelegramError::Refused("MESSAGE_TOO_LONG".into()))]);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(10_000).await;
     show(&editor, 1, "two");
@@ -304,7 +311,7 @@ async fn a_failed_edit_is_tried_again_in_its_pace_and_a_refused_one_is_not() {
 #[tokio::test(start_paused = true)]
 async fn after_an_unclear_failure_the_older_text_is_sent_again() {
     let fake = Fake::new(Duration::ZERO, [Ok(()), Err(TelegramError::Timeout)]);
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "one");
     pass(3500).await;
     show(&editor, 1, "two");
@@ -316,9 +323,9 @@ async fn after_an_unclear_failure_the_older_text_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_an_edit_costs_that_edit_only() {
+async fn a_panic_in_an_edit_affects_that_edit_only() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "panic");
     pass(100).await;
     show(&editor, 1, "after");
@@ -330,7 +337,7 @@ async fn a_panic_in_an_edit_costs_that_edit_only() {
 #[tokio::test(start_paused = true)]
 async fn the_task_ends_with_the_last_handle() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     let clone = editor.clone();
     drop(editor);
     show(&clone, 1, "one");
@@ -342,9 +349,9 @@ async fn the_task_ends_with_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_is_edited_more_seldom_than_a_private_chat() {
+async fn a_group_is_edited_less_often_than_a_private_chat() {
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 1..=3 {
         editor.show(RequestId(request), ChatId(-100), MessageId(request as i32), content("text"));
     }
@@ -353,10 +360,10 @@ async fn a_group_is_edited_more_seldom_than_a_private_chat() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_buttons_under_the_same_text_are_news() {
+async fn other_buttons_under_the_same_text_are_sent() {
     use crate::{Action, Keyboard};
     let fake = Fake::quick();
-    let editor = StatusEditor::start(fake.clone(), PACE);
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     let cancel = Keyboard::single("Stop".to_owned(), Action::Cancel(RequestId(1)));
     editor.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel.clone(), ..content("text") });
     pass(4000).await;

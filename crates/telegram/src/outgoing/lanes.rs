@@ -1,4 +1,4 @@
-//! A bounded queue with a lane for each key. Lanes are served in turns, and one that is full or has to rest holds up no other.
+//! A bounded queue with a lane for each key. Lanes are served in turns; one that is full or pauses delays no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -12,25 +12,25 @@ use tokio::time::Instant;
 const MAX_IN_LANE: usize = 20;
 /// Entries that wait in all lanes.
 const MAX_WAITING: usize = 128;
-/// Entries of one lane that are under way at once.
-const CONCURRENT_IN_LANE: usize = 2;
-/// Rests end without a change of the queue.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Entries of one lane under way at once.
+const MAX_IN_FLIGHT_IN_LANE: usize = 2;
+/// Pauses end without a change of the queue.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What became of an entry.
+/// Result of adding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// It waits.
+pub enum Pushed {
+    /// It waits in its lane.
     Taken,
-    /// Dropped: too many of its own lane wait.
+    /// Dropped: its lane is full.
     LaneFull,
-    /// Dropped: too many of all lanes wait.
+    /// Dropped: all lanes together are full.
     Full,
 }
 
-/// The queue. Clones share it.
+/// The queue, which clones share.
 #[derive(Debug)]
-pub(crate) struct Lanes<K, T>(Arc<Shared<K, T>>);
+pub struct Lanes<K, T>(Arc<Shared<K, T>>);
 
 #[derive(Debug)]
 struct Shared<K, T> {
@@ -49,8 +49,8 @@ struct State<K, T> {
 #[derive(Debug)]
 struct Lane<T> {
     waiting: VecDeque<T>,
-    under_way: usize,
-    rests_until: Instant,
+    in_flight: usize,
+    paused_until: Instant,
 }
 
 impl<K, T> Clone for Lanes<K, T> {
@@ -69,7 +69,7 @@ impl<K: Copy + Eq + Hash, T> Default for Lanes<K, T> {
 impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
     /// Adds an entry at the end of its lane. Where all lanes together are full, the newest entry of the longest one makes
     /// room for a lane that is shorter.
-    pub(crate) fn push(&self, key: K, entry: T) -> Pushed {
+    pub fn push(&self, key: K, entry: T) -> Pushed {
         let mut state = self.state();
         let own = state.lanes.get(&key).map_or(0, |lane| lane.waiting.len());
         if own >= MAX_IN_LANE {
@@ -85,8 +85,8 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
         Pushed::Taken
     }
 
-    /// The same; where the lane is full, its newest entry makes room.
-    pub(crate) fn push_over(&self, key: K, entry: T) -> Pushed {
+    /// Like [`Lanes::push`], but where the lane is full, its newest entry is dropped for this one.
+    pub fn push_over(&self, key: K, entry: T) -> Pushed {
         {
             let mut state = self.state();
             let full = state.lanes.get_mut(&key).filter(|lane| lane.waiting.len() >= MAX_IN_LANE);
@@ -98,7 +98,7 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
 
     /// Takes the first entry of the lane whose turn it is; waits for one. Call [`Lanes::ended`] or [`Lanes::give_back`]
     /// once for each.
-    pub(crate) async fn next(&self) -> (K, T) {
+    pub async fn next(&self) -> (K, T) {
         loop {
             let (taken, waits) = {
                 let mut state = self.state();
@@ -109,23 +109,23 @@ impl<K: Copy + Eq + Hash, T> Lanes<K, T> {
             }
             tokio::select! {
                 () = self.0.changed.notified() => {}
-                () = tokio::time::sleep(LOOK_INTERVAL), if waits => {}
+                () = tokio::time::sleep(POLL_INTERVAL), if waits => {}
             }
         }
     }
 
-    /// An entry that was taken is dealt with.
-    pub(crate) fn ended(&self, key: K) {
+    /// Ends an entry that was taken.
+    pub fn ended(&self, key: K) {
         self.state().release(key);
         self.0.changed.notify_one();
     }
 
-    /// Puts an entry that was taken at the head of its lane, which then rests.
-    pub(crate) fn give_back(&self, key: K, entry: T, rest: Duration) {
+    /// Puts an entry that was taken at the head of its lane, which then pauses.
+    pub fn give_back(&self, key: K, entry: T, pause: Duration) {
         let mut state = self.state();
         let lane = state.lane(key);
         lane.waiting.push_front(entry);
-        lane.rests_until = lane.rests_until.max(Instant::now() + rest);
+        lane.paused_until = lane.paused_until.max(Instant::now() + pause);
         state.waiting += 1;
         state.release(key);
         drop(state);
@@ -142,27 +142,28 @@ impl<K: Copy + Eq + Hash, T> State<K, T> {
     fn lane(&mut self, key: K) -> &mut Lane<T> {
         self.lanes.entry(key).or_insert_with(|| {
             self.turns.push_back(key);
-            Lane { waiting: VecDeque::new(), under_way: 0, rests_until: Instant::now() }
+            Lane { waiting: VecDeque::new(), in_flight: 0, paused_until: Instant::now() }
         })
     }
 
     fn take(&mut self, now: Instant) -> Option<(K, T)> {
-        let is_ready =
-            |lane: &Lane<T>| !lane.waiting.is_empty() && lane.under_way < CONCURRENT_IN_LANE && lane.rests_until <= now;
+        let is_ready = |lane: &Lane<T>| {
+            !lane.waiting.is_empty() && lane.in_flight < MAX_IN_FLIGHT_IN_LANE && lane.paused_until <= now
+        };
         let at = self.turns.iter().position(|key| self.lanes.get(key).is_some_and(is_ready))?;
         let key = self.turns.remove(at)?;
         self.turns.push_back(key);
         let lane = self.lanes.get_mut(&key)?;
         let entry = lane.waiting.pop_front()?;
-        lane.under_way += 1;
+        lane.in_flight += 1;
         self.waiting -= 1;
         Some((key, entry))
     }
 
     fn release(&mut self, key: K) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
-        lane.under_way = lane.under_way.saturating_sub(1);
-        if lane.under_way == 0 && lane.waiting.is_empty() {
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        if lane.in_flight == 0 && lane.waiting.is_empty() {
             self.lanes.remove(&key);
             self.turns.retain(|other| *other != key);
         }
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lanes_take_turns_and_one_has_two_places_at_most() {
+    async fn lanes_take_turns_with_two_entries_in_flight_each() {
         let lanes = filled([(1, 10), (1, 11), (1, 12), (2, 20), (3, 30)]);
         let mut order = Vec::new();
         for _ in 0..4 {
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_that_rests_keeps_its_order_and_lets_the_others_pass() {
+    async fn a_paused_lane_keeps_its_order_and_delays_no_other() {
         let lanes = filled([(1, 10), (1, 11)]);
         let (key, entry) = lanes.next().await;
         let began = Instant::now();
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_must_be_said_takes_the_place_of_the_newest() {
+    async fn push_over_replaces_the_newest_entry_of_a_full_lane() {
         let lanes = filled((0..MAX_IN_LANE as u8).map(|entry| (1, entry)));
         assert_eq!(lanes.push_over(1, 99), Pushed::Taken);
         let mut left = Vec::new();

@@ -1,0 +1,70 @@
+//! How much Telegram takes, and how much of it each kind of message may use.
+
+use std::time::Duration;
+
+use stenobot_domain::ChatId;
+
+/// What a message or edit is for. The smaller goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// The text of a recording.
+    Answer,
+    /// Everything else that a user waits for: refusals, replies to commands and presses, first status messages.
+    Notice,
+    /// Edits of status messages.
+    Status,
+    /// Messages to all users.
+    Broadcast,
+}
+
+/// Limits of outgoing messages and edits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Between two messages or edits, over all chats. Telegram takes about 30 a second.
+    pub message_interval: Duration,
+    /// Messages and edits under way in one chat: a chat whose calls hang takes nothing from the others.
+    pub max_in_flight_per_chat: usize,
+    /// Messages and edits in one group within [`GROUP_WINDOW`], beyond which status edits and broadcasts wait. Answers and
+    /// notices do not: Telegram's limit is approximate, and its refusal names the exact pause.
+    pub max_per_group: usize,
+    /// Between two status edits, over all chats: leaves room for answers.
+    pub status_interval: Duration,
+    /// Between two status edits in one private chat.
+    pub status_interval_per_chat: Duration,
+    /// Between two status edits in one group.
+    pub status_interval_per_group: Duration,
+    /// Between two messages of a broadcast: half of what Telegram takes is left for answers.
+    pub broadcast_interval: Duration,
+}
+
+/// Window of Telegram's limit for groups.
+pub(super) const GROUP_WINDOW: Duration = Duration::from_secs(60);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_interval: Duration::from_millis(36),
+            max_in_flight_per_chat: 2,
+            max_per_group: 20,
+            status_interval: Duration::from_millis(40),
+            status_interval_per_chat: Duration::from_secs(1),
+            status_interval_per_group: Duration::from_secs(5),
+            broadcast_interval: Duration::from_millis(70),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn status_interval_in(&self, chat: ChatId) -> Duration {
+        if is_group(chat) {
+            self.status_interval_per_group.max(self.status_interval_per_chat)
+        } else {
+            self.status_interval_per_chat
+        }
+    }
+}
+
+/// Ids of groups are negative.
+pub(super) fn is_group(chat: ChatId) -> bool {
+    chat.0 < 0
+}
