@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_say_too_goes_only_when_the_model_is_unsure() {
+    fn a_sentence_that_people_also_say_is_left_out_only_when_the_model_is_not_certain() {
         for text in [
             "Спасибо за просмотр!",
             "Продолжение следует...",
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_can_say_is_never_cut() {
+    fn ordinary_speech_is_never_cut() {
         for text in [
             "I said (quietly) no",
             "(a) and (b)",
