@@ -1,4 +1,4 @@
-//! Who is not served.
+//! Which requests are refused.
 
 use reqwest::header::{CONTENT_SECURITY_POLICY, HOST, ORIGIN};
 use reqwest::{Client, StatusCode};

@@ -30,7 +30,7 @@ async fn ctrl_c_stops_everything_and_leaves_no_files() {
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("<title>Stenobot playground</title>"));
-    // A page that listens does not hold the end up.
+    // An open event stream does not delay the shutdown.
     let mut events = reqwest::get(format!("{url}people/1/en/chat")).await.unwrap();
     let first = eventually("the chat is told", events.chunk()).await.unwrap().unwrap();
     assert!(first.starts_with(b"data: {\"fresh\":true"), "{first:?}");

@@ -1,4 +1,4 @@
-//! What people see and do on the page.
+//! The page as users see and use it.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ async fn buttons_documents_and_commands_work() {
 
     let commands = json!({ "commands": [{ "command": "help", "description": "What the bot can do" }] });
     stage.call("setMyCommands", commands).await;
-    // The menu comes with the next change of the state, which the call itself is.
+    // The menu is sent with the next change of the state, which the call itself is.
     browser.until("!document.getElementById('commands-button').hidden").await;
     browser.click("#commands-button").await;
     browser.click("#commands button").await;
@@ -177,7 +177,7 @@ async fn files_and_speech_are_sent() {
     browser.check(stage.url()).await;
 }
 
-/// What Anna has sent, oldest first.
+/// Anna's messages, oldest first.
 fn attachments(stage: &Stage) -> Vec<Attachment> {
     stage.api.read(|state| {
         let messages = state.chats.values().flat_map(|chat| chat.messages.values());
@@ -202,7 +202,7 @@ async fn a_reconnected_page_shows_missed_messages() {
     browser.until_bot_says("40%").await;
     stage.call("deleteMessage", json!({ "chat_id": ANNA, "message_id": sent["message_id"] })).await;
     browser.until("document.querySelectorAll('.message').length === 1").await;
-    // The newest message is announced to those who do not see it, a percentage is not.
+    // A screen reader announces the newest message, but not every percentage.
     let one = stage.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 50%" })).await;
     browser.until("document.getElementById('announcer').textContent === '🔄 50%'").await;
     for text in ["🔄 60%", "✅ Done"] {

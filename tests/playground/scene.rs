@@ -1,4 +1,4 @@
-//! What a page stands before.
+//! A page and its server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::browser::Browser;
 
-/// Far more than anything here takes, even beside busy neighbours.
+/// Far longer than anything here takes, even on a loaded machine.
 pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Browsers take turns: they are heavy.
+/// Held by tests with a browser, of which one at a time fits into memory.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Waits for what must happen.
+/// Waits for `future`; panics with `what` after [`PAGE_TIMEOUT`].
 pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PAGE_TIMEOUT, future).await {
         Ok(output) => output,
@@ -51,7 +51,7 @@ impl Stage {
         self.playground.url()
     }
 
-    /// The page of one person, who reads English.
+    /// Address of the page of one user, in English.
     pub(crate) fn page(&self, person: u32) -> String {
         format!("{}?person={person}&language=en", self.url())
     }
@@ -61,7 +61,7 @@ impl Stage {
         (Browser::open().await, turn)
     }
 
-    /// A call that the bot makes.
+    /// Makes a call as the bot.
     pub(crate) async fn call(&self, method: &str, body: Value) -> Value {
         let url = format!("{}bot{}/{method}", self.api.url(), self.api.token());
         let request = reqwest::Client::new().post(url).header("Content-Type", "application/json");
@@ -81,7 +81,7 @@ fn write(folder: &Path, voices: &[Voice]) {
     std::fs::write(folder.join("meta.json"), Value::from_iter(entries).to_string()).unwrap();
 }
 
-/// The engine's stand-in.
+/// The engine with scripted answers.
 pub(crate) fn stand_in() -> std::path::PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/engine_stand_in");

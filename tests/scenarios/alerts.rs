@@ -1,4 +1,4 @@
-//! The alerts as they ship, only sixty times as fast, in a real Prometheus that watches the real bot.
+//! The shipped alerts, with durations divided by sixty, in a real Prometheus that scrapes the bot.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, rejected};
 
-/// How many times shorter the rules' durations are here.
+/// Divisor of the rules' durations.
 const FASTER: u64 = 60;
 
-/// The same where the rule counts what the bot does at its own pace: about one failed try of the store a second.
+/// Divisor for a rule that counts what the bot does at its own pace: about one failed write a second.
 const LITTLE_FASTER: u64 = 6;
 
-/// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
+/// The rules with all durations divided: after `for: `, and in `[...]`.
 fn sped_up(rules: &str, faster: u64) -> String {
     let mut fast = String::new();
     let mut rest = rules;
@@ -55,7 +55,7 @@ fn only_durations_are_divided() {
     assert_eq!(sped_up(rules, FASTER), fast);
 }
 
-/// Prometheus beside this bot, with the shipped rules in `folder` sped up.
+/// Prometheus that scrapes this bot, with the shipped rules in `folder`, sped up.
 async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     for rules in ["recording.yml", "alerts.yml"] {
         let shipped = std::fs::read_to_string(asset("prometheus").join(rules)).unwrap();
@@ -89,7 +89,7 @@ async fn overload_raises_an_alert_that_resolves_afterwards() {
     assert_eq!(almost_full["annotations"]["summary"], "The queue is 100% full");
     assert_eq!(almost_full["labels"]["severity"], "warning");
 
-    // Whoever comes now is refused; one refusal after the other until the alert has seen enough of them.
+    // Every further request is refused, one after the other until the alert has seen enough of them.
     let refusals = async {
         loop {
             let refused = scene.new_user("Олег", "ru").send_voice(&scripted(3, "say лишняя"));
@@ -144,7 +144,7 @@ async fn a_store_that_cannot_be_written_raises_an_alert() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[]).await;
     let prometheus = watch(&scene, folder.path(), LITTLE_FASTER).await;
-    // Once it is ready: until then it has an alert of its own.
+    // After the bot is ready: before, another alert fires.
     let sent = scene.send_voice(&scripted(3, "say до"));
     assert_eq!(scene.text(&sent).await, "до");
     scene.wait_until_closed().await;

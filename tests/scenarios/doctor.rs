@@ -1,4 +1,4 @@
-//! `stenobot doctor`, `stenobot health`, and a start that is refused for the same reasons in the same words.
+//! `stenobot doctor`, `stenobot health`, and starts that fail for the same reasons with the same sentences.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -17,7 +17,7 @@ use stenobot_store::Store;
 use crate::recordings::{asset, scripted};
 use crate::scene::{Scene, bot_with_engine, eventually, stand_in};
 
-/// A set-up in which everything is as it should be, for a test to break.
+/// A valid setup for a test to break.
 struct Place {
     folder: tempfile::TempDir,
     api: BotApi,
@@ -50,7 +50,7 @@ impl Place {
         self.variables.insert(variable, value.into());
     }
 
-    /// A folder of models with nothing in it.
+    /// An empty model folder.
     fn own_models(&self) -> PathBuf {
         let models = self.data().join("models");
         std::fs::remove_file(&models).unwrap();
@@ -73,7 +73,7 @@ impl Place {
         Report::of(&output)
     }
 
-    /// `doctor` says this sentence and `run` refuses to start with it.
+    /// Asserts that `doctor` reports this sentence and that `run` fails with it.
     async fn assert_failure(&self, check: &str, sentence: &str) {
         let (verdict, text) = self.doctor().await.line(check);
         assert_eq!((verdict.as_str(), text.as_str()), ("failed", sentence));
@@ -88,7 +88,7 @@ struct Report {
 }
 
 impl Report {
-    /// Reads `--json`, whose numbers and exit status must agree with the lines.
+    /// Parses `--json`, whose counts and exit status must agree with the lines.
     fn of(output: &Output) -> Self {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
@@ -110,7 +110,7 @@ impl Report {
         self.lines.get(check).unwrap_or_else(|| panic!("no line {check}")).clone()
     }
 
-    /// What failed.
+    /// Failed checks.
     fn failed(&self) -> Vec<&str> {
         self.lines.iter().filter(|(_, (verdict, _))| verdict == "failed").map(|(check, _)| check.as_str()).collect()
     }
@@ -126,7 +126,7 @@ async fn a_valid_setup_passes_and_is_not_changed() {
     let report = place.doctor().await;
     assert_eq!(report.lines.len(), 18);
     for (check, (verdict, text)) in &report.lines {
-        // How much room and memory there is depends on the machine that runs the tests.
+        // Free space and memory depend on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
         assert!(verdict == "ok" || of_the_machine && verdict == "warning", "{check} {verdict}: {text}");
     }
@@ -220,7 +220,7 @@ async fn a_missing_and_a_damaged_model_are_reported() {
     assert!(report.line("detector").1.starts_with("silero-v6.2.0 is neither here nor to be downloaded now"));
     assert!(report.line("model").1.starts_with("base-q8_0 is neither here nor to be downloaded now"));
 
-    // An imported one is known by the record beside it.
+    // An imported model is known by the record beside it.
     for name in ["ggml-silero-v6.2.0.bin", "ggml-silero-v6.2.0.bin.json"] {
         std::fs::copy(asset(&format!("data/models/{name}")), models.join(name)).unwrap();
     }

@@ -1,5 +1,5 @@
-//! The data of docs/dashboard.png: some minutes of the real bot with the real model, users who come all at once, and
-//! some bad luck. `scripts/dashboard-picture/make` runs this and draws what it writes.
+//! The data of docs/dashboard.png: some minutes of the bot with the real model, a burst of users, and some failures.
+//! `scripts/dashboard-picture/make` runs this and draws the result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,13 +15,13 @@ use crate::prometheus::Prometheus;
 use crate::recordings::{asset, sample, scripted};
 use crate::scene::{Scene, real, signal};
 
-/// What is shown, in seconds.
+/// Time shown, in seconds.
 const LENGTH: u32 = 270;
 
-/// When suddenly many come, in seconds.
+/// Start of the burst, in seconds.
 const BURST: u32 = 90;
 
-/// When many come once more, so that they still wait at the end.
+/// Start of a second burst, which still waits at the end.
 const LAST_RUSH: u32 = LENGTH - 6;
 
 #[tokio::test]
@@ -73,8 +73,8 @@ async fn answers_for_the_dashboard_picture() {
     write(&prometheus).await;
 }
 
-/// Telegram takes some time for everything, slows the bot down after the rush, fails now and then, and loses the next
-/// file that the bot asks for once `lost` is set.
+/// Telegram delays every call, refuses some with a retry-after after the burst, fails at times, and loses the next file once
+/// `lost` is set.
 fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
     let calls = AtomicU32::new(0);
     let started = scene.api().clone();
@@ -93,21 +93,21 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
     scene.api().set_fault(Some(Arc::new(fault)));
 }
 
-/// As the kernel does when memory runs out: the largest child.
+/// Kills the largest child process, as the kernel does when memory is exhausted.
 fn kill_the_engine(scene: &mut Scene) {
     let bot = scene.bot.process().unwrap().pid();
     let (pid, _) = ProcessUsage::children_of(bot).max_by_key(|(_, usage)| usage.resident_bytes).unwrap();
     signal(pid, Signal::KILL);
 }
 
-/// Writes the answers to all questions of the dashboard, by panel and letter, with the time they span.
+/// Writes the results of all queries of the dashboard, by panel and letter, with their time range.
 async fn write(prometheus: &Prometheus) {
     let step = 1.0;
     let end = prometheus.now().await.floor();
     let begin = end - f64::from(LENGTH);
     let mut panels: Map<String, Value> = Map::new();
     for question in Question::all() {
-        // What Grafana makes of a data source that is scraped every five seconds.
+        // Grafana's step for a data source that is scraped every five seconds.
         let expression = question.expression("20s", &format!("{LENGTH}s"), ".*");
         let from = if question.instant { end } else { begin };
         let answer = prometheus.query_range(&expression, from, end, Duration::from_secs_f64(step)).await;

@@ -1,4 +1,4 @@
-//! A user stops their request, at any moment of its life.
+//! A user cancels a request at any moment of its life.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,25 +15,25 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
-/// From the wish to the engine at work for another user: its grace is 2 s, and a new one starts.
+/// From the cancel to the engine working on the next request: the grace period of 2 s and the start of a new engine.
 const FREE_AGAIN: Duration = Duration::from_secs(7);
 
-/// When the wish comes.
+/// When the user cancels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// Right behind the recording.
+    /// Directly after sending the recording.
     AtOnce,
-    /// During a call of any kind.
+    /// During the n-th call.
     Call(usize),
-    /// While the file does not come.
+    /// While the download is stalled.
     Downloading,
-    /// While it waits.
+    /// While the request is queued.
     Queued,
-    /// While the engine works and can be stopped.
+    /// While the engine works and responds to a cancellation.
     Working,
-    /// While the engine works and hears nothing.
+    /// While the engine works and does not respond to a cancellation.
     Deaf,
-    /// While the answer is on its way: Telegram has it, the bot does not know.
+    /// After Telegram has accepted the answer, before the bot gets the response.
     Leaving,
 }
 
@@ -50,7 +50,7 @@ impl Moment {
         }
     }
 
-    /// What Telegram does then, and who is told that it happens.
+    /// The fault that brings the moment about; notifies `struck` when it is applied.
     fn fault(self, struck: Arc<Notify>) -> impl Fn(&Call) -> FaultAction + Send + Sync {
         let calls = AtomicUsize::new(0);
         move |call: &Call| match self {
@@ -74,7 +74,7 @@ impl Moment {
     }
 }
 
-/// Presses the button under the status message, or writes the command where there is none.
+/// Cancels by the button under the status message, or by the command.
 fn wishes(user: &User, sent: &SentMessage, dice: &mut Dice) {
     let status = sent.status();
     let button = status.and_then(|status| user.keyboard(status).into_iter().flatten().next());
@@ -84,7 +84,7 @@ fn wishes(user: &User, sent: &SentMessage, dice: &mut Dice) {
     }
 }
 
-/// What came of some rounds.
+/// Results of some rounds.
 #[derive(Default)]
 struct Found {
     cancelled: usize,
@@ -133,7 +133,7 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
             }
         }
         if moment != Moment::Leaving {
-            // What is held up stays so.
+            // A stalled call stays stalled.
             api.set_fault(None);
         }
         let before = api.now();
@@ -161,7 +161,7 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
         let trail = sent.trail();
         assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{moment:?}: {}", sent.history());
     }
-    // No audio is left then, and no user without a word.
+    // Checks that no audio is left and that every sender was informed.
     scene.shut_down().await;
     found
 }

@@ -1,4 +1,4 @@
-//! The bot dies on either side of each commit, and in the middle of what takes long; the next one goes on.
+//! The bot is killed before and after each commit, and during long operations; its successor resumes.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
@@ -17,33 +17,33 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, WaitingEngine, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
-/// From the restart to the answer.
+/// From the restart to the last answer.
 const RECOVERY: Duration = Duration::from_secs(90);
-/// Bots at a time: they mostly wait.
+/// Bots run concurrently, because they mostly wait.
 const AT_A_TIME: usize = 4;
 
-/// What a user does so that the bot comes by the point.
+/// What a user does so that the bot reaches the point.
 #[derive(Clone, Copy)]
 enum Deed {
     /// Sends a recording.
     Voice,
-    /// Sends the same recording as another user who waits.
+    /// Sends the same recording as another user whose request waits.
     Same,
-    /// Sends one whose text takes several messages.
+    /// Sends a recording whose text takes several messages.
     Long,
-    /// Sends one that says of itself that it is too long.
+    /// Sends a recording with a claimed length over the limit.
     TooLong,
-    /// Sends a file that cannot be read.
+    /// Sends a damaged file.
     Damaged,
-    /// Takes back what waits.
+    /// Cancels a queued request.
     Cancel,
-    /// Sends a recording over which the engine dies once.
+    /// Sends a recording that crashes the engine once.
     Retried,
 }
 
-/// Where the bot dies, in the order in which a request comes by.
+/// Points at which the bot is killed, in the order in which a request reaches them.
 const COMMITS: [(&str, Deed); 25] = [
-    // An update was fetched, and nothing is written yet.
+    // An update was fetched and not committed.
     ("before admission", Deed::Voice),
     ("after admission", Deed::Voice),
     ("after claim of a download", Deed::Voice),
@@ -61,19 +61,19 @@ const COMMITS: [(&str, Deed); 25] = [
     ("before transcribed", Deed::Voice),
     ("after transcribed", Deed::Voice),
     ("after claim of a joined one", Deed::Same),
-    // A part of the answer was sent, and nothing says so yet.
+    // A part of the answer was sent and not committed.
     ("before part", Deed::Long),
     ("after part", Deed::Long),
     ("before part message", Deed::Long),
     ("after part message", Deed::Long),
     ("before part #2", Deed::Long),
-    // The whole answer was.
+    // The whole answer was sent and not committed.
     ("before done", Deed::Voice),
     ("before done", Deed::Same),
     ("after done", Deed::Voice),
 ];
 
-/// The same for those who get no text.
+/// Points of requests that end without a text.
 const NOTICES: [(&str, Deed); 10] = [
     ("before refusal", Deed::TooLong),
     ("after refusal", Deed::TooLong),
@@ -122,7 +122,7 @@ async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
     (rounds, score)
 }
 
-/// One point, so many times, on one store.
+/// Kills at one point repeatedly, on one store.
 async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
     let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
@@ -137,7 +137,7 @@ async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
     }
-    // Only after the bot's end, since a second answer would come later.
+    // Counted after the shutdown, because duplicates would arrive later.
     let scene = scene.into_stopped().await;
     score.count(&scene, &all);
     score
@@ -149,7 +149,7 @@ async fn dies(scene: &mut Scene, when: &str) {
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
 }
 
-/// Starts the next bot and waits for every user's answer; gives the time that took.
+/// Restarts the bot and waits for all answers; gives the time.
 async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     scene.bot.restart().await.unwrap();
@@ -157,7 +157,7 @@ async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Durati
     scene.api().now() - before
 }
 
-/// Waits for every user's answer, and gives the time that took.
+/// Waits for all answers; gives the time.
 async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     let answers = async {
@@ -166,7 +166,7 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
         }
         scene.wait_until_closed().await;
     };
-    // Whoever comes to the gate again goes through.
+    // Further attempts pass the gate.
     let doorkeeper = async {
         loop {
             gate.wait_reached().await.release();
@@ -179,7 +179,7 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     scene.api().now() - before
 }
 
-/// Brings the bot to the point; gives the messages that must be answered, and the engine that is to be held up meanwhile.
+/// Brings the bot to the point; gives the messages that must be answered, and an engine to hold meanwhile.
 async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<SentMessage>, Option<WaitingEngine>) {
     let voice = |text: &str| scripted(3, &format!("say {text} {round}"));
     let held = |text: &str| scripted(3, &format!("{};say {text} {round}", gate.instruction()));

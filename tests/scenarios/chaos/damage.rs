@@ -1,4 +1,4 @@
-//! The store's file is damaged, under a bot that works and while it is stopped.
+//! The store's file is damaged while the bot runs and while it is stopped.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
 const PAGE: usize = 4096;
 
-/// Writes rubbish over the page in which the requests begin, with all before it brought into the file.
+/// Checkpoints the write-ahead log and overwrites the first page of the request table.
 async fn damage(store: &Path) {
     let mut sql = SqliteConnectOptions::new().filename(store).connect().await.unwrap();
     let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'usage'")
@@ -31,7 +31,7 @@ async fn damage(store: &Path) {
 
 const SENTENCE: &str = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`";
 
-/// A start is refused with the sentence, and asks Telegram for nothing.
+/// Asserts that a start fails with the sentence and makes no call to Telegram.
 async fn refuses_to_start(scene: &mut Scene) {
     let before = scene.api().read(State::polls);
     match scene.bot.restart().await.unwrap_err() {

@@ -1,4 +1,4 @@
-//! What no user's recorder makes: to the process that reads files, to the engine, and to the whole bot.
+//! Malformed and hostile files: for the probing process, for the engine, and for the whole bot.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::corpus::{Hostile, corpus};
 use crate::recordings::{asset, scripted};
 use crate::scene::{REAL_ENGINE_LOCK, Scene, example};
 
-/// The bot's own default.
+/// The bot's default limit.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// With so many rounds the whole corpus is read; with fewer, one file of so many.
+/// From this many rounds on the whole corpus is read; otherwise one file of so many.
 const WHOLE: usize = 10;
 const SHARE: usize = 8;
 
-/// The part of the corpus that is read.
+/// The part of the corpus to read.
 fn files() -> Vec<Hostile> {
     let all = corpus();
     assert!(all.len() > 1_000);
@@ -34,14 +34,14 @@ fn files() -> Vec<Hostile> {
     all.into_iter().step_by(step).collect()
 }
 
-/// What came of one file in a process of its own.
+/// The result of probing one file in its own process.
 struct Found {
     name: String,
     result: Result<Duration, ProbeError>,
     took: Duration,
-    /// The most memory that the process held.
+    /// Peak memory of the process.
     mib: u64,
-    /// How the process ended.
+    /// Exit status of the process.
     ended: String,
 }
 
@@ -61,7 +61,7 @@ async fn read(hostile: Hostile, folder: &Path) -> Found {
     Found { name, result, took, mib, ended }
 }
 
-/// The word under which an outcome is counted.
+/// The name under which a result is counted.
 fn word(result: &Result<Duration, ProbeError>) -> &'static str {
     match result {
         Ok(_) => "decoded",
@@ -113,7 +113,7 @@ async fn every_kind_of_file() {
         assert!(!blamed, "{name}: the machine is blamed: {result:?}");
     }
     let counts = counted(found.iter().map(|found| word(&found.result)));
-    // Neither does every file fail at its first byte, nor does none reach what it is made for.
+    // The corpus is useful only if some files pass the first checks and some do not.
     for word in ["decoded", "damaged", "too long", "of no known kind"] {
         assert!(counts.contains_key(word), "none is {word}: {counts:?}");
     }
@@ -174,7 +174,7 @@ async fn decodable_files_are_transcribed() {
     measured(&ROW, rounds(1), &format!("{heard} heard, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
-/// The nastiest, others in every round: long for their size, nested, large; and some of every other family.
+/// The worst files, different ones in every round: endless, nested, large; and some of every other family.
 fn nastiest(round: usize) -> Vec<Hostile> {
     let mut families: BTreeMap<String, Vec<Hostile>> = BTreeMap::new();
     for hostile in corpus() {

@@ -1,4 +1,4 @@
-//! More than the bot can do, and nearly as much as it can do for a long time.
+//! Overload, and a load near the capacity for a long time.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, answered, position, row_of};
 
 const QUEUE: u32 = 50;
-/// What the engine's stand-in takes for one recording.
+/// Processing time of one recording.
 const WORK: Duration = Duration::from_millis(200);
-/// Between two looks at the bot's figures.
+/// How often the bot's figures are sampled.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// The bot's figures at one moment.
@@ -37,8 +37,8 @@ async fn look(scene: &Scene) -> Sample {
     }
 }
 
-/// Users who each send one recording, evenly in time, and what the bot's figures were meanwhile and until every user had
-/// their answer.
+/// `users` users send one recording each at even intervals; gives their messages, and samples until every user has an
+/// answer.
 async fn crowd(scene: &mut Scene, users: usize, every: Duration, name: &str) -> (Vec<SentMessage>, Vec<Sample>) {
     let work = format!("wait {};say {name}", WORK.as_millis());
     let began = Instant::now();
@@ -49,7 +49,7 @@ async fn crowd(scene: &mut Scene, users: usize, every: Duration, name: &str) -> 
         beat.tick().await;
         let due = (began.elapsed().as_secs_f64() / every.as_secs_f64()) as usize + 1;
         while sent.len() < due.min(users) {
-            // Each has a recording of their own: the same one would be heard once for all.
+            // Different recordings: the same one would be transcribed once for all.
             let voice = scripted(3, &format!("{work} {}", sent.len()));
             sent.push(scene.send_voice(&voice));
         }
@@ -84,8 +84,8 @@ async fn tenfold_overload() {
     let rounds = rounds(1);
     let settings = [("max_queue_size", "50"), ("progress_update_interval_seconds", "60")];
     let mut scene = Scene::start(&settings).await;
-    // The first crowds show what the bot needs at most, when the store's pages are in memory and its connections are
-    // open; the others whether it comes to need more.
+    // The first crowds show the peak need, with the store's pages cached and its connections open; later ones whether memory
+    // grows.
     let mut before = 0.0;
     for name in ["сначала", "ещё"] {
         let (_, samples) = crowd(&mut scene, 200, Duration::from_millis(20), name).await;
@@ -125,7 +125,7 @@ async fn tenfold_overload() {
     measured(&ROW, rounds, &found);
 }
 
-/// Longer rounds show more: each is ten seconds.
+/// Each round is ten seconds long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seventy_percent_load_for_long() {
     const ROW: Row = Row {
@@ -137,7 +137,7 @@ async fn seventy_percent_load_for_long() {
     let rounds = rounds(1);
     let mut scene = Scene::start(&[("progress_update_interval_seconds", "5")]).await;
     let every = WORK.mul_f64(1.0 / 0.7);
-    // What grows only at first, such as connections and caches, has grown then.
+    // Connections and caches have reached their final size by then.
     let (_, warm) = crowd(&mut scene, 40, every, "сначала").await;
     let idle = look(&scene).await;
     let users = (Duration::from_secs(10).as_secs_f64() / every.as_secs_f64()) as usize * rounds;
@@ -187,7 +187,7 @@ async fn one_person_floods() {
         figure: "the other waits for 2 requests at most",
         name: "load::one_person_floods",
     };
-    // Telegram takes one message a second for one chat, so that fifty take their time.
+    // Telegram accepts one message a second per chat, so that fifty refusals take a while.
     let (rounds, size) = if among_the_tests() { (1, 10) } else { (rounds(1), 50) };
     let settings = [("max_waiting_per_user", "50"), ("user_requests_per_minute", "600")];
     let mut scene = Scene::start(&settings).await;
@@ -198,7 +198,7 @@ async fn one_person_floods() {
         let mut flood = vec![flooder.send_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
         let held = gate.wait_reached().await;
         flood.extend((1..size).map(|number| flooder.send_voice(&scripted(3, &format!("say ещё {round} {number}")))));
-        // Updates are taken in order: all of the flood is in the store before the other comes.
+        // Updates are processed in order: the whole flood is in the store before the other request.
         let other = scene.send_voice(&scripted(3, &format!("say короткое {round}")));
         let placed = |trail: &Trail| trail.latest.as_ref().and_then(position);
         other.wait_for("it has a place", SCENARIO_TIMEOUT, placed).await.unwrap();
@@ -211,7 +211,7 @@ async fn one_person_floods() {
         let rows = scene.rows().await;
         let own = row_of(&rows, &other);
         let before = |at: i64| own.received_at <= at && at < own.started_at.unwrap();
-        // The one that ran already counts as well.
+        // The request that was already running counts too.
         waited_for.push(1 + rows.iter().filter(|row| row.started_at.is_some_and(before)).count());
     }
     waited_for.sort_unstable();

@@ -1,4 +1,4 @@
-//! Native code that dies, hangs or talks nonsense, with other users waiting behind it.
+//! Native code crashes, hangs or violates the protocol while other users wait.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::pages::page;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, signal, stand_in};
 
-/// What kills an engine. `killed` is what the kernel does when memory is short, `devour` what happens before.
+/// Instructions that end an engine. `killed` is what the kernel does when memory is exhausted, `devour` the engine's own limit.
 const DEADLY: [&str; 10] = [
     "segfault",
     "abort",
@@ -30,13 +30,13 @@ const DEADLY: [&str; 10] = [
     "fail out of ideas",
 ];
 
-/// What makes an engine hang; each is deaf to being asked to stop.
+/// Instructions on which an engine hangs and does not respond to a cancellation.
 const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
 
-/// The shortest that can be set.
+/// The shortest deadline that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Waits until a user is told where they stand.
+/// Waits until a position is shown.
 async fn queued(sent: &SentMessage) {
     let place = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
     sent.wait_for("a place in the queue", SCENARIO_TIMEOUT, |trail| place(&trail.latest)).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_recording_that_crashes_the_engine() {
     };
     let times = rounds(DEADLY.len());
     let kinds: Vec<&str> = DEADLY.into_iter().cycle().take(times).collect();
-    // Five bots side by side: most of the time is rest.
+    // Five bots concurrently, because they mostly wait.
     let lanes = kinds.chunks(times.div_ceil(5)).map(killed_by);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
@@ -61,7 +61,7 @@ async fn a_recording_that_crashes_the_engine() {
     measured(&ROW, times, &found);
 }
 
-/// One bot and these recordings, one after the other. Gives the times from a crash to the answers of those who waited.
+/// One bot and these recordings in turn. Gives the times from a crash to the answers of the others.
 async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[]).await;
     let mut delays = Vec::new();
@@ -82,7 +82,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
                 signal(held.pid, Signal::KILL);
             }
             held.release();
-            // The next attempt stops at the gate: were it before one of these, that one would wait for ever.
+            // The next attempt must be released at the gate, or the requests behind it would wait for ever.
             for (number, other) in others.iter().enumerate() {
                 assert_eq!(scene.text(other).await, format!("сосед {number}"));
                 delays.push(other.trail().answers[0].at - before);
@@ -120,7 +120,7 @@ async fn a_recording_on_which_the_engine_hangs() {
     measured(&ROW, times, &found);
 }
 
-/// Gives the times from sending to the answer of those who waited behind.
+/// Gives the times from sending to the answer of the requests behind.
 async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
     let mut delays = Vec::new();
@@ -164,7 +164,7 @@ async fn many_crashes_in_a_row() {
     for round in 1..=times {
         let hostile = scene.new_user("Яд", "ru");
         let poison: Vec<SentMessage> = (0..5).map(|_| hostile.send_voice(&scripted(3, "segfault"))).collect();
-        // From the second apology on, at least six have died.
+        // From the second apology on, at least six engines have crashed.
         for (number, sent) in poison.iter().enumerate() {
             failed(scene.answer(sent).await);
             if number >= 1 {
@@ -183,7 +183,7 @@ async fn many_crashes_in_a_row() {
     measured(&ROW, times, &format!("{} others answered within {}", delays.len(), spread(&delays)));
 }
 
-/// The engine's stand-in behind a few lines of shell.
+/// The scripted engine, started by a shell script with these lines.
 fn engine(folder: &Path, lines: &str) -> PathBuf {
     let engine = folder.join("engine");
     std::fs::write(&engine, format!("#!/bin/sh\n{lines}\nexec \"{}\" \"$@\"\n", stand_in().display())).unwrap();
@@ -191,7 +191,7 @@ fn engine(folder: &Path, lines: &str) -> PathBuf {
     engine
 }
 
-/// An engine that stops at a gate whenever it starts.
+/// An engine that waits at a gate whenever it starts.
 pub(super) fn engine_behind(folder: &Path, start: &Gate) -> PathBuf {
     engine(folder, &format!("STAND_IN_START='{}'\nexport STAND_IN_START", start.instruction()))
 }

@@ -1,4 +1,4 @@
-//! One user or one group uses up what Telegram takes of the bot, and others want an answer meanwhile.
+//! One user or group uses up the bot's rate limits at Telegram while others wait for answers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{Row, measured, rounds};
 use crate::recordings::scripted;
 use crate::scene::{Scene, eventually, failed, rejected, row_of};
 
-/// The most that an attacker may cost another user.
+/// Maximum delay that an attacker may cause to other users.
 const COST: Duration = Duration::from_secs(3);
 
 const GROUP: ChatId = ChatId(-100_300_400);
@@ -25,13 +25,13 @@ fn is_pause(outcome: &CallOutcome) -> bool {
     matches!(outcome, CallOutcome::Refused(Refusal::TooMany(_)))
 }
 
-/// What the bot has written to a chat.
+/// Messages and edits of the bot in a chat.
 fn written(state: &State, chat: ChatId) -> usize {
     let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
     messages.filter(|message| message.author == Author::Bot).count()
 }
 
-/// How often a user was told that these are too many messages.
+/// Number of messages of the bot in a chat about too many messages.
 fn told(state: &State, chat: ChatId) -> usize {
     let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
     let texts = messages.filter_map(|message| message.content.text());
@@ -42,7 +42,7 @@ fn calls(scene: &Scene, method: Method) -> usize {
     scene.api().read(|state| state.calls.iter().filter(|call| call.method == method).count())
 }
 
-/// How long a user new waits for the text of a recording, and behind how many others the engine took it.
+/// A new user's wait for a transcript, and the number of requests that the engine took before.
 async fn waits_for_text(scene: &mut Scene, text: &str) -> (Duration, usize) {
     let sent = scene.send_voice(&scripted(3, &format!("wait 20;say {text}")));
     assert_eq!(scene.text(&sent).await, text);
@@ -58,7 +58,7 @@ fn took(sent: &SentMessage) -> Duration {
     trail.answers[0].at - trail.sent
 }
 
-/// How long a user new waits for the answer to a command.
+/// A new user's wait for the answer to a command.
 async fn waits_for_word(scene: &Scene) -> Duration {
     let began = Instant::now();
     let sent = scene.new_user("Вера", "ru").send_text("/start");
@@ -67,7 +67,7 @@ async fn waits_for_word(scene: &Scene) -> Duration {
     began.elapsed()
 }
 
-/// How long two users wait for the refusal of a recording that is too long, and for the apology for a damaged one.
+/// Two users' waits: for the refusal of a recording that is too long, and for the apology for a damaged one.
 async fn waits_for_refusals(scene: &Scene) -> [Duration; 2] {
     let long = sends_too_long(&scene.new_user("Глеб", "ru"));
     let damaged = scene.new_user("Дина", "ru");
@@ -88,12 +88,12 @@ fn assert_cheap(alone: Duration, waited: &[Duration]) {
     assert!(longest <= alone + COST, "waited {longest:?}, {alone:?} without the attacker");
 }
 
-/// Waits until the engine has nothing that it may take.
+/// Waits until no request is waiting for the engine.
 async fn stands_still(scene: &Scene) {
     let still = async {
         let mut looks = 0;
         while looks < 5 {
-            // Nobody tells of another process's writes.
+            // SQLite does not notify of writes by another process.
             tokio::time::sleep(Duration::from_millis(100)).await;
             let rows = scene.rows().await;
             let waits = rows.iter().filter(|row| row.stage == "transcribed").count();
@@ -139,7 +139,7 @@ async fn six_users_in_one_group() {
         }
         assert_cheap(alone, &waited);
         assert!(behind <= 2, "waited for {behind}");
-        // The group's pause may last for most of a minute.
+        // The group's retry-after may last for most of a minute.
         scene.bot.kill().await.unwrap();
     }
     let found = format!(
@@ -214,7 +214,7 @@ async fn three_hundred_commands() {
             waited.push(waits_for_text(&mut scene, &format!("ответьте {round} {number}")).await.0);
         }
         assert_cheap(alone, &waited);
-        // The sentence is the last of what is said: all has been said then.
+        // This sentence is the last message of the bot here.
         let last = scene.api().wait_for(|state| (told(state, one.chat()) > 0).then_some(()));
         eventually("the one who floods is told", last).await;
         let got = scene.api().read(|state| written(state, one.chat()));

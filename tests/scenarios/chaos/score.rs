@@ -1,4 +1,4 @@
-//! What came of many requests, in figures.
+//! Counts and recovery times over many requests.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ pub(crate) struct Score {
     requests: usize,
     lost: usize,
     twice: usize,
-    /// Messages that show a state and will show nothing else: Telegram took them, and the bot never knew.
+    /// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
     stray: usize,
-    /// From the restart to the answer.
+    /// Times from the restart to the answer.
     recovery: Vec<Duration>,
 }
 
 impl Score {
-    /// Looks at what became of these messages, once nothing more is to come.
+    /// Counts these messages, once no more answers follow.
     pub(crate) fn count(&mut self, scene: &Scene, sent: &[SentMessage]) {
         for sent in sent {
             let trail = sent.trail();
@@ -49,7 +49,7 @@ impl Score {
         self.recovery.iter().max().copied().unwrap_or_default()
     }
 
-    /// For the table.
+    /// The text for the table.
     pub(crate) fn tell(&self) -> String {
         let Self { requests, lost, twice, stray, recovery } = self;
         format!(
@@ -60,7 +60,7 @@ impl Score {
     }
 }
 
-/// Messages that show a state for ever: Telegram took them, and the bot could not know.
+/// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
 pub(crate) fn strays(scene: &Scene, sent: &SentMessage) -> usize {
     scene.api().read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
@@ -68,7 +68,7 @@ pub(crate) fn strays(scene: &Scene, sent: &SentMessage) -> usize {
     })
 }
 
-/// Whether a text is to be replaced by another.
+/// Whether another text is to replace this one.
 fn is_passing(text: &str) -> bool {
     match read(text) {
         BotText::Received | BotText::Queued { .. } | BotText::Started | BotText::Progress { .. } => true,

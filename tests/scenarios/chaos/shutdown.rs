@@ -1,4 +1,4 @@
-//! The bot is told to stop: under load, twice, while it starts, with a store that another user has locked.
+//! The bot is signalled to stop: under load, twice, while it starts, with a locked store.
 
 mod lane;
 
@@ -22,15 +22,15 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, signal};
 
-/// How long running work may finish here; by default it is 20 s.
+/// Grace period for running work; 20 s by default.
 const DRAIN: Duration = Duration::from_secs(2);
-/// From the end of that to the end of the process, with a busy machine.
+/// From the end of the grace period to the end of the process, on a loaded machine.
 const REST: Duration = Duration::from_secs(5);
-/// Further apart, two signals are two.
+/// Interval after which a second signal counts as another one.
 const APART: Duration = Duration::from_millis(400);
-/// Bots side by side.
+/// Bots that run concurrently.
 const LANES: usize = 4;
-/// So many rounds on a few bots side by side.
+/// So many rounds, spread over concurrent bots.
 async fn rounds_of(times: usize, told: impl Fn(usize) -> Told) -> Vec<Duration> {
     let told = &told;
     let lanes = (0..LANES.min(times)).map(|lane| async move {
@@ -99,7 +99,7 @@ async fn simultaneous_signals_count_as_one() {
         for one in [Signal::TERM, Signal::TERM, Signal::INT] {
             signal(pid, one);
         }
-        // Were it told twice, the engine would be asked to stop by then, and what it says no longer wanted.
+        // A second signal would have cancelled the engine's work by then.
         tokio::time::sleep(APART).await;
         held.release();
         assert_eq!(scene.text(&sent).await, "успел");
@@ -111,7 +111,7 @@ async fn simultaneous_signals_count_as_one() {
     measured(&ROW, times, &format!("{times} of {times} finished and answered before the end"));
 }
 
-/// Takes a store's only place for a writer, as another process would.
+/// Takes the write lock of a store, as another process would.
 async fn lock(store: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(store).busy_timeout(SCENARIO_TIMEOUT);
     let mut other = options.connect().await.unwrap();
@@ -119,14 +119,13 @@ async fn lock(store: &Path) -> SqliteConnection {
     other
 }
 
-/// The bot's process id, also before `Simulation::restart` has returned: it works in the folder above its data.
+/// The bot's process id, found by its working directory, also before `Simulation::restart` has returned.
 fn pid_in(folder: &Path) -> Option<u32> {
     let works_there = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
     ProcessUsage::children_of(std::process::id()).map(|(pid, _)| pid).find(works_there)
 }
 
-/// Starts the bot, which must not come to its first poll; signals it when `moment` is there, and gives the time that it
-/// took to end.
+/// Starts the bot, which must not reach its first poll; signals it at `moment`, and gives the time to its end.
 async fn stopped_while_starting(
     simulation: &mut Simulation,
     one: Signal,
@@ -149,7 +148,7 @@ async fn stopped_while_starting(
     took
 }
 
-/// Waits until the bot's log says something for the `times`th time; a file tells of no change.
+/// Waits until the log contains a text `times` times; a file has no events to wait for.
 async fn log_says(log: &Path, what: &str, times: usize) {
     let mut beat = tokio::time::interval(Duration::from_millis(20));
     while std::fs::read_to_string(log).unwrap_or_default().matches(what).count() < times {
@@ -168,7 +167,7 @@ async fn signalled_while_it_starts() {
     let times = rounds(1);
     let folder = tempfile::tempdir().unwrap();
     let start = Gate::new().await;
-    // All of them wait until the last round is over.
+    // These requests wait until the last round is over.
     let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[("max_queue_size", "10000")]);
     let mut scene = Scene::of(Simulation::prepare(setup).await.unwrap());
     let log = scene.bot.log().to_owned();
@@ -189,7 +188,7 @@ async fn signalled_while_it_starts() {
         took.push(stopped_while_starting(&mut scene.bot, one, asked.notified()).await);
         scene.api().set_fault(None);
 
-        // It serves meanwhile: what came is in the store, and waits for the engine.
+        // Meanwhile requests are accepted and wait for the engine.
         scene.bot.restart().await.unwrap();
         let held = start.wait_reached().await;
         let before = scene.api().now();
@@ -237,7 +236,7 @@ async fn signalled_while_the_store_is_locked() {
         let other = lock(&scene.bot.store()).await;
         let third = scene.send_voice(&scripted(3, "say третий"));
         third.wait_for("it is offered", SCENARIO_TIMEOUT, |trail| trail.delivered).await.unwrap();
-        // The text is there, and cannot be written down.
+        // The transcript exists and its delivery cannot be committed.
         held.release();
         let before = scene.api().now();
         signal(scene.bot.process().unwrap().pid(), Signal::TERM);

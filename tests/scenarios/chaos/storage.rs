@@ -1,4 +1,4 @@
-//! The store's storage fails for a while under a bot that works: locked, full, read-only.
+//! The storage of the store fails for a while under a running bot: locked, full, read-only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::pages::page;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, stand_in};
 
-/// With so many rounds and more, faults last longer: each for half a minute, but the first for longer than a lease.
+/// From this many rounds on, faults last half a minute, the first one longer than a lease.
 const THOROUGH: usize = 10;
 
 fn hold(times: usize, round: usize) -> Duration {
@@ -30,7 +30,7 @@ fn hold(times: usize, round: usize) -> Duration {
     })
 }
 
-// === What users are told, and what Telegram is told ===
+// === Messages to users, and calls to Telegram ===
 
 async fn told_of_the_delay(sent: &SentMessage) {
     sent.wait_for("word of the delay", SCENARIO_TIMEOUT, |trail| {
@@ -40,7 +40,7 @@ async fn told_of_the_delay(sent: &SentMessage) {
     .unwrap();
 }
 
-/// How often the bot said so in the chat of a message.
+/// Number of messages about a delay in the chat of a message.
 fn delays(scene: &Scene, sent: &SentMessage) -> usize {
     let is_delay = |text: &str| stenobot_simulator::answers::read(text) == BotText::Delayed;
     scene.api().read(|state| {
@@ -56,7 +56,7 @@ pub(super) fn is_confirmed(state: &State, sent: &SentMessage) -> bool {
     })
 }
 
-/// Confirmed at Telegram, and not in the store: lost.
+/// Updates confirmed at Telegram and missing in the store: lost.
 pub(super) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
     let rows = scene.rows().await;
     let has_row =
@@ -65,7 +65,7 @@ pub(super) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
     all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
 }
 
-/// Waits until the bot has asked Telegram so many times more.
+/// Waits for so many more polls.
 async fn polls(scene: &Scene, more: u64) {
     let before = scene.api().read(State::polls);
     let reached = scene.api().wait_for(|state| (state.polls() >= before + more).then_some(()));
@@ -78,7 +78,7 @@ async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
     kinds.iter().filter_map(series).sum()
 }
 
-/// Everybody's text, once. Gives when the last one had it.
+/// Asserts that each sender got the text once. Gives the time of the last one.
 pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&SentMessage, &str)]) -> Duration {
     let mut last = Duration::ZERO;
     for (sent, text) in all {
@@ -98,15 +98,15 @@ fn recovery(times: &[Duration]) -> String {
     format!("last answer after the end of the fault: {}", spread(times))
 }
 
-// === Passing trouble ===
+// === Temporary faults ===
 
-/// Some trouble with the store, begun and ended by the test.
+/// A fault of the store that a test begins and ends.
 trait Fault {
     async fn begin(&mut self, scene: &mut Scene);
     async fn end(&mut self, scene: &mut Scene);
 }
 
-/// One recording is in work, two arrive while the fault lasts. Gives the time from its end to the last answer.
+/// One recording is being transcribed and two arrive during the fault. Gives the time from its end to the last answer.
 async fn two_arrive_while_one_is_in_work(
     scene: &mut Scene,
     fault: &mut impl Fault,
@@ -126,7 +126,7 @@ async fn two_arrive_while_one_is_in_work(
     }
     tokio::time::sleep(hold).await;
     polls(scene, 2).await;
-    // They are told once, however often the bot tries.
+    // Senders are informed once, however often the bot retries.
     for sent in &others {
         assert_eq!(delays(scene, sent), 1, "{}", sent.history());
         assert!(!scene.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
@@ -153,7 +153,7 @@ pub(super) async fn end(scene: Scene, requests: usize) {
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
 }
 
-/// Another process that writes.
+/// Another process that holds the write lock.
 struct Lock(Option<SqliteConnection>);
 
 impl Fault for Lock {
@@ -206,7 +206,7 @@ async fn the_store_is_locked_between_two_parts_of_an_answer() {
         let sent = scene.send_voice(&scripted(3, &format!("{};say {text}", gate.instruction())));
         let held = gate.wait_reached().await;
         sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
-        // The second part is on its way, and takes its time.
+        // The second part of the answer is slow.
         let (seen, mut see) = watch::channel(0);
         let slow = move |call: &Call| -> FaultAction {
             let part = call.method == Method::SendMessage;
@@ -245,7 +245,7 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// The disk takes nothing.
+/// The disk accepts no writes.
 impl Fault for Disk {
     async fn begin(&mut self, scene: &mut Scene) {
         self.fill(scene.bot.process().unwrap().pid());
@@ -409,7 +409,7 @@ async fn signalled_while_the_store_is_locked_and_work_runs() {
         let status = scene.bot.terminate(SCENARIO_TIMEOUT).await.unwrap();
         let stopped = scene.api().now() - from;
         assert!(status.success(), "{status}");
-        // One second for what is held, and the writes that were under way.
+        // One second for the answer that is held, and for writes under way.
         assert!(stopped < Duration::from_secs(15), "{stopped:?}");
         longest = longest.max(stopped);
         lock.end(&mut scene).await;

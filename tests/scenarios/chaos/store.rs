@@ -1,4 +1,4 @@
-//! What the store keeps by itself, without a bot around it.
+//! Guarantees of the store itself, without a bot.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ async fn the_same_update_twice() {
     let desk = Desk::new().await;
     let times = rounds(200);
     for message in 0..i32::try_from(times).unwrap() {
-        // At the same time, as no order of Telegram's would have it.
+        // Concurrently, which Telegram never does.
         let (arrival, one, other) = (arrival(message), desk.store.clone(), desk.store.clone());
         let again = arrival.clone();
         let one = tokio::spawn(async move { one.admit(&arrival, &ROOMY).await.unwrap() });
@@ -76,7 +76,7 @@ async fn an_expired_lease() {
         let zombie = desk.store.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
         let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
         desk.time.fetch_add(lease, Ordering::SeqCst);
-        // Every second time it is the same process whose one task hangs while another goes on.
+        // Every second time the same process owns both leases, as when one of its tasks hangs.
         let heir = if message % 2 == 0 { "heir" } else { "zombie" };
         let fence = desk.store.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
         let now = desk.store.clock().now();
@@ -126,7 +126,7 @@ async fn backup_and_restore() {
         let _ = backup(&desk.path, &copy, false).await.unwrap();
         writer.await.unwrap().close().await;
         desk.store.clone().close().await;
-        // Restoring verifies the copy: SQLite's integrity check, foreign keys, the schema.
+        // A restore verifies the copy: integrity check, foreign keys, schema.
         let restored = restore(&copy, &desk.path, Waiting::GoOn).await.unwrap();
         lost += (before - restored.contents.requests).max(0);
     }

@@ -1,4 +1,4 @@
-//! Telegram fails in every way it can, with the engine's stand-in.
+//! Faults of Telegram.
 
 mod files;
 mod oracle;
@@ -38,21 +38,21 @@ fn users(scene: &Scene, count: usize) -> Vec<User> {
     (0..count).map(|_| scene.new_user("Анна", "ru")).collect()
 }
 
-/// A user sends a recording in which `text` is heard.
+/// Sends a recording with the transcript `text`.
 fn sends(scene: &mut Scene, user: &User, script: &str, text: String) -> (SentMessage, String) {
     let voice = scripted(3, &format!("{script};say {text}"));
     scene.spoken.add(&text);
     (user.send_voice(&voice), text)
 }
 
-/// Waits until every user has an answer.
+/// Waits until every message is answered.
 async fn all_answered(sent: &[(SentMessage, String)]) {
     for answer in join_all(sent.iter().map(|(sent, _)| sent.final_answer(SCENARIO_TIMEOUT))).await {
         answer.unwrap();
     }
 }
 
-/// What the bot's process holds: bytes of memory, open files.
+/// Memory in bytes and open files of the bot's process.
 async fn held(scene: &Scene) -> (f64, f64) {
     let page = scene.bot.metrics().await.unwrap();
     (page.value("process_resident_memory_bytes").unwrap(), page.value("process_open_fds").unwrap())
@@ -173,7 +173,7 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
         call.method == Method::SendMessage && matches!(call.outcome, CallOutcome::AcceptedResponseLost)
     };
     let unheard = calls.iter().filter(unheard).count();
-    // Telegram has no key by which a message that is sent again could be known.
+    // Telegram has no idempotency key for messages.
     assert!(repeated <= unheard, "{repeated} repeated, {unheard} unheard");
     assert!(pauses(&calls).broken.is_empty());
     let found =
@@ -250,7 +250,7 @@ async fn another_program_polls() {
         let before = conflicts(&calls(&scene));
         let polling = async {
             loop {
-                // It is turned away in its turn, and comes back at once.
+                // The bot's poll ends with a conflict, and is repeated at once.
                 let _ = rival.updates(None, Duration::from_secs(1)).await;
             }
         };

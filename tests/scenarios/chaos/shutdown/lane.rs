@@ -1,4 +1,4 @@
-//! One bot that is stopped at some moment under load, started again, and looked at.
+//! One bot that is repeatedly stopped under load, started again, and checked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,22 +15,22 @@ use crate::chaos::figures::Dice;
 use crate::recordings::{Gate, WaitingEngine, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
-/// When the signal comes.
+/// When the signal is sent.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// With so many updates offered to the bot.
+    /// After so many updates were delivered to the bot.
     Offered(usize),
-    /// During a call of any kind.
+    /// During the n-th call.
     Call(usize),
-    /// While the engine works, which goes on for as long as it may.
+    /// While the engine works for longer than the grace period.
     Working,
-    /// While the engine works, which finishes at once.
+    /// While the engine works and finishes at once.
     Finishing,
-    /// While a file does not come.
+    /// While a download is stalled.
     Stalled,
-    /// While Telegram wants to be left alone.
+    /// During a retry-after.
     TooMany,
-    /// While an answer is on its way: Telegram has it, the bot does not know.
+    /// After Telegram has accepted an answer, before the bot gets the response.
     Answering,
 }
 
@@ -48,14 +48,14 @@ impl Moment {
     }
 }
 
-/// How it is told.
+/// The signals sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Told {
     Once(Signal),
     Twice(Signal, Signal),
 }
 
-/// One bot that is stopped again and again.
+/// One bot that is stopped repeatedly.
 pub(super) struct Lane {
     pub(super) scene: Scene,
     gate: Gate,
@@ -69,7 +69,7 @@ impl Lane {
         Self { scene, gate: Gate::new().await, dice: Dice::new(seed as u64) }
     }
 
-    /// Makes Telegram behave as the moment wants it, and tells when it has.
+    /// Injects the fault that the moment needs; the result is notified when it is applied.
     fn fault(&mut self, moment: Moment) -> Arc<Notify> {
         let (struck, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
         let tell = struck.clone();
@@ -104,7 +104,7 @@ impl Lane {
         struck
     }
 
-    /// Five users, one with a text of two messages, one whose recording works at the gate.
+    /// Five users: one with a text of two messages, one whose recording waits at the gate.
     fn load(&mut self, moment: Moment) -> Vec<(SentMessage, String)> {
         let long = "Очень длинный рассказ о том, как всё было. ".repeat(150).trim().to_owned();
         let mut scripts = vec![
@@ -146,8 +146,8 @@ impl Lane {
         None
     }
 
-    /// Stops the bot at a moment, starts it again, and sees that every user has their answer, and no more than that. Gives
-    /// the time from the last signal to the end.
+    /// Stops the bot at a moment, starts it again, and asserts that every user has exactly one answer. Gives the time from the
+    /// last signal to the end of the process.
     pub(super) async fn round(&mut self, round: usize, told: Told) -> Duration {
         let moment = Moment::of(round, &mut self.dice);
         let struck = self.fault(moment);
@@ -174,7 +174,7 @@ impl Lane {
         self.scene.api().set_fault(None);
         self.scene.bot.restart().await.unwrap();
         let gate_again = async {
-            // Opens for an attempt after the restart, if there is one.
+            // Releases an attempt after the restart, if there is one.
             loop {
                 self.gate.wait_reached().await.release();
             }
@@ -193,7 +193,7 @@ impl Lane {
             answers.await;
         }
         for (sent, text) in &sent {
-            // The rest of a long text follows its first message.
+            // Further parts of a long text follow its first message.
             let whole = |trail: &Trail| {
                 let spoken = trail.answer()?.spoken()?;
                 (spoken.split_whitespace().count() >= text.split_whitespace().count()).then_some(())

@@ -1,4 +1,4 @@
-//! Files do not come as Telegram told.
+//! Files that differ from what Telegram has announced.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn files_that_differ_from_their_announcement() {
         ];
         for effect in faults {
             let name = effect.name();
-            // Not the first time only, so that a new link is asked for twice.
+            // Twice, so that a new link is requested twice.
             let strikes = if matches!(effect, Effect::Expire) { 2 } else { 1 };
             set_fault(&scene, ScriptedFault::new(Method::Download, strikes, effect));
             let (sent, text) = sends(&mut scene, &user, "wait 10", format!("целое {name} {round}"));
@@ -50,7 +50,7 @@ async fn files_that_differ_from_their_announcement() {
             took.push(answered_once(&sent, &text));
             wrong += 1;
         }
-        // What grows beyond the limit is not even written down.
+        // A body over the limit is not written to disk.
         set_fault(&scene, ScriptedFault::new(Method::Download, u32::MAX, Effect::Longer(10 * limit)));
         let sent = scene.send_voice(&scripted(3, "say слишком длинно"));
         assert!(matches!(scene.answer(&sent).await, RequestOutcome::Rejected(_)));

@@ -1,4 +1,4 @@
-//! Telegram wants to be left alone.
+//! Telegram refuses calls with a retry-after.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,7 +94,7 @@ async fn retry_after_for_the_whole_bot() {
             if left.is_zero() {
                 return Effect::Pass.into();
             }
-            // Telegram tells whole seconds.
+            // A retry-after has whole seconds.
             let wait = Duration::from_secs(left.as_millis().div_ceil(1000) as u64);
             Effect::Refuse(Refusal::TooMany(wait)).into()
         };
@@ -116,7 +116,7 @@ async fn retry_after_for_the_whole_bot() {
     }
     scene.shut_down().await;
     let most = *refused.iter().max().unwrap();
-    // Three show that all are meant; some were on their way.
+    // Three refusals show that all chats are concerned; some calls were under way.
     assert!((3..PEOPLE).contains(&most), "{most}");
     let found = format!("{most} calls refused at most; {0} of {0} answered once, after {1}", took.len(), spread(&took));
     measured(&ROW, times, &found);
