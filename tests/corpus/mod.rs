@@ -13,7 +13,7 @@ use forge::{bomb, edited, flac_bomb, matroska, opus_file, sign_pages, wav};
 use noise::Noise;
 
 /// Telegram's file size limit in bytes.
-const LARGEST: usize = 20 << 20;
+const MAX_FILE: usize = 20 << 20;
 
 /// A file that is generated when it is needed, because some are large.
 pub(crate) struct Hostile {
@@ -75,7 +75,7 @@ fn read_all(folder: &str) -> Vec<Seed> {
 }
 
 /// One file of each container, with different codecs.
-const KINDS: [&str; 10] = [
+const SEED_KINDS: [&str; 10] = [
     "opus.ogg",
     "vorbis.ogg",
     "opus.webm",
@@ -91,8 +91,8 @@ const KINDS: [&str; 10] = [
 /// All files, with the families shuffled.
 pub(crate) fn corpus() -> Vec<Hostile> {
     let seeds = seeds();
-    let kinds: Vec<Seed> = seeds.iter().filter(|seed| KINDS.contains(&seed.name.as_str())).cloned().collect();
-    assert_eq!(kinds.len(), KINDS.len());
+    let kinds: Vec<Seed> = seeds.iter().filter(|seed| SEED_KINDS.contains(&seed.name.as_str())).cloned().collect();
+    assert_eq!(kinds.len(), SEED_KINDS.len());
     let mut files = Vec::new();
     files.extend(seeds.iter().flat_map(cut_off));
     files.extend(seeds.iter().flat_map(damaged));
@@ -204,12 +204,12 @@ fn endless() -> Vec<Hostile> {
     }
     // MPEG 2.5 layer 3 at 8 kbit/s and 8 kHz: 72 ms in 72 bytes.
     let mp3 = [&[0xff, 0xe3, 0x18, 0xc4][..], &[0; 68]].concat();
-    files.push(Hostile::new("endless/mp3".to_owned(), move || forge::frames(&mp3, LARGEST)));
+    files.push(Hostile::new("endless/mp3".to_owned(), move || forge::frames(&mp3, MAX_FILE)));
     // The shortest possible ADTS frame: a header and an end element.
     let adts = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x1f, 0xfc, 0xe0];
-    files.push(Hostile::new("endless/aac".to_owned(), move || forge::frames(&adts, LARGEST)));
+    files.push(Hostile::new("endless/aac".to_owned(), move || forge::frames(&adts, MAX_FILE)));
     for rate in [4_000, 8_000, 192_000] {
-        files.push(Hostile::new(format!("endless/wav/{rate}"), move || wav(1, rate, 8, &vec![0x80; LARGEST])));
+        files.push(Hostile::new(format!("endless/wav/{rate}"), move || wav(1, rate, 8, &vec![0x80; MAX_FILE])));
         files.push(Hostile::new(format!("endless/wav claimed/{rate}"), move || {
             let mut bytes = wav(1, rate, 16, &[0; 64]);
             bytes[4..8].fill(0xff);
@@ -369,7 +369,7 @@ fn large(kinds: &[Seed]) -> Vec<Hostile> {
         for kind in std::iter::once(&bare).chain(kinds) {
             let head = kind.bytes.clone();
             files.push(Hostile::new(format!("large/{fill_name} behind {}", kind.name), move || {
-                let mut bytes = vec![0; LARGEST];
+                let mut bytes = vec![0; MAX_FILE];
                 fill(&mut bytes);
                 let length = head.len().min(1_500);
                 bytes[..length].copy_from_slice(&head[..length]);

@@ -15,7 +15,7 @@ use crate::browser::Browser;
 pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Held by tests with a browser, of which one at a time fits into memory.
-static TURN: Mutex<()> = Mutex::const_new(());
+static BROWSER_LOCK: Mutex<()> = Mutex::const_new(());
 
 /// Waits for `future`; panics with `what` after [`PAGE_TIMEOUT`].
 pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -26,13 +26,13 @@ pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -
 }
 
 /// A page on a Bot API server whose bot is the test, or a real one.
-pub(crate) struct Stage {
+pub(crate) struct PageServer {
     pub(crate) api: BotApi,
     pub(crate) playground: Playground,
 }
 
-impl Stage {
-    pub(crate) async fn without_a_bot() -> Self {
+impl PageServer {
+    pub(crate) async fn without_bot() -> Self {
         Self::of(BotApi::start(Settings::default()).await.unwrap(), &[]).await
     }
 
@@ -42,8 +42,8 @@ impl Stage {
             write(folder.path(), voices);
             Voices::open(folder.path()).unwrap()
         });
-        let offer = PlaygroundSettings { port: 0, voices, file_bytes: 64 * 1024 };
-        let playground = Playground::start(api.clone(), offer).await.unwrap();
+        let settings = PlaygroundSettings { port: 0, voices, file_bytes: 64 * 1024 };
+        let playground = Playground::start(api.clone(), settings).await.unwrap();
         Self { api, playground }
     }
 
@@ -57,8 +57,8 @@ impl Stage {
     }
 
     pub(crate) async fn browser(&self) -> (Browser, MutexGuard<'static, ()>) {
-        let turn = TURN.lock().await;
-        (Browser::open().await, turn)
+        let lock = BROWSER_LOCK.lock().await;
+        (Browser::open().await, lock)
     }
 
     /// Makes a call as the bot.
@@ -82,7 +82,7 @@ fn write(folder: &Path, voices: &[Voice]) {
 }
 
 /// The engine with scripted answers.
-pub(crate) fn stand_in() -> std::path::PathBuf {
+pub(crate) fn scripted_engine() -> std::path::PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/engine_stand_in");
     assert!(program.is_file(), "the engine's stand-in is not built: run `./dev test`");

@@ -13,10 +13,10 @@ use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, rejected};
 
 /// Divisor of the rules' durations.
-const FASTER: u64 = 60;
+const SPEED_UP: u64 = 60;
 
 /// Divisor for a rule that counts what the bot does at its own pace: about one failed write a second.
-const LITTLE_FASTER: u64 = 6;
+const SMALL_SPEED_UP: u64 = 6;
 
 /// The rules with all durations divided: after `for: `, and in `[...]`.
 fn sped_up(rules: &str, faster: u64) -> String {
@@ -52,7 +52,7 @@ fn milliseconds(duration: &str) -> Option<u64> {
 fn only_durations_are_divided() {
     let rules = "for: 2m\nexpr: rate(a[5m]) + rate(b{c=\"5m\"}[1h]) > 300 # 10m, for: ever\nfor: 30s\n";
     let fast = "for: 2000ms\nexpr: rate(a[5000ms]) + rate(b{c=\"5m\"}[60000ms]) > 300 # 10m, for: ever\nfor: 500ms\n";
-    assert_eq!(sped_up(rules, FASTER), fast);
+    assert_eq!(sped_up(rules, SPEED_UP), fast);
 }
 
 /// Prometheus that scrapes this bot, with the shipped rules in `folder`, sped up.
@@ -76,7 +76,7 @@ async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
 async fn overload_raises_an_alert_that_resolves_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[("max_queue_size", "4")]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     let began = prometheus.now().await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
 
@@ -121,7 +121,7 @@ async fn overload_raises_an_alert_that_resolves_afterwards() {
 async fn an_absent_bot_raises_an_alert_that_resolves_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
     prometheus.until_alert("StenobotDown", false).await;
 
@@ -143,7 +143,7 @@ async fn an_absent_bot_raises_an_alert_that_resolves_when_it_returns() {
 async fn a_store_that_cannot_be_written_raises_an_alert() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[]).await;
-    let prometheus = watch(&scene, folder.path(), LITTLE_FASTER).await;
+    let prometheus = watch(&scene, folder.path(), SMALL_SPEED_UP).await;
     // After the bot is ready: before, another alert fires.
     let sent = scene.send_voice(&scripted(3, "say до"));
     assert_eq!(scene.text(&sent).await, "до");

@@ -10,7 +10,7 @@ use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, row_of};
 
 /// From the restart to the engine at work again, without waiting for leases to expire.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn answered_once(sent: &SentMessage) {
     let trail = sent.trail();
@@ -32,7 +32,7 @@ async fn repeated_kills_leave_one_answer_for_each_request() {
     scene.bot.restart().await.unwrap();
     let before = scene.api().now();
     let held = gate.wait_reached().await;
-    assert!(scene.api().now() - before < RECOVERY);
+    assert!(scene.api().now() - before < RECOVERY_TIMEOUT);
     scene.bot.kill().await.unwrap();
     drop(held);
     scene.bot.restart().await.unwrap();

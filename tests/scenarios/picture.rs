@@ -22,7 +22,7 @@ const LENGTH: u32 = 270;
 const BURST: u32 = 90;
 
 /// Start of a second burst, which still waits at the end.
-const LAST_RUSH: u32 = LENGTH - 6;
+const SECOND_BURST: u32 = LENGTH - 6;
 
 #[tokio::test]
 #[ignore = "writes target/dashboard-answers.json for the picture in docs; takes five minutes and tests nothing"]
@@ -40,7 +40,7 @@ async fn answers_for_the_dashboard_picture() {
     .await;
     prometheus.until("stenobot_build_info").await;
     let lost = Arc::new(AtomicBool::new(false));
-    some_bad_luck(&scene, lost.clone());
+    inject_faults(&scene, lost.clone());
 
     let voices =
         ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-1", "ru-30s-4"];
@@ -51,7 +51,7 @@ async fn answers_for_the_dashboard_picture() {
     for second in 0..LENGTH {
         seconds.tick().await;
         match second {
-            second if (BURST..BURST + 12).contains(&second) || second > LAST_RUSH => {
+            second if (BURST..BURST + 12).contains(&second) || second > SECOND_BURST => {
                 (0..2).for_each(|_| send(&mut scene))
             }
             second if second % 6 == 3 => send(&mut scene),
@@ -66,7 +66,7 @@ async fn answers_for_the_dashboard_picture() {
             }
             60 | 215 => drop(regular.send_voice(&scripted(8, "silence"))),
             240 => (0..5).for_each(|_| drop(regular.send_voice(&sample("ru-short-03")))),
-            70 | 130 => kill_the_engine(&mut scene),
+            70 | 130 => kill_engine(&mut scene),
             _ => {}
         }
     }
@@ -75,7 +75,7 @@ async fn answers_for_the_dashboard_picture() {
 
 /// Telegram delays every call, refuses some with a retry-after after the burst, fails at times, and loses the next file once
 /// `lost` is set.
-fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
+fn inject_faults(scene: &Scene, lost: Arc<AtomicBool>) {
     let calls = AtomicU32::new(0);
     let started = scene.api().clone();
     let fault = move |call: &Call| -> FaultAction {
@@ -94,7 +94,7 @@ fn some_bad_luck(scene: &Scene, lost: Arc<AtomicBool>) {
 }
 
 /// Kills the largest child process, as the kernel does when memory is exhausted.
-fn kill_the_engine(scene: &mut Scene) {
+fn kill_engine(scene: &mut Scene) {
     let bot = scene.bot.process().unwrap().pid();
     let (pid, _) = ProcessUsage::children_of(bot).max_by_key(|(_, usage)| usage.resident_bytes).unwrap();
     signal(pid, Signal::KILL);

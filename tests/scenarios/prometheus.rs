@@ -10,13 +10,13 @@ use tokio::process::{Child, Command};
 use crate::scene::eventually;
 
 /// Polling interval for states that Prometheus does not announce.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Attempts to start it: another process may take the free port.
-const ATTEMPTS: u32 = 5;
+const START_ATTEMPTS: u32 = 5;
 
 /// Maximum wait for an alert with shortened durations.
-const ALERT_PATIENCE: Duration = Duration::from_secs(60);
+const ALERT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs until dropped.
 pub(crate) struct Prometheus {
@@ -29,7 +29,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts it with this configuration and waits until it is ready.
     pub(crate) async fn start(config: &str) -> Self {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..START_ATTEMPTS {
             if let Some(running) = eventually("Prometheus is ready", Self::attempt(config)).await {
                 return running;
             }
@@ -63,7 +63,7 @@ impl Prometheus {
             if client.get(format!("{url}/-/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Some(Self { url, client, _child: child, _folder: folder });
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -96,7 +96,7 @@ impl Prometheus {
     pub(crate) async fn until(&self, expression: &str) {
         let seen = async {
             while self.query(expression).await.as_array().unwrap().is_empty() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         eventually(expression, seen).await;
@@ -122,10 +122,10 @@ impl Prometheus {
                 if found.is_some() == fires {
                     return found;
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        match tokio::time::timeout(ALERT_PATIENCE, seen).await {
+        match tokio::time::timeout(ALERT_TIMEOUT, seen).await {
             Ok(found) => found,
             Err(_) => panic!("{name} should{} fire; the alerts are {last:#}", if fires { "" } else { " not" }),
         }

@@ -12,7 +12,7 @@ use stenobot_simulator::users::{SentMessage, User};
 use teloxide::prelude::*;
 use teloxide::types::ReplyParameters;
 
-const SOON: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn someone() -> (BotApi, Bot, User) {
     let api = BotApi::start(Settings::default()).await.expect("a free port");
@@ -42,7 +42,7 @@ async fn a_status_message_becomes_the_answer() {
     assert!(sent.trail().is_lost());
     let waiting = tokio::spawn({
         let sent = sent.clone();
-        async move { sent.final_answer(SOON).await }
+        async move { sent.final_answer(ANSWER_TIMEOUT).await }
     });
     let status = replies(&bot, &sent, "📥 Загружаю файл...").await;
     edits(&bot, &sent, status, "📋 В очереди: позиция 2").await;

@@ -18,13 +18,13 @@ use crate::recordings::{Gate, WaitingEngine, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
 /// From the restart to the last answer.
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(90);
 /// Bots run concurrently, because they mostly wait.
-const AT_A_TIME: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 
 /// What a user does so that the bot reaches the point.
 #[derive(Clone, Copy)]
-enum Deed {
+enum UserAction {
     /// Sends a recording.
     Voice,
     /// Sends the same recording as another user whose request waits.
@@ -42,49 +42,49 @@ enum Deed {
 }
 
 /// Points at which the bot is killed, in the order in which a request reaches them.
-const COMMITS: [(&str, Deed); 25] = [
+const COMMITS: [(&str, UserAction); 25] = [
     // An update was fetched and not committed.
-    ("before admission", Deed::Voice),
-    ("after admission", Deed::Voice),
-    ("after claim of a download", Deed::Voice),
-    ("before status message", Deed::Voice),
-    ("after status message", Deed::Voice),
-    ("before downloaded", Deed::Voice),
-    ("after downloaded", Deed::Voice),
-    ("before queued", Deed::Voice),
-    ("after queued", Deed::Voice),
-    ("after claim of a transcription", Deed::Voice),
-    ("before transcribing", Deed::Voice),
-    ("after transcribing", Deed::Voice),
-    ("before release", Deed::Retried),
-    ("after release", Deed::Retried),
-    ("before transcribed", Deed::Voice),
-    ("after transcribed", Deed::Voice),
-    ("after claim of a joined one", Deed::Same),
+    ("before admission", UserAction::Voice),
+    ("after admission", UserAction::Voice),
+    ("after claim of a download", UserAction::Voice),
+    ("before status message", UserAction::Voice),
+    ("after status message", UserAction::Voice),
+    ("before downloaded", UserAction::Voice),
+    ("after downloaded", UserAction::Voice),
+    ("before queued", UserAction::Voice),
+    ("after queued", UserAction::Voice),
+    ("after claim of a transcription", UserAction::Voice),
+    ("before transcribing", UserAction::Voice),
+    ("after transcribing", UserAction::Voice),
+    ("before release", UserAction::Retried),
+    ("after release", UserAction::Retried),
+    ("before transcribed", UserAction::Voice),
+    ("after transcribed", UserAction::Voice),
+    ("after claim of a joined one", UserAction::Same),
     // A part of the answer was sent and not committed.
-    ("before part", Deed::Long),
-    ("after part", Deed::Long),
-    ("before part message", Deed::Long),
-    ("after part message", Deed::Long),
-    ("before part #2", Deed::Long),
+    ("before part", UserAction::Long),
+    ("after part", UserAction::Long),
+    ("before part message", UserAction::Long),
+    ("after part message", UserAction::Long),
+    ("before part #2", UserAction::Long),
     // The whole answer was sent and not committed.
-    ("before done", Deed::Voice),
-    ("before done", Deed::Same),
-    ("after done", Deed::Voice),
+    ("before done", UserAction::Voice),
+    ("before done", UserAction::Same),
+    ("after done", UserAction::Voice),
 ];
 
 /// Points of requests that end without a text.
-const NOTICES: [(&str, Deed); 10] = [
-    ("before refusal", Deed::TooLong),
-    ("after refusal", Deed::TooLong),
-    ("before settlement", Deed::Damaged),
-    ("after settlement", Deed::Damaged),
-    ("before told", Deed::Damaged),
-    ("after told", Deed::Damaged),
-    ("before cancel", Deed::Cancel),
-    ("after cancel", Deed::Cancel),
-    ("before told", Deed::Cancel),
-    ("after told", Deed::TooLong),
+const NOTICES: [(&str, UserAction); 10] = [
+    ("before refusal", UserAction::TooLong),
+    ("after refusal", UserAction::TooLong),
+    ("before settlement", UserAction::Damaged),
+    ("after settlement", UserAction::Damaged),
+    ("before told", UserAction::Damaged),
+    ("after told", UserAction::Damaged),
+    ("before cancel", UserAction::Cancel),
+    ("after cancel", UserAction::Cancel),
+    ("before told", UserAction::Cancel),
+    ("after told", UserAction::TooLong),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,8 +96,8 @@ async fn at_every_commit() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit",
     };
-    let (rounds, score) = everywhere(&COMMITS).await;
-    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&COMMITS).await;
+    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.to_text()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,30 +108,30 @@ async fn at_every_commit_of_a_refusal_an_apology_or_a_cancel() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit_of_a_refusal_an_apology_or_a_cancel",
     };
-    let (rounds, score) = everywhere(&NOTICES).await;
-    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&NOTICES).await;
+    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.to_text()));
 }
 
-async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
+async fn kill_at_points(points: &[(&'static str, UserAction)]) -> (usize, Score) {
     let rounds = rounds(1);
-    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, deed)| at(moment, deed, rounds));
-    let all = scores.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
+    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, action)| kill_at(moment, action, rounds));
+    let all = scores.buffer_unordered(MAX_CONCURRENT).collect::<Vec<_>>().await;
     let mut score = Score::default();
     all.into_iter().for_each(|other| score.add(other));
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
     (rounds, score)
 }
 
 /// Kills at one point repeatedly, on one store.
-async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
+async fn kill_at(moment: &str, action: UserAction, rounds: usize) -> Score {
     let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
         scene.bot.set_variable("CRASH_AT", Some(moment));
         scene.bot.restart().await.unwrap();
         let gate = Gate::new().await;
-        let (sent, busy) = act(&mut scene, deed, &gate, round).await;
-        dies(&mut scene, moment).await;
+        let (sent, busy) = perform(&mut scene, action, &gate, round).await;
+        wait_until_killed(&mut scene, moment).await;
         drop(busy);
         scene.bot.set_variable("CRASH_AT", None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
@@ -143,9 +143,9 @@ async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
     score
 }
 
-async fn dies(scene: &mut Scene, when: &str) {
+async fn wait_until_killed(scene: &mut Scene, when: &str) {
     let bot = scene.bot.process().unwrap();
-    let status = eventually(&format!("the bot dies {when}"), bot.wait_for_exit()).await.unwrap();
+    let status = eventually(&format!("the bot is killed {when}"), bot.wait_for_exit()).await.unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
 }
 
@@ -153,12 +153,12 @@ async fn dies(scene: &mut Scene, when: &str) {
 async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     scene.bot.restart().await.unwrap();
-    let _ = goes_on(scene, gate, sent).await;
+    let _ = wait_for_answers(scene, gate, sent).await;
     scene.api().now() - before
 }
 
 /// Waits for all answers; gives the time.
-async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
+async fn wait_for_answers(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     let answers = async {
         for sent in sent {
@@ -180,28 +180,33 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
 }
 
 /// Brings the bot to the point; gives the messages that must be answered, and an engine to hold meanwhile.
-async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<SentMessage>, Option<WaitingEngine>) {
+async fn perform(
+    scene: &mut Scene,
+    action: UserAction,
+    gate: &Gate,
+    round: usize,
+) -> (Vec<SentMessage>, Option<WaitingEngine>) {
     let voice = |text: &str| scripted(3, &format!("say {text} {round}"));
     let held = |text: &str| scripted(3, &format!("{};say {text} {round}", gate.instruction()));
-    let sent = match deed {
-        Deed::Voice => vec![scene.send_voice(&voice("первая")), scene.send_voice(&voice("вторая"))],
-        Deed::Long => vec![scene.send_voice(&voice(&"долгая речь ".repeat(900)))],
-        Deed::TooLong => {
+    let sent = match action {
+        UserAction::Voice => vec![scene.send_voice(&voice("первая")), scene.send_voice(&voice("вторая"))],
+        UserAction::Long => vec![scene.send_voice(&voice(&"долгая речь ".repeat(900)))],
+        UserAction::TooLong => {
             let long = Voice { duration: Duration::from_secs(300), ..voice("длинная") };
             vec![scene.send_voice(&long), scene.send_voice(&voice("короткая"))]
         }
-        Deed::Damaged => {
+        UserAction::Damaged => {
             let mut bytes = b"OggS".to_vec();
             bytes.extend(std::iter::repeat_n(round as u8, 2000));
             let damaged = Voice { bytes: bytes.into(), ..voice("битая") };
             vec![scene.send_voice(&damaged), scene.send_voice(&voice("целая"))]
         }
-        Deed::Retried => {
+        UserAction::Retried => {
             let sent = scene.send_voice(&held("со второго раза"));
             signal(gate.wait_reached().await.pid, Signal::KILL);
             vec![sent]
         }
-        Deed::Same => {
+        UserAction::Same => {
             let blocker = scene.send_voice(&held("ждём"));
             let busy = gate.wait_reached().await;
             let first = scene.send_voice(&voice("одно на двоих"));
@@ -211,7 +216,7 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
             busy.release();
             vec![blocker, first, same]
         }
-        Deed::Cancel => {
+        UserAction::Cancel => {
             let blocker = scene.send_voice(&held("ждём"));
             let busy = gate.wait_reached().await;
             let boris = scene.new_user("Борис", "ru");
@@ -275,13 +280,13 @@ async fn during_download_and_transcription() {
             drop(busy);
             score.recovered(match victim {
                 Victim::Bot | Victim::Both => recover(&mut scene, &gate, &sent).await,
-                Victim::Engine => goes_on(&scene, &gate, &sent).await,
+                Victim::Engine => wait_for_answers(&scene, &gate, &sent).await,
             });
             all.extend(sent);
         }
     }
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
     let scene = scene.into_stopped().await;
     score.count(&scene, &all);
-    measured(&ROW, rounds, &score.tell());
+    measured(&ROW, rounds, &score.to_text());
 }

@@ -17,7 +17,7 @@ use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, signal, stand_in};
 
 /// Instructions that end an engine. `killed` is what the kernel does when memory is exhausted, `devour` the engine's own limit.
-const DEADLY: [&str; 10] = [
+const CRASHES: [&str; 10] = [
     "segfault",
     "abort",
     "exit 3",
@@ -37,7 +37,7 @@ const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Waits until a position is shown.
-async fn queued(sent: &SentMessage) {
+async fn wait_until_queued(sent: &SentMessage) {
     let place = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
     sent.wait_for("a place in the queue", SCENARIO_TIMEOUT, |trail| place(&trail.latest)).await.unwrap();
 }
@@ -50,10 +50,10 @@ async fn a_recording_that_crashes_the_engine() {
         figure: "an apology after 3 attempts; the others are delayed by one attempt at most",
         name: "native::a_recording_that_crashes_the_engine",
     };
-    let times = rounds(DEADLY.len());
-    let kinds: Vec<&str> = DEADLY.into_iter().cycle().take(times).collect();
+    let times = rounds(CRASHES.len());
+    let kinds: Vec<&str> = CRASHES.into_iter().cycle().take(times).collect();
     // Five bots concurrently, because they mostly wait.
-    let lanes = kinds.chunks(times.div_ceil(5)).map(killed_by);
+    let lanes = kinds.chunks(times.div_ceil(5)).map(crash_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
     let others = delays.len();
@@ -62,7 +62,7 @@ async fn a_recording_that_crashes_the_engine() {
 }
 
 /// One bot and these recordings in turn. Gives the times from a crash to the answers of the others.
-async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
+async fn crash_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[]).await;
     let mut delays = Vec::new();
     for kind in kinds {
@@ -75,7 +75,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
                 .map(|other| scene.send_voice(&scripted(3, &format!("say сосед {other}"))))
                 .collect();
             for other in &others {
-                queued(other).await;
+                wait_until_queued(other).await;
             }
             let before = scene.api().now();
             if *kind == "killed" {
@@ -111,7 +111,7 @@ async fn a_recording_on_which_the_engine_hangs() {
     };
     let times = rounds(HANGS.len());
     let kinds: Vec<&str> = HANGS.into_iter().cycle().take(times).collect();
-    let lanes = kinds.chunks(times.div_ceil(4)).map(hung_by);
+    let lanes = kinds.chunks(times.div_ceil(4)).map(hang_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 2);
     let longest = delays.iter().max().unwrap();
@@ -121,7 +121,7 @@ async fn a_recording_on_which_the_engine_hangs() {
 }
 
 /// Gives the times from sending to the answer of the requests behind.
-async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
+async fn hang_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
     let mut delays = Vec::new();
     for kind in kinds {
@@ -221,7 +221,7 @@ async fn the_engine_killed_at_any_time() {
         signal(pid, Signal::KILL);
         let starting = start.wait_reached().await;
         let patient = scene.send_voice(&scripted(3, "say терпеливый"));
-        queued(&patient).await;
+        wait_until_queued(&patient).await;
         signal(starting.pid, Signal::KILL);
         drop(starting);
         held = start.wait_reached().await;
@@ -297,7 +297,7 @@ async fn an_engine_that_does_not_start() {
         let sentence = "not ready: the engine does not start: it ended while it loaded the model (exit status 3)\n";
         assert_eq!(told, (503, sentence.to_owned()));
         for sent in &waiting[waiting.len() - 2..] {
-            queued(sent).await;
+            wait_until_queued(sent).await;
             assert!(sent.trail().answers.is_empty());
         }
         let repaired = scene.api().now();

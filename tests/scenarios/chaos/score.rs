@@ -13,7 +13,7 @@ use crate::scene::Scene;
 pub(crate) struct Score {
     requests: usize,
     lost: usize,
-    twice: usize,
+    duplicated: usize,
     /// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
     stray: usize,
     /// Times from the restart to the answer.
@@ -27,8 +27,8 @@ impl Score {
             let trail = sent.trail();
             self.requests += 1;
             self.lost += usize::from(trail.is_lost());
-            self.twice += usize::from(trail.is_duplicated());
-            self.stray += strays(scene, sent);
+            self.duplicated += usize::from(trail.is_duplicated());
+            self.stray += stray_count(scene, sent);
             assert!(!trail.is_lost() && !trail.is_duplicated(), "{}", sent.history());
         }
     }
@@ -40,7 +40,7 @@ impl Score {
     pub(crate) fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.lost += other.lost;
-        self.twice += other.twice;
+        self.duplicated += other.duplicated;
         self.stray += other.stray;
         self.recovery.extend(other.recovery);
     }
@@ -50,10 +50,10 @@ impl Score {
     }
 
     /// The text for the table.
-    pub(crate) fn tell(&self) -> String {
-        let Self { requests, lost, twice, stray, recovery } = self;
+    pub(crate) fn to_text(&self) -> String {
+        let Self { requests, lost, duplicated, stray, recovery } = self;
         format!(
-            "{requests} requests: {lost} lost, {twice} answered twice; {} kills, recovery {}; {stray} stray states",
+            "{requests} requests: {lost} lost, {duplicated} answered twice; {} kills, recovery {}; {stray} stray states",
             recovery.len(),
             spread(recovery)
         )
@@ -61,15 +61,15 @@ impl Score {
 }
 
 /// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
-pub(crate) fn strays(scene: &Scene, sent: &SentMessage) -> usize {
+pub(crate) fn stray_count(scene: &Scene, sent: &SentMessage) -> usize {
     scene.api().read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
-        replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
+        replies.filter_map(|reply| reply.content.text()).filter(|text| is_status(text)).count()
     })
 }
 
 /// Whether another text is to replace this one.
-fn is_passing(text: &str) -> bool {
+fn is_status(text: &str) -> bool {
     match read(text) {
         BotText::Received | BotText::Queued { .. } | BotText::Started | BotText::Progress { .. } => true,
         BotText::Part(text) => text == "…",

@@ -13,7 +13,7 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, eventually};
 
-const ADMIN: i64 = 600_001;
+const OPERATOR: i64 = 600_001;
 
 /// All commands by which an operator can change something.
 fn commands(victim: ChatId) -> [String; 6] {
@@ -35,10 +35,10 @@ async fn impostors() {
         name: "security::impostors",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::start(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
+    let mut scene = Scene::start(&[("admin_users", &OPERATOR.to_string()), ("audio_retention_seconds", "600")]).await;
     let api = scene.api().clone();
     let admin = scene.new_user("Админ", "ru");
-    assert_eq!(admin.chat().0, ADMIN);
+    assert_eq!(admin.chat().0, OPERATOR);
     let (mut tried, mut last) = (0, None);
     for round in 0..rounds {
         let victim = scene.new_user("Анна", "ru");
@@ -52,7 +52,7 @@ async fn impostors() {
         // A user with the operator's name, forwarded commands of the operator, the operator in a group, and others who write
         // there in the name of the group or of a channel.
         let namesake = scene.new_user("Админ", "ru");
-        let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(ADMIN), ..namesake.info().clone() });
+        let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(OPERATOR), ..namesake.info().clone() });
         let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
         group.set_bot_status(MemberStatus::Administrator);
         let channel = Channel { id: ChatId(-100_000_600_001), title: "Админ".into() };
@@ -82,11 +82,11 @@ async fn impostors() {
                 Action::Again { of, wish: Wish::File(AnswerForm::Txt) },
                 Action::Again { of, wish: Wish::Language("de".parse().unwrap()) },
             ] {
-                tried += pressed(&namesake, own, &action.encode()).await;
+                tried += press_and_wait(&namesake, own, &action.encode()).await;
             }
         }
         for rubbish in ["", "c", "c:", "c:-1", "c:99999999999999999999", "a:1:zz", "\u{0}", &"x".repeat(64), "f:1"] {
-            tried += pressed(&namesake, own, rubbish).await;
+            tried += press_and_wait(&namesake, own, rubbish).await;
         }
         held.release();
         for sent in [running, waiting] {
@@ -115,7 +115,7 @@ async fn impostors() {
 }
 
 /// Presses a button and waits until the bot has processed it.
-async fn pressed(who: &User, message: stenobot_domain::MessageId, data: &str) -> usize {
+async fn press_and_wait(who: &User, message: stenobot_domain::MessageId, data: &str) -> usize {
     eventually("the press is answered", who.send_callback(message, data).wait_for_answer()).await;
     1
 }
@@ -155,7 +155,7 @@ async fn files_left_on_disk() {
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.wait_reached().await;
-    let files = check_rights(&scene.bot.data());
+    let files = assert_private(&scene.bot.data());
     assert!(files > 3, "the store, its log, a recording");
     held.release();
     scene.text(&sent).await;
@@ -165,7 +165,7 @@ async fn files_left_on_disk() {
 }
 
 /// Asserts that everything below `folder` is accessible to this user only; gives the number of files.
-fn check_rights(folder: &Path) -> usize {
+fn assert_private(folder: &Path) -> usize {
     let mode = folder.metadata().unwrap().permissions().mode();
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -174,7 +174,7 @@ fn check_rights(folder: &Path) -> usize {
             // Models are no secret.
         } else if path.is_dir() {
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
-            files += check_rights(&path);
+            files += assert_private(&path);
         } else {
             let metadata = path.metadata().unwrap();
             assert_eq!(metadata.mode() & 0o077, 0, "{} has {:o} in {mode:o}", path.display(), metadata.mode());

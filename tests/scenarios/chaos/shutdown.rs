@@ -1,14 +1,14 @@
 //! The bot is signalled to stop: under load, twice, while it starts, with a locked store.
 
-mod lane;
+mod signalled_bot;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use lane::{Lane, Told};
 use rustix::process::Signal;
+use signalled_bot::{SignalledBot, Signals};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_host::ProcessUsage;
@@ -23,26 +23,26 @@ use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, signal};
 
 /// Grace period for running work; 20 s by default.
-const DRAIN: Duration = Duration::from_secs(2);
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// From the end of the grace period to the end of the process, on a loaded machine.
-const REST: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval after which a second signal counts as another one.
-const APART: Duration = Duration::from_millis(400);
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(400);
 /// Bots that run concurrently.
-const LANES: usize = 4;
+const BOTS: usize = 4;
 /// So many rounds, spread over concurrent bots.
-async fn rounds_of(times: usize, told: impl Fn(usize) -> Told) -> Vec<Duration> {
-    let told = &told;
-    let lanes = (0..LANES.min(times)).map(|lane| async move {
-        let mut bot = Lane::new(lane).await;
+async fn run_rounds(times: usize, signals: impl Fn(usize) -> Signals) -> Vec<Duration> {
+    let signals = &signals;
+    let bots = (0..BOTS.min(times)).map(|bot_number| async move {
+        let mut bot = SignalledBot::new(bot_number).await;
         let mut took = Vec::new();
-        for round in (lane..times).step_by(LANES) {
-            took.push(bot.round(round, told(round)).await);
+        for round in (bot_number..times).step_by(BOTS) {
+            took.push(bot.round(round, signals(round)).await);
         }
         bot.scene.shut_down().await;
         took
     });
-    let took: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
+    let took: Vec<Duration> = join_all(bots).await.into_iter().flatten().collect();
     assert_eq!(took.len(), times);
     took
 }
@@ -56,9 +56,9 @@ async fn signalled_at_any_moment() {
         name: "shutdown::signalled_at_any_moment",
     };
     let times = rounds(7);
-    let took = rounds_of(times, |round| Told::Once(if round % 3 == 2 { Signal::INT } else { Signal::TERM })).await;
+    let took = run_rounds(times, |round| Signals::Once(if round % 3 == 2 { Signal::INT } else { Signal::TERM })).await;
     let longest = took.iter().max().unwrap();
-    assert!(*longest < DRAIN + REST, "{longest:?}");
+    assert!(*longest < GRACE_PERIOD + EXIT_TIMEOUT, "{longest:?}");
     measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(&took)));
 }
 
@@ -71,13 +71,13 @@ async fn a_second_signal_ends_it_at_once() {
         name: "shutdown::a_second_signal_ends_it_at_once",
     };
     let times = rounds(7);
-    let took = rounds_of(times, |round| match round % 2 {
-        0 => Told::Twice(Signal::TERM, Signal::TERM),
-        _ => Told::Twice(Signal::INT, Signal::INT),
+    let took = run_rounds(times, |round| match round % 2 {
+        0 => Signals::Twice(Signal::TERM, Signal::TERM),
+        _ => Signals::Twice(Signal::INT, Signal::INT),
     });
     let took = took.await;
     let longest = took.iter().max().unwrap();
-    assert!(*longest < REST, "{longest:?}");
+    assert!(*longest < EXIT_TIMEOUT, "{longest:?}");
     measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 5 * times, spread(&took)));
 }
 
@@ -100,7 +100,7 @@ async fn simultaneous_signals_count_as_one() {
             signal(pid, one);
         }
         // A second signal would have cancelled the engine's work by then.
-        tokio::time::sleep(APART).await;
+        tokio::time::sleep(SIGNAL_INTERVAL).await;
         held.release();
         assert_eq!(scene.text(&sent).await, "успел");
         assert!(scene.bot.wait_for_exit(SCENARIO_TIMEOUT).await.unwrap().success());
@@ -120,23 +120,19 @@ async fn lock(store: &Path) -> SqliteConnection {
 }
 
 /// The bot's process id, found by its working directory, also before `Simulation::restart` has returned.
-fn pid_in(folder: &Path) -> Option<u32> {
+fn pid_of_bot_in(folder: &Path) -> Option<u32> {
     let works_there = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
     ProcessUsage::children_of(std::process::id()).map(|(pid, _)| pid).find(works_there)
 }
 
 /// Starts the bot, which must not reach its first poll; signals it at `moment`, and gives the time to its end.
-async fn stopped_while_starting(
-    simulation: &mut Simulation,
-    one: Signal,
-    moment: impl Future<Output = ()>,
-) -> Duration {
+async fn signal_while_starting(simulation: &mut Simulation, one: Signal, moment: impl Future<Output = ()>) -> Duration {
     let folder = simulation.data().parent().unwrap().canonicalize().unwrap();
     let api = simulation.api().clone();
     let telling = async {
         eventually("the moment", moment).await;
         let before = api.now();
-        signal(pid_in(&folder).expect("the bot lives"), one);
+        signal(pid_of_bot_in(&folder).expect("the bot lives"), one);
         before
     };
     let (ended, before) = tokio::join!(simulation.restart(), telling);
@@ -149,7 +145,7 @@ async fn stopped_while_starting(
 }
 
 /// Waits until the log contains a text `times` times; a file has no events to wait for.
-async fn log_says(log: &Path, what: &str, times: usize) {
+async fn wait_for_log(log: &Path, what: &str, times: usize) {
     let mut beat = tokio::time::interval(Duration::from_millis(20));
     while std::fs::read_to_string(log).unwrap_or_default().matches(what).count() < times {
         beat.tick().await;
@@ -185,7 +181,7 @@ async fn signalled_while_it_starts() {
             FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
         };
         scene.api().set_fault(Some(Arc::new(fault)));
-        took.push(stopped_while_starting(&mut scene.bot, one, asked.notified()).await);
+        took.push(signal_while_starting(&mut scene.bot, one, asked.notified()).await);
         scene.api().set_fault(None);
 
         // Meanwhile requests are accepted and wait for the engine.
@@ -199,8 +195,8 @@ async fn signalled_while_it_starts() {
 
         let other = lock(&scene.bot.store()).await;
         let starts = std::fs::read_to_string(&log).unwrap().matches("starting version").count();
-        let locked = log_says(&log, "starting version", starts + 1);
-        took.push(stopped_while_starting(&mut scene.bot, one, locked).await);
+        let locked = wait_for_log(&log, "starting version", starts + 1);
+        took.push(signal_while_starting(&mut scene.bot, one, locked).await);
         other.close().await.unwrap();
     }
     scene.bot.restart().await.unwrap();
@@ -211,7 +207,7 @@ async fn signalled_while_it_starts() {
     }
     scene.shut_down().await;
     let longest = took.iter().max().unwrap();
-    assert!(*longest < REST, "{took:?}");
+    assert!(*longest < EXIT_TIMEOUT, "{took:?}");
     measured(&ROW, times, &format!("{} starts, {} answers, ended after {}", took.len(), sent.len(), spread(&took)));
 }
 
@@ -224,7 +220,7 @@ async fn signalled_while_the_store_is_locked() {
         name: "shutdown::signalled_while_the_store_is_locked",
     };
     let times = rounds(1);
-    let drain = DRAIN.as_secs().to_string();
+    let drain = GRACE_PERIOD.as_secs().to_string();
     let mut scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
     let mut took = Vec::new();
     for _ in 0..times {
@@ -240,7 +236,7 @@ async fn signalled_while_the_store_is_locked() {
         held.release();
         let before = scene.api().now();
         signal(scene.bot.process().unwrap().pid(), Signal::TERM);
-        let status = scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
+        let status = scene.bot.wait_for_exit(GRACE_PERIOD + EXIT_TIMEOUT).await.unwrap();
         assert!(status.success(), "{status}");
         took.push(scene.api().now() - before);
         other.close().await.unwrap();
@@ -254,6 +250,6 @@ async fn signalled_while_the_store_is_locked() {
     }
     scene.shut_down().await;
     let longest = took.iter().max().unwrap();
-    assert!(*longest < DRAIN + REST, "{took:?}");
+    assert!(*longest < GRACE_PERIOD + EXIT_TIMEOUT, "{took:?}");
     measured(&ROW, times, &format!("{} answers, 0 lost, 0 twice, ended after {}", 3 * times, spread(&took)));
 }

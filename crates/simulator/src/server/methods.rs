@@ -14,13 +14,13 @@ use super::state::{Link, Method, State};
 use super::{Settings, Shared};
 
 /// Maximum length of a text in UTF-16 units.
-const TEXT_LIMIT: usize = 4096;
+const MAX_TEXT: usize = 4096;
 /// Maximum length of a caption in UTF-16 units.
-const CAPTION_LIMIT: usize = 1024;
+const MAX_CAPTION: usize = 1024;
 /// Maximum size of an upload in bytes.
-const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
+const MAX_UPLOAD: usize = 50 * 1024 * 1024;
 /// Minimum lifetime of a download link.
-const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+const MIN_LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// A call without a result.
 pub(super) struct Refused {
@@ -54,7 +54,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             let chat = writable(state, params)?;
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::TEXT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::TEXT_TOO_LONG.into()),
                 _ => {}
             }
             send(shared, state, chat, params, Content::Text(text.to_owned()))
@@ -68,10 +68,10 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             if upload.bytes.is_empty() {
                 return Err(Refusal::Bad("file must be non-empty").into());
             }
-            if upload.bytes.len() > UPLOAD_LIMIT {
+            if upload.bytes.len() > MAX_UPLOAD {
                 return Err(Refusal::TooLarge.into());
             }
-            if caption.encode_utf16().count() > CAPTION_LIMIT {
+            if caption.encode_utf16().count() > MAX_CAPTION {
                 return Err(Refusal::Bad("message caption is too long").into());
             }
             let content =
@@ -82,7 +82,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             let text = params.text("text").unwrap_or_default().trim();
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::EDIT_TOO_LONG.into()),
                 _ => {}
             }
             edit(shared, state, params, Some(text))
@@ -109,7 +109,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
                 "file_size": file.claimed_size,
                 "file_path": file.path,
             });
-            let link = Link { file: id.to_owned(), expires: now + LINK_LIFETIME };
+            let link = Link { file: id.to_owned(), expires: now + MIN_LINK_LIFETIME };
             state.links.insert(file.path.clone(), link);
             Ok(shown)
         }

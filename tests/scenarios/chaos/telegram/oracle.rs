@@ -9,23 +9,23 @@ use stenobot_simulator::server::{CallOutcome, CallRecord, Method, State};
 use stenobot_simulator::users::SentMessage;
 
 /// A call may have been under way when another was refused.
-const ON_ITS_WAY: Duration = Duration::from_millis(300);
+const IN_FLIGHT_TOLERANCE: Duration = Duration::from_millis(300);
 
 /// Scope of a retry-after: all writing in a chat, or all calls of a method without a chat.
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
-enum About {
+enum Scope {
     Chat(ChatId),
     Method(Method),
 }
 
-fn about(call: &CallRecord) -> About {
+fn scope_of(call: &CallRecord) -> Scope {
     let writes = matches!(
         call.method,
         Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
     );
     match call.chat {
-        Some(chat) if writes => About::Chat(chat),
-        Some(_) | None => About::Method(call.method),
+        Some(chat) if writes => Scope::Chat(chat),
+        Some(_) | None => Scope::Method(call.method),
     }
 }
 
@@ -49,8 +49,8 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
         let Some(wait) = refusal.retry_after().filter(|_| heard) else { continue };
         pauses.count += 1;
         let end = refused.at + wait;
-        let of_it = |call: &&&CallRecord| about(call) == about(refused);
-        let from = came.partition_point(|call| call.came <= refused.at + ON_ITS_WAY);
+        let of_it = |call: &&&CallRecord| scope_of(call) == scope_of(refused);
+        let from = came.partition_point(|call| call.came <= refused.at + IN_FLIGHT_TOLERANCE);
         let later = &came[from..];
         let within = later.iter().take_while(|call| call.came < end).filter(of_it);
         pauses.broken.extend(within.map(|call| (refused.clone(), (*call).clone())));
