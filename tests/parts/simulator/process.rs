@@ -22,7 +22,7 @@ fn stand_in_program() -> PathBuf {
 }
 
 fn stand_in(behaviour: &str) -> Setup {
-    // The stand-in writes as fast as it can.
+    // The stand-in sends as fast as it can.
     let rate = Rate { burst: 1000, every: Duration::from_millis(1) };
     let server = Settings { flood: FloodLimits { private: rate, group: rate, overall: rate }, ..Settings::default() };
     Setup { server, ..Setup::of(stand_in_program()) }.with("stand_in", behaviour)

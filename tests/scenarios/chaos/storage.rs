@@ -1,19 +1,21 @@
 //! The storage of the store fails for a while under a running bot: locked, full, read-only.
 
+mod checks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot_simulator::answers::{BotText, Trail};
+use stenobot_simulator::answers::Trail;
 use stenobot_simulator::harness::Simulation;
-use stenobot_simulator::server::{Call, Effect, FaultAction, Method, ScriptedFault, State};
-use stenobot_simulator::users::SentMessage;
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, ScriptedFault};
 use stenobot_store::LEASE;
 use tokio::sync::watch;
 
+pub(super) use self::checks::{all_answered_once, is_confirmed, lost};
+use self::checks::{count_in_log, delay_notices, failures, recovery_text, wait_for_delay_notice, wait_for_polls};
 use super::disk::Disk;
-use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
@@ -28,74 +30,6 @@ fn fault_duration(times: usize, round: usize) -> Duration {
         0 => LEASE.as_secs() + 15,
         _ => 30,
     })
-}
-
-// === Messages to users, and calls to Telegram ===
-
-async fn wait_for_delay_notice(sent: &SentMessage) {
-    sent.wait_for("a notice of the delay", SCENARIO_TIMEOUT, |trail| {
-        (trail.latest == Some(BotText::Delayed)).then_some(())
-    })
-    .await
-    .unwrap();
-}
-
-/// Number of messages about a delay in the chat of a message.
-fn delay_notices(scene: &Scene, sent: &SentMessage) -> usize {
-    let is_delay = |text: &str| stenobot_simulator::answers::read(text) == BotText::Delayed;
-    scene.api().read(|state| {
-        let messages = state.chats[&sent.chat()].messages.values();
-        messages.flat_map(|message| message.texts_or_caption()).filter(|(_, text)| is_delay(text)).count()
-    })
-}
-
-pub(super) fn is_confirmed(state: &State, sent: &SentMessage) -> bool {
-    state.confirmed.iter().any(|update| {
-        let message = &update.content["message"];
-        message["chat"]["id"] == sent.chat().0 && message["message_id"] == sent.id().0
-    })
-}
-
-/// Updates confirmed at Telegram and missing in the store: lost.
-pub(super) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
-    let rows = scene.rows().await;
-    let has_row =
-        |sent: &SentMessage| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
-    let confirmed = |sent: &SentMessage| scene.api().read(|state| is_confirmed(state, sent));
-    all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
-}
-
-/// Waits for so many more wait_for_polls.
-async fn wait_for_polls(scene: &Scene, more: u64) {
-    let before = scene.api().read(State::polls);
-    let reached = scene.api().wait_for(|state| (state.polls() >= before + more).then_some(()));
-    eventually("the bot polls again", reached).await;
-}
-
-async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
-    let page = scene.bot.metrics().await.unwrap();
-    let series = |kind: &&str| page.value(&format!("stenobot_journal_errors_total{{kind=\"{kind}\"}}"));
-    kinds.iter().filter_map(series).sum()
-}
-
-/// Asserts that each sender got the text once. Gives the time of the last one.
-pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&SentMessage, &str)]) -> Duration {
-    let mut last = Duration::ZERO;
-    for (sent, text) in all {
-        assert_eq!(scene.text(sent).await, *text);
-        let trail = sent.trail();
-        assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{}", sent.history());
-        last = last.max(trail.answers[0].at);
-    }
-    last
-}
-
-fn count_in_log(scene: &Scene, words: &str) -> usize {
-    std::fs::read_to_string(scene.bot.log()).unwrap().matches(words).count()
-}
-
-fn recovery_text(times: &[Duration]) -> String {
-    format!("last answer after the end of the fault: {}", spread(times))
 }
 
 // === Temporary faults ===

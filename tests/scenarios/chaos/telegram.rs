@@ -176,10 +176,8 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
     // Telegram has no idempotency key for messages.
     assert!(repeated <= unheard, "{repeated} repeated, {unheard} unheard");
     assert!(pauses(&calls).broken.is_empty());
-    let found = format!(
-        "{0} of {0} told; {repeated} told twice, after {unheard} sends whose answer was lost",
-        all.len()
-    );
+    let found =
+        format!("{0} of {0} told; {repeated} told twice, after {unheard} sends whose answer was lost", all.len());
     measured(&ROW, times, &found);
 }
 
