@@ -90,20 +90,20 @@ impl Args {
     }
 }
 
-/// Longest time from SIGTERM to the bot's end: its own limit, and some time for the system.
+/// Maximum time from SIGTERM to the bot's end: its own limit, and some time for the system.
 pub(super) fn stop_limit(config: &Config) -> Duration {
     config.timing.shutdown + Duration::from_secs(10)
 }
 
-/// The bot `program` with this configuration and its model.
+/// A bot with the program, this configuration and its model.
 pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<Setup> {
     let bot = settings(config, model(config).await?)?;
     let models = Some(std::path::absolute(config.storage.models())?);
     Ok(Setup { bot, models, ..Setup::of(program) })
 }
 
-/// Where the simulated bot is reached and keeps things is not this configuration's.
-const OF_THE_SIMULATION: [&str; 6] =
+/// Settings that the simulation makes itself.
+const SIMULATION_SETTINGS: [&str; 6] =
     ["telegram_api_url", "proxy_url", "data_dir", "database_url", "metrics_addr", "log_format"];
 
 /// The settings of the simulated bot.
@@ -111,19 +111,19 @@ fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String
     let mut settings: BTreeMap<String, OsString> = config
         .values()
         .into_iter()
-        .filter(|(key, _)| !OF_THE_SIMULATION.contains(key))
+        .filter(|(key, _)| !SIMULATION_SETTINGS.contains(key))
         .map(|(key, value)| (key.to_owned(), value.into()))
         .collect();
     settings.insert("model".to_owned(), model);
     if let Some(folder) = &config.telegram.texts {
-        // The bot runs in a folder of its own.
+        // The bot runs in another working directory.
         settings.insert("texts_dir".to_owned(), std::path::absolute(folder)?.into());
     }
     Ok(settings)
 }
 
-/// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise
-/// by its absolute path. It and the detector must be here and whole before anything starts.
+/// The model setting of the simulated bot: a name for a model in the shared model folder, else an absolute path. Checks that
+/// model and voice activity detector exist and are intact.
 async fn model(config: &Config) -> anyhow::Result<OsString> {
     let models = config.storage.models();
     let spec = &config.engine.model;

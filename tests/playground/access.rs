@@ -1,14 +1,14 @@
-//! Who is not served.
+//! Which requests are refused.
 
 use reqwest::header::{CONTENT_SECURITY_POLICY, HOST, ORIGIN};
 use reqwest::{Client, StatusCode};
 
-use crate::scene::Stage;
+use crate::scene::PageServer;
 
 #[tokio::test]
 async fn only_the_page_itself_is_served() {
-    let stage = Stage::without_a_bot().await;
-    let url = stage.url();
+    let server = PageServer::without_bot().await;
+    let url = server.url();
     let origin = &url[..url.match_indices('/').nth(2).unwrap().0];
     let client = Client::new();
 
@@ -31,21 +31,21 @@ async fn only_the_page_itself_is_served() {
         request.header(ORIGIN, origin.to_owned()).body(r#"{"text":"hello"}"#).send()
     };
     assert_eq!(text("http://other.example").await.unwrap().status(), StatusCode::FORBIDDEN);
-    assert!(stage.api.read(|state| state.chats.is_empty()), "a foreign page has acted");
+    assert!(server.api.read(|state| state.chats.is_empty()), "a foreign page has acted");
     assert_eq!(text(origin).await.unwrap().status(), StatusCode::NO_CONTENT);
     for path in ["people/0/en/text", "people/9/en/text", "people/1/xx/text"] {
         let request = client.post(format!("{url}{path}")).header("Content-Type", "application/json");
         let status = request.body(r#"{"text":"hello"}"#).send().await.unwrap().status();
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
     }
-    stage.playground.stop().await;
+    server.playground.stop().await;
 }
 
 #[tokio::test]
 async fn uploads_are_bounded_with_and_without_a_content_length() {
-    let stage = Stage::without_a_bot().await;
+    let server = PageServer::without_bot().await;
     let upload = |body: reqwest::Body| {
-        let url = format!("{}people/1/en/file/1/one.mp3", stage.url());
+        let url = format!("{}people/1/en/file/1/one.mp3", server.url());
         Client::new().post(url).header("Content-Type", "audio/mpeg").body(body).send()
     };
     const LIMIT: usize = 64 * 1024;
@@ -55,6 +55,6 @@ async fn uploads_are_bounded_with_and_without_a_content_length() {
     let streamed = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
     assert_eq!(upload(streamed).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(upload(Vec::new().into()).await.unwrap().status(), StatusCode::BAD_REQUEST);
-    let sent = stage.api.read(|state| state.chats.values().map(|chat| chat.messages.len()).sum::<usize>());
+    let sent = server.api.read(|state| state.chats.values().map(|chat| chat.messages.len()).sum::<usize>());
     assert_eq!(sent, 1);
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::recordings::asset;
-use crate::scene::{eventually, stand_in};
+use crate::scene::{eventually, scripted_engine};
 
 #[tokio::test]
 async fn ctrl_c_stops_everything_and_leaves_no_files() {
@@ -17,7 +17,7 @@ async fn ctrl_c_stops_everything_and_leaves_no_files() {
     let mut playground = Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir".as_ref(), data.as_os_str(), "playground".as_ref()])
         .arg("--engine-program")
-        .arg(stand_in())
+        .arg(scripted_engine())
         .env("TMPDIR", temporary.path())
         .current_dir(temporary.path())
         .stdin(Stdio::null())
@@ -30,7 +30,7 @@ async fn ctrl_c_stops_everything_and_leaves_no_files() {
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("<title>Stenobot playground</title>"));
-    // A page that listens does not hold the end up.
+    // An open event stream does not delay the shutdown.
     let mut events = reqwest::get(format!("{url}people/1/en/chat")).await.unwrap();
     let first = eventually("the chat is told", events.chunk()).await.unwrap().unwrap();
     assert!(first.starts_with(b"data: {\"fresh\":true"), "{first:?}");
@@ -63,7 +63,7 @@ async fn the_browser_command_line_does_not_contain_the_secret_address() {
     let mut playground = Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir".as_ref(), data.as_os_str(), "playground".as_ref(), "--open".as_ref()])
         .arg("--engine-program")
-        .arg(stand_in())
+        .arg(scripted_engine())
         .env("TMPDIR", temporary.path())
         .env("PATH", path)
         .env("TELEGRAM_BOT_TOKEN", TOKEN)

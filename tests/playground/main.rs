@@ -1,4 +1,4 @@
-//! The playground's page in a real browser, and what its server turns away.
+//! The playground's page in a real browser, and the access checks of its server.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod access;

@@ -1,4 +1,4 @@
-//! The alerts as they ship, only sixty times as fast, in a real Prometheus that watches the real bot.
+//! The shipped alerts, with durations divided by sixty, in a real Prometheus that scrapes the bot.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, rejected};
 
-/// How many times shorter the rules' durations are here.
-const FASTER: u64 = 60;
+/// Divisor of the rules' durations.
+const SPEED_UP: u64 = 60;
 
-/// The same where the rule counts what the bot does at its own pace: about one failed try of the store a second.
-const LITTLE_FASTER: u64 = 6;
+/// Divisor for a rule that counts what the bot does at its own pace: about one failed write a second.
+const SMALL_SPEED_UP: u64 = 6;
 
-/// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
+/// The rules with all durations divided: after `for: `, and in `[...]`.
 fn sped_up(rules: &str, faster: u64) -> String {
     let mut fast = String::new();
     let mut rest = rules;
@@ -52,10 +52,10 @@ fn milliseconds(duration: &str) -> Option<u64> {
 fn only_durations_are_divided() {
     let rules = "for: 2m\nexpr: rate(a[5m]) + rate(b{c=\"5m\"}[1h]) > 300 # 10m, for: ever\nfor: 30s\n";
     let fast = "for: 2000ms\nexpr: rate(a[5000ms]) + rate(b{c=\"5m\"}[60000ms]) > 300 # 10m, for: ever\nfor: 500ms\n";
-    assert_eq!(sped_up(rules, FASTER), fast);
+    assert_eq!(sped_up(rules, SPEED_UP), fast);
 }
 
-/// Prometheus beside this bot, with the shipped rules in `folder` sped up.
+/// Prometheus that scrapes this bot, with the shipped rules in `folder`, sped up.
 async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     for rules in ["recording.yml", "alerts.yml"] {
         let shipped = std::fs::read_to_string(asset("prometheus").join(rules)).unwrap();
@@ -76,7 +76,7 @@ async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
 async fn overload_raises_an_alert_that_resolves_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[("max_queue_size", "4")]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     let began = prometheus.now().await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
 
@@ -89,7 +89,7 @@ async fn overload_raises_an_alert_that_resolves_afterwards() {
     assert_eq!(almost_full["annotations"]["summary"], "The queue is 100% full");
     assert_eq!(almost_full["labels"]["severity"], "warning");
 
-    // Whoever comes now is refused; one refusal after the other until the alert has seen enough of them.
+    // Every further request is refused, one after the other until the alert has seen enough of them.
     let refusals = async {
         loop {
             let refused = scene.new_user("Олег", "ru").send_voice(&scripted(3, "say лишняя"));
@@ -121,7 +121,7 @@ async fn overload_raises_an_alert_that_resolves_afterwards() {
 async fn an_absent_bot_raises_an_alert_that_resolves_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
     prometheus.until_alert("StenobotDown", false).await;
 
@@ -143,8 +143,8 @@ async fn an_absent_bot_raises_an_alert_that_resolves_when_it_returns() {
 async fn a_store_that_cannot_be_written_raises_an_alert() {
     let folder = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(&[]).await;
-    let prometheus = watch(&scene, folder.path(), LITTLE_FASTER).await;
-    // Once it is ready: until then it has an alert of its own.
+    let prometheus = watch(&scene, folder.path(), SMALL_SPEED_UP).await;
+    // After the bot is ready: before, another alert fires.
     let sent = scene.send_voice(&scripted(3, "say до"));
     assert_eq!(scene.text(&sent).await, "до");
     scene.wait_until_closed().await;

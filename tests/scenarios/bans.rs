@@ -1,4 +1,4 @@
-//! Users, groups and channels that are banned get nothing by any way; with the engine's stand-in.
+//! Banned users, groups and channels are ignored.
 
 use serde_json::json;
 use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
@@ -31,7 +31,7 @@ fn said(scene: &Scene, chat: ChatId) -> Vec<String> {
     })
 }
 
-/// The reply to a message, once it is there.
+/// Waits for the reply to a message.
 async fn reply(scene: &Scene, sent: &SentMessage) -> (MessageId, String) {
     let found = scene.api().wait_for(|state| {
         let mut replies = state.replies(sent.chat(), sent.id());
@@ -45,7 +45,7 @@ async fn says(scene: &Scene, from: &User, text: &str, wanted: &str) {
     assert!(said.contains(wanted), "{text}: {said}");
 }
 
-/// Every button of an answer, and none of them says anything.
+/// Presses every button of an answer; none gets a text.
 async fn press_all(who: &User, message: MessageId, of: RequestId) {
     let wishes = [RerunChoice::Language("de".parse().unwrap()), RerunChoice::File(AnswerForm::Txt)];
     let again = wishes.map(|choice| Action::Rerun { of, choice });
@@ -84,7 +84,7 @@ async fn a_banned_user_is_not_answered_and_their_buttons_do_nothing() {
     in_group.replying_to(in_group.send_voice(&scripted(3, "say тишина")).id()).send_text("/transcribe");
     assert_eq!(said(&scene, anna.chat()), before);
 
-    // Everything before is dealt with when this is.
+    // Updates are processed in order: the earlier ones are done.
     says(&scene, &operator, &format!("/unban {}", anna.chat()), "разблокирован").await;
     says(&scene, &anna, "/start", "👋").await;
     assert_eq!(said(&scene, anna.chat()).len(), before.len() + 1);
@@ -107,7 +107,7 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     assert_eq!(scene.text(&first).await, "слово");
     let (message, of) = (first.status().unwrap(), RequestId(scene.row(&first).await.id));
 
-    // One is worked on, one waits: neither is answered.
+    // One request is transcribed and one waits; neither is answered.
     let gate = Gate::new().await;
     let works = in_group.send_voice(&scripted(3, &format!("{};linger 10;say никогда", gate.instruction())));
     let held = gate.wait_reached().await;
@@ -123,7 +123,7 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     }
     in_group.anonymously().send_text("/auto off");
     in_group.send_voice(&scripted(3, "say не взято"));
-    // Her own chat is not the group's.
+    // Her private chat is not banned with the group.
     let own = anna.send_voice(&scripted(3, "say отдельно"));
     assert_eq!(answered(scene.answer(&own).await), "отдельно");
     assert_eq!(said(&scene, GROUP), before);
@@ -131,7 +131,7 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     let moved = group.upgrade_to_supergroup(SUPERGROUP).add_member_as(&anna, MemberStatus::Owner);
     moved.send_text("/help");
     moved.send_voice(&scripted(3, "say не взято"));
-    // By the number that the operator knows.
+    // By the id that the operator knows.
     says(&scene, &operator, &format!("/unban {GROUP}"), "разблокирован").await;
     let again = moved.send_voice(&scripted(3, "say снова"));
     assert_eq!(answered(scene.answer(&again).await), "снова", "its settings have stayed");
@@ -140,7 +140,7 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     assert_eq!(rows.len(), 5);
     let stages: Vec<_> = [&works, &waits].map(|sent| crate::scene::row_of(&rows, sent).stage).into_iter().collect();
     assert_eq!(stages, ["cancelled", "cancelled"]);
-    // Banned by the old number, too.
+    // Banned by the old id, too.
     says(&scene, &operator, &format!("/ban {GROUP}"), "заблокирован").await;
     moved.send_text("/help");
     says(&scene, &operator, "/ban", "ID человека, группы или канала").await;
@@ -165,7 +165,7 @@ async fn a_banned_channel_is_ignored_and_a_ban_can_be_lifted() {
     let before = said(&scene, GROUP).len();
     writes.send_text("/privacy");
     writes.send_voice(&scripted(3, "say тишина"));
-    // An operator is served whatever was typed.
+    // Operators cannot be banned.
     says(&scene, &operator, &format!("/ban {OPERATOR}"), "заблокирован").await;
     says(&scene, &operator, &format!("/unban {OPERATOR}"), "разблокирован").await;
     says(&scene, &anna, "/auto", "👥").await;

@@ -1,4 +1,4 @@
-//! Chats that change under the requests: a group becomes a supergroup, the bot may not write; with the engine's stand-in.
+//! Chats that change during requests: upgrades to a supergroup, lost permission to send.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -16,21 +16,21 @@ use crate::scene::{Row, Scene, bot_with_engine, eventually, row_of, stand_in};
 const OLD: ChatId = ChatId(-200_300);
 const NEW: ChatId = ChatId(-1_002_000_200_300);
 
-/// A bot to which groups show every message, as an ordinary member.
+/// A bot without privacy mode, as an ordinary member.
 async fn attentive(settings: &[(&str, &str)]) -> Scene {
     let mut setup = bot_with_engine(&stand_in(), settings);
     setup.server.privacy_mode = false;
     Scene::of(Simulation::start(setup).await.unwrap())
 }
 
-/// What the bot shows in a chat and has not deleted: the message, what it answers, its text.
+/// The bot's messages in a chat: id, message replied to, text.
 fn said(state: &State, chat: ChatId) -> Vec<(MessageId, Option<MessageId>, String)> {
     let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
     let own = messages.filter(|message| message.author == Author::Bot && message.deleted.is_none());
     own.filter_map(|message| Some((message.id, message.reply_to, message.content.text()?.to_owned()))).collect()
 }
 
-/// Waits until the bot shows a text that begins so; gives the message that it answers.
+/// Waits for a text of the bot with this beginning; gives the message it replies to.
 async fn shows(scene: &Scene, chat: ChatId, text: &str) -> Option<MessageId> {
     let found = scene.api().wait_for(|state| {
         said(state, chat).into_iter().find(|(_, _, shown)| shown.starts_with(text)).map(|(_, reply_to, _)| reply_to)
@@ -38,13 +38,13 @@ async fn shows(scene: &Scene, chat: ChatId, text: &str) -> Option<MessageId> {
     eventually(&format!("{text:?} is shown"), found).await
 }
 
-/// Waits until the bot has dealt with every update.
+/// Waits until the bot has processed every update.
 async fn all_taken(scene: &Scene) {
     let taken = scene.api().wait_for(|state| state.pending.is_empty().then_some(()));
     eventually("every update is taken", taken).await;
 }
 
-/// Switches /auto on in a group, as its administrator, and its language to Ukrainian.
+/// Turns on /auto in a group, as its administrator, and sets its language to Ukrainian.
 async fn set_up(scene: &Scene, admin: &User) {
     admin.send_text("/auto on");
     shows(scene, admin.chat(), "👥").await;
@@ -64,7 +64,7 @@ fn refused(scene: &Scene, chat: ChatId) -> Vec<CallRecord> {
     scene.api().read(|state| state.calls.iter().filter(is_refused).cloned().collect())
 }
 
-/// The log, and that nothing in it is an error.
+/// The log, asserted to contain no error.
 fn calm_log(scene: &Scene) -> String {
     let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
@@ -72,7 +72,7 @@ fn calm_log(scene: &Scene) -> String {
     log
 }
 
-// === A group becomes a supergroup ===
+// === Upgrade to a supergroup ===
 
 struct Family {
     group: Group,
@@ -94,7 +94,7 @@ fn answers(scene: &Scene, text: &str) -> (usize, usize) {
     scene.api().read(|state| (count(state, OLD), count(state, NEW)))
 }
 
-/// What follows in the supergroup shows that /auto and the language hold there, and that nothing was answered twice.
+/// Asserts that /auto and the language hold in the supergroup, and that nothing was answered twice.
 async fn goes_on(scene: &Scene, boris: &User, new: &Group) {
     let second = new.add_member(boris).send_voice(&scripted(3, "language"));
     assert_eq!(shows(scene, NEW, "✅ Готово!\n\nuk").await, Some(second.id()));
@@ -115,7 +115,7 @@ async fn moves_while_it_is_transcribed(announced: bool) {
     all_taken(&scene).await;
     held.release();
 
-    // Messages of the group cannot be replied to in the supergroup; the numbers there mean others.
+    // Messages of the group cannot be replied to in the supergroup, where their ids belong to other messages.
     for text in ["переехало", "ожидание"] {
         assert_eq!(shows(&scene, NEW, &format!("✅ Готово!\n\n{text}")).await, None);
     }
@@ -128,7 +128,7 @@ async fn moves_while_it_is_transcribed(announced: bool) {
     let rows = scene.rows().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
     assert_eq!((rows.len(), row_of(&rows, &first).message_id), (3, first.id().0));
-    // One for each request under way at most, and one for the status that is edited.
+    // At most one for each open request, and one for the status that is edited.
     assert!(calls <= 4, "{calls} calls to the old id: {:#?}", refused(&scene, OLD));
     calm_log(&scene);
 }
@@ -185,7 +185,7 @@ async fn an_allowed_group_stays_allowed_after_its_upgrade() {
     goes_on(&scene, &boris, &new).await;
     let warned = |scene: &Scene| calm_log(scene).matches("allowed_users names a group").count();
     assert_eq!(warned(&scene), 1);
-    // It is known, and said, after the next start as well.
+    // The new id is stored, and reported, after the next start as well.
     scene.bot.restart().await.unwrap();
     let third = new.add_member(&boris).send_voice(&scripted(3, "say по-прежнему"));
     scene.spoken.add("по-прежнему");
@@ -211,7 +211,7 @@ async fn a_repeated_update_after_the_upgrade_creates_no_request() {
     assert_eq!(scene.shut_down().await.len(), 2);
 }
 
-// === Where the bot may not write ===
+// === No permission to send ===
 
 async fn ignored(scene: &Scene) -> f64 {
     scene.bot.metrics().await.unwrap().value("stenobot_requests_ignored_total").unwrap_or_default()
@@ -244,7 +244,7 @@ async fn a_chat_without_write_permission_is_skipped_until_a_message_is_accepted(
         let calls = refused(&scene, NEW);
         assert_eq!(calls.iter().map(|call| call.method).collect::<Vec<_>>(), [Method::SendMessage], "{refusal}");
 
-        // Nothing tells the bot that it may write again, but its answer to a command gets through.
+        // No update restores the permission, but the answer to a command is accepted.
         group.set_refusal(None);
         boris.send_text("/transcribe");
         shows(&scene, NEW, "🎙").await;
@@ -267,7 +267,7 @@ async fn a_restricted_bot_makes_no_call_until_the_restriction_ends() {
     let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
     anna.send_text("/auto on");
     shows(&scene, NEW, "👥").await;
-    // The engine is busy with a request from elsewhere, so that one of the group's waits.
+    // The engine is busy with a request from another chat, so that the group's request waits.
     let gate = Gate::new().await;
     let busy = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;

@@ -1,4 +1,4 @@
-//! The bot is killed, or told to stop, with the engine's stand-in.
+//! The bot is killed, or signalled to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use stenobot_simulator::users::SentMessage;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, row_of};
 
-/// From the restart to the engine at work again; the lease of the dead is not waited for.
-const RECOVERY: Duration = Duration::from_secs(30);
+/// From the restart to the engine at work again, without waiting for leases to expire.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn answered_once(sent: &SentMessage) {
     let trail = sent.trail();
@@ -26,13 +26,13 @@ async fn repeated_kills_leave_one_answer_for_each_request() {
     let held = gate.wait_reached().await;
     let others = ["вторая", "третья"].map(|text| scene.send_voice(&scripted(3, &format!("say {text}"))));
     scene.wait_for_positions(&others, &[1, 2]).await;
-    // While one is heard and two wait, and again as soon as the first is heard anew.
+    // Kill while one request is transcribed and two wait, and again during the repeated transcription.
     scene.bot.kill().await.unwrap();
     drop(held);
     scene.bot.restart().await.unwrap();
     let before = scene.api().now();
     let held = gate.wait_reached().await;
-    assert!(scene.api().now() - before < RECOVERY);
+    assert!(scene.api().now() - before < RECOVERY_TIMEOUT);
     scene.bot.kill().await.unwrap();
     drop(held);
     scene.bot.restart().await.unwrap();
@@ -76,7 +76,7 @@ async fn a_kill_before_delivery_is_committed_repeats_the_same_edit() {
     let sent = scene.send_voice(&scripted(3, &format!("{};say дошло", gate.instruction())));
     let held = gate.wait_reached().await;
     sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
-    // From now on Telegram takes every edit and never says so.
+    // From now on Telegram accepts every edit, and the response is lost.
     let mute = |call: &Call| -> FaultAction {
         let silence = Effect::Slow { piece: 1, pause: SCENARIO_TIMEOUT };
         if call.method == Method::EditMessageText { silence.into() } else { Effect::Pass.into() }
@@ -128,7 +128,7 @@ async fn shutdown_ends_in_time_and_work_resumes_after_the_next_start() {
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.wait_reached().await;
-    // The stand-in at the gate hears no cancellation either.
+    // A scripted engine at a gate does not respond to a cancellation.
     let before = scene.api().now();
     let status = scene.bot.terminate(Duration::from_secs(25)).await.unwrap();
     let took = scene.api().now() - before;

@@ -1,4 +1,4 @@
-//! The engine dies, hangs, or is poisoned: its stand-in does so on demand.
+//! The engine crashes, hangs, or fails on a recording.
 
 use rustix::process::Signal;
 use stenobot_host::ProcessUsage;
@@ -65,7 +65,7 @@ async fn a_hanging_engine_is_killed_at_the_deadline_and_the_next_request_is_serv
     assert!((5_000..15_000).contains(&took), "{took} ms");
 }
 
-/// The process of the bot's only engine.
+/// Process id of the bot's only engine.
 fn engine_of(bot: u32) -> u32 {
     let is_engine = |pid: &u32| {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -81,7 +81,7 @@ async fn a_stopped_real_engine_is_killed_at_the_deadline_and_replaced() {
     stuck.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
     let bot = scene.bot.process().unwrap().pid();
     let engine = engine_of(bot);
-    // It hears neither that it is to stop nor that its input is closed.
+    // A stopped process reacts neither to a cancellation nor to the end of its input.
     signal(engine, Signal::STOP);
     let next = scene.send_voice(&sample("en-short-01"));
     let sentence = failed(scene.answer(&stuck).await);

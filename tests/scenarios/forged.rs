@@ -1,4 +1,4 @@
-//! Buttons that no honest program would press: any data under any message of the bot; with the engine's stand-in.
+//! Forged callback queries: any data under any message of the bot.
 
 use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
@@ -11,7 +11,7 @@ use crate::scene::{Scene, eventually};
 
 const GROUP: ChatId = ChatId(-100_200_300);
 
-/// A group; Anna, who runs it, in her own chat and in the group; Boris, a member.
+/// A group; its administrator Anna, in her private chat and in the group; Boris, a member.
 fn open(scene: &Scene) -> (Group, User, User, User) {
     let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
@@ -21,7 +21,7 @@ fn open(scene: &Scene) -> (Group, User, User, User) {
     (group, private, anna, boris)
 }
 
-/// The reply to a message, once it is there.
+/// Waits for the reply to a message.
 async fn reply(scene: &Scene, sent: &SentMessage) -> MessageId {
     let found = scene.api().wait_for(|state| state.replies(sent.chat(), sent.id()).next().map(|reply| reply.id));
     eventually("a reply", found).await
@@ -35,7 +35,7 @@ async fn toast(user: &User, message: MessageId, action: &Action) -> String {
     eventually("the press is answered", user.send_callback(message, &action.encode()).wait_for_answer()).await.text
 }
 
-/// What a chat looks like: text and buttons of every message of the bot.
+/// Text and buttons of all messages of the bot in a chat.
 fn looks(scene: &Scene, chat: ChatId) -> Vec<(MessageId, Option<String>, Option<serde_json::Value>)> {
     scene.api().read(|state| {
         let messages = state.chats[&chat].messages.values();
@@ -45,7 +45,7 @@ fn looks(scene: &Scene, chat: ChatId) -> Vec<(MessageId, Option<String>, Option<
     })
 }
 
-/// Every edit and every message that presses brought about has arrived.
+/// Waits until the effects of all presses have arrived.
 async fn quiet(scene: &Scene, user: &User) {
     let marker = user.send_text("/privacy");
     reply(scene, &marker).await;
@@ -81,7 +81,7 @@ async fn the_language_menu_never_replaces_an_answer() {
     let sound = anna.send_voice(&scripted(3, "language"));
     assert_eq!(scene.text(&sound).await, "auto", "its language was not set");
 
-    // The menu itself works as before: anybody turns its pages, an administrator chooses.
+    // The menu itself works: any member turns its pages, an administrator chooses.
     let menu = reply(&scene, &anna.send_text("/language")).await;
     let first = shown(&scene, GROUP, menu).markup;
     assert_eq!(toast(&boris, menu, &Action::ChatLanguages(1)).await, "");
@@ -106,7 +106,7 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
     let (answer, of) = (sent.status().unwrap(), RequestId(scene.row(&sent).await.id));
     let menu = reply(&scene, &anna.send_text("/language")).await;
 
-    // In her own chat, where another answer of hers is.
+    // In her private chat, under another answer to her.
     let own = private.send_voice(&scripted(3, "say наедине"));
     assert_eq!(scene.text(&own).await, "наедине");
     scene.wait_until_closed().await;
@@ -115,7 +115,7 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
 
     quiet(&scene, &anna).await;
     let (group_before, private_before) = (looks(&scene, GROUP), looks(&scene, private.chat()));
-    // Thrown out, she still has the numbers.
+    // After her removal from the group she still knows the ids.
     group.add_member_as(&private, MemberStatus::Left);
     let file = |of| Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     for (who, message, id) in [
@@ -130,7 +130,7 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
             assert_ne!(toast(who, message, &action).await, "", "{message} {action:?}");
         }
     }
-    // Nor do those of her private chat.
+    // Buttons of requests of her private chat do not work either.
     let draft = "1:n:0190163d8694739baea5966c26f8ad91";
     for data in [Action::Forget.encode().as_str(), Action::ChatLanguages(0).encode().as_str(), draft] {
         let pressed = private.send_callback(own_answer, data);
@@ -142,7 +142,7 @@ async fn buttons_of_a_request_work_only_under_its_own_message() {
     assert_eq!(looks(&scene, GROUP), group_before);
     assert_eq!(scene.rows().await.len(), 2, "nothing was transcribed again");
 
-    // Under its own message each of them still does what it says.
+    // Under its own message each of them works.
     assert_eq!(toast(&private, own_answer, &languages(own_of)).await, "");
     scene.into_stopped_with_audio().await;
 }

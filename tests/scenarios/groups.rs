@@ -1,4 +1,4 @@
-//! Groups: on request only, unless their administrators want more; with the engine's stand-in.
+//! Groups: requests in the name of a chat, topics, recordings of other chats, and captions.
 
 use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
@@ -27,16 +27,16 @@ async fn an_answer_stays_in_its_topic() {
     scene.shut_down().await;
 }
 
-// === What a chat asked for in its own name ===
+// === Requests in the name of a chat ===
 
-/// Another user writes as this channel; Telegram carries its posts over into the group.
+/// The group's linked channel, in whose name a user writes.
 fn news() -> Channel {
     Channel { id: ChatId(-100_777), title: "Новости".into() }
 }
 
 const NAMED: &str = "@stenobot_simulated_bot";
 
-/// The message under a recording that shows how far it is, or its answer.
+/// Waits for the status message or answer under a recording.
 async fn shown(scene: &Scene, to: MessageId) -> MessageId {
     let found = scene.api().wait_for(|state| Some(state.replies(GROUP, to).next()?.id));
     eventually("a message under the recording", found).await
@@ -48,7 +48,7 @@ async fn request_of(scene: &Scene, message: MessageId) -> RequestId {
     RequestId(row.expect("the request has a row").id)
 }
 
-/// Presses a button and gives what is shown for it.
+/// Presses a button; gives the text of the answer.
 async fn toast(user: &User, message: MessageId, action: &Action) -> String {
     eventually("the press is answered", user.send_callback(message, &action.encode()).wait_for_answer()).await.text
 }
@@ -70,7 +70,7 @@ async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() 
     let recording = scripted(3, "say из канала");
     let file = Attachment::voice(recording.duration).captioned(NAMED);
     let carried_over = group.auto_forward_file(news(), file, recording.bytes);
-    // Someone else's stays theirs, whoever runs the group.
+    // A request of another member stays, also for group admins.
     let boriss = send_text(&boris, "/transcribe", Some(send_voice(&boris, "say Борисово")));
 
     let mut asked = Vec::new();
@@ -80,7 +80,7 @@ async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() 
     }
     let own = asked.pop().unwrap();
     for (message, sound) in asked {
-        // What is in the queue ends at once; a download would be stopped first.
+        // A queued request ends at once; a download would first be stopped.
         answer(&scene, sound, "📋").await;
         let status = shown(&scene, sound).await;
         let cancel = Action::Cancel(request_of(&scene, message).await);
@@ -146,7 +146,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
     });
     let second = eventually("the second answer", again).await;
 
-    // The new answer is the chat's too, not that of the admin who asked for it.
+    // The new answer belongs to the chat too, not to the admin who asked for it.
     let of = RequestId(scene.rows().await.last().unwrap().id);
     let file = Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
@@ -188,7 +188,7 @@ async fn a_recording_of_another_chat_or_topic_is_transcribed_under_the_command()
     let scene = Scene::start(&[]).await;
     let (anna, boris) = open_group(&scene);
     let group = Group::new(scene.api(), GROUP, "Мы");
-    // The bot sees nothing there.
+    // The bot is no member there.
     let elsewhere = Group::new(scene.api(), ChatId(-100_200_301), "Они");
     let there = elsewhere.add_member(&boris).send_voice(&scripted(3, "say из другой группы"));
     let asked = send_text(&boris.replying_across_chats(&there), "/transcribe", None);

@@ -1,4 +1,4 @@
-//! Every kind of file, told by its bytes; and recordings in which no user speaks.
+//! Files of every kind, recognised by their content; and recordings without speech.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Sends a file under a name and type that say nothing of what it is.
+/// Sends a file with a name and type that do not tell its kind.
 fn sends(scene: &Scene, file: &PathBuf, media: Media) -> SentMessage {
     let user = scene.new_user("Анна", "ru");
     let attachment = Attachment::file(media, Duration::from_secs(3), "application/octet-stream", "file");

@@ -1,5 +1,5 @@
-//! Limits and erasure as users meet them: what `/forget` does not give back, recordings that claim no length or a false one,
-//! and what a group does not see; with the engine's stand-in.
+//! Limits and erasure: recordings with no or a false claimed length, erasure delayed by a reader, and what a group does not
+//! see.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn document(from: &User, voice: &Voice) -> SentMessage {
 #[tokio::test]
 async fn documents_and_false_claims_count_by_their_measured_length() {
     let mut scene = Scene::start(&[("daily_audio_minutes_per_user", "1")]).await;
-    // All of it waits, with the length that was measured: the stand-in gives every recording another one.
+    // All requests wait, with their measured lengths: the scripted engine reports another length for every recording.
     let gate = Gate::new().await;
     let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;
@@ -41,7 +41,7 @@ async fn documents_and_false_claims_count_by_their_measured_length() {
     let second = boris.send_voice(&long("и ещё одно"));
     assert!(rejected(scene.answer(&second).await).starts_with("Дневной лимит исчерпан"));
 
-    // At once: one of them, whichever is measured first.
+    // At the same time: one of them is refused, depending on which is measured first.
     let both = [document(&clara, &scripted(40, "say один")), document(&clara, &scripted(40, "say другой"))];
     let refused = scene.api().wait_for(|state| {
         let over = |sent: &SentMessage| {
@@ -123,7 +123,7 @@ async fn a_group_sees_no_private_data_of_its_members() {
         let link = format!("https://t.me/stenobot_simulated_bot?start={command}");
         let hint = "🔒 На это я отвечаю только в личном чате, чтобы ответ не видела вся группа.";
         assert_eq!((text, markup), (format!("{hint}\n{link}"), None));
-        // A forger's button: the message does not carry it.
+        // A forged callback query: the message has no such button.
         let pressed = here.send_callback(message, &Action::Forget.encode());
         assert_eq!(eventually("a toast", pressed.wait_for_answer()).await.text, "Эта запись уже обработана.");
     }

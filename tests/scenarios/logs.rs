@@ -102,10 +102,10 @@ async fn a_coalesced_request_is_logged_as_such() {
     scene.shut_down().await;
 }
 
-/// The pattern by which `docs/logging.md` has an operator look for the request 1234.
+/// The pattern by which `docs/logging.md` finds the request 1234.
 const PATTERN: &str = r"request(=|\{id=)1234\b";
 
-/// The number that the bot's last text to a recording ends with, which is the number of its row.
+/// The request number at the end of the bot's last text about a recording, which must be the id of its row.
 async fn told_number(scene: &Scene, sent: &SentMessage) -> i64 {
     let shown = sent.texts().pop().unwrap();
     let row = scene.row(sent).await;
@@ -113,7 +113,7 @@ async fn told_number(scene: &Scene, sent: &SentMessage) -> i64 {
     row.id
 }
 
-/// The lines that the documented command finds.
+/// The lines found by the documented command.
 fn found(scene: &Scene, number: i64) -> String {
     let pattern = PATTERN.replace("1234", &number.to_string());
     let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.bot.log()).output().unwrap();
@@ -133,7 +133,7 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     let waiting = anna.send_voice(&scripted(3, "say вторая"));
     scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
 
-    // Refused at the door, one of them in another language.
+    // Refused at admission, one of them in another language.
     let full = scene.new_user("Boris", "en").send_voice(&scripted(3, "say лишняя"));
     let sentence = "The queue is full. Please try again in a few minutes.";
     assert_eq!(rejected(scene.answer(&full).await), sentence);
@@ -150,7 +150,7 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     let lines = found(&scene, number);
     assert!(lines.lines().all(|line| line.contains(&number.to_string())) && lines.contains("too_long"), "{lines}");
 
-    // What was asked for has no number: neither a text, nor the end of a request that its sender cancelled.
+    // Transcripts and answers to a cancel have no number.
     let waits = RequestId(scene.row(&waiting).await.id);
     let message = waiting.status().unwrap();
     eventually("the press is answered", anna.send_callback(message, &Action::Cancel(waits).encode()).wait_for_answer())
@@ -161,7 +161,7 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     assert_eq!(scene.text(&held_one).await, "первая");
     assert_eq!(held_one.texts().pop().unwrap(), "✅ Готово!\n\nпервая");
 
-    // Given up after it was accepted.
+    // Failed after admission.
     let noise = anna.send_file(Attachment::voice(std::time::Duration::from_secs(3)), vec![7; 4000]);
     failed(scene.answer(&noise).await);
     let lines = found(&scene, told_number(&scene, &noise).await);

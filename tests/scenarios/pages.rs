@@ -1,4 +1,4 @@
-//! What the operator's machines read: `/metrics`, `/healthz`, `/readyz`.
+//! Pages for monitoring: `/metrics`, `/healthz`, `/readyz`.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,7 +13,7 @@ use stenobot_simulator::server::{Attachment, Method};
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, eventually, rejected, stand_in};
 
-/// Status and text of one page.
+/// Status and text of a page.
 pub(crate) async fn page(simulation: &Simulation, path: &str) -> (u16, String) {
     let url = format!("http://{}{path}", simulation.metrics_addr());
     let response = eventually("the page is there", reqwest::get(url)).await.unwrap();
@@ -27,7 +27,7 @@ async fn readiness_requires_a_loaded_model() {
     let (engine, pipe) = (folder.path().join("engine"), folder.path().join("pipe"));
     let pipe_mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, pipe_mode, 0).unwrap();
-    // Open for both, neither the shell nor this test waits for the other to open it.
+    // Opened for both, so that neither the shell nor this test blocks on opening.
     let script = format!("#!/bin/sh\nread -r go <>\"{}\"\nexec \"{}\" \"$@\"\n", pipe.display(), stand_in().display());
     std::fs::write(&engine, script).unwrap();
     std::fs::set_permissions(&engine, PermissionsExt::from_mode(0o700)).unwrap();
@@ -59,7 +59,7 @@ async fn a_start_without_updates_is_ready_after_the_first_poll() {
             if let Some(line) = lines.into_iter().find(|line| line["message"] == "ready") {
                 return line;
             }
-            // Nobody tells of another process's lines.
+            // A file of another process has no events to wait for.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -67,7 +67,7 @@ async fn a_start_without_updates_is_ready_after_the_first_poll() {
     assert_eq!(line["address"], "https://t.me/stenobot_simulated_bot");
     assert_eq!(line["bot"], "stenobot_simulated_bot");
     assert_eq!(page(&scene.bot, "/readyz").await, (200, "ready\n".to_owned()));
-    // Nothing came: the first poll has not waited for news, and all others do.
+    // Without updates: the first poll returns at once, all others wait.
     let polls = scene.api().read(|state| {
         let polls = state.calls.iter().filter(|call| call.method == Method::GetUpdates);
         polls.map(|call| call.at - call.came).collect::<Vec<_>>()
@@ -76,7 +76,7 @@ async fn a_start_without_updates_is_ready_after_the_first_poll() {
     assert!(polls[1..].iter().all(|took| *took >= Duration::from_secs(25)), "{polls:?}");
 }
 
-/// A line of the page as Prometheus reads it: name, labels, value.
+/// A line of the page as parsed by Prometheus: name, labels, value.
 fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
     let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line}"));
     let value = match value {
@@ -142,7 +142,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     expect(metrics::JOURNAL_ERRORS, "kind=\"busy\"");
     expect("process_resident_memory_bytes", "");
 
-    // One of each kind: answered, no speech, refused as claimed, refused as decoded, given up.
+    // One of each kind: answered, no speech, refused by claimed length, refused by measured length, failed.
     let done = scene.send_voice(&scripted(10, "say посчитано"));
     let silent = scene.send_voice(&scripted(5, "say"));
     let user = scene.new_user("Егор", "ru");
@@ -183,7 +183,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
         assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{name} has no help");
     }
 
-    // Every message was admitted, refused at the door, or known; every admitted one has ended or is under way.
+    // Every message was admitted, refused or repeated; every admitted one has ended or is open.
     let admitted = value("stenobot_audio_duration_seconds_count", &[]);
     let ended = |to: &str| value(metrics::TRANSITIONS, &[("to", to)]);
     let under_way = value(metrics::REQUESTS, &[]);
@@ -197,7 +197,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     scene.shut_down().await;
 }
 
-/// Size of the write-ahead log: each write of the store adds to it.
+/// Size of the write-ahead log, which grows with each write of the store.
 fn log_bytes(simulation: &Simulation) -> u64 {
     stenobot_store::write_ahead_log(&simulation.store()).metadata().unwrap().len()
 }
@@ -217,7 +217,7 @@ async fn concurrent_readiness_checks_share_one_write() {
     };
     futures::future::join_all((0..60).map(|_| client())).await;
     let looks = 2 + began.elapsed().as_secs() / 2;
-    // A page with its head; the bot itself writes nothing while no user sends anything.
+    // With a checkpointed log; an idle bot writes nothing.
     let writes = (log_bytes(&scene.bot) - before) / 4_120;
     println!("{writes} writes for 600 answers");
     assert!(writes <= looks, "{writes} writes where {looks} were to be expected");
@@ -226,7 +226,7 @@ async fn concurrent_readiness_checks_share_one_write() {
 
 #[tokio::test]
 async fn idle_connections_do_not_block_the_bot() {
-    // As many files as the bot needs and some more, far fewer than there are connections.
+    // Enough open files for the bot, fewer than there are connections.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("stenobot");
     let script = format!("#!/bin/sh\nulimit -n 200\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_stenobot"));
@@ -242,7 +242,7 @@ async fn idle_connections_do_not_block_the_bot() {
     for number in 0..600 {
         let connection = tokio::net::TcpStream::connect(scene.bot.metrics_addr());
         let connection = eventually("a connection", connection).await.unwrap();
-        // Half of them say half of something.
+        // Half of them send an incomplete request.
         if number % 2 == 0 {
             // The connection may be closed already, as the oldest are.
             let _ = connection.try_write(b"GET /healthz HTTP/1.1\r\nx-half: ");

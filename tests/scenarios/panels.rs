@@ -1,4 +1,4 @@
-//! The questions of Grafana's dashboard, put to a real Prometheus that watches a real bot in trouble.
+//! The queries of the Grafana dashboard, against a real Prometheus that scrapes a bot with failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, failed, rejected};
 
-/// What a panel asks.
+/// A query of a panel.
 #[derive(Debug)]
 pub(crate) struct Question {
-    /// The panel's.
+    /// Title of the panel.
     pub(crate) panel: u64,
-    /// The panel's.
+    /// Type of the panel.
     pub(crate) title: String,
-    /// Which of the panel's questions.
+    /// Letter of the query.
     pub(crate) letter: String,
-    /// With Grafana's variables in it.
+    /// Expression with Grafana's variables.
     expression: String,
-    /// Only the present is shown.
+    /// Whether only the present value is shown.
     pub(crate) instant: bool,
 }
 
 impl Question {
-    /// Every question of the dashboard.
+    /// All queries of the dashboard.
     pub(crate) fn all() -> Vec<Self> {
         let text = std::fs::read_to_string(asset("grafana/dashboards/stenobot.json")).unwrap();
         let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -46,26 +46,26 @@ impl Question {
         questions.collect()
     }
 
-    /// With the values that Grafana would put in: durations such as `4s`, and a regular expression of machines.
+    /// The expression with values for Grafana's variables: durations such as `4s`, and a regular expression of machines.
     pub(crate) fn expression(&self, window: &str, range: &str, instance: &str) -> String {
         let expression = self.expression.replace("$__rate_interval", window).replace("$__range", range);
         let expression = expression.replace("$instance", instance);
-        // `$1` is Prometheus's, and Grafana leaves alone what it does not know.
+        // `$1` belongs to Prometheus; Grafana does not replace unknown variables.
         let left = expression.replace("$1", "");
         assert!(!left.contains('$'), "a variable that Grafana does not know: {expression}");
         expression
     }
 }
 
-/// Values that are numbers, of all series of an answer.
+/// The numeric values of all series of a result.
 fn numbers(answer: &Value) -> Vec<f64> {
     let series = answer.as_array().unwrap().iter();
     let samples = series.flat_map(|series| series["values"].as_array().unwrap());
     samples.map(|sample| sample[1].as_str().unwrap().parse().unwrap()).filter(|value: &f64| value.is_finite()).collect()
 }
 
-/// May show zero in this test: nothing brings it about, or, as processor time, it is counted in whole seconds.
-const ZERO: &[&str] = &["Store errors", "Processor"];
+/// Panels that may show zero here: nothing causes them, or, as processor time, they count whole seconds.
+const MAY_BE_ZERO: &[&str] = &["Store errors", "Processor"];
 
 #[tokio::test]
 async fn every_dashboard_panel_has_data() {
@@ -101,17 +101,17 @@ async fn every_dashboard_panel_has_data() {
         }
     }
     for (title, something) in shown {
-        assert!(something || ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
+        assert!(something || MAY_BE_ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
     }
     scene.shut_down().await;
 }
 
-/// One of each: answered, no speech, withdrawn, refused, given up, tried again, told to slow down.
+/// One of each: answered, no speech, cancelled, refused, failed, retried, rate limited.
 async fn trouble(scene: &mut Scene) {
     let first_edit = AtomicU32::new(1);
     let fault = move |call: &Call| -> FaultAction {
         match call.method {
-            // Long enough to be seen.
+            // Long enough to be scraped.
             Method::Download => FaultAction { delay: Duration::from_millis(500), effect: Effect::Pass },
             Method::EditMessageText if first_edit.swap(0, Ordering::SeqCst) == 1 => {
                 Effect::Refuse(Refusal::TooMany(Duration::from_secs(1))).into()

@@ -1,4 +1,4 @@
-//! What one user meets beside the text: buttons, commands, limits; with the engine's stand-in.
+//! What users meet besides transcripts: buttons, commands, limits, operators.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn a_flood_of_one_user_delays_another_by_two_requests_at_most() {
     let mut flood = vec![flooder.send_voice(&scripted(3, &format!("{};say раз", gate.instruction())))];
     let held = gate.wait_reached().await;
     flood.extend((0..12).map(|_| flooder.send_voice(&scripted(3, "say ещё"))));
-    // Two of them find no room; where one is told before the other comes, each gets a message of its own.
+    // Two of them exceed the limit; if one refusal is sent before the other update comes, each gets its own message.
     assert!(rejected(scene.answer(&flood[12]).await).starts_with("Уже 10 ваших сообщений ждут"));
     let other = scene.send_voice(&scripted(3, "say короткое"));
     scene.wait_for_positions(std::slice::from_ref(&other), &[2]).await;
@@ -47,7 +47,7 @@ async fn the_same_recording_twice_is_transcribed_once_and_answered_twice() {
     let boris = scene.new_user("Борис", "ru");
     let second = anna.send_voice(&scripted(3, "say одно на двоих"));
     scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
-    // Telegram knows what is forwarded for the same file.
+    // A forwarded recording has the same file id.
     let third = boris.forward(&second).unwrap();
     let (message, text) = scene.wait_for_text(boris.chat(), "позиция 1").await;
     assert!(text.starts_with("📋"), "{text}");
@@ -70,7 +70,7 @@ async fn a_kept_recording_can_be_transcribed_again_in_another_language_and_as_a_
     let message = sent.status().unwrap();
     let of = scene.request(&sent).await;
 
-    // At once: the answer is there a moment before the store says that its request is done.
+    // At once: the answer arrives a moment before its request is closed in the store.
     scene.press(&anna, message, &Action::Languages { of, page: 0 }).await;
     let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
     scene.press(&anna, message, &german).await;
@@ -153,7 +153,7 @@ async fn an_operator_pauses_drains_and_bans() {
     admin.send_text(&format!("/unban {}", anna.chat()));
     scene.wait_for_text(admin.chat(), "разблокирован").await;
     assert_eq!(unheard.status(), None, "whoever is shut out hears nothing");
-    // An impostor's commands are none.
+    // Commands of other users have no effect.
     anna.send_text("/drain");
     scene.wait_for_text(anna.chat(), "/privacy").await;
     let sent = anna.send_voice(&scripted(3, "say снова"));
@@ -208,7 +208,7 @@ async fn a_broadcast_is_sent_once_after_its_author_confirms_it() {
     assert!(text.ends_with("\n\nЗавтра перерыв"), "{text}");
     let data = scene.api().read(|state| buttons(state, admin.chat(), message));
     let [send, drop] = data.as_slice() else { panic!("{data:?}") };
-    // Another administrator who knows the data, and a user who is none.
+    // Another operator who knows the data, and an ordinary user.
     for impostor in [&other, &anna] {
         let own = impostor.send_text("/help");
         let own =

@@ -1,4 +1,4 @@
-//! A Bot API server that gives nonsense: the bot says so once, keeps within its memory, and goes on.
+//! A Bot API server with malformed responses: the bot logs them once, keeps within its memory, and continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal, Scr
 use crate::recordings::scripted;
 use crate::scene::Scene;
 
-/// The most memory that a process has ever held, in bytes.
+/// Peak memory of a process, in bytes.
 fn peak(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -49,7 +49,7 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
     let pid = scene.bot.process().unwrap().pid();
     let (before, next) = (peak(pid), AtomicUsize::new(0));
     let count = bodies.len();
-    // A fault's answer lives as long as the program.
+    // The body of an injected response is `'static`.
     let bodies: Vec<&'static str> = bodies.into_iter().map(|body| &*body.leak()).collect();
     let fault = move |call: &Call| -> FaultAction {
         match call.method {
@@ -62,7 +62,7 @@ async fn unreadable_updates_are_logged_once_and_take_no_memory() {
     };
     let polls = scene.calls(Method::GetUpdates);
     scene.api().set_fault(Some(Arc::new(fault)));
-    // Ends the poll that was under way before.
+    // Ends the poll that was under way.
     let second = scene.send_voice(&scripted(3, "say потом"));
     scene.wait_for_calls(Method::GetUpdates, polls + 1 + count).await;
     assert_eq!(scene.text(&second).await, "потом");

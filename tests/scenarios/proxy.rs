@@ -1,4 +1,4 @@
-//! The whole bot behind a proxy.
+//! The bot behind a proxy.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::proxies::{BASIC, CREDENTIALS, PASSWORD, Proxy};
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, stand_in};
 
-/// A bot that finds its server only through the proxy which its `.env` names in `variable`.
+/// A bot that reaches its server only through the proxy that its `.env` sets in `variable`.
 async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, scheme: &str) {
     let settings = [("telegram_api_url", "http://bot-api.test:8081/"), ("log_level", "trace")];
     let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &settings)).await.unwrap();

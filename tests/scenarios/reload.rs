@@ -11,11 +11,11 @@ fn hang_up(simulation: &mut Simulation) {
     signal(pid, Signal::HUP);
 }
 
-/// Waits until the bot has logged this so many times.
+/// Waits until the log contains a text so many times.
 async fn logged(simulation: &Simulation, what: &str, times: usize) {
     let there = async {
         while std::fs::read_to_string(simulation.log()).unwrap().matches(what).count() < times {
-            // A question that the bot answers takes as long as a look at its log is worth waiting for.
+            // A command that the bot answers takes a suitable time between two checks of the log.
             let _ = simulation.metrics().await.unwrap();
         }
     };
@@ -78,7 +78,7 @@ async fn a_reload_does_not_reset_the_rate_limit() {
     std::fs::write(&config, "max_queue_size = 7\n").unwrap();
     hang_up(&mut scene.bot);
     logged(&scene.bot, "settings and texts were read again", 1).await;
-    // What is under way at the reload is still polled for with the settings before: the second is after it.
+    // The poll under way at the reload still has the old settings; the second one follows it.
     let refused = anna.send_voice(&scripted(3, "say два"));
     rejected(scene.answer(&refused).await);
     let silenced = anna.send_voice(&scripted(3, "say три"));

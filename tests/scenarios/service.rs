@@ -18,7 +18,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// The next message with this assignment in it; those before it are dropped.
+    /// The next message with this assignment; earlier ones are dropped.
     async fn told(&mut self, wanted: &str) -> String {
         let found = async {
             loop {
@@ -39,7 +39,7 @@ impl Manager {
 #[tokio::test]
 async fn the_service_manager_is_notified_of_start_progress_reload_and_stop() {
     let mut setup = bot_with_engine(&stand_in(), &[]);
-    // As in the unit, with the file that ships.
+    // As in the shipped unit file.
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("stenobot.toml");
     std::fs::copy(asset("deploy/config/stenobot.toml"), &config).unwrap();
@@ -61,7 +61,7 @@ async fn the_service_manager_is_notified_of_start_progress_reload_and_stop() {
     assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
     assert_eq!(scene.bot.metrics().await.unwrap().value("stenobot_ready"), Some(1.0));
 
-    // The same line as in the file, with another value.
+    // The line of the file with another value.
     let shipped = std::fs::read_to_string(&config).unwrap();
     let edited = shipped.replace("# max_queue_size = 50\n", "max_queue_size = 3\n");
     assert_ne!(edited, shipped);

@@ -1,4 +1,4 @@
-//! Telegram is slow, strict, or has lost something, with the engine's stand-in.
+//! Slow responses, retry-after, and lost files or messages at Telegram.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,7 @@ async fn retry_after_is_honoured_and_the_answer_arrives() {
     let pause = Duration::from_secs(2);
     let mut scene = Scene::start(&[("progress_update_interval_seconds", "1")]).await;
     let gate = Gate::new().await;
-    // The first is an edit of the state. Whether the second is one too or the answer already, the third is the answer.
+    // The first is an edit of the status. Whether the second is one too or the answer already, the third is the answer.
     refuse_edits(&scene, 2, Refusal::TooMany(pause));
     let sent = scene.send_voice(&scripted(10, &format!("progress 40;{};say терпение", gate.instruction())));
     let held = gate.wait_reached().await;
@@ -56,7 +56,7 @@ async fn a_temporarily_unavailable_file_is_retried_and_an_invalid_one_is_not() {
         let fault = ScriptedFault::new(Method::GetFile, times, Effect::Refuse(refusal));
         api.set_fault(Some(Arc::new(fault)));
     };
-    // More often than the tries of one claim: the request is put back and claimed again.
+    // More often than the tries of one claim: the request is released and claimed again.
     refuse(4, Refusal::FILE_NOT_FOUND);
     let anna = scene.new_user("Анна", "ru");
     let sent = anna.send_voice(&scripted(3, "say всё же пришло"));
@@ -113,11 +113,11 @@ async fn a_sender_who_blocks_the_bot_does_not_affect_others() {
 
 #[tokio::test]
 async fn broken_connections_neither_lose_nor_duplicate_answers() {
-    // Libraries may log what they do with addresses that hold the token.
+    // Libraries may log addresses that contain the token.
     let mut scene = Scene::start(&[("log_level", "debug")]).await;
-    // Of three calls of a kind the first breaks, Telegram fails at the second, and the third passes; of what a download
-    // needs, less often, since it needs two. An edit that breaks was taken all the same; so might a new message be,
-    // but no user could tell the two from each other.
+    // Of three calls of a method the first breaks, the second fails at Telegram, the third passes; downloads, which need two
+    // calls, fail less often. An edit that breaks was accepted, which the bot can repeat safely. A new message that breaks may
+    // have been accepted, too, and would then be sent twice.
     let counts = Mutex::new(HashMap::new());
     let fault = move |call: &Call| -> FaultAction {
         let mut counts = counts.lock().unwrap();

@@ -1,4 +1,4 @@
-//! The program on the terminal: texts of files, and what it says when it cannot work.
+//! The commands on the terminal: transcripts of files, and messages about failures.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,14 +13,14 @@ use crate::scene::{REAL_ENGINE_LOCK, Scene, bot_with_engine, stand_in};
 
 const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
-/// The program as a user runs it in `folder`, with no more of this environment than it needs.
+/// The program in `folder`, with no more of this environment than it needs.
 fn stenobot(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
     command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap()
 }
 
-/// It failed with exactly this one sentence.
+/// Asserts a failure with exactly this sentence.
 fn one_sentence(output: &Output, sentence: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.trim_end(), format!("stenobot: {sentence}"));

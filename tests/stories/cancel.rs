@@ -21,7 +21,7 @@ pub(crate) async fn a_queued_request_can_be_cancelled_and_the_others_move_up<B: 
 
     let id = scene.request(&second).await;
     let (message, other) = (scene.wait_for_status(&second).await, scene.wait_for_status(&third).await);
-    // Callback data says what, not who: another user's request stays.
+    // Callback data names the request, not the user: the request of another user stays.
     let stolen = boris.send_callback(other, &Action::Cancel(id).encode());
     assert_eq!(eventually("an answer", stolen.wait_for_answer()).await.text, "This is somebody else's recording.");
     assert_eq!(scene.row(&second).await.stage, "queued");

@@ -51,7 +51,7 @@ pub(crate) async fn the_engine_is_given_the_likely_languages_of_the_sender<B: Te
     let boris = scene.new_user("Борис", "en");
     let first = boris.send_voice(&scripted(3, "likely"));
     assert_eq!(scene.text(&first).await, "en 0.50, ru 0.25");
-    // The stand-in's first text was in Russian.
+    // The scripted recogniser reported Russian for the first.
     let second = boris.send_voice(&scripted(3, "likely"));
     assert_eq!(scene.text(&second).await, "ru 0.40, en 0.40");
 }

@@ -33,7 +33,7 @@ pub(crate) async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_p
     model: &str,
     check: impl Fn(&str, &Voice),
 ) {
-    // Long enough to look at the row meanwhile.
+    // Long enough to read the row meanwhile.
     let slow = FaultAction { delay: Duration::from_secs(3), effect: Effect::Pass };
     scene.api().set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
     let sent = scene.send_voice(voice);
@@ -115,7 +115,7 @@ pub(crate) async fn three_concurrent_users_see_their_positions_and_are_answered_
     }
     let last = sent.iter().max_by_key(|sent| sent.trail().started).unwrap();
     let seen = positions(last);
-    // Each chat is told of a change every few seconds at most: who moves up faster skips a place.
+    // Status messages are edited every few seconds at most, so that a position may be skipped.
     assert!(seen[0] >= 2 && seen.is_sorted_by(|one, next| one > next), "{seen:?}");
     let waited = last.texts().into_iter().find(|text| text.starts_with("📋")).unwrap();
     assert!(waited.contains("\n⏱️ Примерное время ожидания: ~"), "{waited}");

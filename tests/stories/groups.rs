@@ -12,7 +12,7 @@ use super::scene::{Scene, TestBot};
 
 pub(crate) const GROUP: ChatId = ChatId(-100_200_300);
 
-/// A group in which the bot sees everything, with an administrator and a member.
+/// A group in which the bot sees every message, with an administrator and a member.
 pub(crate) fn open_group<B: TestBot>(scene: &Scene<B>) -> (User, User) {
     let group = Group::new(scene.api(), GROUP, "Мы");
     group.set_bot_status(MemberStatus::Administrator);
@@ -53,7 +53,7 @@ pub(crate) async fn a_recording_is_transcribed_on_request_by_reply<B: TestBot>()
     let how = send_text(&boris, "/transcribe@stenobot_simulated_bot", None);
     assert!(answer(&scene, how, "🎙").await.contains("Ответьте этой командой"));
 
-    // What no user asked for has cost nothing.
+    // A recording without a request creates no row.
     let ignored = send_voice(&anna, "say никто не просил");
     let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 2);
@@ -70,7 +70,7 @@ pub(crate) async fn group_admins_turn_automatic_transcription_on_and_off<B: Test
     let sound = send_voice(&boris, "say всё подряд");
     assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nвсё подряд");
 
-    // An administrator who speaks as the group needs no further proof.
+    // An anonymous administrator needs no further check.
     let asked = anna.anonymously().send_text("/auto off").id();
     assert!(answer(&scene, asked, "👥").await.contains("только по просьбе"));
     let sound = send_voice(&boris, "say больше не надо");

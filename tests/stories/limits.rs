@@ -85,7 +85,7 @@ pub(crate) async fn forget_does_not_reset_the_rate_limit<B: TestBot>() {
         answered(scene.answer(&sends()).await);
     }
     forget(&scene, &anna).await;
-    // As many as a new minute would take.
+    // As many as a new minute would allow.
     for _ in 0..5 {
         sends();
     }

@@ -59,7 +59,7 @@ pub(crate) async fn three_concurrent_requests_move_up_and_are_answered_in_order<
     let script = |text: &str| scripted(30, &format!("{};say {text}", gate.instruction()));
     let sent: Vec<SentMessage> = ["раз", "два", "три"].iter().map(|text| scene.send_voice(&script(text))).collect();
 
-    // Whoever is first, the others stand behind, and move up.
+    // Whichever request is first, the others wait behind it and move up.
     for positions in [&[1, 2][..], &[1], &[]] {
         let held = gate.wait_reached().await;
         scene.wait_for_positions(&sent, positions).await;

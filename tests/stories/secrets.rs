@@ -1,16 +1,16 @@
-//! What must never be written down: the token, what users said, where things are on this machine.
+//! Secrets that must not be in logs and files: the token, transcripts, paths of this machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use stenobot_simulator::wer::normalise;
 
-/// Words that were spoken.
+/// Words of transcripts.
 #[derive(Default)]
 pub(crate) struct Spoken {
-    /// Words so particular that one of them is enough: whatever is not written in Latin letters.
+    /// Words of which one is enough to recognise a transcript: those in other than Latin letters.
     single: BTreeSet<String>,
-    /// Three words in a row.
+    /// Sequences of three words.
     in_a_row: BTreeSet<String>,
 }
 
@@ -23,7 +23,7 @@ impl Spoken {
         self.in_a_row.extend(words.windows(3).map(|three| three.join(" ")));
     }
 
-    /// The words of these that `text` holds.
+    /// The first of these words that `text` contains.
     fn first_in(&self, text: &str) -> Option<String> {
         let words = normalise(text);
         let single = words.iter().find(|word| self.single.contains(*word)).cloned();
@@ -31,7 +31,7 @@ impl Spoken {
     }
 }
 
-/// Fails with the line of a log that holds a secret.
+/// Panics with the line of a log that contains a secret.
 pub(crate) fn check_log(log: &str, token: &str, folder: &Path, spoken: &Spoken) {
     let (_, secret) = token.split_once(':').expect("a token has two parts");
     let home = std::env::var("HOME").unwrap_or_default();
@@ -45,17 +45,17 @@ pub(crate) fn check_log(log: &str, token: &str, folder: &Path, spoken: &Spoken) 
     }
 }
 
-/// Fails when a file below `folder` holds the token or words that were spoken.
+/// Panics when a file below `folder` contains the token or a transcript.
 pub(crate) fn check_files(folder: &Path, token: &str, spoken: &Spoken) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_symlink() {
-            // The models are not the bot's own.
+            // Models are not written by the bot.
         } else if path.is_dir() {
             check_files(&path, token, spoken);
         } else if let Ok(bytes) = std::fs::read(&path) {
             let text = String::from_utf8_lossy(&bytes);
-            // What a recording tells the engine's stand-in to say came from its sender, who may send anything.
+            // The script in a recording comes from its sender.
             let recording = path.parent().is_some_and(|parent| parent.ends_with("audio"));
             if let Some(found) = spoken.first_in(&text).filter(|_| !recording) {
                 panic!("{} holds {found:?}", path.display());

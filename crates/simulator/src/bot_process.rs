@@ -17,19 +17,19 @@ const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
 
 /// How the bot is started.
 #[derive(Debug, Clone)]
-pub struct BotCommand {
+pub(crate) struct BotCommand {
     /// Path of the executable.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Arguments without the program.
-    pub arguments: Vec<OsString>,
+    pub(crate) arguments: Vec<OsString>,
     /// Environment, besides a few inherited variables such as `PATH`.
-    pub environment: BTreeMap<String, OsString>,
+    pub(crate) environment: BTreeMap<String, OsString>,
     /// Working directory.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// File to which standard output and error are appended.
-    pub log: PathBuf,
+    pub(crate) log: PathBuf,
     /// Address of its metrics page.
-    pub metrics: SocketAddr,
+    pub(crate) metrics: SocketAddr,
 }
 
 /// A running bot. Dropping it kills it.
@@ -43,7 +43,7 @@ pub struct BotProcess {
 impl BotProcess {
     /// # Errors
     /// When the program cannot be started or the log cannot be opened.
-    pub fn start(command: &BotCommand) -> std::io::Result<Self> {
+    pub(crate) fn start(command: &BotCommand) -> std::io::Result<Self> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&command.log)?;
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let child = Command::new(&command.program)
@@ -85,7 +85,7 @@ impl BotProcess {
     ///
     /// # Errors
     /// When its status cannot be read.
-    pub async fn kill(mut self) -> std::io::Result<ExitStatus> {
+    pub(crate) async fn kill(mut self) -> std::io::Result<ExitStatus> {
         self.child.start_kill()?;
         self.child.wait().await
     }
@@ -94,7 +94,7 @@ impl BotProcess {
     ///
     /// # Errors
     /// When its status cannot be read.
-    pub async fn terminate(mut self, limit: Duration) -> std::io::Result<ExitStatus> {
+    pub(crate) async fn terminate(mut self, limit: Duration) -> std::io::Result<ExitStatus> {
         if self.child.try_wait()?.is_none()
             && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
         {

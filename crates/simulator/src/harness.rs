@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::bot_process::{BotCommand, BotProcess};
+use super::bot_process::BotCommand;
 use super::metrics_page::MetricsPage;
 use super::server::{BotApi, Settings};
 use super::users::User;
 
+pub use super::bot_process::BotProcess;
 pub use environment::Environment;
 
 /// From the bot's start to its first poll: a large model loads slowly from a slow disk.

@@ -5,11 +5,11 @@
 //! - [`users`], [`group`], [`voices`]: simulated users, groups, and the recordings that they send.
 //! - [`answers`]: what the bot's messages mean to their reader; [`wer`]: how far a text is from what was said.
 //! - [`harness`]: an [`Environment`](harness::Environment) (server, users, data folder) for any bot, and a
-//!   [`Simulation`](harness::Simulation) whose bot is a child process ([`bot_process`], [`usage`], [`metrics_page`]).
+//!   [`Simulation`](harness::Simulation) whose bot is a child process (`bot_process`, `usage`, [`metrics_page`]).
 //! - [`simulate`]: a whole run from a plan to a [`report`], shown by [`terminal`].
 
 pub mod answers;
-pub mod bot_process;
+mod bot_process;
 pub mod group;
 pub mod harness;
 pub mod metrics_page;
@@ -17,7 +17,7 @@ pub mod report;
 pub mod server;
 pub mod simulate;
 pub mod terminal;
-pub mod usage;
+mod usage;
 pub mod users;
 pub mod voices;
 pub mod wer;

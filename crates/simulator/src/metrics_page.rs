@@ -27,13 +27,8 @@ impl MetricsPage {
         self.0.iter().filter(|(series, _)| of_name(series)).map(|(_, value)| value).sum()
     }
 
-    /// All series and values.
-    pub fn series(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.0.iter().map(|(series, value)| (series.as_str(), *value))
-    }
-
     /// The mean of a histogram, `None` without an observation.
-    pub fn mean(&self, name: &str) -> Option<f64> {
+    pub(crate) fn mean(&self, name: &str) -> Option<f64> {
         let count = self.sum(&format!("{name}_count"));
         (count > 0.0).then(|| self.sum(&format!("{name}_sum")) / count)
     }

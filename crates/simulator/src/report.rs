@@ -10,8 +10,9 @@ use stenobot_domain::quantile::nearest_rank;
 
 use super::answers::{RequestOutcome, Trail};
 use super::server::{CallOutcome, Refusal, State};
-use super::usage::Usage;
 use super::wer::{WordErrors, word_errors};
+
+pub use super::usage::Usage;
 
 /// One request with its recording and the messages about it.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! What counts as an answer, as lost and as answered twice, and what the report makes of it.
+//! Answers, lost requests and duplicates, and their report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use stenobot_simulator::users::{SentMessage, User};
 use teloxide::prelude::*;
 use teloxide::types::ReplyParameters;
 
-const SOON: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn someone() -> (BotApi, Bot, User) {
     let api = BotApi::start(Settings::default()).await.expect("a free port");
@@ -25,7 +25,7 @@ fn speaks(user: &User) -> SentMessage {
     user.send_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..])
 }
 
-/// The bot replies to `sent`.
+/// Replies to `sent` as the bot.
 async fn replies(bot: &Bot, sent: &SentMessage, text: &str) -> teloxide::types::MessageId {
     let reply = ReplyParameters::new(teloxide::types::MessageId(sent.id().0));
     bot.send_message(teloxide::types::ChatId(sent.chat().0), text).reply_parameters(reply).await.expect("a message").id
@@ -42,7 +42,7 @@ async fn a_status_message_becomes_the_answer() {
     assert!(sent.trail().is_lost());
     let waiting = tokio::spawn({
         let sent = sent.clone();
-        async move { sent.final_answer(SOON).await }
+        async move { sent.final_answer(ANSWER_TIMEOUT).await }
     });
     let status = replies(&bot, &sent, "📥 Загружаю файл...").await;
     edits(&bot, &sent, status, "📋 В очереди: позиция 2").await;
@@ -84,7 +84,7 @@ async fn two_final_answers_are_a_duplicate() {
     assert!(!in_two_messages.trail().is_duplicated());
     replies(&bot, &in_two_messages, "✅ Done!\n\nText").await;
     assert!(in_two_messages.trail().is_duplicated());
-    // A message that is gone is no answer.
+    // A deleted message is no answer.
     bot.delete_message(teloxide::types::ChatId(in_two_messages.chat().0), first).await.unwrap();
     assert!(!in_two_messages.trail().is_duplicated());
 

@@ -1,4 +1,4 @@
-//! Groups: who speaks there, what a bot sees of it, topics.
+//! Groups: senders, privacy mode, topics.
 
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ async fn a_message_may_answer_one_of_another_chat_or_topic() {
     };
     assert_eq!(told(0), (Some(-1_000_002), Some(spoken.id().0)));
     assert_eq!(told(1), (Some(GROUP.0), Some(in_other.id().0)));
-    // Nothing is told of private chats but the author and the file. This client's type cannot do without the number.
+    // Of private chats only author and file are shown. This client's type requires the chat id.
     let update = api.read(|state| state.confirmed.last().unwrap().content.clone());
     let told = &update["message"]["external_reply"];
     assert_eq!((&told["chat"], &told["message_id"]), (&Value::Null, &Value::Null));

@@ -1,4 +1,4 @@
-//! Buttons, presses, menus and documents.
+//! Buttons, callback queries, menus and documents.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn button(label: &str, data: &str) -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([[InlineKeyboardButton::callback(label, data)]])
 }
 
-/// A call with a body as no user's client library would let it out.
+/// A call with a body that client libraries would not send.
 async fn call(api: &BotApi, method: &str, body: Value) -> Value {
     let url = format!("{}bot{}/{method}", api.url(), api.token());
     let request = reqwest::Client::new().post(url).header("content-type", "application/json").body(body.to_string());

@@ -1,4 +1,4 @@
-//! What users send, as a bot gets it.
+//! Messages of every kind as a bot gets them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn someone() -> (BotApi, Bot, User) {
     (api, bot, anna)
 }
 
-/// Every message that came since the last look.
+/// Messages since the previous call.
 pub(super) async fn arrived(bot: &Bot) -> Vec<Message> {
     let updates = bot.get_updates().await.unwrap();
     if let Some(last) = updates.last() {

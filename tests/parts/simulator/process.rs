@@ -11,7 +11,7 @@ use stenobot_simulator::simulate::{Arrival, Plan, simulate};
 use stenobot_simulator::terminal::Lines;
 use stenobot_simulator::voices::{Voice, Voices};
 
-const SOON: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// `cargo test` builds the examples beside the tests.
 fn stand_in_program() -> PathBuf {
@@ -22,7 +22,7 @@ fn stand_in_program() -> PathBuf {
 }
 
 fn stand_in(behaviour: &str) -> Setup {
-    // The stand-in writes as fast as it can.
+    // The stand-in sends as fast as it can.
     let rate = Rate { burst: 1000, every: Duration::from_millis(1) };
     let server = Settings { flood: FloodLimits { private: rate, group: rate, overall: rate }, ..Settings::default() };
     Setup { server, ..Setup::of(stand_in_program()) }.with("stand_in", behaviour)
@@ -40,7 +40,7 @@ async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
         voices: vec![voice("en-short-01")],
         arrival: Arrival::AtOnce,
         limit,
-        stop_limit: SOON,
+        stop_limit: ANSWER_TIMEOUT,
     };
     let mut shown = Vec::new();
     let report = simulate(setup, &plan, &mut Lines::new(&mut shown)).await.expect("a report");
@@ -50,7 +50,7 @@ async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
 #[tokio::test]
 async fn a_correct_bot_is_exactly_once() {
     let text = voice("en-short-01").text;
-    let (report, shown) = run_plan(stand_in("answer").with("stand_in_text", &text), SOON).await;
+    let (report, shown) = run_plan(stand_in("answer").with("stand_in_text", &text), ANSWER_TIMEOUT).await;
     assert!(report.is_exactly_once());
     assert_eq!((report.sent, report.answered, report.lost, report.duplicated), (6, 6, 0, 0));
     assert_eq!(report.words.error_rate, Some(0.0));
@@ -64,7 +64,7 @@ async fn a_correct_bot_is_exactly_once() {
 
 #[tokio::test]
 async fn a_bot_that_answers_twice_is_detected() {
-    let (report, _) = run_plan(stand_in("twice"), SOON).await;
+    let (report, _) = run_plan(stand_in("twice"), ANSWER_TIMEOUT).await;
     assert_eq!((report.lost, report.duplicated), (0, 6));
     assert!(!report.is_exactly_once());
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
@@ -80,7 +80,7 @@ async fn a_silent_bot_loses_everything() {
 
 #[tokio::test]
 async fn a_bot_that_ends_early_is_reported() {
-    let (report, _) = run_plan(stand_in("crash"), SOON).await;
+    let (report, _) = run_plan(stand_in("crash"), ANSWER_TIMEOUT).await;
     assert_eq!((report.lost, report.bot_exit), (6, BotExit::Early));
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
 }
@@ -100,16 +100,16 @@ async fn a_killed_bot_gets_the_message_again() {
     let anna = simulation.new_user("Анна", "ru");
     let sent = anna.send_voice(&voice("ru-short-01"));
     let offered = simulation.api().wait_for(|state| state.first_delivery(sent.chat(), sent.id()));
-    tokio::time::timeout(SOON, offered).await.unwrap();
+    tokio::time::timeout(ANSWER_TIMEOUT, offered).await.unwrap();
     simulation.kill().await.unwrap();
     assert!(matches!(simulation.kill().await, Err(SimulationError::NotRunning)));
 
     simulation.set("stand_in", "answer");
     simulation.restart().await.unwrap();
-    let answer = sent.final_answer(SOON).await.unwrap();
+    let answer = sent.final_answer(ANSWER_TIMEOUT).await.unwrap();
     assert_eq!(answer.outcome, RequestOutcome::Answered("Hello.".into()));
     let folder = simulation.data().parent().unwrap().to_owned();
-    assert_eq!(simulation.terminate(SOON).await.unwrap().code(), Some(0));
+    assert_eq!(simulation.terminate(ANSWER_TIMEOUT).await.unwrap().code(), Some(0));
     assert!(folder.is_dir());
     drop(simulation);
     assert!(!folder.exists(), "the folder goes with the simulation");

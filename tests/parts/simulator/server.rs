@@ -24,7 +24,7 @@ pub(super) fn anna() -> UserInfo {
     UserInfo { id: UserId(501), name: "Анна".into(), language_code: Some("ru".into()) }
 }
 
-/// As fast as a test likes.
+/// Rate limits that no test reaches.
 pub(super) fn unlimited() -> FloodLimits {
     let rate = Rate { burst: 1_000_000, every: Duration::from_nanos(1) };
     FloodLimits { private: rate, group: rate, overall: rate }
@@ -201,7 +201,7 @@ async fn sending_too_fast_is_refused_with_retry_after() {
         assert_eq!(last.outcome, CallOutcome::Refused(Refusal::TooMany(Duration::from_secs(1))));
         assert_eq!(last.impatient, expected_impatient);
     }
-    // Another chat is free.
+    // The limit is per chat.
     api.open_chat(ChatId(502), ChatKind::Private, "Boris");
     bot.send_message(chat(ChatId(502)), "a").await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The simulator reads every text that the bot can write as what it is.
+//! The simulator recognises every text that the bot can write.
 
 use std::time::Duration;
 

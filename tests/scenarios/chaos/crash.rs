@@ -1,4 +1,4 @@
-//! The bot dies on either side of each commit, and in the middle of what takes long; the next one goes on.
+//! The bot is killed before and after each commit, and during long operations; its successor resumes.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
@@ -17,74 +17,74 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, WaitingEngine, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
-/// From the restart to the answer.
-const RECOVERY: Duration = Duration::from_secs(90);
-/// Bots at a time: they mostly wait.
-const AT_A_TIME: usize = 4;
+/// From the restart to the last answer.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(90);
+/// Bots run concurrently, because they mostly wait.
+const MAX_CONCURRENT: usize = 4;
 
-/// What a user does so that the bot comes by the point.
+/// What a user does so that the bot reaches the point.
 #[derive(Clone, Copy)]
-enum Deed {
+enum UserAction {
     /// Sends a recording.
     Voice,
-    /// Sends the same recording as another user who waits.
+    /// Sends the same recording as another user whose request waits.
     Same,
-    /// Sends one whose text takes several messages.
+    /// Sends a recording whose text takes several messages.
     Long,
-    /// Sends one that says of itself that it is too long.
+    /// Sends a recording with a claimed length over the limit.
     TooLong,
-    /// Sends a file that cannot be read.
+    /// Sends a damaged file.
     Damaged,
-    /// Takes back what waits.
+    /// Cancels a queued request.
     Cancel,
-    /// Sends a recording over which the engine dies once.
+    /// Sends a recording that crashes the engine once.
     Retried,
 }
 
-/// Where the bot dies, in the order in which a request comes by.
-const COMMITS: [(&str, Deed); 25] = [
-    // An update was fetched, and nothing is written yet.
-    ("before admission", Deed::Voice),
-    ("after admission", Deed::Voice),
-    ("after claim of a download", Deed::Voice),
-    ("before status message", Deed::Voice),
-    ("after status message", Deed::Voice),
-    ("before downloaded", Deed::Voice),
-    ("after downloaded", Deed::Voice),
-    ("before queued", Deed::Voice),
-    ("after queued", Deed::Voice),
-    ("after claim of a transcription", Deed::Voice),
-    ("before transcribing", Deed::Voice),
-    ("after transcribing", Deed::Voice),
-    ("before release", Deed::Retried),
-    ("after release", Deed::Retried),
-    ("before transcribed", Deed::Voice),
-    ("after transcribed", Deed::Voice),
-    ("after claim of a joined one", Deed::Same),
-    // A part of the answer was sent, and nothing says so yet.
-    ("before part", Deed::Long),
-    ("after part", Deed::Long),
-    ("before part message", Deed::Long),
-    ("after part message", Deed::Long),
-    ("before part #2", Deed::Long),
-    // The whole answer was.
-    ("before done", Deed::Voice),
-    ("before done", Deed::Same),
-    ("after done", Deed::Voice),
+/// Points at which the bot is killed, in the order in which a request reaches them.
+const COMMITS: [(&str, UserAction); 25] = [
+    // An update was fetched and not committed.
+    ("before admission", UserAction::Voice),
+    ("after admission", UserAction::Voice),
+    ("after claim of a download", UserAction::Voice),
+    ("before status message", UserAction::Voice),
+    ("after status message", UserAction::Voice),
+    ("before downloaded", UserAction::Voice),
+    ("after downloaded", UserAction::Voice),
+    ("before queued", UserAction::Voice),
+    ("after queued", UserAction::Voice),
+    ("after claim of a transcription", UserAction::Voice),
+    ("before transcribing", UserAction::Voice),
+    ("after transcribing", UserAction::Voice),
+    ("before release", UserAction::Retried),
+    ("after release", UserAction::Retried),
+    ("before transcribed", UserAction::Voice),
+    ("after transcribed", UserAction::Voice),
+    ("after claim of a joined one", UserAction::Same),
+    // A part of the answer was sent and not committed.
+    ("before part", UserAction::Long),
+    ("after part", UserAction::Long),
+    ("before part message", UserAction::Long),
+    ("after part message", UserAction::Long),
+    ("before part #2", UserAction::Long),
+    // The whole answer was sent and not committed.
+    ("before done", UserAction::Voice),
+    ("before done", UserAction::Same),
+    ("after done", UserAction::Voice),
 ];
 
-/// The same for those who get no text.
-const NOTICES: [(&str, Deed); 10] = [
-    ("before refusal", Deed::TooLong),
-    ("after refusal", Deed::TooLong),
-    ("before settlement", Deed::Damaged),
-    ("after settlement", Deed::Damaged),
-    ("before told", Deed::Damaged),
-    ("after told", Deed::Damaged),
-    ("before cancel", Deed::Cancel),
-    ("after cancel", Deed::Cancel),
-    ("before told", Deed::Cancel),
-    ("after told", Deed::TooLong),
+/// Points of requests that end without a text.
+const NOTICES: [(&str, UserAction); 10] = [
+    ("before refusal", UserAction::TooLong),
+    ("after refusal", UserAction::TooLong),
+    ("before settlement", UserAction::Damaged),
+    ("after settlement", UserAction::Damaged),
+    ("before told", UserAction::Damaged),
+    ("after told", UserAction::Damaged),
+    ("before cancel", UserAction::Cancel),
+    ("after cancel", UserAction::Cancel),
+    ("before told", UserAction::Cancel),
+    ("after told", UserAction::TooLong),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,8 +96,8 @@ async fn at_every_commit() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit",
     };
-    let (rounds, score) = everywhere(&COMMITS).await;
-    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&COMMITS).await;
+    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.to_text()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,57 +108,57 @@ async fn at_every_commit_of_a_refusal_an_apology_or_a_cancel() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit_of_a_refusal_an_apology_or_a_cancel",
     };
-    let (rounds, score) = everywhere(&NOTICES).await;
-    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&NOTICES).await;
+    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.to_text()));
 }
 
-async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
+async fn kill_at_points(points: &[(&'static str, UserAction)]) -> (usize, Score) {
     let rounds = rounds(1);
-    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, deed)| at(moment, deed, rounds));
-    let all = scores.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
+    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, action)| kill_at(moment, action, rounds));
+    let all = scores.buffer_unordered(MAX_CONCURRENT).collect::<Vec<_>>().await;
     let mut score = Score::default();
     all.into_iter().for_each(|other| score.add(other));
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
     (rounds, score)
 }
 
-/// One point, so many times, on one store.
-async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
+/// Kills at one point repeatedly, on one store.
+async fn kill_at(moment: &str, action: UserAction, rounds: usize) -> Score {
     let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
         scene.bot.set_variable("CRASH_AT", Some(moment));
         scene.bot.restart().await.unwrap();
         let gate = Gate::new().await;
-        let (sent, busy) = act(&mut scene, deed, &gate, round).await;
-        dies(&mut scene, moment).await;
+        let (sent, busy) = perform(&mut scene, action, &gate, round).await;
+        wait_until_killed(&mut scene, moment).await;
         drop(busy);
         scene.bot.set_variable("CRASH_AT", None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
     }
-    // Only after the bot's end, since a second answer would come later.
+    // Counted after the shutdown, because duplicates would arrive later.
     let scene = scene.into_stopped().await;
     score.count(&scene, &all);
     score
 }
 
-async fn dies(scene: &mut Scene, when: &str) {
+async fn wait_until_killed(scene: &mut Scene, when: &str) {
     let bot = scene.bot.process().unwrap();
-    let status = eventually(&format!("the bot dies {when}"), bot.wait_for_exit()).await.unwrap();
+    let status = eventually(&format!("the bot is killed {when}"), bot.wait_for_exit()).await.unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
 }
 
-/// Starts the next bot and waits for every user's answer; gives the time that took.
+/// Restarts the bot and waits for all answers; gives the time.
 async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     scene.bot.restart().await.unwrap();
-    let _ = goes_on(scene, gate, sent).await;
+    let _ = wait_for_answers(scene, gate, sent).await;
     scene.api().now() - before
 }
 
-/// Waits for every user's answer, and gives the time that took.
-async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
+/// Waits for all answers; gives the time.
+async fn wait_for_answers(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     let before = scene.api().now();
     let answers = async {
         for sent in sent {
@@ -166,7 +166,7 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
         }
         scene.wait_until_closed().await;
     };
-    // Whoever comes to the gate again goes through.
+    // Further attempts pass the gate.
     let doorkeeper = async {
         loop {
             gate.wait_reached().await.release();
@@ -179,29 +179,34 @@ async fn goes_on(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
     scene.api().now() - before
 }
 
-/// Brings the bot to the point; gives the messages that must be answered, and the engine that is to be held up meanwhile.
-async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<SentMessage>, Option<WaitingEngine>) {
+/// Brings the bot to the point; gives the messages that must be answered, and an engine to hold meanwhile.
+async fn perform(
+    scene: &mut Scene,
+    action: UserAction,
+    gate: &Gate,
+    round: usize,
+) -> (Vec<SentMessage>, Option<WaitingEngine>) {
     let voice = |text: &str| scripted(3, &format!("say {text} {round}"));
     let held = |text: &str| scripted(3, &format!("{};say {text} {round}", gate.instruction()));
-    let sent = match deed {
-        Deed::Voice => vec![scene.send_voice(&voice("первая")), scene.send_voice(&voice("вторая"))],
-        Deed::Long => vec![scene.send_voice(&voice(&"долгая речь ".repeat(900)))],
-        Deed::TooLong => {
+    let sent = match action {
+        UserAction::Voice => vec![scene.send_voice(&voice("первая")), scene.send_voice(&voice("вторая"))],
+        UserAction::Long => vec![scene.send_voice(&voice(&"долгая речь ".repeat(900)))],
+        UserAction::TooLong => {
             let long = Voice { duration: Duration::from_secs(300), ..voice("длинная") };
             vec![scene.send_voice(&long), scene.send_voice(&voice("короткая"))]
         }
-        Deed::Damaged => {
+        UserAction::Damaged => {
             let mut bytes = b"OggS".to_vec();
             bytes.extend(std::iter::repeat_n(round as u8, 2000));
             let damaged = Voice { bytes: bytes.into(), ..voice("битая") };
             vec![scene.send_voice(&damaged), scene.send_voice(&voice("целая"))]
         }
-        Deed::Retried => {
+        UserAction::Retried => {
             let sent = scene.send_voice(&held("со второго раза"));
             signal(gate.wait_reached().await.pid, Signal::KILL);
             vec![sent]
         }
-        Deed::Same => {
+        UserAction::Same => {
             let blocker = scene.send_voice(&held("ждём"));
             let busy = gate.wait_reached().await;
             let first = scene.send_voice(&voice("одно на двоих"));
@@ -211,7 +216,7 @@ async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<S
             busy.release();
             vec![blocker, first, same]
         }
-        Deed::Cancel => {
+        UserAction::Cancel => {
             let blocker = scene.send_voice(&held("ждём"));
             let busy = gate.wait_reached().await;
             let boris = scene.new_user("Борис", "ru");
@@ -275,13 +280,13 @@ async fn during_download_and_transcription() {
             drop(busy);
             score.recovered(match victim {
                 Victim::Bot | Victim::Both => recover(&mut scene, &gate, &sent).await,
-                Victim::Engine => goes_on(&scene, &gate, &sent).await,
+                Victim::Engine => wait_for_answers(&scene, &gate, &sent).await,
             });
             all.extend(sent);
         }
     }
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
     let scene = scene.into_stopped().await;
     score.count(&scene, &all);
-    measured(&ROW, rounds, &score.tell());
+    measured(&ROW, rounds, &score.to_text());
 }

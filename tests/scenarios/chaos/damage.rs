@@ -1,4 +1,4 @@
-//! The store's file is damaged, under a bot that works and while it is stopped.
+//! The store's file is damaged while the bot runs and while it is stopped.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
 const PAGE: usize = 4096;
 
-/// Writes rubbish over the page in which the requests begin, with all before it brought into the file.
+/// Checkpoints the write-ahead log and overwrites the first page of the request table.
 async fn damage(store: &Path) {
     let mut sql = SqliteConnectOptions::new().filename(store).connect().await.unwrap();
     let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'usage'")
@@ -31,8 +31,8 @@ async fn damage(store: &Path) {
 
 const SENTENCE: &str = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`";
 
-/// A start is refused with the sentence, and asks Telegram for nothing.
-async fn refuses_to_start(scene: &mut Scene) {
+/// Asserts that a start fails with the sentence and makes no call to Telegram.
+async fn assert_start_fails(scene: &mut Scene) {
     let before = scene.api().read(State::polls);
     match scene.bot.restart().await.unwrap_err() {
         SimulationError::Ended { status, log } => {
@@ -44,7 +44,7 @@ async fn refuses_to_start(scene: &mut Scene) {
     assert_eq!(scene.api().read(State::polls), before);
 }
 
-async fn put_back(scene: &mut Scene, copy: &Path) {
+async fn restore_backup(scene: &mut Scene, copy: &Path) {
     let _ = restore(copy, &scene.bot.store(), Waiting::GoOn).await.unwrap();
     scene.bot.restart().await.unwrap();
 }
@@ -82,8 +82,8 @@ async fn a_page_is_damaged_while_the_bot_runs() {
         assert!(!scene.api().read(|state| is_confirmed(state, &new)), "it is nowhere now");
         assert!(waits.trail().answers.is_empty() && new.trail().answers.is_empty(), "{}", waits.history());
 
-        refuses_to_start(&mut scene).await;
-        put_back(&mut scene, &copy).await;
+        assert_start_fails(&mut scene).await;
+        restore_backup(&mut scene, &copy).await;
         gate.wait_reached().await.release();
         all_answered_once(&mut scene, &[(&waits, "начатое"), (&new, "новое")]).await;
         assert_eq!(lost(&scene, &[&waits, &new]).await, 0);
@@ -115,8 +115,8 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
 
         damage(&scene.bot.store()).await;
         let new = scene.send_voice(&scripted(3, "say потом"));
-        refuses_to_start(&mut scene).await;
-        put_back(&mut scene, &copy).await;
+        assert_start_fails(&mut scene).await;
+        restore_backup(&mut scene, &copy).await;
         all_answered_once(&mut scene, &[(&before, "раньше"), (&new, "потом")]).await;
         assert_eq!(lost(&scene, &[&before, &new]).await, 0);
         end(scene, 2).await;

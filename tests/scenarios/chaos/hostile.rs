@@ -1,4 +1,4 @@
-//! What no user's recorder makes: to the process that reads files, to the engine, and to the whole bot.
+//! Malformed and hostile files: for the probing process, for the engine, and for the whole bot.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,50 +19,50 @@ use crate::corpus::{Hostile, corpus};
 use crate::recordings::{asset, scripted};
 use crate::scene::{REAL_ENGINE_LOCK, Scene, example};
 
-/// The bot's own default.
-const LONGEST: Duration = Duration::from_secs(120);
+/// The bot's default limit.
+const MAX_DURATION: Duration = Duration::from_secs(120);
 
-/// With so many rounds the whole corpus is read; with fewer, one file of so many.
-const WHOLE: usize = 10;
-const SHARE: usize = 8;
+/// From this many rounds on the whole corpus is read; otherwise one file of so many.
+const WHOLE_CORPUS_ROUNDS: usize = 10;
+const CORPUS_SHARE: usize = 8;
 
-/// The part of the corpus that is read.
+/// The part of the corpus to read.
 fn files() -> Vec<Hostile> {
     let all = corpus();
     assert!(all.len() > 1_000);
-    let step = if rounds(1) >= WHOLE { 1 } else { SHARE };
+    let step = if rounds(1) >= WHOLE_CORPUS_ROUNDS { 1 } else { CORPUS_SHARE };
     all.into_iter().step_by(step).collect()
 }
 
-/// What came of one file in a process of its own.
-struct Found {
+/// The result of probing one file in its own process.
+struct Probed {
     name: String,
     result: Result<Duration, ProbeError>,
     took: Duration,
-    /// The most memory that the process held.
+    /// Peak memory of the process.
     mib: u64,
-    /// How the process ended.
+    /// Exit status of the process.
     ended: String,
 }
 
-async fn read(hostile: Hostile, folder: &Path) -> Found {
+async fn read(hostile: Hostile, folder: &Path) -> Probed {
     let Hostile { name, .. } = &hostile;
     let (name, file) = (name.clone(), folder.join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
     let written = file.clone();
     tokio::task::spawn_blocking(move || std::fs::write(written, hostile.bytes()).unwrap()).await.unwrap();
     let started = Instant::now();
-    let result = probe(&example("usage"), &file, LONGEST).await;
+    let result = probe(&example("usage"), &file, MAX_DURATION).await;
     let took = started.elapsed();
     let usage = std::fs::read_to_string(file.with_extension("usage")).unwrap_or_default();
     let mut words = usage.splitn(3, ' ');
     let mib = words.next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0).div_ceil(1024);
     let ended = words.nth(1).unwrap_or("without a word").to_owned();
     std::fs::remove_file(&file).unwrap();
-    Found { name, result, took, mib, ended }
+    Probed { name, result, took, mib, ended }
 }
 
-/// The word under which an outcome is counted.
-fn word(result: &Result<Duration, ProbeError>) -> &'static str {
+/// The name under which a result is counts.
+fn name_of(result: &Result<Duration, ProbeError>) -> &'static str {
     match result {
         Ok(_) => "decoded",
         Err(ProbeError::Audio(error)) => match error {
@@ -81,16 +81,16 @@ fn word(result: &Result<Duration, ProbeError>) -> &'static str {
     }
 }
 
-fn counted<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+fn counts<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word).or_default() += 1;
+    for name_of in words {
+        *counts.entry(name_of).or_default() += 1;
     }
     counts
 }
 
-fn listed(counts: &BTreeMap<&str, usize>) -> String {
-    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+fn joined(counts: &BTreeMap<&str, usize>) -> String {
+    counts.iter().map(|(name_of, count)| format!("{count} {name_of}")).collect::<Vec<_>>().join(", ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,9 +102,9 @@ async fn every_kind_of_file() {
         name: "hostile::every_kind_of_file",
     };
     let folder = tempfile::tempdir().unwrap();
-    let found: Vec<Found> =
+    let found: Vec<Probed> =
         futures::stream::iter(files()).map(|file| read(file, folder.path())).buffer_unordered(2).collect().await;
-    for Found { name, result, took, mib, ended } in &found {
+    for Probed { name, result, took, mib, ended } in &found {
         assert!(*took < Duration::from_secs(10), "{name} took {took:?}: {result:?}");
         assert!(*mib > 1, "{name}: the memory is not known");
         let answered = matches!(result, Ok(_) | Err(ProbeError::Audio(_)));
@@ -112,10 +112,10 @@ async fn every_kind_of_file() {
         let blamed = matches!(result, Err(ProbeError::Audio(AudioError::Io { .. })));
         assert!(!blamed, "{name}: the machine is blamed: {result:?}");
     }
-    let counts = counted(found.iter().map(|found| word(&found.result)));
-    // Neither does every file fail at its first byte, nor does none reach what it is made for.
-    for word in ["decoded", "damaged", "too long", "of no known kind"] {
-        assert!(counts.contains_key(word), "none is {word}: {counts:?}");
+    let counts = counts(found.iter().map(|found| name_of(&found.result)));
+    // The corpus is useful only if some files pass the first checks and some do not.
+    for name_of in ["decoded", "damaged", "too long", "of no known kind"] {
+        assert!(counts.contains_key(name_of), "none is {name_of}: {counts:?}");
     }
     let slowest = found.iter().max_by_key(|found| found.took).unwrap();
     let largest = found.iter().max_by_key(|found| found.mib).unwrap();
@@ -123,7 +123,7 @@ async fn every_kind_of_file() {
     let figures = format!(
         "{} files: {}; none at a limit; {:.1} s and {} MiB at most",
         found.len(),
-        listed(&counts),
+        joined(&counts),
         slowest.took.as_secs_f64(),
         largest.mib
     );
@@ -160,8 +160,8 @@ async fn decodable_files_are_transcribed() {
         }
         let file = folder.path().join(index.to_string());
         std::fs::write(&file, hostile.bytes()).unwrap();
-        let Ok(length) = probe(&program, &file, LONGEST).await else { continue };
-        let job = EngineJob::new(&file, SpeechLanguage::Auto, LONGEST, Duration::from_secs(60));
+        let Ok(length) = probe(&program, &file, MAX_DURATION).await else { continue };
+        let job = EngineJob::new(&file, SpeechLanguage::Auto, MAX_DURATION, Duration::from_secs(60));
         let started = Instant::now();
         let transcript = pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", hostile.name));
         slowest = slowest.max(started.elapsed());
@@ -174,8 +174,8 @@ async fn decodable_files_are_transcribed() {
     measured(&ROW, rounds(1), &format!("{heard} heard, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
-/// The nastiest, others in every round: long for their size, nested, large; and some of every other family.
-fn nastiest(round: usize) -> Vec<Hostile> {
+/// The worst files, different ones in every round: endless, nested, large; and some of every other family.
+fn worst_files(round: usize) -> Vec<Hostile> {
     let mut families: BTreeMap<String, Vec<Hostile>> = BTreeMap::new();
     for hostile in corpus() {
         families.entry(hostile.family().to_owned()).or_default().push(hostile);
@@ -206,7 +206,7 @@ async fn sent_to_the_bot() {
         let mut scene = Scene::start(&[]).await;
         let bot = scene.bot.process().unwrap().pid();
         let (mut sent, mut neighbours): (Vec<(String, SentMessage)>, Vec<SentMessage>) = (Vec::new(), Vec::new());
-        for (index, hostile) in nastiest(round).into_iter().enumerate() {
+        for (index, hostile) in worst_files(round).into_iter().enumerate() {
             let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
             let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
             let name = hostile.name.clone();
@@ -240,7 +240,7 @@ async fn sent_to_the_bot() {
         scene.shut_down().await;
     }
     let figures =
-        format!("{} files: {}; {others} others answered", answers.len(), listed(&counted(answers.into_iter())));
+        format!("{} files: {}; {others} others answered", answers.len(), joined(&counts(answers.into_iter())));
     measured(&ROW, rounds(1), &figures);
 }
 

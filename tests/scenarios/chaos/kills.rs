@@ -1,4 +1,4 @@
-//! The bot is killed again and again over the same work: no user gets an apology for that.
+//! The bot is killed repeatedly during the same work, which must not cause an apology.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn over_the_same_request() {
         took.push(scene.api().now() - before);
         all.push(sent);
     }
-    finished(&ROW, rounds, kills, scene, &all, &took).await;
+    write_row(&ROW, rounds, kills, scene, &all, &took).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,8 +50,8 @@ async fn at_random_during_twelve_recordings() {
         figure: "12 texts, 0 apologies, 0 answered twice",
         name: "kills::at_random_during_twelve_recordings",
     };
-    /// Longest time from a start to the kill, in milliseconds: each voice takes a part of it.
-    const LONGEST: usize = 400;
+    /// Maximum time from a start to the kill in milliseconds: each recording takes a part of it.
+    const MAX_UPTIME_MS: usize = 400;
     let rounds = rounds(1);
     let mut scene = Scene::start(&[]).await;
     let (mut took, mut all) = (Vec::new(), Vec::new());
@@ -61,8 +61,8 @@ async fn at_random_during_twelve_recordings() {
         let sent: Vec<SentMessage> =
             (0..12).map(|number| scene.send_voice(&scripted(3, &format!("wait 400;say {}", text(number))))).collect();
         for _ in 0..4 {
-            // Any moment will do, and no event is one.
-            tokio::time::sleep(Duration::from_millis(dice.below(LONGEST) as u64)).await;
+            // A random moment: no event marks it.
+            tokio::time::sleep(Duration::from_millis(dice.below(MAX_UPTIME_MS) as u64)).await;
             scene.bot.kill().await.unwrap();
             scene.bot.restart().await.unwrap();
         }
@@ -74,11 +74,11 @@ async fn at_random_during_twelve_recordings() {
         scene.wait_until_closed().await;
         all.extend(sent);
     }
-    finished(&ROW, rounds, 4 * rounds, scene, &all, &took).await;
+    write_row(&ROW, rounds, 4 * rounds, scene, &all, &took).await;
 }
 
-/// Looks at what became of all, once nothing more is to come, and writes the row. Each was answered with its text before.
-async fn finished(row: &Row, rounds: usize, kills: usize, scene: Scene, all: &[SentMessage], took: &[Duration]) {
+/// Counts all requests, once no more messages follow, and writes the row. All texts were checked before.
+async fn write_row(row: &Row, rounds: usize, kills: usize, scene: Scene, all: &[SentMessage], took: &[Duration]) {
     let scene = scene.into_stopped().await;
     Score::default().count(&scene, all);
     let texts = format!("{kills} kills, {0} of {0} texts: 0 apologies, 0 answered twice", all.len());

@@ -1,4 +1,4 @@
-//! Native code that dies, hangs or talks nonsense, with other users waiting behind it.
+//! Native code crashes, hangs or violates the protocol while other users wait.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ use crate::pages::page;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, signal, stand_in};
 
-/// What kills an engine. `killed` is what the kernel does when memory is short, `devour` what happens before.
-const DEADLY: [&str; 10] = [
+/// Instructions that end an engine. `killed` is what the kernel does when memory is exhausted, `devour` the engine's own limit.
+const CRASHES: [&str; 10] = [
     "segfault",
     "abort",
     "exit 3",
@@ -30,14 +30,14 @@ const DEADLY: [&str; 10] = [
     "fail out of ideas",
 ];
 
-/// What makes an engine hang; each is deaf to being asked to stop.
+/// Instructions on which an engine hangs and does not respond to a cancellation.
 const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
 
-/// The shortest that can be set.
+/// The shortest deadline that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Waits until a user is told where they stand.
-async fn queued(sent: &SentMessage) {
+/// Waits until a position is shown.
+async fn wait_until_queued(sent: &SentMessage) {
     let place = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
     sent.wait_for("a place in the queue", SCENARIO_TIMEOUT, |trail| place(&trail.latest)).await.unwrap();
 }
@@ -50,10 +50,10 @@ async fn a_recording_that_crashes_the_engine() {
         figure: "an apology after 3 attempts; the others are delayed by one attempt at most",
         name: "native::a_recording_that_crashes_the_engine",
     };
-    let times = rounds(DEADLY.len());
-    let kinds: Vec<&str> = DEADLY.into_iter().cycle().take(times).collect();
-    // Five bots side by side: most of the time is rest.
-    let lanes = kinds.chunks(times.div_ceil(5)).map(killed_by);
+    let times = rounds(CRASHES.len());
+    let kinds: Vec<&str> = CRASHES.into_iter().cycle().take(times).collect();
+    // Five bots concurrently, because they mostly wait.
+    let lanes = kinds.chunks(times.div_ceil(5)).map(crash_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
     let others = delays.len();
@@ -61,8 +61,8 @@ async fn a_recording_that_crashes_the_engine() {
     measured(&ROW, times, &found);
 }
 
-/// One bot and these recordings, one after the other. Gives the times from a crash to the answers of those who waited.
-async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
+/// One bot and these recordings in turn. Gives the times from a crash to the answers of the others.
+async fn crash_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[]).await;
     let mut delays = Vec::new();
     for kind in kinds {
@@ -75,14 +75,14 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
                 .map(|other| scene.send_voice(&scripted(3, &format!("say сосед {other}"))))
                 .collect();
             for other in &others {
-                queued(other).await;
+                wait_until_queued(other).await;
             }
             let before = scene.api().now();
             if *kind == "killed" {
                 signal(held.pid, Signal::KILL);
             }
             held.release();
-            // The next attempt stops at the gate: were it before one of these, that one would wait for ever.
+            // The next attempt must be released at the gate, or the requests behind it would wait for ever.
             for (number, other) in others.iter().enumerate() {
                 assert_eq!(scene.text(other).await, format!("сосед {number}"));
                 delays.push(other.trail().answers[0].at - before);
@@ -111,7 +111,7 @@ async fn a_recording_on_which_the_engine_hangs() {
     };
     let times = rounds(HANGS.len());
     let kinds: Vec<&str> = HANGS.into_iter().cycle().take(times).collect();
-    let lanes = kinds.chunks(times.div_ceil(4)).map(hung_by);
+    let lanes = kinds.chunks(times.div_ceil(4)).map(hang_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 2);
     let longest = delays.iter().max().unwrap();
@@ -120,8 +120,8 @@ async fn a_recording_on_which_the_engine_hangs() {
     measured(&ROW, times, &found);
 }
 
-/// Gives the times from sending to the answer of those who waited behind.
-async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
+/// Gives the times from sending to the answer of the requests behind.
+async fn hang_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
     let mut delays = Vec::new();
     for kind in kinds {
@@ -164,7 +164,7 @@ async fn many_crashes_in_a_row() {
     for round in 1..=times {
         let hostile = scene.new_user("Яд", "ru");
         let poison: Vec<SentMessage> = (0..5).map(|_| hostile.send_voice(&scripted(3, "segfault"))).collect();
-        // From the second apology on, at least six have died.
+        // From the second apology on, at least six engines have crashed.
         for (number, sent) in poison.iter().enumerate() {
             failed(scene.answer(sent).await);
             if number >= 1 {
@@ -183,7 +183,7 @@ async fn many_crashes_in_a_row() {
     measured(&ROW, times, &format!("{} others answered within {}", delays.len(), spread(&delays)));
 }
 
-/// The engine's stand-in behind a few lines of shell.
+/// The scripted engine, started by a shell script with these lines.
 fn engine(folder: &Path, lines: &str) -> PathBuf {
     let engine = folder.join("engine");
     std::fs::write(&engine, format!("#!/bin/sh\n{lines}\nexec \"{}\" \"$@\"\n", stand_in().display())).unwrap();
@@ -191,7 +191,7 @@ fn engine(folder: &Path, lines: &str) -> PathBuf {
     engine
 }
 
-/// An engine that stops at a gate whenever it starts.
+/// An engine that waits at a gate whenever it starts.
 pub(super) fn engine_behind(folder: &Path, start: &Gate) -> PathBuf {
     engine(folder, &format!("STAND_IN_START='{}'\nexport STAND_IN_START", start.instruction()))
 }
@@ -221,7 +221,7 @@ async fn the_engine_killed_at_any_time() {
         signal(pid, Signal::KILL);
         let starting = start.wait_reached().await;
         let patient = scene.send_voice(&scripted(3, "say терпеливый"));
-        queued(&patient).await;
+        wait_until_queued(&patient).await;
         signal(starting.pid, Signal::KILL);
         drop(starting);
         held = start.wait_reached().await;
@@ -297,7 +297,7 @@ async fn an_engine_that_does_not_start() {
         let sentence = "not ready: the engine does not start: it ended while it loaded the model (exit status 3)\n";
         assert_eq!(told, (503, sentence.to_owned()));
         for sent in &waiting[waiting.len() - 2..] {
-            queued(sent).await;
+            wait_until_queued(sent).await;
             assert!(sent.trail().answers.is_empty());
         }
         let repaired = scene.api().now();

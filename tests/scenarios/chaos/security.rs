@@ -1,4 +1,4 @@
-//! A user pretends to be another user; files lie where they should not; what is on the disk is for one user only.
+//! Impersonation; foreign files in the data folder; permissions of all files.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -13,9 +13,9 @@ use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{Scene, eventually};
 
-const ADMIN: i64 = 600_001;
+const OPERATOR: i64 = 600_001;
 
-/// Everything by which an administrator of the bot could change something.
+/// All commands by which an operator can change something.
 fn commands(victim: ChatId) -> [String; 6] {
     ["/pause", "/drain", "/resume", "/stats", "/broadcast Купите слона"]
         .map(str::to_owned)
@@ -35,10 +35,10 @@ async fn impostors() {
         name: "security::impostors",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::start(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
+    let mut scene = Scene::start(&[("admin_users", &OPERATOR.to_string()), ("audio_retention_seconds", "600")]).await;
     let api = scene.api().clone();
     let admin = scene.new_user("Админ", "ru");
-    assert_eq!(admin.chat().0, ADMIN);
+    assert_eq!(admin.chat().0, OPERATOR);
     let (mut tried, mut last) = (0, None);
     for round in 0..rounds {
         let victim = scene.new_user("Анна", "ru");
@@ -49,10 +49,10 @@ async fn impostors() {
         let waiting = victim.send_voice(&scripted(3, &format!("say тоже моё {round}")));
         scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
 
-        // The same name, the words of the administrator carried over, the administrator in a group, others who speak
-        // there with the rights that groups have.
+        // A user with the operator's name, forwarded commands of the operator, the operator in a group, and others who write
+        // there in the name of the group or of a channel.
         let namesake = scene.new_user("Админ", "ru");
-        let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(ADMIN), ..namesake.info().clone() });
+        let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(OPERATOR), ..namesake.info().clone() });
         let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
         group.set_bot_status(MemberStatus::Administrator);
         let channel = Channel { id: ChatId(-100_000_600_001), title: "Админ".into() };
@@ -69,7 +69,7 @@ async fn impostors() {
                 tried += 1;
             }
         }
-        // The buttons of another user's requests, in a chat of one's own and in a group.
+        // Buttons of another user's requests, in a private chat and in a group.
         let ids = [RequestId(scene.row(&running).await.id), RequestId(scene.row(&waiting).await.id)];
         let own = namesake.send_text("/start");
         let own =
@@ -82,11 +82,11 @@ async fn impostors() {
                 Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Txt) },
                 Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) },
             ] {
-                tried += pressed(&namesake, own, &action.encode()).await;
+                tried += press_and_wait(&namesake, own, &action.encode()).await;
             }
         }
         for rubbish in ["", "c", "c:", "c:-1", "c:99999999999999999999", "a:1:zz", "\u{0}", &"x".repeat(64), "f:1"] {
-            tried += pressed(&namesake, own, rubbish).await;
+            tried += press_and_wait(&namesake, own, rubbish).await;
         }
         held.release();
         for sent in [running, waiting] {
@@ -96,7 +96,7 @@ async fn impostors() {
         }
         last = Some(victim);
     }
-    // Still served, still open to every user, and no user was written to by a broadcast.
+    // The bot still serves every user, and no broadcast was sent.
     let sent = last.unwrap().send_voice(&scripted(3, "say по-прежнему"));
     assert_eq!(scene.text(&sent).await, "по-прежнему");
     scene.wait_until_closed().await;
@@ -114,8 +114,8 @@ async fn impostors() {
     measured(&ROW, rounds, &format!("{tried} tries, 0 obeyed"));
 }
 
-/// Presses and waits until the bot has dealt with it.
-async fn pressed(who: &User, message: stenobot_domain::MessageId, data: &str) -> usize {
+/// Presses a button and waits until the bot has processed it.
+async fn press_and_wait(who: &User, message: stenobot_domain::MessageId, data: &str) -> usize {
     eventually("the press is answered", who.send_callback(message, data).wait_for_answer()).await;
     1
 }
@@ -155,7 +155,7 @@ async fn files_left_on_disk() {
     let gate = Gate::new().await;
     let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
     let held = gate.wait_reached().await;
-    let files = check_rights(&scene.bot.data());
+    let files = assert_private(&scene.bot.data());
     assert!(files > 3, "the store, its log, a recording");
     held.release();
     scene.text(&sent).await;
@@ -164,17 +164,17 @@ async fn files_left_on_disk() {
     measured(&ROW, rounds, &format!("{swept} of {swept} swept; {files} files of this user's alone"));
 }
 
-/// Everything below `folder` is this user's alone; gives the number of files.
-fn check_rights(folder: &Path) -> usize {
+/// Asserts that everything below `folder` is accessible to this user only; gives the number of files.
+fn assert_private(folder: &Path) -> usize {
     let mode = folder.metadata().unwrap().permissions().mode();
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_symlink() {
-            // The models, which are no user's secret.
+            // Models are no secret.
         } else if path.is_dir() {
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
-            files += check_rights(&path);
+            files += assert_private(&path);
         } else {
             let metadata = path.metadata().unwrap();
             assert_eq!(metadata.mode() & 0o077, 0, "{} has {:o} in {mode:o}", path.display(), metadata.mode());

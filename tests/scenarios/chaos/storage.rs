@@ -1,117 +1,51 @@
-//! The store's storage fails for a while under a bot that works: locked, full, read-only.
+//! The storage of the store fails for a while under a running bot: locked, full, read-only.
+
+mod checks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot_simulator::answers::{BotText, Trail};
+use stenobot_simulator::answers::Trail;
 use stenobot_simulator::harness::Simulation;
-use stenobot_simulator::server::{Call, Effect, FaultAction, Method, ScriptedFault, State};
-use stenobot_simulator::users::SentMessage;
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, ScriptedFault};
 use stenobot_store::LEASE;
 use tokio::sync::watch;
 
+pub(super) use self::checks::{all_answered_once, is_confirmed, lost};
+use self::checks::{count_in_log, delay_notices, failures, recovery_text, wait_for_delay_notice, wait_for_polls};
 use super::disk::Disk;
-use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, stand_in};
 
-/// With so many rounds and more, faults last longer: each for half a minute, but the first for longer than a lease.
-const THOROUGH: usize = 10;
+/// From this many rounds on, faults last half a minute, the first one longer than a lease.
+const THOROUGH_ROUNDS: usize = 10;
 
-fn hold(times: usize, round: usize) -> Duration {
+fn fault_duration(times: usize, round: usize) -> Duration {
     Duration::from_secs(match round {
-        _ if times < THOROUGH => 0,
+        _ if times < THOROUGH_ROUNDS => 0,
         0 => LEASE.as_secs() + 15,
         _ => 30,
     })
 }
 
-// === What users are told, and what Telegram is told ===
+// === Temporary faults ===
 
-async fn told_of_the_delay(sent: &SentMessage) {
-    sent.wait_for("word of the delay", SCENARIO_TIMEOUT, |trail| {
-        (trail.latest == Some(BotText::Delayed)).then_some(())
-    })
-    .await
-    .unwrap();
-}
-
-/// How often the bot said so in the chat of a message.
-fn delays(scene: &Scene, sent: &SentMessage) -> usize {
-    let is_delay = |text: &str| stenobot_simulator::answers::read(text) == BotText::Delayed;
-    scene.api().read(|state| {
-        let messages = state.chats[&sent.chat()].messages.values();
-        messages.flat_map(|message| message.texts_or_caption()).filter(|(_, text)| is_delay(text)).count()
-    })
-}
-
-pub(super) fn is_confirmed(state: &State, sent: &SentMessage) -> bool {
-    state.confirmed.iter().any(|update| {
-        let message = &update.content["message"];
-        message["chat"]["id"] == sent.chat().0 && message["message_id"] == sent.id().0
-    })
-}
-
-/// Confirmed at Telegram, and not in the store: lost.
-pub(super) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
-    let rows = scene.rows().await;
-    let has_row =
-        |sent: &SentMessage| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
-    let confirmed = |sent: &SentMessage| scene.api().read(|state| is_confirmed(state, sent));
-    all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
-}
-
-/// Waits until the bot has asked Telegram so many times more.
-async fn polls(scene: &Scene, more: u64) {
-    let before = scene.api().read(State::polls);
-    let reached = scene.api().wait_for(|state| (state.polls() >= before + more).then_some(()));
-    eventually("the bot asks for updates again", reached).await;
-}
-
-async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
-    let page = scene.bot.metrics().await.unwrap();
-    let series = |kind: &&str| page.value(&format!("stenobot_journal_errors_total{{kind=\"{kind}\"}}"));
-    kinds.iter().filter_map(series).sum()
-}
-
-/// Everybody's text, once. Gives when the last one had it.
-pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&SentMessage, &str)]) -> Duration {
-    let mut last = Duration::ZERO;
-    for (sent, text) in all {
-        assert_eq!(scene.text(sent).await, *text);
-        let trail = sent.trail();
-        assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{}", sent.history());
-        last = last.max(trail.answers[0].at);
-    }
-    last
-}
-
-fn count_in_log(scene: &Scene, words: &str) -> usize {
-    std::fs::read_to_string(scene.bot.log()).unwrap().matches(words).count()
-}
-
-fn recovery(times: &[Duration]) -> String {
-    format!("last answer after the end of the fault: {}", spread(times))
-}
-
-// === Passing trouble ===
-
-/// Some trouble with the store, begun and ended by the test.
-trait Fault {
+/// A fault of the store that a test begins and ends.
+trait StoreFault {
     async fn begin(&mut self, scene: &mut Scene);
     async fn end(&mut self, scene: &mut Scene);
 }
 
-/// One recording is in work, two arrive while the fault lasts. Gives the time from its end to the last answer.
-async fn two_arrive_while_one_is_in_work(
+/// One recording is being transcribed and two arrive during the fault. Gives the time from its end to the last answer.
+async fn two_requests_arrive_during_fault(
     scene: &mut Scene,
-    fault: &mut impl Fault,
+    fault: &mut impl StoreFault,
     kinds: &[&str],
-    hold: Duration,
+    fault_duration: Duration,
 ) -> Duration {
     let gate = Gate::new().await;
     let first = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
@@ -122,19 +56,19 @@ async fn two_arrive_while_one_is_in_work(
     let others = ["второе", "третье"].map(|text| scene.send_voice(&scripted(3, &format!("say {text}"))));
     held.release();
     for sent in &others {
-        told_of_the_delay(sent).await;
+        wait_for_delay_notice(sent).await;
     }
-    tokio::time::sleep(hold).await;
-    polls(scene, 2).await;
-    // They are told once, however often the bot tries.
+    tokio::time::sleep(fault_duration).await;
+    wait_for_polls(scene, 2).await;
+    // Senders are informed once, however often the bot retries.
     for sent in &others {
-        assert_eq!(delays(scene, sent), 1, "{}", sent.history());
+        assert_eq!(delay_notices(scene, sent), 1, "{}", sent.history());
         assert!(!scene.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
         assert!(sent.trail().answers.is_empty(), "{}", sent.history());
     }
     assert!(first.trail().answers.is_empty(), "the store does not know of it: {}", first.history());
     assert_eq!(scene.rows().await.len(), 1);
-    assert!(failures(scene, kinds).await > before, "the fault did not strike");
+    assert!(failures(scene, kinds).await > before, "the fault had no effect");
     let (status, _) = page(&scene.bot, "/readyz").await;
     assert_eq!(status, 503);
 
@@ -142,7 +76,7 @@ async fn two_arrive_while_one_is_in_work(
     let freed = scene.api().now();
     let all = [&first, &others[0], &others[1]];
     let last = all_answered_once(scene, &[(all[0], "начатое"), (all[1], "второе"), (all[2], "третье")]).await;
-    assert_eq!(count_in_log(scene, "transcription started"), 3, "work was thrown away");
+    assert_eq!(count_in_log(scene, "transcription started"), 3, "a request was transcribed twice");
     assert_eq!(lost(scene, &all).await, 0);
     last - freed
 }
@@ -153,10 +87,10 @@ pub(super) async fn end(scene: Scene, requests: usize) {
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
 }
 
-/// Another process that writes.
+/// Another process that holds the write lock.
 struct Lock(Option<SqliteConnection>);
 
-impl Fault for Lock {
+impl StoreFault for Lock {
     async fn begin(&mut self, scene: &mut Scene) {
         let mut other = SqliteConnectOptions::new().filename(scene.bot.store()).connect().await.unwrap();
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
@@ -182,11 +116,11 @@ async fn the_store_is_locked() {
     let mut took = Vec::new();
     for round in 0..times {
         let mut scene = Scene::start(&[]).await;
-        let hold = hold(times, round);
-        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut Lock(None), &["busy"], hold).await);
+        let fault_duration = fault_duration(times, round);
+        took.push(two_requests_arrive_during_fault(&mut scene, &mut Lock(None), &["busy"], fault_duration).await);
         end(scene, 3).await;
     }
-    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery(&took)));
+    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery_text(&took)));
 }
 
 #[tokio::test]
@@ -206,7 +140,7 @@ async fn the_store_is_locked_between_two_parts_of_an_answer() {
         let sent = scene.send_voice(&scripted(3, &format!("{};say {text}", gate.instruction())));
         let held = gate.wait_reached().await;
         sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
-        // The second part is on its way, and takes its time.
+        // The second part of the answer is slow.
         let (seen, mut see) = watch::channel(0);
         let slow = move |call: &Call| -> FaultAction {
             let part = call.method == Method::SendMessage;
@@ -245,8 +179,8 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// The disk takes nothing.
-impl Fault for Disk {
+/// The disk accepts no writes.
+impl StoreFault for Disk {
     async fn begin(&mut self, scene: &mut Scene) {
         self.fill(scene.bot.process().unwrap().pid());
     }
@@ -260,17 +194,17 @@ async fn on(disk: &Disk) -> Scene {
     Scene::of(Simulation::start(disk.below(bot_with_engine(&stand_in(), &[]))).await.unwrap())
 }
 
-async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String {
+async fn fill_disks(times: usize, disk: impl Fn() -> Disk) -> String {
     let (mut took, mut way) = (Vec::new(), "");
     for round in 0..times {
         let mut disk = disk();
         way = disk.way();
         let kinds = disk.kinds();
         let mut scene = on(&disk).await;
-        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut disk, kinds, hold(times, round)).await);
+        took.push(two_requests_arrive_during_fault(&mut scene, &mut disk, kinds, fault_duration(times, round)).await);
         end(scene, 3).await;
     }
-    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery(&took))
+    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery_text(&took))
 }
 
 #[tokio::test]
@@ -282,7 +216,7 @@ async fn the_disk_is_full() {
         name: "storage::the_disk_is_full",
     };
     let times = rounds(1);
-    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_fill).await);
+    measured(&ROW, times, &fill_disks(times, Disk::to_fill).await);
 }
 
 #[tokio::test]
@@ -294,7 +228,7 @@ async fn the_store_is_read_only() {
         name: "storage::the_store_is_read_only",
     };
     let times = rounds(1);
-    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_freeze).await);
+    measured(&ROW, times, &fill_disks(times, Disk::to_freeze).await);
 }
 
 #[tokio::test]
@@ -344,7 +278,7 @@ async fn the_disk_fills_up_during_a_download() {
         end(scene, 1).await;
     }
     assert!(tries >= 2 * times, "no download met the full disk");
-    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery(&took)));
+    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery_text(&took)));
 }
 
 #[tokio::test]
@@ -371,17 +305,17 @@ async fn the_last_disk_space_is_reserved_for_the_store() {
         })
         .await;
         let sent = scene.send_voice(&scripted(3, "say место"));
-        told_of_the_delay(&sent).await;
+        wait_for_delay_notice(&sent).await;
         let confirmed = scene.api().wait_for(|state| is_confirmed(state, &sent).then_some(()));
         eventually("the store takes it", confirmed).await;
         assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
         disk.end(&mut scene).await;
         let freed = scene.api().now();
         took.push(all_answered_once(&mut scene, &[(&sent, "место")]).await - freed);
-        assert_eq!(delays(&scene, &sent), 1);
+        assert_eq!(delay_notices(&scene, &sent), 1);
         end(scene, 1).await;
     }
-    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery(&took)));
+    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery_text(&took)));
 }
 
 #[tokio::test]
@@ -404,12 +338,12 @@ async fn signalled_while_the_store_is_locked_and_work_runs() {
         lock.begin(&mut scene).await;
         let new = scene.send_voice(&scripted(3, "say новое"));
         held.release();
-        told_of_the_delay(&new).await;
+        wait_for_delay_notice(&new).await;
         let from = scene.api().now();
         let status = scene.bot.terminate(SCENARIO_TIMEOUT).await.unwrap();
         let stopped = scene.api().now() - from;
         assert!(status.success(), "{status}");
-        // One second for what is held, and the writes that were under way.
+        // One second for the answer that is held, and for writes under way.
         assert!(stopped < Duration::from_secs(15), "{stopped:?}");
         longest = longest.max(stopped);
         lock.end(&mut scene).await;

@@ -1,4 +1,4 @@
-//! Telegram fails in every way it can, with the engine's stand-in.
+//! Faults of Telegram.
 
 mod files;
 mod oracle;
@@ -19,12 +19,12 @@ use stenobot_telegram::Client;
 
 use self::oracle::{answered_once, pauses, skipped, struck};
 use super::figures::spread;
-use super::score::strays;
+use super::score::stray_count;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
-const PEOPLE: usize = 8;
+const USERS: usize = 8;
 
 fn set_fault(scene: &Scene, fault: impl FaultInjector + 'static) {
     scene.api().set_fault(Some(Arc::new(fault)));
@@ -38,22 +38,22 @@ fn users(scene: &Scene, count: usize) -> Vec<User> {
     (0..count).map(|_| scene.new_user("Анна", "ru")).collect()
 }
 
-/// A user sends a recording in which `text` is heard.
-fn sends(scene: &mut Scene, user: &User, script: &str, text: String) -> (SentMessage, String) {
+/// Sends a recording with the transcript `text`.
+fn send_recording(scene: &mut Scene, user: &User, script: &str, text: String) -> (SentMessage, String) {
     let voice = scripted(3, &format!("{script};say {text}"));
     scene.spoken.add(&text);
     (user.send_voice(&voice), text)
 }
 
-/// Waits until every user has an answer.
+/// Waits until every message is answered.
 async fn all_answered(sent: &[(SentMessage, String)]) {
     for answer in join_all(sent.iter().map(|(sent, _)| sent.final_answer(SCENARIO_TIMEOUT))).await {
         answer.unwrap();
     }
 }
 
-/// What the bot's process holds: bytes of memory, open files.
-async fn held(scene: &Scene) -> (f64, f64) {
+/// Memory in bytes and open files of the bot's process.
+async fn process_usage(scene: &Scene) -> (f64, f64) {
     let page = scene.bot.metrics().await.unwrap();
     (page.value("process_resident_memory_bytes").unwrap(), page.value("process_open_fds").unwrap())
 }
@@ -72,11 +72,11 @@ async fn a_fifth_of_all_calls_fails() {
         ("max_concurrent_workers", "2"),
     ])
     .await;
-    let users = users(&scene, PEOPLE);
+    let users = users(&scene, USERS);
     let pid = scene.bot.process().unwrap().pid();
-    let mut all = vec![sends(&mut scene, &users[0], "progress 50", "до сбоев".to_owned())];
+    let mut all = vec![send_recording(&mut scene, &users[0], "progress 50", "до сбоев".to_owned())];
     all_answered(&all).await;
-    let mut warm = held(&scene).await;
+    let mut warm = process_usage(&scene).await;
     let before = calls(&scene).len();
     set_fault(&scene, RandomFaults::new(20_261_124, 20));
     let times = rounds(1);
@@ -84,27 +84,27 @@ async fn a_fifth_of_all_calls_fails() {
         let mut sent = Vec::new();
         for (index, user) in users.iter().enumerate() {
             for part in ["утром", "днём", "вечером"] {
-                sent.push(sends(&mut scene, user, "progress 40;wait 100", format!("{part} {round} {index}")));
+                sent.push(send_recording(&mut scene, user, "progress 40;wait 100", format!("{part} {round} {index}")));
             }
         }
         all_answered(&sent).await;
         all.extend(sent);
         if round == times / 4 && round + 1 < times {
-            warm = held(&scene).await;
+            warm = process_usage(&scene).await;
         }
     }
     scene.api().set_fault(None);
-    let last = vec![sends(&mut scene, &users[0], "progress 50", "после сбоев".to_owned())];
+    let last = vec![send_recording(&mut scene, &users[0], "progress 50", "после сбоев".to_owned())];
     all_answered(&last).await;
     all.extend(last);
-    let end = held(&scene).await;
+    let end = process_usage(&scene).await;
     assert_eq!(scene.bot.process().unwrap().pid(), pid, "the bot runs on");
     let skipped = scene.api().read(skipped);
     let calls = calls(&scene);
     let mut took: Vec<Duration> = Vec::new();
     let mut stray = 0;
     for (sent, text) in &all {
-        stray += strays(&scene, sent);
+        stray += stray_count(&scene, sent);
         took.push(answered_once(sent, text));
     }
     let rows = scene.shut_down().await;
@@ -149,7 +149,7 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
         name: "telegram::refusals_while_a_fifth_of_all_calls_fails",
     };
     let mut scene = Scene::start(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
-    let users = users(&scene, PEOPLE);
+    let users = users(&scene, USERS);
     set_fault(&scene, RandomFaults::new(41, 20));
     let times = rounds(2);
     let mut all = Vec::new();
@@ -173,7 +173,7 @@ async fn refusals_while_a_fifth_of_all_calls_fails() {
         call.method == Method::SendMessage && matches!(call.outcome, CallOutcome::AcceptedResponseLost)
     };
     let unheard = calls.iter().filter(unheard).count();
-    // Telegram has no key by which a message that is sent again could be known.
+    // Telegram has no idempotency key for messages.
     assert!(repeated <= unheard, "{repeated} repeated, {unheard} unheard");
     assert!(pauses(&calls).broken.is_empty());
     let found =
@@ -205,7 +205,7 @@ async fn an_accepted_answer_times_out() {
     let all: Vec<_> = users
         .iter()
         .enumerate()
-        .map(|(index, user)| sends(&mut scene, user, "wait 10", format!("дошло {index}")))
+        .map(|(index, user)| send_recording(&mut scene, user, "wait 10", format!("дошло {index}")))
         .collect();
     all_answered(&all).await;
     let mut after = Vec::new();
@@ -218,10 +218,10 @@ async fn an_accepted_answer_times_out() {
             scene.wait_for_call("the edit", |call| call.chat == Some(sent.chat()) && call.fault == "mute").await;
         after.push(again.came - first.came);
     }
-    let sends = scene.calls(Method::SendMessage);
+    let send_recording = scene.calls(Method::SendMessage);
     let rows = scene.shut_down().await;
     assert!(rows.iter().all(|row| row.stage == "done"));
-    assert_eq!(sends, times, "the answers were edits");
+    assert_eq!(send_recording, times, "the answers were edits");
     for (sent, text) in &all {
         answered_once(sent, text);
     }
@@ -250,7 +250,7 @@ async fn another_program_polls() {
         let before = conflicts(&calls(&scene));
         let polling = async {
             loop {
-                // It is turned away in its turn, and comes back at once.
+                // The bot's poll ends with a conflict, and is repeated at once.
                 let _ = rival.updates(None, Duration::from_secs(1)).await;
             }
         };
@@ -260,7 +260,7 @@ async fn another_program_polls() {
             () = polling => {}
             () = eventually("both are turned away", enough) => {}
         }
-        let (sent, text) = sends(&mut scene, &user, "wait 10", format!("снова один {round}"));
+        let (sent, text) = send_recording(&mut scene, &user, "wait 10", format!("снова один {round}"));
         all_answered(&[(sent.clone(), text.clone())]).await;
         took.push(answered_once(&sent, &text));
         all.push((sent, text));
@@ -289,13 +289,13 @@ async fn the_token_is_rejected_for_a_while() {
         let turned_away = |_: &Call<'_>| -> FaultAction { Effect::Refuse(Refusal::Unauthorized).into() };
         let user = scene.new_user("Анна", "ru");
         let gate = Gate::new().await;
-        let (sent, text) = sends(&mut scene, &user, &gate.instruction(), format!("узнали снова {round}"));
-        let held = gate.wait_reached().await;
+        let (sent, text) = send_recording(&mut scene, &user, &gate.instruction(), format!("узнали снова {round}"));
+        let process_usage = gate.wait_reached().await;
         let before = calls(&scene).len();
         set_fault(&scene, turned_away);
-        held.release();
+        process_usage.release();
         // Also ends the poll under way.
-        let (late, other) = sends(&mut scene, &user, "wait 10", format!("и второе {round}"));
+        let (late, other) = send_recording(&mut scene, &user, "wait 10", format!("и второе {round}"));
         let refused = |calls: &[CallRecord], method| {
             let turned_away = |call: &&CallRecord| {
                 call.method == method && call.outcome == CallOutcome::Refused(Refusal::Unauthorized)
@@ -331,7 +331,7 @@ async fn a_hanging_message_does_not_block_the_engine() {
         figure: "the engine goes on",
         name: "telegram::a_hanging_message_does_not_block_the_engine",
     };
-    const HANGS: Duration = Duration::from_secs(15);
+    const CALL_DELAY: Duration = Duration::from_secs(15);
     let mut scene = Scene::start(&[]).await;
     let times = rounds(1);
     let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -345,22 +345,22 @@ async fn a_hanging_message_does_not_block_the_engine() {
             }
             match words.fetch_add(1, Ordering::SeqCst) {
                 0 => Effect::Answer(500, "").into(),
-                1 => FaultAction { delay: HANGS, effect: Effect::BreakBefore },
+                1 => FaultAction { delay: CALL_DELAY, effect: Effect::BreakBefore },
                 _ => Effect::Pass.into(),
             }
         };
         set_fault(&scene, fault);
-        let held = sends(&mut scene, &one, "wait 10", format!("после всех {round}"));
+        let process_usage = send_recording(&mut scene, &one, "wait 10", format!("после всех {round}"));
         scene.wait_for_call("a word fails", |call| call.chat == Some(chat) && call.fault == "answer").await;
-        let free = sends(&mut scene, &other, "wait 10", format!("не жду никого {round}"));
-        let both = [held, free];
+        let free = send_recording(&mut scene, &other, "wait 10", format!("не жду никого {round}"));
+        let both = [process_usage, free];
         all_answered(&both).await;
         first.push(answered_once(&both[0].0, &both[0].1));
         second.push(answered_once(&both[1].0, &both[1].1));
     }
     scene.shut_down().await;
-    assert!(first.iter().all(|took| *took >= HANGS), "it hung: {first:?}");
-    assert!(second.iter().all(|took| *took < HANGS / 2), "{second:?}");
+    assert!(first.iter().all(|took| *took >= CALL_DELAY), "it hung: {first:?}");
+    assert!(second.iter().all(|took| *took < CALL_DELAY / 2), "{second:?}");
     let found = format!("the other answered after {}, the first after {}", spread(&second), spread(&first));
     measured(&ROW, times, &found);
 }

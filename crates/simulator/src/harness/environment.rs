@@ -73,7 +73,7 @@ impl Environment {
     }
 
     /// The private folder, removed at the end unless kept.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 

@@ -73,7 +73,7 @@ impl BotApi {
             let author = owner.map_or(Author::Anonymous, Author::User);
             for (chat, field, other) in [(from, "migrate_to_chat_id", to), (to, "migrate_from_chat_id", from)] {
                 let post = Post::new(author.clone(), Content::Other(json!({ field: other })));
-                self.shared.place(state, chat, post, announce);
+                self.shared.add_message(state, chat, post, announce);
             }
         });
     }
@@ -85,14 +85,14 @@ impl BotApi {
     /// Opens a topic in a group, which makes the group a forum. Returns its id.
     pub(crate) fn open_topic(&self, chat: ChatId, by: &UserInfo, title: &str) -> Option<MessageId> {
         self.shared.change(|state| {
-            let place = state.chats.get_mut(&chat).filter(|place| place.kind == ChatKind::Group)?;
-            let id = place.next_message();
+            let chat_state = state.chats.get_mut(&chat).filter(|chat_state| chat_state.kind == ChatKind::Group)?;
+            let id = chat_state.next_message();
             let content = Content::Other(json!({
                 "forum_topic_created": { "name": title, "icon_color": 7_322_096 },
             }));
             let post = Post { topic: Some(id), ..Post::new(Author::User(by.clone()), content) };
-            place.topics.insert(id, title.to_owned());
-            place.messages.insert(id, Message::of(post, id, self.shared.now(), self.shared.date()));
+            chat_state.topics.insert(id, title.to_owned());
+            chat_state.messages.insert(id, Message::of(post, id, self.shared.now(), self.shared.date()));
             Some(id)
         })
     }
@@ -101,17 +101,17 @@ impl BotApi {
 impl Shared {
     fn change_bot(&self, state: &mut State, chat: ChatId, change: impl FnOnce(&mut Chat)) {
         let bot = state.bot_json(&self.settings.username);
-        let Some(place) = state.chats.get_mut(&chat) else { return };
-        let standing = |place: &Chat| place.bot_json(bot.clone());
-        let before = standing(place);
-        change(place);
-        let after = standing(place);
+        let Some(chat_state) = state.chats.get_mut(&chat) else { return };
+        let member = |chat_state: &Chat| chat_state.bot_json(bot.clone());
+        let before = member(chat_state);
+        change(chat_state);
+        let after = member(chat_state);
         if before == after {
             return;
         }
         let update = json!({
-            "chat": place.to_json(),
-            "from": acting_user(place),
+            "chat": chat_state.to_json(),
+            "from": acting_user(chat_state),
             "date": self.date(),
             "old_chat_member": before,
             "new_chat_member": after,
@@ -121,13 +121,13 @@ impl Shared {
 }
 
 /// `from` of a `my_chat_member` update: the user of a private chat, or an administrator of the group.
-fn acting_user(place: &Chat) -> Value {
+fn acting_user(chat_state: &Chat) -> Value {
     let runs = |member: &&Member| matches!(member.status, MemberStatus::Owner | MemberStatus::Administrator);
-    match place.members.values().find(runs) {
+    match chat_state.members.values().find(runs) {
         Some(member) => member.user.to_json(),
         None => {
-            let id = UserId(if place.kind == ChatKind::Private { place.id.0 } else { 1 });
-            UserInfo { id, name: place.title.clone(), language_code: None }.to_json()
+            let id = UserId(if chat_state.kind == ChatKind::Private { chat_state.id.0 } else { 1 });
+            UserInfo { id, name: chat_state.title.clone(), language_code: None }.to_json()
         }
     }
 }

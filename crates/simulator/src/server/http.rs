@@ -352,9 +352,9 @@ fn confirm(state: &mut State, offset: i64, now: Duration) {
 fn deliver(state: &mut State, limit: usize, now: Duration) -> Value {
     let updates = state.pending.iter_mut().take(limit).map(|update| {
         update.delivered.push(now);
-        let mut shown = update.content.clone();
-        shown["update_id"] = json!(update.id);
-        shown
+        let mut json = update.content.clone();
+        json["update_id"] = json!(update.id);
+        json
     });
     updates.collect()
 }

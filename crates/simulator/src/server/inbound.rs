@@ -24,11 +24,11 @@ pub struct UserInfo {
 
 impl UserInfo {
     pub(super) fn to_json(&self) -> Value {
-        let mut shown = json!({ "id": self.id, "is_bot": false, "first_name": self.name });
+        let mut json = json!({ "id": self.id, "is_bot": false, "first_name": self.name });
         if let Some(code) = &self.language_code {
-            shown["language_code"] = json!(code);
+            json["language_code"] = json!(code);
         }
-        shown
+        json
     }
 }
 
@@ -119,32 +119,32 @@ impl Attachment {
     }
 
     pub(super) fn to_json(&self, file: Option<&StoredFile>) -> Value {
-        let mut shown = json!({
+        let mut json = json!({
             "file_id": self.file_id,
             "file_unique_id": file.map_or("", |file| file.unique_id.as_str()),
             "file_size": file.map_or(0, |file| file.claimed_size),
         });
         match self.media {
             Media::Voice | Media::Audio => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["mime_type"] = json!(self.mime_type);
+                json["duration"] = json!(self.duration.as_secs());
+                json["mime_type"] = json!(self.mime_type);
             }
             Media::VideoNote => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["length"] = json!(240);
+                json["duration"] = json!(self.duration.as_secs());
+                json["length"] = json!(240);
             }
             Media::Video => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["width"] = json!(640);
-                shown["height"] = json!(360);
-                shown["mime_type"] = json!(self.mime_type);
+                json["duration"] = json!(self.duration.as_secs());
+                json["width"] = json!(640);
+                json["height"] = json!(360);
+                json["mime_type"] = json!(self.mime_type);
             }
-            Media::Document => shown["mime_type"] = json!(self.mime_type),
+            Media::Document => json["mime_type"] = json!(self.mime_type),
         }
         if let Some(name) = &self.file_name {
-            shown["file_name"] = json!(name);
+            json["file_name"] = json!(name);
         }
-        shown
+        json
     }
 }
 
@@ -197,18 +197,18 @@ impl BotApi {
 
 impl Shared {
     fn receive(&self, state: &mut State, chat: ChatId, post: Post) -> MessageId {
-        self.place(state, chat, post, true)
+        self.add_message(state, chat, post, true)
     }
 
     /// Adds a message to a chat; with `announce` also an update.
-    pub(super) fn place(&self, state: &mut State, chat: ChatId, post: Post, announce: bool) -> MessageId {
+    pub(super) fn add_message(&self, state: &mut State, chat: ChatId, post: Post, announce: bool) -> MessageId {
         let title = match &post.author {
             Author::User(user) => user.name.as_str(),
             Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => "",
         };
-        let place = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
-        let id = place.next_message();
-        place.messages.insert(id, Message::of(post, id, self.now(), self.date()));
+        let chat_state = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
+        let id = chat_state.next_message();
+        chat_state.messages.insert(id, Message::of(post, id, self.now(), self.date()));
         if announce {
             self.announce(state, chat, id);
         }
@@ -216,16 +216,16 @@ impl Shared {
     }
 
     fn announce(&self, state: &mut State, chat: ChatId, message: MessageId) -> Option<i64> {
-        let place = state.chats.get(&chat)?;
-        let message = place.messages.get(&message)?;
-        let kind = match place.kind {
+        let chat_state = state.chats.get(&chat)?;
+        let message = chat_state.messages.get(&message)?;
+        let kind = match chat_state.kind {
             ChatKind::Private => "message",
-            ChatKind::Group if self.is_visible_to_bot(place, message) => "message",
+            ChatKind::Group if self.is_visible_to_bot(chat_state, message) => "message",
             ChatKind::Group => return None,
             ChatKind::Channel => "channel_post",
         };
-        let shown = state.to_json(place, message, &self.settings.username);
-        Some(state.queue(kind, shown))
+        let json = state.to_json(chat_state, message, &self.settings.username);
+        Some(state.queue(kind, json))
     }
 
     /// Whether the bot gets an update for a message of a group: always as an administrator or without privacy mode, else only

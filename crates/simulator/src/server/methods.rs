@@ -14,13 +14,13 @@ use super::state::{Link, Method, State};
 use super::{Settings, Shared};
 
 /// Maximum length of a text in UTF-16 units.
-const TEXT_LIMIT: usize = 4096;
+const MAX_TEXT: usize = 4096;
 /// Maximum length of a caption in UTF-16 units.
-const CAPTION_LIMIT: usize = 1024;
+const MAX_CAPTION: usize = 1024;
 /// Maximum size of an upload in bytes.
-const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
+const MAX_UPLOAD: usize = 50 * 1024 * 1024;
 /// Minimum lifetime of a download link.
-const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+const MIN_LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// A call without a result.
 pub(super) struct Refused {
@@ -54,7 +54,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             let chat = writable(state, params)?;
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::TEXT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::TEXT_TOO_LONG.into()),
                 _ => {}
             }
             send(shared, state, chat, params, Content::Text(text.to_owned()))
@@ -68,10 +68,10 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             if upload.bytes.is_empty() {
                 return Err(Refusal::Bad("file must be non-empty").into());
             }
-            if upload.bytes.len() > UPLOAD_LIMIT {
+            if upload.bytes.len() > MAX_UPLOAD {
                 return Err(Refusal::TooLarge.into());
             }
-            if caption.encode_utf16().count() > CAPTION_LIMIT {
+            if caption.encode_utf16().count() > MAX_CAPTION {
                 return Err(Refusal::Bad("message caption is too long").into());
             }
             let content =
@@ -82,7 +82,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             let text = params.text("text").unwrap_or_default().trim();
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::EDIT_TOO_LONG.into()),
                 _ => {}
             }
             edit(shared, state, params, Some(text))
@@ -103,15 +103,15 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             if file.bytes.len() as u64 > shared.settings.file_limit {
                 return Err(Refusal::FILE_TOO_BIG.into());
             }
-            let shown = json!({
+            let json = json!({
                 "file_id": id,
                 "file_unique_id": file.unique_id,
                 "file_size": file.claimed_size,
                 "file_path": file.path,
             });
-            let link = Link { file: id.to_owned(), expires: now + LINK_LIFETIME };
+            let link = Link { file: id.to_owned(), expires: now + MIN_LINK_LIFETIME };
             state.links.insert(file.path.clone(), link);
-            Ok(shown)
+            Ok(json)
         }
         Method::SendChatAction => {
             writable(state, params)?;
@@ -139,10 +139,10 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
         })),
         Method::GetChat => {
             let chat = existing_chat(state, params.chat())?;
-            let mut shown = chat.to_json();
-            shown["accent_color_id"] = json!(0);
-            shown["max_reaction_count"] = json!(11);
-            Ok(shown)
+            let mut json = chat.to_json();
+            json["accent_color_id"] = json!(0);
+            json["max_reaction_count"] = json!(11);
+            Ok(json)
         }
         Method::GetChatMember => {
             let chat = existing_chat(state, params.chat())?;
@@ -154,7 +154,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
 }
 
 fn me(state: &State, settings: &Settings) -> Value {
-    let mut shown = state.bot_json(&settings.username);
+    let mut json = state.bot_json(&settings.username);
     for (name, value) in [
         ("can_join_groups", true),
         ("can_read_all_group_messages", !settings.privacy_mode),
@@ -162,9 +162,9 @@ fn me(state: &State, settings: &Settings) -> Value {
         ("can_connect_to_business", false),
         ("has_main_web_app", false),
     ] {
-        shown[name] = json!(value);
+        json[name] = json!(value);
     }
-    shown
+    json
 }
 
 /// The chat of the call, if the bot may send to it.
@@ -187,19 +187,19 @@ fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
 }
 
 fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let (reply_to, topic) = reply_and_topic(place, params)?;
-    if let Some(refusal) = place.refusal(topic) {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let (reply_to, topic) = reply_and_topic(chat_state, params)?;
+    if let Some(refusal) = chat_state.refusal(topic) {
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
-    let kind = place.kind;
+    let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
-    let place = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let id = place.next_message();
+    let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let id = chat_state.next_message();
     let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
-    place.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
-    shown(state, shared, chat, id)
+    chat_state.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
+    message_result(state, shared, chat, id)
 }
 
 /// Replaces the keyboard, and the text if one is given.
@@ -207,9 +207,9 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     let chat = writable(state, params)?;
     let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
     let markup = keyboard::read_inline(params)?;
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.existing_message(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    if let Some(refusal) = place.refusal(message.topic) {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.existing_message(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if let Some(refusal) = chat_state.refusal(message.topic) {
         return Err(refusal.into());
     }
     if message.author != Author::Bot {
@@ -222,18 +222,18 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     let other_text = text.filter(|text| before.as_deref() != Some(*text));
     let unchanged = other_text.is_none() && message.markup == markup;
     // An edit that changes nothing still counts for the flood limits.
-    state.flood.admit(chat, place.kind, shared.now())?;
+    state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
         return Err(Refusal::NOT_MODIFIED.into());
     }
-    let place: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    let chat_state: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
     if let (Some(text), Some(before)) = (other_text, before) {
         message.edits.push(Edit { at: shared.now(), before });
         message.content = Content::Text(text.to_owned());
     }
     message.markup = markup;
-    shown(state, shared, chat, id)
+    message_result(state, shared, chat, id)
 }
 
 /// `getChatMember`.
@@ -254,17 +254,17 @@ fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Va
     }
 }
 
-fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    Ok(state.to_json(place, message, &shared.settings.username))
+fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    Ok(state.to_json(chat_state, message, &shared.settings.username))
 }
 
 /// The message replied to (`reply_parameters`, or the older `reply_to_message_id`), and the topic: as given, else that of
 /// the message replied to.
-fn reply_and_topic(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
+fn reply_and_topic(chat_state: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
     let topic = params.message("message_thread_id");
-    if topic.is_some_and(|topic| !place.topics.contains_key(&topic)) {
+    if topic.is_some_and(|topic| !chat_state.topics.contains_key(&topic)) {
         return Err(Refusal::TOPIC_NOT_FOUND);
     }
     let given = params.json("reply_parameters");
@@ -275,7 +275,7 @@ fn reply_and_topic(place: &Chat, params: &Params) -> Result<(Option<MessageId>, 
     let lenient = given.is_some_and(|reply| reply["allow_sending_without_reply"] == json!(true))
         || params.json("allow_sending_without_reply") == Some(json!(true));
     let Some(wanted) = wanted else { return Ok((None, topic)) };
-    match place.existing_message(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
+    match chat_state.existing_message(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
         Some(replied) => Ok((Some(wanted), replied.topic)),
         None if lenient => Ok((None, topic)),
         None => Err(Refusal::REPLY_NOT_FOUND),

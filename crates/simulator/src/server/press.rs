@@ -43,8 +43,8 @@ impl BotApi {
     /// Presses the button with `data` under a message of the bot. Returns the query's id; `None` without such a button.
     pub fn press(&self, chat: ChatId, from: &UserInfo, message: MessageId, data: &str) -> Option<String> {
         let is_there = self.read(|state| {
-            let shown = state.chats.get(&chat)?.existing_message(message)?;
-            let rows = keyboard::rows(shown.markup.as_ref()?);
+            let message = state.chats.get(&chat)?.existing_message(message)?;
+            let rows = keyboard::rows(message.markup.as_ref()?);
             rows.iter().flatten().any(|button| !data.is_empty() && button.data == data).then_some(())
         });
         is_there.map(|()| self.send_callback(chat, from, message, data))
@@ -54,18 +54,18 @@ impl BotApi {
     pub(crate) fn send_callback(&self, chat: ChatId, from: &UserInfo, message: MessageId, data: &str) -> String {
         self.shared.change(|state| {
             let id = format!("{}", 4_000_000_000_001_u64 + state.presses.len() as u64);
-            let shown = state.chats.get(&chat).and_then(|place| {
-                let message = place.existing_message(message)?;
-                Some(state.to_json(place, message, &self.shared.settings.username))
+            let json = state.chats.get(&chat).and_then(|chat_state| {
+                let message = chat_state.existing_message(message)?;
+                Some(state.to_json(chat_state, message, &self.shared.settings.username))
             });
-            let shown = shown.unwrap_or_else(|| {
-                let place = state.chats.get(&chat).map(super::chat::Chat::to_json);
-                json!({ "chat": place, "message_id": message, "date": 0 })
+            let json = json.unwrap_or_else(|| {
+                let chat = state.chats.get(&chat).map(super::chat::Chat::to_json);
+                json!({ "chat": chat, "message_id": message, "date": 0 })
             });
             let query = json!({
                 "id": id,
                 "from": from.to_json(),
-                "message": shown,
+                "message": json,
                 "chat_instance": chat.to_string(),
                 "data": data,
             });

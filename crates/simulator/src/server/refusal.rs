@@ -110,7 +110,7 @@ impl Refusal {
     pub(crate) const UNREADABLE: Self = Self::Bad("can't parse the request");
 
     /// Error code and HTTP status.
-    pub fn code(&self) -> u16 {
+    pub(super) fn code(&self) -> u16 {
         match self {
             Self::Bad(_) | Self::Upgraded(_) => 400,
             Self::Unauthorized => 401,

@@ -8,19 +8,19 @@ use super::state::State;
 impl State {
     /// A message, with the message that it replies to.
     pub(super) fn to_json(&self, chat: &Chat, message: &Message, username: &str) -> Value {
-        let mut shown = self.message_json(chat, message, username);
+        let mut json = self.message_json(chat, message, username);
         // In a topic, a message that replies to nothing is shown as a reply to the message that opened the topic.
         let replied = message.reply_to.or(message.topic).filter(|id| *id != message.id);
         if let Some(replied) = replied.and_then(|id| chat.messages.get(&id)) {
-            shown["reply_to_message"] = self.message_json(chat, replied, username);
+            json["reply_to_message"] = self.message_json(chat, replied, username);
         }
         if let Some((chat, id)) = message.reply_elsewhere
             && let Some(chat) = self.chats.get(&chat)
             && let Some(replied) = chat.messages.get(&id)
         {
-            shown["external_reply"] = self.external_reply_json(chat, replied, username);
+            json["external_reply"] = self.external_reply_json(chat, replied, username);
         }
-        shown
+        json
     }
 
     /// `external_reply`, for a reply to a message of another chat or topic: author and file, but no text. Chat and message id
@@ -36,91 +36,91 @@ impl State {
                 json!({ "type": "chat", "date": replied.date, "sender_chat": channel.to_json() })
             }
         };
-        let mut shown = json!({ "origin": origin });
+        let mut json = json!({ "origin": origin });
         if chat.kind != ChatKind::Private {
-            shown["chat"] = chat.to_json();
-            shown["message_id"] = json!(replied.id);
+            json["chat"] = chat.to_json();
+            json["message_id"] = json!(replied.id);
         }
         match &replied.content {
             Content::Attachment(attachment) => {
                 let field = attachment.media.field();
-                shown[field] = whole[field].clone();
+                json[field] = whole[field].clone();
             }
-            Content::Document { .. } => shown["document"] = whole["document"].clone(),
+            Content::Document { .. } => json["document"] = whole["document"].clone(),
             Content::Text(_) | Content::Other(_) => {}
         }
-        shown
+        json
     }
 
     fn message_json(&self, chat: &Chat, message: &Message, username: &str) -> Value {
-        let mut shown = json!({ "message_id": message.id, "date": message.date, "chat": chat.to_json() });
+        let mut json = json!({ "message_id": message.id, "date": message.date, "chat": chat.to_json() });
         let mut sender_chat = None;
         match &message.author {
-            Author::Bot => shown["from"] = self.bot_json(username),
+            Author::Bot => json["from"] = self.bot_json(username),
             Author::User(_) if chat.kind == ChatKind::Channel => sender_chat = Some(chat.to_json()),
-            Author::User(user) => shown["from"] = user.to_json(),
+            Author::User(user) => json["from"] = user.to_json(),
             Author::Anonymous => {
-                shown["from"] = placeholder_sender(1_087_968_824, "Group", "GroupAnonymousBot");
+                json["from"] = placeholder_sender(1_087_968_824, "Group", "GroupAnonymousBot");
                 sender_chat = Some(chat.to_json());
             }
             Author::Channel(channel) => {
-                shown["from"] = placeholder_sender(136_817_688, "Channel", "Channel_Bot");
+                json["from"] = placeholder_sender(136_817_688, "Channel", "Channel_Bot");
                 sender_chat = Some(channel.to_json());
             }
             Author::LinkedChannel(channel) => {
-                shown["from"] = json!({ "id": 777_000, "is_bot": false, "first_name": "Telegram" });
-                shown["is_automatic_forward"] = json!(true);
+                json["from"] = json!({ "id": 777_000, "is_bot": false, "first_name": "Telegram" });
+                json["is_automatic_forward"] = json!(true);
                 sender_chat = Some(channel.to_json());
             }
         }
         if let Some(sender_chat) = sender_chat {
-            shown["sender_chat"] = sender_chat;
+            json["sender_chat"] = sender_chat;
         }
         match &message.content {
             Content::Text(text) => {
-                shown["text"] = json!(text);
-                add_entities(&mut shown, "entities", text);
+                json["text"] = json!(text);
+                add_entities(&mut json, "entities", text);
             }
             Content::Document { file_name, bytes, caption } => {
-                shown["document"] = json!({
+                json["document"] = json!({
                     "file_id": format!("BQACAgIAAxkD{}", message.id),
                     "file_unique_id": format!("AgADd{}", message.id),
                     "file_name": file_name,
                     "file_size": bytes.len(),
                 });
-                add_caption(&mut shown, caption);
+                add_caption(&mut json, caption);
             }
             Content::Attachment(attachment) => {
-                shown[attachment.media.field()] = attachment.to_json(self.files.get(&attachment.file_id));
-                add_caption(&mut shown, &attachment.caption);
+                json[attachment.media.field()] = attachment.to_json(self.files.get(&attachment.file_id));
+                add_caption(&mut json, &attachment.caption);
                 if let Some(album) = &attachment.album {
-                    shown["media_group_id"] = json!(album);
+                    json["media_group_id"] = json!(album);
                 }
             }
             Content::Other(Value::Object(fields)) => {
                 for (name, value) in fields {
-                    shown[name] = value.clone();
+                    json[name] = value.clone();
                 }
             }
             Content::Other(_) => {}
         }
         if let Some(origin) = &message.forwarded {
-            shown["forward_origin"] = origin.to_json(message.date);
+            json["forward_origin"] = origin.to_json(message.date);
         }
         if !message.edits.is_empty() {
-            shown["edit_date"] = json!(message.date);
+            json["edit_date"] = json!(message.date);
         }
         if let Some(markup) = &message.markup {
-            shown["reply_markup"] = markup.clone();
+            json["reply_markup"] = markup.clone();
         }
         if let Some(topic) = message.topic {
-            shown["message_thread_id"] = json!(topic);
-            shown["is_topic_message"] = json!(true);
+            json["message_thread_id"] = json!(topic);
+            json["is_topic_message"] = json!(true);
         } else if chat.kind == ChatKind::Group && chat.topics.is_empty() && message.reply_to.is_some() {
             // A thread of replies has an id too, but is no topic to send to.
-            shown["message_thread_id"] = json!(chat.first_of_thread(message).id);
+            json["message_thread_id"] = json!(chat.first_of_thread(message).id);
         }
-        shown
+        json
     }
 
     pub(super) fn bot_json(&self, username: &str) -> Value {
@@ -134,11 +134,11 @@ impl Chat {
             ChatKind::Private => json!({ "id": self.id, "type": "private", "first_name": self.title }),
             ChatKind::Group => {
                 let kind = if self.basic { "group" } else { "supergroup" };
-                let mut shown = json!({ "id": self.id, "type": kind, "title": self.title });
+                let mut json = json!({ "id": self.id, "type": kind, "title": self.title });
                 if !self.topics.is_empty() {
-                    shown["is_forum"] = json!(true);
+                    json["is_forum"] = json!(true);
                 }
-                shown
+                json
             }
             ChatKind::Channel => json!({ "id": self.id, "type": "channel", "title": self.title }),
         }
@@ -168,7 +168,7 @@ impl Chat {
         match status {
             MemberStatus::Owner => json!({ "status": "creator", "user": user, "is_anonymous": false }),
             MemberStatus::Administrator => {
-                let mut shown = json!({ "status": "administrator", "user": user });
+                let mut json = json!({ "status": "administrator", "user": user });
                 for right in [
                     "can_be_edited",
                     "is_anonymous",
@@ -181,12 +181,12 @@ impl Chat {
                     "can_pin_messages",
                     "can_manage_topics",
                 ] {
-                    shown[right] = json!(false);
+                    json[right] = json!(false);
                 }
                 for right in ["can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_invite_users"] {
-                    shown[right] = json!(true);
+                    json[right] = json!(true);
                 }
-                shown
+                json
             }
             MemberStatus::Member => json!({ "status": "member", "user": user }),
             MemberStatus::Left => json!({ "status": "left", "user": user }),
@@ -216,14 +216,14 @@ fn placeholder_sender(id: i64, name: &str, username: &str) -> Value {
     json!({ "id": id, "is_bot": true, "first_name": name, "username": username })
 }
 
-fn add_caption(shown: &mut Value, caption: &str) {
+fn add_caption(json: &mut Value, caption: &str) {
     if !caption.is_empty() {
-        shown["caption"] = json!(caption);
-        add_entities(shown, "caption_entities", caption);
+        json["caption"] = json!(caption);
+        add_entities(json, "caption_entities", caption);
     }
 }
 
-fn add_entities(shown: &mut Value, field: &str, text: &str) {
+fn add_entities(json: &mut Value, field: &str, text: &str) {
     let entities: Vec<Value> = entities(text)
         .into_iter()
         .map(|entity| {
@@ -232,7 +232,7 @@ fn add_entities(shown: &mut Value, field: &str, text: &str) {
         })
         .collect();
     if !entities.is_empty() {
-        shown[field] = json!(entities);
+        json[field] = json!(entities);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files do not come as Telegram told.
+//! Files that differ from what Telegram has announced.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::server::{CallRecord, Effect, Method, ScriptedFault, State};
 
 use super::oracle::{answered_once, struck};
-use super::{all_answered, calls, sends, set_fault, users};
+use super::{all_answered, calls, send_recording, set_fault, users};
 use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
 use crate::recordings::scripted;
@@ -42,15 +42,15 @@ async fn files_that_differ_from_their_announcement() {
         ];
         for effect in faults {
             let name = effect.name();
-            // Not the first time only, so that a new link is asked for twice.
+            // Twice, so that a new link is requested twice.
             let strikes = if matches!(effect, Effect::Expire) { 2 } else { 1 };
             set_fault(&scene, ScriptedFault::new(Method::Download, strikes, effect));
-            let (sent, text) = sends(&mut scene, &user, "wait 10", format!("целое {name} {round}"));
+            let (sent, text) = send_recording(&mut scene, &user, "wait 10", format!("целое {name} {round}"));
             all_answered(&[(sent.clone(), text.clone())]).await;
             took.push(answered_once(&sent, &text));
             wrong += 1;
         }
-        // What grows beyond the limit is not even written down.
+        // A body over the limit is not written to disk.
         set_fault(&scene, ScriptedFault::new(Method::Download, u32::MAX, Effect::Longer(10 * limit)));
         let sent = scene.send_voice(&scripted(3, "say слишком длинно"));
         assert!(matches!(scene.answer(&sent).await, RequestOutcome::Rejected(_)));
@@ -69,31 +69,31 @@ async fn stalled_downloads_release_their_permits() {
         figure: "no permit is held longer",
         name: "telegram::files::stalled_downloads_release_their_permits",
     };
-    const PLACES: usize = 4;
+    const PERMITS: usize = 4;
     let mut scene = Scene::start(&[("download_timeout_seconds", "5")]).await;
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
         let stall = Effect::Slow { piece: 1, pause: SCENARIO_TIMEOUT };
-        set_fault(&scene, ScriptedFault::new(Method::Download, PLACES as u32, stall));
-        let users = users(&scene, PLACES + 1);
+        set_fault(&scene, ScriptedFault::new(Method::Download, PERMITS as u32, stall));
+        let users = users(&scene, PERMITS + 1);
         let mut all = Vec::new();
         for (index, user) in users.iter().enumerate() {
-            if index == PLACES {
+            if index == PERMITS {
                 let taken = |state: &State| {
                     let struck = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
-                    (state.calls.iter().filter(struck).count() == PLACES * (round + 1)).then_some(())
+                    (state.calls.iter().filter(struck).count() == PERMITS * (round + 1)).then_some(())
                 };
                 eventually("all places are taken", scene.api().wait_for(taken)).await;
             }
-            all.push(sends(&mut scene, user, "wait 10", format!("скачано {index} {round}")));
+            all.push(send_recording(&mut scene, user, "wait 10", format!("скачано {index} {round}")));
         }
         all_answered(&all).await;
         let times: Vec<_> = all.iter().map(|(sent, text)| answered_once(sent, text)).collect();
-        took.push(times[PLACES]);
+        took.push(times[PERMITS]);
     }
     assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "{took:?}");
     let rows = scene.shut_down().await;
-    assert_eq!(rows.len(), (PLACES + 1) * times);
+    assert_eq!(rows.len(), (PERMITS + 1) * times);
     measured(&ROW, times, &format!("{0} of {0} answered once; the next person after {1}", rows.len(), spread(&took)));
 }

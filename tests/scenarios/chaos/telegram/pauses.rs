@@ -1,4 +1,4 @@
-//! Telegram wants to be left alone.
+//! Telegram refuses calls with a retry-after.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use stenobot_simulator::server::{Call, CallOutcome, Effect, FaultAction, Method,
 use tokio::time::Instant;
 
 use super::oracle::{answered_once, pauses};
-use super::{all_answered, calls, sends, set_fault, users};
+use super::{all_answered, calls, send_recording, set_fault, users};
 use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
 use crate::scene::Scene;
@@ -46,7 +46,7 @@ async fn retry_after_of_one_to_five_seconds() {
         for (index, user) in users.iter().enumerate() {
             for part in ["раз", "два"] {
                 let script = "progress 20;wait 1200;progress 60;wait 1200";
-                sent.push(sends(&mut scene, user, script, format!("терпение {part} {round} {index}")));
+                sent.push(send_recording(&mut scene, user, script, format!("терпение {part} {round} {index}")));
             }
         }
         all_answered(&sent).await;
@@ -78,7 +78,7 @@ async fn retry_after_for_the_whole_bot() {
         figure: "the bot stops calling for each of them",
         name: "telegram::pauses::retry_after_for_the_whole_bot",
     };
-    const PEOPLE: usize = 20;
+    const USERS: usize = 20;
     let mut scene = Scene::start(&[("max_concurrent_workers", "4")]).await;
     let times = rounds(1);
     let (mut took, mut refused) = (Vec::new(), Vec::new());
@@ -94,16 +94,16 @@ async fn retry_after_for_the_whole_bot() {
             if left.is_zero() {
                 return Effect::Pass.into();
             }
-            // Telegram tells whole seconds.
+            // A retry-after has whole seconds.
             let wait = Duration::from_secs(left.as_millis().div_ceil(1000) as u64);
             Effect::Refuse(Refusal::TooMany(wait)).into()
         };
         let before = calls(&scene).len();
         set_fault(&scene, fault);
-        let users = users(&scene, PEOPLE);
+        let users = users(&scene, USERS);
         let mut all = Vec::new();
         for (index, user) in users.iter().enumerate() {
-            all.push(sends(&mut scene, user, "wait 10", format!("тишина {index} {round}")));
+            all.push(send_recording(&mut scene, user, "wait 10", format!("тишина {index} {round}")));
         }
         all_answered(&all).await;
         took.extend(all.iter().map(|(sent, text)| answered_once(sent, text)));
@@ -116,8 +116,8 @@ async fn retry_after_for_the_whole_bot() {
     }
     scene.shut_down().await;
     let most = *refused.iter().max().unwrap();
-    // Three show that all are meant; some were on their way.
-    assert!((3..PEOPLE).contains(&most), "{most}");
+    // Three refusals show that all chats are concerned; some calls were under way.
+    assert!((3..USERS).contains(&most), "{most}");
     let found = format!("{most} calls refused at most; {0} of {0} answered once, after {1}", took.len(), spread(&took));
     measured(&ROW, times, &found);
 }

@@ -1,4 +1,4 @@
-//! One bot that is stopped at some moment under load, started again, and looked at.
+//! One bot that is repeatedly stopped under load, started again, and checked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,93 +10,93 @@ use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal, Sta
 use stenobot_simulator::users::SentMessage;
 use tokio::sync::Notify;
 
-use super::{APART, DRAIN, REST};
+use super::{EXIT_TIMEOUT, GRACE_PERIOD, SIGNAL_INTERVAL};
 use crate::chaos::figures::Dice;
 use crate::recordings::{Gate, WaitingEngine, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
-/// When the signal comes.
+/// When the signal is sent.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// With so many updates offered to the bot.
-    Offered(usize),
-    /// During a call of any kind.
+    /// After so many updates were delivered to the bot.
+    Delivered(usize),
+    /// During the n-th call.
     Call(usize),
-    /// While the engine works, which goes on for as long as it may.
+    /// While the engine works for longer than the grace period.
     Working,
-    /// While the engine works, which finishes at once.
+    /// While the engine works and finishes at once.
     Finishing,
-    /// While a file does not come.
+    /// While a download is stalled.
     Stalled,
-    /// While Telegram wants to be left alone.
-    TooMany,
-    /// While an answer is on its way: Telegram has it, the bot does not know.
+    /// During a retry-after.
+    RetryAfter,
+    /// After Telegram has accepted an answer, before the bot gets the response.
     Answering,
 }
 
 impl Moment {
     fn of(round: usize, dice: &mut Dice) -> Self {
         match round % 7 {
-            0 => Self::Offered(1 + dice.below(5)),
+            0 => Self::Delivered(1 + dice.below(5)),
             1 => Self::Call(1 + dice.below(25)),
             2 => Self::Working,
             3 => Self::Finishing,
             4 => Self::Stalled,
-            5 => Self::TooMany,
+            5 => Self::RetryAfter,
             _ => Self::Answering,
         }
     }
 }
 
-/// How it is told.
+/// The signals sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Told {
+pub(super) enum Signals {
     Once(Signal),
     Twice(Signal, Signal),
 }
 
-/// One bot that is stopped again and again.
-pub(super) struct Lane {
+/// One bot that is stopped repeatedly.
+pub(super) struct SignalledBot {
     pub(super) scene: Scene,
     gate: Gate,
     dice: Dice,
 }
 
-impl Lane {
+impl SignalledBot {
     pub(super) async fn new(seed: usize) -> Self {
-        let drain = DRAIN.as_secs().to_string();
-        let scene = Scene::start(&[("shutdown_timeout_seconds", drain.as_str())]).await;
+        let grace_period = GRACE_PERIOD.as_secs().to_string();
+        let scene = Scene::start(&[("shutdown_timeout_seconds", grace_period.as_str())]).await;
         Self { scene, gate: Gate::new().await, dice: Dice::new(seed as u64) }
     }
 
-    /// Makes Telegram behave as the moment wants it, and tells when it has.
+    /// Injects the fault that the moment needs; the result is notified when it is applied.
     fn fault(&mut self, moment: Moment) -> Arc<Notify> {
         let (struck, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
-        let tell = struck.clone();
+        let notify = struck.clone();
         let pause = Duration::from_secs(1 + self.dice.below(3) as u64);
         let fault = move |call: &Call| -> FaultAction {
             let is_text = matches!(call.method, Method::EditMessageText | Method::SendMessage);
             match moment {
                 Moment::Call(wanted) => {
                     if calls.fetch_add(1, Ordering::SeqCst) + 1 == wanted {
-                        tell.notify_one();
+                        notify.notify_one();
                     }
                     Effect::Pass.into()
                 }
                 Moment::Stalled if call.method == Method::Download => {
-                    tell.notify_one();
+                    notify.notify_one();
                     FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
                 }
-                Moment::TooMany if is_text => {
-                    tell.notify_one();
+                Moment::RetryAfter if is_text => {
+                    notify.notify_one();
                     Effect::Refuse(Refusal::TooMany(pause)).into()
                 }
                 Moment::Answering if is_text => Effect::Slow { piece: 4000, pause: Duration::from_millis(200) }.into(),
-                Moment::Offered(_)
+                Moment::Delivered(_)
                 | Moment::Working
                 | Moment::Finishing
                 | Moment::Stalled
-                | Moment::TooMany
+                | Moment::RetryAfter
                 | Moment::Answering => Effect::Pass.into(),
             }
         };
@@ -104,7 +104,7 @@ impl Lane {
         struck
     }
 
-    /// Five users, one with a text of two messages, one whose recording works at the gate.
+    /// Five users: one with a text of two messages, one whose recording waits at the gate.
     fn load(&mut self, moment: Moment) -> Vec<(SentMessage, String)> {
         let long = "Очень длинный рассказ о том, как всё было. ".repeat(150).trim().to_owned();
         let mut scripts = vec![
@@ -125,15 +125,16 @@ impl Lane {
     async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(SentMessage, String)]) -> Option<WaitingEngine> {
         let api = self.scene.api();
         match moment {
-            Moment::Offered(wanted) => {
-                let offered = |state: &State| {
+            Moment::Delivered(wanted) => {
+                let delivered = |state: &State| {
                     let trails = sent.iter().map(|(sent, _)| trail(state, sent.chat(), sent.id()));
                     trails.filter(|trail| trail.delivered.is_some()).count()
                 };
-                eventually("updates are offered", api.wait_for(|state| (offered(state) >= wanted).then_some(()))).await;
+                eventually("updates are delivered", api.wait_for(|state| (delivered(state) >= wanted).then_some(())))
+                    .await;
             }
-            Moment::Call(_) | Moment::Stalled | Moment::TooMany => {
-                eventually("the fault strikes", struck.notified()).await
+            Moment::Call(_) | Moment::Stalled | Moment::RetryAfter => {
+                eventually("the fault is injected", struck.notified()).await
             }
             Moment::Working | Moment::Finishing => return Some(self.gate.wait_reached().await),
             Moment::Answering => {
@@ -146,20 +147,20 @@ impl Lane {
         None
     }
 
-    /// Stops the bot at a moment, starts it again, and sees that every user has their answer, and no more than that. Gives
-    /// the time from the last signal to the end.
-    pub(super) async fn round(&mut self, round: usize, told: Told) -> Duration {
+    /// Stops the bot at a moment, starts it again, and asserts that every user has exactly one answer. Gives the time from the
+    /// last signal to the end of the process.
+    pub(super) async fn round(&mut self, round: usize, signals: Signals) -> Duration {
         let moment = Moment::of(round, &mut self.dice);
         let struck = self.fault(moment);
         let sent = self.load(moment);
         let mut held = self.reach(moment, &struck, &sent).await;
         let pid = self.scene.bot.process().unwrap().pid();
         let mut before = self.scene.api().now();
-        match told {
-            Told::Once(one) => signal(pid, one),
-            Told::Twice(one, two) => {
+        match signals {
+            Signals::Once(one) => signal(pid, one),
+            Signals::Twice(one, two) => {
                 signal(pid, one);
-                tokio::time::sleep(APART).await;
+                tokio::time::sleep(SIGNAL_INTERVAL).await;
                 before = self.scene.api().now();
                 signal(pid, two);
             }
@@ -167,14 +168,14 @@ impl Lane {
         if matches!(moment, Moment::Finishing) {
             held = None;
         }
-        let status = self.scene.bot.wait_for_exit(DRAIN + REST).await.unwrap();
+        let status = self.scene.bot.wait_for_exit(GRACE_PERIOD + EXIT_TIMEOUT).await.unwrap();
         let took = self.scene.api().now() - before;
-        assert!(status.success(), "{moment:?}, {told:?}: {status} after {took:?}");
+        assert!(status.success(), "{moment:?}, {signals:?}: {status} after {took:?}");
         drop(held);
         self.scene.api().set_fault(None);
         self.scene.bot.restart().await.unwrap();
         let gate_again = async {
-            // Opens for an attempt after the restart, if there is one.
+            // Releases an attempt after the restart, if there is one.
             loop {
                 self.gate.wait_reached().await.release();
             }
@@ -193,7 +194,7 @@ impl Lane {
             answers.await;
         }
         for (sent, text) in &sent {
-            // The rest of a long text follows its first message.
+            // Further parts of a long text follow its first message.
             let whole = |trail: &Trail| {
                 let spoken = trail.answer()?.spoken()?;
                 (spoken.split_whitespace().count() >= text.split_whitespace().count()).then_some(())
@@ -201,7 +202,7 @@ impl Lane {
             sent.wait_for("the whole text", SCENARIO_TIMEOUT, whole).await.unwrap();
             self.scene.spoken.add(text);
             let trail = sent.trail();
-            let what = format!("{moment:?}, {told:?}: {}", sent.history());
+            let what = format!("{moment:?}, {signals:?}: {}", sent.history());
             assert_eq!(trail.answers.len(), 1, "{what}");
             assert!(!trail.overwritten, "{what}");
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
