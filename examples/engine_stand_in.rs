@@ -1,5 +1,5 @@
-//! An engine without a model: speaks the engine's protocol and behaves as it is told, for tests that need many
-//! quick answers, or crashes and hangs that the real engine does not produce on demand.
+//! A scripted engine without a model, for tests that need many quick answers, or crashes and hangs that the real engine does
+//! not produce on demand.
 //!
 //! An audio file that holds the line `stand-in` is followed there by a script of one instruction a line, up to a
 //! zero byte or its end: a text file, or a real recording with a chunk that players pass over. Any other file is
@@ -10,15 +10,15 @@
 //! | `progress N` | reports N percent |
 //! | `wait MS` | waits, unless cancelled |
 //! | `linger MS` | waits until cancelled, and confirms that MS later |
-//! | `deaf` | never says anything again |
-//! | `stopped` | is stopped like a process under a debugger: reads nothing, says nothing, ends by nothing but a kill |
+//! | `unresponsive` | sends nothing any more |
+//! | `stopped` | is stopped like a process under a debugger: reads and sends nothing, ends only when it is killed |
 //! | `half` | begins an event and never ends it |
 //! | `flood` | reports progress without a pause and without an end |
-//! | `closed` | closes its output and lives on |
-//! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
+//! | `closed` | closes its output and does not end |
+//! | `gate PORT` | sends its process id to the test that listens there, and continues when the test closes the connection |
 //! | `say TEXT` | finishes with this text |
-//! | `language` | finishes with the code of the language that it was told |
-//! | `likely` | finishes with the likely languages that it was told, as `ru 0.40, en 0.40` |
+//! | `language` | finishes with the language of the job |
+//! | `likely` | finishes with the likely languages of the job, as `ru 0.40, en 0.40` |
 //! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
@@ -26,7 +26,7 @@
 //! | `devour` | limits its memory as the engine does, and takes more |
 //! | `garbage`, `oversized`, `stranger` | breaks the protocol |
 //!
-//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT`, `exit N`, `version N` (it speaks another
+//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `load-failed TEXT`, `exit N`, `version N` (it speaks another
 //! version of the protocol) or `silent` (it does not say its version). When the parent sends a second job
 //! before the first has ended, it exits with status 77.
 
@@ -45,7 +45,7 @@ use stenobot_engine::protocol::{
     BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber, MAX_FRAME, VERSION,
 };
 
-/// Of the recording that it pretends to hear.
+/// Length of every recording.
 const LENGTH: Duration = Duration::from_secs(10);
 
 static BUSY: AtomicBool = AtomicBool::new(false);
@@ -119,7 +119,7 @@ impl StandIn {
             Some(("wait", millis)) => {
                 let _ = self.commands.recv_timeout(Duration::from_millis(parse_number(millis)));
             }
-            Some(("unfit", reason)) => {
+            Some(("load-failed", reason)) => {
                 self.events.send(&Event::LoadFailed { reason: reason.to_owned() })?;
                 std::process::exit(1);
             }
@@ -152,7 +152,7 @@ impl StandIn {
                     self.cancelled_within(Duration::from_millis(parse_number(rest)));
                     return Ok(Event::Cancelled { number });
                 }
-                "deaf" => park(),
+                "unresponsive" => park(),
                 "stopped" => {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
                     park();

@@ -53,7 +53,7 @@ async fn a_recording_that_kills_the_engine_is_given_up_and_holds_nobody_up() {
 #[tokio::test]
 async fn an_engine_that_hangs_is_killed_at_the_deadline_and_the_next_is_served() {
     let mut scene = Scene::stand_in(&[("transcription_timeout_seconds", "5")]).await;
-    let stuck = scene.somebody_sends(&scripted(3, "deaf"));
+    let stuck = scene.somebody_sends(&scripted(3, "unresponsive"));
     let next = scene.somebody_sends(&scripted(3, "say дальше"));
     let sentence = failed(scene.answer(&stuck).await);
     assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись покороче.");

@@ -109,7 +109,7 @@ async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
         let person = scene.simulation.person("Анна", "ru");
         let script = match moment {
             Moment::Working => "linger 20".to_owned(),
-            Moment::Deaf => format!("{};deaf", gate.instruction()),
+            Moment::Deaf => format!("{};unresponsive", gate.instruction()),
             Moment::AtOnce | Moment::Call(_) | Moment::Downloading | Moment::Queued | Moment::Leaving => {
                 "wait 50;say передумала".to_owned()
             }

@@ -30,8 +30,8 @@ const DEADLY: [&str; 10] = [
     "fail out of ideas",
 ];
 
-/// What makes an engine hang; each is deaf to being asked to stop.
-const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
+/// What makes an engine hang; each ignores its cancellation.
+const HANGS: [&str; 4] = ["unresponsive", "stopped", "half", "flood"];
 
 /// The shortest that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
     let mut delays = Vec::new();
     for kind in kinds {
         let gate = Gate::new().await;
-        let end = if *kind == "killed" { "deaf" } else { kind };
+        let end = if *kind == "killed" { "unresponsive" } else { kind };
         let poison = scene.somebody_sends(&scripted(3, &format!("{};{end}", gate.instruction())));
         for attempt in 1..=3 {
             let held = gate.reached().await;
@@ -105,7 +105,7 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
 async fn a_recording_on_which_the_engine_hangs() {
     const ROW: Row = Row {
         number: 21,
-        test: "the engine hangs on a recording in four ways: deaf, stopped, in half a word, talking without end",
+        test: "the engine hangs on a recording in four ways: unresponsive, stopped, in half a word, talking without end",
         figure: "an apology at the deadline (5 s); the others wait for one deadline and its 2 s of grace",
         name: "native::a_recording_on_which_the_engine_hangs",
     };
