@@ -49,7 +49,7 @@ impl Probes {
     }
 
     /// [`probe`], as soon as fewer than [`MAX_PROBES`] run, in the order of arrival. The wait does not count against
-    /// [`PROBE_TIMEOUT`].
+    /// its timeout.
     ///
     /// # Errors
     /// Any [`ProbeError`].
