@@ -31,7 +31,7 @@ const CRASHES: [&str; 10] = [
 ];
 
 /// Instructions on which an engine hangs and does not respond to a cancellation.
-const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
+const HANGS: [&str; 4] = ["unresponsive", "stopped", "half", "flood"];
 
 /// The shortest deadline that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ async fn crash_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut delays = Vec::new();
     for kind in kinds {
         let gate = Gate::new().await;
-        let end = if *kind == "killed" { "deaf" } else { kind };
+        let end = if *kind == "killed" { "unresponsive" } else { kind };
         let poison = scene.send_voice(&scripted(3, &format!("{};{end}", gate.instruction())));
         for attempt in 1..=3 {
             let held = gate.wait_reached().await;
