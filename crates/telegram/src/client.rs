@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::multipart::Form;
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -222,12 +222,11 @@ impl Client {
         chat: ChatId,
         method: Method,
         name: &str,
-        form: super::multipart::Form,
+        form: Form,
     ) -> Result<R, TelegramError> {
         let _slot = self.0.outbox.acquire(chat, self.1).await?;
         let work = async {
-            let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
-            let response = request.body(form.finish()).send().await;
+            let response = self.0.http.post(self.url(&[], &[name])).multipart(form).send().await;
             let response = response.map_err(|error| TelegramError::from_transport(&error))?;
             let status = response.status().as_u16();
             let body = read(response).await?;

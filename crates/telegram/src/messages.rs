@@ -1,5 +1,6 @@
 //! What the bot sends: messages, edits, files, answers to buttons, the menu.
 
+use reqwest::multipart::{Form, Part};
 use serde::{Deserialize, Serialize};
 use stenobot_domain::{ChatId, MessageId, UserId};
 use teloxide::payloads;
@@ -9,7 +10,6 @@ use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewO
 use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::TelegramError;
-use super::multipart::Form;
 use super::outgoing::{Keyboard, OutgoingMessage};
 use super::update::ThreadId;
 
@@ -133,16 +133,17 @@ impl Client {
         reply_to: Option<MessageId>,
         document: &Document,
     ) -> Result<MessageId, TelegramError> {
-        let mut form = Form::new(uuid::Uuid::now_v7().as_u128());
-        form.text("chat_id", &chat.0.to_string());
+        // From memory, so that the length of the body is known and it is not sent in chunks.
+        let file = Part::bytes(document.bytes.clone()).file_name(document.name.clone()).mime_str(document.media_type);
+        let file = file.map_err(|error| TelegramError::from_transport(&error))?;
+        let mut form = Form::new().text("chat_id", chat.0.to_string()).part("document", file);
         if let Some(ThreadId(thread)) = thread {
-            form.text("message_thread_id", &thread.to_string());
+            form = form.text("message_thread_id", thread.to_string());
         }
         if let Some(MessageId(message)) = reply_to {
             let reply = serde_json::json!({ "message_id": message, "allow_sending_without_reply": true });
-            form.text("reply_parameters", &reply.to_string());
+            form = form.text("reply_parameters", reply.to_string());
         }
-        form.file("document", &document.name, document.media_type, &document.bytes);
         let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
         self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))

@@ -1,8 +1,9 @@
 mod counts;
 
+use fluent_syntax::ast::{Entry, Expression, PatternElement, VariantKey};
 use stenobot_domain::{Confidence, Segment};
 
-use super::overrides::messages;
+use super::overrides::{built_in, messages};
 use super::*;
 
 const RU: &str = include_str!("../../../../locales/ru/main.ftl");
@@ -34,13 +35,13 @@ fn files() -> Vec<(Locale, String)> {
 
 #[test]
 fn every_locale_holds_the_same_messages_with_the_same_variables() {
-    let english = messages(EN);
+    let english = messages(&built_in(EN));
     assert!(english.len() > 90 && english["progress-remaining"].len() == 2);
     for (locale, file) in files() {
-        assert_eq!(messages(&file), english, "{locale:?}");
+        assert_eq!(messages(&built_in(&file)), english, "{locale:?}");
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../locales");
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder that no locale reads");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder without a locale");
 }
 
 #[test]
@@ -51,24 +52,32 @@ fn every_locale_counts_with_the_forms_of_its_language() {
         Locale::En | Locale::Kk | Locale::De | Locale::Tr => &["[one]", "*[other]"],
     };
     for (locale, file) in files() {
-        for selector in file.split("$count ->").skip(1) {
-            let selector = selector.split('}').collect::<Vec<_>>();
-            let whole = selector.join("}");
-            let until = whole.find("\n    }").map_or(whole.as_str(), |end| &whole[..end]);
-            let has: Vec<&str> = until
-                .lines()
-                .filter_map(|line| Some(line.trim().split_once(']')?.0).filter(|form| form.contains('[')))
-                .collect();
-            let wanted: Vec<&str> = forms(locale).iter().map(|form| form.trim_end_matches(']')).collect();
-            assert_eq!(has, wanted, "{locale:?}: {until}");
+        let mut selections = 0;
+        let file = built_in(&file);
+        let messages = file.entries().filter_map(|entry| match entry {
+            Entry::Message(message) => message.value.as_ref(),
+            _ => None,
+        });
+        for element in messages.flat_map(|pattern| &pattern.elements) {
+            let PatternElement::Placeable { expression: Expression::Select { variants, .. } } = element else {
+                continue;
+            };
+            let keys = variants.iter().map(|variant| match (&variant.key, variant.default) {
+                (VariantKey::Identifier { name }, false) => format!("[{name}]"),
+                (VariantKey::Identifier { name }, true) => format!("*[{name}]"),
+                (VariantKey::NumberLiteral { value }, _) => format!("[{value}]"),
+            });
+            assert_eq!(keys.collect::<Vec<_>>(), forms(locale), "{locale:?}");
+            selections += 1;
         }
+        assert!(selections > 0, "{locale:?}");
     }
 }
 
 #[test]
 fn no_message_is_unused() {
     let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
-    for name in messages(RU).keys() {
+    for name in messages(&built_in(RU)).keys() {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
     }
 }
@@ -318,17 +327,18 @@ fn counts_of_statistics_need_no_plural() {
         median_wait: Some(seconds(60)),
         real_time_factor: None,
     };
-    for (locale, wanted) in [
-        (Locale::En, "Messages: 1, people: 1"),
-        (Locale::Ru, "сообщений — 1, людей — 1"),
-        (Locale::Uk, "повідомлень — 1, людей — 1"),
-        (Locale::De, "Nachrichten 1, Personen 1"),
-        (Locale::Es, "mensajes 1, personas 1"),
-        (Locale::Pt, "mensagens 1, pessoas 1"),
+    let counts = |locale: Locale| match locale {
+        Locale::En => "Messages: 1, people: 1",
+        Locale::Ru => "сообщений — 1, людей — 1",
+        Locale::Uk => "повідомлень — 1, людей — 1",
+        Locale::De => "Nachrichten 1, Personen 1",
+        Locale::Es => "mensajes 1, personas 1",
+        Locale::Pt => "mensagens 1, pessoas 1",
         // No plural follows a number.
-        (Locale::Tr, "1 mesaj, 1 kişi"),
-        (Locale::Kk, "хабарлама — 1, адам — 1"),
-    ] {
+        Locale::Tr => "1 mesaj, 1 kişi",
+        Locale::Kk => "хабарлама — 1, адам — 1",
+    };
+    for (locale, wanted) in Locale::ALL.iter().map(|locale| (*locale, counts(*locale))) {
         let text = Texts::default().command_reply(locale, &CommandReply::Stats(stats.clone()));
         assert!(text.contains(wanted), "{locale:?}: {text}");
     }
@@ -336,16 +346,18 @@ fn counts_of_statistics_need_no_plural() {
 
 #[test]
 fn whole_minutes_and_hours_are_shown_without_zeros() {
-    for (locale, minutes, hours) in [
-        (Locale::En, "5m", "2h"),
-        (Locale::Ru, "5м", "2ч"),
-        (Locale::Uk, "5хв", "2год"),
-        (Locale::De, "5 min", "2 h"),
-        (Locale::Es, "5 min", "2 h"),
-        (Locale::Pt, "5 min", "2 h"),
-        (Locale::Tr, "5 dk", "2 sa"),
-        (Locale::Kk, "5мин", "2сағ"),
-    ] {
+    let five_minutes_and_two_hours = |locale: Locale| match locale {
+        Locale::En => ("5m", "2h"),
+        Locale::Ru => ("5м", "2ч"),
+        Locale::Uk => ("5хв", "2год"),
+        Locale::De => ("5 min", "2 h"),
+        Locale::Es => ("5 min", "2 h"),
+        Locale::Pt => ("5 min", "2 h"),
+        Locale::Tr => ("5 dk", "2 sa"),
+        Locale::Kk => ("5мин", "2сағ"),
+    };
+    for locale in Locale::ALL.iter().copied() {
+        let (minutes, hours) = five_minutes_and_two_hours(locale);
         for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
             let waiting =
                 Texts::default().render(locale, &StatusText::Queued { position: 3, wait: Some(seconds(length)) });
