@@ -59,6 +59,6 @@ pub(super) fn live(config: Config) -> anyhow::Result<Live> {
         Some(folder) => Texts::with_overrides(folder)?,
         None => Texts::default(),
     };
-    let default_locale = config.telegram.default_locale.parse()?;
+    let default_locale = config.telegram.default_locale;
     Ok(Live { config: Arc::new(config), texts, default_locale })
 }

@@ -9,10 +9,11 @@ use futures::Stream;
 use futures::stream;
 use serde::Serialize;
 use stenobot_domain::MessageId;
+use stenobot_telegram::Locale;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::view::{self, Command, Shown};
-use super::{Language, Number, Shared};
+use super::{Number, Shared};
 
 /// One event.
 #[derive(Debug, Serialize)]
@@ -30,7 +31,7 @@ struct Change<'a> {
 struct Listener {
     shared: Arc<Shared>,
     number: Number,
-    language: Language,
+    language: Locale,
     changes: watch::Receiver<()>,
     shown: BTreeMap<MessageId, Shown>,
     menu: Vec<Command>,
@@ -42,7 +43,7 @@ struct Listener {
 pub(super) fn feed(
     shared: Arc<Shared>,
     number: Number,
-    language: Language,
+    language: Locale,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = shared.api.changes();

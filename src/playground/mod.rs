@@ -18,6 +18,7 @@ use stenobot_domain::{ChatId, UserId};
 use stenobot_simulator::people::Person;
 use stenobot_simulator::server::BotApi;
 use stenobot_simulator::voices::Voices;
+use stenobot_telegram::Locale;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -146,37 +147,8 @@ impl Number {
         ChatId(self.user().0)
     }
 
-    fn person(self, api: &BotApi, language: Language) -> Person {
+    fn person(self, api: &BotApi, language: Locale) -> Person {
         Person::new(api, self.user(), self.name(), language.code())
-    }
-}
-
-/// Languages that a person's Telegram can be set to here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Language {
-    Ru,
-    En,
-    Uk,
-    Kk,
-    Es,
-    De,
-    Pt,
-    Tr,
-}
-
-impl Language {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Ru => "ru",
-            Self::En => "en",
-            Self::Uk => "uk",
-            Self::Kk => "kk",
-            Self::Es => "es",
-            Self::De => "de",
-            Self::Pt => "pt",
-            Self::Tr => "tr",
-        }
     }
 }
 
