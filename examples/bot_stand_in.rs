@@ -1,8 +1,8 @@
-//! A stand-in for `stenobot run`, for the tests of the simulator: it polls the Bot API as the bot does and answers
-//! every voice message without listening to it. `STENOBOT_STAND_IN`, or else the end of the name by which it is called
-//! (a link `bot_stand_in_twice`), says how: `answer` (the default), `twice` (two final answers),
-//! `silent` (polls only), `stuck` (stops at the first message, which it never confirms), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls).
-//! `STENOBOT_STAND_IN_TEXT` is the text of every answer. SIGTERM ends it with status 0.
+//! A stand-in for `stenobot run`, for the tests of the simulator: polls the Bot API and answers every voice message with a fixed
+//! text. `STENOBOT_STAND_IN`, or else the end of its program name (a link `bot_stand_in_twice`), selects the behaviour:
+//! `answer` (default), `twice` (two final answers), `silent` (polls only), `stuck` (stops at the first message, which it never
+//! confirms), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls). `STENOBOT_STAND_IN_TEXT` is the
+//! text of every answer. SIGTERM ends it with status 0.
 
 use anyhow::Context;
 use teloxide::prelude::*;

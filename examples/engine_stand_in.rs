@@ -1,33 +1,37 @@
-//! An engine without a model: speaks the engine's protocol and behaves as it is told, for tests that need many
-//! quick answers, or crashes and hangs that the real engine does not produce on demand.
+//! An engine without a model, for tests: speaks the engine's protocol and follows a script, which can also make it crash
+//! or hang.
 //!
-//! An audio file that holds the line `stand-in` is followed there by a script of one instruction a line, up to a
-//! zero byte or its end: a text file, or a real recording with a chunk that players pass over. Any other file is
-//! answered by the script in the variable `STAND_IN` (lines separated by `;`), or by `say` with a short text.
+//! The script is in the audio file, after the line `stand-in`: one instruction a line, up to a zero byte or the end of the
+//! file. Without one it is in the variable `STAND_IN` (separated by `;`), or `say` with a short text.
 //!
 //! | instruction | effect |
 //! | --- | --- |
 //! | `progress N` | reports N percent |
 //! | `wait MS` | waits, unless cancelled |
-//! | `linger MS` | waits until cancelled, and confirms that MS later |
-//! | `deaf` | never says anything again |
-//! | `stopped` | is stopped like a process under a debugger: reads nothing, says nothing, ends by nothing but a kill |
-//! | `half` | begins a report and never ends it |
-//! | `flood` | reports progress without a pause and without an end |
-//! | `closed` | closes its output and lives on |
-//! | `gate PORT` | tells its process id to the test that listens there, and goes on when the test hangs up |
+//! | `linger MS` | waits until cancelled, and confirms the cancellation MS later |
+//! | `deaf` | stops responding, also to a cancellation |
+//! | `stopped` | stops itself (SIGSTOP): only SIGKILL ends it |
+//! | `half` | sends an incomplete frame |
+//! | `flood` | reports progress without pause or end |
+//! | `closed` | closes its output and keeps running |
+//! | `gate PORT` | sends its process id to the test that listens there, and continues when the test disconnects |
 //! | `say TEXT` | finishes with this text |
-//! | `language` | finishes with the code of the language that it was told |
-//! | `likely` | finishes with the likely languages that it was told, as `ru 0.40, en 0.40` |
+//! | `language` | finishes with the requested language code |
+//! | `likely` | finishes with the given likely languages, as `ru 0.40, en 0.40` |
 //! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
 //! | `exit N`, `abort`, `segfault` | ends that way |
-//! | `devour` | limits its memory as the engine does, and takes more |
-//! | `garbage`, `oversized`, `stranger` | breaks the protocol |
+//! | `devour` | limits its memory as the engine does, and exceeds the limit |
+//! | `garbage`, `oversized`, `stranger` | violates the protocol: no frame, a frame over the limit, a report about another job |
 //!
-//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT` or `exit N`. When the parent sends a second job
+//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT`, `exit N`, `version N` (it speaks another
+//! version of the protocol) or `silent` (it does not say its version). When the parent sends a second job
 //! before the first has ended, it exits with status 77.
+
+#[path = "../tests/stories/script.rs"]
+#[allow(dead_code, reason = "the tests write scripts")]
+mod script;
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -37,39 +41,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, Segment, SpeechLanguage, Spoken, Transcript};
+use stenobot_domain::{ModelFacts, Progress, Segment, Spoken, Transcript};
+use stenobot_engine::TranscribeJob;
 use stenobot_engine::confine::Headroom;
-use stenobot_engine::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, MAX_FRAME, Order, Report};
+use stenobot_engine::protocol::{
+    BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber, MAX_FRAME, VERSION,
+};
 
-/// Of the recording that it pretends to hear.
+/// Reported length of every recording.
 const LENGTH: Duration = Duration::from_secs(10);
 
 static BUSY: AtomicBool = AtomicBool::new(false);
 
 fn main() -> io::Result<()> {
-    let (sender, orders) = channel();
+    let (sender, commands) = channel();
     std::thread::spawn(move || {
         let mut reader = BlockingReader::new(io::stdin());
-        while let Ok(Some(order)) = reader.receive::<Order>() {
-            if matches!(order, Order::Transcribe { .. }) && BUSY.swap(true, Ordering::SeqCst) {
+        while let Ok(Some(command)) = reader.receive::<Command>() {
+            if matches!(command, Command::Transcribe { .. }) && BUSY.swap(true, Ordering::SeqCst) {
                 std::process::exit(77);
             }
-            if sender.send(order).is_err() {
+            if sender.send(command).is_err() {
                 return;
             }
         }
         std::process::exit(0);
     });
-    let mut stand_in = StandIn { orders, reports: BlockingWriter::new(io::stdout()) };
+    let mut stand_in = StandIn { commands, events: BlockingWriter::new(io::stdout()) };
     stand_in.start()?;
     loop {
-        match stand_in.orders.recv() {
-            // Of a job that has ended already.
-            Ok(Order::Cancel { .. }) => {}
-            Ok(Order::Transcribe { job, path, language, likely, .. }) => {
-                let report = stand_in.play(job, &script(&path)?, &language, &likely)?;
+        match stand_in.commands.recv() {
+            // For a job that has ended.
+            Ok(Command::Cancel { .. }) => {}
+            Ok(Command::Transcribe { number, job }) => {
+                let event = stand_in.play(number, &script(job.path())?, &job)?;
                 BUSY.store(false, Ordering::SeqCst);
-                stand_in.reports.send(&report)?;
+                stand_in.events.send(&event)?;
             }
             Err(_) => return Ok(()),
         }
@@ -77,16 +84,11 @@ fn main() -> io::Result<()> {
 }
 
 fn script(path: &Path) -> io::Result<String> {
-    const MARK: &[u8] = b"stand-in\n";
-    let bytes = std::fs::read(path)?;
-    let Some(place) = bytes.windows(MARK.len()).position(|window| window == MARK) else {
-        return Ok(std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n"));
-    };
-    let script = bytes[place + MARK.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(script).into_owned())
+    let default = || std::env::var("STAND_IN").unwrap_or_else(|_| "say Слышно хорошо".to_owned()).replace(';', "\n");
+    Ok(script::find(&std::fs::read(path)?).unwrap_or_else(default))
 }
 
-/// Waits at a gate that a test holds.
+/// Waits until the test at `port` disconnects.
 fn wait_at_gate(port: u64) -> io::Result<()> {
     let mut gate = TcpStream::connect(("127.0.0.1", port as u16))?;
     writeln!(gate, "{}", std::process::id())?;
@@ -94,28 +96,33 @@ fn wait_at_gate(port: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn number(text: &str) -> u64 {
+fn parse_number(text: &str) -> u64 {
     text.trim().parse().unwrap_or_else(|_| panic!("the script wants a number, not {text:?}"))
 }
 
 struct StandIn {
-    orders: Receiver<Order>,
-    reports: BlockingWriter<io::Stdout>,
+    commands: Receiver<Command>,
+    events: BlockingWriter<io::Stdout>,
 }
 
 impl StandIn {
     fn start(&mut self) -> io::Result<()> {
         let how = std::env::var("STAND_IN_START").unwrap_or_default();
         match how.split_once(' ') {
+            Some(("version", version)) => self.events.send(&Event::Hello { version: parse_number(version) as u32 })?,
+            None if how == "silent" => {}
+            _ => self.events.send(&Event::Hello { version: VERSION })?,
+        }
+        match how.split_once(' ') {
             Some(("wait", millis)) => {
-                let _ = self.orders.recv_timeout(Duration::from_millis(number(millis)));
+                let _ = self.commands.recv_timeout(Duration::from_millis(parse_number(millis)));
             }
             Some(("unfit", reason)) => {
-                self.reports.send(&Report::Unfit { reason: reason.to_owned() })?;
+                self.events.send(&Event::LoadFailed { reason: reason.to_owned() })?;
                 std::process::exit(1);
             }
-            Some(("exit", code)) => std::process::exit(number(code) as i32),
-            Some(("gate", port)) => wait_at_gate(number(port))?,
+            Some(("exit", code)) => std::process::exit(parse_number(code) as i32),
+            Some(("gate", port)) => wait_at_gate(parse_number(port))?,
             _ => {}
         }
         let model = ModelFacts {
@@ -124,30 +131,24 @@ impl StandIn {
             multilingual: true,
             backend: "stand-in".to_owned(),
         };
-        self.reports.send(&Report::Ready { model, load: Duration::from_millis(1) })
+        self.events.send(&Event::Ready { model, load: Duration::from_millis(1) })
     }
 
-    fn play(
-        &mut self,
-        job: JobNumber,
-        script: &str,
-        language: &SpeechLanguage,
-        likely: &[LikelyLanguage],
-    ) -> io::Result<Report> {
+    fn play(&mut self, number: JobNumber, script: &str, job: &TranscribeJob) -> io::Result<Event> {
         for line in script.lines() {
             let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             match verb {
                 "progress" => {
-                    let progress = Progress { done: LENGTH * number(rest) as u32 / 100, total: LENGTH };
-                    self.reports.send(&Report::Progress { job, progress })?;
+                    let progress = Progress { done: LENGTH * parse_number(rest) as u32 / 100, total: LENGTH };
+                    self.events.send(&Event::Progress { number, progress })?;
                 }
-                "wait" if self.cancelled_within(Duration::from_millis(number(rest))) => {
-                    return Ok(Report::Cancelled { job });
+                "wait" if self.cancelled_within(Duration::from_millis(parse_number(rest))) => {
+                    return Ok(Event::Cancelled { number });
                 }
                 "linger" => {
                     while !self.cancelled_within(Duration::from_secs(3600)) {}
-                    self.cancelled_within(Duration::from_millis(number(rest)));
-                    return Ok(Report::Cancelled { job });
+                    self.cancelled_within(Duration::from_millis(parse_number(rest)));
+                    return Ok(Event::Cancelled { number });
                 }
                 "deaf" => park(),
                 "stopped" => {
@@ -158,53 +159,53 @@ impl StandIn {
                     raw(b"\0\0\0\x20{\"Progress\"")?;
                     park();
                 }
-                "flood" => match self.flood(job)? {},
+                "flood" => match self.flood(number)? {},
                 "closed" => {
                     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
                     park();
                 }
-                "gate" => wait_at_gate(number(rest))?,
-                "say" => return Ok(Report::Finished { job, transcript: transcript(rest) }),
+                "gate" => wait_at_gate(parse_number(rest))?,
+                "say" => return Ok(Event::Finished { number, transcript: transcript(rest) }),
                 "language" => {
-                    return Ok(Report::Finished { job, transcript: transcript(&language.to_string()) });
+                    return Ok(Event::Finished { number, transcript: transcript(&job.language.to_string()) });
                 }
                 "likely" => {
-                    let likely: Vec<_> = likely.iter().map(|l| format!("{} {:.2}", l.code, l.weight)).collect();
-                    return Ok(Report::Finished { job, transcript: transcript(&likely.join(", ")) });
+                    let likely: Vec<_> = job.likely.iter().map(|l| format!("{} {:.2}", l.code, l.weight)).collect();
+                    return Ok(Event::Finished { number, transcript: transcript(&likely.join(", ")) });
                 }
                 "missed" => {
                     let missed_speech = Duration::from_secs(2);
                     let transcript = Transcript { missed_speech, ..transcript(rest) };
-                    return Ok(Report::Finished { job, transcript });
+                    return Ok(Event::Finished { number, transcript });
                 }
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
-                    return Ok(Report::Finished { job, transcript: transcript(&value) });
+                    return Ok(Event::Finished { number, transcript: transcript(&value) });
                 }
-                "fail" => return Ok(Report::Failed { job, failure: JobFailure::Inference(rest.to_owned()) }),
-                "exit" => std::process::exit(number(rest) as i32),
+                "fail" => return Ok(Event::Failed { number, failure: JobFailure::Inference(rest.to_owned()) }),
+                "exit" => std::process::exit(parse_number(rest) as i32),
                 "abort" => std::process::abort(),
                 "devour" => devour(),
-                // Rust's own handler takes the first and steps aside.
+                // Rust's handler takes the first signal and then restores the default action.
                 "segfault" => loop {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV)?;
                 },
                 "garbage" => raw(&[0, 0, 0, 5, b'h', b'e', b'l', b'l', b'o'])?,
                 "oversized" => raw(&(MAX_FRAME as u32 + 1).to_be_bytes())?,
-                "stranger" => return Ok(Report::Cancelled { job: JobNumber(job.0 + 1) }),
+                "stranger" => return Ok(Event::Cancelled { number: JobNumber(number.0 + 1) }),
                 _ => {}
             }
         }
-        Ok(Report::Finished { job, transcript: transcript("") })
+        Ok(Event::Finished { number, transcript: transcript("") })
     }
 
-    /// Whole reports, many at a time: faster than anybody reads them.
-    fn flood(&mut self, job: JobNumber) -> io::Result<Infallible> {
+    /// Writes whole events faster than they can be read.
+    fn flood(&mut self, number: JobNumber) -> io::Result<Infallible> {
         let mut many = Vec::new();
         let mut writer = BlockingWriter::new(&mut many);
         for percent in 0..1000 {
             let progress = Progress { done: LENGTH * (percent % 100) / 100, total: LENGTH };
-            writer.send(&Report::Progress { job, progress })?;
+            writer.send(&Event::Progress { number, progress })?;
         }
         loop {
             raw(&many)?;
@@ -212,9 +213,9 @@ impl StandIn {
     }
 
     fn cancelled_within(&self, wait: Duration) -> bool {
-        match self.orders.recv_timeout(wait) {
-            Ok(Order::Cancel { .. }) => true,
-            Ok(Order::Transcribe { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        match self.commands.recv_timeout(wait) {
+            Ok(Command::Cancel { .. }) => true,
+            Ok(Command::Transcribe { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
         }
     }
 }
@@ -225,9 +226,9 @@ fn park() -> ! {
     }
 }
 
-/// Takes memory until there is none.
+/// Allocates until the memory limit is reached.
 fn devour() -> ! {
-    let headroom = Headroom::of_this_process(1).expect("the machine tells what this process holds");
+    let headroom = Headroom::of_this_process(1).expect("the memory of this process can be read");
     headroom.allow(LENGTH).expect("the limit can be set");
     let mut taken = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! Runs `stenobot` with the same arguments and, when it has ended, notes beside the file that the last of them names
-//! what it took: `FILE.usage` with the most memory in KiB, the processor time in milliseconds, and how it ended.
+//! Runs `stenobot` with the same arguments and writes its resource usage beside the file that the last argument names:
+//! `FILE.usage` with the peak memory in KiB, the processor time in milliseconds, and the exit status.
 
 use std::io;
 use std::process::{Command, ExitCode};

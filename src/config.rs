@@ -171,27 +171,27 @@ pub enum VoiceActivity {
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// What it was parsed from.
     raw: Raw,
     /// The way to servers.
-    pub proxies: Proxies,
+    pub(crate) proxies: Proxies,
     /// Telegram's side.
-    pub telegram: Telegram,
+    pub(crate) telegram: Telegram,
     /// Files.
-    pub storage: Storage,
+    pub(crate) storage: Storage,
     /// The model and how it runs.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// What is accepted.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Whom the bot serves and obeys.
-    pub people: People,
+    pub(crate) people: People,
     /// What is kept, and how long.
-    pub privacy: Privacy,
+    pub(crate) privacy: Privacy,
     /// Deadlines and intervals.
     pub(crate) timing: Timing,
     /// Logs and metrics.
-    pub telemetry: Telemetry,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// The bot's token. Cannot be printed.
@@ -303,6 +303,7 @@ impl Config {
     }
 
     /// Every key with its value as it would be given in the environment.
+    #[cfg(feature = "simulator")]
     pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
         let values = serde_json::to_value(&self.raw).unwrap_or_default();
         let text = |key: &str| match &values[key] {

@@ -4,14 +4,16 @@
 //! the configuration start the app; the pipeline moves a typed request from stage to stage, one file per
 //! transition; each stage reaches the outside (Telegram, the engine process) through its stack of layers.
 
-mod app;
+pub mod app;
 pub mod cli;
 pub mod config;
 mod doctor;
-mod lifecycle;
+pub mod lifecycle;
 mod service_manager;
 mod telemetry;
 
+mod commands;
+mod ingest;
 mod pipeline;
 
 mod layers;
@@ -19,6 +21,7 @@ pub mod request;
 
 mod http_server;
 pub mod metrics;
+pub mod settings;
 pub mod stats;
 
 #[cfg(feature = "simulator")]

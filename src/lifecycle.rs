@@ -29,7 +29,7 @@ const LAST: Duration = Duration::from_secs(3);
 
 /// Asks the service to stop, in two steps.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shutdown {
+pub struct Shutdown {
     /// Cancelled first: take nothing new, finish what is held.
     pub(crate) soft: CancellationToken,
     /// Cancelled when the time for that is over: put everything back.

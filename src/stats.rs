@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use stenobot_domain::quantile::nearest_rank;
 use stenobot_store::Settlement;
 use stenobot_store::statistics::{RequestFacts, Standing};
 
@@ -71,7 +72,7 @@ impl Quantiles {
     /// `None` without values.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
-        let rank = |percent: usize| values.get((values.len() * percent).div_ceil(100).checked_sub(1)?).copied();
+        let rank = |percent| nearest_rank(&values, percent);
         Some(Self { p50: rank(50)?, p95: rank(95)?, p99: rank(99)? })
     }
 }

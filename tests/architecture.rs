@@ -8,9 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// What each module of the bot may name by `crate::`. `cli` and `app` may name everything.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("pipeline", &["pipeline", "config", "lifecycle", "request", "layers", "metrics", "stats"]),
+    ("ingest", &["ingest", "commands", "pipeline", "request", "layers", "settings", "lifecycle", "metrics"]),
+    ("commands", &["commands", "pipeline", "request", "settings", "stats"]),
+    (
+        "pipeline",
+        &["pipeline", "commands", "ingest", "config", "settings", "lifecycle", "request", "layers", "metrics"],
+    ),
     ("layers", &["layers", "metrics"]),
     ("request", &["request", "metrics"]),
+    ("settings", &["settings", "config"]),
     ("stats", &["stats"]),
     ("metrics", &["metrics"]),
     ("playground", &["playground", "config", "http_server"]),

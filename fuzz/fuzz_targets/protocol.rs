@@ -8,21 +8,21 @@ use libfuzzer_sys::fuzz_target;
 use stenobot_audio::ProbeOutcome;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Transcript, UserId};
-use stenobot_engine::protocol::{BlockingReader, Order, Report, encode};
-use stenobot_telegram::{Action, Incoming, Locale, Me, Texts};
+use stenobot_engine::protocol::{BlockingReader, Command, Event, encode};
+use stenobot_telegram::{Action, Identity, Incoming, Locale, Me, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut frames = BlockingReader::new(bytes);
-    while let Ok(Some(order)) = frames.receive::<Order>() {
-        encode(&order).unwrap();
+    while let Ok(Some(command)) = frames.receive::<Command>() {
+        encode(&command).unwrap();
     }
     let mut frames = BlockingReader::new(bytes);
-    while let Ok(Some(report)) = frames.receive::<Report>() {
-        encode(&report).unwrap();
-        match report {
-            Report::Finished { transcript, .. } => show(&transcript),
-            Report::Progress { progress, .. } => assert!((0.0..=1.0).contains(&progress.fraction())),
-            Report::Ready { .. } | Report::Unfit { .. } | Report::Failed { .. } | Report::Cancelled { .. } => {}
+    while let Ok(Some(event)) = frames.receive::<Event>() {
+        encode(&event).unwrap();
+        match event {
+            Event::Finished { transcript, .. } => show(&transcript),
+            Event::Progress { progress, .. } => assert!((0.0..=1.0).contains(&progress.fraction())),
+            Event::Hello { .. } | Event::Ready { .. } | Event::LoadFailed { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {}
         }
     }
     if let Ok(outcome) = serde_json::from_slice::<ProbeOutcome>(bytes) {
@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(update) = serde_json::from_slice(bytes) {
         let me = Me { id: UserId(4_242), username: "stenobot".to_owned() };
-        if let Some(incoming) = Incoming::from_json(update, Some(&me)) {
+        if let Some(incoming) = Incoming::from_json(update, Identity { me: Some(&me), commands: &["help", "transcribe"] }) {
             let _ = incoming.content.kind();
         }
     }

@@ -1,6 +1,7 @@
 //! Keeps the gauges at what store, engine and machine say.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -9,80 +10,66 @@ use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
 use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
 use crate::config::Storage;
+use crate::lifecycle::Heartbeats;
 use crate::metrics as names;
-use crate::pipeline::Context;
-use crate::service_manager::ServiceManager;
-use crate::telemetry::Readiness;
+use crate::pipeline::worker::Worker;
+use crate::settings::Settings;
 
 /// Gauges are refreshed this often at least; they change with the store.
-const BEAT: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest time of one refresh: beyond it the loop counts as stuck.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
-/// The bot is asked this often whether it is ready, which costs a write to the store.
-const READINESS_INTERVAL: Duration = Duration::from_secs(15);
-/// Longest time of the answer; a bot that does not know is not ready.
-const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Keeps the gauge and the service manager's status at what `ready` says.
-pub(super) async fn readiness(ready: Readiness, manager: ServiceManager) {
-    let mut interval = tokio::time::interval(READINESS_INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = None;
-    loop {
-        interval.tick().await;
-        let status = match tokio::time::timeout(READINESS_TIMEOUT, ready()).await {
-            Ok(Ok(())) => "ready".to_owned(),
-            Ok(Err(reason)) => format!("not ready: {reason}"),
-            Err(_) => {
-                gauge!(names::READY).set(0.0);
-                format!("not ready: no answer within {} s", READINESS_TIMEOUT.as_secs())
-            }
-        };
-        if before.as_ref() != Some(&status) {
-            manager.status(&status);
-            before = Some(status);
-        }
-    }
+/// Refreshes the gauges.
+pub(super) struct Gauges {
+    pub(super) worker: Worker,
+    pub(super) settings: Settings,
+    pub(super) heartbeats: Heartbeats,
+    /// Name of the model.
+    pub(super) model: Arc<str>,
+    pub(super) engine: watch::Receiver<PoolStatus>,
 }
 
-/// Refreshes until the soft shutdown.
-pub(super) async fn refresh(context: &Context, mut engine: watch::Receiver<PoolStatus>) {
-    let mut changes = context.store.changes();
-    let mut spent = Spent::default();
-    let mut beat = tokio::time::interval(BEAT);
-    loop {
-        context.heartbeats.gauges.due_within(ROUND_TIMEOUT);
-        changes.mark_unchanged();
-        {
-            let status = engine.borrow_and_update();
-            gauge!(names::WORKERS_BUSY).set(count(status.busy()));
-            if let Some(model) = &status.model {
-                let backend = model.backend.clone();
-                gauge!(names::MODEL_INFO, "model" => context.model.to_string(), "backend" => backend).set(1.0);
-            }
-        }
-        match context.store.snapshot().await {
-            Ok(snapshot) => {
-                for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
-                    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-                    gauge!(names::REQUESTS, "state" => stage.as_str()).set(snapshot.count(*stage) as f64);
+impl Gauges {
+    /// Runs until the soft shutdown.
+    pub(super) async fn run(mut self) {
+        let store = self.worker.store.clone();
+        let mut changes = store.changes();
+        let mut spent = Spent::default();
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            self.heartbeats.gauges.due_within(ROUND_TIMEOUT);
+            changes.mark_unchanged();
+            {
+                let status = self.engine.borrow_and_update();
+                gauge!(names::WORKERS_BUSY).set(count(status.busy()));
+                if let Some(model) = &status.model {
+                    let backend = model.backend.clone();
+                    gauge!(names::MODEL_INFO, "model" => self.model.to_string(), "backend" => backend).set(1.0);
                 }
-                gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
-                gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
             }
-            Err(error) => context.store_failed("read the queue's gauges", &error),
-        }
-        tokio::select! {
-            () = context.shutdown.soft.cancelled() => return,
-            _ = changes.changed() => {}
-            _ = engine.changed() => {}
-            _ = beat.tick() => {
-                let engines = engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
-                spent = machine(spent, engines, context.config().storage.clone()).await;
+            match store.statistics.snapshot().await {
+                Ok(snapshot) => {
+                    for stage in StageName::ALL.iter().filter(|stage| !stage.is_terminal()) {
+                        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                        gauge!(names::REQUESTS, "state" => stage.as_str()).set(snapshot.count(*stage) as f64);
+                    }
+                    gauge!(names::QUEUE_OLDEST).set(snapshot.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
+                    gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
+                }
+                Err(error) => self.worker.failures.report("read the queue's gauges", &error),
+            }
+            tokio::select! {
+                () = self.worker.shutdown.soft.cancelled() => return,
+                _ = changes.changed() => {}
+                _ = self.engine.changed() => {}
+                _ = interval.tick() => {
+                    let engines = self.engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
+                    spent = machine(spent, engines, self.settings.config().storage.clone()).await;
+                }
             }
         }
     }

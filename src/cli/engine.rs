@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use stenobot_engine::child;
 use stenobot_engine::confine::{self, Readable};
 use tracing_subscriber::EnvFilter;
 
@@ -41,10 +40,10 @@ impl Args {
             None => confine::engine(Readable::Everything)?,
         }
         log_to_stderr();
-        let reports = claim_stdout().context("the standard output cannot be taken over")?;
-        let reports = std::fs::File::from(reports);
+        let events = claim_stdout().context("the standard output cannot be taken over")?;
+        let events = std::fs::File::from(events);
         let (model, detector) = (&self.model_file, self.detector.as_deref());
-        child::serve(model, detector, self.engine_threads, std::io::stdin(), reports)
+        stenobot_engine::serve(model, detector, self.engine_threads, std::io::stdin(), events)
             .context("the parent cannot be reached")?;
         Ok(ExitCode::SUCCESS)
     }
@@ -52,19 +51,19 @@ impl Args {
 
 /// Keeps the pipe for the protocol alone: what native code prints goes to the standard error instead.
 fn claim_stdout() -> rustix::io::Result<OwnedFd> {
-    let reports = rustix::io::dup(rustix::stdio::stdout())?;
+    let events = rustix::io::dup(rustix::stdio::stdout())?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-    Ok(reports)
+    Ok(events)
 }
 
 fn log_to_stderr() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // What a decoder dislikes about a file is in the job's failure; whisper.cpp tells each buffer it allocates.
+    // A decoder's complaint is in the job's failure; whisper.cpp logs each buffer that it allocates.
     let quiet = ["whisper_rs=warn", "symphonia=off"];
     let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(OneLine::of(std::io::stderr)).init();
-    // The usual message of a panic may quote the text that was being handled.
+    // The usual message of a panic may quote transcribed text.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "the engine panicked");

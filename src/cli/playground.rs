@@ -1,4 +1,4 @@
-//! `stenobot playground`: a chat with the real bot in the browser.
+//! `stenobot playground`: a chat with the bot in the browser.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
 use crate::config::{Config, TOKEN_VARIABLES};
-use crate::playground::{Offer, Playground};
+use crate::playground::{Playground, PlaygroundSettings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +34,7 @@ pub(super) struct Args {
 impl Args {
     /// Serves until Ctrl-C or SIGTERM, or until the bot ends by itself, which is an error.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        // From here on, so that an early signal also ends all in order.
+        // Installed first, so that an early signal also stops everything in order.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut stop = async || {
@@ -53,9 +53,9 @@ impl Args {
             simulation = Simulation::start(setup) => simulation?,
             () = stop() => return Ok(ExitCode::SUCCESS),
         };
-        let offer = Offer { port: self.port, voices, file_bytes: config.limits.file_bytes };
+        let settings = PlaygroundSettings { port: self.port, voices, file_bytes: config.limits.file_bytes };
         let port = self.port;
-        let playground = Playground::start(simulation.api().clone(), offer)
+        let playground = Playground::start(simulation.api().clone(), settings)
             .await
             .with_context(|| format!("the page cannot be served on 127.0.0.1:{port}: choose another --port"))?;
         println!("{}", playground.url());
@@ -67,9 +67,9 @@ impl Args {
                 None
             }
         };
-        let ended = match simulation.bot() {
+        let ended = match simulation.process() {
             Some(bot) => tokio::select! {
-                ended = bot.ended() => Some(ended?),
+                ended = bot.wait_for_exit() => Some(ended?),
                 () = stop() => None,
             },
             None => None,
@@ -78,9 +78,9 @@ impl Args {
         if let Some(status) = ended {
             bail!("the bot ended with {status}; its log ends with:\n{}", simulation.log_tail());
         }
-        // A second signal does not wait.
+        // A second signal ends the wait.
         tokio::select! {
-            status = simulation.terminate_bot(stop_limit(config)) => drop(status?),
+            status = simulation.terminate(stop_limit(config)) => drop(status?),
             () = stop() => {}
         }
         simulation.api().stop().await;
@@ -88,7 +88,7 @@ impl Args {
     }
 }
 
-/// The recordings; without them the page offers microphone and files only.
+/// The sample recordings; without them the page has microphone and files only.
 async fn voices(folder: &Path) -> anyhow::Result<Option<Voices>> {
     let folder = folder.to_owned();
     match tokio::task::spawn_blocking(move || Voices::open(&folder)).await? {
@@ -100,12 +100,12 @@ async fn voices(folder: &Path) -> anyhow::Result<Option<Voices>> {
     }
 }
 
-/// Shows the page in this machine's browser. The address holds a secret and every user sees the arguments of processes, so
-/// the browser gets a private file that leads there. It is removed with what this gives.
+/// Opens the page in this machine's browser. The address contains a secret and the arguments of processes are public, so
+/// the browser gets a private file that redirects. The file is removed when the result is dropped.
 fn open(url: &str) -> std::io::Result<Workspace> {
     let folder = Workspace::create()?;
     let file = folder.path().join("playground.html");
-    // The address is of our own making: digits, letters and separators.
+    // The address needs no escaping: it has digits, letters and separators only.
     let page = format!(
         "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\">\
          <meta http-equiv=\"refresh\" content=\"0; url={url}\"><title>Stenobot playground</title>\

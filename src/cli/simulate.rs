@@ -10,21 +10,21 @@ use std::time::Duration;
 use stenobot_domain::SpeechLanguage;
 use stenobot_models::{DETECTOR, ModelStore};
 use stenobot_simulator::harness::Setup;
-use stenobot_simulator::live::{Lines, Table};
-use stenobot_simulator::run::{Arrival, Plan, Screen, run};
+use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
+use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
 
 use crate::config::{Config, VoiceActivity};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// People who use the bot.
+    /// Users who use the bot.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     users: u32,
     /// Length of each recording in seconds; the sample voices nearest to it are sent.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=14_400))]
     duration: u64,
-    /// Recordings that each person sends.
+    /// Recordings that each user sends.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     messages: u32,
     /// When they are sent: `at-once`, or a number of messages per minute.
@@ -58,13 +58,13 @@ impl Args {
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
         let setup = setup(config, program).await?;
         let mut screen = self.screen(config);
-        let report = run(setup, &plan, &mut *screen).await?;
+        let report = simulate(setup, &plan, &mut *screen).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
             println!("\n{report}");
         }
-        Ok(if report.keeps_the_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.is_exactly_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn plan(&self, voices: Vec<Voice>, config: &Config) -> Plan {
@@ -90,20 +90,20 @@ impl Args {
     }
 }
 
-/// Longest time from SIGTERM to the bot's end: its own limit, and some time for the system.
+/// Maximum time from SIGTERM to the bot's end: its own limit, and some time for the system.
 pub(super) fn stop_limit(config: &Config) -> Duration {
     config.timing.shutdown + Duration::from_secs(10)
 }
 
-/// The bot `program` with this configuration and its model.
+/// A bot with the program, this configuration and its model.
 pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<Setup> {
     let bot = settings(config, model(config).await?)?;
     let models = Some(std::path::absolute(config.storage.models())?);
     Ok(Setup { bot, models, ..Setup::of(program) })
 }
 
-/// Where the simulated bot is reached and keeps things is not this configuration's.
-const OF_THE_SIMULATION: [&str; 6] =
+/// Settings that the simulation makes itself.
+const SIMULATION_SETTINGS: [&str; 6] =
     ["telegram_api_url", "proxy_url", "data_dir", "database_url", "metrics_addr", "log_format"];
 
 /// The settings of the simulated bot.
@@ -111,19 +111,19 @@ fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String
     let mut settings: BTreeMap<String, OsString> = config
         .values()
         .into_iter()
-        .filter(|(key, _)| !OF_THE_SIMULATION.contains(key))
+        .filter(|(key, _)| !SIMULATION_SETTINGS.contains(key))
         .map(|(key, value)| (key.to_owned(), value.into()))
         .collect();
     settings.insert("model".to_owned(), model);
     if let Some(folder) = &config.telegram.texts {
-        // The bot runs in a folder of its own.
+        // The bot runs in another working directory.
         settings.insert("texts_dir".to_owned(), std::path::absolute(folder)?.into());
     }
     Ok(settings)
 }
 
-/// The model as the simulated bot must be told of it: by name when it is in the store, which the bot shares, otherwise
-/// by its absolute path. It and the detector must be here and whole before anything starts.
+/// The model setting of the simulated bot: a name for a model in the shared model folder, else an absolute path. Checks that
+/// model and voice activity detector exist and are intact.
 async fn model(config: &Config) -> anyhow::Result<OsString> {
     let models = config.storage.models();
     let spec = &config.engine.model;

@@ -90,10 +90,10 @@ impl Args {
                 if let Some(why) = unfit(&file) {
                     return async move { (Err(why.to_owned()), file) }.left_future();
                 }
-                let mut job = EngineJob::new(file.clone(), config.engine.language.clone(), LIMIT, DEADLINE);
+                let mut job = EngineJob::new(&file, config.engine.language.clone(), LIMIT, DEADLINE);
                 let (sender, progress) = watch::channel(Progress::default());
                 job.progress = sender;
-                job.likely = likely.clone();
+                job.job.likely = likely.clone();
                 let (work, bars) = (pool.transcribe(job), &bars);
                 let work = async move {
                     let done = with_bar(bars, &file, progress, work).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rustix::process::{Resource, getrlimit};
 use stenobot_engine::confine;
-use stenobot_speech::cpu;
+use stenobot_speech::{REQUIRED_CPU_FEATURES, missing_cpu_features};
 use tokio::net::TcpListener;
 
 use super::{Finding, Refusal};
@@ -18,9 +18,9 @@ const FILES: u64 = 512;
 /// # Errors
 /// [`Refusal::Processor`] instead of an engine that dies of an illegal instruction.
 pub(crate) fn processor() -> Result<Finding, Refusal> {
-    let missing = cpu::missing();
+    let missing = missing_cpu_features();
     if missing.is_empty() {
-        return Ok(Finding::ok(format!("{} has {}", std::env::consts::ARCH, cpu::REQUIRED.join(", "))));
+        return Ok(Finding::ok(format!("{} has {}", std::env::consts::ARCH, REQUIRED_CPU_FEATURES.join(", "))));
     }
     Err(Refusal::Processor { missing: missing.join(", ") })
 }

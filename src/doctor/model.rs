@@ -1,7 +1,7 @@
 //! The model, and with it the memory that it needs.
 
 use stenobot_host::Memory;
-use stenobot_models::{DETECTOR, ModelKind, ModelName, ModelStore, StoreError, VerifiedModel};
+use stenobot_models::{DETECTOR, ModelKind, ModelName, ModelStore, ModelStoreError, VerifiedModel};
 
 use super::memory::{Need, admit};
 use super::{Finding, Refusal, Verdict};
@@ -74,7 +74,7 @@ pub(super) async fn detector(config: Config) -> Finding {
 async fn found(store: &ModelStore, spec: &str, engines: usize) -> Result<VerifiedModel, (Finding, Option<Need>)> {
     match store.find(spec).await {
         Ok(model) => Ok(model),
-        Err(StoreError::Missing(name)) => Err(missing(store, &name, engines).await),
+        Err(ModelStoreError::Missing(name)) => Err(missing(store, &name, engines).await),
         Err(error) => Err((Finding::failed(error), None)),
     }
 }
@@ -90,7 +90,7 @@ async fn missing(store: &ModelStore, name: &ModelName, engines: usize) -> (Findi
     let finding = match store.offers(name).await {
         Ok(()) => {
             let size = listed.map_or(String::new(), |listed| format!(" ({} MB)", megabytes(listed.bytes)));
-            let error = StoreError::Missing(name.clone());
+            let error = ModelStoreError::Missing(name.clone());
             Finding::warning(format!("{error}, or leave that{size} to the first start"))
         }
         Err(why) => Finding::failed(format!(

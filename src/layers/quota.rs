@@ -13,7 +13,7 @@ use governor::clock::{Clock, DefaultClock, Reference as _};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use tower::{BoxError, Layer, Service};
+use tower::{Layer, Service};
 
 /// A request that belongs to somebody.
 pub(crate) trait Keyed {
@@ -124,16 +124,17 @@ pub(crate) struct KeyedQuota<S, K: Hash + Eq + Clone, C: Clock = DefaultClock> {
 
 impl<S, R, K, C> Service<R> for KeyedQuota<S, K, C>
 where
-    S: Service<R, Error = BoxError>,
+    S: Service<R>,
+    S::Error: From<OverQuota>,
     R: Keyed<Key = K>,
     K: Clone + Hash + Eq + Send + Sync + 'static,
     C: Clock + Clone,
 {
     type Response = S::Response;
-    type Error = BoxError;
-    type Future = Either<S::Future, Ready<Result<S::Response, BoxError>>>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use tower::{BoxError, Layer, Service};
+use tower::{Layer, Service};
 
 /// Knows how many requests wait.
 pub(crate) trait Depth: Send + Sync + 'static {
-    /// Requests that hold a place in the queue now.
-    fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>>;
+    type Error;
+
+    /// Number of requests that hold a place in the queue now.
+    fn depth(&self) -> BoxFuture<'_, Result<u32, Self::Error>>;
 }
 
 /// As many requests wait as may wait.
@@ -54,15 +56,16 @@ pub(crate) struct ShedOnDepth<S, D> {
 
 impl<S, D, R> Service<R> for ShedOnDepth<S, D>
 where
-    S: Service<R, Error = BoxError, Future: Send + 'static, Response: Send + 'static> + Clone + Send + 'static,
+    S: Service<R, Future: Send + 'static, Response: Send + 'static> + Clone + Send + 'static,
+    S::Error: From<Overloaded> + From<D::Error>,
     D: Depth,
     R: Send + 'static,
 {
     type Response = S::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
@@ -83,6 +86,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tower::ServiceExt as _;
@@ -94,7 +98,9 @@ mod tests {
     struct Waiting(Arc<AtomicU32>);
 
     impl Depth for Waiting {
-        fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
+        type Error = Infallible;
+
+        fn depth(&self) -> BoxFuture<'_, Result<u32, Infallible>> {
             Box::pin(async { Ok(self.0.load(Ordering::SeqCst)) })
         }
     }

@@ -1,79 +1,92 @@
-//! A message becomes a durable request, or is refused.
+//! A message with sound becomes a durable request, or is refused.
 
 use futures::future::BoxFuture;
 use metrics::counter;
 use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
-use stenobot_telegram::{AskedBy, ChatKind, ThreadId, VoiceMessage};
+use stenobot_telegram::{AskedBy, ChatKind, Client, ThreadId, VoiceMessage};
 use tokio::sync::watch;
 use tower::util::BoxService;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
+use super::ServiceMode;
 use super::backlog::Backlog;
-use super::{Context, Flow, Live, enqueue};
+use super::bans::is_banned;
+use super::positions::PositionDisplay;
 use crate::config::Limits;
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
 use crate::metrics::{self as names, Work};
 use crate::request::{Event, observe};
+use crate::settings::Settings;
 
-/// Why an arrival did not become a request.
-#[derive(Debug, thiserror::Error)]
+/// Why incoming audio did not become a request.
+#[derive(Debug)]
 enum AdmitFailure {
-    #[error("refused: {0}")]
     Refused(RejectReason),
-    #[error("over the quota of one sender, who knows it")]
+    /// Above the quota of a sender, who has been informed.
     Silenced,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Other(BoxError),
+    Store(StoreError),
 }
 
-impl From<BoxError> for AdmitFailure {
-    fn from(error: BoxError) -> Self {
-        let error = match error.downcast::<StoreError>() {
-            Ok(store) => return Self::Store(*store),
-            Err(error) => error,
-        };
-        if let Some(over) = error.downcast_ref::<OverQuota>() {
-            if over.first { Self::Refused(RejectReason::TooOften) } else { Self::Silenced }
-        } else if error.is::<Overloaded>() {
-            Self::Refused(RejectReason::QueueFull)
-        } else {
-            Self::Other(error)
+impl From<OverQuota> for AdmitFailure {
+    fn from(over: OverQuota) -> Self {
+        if over.first { Self::Refused(RejectReason::TooOften) } else { Self::Silenced }
+    }
+}
+
+impl From<Overloaded> for AdmitFailure {
+    fn from(_: Overloaded) -> Self {
+        Self::Refused(RejectReason::QueueFull)
+    }
+}
+
+impl From<StoreError> for AdmitFailure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Incoming audio to be admitted.
+struct AdmitRequest {
+    incoming: IncomingAudio,
+    /// Whether it passed the quota before, and the store failed then.
+    is_retry: bool,
+}
+
+impl Keyed for AdmitRequest {
+    type Key = UserId;
+
+    fn key(&self) -> Option<UserId> {
+        match self.incoming.key {
+            // While the store cannot be written, the same update comes again and again. That does not count against its sender.
+            IdempotencyKey::Message(_) => (!self.is_retry).then_some(self.incoming.from.id),
+            // The press was counted.
+            IdempotencyKey::Button { .. } => None,
         }
     }
 }
 
-/// An arrival at the door.
-struct Knock {
-    arrival: IncomingAudio,
-    /// Whether it was let through to the store before, which failed.
-    again: bool,
-}
-
-type Admit = BoxService<Knock, Admission, AdmitFailure>;
+type Admit = BoxService<AdmitRequest, Admission, AdmitFailure>;
 type Quota = KeyedQuotaLayer<UserId>;
 
-fn stack(context: &Context, quota: &Quota) -> Admit {
-    let (store, outbox, config) = (context.store.clone(), context.outbox.clone(), context.config());
-    let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
+fn stack(store: &Store, backlog: &Backlog, limits: &Limits, quota: &Quota) -> Admit {
+    let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = *limits;
     let capacity = Capacity { queue, per_person, per_day };
-    let insert = service_fn(move |Knock { arrival, .. }: Knock| {
-        let (store, busy) = (store.clone(), outbox.busy());
-        async move { Ok::<_, BoxError>(store.admit_excluding(&arrival, &capacity, &busy).await?) }
+    let depth = QueueDepth(store.clone(), backlog.clone());
+    let (store, backlog) = (store.clone(), backlog.clone());
+    let insert = service_fn(move |AdmitRequest { incoming, .. }: AdmitRequest| {
+        let (store, busy) = (store.clone(), backlog.busy());
+        async move { store.queue.admit_excluding(&incoming, &capacity, &busy).await.map_err(AdmitFailure::from) }
     });
     ServiceBuilder::new()
         .boxed()
-        // The time an admission takes is time in which Telegram is not asked for more.
+        // The time an admission takes is time in which Telegram is not polled.
         .layer(ObserveLayer::new(Work::Admission))
-        // Layers speak of boxed errors; the stage speaks of its own.
-        .map_err(AdmitFailure::from)
-        // One person's flood is refused before it costs anybody else a place.
+        // One user's flood is refused before it takes queue slots from others.
         .layer(quota.clone())
-        // A full queue is known without a write lock. The insert below still reserves the place.
-        .layer(ShedOnDepthLayer::new(QueueDepth(context.store.clone(), context.outbox.clone()), queue))
-        // SQLite has one writer; arrivals are admitted in the order in which they came.
+        // A full queue is known without a write lock. The insert below still reserves the slot.
+        .layer(ShedOnDepthLayer::new(depth, queue))
+        // SQLite has one writer; requests are admitted in the order in which they arrive.
         .concurrency_limit(1)
         .service(insert)
 }
@@ -81,139 +94,141 @@ fn stack(context: &Context, quota: &Quota) -> Admit {
 struct QueueDepth(Store, Backlog);
 
 impl Depth for QueueDepth {
-    fn depth(&self) -> BoxFuture<'_, Result<u32, BoxError>> {
-        Box::pin(async { Ok(self.0.depth_excluding(&self.1.busy()).await?) })
+    type Error = StoreError;
+
+    fn depth(&self) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async { self.0.queue.depth_excluding(&self.1.busy()).await })
     }
 }
 
-impl Keyed for Knock {
-    type Key = UserId;
-
-    fn key(&self) -> Option<UserId> {
-        match self.arrival.key {
-            // While the store cannot be written, an arrival is tried again and again. That is not its sender's doing.
-            IdempotencyKey::Message(_) => (!self.again).then_some(self.arrival.from.id),
-            // The press has been counted.
-            IdempotencyKey::Button { .. } => None,
-        }
-    }
+/// What admission needs; see [`Admitter::new`].
+pub(crate) struct AdmitterParts {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) backlog: Backlog,
+    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) positions: PositionDisplay,
 }
 
-/// Takes messages and presses in.
-pub(super) struct Admitting {
+/// Admits messages and presses of buttons, one at a time.
+pub(crate) struct Admitter {
+    parts: AdmitterParts,
     stack: Admit,
-    /// For everything that costs an outgoing call. Outlives the stack, so that a reload of settings does not give a new
-    /// minute to whoever has used theirs.
+    /// For everything that costs an outgoing call. Outlives the stack, so that a reload of settings does not reset it.
     quota: Quota,
-    /// For telling those who press buttons that their quota is used up.
-    toasts: Quota,
-    live: watch::Receiver<Live>,
-    /// What the store failed over last.
-    unwritten: Option<(ChatId, IdempotencyKey)>,
+    /// For informing users that the presses of buttons are over their quota.
+    callback_quota: Quota,
+    /// What the store failed to record last.
+    unrecorded: Option<(ChatId, IdempotencyKey)>,
 }
 
-impl Admitting {
-    pub(super) fn new(context: &Context) -> Self {
-        let quota = KeyedQuotaLayer::new(context.config().limits.user_per_minute);
-        let toasts = KeyedQuotaLayer::new(context.config().limits.user_per_minute);
-        Self { stack: stack(context, &quota), quota, toasts, live: context.live.clone(), unwritten: None }
+impl Admitter {
+    pub(crate) fn new(parts: AdmitterParts) -> Self {
+        let limits = &parts.settings.config().limits;
+        let quota = KeyedQuotaLayer::new(limits.user_per_minute);
+        let callback_quota = KeyedQuotaLayer::new(limits.user_per_minute);
+        let stack = stack(&parts.store, &parts.backlog, limits, &quota);
+        Self { parts, stack, quota, callback_quota, unrecorded: None }
     }
 
-    /// Counts an update of this user that will be answered. Those who run the bot may do as they like.
-    pub(super) fn spend(&self, context: &Context, user: UserId) -> Result<(), OverQuota> {
-        if context.config().people.operators.contains(&user.0) { Ok(()) } else { self.quota.spend(&user) }
+    /// Counts an update of this user that will be answered. Operators are not limited.
+    pub(crate) fn spend(&self, user: UserId) -> Result<(), OverQuota> {
+        if self.parts.settings.config().people.operators.contains(&user.0) { Ok(()) } else { self.quota.spend(&user) }
     }
 
-    /// Whether a user who presses too many buttons is told so: those calls are bounded as well.
-    pub(super) fn may_toast(&self, user: UserId) -> bool {
-        self.toasts.spend(&user).is_ok()
+    /// Whether a user who presses too many buttons is informed: those calls are bounded as well.
+    pub(crate) fn may_answer_callback(&self, user: UserId) -> bool {
+        self.callback_quota.spend(&user).is_ok()
     }
 
-    /// Builds the stack anew after the settings changed. Only another rate limit begins afresh.
-    pub(super) fn follow_settings(&mut self, context: &Context) {
-        if self.live.has_changed().unwrap_or(false) {
-            self.live.mark_unchanged();
-            self.quota = self.quota.with_quota(context.config().limits.user_per_minute);
-            self.toasts = self.toasts.with_quota(context.config().limits.user_per_minute);
-            self.stack = stack(context, &self.quota);
+    /// Builds the stack anew after the settings changed. Only another rate limit starts its counts anew.
+    pub(crate) fn follow_settings(&mut self) {
+        if self.parts.settings.have_changed() {
+            let limits = &self.parts.settings.config().limits;
+            self.quota = self.quota.with_quota(limits.user_per_minute);
+            self.callback_quota = self.callback_quota.with_quota(limits.user_per_minute);
+            self.stack = stack(&self.parts.store, &self.parts.backlog, limits, &self.quota);
         }
     }
 
-    /// Takes a message with sound, if the bot is to serve it; tells whether it will be heard.
-    pub(super) async fn message(&mut self, context: &Context, voice: &VoiceMessage) -> Result<bool, StoreError> {
-        let settings = context.store.chat_settings(voice.place.chat).await?;
-        if unasked(voice, &settings) || !may_answer(context, voice.place.chat, voice.place.thread) {
+    /// Admits a message with sound, if the bot serves it; returns whether it will be transcribed.
+    pub(crate) async fn message(&mut self, voice: &VoiceMessage) -> Result<bool, StoreError> {
+        let settings = self.parts.store.users.chat_settings(voice.place.chat).await?;
+        if is_unrequested(voice, &settings) || !self.may_answer(voice.place.chat, voice.place.thread) {
             return Ok(false);
         }
-        let arrival = IncomingAudio { speech_language: settings.speech_language, ..arrival(voice) };
-        match acceptable(context, voice).await? {
-            Ok(()) => self.admit(context, arrival).await,
-            Err(reason) => self.refuse(context, &arrival, reason).await.map(|()| false),
+        let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
+        match self.check(voice).await? {
+            None => self.admit(incoming).await,
+            Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }
     }
 
-    /// Whether the bot would serve a message, by what can be known of it while the store fails.
-    pub(super) async fn would_take(&self, context: &Context, voice: &VoiceMessage) -> bool {
-        let draining = *context.flow.borrow() == Flow::Draining;
+    /// Whether the bot would serve a message, as far as that can be known while the store fails.
+    pub(crate) async fn would_admit(&self, voice: &VoiceMessage) -> bool {
+        let draining = *self.parts.mode.borrow() == ServiceMode::Draining;
         let chat = voice.place.chat;
-        let closed = context.client.refused_since(chat, voice.place.thread).is_some();
-        if draining || closed || !matches!(acceptable(context, voice).await, Ok(Ok(()))) {
+        let closed = self.parts.client.refused_since(chat, voice.place.thread).is_some();
+        if draining || closed || !matches!(self.check(voice).await, Ok(None)) {
             return false;
         }
-        let settings = context.store.chat_settings(chat).await.unwrap_or_default();
-        !unasked(voice, &settings) && !context.is_banned(voice.from.id, chat).await.unwrap_or(false)
+        let store = &self.parts.store;
+        let settings = store.users.chat_settings(chat).await.unwrap_or_default();
+        !is_unrequested(voice, &settings)
+            && !is_banned(store, &self.parts.settings, voice.from.id, chat).await.unwrap_or(false)
     }
 
-    /// Makes an arrival a request if there is room for it and it can be answered; tells whether it became one.
-    pub(super) async fn take(&mut self, context: &Context, arrival: IncomingAudio) -> Result<bool, StoreError> {
-        if !may_answer(context, arrival.chat, arrival.thread.map(ThreadId)) {
+    /// Admits a kept recording once more, if its answer can be sent; returns whether it will be transcribed.
+    pub(crate) async fn kept_audio(&mut self, incoming: IncomingAudio) -> Result<bool, StoreError> {
+        if !self.may_answer(incoming.chat, incoming.thread.map(ThreadId)) {
             return Ok(false);
         }
-        self.admit(context, arrival).await
+        self.admit(incoming).await
     }
 
-    /// Refuses an arrival for what it says of itself, or for its sender's quota.
-    async fn refuse(
-        &mut self,
-        context: &Context,
-        arrival: &IncomingAudio,
-        reason: RejectReason,
-    ) -> Result<(), StoreError> {
-        let key = (arrival.chat, arrival.key.clone());
-        let counted = self.unwritten.as_ref() == Some(&key) || matches!(arrival.key, IdempotencyKey::Button { .. });
-        let over = if counted { Ok(()) } else { self.quota.spend(&arrival.from.id) };
+    /// Records a refusal, unless the sender's quota is used up.
+    async fn refuse_counted(&mut self, incoming: &IncomingAudio, reason: RejectReason) -> Result<(), StoreError> {
+        let key = (incoming.chat, incoming.key.clone());
+        let is_counted =
+            self.unrecorded.as_ref() == Some(&key) || matches!(incoming.key, IdempotencyKey::Button { .. });
+        let over = if is_counted { Ok(()) } else { self.quota.spend(&incoming.from.id) };
         let refused = match over {
-            Ok(()) => refuse(context, arrival, reason).await,
-            Err(OverQuota { first: true, .. }) => refuse(context, arrival, RejectReason::TooOften).await,
+            Ok(()) => self.refuse(incoming, reason).await,
+            Err(OverQuota { first: true, .. }) => self.refuse(incoming, RejectReason::TooOften).await,
             Err(OverQuota { first: false, .. }) => {
                 observe(&Event::Silenced);
                 Ok(())
             }
         };
-        self.unwritten = refused.is_err().then_some(key);
+        self.unrecorded = refused.is_err().then_some(key);
         refused
     }
 
-    async fn admit(&mut self, context: &Context, arrival: IncomingAudio) -> Result<bool, StoreError> {
-        if *context.flow.borrow() == Flow::Draining {
-            return self.refuse(context, &arrival, RejectReason::Maintenance).await.map(|()| false);
+    /// Admits audio; returns whether it will be transcribed.
+    async fn admit(&mut self, incoming: IncomingAudio) -> Result<bool, StoreError> {
+        if *self.parts.mode.borrow() == ServiceMode::Draining {
+            return self.refuse_counted(&incoming, RejectReason::Maintenance).await.map(|()| false);
         }
-        let key = (arrival.chat, arrival.key.clone());
-        let knock = Knock { arrival: arrival.clone(), again: self.unwritten.as_ref() == Some(&key) };
-        let admitted = self.stack.ready().await?.call(knock).await;
-        self.unwritten = matches!(admitted, Err(AdmitFailure::Store(_))).then_some(key);
+        let key = (incoming.chat, incoming.key.clone());
+        let is_retry = self.unrecorded.as_ref() == Some(&key);
+        let admitted = match self.stack.ready().await {
+            Ok(stack) => stack.call(AdmitRequest { incoming: incoming.clone(), is_retry }).await,
+            Err(failure) => Err(failure),
+        };
+        self.unrecorded = matches!(admitted, Err(AdmitFailure::Store(_))).then_some(key);
         let refused = |id, reason| {
             observe(&Event::Refused { id, reason });
             Ok(false)
         };
         match admitted {
             Ok(Admission::New(id)) => {
-                observe(&Event::Admitted { id, claimed: arrival.claimed });
+                observe(&Event::Admitted { id, claimed: incoming.claimed });
                 Ok(true)
             }
             Ok(Admission::Joined { id, to }) => {
-                observe(&Event::Joined { id, to, claimed: arrival.claimed });
-                enqueue::set_coalesced_status_message(context, id, to, &arrival);
+                observe(&Event::Joined { id, to, claimed: incoming.claimed });
+                self.parts.positions.show_coalesced(id, to, &incoming);
                 Ok(true)
             }
             Ok(Admission::Duplicate) => {
@@ -223,79 +238,69 @@ impl Admitting {
             Ok(Admission::QueueFull(id)) => refused(id, RejectReason::QueueFull),
             Ok(Admission::PersonFull(id)) => refused(id, RejectReason::UserLimit),
             Ok(Admission::DayFull(id)) => refused(id, RejectReason::DailyLimit),
-            Err(AdmitFailure::Refused(reason)) => refuse(context, &arrival, reason).await.map(|()| false),
+            Err(AdmitFailure::Refused(reason)) => self.refuse(&incoming, reason).await.map(|()| false),
             Err(AdmitFailure::Silenced) => {
                 observe(&Event::Silenced);
                 Ok(false)
             }
             Err(AdmitFailure::Store(error)) => Err(error),
-            Err(AdmitFailure::Other(error)) => Err(StoreError::Broken(error.to_string())),
         }
     }
-}
 
-async fn refuse(context: &Context, arrival: &IncomingAudio, reason: RejectReason) -> Result<(), StoreError> {
-    match context.store.refuse(arrival, reason).await? {
-        Some(id) => observe(&Event::Refused { id, reason }),
-        None => observe(&Event::Duplicate),
+    async fn refuse(&self, incoming: &IncomingAudio, reason: RejectReason) -> Result<(), StoreError> {
+        match self.parts.store.queue.refuse(incoming, reason).await? {
+            Some(id) => observe(&Event::Refused { id, reason }),
+            None => observe(&Event::Duplicate),
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-impl From<AdmitFailure> for StoreError {
-    fn from(failure: AdmitFailure) -> Self {
-        match failure {
-            AdmitFailure::Store(error) => error,
-            AdmitFailure::Refused(_) | AdmitFailure::Silenced | AdmitFailure::Other(_) => {
-                Self::Broken(failure.to_string())
+    /// Whether an answer can be sent there, as far as is known. Counts what is ignored.
+    fn may_answer(&self, chat: ChatId, thread: Option<ThreadId>) -> bool {
+        let may = self.parts.client.may_attempt(chat, thread);
+        if !may {
+            counter!(names::IGNORED).increment(1);
+            tracing::debug!("a recording is left alone: the bot may not write where it came from");
+        }
+        may
+    }
+
+    /// Checks a message's claims and its sender against the settings; gives the reason for a refusal.
+    async fn check(&self, voice: &VoiceMessage) -> Result<Option<RejectReason>, StoreError> {
+        Ok(if self.is_allowed(voice).await? {
+            check_claims(voice, &self.parts.settings.config().limits).err()
+        } else {
+            Some(RejectReason::NotAllowed)
+        })
+    }
+
+    /// Whether the bot serves this user, or everybody in this group, by any id that the group has or had.
+    async fn is_allowed(&self, voice: &VoiceMessage) -> Result<bool, StoreError> {
+        let people = &self.parts.settings.config().people;
+        let chat = voice.place.chat;
+        if people.allowed.is_empty()
+            || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
+            || people.operators.contains(&voice.from.id.0)
+        {
+            return Ok(true);
+        }
+        match voice.place.kind {
+            ChatKind::Private => Ok(false),
+            ChatKind::Group => {
+                let ids = self.parts.store.users.other_ids(chat).await?;
+                Ok(ids.iter().any(|id| people.allowed.contains(&id.0)))
             }
         }
     }
 }
 
-/// Whether nobody asked for the text of what was sent to a group.
-fn unasked(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
+/// Whether audio in a group is to be ignored: nobody asked for its text, and the group does not have everything transcribed.
+fn is_unrequested(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
     voice.place.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
 }
 
-/// Whether an answer can be sent there, as far as is known. Counts what is left alone.
-fn may_answer(context: &Context, chat: ChatId, thread: Option<ThreadId>) -> bool {
-    let may = context.client.may_attempt(chat, thread);
-    if !may {
-        counter!(names::IGNORED).increment(1);
-        tracing::debug!("a recording is left alone: the bot may not write where it came from");
-    }
-    may
-}
-
-/// What a message says of itself and of its sender, held against the settings.
-async fn acceptable(context: &Context, voice: &VoiceMessage) -> Result<Result<(), RejectReason>, StoreError> {
-    Ok(if is_allowed(context, voice).await? {
-        claims(voice, &context.config().limits)
-    } else {
-        Err(RejectReason::NotAllowed)
-    })
-}
-
-/// Whether the bot serves this person, or everybody in this group, by any number that the group has or had.
-async fn is_allowed(context: &Context, voice: &VoiceMessage) -> Result<bool, StoreError> {
-    let people = &context.config().people;
-    let chat = voice.place.chat;
-    if people.allowed.is_empty()
-        || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
-        || people.operators.contains(&voice.from.id.0)
-    {
-        return Ok(true);
-    }
-    match voice.place.kind {
-        ChatKind::Private => Ok(false),
-        ChatKind::Group => Ok(context.store.other_ids(chat).await?.iter().any(|id| people.allowed.contains(&id.0))),
-    }
-}
-
-/// What a message says of itself, held against the limits before anything is downloaded. The file is measured
-/// again once it is here.
-pub(crate) fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReason> {
+/// Checks a message's claims of length and size before anything is downloaded. The downloaded file is measured.
+fn check_claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReason> {
     if voice.claimed_duration.is_some_and(|claimed| claimed > limits.voice) {
         Err(RejectReason::TooLong)
     } else if voice.claimed_size.is_some_and(|bytes| bytes > limits.file_bytes) {
@@ -305,7 +310,7 @@ pub(crate) fn claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), Reject
     }
 }
 
-fn arrival(voice: &VoiceMessage) -> IncomingAudio {
+fn incoming(voice: &VoiceMessage) -> IncomingAudio {
     IncomingAudio {
         chat: voice.place.chat,
         thread: voice.place.thread.map(|thread| thread.0),
@@ -323,8 +328,8 @@ fn arrival(voice: &VoiceMessage) -> IncomingAudio {
     }
 }
 
-/// Somebody, as the store remembers them.
-pub(super) fn sender(from: &stenobot_telegram::Sender) -> Sender {
+/// A user of Telegram, as the store keeps them.
+pub(crate) fn sender(from: &stenobot_telegram::Sender) -> Sender {
     Sender {
         id: from.id,
         username: from.username.clone(),

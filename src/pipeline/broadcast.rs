@@ -13,17 +13,16 @@ use stenobot_telegram::{
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::Context;
-use super::replies::Reply;
+use super::replies::{Replies, Reply};
+use super::worker::Worker;
+use crate::settings::Settings;
 
-/// One broadcast at a time.
-static RUNNING: Semaphore = Semaphore::const_new(1);
 /// Drafts kept; beyond, the oldest is dropped.
 const MAX_DRAFTS: usize = 16;
 
 /// Drafts that wait for a confirmation, in memory only: after a restart, old buttons find none. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
+struct Drafts(Arc<Mutex<VecDeque<Draft>>>);
 
 struct Draft {
     /// Unique across restarts.
@@ -55,102 +54,125 @@ impl Drafts {
     }
 }
 
-/// Preview of a broadcast and its number of recipients, above the buttons that send or drop it.
-pub(super) async fn preview(
-    context: &Context,
-    operator: UserId,
-    locale: Option<&str>,
-    text: &str,
-) -> Result<OutgoingMessage, StoreError> {
-    if text.is_empty() {
-        return Ok(context.talk(locale, &CommandReply::BroadcastHow));
+/// Messages to every user. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Broadcasts {
+    worker: Worker,
+    settings: Settings,
+    client: Client,
+    replies: Replies,
+    drafts: Drafts,
+    /// Held by the broadcast that is under way: there is one at a time.
+    running: Arc<Semaphore>,
+}
+
+impl Broadcasts {
+    pub(crate) fn new(worker: Worker, settings: Settings, client: Client, replies: Replies) -> Self {
+        Self { worker, settings, client, replies, drafts: Drafts::default(), running: Arc::new(Semaphore::new(1)) }
     }
-    let people = context.store.reachable_people().await?.len() as u64;
-    let draft = context.drafts.keep(operator, text);
-    let button = |label, action| Button { label: context.label(locale, label), action };
-    let buttons = vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
-    let note = context.talk(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
-    Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
-}
 
-/// Sends a draft that its author has confirmed. The first press alone finds it.
-pub(super) async fn send(
-    context: &Context,
-    place: Location,
-    message: MessageId,
-    operator: UserId,
-    locale: Option<&str>,
-    draft: Uuid,
-) -> Result<Option<CallbackAnswer>, StoreError> {
-    let people = context.store.reachable_people().await?;
-    let Some(text) = take_draft(context, operator, draft) else { return Ok(remove_buttons(context, place, message)) };
-    let note = context.talk(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
-    context.reply(Reply::Edit { chat: place.chat, message, note });
-    start(context, place, locale, people, text);
-    Ok(None)
-}
-
-/// Drops a draft.
-pub(super) fn cancel(
-    context: &Context,
-    place: Location,
-    message: MessageId,
-    operator: UserId,
-    locale: Option<&str>,
-    draft: Uuid,
-) -> Option<CallbackAnswer> {
-    if take_draft(context, operator, draft).is_none() {
-        return remove_buttons(context, place, message);
+    /// Preview of a broadcast and its number of recipients, above the buttons that send or drop it.
+    pub(crate) async fn preview(
+        &self,
+        operator: UserId,
+        locale: Option<&str>,
+        text: &str,
+    ) -> Result<OutgoingMessage, StoreError> {
+        if text.is_empty() {
+            return Ok(self.settings.command_reply(locale, &CommandReply::BroadcastHow));
+        }
+        let people = self.worker.store.users.reachable_people().await?.len() as u64;
+        let draft = self.drafts.keep(operator, text);
+        let button = |label, action| Button { label: self.settings.label(locale, label), action };
+        let buttons =
+            vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
+        let note =
+            self.settings.command_reply(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
+        Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
     }
-    context.reply(Reply::Edit {
-        chat: place.chat,
-        message,
-        note: context.talk(locale, &CommandReply::BroadcastCancelled),
-    });
-    None
-}
 
-/// Takes a draft, unless its author is no longer an operator.
-fn take_draft(context: &Context, operator: UserId, draft: Uuid) -> Option<String> {
-    let text = context.drafts.take(draft, operator)?;
-    context.config().people.operators.contains(&operator.0).then_some(text)
-}
-
-/// Removes the buttons of a draft from before a restart. A draft that was just sent or dropped has lost them already.
-fn remove_buttons(context: &Context, place: Location, message: MessageId) -> Option<CallbackAnswer> {
-    if place.kind == ChatKind::Private {
-        context.reply(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
+    /// Sends a draft that its author has confirmed. The first press alone finds it.
+    pub(crate) async fn send(
+        &self,
+        place: Location,
+        message: MessageId,
+        operator: UserId,
+        locale: Option<&str>,
+        draft: Uuid,
+    ) -> Result<Option<CallbackAnswer>, StoreError> {
+        let people = self.worker.store.users.reachable_people().await?;
+        let Some(text) = self.take_draft(operator, draft) else { return Ok(self.remove_buttons(place, message)) };
+        let note = self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
+        self.replies.send(Reply::Edit { chat: place.chat, message, note });
+        self.start(place, locale, people, text);
+        Ok(None)
     }
-    Some(CallbackAnswer::DraftGone)
-}
 
-/// Starts to send to all users. A shutdown ends the broadcast for good.
-fn start(context: &Context, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
-    let (own, content) = (context.clone(), OutgoingMessage::from(text));
-    let locale = locale.map(str::to_owned);
-    context.tasks.spawn(async move {
-        let Some(Ok(_permit)) = own.shutdown.soft.run_until_cancelled(RUNNING.acquire()).await else { return };
-        let client = own.client.with_priority(Priority::Broadcast);
-        let (mut sent, mut missed) = (0, 0);
-        for person in people {
-            let arrived = own.shutdown.soft.run_until_cancelled(send_to(&client, ChatId(person.0), &content)).await;
-            match arrived {
-                None => break,
-                Some(Ok(_)) => sent += 1,
-                Some(Err(error)) => {
-                    missed += 1;
-                    if error.disposition() == Disposition::ChatUnreachable(Unreachable::ChatGone)
-                        && let Err(error) = own.store.unreachable(person).await
-                    {
-                        own.store_failed("remember who cannot be reached", &error);
+    /// Drops a draft.
+    pub(crate) fn cancel(
+        &self,
+        place: Location,
+        message: MessageId,
+        operator: UserId,
+        locale: Option<&str>,
+        draft: Uuid,
+    ) -> Option<CallbackAnswer> {
+        if self.take_draft(operator, draft).is_none() {
+            return self.remove_buttons(place, message);
+        }
+        self.replies.send(Reply::Edit {
+            chat: place.chat,
+            message,
+            note: self.settings.command_reply(locale, &CommandReply::BroadcastCancelled),
+        });
+        None
+    }
+
+    /// Takes a draft, unless its author is no longer an operator.
+    fn take_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
+        let text = self.drafts.take(draft, operator)?;
+        self.settings.config().people.operators.contains(&operator.0).then_some(text)
+    }
+
+    /// Removes the buttons of a draft from before a restart. A draft that was just sent or dropped has lost them already.
+    fn remove_buttons(&self, place: Location, message: MessageId) -> Option<CallbackAnswer> {
+        if place.kind == ChatKind::Private {
+            self.replies.send(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
+        }
+        Some(CallbackAnswer::DraftGone)
+    }
+
+    /// Starts to send to all users. A shutdown ends the broadcast for good.
+    fn start(&self, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
+        let (own, content) = (self.clone(), OutgoingMessage::from(text));
+        let locale = locale.map(str::to_owned);
+        self.worker.tasks.spawn(async move {
+            let Some(Ok(_permit)) = own.worker.shutdown.soft.run_until_cancelled(own.running.acquire()).await else {
+                return;
+            };
+            let client = own.client.with_priority(Priority::Broadcast);
+            let (mut sent, mut missed) = (0, 0);
+            for person in people {
+                let arrived =
+                    own.worker.shutdown.soft.run_until_cancelled(send_to(&client, ChatId(person.0), &content)).await;
+                match arrived {
+                    None => break,
+                    Some(Ok(_)) => sent += 1,
+                    Some(Err(error)) => {
+                        missed += 1;
+                        if error.disposition() == Disposition::ChatUnreachable(Unreachable::ChatGone)
+                            && let Err(error) = own.worker.store.users.unreachable(person).await
+                        {
+                            own.worker.failures.report("remember who cannot be reached", &error);
+                        }
                     }
                 }
             }
-        }
-        tracing::info!(sent, missed, "a message to everybody has gone out");
-        let note = own.talk(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
-        own.reply(Reply::Send { place, reply_to: None, note });
-    });
+            tracing::info!(sent, missed, "a message to everybody has gone out");
+            let note = own.settings.command_reply(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
+            own.replies.send(Reply::Send { place, reply_to: None, note });
+        });
+    }
 }
 
 async fn send_to(client: &Client, chat: ChatId, content: &OutgoingMessage) -> Result<MessageId, TelegramError> {

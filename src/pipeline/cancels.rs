@@ -1,90 +1,112 @@
-//! Work that a sender may stop: which requests are being worked on in this process, and how to stop each.
+//! Cancellation of requests that are being worked on: a token for each request under way in this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::RequestId;
+use stenobot_domain::{RequestId, UserId};
+use stenobot_store::{CancelOutcome, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a wish is kept for a request that is not on the list: longer than anything waits in the queue.
-const KEPT: Duration = Duration::from_secs(4 * 3600);
+use crate::request;
 
-/// The requests under way here, and the wishes for some that are not. Clones share one list.
+/// How long a cancellation is kept for a request that is not registered: longer than any request waits in the queue.
+const PENDING_RETENTION: Duration = Duration::from_secs(4 * 3600);
+
+/// The requests under way in this process, and cancellations of requests that are not. Clones share one registry.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cancels(Arc<Mutex<HashMap<RequestId, Entry>>>);
+pub(crate) struct CancelRegistry(Arc<Mutex<HashMap<RequestId, Entry>>>);
 
-/// One request on the list.
 #[derive(Debug)]
 struct Entry {
-    wish: CancellationToken,
-    /// When the wish came, as long as nobody works on the request: it may have ended in between, and never come.
-    early: Option<Instant>,
+    token: CancellationToken,
+    /// When the request was cancelled without being registered. It may have ended in between and never be registered.
+    pending_since: Option<Instant>,
 }
 
-/// A request's place in the list; dropping it takes the request off.
+/// The registration of a request's work; ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct CancelGuard {
     id: RequestId,
-    wish: CancellationToken,
-    list: Cancels,
-    /// The request goes on without this work.
-    handed_over: bool,
+    token: CancellationToken,
+    registry: CancelRegistry,
+    /// Whether other work continues the request.
+    is_handed_over: bool,
 }
 
-impl Cancels {
-    fn list(&self) -> MutexGuard<'_, HashMap<RequestId, Entry>> {
+impl CancelRegistry {
+    fn entries(&self) -> MutexGuard<'_, HashMap<RequestId, Entry>> {
         // Every change is a single step: a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request that was just claimed on the list.
-    pub(super) fn enlist(&self, id: RequestId) -> Listed {
-        // A wish may have come between the claim and this.
-        let mut list = self.list();
-        let entry = list.entry(id).or_insert_with(|| Entry { wish: CancellationToken::new(), early: None });
-        entry.early = None;
-        Listed { id, wish: entry.wish.clone(), list: self.clone(), handed_over: false }
+    /// Registers the work on a request that was just claimed. The token is cancelled already if the cancellation came between
+    /// the claim and this call.
+    pub(super) fn register(&self, id: RequestId) -> CancelGuard {
+        let mut entries = self.entries();
+        let new = || Entry { token: CancellationToken::new(), pending_since: None };
+        let entry = entries.entry(id).or_insert_with(new);
+        entry.pending_since = None;
+        CancelGuard { id, token: entry.token.clone(), registry: self.clone(), is_handed_over: false }
     }
 
-    /// Stops a request that the store says is being worked on.
-    pub(super) fn stop(&self, id: RequestId) {
+    /// Cancels the work on a request that is leased according to the store.
+    pub(crate) fn cancel(&self, id: RequestId) {
         let now = Instant::now();
-        let mut list = self.list();
-        list.retain(|_, entry| entry.early.is_none_or(|at| now.duration_since(at) < KEPT));
-        let early = || Entry { wish: CancellationToken::new(), early: Some(now) };
-        list.entry(id).or_insert_with(early).wish.cancel();
+        let mut entries = self.entries();
+        let is_recent = |since: Instant| now.duration_since(since) < PENDING_RETENTION;
+        entries.retain(|_, entry| entry.pending_since.is_none_or(is_recent));
+        let pending = || Entry { token: CancellationToken::new(), pending_since: Some(now) };
+        entries.entry(id).or_insert_with(pending).token.cancel();
     }
 
-    /// Takes a cancellation off the list that came for a request while nothing worked on it; tells whether there was one.
-    pub(super) fn take_early(&self, id: RequestId) -> bool {
-        let mut list = self.list();
-        let is_early = list.get(&id).is_some_and(|entry| entry.early.is_some());
-        is_early && list.remove(&id).is_some()
+    /// Removes a cancellation of a request that is not registered; returns whether there was one.
+    pub(super) fn take_pending(&self, id: RequestId) -> bool {
+        let mut entries = self.entries();
+        let is_pending = entries.get(&id).is_some_and(|entry| entry.pending_since.is_some());
+        is_pending && entries.remove(&id).is_some()
+    }
+
+    /// Cancels the work on a request if the store found it leased; returns whether the request ends by this cancellation.
+    pub(crate) fn follow_up(&self, id: RequestId, outcome: CancelOutcome) -> bool {
+        match outcome {
+            CancelOutcome::Now { .. } => true,
+            CancelOutcome::Running => {
+                self.cancel(id);
+                true
+            }
+            CancelOutcome::Over | CancelOutcome::NotYours | CancelOutcome::AdminsOnly | CancelOutcome::Unknown => false,
+        }
+    }
+
+    /// Cancels all requests of a user; returns how many end by this.
+    pub(crate) async fn cancel_all(&self, store: &Store, user: UserId) -> Result<u64, StoreError> {
+        let outcomes = request::cancel_all(store, user).await?;
+        Ok(outcomes.into_iter().map(|(id, outcome)| u64::from(self.follow_up(id, outcome))).sum())
     }
 }
 
-impl Listed {
-    /// Cancelled when the sender wants the work stopped.
-    pub(super) fn wish(&self) -> &CancellationToken {
-        &self.wish
+impl CancelGuard {
+    /// Cancelled when the work is to stop because the request was cancelled.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
     }
 
-    /// Ends the work here while the request goes on: a cancellation that came too late for this work stays for the next.
+    /// Ends the registration while the request continues: a cancellation that came too late for this work stays pending.
     pub(super) fn hand_over(mut self) {
-        self.handed_over = true;
+        self.is_handed_over = true;
     }
 }
 
-impl Drop for Listed {
+impl Drop for CancelGuard {
     fn drop(&mut self) {
-        let mut list = self.list.list();
-        let is_unheeded = self.handed_over && self.wish.is_cancelled();
-        if is_unheeded && let Some(entry) = list.get_mut(&self.id) {
-            entry.early = Some(Instant::now());
+        let mut entries = self.registry.entries();
+        let is_pending = self.is_handed_over && self.token.is_cancelled();
+        if is_pending && let Some(entry) = entries.get_mut(&self.id) {
+            entry.pending_since = Some(Instant::now());
         } else {
-            list.remove(&self.id);
+            entries.remove(&self.id);
         }
     }
 }
@@ -94,50 +116,50 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_wish_for_what_never_comes_is_forgotten() {
-        let cancels = Cancels::default();
-        let working = cancels.enlist(RequestId(1));
-        cancels.stop(RequestId(2));
-        tokio::time::advance(KEPT).await;
-        cancels.stop(RequestId(3));
-        assert_eq!(cancels.list().len(), 2, "what is worked on, and the latest wish");
-        assert!(!cancels.enlist(RequestId(2)).wish().is_cancelled());
+    async fn a_pending_cancellation_expires() {
+        let cancels = CancelRegistry::default();
+        let working = cancels.register(RequestId(1));
+        cancels.cancel(RequestId(2));
+        tokio::time::advance(PENDING_RETENTION).await;
+        cancels.cancel(RequestId(3));
+        assert_eq!(cancels.entries().len(), 2, "the registered one, and the latest pending one");
+        assert!(!cancels.register(RequestId(2)).token().is_cancelled());
         drop(working);
     }
 
     #[tokio::test]
-    async fn a_wish_reaches_the_work_also_when_it_comes_first() {
-        let cancels = Cancels::default();
-        let listed = cancels.enlist(RequestId(1));
-        assert!(!listed.wish().is_cancelled());
-        cancels.stop(RequestId(1));
-        assert!(listed.wish().is_cancelled());
-        drop(listed);
-        assert!(!cancels.enlist(RequestId(1)).wish().is_cancelled(), "an old wish is over with its work");
+    async fn a_cancellation_before_the_registration_reaches_the_work() {
+        let cancels = CancelRegistry::default();
+        let guard = cancels.register(RequestId(1));
+        assert!(!guard.token().is_cancelled());
+        cancels.cancel(RequestId(1));
+        assert!(guard.token().is_cancelled());
+        drop(guard);
+        assert!(!cancels.register(RequestId(1)).token().is_cancelled(), "a cancellation ends with its work");
 
-        cancels.stop(RequestId(2));
-        assert!(cancels.enlist(RequestId(2)).wish().is_cancelled());
-        assert!(cancels.list().is_empty());
+        cancels.cancel(RequestId(2));
+        assert!(cancels.register(RequestId(2)).token().is_cancelled());
+        assert!(cancels.entries().is_empty());
     }
 
     #[tokio::test]
-    async fn a_wish_that_comes_while_a_request_is_handed_over_is_not_lost() {
-        let cancels = Cancels::default();
+    async fn a_cancellation_during_a_hand_over_stays_pending() {
+        let cancels = CancelRegistry::default();
         // Too late for the download, before the request is in the queue.
-        let listed = cancels.enlist(RequestId(1));
-        cancels.stop(RequestId(1));
-        listed.hand_over();
-        assert!(cancels.take_early(RequestId(1)));
-        assert!(!cancels.take_early(RequestId(1)) && cancels.list().is_empty());
+        let guard = cancels.register(RequestId(1));
+        cancels.cancel(RequestId(1));
+        guard.hand_over();
+        assert!(cancels.take_pending(RequestId(1)));
+        assert!(!cancels.take_pending(RequestId(1)) && cancels.entries().is_empty());
 
-        cancels.enlist(RequestId(1)).hand_over();
-        assert!(!cancels.take_early(RequestId(1)) && cancels.list().is_empty());
-        cancels.stop(RequestId(1));
-        assert!(cancels.take_early(RequestId(1)));
+        cancels.register(RequestId(1)).hand_over();
+        assert!(!cancels.take_pending(RequestId(1)) && cancels.entries().is_empty());
+        cancels.cancel(RequestId(1));
+        assert!(cancels.take_pending(RequestId(1)));
 
         // What works on the request by now ends it.
-        cancels.stop(RequestId(1));
-        let next = cancels.enlist(RequestId(1));
-        assert!(next.wish().is_cancelled() && !cancels.take_early(RequestId(1)));
+        cancels.cancel(RequestId(1));
+        let next = cancels.register(RequestId(1));
+        assert!(next.token().is_cancelled() && !cancels.take_pending(RequestId(1)));
     }
 }

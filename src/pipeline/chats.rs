@@ -2,11 +2,12 @@
 //! lose the right to write.
 
 use stenobot_domain::{ChatId, Timestamp};
-use stenobot_store::StoreError;
-use stenobot_telegram::{ThreadId, Unreachable};
+use stenobot_store::{Store, StoreError};
+use stenobot_telegram::{Client, ThreadId, Unreachable};
 
-use super::Context;
+use super::failures::StoreFailures;
 use crate::request::{DeliverFailure, DownloadFailure, TranscribeFailure, retry_transient};
+use crate::settings::Settings;
 
 impl From<Unreachable> for DownloadFailure {
     fn from(why: Unreachable) -> Self {
@@ -35,37 +36,46 @@ impl From<Unreachable> for TranscribeFailure {
     }
 }
 
-impl Context {
+/// Knowledge of chats that outlives one request. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Chats {
+    pub(crate) store: Store,
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    pub(crate) failures: StoreFailures,
+}
+
+impl Chats {
     /// Records that a group became a supergroup.
-    pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        if self.store.move_chat(from, to).await? {
+    pub(crate) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
+        if self.store.users.move_chat(from, to).await? {
             tracing::info!("a group became a supergroup: its requests and settings go with it");
-            if self.config().people.allowed.contains(&from.0) {
+            if self.settings.config().people.allowed.contains(&from.0) {
                 warn_of_old_number(from, to);
             }
         }
         Ok(())
     }
 
-    /// Like [`Context::record_move`], for work under way, which waits until the store can be written.
-    pub(super) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
+    /// Like [`Chats::record_move`], for work under way, which waits until the store can be written.
+    pub(crate) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
         retry_transient(&self.store, "record that a group became a supergroup", || self.record_move(from, to)).await
     }
 
     /// Warns of numbers in `allowed_users` that groups had before they became supergroups.
-    pub(super) async fn warn_of_old_numbers(&self) {
-        for id in self.config().people.allowed.iter() {
-            match self.store.moved_to(ChatId(id)).await {
+    pub(crate) async fn warn_of_old_numbers(&self) {
+        for id in self.settings.config().people.allowed.iter() {
+            match self.store.users.moved_to(ChatId(id)).await {
                 Ok(Some(to)) => warn_of_old_number(ChatId(id), to),
                 Ok(None) => {}
-                Err(error) => return self.store_failed("look for groups that became supergroups", &error),
+                Err(error) => return self.failures.report("look for groups that became supergroups", &error),
             }
         }
     }
 
     /// Whether Telegram has refused a message to this chat or topic since the request was accepted, and taken none since:
     /// another message for it would be refused as well. A request that was accepted later is an attempt to write again.
-    pub(super) fn is_write_forbidden(&self, chat: ChatId, thread: Option<ThreadId>, received_at: Timestamp) -> bool {
+    pub(crate) fn is_write_forbidden(&self, chat: ChatId, thread: Option<ThreadId>, received_at: Timestamp) -> bool {
         let age = self.store.clock().now().since(received_at);
         self.client.refused_since(chat, thread).is_some_and(|refused| refused <= age)
     }

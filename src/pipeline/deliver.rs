@@ -8,15 +8,21 @@ use std::time::Duration;
 use stenobot_domain::subtitles;
 use stenobot_domain::{AnswerForm, ChatId, MessageId, Outcome, RetryPolicy};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Answer, Disposition, Document, OutgoingMessage, Priority, TelegramError, ThreadId};
+use stenobot_telegram::{
+    Answer, Client, Disposition, Document, OutgoingMessage, Priority, StatusEditor, TelegramError, ThreadId,
+};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-use super::{Context, retention};
+use super::chats::Chats;
+use super::recordings::Recordings;
+use super::retention;
+use super::worker::Worker;
 use crate::layers::{NextTry, ObserveLayer, Retry};
 use crate::metrics::Work;
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
+use crate::settings::Settings;
 
 /// Holds the place of an answer, or of a further part of it, until the text is there.
 const PLACEHOLDER: &str = "…";
@@ -72,120 +78,245 @@ enum Part {
 /// Gives the id of the message that now holds the part.
 pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
 
-/// The stack that sends answers.
-pub(super) fn answer_stack(context: &Context) -> Sender {
-    stack(context, Priority::Answer, |error| error.disposition().into())
+/// Delivers texts. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Deliverer {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) editor: StatusEditor,
+    pub(crate) chats: Chats,
+    pub(crate) recordings: Recordings,
 }
 
-/// The stack that sends notices. They can be postponed: a pause that Telegram demands is an error.
-pub(super) fn notice_stack(context: &Context) -> Sender {
-    stack(context, Priority::Notice, |error| match error.disposition() {
-        Disposition::ServerRequested(_) => NextTry::Never,
-        disposition => disposition.into(),
-    })
-}
-
-fn stack(context: &Context, priority: Priority, classify: fn(&TelegramError) -> NextTry) -> Sender {
-    let client = context.client.with_priority(priority);
-    let send = service_fn(move |Outgoing { to, target, part }: Outgoing| {
-        let client = client.clone();
-        async move {
-            match (target, part) {
-                (Target::Edit(message), Part::Message(content)) => {
-                    client.edit(to.chat, message, &content).await.map(|()| message)
+impl Deliverer {
+    /// Delivers a text and ends its request.
+    pub(crate) async fn deliver(&self, mut request: Request<Transcribed>) -> Result<(), StoreError> {
+        // No edit of the state may come after the answer.
+        self.editor.close(request.id()).await;
+        // Where the store cannot tell now, Telegram does.
+        if let Ok(Some(to)) = self.worker.store.users.moved_to(request.chat()).await {
+            request.chat_moved(to);
+        }
+        let transcript = &request.stage().transcript;
+        let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
+        let parts = self.answer_parts(&request);
+        let thread = request.thread().map(ThreadId);
+        let delivered = if self.chats.is_write_forbidden(request.chat(), thread, request.received_at()) {
+            Err(DeliverError::Failed(DeliverFailure::WriteForbidden))
+        } else {
+            tokio::select! {
+                delivered = self.deliver_parts(&mut request, parts) => delivered,
+                () = async { self.worker.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT_GRACE).await; } => {
+                    Err(DeliverError::Failed(DeliverFailure::Stopping))
                 }
-                (Target::New, Part::Message(content)) => client.send(to.chat, to.thread, to.reply_to, &content).await,
-                (Target::Edit(_) | Target::New, Part::File(file)) => {
-                    client.send_document(to.chat, to.thread, to.reply_to, &file).await
+            }
+        };
+        match delivered {
+            Ok(()) => {
+                // In one write with the end: a button pressed under the answer at once finds the recording kept.
+                let now = self.worker.store.clock().now();
+                let receipt = request
+                    .advance(&self.worker.store, Done { audio_until: retention::kept_until(&self.settings, now) })
+                    .await?;
+                if receipt.stage.audio_until.is_none() {
+                    self.recordings.discard(receipt.id).await;
+                }
+                let took = self.worker.store.clock().now().since(receipt.received_at);
+                observe(&Event::Delivered { id: receipt.id, took, outcome });
+                Ok(())
+            }
+            Err(DeliverError::Store(error)) => Err(error),
+            Err(DeliverError::Failed(why)) => {
+                if !matches!(why, DeliverFailure::Stopping) {
+                    self.recordings.discard(request.id()).await;
+                }
+                request.fail(&self.worker.store, &why).await.map(drop)
+            }
+        }
+    }
+
+    /// The stack that sends answers.
+    pub(super) fn answer_stack(&self) -> Sender {
+        self.stack(Priority::Answer, |error| error.disposition().into())
+    }
+
+    /// The stack that sends notices. They can be postponed: a pause that Telegram demands is an error.
+    pub(super) fn notice_stack(&self) -> Sender {
+        self.stack(Priority::Notice, |error| match error.disposition() {
+            Disposition::ServerRequested(_) => NextTry::Never,
+            disposition => disposition.into(),
+        })
+    }
+
+    fn stack(&self, priority: Priority, classify: fn(&TelegramError) -> NextTry) -> Sender {
+        let client = self.client.with_priority(priority);
+        let send = service_fn(move |Outgoing { to, target, part }: Outgoing| {
+            let client = client.clone();
+            async move {
+                match (target, part) {
+                    (Target::Edit(message), Part::Message(content)) => {
+                        client.edit(to.chat, message, &content).await.map(|()| message)
+                    }
+                    (Target::New, Part::Message(content)) => {
+                        client.send(to.chat, to.thread, to.reply_to, &content).await
+                    }
+                    (Target::Edit(_) | Target::New, Part::File(file)) => {
+                        client.send_document(to.chat, to.thread, to.reply_to, &file).await
+                    }
                 }
             }
-        }
-    });
-    ServiceBuilder::new()
-        .boxed_clone()
-        // Includes all pauses that Telegram demands: the time the sender waits.
-        .layer(ObserveLayer::new(Work::Delivery))
-        // No pause that Telegram demands is shortened.
-        .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
-        .service(send)
-}
+        });
+        ServiceBuilder::new()
+            .boxed_clone()
+            // Includes all pauses that Telegram demands: the time the sender waits.
+            .layer(ObserveLayer::new(Work::Delivery))
+            // No pause that Telegram demands is shortened.
+            .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
+            .service(send)
+    }
 
-/// Delivers a text and ends its request.
-pub(super) async fn process_delivery(context: &Context, mut request: Request<Transcribed>) -> Result<(), StoreError> {
-    // No edit of the state may come after the answer.
-    context.desk.close(request.id()).await;
-    // Where the store cannot tell now, Telegram does.
-    if let Ok(Some(to)) = context.store.moved_to(request.chat()).await {
-        request.chat_moved(to);
-    }
-    let transcript = &request.stage().transcript;
-    let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
-    let parts = answer_parts(context, &request);
-    let thread = request.thread().map(ThreadId);
-    let delivered = if context.is_write_forbidden(request.chat(), thread, request.received_at()) {
-        Err(DeliverError::Failed(DeliverFailure::WriteForbidden))
-    } else {
-        tokio::select! {
-            delivered = deliver_parts(context, &mut request, parts) => delivered,
-            () = async { context.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT_GRACE).await; } => {
-                Err(DeliverError::Failed(DeliverFailure::Stopping))
-            }
+    /// The parts of a request's answer. The first is a message, which takes the place of the one that showed the state.
+    fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
+        let transcript = &request.stage().transcript;
+        let texts = self.settings.texts();
+        let locale = self.settings.locale(request.locale());
+        let spoken = transcript.text();
+        let max_messages = self.settings.config().limits.answer_messages;
+        let file = |name: &str, media_type, text: String| {
+            let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes() };
+            Part::File(Arc::new(document))
+        };
+        let text_file = |text: &str| file("text.txt", "text/plain", text.to_owned() + "\n");
+        let has_text = !spoken.0.trim().is_empty();
+        let requested_file = match request.form() {
+            AnswerForm::Message => None,
+            AnswerForm::Txt => Some(text_file(spoken.0.trim())),
+            AnswerForm::Srt => Some(file("subtitles.srt", "application/x-subrip", subtitles::srt(transcript))),
+            AnswerForm::Vtt => Some(file("subtitles.vtt", "text/vtt", subtitles::vtt(transcript))),
+        };
+        if let Some(file) = requested_file.filter(|_| has_text) {
+            return vec![Part::Message(texts.heading(locale, transcript).into()), file];
         }
-    };
-    match delivered {
-        Ok(()) => {
-            // In one write with the end: a button pressed under the answer at once finds the recording kept.
-            let receipt = request.advance(&context.store, Done { audio_until: retention::until(context) }).await?;
-            if receipt.stage.audio_until.is_none() {
-                context.discard_audio(receipt.id).await;
+        let keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
+        match texts.answer(locale, transcript, max_messages) {
+            Answer::Messages(messages) => {
+                let mut keyboard = Some(keyboard);
+                // The buttons are under the message that the store knows.
+                let with_buttons =
+                    |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
+                messages.into_iter().map(with_buttons).collect()
             }
-            let took = context.store.clock().now().since(receipt.received_at);
-            observe(&Event::Delivered { id: receipt.id, took, outcome });
-            Ok(())
-        }
-        Err(DeliverError::Store(error)) => Err(error),
-        Err(DeliverError::Failed(why)) => {
-            if !matches!(why, DeliverFailure::Stopping) {
-                context.discard_audio(request.id()).await;
+            Answer::File { preview } => {
+                vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(spoken.0.trim())]
             }
-            request.fail(&context.store, &why).await.map(drop)
         }
     }
-}
 
-/// The parts of a request's answer. The first is a message, which takes the place of the one that showed the state.
-fn answer_parts(context: &Context, request: &Request<Transcribed>) -> Vec<Part> {
-    let transcript = &request.stage().transcript;
-    let texts = context.live.borrow().texts.clone();
-    let locale = context.locale(request.locale());
-    let spoken = transcript.text();
-    let max_messages = context.config().limits.answer_messages;
-    let file = |name: &str, media_type, text: String| {
-        let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes() };
-        Part::File(Arc::new(document))
-    };
-    let text_file = |text: &str| file("text.txt", "text/plain", text.to_owned() + "\n");
-    let has_text = !spoken.0.trim().is_empty();
-    let requested_file = match request.form() {
-        AnswerForm::Message => None,
-        AnswerForm::Txt => Some(text_file(spoken.0.trim())),
-        AnswerForm::Srt => Some(file("subtitles.srt", "application/x-subrip", subtitles::srt(transcript))),
-        AnswerForm::Vtt => Some(file("subtitles.vtt", "text/vtt", subtitles::vtt(transcript))),
-    };
-    if let Some(file) = requested_file.filter(|_| has_text) {
-        return vec![Part::Message(texts.heading(locale, transcript).into()), file];
-    }
-    let keyboard = context.answer_buttons(request.locale(), request.id(), has_text);
-    match texts.answer(locale, transcript, max_messages) {
-        Answer::Messages(messages) => {
-            let mut keyboard = Some(keyboard);
-            // The buttons are under the message that the store knows.
-            let with_buttons =
-                |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
-            messages.into_iter().map(with_buttons).collect()
+    /// Sends the parts that an earlier attempt has not sent.
+    async fn deliver_parts(&self, request: &mut Request<Transcribed>, parts: Vec<Part>) -> Result<(), DeliverError> {
+        let sender = self.answer_stack();
+        let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        for (index, part) in (0..).zip(parts) {
+            // The first is edited again, in case that it was changed; not in a chat that has moved, where it would be new.
+            if index < request.parts_delivered() && (index != 0 || request.status_message().is_none()) {
+                continue;
+            }
+            if self.worker.shutdown.hard.is_cancelled() {
+                return Err(DeliverError::Failed(DeliverFailure::Stopping));
+            }
+            match self.deliver_part(request, sender.clone(), index, part.clone()).await {
+                // In the store before anything is sent there: a message would belong to no chat after a crash.
+                Err(PartError::Telegram(TelegramError::ChatMoved(to))) => {
+                    self.chats.follow_move(request.chat(), to).await?;
+                    request.chat_moved(to);
+                    self.deliver_part(request, sender.clone(), index, part).await?;
+                }
+                sent => sent?,
+            }
+            // The end of the request implies the last one.
+            if index != last {
+                request.set_parts_delivered(&self.worker.store, index + 1).await?;
+            }
         }
-        Answer::File { preview } => {
-            vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(spoken.0.trim())]
+        Ok(())
+    }
+
+    async fn deliver_part(
+        &self,
+        request: &mut Request<Transcribed>,
+        sender: Sender,
+        index: u32,
+        part: Part,
+    ) -> Result<(), PartError> {
+        match part {
+            Part::Message(content) => self.deliver_message(request, sender, index, content).await,
+            // No message becomes a file: a file is always a new one.
+            Part::File(_) => {
+                let file = Outgoing { to: addressee(request), target: Target::New, part };
+                request.hold(&self.worker.store, sender.oneshot(file)).await??;
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a part into the message that is meant for it. Whether Telegram carried out a call may be unknown: an edit is then
+    /// repeated without harm, but a new message would appear twice. So the message is in the store before the part is in the
+    /// message: the one that showed the state, or a placeholder where there is none or it was deleted.
+    async fn deliver_message(
+        &self,
+        request: &mut Request<Transcribed>,
+        sender: Sender,
+        index: u32,
+        content: OutgoingMessage,
+    ) -> Result<(), PartError> {
+        let to = addressee(request);
+        let known = if index == 0 { request.status_message() } else { request.part_message() };
+        if let Some(message) = known {
+            let edit = Outgoing { to, target: Target::Edit(message), part: Part::Message(content.clone()) };
+            match request.hold(&self.worker.store, sender.clone().oneshot(edit)).await? {
+                Err(TelegramError::MessageGone) => {}
+                sent => return Ok(sent.map(drop)?),
+            }
+        }
+        let placeholder = Outgoing { to, target: Target::New, part: Part::Message(PLACEHOLDER.to_owned().into()) };
+        let message = request.hold(&self.worker.store, sender.clone().oneshot(placeholder)).await??;
+        self.record_message(request, index, message).await?;
+        // Where this one is deleted as well, a message remains that may come twice.
+        let to = Addressee { status: Some(message), ..to };
+        let holder = request.hold(&self.worker.store, answer(sender, to, content)).await??;
+        if holder != message {
+            self.record_message(request, index, holder).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_message(
+        &self,
+        request: &mut Request<Transcribed>,
+        index: u32,
+        message: MessageId,
+    ) -> Result<(), StoreError> {
+        if index == 0 {
+            let chat = request.chat();
+            request.set_status_message(&self.worker.store, chat, message).await
+        } else {
+            request.set_part_message(&self.worker.store, message).await
+        }
+    }
+
+    /// As [`answer`], in the supergroup that the chat has become if Telegram says so.
+    pub(super) async fn answer_following_moves(
+        &self,
+        sender: Sender,
+        to: Addressee,
+        content: OutgoingMessage,
+    ) -> Result<MessageId, TelegramError> {
+        match answer(sender.clone(), to, content.clone()).await {
+            Err(TelegramError::ChatMoved(chat)) if self.chats.follow_move(to.chat, chat).await.is_ok() => {
+                answer(sender, Addressee::in_supergroup(chat), content).await
+            }
+            sent => sent,
         }
     }
 }
@@ -237,123 +368,12 @@ impl From<PartError> for DeliverError {
     }
 }
 
-/// Sends the parts that an earlier attempt has not sent.
-async fn deliver_parts(
-    context: &Context,
-    request: &mut Request<Transcribed>,
-    parts: Vec<Part>,
-) -> Result<(), DeliverError> {
-    let sender = answer_stack(context);
-    let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
-    for (index, part) in (0..).zip(parts) {
-        // The first is edited again, in case that it was changed; not in a chat that has moved, where it would be new.
-        if index < request.parts_delivered() && (index != 0 || request.status_message().is_none()) {
-            continue;
-        }
-        if context.shutdown.hard.is_cancelled() {
-            return Err(DeliverError::Failed(DeliverFailure::Stopping));
-        }
-        match deliver_part(context, request, sender.clone(), index, part.clone()).await {
-            // In the store before anything is sent there: a message would belong to no chat after a crash.
-            Err(PartError::Telegram(TelegramError::ChatMoved(to))) => {
-                context.follow_move(request.chat(), to).await?;
-                request.chat_moved(to);
-                deliver_part(context, request, sender.clone(), index, part).await?;
-            }
-            sent => sent?,
-        }
-        // The end of the request implies the last one.
-        if index != last {
-            request.set_parts_delivered(&context.store, index + 1).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn deliver_part(
-    context: &Context,
-    request: &mut Request<Transcribed>,
-    sender: Sender,
-    index: u32,
-    part: Part,
-) -> Result<(), PartError> {
-    match part {
-        Part::Message(content) => deliver_message(context, request, sender, index, content).await,
-        // No message becomes a file: a file is always a new one.
-        Part::File(_) => {
-            let file = Outgoing { to: addressee(request), target: Target::New, part };
-            request.hold(&context.store, sender.oneshot(file)).await??;
-            Ok(())
-        }
-    }
-}
-
-/// Puts a part into the message that is meant for it. Whether Telegram carried out a call may be unknown: an edit is then
-/// repeated without harm, but a new message would appear twice. So the message is in the store before the part is in the
-/// message: the one that showed the state, or a placeholder where there is none or it was deleted.
-async fn deliver_message(
-    context: &Context,
-    request: &mut Request<Transcribed>,
-    sender: Sender,
-    index: u32,
-    content: OutgoingMessage,
-) -> Result<(), PartError> {
-    let to = addressee(request);
-    let known = if index == 0 { request.status_message() } else { request.part_message() };
-    if let Some(message) = known {
-        let edit = Outgoing { to, target: Target::Edit(message), part: Part::Message(content.clone()) };
-        match request.hold(&context.store, sender.clone().oneshot(edit)).await? {
-            Err(TelegramError::MessageGone) => {}
-            sent => return Ok(sent.map(drop)?),
-        }
-    }
-    let placeholder = Outgoing { to, target: Target::New, part: Part::Message(PLACEHOLDER.to_owned().into()) };
-    let message = request.hold(&context.store, sender.clone().oneshot(placeholder)).await??;
-    record_message(context, request, index, message).await?;
-    // Where this one is deleted as well, a message remains that may come twice.
-    let to = Addressee { status: Some(message), ..to };
-    let holder = request.hold(&context.store, answer(sender, to, content)).await??;
-    if holder != message {
-        record_message(context, request, index, holder).await?;
-    }
-    Ok(())
-}
-
-async fn record_message(
-    context: &Context,
-    request: &mut Request<Transcribed>,
-    index: u32,
-    message: MessageId,
-) -> Result<(), StoreError> {
-    if index == 0 {
-        let chat = request.chat();
-        request.set_status_message(&context.store, chat, message).await
-    } else {
-        request.set_part_message(&context.store, message).await
-    }
-}
-
 fn addressee(request: &Request<Transcribed>) -> Addressee {
     Addressee {
         chat: request.chat(),
         thread: request.thread().map(ThreadId),
         status: request.status_message(),
         reply_to: request.reply_to(),
-    }
-}
-
-/// As [`answer`], in the supergroup that the chat has become if Telegram says so.
-pub(super) async fn answer_following_moves(
-    context: &Context,
-    sender: Sender,
-    to: Addressee,
-    content: OutgoingMessage,
-) -> Result<MessageId, TelegramError> {
-    match answer(sender.clone(), to, content.clone()).await {
-        Err(TelegramError::ChatMoved(chat)) if context.follow_move(to.chat, chat).await.is_ok() => {
-            answer(sender, Addressee::in_supergroup(chat), content).await
-        }
-        sent => sent,
     }
 }
 

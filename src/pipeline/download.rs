@@ -7,32 +7,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_audio::AudioError;
-use stenobot_domain::RetryPolicy;
-use stenobot_engine::probe::ProbeError;
+use stenobot_domain::{ChatId, MessageId, RetryPolicy};
+use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
 use stenobot_store::StoreError;
-use stenobot_telegram::{Disposition, DownloadError, StatusText, Unreachable};
-use tokio::sync::Semaphore;
+use stenobot_telegram::{Client, Disposition, DownloadError, StatusText, Unreachable};
+use tokio::sync::{Semaphore, watch};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use super::worker::{self, Turn};
-use super::{Context, enqueue};
+use super::cancels::CancelRegistry;
+use super::recordings::Recordings;
+use super::status::StatusMessages;
+use super::worker::{Turn, Worker};
 use crate::layers::{NextTry, ObserveLayer, Retry, TimeoutLayer};
 use crate::metrics::Work;
-use crate::request::{self, Claim, DownloadFailure, Downloaded, Received, Request, WithinDay};
+use crate::request::{self, Claim, DownloadFailure, Downloaded, Queued, Received, Request, WithinDay};
+use crate::settings::Settings;
 
-/// Downloads at once. They wait for the network, not for the processor.
-const CONCURRENT: usize = 4;
+/// Concurrent downloads. They wait for the network, not for the processor.
+const MAX_CONCURRENT: usize = 4;
 
-/// Tries of one file beyond the first, within the time limit of a download.
+/// Retries of one file, within the time limit of a download.
 const RETRIES: RetryPolicy = RetryPolicy::bounded(2, Duration::from_secs(1), Duration::from_secs(10));
 
-/// Space on the disk that is left to the store: with less of it no download begins. The store needs a few megabytes
-/// for its log; a download that began before may still take its part of the rest.
-const RESERVED: u64 = 32 << 20;
+/// Free bytes that are left to the store: with less no download begins. The store needs a few megabytes for its write-ahead
+/// log; a download that began before may still take its part of the rest.
+const MIN_FREE_BYTES: u64 = 32 << 20;
 
 /// One file to fetch.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ struct Fetch {
 enum Source {
     /// Telegram has it under this id.
     Telegram(String),
-    /// It was heard before and is still here.
+    /// The recording of an earlier request, which is still kept.
     Kept(PathBuf),
 }
 
@@ -62,38 +65,205 @@ enum FetchError {
 
 type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
-fn stack(context: &Context, places: Arc<Semaphore>) -> Fetcher {
-    let config = context.config();
-    let (client, limit) = (context.client.clone(), config.limits.file_bytes);
-    let fetch = service_fn(move |Fetch { from, to }: Fetch| {
-        let client = client.clone();
-        async move {
-            // A file of an attempt that was cut off would be in the way.
-            let _ = tokio::fs::remove_file(&to).await;
-            match from {
-                Source::Telegram(file_id) => {
-                    client.download(&file_id, &to, limit).await.map(drop).map_err(FetchError::Download)
+/// Downloads what is admitted. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Downloader {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) status: StatusMessages,
+    pub(crate) recordings: Recordings,
+    pub(crate) cancels: CancelRegistry,
+    /// Measure recordings in processes of their own.
+    pub(crate) probes: Probes,
+    /// Whether the disk has space for more recordings.
+    pub(crate) disk_has_space: watch::Sender<bool>,
+}
+
+/// Why a download ends before the file is here.
+enum Stop {
+    Store(StoreError),
+    Unreachable(Unreachable),
+}
+
+impl Downloader {
+    /// Claims and downloads until the soft shutdown.
+    pub(crate) async fn run(mut self) {
+        // The permits outlive a stack that is built anew for other settings.
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        let mut fetcher = self.stack(permits.clone());
+        let worker = self.worker.clone();
+        worker
+            .run("claim a download", async || {
+                if self.settings.have_changed() {
+                    fetcher = self.stack(permits.clone());
                 }
-                // A name of its own for the same bytes: the first request's may go while this one is heard.
-                Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => FetchError::NotKept,
-                    _ => FetchError::Download(DownloadError::Write(error)),
-                }),
+                let Some(ready) = self.worker.shutdown.soft.run_until_cancelled(fetcher.ready()).await else {
+                    return Ok(Turn::Idle);
+                };
+                if let Err(error) = ready {
+                    tracing::error!(%error, "downloads cannot be started");
+                    return Ok(Turn::Idle);
+                }
+                if !self.check_disk_space().await {
+                    return Ok(Turn::Idle);
+                }
+                self.claim(&mut fetcher).await
+            })
+            .await;
+    }
+
+    fn stack(&self, permits: Arc<Semaphore>) -> Fetcher {
+        let config = self.settings.config();
+        let (client, limit) = (self.client.clone(), config.limits.file_bytes);
+        let fetch = service_fn(move |Fetch { from, to }: Fetch| {
+            let client = client.clone();
+            async move {
+                // A file of an attempt that was cut off would be in the way.
+                let _ = tokio::fs::remove_file(&to).await;
+                match from {
+                    Source::Telegram(file_id) => {
+                        client.download(&file_id, &to, limit).await.map(drop).map_err(FetchError::Download)
+                    }
+                    // A second name for the same bytes: the first request's may be removed while this one is transcribed.
+                    Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
+                        ErrorKind::NotFound => FetchError::NotKept,
+                        _ => FetchError::Download(DownloadError::Write(error)),
+                    }),
+                }
+            }
+        });
+        ServiceBuilder::new()
+            .boxed()
+            // Waiting for a permit is not part of the stage's time.
+            .layer(ObserveLayer::new(Work::Download))
+            .map_err(move |error| to_download_failure(error, limit))
+            // Also bounds the disk space of unfinished files.
+            .layer(GlobalConcurrencyLimitLayer::with_semaphore(permits))
+            // Outside of the retries: a sender waits for the whole, not for a try.
+            .layer(TimeoutLayer::new(config.timing.download, || FetchError::TimedOut))
+            // A dropped connection is common and worth a second try right away.
+            .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
+            .service(fetch)
+    }
+
+    async fn claim(&self, fetcher: &mut Fetcher) -> Result<Turn, StoreError> {
+        match Request::<Received>::claim(&self.worker.store, &self.worker.id).await? {
+            None => return Ok(Turn::Idle),
+            Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
+            Some(Claim::Ready(request)) => {
+                let to = self.recordings.file(request.id());
+                let from = match request.parent() {
+                    Some(parent) => Source::Kept(self.recordings.file(parent)),
+                    None => Source::Telegram(request.file_id().to_owned()),
+                };
+                let fetching = fetcher.call(Fetch { from, to });
+                let span = request.span();
+                let own = self.clone();
+                self.worker.spawn(span, "finish a download", async move { own.process(request, fetching).await });
             }
         }
-    });
-    ServiceBuilder::new()
-        .boxed()
-        // Waiting for a place is not part of the stage's time.
-        .layer(ObserveLayer::new(Work::Download))
-        .map_err(move |error| to_download_failure(error, limit))
-        // Also the bound on the disk that unfinished files take.
-        .layer(GlobalConcurrencyLimitLayer::with_semaphore(places))
-        // Outside of the retries: a sender waits for the whole, not for a try.
-        .layer(TimeoutLayer::new(config.timing.download, || FetchError::TimedOut))
-        // A dropped connection is common and worth a second try right away.
-        .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
-        .service(fetch)
+        Ok(Turn::Worked)
+    }
+
+    /// Whether the disk has space for another download. If that cannot be determined, downloads go on.
+    async fn check_disk_space(&self) -> bool {
+        let folder = self.settings.config().storage.data_dir.clone();
+        let space = tokio::task::spawn_blocking(move || DiskSpace::around(&folder)).await;
+        let has_space = !matches!(space, Ok(Ok(space)) if space.free_bytes < MIN_FREE_BYTES);
+        let changed = self.disk_has_space.send_if_modified(|before| std::mem::replace(before, has_space) != has_space);
+        match (changed, has_space) {
+            (true, false) => tracing::error!("downloads wait: the disk that holds the data folder is almost full"),
+            (true, true) => tracing::info!("downloads go on: the disk has room again"),
+            (false, _) => {}
+        }
+        has_space
+    }
+
+    async fn process(
+        &self,
+        mut request: Request<Received>,
+        fetching: impl Future<Output = Result<(), DownloadFailure>>,
+    ) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        let cancel = self.cancels.register(request.id());
+        let work = async {
+            // The sender is informed while the file is on its way; neither waits for the other. Where no answer can be sent,
+            // the file is not needed.
+            let (shown, fetched) = tokio::try_join!(self.show(&request), async { Ok(fetching.await) })?;
+            Ok((shown, self.measure(&request, fetched).await))
+        };
+        let work = async {
+            tokio::select! {
+                done = work => Some(done),
+                () = cancel.token().cancelled() => None,
+            }
+        };
+        let held = self.worker.shutdown.hard.run_until_cancelled(request.hold(store, work)).await;
+        let Some(held) = held else { return request.release(store).await };
+        let Some(done) = held? else { return self.give_up(request, &DownloadFailure::Cancelled).await };
+        let (shown, measured) = match done {
+            Ok(done) => done,
+            Err(Stop::Store(error)) => return Err(error),
+            Err(Stop::Unreachable(why)) => return self.give_up(request, &why.into()).await,
+        };
+        if let Some((chat, message)) = shown {
+            request.knows_status_message(chat, message);
+        }
+        let length = match measured {
+            Ok(length) => length,
+            Err(why) => return self.give_up(request, &why).await,
+        };
+        let (id, user) = (request.id(), request.user());
+        let per_day = self.settings.config().limits.daily_audio;
+        match request.advance_within_day(store, Downloaded { length }, per_day).await? {
+            WithinDay::Entered(request) => {
+                cancel.hand_over();
+                let queued = request.advance(store, Queued::default()).await?;
+                tracing::debug!(request = queued.id.0, "queued");
+                // Cancelled after the download and before the request was queued, where the store can end it.
+                if self.cancels.take_pending(id) {
+                    let outcome = request::cancel(store, id, user).await?;
+                    self.cancels.follow_up(id, outcome);
+                }
+                Ok(())
+            }
+            WithinDay::Over(request) => self.give_up(*request, &DownloadFailure::DayFull).await,
+        }
+    }
+
+    /// Sends the status message and records it at once: after a crash the next attempt edits the same message.
+    async fn show(&self, request: &Request<Received>) -> Result<Option<(ChatId, MessageId)>, Stop> {
+        let downloading = self.status.message(request.id(), request.locale(), &StatusText::Downloading);
+        match self.status.ensure(request, &downloading).await {
+            Ok(Some((chat, message))) => {
+                let recorded = request.record_status_message(&self.worker.store, chat, message).await;
+                recorded.map(|()| Some((chat, message))).map_err(Stop::Store)
+            }
+            Ok(None) => Ok(None),
+            Err(why) => Err(Stop::Unreachable(why)),
+        }
+    }
+
+    async fn give_up(&self, request: Request<Received>, why: &DownloadFailure) -> Result<(), StoreError> {
+        self.recordings.discard(request.id()).await;
+        request.fail(&self.worker.store, why).await.map(drop)
+    }
+
+    /// The length of what was downloaded, measured by a process of its own: decoders get hostile files.
+    async fn measure(
+        &self,
+        request: &Request<Received>,
+        fetched: Result<(), DownloadFailure>,
+    ) -> Result<Duration, DownloadFailure> {
+        fetched?;
+        let limit = self.settings.config().limits.voice;
+        match self.probes.measure(&self.recordings.file(request.id()), limit).await {
+            Ok(length) => Ok(length),
+            Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),
+            Err(error) => Err(DownloadFailure::Damaged(error.to_string())),
+        }
+    }
 }
 
 fn classify(error: &FetchError) -> NextTry {
@@ -133,154 +303,6 @@ fn to_download_failure(error: FetchError, limit: u64) -> DownloadFailure {
                 DownloadFailure::Refused(error.to_string())
             }
         },
-    }
-}
-
-/// Downloads what is admitted, until the soft shutdown.
-pub(crate) async fn run(context: &Context) {
-    // The places outlive a stack that is built anew for other settings.
-    let places = Arc::new(Semaphore::new(CONCURRENT));
-    let mut fetcher = stack(context, places.clone());
-    let mut live = context.live.clone();
-    worker::run(context, "claim a download", async || {
-        if live.has_changed().unwrap_or(false) {
-            live.mark_unchanged();
-            fetcher = stack(context, places.clone());
-        }
-        let Some(ready) = context.shutdown.soft.run_until_cancelled(fetcher.ready()).await else {
-            return Ok(Turn::Idle);
-        };
-        if let Err(error) = ready {
-            tracing::error!(%error, "downloads cannot be started");
-            return Ok(Turn::Idle);
-        }
-        if !look_for_room(context).await {
-            return Ok(Turn::Idle);
-        }
-        match Request::<Received>::claim(&context.store, &context.worker).await? {
-            None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request, why)) => {
-                context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.store, &why).await?;
-            }
-            Some(Claim::Ready(request)) => {
-                let to = context.audio_file(request.id());
-                let from = match request.parent() {
-                    Some(parent) => Source::Kept(context.audio_file(parent)),
-                    None => Source::Telegram(request.file_id().to_owned()),
-                };
-                let fetching = fetcher.call(Fetch { from, to });
-                let span = request.span();
-                let own = context.clone();
-                context.spawn(span, "finish a download", async move { one(&own, request, fetching).await });
-            }
-        }
-        Ok(Turn::Worked)
-    })
-    .await;
-}
-
-/// Whether the disk has room for another download. What cannot be told is no reason to stand still.
-async fn look_for_room(context: &Context) -> bool {
-    let folder = context.config().storage.data_dir.clone();
-    let looked = tokio::task::spawn_blocking(move || DiskSpace::around(&folder)).await;
-    let room = !matches!(looked, Ok(Ok(space)) if space.free_bytes < RESERVED);
-    let changed = context.room.send_if_modified(|before| std::mem::replace(before, room) != room);
-    match (changed, room) {
-        (true, false) => tracing::error!("downloads wait: the disk that holds the data folder is almost full"),
-        (true, true) => tracing::info!("downloads go on: the disk has room again"),
-        (false, _) => {}
-    }
-    room
-}
-
-async fn one(
-    context: &Context,
-    mut request: Request<Received>,
-    fetching: impl Future<Output = Result<(), DownloadFailure>>,
-) -> Result<(), StoreError> {
-    let listed = context.cancels.enlist(request.id());
-    let downloading = context.state(request.id(), request.locale(), &StatusText::Downloading);
-    let greeting = async {
-        let greeted = enqueue::ensure_status(context, &request, &downloading).await;
-        // Written down at once: whoever goes on after a crash shows the state in the same message.
-        match greeted {
-            Ok(Some((chat, message))) => {
-                request.record_status_message(&context.store, chat, message).await.map_err(Stop::Store)?;
-                Ok(Some((chat, message)))
-            }
-            Ok(None) => Ok(None),
-            Err(why) => Err(Stop::Unreachable(why)),
-        }
-    };
-    let work = async {
-        // The sender is told while the file is on its way; neither waits for the other. Where no answer can be sent,
-        // the file is not needed.
-        let (greeted, fetched) = tokio::try_join!(greeting, async { Ok(fetching.await) })?;
-        Ok((greeted, measure(context, &request, fetched).await))
-    };
-    let work = async {
-        tokio::select! {
-            done = work => Some(done),
-            () = listed.wish().cancelled() => None,
-        }
-    };
-    let stopped = context.shutdown.hard.run_until_cancelled(request.hold(&context.store, work)).await;
-    let Some(held) = stopped else { return request.release(&context.store).await };
-    let Some(done) = held? else { return give_up(context, request, &DownloadFailure::Cancelled).await };
-    let (greeted, measured) = match done {
-        Ok(done) => done,
-        Err(Stop::Store(error)) => return Err(error),
-        Err(Stop::Unreachable(why)) => return give_up(context, request, &why.into()).await,
-    };
-    if let Some((chat, message)) = greeted {
-        request.knows_status_message(chat, message);
-    }
-    match measured {
-        Ok(length) => {
-            let (id, user) = (request.id(), request.user());
-            let per_day = context.config().limits.daily_audio;
-            match request.advance_within_day(&context.store, Downloaded { length }, per_day).await? {
-                WithinDay::Entered(request) => {
-                    listed.hand_over();
-                    enqueue::one(context, request).await?;
-                    // Cancelled when the file was here and the request not yet in the queue, where the store can end it.
-                    if context.cancels.take_early(id) {
-                        let outcome = request::cancel(&context.store, id, user).await?;
-                        context.follow_up(id, outcome);
-                    }
-                    Ok(())
-                }
-                WithinDay::Over(request) => give_up(context, *request, &DownloadFailure::DayFull).await,
-            }
-        }
-        Err(why) => give_up(context, request, &why).await,
-    }
-}
-
-/// What ends a download before the file is here.
-enum Stop {
-    Store(StoreError),
-    Unreachable(Unreachable),
-}
-
-async fn give_up(context: &Context, request: Request<Received>, why: &DownloadFailure) -> Result<(), StoreError> {
-    context.discard_audio(request.id()).await;
-    request.fail(&context.store, why).await.map(drop)
-}
-
-/// The real length of what came, told by a process of its own: decoders meet whatever people send.
-async fn measure(
-    context: &Context,
-    request: &Request<Received>,
-    fetched: Result<(), DownloadFailure>,
-) -> Result<Duration, DownloadFailure> {
-    fetched?;
-    let limit = context.config().limits.voice;
-    match context.probes.measure(&context.audio_file(request.id()), limit).await {
-        Ok(length) => Ok(length),
-        Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),
-        Err(error) => Err(DownloadFailure::Damaged(error.to_string())),
     }
 }
 

@@ -1,19 +1,33 @@
-//! How long things take: what this machine has lately needed for a second of sound with this model.
+//! Estimates of processing time and progress, from the real-time factor that this machine has lately had with this model.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
+use stenobot_store::Store;
 
-/// A guess, until this machine has measured itself.
-pub(crate) const FIRST_GUESS: f64 = 0.3;
+use super::failures::StoreFailures;
 
-/// Processing time for a second of audio, as lately measured. The store remembers it between runs.
-pub(super) async fn real_time_factor(context: &Context) -> f64 {
-    match context.store.recent_real_time_factor(&context.model).await {
-        Ok(measured) => measured.unwrap_or(FIRST_GUESS),
-        Err(error) => {
-            context.store_failed("read the real-time factor", &error);
-            FIRST_GUESS
+/// Real-time factor until this machine has measured its own.
+pub(crate) const DEFAULT_REAL_TIME_FACTOR: f64 = 0.3;
+
+/// Estimates for one model. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Estimates {
+    pub(crate) store: Store,
+    pub(crate) failures: StoreFailures,
+    /// Name of the model, as the store keeps it.
+    pub(crate) model: Arc<str>,
+}
+
+impl Estimates {
+    /// Processing time over audio time of recent transcriptions, which the store remembers between runs.
+    pub(super) async fn real_time_factor(&self) -> f64 {
+        match self.store.statistics.recent_real_time_factor(&self.model).await {
+            Ok(measured) => measured.unwrap_or(DEFAULT_REAL_TIME_FACTOR),
+            Err(error) => {
+                self.failures.report("read the real-time factor", &error);
+                DEFAULT_REAL_TIME_FACTOR
+            }
         }
     }
 }

@@ -3,19 +3,19 @@
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
 use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, RerunChoice};
 
-use super::Context;
+use crate::settings::Settings;
 
 /// Languages on one page: four rows of two.
 const PAGE: usize = 8;
 
-impl Context {
+impl Settings {
     /// Stops a request.
-    pub(super) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
+    pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
         Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))
     }
 
     /// What else can be done with an answer, while its recording is kept. Without a text there is no file of it.
-    pub(super) fn answer_buttons(&self, locale: Option<&str>, of: RequestId, text: bool) -> Keyboard {
+    pub(crate) fn answer_buttons(&self, locale: Option<&str>, of: RequestId, text: bool) -> Keyboard {
         if self.config().privacy.audio_retention.is_zero() {
             return Keyboard::default();
         }
@@ -31,7 +31,7 @@ impl Context {
     }
 
     /// Languages in which a recording can be heard again.
-    pub(super) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
+    pub(crate) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
         let choose = |language| Action::Rerun { of, choice: RerunChoice::Language(language) };
         let mut keyboard = self.languages(locale, page, choose, |page| Action::Languages { of, page });
         let back = Button { label: self.label(locale, Label::Back), action: Action::Back(of) };
@@ -40,7 +40,7 @@ impl Context {
     }
 
     /// Languages that a chat can set.
-    pub(super) fn language_buttons(&self, locale: Option<&str>, page: u8) -> Keyboard {
+    pub(crate) fn language_buttons(&self, locale: Option<&str>, page: u8) -> Keyboard {
         self.languages(locale, page, Action::SetLanguage, Action::ChatLanguages)
     }
 

@@ -2,16 +2,19 @@
 
 use stenobot_domain::{LikelyLanguage, SpeechLanguage, UserId};
 
-use super::Context;
+use super::worker::Worker;
+use crate::settings::Settings;
 
-/// What the language of a user's Telegram counts, in recordings of theirs in that language.
+/// Weight of the language of a user's Telegram, in earlier recordings.
 const TELEGRAM_COUNT: u32 = 2;
-/// What the language of the bot's own texts counts, in the same.
+/// Weight of the language of the bot's texts, in earlier recordings.
 const BOT_COUNT: u32 = 1;
 
-/// The languages of a user's earlier recordings, of their Telegram, and of the bot; nothing for a language that is given.
+/// The languages of a user's earlier recordings, of their Telegram, and of the bot, weighted; nothing where the language is
+/// given.
 pub(super) async fn likely_languages(
-    context: &Context,
+    worker: &Worker,
+    settings: &Settings,
     user: UserId,
     telegram: Option<&str>,
     language: &SpeechLanguage,
@@ -19,11 +22,11 @@ pub(super) async fn likely_languages(
     match language {
         SpeechLanguage::Code(_) => Vec::new(),
         SpeechLanguage::Auto => {
-            let earlier = context.store.recent_languages(user).await.unwrap_or_else(|error| {
-                context.store_failed("read the languages of a user", &error);
+            let earlier = worker.store.users.recent_languages(user).await.unwrap_or_else(|error| {
+                worker.failures.report("read the languages of a user", &error);
                 Vec::new()
             });
-            weigh(earlier, telegram, context.live.borrow().default_locale.code())
+            weigh(earlier, telegram, settings.default_locale().code())
         }
     }
 }

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
-use stenobot_telegram::{Disposition, StatusText, ThreadId};
+use stenobot_telegram::{Client, Disposition, StatusEditor, StatusText, ThreadId};
 use tokio::sync::{Notify, Semaphore};
 
-use super::Context;
-use super::deliver::{self, Sender};
-use super::worker::{self, Turn};
+use super::chats::Chats;
+use super::deliver::{self, Deliverer, Sender};
+use super::recordings::Recordings;
+use super::worker::{Turn, Worker};
 use crate::request;
+use crate::settings::Settings;
 
 /// Notices under way at once, in as many chats.
 const MAX_CONCURRENT: usize = 64;
@@ -37,8 +39,8 @@ impl BusyChats {
     }
 
     /// The chats in which no notice is to be sent now.
-    fn excluded(&self, context: &Context) -> Vec<ChatId> {
-        let mut chats = context.client.paused_chats(MAX_EXCLUDED);
+    fn excluded(&self, client: &Client) -> Vec<ChatId> {
+        let mut chats = client.paused_chats(MAX_EXCLUDED);
         chats.extend(self.set().iter());
         chats
     }
@@ -55,125 +57,142 @@ impl Drop for BusyChat {
     }
 }
 
-/// Sends what is due, until the soft shutdown.
-pub(crate) async fn run(context: &Context) {
-    let sender = deliver::notice_stack(context);
-    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
-    let chats = BusyChats::default();
-    let ended = Arc::new(Notify::new());
-    worker::run_woken(context, "claim a notice", &ended, async || {
-        let permit = context.shutdown.soft.run_until_cancelled(permits.clone().acquire_owned()).await;
-        let Some(Ok(permit)) = permit else { return Ok(Turn::Idle) };
-        if context.client.all_chats_paused() {
-            return Ok(Turn::Idle);
-        }
-        let excluded = chats.excluded(context);
-        let Some(notice) = context.store.claim_notice_excluding(&context.worker, &excluded).await? else {
-            return Ok(Turn::Idle);
-        };
-        let guards = (chats.mark(notice.chat), ended.clone());
-        let (own, sender) = (context.clone(), sender.clone());
-        let span = tracing::info_span!("request", id = notice.fence.id.0);
-        context.spawn(span, "finish a notice", async move {
-            let outcome = process_notice(&own, sender, &notice).await;
-            let (chat, ended) = guards;
-            drop((permit, chat));
-            // The chat's next one can be claimed.
-            ended.notify_one();
-            outcome
-        });
-        Ok(Turn::Worked)
-    })
-    .await;
+/// Informs senders of requests that ended without a text. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Notifier {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) editor: StatusEditor,
+    pub(crate) chats: Chats,
+    pub(crate) recordings: Recordings,
+    pub(crate) deliverer: Deliverer,
 }
 
-async fn process_notice(context: &Context, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
-    context.desk.close(notice.fence.id).await;
-    context.discard_audio(notice.fence.id).await;
-    let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
-    let answered = || context.store.close_notices(&notice.fence, &notice.folded);
-    if context.is_write_forbidden(chat, thread, notice.received_at) {
-        return request::retry_transient(&context.store, "record a notice", answered).await;
-    }
-    let content = sentence(context, notice).into();
-    let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
-    let work = deliver::answer_following_moves(context, sender, to, content);
-    let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.store, &notice.fence, work)).await;
-    let postponed = match sent.transpose()? {
-        None => Some(Duration::ZERO),
-        Some(Err(error)) => match error.disposition() {
-            Disposition::ServerRequested(pause) => Some(pause.min(MAX_BACKOFF)),
-            // The stack retries all that is transient: this one can never be sent.
-            Disposition::Retry { .. }
-            | Disposition::OperatorNeeded { .. }
-            | Disposition::ChatMoved(_)
-            | Disposition::ChatUnreachable(_)
-            | Disposition::MessageGone
-            | Disposition::Final => {
-                tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
-                None
-            }
-        },
-        Some(Ok(_)) => None,
-    };
-    match postponed {
-        Some(pause) => {
-            let at = context.store.clock().now().after(pause);
-            request::retry_transient(&context.store, "put a notice off", || {
-                context.store.postpone_notice(&notice.fence, at)
+impl Notifier {
+    /// Sends what is due, until the soft shutdown.
+    pub(crate) async fn run(self) {
+        let sender = self.deliverer.notice_stack();
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        let chats = BusyChats::default();
+        let ended = Arc::new(Notify::new());
+        self.worker
+            .run_woken("claim a notice", &ended, async || {
+                let permit = self.worker.shutdown.soft.run_until_cancelled(permits.clone().acquire_owned()).await;
+                let Some(Ok(permit)) = permit else { return Ok(Turn::Idle) };
+                if self.client.all_chats_paused() {
+                    return Ok(Turn::Idle);
+                }
+                let excluded = chats.excluded(&self.client);
+                let Some(notice) = self.worker.store.queue.claim_notice_excluding(&self.worker.id, &excluded).await?
+                else {
+                    return Ok(Turn::Idle);
+                };
+                let guards = (chats.mark(notice.chat), ended.clone());
+                let (own, sender) = (self.clone(), sender.clone());
+                let span = tracing::info_span!("request", id = notice.fence.id.0);
+                self.worker.spawn(span, "finish a notice", async move {
+                    let outcome = own.process_notice(sender, &notice).await;
+                    let (chat, ended) = guards;
+                    drop((permit, chat));
+                    // The chat's next one can be claimed.
+                    ended.notify_one();
+                    outcome
+                });
+                Ok(Turn::Worked)
             })
-            .await
-        }
-        // A notice that was sent is not sent again.
-        None => request::retry_transient(&context.store, "record a notice", answered).await,
+            .await;
     }
-}
 
-/// A refusal or an apology ends with the request's number, by which the operator finds the
-/// request in the log; the confirmation of the sender's own cancellation needs none.
-fn sentence(context: &Context, notice: &Notice) -> String {
-    let (locale, text) = (notice.locale.as_deref(), reason_text(context, notice));
-    match notice.settlement {
-        Settlement::Cancelled(CancelledBy::Sender) => context.say(locale, &text),
-        Settlement::Rejected(_)
-        | Settlement::Failed(_)
-        | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
-            context.say_numbered(locale, &text, notice.folded.len(), notice.fence.id)
+    async fn process_notice(&self, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
+        self.editor.close(notice.fence.id).await;
+        self.recordings.discard(notice.fence.id).await;
+        let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
+        let answered = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
+        if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
+            return request::retry_transient(&self.worker.store, "record a notice", answered).await;
+        }
+        let content = self.sentence(notice).into();
+        let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
+        let work = self.deliverer.answer_following_moves(sender, to, content);
+        let sent =
+            self.worker.shutdown.hard.run_until_cancelled(request::hold(&self.worker.store, &notice.fence, work)).await;
+        let postponed = match sent.transpose()? {
+            None => Some(Duration::ZERO),
+            Some(Err(error)) => match error.disposition() {
+                Disposition::ServerRequested(pause) => Some(pause.min(MAX_BACKOFF)),
+                // The stack retries all that is transient: this one can never be sent.
+                Disposition::Retry { .. }
+                | Disposition::OperatorNeeded { .. }
+                | Disposition::ChatMoved(_)
+                | Disposition::ChatUnreachable(_)
+                | Disposition::MessageGone
+                | Disposition::Final => {
+                    tracing::info!(request = notice.fence.id.0, %error, "the sender cannot be told");
+                    None
+                }
+            },
+            Some(Ok(_)) => None,
+        };
+        match postponed {
+            Some(pause) => {
+                let at = self.worker.store.clock().now().after(pause);
+                request::retry_transient(&self.worker.store, "put a notice off", || {
+                    self.worker.store.queue.postpone_notice(&notice.fence, at)
+                })
+                .await
+            }
+            // A notice that was sent is not sent again.
+            None => request::retry_transient(&self.worker.store, "record a notice", answered).await,
         }
     }
-}
 
-fn reason_text(context: &Context, notice: &Notice) -> StatusText {
-    let limits = &context.config().limits;
-    match notice.settlement {
-        Settlement::Rejected(RejectReason::QueueFull) => StatusText::QueueFull,
-        Settlement::Rejected(RejectReason::UserLimit) => StatusText::PersonFull { limit: limits.waiting_per_user },
-        Settlement::Rejected(RejectReason::TooOften) => {
-            StatusText::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
+    /// A refusal or an apology ends with the request's number, by which the operator finds the
+    /// request in the log; the confirmation of the sender's own cancellation needs none.
+    fn sentence(&self, notice: &Notice) -> String {
+        let (locale, text) = (notice.locale.as_deref(), self.reason_text(notice));
+        match notice.settlement {
+            Settlement::Cancelled(CancelledBy::Sender) => self.settings.status_text(locale, &text),
+            Settlement::Rejected(_)
+            | Settlement::Failed(_)
+            | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
+                self.settings.numbered_text(locale, &text, notice.folded.len(), notice.fence.id)
+            }
         }
-        Settlement::Rejected(RejectReason::DailyLimit) => {
-            StatusText::DayFull { limit: limits.daily_audio.unwrap_or_default() }
+    }
+
+    fn reason_text(&self, notice: &Notice) -> StatusText {
+        let limits = &self.settings.config().limits;
+        match notice.settlement {
+            Settlement::Rejected(RejectReason::QueueFull) => StatusText::QueueFull,
+            Settlement::Rejected(RejectReason::UserLimit) => StatusText::PersonFull { limit: limits.waiting_per_user },
+            Settlement::Rejected(RejectReason::TooOften) => {
+                StatusText::UserLimit { retry: Duration::from_secs(60) / limits.user_per_minute.get() }
+            }
+            Settlement::Rejected(RejectReason::DailyLimit) => {
+                StatusText::DayFull { limit: limits.daily_audio.unwrap_or_default() }
+            }
+            Settlement::Rejected(RejectReason::Maintenance) => StatusText::Maintenance,
+            Settlement::Rejected(RejectReason::TooLong) => {
+                // The decoder stops soon after the limit: after a false claim the real length stays unknown.
+                let actual = Some(notice.length).filter(|length| *length > limits.voice);
+                StatusText::TooLong { limit: limits.voice, actual }
+            }
+            Settlement::Rejected(RejectReason::TooBig) => StatusText::TooBig { limit: limits.file_bytes },
+            Settlement::Rejected(RejectReason::Silent) => StatusText::NoAudio,
+            Settlement::Rejected(RejectReason::Codec) => {
+                notice.codec.clone().map_or(StatusText::Unreadable, |codec| StatusText::UnsupportedCodec { codec })
+            }
+            Settlement::Rejected(RejectReason::Unsupported) => StatusText::Unreadable,
+            Settlement::Rejected(RejectReason::NotAllowed) => StatusText::NotAllowed,
+            Settlement::Failed(FailReason::Download) => StatusText::DownloadFailed,
+            Settlement::Failed(FailReason::Damaged) => StatusText::Damaged,
+            Settlement::Failed(FailReason::Deadline) => StatusText::TimedOut,
+            Settlement::Failed(FailReason::AudioGone) => StatusText::AudioGone,
+            Settlement::Cancelled(CancelledBy::Sender) => StatusText::Cancelled,
+            Settlement::Cancelled(CancelledBy::Operator) => StatusText::CancelledByOperator,
+            Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
+            | Settlement::Cancelled(CancelledBy::ChatGone) => StatusText::Failed,
         }
-        Settlement::Rejected(RejectReason::Maintenance) => StatusText::Maintenance,
-        Settlement::Rejected(RejectReason::TooLong) => {
-            // The decoder stops soon after the limit: after a false claim the real length stays unknown.
-            let actual = Some(notice.length).filter(|length| *length > limits.voice);
-            StatusText::TooLong { limit: limits.voice, actual }
-        }
-        Settlement::Rejected(RejectReason::TooBig) => StatusText::TooBig { limit: limits.file_bytes },
-        Settlement::Rejected(RejectReason::Silent) => StatusText::NoAudio,
-        Settlement::Rejected(RejectReason::Codec) => {
-            notice.codec.clone().map_or(StatusText::Unreadable, |codec| StatusText::UnsupportedCodec { codec })
-        }
-        Settlement::Rejected(RejectReason::Unsupported) => StatusText::Unreadable,
-        Settlement::Rejected(RejectReason::NotAllowed) => StatusText::NotAllowed,
-        Settlement::Failed(FailReason::Download) => StatusText::DownloadFailed,
-        Settlement::Failed(FailReason::Damaged) => StatusText::Damaged,
-        Settlement::Failed(FailReason::Deadline) => StatusText::TimedOut,
-        Settlement::Failed(FailReason::AudioGone) => StatusText::AudioGone,
-        Settlement::Cancelled(CancelledBy::Sender) => StatusText::Cancelled,
-        Settlement::Cancelled(CancelledBy::Operator) => StatusText::CancelledByOperator,
-        Settlement::Failed(FailReason::Poison | FailReason::Engine | FailReason::Internal)
-        | Settlement::Cancelled(CancelledBy::ChatGone) => StatusText::Failed,
     }
 }

@@ -7,33 +7,36 @@ use std::time::Duration;
 
 use stenobot_domain::{Backoff, ChatId, MessageId, RetryPolicy, UserId};
 use stenobot_telegram::{
-    CallbackAnswer, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, TelegramError,
+    CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, TelegramError,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::Context;
+use super::chats::Chats;
+use super::worker::Worker;
+use crate::commands::{Commands, GroupSetting, set_in_group};
+use crate::ingest::admins_only;
+use crate::settings::Settings;
 
-/// Presses by administrators of groups that wait to be processed.
-pub(crate) const MAX_PRESSES: usize = 64;
 /// Replies under way at once. None of them waits for a pause.
 const MAX_CONCURRENT: usize = 16;
 
 /// Replies of one lane keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
+enum Lane {
     /// Messages and edits in a chat.
     Chat(ChatId),
     /// Answers to the buttons that a user pressed.
     Presses(UserId),
 }
 
-/// The queue of replies.
-pub(crate) type Replies = Lanes<Lane, QueuedReply>;
+/// The queue of replies. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replies(Lanes<Lane, QueuedReply>);
 
 /// A reply in the queue.
 #[derive(Debug)]
-pub(crate) struct QueuedReply {
+struct QueuedReply {
     reply: Reply,
     since: Instant,
     backoff: Backoff,
@@ -56,7 +59,7 @@ pub(crate) enum Reply {
         user: UserId,
         /// The message with the command, or with the button that was pressed.
         message: MessageId,
-        wish: super::commands::GroupWish,
+        setting: GroupSetting,
         /// Language code of the user.
         locale: Option<String>,
     },
@@ -64,54 +67,24 @@ pub(crate) enum Reply {
     PressIfAdministrator { group: ChatId, press: Box<Press> },
 }
 
-impl Context {
+impl Replies {
     /// Queues a reply, or drops it when too many wait.
-    pub(super) fn reply(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Replies::push)
+    pub(crate) fn send(&self, reply: Reply) -> Pushed {
+        self.push(reply, Lanes::push)
     }
 
-    /// Like [`Context::reply`], but replaces the newest reply of a full lane: for the last reply for a while.
-    pub(super) fn last_reply(&self, reply: Reply) -> Pushed {
-        self.push_reply(reply, Replies::push_over)
+    /// Queues the last reply for a while: replaces the newest reply of a full lane.
+    pub(crate) fn send_last(&self, reply: Reply) -> Pushed {
+        self.push(reply, Lanes::push_over)
     }
 
-    fn push_reply(&self, reply: Reply, push: fn(&Replies, Lane, QueuedReply) -> Pushed) -> Pushed {
+    fn push(&self, reply: Reply, push: fn(&Lanes<Lane, QueuedReply>, Lane, QueuedReply) -> Pushed) -> Pushed {
         let lane = reply.lane();
-        let pushed =
-            push(&self.replies, lane, QueuedReply { reply, since: Instant::now(), backoff: RETRIES.backoff() });
+        let pushed = push(&self.0, lane, QueuedReply { reply, since: Instant::now(), backoff: RETRIES.backoff() });
         if pushed != Pushed::Taken {
             tracing::debug!("a reply was dropped: too many wait");
         }
         pushed
-    }
-}
-
-/// Sends replies until the soft shutdown.
-pub(crate) async fn send(context: &Context) {
-    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
-    loop {
-        let next = async {
-            let permit = permits.clone().acquire_owned().await.ok()?;
-            Some((context.replies.next().await, permit))
-        };
-        let Some(Some(((lane, queued), permit))) = context.shutdown.soft.run_until_cancelled(next).await else {
-            return;
-        };
-        let own = context.clone();
-        context.tasks.spawn(async move {
-            let tried = own.shutdown.soft.run_until_cancelled(send_following_moves(&own, &queued.reply)).await;
-            match tried {
-                Some(Err(error)) => match queued.retry_after(&error) {
-                    Ok((queued, pause)) => own.replies.give_back(lane, queued, pause),
-                    Err(queued) => {
-                        tracing::debug!(%error, reply = queued.reply.kind(), "a reply was not sent");
-                        own.replies.ended(lane);
-                    }
-                },
-                Some(Ok(())) | None => own.replies.ended(lane),
-            }
-            drop(permit);
-        });
     }
 }
 
@@ -123,7 +96,7 @@ const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), MAX_AG
 
 impl QueuedReply {
     /// The pause before the next try after this failure, or no further try.
-    fn retry_after(mut self, error: &TelegramError) -> Result<(Self, Duration), Self> {
+    fn retry_after(&mut self, error: &TelegramError) -> Option<Duration> {
         let pause = match error.disposition() {
             Disposition::ServerRequested(pause) => Some(pause),
             Disposition::Retry { after } | Disposition::OperatorNeeded { after }
@@ -138,10 +111,7 @@ impl QueuedReply {
             | Disposition::MessageGone
             | Disposition::Final => None,
         };
-        match pause {
-            Some(pause) if self.since.elapsed() + pause < MAX_AGE => Ok((self, pause)),
-            Some(_) | None => Err(self),
-        }
+        pause.filter(|pause| self.since.elapsed() + *pause < MAX_AGE)
     }
 }
 
@@ -178,66 +148,113 @@ impl Reply {
     }
 }
 
-/// Makes one try, in the supergroup that the chat has become if Telegram says so.
-async fn send_following_moves(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    match send_once(context, reply).await {
-        Err(TelegramError::ChatMoved(to)) => send_to_supergroup(context, reply, to).await,
-        tried => tried,
-    }
+/// Sends replies. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ReplySender {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) chats: Chats,
+    pub(crate) replies: Replies,
+    pub(crate) commands: Commands,
+    /// Presses by users who turned out to be admins of the group.
+    pub(crate) admin_presses: mpsc::Sender<Press>,
 }
 
-/// A new message goes to the supergroup; messages of the old chat cannot be edited there.
-async fn send_to_supergroup(context: &Context, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
-    match reply {
-        Reply::Send { place, note, .. } => {
-            // If this fails, the next call to the old chat brings the move again.
-            if let Err(error) = context.record_move(place.chat, to).await {
-                context.store_failed("record that a group became a supergroup", &error);
-            }
-            context.client.send(to, None, None, note).await.map(drop)
-        }
-        Reply::Edit { .. }
-        | Reply::Buttons { .. }
-        | Reply::CallbackAnswer { .. }
-        | Reply::IfAdministrator { .. }
-        | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
-    }
-}
-
-async fn send_once(context: &Context, reply: &Reply) -> Result<(), TelegramError> {
-    let client = &context.client;
-    match reply {
-        Reply::Send { place, reply_to, note } => client.send(place.chat, place.thread, *reply_to, note).await.map(drop),
-        Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
-        Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
-        Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
-        Reply::IfAdministrator { place, user, message, wish, locale } => {
-            let allowed = client.is_administrator(place.chat, *user).await?;
-            let note = super::commands::of_a_group(context, *place, wish, allowed, locale.as_deref()).await;
-            client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
-        }
-        Reply::PressIfAdministrator { group, press } => {
-            let allowed = match client.is_administrator(*group, press.from.id).await {
-                Ok(allowed) => allowed,
-                Err(error) => match error.disposition() {
-                    Disposition::ServerRequested(_)
-                    | Disposition::Retry { .. }
-                    | Disposition::OperatorNeeded { .. } => {
-                        return Err(error);
-                    }
-                    // Telegram does not know the user there, or does not tell.
-                    Disposition::ChatMoved(_)
-                    | Disposition::ChatUnreachable(_)
-                    | Disposition::MessageGone
-                    | Disposition::Final => false,
-                },
+impl ReplySender {
+    /// Sends replies until the soft shutdown.
+    pub(crate) async fn run(self) {
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        loop {
+            let next = async {
+                let permit = permits.clone().acquire_owned().await.ok()?;
+                Some((self.replies.0.next().await, permit))
             };
-            if allowed && context.admin_presses.try_send((**press).clone()).is_ok() {
-                return Ok(());
+            let Some(Some(((lane, mut queued), permit))) = self.worker.shutdown.soft.run_until_cancelled(next).await
+            else {
+                return;
+            };
+            let own = self.clone();
+            self.worker.tasks.spawn(async move {
+                let tried = own.worker.shutdown.soft.run_until_cancelled(own.send_following_moves(&queued.reply)).await;
+                match tried {
+                    Some(Err(error)) => match queued.retry_after(&error) {
+                        Some(pause) => own.replies.0.give_back(lane, queued, pause),
+                        None => {
+                            tracing::debug!(%error, reply = queued.reply.kind(), "a reply was not sent");
+                            own.replies.0.ended(lane);
+                        }
+                    },
+                    Some(Ok(())) | None => own.replies.0.ended(lane),
+                }
+                drop(permit);
+            });
+        }
+    }
+
+    /// Makes one try, in the supergroup that the chat has become if Telegram says so.
+    async fn send_following_moves(&self, reply: &Reply) -> Result<(), TelegramError> {
+        match self.send_once(reply).await {
+            Err(TelegramError::ChatMoved(to)) => self.send_to_supergroup(reply, to).await,
+            tried => tried,
+        }
+    }
+
+    /// A new message goes to the supergroup; messages of the old chat cannot be edited there.
+    async fn send_to_supergroup(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
+        match reply {
+            Reply::Send { place, note, .. } => {
+                // If this fails, the next call to the old chat brings the move again.
+                if let Err(error) = self.chats.record_move(place.chat, to).await {
+                    self.worker.failures.report("record that a group became a supergroup", &error);
+                }
+                self.client.send(to, None, None, note).await.map(drop)
             }
-            let toast = if allowed { CallbackAnswer::Failed } else { super::presses::admins_only(press) };
-            let words = context.toast(press.from.language_code.as_deref(), toast);
-            client.answer_callback(&press.callback, Some(&words)).await
+            Reply::Edit { .. }
+            | Reply::Buttons { .. }
+            | Reply::CallbackAnswer { .. }
+            | Reply::IfAdministrator { .. }
+            | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
+        }
+    }
+
+    async fn send_once(&self, reply: &Reply) -> Result<(), TelegramError> {
+        let client = &self.client;
+        match reply {
+            Reply::Send { place, reply_to, note } => {
+                client.send(place.chat, place.thread, *reply_to, note).await.map(drop)
+            }
+            Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
+            Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
+            Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
+            Reply::IfAdministrator { place, user, message, setting, locale } => {
+                let allowed = client.is_administrator(place.chat, *user).await?;
+                let note = set_in_group(&self.commands, *place, setting, allowed, locale.as_deref()).await;
+                client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
+            }
+            Reply::PressIfAdministrator { group, press } => {
+                let allowed = match client.is_administrator(*group, press.from.id).await {
+                    Ok(allowed) => allowed,
+                    Err(error) => match error.disposition() {
+                        Disposition::ServerRequested(_)
+                        | Disposition::Retry { .. }
+                        | Disposition::OperatorNeeded { .. } => {
+                            return Err(error);
+                        }
+                        // Telegram does not know the user there, or does not tell.
+                        Disposition::ChatMoved(_)
+                        | Disposition::ChatUnreachable(_)
+                        | Disposition::MessageGone
+                        | Disposition::Final => false,
+                    },
+                };
+                if allowed && self.admin_presses.try_send((**press).clone()).is_ok() {
+                    return Ok(());
+                }
+                let toast = if allowed { CallbackAnswer::Failed } else { admins_only(press) };
+                let words = self.settings.callback_answer(press.from.language_code.as_deref(), toast);
+                client.answer_callback(&press.callback, Some(&words)).await
+            }
         }
     }
 }

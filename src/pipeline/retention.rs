@@ -1,54 +1,69 @@
-//! Recordings are kept for a short while after their answer, if the operator wants that, and then removed. The same beat
-//! looks for times that lie ahead because the clock was set back, drops the limits of erased users once their day is over,
-//! and empties the store's log of what was erased.
+//! Recordings are kept for `audio_retention_seconds` after their answer and then removed. The same interval serves the rest of
+//! the store's upkeep: times that lie ahead because the clock was set back, limits of erased users once their day is over, and
+//! erased data in the write-ahead log.
 
 use std::time::Duration;
 
 use stenobot_domain::Timestamp;
+use stenobot_store::{DueAudio, StoreError};
 use stenobot_telegram::Keyboard;
 
-use super::Context;
-use super::erasure::LogCleaning;
-use super::replies::Reply;
+use super::erasure::Erasures;
+use super::recordings::Recordings;
+use super::replies::{Replies, Reply};
+use super::worker::Worker;
+use crate::settings::Settings;
 
-/// Between two looks.
-const BEAT: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Removes what is due, until the soft shutdown.
-pub(crate) async fn run(context: &Context) {
-    let mut beat = tokio::time::interval(BEAT);
-    let mut log = LogCleaning::default();
-    while context.shutdown.soft.run_until_cancelled(beat.tick()).await.is_some() {
-        let retention = context.config().privacy.audio_retention;
-        let due = async {
-            let ahead = context.store.clamp_times().await?;
-            if ahead > 0 {
-                tracing::warn!(
-                    requests = ahead,
-                    "the clock was set back: times of open requests are brought back to it"
-                );
-            }
-            context.store.drop_other_days().await?;
-            context.store.audio_due(retention).await
-        };
-        match due.await {
-            Ok(due) => {
-                for audio in due {
-                    context.discard_audio(audio.id).await;
-                    // Buttons that can do nothing any more go with the recording.
-                    if let Some(message) = audio.status_message {
-                        context.reply(Reply::Buttons { chat: audio.chat, message, keyboard: Keyboard::default() });
+/// Removes what is no longer to be kept.
+pub(crate) struct Retention {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) recordings: Recordings,
+    pub(crate) replies: Replies,
+    pub(crate) erasures: Erasures,
+}
+
+impl Retention {
+    /// Runs until the soft shutdown.
+    pub(crate) async fn run(mut self) {
+        let soft = self.worker.shutdown.soft.clone();
+        let mut interval = tokio::time::interval(INTERVAL);
+        while soft.run_until_cancelled(interval.tick()).await.is_some() {
+            match self.due().await {
+                Ok(due) => {
+                    for audio in due {
+                        self.remove(audio).await;
                     }
                 }
+                Err(error) => self.worker.failures.report("look for audio to remove", &error),
             }
-            Err(error) => context.store_failed("look for audio to remove", &error),
+            self.erasures.complete(&self.worker, &self.settings, &self.replies).await;
         }
-        log.look(context).await;
+    }
+
+    async fn due(&self) -> Result<Vec<DueAudio>, StoreError> {
+        let store = &self.worker.store;
+        let ahead = store.queue.clamp_times().await?;
+        if ahead > 0 {
+            tracing::warn!(requests = ahead, "the clock was set back: times of open requests are brought back to it");
+        }
+        store.queue.drop_other_days().await?;
+        store.audio.audio_due(self.settings.config().privacy.audio_retention).await
+    }
+
+    async fn remove(&self, audio: DueAudio) {
+        self.recordings.discard(audio.id).await;
+        // The buttons, which need the recording, go with it.
+        if let Some(message) = audio.status_message {
+            self.replies.send(Reply::Buttons { chat: audio.chat, message, keyboard: Keyboard::default() });
+        }
     }
 }
 
-/// Until when the recording of an answer that arrives now is kept; `None` when it goes at once.
-pub(super) fn until(context: &Context) -> Option<Timestamp> {
-    let retention = context.config().privacy.audio_retention;
-    (!retention.is_zero()).then(|| context.store.clock().now().after(retention))
+/// Until when the recording of an answer that is delivered now is kept; `None` when it is removed at once.
+pub(super) fn kept_until(settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+    let retention = settings.config().privacy.audio_retention;
+    (!retention.is_zero()).then(|| now.after(retention))
 }

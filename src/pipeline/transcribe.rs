@@ -1,51 +1,55 @@
-//! The engine hears a request. Its place in the engine is reserved before the request is claimed, and is free
-//! again only when the native code has really stopped.
+//! The engine transcribes a request. Its slot in the engine is reserved before the request is claimed, and is free again only
+//! when the native code has stopped.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, SpeechLanguage, Transcript};
-use stenobot_engine::{EngineError, EngineJob, EngineService};
+use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
+use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::StoreError;
 use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tower::util::BoxService;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+use tower::util::{BoxCloneService, BoxService};
+use tower::{Service, ServiceBuilder, ServiceExt};
 
 use super::backlog::{Backlog, BacklogEntry};
-use super::cancels::Listed;
-use super::worker::{self, Turn};
-use super::{Context, Flow, deliver, enqueue, estimate, likely};
+use super::cancels::{CancelGuard, CancelRegistry};
+use super::chats::Chats;
+use super::deliver::Deliverer;
+use super::estimate::{self, Estimates};
+use super::recordings::Recordings;
+use super::status::StatusMessages;
+use super::worker::{Turn, Worker};
+use super::{ServiceMode, likely};
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
-use crate::request::{Claim, Event, Queued, Request, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe};
+use crate::request::{
+    Claim, Event, Queued, Request, Setback, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe,
+};
+use crate::settings::Settings;
 
-/// One request's audio on its way to the engine.
-struct Hear {
-    audio: PathBuf,
-    language: SpeechLanguage,
-    likely: Vec<LikelyLanguage>,
-    limit: Duration,
+/// The engine behind tower's interface: the pool of engine processes, or a script in a test.
+pub(crate) type EngineService = BoxCloneService<EngineJob, Transcript, EngineError>;
+
+/// One request's audio, before the deadline layer turns it into a job of the engine.
+struct TranscribeRequest {
+    job: TranscribeJob,
     length: Duration,
     real_time_factor: f64,
     progress: watch::Sender<Progress>,
     cancel: CancellationToken,
 }
 
-impl Deadlined for Hear {
+impl Deadlined for TranscribeRequest {
     type Bound = EngineJob;
 
     fn bind(self, cap: Duration) -> EngineJob {
         EngineJob {
-            audio: self.audio,
-            language: self.language,
-            likely: self.likely,
-            limit: self.limit,
+            job: self.job,
             deadline: deadline_of(self.length, self.real_time_factor, cap),
             progress: self.progress,
             cancel: self.cancel,
@@ -53,102 +57,47 @@ impl Deadlined for Hear {
     }
 }
 
-type Engine = BoxService<Hear, Transcript, TranscribeFailure>;
+type Engine = BoxService<TranscribeRequest, Transcript, TranscribeFailure>;
 
-fn stack(context: &Context, engine: EngineService) -> Engine {
-    let live = context.live.clone();
-    let cap = move || live.borrow().config.timing.transcription;
-    ServiceBuilder::new()
-        .boxed()
-        // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
-        .layer(ObserveLayer::new(Work::Transcription))
-        // Layers speak of boxed errors; the stage speaks of its own.
-        .map_err(failure)
-        // As many at once as there are engine processes. The pool holds its own places too, since a future that
-        // is dropped here must not free one whose native code still runs.
-        .concurrency_limit(context.config().engine.workers)
-        // Handed down, not raced: only the engine can stop native code.
-        .layer(DeadlineLayer::new(cap))
-        .map_err(BoxError::from)
-        .service(engine)
-}
-
-fn failure(error: BoxError) -> TranscribeFailure {
-    match error.downcast::<EngineError>() {
-        Ok(error) => match *error {
-            EngineError::Deadline { after } => TranscribeFailure::Deadline { limit: after },
-            EngineError::Cancelled | EngineError::ShutDown => TranscribeFailure::Stopping,
-            EngineError::Unavailable { reason } => TranscribeFailure::Unavailable(reason),
-            EngineError::Crashed(_) | EngineError::Inference(_) => TranscribeFailure::Crashed(error.to_string()),
-            EngineError::Audio(error) => TranscribeFailure::Damaged(error.to_string()),
-            EngineError::UnknownLanguage(_) => TranscribeFailure::Misconfigured(error.to_string()),
-        },
-        Err(error) => TranscribeFailure::Unavailable(error.to_string()),
+fn failure(error: EngineError) -> TranscribeFailure {
+    match error {
+        EngineError::Deadline { after } => TranscribeFailure::Deadline { limit: after },
+        EngineError::Cancelled | EngineError::ShutDown => TranscribeFailure::Stopping,
+        EngineError::Unavailable { reason } => TranscribeFailure::Unavailable(reason),
+        EngineError::Crashed(_) | EngineError::Inference(_) => TranscribeFailure::Crashed(error.to_string()),
+        EngineError::Audio(error) => TranscribeFailure::Damaged(error.to_string()),
+        EngineError::UnknownLanguage(_) => TranscribeFailure::Misconfigured(error.to_string()),
     }
 }
 
-/// Transcribes what waits, until the soft shutdown.
-pub(crate) async fn run(context: &Context, engine: EngineService) {
-    let mut engine = stack(context, engine);
-    let outbox = context.outbox.clone();
-    let delivered = Arc::new(Notify::new());
-    worker::run_woken(context, "claim a transcription", &delivered, async || {
-        if *context.flow.borrow() == Flow::Paused {
-            return Ok(Turn::Idle);
-        }
-        let room = async {
-            let place = outbox.room().await;
-            engine.ready().await.map(|_| place)
-        };
-        let place = match context.shutdown.soft.run_until_cancelled(room).await {
-            Some(Ok(Some(place))) => place,
-            // The pool has logged why it cannot work; requests wait meanwhile.
-            Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
-        };
-        match Request::<Queued>::claim_excluding(&context.store, &context.worker, &outbox.busy()).await? {
-            None => return Ok(Turn::Idle),
-            Some(Claim::Exhausted(request, why)) => {
-                context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.store, &why).await?;
-            }
-            Some(Claim::Ready(request)) if is_write_forbidden(context, &request) => {
-                context.discard_audio(request.id()).await;
-                let _ = request.fail(&context.store, &TranscribeFailure::WriteForbidden).await?;
-            }
-            Some(Claim::Ready(request)) => {
-                let place = outbox.enter(request.chat(), request.user(), Some(place));
-                start(
-                    context,
-                    &mut engine,
-                    request,
-                    Delivery { outbox: outbox.clone(), place, delivered: delivered.clone() },
-                )
-                .await?;
-            }
-        }
-        Ok(Turn::Worked)
-    })
-    .await;
-}
-
-/// Whether the text could not be delivered: then the engine is left to others.
-fn is_write_forbidden(context: &Context, request: &Request<Queued>) -> bool {
-    context.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
+/// Transcribes what waits. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Transcriber {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) status: StatusMessages,
+    pub(crate) chats: Chats,
+    pub(crate) recordings: Recordings,
+    pub(crate) cancels: CancelRegistry,
+    pub(crate) estimates: Estimates,
+    pub(crate) backlog: Backlog,
+    pub(crate) deliverer: Deliverer,
 }
 
 /// A request's place among the texts that wait for Telegram.
 struct Delivery {
-    outbox: Backlog,
+    backlog: Backlog,
     place: BacklogEntry,
-    /// Told when the place is free.
+    /// Notified when the place is free.
     delivered: Arc<Notify>,
 }
 
 impl Delivery {
-    /// That of a request that is given the same text.
-    fn also(&self, request: &Request<Transcribed>) -> Self {
-        let place = self.outbox.enter(request.chat(), request.user(), None);
-        Self { outbox: self.outbox.clone(), place, delivered: self.delivered.clone() }
+    /// The place of a coalesced request, which is given the same text.
+    fn of_coalesced(&self, request: &Request<Transcribed>) -> Self {
+        let place = self.backlog.enter(request.chat(), request.user(), None);
+        Self { backlog: self.backlog.clone(), place, delivered: self.delivered.clone() }
     }
 
     fn end(self) {
@@ -157,168 +106,236 @@ impl Delivery {
     }
 }
 
-async fn start(
-    context: &Context,
-    engine: &mut Engine,
-    request: Request<Queued>,
-    delivery: Delivery,
-) -> Result<(), StoreError> {
-    let waited = context.store.clock().now().since(request.received_at());
-    let request = request.advance(&context.store, Transcribing::default()).await?;
-    observe(&Event::Started { id: request.id(), waited });
-    let listed = context.cancels.enlist(request.id());
-    let factor = estimate::real_time_factor(context).await;
-    let language = request.speech_language().cloned().unwrap_or_else(|| context.config().engine.language.clone());
-    let likely = likely::likely_languages(context, request.user(), request.locale(), &language).await;
-    let cancel = context.shutdown.hard.child_token();
-    let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-    let hearing = engine.call(Hear {
-        audio: context.audio_file(request.id()),
-        language,
-        likely,
-        limit: context.config().limits.voice,
-        length: request.length(),
-        real_time_factor: factor,
-        progress,
-        cancel: cancel.clone(),
-    });
-    // The engine begins at once, and gives its place back at its end, whatever Telegram does to the first words meanwhile.
-    let hearing = AbortOnDropHandle::new(tokio::spawn(hearing));
-    let hearing = async { hearing.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };
-    let span = request.span();
-    let own = context.clone();
-    context.spawn(span, "finish a transcription", async move {
-        let expected = request.length().mul_f64(factor);
-        let outcome = one(&own, request, hearing, progressed, Stop { listed, cancel }, expected, &delivery).await;
-        delivery.end();
-        outcome
-    });
-    Ok(())
+/// How the work on a request is stopped: when the request is cancelled, and at the hard shutdown.
+struct Stop {
+    guard: CancelGuard,
+    engine: CancellationToken,
 }
 
-async fn one(
-    context: &Context,
-    mut request: Request<Transcribing>,
-    hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
-    progressed: watch::Receiver<Progress>,
-    stop: Stop,
-    expected: Duration,
-    delivery: &Delivery,
-) -> Result<(), StoreError> {
-    let silent = request.heard_before();
-    if !silent {
-        match greet(context, &request).await {
-            Ok(Some((chat, message))) => request.set_status_message(&context.store, chat, message).await?,
-            Ok(None) => {}
-            Err(why) => {
-                stop.cancel.cancel();
-                // The engine's slot is free only when the native code has stopped.
-                request.hold(&context.store, hearing).await?.ok();
-                context.discard_audio(request.id()).await;
-                return request.fail(&context.store, &why.into()).await.map(drop);
+impl Transcriber {
+    /// Claims and transcribes until the soft shutdown.
+    pub(crate) async fn run(self, engine: EngineService) {
+        let mut engine = self.stack(engine);
+        let delivered = Arc::new(Notify::new());
+        let worker = self.worker.clone();
+        worker.run_woken("claim a transcription", &delivered, async || self.turn(&mut engine, &delivered).await).await;
+    }
+
+    fn stack(&self, engine: EngineService) -> Engine {
+        let settings = self.settings.clone();
+        let cap = move || settings.config().timing.transcription;
+        ServiceBuilder::new()
+            .boxed()
+            // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
+            .layer(ObserveLayer::new(Work::Transcription))
+            .map_err(failure)
+            // As many at once as there are engine processes. The pool holds its own permits too, since a future that is
+            // dropped here must not free one whose native code still runs.
+            .concurrency_limit(self.settings.config().engine.workers)
+            // Passed on, not raced: only the engine can stop native code.
+            .layer(DeadlineLayer::new(cap))
+            .service(engine)
+    }
+
+    async fn turn(&self, engine: &mut Engine, delivered: &Arc<Notify>) -> Result<Turn, StoreError> {
+        if *self.mode.borrow() == ServiceMode::Paused {
+            return Ok(Turn::Idle);
+        }
+        let capacity = async {
+            let place = self.backlog.room().await;
+            engine.ready().await.map(|_| place)
+        };
+        let place = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
+            Some(Ok(Some(place))) => place,
+            // The pool has logged why it cannot work; requests wait meanwhile.
+            Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
+        };
+        let (store, busy) = (&self.worker.store, self.backlog.busy());
+        match Request::<Queued>::claim_excluding(store, &self.worker.id, &busy).await? {
+            None => return Ok(Turn::Idle),
+            Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
+            Some(Claim::Ready(request)) if self.is_write_forbidden(&request) => {
+                self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
+            }
+            Some(Claim::Ready(request)) => {
+                let place = self.backlog.enter(request.chat(), request.user(), Some(place));
+                let delivery = Delivery { backlog: self.backlog.clone(), place, delivered: delivered.clone() };
+                self.start(engine, request, delivery).await?;
             }
         }
+        Ok(Turn::Worked)
     }
-    let work = async {
-        let hearing = stop.unless_withdrawn(hearing);
-        tokio::select! {
-            heard = hearing => heard,
-            never = show_progress(context, &request, progressed, expected), if !silent => match never {},
-        }
-    };
-    match request.hold(&context.store, work).await? {
-        Ok(transcript) => {
-            observe(&Event::Heard {
-                id: request.id(),
-                audio: transcript.audio,
-                processing: transcript.processing,
-                characters: transcript.text().0.chars().count(),
-            });
-            let model = context.model.to_string();
-            let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
-            let request = request.advance(&context.store, next()).await?;
-            // Whoever asked for the same recording gets the same text, and none of them waits for another's chat. One of
-            // them that is lost in a crash is heard by itself.
-            while let Some(also) = Request::claim_coalesced(&context.store, request.id(), &context.worker).await? {
-                let per_day = context.config().limits.daily_audio;
-                match also.advance_within_day(&context.store, next(), per_day).await? {
-                    WithinDay::Entered(also) => {
-                        let place = delivery.also(&also);
-                        let (own, span) = (context.clone(), also.span());
-                        context.spawn(span, "finish a transcription", async move {
-                            let outcome = deliver::process_delivery(&own, also).await;
-                            place.end();
-                            outcome
-                        });
-                    }
-                    WithinDay::Over(also) => {
-                        also.fail(&context.store, &TranscribeFailure::DayFull).await.map(drop)?;
-                    }
+
+    /// Whether the text could not be delivered: then the engine is left to other requests.
+    fn is_write_forbidden(&self, request: &Request<Queued>) -> bool {
+        self.chats.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
+    }
+
+    async fn give_up(&self, request: Request<Queued>, why: &TranscribeFailure) -> Result<(), StoreError> {
+        self.recordings.discard(request.id()).await;
+        request.fail(&self.worker.store, why).await.map(drop)
+    }
+
+    async fn start(&self, engine: &mut Engine, request: Request<Queued>, delivery: Delivery) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        let waited = store.clock().now().since(request.received_at());
+        let request = request.advance(store, Transcribing::default()).await?;
+        observe(&Event::Started { id: request.id(), waited });
+        let guard = self.cancels.register(request.id());
+        let factor = self.estimates.real_time_factor().await;
+        let config = self.settings.config();
+        let language = request.speech_language().cloned().unwrap_or_else(|| config.engine.language.clone());
+        let (user, locale) = (request.user(), request.locale());
+        let likely = likely::likely_languages(&self.worker, &self.settings, user, locale, &language).await;
+        let cancel = self.worker.shutdown.hard.child_token();
+        let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
+        let job =
+            TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
+        let (length, cancel_engine) = (request.length(), cancel.clone());
+        let job = TranscribeRequest { job, length, real_time_factor: factor, progress, cancel: cancel_engine };
+        let transcription = engine.call(job);
+        // The engine begins at once, and its slot is free at its end, however long the first status message takes.
+        let transcription = AbortOnDropHandle::new(tokio::spawn(transcription));
+        let transcription =
+            async { transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };
+        let (own, span) = (self.clone(), request.span());
+        self.worker.spawn(span, "finish a transcription", async move {
+            let expected = request.length().mul_f64(factor);
+            let stop = Stop { guard, engine: cancel };
+            let outcome = own.process(request, transcription, progressed, stop, expected, &delivery).await;
+            delivery.end();
+            outcome
+        });
+        Ok(())
+    }
+
+    async fn process(
+        &self,
+        mut request: Request<Transcribing>,
+        transcription: impl Future<Output = Result<Transcript, TranscribeFailure>>,
+        progressed: watch::Receiver<Progress>,
+        stop: Stop,
+        expected: Duration,
+        delivery: &Delivery,
+    ) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        // An earlier attempt had the text: its sender may have the answer, over which no state is shown.
+        let silent = request.heard_before();
+        if !silent {
+            match self.show_start(&request).await {
+                Ok(Some((chat, message))) => request.set_status_message(store, chat, message).await?,
+                Ok(None) => {}
+                Err(why) => {
+                    stop.engine.cancel();
+                    // The engine's slot is free only when the native code has stopped.
+                    request.hold(store, transcription).await?.ok();
+                    self.recordings.discard(request.id()).await;
+                    return request.fail(store, &why.into()).await.map(drop);
                 }
             }
-            deliver::process_delivery(context, request).await
         }
-        Err(why) => {
-            let id = request.id();
-            if let crate::request::Setback::GaveUp(_) = request.fail(&context.store, &why).await? {
-                context.discard_audio(id).await;
+        let work = async {
+            tokio::select! {
+                outcome = stop.await_or_cancel(transcription) => outcome,
+                never = self.show_progress(&request, progressed, expected), if !silent => match never {},
             }
-            Ok(())
+        };
+        match request.hold(store, work).await? {
+            Ok(transcript) => self.finish(request, transcript, delivery).await,
+            Err(why) => {
+                let id = request.id();
+                if let Setback::GaveUp(_) = request.fail(store, &why).await? {
+                    self.recordings.discard(id).await;
+                }
+                Ok(())
+            }
         }
     }
-}
 
-/// Shows that work has begun: by an edit, or by a message of its own if the first one never got through.
-async fn greet(context: &Context, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
-    context.show(request.id(), request.chat(), request.status_message(), request.locale(), &StatusText::Starting);
-    let note = context.state(request.id(), request.locale(), &StatusText::Starting);
-    enqueue::ensure_status(context, request, &note).await
-}
+    /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests.
+    async fn finish(
+        &self,
+        request: Request<Transcribing>,
+        transcript: Transcript,
+        delivery: &Delivery,
+    ) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        observe(&Event::Heard {
+            id: request.id(),
+            audio: transcript.audio,
+            processing: transcript.processing,
+            characters: transcript.text().0.chars().count(),
+        });
+        let model = self.estimates.model.to_string();
+        let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
+        let request = request.advance(store, next()).await?;
+        // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed by itself.
+        while let Some(coalesced) = Request::claim_coalesced(store, request.id(), &self.worker.id).await? {
+            let per_day = self.settings.config().limits.daily_audio;
+            match coalesced.advance_within_day(store, next(), per_day).await? {
+                WithinDay::Entered(coalesced) => {
+                    let delivery = delivery.of_coalesced(&coalesced);
+                    let (deliverer, span) = (self.deliverer.clone(), coalesced.span());
+                    self.worker.spawn(span, "finish a transcription", async move {
+                        let outcome = deliverer.deliver(coalesced).await;
+                        delivery.end();
+                        outcome
+                    });
+                }
+                WithinDay::Over(coalesced) => {
+                    coalesced.fail(store, &TranscribeFailure::DayFull).await.map(drop)?;
+                }
+            }
+        }
+        self.deliverer.deliver(request).await
+    }
 
-/// How work is stopped: by the sender's wish, and with the service.
-struct Stop {
-    listed: Listed,
-    cancel: CancellationToken,
+    /// Shows that work has begun: by an edit, or by a new message if there is none yet.
+    async fn show_start(&self, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+        let text = &StatusText::Starting;
+        self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), text);
+        self.status.ensure(request, &self.status.message(request.id(), request.locale(), text)).await
+    }
+
+    /// Shows progress in every progress interval, for as long as it is polled: the engine's own, blended with the expected
+    /// time, never going back.
+    async fn show_progress(
+        &self,
+        request: &Request<Transcribing>,
+        progressed: watch::Receiver<Progress>,
+        expected: Duration,
+    ) -> std::convert::Infallible {
+        let started = Instant::now();
+        let mut interval = tokio::time::interval(self.settings.config().timing.progress_interval);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        interval.tick().await;
+        let mut best = 0.0_f64;
+        loop {
+            interval.tick().await;
+            let elapsed = started.elapsed();
+            best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
+            let remaining = estimate::remaining(best, elapsed, expected);
+            let text = StatusText::Progress { percent: Percent::running(best), elapsed, remaining };
+            self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
+        }
+    }
 }
 
 impl Stop {
-    /// Waits for the engine, also after the sender's wish: its place is free only when the native code has stopped.
-    async fn unless_withdrawn(
+    /// Waits for the engine, also after a cancellation: its slot is free only when the native code has stopped.
+    async fn await_or_cancel(
         &self,
-        hearing: impl Future<Output = Result<Transcript, TranscribeFailure>>,
+        transcription: impl Future<Output = Result<Transcript, TranscribeFailure>>,
     ) -> Result<Transcript, TranscribeFailure> {
-        let mut hearing = pin!(hearing);
-        let heard = tokio::select! {
-            heard = &mut hearing => heard,
-            () = self.listed.wish().cancelled() => {
-                self.cancel.cancel();
-                hearing.await
+        let mut transcription = pin!(transcription);
+        let outcome = tokio::select! {
+            outcome = &mut transcription => outcome,
+            () = self.guard.token().cancelled() => {
+                self.engine.cancel();
+                transcription.await
             }
         };
-        // Also a text that was just ready: it is wanted no more.
-        if self.listed.wish().is_cancelled() { Err(TranscribeFailure::Cancelled) } else { heard }
-    }
-}
-
-/// Shows progress every few seconds, the engine's own blended with the expected time, never going back, for as long as it is
-/// polled.
-async fn show_progress(
-    context: &Context,
-    request: &Request<Transcribing>,
-    progressed: watch::Receiver<Progress>,
-    expected: Duration,
-) -> std::convert::Infallible {
-    let started = Instant::now();
-    let mut beat = tokio::time::interval(context.config().timing.progress_interval);
-    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    beat.tick().await;
-    let mut best = 0.0_f64;
-    loop {
-        beat.tick().await;
-        let elapsed = started.elapsed();
-        best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
-        let remaining = estimate::remaining(best, elapsed, expected);
-        let text = StatusText::Progress { percent: Percent::running(best), elapsed, remaining };
-        context.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
+        // A text that became ready at the same time is not delivered either.
+        if self.guard.token().is_cancelled() { Err(TranscribeFailure::Cancelled) } else { outcome }
     }
 }

@@ -1,57 +1,93 @@
-//! The loop that every claiming stage runs: when there is room, claim; when there is nothing, wait for the
-//! store to change.
+//! What every claiming stage has: the loop that claims when there is capacity and waits for the store to change when there is
+//! nothing, and the tasks in which claimed requests are worked on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_store::StoreError;
+use stenobot_store::{Store, StoreError};
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
-use super::Context;
+use super::failures::StoreFailures;
+use crate::lifecycle::Shutdown;
 
 /// Leases run out and pauses end without a change of the store.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// After the store failed.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause after the store failed.
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Whether one turn of a worker found something to do.
+/// Whether one turn of a claim loop found something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It did: look again at once.
+    /// The next turn follows at once.
     Worked,
-    /// There was nothing.
+    /// There was nothing to claim.
     Idle,
 }
 
-/// Takes turns until the soft shutdown. `turn` claims at most one request and starts work on it.
-pub(super) async fn run(context: &Context, what: &'static str, turn: impl AsyncFnMut() -> Result<Turn, StoreError>) {
-    run_woken(context, what, &Notify::new(), turn).await;
+/// The identity under which this process claims, and the means to work on what was claimed. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Worker {
+    pub(crate) store: Store,
+    /// Owner of the leases of this process.
+    pub(crate) id: Arc<str>,
+    pub(crate) failures: StoreFailures,
+    pub(crate) shutdown: Shutdown,
+    /// Work under way, for which the shutdown waits.
+    pub(crate) tasks: TaskTracker,
 }
 
-/// The same; `wake` tells that what was passed over can be claimed now.
-pub(super) async fn run_woken(
-    context: &Context,
-    what: &'static str,
-    wake: &Notify,
-    mut turn: impl AsyncFnMut() -> Result<Turn, StoreError>,
-) {
-    let mut changes = context.store.changes();
-    while !context.shutdown.soft.is_cancelled() {
-        changes.mark_unchanged();
-        let turn = if context.store.has_retrying_writes() { Ok(Turn::Idle) } else { turn().await };
-        let pause = match turn {
-            Ok(Turn::Worked) => continue,
-            Ok(Turn::Idle) => LOOK_AGAIN,
-            Err(error) => {
-                context.store_failed(what, &error);
-                let _ = context.shutdown.soft.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE)).await;
-                continue;
+impl Worker {
+    /// Takes turns until the soft shutdown. `turn` claims at most one request and starts work on it; `what` names the claim in
+    /// a failure.
+    pub(super) async fn run(&self, what: &'static str, turn: impl AsyncFnMut() -> Result<Turn, StoreError>) {
+        self.run_woken(what, &Notify::new(), turn).await;
+    }
+
+    /// Like [`Worker::run`]; `wake` ends an idle pause early, when what the claims passed over can be claimed.
+    pub(super) async fn run_woken(
+        &self,
+        what: &'static str,
+        wake: &Notify,
+        mut turn: impl AsyncFnMut() -> Result<Turn, StoreError>,
+    ) {
+        let soft = &self.shutdown.soft;
+        let mut changes = self.store.changes();
+        while !soft.is_cancelled() {
+            changes.mark_unchanged();
+            let turn = if self.store.has_retrying_writes() { Ok(Turn::Idle) } else { turn().await };
+            match turn {
+                Ok(Turn::Worked) => continue,
+                Ok(Turn::Idle) => {}
+                Err(error) => {
+                    self.failures.report(what, &error);
+                    let _ = soft.run_until_cancelled(tokio::time::sleep(FAILURE_PAUSE)).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = soft.cancelled() => {}
+                _ = changes.changed() => {}
+                () = wake.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Starts work beside the loop; the shutdown waits for it. `what` names the work in a failure.
+    pub(super) fn spawn(
+        &self,
+        span: tracing::Span,
+        what: &'static str,
+        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
+    ) {
+        let failures = self.failures.clone();
+        let work = async move {
+            if let Err(error) = work.await {
+                failures.report(what, &error);
             }
         };
-        tokio::select! {
-            () = context.shutdown.soft.cancelled() => {}
-            _ = changes.changed() => {}
-            () = wake.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        self.tasks.spawn(work.instrument(span));
     }
 }

@@ -1,4 +1,4 @@
-//! What a page hears of its chat: all of it when it connects, then what changes.
+//! The events of a page: the whole chat when it connects, then its changes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,41 +13,41 @@ use stenobot_telegram::Locale;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::view::{self, Command, Shown};
-use super::{Number, Shared};
+use super::{Shared, UserNumber};
 
-/// One event.
+/// An event.
 #[derive(Debug, Serialize)]
 struct Change<'a> {
-    /// The page forgets what it shows first.
+    /// The page first clears what it shows.
     fresh: bool,
-    /// New and changed messages, oldest first.
+    /// New and edited messages, oldest first.
     messages: Vec<&'a Shown>,
-    /// Ids of messages that are gone.
+    /// Ids of deleted messages.
     gone: Vec<MessageId>,
-    /// The menu of commands, when it is another one.
+    /// The command menu, if it has changed.
     menu: Option<&'a [Command]>,
 }
 
-struct Listener {
+struct EventStream {
     shared: Arc<Shared>,
-    number: Number,
+    number: UserNumber,
     language: Locale,
     changes: watch::Receiver<()>,
     shown: BTreeMap<MessageId, Shown>,
     menu: Vec<Command>,
     fresh: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Events until the page leaves or the playground stops.
+/// Events until the page disconnects or the playground stops.
 pub(super) fn feed(
     shared: Arc<Shared>,
-    number: Number,
+    number: UserNumber,
     language: Locale,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = shared.api.changes();
-    let listener = Listener {
+    let stream_state = EventStream {
         shared,
         number,
         language,
@@ -55,15 +55,15 @@ pub(super) fn feed(
         shown: BTreeMap::new(),
         menu: Vec::new(),
         fresh: true,
-        _place: place,
+        _permit: permit,
     };
-    stream::unfold(listener, |mut listener| async move {
-        let event = listener.next().await?;
-        Some((Ok(event), listener))
+    stream::unfold(stream_state, |mut stream_state| async move {
+        let event = stream_state.next().await?;
+        Some((Ok(event), stream_state))
     })
 }
 
-impl Listener {
+impl EventStream {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if !self.fresh {

@@ -1,4 +1,4 @@
-//! What a request must bring before anything looks at it, and what every answer carries.
+//! Access checks of all requests, and security headers of all responses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 
-/// The page may load from and talk to its own origin only, and nobody may frame it.
+/// The page may load from and connect to its own origin only, and may not be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       media-src 'self' blob:; img-src 'self' data:; form-action 'none'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
-/// Turns away requests that were made for another name (DNS rebinding) or by another site's page.
+/// Refuses requests for another host name (DNS rebinding) or from a page of another origin.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let mut response = if is_ours(request.headers(), shared.address) {
         next.run(request).await
@@ -40,7 +40,7 @@ fn is_ours(headers: &HeaderMap, address: SocketAddr) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     let hosts = [address.to_string(), format!("localhost:{}", address.port())];
     let Some(host) = text(header::HOST).filter(|host| hosts.iter().any(|own| own == host)) else { return false };
-    // Browsers name the origin in every request that changes something.
+    // Browsers send the origin with every request other than GET and HEAD.
     text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host))
 }
 

@@ -1,7 +1,7 @@
-//! A chat page for the browser: people talk to the real bot through the local Bot API server, without Telegram.
+//! A chat page for the browser, whose users talk to the bot through the local Bot API server, without Telegram.
 //!
-//! The page hears of the chat by server-sent events and acts by plain requests. It is served on loopback, below a
-//! path that nobody can guess, to requests that name this very address.
+//! The page receives the chat as server-sent events and acts by requests. It is served on loopback, below a secret path, to
+//! requests with this address as their host.
 
 mod feed;
 mod guard;
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use stenobot_domain::{ChatId, UserId};
-use stenobot_simulator::people::Person;
 use stenobot_simulator::server::BotApi;
+use stenobot_simulator::users::User;
 use stenobot_simulator::voices::Voices;
 use stenobot_telegram::Locale;
 use tokio::net::TcpListener;
@@ -26,25 +26,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http_server;
 
-/// Largest upload whatever the settings say, in bytes.
-const UPLOAD_LIMIT: u64 = 25 * 1024 * 1024;
-/// All uploads of one playground together, in bytes: they stay in memory until it ends.
-const UPLOADS_LIMIT: u64 = 512 * 1024 * 1024;
-/// Pages that listen at once.
-const LISTENERS: usize = 32;
+/// Maximum upload in bytes, whatever the settings allow.
+const MAX_UPLOAD: u64 = 25 * 1024 * 1024;
+/// Maximum of all uploads together in bytes: they stay in memory until the end.
+const MAX_TOTAL_UPLOADS: u64 = 512 * 1024 * 1024;
+/// Maximum number of pages at a time.
+const MAX_EVENT_STREAMS: usize = 32;
 
-/// What the playground offers.
+/// Settings of a playground.
 #[derive(Debug)]
-pub struct Offer {
+pub struct PlaygroundSettings {
     /// Port of 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// Recordings to choose from, if there are any.
+    /// Sample recordings, if there are any.
     pub voices: Option<Voices>,
-    /// Largest file that people may send, in bytes; never more than 25 MiB.
+    /// Maximum upload in bytes; at most 25 MiB.
     pub file_bytes: u64,
 }
 
-/// A running page server. Ends with [`Playground::stop`] or with the runtime.
+/// A running page server. It runs until [`Playground::stop`] or the end of the runtime.
 #[derive(Debug)]
 pub struct Playground {
     url: String,
@@ -57,19 +57,19 @@ impl Playground {
     ///
     /// # Errors
     /// When the port is taken or the system gives no random numbers.
-    pub async fn start(api: BotApi, offer: Offer) -> std::io::Result<Self> {
-        // Loopback only, always: whoever has the address acts as any person.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, offer.port)).await?;
+    pub async fn start(api: BotApi, settings: PlaygroundSettings) -> std::io::Result<Self> {
+        // Loopback only: the address gives the rights of every user.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
         let address = listener.local_addr()?;
         let key = random_key()?;
         let stopping = CancellationToken::new();
         let shared = Arc::new(Shared {
             api,
             address,
-            voices: offer.voices,
-            file_limit: offer.file_bytes.min(UPLOAD_LIMIT),
+            voices: settings.voices,
+            file_limit: settings.file_bytes.min(MAX_UPLOAD),
             uploaded: AtomicU64::new(0),
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            event_streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             stopping: stopping.clone(),
         });
         let router = routes::router(&key, shared);
@@ -77,36 +77,36 @@ impl Playground {
         Ok(Self { url: format!("http://{address}/{key}/"), stopping, serving })
     }
 
-    /// Where the page is, its secret included.
+    /// Address of the page, including the secret.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Ends what the pages listen to and frees the port.
+    /// Ends all event streams and frees the port.
     pub async fn stop(mut self) {
         self.stopping.cancel();
-        // A browser that keeps an idle connection would hold the graceful end up for ever.
+        // An idle keep-alive connection would delay the graceful shutdown for ever.
         if tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.serving).await.is_err() {
             self.serving.abort();
         }
     }
 }
 
-/// What the requests share.
+/// Shared by all requests.
 struct Shared {
     api: BotApi,
     address: SocketAddr,
     voices: Option<Voices>,
     file_limit: u64,
     uploaded: AtomicU64,
-    listeners: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
     stopping: CancellationToken,
 }
 
 impl Shared {
-    /// Takes room for an upload; `false` when there is none left.
+    /// Reserves memory for an upload; `false` when the limit is reached.
     fn reserve(&self, bytes: u64) -> bool {
-        let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= UPLOADS_LIMIT);
+        let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= MAX_TOTAL_UPLOADS);
         self.uploaded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
@@ -118,15 +118,15 @@ fn random_key() -> std::io::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// Names of the people, in order of their numbers.
+/// Names of the users, in the order of their numbers.
 const NAMES: [&str; 8] = ["Anna", "Boris", "Clara", "David", "Elena", "Farid", "Grace", "Hugo"];
 
-/// Which of the people acts: 1 to 8.
+/// Number of a user: 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "usize")]
-struct Number(usize);
+struct UserNumber(usize);
 
-impl TryFrom<usize> for Number {
+impl TryFrom<usize> for UserNumber {
     type Error = &'static str;
 
     fn try_from(number: usize) -> Result<Self, Self::Error> {
@@ -134,21 +134,21 @@ impl TryFrom<usize> for Number {
     }
 }
 
-impl Number {
+impl UserNumber {
     fn name(self) -> &'static str {
         NAMES[self.0 - 1]
     }
 
-    fn user(self) -> UserId {
+    fn id(self) -> UserId {
         UserId(700_000 + self.0 as i64)
     }
 
     fn chat(self) -> ChatId {
-        ChatId(self.user().0)
+        ChatId(self.id().0)
     }
 
-    fn person(self, api: &BotApi, language: Locale) -> Person {
-        Person::new(api, self.user(), self.name(), language.code())
+    fn simulated_user(self, api: &BotApi, language: Locale) -> User {
+        User::new(api, self.id(), self.name(), language.code())
     }
 }
 
@@ -164,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn there_are_eight_people() {
-        assert!(Number::try_from(0).is_err());
-        assert_eq!(Number::try_from(8).unwrap().name(), "Hugo");
-        assert!(Number::try_from(9).is_err());
+    fn there_are_eight_users() {
+        assert!(UserNumber::try_from(0).is_err());
+        assert_eq!(UserNumber::try_from(8).unwrap().name(), "Hugo");
+        assert!(UserNumber::try_from(9).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The page's files, its events, and what a person does.
+//! Routes: the page's files, its events, and the actions of users.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stenobot_domain::MessageId;
-use stenobot_simulator::server::{Attachment, Content, Media, Toast};
+use stenobot_simulator::server::{Attachment, CallbackAnswer, Content, Media};
 use stenobot_telegram::Locale;
 
 use super::feed::feed;
 use super::guard::guard;
-use super::{NAMES, Number, Shared};
+use super::{NAMES, Shared, UserNumber};
 
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// Longest text and longest name of a file, in bytes: more than Telegram's 4096 letters ever are.
-const TEXT_LIMIT: usize = 32 * 1024;
-/// How long a pressed button waits for the bot.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// Maximum request body in bytes except for uploads: more than Telegram's 4096 characters can have.
+const MAX_TEXT: usize = 32 * 1024;
+/// Maximum wait for the bot's answer to a button press.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Refused with a sentence for the person.
+/// A refusal with a sentence for the user.
 type Refused = (StatusCode, &'static str);
 type Done = Result<StatusCode, Refused>;
 
-/// All that is served; everything lies below `/{key}/`.
+/// All routes, below `/{key}/`.
 pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
     let at = |path: &str| format!("/{key}/{path}");
     let limit = usize::try_from(shared.file_limit).unwrap_or(usize::MAX);
@@ -50,19 +50,19 @@ pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
         .route(&at("people/{number}/{language}/text"), post(text))
         .route(&at("people/{number}/{language}/press"), post(press))
         .route(&at("people/{number}/{language}/sample"), post(sample))
-        .layer(DefaultBodyLimit::max(TEXT_LIMIT))
+        .layer(DefaultBodyLimit::max(MAX_TEXT))
         .merge(uploads)
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
         .with_state(shared)
 }
 
-/// What the page needs to know once.
+/// Constant data of the page.
 #[derive(Serialize)]
 struct Offered<'a> {
-    /// Names of the people; the first is number 1.
+    /// Names of the users; the first is number 1.
     people: [&'a str; NAMES.len()],
-    /// Largest upload in bytes.
+    /// Maximum upload in bytes.
     file_bytes: u64,
     samples: Vec<Sample<'a>>,
 }
@@ -86,21 +86,21 @@ async fn offer(State(shared): State<Arc<Shared>>) -> Response {
     Json(Offered { people: NAMES, file_bytes: shared.file_limit, samples: samples.collect() }).into_response()
 }
 
-async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(Number, Locale)>) -> Response {
-    let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
+async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(UserNumber, Locale)>) -> Response {
+    let Ok(permit) = shared.event_streams.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };
-    Sse::new(feed(shared, number, language, place)).keep_alive(KeepAlive::default()).into_response()
+    Sse::new(feed(shared, number, language, permit)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// A file of the chat: a document of the bot, or what the person sent.
-async fn download(State(shared): State<Arc<Shared>>, Path((number, id)): Path<(Number, i32)>) -> Response {
+/// A file of the chat: a document of the bot, or an attachment of the user.
+async fn download(State(shared): State<Arc<Shared>>, Path((number, id)): Path<(UserNumber, i32)>) -> Response {
     let found = shared.api.read(|state| match &state.message(number.chat(), MessageId(id))?.content {
         Content::Document { bytes, .. } => Some(("application/octet-stream".to_owned(), bytes.clone())),
         Content::Attachment(attachment) => Some((attachment.mime_type.clone(), state.bytes(attachment)?)),
         Content::Text(_) | Content::Other(_) => None,
     });
-    // Nothing that a browser would show as a page of this origin. The page names the file when it offers the download.
+    // No type that a browser would show as a page of this origin. The page gives the file name of the download.
     let kind = |kind: String| match kind.split_once('/') {
         Some(("audio" | "video", _)) => kind,
         _ => "application/octet-stream".to_owned(),
@@ -118,14 +118,14 @@ struct Text {
 
 async fn text(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(Number, Locale)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Text { text }): Json<Text>,
 ) -> Done {
     let text = text.trim();
     if text.is_empty() || text.encode_utf16().count() > 4096 {
         return Err((StatusCode::BAD_REQUEST, "A message has 1 to 4096 letters."));
     }
-    number.person(&shared.api, language).sends_text(text);
+    number.simulated_user(&shared.api, language).send_text(text);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -135,26 +135,26 @@ struct Press {
     data: String,
 }
 
-/// What the bot says to a press, nothing when empty.
+/// The bot's answer to a button press; empty for none.
 #[derive(Serialize)]
 struct Answer {
     text: String,
-    /// To be closed by the person.
+    /// Shown until the user closes it.
     alert: bool,
 }
 
 async fn press(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(Number, Locale)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Press { message, data }): Json<Press>,
 ) -> Result<Json<Answer>, Refused> {
-    let person = number.person(&shared.api, language);
-    let query = shared.api.press(number.chat(), person.caller(), message, &data);
+    let user = number.simulated_user(&shared.api, language);
+    let query = shared.api.press(number.chat(), user.info(), message, &data);
     let query = query.ok_or((StatusCode::CONFLICT, "This button is gone."))?;
-    let answered = shared.api.until(|state| state.presses.get(&query)?.toast.clone());
-    // A bot that says nothing leaves the button turning for a while, and then as it was.
-    match tokio::time::timeout(ANSWER_LIMIT, answered).await {
-        Ok(Toast { text, alert }) => Ok(Json(Answer { text, alert })),
+    let answered = shared.api.wait_for(|state| state.presses.get(&query)?.answer.clone());
+    // Without an answer the button shows progress until the timeout, as in Telegram.
+    match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
+        Ok(CallbackAnswer { text, alert }) => Ok(Json(Answer { text, alert })),
         Err(_) => Ok(Json(Answer { text: String::new(), alert: false })),
     }
 }
@@ -166,18 +166,18 @@ struct Chosen {
 
 async fn sample(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(Number, Locale)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Chosen { name }): Json<Chosen>,
 ) -> Done {
     let voice = shared.voices.as_ref().and_then(|voices| voices.named(&name));
     let voice = voice.ok_or((StatusCode::NOT_FOUND, "There is no such recording."))?;
-    number.person(&shared.api, language).sends_voice(voice);
+    number.simulated_user(&shared.api, language).send_voice(voice);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn voice(
     State(shared): State<Arc<Shared>>,
-    Path((number, language, seconds)): Path<(Number, Locale, u64)>,
+    Path((number, language, seconds)): Path<(UserNumber, Locale, u64)>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Done {
@@ -188,28 +188,28 @@ async fn voice(
 
 async fn file(
     State(shared): State<Arc<Shared>>,
-    Path((number, language, seconds, name)): Path<(Number, Locale, u64, String)>,
+    Path((number, language, seconds, name)): Path<(UserNumber, Locale, u64, String)>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Done {
     let kind = mime_type(&headers);
     let length = Duration::from_secs(seconds);
     let attachment = match media(&kind) {
-        // As Telegram's apps do with a file that a voice message could be.
+        // As Telegram's apps send a file in the format of voice messages.
         Media::Voice => Attachment::voice(length),
         media => Attachment::file(media, length, &kind, &name),
     };
     send(&shared, number, language, attachment, bytes)
 }
 
-fn send(shared: &Shared, number: Number, language: Locale, attachment: Attachment, bytes: Bytes) -> Done {
+fn send(shared: &Shared, number: UserNumber, language: Locale, attachment: Attachment, bytes: Bytes) -> Done {
     if bytes.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "This file is empty."));
     }
     if !shared.reserve(bytes.len() as u64) {
         return Err((StatusCode::INSUFFICIENT_STORAGE, "Too much was sent: start the playground again."));
     }
-    number.person(&shared.api, language).sends_file(attachment, bytes);
+    number.simulated_user(&shared.api, language).send_file(attachment, bytes);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -237,21 +237,12 @@ mod tests {
 
     #[test]
     fn the_page_offers_every_locale() {
+        let options = PAGE.split("<select id=\"language\">").nth(1).unwrap().split("</select>").next().unwrap();
         for locale in Locale::ALL {
             let option = format!("<option value=\"{}\">{}</option>", locale.code(), locale.name());
-            assert!(PAGE.contains(&option), "page/index.html lacks {option}");
+            assert!(options.contains(&option), "page/index.html lacks {option}");
         }
-        assert_eq!(
-            PAGE.split("<select id=\"language\">")
-                .nth(1)
-                .unwrap()
-                .split("</select>")
-                .next()
-                .unwrap()
-                .matches("<option")
-                .count(),
-            Locale::ALL.len()
-        );
+        assert_eq!(options.matches("<option").count(), Locale::ALL.len());
     }
 
     #[test]

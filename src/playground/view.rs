@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId};
-use stenobot_simulator::server::{Attachment, Author, Content, Media, MenuEntry, Message, State, keyboard};
+use stenobot_simulator::server::{Attachment, Author, Content, MenuEntry, Message, State, keyboard};
 
-/// Messages that a page shows; older ones are left out.
-const SHOWN: usize = 300;
-/// Letters of a quotation.
-const QUOTED: usize = 80;
+/// Maximum number of messages on a page; older ones are left out.
+const MAX_MESSAGES: usize = 300;
+/// Maximum length of a quotation in characters.
+const MAX_QUOTE: usize = 80;
 
-/// One message.
+/// A message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Shown {
     id: MessageId,
-    /// The person's, not the bot's.
+    /// Written by the user, not by the bot.
     mine: bool,
     /// Unix time in seconds.
     date: i64,
@@ -33,7 +33,7 @@ impl Shown {
     }
 }
 
-/// What a reply answers.
+/// The message that is replied to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Quote {
     id: MessageId,
@@ -45,7 +45,7 @@ struct Quote {
 /// A file in a message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct File {
-    /// The Bot API's word for its kind, such as `voice`.
+    /// Field name in the Bot API, such as `voice`.
     kind: &'static str,
     name: Option<String>,
     /// Claimed length.
@@ -57,11 +57,11 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Button {
     label: String,
-    /// What the bot gets when it is pressed; `None` for buttons that lead elsewhere.
+    /// Callback data; `None` for buttons that open a web page.
     data: Option<String>,
 }
 
-/// One entry of the menu of commands.
+/// An entry of the command menu.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Command {
     /// Without the slash.
@@ -72,15 +72,15 @@ pub(super) struct Command {
 /// The newest messages of a chat, without deleted ones.
 pub(super) fn messages(state: &State, chat: ChatId) -> BTreeMap<MessageId, Shown> {
     let Some(chat) = state.chats.get(&chat) else { return BTreeMap::new() };
-    let standing = chat.messages.values().rev().filter(|message| message.deleted.is_none()).take(SHOWN);
+    let standing = chat.messages.values().rev().filter(|message| message.deleted.is_none()).take(MAX_MESSAGES);
     standing.map(|message| (message.id, shown(message, &chat.messages))).collect()
 }
 
 fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
-    let (text, file) = words_and_file(&message.content);
+    let (text, file) = text_and_file(&message.content);
     let quote = message.reply_to.and_then(|id| others.get(&id)).map(|quoted| {
-        let (text, file) = words_and_file(&quoted.content);
-        Quote { id: quoted.id, mine: is_mine(quoted), text: text.map(|text| beginning(&text)), file }
+        let (text, file) = text_and_file(&quoted.content);
+        Quote { id: quoted.id, mine: is_mine(quoted), text: text.map(|text| quote_text(&text)), file }
     });
     Shown {
         id: message.id,
@@ -97,11 +97,11 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
 fn is_mine(message: &Message) -> bool {
     match message.author {
         Author::Bot => false,
-        Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
+        Author::User(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => true,
     }
 }
 
-fn words_and_file(content: &Content) -> (Option<String>, Option<File>) {
+fn text_and_file(content: &Content) -> (Option<String>, Option<File>) {
     match content {
         Content::Text(text) => (Some(text.clone()), None),
         Content::Document { file_name, bytes, caption } => {
@@ -116,19 +116,17 @@ fn words_and_file(content: &Content) -> (Option<String>, Option<File>) {
 }
 
 fn file(attachment: &Attachment) -> File {
-    let kind = match attachment.media {
-        Media::Voice => "voice",
-        Media::Audio => "audio",
-        Media::VideoNote => "video_note",
-        Media::Video => "video",
-        Media::Document => "document",
-    };
-    File { kind, name: attachment.file_name.clone(), seconds: attachment.duration.as_secs(), bytes: None }
+    File {
+        kind: attachment.media.field(),
+        name: attachment.file_name.clone(),
+        seconds: attachment.duration.as_secs(),
+        bytes: None,
+    }
 }
 
-fn beginning(text: &str) -> String {
+fn quote_text(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    line.chars().take(QUOTED).collect()
+    line.chars().take(MAX_QUOTE).collect()
 }
 
 fn buttons(markup: &Value) -> Vec<Vec<Button>> {
@@ -139,7 +137,7 @@ fn buttons(markup: &Value) -> Vec<Vec<Button>> {
     keyboard::rows(markup).into_iter().map(|row| row.into_iter().map(button).collect()).collect()
 }
 
-/// The menu that the bot has set for a person, empty before.
+/// The command menu that the bot has set for a user; empty before.
 pub(super) fn menu(state: &State, chat: ChatId, language: &str) -> Vec<Command> {
     let entry = |entry: &MenuEntry| Command { command: entry.command.clone(), description: entry.description.clone() };
     state.menu(chat, language).iter().map(entry).collect()

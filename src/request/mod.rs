@@ -194,7 +194,7 @@ impl<S: Stage> Request<S> {
     /// Commits the next stage. On an error the request stays as the store has it and is claimed again later.
     pub async fn advance<N: Follows<S>>(self, store: &Store, next: N) -> Result<N::Entered, StoreError> {
         let facts = next.facts();
-        retry_transient(store, "record a transition", || store.advance(self.fence(), N::NAME, &facts)).await?;
+        retry_transient(store, "record a transition", || store.queue.advance(self.fence(), N::NAME, &facts)).await?;
         Ok(self.entered(next, &facts))
     }
 
@@ -206,7 +206,7 @@ impl<S: Stage> Request<S> {
         per_day: Option<Duration>,
     ) -> Result<WithinDay<S, N::Entered>, StoreError> {
         let facts = next.facts();
-        let advance = || store.advance_within_day(self.fence(), N::NAME, &facts, per_day);
+        let advance = || store.queue.advance_within_day(self.fence(), N::NAME, &facts, per_day);
         let is_within = retry_transient(store, "record a transition", advance).await?;
         Ok(if is_within { WithinDay::Entered(self.entered(next, &facts)) } else { WithinDay::Over(Box::new(self)) })
     }
@@ -226,13 +226,15 @@ impl<S: Stage> Request<S> {
         match why.disposition(self.attempt()) {
             Disposition::Retry { after, counts } => {
                 let at = store.clock().now().after(after);
-                retry_transient(store, "put a request back", || store.release(self.fence(), at, counts)).await?;
+                retry_transient(store, "put a request back", || store.queue.release(self.fence(), at, counts)).await?;
                 observe(&Event::Retrying { id: self.id(), stage: S::NAME, after, why });
                 Ok(Setback::Retrying { at })
             }
             Disposition::End(settlement) => {
-                retry_transient(store, "end a request", || store.settle_naming(self.fence(), settlement, why.codec()))
-                    .await?;
+                retry_transient(store, "end a request", || {
+                    store.queue.settle_naming(self.fence(), settlement, why.codec())
+                })
+                .await?;
                 observe(&Event::Ended { id: self.id(), stage: S::NAME, settlement, why });
                 Ok(Setback::GaveUp(settlement))
             }
@@ -242,7 +244,7 @@ impl<S: Stage> Request<S> {
     /// Gives the request back untouched, because this worker stops.
     pub async fn release(self, store: &Store) -> Result<(), StoreError> {
         let now = store.clock().now();
-        retry_transient(store, "put a request back", || store.release(self.fence(), now, false)).await
+        retry_transient(store, "put a request back", || store.queue.release(self.fence(), now, false)).await
     }
 
     /// Remembers the message in `chat` that shows the request's state.
@@ -265,7 +267,8 @@ impl<S: Stage> Request<S> {
         chat: ChatId,
         message: MessageId,
     ) -> Result<(), StoreError> {
-        retry_transient(store, "remember a message", || store.set_status_message(self.fence(), chat, message)).await
+        retry_transient(store, "remember a message", || store.queue.set_status_message(self.fence(), chat, message))
+            .await
     }
 
     /// The message that was recorded, in `chat`.
@@ -332,7 +335,7 @@ async fn renew(store: &Store, fence: &Fence) -> StoreError {
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        match retry_transient(store, "renew a lease", || store.renew(fence)).await {
+        match retry_transient(store, "renew a lease", || store.queue.renew(fence)).await {
             Ok(()) => {}
             // The work itself ends when nobody is patient any more.
             Err(error) if error.is_transient() => {}
@@ -353,7 +356,7 @@ impl<S: Claimable> Request<S> {
         worker: &str,
         busy: &ClaimExclusions,
     ) -> Result<Option<Claim<S>>, StoreError> {
-        let Some(row) = store.claim_excluding(S::SOURCE, worker, busy).await? else { return Ok(None) };
+        let Some(row) = store.queue.claim_excluding(S::SOURCE, worker, busy).await? else { return Ok(None) };
         let request = Self { held: Held { row }, stage: S::claimed() };
         let attempt = request.attempt();
         observe(&Event::Claimed { id: request.id(), stage: S::NAME, attempt: attempt.number() });
@@ -371,7 +374,7 @@ impl Request<Transcribing> {
     /// Takes one request that is joined to `to`, which has just been heard: it is to be given the same transcript.
     /// `None` when no more are. Take them before `to` ends: afterwards they get a download of their own.
     pub async fn claim_coalesced(store: &Store, to: RequestId, worker: &str) -> Result<Option<Self>, StoreError> {
-        let claim = || store.claim_coalesced(to, worker);
+        let claim = || store.queue.claim_coalesced(to, worker);
         let Some(row) = retry_transient(store, "claim a joined request", claim).await? else { return Ok(None) };
         let request = Self { held: Held { row }, stage: Transcribing::default() };
         let (id, attempt) = (request.id(), request.attempt().number());
@@ -384,14 +387,14 @@ impl Request<Transcribing> {
 /// Ends a request that this actor may cancel, unless somebody works on it: then they must be stopped with
 /// `DownloadFailure::Cancelled` or `TranscribeFailure::Cancelled`.
 pub async fn cancel(store: &Store, id: RequestId, by: impl Into<Actor>) -> Result<CancelOutcome, StoreError> {
-    let outcome = store.cancel(id, by).await?;
+    let outcome = store.queue.cancel(id, by).await?;
     observe_cancel(id, outcome, CancelledBy::Sender);
     Ok(outcome)
 }
 
 /// Does so with all of this person's requests.
 pub async fn cancel_all(store: &Store, by: UserId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
-    let outcomes = store.cancel_all(by).await?;
+    let outcomes = store.queue.cancel_all(by).await?;
     for (id, outcome) in &outcomes {
         observe_cancel(*id, *outcome, CancelledBy::Sender);
     }
@@ -400,7 +403,7 @@ pub async fn cancel_all(store: &Store, by: UserId) -> Result<Vec<(RequestId, Can
 
 /// Does so with all requests of a group, in the name of the operator.
 pub async fn cancel_all_in(store: &Store, group: ChatId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
-    let outcomes = store.cancel_all_in(group).await?;
+    let outcomes = store.queue.cancel_all_in(group).await?;
     for (id, outcome) in &outcomes {
         observe_cancel(*id, *outcome, CancelledBy::Operator);
     }
@@ -409,7 +412,7 @@ pub async fn cancel_all_in(store: &Store, group: ChatId) -> Result<Vec<(RequestI
 
 /// Ends a request that nobody works on, in the name of whoever runs this bot.
 pub async fn cancel_by_operator(store: &Store, id: RequestId) -> Result<CancelOutcome, StoreError> {
-    let outcome = store.cancel_waiting_by_operator(id).await?;
+    let outcome = store.queue.cancel_waiting_by_operator(id).await?;
     observe_cancel(id, outcome, CancelledBy::Operator);
     Ok(outcome)
 }
@@ -430,14 +433,16 @@ impl Request<Transcribed> {
     /// the same one.
     pub async fn set_part_message(&mut self, store: &Store, message: MessageId) -> Result<(), StoreError> {
         let chat = self.chat();
-        retry_transient(store, "remember a message", || store.set_part_message(self.fence(), chat, message)).await?;
+        retry_transient(store, "remember a message", || store.queue.set_part_message(self.fence(), chat, message))
+            .await?;
         self.held.row.part_message = Some(message);
         Ok(())
     }
 
     /// Remembers how many messages of a long answer have been sent, so that none is sent twice.
     pub async fn set_parts_delivered(&mut self, store: &Store, parts: u32) -> Result<(), StoreError> {
-        retry_transient(store, "remember what was sent", || store.set_parts_delivered(self.fence(), parts)).await?;
+        retry_transient(store, "remember what was sent", || store.queue.set_parts_delivered(self.fence(), parts))
+            .await?;
         self.held.row.parts_delivered = parts;
         self.held.row.part_message = None;
         Ok(())

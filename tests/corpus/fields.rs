@@ -1,27 +1,27 @@
-//! Where the sizes and counts of a file stand, found by walking through it as a reader does.
+//! Positions of the sizes and counts in a file, found by parsing it.
 
 use std::ops::Range;
 
-/// A number in a file and how it is written.
+/// A number in a file and its encoding.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) place: Range<usize>,
     pub(crate) kind: Kind,
 }
 
-/// How a number is written.
+/// Encoding of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Big,
     Little,
-    /// EBML's: the first set bit tells the length.
+    /// EBML: the first set bit gives the length.
     Vint,
-    /// ID3's: seven bits a byte.
+    /// ID3: seven bits a byte.
     SynchSafe,
 }
 
 impl Field {
-    /// The file with another number there; larger ones than fit become the largest.
+    /// Replaces the number; one that is too large becomes the largest that fits.
     pub(crate) fn set(&self, file: &mut [u8], value: u64) {
         let Some(bytes) = file.get_mut(self.place.clone()) else { return };
         let length = bytes.len();
@@ -42,7 +42,7 @@ impl Field {
     }
 }
 
-/// The fields of a file of any kind that is known here.
+/// The fields of a file of any known kind.
 pub(crate) fn fields(file: &[u8]) -> Vec<Field> {
     let mut found = Vec::new();
     match file {
@@ -62,7 +62,7 @@ fn number(file: &[u8], place: Range<usize>) -> usize {
     file.get(place).unwrap_or_default().iter().fold(0, |number, &byte| (number << 8) | usize::from(byte))
 }
 
-/// MP4's boxes: their sizes, and what their first numbers are, which is where counts stand.
+/// MP4 boxes: their sizes and first numbers, where counts are.
 fn boxes(file: &[u8], mut within: Range<usize>, found: &mut Vec<Field>) {
     const FOLDERS: [&[u8]; 15] = [
         b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"moof", b"traf", b"mvex", b"udta", b"meta",
@@ -87,7 +87,7 @@ fn boxes(file: &[u8], mut within: Range<usize>, found: &mut Vec<Field>) {
     }
 }
 
-/// What describes the codec: channels, bits and rate, then boxes such as `esds` and `dOps` byte by byte.
+/// The codec description: channels, bits and rate, then boxes such as `esds` and `dOps` byte by byte.
 fn sample_entries(file: &[u8], within: Range<usize>, found: &mut Vec<Field>) {
     let at = within.start;
     found.push(Field { place: at..at + 4, kind: Kind::Big });
@@ -98,7 +98,7 @@ fn sample_entries(file: &[u8], within: Range<usize>, found: &mut Vec<Field>) {
     found.extend(codec.map(|at| Field { place: at..at + 1, kind: Kind::Big }));
 }
 
-/// Matroska's elements: their sizes, and the numbers that they hold.
+/// Matroska elements: their sizes and their numbers.
 fn ebml(file: &[u8], mut within: Range<usize>, found: &mut Vec<Field>) {
     const FOLDERS: [usize; 12] = [
         0x1a45_dfa3,
@@ -124,7 +124,7 @@ fn ebml(file: &[u8], mut within: Range<usize>, found: &mut Vec<Field>) {
         let raw = number(file, place..body);
         let bits = 7 * (body - place);
         let size = raw & ((1 << bits) - 1);
-        // All ones: to the end of the parent.
+        // All ones: up to the end of the parent.
         let end = if size == (1 << bits) - 1 { within.end } else { (body + size).min(within.end) };
         found.push(Field { place: place..body, kind: Kind::Vint });
         if FOLDERS.contains(&number(file, within.start..place)) {
@@ -143,7 +143,7 @@ fn riff(file: &[u8], found: &mut Vec<Field>) {
         let size = u32::from_le_bytes([file[at + 4], file[at + 5], file[at + 6], file[at + 7]]) as usize;
         found.push(Field { place: at + 4..at + 8, kind: Kind::Little });
         if file[at..].starts_with(b"fmt ") {
-            // Format, channels, rate, bytes a second, bytes a frame, bits, and what an extension has.
+            // Format, channels, rate, bytes a second, bytes a frame, bits, extension.
             for (place, length) in [(8, 2), (10, 2), (12, 4), (16, 4), (20, 2), (22, 2), (24, 2), (26, 2), (28, 4)] {
                 found.push(Field { place: at + place..at + place + length, kind: Kind::Little });
             }
@@ -183,7 +183,7 @@ fn id3(file: &[u8], found: &mut Vec<Field>) {
     found.extend((tag + 36..tag + 56).step_by(4).map(|at| Field { place: at..at + 4, kind: Kind::Big }));
 }
 
-/// Every page's flags, position, number and table, and the first numbers of the three headers of Opus and Vorbis.
+/// Flags, position, number and table of every page, and the first numbers of the three Opus and Vorbis headers.
 fn ogg(file: &[u8], found: &mut Vec<Field>) {
     let mut at = 0;
     for page in 0..6 {

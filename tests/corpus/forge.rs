@@ -1,4 +1,4 @@
-//! Files made by hand: small ones that claim to be large, and Ogg whose checksums are right.
+//! Files made by hand: small ones with large claims, and Ogg with valid checksums.
 
 /// A WAV file of one format tag with a claimed number of channels, rate and bits.
 pub(crate) fn wav(channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
@@ -32,7 +32,7 @@ pub(crate) fn ogg_page(flags: u8, granule: u64, sequence: u32, packets: &[&[u8]]
     page
 }
 
-/// Gives every page of an Ogg the checksum of what it holds now: a reader skips pages whose checksum is wrong.
+/// Recomputes the checksum of every Ogg page: readers skip pages with a wrong one.
 pub(crate) fn sign_pages(mut ogg: &mut [u8]) {
     while ogg.len() > 27 && ogg.starts_with(b"OggS") {
         let segments = usize::from(ogg[26]);
@@ -54,7 +54,7 @@ pub(crate) fn bomb(pages: u32, granule: impl Fn(u32) -> u64) -> Vec<u8> {
     opus_file(pages, two_silk_frames_of_60_ms, granule)
 }
 
-/// An Ogg of `pages` pages, each with 255 times the same Opus packet.
+/// An Ogg of `pages` pages, each with 255 copies of an Opus packet.
 pub(crate) fn opus_file(pages: u32, packet: &[u8], granule: impl Fn(u32) -> u64) -> Vec<u8> {
     let mut bytes = ogg_page(2, 0, 0, &[b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0"]);
     bytes.extend(ogg_page(0, 0, 1, &[b"OpusTags\0\0\0\0\0\0\0\0"]));
@@ -73,7 +73,7 @@ pub(crate) fn flac_bomb(frames: u32, channels: u8) -> Vec<u8> {
     bytes.extend(rate_and_bits.to_be_bytes());
     bytes.extend([0; 16]);
     for number in 0..frames {
-        // Fixed block size of 4096, 8 kHz, so many channels, 16 bits; numbers below 128 are one byte.
+        // Fixed block size of 4096, 8 kHz, the channels, 16 bits; numbers below 128 are one byte.
         let mut frame = vec![0xff, 0xf8, 0xc4, ((channels - 1) << 4) | 0x08, (number % 128) as u8];
         frame.push(crc(&frame, 0x07 << 8, 8) as u8);
         // A constant of 16 bits for each channel.
@@ -84,7 +84,7 @@ pub(crate) fn flac_bomb(frames: u32, channels: u8) -> Vec<u8> {
     bytes
 }
 
-/// A checksum as FLAC has it, of `bits` bits; `polynomial` stands in the upper ones of 16.
+/// A FLAC checksum of `bits` bits; `polynomial` is in the upper ones of 16.
 fn crc(bytes: &[u8], polynomial: u16, bits: u32) -> u16 {
     let sum = bytes.iter().fold(0_u16, |crc, &byte| {
         let bit = |crc: u16| (crc << 1) ^ if crc >> 15 == 1 { polynomial } else { 0 };
@@ -93,12 +93,12 @@ fn crc(bytes: &[u8], polynomial: u16, bits: u32) -> u16 {
     sum >> (16 - bits)
 }
 
-/// An MP3 or ADTS frame over and over, as often as it takes for `bytes` bytes.
+/// An MP3 or ADTS frame repeated up to `bytes` bytes.
 pub(crate) fn frames(frame: &[u8], bytes: usize) -> Vec<u8> {
     frame.repeat(bytes / frame.len())
 }
 
-/// A Matroska file with one packet of Opus, which lasts 120 ms, at each of these times in milliseconds.
+/// A Matroska file with an Opus packet of 120 ms at each of these times in milliseconds.
 pub(crate) fn matroska(times: &mut dyn Iterator<Item = u64>) -> Vec<u8> {
     fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
         [id, &(content.len() as u64 | 1 << 56).to_be_bytes(), content].concat()
@@ -133,7 +133,7 @@ pub(crate) fn matroska(times: &mut dyn Iterator<Item = u64>) -> Vec<u8> {
     [element(b"\x1a\x45\xdf\xa3", &element(b"\x42\x82", b"webm")), element(b"\x18\x53\x80\x67", &segment)].concat()
 }
 
-/// An MP4 whose movie comes last, with another edit list: lengths, and starts in the media or -1 for none.
+/// An MP4 whose `moov` comes last, with another edit list: lengths, and starts in the media or -1 for none.
 pub(crate) fn edited(mp4: &[u8], edits: &[(u32, i32)]) -> Vec<u8> {
     let place = |kind: &[u8]| mp4.windows(4).position(|window| window == kind).expect("the box is there") - 4;
     let (movie, track, list) = (place(b"moov"), place(b"trak"), place(b"edts"));

@@ -1,5 +1,5 @@
-//! Files that nobody's recorder makes, more than a thousand, the same in every run: cut off, damaged, lying about their
-//! sizes, far longer than they look, of two kinds at once, nested without end, and large for nothing.
+//! Malformed files, more than a thousand, the same in every run: truncated, damaged, with false sizes, far longer than they
+//! look, of two kinds at once, nested without end, and large without content.
 
 mod fields;
 pub(crate) mod forge;
@@ -12,12 +12,12 @@ use std::sync::Arc;
 use forge::{bomb, edited, flac_bomb, matroska, opus_file, sign_pages, wav};
 use noise::Noise;
 
-/// As much as Telegram lets through.
-const LARGEST: usize = 20 << 20;
+/// Telegram's file size limit in bytes.
+const MAX_FILE: usize = 20 << 20;
 
-/// A file that is made when it is asked for: some are large.
+/// A file that is generated when it is needed, because some are large.
 pub(crate) struct Hostile {
-    /// What was done to what, as `lie/opus.ogg/12`: the part before the first slash is the family.
+    /// Kind, source and number, as `lie/opus.ogg/12`; the part before the first slash is the family.
     pub(crate) name: String,
     make: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
 }
@@ -27,18 +27,18 @@ impl Hostile {
         Self { name, make: Box::new(make) }
     }
 
-    /// Its bytes.
+    /// The generated file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         (self.make)()
     }
 
-    /// The kind of its hostility.
+    /// The first part of the name.
     pub(crate) fn family(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
 }
 
-/// A good file of this repository.
+/// A valid file of this repository.
 #[derive(Clone)]
 struct Seed {
     name: String,
@@ -61,7 +61,7 @@ fn seeds() -> Vec<Seed> {
     seeds
 }
 
-/// The files of a folder of this repository, but for what is kept beside recordings.
+/// The media files of a folder of this repository.
 fn read_all(folder: &str) -> Vec<Seed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -74,8 +74,8 @@ fn read_all(folder: &str) -> Vec<Seed> {
     files.iter().map(seed).collect()
 }
 
-/// One file of each container, of codecs that differ.
-const KINDS: [&str; 10] = [
+/// One file of each container, with different codecs.
+const SEED_KINDS: [&str; 10] = [
     "opus.ogg",
     "vorbis.ogg",
     "opus.webm",
@@ -88,11 +88,11 @@ const KINDS: [&str; 10] = [
     "pcm.wav",
 ];
 
-/// All of them, in an order that mixes the families.
+/// All files, with the families shuffled.
 pub(crate) fn corpus() -> Vec<Hostile> {
     let seeds = seeds();
-    let kinds: Vec<Seed> = seeds.iter().filter(|seed| KINDS.contains(&seed.name.as_str())).cloned().collect();
-    assert_eq!(kinds.len(), KINDS.len());
+    let kinds: Vec<Seed> = seeds.iter().filter(|seed| SEED_KINDS.contains(&seed.name.as_str())).cloned().collect();
+    assert_eq!(kinds.len(), SEED_KINDS.len());
     let mut files = Vec::new();
     files.extend(seeds.iter().flat_map(cut_off));
     files.extend(seeds.iter().flat_map(damaged));
@@ -117,7 +117,7 @@ fn fuzzed(seed: &Seed) -> Hostile {
     Hostile::new(format!("fuzzed/{}", seed.name), move || bytes.to_vec())
 }
 
-/// Ends anywhere.
+/// Truncated at different places.
 fn cut_off(seed: &Seed) -> Vec<Hostile> {
     let length = seed.bytes.len();
     let mut ends = vec![1, 4, 12, 64, length - 1];
@@ -132,7 +132,7 @@ fn cut_off(seed: &Seed) -> Vec<Hostile> {
     ends.into_iter().map(file).collect()
 }
 
-/// Some bits are others. Headers are where lengths and counts are, so half of the files are damaged there.
+/// With flipped bits; half of the files in the headers, where lengths and counts are.
 fn damaged(seed: &Seed) -> Vec<Hostile> {
     let file = |round: usize| {
         let (bytes, name) = (seed.bytes.clone(), format!("flip/{}/{round}", seed.name));
@@ -150,7 +150,7 @@ fn damaged(seed: &Seed) -> Vec<Hostile> {
     (0..8).map(file).collect()
 }
 
-/// Sizes, counts and lengths are none, one, or as large as they can be; one of them, or a few at a time.
+/// With sizes, counts and lengths of zero, one or the maximum; one field or several at a time.
 fn lying(seed: &Seed) -> Vec<Hostile> {
     const LIES: [u64; 5] = [0, 1, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
     let fields = Arc::new(fields::fields(&seed.bytes));
@@ -176,7 +176,7 @@ fn lying(seed: &Seed) -> Vec<Hostile> {
     (0..(2 * fields.len()).min(60)).map(file).collect()
 }
 
-/// 0 to 200 samples.
+/// WAV files of 0 to 200 samples.
 fn nearly_empty() -> impl Iterator<Item = Hostile> {
     let rates = [8_000, 16_000, 44_100];
     (0..=200).map(move |samples| {
@@ -185,7 +185,7 @@ fn nearly_empty() -> impl Iterator<Item = Hostile> {
     })
 }
 
-/// Hours of sound in few bytes, and headers that claim hours.
+/// Hours of audio in few bytes, and headers that claim hours.
 fn endless() -> Vec<Hostile> {
     let mut files = Vec::new();
     let honest = |page: u32| u64::from(page + 1) * 255 * 5_760;
@@ -195,7 +195,7 @@ fn endless() -> Vec<Hostile> {
             files.push(Hostile::new(format!("endless/opus {name}/{pages} pages"), move || bomb(pages, granule)));
         }
     }
-    // Every packet is damaged, or takes no time.
+    // Every packet is damaged, or has no duration.
     for (name, packet) in [("no frames", &[0x03][..]), ("nothing", &[]), ("2.5 ms", &[0xe0])] {
         files.push(Hostile::new(format!("endless/opus of {name}"), move || opus_file(2_000, packet, |_| 0)));
     }
@@ -204,12 +204,12 @@ fn endless() -> Vec<Hostile> {
     }
     // MPEG 2.5 layer 3 at 8 kbit/s and 8 kHz: 72 ms in 72 bytes.
     let mp3 = [&[0xff, 0xe3, 0x18, 0xc4][..], &[0; 68]].concat();
-    files.push(Hostile::new("endless/mp3".to_owned(), move || forge::frames(&mp3, LARGEST)));
-    // The shortest ADTS frame there can be: a header and an end.
+    files.push(Hostile::new("endless/mp3".to_owned(), move || forge::frames(&mp3, MAX_FILE)));
+    // The shortest possible ADTS frame: a header and an end element.
     let adts = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x1f, 0xfc, 0xe0];
-    files.push(Hostile::new("endless/aac".to_owned(), move || forge::frames(&adts, LARGEST)));
+    files.push(Hostile::new("endless/aac".to_owned(), move || forge::frames(&adts, MAX_FILE)));
     for rate in [4_000, 8_000, 192_000] {
-        files.push(Hostile::new(format!("endless/wav/{rate}"), move || wav(1, rate, 8, &vec![0x80; LARGEST])));
+        files.push(Hostile::new(format!("endless/wav/{rate}"), move || wav(1, rate, 8, &vec![0x80; MAX_FILE])));
         files.push(Hostile::new(format!("endless/wav claimed/{rate}"), move || {
             let mut bytes = wav(1, rate, 16, &[0; 64]);
             bytes[4..8].fill(0xff);
@@ -217,7 +217,7 @@ fn endless() -> Vec<Hostile> {
             bytes
         }));
     }
-    // Times that jump, once and over and over; edits that go back and forth.
+    // Timestamps that jump, once and repeatedly; edits that go back and forth.
     files.push(Hostile::new("endless/one pause".to_owned(), || matroska(&mut [0, 36_000_000].into_iter())));
     files.push(Hostile::new("endless/pauses".to_owned(), || matroska(&mut (0..200_000).map(|n| n * 400))));
     for (name, media) in [("back and forth", [1_024, 20_000]), ("without sound", [-1, -1])] {
@@ -227,13 +227,13 @@ fn endless() -> Vec<Hostile> {
             edited(m4a, &edits)
         }));
     }
-    // Many short recordings one after the other.
+    // Many short recordings concatenated.
     let chained = bomb(1, honest);
     files.push(Hostile::new("endless/chained".to_owned(), move || chained.repeat(20_000)));
     files
 }
 
-/// Channels, rates and depths that no recorder has.
+/// Invalid numbers of channels, rates and depths.
 fn absurd() -> Vec<Hostile> {
     let mut files = Vec::new();
     for channels in [0, 1, 2, 9, 32, 255, u16::MAX] {
@@ -247,7 +247,7 @@ fn absurd() -> Vec<Hostile> {
     files
 }
 
-/// The beginning of one kind before the rest of another, and two kinds one after the other.
+/// The beginning of one kind before the rest of another, and two kinds concatenated.
 fn mistaken(kinds: &[Seed]) -> Vec<Hostile> {
     let mut files = Vec::new();
     for one in kinds {
@@ -264,7 +264,7 @@ fn mistaken(kinds: &[Seed]) -> Vec<Hostile> {
     files
 }
 
-/// Boxes in boxes in boxes.
+/// Deeply nested boxes, elements and chunks.
 fn nested() -> Vec<Hostile> {
     fn mp4(name: &'static [u8; 4], extra: &'static [u8], depth: usize) -> Vec<u8> {
         let mut bytes = b"\0\0\0\x14ftypisom\0\0\0\0isom".to_vec();
@@ -279,7 +279,7 @@ fn nested() -> Vec<Hostile> {
         }
         bytes
     }
-    /// `head`, then `id` over and over, each of which ends with the file.
+    /// `head`, then `id` repeatedly, each element up to the end of the file.
     fn mkv(head: &[u8], id: &[u8], depth: usize) -> Vec<u8> {
         let mut bytes = b"\x1aE\xdf\xa3\x8bB\x82\x84webmB\x87\x81\x04".to_vec();
         bytes.extend(b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff");
@@ -305,7 +305,7 @@ fn nested() -> Vec<Hostile> {
         }
         bytes
     }
-    /// Chapters in chapters: frames of an ID3v2.4 tag.
+    /// Nested chapters: frames of an ID3v2.4 tag.
     fn id3(name: &[u8; 4], depth: usize) -> Vec<u8> {
         let synchsafe = |value: usize| [21, 14, 7, 0].map(|shift| (value >> shift) as u8 & 0x7f);
         let head: &[u8] =
@@ -353,7 +353,7 @@ fn nested() -> Vec<Hostile> {
     files
 }
 
-/// As large as Telegram lets through, and nothing in it; also behind the beginning of each kind.
+/// Of the maximum size without content; also after the beginning of each kind.
 fn large(kinds: &[Seed]) -> Vec<Hostile> {
     let fills: [fn(&mut [u8]); 3] = [
         |_| {},
@@ -369,7 +369,7 @@ fn large(kinds: &[Seed]) -> Vec<Hostile> {
         for kind in std::iter::once(&bare).chain(kinds) {
             let head = kind.bytes.clone();
             files.push(Hostile::new(format!("large/{fill_name} behind {}", kind.name), move || {
-                let mut bytes = vec![0; LARGEST];
+                let mut bytes = vec![0; MAX_FILE];
                 fill(&mut bytes);
                 let length = head.len().min(1_500);
                 bytes[..length].copy_from_slice(&head[..length]);

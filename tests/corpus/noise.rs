@@ -1,15 +1,15 @@
-//! Chance that repeats itself.
+//! Reproducible random numbers.
 
-/// A small generator of repeatable noise (xorshift).
+/// A random number generator (xorshift).
 pub(crate) struct Noise(u64);
 
 impl Noise {
-    /// The same noise for the same seed, which must not be 0.
+    /// With a seed, which must not be 0.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Noise that belongs to a name (FNV-1a).
+    /// With a seed derived from a name (FNV-1a).
     pub(crate) fn of(name: &str) -> Self {
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix) | 1)

@@ -24,7 +24,7 @@ async fn a_journal_belongs_to_one_account_until_another_adopts_it() {
     };
     refuses(OTHER, ONE).await;
     let (queued, waits) = (desk.enqueue(1).await, desk.admit(2).await);
-    desk.store.ban(UserId(13)).await.unwrap();
+    desk.store.users.ban(UserId(13)).await.unwrap();
 
     assert_eq!(desk.store.adopt(OTHER).await.unwrap(), Adopted { before: Some(ONE), ended: 2 });
     for id in [waits, queued] {
@@ -32,7 +32,7 @@ async fn a_journal_belongs_to_one_account_until_another_adopts_it() {
         assert_eq!(desk.value::<String>(id, "reason").await, "operator");
     }
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
-    assert_eq!(desk.store.claim_notice("w").await.unwrap(), None, "their chats are the other account's");
+    assert_eq!(desk.store.queue.claim_notice("w").await.unwrap(), None, "their chats are the other account's");
     assert_eq!(desk.count("bans").await, 1);
     desk.store.belongs_to(OTHER).await.unwrap();
     refuses(ONE, OTHER).await;

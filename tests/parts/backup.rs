@@ -27,7 +27,7 @@ async fn a_copy_made_under_writes_holds_all_that_was_acknowledged_before() {
     let (acknowledged, seen) = tokio::sync::watch::channel(0);
     let writer = tokio::spawn(async move {
         for message in 1..=400 {
-            let _ = store.admit(&arrival(message), &ROOMY).await.unwrap();
+            let _ = store.queue.admit(&arrival(message), &ROOMY).await.unwrap();
             acknowledged.send_replace(i64::from(message));
         }
     });
@@ -56,9 +56,9 @@ async fn what_waited_goes_on_after_a_restore_and_the_journal_before_is_kept() {
     let restored = restore(&file, &path, Waiting::GoOn).await.unwrap();
     assert_eq!((restored.contents.requests, restored.contents.under_way), (1, 1));
     let before = Store::open(&restored.before.unwrap(), Clock::System).await.unwrap();
-    assert_eq!(before.depth().await.unwrap(), 2, "nothing of it is lost");
+    assert_eq!(before.queue.depth().await.unwrap(), 2, "nothing of it is lost");
     let store = Store::open(&path, Clock::System).await.unwrap();
-    let row = store.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
+    let row = store.queue.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap();
     assert_eq!((row.reply_to.unwrap().0, row.fence.stage), (1, StageName::Queued));
     assert_eq!(verify(&file).await.unwrap(), restored.contents, "the copy stays as it was");
 }
@@ -72,8 +72,8 @@ async fn what_waited_can_be_dropped() {
     desk.store.clone().close().await;
     let _restored = restore(&file, &path, Waiting::Drop).await.unwrap();
     let store = Store::open(&path, Clock::System).await.unwrap();
-    assert_eq!(store.depth().await.unwrap(), 0);
-    assert!(store.claim_notice("w").await.unwrap().is_none(), "nobody is told anything");
+    assert_eq!(store.queue.depth().await.unwrap(), 0);
+    assert!(store.queue.claim_notice("w").await.unwrap().is_none(), "nobody is told anything");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_crash_before_left_a_log_that_must_not_be_taken_for_the_copy_s() {
     let restored = restore(&copy(&desk), &path, Waiting::GoOn).await.unwrap();
     for name in [&path, restored.before.as_ref().unwrap()] {
         let store = Store::open(name, Clock::System).await.unwrap();
-        assert_eq!(store.depth().await.unwrap(), 1, "{}", name.display());
+        assert_eq!(store.queue.depth().await.unwrap(), 1, "{}", name.display());
         store.close().await;
     }
 }
@@ -136,7 +136,7 @@ async fn what_is_no_whole_journal_is_refused_and_nothing_changes() {
     let missing = restore(&desk.path.with_file_name("nothing.db"), &desk.path, Waiting::GoOn).await.unwrap_err();
     assert!(missing.to_string().contains("there is no such file"), "{missing}");
 
-    assert_eq!(desk.store.depth().await.unwrap(), 200);
+    assert_eq!(desk.store.queue.depth().await.unwrap(), 200);
     assert_eq!(others(&desk), ["copy.db"], "no leavings");
 }
 

@@ -26,10 +26,10 @@ async fn recordings_go_at_once() {
     let fence = desk.start("w").await;
     let fence = desk.advance(&fence, StageName::Transcribed).await;
     let kept = Facts { audio_until: Some(desk.now().after(RETENTION)), ..Facts::default() };
-    desk.store.advance(&fence, StageName::Done, &kept).await.unwrap();
-    assert_eq!(desk.store.audio_due(RETENTION).await.unwrap(), []);
+    desk.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
+    assert_eq!(desk.store.audio.audio_due(RETENTION).await.unwrap(), []);
     desk.set_back(MONTH);
-    let due = desk.store.audio_due(RETENTION).await.unwrap();
+    let due = desk.store.audio.audio_due(RETENTION).await.unwrap();
     assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [fence.id]);
 }
 
@@ -40,12 +40,12 @@ async fn pauses_are_no_longer_than_they_can_be() {
     desk.admit(1).await;
     for source in [WorkSource::Downloads, WorkSource::Transcriptions] {
         let row = desk.claim(source, "w").await.unwrap();
-        desk.store.release(&row.fence, desk.now().after(MAX_BACKOFF), true).await.unwrap();
+        desk.store.queue.release(&row.fence, desk.now().after(MAX_BACKOFF), true).await.unwrap();
     }
-    assert_eq!(desk.store.clamp_times().await.unwrap(), 0, "this long they may be");
+    assert_eq!(desk.store.queue.clamp_times().await.unwrap(), 0, "this long they may be");
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
     desk.set_back(MONTH);
-    assert_eq!(desk.store.clamp_times().await.unwrap(), 2);
+    assert_eq!(desk.store.queue.clamp_times().await.unwrap(), 2);
     assert!(desk.claim(WorkSource::Downloads, "w").await.is_some());
     assert!(desk.claim(WorkSource::Transcriptions, "w").await.is_some());
 }
@@ -53,13 +53,13 @@ async fn pauses_are_no_longer_than_they_can_be() {
 #[tokio::test]
 async fn a_notice_is_not_put_off_for_a_month() {
     let desk = Desk::new().await;
-    let _id = desk.store.refuse(&arrival(1), stenobot_domain::RejectReason::TooLong).await.unwrap();
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
-    desk.store.postpone_notice(&notice.fence, desk.now()).await.unwrap();
+    let _id = desk.store.queue.refuse(&arrival(1), stenobot_domain::RejectReason::TooLong).await.unwrap();
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
+    desk.store.queue.postpone_notice(&notice.fence, desk.now()).await.unwrap();
     desk.set_back(MONTH);
-    assert_eq!(desk.store.claim_notice("w").await.unwrap(), None);
-    assert_eq!(desk.store.clamp_times().await.unwrap(), 1);
-    assert!(desk.store.claim_notice("w").await.unwrap().is_some());
+    assert_eq!(desk.store.queue.claim_notice("w").await.unwrap(), None);
+    assert_eq!(desk.store.queue.clamp_times().await.unwrap(), 1);
+    assert!(desk.store.queue.claim_notice("w").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -70,10 +70,10 @@ async fn a_lost_lease_runs_out_and_one_that_is_held_stays() {
     desk.enqueue_of(&arrival_of(2, 2)).await;
     let held = desk.start("w").await;
     desk.set_back(MONTH);
-    assert_eq!(desk.store.clamp_times().await.unwrap(), 2);
+    assert_eq!(desk.store.queue.clamp_times().await.unwrap(), 2);
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None, "its worker may be alive");
     desk.pass(LEASE / 2);
-    desk.store.renew(&held).await.unwrap();
+    desk.store.queue.renew(&held).await.unwrap();
     desk.pass(LEASE / 2 + Duration::from_millis(1));
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await.unwrap().fence.id, lost);
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
@@ -87,12 +87,12 @@ async fn who_came_before_is_not_put_behind_all_who_come() {
     serve(&desk).await;
     let waits = desk.enqueue_of(&arrival_of(2, 2)).await;
     desk.set_back(MONTH);
-    desk.store.clamp_times().await.unwrap();
+    desk.store.queue.clamp_times().await.unwrap();
     desk.pass(Duration::from_secs(1));
     let served = desk.enqueue_of(&arrival_of(1, 3)).await;
     desk.pass(Duration::from_secs(1));
     let new = desk.enqueue_of(&arrival_of(3, 4)).await;
-    let shown: Vec<_> = desk.store.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect();
+    let shown: Vec<_> = desk.store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect();
     assert_eq!(shown, [waits, served, new]);
     assert_eq!([serve(&desk).await, serve(&desk).await, serve(&desk).await], [waits, served, new]);
 }
@@ -101,7 +101,7 @@ async fn who_came_before_is_not_put_behind_all_who_come() {
 async fn a_month_of_audio_does_not_count_for_today() {
     let desk = Desk::new().await;
     let minute = Capacity { per_day: Some(Duration::from_secs(60)), ..ROOMY };
-    let admit = async |message| desk.store.admit(&arrival(message), &minute).await.unwrap();
+    let admit = async |message| desk.store.queue.admit(&arrival(message), &minute).await.unwrap();
     for message in 0..6 {
         assert!(matches!(admit(message).await, Admission::New(_)));
         desk.download().await;
@@ -128,5 +128,5 @@ async fn no_time_is_negative() {
     desk.advance(&fence, StageName::Done).await;
     let facts = request_facts(&desk.path, None).await.unwrap();
     assert!(facts.iter().all(|fact| fact.end_to_end_seconds >= Some(0.0)), "{facts:?}");
-    assert!(desk.store.running().await.unwrap().is_empty());
+    assert!(desk.store.queue.running().await.unwrap().is_empty());
 }

@@ -40,7 +40,7 @@ fn repository(path: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_probe_is_bounded_in_everything() {
+fn a_probe_has_all_limits() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["probe", "--limit-ms", "120000"])
         .arg(repository("samples/ru-short-08.ogg"))
@@ -124,7 +124,7 @@ impl Gated {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_files_are_measured_at_once_however_many_come() {
+async fn at_most_two_files_are_probed_at_once() {
     let mut gated = Gated::new();
     let probes = Probes::new(&gated.folder.path().join("program"));
     let mut measuring = tokio::task::JoinSet::new();
@@ -145,7 +145,7 @@ async fn two_files_are_measured_at_once_however_many_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_may_take_what_a_recording_needs() {
+async fn the_memory_limit_of_an_engine_follows_the_longest_recording() {
     let settings =
         EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("data/models/ggml-base-q8_0.bin"), 1, 2);
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
@@ -161,7 +161,7 @@ async fn an_engine_may_take_what_a_recording_needs() {
 
     let bytes = async |longest: Duration| {
         let (file, language) = (repository("samples/ru-30s-1.ogg"), SpeechLanguage::Auto);
-        pool.transcribe(EngineJob::new(file, language, longest, Duration::from_secs(600))).await.unwrap();
+        pool.transcribe(EngineJob::new(&file, language, longest, Duration::from_secs(600))).await.unwrap();
         limits(pid)["Max data size"].0
     };
     let (short, long) = (bytes(Duration::from_secs(120)).await, bytes(Duration::from_secs(3_720)).await);
@@ -178,14 +178,14 @@ async fn an_engine_may_take_what_a_recording_needs() {
 
 /// This very process is limited; no other test here wants a core file or another process's look at it.
 #[test]
-fn the_bot_cannot_be_looked_into() {
+fn the_memory_of_the_bot_is_unreadable_to_others() {
     stenobot_engine::confine::every_process().unwrap();
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
 }
 
 #[test]
-fn a_child_reads_what_it_is_given_and_writes_nothing() {
+fn a_child_reads_only_the_files_given_and_writes_none() {
     if !holds_files() {
         eprintln!("this kernel has no Landlock");
         return;
@@ -225,7 +225,7 @@ fn a_child_reads_what_it_is_given_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_hears_recordings_of_its_folder_only() {
+async fn an_engine_reads_recordings_of_its_folder_only() {
     let folder = tempfile::tempdir().unwrap();
     let recording = folder.path().join("1.audio");
     std::fs::copy(repository("samples/ru-short-08.ogg"), &recording).unwrap();
@@ -235,7 +235,7 @@ async fn an_engine_hears_recordings_of_its_folder_only() {
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
     let hear = async |file: std::path::PathBuf| {
         let (limit, deadline) = (Duration::from_secs(120), Duration::from_secs(600));
-        pool.transcribe(EngineJob::new(file, SpeechLanguage::Auto, limit, deadline)).await
+        pool.transcribe(EngineJob::new(&file, SpeechLanguage::Auto, limit, deadline)).await
     };
     assert!(!hear(recording).await.unwrap().text().0.is_empty());
     let other = hear(repository("samples/ru-short-08.ogg")).await;

@@ -98,19 +98,19 @@ impl Desk {
 
     /// Admits what is new and has room.
     pub(crate) async fn take(&self, arrival: &IncomingAudio) -> RequestId {
-        match self.store.admit(arrival, &ROOMY).await.unwrap() {
+        match self.store.queue.admit(arrival, &ROOMY).await.unwrap() {
             Admission::New(id) => id,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn claim(&self, source: WorkSource, worker: &str) -> Option<RequestRow> {
-        self.store.claim(source, worker).await.unwrap()
+        self.store.queue.claim(source, worker).await.unwrap()
     }
 
     /// Moves a held row on and returns the fence by which it is held then.
     pub(crate) async fn advance(&self, fence: &Fence, to: StageName) -> Fence {
-        self.store.advance(fence, to, &Facts::default()).await.unwrap();
+        self.store.queue.advance(fence, to, &Facts::default()).await.unwrap();
         Fence { stage: to, ..fence.clone() }
     }
 

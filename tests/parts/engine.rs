@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tower::{Service, ServiceExt};
 
 /// Far more than anything here takes; a test that reaches it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Events = mpsc::UnboundedReceiver<EngineEvent>;
 
@@ -29,7 +29,7 @@ async fn next(events: &mut Events) -> EngineEvent {
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
+    tokio::time::timeout(TEST_TIMEOUT, future).await.expect("it takes too long")
 }
 
 async fn until(pool: &EnginePool, what: impl FnMut(&PoolStatus) -> bool) -> PoolStatus {
@@ -60,7 +60,7 @@ impl Scripts {
         let name = script.replace(|c: char| !c.is_alphanumeric(), "-");
         let path = self.0.path().join(name);
         std::fs::write(&path, format!("stand-in\n{}", script.replace(';', "\n"))).unwrap();
-        EngineJob::new(path, SpeechLanguage::Auto, Duration::from_secs(60), PATIENCE)
+        EngineJob::new(&path, SpeechLanguage::Auto, Duration::from_secs(60), TEST_TIMEOUT)
     }
 }
 
@@ -69,7 +69,7 @@ fn text(result: Result<Transcript, EngineError>) -> String {
 }
 
 #[tokio::test]
-async fn jobs_are_answered_and_progress_is_told() {
+async fn jobs_are_answered_and_progress_is_reported() {
     let scripts = Scripts::new();
     let (pool, mut events) = start(stand_in(1));
     let mut job = scripts.job("progress 10;progress 70;say hello");
@@ -136,7 +136,7 @@ async fn a_waiting_job_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_dropped_future_keeps_its_worker_until_the_child_confirms() {
+async fn a_dropped_future_keeps_its_slot_until_the_child_confirms() {
     let scripts = Scripts::new();
     let (pool, mut events) = start(stand_in(1));
     for _ in 0..5 {
@@ -151,7 +151,7 @@ async fn a_dropped_future_keeps_its_worker_until_the_child_confirms() {
 }
 
 #[tokio::test]
-async fn a_hang_ends_at_its_deadline_and_a_new_child_serves_the_next() {
+async fn an_unresponsive_child_is_killed_at_the_deadline_and_a_new_one_serves_the_next_job() {
     let scripts = Scripts::new();
     let mut settings = stand_in(1);
     settings.cancel_grace = Duration::from_millis(200);
@@ -185,20 +185,20 @@ async fn a_job_that_stops_at_its_deadline_keeps_its_child() {
 }
 
 #[tokio::test]
-async fn every_kind_of_crash_costs_one_job() {
+async fn every_kind_of_crash_fails_one_job() {
     let scripts = Scripts::new();
     let mut settings = stand_in(1);
     settings.cancel_grace = Duration::from_millis(200);
     let (pool, mut events) = start(settings);
     for (script, exit) in [
         ("devour", Exit::Signal(6)),
-        ("closed", Exit::Silent),
+        ("closed", Exit::Unresponsive),
         ("segfault", Exit::Signal(11)),
         ("abort", Exit::Signal(6)),
         ("exit 3", Exit::Code(3)),
-        ("garbage", Exit::Garbage),
-        ("oversized", Exit::Garbage),
-        ("stranger", Exit::Garbage),
+        ("garbage", Exit::ProtocolError),
+        ("oversized", Exit::ProtocolError),
+        ("stranger", Exit::ProtocolError),
     ] {
         let crash = tokio::spawn(pool.transcribe(scripts.job(script)));
         let waiting = tokio::spawn(pool.transcribe(scripts.job("say unharmed")));
@@ -211,7 +211,7 @@ async fn every_kind_of_crash_costs_one_job() {
 }
 
 #[tokio::test]
-async fn jobs_that_kill_their_child_make_nobody_wait_longer_and_children_that_die_by_themselves_do() {
+async fn restarts_back_off_when_idle_children_die_and_not_when_jobs_crash_them() {
     let scripts = Scripts::new();
     let settings = stand_in(1);
     let short = settings.backoff;
@@ -231,7 +231,7 @@ async fn jobs_that_kill_their_child_make_nobody_wait_longer_and_children_that_di
 }
 
 #[tokio::test]
-async fn a_job_whose_child_talks_without_a_pause_can_be_cancelled() {
+async fn a_job_whose_child_sends_events_without_a_pause_can_be_cancelled() {
     let scripts = Scripts::new();
     let mut settings = stand_in(1);
     settings.cancel_grace = Duration::from_millis(200);
@@ -247,7 +247,7 @@ async fn a_job_whose_child_talks_without_a_pause_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn an_idle_child_that_dies_is_replaced_and_nobody_notices() {
+async fn an_idle_child_that_dies_is_replaced_and_no_job_fails() {
     let scripts = Scripts::new();
     let (pool, mut events) = start(stand_in(1));
     let pid = until(&pool, |status| status.warm() == 1).await.pids().next().unwrap();
@@ -258,7 +258,7 @@ async fn an_idle_child_that_dies_is_replaced_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn workers_work_side_by_side_but_never_two_jobs_in_one() {
+async fn slots_work_in_parallel_with_one_job_each() {
     let scripts = Scripts::new();
     let (pool, mut events) = start(stand_in(2));
     let lingering = tokio::spawn(pool.transcribe(scripts.job("linger 0")));
@@ -280,8 +280,12 @@ async fn workers_work_side_by_side_but_never_two_jobs_in_one() {
 #[tokio::test]
 async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     let scripts = Scripts::new();
-    for (start_as, reason) in [("unfit the model is a picture", "the model is a picture"), ("exit 4", "exit status 4")]
-    {
+    for (start_as, reason) in [
+        ("unfit the model is a picture", "the model is a picture"),
+        ("exit 4", "exit status 4"),
+        ("version 99", "its program speaks version 99 of the engine protocol and this one version 1"),
+        ("silent", "is the program another version?"),
+    ] {
         let mut settings = stand_in(1);
         settings.environment.push(("STAND_IN_START".into(), start_as.into()));
         let (pool, mut events) = start(settings);
@@ -300,7 +304,7 @@ async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_start_that_takes_too_long_is_given_up() {
+async fn a_start_that_exceeds_its_timeout_fails() {
     let scripts = Scripts::new();
     let mut settings = stand_in(1);
     settings.start_timeout = Duration::from_millis(50);
@@ -337,7 +341,7 @@ async fn shutting_down_stops_jobs_and_children() {
 }
 
 #[tokio::test]
-async fn the_service_is_ready_only_with_a_free_worker() {
+async fn the_service_is_ready_only_with_an_idle_slot() {
     let scripts = Scripts::new();
     let (pool, _events) = start(stand_in(1));
     let mut service = pool.service();
@@ -352,7 +356,7 @@ async fn the_service_is_ready_only_with_a_free_worker() {
 }
 
 #[tokio::test]
-async fn the_service_is_not_ready_with_a_worker_that_has_lost_its_child() {
+async fn the_service_is_not_ready_with_a_slot_that_has_lost_its_child() {
     let scripts = Scripts::new();
     let (pool, mut events) = start(stand_in(1));
     let mut service = pool.service();
@@ -391,7 +395,7 @@ fn real(workers: usize) -> (EnginePool, Events) {
 
 fn sample(name: &str, language: SpeechLanguage) -> EngineJob {
     let file = repository("samples").join(name).with_extension("ogg");
-    EngineJob::new(file, language, Duration::from_secs(600), Duration::from_secs(600))
+    EngineJob::new(&file, language, Duration::from_secs(600), Duration::from_secs(600))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -424,7 +428,7 @@ async fn a_long_recording_reports_progress_and_can_be_cancelled_in_the_middle() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_child_killed_in_the_middle_costs_its_job_only() {
+async fn a_child_killed_during_a_job_fails_that_job_only() {
     let (pool, _events) = real(1);
     let mut job = sample("ru-110s-1", SpeechLanguage::Auto);
     let (sender, mut progress) = watch::channel(Progress::default());
@@ -439,11 +443,12 @@ async fn a_child_killed_in_the_middle_costs_its_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_heard_is_refused_and_the_child_goes_on() {
+async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_goes_on() {
     let (pool, mut events) = real(1);
-    let mut job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
-    assert_eq!(soon(pool.transcribe(job.clone())).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
-    job.audio = repository("Cargo.toml");
+    let job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
+    assert_eq!(soon(pool.transcribe(job)).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
+    let minute = Duration::from_secs(60);
+    let job = EngineJob::new(&repository("Cargo.toml"), SpeechLanguage::Auto, minute, minute);
     assert!(matches!(soon(pool.transcribe(job)).await, Err(EngineError::Audio(_))));
     assert!(matches!(next(&mut events).await, EngineEvent::Started { .. }));
     assert!(events.try_recv().is_err());
@@ -492,15 +497,19 @@ async fn a_child_ends_with_its_parent() {
     command.arg("engine").arg(model).arg("1").kill_on_drop(true);
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut length = [0; 4];
-    soon(child.stdout.as_mut().unwrap().read_exact(&mut length)).await.unwrap();
+    // Hello, then that the model is loaded: it is idle.
+    let output = child.stdout.as_mut().unwrap();
+    for _ in 0..2 {
+        let length = soon(output.read_u32()).await.unwrap();
+        soon(output.read_exact(&mut vec![0; length as usize])).await.unwrap();
+    }
     // As the kernel does when the parent dies.
     drop(child.stdin.take());
     assert!(soon(child.wait()).await.unwrap().success());
 }
 
 #[tokio::test]
-async fn the_probe_tells_the_length_or_why_there_is_none() {
+async fn the_probe_returns_the_length_or_an_error() {
     let program = Path::new(env!("CARGO_BIN_EXE_stenobot"));
     let limit = Duration::from_secs(60);
     let length = probe::probe(program, &repository("samples/ru-short-01.ogg"), limit).await.unwrap();

@@ -12,7 +12,7 @@ use crate::desk::{Desk, ROOMY, arrival, arrival_of, queue_of, sender};
 const MILLI: Duration = Duration::from_millis(1);
 
 async fn order(desk: &Desk) -> Vec<RequestId> {
-    desk.store.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
+    desk.store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
 }
 
 /// Starts whose turn it is and finishes it; no two starts fall into the same millisecond.
@@ -60,7 +60,7 @@ async fn crash(desk: &Desk) -> RequestId {
     desk.pass(MILLI);
     let fence = desk.start("w").await;
     desk.pass(MILLI);
-    desk.store.release(&fence, desk.now().after(MILLI), true).await.unwrap();
+    desk.store.queue.release(&fence, desk.now().after(MILLI), true).await.unwrap();
     fence.id
 }
 
@@ -142,7 +142,7 @@ async fn a_second_attempt_that_the_process_did_not_outlive_is_not_put_off_again(
     desk.pass(MILLI);
     desk.start("dead").await;
     let other = desk.enqueue_of(&arrival_of(2, 2)).await;
-    desk.store.expire_other_leases("w").await.unwrap();
+    desk.store.queue.expire_other_leases("w").await.unwrap();
     assert_eq!(order(&desk).await, [other], "what was under way is shown as such");
     assert_eq!(desk.start("w").await.id, poison);
     assert_eq!(desk.start("w").await.id, other);
@@ -177,36 +177,41 @@ async fn one_person_s_places_are_bounded_and_free_again_when_one_starts() {
     let desk = Desk::new().await;
     let two = Capacity { per_person: 2, ..ROOMY };
     for message in 0..2 {
-        assert!(matches!(desk.store.admit(&arrival(message), &two).await.unwrap(), Admission::New(_)));
+        assert!(matches!(desk.store.queue.admit(&arrival(message), &two).await.unwrap(), Admission::New(_)));
     }
-    let Admission::PersonFull(id) = desk.store.admit(&arrival(2), &two).await.unwrap() else { panic!("two wait") };
-    assert_eq!(desk.store.admit(&arrival(2), &two).await.unwrap(), Admission::Duplicate);
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let Admission::PersonFull(id) = desk.store.queue.admit(&arrival(2), &two).await.unwrap() else {
+        panic!("two wait")
+    };
+    assert_eq!(desk.store.queue.admit(&arrival(2), &two).await.unwrap(), Admission::Duplicate);
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Rejected(RejectReason::UserLimit)));
     assert_eq!(notice.user.0, 7_000_000_001);
-    assert!(matches!(desk.store.admit(&arrival_of(2, 0), &two).await.unwrap(), Admission::New(_)), "somebody else");
+    assert!(
+        matches!(desk.store.queue.admit(&arrival_of(2, 0), &two).await.unwrap(), Admission::New(_)),
+        "somebody else"
+    );
     desk.download().await;
     desk.start("w").await;
-    assert!(matches!(desk.store.admit(&arrival(3), &two).await.unwrap(), Admission::New(_)));
+    assert!(matches!(desk.store.queue.admit(&arrival(3), &two).await.unwrap(), Admission::New(_)));
 }
 
 #[tokio::test]
 async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
     let desk = Desk::new().await;
     let minute = Capacity { per_day: Some(Duration::from_secs(60)), ..ROOMY };
-    let admit = async |message| desk.store.admit(&arrival(message), &minute).await.unwrap();
+    let admit = async |message| desk.store.queue.admit(&arrival(message), &minute).await.unwrap();
     assert!(matches!(admit(1).await, Admission::New(_)));
     let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
     let real = Facts { length: Some(Duration::from_secs(45)), ..Facts::default() };
-    desk.store.advance(&row.fence, StageName::Downloaded, &real).await.unwrap();
+    desk.store.queue.advance(&row.fence, StageName::Downloaded, &real).await.unwrap();
     desk.advance(&Fence { stage: StageName::Downloaded, ..row.fence }, StageName::Queued).await;
     assert!(matches!(admit(2).await, Admission::New(_)), "55 s");
     let Admission::DayFull(full) = admit(3).await else { panic!("65 s are too many") };
     assert_eq!(desk.value::<String>(full, "reason").await, "daily_limit");
     assert!(matches!(admit(4).await, Admission::DayFull(_)), "what was refused does not count, what was accepted does");
     let by = sender(7_000_000_001).id;
-    let waiting = desk.store.waiting().await.unwrap();
-    let _withdrawn = desk.store.cancel(waiting[1].id, by).await.unwrap();
+    let waiting = desk.store.queue.waiting().await.unwrap();
+    let _withdrawn = desk.store.queue.cancel(waiting[1].id, by).await.unwrap();
     assert!(matches!(admit(5).await, Admission::New(_)), "what was withdrawn in time costs nothing");
     assert!(matches!(admit(6).await, Admission::DayFull(_)));
     let midnight = desk.now().midnight().after(Duration::from_secs(24 * 60 * 60));
@@ -226,7 +231,7 @@ async fn a_button_asks_once_and_any_number_of_them_have_no_message() {
     };
     let ordinary = desk.take(&arrival(1)).await;
     let pressed = desk.take(&press("a", "x")).await;
-    let again = desk.store.admit(&press("a", "x"), &ROOMY).await.unwrap();
+    let again = desk.store.queue.admit(&press("a", "x"), &ROOMY).await.unwrap();
     assert_eq!(again, Admission::Duplicate);
     let other = desk.take(&press("b", "y")).await;
     assert_eq!([ordinary, pressed, other].into_iter().collect::<HashSet<_>>().len(), 3);
@@ -246,7 +251,7 @@ async fn joined(desk: &Desk) -> (RequestId, RequestId) {
 /// Admits another person's request for the audio of `arrival(1)`, which waits.
 async fn same(desk: &Desk, person: i64) -> RequestId {
     let same = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(person, 50) };
-    match desk.store.admit(&same, &ROOMY).await.unwrap() {
+    match desk.store.queue.admit(&same, &ROOMY).await.unwrap() {
         Admission::Joined { id, .. } => id,
         other => panic!("{other:?}"),
     }
@@ -258,26 +263,26 @@ async fn only_the_same_audio_in_the_same_language_and_form_is_joined_and_only_wh
     let (to, id) = joined(&desk).await;
     assert_eq!(desk.value::<i64>(id, "joined_to").await, to.0);
     let again = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(3, 51) };
-    let third = desk.store.admit(&again, &ROOMY).await.unwrap();
+    let third = desk.store.queue.admit(&again, &ROOMY).await.unwrap();
     assert!(matches!(third, Admission::Joined { to: first, .. } if first == to), "never to one that is joined itself");
     for (message, other) in [
         (60, IncomingAudio { form: AnswerForm::Srt, ..again.clone() }),
         (61, IncomingAudio { speech_language: Some("de".parse().unwrap()), ..again.clone() }),
     ] {
         let other = IncomingAudio { key: stenobot_store::IdempotencyKey::Message(MessageId(message)), ..other };
-        assert!(matches!(desk.store.admit(&other, &ROOMY).await.unwrap(), Admission::New(_)));
+        assert!(matches!(desk.store.queue.admit(&other, &ROOMY).await.unwrap(), Admission::New(_)));
     }
     desk.start("w").await;
     let late = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(4, 52) };
-    assert!(matches!(desk.store.admit(&late, &ROOMY).await.unwrap(), Admission::New(_)), "it runs already");
-    assert!(matches!(desk.store.admit(&arrival_of(4, 53), &queue_of(1)).await.unwrap(), Admission::QueueFull(_)));
+    assert!(matches!(desk.store.queue.admit(&late, &ROOMY).await.unwrap(), Admission::New(_)), "it runs already");
+    assert!(matches!(desk.store.queue.admit(&arrival_of(4, 53), &queue_of(1)).await.unwrap(), Admission::QueueFull(_)));
 }
 
 #[tokio::test]
 async fn a_joined_request_waits_and_is_given_the_text_of_the_other() {
     let desk = Desk::new().await;
     let (to, id) = joined(&desk).await;
-    let waiting = desk.store.waiting().await.unwrap();
+    let waiting = desk.store.queue.waiting().await.unwrap();
     assert_eq!(waiting.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), [to, id]);
     assert_eq!((waiting[1].joined_to, waiting[1].person.0), (Some(to), 2));
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None, "it needs no audio");
@@ -298,9 +303,9 @@ async fn a_joined_request_waits_and_is_given_the_text_of_the_other() {
         ..Facts::default()
     };
     let held = Fence { id, stage: StageName::Transcribing, owner: "w".into(), attempt: 1 };
-    desk.store.advance(&held, StageName::Transcribed, &heard(9)).await.unwrap();
+    desk.store.queue.advance(&held, StageName::Transcribed, &heard(9)).await.unwrap();
     desk.advance(&Fence { stage: StageName::Transcribed, ..held }, StageName::Done).await;
-    assert_eq!(desk.store.recent_real_time_factor("base").await.unwrap(), None);
+    assert_eq!(desk.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
     drop(request);
 }
 
@@ -311,20 +316,20 @@ async fn a_joined_request_whose_text_never_came_gets_audio_of_its_own() {
         let (to, id) = joined(&desk).await;
         let fence = desk.start("w").await;
         let fence = desk.advance(&fence, StageName::Transcribed).await;
-        let row = desk.store.claim_coalesced(to, "w").await.unwrap().unwrap();
+        let row = desk.store.queue.claim_coalesced(to, "w").await.unwrap().unwrap();
         desk.advance(&fence, StageName::Done).await;
         if died {
             assert_eq!(desk.claim(WorkSource::Downloads, "v").await, None, "it is held");
             desk.pass(LEASE + MILLI);
         } else {
-            desk.store.release(&row.fence, desk.now(), false).await.unwrap();
+            desk.store.queue.release(&row.fence, desk.now(), false).await.unwrap();
         }
         assert_eq!(desk.claim(WorkSource::Transcriptions, "v").await, None, "it has no audio");
         let own = desk.claim(WorkSource::Downloads, "v").await.unwrap();
         assert_eq!((own.fence.id, own.fence.stage, own.joined_to), (id, StageName::Received, None));
-        let late = desk.store.advance(&row.fence, StageName::Transcribed, &Facts::default()).await;
+        let late = desk.store.queue.advance(&row.fence, StageName::Transcribed, &Facts::default()).await;
         assert!(matches!(late, Err(StoreError::LeaseLost { .. })));
-        assert!(desk.store.claim_coalesced(to, "w").await.unwrap().is_none());
+        assert!(desk.store.queue.claim_coalesced(to, "w").await.unwrap().is_none());
         let fence = desk.advance(&own.fence, StageName::Downloaded).await;
         desk.advance(&fence, StageName::Queued).await;
         let Some(Claim::Ready(request)) = Request::<Queued>::claim(&desk.store, "v").await.unwrap() else {
@@ -340,13 +345,13 @@ async fn what_was_joined_to_a_failure_or_a_withdrawal_is_heard_by_itself() {
     let (_, id) = joined(&desk).await;
     let fence = desk.start("w").await;
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
-    desk.store.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
+    desk.store.queue.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
     assert_eq!(desk.download().await, id);
     assert_eq!(desk.start("w").await.id, id);
 
     let desk = Desk::new().await;
     let (to, id) = joined(&desk).await;
-    let _ended = desk.store.cancel(to, sender(7_000_000_001).id).await.unwrap();
-    assert_eq!(desk.store.waiting().await.unwrap()[0].joined_to, None);
+    let _ended = desk.store.queue.cancel(to, sender(7_000_000_001).id).await.unwrap();
+    assert_eq!(desk.store.queue.waiting().await.unwrap()[0].joined_to, None);
     assert_eq!(desk.download().await, id);
 }

@@ -61,7 +61,7 @@ async fn what_a_copy_brings_beside_the_journal_s_rows_stays_behind() {
     let rows = async |path: &Path| sqlx::query_scalar::<_, String>(rows).fetch_all(&mut sql(path).await).await.unwrap();
     assert_eq!(rows(&path).await, rows(&copy).await);
     let store = Store::open(&path, Clock::System).await.unwrap();
-    assert_eq!(store.depth().await.unwrap(), 1);
+    assert_eq!(store.queue.depth().await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn copies_that_were_tampered_with_are_refused_and_nothing_changes() {
         let said = error.to_string();
         assert!(said.contains("copy.db cannot be used: ") && said.contains(reason), "{script}: {said}");
     }
-    assert_eq!(desk.store.depth().await.unwrap(), 1);
+    assert_eq!(desk.store.queue.depth().await.unwrap(), 1);
     let left = std::fs::read_dir(desk.path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();

@@ -197,7 +197,7 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
     let done: Vec<(String, i64)> =
         sqlx::query_as("SELECT DISTINCT stage, answered FROM usage").fetch_all(&mut sql(&path).await).await.unwrap();
     assert_eq!(done, [("done".to_owned(), 1)], "old rows are over");
-    assert_eq!(store.depth().await.unwrap(), 0);
+    assert_eq!(store.queue.depth().await.unwrap(), 0);
 
     store.close().await;
     assert_no_text(&path);
@@ -207,7 +207,7 @@ async fn a_populated_old_journal_keeps_every_row_and_column_but_the_text() {
 async fn an_old_journal_goes_on_with_the_same_people() {
     let (_folder, path) = journal_of_the_first_schema().await;
     let store = Store::open(&path, Clock::System).await.unwrap();
-    assert!(matches!(store.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
+    assert!(matches!(store.queue.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
     assert_eq!(people(&path).await.len(), 2, "the sender is known by their id");
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql(&path).await).await.unwrap();
     assert_eq!(check, "ok");
@@ -300,7 +300,7 @@ async fn somebody_who_is_here_already_keeps_what_is_here_and_gains_the_old_rows(
         .unwrap();
     assert_eq!(names, ["user7000000001"]);
     assert_eq!(rows(&desk.path).await.len(), 3);
-    assert_eq!(desk.store.waiting().await.unwrap().len(), 1, "what waits is not disturbed");
+    assert_eq!(desk.store.queue.waiting().await.unwrap().len(), 1, "what waits is not disturbed");
 }
 
 #[tokio::test]
@@ -318,7 +318,7 @@ async fn a_running_installation_may_be_imported_into() {
     let (imported, ()) = tokio::join!(importing, admitting);
     assert_eq!(imported.unwrap().usage, 3);
     importer.close().await;
-    desk.store.renew(&held).await.expect("leases are left alone");
+    desk.store.queue.renew(&held).await.expect("leases are left alone");
     assert_eq!(desk.count("usage").await, 1 + 28 + 3);
 }
 
@@ -326,7 +326,7 @@ async fn a_running_installation_may_be_imported_into() {
 async fn imported_rows_do_not_tell_how_fast_this_machine_is() {
     let (old, desk) = (Old::first().await, Desk::new().await);
     let _imported = desk.store.import_legacy(&old.path).await.unwrap();
-    assert_eq!(desk.store.recent_real_time_factor("medium").await.unwrap(), None);
+    assert_eq!(desk.store.statistics.recent_real_time_factor("medium").await.unwrap(), None);
 }
 
 #[tokio::test]

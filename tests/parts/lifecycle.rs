@@ -114,7 +114,7 @@ async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
 /// Claims the next and loses it as the end of the bot does.
 async fn killed<S: Claimable>(desk: &Desk) {
     drop(ready::<S>(desk, "dead").await);
-    desk.store.expire_other_leases("w").await.unwrap();
+    desk.store.queue.expire_other_leases("w").await.unwrap();
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expe
             };
             assert_eq!(desk.value::<String>(id, "stage").await, stage.as_str(), "{why}");
             assert_eq!(desk.value::<String>(id, "reason").await, reason, "{why}");
-            let told = desk.store.claim_notice("teller").await.unwrap();
+            let told = desk.store.queue.claim_notice("teller").await.unwrap();
             assert_eq!(told.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {

@@ -22,7 +22,7 @@ fn mine(message: i32, claimed: Option<u64>) -> IncomingAudio {
 }
 
 async fn admit(desk: &Desk, arrival: &IncomingAudio) -> Admission {
-    desk.store.admit(arrival, &LIMITED).await.unwrap()
+    desk.store.queue.admit(arrival, &LIMITED).await.unwrap()
 }
 
 /// Brings the next download to its end with this real length; false where the day has no room for it.
@@ -33,12 +33,12 @@ async fn measure(desk: &Desk, seconds: u64) -> bool {
 
 async fn measured(desk: &Desk, fence: &Fence, seconds: u64) -> bool {
     let facts = Facts { length: Some(Duration::from_secs(seconds)), ..Facts::default() };
-    let within = desk.store.advance_within_day(fence, StageName::Downloaded, &facts, MINUTE).await.unwrap();
+    let within = desk.store.queue.advance_within_day(fence, StageName::Downloaded, &facts, MINUTE).await.unwrap();
     if within {
         desk.advance(&Fence { stage: StageName::Downloaded, ..fence.clone() }, StageName::Queued).await;
     } else {
         let refused = Settlement::Rejected(RejectReason::DailyLimit);
-        desk.store.settle(fence, refused).await.unwrap();
+        desk.store.queue.settle(fence, refused).await.unwrap();
     }
     within
 }
@@ -59,7 +59,7 @@ async fn who_is_forgotten_has_used_the_same_audio_and_places_as_before() {
     assert!(measure(&desk, 30).await);
     answer(&desk).await;
     assert!(matches!(admit(&desk, &mine(2, Some(10))).await, Admission::New(_)));
-    let _forgotten = desk.store.forget(ME).await.unwrap();
+    let _forgotten = desk.store.users.forget(ME).await.unwrap();
 
     assert!(matches!(admit(&desk, &mine(3, Some(21))).await, Admission::DayFull(_)), "61 s");
     assert!(matches!(admit(&desk, &mine(4, Some(5))).await, Admission::New(_)), "45 s, and the second place");
@@ -72,7 +72,7 @@ async fn who_is_forgotten_has_used_the_same_audio_and_places_as_before() {
 
     // Again and again, it adds up.
     for _ in 0..3 {
-        let _forgotten = desk.store.forget(ME).await.unwrap();
+        let _forgotten = desk.store.users.forget(ME).await.unwrap();
     }
     assert!(matches!(admit(&desk, &mine(6, Some(1))).await, Admission::PersonFull(_)), "two places are held");
     desk.pass(HELD);
@@ -87,7 +87,7 @@ async fn what_remains_of_limits_has_no_name_and_goes_with_its_day() {
     let mut keys = Vec::new();
     for day in 0..2 {
         assert!(matches!(admit(&desk, &mine(day, Some(50))).await, Admission::New(_)), "a new day");
-        let _forgotten = desk.store.forget(ME).await.unwrap();
+        let _forgotten = desk.store.users.forget(ME).await.unwrap();
         let mut sql = desk.sql().await;
         let (id, hash, key): (i64, Vec<u8>, Vec<u8>) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM users WHERE telegram_id = 7000000001), person_hash, key \
@@ -109,11 +109,11 @@ async fn what_remains_of_limits_has_no_name_and_goes_with_its_day() {
 
         let midnight = desk.now().midnight().after(Duration::from_secs(24 * 60 * 60));
         desk.pass(midnight.since(desk.now()) - Duration::from_millis(1));
-        desk.store.drop_other_days().await.unwrap();
+        desk.store.queue.drop_other_days().await.unwrap();
         assert_eq!(desk.count("spent").await, 1, "still the same day");
         assert!(matches!(admit(&desk, &mine(10 + day, Some(50))).await, Admission::DayFull(_)));
         desk.pass(Duration::from_millis(1));
-        desk.store.drop_other_days().await.unwrap();
+        desk.store.queue.drop_other_days().await.unwrap();
         assert_eq!((desk.count("spent").await, desk.count("spent_keys").await), (0, 0));
         assert!(desk.store.log_may_hold_erased());
         assert!(desk.store.empty_log().await.unwrap());
@@ -148,7 +148,7 @@ async fn a_reader_keeps_the_erased_in_the_log_and_it_is_emptied_after_it_has_end
     let mut snapshot = reader.begin().await.unwrap();
     let _rows: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *snapshot).await.unwrap();
 
-    let forgotten = desk.store.forget(ME).await.unwrap();
+    let forgotten = desk.store.users.forget(ME).await.unwrap();
     assert!(!forgotten.log_emptied && desk.store.log_may_hold_erased());
     assert!(!desk.store.empty_log().await.unwrap(), "again in vain");
     assert!(on_disk(&desk, NAME.as_bytes()));
@@ -209,7 +209,7 @@ async fn what_was_in_the_queue_before_is_not_refused_when_it_is_fetched_again() 
     let desk = Desk::new().await;
     assert!(matches!(admit(&desk, &mine(1, None)).await, Admission::New(_)));
     assert!(measure(&desk, 60).await);
-    let id = desk.store.waiting().await.unwrap()[0].id;
+    let id = desk.store.queue.waiting().await.unwrap()[0].id;
     let again = "UPDATE usage SET stage = 'received', voice_duration_seconds = 61 WHERE id = ?1";
     sqlx::query(again).bind(id.0).execute(&mut desk.sql().await).await.unwrap();
     assert!(measure(&desk, 61).await);
@@ -225,7 +225,7 @@ async fn a_request_over_the_day_is_refused_in_the_words_of_the_admission() {
     let WithinDay::Over(request) = outcome else { panic!("61 s") };
     let refused = Settlement::Rejected(RejectReason::DailyLimit);
     assert_eq!(request.fail(&desk.store, &DownloadFailure::DayFull).await.unwrap(), Setback::GaveUp(refused));
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((Admission::New(notice.fence.id), notice.settlement), (admitted, refused));
 }
 
@@ -235,16 +235,16 @@ async fn the_same_document_many_times_counts_each_time() {
     let roomy = Capacity { per_person: 10, ..LIMITED };
     let same = |message| IncomingAudio { file_unique_id: "the same".into(), ..mine(message, None) };
     for message in 1..=4 {
-        let admitted = desk.store.admit(&same(message), &roomy).await.unwrap();
+        let admitted = desk.store.queue.admit(&same(message), &roomy).await.unwrap();
         assert!(matches!(admitted, Admission::New(_) | Admission::Joined { .. }), "{admitted:?}");
     }
     assert!(measure(&desk, 25).await);
     let fence = desk.start("w").await;
     desk.advance(&fence, StageName::Transcribed).await;
     let mut given = Vec::new();
-    while let Some(also) = desk.store.claim_coalesced(fence.id, "w").await.unwrap() {
+    while let Some(also) = desk.store.queue.claim_coalesced(fence.id, "w").await.unwrap() {
         let facts = Facts { length: Some(Duration::from_secs(25)), ..Facts::default() };
-        let advance = desk.store.advance_within_day(&also.fence, StageName::Transcribed, &facts, MINUTE);
+        let advance = desk.store.queue.advance_within_day(&also.fence, StageName::Transcribed, &facts, MINUTE);
         given.push(advance.await.unwrap());
     }
     assert_eq!(given, [true, false, false], "50 s, then 75 s");
@@ -259,6 +259,6 @@ async fn a_group_s_member_is_forgotten_wherever_they_wrote() {
         ..mine(1, Some(50))
     };
     assert!(matches!(admit(&desk, &in_group).await, Admission::New(_)));
-    let _forgotten = desk.store.forget(ME).await.unwrap();
+    let _forgotten = desk.store.users.forget(ME).await.unwrap();
     assert!(matches!(admit(&desk, &mine(2, Some(11))).await, Admission::DayFull(_)));
 }

@@ -15,7 +15,7 @@ fn in_group(person: i64, message: i32) -> IncomingAudio {
 }
 
 async fn refuse(desk: &Desk, arrival: &IncomingAudio, reason: RejectReason) -> RequestId {
-    desk.store.refuse(arrival, reason).await.unwrap().unwrap()
+    desk.store.queue.refuse(arrival, reason).await.unwrap().unwrap()
 }
 
 async fn is_answered(desk: &Desk, id: RequestId) -> bool {
@@ -33,23 +33,23 @@ async fn the_newest_refusal_of_a_chat_answers_the_others() {
     let other = refuse(&desk, &arrival_of(9, 1), RejectReason::TooLong).await;
     let newest = refuse(&desk, &in_group(1, 5), RejectReason::QueueFull).await;
 
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (newest, Settlement::Rejected(RejectReason::QueueFull)));
     assert_eq!((notice.reply_to, &notice.folded), (Some(MessageId(5)), &group));
     for id in &group {
         assert!(!is_answered(&desk, *id).await, "not before the message is there");
     }
     let late = refuse(&desk, &in_group(1, 6), RejectReason::TooLong).await;
-    desk.store.close_notices(&notice.fence, &notice.folded).await.unwrap();
+    desk.store.queue.close_notices(&notice.fence, &notice.folded).await.unwrap();
     for id in group.iter().chain([&newest]) {
         assert!(is_answered(&desk, *id).await);
     }
     for alone in [topic, other, late] {
-        let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+        let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
         assert_eq!((notice.fence.id, notice.folded.len()), (alone, 0));
-        desk.store.notice_answered(&notice.fence).await.unwrap();
+        desk.store.queue.notice_answered(&notice.fence).await.unwrap();
     }
-    assert_eq!(desk.store.claim_notice("w").await.unwrap(), None);
+    assert_eq!(desk.store.queue.claim_notice("w").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -57,14 +57,14 @@ async fn a_teller_that_dies_or_has_to_wait_leaves_all_of_them_to_the_next() {
     let desk = Desk::new().await;
     let first = refuse(&desk, &in_group(1, 1), RejectReason::TooLong).await;
     let second = refuse(&desk, &in_group(1, 2), RejectReason::TooLong).await;
-    let claimed = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let claimed = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((claimed.fence.id, claimed.folded), (second, vec![first]));
-    desk.store.postpone_notice(&claimed.fence, desk.now()).await.unwrap();
+    desk.store.queue.postpone_notice(&claimed.fence, desk.now()).await.unwrap();
     let third = refuse(&desk, &in_group(2, 3), RejectReason::TooBig).await;
-    let claimed = desk.store.claim_notice("dead").await.unwrap().unwrap();
+    let claimed = desk.store.queue.claim_notice("dead").await.unwrap().unwrap();
     assert_eq!((claimed.fence.id, claimed.folded), (third, vec![first, second]));
     desk.pass(Duration::from_secs(61));
-    let claimed = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let claimed = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((claimed.fence.id, claimed.folded.len()), (third, 2));
 }
 
@@ -79,14 +79,14 @@ async fn apologies_and_refusals_that_show_something_are_told_one_by_one() {
     ] {
         ids.push(desk.take(&in_group(1, message)).await);
         let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-        desk.store.set_status_message(&row.fence, GROUP, MessageId(100 + message)).await.unwrap();
-        desk.store.settle(&row.fence, settlement).await.unwrap();
+        desk.store.queue.set_status_message(&row.fence, GROUP, MessageId(100 + message)).await.unwrap();
+        desk.store.queue.settle(&row.fence, settlement).await.unwrap();
     }
     let plain = refuse(&desk, &in_group(1, 4), RejectReason::TooLong).await;
     for id in ids.into_iter().chain([plain]) {
-        let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+        let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
         assert_eq!((notice.fence.id, notice.folded.len()), (id, 0));
-        desk.store.notice_answered(&notice.fence).await.unwrap();
+        desk.store.queue.notice_answered(&notice.fence).await.unwrap();
     }
 }
 
@@ -95,10 +95,10 @@ async fn notices_of_chats_that_have_to_wait_hold_up_no_other() {
     let desk = Desk::new().await;
     let held = refuse(&desk, &in_group(1, 1), RejectReason::TooLong).await;
     let other = refuse(&desk, &arrival_of(9, 1), RejectReason::TooLong).await;
-    let notice = desk.store.claim_notice_excluding("w", &[GROUP]).await.unwrap().unwrap();
+    let notice = desk.store.queue.claim_notice_excluding("w", &[GROUP]).await.unwrap().unwrap();
     assert_eq!(notice.fence.id, other);
-    assert_eq!(desk.store.claim_notice_excluding("w", &[GROUP]).await.unwrap(), None);
-    assert_eq!(desk.store.claim_notice("w").await.unwrap().unwrap().fence.id, held);
+    assert_eq!(desk.store.queue.claim_notice_excluding("w", &[GROUP]).await.unwrap(), None);
+    assert_eq!(desk.store.queue.claim_notice("w").await.unwrap().unwrap().fence.id, held);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn the_engine_passes_over_chats_and_people_whose_texts_wait() {
     let other = desk.enqueue_of(&arrival_of(3, 3)).await;
     let busy = ClaimExclusions { chats: vec![GROUP], people: vec![UserId(2)] };
     let claim = async |busy: &ClaimExclusions| {
-        let row = desk.store.claim_excluding(WorkSource::Transcriptions, "w", busy).await.unwrap();
+        let row = desk.store.queue.claim_excluding(WorkSource::Transcriptions, "w", busy).await.unwrap();
         row.map(|row| row.fence.id)
     };
     assert_eq!(claim(&busy).await, Some(other));
@@ -124,14 +124,18 @@ async fn what_waits_for_a_chat_s_pause_takes_no_place_from_the_others() {
     let capacity = Capacity { queue: 3, per_person: 2, ..ROOMY };
     let busy = ClaimExclusions { chats: vec![GROUP], people: vec![] };
     for (person, message) in [(1, 1), (2, 2), (3, 3)] {
-        assert!(matches!(desk.store.admit(&in_group(person, message), &capacity).await.unwrap(), Admission::New(_)));
+        assert!(matches!(
+            desk.store.queue.admit(&in_group(person, message), &capacity).await.unwrap(),
+            Admission::New(_)
+        ));
     }
     let other = |message| arrival_of(9, message);
-    let full = desk.store.admit(&other(1), &capacity).await.unwrap();
+    let full = desk.store.queue.admit(&other(1), &capacity).await.unwrap();
     assert!(matches!(full, Admission::QueueFull(_)), "{full:?}");
-    let admit = async |arrival: &IncomingAudio| desk.store.admit_excluding(arrival, &capacity, &busy).await.unwrap();
+    let admit =
+        async |arrival: &IncomingAudio| desk.store.queue.admit_excluding(arrival, &capacity, &busy).await.unwrap();
     assert!(matches!(admit(&other(2)).await, Admission::New(_)));
-    assert_eq!(desk.store.depth_excluding(&busy).await.unwrap(), 1);
+    assert_eq!(desk.store.queue.depth_excluding(&busy).await.unwrap(), 1);
     let more = admit(&in_group(4, 4)).await;
     assert!(matches!(more, Admission::QueueFull(_)), "as much as of one person: {more:?}");
 }
@@ -143,8 +147,8 @@ async fn texts_that_wait_for_telegram_count_against_their_sender() {
     desk.enqueue_of(&arrival_of(1, 1)).await;
     let fence = desk.start("w").await;
     let fence = desk.advance(&fence, StageName::Transcribed).await;
-    let full = desk.store.admit(&arrival_of(1, 2), &one).await.unwrap();
+    let full = desk.store.queue.admit(&arrival_of(1, 2), &one).await.unwrap();
     assert!(matches!(full, Admission::PersonFull(_)), "{full:?}");
     desk.advance(&fence, StageName::Done).await;
-    assert!(matches!(desk.store.admit(&arrival_of(1, 3), &one).await.unwrap(), Admission::New(_)));
+    assert!(matches!(desk.store.queue.admit(&arrival_of(1, 3), &one).await.unwrap(), Admission::New(_)));
 }

@@ -12,44 +12,47 @@ const ME: UserId = UserId(7_000_000_001);
 #[tokio::test]
 async fn who_spoke_to_the_bot_is_known_until_it_cannot_write_to_them() {
     let desk = Desk::new().await;
-    desk.store.meet(&sender(1)).await.unwrap();
-    desk.store.meet(&sender(2)).await.unwrap();
-    desk.store.meet(&Sender { first_name: Some("Аня".into()), ..sender(1) }).await.unwrap();
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(1), UserId(2)]);
-    desk.store.unreachable(UserId(1)).await.unwrap();
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(2)]);
+    desk.store.users.meet(&sender(1)).await.unwrap();
+    desk.store.users.meet(&sender(2)).await.unwrap();
+    desk.store.users.meet(&Sender { first_name: Some("Аня".into()), ..sender(1) }).await.unwrap();
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(1), UserId(2)]);
+    desk.store.users.unreachable(UserId(1)).await.unwrap();
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(2)]);
     desk.take(&arrival_of(1, 1)).await;
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(1), UserId(2)], "they wrote again");
-    desk.store.ban(UserId(2)).await.unwrap();
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(1)]);
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(1), UserId(2)], "they wrote again");
+    desk.store.users.ban(UserId(2)).await.unwrap();
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(1)]);
 }
 
 #[tokio::test]
 async fn a_chat_keeps_what_was_set_and_no_other_does() {
     let desk = Desk::new().await;
     let (group, other) = (ChatId(-100), ChatId(-200));
-    assert_eq!(desk.store.chat_settings(group).await.unwrap(), ChatSettings::default());
-    desk.store.set_speech_language(group, Some("de".parse().unwrap())).await.unwrap();
-    desk.store.set_auto(group, true).await.unwrap();
+    assert_eq!(desk.store.users.chat_settings(group).await.unwrap(), ChatSettings::default());
+    desk.store.users.set_speech_language(group, Some("de".parse().unwrap())).await.unwrap();
+    desk.store.users.set_auto(group, true).await.unwrap();
     let set = ChatSettings { speech_language: Some("de".parse().unwrap()), auto: true };
-    assert_eq!(desk.store.chat_settings(group).await.unwrap(), set);
-    assert_eq!(desk.store.chat_settings(other).await.unwrap(), ChatSettings::default());
-    desk.store.set_speech_language(group, None).await.unwrap();
-    assert_eq!(desk.store.chat_settings(group).await.unwrap(), ChatSettings { speech_language: None, auto: true });
-    desk.store.set_auto(group, false).await.unwrap();
-    assert_eq!(desk.store.chat_settings(group).await.unwrap(), ChatSettings::default());
+    assert_eq!(desk.store.users.chat_settings(group).await.unwrap(), set);
+    assert_eq!(desk.store.users.chat_settings(other).await.unwrap(), ChatSettings::default());
+    desk.store.users.set_speech_language(group, None).await.unwrap();
+    assert_eq!(
+        desk.store.users.chat_settings(group).await.unwrap(),
+        ChatSettings { speech_language: None, auto: true }
+    );
+    desk.store.users.set_auto(group, false).await.unwrap();
+    assert_eq!(desk.store.users.chat_settings(group).await.unwrap(), ChatSettings::default());
 }
 
 #[tokio::test]
 async fn a_ban_holds_until_it_is_lifted() {
     let desk = Desk::new().await;
-    desk.store.ban(ME).await.unwrap();
-    desk.store.ban(ME).await.unwrap();
-    assert!(desk.store.is_banned(ME).await.unwrap());
-    assert!(!desk.store.is_banned(UserId(2)).await.unwrap());
-    assert!(desk.store.unban(ME).await.unwrap());
-    assert!(!desk.store.unban(ME).await.unwrap());
-    assert!(!desk.store.is_banned(ME).await.unwrap());
+    desk.store.users.ban(ME).await.unwrap();
+    desk.store.users.ban(ME).await.unwrap();
+    assert!(desk.store.users.is_banned(ME).await.unwrap());
+    assert!(!desk.store.users.is_banned(UserId(2)).await.unwrap());
+    assert!(desk.store.users.unban(ME).await.unwrap());
+    assert!(!desk.store.users.unban(ME).await.unwrap());
+    assert!(!desk.store.users.is_banned(ME).await.unwrap());
 }
 
 #[tokio::test]
@@ -72,25 +75,25 @@ async fn everybody_sees_where_their_own_requests_stand() {
         standing(running, StageName::Transcribing, None, START),
         standing(waits, StageName::Received, Some(2), START + 1000),
     ];
-    assert_eq!(desk.store.standing(ME).await.unwrap(), expected);
-    assert_eq!(desk.store.standing(UserId(99)).await.unwrap(), []);
+    assert_eq!(desk.store.queue.standing(ME).await.unwrap(), expected);
+    assert_eq!(desk.store.queue.standing(UserId(99)).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn one_s_data_is_all_that_is_stored_about_one() {
     let desk = Desk::new().await;
-    assert_eq!(desk.store.my_data(ME).await.unwrap(), None);
+    assert_eq!(desk.store.users.my_data(ME).await.unwrap(), None);
     desk.enqueue(1).await;
     let fence = desk.start("w").await;
     let heard = Facts { length: Some(Duration::from_secs(12)), language: Some("ru".into()), ..Facts::default() };
-    desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    desk.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
     desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
-    desk.store.refuse(&arrival(2), RejectReason::TooLong).await.unwrap();
+    desk.store.queue.refuse(&arrival(2), RejectReason::TooLong).await.unwrap();
     let waits = desk.admit(3).await;
     desk.take(&arrival_of(2, 4)).await;
-    desk.store.set_speech_language(ChatId(ME.0), Some("uk".parse().unwrap())).await.unwrap();
+    desk.store.users.set_speech_language(ChatId(ME.0), Some("uk".parse().unwrap())).await.unwrap();
 
-    let data = desk.store.my_data(ME).await.unwrap().unwrap();
+    let data = desk.store.users.my_data(ME).await.unwrap().unwrap();
     assert_eq!((data.sender, data.first_seen.0), (sender(ME.0), START));
     assert_eq!(data.ended, [(StageName::Done, 1), (StageName::Rejected, 1)]);
     assert_eq!(data.audio, Duration::from_secs(12));
@@ -101,19 +104,19 @@ async fn one_s_data_is_all_that_is_stored_about_one() {
 #[tokio::test]
 async fn recent_languages_are_those_of_texts_with_words() {
     let desk = Desk::new().await;
-    assert_eq!(desk.store.recent_languages(ME).await.unwrap(), []);
+    assert_eq!(desk.store.users.recent_languages(ME).await.unwrap(), []);
     // The language of a recording without speech says nothing.
     for (update, (language, length)) in [("ru", 9), ("uk", 12), ("ru", 3), ("en", 0)].into_iter().enumerate() {
         desk.enqueue(i32::try_from(update).unwrap() + 1).await;
         let fence = desk.start("w").await;
         let heard = Facts { language: Some(language.into()), transcription_length: Some(length), ..Facts::default() };
-        desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
         desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
     }
-    let languages = desk.store.recent_languages(ME).await.unwrap();
+    let languages = desk.store.users.recent_languages(ME).await.unwrap();
     assert_eq!(languages, [("ru".to_owned(), 2), ("uk".to_owned(), 1)]);
     desk.take(&arrival_of(2, 9)).await;
-    assert_eq!(desk.store.recent_languages(UserId(2)).await.unwrap(), []);
+    assert_eq!(desk.store.users.recent_languages(UserId(2)).await.unwrap(), []);
 }
 
 // === Being forgotten ===
@@ -160,40 +163,40 @@ async fn of_whom_is_forgotten_no_byte_is_left_but_the_totals_stay() {
             desk.pass(Duration::from_millis(1));
             let fence = desk.start("w").await;
             let fence = desk.advance(&fence, StageName::Transcribed).await;
-            desk.store.set_status_message(&fence, marked(0).chat, MessageId(900)).await.unwrap();
+            desk.store.queue.set_status_message(&fence, marked(0).chat, MessageId(900)).await.unwrap();
             let until = (fence.id == id && message == 0).then(|| desk.now().after(Duration::from_secs(600)));
             let facts = Facts { audio_until: until, ..Facts::default() };
-            desk.store.advance(&fence, StageName::Done, &facts).await.unwrap();
+            desk.store.queue.advance(&fence, StageName::Done, &facts).await.unwrap();
         }
     }
     let kept: i64 = sqlx::query_scalar("SELECT id FROM usage WHERE audio_until IS NOT NULL")
         .fetch_one(&mut desk.sql().await)
         .await
         .unwrap();
-    desk.store.refuse(&marked(300), RejectReason::TooBig).await.unwrap();
+    desk.store.queue.refuse(&marked(300), RejectReason::TooBig).await.unwrap();
     let press = stenobot_store::IdempotencyKey::Button { callback_id: "pressed-mine".into() };
     let pressed = desk.enqueue_of(&IncomingAudio { key: press, ..marked(301) }).await;
     let running = desk.start("w").await;
     assert_eq!(running.id, pressed);
     let waits = desk.take(&marked(302)).await;
     let theirs = desk.take(&arrival_of(2, 303)).await;
-    desk.store.set_speech_language(ChatId(ME.0), Some("eo".parse().unwrap())).await.unwrap();
-    desk.store.ban(ME).await.unwrap();
+    desk.store.users.set_speech_language(ChatId(ME.0), Some("eo".parse().unwrap())).await.unwrap();
+    desk.store.users.ban(ME).await.unwrap();
     assert!(MARKS.iter().all(|mark| found(&desk).contains(mark)), "{:?}", found(&desk));
     let rows = desk.count("usage").await;
     let before = desk.row(theirs).await;
 
-    let forgotten = desk.store.forget(ME).await.unwrap();
+    let forgotten = desk.store.users.forget(ME).await.unwrap();
     assert_eq!(forgotten.stopped, [pressed]);
     assert_eq!(forgotten.audio.iter().map(|id| id.0).collect::<Vec<_>>(), [kept, pressed.0, waits.0]);
     assert!(forgotten.log_emptied);
     assert_eq!(found(&desk), Vec::<&str>::new());
 
-    assert!(matches!(desk.store.renew(&running).await, Err(StoreError::LeaseLost { .. })), "no more is written");
-    assert_eq!(desk.store.claim_notice("w").await.unwrap(), None, "nobody is told");
-    assert_eq!(desk.store.my_data(ME).await.unwrap(), None);
-    assert_eq!(desk.store.chat_settings(ChatId(ME.0)).await.unwrap(), ChatSettings::default());
-    assert!(desk.store.is_banned(ME).await.unwrap(), "else forgetting would lift it");
+    assert!(matches!(desk.store.queue.renew(&running).await, Err(StoreError::LeaseLost { .. })), "no more is written");
+    assert_eq!(desk.store.queue.claim_notice("w").await.unwrap(), None, "nobody is told");
+    assert_eq!(desk.store.users.my_data(ME).await.unwrap(), None);
+    assert_eq!(desk.store.users.chat_settings(ChatId(ME.0)).await.unwrap(), ChatSettings::default());
+    assert!(desk.store.users.is_banned(ME).await.unwrap(), "else forgetting would lift it");
     assert_eq!(desk.row(theirs).await, before);
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await.unwrap().fence.id, theirs);
     let of_nobody = "SELECT count(*), total_usage_seconds, count(chat_id), count(message_id), count(reply_to_message_id), \
@@ -203,7 +206,7 @@ async fn of_whom_is_forgotten_no_byte_is_left_but_the_totals_stay() {
         sqlx::query_as(of_nobody).fetch_one(&mut desk.sql().await).await.unwrap();
     assert_eq!(numbers, (203, 0, 0, 0, 0, 0, 0));
     assert_eq!(desk.count("usage").await, rows);
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(2)]);
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(2)]);
     desk.store.clone().close().await;
     assert_eq!(found(&desk), Vec::<&str>::new());
 }
@@ -216,19 +219,19 @@ async fn forgetting_adds_up_and_somebody_unknown_is_no_error() {
         desk.pass(Duration::from_millis(1));
         let fence = desk.start("w").await;
         let heard = Facts { length: Some(Duration::from_secs(12)), ..Facts::default() };
-        desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
         desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
-        let _nothing = desk.store.forget(UserId(person)).await.unwrap();
+        let _nothing = desk.store.users.forget(UserId(person)).await.unwrap();
     }
     let totals: Vec<(i64, i64)> = sqlx::query_as("SELECT telegram_id, total_usage_seconds FROM users")
         .fetch_all(&mut desk.sql().await)
         .await
         .unwrap();
     assert_eq!(totals, [(0, 24)]);
-    let nobody = desk.store.forget(UserId(99)).await.unwrap();
+    let nobody = desk.store.users.forget(UserId(99)).await.unwrap();
     assert_eq!((nobody.stopped, nobody.audio), (vec![], vec![]));
-    let _unchanged = desk.store.forget(UserId(0)).await.unwrap();
+    let _unchanged = desk.store.users.forget(UserId(0)).await.unwrap();
     assert_eq!(desk.count("users").await, 1, "nobody is not forgotten");
     desk.take(&arrival_of(1, 1)).await;
-    assert_eq!(desk.store.reachable_people().await.unwrap(), [UserId(1)], "they may come back as somebody new");
+    assert_eq!(desk.store.users.reachable_people().await.unwrap(), [UserId(1)], "they may come back as somebody new");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_models::{ModelStore, StoreError};
+use stenobot_models::{ModelStore, ModelStoreError};
 use stenobot_network::{Proxies, ProxyUrl};
 use stenobot_simulator::server::{BotApi, Settings};
 use stenobot_telegram::{Client, TelegramError};
@@ -90,7 +90,7 @@ async fn models_come_through_the_proxy() {
         let store = store.with_proxies(through(&proxy.url(scheme)));
         // The server was reached, and has none.
         let refused = store.ensure("base-q8_0", |_| {}).await;
-        assert!(matches!(&refused, Err(StoreError::Pull { .. })), "{refused:?}");
+        assert!(matches!(&refused, Err(ModelStoreError::Pull { .. })), "{refused:?}");
         assert!(refused.unwrap_err().to_string().contains("404"));
         let offered = store.offers(&"base-q8_0".parse().unwrap()).await;
         assert_eq!(offered, Err("the server refuses it (404 Not Found)".to_owned()));

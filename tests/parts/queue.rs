@@ -8,19 +8,19 @@ use stenobot_store::{Admission, LEASE, Settlement, WorkSource};
 use crate::desk::{Desk, ROOMY, arrival, queue_of};
 
 async fn positions(desk: &Desk) -> Vec<RequestId> {
-    desk.store.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
+    desk.store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
 }
 
 async fn admit(desk: &Desk, message: i32, capacity: u32) -> Admission {
-    desk.store.admit(&arrival(message), &queue_of(capacity)).await.unwrap()
+    desk.store.queue.admit(&arrival(message), &queue_of(capacity)).await.unwrap()
 }
 
 #[tokio::test]
 async fn an_empty_queue_has_nobody_in_it() {
     let desk = Desk::new().await;
     assert_eq!(positions(&desk).await, []);
-    let snapshot = desk.store.snapshot().await.unwrap();
-    assert_eq!((desk.store.depth().await.unwrap(), snapshot.oldest, snapshot.audio), (0, None, Duration::ZERO));
+    let snapshot = desk.store.statistics.snapshot().await.unwrap();
+    assert_eq!((desk.store.queue.depth().await.unwrap(), snapshot.oldest, snapshot.audio), (0, None, Duration::ZERO));
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
 }
 
@@ -31,7 +31,7 @@ async fn as_many_as_may_wait_are_taken_and_the_next_is_refused() {
         assert!(matches!(admit(&desk, message, 3).await, Admission::New(_)));
     }
     assert!(matches!(admit(&desk, 3, 3).await, Admission::QueueFull(_)));
-    assert_eq!(desk.store.depth().await.unwrap(), 3);
+    assert_eq!(desk.store.queue.depth().await.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -51,12 +51,12 @@ async fn a_rush_is_refused_by_exactly_as_many_as_are_too_many() {
         tasks.spawn(async move {
             let (mut new, mut refused) = (0, 0);
             for message in 0..20 {
-                match store.admit(&arrival(sender * 100 + message), &queue_of(50)).await.unwrap() {
+                match store.queue.admit(&arrival(sender * 100 + message), &queue_of(50)).await.unwrap() {
                     Admission::New(_) => new += 1,
                     Admission::QueueFull(_) => refused += 1,
                     other => panic!("{other:?}"),
                 }
-                assert!(store.depth().await.unwrap() <= 50);
+                assert!(store.queue.depth().await.unwrap() <= 50);
             }
             (new, refused)
         });
@@ -84,18 +84,18 @@ async fn a_request_that_ends_while_it_waits_makes_room() {
     let desk = Desk::new().await;
     assert!(matches!(admit(&desk, 0, 1).await, Admission::New(_)));
     let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-    desk.store.settle(&row.fence, Settlement::Cancelled(CancelledBy::Sender)).await.unwrap();
+    desk.store.queue.settle(&row.fence, Settlement::Cancelled(CancelledBy::Sender)).await.unwrap();
     assert!(matches!(admit(&desk, 1, 1).await, Admission::New(_)));
 }
 
 #[tokio::test]
 async fn the_refused_hold_no_place_and_are_told() {
     let desk = Desk::new().await;
-    let first = desk.store.refuse(&arrival(0), RejectReason::TooLong).await.unwrap().unwrap();
+    let first = desk.store.queue.refuse(&arrival(0), RejectReason::TooLong).await.unwrap().unwrap();
     assert!(matches!(admit(&desk, 1, 1).await, Admission::New(_)));
     let Admission::QueueFull(refused) = admit(&desk, 2, 1).await else { panic!("full") };
     assert_eq!(positions(&desk).await.len(), 1);
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (refused, Settlement::Rejected(RejectReason::QueueFull)));
     assert_eq!(notice.folded, [first], "one message for both");
 }
@@ -152,7 +152,7 @@ async fn everybody_moves_up_when_one_starts_and_when_one_leaves() {
     desk.start("w").await;
     assert_eq!(positions(&desk).await, ids[1..]);
     let row = desk.claim(WorkSource::Transcriptions, "w").await.unwrap();
-    desk.store.settle(&row.fence, Settlement::Failed(FailReason::Damaged)).await.unwrap();
+    desk.store.queue.settle(&row.fence, Settlement::Failed(FailReason::Damaged)).await.unwrap();
     assert_eq!(positions(&desk).await, ids[2..]);
 }
 
@@ -161,7 +161,7 @@ async fn one_that_was_stopped_in_the_engine_is_next() {
     let desk = Desk::new().await;
     let ids = [desk.enqueue(1).await, desk.enqueue(2).await];
     let fence = desk.start("w").await;
-    desk.store.release(&fence, desk.now(), false).await.unwrap();
+    desk.store.queue.release(&fence, desk.now(), false).await.unwrap();
     assert_eq!(positions(&desk).await, ids);
     assert_eq!(desk.start("w").await.id, ids[0]);
 }
@@ -171,7 +171,7 @@ async fn one_that_must_rest_lets_the_others_pass() {
     let desk = Desk::new().await;
     let ids = [desk.enqueue(1).await, desk.enqueue(2).await];
     let fence = desk.start("w").await;
-    desk.store.release(&fence, desk.now().after(Duration::from_secs(15)), false).await.unwrap();
+    desk.store.queue.release(&fence, desk.now().after(Duration::from_secs(15)), false).await.unwrap();
     assert_eq!(desk.start("w").await.id, ids[1]);
     assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
     desk.pass(Duration::from_secs(15));
@@ -211,7 +211,7 @@ async fn the_counts_are_those_of_the_rows() {
     desk.advance(&fence, StageName::Transcribed).await;
     desk.admit(8).await;
     desk.admit(9).await;
-    let snapshot = desk.store.snapshot().await.unwrap();
+    let snapshot = desk.store.statistics.snapshot().await.unwrap();
     for (stage, count) in [
         (StageName::Received, 2),
         (StageName::Downloaded, 0),
@@ -221,21 +221,21 @@ async fn the_counts_are_those_of_the_rows() {
     ] {
         assert_eq!(snapshot.count(stage), count, "{stage}");
     }
-    assert_eq!(desk.store.depth().await.unwrap(), 3);
+    assert_eq!(desk.store.queue.depth().await.unwrap(), 3);
     assert_eq!(snapshot.audio, Duration::from_secs(30));
     assert_eq!(
         desk.now().since(snapshot.oldest.unwrap()),
         Duration::from_secs(1),
         "the third is the oldest that waits"
     );
-    assert_eq!(desk.store.under_way().await.unwrap().len(), 5);
+    assert_eq!(desk.store.audio.under_way().await.unwrap().len(), 5);
 }
 
 #[tokio::test]
 async fn what_waits_says_how_long_it_is_and_where_it_is_shown() {
     let desk = Desk::new().await;
     desk.enqueue(1).await;
-    let waiting = desk.store.waiting().await.unwrap().remove(0);
+    let waiting = desk.store.queue.waiting().await.unwrap().remove(0);
     assert_eq!((waiting.stage, waiting.length), (StageName::Queued, Duration::from_secs(10)));
     assert_eq!((waiting.chat, waiting.locale.as_deref()), (arrival(1).chat, Some("ru")));
     assert_eq!(waiting.status_message, None);
@@ -247,8 +247,8 @@ async fn the_queue_outlives_the_process() {
     let ids = [desk.enqueue(1).await, desk.enqueue(2).await, desk.admit(3).await];
     desk.store.clone().close().await;
     let store = desk.another().await;
-    let waiting: Vec<_> = store.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect();
+    let waiting: Vec<_> = store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect();
     assert_eq!(waiting, ids);
-    assert_eq!(store.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap().fence.id, ids[0]);
-    assert!(matches!(store.admit(&arrival(3), &ROOMY).await.unwrap(), Admission::Duplicate));
+    assert_eq!(store.queue.claim(WorkSource::Transcriptions, "w").await.unwrap().unwrap().fence.id, ids[0]);
+    assert!(matches!(store.queue.admit(&arrival(3), &ROOMY).await.unwrap(), Admission::Duplicate));
 }

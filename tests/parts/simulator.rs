@@ -1,4 +1,4 @@
-//! The simulator against a real Bot API client: what Telegram refuses, it refuses, word for word.
+//! The simulator against a real Bot API client: it refuses what Telegram refuses, with Telegram's descriptions.
 
 mod answers;
 mod groups;

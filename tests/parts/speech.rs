@@ -31,8 +31,8 @@ async fn transcribe(pool: &EnginePool, file: &Path, language: &str) -> Transcrip
 
 /// The transcript of a sender with these likely languages.
 async fn transcribe_of(pool: &EnginePool, file: &Path, language: &str, likely: &[LikelyLanguage]) -> Transcript {
-    let mut job = EngineJob::new(file.to_owned(), language.parse().unwrap(), LIMIT, LIMIT);
-    job.likely = likely.to_vec();
+    let mut job = EngineJob::new(file, language.parse().unwrap(), LIMIT, LIMIT);
+    job.job.likely = likely.to_vec();
     pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
@@ -70,7 +70,7 @@ fn seconds(samples: usize) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nobody_speaks_there_is_no_text() {
+async fn a_recording_without_speech_has_no_text() {
     let pool = engine().await;
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(repository("tests/fixtures/nospeech")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -116,7 +116,7 @@ async fn speech_between_long_silences_keeps_its_words_and_its_times() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_far_from_the_microphone_is_heard() {
+async fn speech_far_from_the_microphone_is_transcribed() {
     let pool = engine().await;
     let (sound, text) = sample("en-short-01");
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ async fn a_person_far_from_the_microphone_is_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_message_comes_whole() {
+async fn a_long_message_is_transcribed_completely() {
     let pool = engine().await;
     let (_, text) = sample("ru-110s-1");
     let file = repository("samples/ru-110s-1.ogg");
@@ -163,7 +163,7 @@ async fn two_languages_in_one_recording_are_both_transcribed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_language_of_a_second_of_speech_is_known_by_its_sender() {
+async fn the_prior_decides_the_language_of_a_second_of_speech() {
     let pool = engine().await;
     let folder = tempfile::tempdir().unwrap();
     for name in ["ru-short-03", "ru-short-07", "ru-short-09"] {

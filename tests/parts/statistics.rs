@@ -23,7 +23,7 @@ async fn a_request_s_whole_way_is_told_in_seconds() {
         ..Facts::default()
     };
     desk.pass(Duration::from_secs(2));
-    desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    desk.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
     let fence = stenobot_store::Fence { stage: StageName::Transcribed, ..fence };
     desk.advance(&fence, StageName::Done).await;
 
@@ -40,10 +40,10 @@ async fn a_request_s_whole_way_is_told_in_seconds() {
 #[tokio::test]
 async fn every_end_and_every_day_is_told_apart() {
     let desk = Desk::new().await;
-    let _id = desk.store.refuse(&arrival(1), RejectReason::TooLong).await.unwrap();
+    let _id = desk.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap();
     desk.enqueue(2).await;
     let fence = desk.start("w").await;
-    desk.store.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
+    desk.store.queue.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
     desk.pass(Duration::from_secs(86_400));
     desk.admit(3).await;
     let facts = request_facts(&desk.path, None).await.unwrap();

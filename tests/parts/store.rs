@@ -21,7 +21,7 @@ async fn the_same_message_a_thousand_times_is_one_request() {
         tasks.spawn(async move {
             let mut new = 0;
             for _ in 0..125 {
-                match store.admit(&arrival(1), &ROOMY).await.unwrap() {
+                match store.queue.admit(&arrival(1), &ROOMY).await.unwrap() {
                     Admission::New(_) => new += 1,
                     Admission::Duplicate => {}
                     other => panic!("{other:?}"),
@@ -40,7 +40,7 @@ async fn a_number_counts_within_its_chat_only() {
     desk.admit(1).await;
     let elsewhere = stenobot_store::IncomingAudio { chat: ChatId(-100_500), ..arrival(1) };
     let elsewhere = stenobot_store::IncomingAudio { file_unique_id: "another".into(), ..elsewhere };
-    assert!(matches!(desk.store.admit(&elsewhere, &ROOMY).await.unwrap(), Admission::New(_)));
+    assert!(matches!(desk.store.queue.admit(&elsewhere, &ROOMY).await.unwrap(), Admission::New(_)));
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_sender_who_changed_their_name_stays_one_person() {
     desk.admit(1).await;
     let renamed = stenobot_store::Sender { first_name: Some("Аня".into()), ..sender(7_000_000_001) };
     let again = stenobot_store::IncomingAudio { from: renamed, ..arrival(2) };
-    assert!(matches!(desk.store.admit(&again, &ROOMY).await.unwrap(), Admission::New(_)));
+    assert!(matches!(desk.store.queue.admit(&again, &ROOMY).await.unwrap(), Admission::New(_)));
     let names: Vec<String> =
         sqlx::query_scalar("SELECT first_name FROM users").fetch_all(&mut desk.sql().await).await.unwrap();
     assert_eq!(names, ["Аня"]);
@@ -69,7 +69,7 @@ async fn eight_workers_of_two_processes_claim_a_hundred_rows_once_each() {
         let store = if worker % 2 == 0 { desk.store.clone() } else { other.clone() };
         tasks.spawn(async move {
             let mut mine = Vec::new();
-            while let Some(row) = store.claim(WorkSource::Downloads, &format!("w{worker}")).await.unwrap() {
+            while let Some(row) = store.queue.claim(WorkSource::Downloads, &format!("w{worker}")).await.unwrap() {
                 mine.push(row.fence.id);
             }
             mine
@@ -100,7 +100,7 @@ async fn a_lease_holds_its_time_and_each_claim_counts() {
     let first = desk.claim(WorkSource::Downloads, "a").await.unwrap();
     desk.pass(LEASE);
     assert_eq!(desk.claim(WorkSource::Downloads, "b").await, None);
-    desk.store.renew(&first.fence).await.unwrap();
+    desk.store.queue.renew(&first.fence).await.unwrap();
     desk.pass(LEASE);
     assert_eq!(desk.claim(WorkSource::Downloads, "b").await, None, "renewed");
     desk.pass(Duration::from_millis(1));
@@ -117,10 +117,10 @@ async fn whoever_writes_after_all_holds_the_request_for_another_lease() {
     let fence = desk.advance(&fence, StageName::Transcribed).await;
     assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
     desk.pass(PAST_LEASE);
-    desk.store.set_status_message(&fence, arrival(1).chat, MessageId(7)).await.unwrap();
+    desk.store.queue.set_status_message(&fence, arrival(1).chat, MessageId(7)).await.unwrap();
     assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
     desk.pass(PAST_LEASE);
-    desk.store.set_parts_delivered(&fence, 1).await.unwrap();
+    desk.store.queue.set_parts_delivered(&fence, 1).await.unwrap();
     assert_eq!(desk.claim(WorkSource::Transcriptions, "b").await, None);
     desk.pass(PAST_LEASE);
     assert!(desk.claim(WorkSource::Transcriptions, "b").await.is_some());
@@ -133,7 +133,7 @@ async fn a_claim_that_is_given_back_is_a_failure_or_not_as_asked() {
     for (attempt, (failed, failures)) in (1..).zip([(false, 0), (true, 0), (true, 1), (false, 2), (false, 2)]) {
         let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
         assert_eq!((row.fence.attempt, row.failures, row.interruptions), (attempt, failures, 0));
-        desk.store.release(&row.fence, desk.now(), failed).await.unwrap();
+        desk.store.queue.release(&row.fence, desk.now(), failed).await.unwrap();
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_row_given_back_rests_until_its_time() {
     let desk = Desk::new().await;
     desk.admit(1).await;
     let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
-    desk.store.release(&row.fence, desk.now().after(Duration::from_secs(5)), true).await.unwrap();
+    desk.store.queue.release(&row.fence, desk.now().after(Duration::from_secs(5)), true).await.unwrap();
     desk.pass(Duration::from_millis(4_999));
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
     desk.pass(Duration::from_millis(1));
@@ -190,7 +190,7 @@ async fn a_worker_that_dies_in_the_engine_or_in_delivery_leaves_its_row_to_the_n
         desk.pass(PAST_LEASE);
         let row = desk.claim(WorkSource::Transcriptions, "b").await.unwrap();
         assert_eq!((row.fence.id, row.fence.stage, row.fence.attempt), (id, StageName::Queued, 2));
-        assert!(matches!(desk.store.renew(&fence).await, Err(StoreError::LeaseLost { .. })));
+        assert!(matches!(desk.store.queue.renew(&fence).await, Err(StoreError::LeaseLost { .. })));
         let fence = desk.advance(&row.fence, StageName::Transcribing).await;
         let fence = desk.advance(&fence, StageName::Transcribed).await;
         desk.advance(&fence, StageName::Done).await;
@@ -207,16 +207,16 @@ async fn a_new_process_frees_what_the_dead_held_and_nothing_else() {
     desk.start("dead").await;
     let over = desk.enqueue(3).await;
     let fence = desk.start("dead").await;
-    desk.store.settle(&fence, Settlement::Failed(FailReason::Poison)).await.unwrap();
-    let told = desk.store.claim_notice("dead").await.unwrap().unwrap();
+    desk.store.queue.settle(&fence, Settlement::Failed(FailReason::Poison)).await.unwrap();
+    let told = desk.store.queue.claim_notice("dead").await.unwrap().unwrap();
     assert_eq!(told.fence.id, over);
 
-    assert_eq!(desk.store.expire_other_leases("alive").await.unwrap(), 2);
+    assert_eq!(desk.store.queue.expire_other_leases("alive").await.unwrap(), 2);
 
     assert_eq!(desk.claim(WorkSource::Transcriptions, "alive").await.unwrap().fence.id, theirs);
     assert_eq!(desk.claim(WorkSource::Transcriptions, "alive").await, None);
     assert_eq!(desk.value::<String>(mine, "stage").await, "transcribing");
-    assert_eq!(desk.store.claim_notice("alive").await.unwrap().unwrap().fence.id, over);
+    assert_eq!(desk.store.queue.claim_notice("alive").await.unwrap().unwrap().fence.id, over);
 }
 
 // === Fenced writes ===
@@ -232,19 +232,19 @@ async fn a_zombie_writes_nothing() {
         assert_eq!(living.id, id);
         let before = desk.row(id).await;
         for refused in [
-            desk.store.advance(&zombie, StageName::Transcribed, &Facts::default()).await,
-            desk.store.settle(&zombie, Settlement::Failed(FailReason::Internal)).await,
-            desk.store.release(&zombie, desk.now(), true).await,
-            desk.store.renew(&zombie).await,
-            desk.store.set_status_message(&zombie, arrival(1).chat, MessageId(99)).await,
-            desk.store.set_parts_delivered(&zombie, 9).await,
-            desk.store.notice_answered(&zombie).await,
-            desk.store.postpone_notice(&zombie, desk.now()).await,
+            desk.store.queue.advance(&zombie, StageName::Transcribed, &Facts::default()).await,
+            desk.store.queue.settle(&zombie, Settlement::Failed(FailReason::Internal)).await,
+            desk.store.queue.release(&zombie, desk.now(), true).await,
+            desk.store.queue.renew(&zombie).await,
+            desk.store.queue.set_status_message(&zombie, arrival(1).chat, MessageId(99)).await,
+            desk.store.queue.set_parts_delivered(&zombie, 9).await,
+            desk.store.queue.notice_answered(&zombie).await,
+            desk.store.queue.postpone_notice(&zombie, desk.now()).await,
         ] {
             assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
         }
         assert_eq!(desk.row(id).await, before);
-        desk.store.settle(&living, Settlement::Cancelled(CancelledBy::ChatGone)).await.unwrap();
+        desk.store.queue.settle(&living, Settlement::Cancelled(CancelledBy::ChatGone)).await.unwrap();
     }
 }
 
@@ -259,10 +259,10 @@ async fn each_part_of_a_fence_holds() {
         Fence { owner: "x".into(), ..fence.clone() },
         Fence { attempt: fence.attempt - 1, ..fence.clone() },
     ] {
-        let error = desk.store.renew(&wrong).await.unwrap_err();
+        let error = desk.store.queue.renew(&wrong).await.unwrap_err();
         assert_eq!(error.to_string(), format!("request {} is no longer held in stage {}", wrong.id, wrong.stage));
     }
-    desk.store.renew(&fence).await.unwrap();
+    desk.store.queue.renew(&fence).await.unwrap();
 }
 
 // === What each stage writes ===
@@ -289,7 +289,7 @@ async fn a_row_fills_stage_by_stage() {
     let row = desk.claim(WorkSource::Downloads, "w").await.unwrap();
     desk.pass(Duration::from_secs(1));
     let length = Facts { length: Some(Duration::from_millis(12_500)), ..Facts::default() };
-    desk.store.advance(&row.fence, StageName::Downloaded, &length).await.unwrap();
+    desk.store.queue.advance(&row.fence, StageName::Downloaded, &length).await.unwrap();
     assert_eq!(facts(&desk, id).await, (Some(12.5), None, None, None));
     assert_eq!(desk.value::<i64>(id, "downloaded_at").await, START + 1000);
     assert_eq!(desk.value::<String>(id, "updated_at").await, "2023-11-14 22:13:21.000");
@@ -307,7 +307,7 @@ async fn a_row_fills_stage_by_stage() {
         audio_until: None,
         length: None,
     };
-    desk.store.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    desk.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
     let whole = (Some(12.5), Some("base-q5_1".to_owned()), Some(2.5), Some(42));
     assert_eq!(facts(&desk, id).await, whole);
     assert_eq!(desk.value::<i64>(id, "answered").await, 0);
@@ -327,33 +327,33 @@ async fn a_row_fills_stage_by_stage() {
 #[tokio::test]
 async fn a_refusal_is_told_once() {
     let desk = Desk::new().await;
-    let id = desk.store.refuse(&arrival(1), RejectReason::TooLong).await.unwrap().unwrap();
-    assert_eq!(desk.store.refuse(&arrival(1), RejectReason::TooLong).await.unwrap(), None, "known");
+    let id = desk.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap().unwrap();
+    assert_eq!(desk.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap(), None, "known");
     assert_eq!(desk.claim(WorkSource::Downloads, "w").await, None);
 
-    let notice = desk.store.claim_notice("w").await.unwrap().unwrap();
+    let notice = desk.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Rejected(RejectReason::TooLong)));
     assert_eq!((notice.chat, notice.reply_to), (ChatId(7_000_000_001), Some(MessageId(1))));
     assert_eq!((notice.locale.as_deref(), notice.length), (Some("ru"), Duration::from_secs(10)));
-    assert_eq!(desk.store.claim_notice("v").await.unwrap(), None, "somebody is at it");
+    assert_eq!(desk.store.queue.claim_notice("v").await.unwrap(), None, "somebody is at it");
 
-    desk.store.postpone_notice(&notice.fence, desk.now().after(Duration::from_secs(30))).await.unwrap();
-    assert_eq!(desk.store.claim_notice("v").await.unwrap(), None, "put off");
+    desk.store.queue.postpone_notice(&notice.fence, desk.now().after(Duration::from_secs(30))).await.unwrap();
+    assert_eq!(desk.store.queue.claim_notice("v").await.unwrap(), None, "put off");
     desk.pass(Duration::from_secs(30));
-    let again = desk.store.claim_notice("v").await.unwrap().unwrap();
-    assert!(matches!(desk.store.notice_answered(&notice.fence).await, Err(StoreError::LeaseLost { .. })));
-    desk.store.notice_answered(&again.fence).await.unwrap();
+    let again = desk.store.queue.claim_notice("v").await.unwrap().unwrap();
+    assert!(matches!(desk.store.queue.notice_answered(&notice.fence).await, Err(StoreError::LeaseLost { .. })));
+    desk.store.queue.notice_answered(&again.fence).await.unwrap();
     desk.pass(PAST_LEASE);
-    assert_eq!(desk.store.claim_notice("v").await.unwrap(), None, "told");
+    assert_eq!(desk.store.queue.claim_notice("v").await.unwrap(), None, "told");
 }
 
 #[tokio::test]
 async fn a_notice_whose_teller_died_is_told_by_the_next() {
     let desk = Desk::new().await;
-    desk.store.refuse(&arrival(1), RejectReason::TooBig).await.unwrap().unwrap();
-    let first = desk.store.claim_notice("a").await.unwrap().unwrap();
+    desk.store.queue.refuse(&arrival(1), RejectReason::TooBig).await.unwrap().unwrap();
+    let first = desk.store.queue.claim_notice("a").await.unwrap().unwrap();
     desk.pass(PAST_LEASE);
-    let second = desk.store.claim_notice("b").await.unwrap().unwrap();
+    let second = desk.store.queue.claim_notice("b").await.unwrap().unwrap();
     assert_eq!((second.fence.id, second.fence.attempt), (first.fence.id, 2));
 }
 
@@ -367,18 +367,18 @@ async fn every_end_says_how_and_who_must_be_told() {
         let id = desk.enqueue(message).await;
         let mut fence = desk.start("w").await;
         fence = desk.advance(&fence, StageName::Transcribed).await;
-        desk.store.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
+        desk.store.queue.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
         let codec = (settlement == Settlement::Rejected(RejectReason::Codec)).then_some("AMR");
-        desk.store.settle_naming(&fence, settlement, codec).await.unwrap();
+        desk.store.queue.settle_naming(&fence, settlement, codec).await.unwrap();
         let failed_stage = matches!(settlement, Settlement::Failed(_)).then(|| "transcribed".to_owned());
         assert_eq!(desk.value::<Option<String>>(id, "failed_stage").await, failed_stage);
-        match desk.store.claim_notice("w").await.unwrap() {
+        match desk.store.queue.claim_notice("w").await.unwrap() {
             Some(notice) => {
                 assert!(settlement.needs_answer());
                 assert_eq!((notice.fence.id, notice.settlement), (id, settlement));
                 assert_eq!(notice.codec.as_deref(), codec);
                 assert_eq!(notice.status_message, Some(MessageId(500)));
-                desk.store.notice_answered(&notice.fence).await.unwrap();
+                desk.store.queue.notice_answered(&notice.fence).await.unwrap();
             }
             None => assert_eq!(settlement, Settlement::Cancelled(CancelledBy::ChatGone)),
         }
@@ -390,7 +390,7 @@ async fn every_end_says_how_and_who_must_be_told() {
 #[tokio::test]
 async fn the_recent_factor_is_this_model_s_and_the_last_twenty_requests() {
     let desk = Desk::new().await;
-    assert_eq!(desk.store.recent_real_time_factor("base").await.unwrap(), None);
+    assert_eq!(desk.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
     for message in 0..25 {
         desk.enqueue(message).await;
         let fence = desk.start("w").await;
@@ -401,12 +401,12 @@ async fn the_recent_factor_is_this_model_s_and_the_last_twenty_requests() {
             processing: Some(Duration::from_secs(took)),
             ..Facts::default()
         };
-        desk.store.advance(&fence, StageName::Transcribed, &facts).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Transcribed, &facts).await.unwrap();
         desk.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
         desk.pass(Duration::from_secs(1));
     }
-    assert_eq!(desk.store.recent_real_time_factor("base").await.unwrap(), Some(0.5));
-    assert_eq!(desk.store.recent_real_time_factor("tiny").await.unwrap(), None);
+    assert_eq!(desk.store.statistics.recent_real_time_factor("base").await.unwrap(), Some(0.5));
+    assert_eq!(desk.store.statistics.recent_real_time_factor("tiny").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -421,14 +421,14 @@ async fn whoever_subscribed_is_woken_by_every_write() {
             result
         }};
     }
-    let _admission = wakes!(desk.store.admit(&arrival(1), &ROOMY));
-    let row = wakes!(desk.store.claim(WorkSource::Downloads, "w")).unwrap();
-    wakes!(desk.store.advance(&row.fence, StageName::Downloaded, &Facts::default()));
+    let _admission = wakes!(desk.store.queue.admit(&arrival(1), &ROOMY));
+    let row = wakes!(desk.store.queue.claim(WorkSource::Downloads, "w")).unwrap();
+    wakes!(desk.store.queue.advance(&row.fence, StageName::Downloaded, &Facts::default()));
     let fence = Fence { stage: StageName::Downloaded, ..row.fence };
-    wakes!(desk.store.release(&fence, desk.now(), false));
-    let row = wakes!(desk.store.claim(WorkSource::Downloads, "w")).unwrap();
-    wakes!(desk.store.settle(&row.fence, Settlement::Failed(FailReason::Download)));
-    wakes!(desk.store.refuse(&arrival(2), RejectReason::TooBig));
-    assert_eq!(desk.store.claim(WorkSource::Downloads, "w").await.unwrap(), None);
+    wakes!(desk.store.queue.release(&fence, desk.now(), false));
+    let row = wakes!(desk.store.queue.claim(WorkSource::Downloads, "w")).unwrap();
+    wakes!(desk.store.queue.settle(&row.fence, Settlement::Failed(FailReason::Download)));
+    wakes!(desk.store.queue.refuse(&arrival(2), RejectReason::TooBig));
+    assert_eq!(desk.store.queue.claim(WorkSource::Downloads, "w").await.unwrap(), None);
     assert!(!changes.has_changed().unwrap(), "nothing was there to claim");
 }

@@ -73,7 +73,7 @@ async fn a_journal_opens_again_as_it_was_left() {
     let store = desk.another().await;
     assert_eq!(desk.row(id).await, before);
     assert_eq!(
-        store.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
+        store.queue.admit(&arrival(1), &crate::desk::queue_of(1)).await.unwrap(),
         stenobot_store::Admission::Duplicate
     );
     store.writable().await.unwrap();

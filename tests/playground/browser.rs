@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::scene::{PATIENCE, soon};
+use crate::scene::{PAGE_TIMEOUT, eventually};
 
-/// A browser with a profile of its own. Dropping it ends it.
+/// A browser with its own profile; ends when dropped.
 pub(crate) struct Browser {
     address: String,
     session: String,
@@ -30,7 +30,8 @@ impl Browser {
             .expect("chromedriver is missing: run `./dev test`");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = loop {
-            let line = soon("chromedriver starts", lines.next_line()).await.unwrap().expect("chromedriver starts");
+            let line =
+                eventually("chromedriver starts", lines.next_line()).await.unwrap().expect("chromedriver starts");
             if let Some((_, port)) = line.split_once("started successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
@@ -44,7 +45,7 @@ impl Browser {
             "--disable-sync",
             "--no-first-run",
             "--window-size=1280,800",
-            // A microphone that beeps, and nobody who would have to allow it.
+            // A microphone that beeps, without a dialog for its permission.
             "--use-fake-device-for-media-stream",
             "--use-fake-ui-for-media-stream",
         ];
@@ -60,7 +61,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
-            "timeouts": { "script": PATIENCE.as_millis() as u64 },
+            "timeouts": { "script": PAGE_TIMEOUT.as_millis() as u64 },
         }}});
         let session = browser.call("session", &wanted).await.expect("Chromium starts");
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
@@ -71,7 +72,7 @@ impl Browser {
         self.act("url", json!({ "url": url })).await;
     }
 
-    /// Opens one more window and works in it from now on.
+    /// Opens another window and works in it from now on.
     pub(crate) async fn new_window(&self) -> String {
         let window = self.act("window/new", json!({ "type": "window" })).await;
         let handle = window["handle"].as_str().unwrap().to_owned();
@@ -94,7 +95,7 @@ impl Browser {
         self.act("execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// Waits, without asking again and again, until an expression of the page is true.
+    /// Waits, by an observer and not by polling, until an expression of the page is true.
     pub(crate) async fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -109,7 +110,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the newest message of the bot contains this.
+    /// Waits until the newest message of the bot contains a text.
     pub(crate) async fn until_bot_says(&self, words: &str) {
         let words = json!(words);
         self.until(&format!(
@@ -118,13 +119,13 @@ impl Browser {
         .await;
     }
 
-    /// Presses what a selector finds, as a mouse does.
+    /// Clicks on the element of a selector.
     pub(crate) async fn click(&self, selector: &str) {
         let element = self.find(selector).await;
         self.act(&format!("element/{element}/click"), json!({})).await;
     }
 
-    /// Types into what a selector finds; for a file input, a path.
+    /// Types into the element of a selector; for a file input, a path.
     pub(crate) async fn types(&self, selector: &str, text: &str) {
         let element = self.find(selector).await;
         self.act(&format!("element/{element}/value"), json!({ "text": text })).await;
@@ -135,7 +136,7 @@ impl Browser {
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Nothing went wrong in the page, and it asked nobody but the playground.
+    /// Asserts that the page had no errors and requested nothing but the playground.
     pub(crate) async fn check(&self, url: &str) {
         let log = self.act("se/log", json!({ "type": "browser" })).await;
         let errors: Vec<&Value> = log.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE").collect();
@@ -166,12 +167,12 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// A driver that is only killed would leave its browser behind.
+    /// Killing the driver alone would leave the browser running.
     fn drop(&mut self) {
         let Ok(mut driver) = TcpStream::connect(&self.address) else { return };
         let request = format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.address);
         if driver.write_all(request.as_bytes()).is_ok() {
-            // The answer comes when the browser is gone; the connection stays open.
+            // The response comes when the browser has ended; the connection stays open.
             let _ = driver.read(&mut [0; 512]);
         }
     }

@@ -7,17 +7,17 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::recordings::asset;
-use crate::scene::{soon, stand_in};
+use crate::scene::{eventually, scripted_engine};
 
 #[tokio::test]
-async fn ctrl_c_ends_all_and_nothing_is_kept() {
+async fn ctrl_c_stops_everything_and_leaves_no_files() {
     let model = asset("data/models/ggml-base-q8_0.bin");
     let data = model.ancestors().nth(2).unwrap();
     let temporary = tempfile::tempdir().unwrap();
     let mut playground = Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir".as_ref(), data.as_os_str(), "playground".as_ref()])
         .arg("--engine-program")
-        .arg(stand_in())
+        .arg(scripted_engine())
         .env("TMPDIR", temporary.path())
         .current_dir(temporary.path())
         .stdin(Stdio::null())
@@ -26,25 +26,25 @@ async fn ctrl_c_ends_all_and_nothing_is_kept() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(playground.stdout.take().unwrap()).lines();
-    let url = soon("the address is printed", lines.next_line()).await.unwrap().unwrap();
+    let url = eventually("the address is printed", lines.next_line()).await.unwrap().unwrap();
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("<title>Stenobot playground</title>"));
-    // A page that listens does not hold the end up.
+    // An open event stream does not delay the shutdown.
     let mut events = reqwest::get(format!("{url}people/1/en/chat")).await.unwrap();
-    let first = soon("the chat is told", events.chunk()).await.unwrap().unwrap();
+    let first = eventually("the chat is told", events.chunk()).await.unwrap().unwrap();
     assert!(first.starts_with(b"data: {\"fresh\":true"), "{first:?}");
 
     let pid = Pid::from_raw(playground.id().unwrap().cast_signed()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
-    let status = soon("it ends", playground.wait()).await.unwrap();
+    let status = eventually("it ends", playground.wait()).await.unwrap();
     assert!(status.success(), "{status}");
     let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]
-async fn the_address_is_not_among_the_arguments_of_the_browser() {
+async fn the_browser_command_line_does_not_contain_the_secret_address() {
     use std::os::unix::fs::PermissionsExt;
     const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
     let model = asset("data/models/ggml-base-q8_0.bin");
@@ -63,7 +63,7 @@ async fn the_address_is_not_among_the_arguments_of_the_browser() {
     let mut playground = Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir".as_ref(), data.as_os_str(), "playground".as_ref(), "--open".as_ref()])
         .arg("--engine-program")
-        .arg(stand_in())
+        .arg(scripted_engine())
         .env("TMPDIR", temporary.path())
         .env("PATH", path)
         .env("TELEGRAM_BOT_TOKEN", TOKEN)
@@ -74,8 +74,8 @@ async fn the_address_is_not_among_the_arguments_of_the_browser() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(playground.stdout.take().unwrap()).lines();
-    let url = soon("the address is printed", lines.next_line()).await.unwrap().unwrap();
-    let told = soon("the browser is started", tokio::fs::read_to_string(told)).await.unwrap();
+    let url = eventually("the address is printed", lines.next_line()).await.unwrap().unwrap();
+    let told = eventually("the browser is started", tokio::fs::read_to_string(told)).await.unwrap();
     let (arguments, page) = told.split_once("PAGE\n").unwrap();
     let key = url.trim_end_matches('/').rsplit('/').next().unwrap();
     assert!(!arguments.contains(key), "{arguments}");
@@ -87,7 +87,7 @@ async fn the_address_is_not_among_the_arguments_of_the_browser() {
 
     let pid = Pid::from_raw(playground.id().unwrap().cast_signed()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
-    assert!(soon("it ends", playground.wait()).await.unwrap().success());
+    assert!(eventually("it ends", playground.wait()).await.unwrap().success());
     let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -1,11 +1,16 @@
-//! The playground's page in a real browser, and what its server turns away.
+//! The playground's page in a real browser, and the access checks of its server.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
+mod access;
 mod browser;
 mod command;
-mod doors;
 mod page;
-#[path = "../scenarios/recordings.rs"]
+#[path = "../stories/recordings.rs"]
 #[allow(dead_code, reason = "the scenarios use more of it")]
 mod recordings;
 mod scene;
+#[path = "../stories/script.rs"]
+#[allow(dead_code, reason = "the engine reads scripts")]
+mod script;
+
+use scene::eventually;

@@ -1,4 +1,4 @@
-//! What people see and do on the page.
+//! The page as users see and use it.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use stenobot_simulator::harness::{Setup, Simulation};
 use stenobot_simulator::server::{Attachment, Content, Media};
 
 use crate::recordings::{Gate, asset, scripted};
-use crate::scene::{Stage, soon, stand_in};
+use crate::scene::{PageServer, eventually, scripted_engine};
 
-/// Person 1's id and the id of their chat.
+/// User 1's id and the id of their chat.
 const ANNA: i64 = 700_001;
 
 #[tokio::test]
-async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
+async fn two_users_queue_cancel_and_receive_their_texts() {
     let gate = Gate::new().await;
     let mut first = scripted(4, &format!("progress 40;{};say The first text.", gate.instruction()));
     let mut second = scripted(3, "say The second text.");
@@ -21,20 +21,20 @@ async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     let model = asset("data/models/ggml-base-q8_0.bin");
     let mut setup = Setup::of(env!("CARGO_BIN_EXE_stenobot").into()).with("progress_update_interval_seconds", "1");
     setup.models = model.parent().map(Into::into);
-    setup.arguments.extend(["--engine-program".into(), stand_in().into()]);
+    setup.arguments.extend(["--engine-program".into(), scripted_engine().into()]);
     let mut simulation = Simulation::start(setup).await.unwrap();
-    let stage = Stage::of(simulation.api().clone(), &[first, second]).await;
-    let (browser, _turn) = stage.browser().await;
+    let server = PageServer::of(simulation.api().clone(), &[first, second]).await;
+    let (browser, _turn) = server.browser().await;
 
-    browser.go(&stage.page(1)).await;
+    browser.go(&server.page(1)).await;
     browser.until("document.querySelector('#samples button')").await;
     browser.click("[data-name=first]").await;
-    let at_gate = gate.reached().await;
+    let at_gate = gate.wait_reached().await;
     browser.until_bot_says("🔄 Transcribing [").await;
     let anna = browser.window().await;
 
     browser.new_window().await;
-    browser.go(&stage.page(2)).await;
+    browser.go(&server.page(2)).await;
     browser.until("document.querySelector('#samples button')").await;
     assert_eq!(browser.script("return document.getElementById('you').textContent").await, "Boris, person 2");
     browser.click("[data-name=second]").await;
@@ -46,52 +46,52 @@ async fn two_people_queue_behind_each_other_cancel_and_get_their_texts() {
     browser.click("[data-name=second]").await;
     browser.until_bot_says("In the queue: position 1").await;
 
-    at_gate.open();
+    at_gate.release();
     browser.until_bot_says("The second text.").await;
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
     browser.switch(&anna).await;
     browser.until_bot_says("The first text.").await;
     assert_eq!(
         browser.script("return document.querySelector('.message:not(.mine) .quote').innerText").await,
         "Anna\nVoice message, 0:04"
     );
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
     drop(browser);
-    stage.playground.stop().await;
-    simulation.terminate_bot(Duration::from_secs(30)).await.unwrap();
+    server.playground.stop().await;
+    simulation.terminate(Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test]
 async fn buttons_documents_and_commands_work() {
-    let stage = Stage::without_a_bot().await;
-    let (browser, _turn) = stage.browser().await;
-    browser.go(&stage.page(1)).await;
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
     browser.types("#text", "hello\u{e007}").await;
     browser.until("document.querySelector('.message.mine')").await;
 
     let keyboard = json!({ "inline_keyboard": [[{ "text": "Cancel", "callback_data": "cancel:1" }]] });
-    let sent = stage
+    let sent = server
         .call("sendMessage", json!({ "chat_id": ANNA, "text": "📋 In the queue", "reply_markup": keyboard }))
         .await;
     browser.until("document.querySelector('.buttons button')").await;
     browser.click(".buttons button").await;
-    let pressed = stage.api.until(|state| {
-        state.pending.iter().map(|offer| &offer.update["callback_query"]).find(|query| !query.is_null()).cloned()
+    let pressed = server.api.wait_for(|state| {
+        state.pending.iter().map(|update| &update.content["callback_query"]).find(|query| !query.is_null()).cloned()
     });
-    let pressed = soon("the bot hears of the press", pressed).await;
+    let pressed = eventually("the bot hears of the press", pressed).await;
     assert_eq!(pressed["data"], "cancel:1");
     assert_eq!(pressed["from"]["id"], ANNA);
     assert_eq!(pressed["from"]["language_code"], "en");
 
     let toast = json!({ "callback_query_id": pressed["id"], "text": "Stopping it" });
-    stage.call("answerCallbackQuery", toast).await;
+    server.call("answerCallbackQuery", toast).await;
     browser.until("document.getElementById('toast').textContent === 'Stopping it'").await;
     let edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": "🚫 Cancelled." });
-    stage.call("editMessageText", edit).await;
+    server.call("editMessageText", edit).await;
     browser.until_bot_says("Cancelled.").await;
     assert_eq!(browser.script("return document.querySelectorAll('.buttons').length").await, 0);
 
-    send_document(&stage, "text.srt", "1\nHello\n").await;
+    send_document(&server, "text.srt", "1\nHello\n").await;
     browser.until("document.querySelector('a.file')").await;
     let (name, content) =
         ("return document.querySelector('a.file').download", "return document.querySelector('a.file').href");
@@ -102,17 +102,17 @@ async fn buttons_documents_and_commands_work() {
     assert_eq!(file.text().await.unwrap(), "1\nHello\n");
 
     let commands = json!({ "commands": [{ "command": "help", "description": "What the bot can do" }] });
-    stage.call("setMyCommands", commands).await;
-    // The menu comes with the next change of the state, which the call itself is.
+    server.call("setMyCommands", commands).await;
+    // The menu is sent with the next change of the state, which the call itself is.
     browser.until("!document.getElementById('commands-button').hidden").await;
     browser.click("#commands-button").await;
     browser.click("#commands button").await;
     browser.until("[...document.querySelectorAll('.mine')].at(-1).innerText.includes('/help')").await;
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
 }
 
-async fn send_document(stage: &Stage, name: &str, content: &str) {
-    let url = format!("{}bot{}/sendDocument", stage.api.url(), stage.api.token());
+async fn send_document(server: &PageServer, name: &str, content: &str) {
+    let url = format!("{}bot{}/sendDocument", server.api.url(), server.api.token());
     let body = format!(
         "--cut\r\nContent-Disposition: form-data; name=\"chat_id\"\r\n\r\n{ANNA}\r\n\
          --cut\r\nContent-Disposition: form-data; name=\"document\"; filename=\"{name}\"\r\n\
@@ -123,15 +123,15 @@ async fn send_document(stage: &Stage, name: &str, content: &str) {
 }
 
 #[tokio::test]
-async fn what_is_written_stays_text() {
-    let stage = Stage::without_a_bot().await;
-    let (browser, _turn) = stage.browser().await;
-    browser.go(&stage.page(1)).await;
+async fn markup_in_messages_is_shown_as_text() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
     let hostile = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>";
     browser.types("#text", hostile).await;
     browser.click("#send").await;
     browser.until("document.querySelector('.message.mine')").await;
-    stage
+    server
         .call("sendMessage", json!({ "chat_id": ANNA, "text": hostile, "reply_parameters": { "message_id": 1 } }))
         .await;
     browser.until("document.querySelector('.message:not(.mine)')").await;
@@ -140,14 +140,14 @@ async fn what_is_written_stays_text() {
     assert_eq!(texts, json!([hostile, hostile]));
     assert_eq!(browser.script("return document.querySelectorAll('#messages img, #messages b').length").await, 0);
     assert_ne!(browser.script("return document.title").await, "taken");
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
 }
 
 #[tokio::test]
 async fn files_and_speech_are_sent() {
-    let stage = Stage::without_a_bot().await;
-    let (browser, _turn) = stage.browser().await;
-    browser.go(&stage.page(1)).await;
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
     browser.until("document.getElementById('link').textContent === 'bot'").await;
 
     let folder = tempfile::tempdir().unwrap();
@@ -155,7 +155,7 @@ async fn files_and_speech_are_sent() {
     std::fs::write(&small, &scripted(2, "say nothing").bytes).unwrap();
     browser.types("#file", small.to_str().unwrap()).await;
     browser.until("document.querySelectorAll('.mine').length === 1").await;
-    let sent = attachments(&stage);
+    let sent = attachments(&server);
     assert_eq!((sent[0].media, sent[0].file_name.as_deref()), (Media::Audio, Some("small тест.wav")));
     assert_eq!(sent[0].duration, Duration::from_secs(2));
 
@@ -168,18 +168,18 @@ async fn files_and_speech_are_sent() {
     browser.until("document.getElementById('clock').textContent === '0:01'").await;
     browser.click("#finish").await;
     browser.until("document.querySelectorAll('.mine').length === 2").await;
-    let sent = attachments(&stage);
+    let sent = attachments(&server);
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[1].media, Media::Voice);
     assert!(["audio/webm", "audio/ogg"].contains(&sent[1].mime_type.as_str()), "{}", sent[1].mime_type);
-    let bytes = stage.api.read(|state| state.bytes(&sent[1])).unwrap();
+    let bytes = server.api.read(|state| state.bytes(&sent[1])).unwrap();
     assert!(bytes.len() > 1000, "{} bytes were recorded", bytes.len());
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
 }
 
-/// What Anna has sent, oldest first.
-fn attachments(stage: &Stage) -> Vec<Attachment> {
-    stage.api.read(|state| {
+/// Anna's messages, oldest first.
+fn attachments(server: &PageServer) -> Vec<Attachment> {
+    server.api.read(|state| {
         let messages = state.chats.values().flat_map(|chat| chat.messages.values());
         let attachments = messages.filter_map(|message| match &message.content {
             Content::Attachment(attachment) => Some(attachment.clone()),
@@ -190,26 +190,26 @@ fn attachments(stage: &Stage) -> Vec<Attachment> {
 }
 
 #[tokio::test]
-async fn a_page_that_was_away_shows_all_that_it_missed() {
-    let stage = Stage::without_a_bot().await;
-    let (browser, _turn) = stage.browser().await;
-    browser.go(&stage.page(1)).await;
+async fn a_reconnected_page_shows_missed_messages() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
     browser.types("#text", "hello\u{e007}").await;
     browser.until("document.querySelector('.message.mine')").await;
     browser.go("about:blank").await;
-    let sent = stage.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 40%" })).await;
-    browser.go(&stage.page(1)).await;
+    let sent = server.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 40%" })).await;
+    browser.go(&server.page(1)).await;
     browser.until_bot_says("40%").await;
-    stage.call("deleteMessage", json!({ "chat_id": ANNA, "message_id": sent["message_id"] })).await;
+    server.call("deleteMessage", json!({ "chat_id": ANNA, "message_id": sent["message_id"] })).await;
     browser.until("document.querySelectorAll('.message').length === 1").await;
-    // The newest message is announced to those who do not see it, a percentage is not.
-    let one = stage.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 50%" })).await;
+    // A screen reader announces the newest message, but not every percentage.
+    let one = server.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 50%" })).await;
     browser.until("document.getElementById('announcer').textContent === '🔄 50%'").await;
     for text in ["🔄 60%", "✅ Done"] {
-        stage.call("editMessageText", json!({ "chat_id": ANNA, "message_id": one["message_id"], "text": text })).await;
+        server.call("editMessageText", json!({ "chat_id": ANNA, "message_id": one["message_id"], "text": text })).await;
         browser.until_bot_says(text).await;
         let said = browser.script("return document.getElementById('announcer').textContent").await;
         assert_eq!(said, if text.contains('%') { Value::from("🔄 50%") } else { Value::from(text) });
     }
-    browser.check(stage.url()).await;
+    browser.check(server.url()).await;
 }

@@ -1,38 +1,38 @@
-//! What a page stands before.
+//! A page and its server.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot::playground::{Offer, Playground};
+use stenobot::playground::{Playground, PlaygroundSettings};
 use stenobot_simulator::server::{BotApi, Settings};
 use stenobot_simulator::voices::{Voice, Voices};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::browser::Browser;
 
-/// Far more than anything here takes, even beside busy neighbours.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than anything here takes, even on a loaded machine.
+pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Browsers take turns: they are heavy.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Held by tests with a browser, of which one at a time fits into memory.
+static BROWSER_LOCK: Mutex<()> = Mutex::const_new(());
 
-/// Waits for what must happen.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+/// Waits for `future`; panics with `what` after [`PAGE_TIMEOUT`].
+pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PAGE_TIMEOUT, future).await {
         Ok(output) => output,
         Err(_) => panic!("this did not happen in time: {what}"),
     }
 }
 
 /// A page on a Bot API server whose bot is the test, or a real one.
-pub(crate) struct Stage {
+pub(crate) struct PageServer {
     pub(crate) api: BotApi,
     pub(crate) playground: Playground,
 }
 
-impl Stage {
-    pub(crate) async fn without_a_bot() -> Self {
+impl PageServer {
+    pub(crate) async fn without_bot() -> Self {
         Self::of(BotApi::start(Settings::default()).await.unwrap(), &[]).await
     }
 
@@ -42,8 +42,8 @@ impl Stage {
             write(folder.path(), voices);
             Voices::open(folder.path()).unwrap()
         });
-        let offer = Offer { port: 0, voices, file_bytes: 64 * 1024 };
-        let playground = Playground::start(api.clone(), offer).await.unwrap();
+        let settings = PlaygroundSettings { port: 0, voices, file_bytes: 64 * 1024 };
+        let playground = Playground::start(api.clone(), settings).await.unwrap();
         Self { api, playground }
     }
 
@@ -51,17 +51,17 @@ impl Stage {
         self.playground.url()
     }
 
-    /// The page of one person, who reads English.
+    /// Address of the page of one user, in English.
     pub(crate) fn page(&self, person: u32) -> String {
         format!("{}?person={person}&language=en", self.url())
     }
 
     pub(crate) async fn browser(&self) -> (Browser, MutexGuard<'static, ()>) {
-        let turn = TURN.lock().await;
-        (Browser::open().await, turn)
+        let lock = BROWSER_LOCK.lock().await;
+        (Browser::open().await, lock)
     }
 
-    /// A call that the bot makes.
+    /// Makes a call as the bot.
     pub(crate) async fn call(&self, method: &str, body: Value) -> Value {
         let url = format!("{}bot{}/{method}", self.api.url(), self.api.token());
         let request = reqwest::Client::new().post(url).header("Content-Type", "application/json");
@@ -81,8 +81,8 @@ fn write(folder: &Path, voices: &[Voice]) {
     std::fs::write(folder.join("meta.json"), Value::from_iter(entries).to_string()).unwrap();
 }
 
-/// The engine's stand-in.
-pub(crate) fn stand_in() -> std::path::PathBuf {
+/// The engine with scripted answers.
+pub(crate) fn scripted_engine() -> std::path::PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/engine_stand_in");
     assert!(program.is_file(), "the engine's stand-in is not built: run `./dev test`");

@@ -1,5 +1,5 @@
-//! An HTTP and a SOCKS5 proxy on loopback. Both ask for a user name and a password, note whom they are asked to connect
-//! to, by name, and connect to one address instead: nothing outside loopback is contacted.
+//! An HTTP and a SOCKS5 proxy on loopback. Both require a user name and a password, record the requested hosts, and connect to
+//! one fixed address instead, so that nothing outside loopback is contacted.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 use std::net::SocketAddr;
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the proxies ask for. The password is percent-encoded in a URL.
+/// Required credentials. The password is percent-encoded in a URL.
 pub(crate) const USER: &str = "stenobot";
 pub(crate) const PASSWORD: &str = "p@ss:wörd/7431";
-/// Both as they stand in a URL.
+/// The credentials in a URL.
 pub(crate) const CREDENTIALS: &str = "stenobot:p%40ss%3Aw%C3%B6rd%2F7431";
-/// Both as an HTTP proxy gets them.
+/// The credentials in `Proxy-Authorization`.
 pub(crate) const BASIC: &str = "Basic c3Rlbm9ib3Q6cEBzczp3w7ZyZC83NDMx";
 
 /// A proxy that runs until the test ends.
@@ -23,12 +23,12 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Speaks HTTP: `CONNECT`, and requests with a whole URL.
+    /// An HTTP proxy: `CONNECT`, and requests with an absolute URL.
     pub(crate) async fn http(to: SocketAddr) -> Self {
         Self::start(move |client, asked| async move { http(client, to, &asked).await }).await
     }
 
-    /// Speaks SOCKS5.
+    /// A SOCKS5 proxy.
     pub(crate) async fn socks5(to: SocketAddr) -> Self {
         Self::start(move |client, asked| async move { socks5(client, to, &asked).await }).await
     }
@@ -48,17 +48,17 @@ impl Proxy {
         proxy
     }
 
-    /// Its address with user name and password.
+    /// Its URL with user name and password.
     pub(crate) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{CREDENTIALS}@{}", self.address)
     }
 
-    /// Its address alone.
+    /// Its address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whom it was asked to connect to, each once, or why it refused.
+    /// Requested hosts, each once, or the reasons of refusals.
     pub(crate) fn asked(&self) -> Vec<String> {
         let mut asked = self.asked.lock().unwrap().clone();
         asked.sort_unstable();
@@ -89,7 +89,7 @@ async fn http(mut client: TcpStream, to: SocketAddr, asked: &Mutex<Vec<String>>)
         server = TcpStream::connect(to).await?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     } else {
-        // Later requests of the same connection go to the same server, which does not mind the whole URL.
+        // Later requests of the connection go to the same server, which accepts absolute URLs.
         let authority = target.strip_prefix("http://").unwrap().split('/').next().unwrap();
         asked.lock().unwrap().push(authority.to_owned());
         server = TcpStream::connect(to).await?;
@@ -128,7 +128,7 @@ async fn socks5(mut client: TcpStream, to: SocketAddr, asked: &Mutex<Vec<String>
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-/// Bytes after their number.
+/// Reads a length byte and as many bytes.
 async fn some(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::from(client.read_u8().await?)];
     client.read_exact(&mut bytes).await?;

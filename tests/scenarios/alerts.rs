@@ -1,24 +1,24 @@
-//! The alerts as they ship, only sixty times as fast, in a real Prometheus that watches the real bot.
+//! The shipped alerts, with durations divided by sixty, in a real Prometheus that scrapes the bot.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::users::SentMessage;
 
 use crate::pages::page;
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, rejected};
 
-/// How many times shorter the rules' durations are here.
-const FASTER: u64 = 60;
+/// Divisor of the rules' durations.
+const SPEED_UP: u64 = 60;
 
-/// The same where the rule counts what the bot does at its own pace: about one failed try of the store a second.
-const LITTLE_FASTER: u64 = 6;
+/// Divisor for a rule that counts what the bot does at its own pace: about one failed write a second.
+const SMALL_SPEED_UP: u64 = 6;
 
-/// The rules with all durations divided: what follows `for: `, and what stands in `[...]`.
+/// The rules with all durations divided: after `for: `, and in `[...]`.
 fn sped_up(rules: &str, faster: u64) -> String {
     let mut fast = String::new();
     let mut rest = rules;
@@ -49,13 +49,13 @@ fn milliseconds(duration: &str) -> Option<u64> {
 }
 
 #[test]
-fn durations_are_divided_and_nothing_else() {
+fn only_durations_are_divided() {
     let rules = "for: 2m\nexpr: rate(a[5m]) + rate(b{c=\"5m\"}[1h]) > 300 # 10m, for: ever\nfor: 30s\n";
     let fast = "for: 2000ms\nexpr: rate(a[5000ms]) + rate(b{c=\"5m\"}[60000ms]) > 300 # 10m, for: ever\nfor: 500ms\n";
-    assert_eq!(sped_up(rules, FASTER), fast);
+    assert_eq!(sped_up(rules, SPEED_UP), fast);
 }
 
-/// Prometheus beside this bot, with the shipped rules in `folder` sped up.
+/// Prometheus that scrapes this bot, with the shipped rules in `folder`, sped up.
 async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
     for rules in ["recording.yml", "alerts.yml"] {
         let shipped = std::fs::read_to_string(asset("prometheus").join(rules)).unwrap();
@@ -67,32 +67,32 @@ async fn watch(scene: &Scene, folder: &Path, faster: u64) -> Prometheus {
          rule_files: ['{folder}/*.yml']\n\
          scrape_configs: [{{job_name: stenobot, static_configs: [{{targets: ['{bot}']}}]}}]\n",
         folder = folder.display(),
-        bot = scene.simulation.metrics_addr(),
+        bot = scene.bot.metrics_addr(),
     ))
     .await
 }
 
 #[tokio::test]
-async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
+async fn overload_raises_an_alert_that_resolves_afterwards() {
     let folder = tempfile::tempdir().unwrap();
-    let mut scene = Scene::stand_in(&[("max_queue_size", "4")]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let mut scene = Scene::start(&[("max_queue_size", "4")]).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     let began = prometheus.now().await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
 
     let gate = Gate::new().await;
-    let first = scene.somebody_sends(&scripted(3, &format!("{};say первая", gate.instruction())));
-    let held = gate.reached().await;
-    let waiting: Vec<Sent> = (0..4).map(|_| scene.somebody_sends(&scripted(3, "say дошла"))).collect();
+    let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let waiting: Vec<SentMessage> = (0..4).map(|_| scene.send_voice(&scripted(3, "say дошла"))).collect();
     prometheus.until("job:stenobot_requests_waiting:max == 4").await;
     let almost_full = prometheus.until_alert("StenobotQueueAlmostFull", true).await.unwrap();
     assert_eq!(almost_full["annotations"]["summary"], "The queue is 100% full");
     assert_eq!(almost_full["labels"]["severity"], "warning");
 
-    // Whoever comes now is refused; one refusal after the other until the alert has seen enough of them.
+    // Every further request is refused, one after the other until the alert has seen enough of them.
     let refusals = async {
         loop {
-            let refused = scene.simulation.person("Олег", "ru").sends_voice(&scripted(3, "say лишняя"));
+            let refused = scene.new_user("Олег", "ru").send_voice(&scripted(3, "say лишняя"));
             rejected(scene.answer(&refused).await);
             prometheus.until("sum(rate(stenobot_requests_rejected_total[1s])) == 0").await;
         }
@@ -102,7 +102,7 @@ async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
         () = refusals => {}
     }
 
-    held.open();
+    held.release();
     scene.text(&first).await;
     for sent in &waiting {
         assert_eq!(scene.text(sent).await, "дошла");
@@ -114,58 +114,58 @@ async fn overload_raises_the_alarm_and_its_end_takes_it_back() {
     let depths = prometheus.query_range("job:stenobot_requests_waiting:max", began, prometheus.now().await, step).await;
     let depths = depths[0]["values"].as_array().unwrap().iter().map(|sample| sample[1].as_str().unwrap());
     assert_eq!(depths.max(), Some("4"), "the queue is never longer than its limit");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_bot_that_is_gone_is_noticed_and_one_that_is_back_too() {
+async fn an_absent_bot_raises_an_alert_that_resolves_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
-    let mut scene = Scene::stand_in(&[]).await;
-    let prometheus = watch(&scene, folder.path(), FASTER).await;
+    let mut scene = Scene::start(&[]).await;
+    let prometheus = watch(&scene, folder.path(), SPEED_UP).await;
     prometheus.until("up{job=\"stenobot\"} == 1").await;
     prometheus.until_alert("StenobotDown", false).await;
 
-    scene.simulation.kill_bot().await.unwrap();
+    scene.bot.kill().await.unwrap();
     let down = prometheus.until_alert("StenobotDown", true).await.unwrap();
-    let address = scene.simulation.metrics_addr();
+    let address = scene.bot.metrics_addr();
     assert_eq!(down["annotations"]["summary"], format!("The bot on {address} does not answer"));
     assert_eq!(down["annotations"]["runbook_url"], "https://example.org/runbook.md#stenobotdown");
     assert_eq!(down["annotations"]["dashboard_url"], format!("https://example.org/d?var-instance={address}"));
 
-    scene.simulation.restart().await.unwrap();
+    scene.bot.restart().await.unwrap();
     prometheus.until_alert("StenobotDown", false).await;
-    let sent = scene.somebody_sends(&scripted(3, "say снова здесь"));
+    let sent = scene.send_voice(&scripted(3, "say снова здесь"));
     assert_eq!(scene.text(&sent).await, "снова здесь");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_written_raises_the_alarm_and_the_poll_does_not_count() {
+async fn a_store_that_cannot_be_written_raises_an_alert() {
     let folder = tempfile::tempdir().unwrap();
-    let mut scene = Scene::stand_in(&[]).await;
-    let prometheus = watch(&scene, folder.path(), LITTLE_FASTER).await;
-    // Once it is ready: until then it has an alert of its own.
-    let sent = scene.somebody_sends(&scripted(3, "say до"));
+    let mut scene = Scene::start(&[]).await;
+    let prometheus = watch(&scene, folder.path(), SMALL_SPEED_UP).await;
+    // After the bot is ready: before, another alert fires.
+    let sent = scene.send_voice(&scripted(3, "say до"));
     assert_eq!(scene.text(&sent).await, "до");
-    scene.settled().await;
-    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+    scene.wait_until_closed().await;
+    assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
     prometheus.until("stenobot_ready == 1").await;
     prometheus.until_alert("StenobotNotReady", false).await;
     let polled = async |scene: &Scene| {
-        scene.simulation.metrics().await.unwrap().value("stenobot_telegram_poll_last_success_timestamp_seconds")
+        scene.bot.metrics().await.unwrap().value("stenobot_telegram_poll_last_success_timestamp_seconds")
     };
 
-    let mut other = SqliteConnectOptions::new().filename(scene.simulation.store()).connect().await.unwrap();
+    let mut other = SqliteConnectOptions::new().filename(scene.bot.store()).connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let sent = scene.somebody_sends(&scripted(3, "say после"));
+    let sent = scene.send_voice(&scripted(3, "say после"));
     prometheus.until("sum(stenobot_journal_errors_total) >= 1").await;
     let before = polled(&scene).await;
-    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    let (status, reason) = page(&scene.bot, "/readyz").await;
     assert_eq!((status, reason.as_str()), (503, "not ready: the store is locked by another process\n"));
     let failing = prometheus.until_alert("StenobotJournalFailing", true).await.unwrap();
-    let address = scene.simulation.metrics_addr();
+    let address = scene.bot.metrics_addr();
     assert_eq!(failing["annotations"]["summary"], format!("The store of {address} cannot be written or read"));
-    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    let (status, reason) = page(&scene.bot, "/readyz").await;
     assert_eq!((status, reason.as_str()), (503, "not ready: the store is locked by another process\n"));
     let not_ready = prometheus.until_alert("StenobotNotReady", true).await.unwrap();
     assert_eq!(not_ready["labels"]["severity"], "critical");
@@ -174,8 +174,8 @@ async fn a_journal_that_cannot_be_written_raises_the_alarm_and_the_poll_does_not
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(scene.text(&sent).await, "после");
     assert!(polled(&scene).await > before);
-    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+    assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
     prometheus.until_alert("StenobotNotReady", false).await;
     prometheus.until_alert("StenobotJournalFailing", false).await;
-    scene.end().await;
+    scene.shut_down().await;
 }

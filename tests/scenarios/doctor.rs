@@ -1,11 +1,11 @@
-//! `stenobot doctor`, `stenobot health`, and a start that is refused for the same reasons in the same words.
+//! `stenobot doctor`, `stenobot health`, and starts that fail for the same reasons with the same sentences.
 
-use std::collections::BTreeMap;
+mod setup;
+
 use std::fs::Permissions;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -14,119 +14,17 @@ use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{BotApi, Settings};
 use stenobot_store::Store;
 
+use self::setup::{TestSetup, unused_address};
 use crate::recordings::{asset, scripted};
-use crate::scene::{Scene, bot_with_engine, soon, stand_in};
-
-/// A set-up in which everything is as it should be, for a test to break.
-struct Place {
-    folder: tempfile::TempDir,
-    api: BotApi,
-    variables: BTreeMap<&'static str, String>,
-}
-
-impl Place {
-    async fn good() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
-        symlink(asset("data/models/ggml-base-q8_0.bin").parent().unwrap(), data.join("models")).unwrap();
-        let api = BotApi::start(Settings::default()).await.unwrap();
-        let variables = BTreeMap::from([
-            ("TELEGRAM_BOT_TOKEN", api.token().to_owned()),
-            ("STENOBOT_TELEGRAM_API_URL", api.url().to_string()),
-            ("STENOBOT_DATA_DIR", data.to_str().unwrap().to_owned()),
-            ("STENOBOT_METRICS_ADDR", nobody_listens().to_string()),
-            ("STENOBOT_MODEL_BASE_URL", format!("http://{}", nobody_listens())),
-            ("STENOBOT_LOG_LEVEL", "error".to_owned()),
-        ]);
-        Self { folder, api, variables }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn set(&mut self, variable: &'static str, value: impl Into<String>) {
-        self.variables.insert(variable, value.into());
-    }
-
-    /// A folder of models with nothing in it.
-    fn own_models(&self) -> PathBuf {
-        let models = self.data().join("models");
-        std::fs::remove_file(&models).unwrap();
-        std::fs::create_dir(&models).unwrap();
-        models
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables).kill_on_drop(true);
-        let output = soon("the program ends", command.output()).await.unwrap();
-        for said in [&output.stdout, &output.stderr] {
-            assert!(!String::from_utf8_lossy(said).contains(self.api.token()), "the token is printed");
-        }
-        output
-    }
-
-    async fn doctor(&self) -> Report {
-        let output = self.run(&["doctor", "--json"]).await;
-        Report::of(&output)
-    }
-
-    /// `doctor` says this sentence and `run` refuses to start with it.
-    async fn refuses(&self, check: &str, sentence: &str) {
-        let (verdict, text) = self.doctor().await.line(check);
-        assert_eq!((verdict.as_str(), text.as_str()), ("failed", sentence));
-        let output = self.run(&["run"]).await;
-        assert_eq!(output.status.code(), Some(1));
-        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), format!("stenobot: {sentence}"));
-    }
-}
-
-struct Report {
-    lines: BTreeMap<String, (String, String)>,
-}
-
-impl Report {
-    /// Reads `--json`, whose numbers and exit status must agree with the lines.
-    fn of(output: &Output) -> Self {
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
-        let lines: BTreeMap<_, _> = json["checks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|line| (word(line, "check"), (word(line, "verdict"), word(line, "text"))))
-            .collect();
-        let count = |verdict: &str| lines.values().filter(|(found, _)| found == verdict).count();
-        for (key, verdict) in [("ok", "ok"), ("warnings", "warning"), ("failed", "failed")] {
-            assert_eq!(json[key].as_u64().unwrap(), count(verdict) as u64, "{json}");
-        }
-        assert_eq!(output.status.code(), Some(i32::from(count("failed") > 0)), "{json}");
-        Self { lines }
-    }
-
-    fn line(&self, check: &str) -> (String, String) {
-        self.lines.get(check).unwrap_or_else(|| panic!("no line {check}")).clone()
-    }
-
-    /// What failed.
-    fn failed(&self) -> Vec<&str> {
-        self.lines.iter().filter(|(_, (verdict, _))| verdict == "failed").map(|(check, _)| check.as_str()).collect()
-    }
-}
-
-fn nobody_listens() -> SocketAddr {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
-}
+use crate::scene::{Scene, bot_with_engine, stand_in};
 
 #[tokio::test]
-async fn a_good_set_up_is_found_good_and_left_as_it_was() {
-    let place = Place::good().await;
-    let report = place.doctor().await;
+async fn a_valid_setup_passes_and_is_not_changed() {
+    let setup = TestSetup::good().await;
+    let report = setup.doctor().await;
     assert_eq!(report.lines.len(), 18);
     for (check, (verdict, text)) in &report.lines {
-        // How much room and memory there is depends on the machine that runs the tests.
+        // Free space and memory depend on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
         assert!(verdict == "ok" || of_the_machine && verdict == "warning", "{check} {verdict}: {text}");
     }
@@ -135,10 +33,10 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
         memory.starts_with("bot 25 MiB + 2 x probe 72 MiB + 1 x engine (78 MiB model + 165 MiB work) = 412 MiB of "),
         "{memory}"
     );
-    let left: Vec<_> = std::fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(setup.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["models"]);
 
-    let output = place.run(&["doctor"]).await;
+    let output = setup.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 19, "{text}");
@@ -147,80 +45,80 @@ async fn a_good_set_up_is_found_good_and_left_as_it_was() {
 
 #[tokio::test]
 async fn a_missing_or_wrong_token_is_refused() {
-    let mut place = Place::good().await;
-    place.set("TELEGRAM_BOT_TOKEN", "123456789:AAE-no-bot-of-anybody-has-this-token");
+    let mut setup = TestSetup::good().await;
+    setup.set("TELEGRAM_BOT_TOKEN", "123456789:AAE-no-bot-of-anybody-has-this-token");
     let sentence = "Telegram does not accept the token: take the current one from @BotFather";
-    place.refuses("token", sentence).await;
-    assert_eq!(place.doctor().await.failed(), ["token"]);
+    setup.assert_failure("token", sentence).await;
+    assert_eq!(setup.doctor().await.failed(), ["token"]);
 
-    place.variables.remove("TELEGRAM_BOT_TOKEN");
+    setup.variables.remove("TELEGRAM_BOT_TOKEN");
     let sentence = "no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN";
-    place.refuses("token", sentence).await;
-    assert_eq!(place.doctor().await.failed(), ["token"]);
+    setup.assert_failure("token", sentence).await;
+    assert_eq!(setup.doctor().await.failed(), ["token"]);
 }
 
 #[tokio::test]
-async fn a_file_size_that_the_server_does_not_give_is_told() {
-    let mut place = Place::good().await;
-    place.set("STENOBOT_MAX_FILE_SIZE_BYTES", "52428800");
-    let (verdict, text) = place.doctor().await.line("configuration");
+async fn a_file_size_above_the_servers_limit_is_reported() {
+    let mut setup = TestSetup::good().await;
+    setup.set("STENOBOT_MAX_FILE_SIZE_BYTES", "52428800");
+    let (verdict, text) = setup.doctor().await.line("configuration");
     assert_eq!(verdict, "warning");
     assert!(text.starts_with("max_file_size_bytes = 52428800, but") && text.contains("over 20971520 bytes"), "{text}");
-    place.set("STENOBOT_TELEGRAM_LOCAL_DIR", place.data().to_str().unwrap());
-    assert_eq!(place.doctor().await.line("configuration").0, "ok");
+    setup.set("STENOBOT_TELEGRAM_LOCAL_DIR", setup.data().to_str().unwrap());
+    assert_eq!(setup.doctor().await.line("configuration").0, "ok");
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_and_a_webhook_are_told() {
-    let mut place = Place::good().await;
-    place.api.set_webhook("https://example.org/hook");
-    let report = place.doctor().await;
+async fn an_unreachable_server_and_a_webhook_are_reported() {
+    let mut setup = TestSetup::good().await;
+    setup.api.set_webhook("https://example.org/hook");
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), ["updates"]);
     let sentence = "another program receives this bot's updates: stop it, or remove its webhook";
     assert_eq!(report.line("updates").1, sentence);
 
-    place.set("STENOBOT_TELEGRAM_API_URL", format!("http://{}", nobody_listens()));
-    let report = place.doctor().await;
+    setup.set("STENOBOT_TELEGRAM_API_URL", format!("http://{}", unused_address()));
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), ["api"]);
     let sentence = "the Bot API server cannot be reached: no connection; check the network and telegram_api_url";
     assert_eq!(report.line("api").1, sentence);
 }
 
 #[tokio::test]
-async fn the_proxy_that_is_used_is_named_without_its_password() {
-    let mut place = Place::good().await;
-    assert_eq!(place.doctor().await.line("proxy").1, "none is set: servers are reached directly");
+async fn the_proxy_is_reported_without_its_password() {
+    let mut setup = TestSetup::good().await;
+    assert_eq!(setup.doctor().await.line("proxy").1, "none is set: servers are reached directly");
 
-    let proxy = nobody_listens();
-    place.set("HTTP_PROXY", format!("socks5h://stenobot:verborgen@{proxy}"));
-    let report = place.doctor().await;
+    let proxy = unused_address();
+    setup.set("HTTP_PROXY", format!("socks5h://stenobot:verborgen@{proxy}"));
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), [""; 0]);
     assert_eq!(report.line("proxy").1, "127.0.0.1 is reached directly");
 
-    place.set("STENOBOT_TELEGRAM_API_URL", "http://bot-api.test");
-    let report = place.doctor().await;
+    setup.set("STENOBOT_TELEGRAM_API_URL", "http://bot-api.test");
+    let report = setup.doctor().await;
     let named = format!("socks5h://{proxy} (HTTP_PROXY, with a password)");
     assert_eq!(report.line("proxy").1, format!("bot-api.test is reached through {named}, 127.0.0.1 directly"));
     let sentence =
         "the Bot API server cannot be reached: no connection; check the network, telegram_api_url and the proxy";
     assert_eq!(report.line("api").1, format!("{sentence} {named}"));
 
-    place.set("HTTP_PROXY", "socks4://stenobot:verborgen@127.0.0.1:1080");
+    setup.set("HTTP_PROXY", "socks4://stenobot:verborgen@127.0.0.1:1080");
     let sentence = "HTTP_PROXY names a proxy of the kind socks4, which is not supported: give http://, https://, \
                     socks5:// or socks5h:// and [USER:PASSWORD@]HOST[:PORT]";
-    place.refuses("configuration", sentence).await;
+    setup.assert_failure("configuration", sentence).await;
 }
 
 #[tokio::test]
-async fn a_missing_and_a_damaged_model_are_told() {
-    let mut place = Place::good().await;
-    let models = place.own_models();
-    let report = place.doctor().await;
+async fn a_missing_and_a_damaged_model_are_reported() {
+    let mut setup = TestSetup::good().await;
+    let models = setup.own_models();
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), ["detector", "model"]);
     assert!(report.line("detector").1.starts_with("silero-v6.2.0 is neither here nor to be downloaded now"));
     assert!(report.line("model").1.starts_with("base-q8_0 is neither here nor to be downloaded now"));
 
-    // An imported one is known by the record beside it.
+    // An imported model is known by the record beside it.
     for name in ["ggml-silero-v6.2.0.bin", "ggml-silero-v6.2.0.bin.json"] {
         std::fs::copy(asset(&format!("data/models/{name}")), models.join(name)).unwrap();
     }
@@ -228,39 +126,42 @@ async fn a_missing_and_a_damaged_model_are_told() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(models.join("ggml-base-q8_0.bin"), bytes).unwrap();
-    let report = place.doctor().await;
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), ["model"]);
     let (_, text) = report.line("model");
     assert!(text.starts_with("ggml-base-q8_0.bin is damaged or was replaced: its hash is "), "{text}");
 
-    place.set("STENOBOT_MODEL", "nobody-knows-this");
-    place
-        .refuses("model", "there is no model named nobody-knows-this; `stenobot model list` shows those there are")
+    setup.set("STENOBOT_MODEL", "nobody-knows-this");
+    setup
+        .assert_failure(
+            "model",
+            "there is no model named nobody-knows-this; `stenobot model list` shows those there are",
+        )
         .await;
 }
 
 #[tokio::test]
-async fn a_data_folder_that_is_none_is_refused() {
-    let mut place = Place::good().await;
-    let file = place.folder.path().join("file");
+async fn a_data_path_that_is_no_folder_fails() {
+    let mut setup = TestSetup::good().await;
+    let file = setup.folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    place.set("STENOBOT_DATA_DIR", file.to_str().unwrap());
+    setup.set("STENOBOT_DATA_DIR", file.to_str().unwrap());
     let sentence = "the data folder cannot be used: File exists (os error 17); make it writable for this user or set \
                     another data_dir";
-    place.refuses("data folder", sentence).await;
+    setup.assert_failure("data folder", sentence).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone() {
-    let place = Place::good().await;
-    let audio = place.data().join("audio");
+async fn a_foreign_audio_folder_fails_and_is_not_changed() {
+    let setup = TestSetup::good().await;
+    let audio = setup.data().join("audio");
     std::fs::create_dir(&audio).unwrap();
     let refuses = async |name: &str| {
         let sentence = format!(
             "the folder audio in the data folder holds {name:?}, which is not the bot's, and the bot removes recordings \
              there by itself: move it away, or set another data_dir"
         );
-        place.refuses("data folder", &sentence).await;
+        setup.assert_failure("data folder", &sentence).await;
     };
     let song = audio.join("song.mp3");
     std::fs::write(&song, "music").unwrap();
@@ -278,53 +179,53 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
     std::fs::write(audio.join("1.audio"), "music").unwrap();
     let sentence = "the folder audio in the data folder holds \"1.audio\", but there is no store of a bot that made it: \
                     move it away, or set another data_dir";
-    place.refuses("data folder", sentence).await;
+    setup.assert_failure("data folder", sentence).await;
     assert_eq!(std::fs::read_to_string(audio.join("1.audio")).unwrap(), "music");
 
-    let elsewhere = place.folder.path().join("music");
+    let elsewhere = setup.folder.path().join("music");
     std::fs::rename(&audio, &elsewhere).unwrap();
     symlink(&elsewhere, &audio).unwrap();
     let sentence =
         "audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir";
-    place.refuses("data folder", sentence).await;
+    setup.assert_failure("data folder", sentence).await;
     assert_eq!(std::fs::read_to_string(elsewhere.join("1.audio")).unwrap(), "music");
 }
 
 #[tokio::test]
-async fn a_journal_or_a_token_that_others_can_read_is_told() {
-    let place = Place::good().await;
-    let database = place.data().join("stenobot.db");
+async fn a_store_or_a_token_readable_by_others_is_reported() {
+    let setup = TestSetup::good().await;
+    let database = setup.data().join("stenobot.db");
     Store::open(&database, Clock::System).await.unwrap().close().await;
     let rights = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     for mode in [0o640, 0o604] {
         rights(&database, mode);
-        let report = place.doctor().await;
+        let report = setup.doctor().await;
         assert_eq!(report.failed(), ["journal"]);
         let sentence = "other users of this machine can read the store, which holds names: `chmod 600 ";
         assert_eq!(report.line("journal").1, format!("{sentence}{}`", database.display()));
     }
-    rights(&place.data(), 0o755);
-    let (_, text) = place.doctor().await.line("journal");
-    assert!(text.ends_with(&format!("` and `chmod 700 {}`", place.data().display())), "{text}");
+    rights(&setup.data(), 0o755);
+    let (_, text) = setup.doctor().await.line("journal");
+    assert!(text.ends_with(&format!("` and `chmod 700 {}`", setup.data().display())), "{text}");
     rights(&database, 0o600);
-    let report = place.doctor().await;
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), [""; 0]);
     assert_eq!(report.line("data folder").0, "warning");
 
     assert_eq!(report.line(".env").0, "ok");
-    let dotenv = place.folder.path().join(".env");
+    let dotenv = setup.folder.path().join(".env");
     std::fs::write(&dotenv, "TELOXIDE_TOKEN=1:no\n").unwrap();
     rights(&dotenv, 0o644);
     let told = "other users of this machine can read the token in .env: `chmod 600 .env`";
-    assert_eq!(place.doctor().await.line(".env"), ("warning".to_owned(), told.to_owned()));
+    assert_eq!(setup.doctor().await.line(".env"), ("warning".to_owned(), told.to_owned()));
     rights(&dotenv, 0o600);
-    assert_eq!(place.doctor().await.line(".env").0, "ok");
+    assert_eq!(setup.doctor().await.line(".env").0, "ok");
 }
 
 #[tokio::test]
-async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
-    let place = Place::good().await;
-    let database = place.data().join("stenobot.db");
+async fn a_store_of_another_bot_fails_until_it_is_adopted() {
+    let setup = TestSetup::good().await;
+    let database = setup.data().join("stenobot.db");
     let store = Store::open(&database, Clock::System).await.unwrap();
     store.belongs_to(UserId(7_000_000_002)).await.unwrap();
     store.close().await;
@@ -332,29 +233,29 @@ async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
     let sentence = "the store belongs to the bot 7000000002, and the token is that of the bot 7000000001: set the token \
                     of 7000000002, or give this bot a data_dir of its own; `stenobot adopt` hands the store over and \
                     ends what waits in it";
-    place.refuses("journal", sentence).await;
+    setup.assert_failure("journal", sentence).await;
 
-    let adopted = place.run(&["adopt"]).await;
+    let adopted = setup.run(&["adopt"]).await;
     let said = String::from_utf8(adopted.stdout).unwrap();
     assert!(said.starts_with("the store was the bot 7000000002's and is now the bot 7000000001's\n"), "{said}");
-    assert_eq!(place.doctor().await.line("journal").0, "ok");
+    assert_eq!(setup.doctor().await.line("journal").0, "ok");
 }
 
 #[tokio::test]
-async fn what_a_server_says_cannot_steer_the_terminal() {
+async fn control_characters_of_a_server_do_not_reach_the_terminal() {
     let settings =
         Settings { username: "bot\u{1b}[2J\nok      token          all is well".into(), ..Settings::default() };
-    let mut place = Place::good().await;
-    place.api = BotApi::start(settings).await.unwrap();
-    place.set("TELEGRAM_BOT_TOKEN", place.api.token().to_owned());
-    place.set("STENOBOT_TELEGRAM_API_URL", place.api.url().to_string());
-    let output = place.run(&["doctor"]).await;
+    let mut setup = TestSetup::good().await;
+    setup.api = BotApi::start(settings).await.unwrap();
+    setup.set("TELEGRAM_BOT_TOKEN", setup.api.token().to_owned());
+    setup.set("STENOBOT_TELEGRAM_API_URL", setup.api.url().to_string());
+    let output = setup.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains(r"accepted: @bot\u001b[2J\nok"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
-async fn journal_of_the_future(path: &Path) {
+async fn create_newer_store(path: &Path) {
     Store::open(path, Clock::System).await.unwrap().close().await;
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
@@ -364,63 +265,63 @@ async fn journal_of_the_future(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_journal_of_the_future_is_refused() {
-    let place = Place::good().await;
-    journal_of_the_future(&place.data().join("stenobot.db")).await;
+async fn a_store_of_a_newer_version_fails() {
+    let setup = TestSetup::good().await;
+    create_newer_store(&setup.data().join("stenobot.db")).await;
     let sentence = "the store could not be migrated: a newer version wrote it (schema 9999 is unknown here); run \
                     that version again, or restore a backup";
-    place.refuses("journal", sentence).await;
+    setup.assert_failure("journal", sentence).await;
 }
 
 #[tokio::test]
-async fn a_journal_that_is_no_database_is_told() {
-    let place = Place::good().await;
-    let database = place.data().join("stenobot.db");
+async fn a_store_that_is_no_database_is_reported() {
+    let setup = TestSetup::good().await;
+    let database = setup.data().join("stenobot.db");
     std::fs::write(&database, "a shopping list, and no database at all".repeat(100)).unwrap();
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
     let sentence = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`, \
                     or set another database_url";
-    place.refuses("journal", sentence).await;
+    setup.assert_failure("journal", sentence).await;
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_refused() {
-    let mut place = Place::good().await;
+async fn a_port_in_use_fails() {
+    let mut setup = TestSetup::good().await;
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let addr = taken.local_addr().unwrap();
-    place.set("STENOBOT_METRICS_ADDR", addr.to_string());
+    setup.set("STENOBOT_METRICS_ADDR", addr.to_string());
     let sentence = format!(
         "metrics_addr = {addr} cannot be used (Address already in use (os error 98)); set another, or stop what uses it"
     );
-    place.refuses("metrics", &sentence).await;
+    setup.assert_failure("metrics", &sentence).await;
 }
 
 #[tokio::test]
-async fn a_running_bot_is_looked_at_without_disturbing_it() {
+async fn a_running_bot_is_checked_without_disturbing_it() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let mut place = Place::good().await;
-    place.set("TELEGRAM_BOT_TOKEN", scene.simulation.api().token());
-    place.set("STENOBOT_TELEGRAM_API_URL", scene.simulation.api().url().as_str());
-    place.set("STENOBOT_DATA_DIR", scene.simulation.data().to_str().unwrap());
-    place.set("STENOBOT_METRICS_ADDR", scene.simulation.metrics_addr().to_string());
+    let mut setup = TestSetup::good().await;
+    setup.set("TELEGRAM_BOT_TOKEN", scene.api().token());
+    setup.set("STENOBOT_TELEGRAM_API_URL", scene.api().url().as_str());
+    setup.set("STENOBOT_DATA_DIR", scene.bot.data().to_str().unwrap());
+    setup.set("STENOBOT_METRICS_ADDR", scene.bot.metrics_addr().to_string());
 
-    let report = place.doctor().await;
+    let report = setup.doctor().await;
     assert_eq!(report.failed(), [""; 0]);
     assert!(report.line("data folder").1.contains("the bot is running"));
     assert!(report.line("metrics").1.ends_with("is served by the running bot"));
     assert!(report.line("journal").1.starts_with("sound, up to date"));
 
-    let sent = scene.somebody_sends(&scripted(3, "say всё хорошо"));
+    let sent = scene.send_voice(&scripted(3, "say всё хорошо"));
     assert_eq!(scene.text(&sent).await, "всё хорошо");
     let health = async |arguments: &[&str]| {
-        let output = place.run(arguments).await;
+        let output = setup.run(arguments).await;
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(health(&["health"]).await, (Some(0), "ready\n".to_owned()));
     assert_eq!(health(&["health", "--live"]).await, (Some(0), "ok\n".to_owned()));
-    let url = format!("http://{}", scene.simulation.metrics_addr());
+    let url = format!("http://{}", scene.bot.metrics_addr());
     assert_eq!(health(&["health", "--url", &url]).await, (Some(0), "ready\n".to_owned()));
-    scene.end().await;
+    scene.shut_down().await;
     let (code, said) = health(&["health"]).await;
     assert_eq!((code, said.as_str()), (Some(1), ""));
 }

@@ -1,152 +1,45 @@
-//! Five everyday scenarios, with the real model.
+//! The everyday stories with the real model.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use stenobot_simulator::answers::{Said, Verdict, read};
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{self, Attachment, Effect, Method, Scripted};
+use stenobot_simulator::voices::Voice;
 use stenobot_simulator::wer::word_errors;
 
 use crate::recordings::sample;
-use crate::scene::{PATIENCE, Scene, of, one_after_the_other, position, rejected};
+use crate::scene::real;
+use crate::stories::everyday;
 
-/// What base makes of the samples' Russian is wrong in about every eighth word; single recordings vary.
-const WORD_ERROR_RATE: f64 = 0.25;
+/// About every eighth word of the model's Russian transcripts is wrong; single recordings vary.
+const MAX_WORD_ERROR_RATE: f64 = 0.25;
 
-/// Positions in the queue that the sender was shown, in order.
-fn positions(sent: &Sent) -> Vec<u32> {
-    sent.texts().iter().filter_map(|text| position(&read(text))).collect()
-}
-
-/// Percentages that the sender was shown, in order.
-fn percentages(sent: &Sent) -> Vec<u32> {
-    let shown = sent.texts().into_iter().filter_map(|text| match read(&text) {
-        Said::Progress { percent } => Some(percent.expect("progress is told as a number")),
-        _ => None,
-    });
-    shown.collect()
-}
-
-fn check_text(text: &str, reference: &str) {
-    let rate = word_errors(reference, text).rate().unwrap();
-    assert!(rate <= WORD_ERROR_RATE, "{rate:.3} of the words are wrong in: {text}");
+fn check(text: &str, voice: &Voice) {
+    let rate = word_errors(&voice.text, text).rate().unwrap();
+    assert!(rate <= MAX_WORD_ERROR_RATE, "{rate:.3} of the words are wrong in: {text}");
 }
 
 #[tokio::test]
 async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
-    let mut scene = Scene::real(&[("progress_update_interval_seconds", "1"), ("threads", "1")]).await;
-    // Long enough to look at the row meanwhile.
-    let slow = server::Verdict { delay: Duration::from_secs(3), effect: Effect::Pass };
-    scene.simulation.api().set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, slow))));
+    let (_lock, scene) = real(&[("progress_update_interval_seconds", "1"), ("threads", "1")]).await;
     let voice = sample("ru-60s-1");
-    let sent = scene.somebody_sends(&voice);
-
-    // On receipt.
-    sent.until("the first message", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
-    let row = scene.row(&sent).await;
-    assert_eq!(row.stage, "received");
-    assert!(row.voice_file_id.starts_with("AwAC"), "{row:?}");
-    assert_eq!((row.voice_duration_seconds, row.model_size, row.transcription_length), (None, None, None));
-    assert_eq!(row.processing_time_seconds, None);
-    assert_eq!(sent.texts(), ["📥 Загружаю файл..."]);
-
-    // After the download.
-    let progress = |said: &Said| matches!(said, Said::Progress { .. });
-    sent.until("progress", PATIENCE, |trail| trail.latest.as_ref().filter(|said| progress(said)).map(|_| ()))
-        .await
-        .unwrap();
-    let heard = scene.row(&sent).await;
-    assert_eq!(heard.stage, "transcribing");
-    let length = heard.voice_duration_seconds.unwrap();
-    assert!((length - voice.duration.as_secs_f64()).abs() < 0.1, "{length}");
-    assert_eq!((heard.model_size, heard.transcription_length, heard.processing_time_seconds), (None, None, None));
-
-    let text = scene.text(&sent).await;
-    check_text(&text, &voice.text);
-    let texts = sent.texts();
-    assert_eq!(texts.last(), Some(&format!("✅ Готово!\n\n{text}")));
-    let shown = percentages(&sent);
-    assert!(!shown.is_empty() && shown.is_sorted() && shown.iter().all(|percent| *percent <= 99), "{shown:?}");
-    let bar = texts.iter().find(|text| text.starts_with("🔄")).unwrap();
-    assert!(bar.starts_with("🔄 Обработка [") && bar.contains("\n⏱️ Прошло: "), "{bar}");
-
-    // After the transcription.
-    let rows = scene.end().await;
-    let done = of(&rows, &sent);
-    assert_eq!(rows.len(), 1);
-    assert_eq!(done.stage, "done");
-    assert_eq!(done.model_size.as_deref(), Some("base-q8_0"));
-    assert!(done.processing_time_seconds.unwrap() > 1.0);
-    assert_eq!(done.transcription_length, Some(text.chars().count() as i64));
-    assert_eq!(done.created_at, row.created_at);
-    assert!(done.updated_at > heard.updated_at);
+    everyday::a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress(scene, &voice, "base-q8_0", check)
+        .await;
 }
 
 #[tokio::test]
-async fn a_voice_that_is_too_long_is_refused_whatever_it_claims() {
-    let mut scene = Scene::real(&[]).await;
-    let honest = scene.simulation.person("Борис", "ru");
-    let voice = sample("ru-110s-1");
-    let sent = honest.sends_file(Attachment::voice(Duration::from_secs(130)), voice.bytes);
-    let sentence = rejected(scene.answer(&sent).await);
-    assert_eq!(sentence, "Максимальная длительность: 120с (2 мин)\nВаш файл: 130с (2 мин)");
-    assert_eq!((scene.calls(Method::GetFile), scene.calls(Method::Download)), (0, 0));
-
-    scene.simulation.set("max_voice_duration_seconds", "20");
-    scene.simulation.restart().await.unwrap();
-    let liar = scene.simulation.person("Вера", "ru");
-    let sent = liar.sends_file(Attachment::voice(Duration::from_secs(10)), sample("ru-60s-1").bytes);
-    let sentence = rejected(scene.answer(&sent).await);
-    assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл длиннее.");
-    assert_eq!(scene.calls(Method::Download), 1);
-
-    let rows = scene.end().await;
-    let ends: Vec<_> = rows.iter().map(|row| (row.stage.as_str(), row.reason.as_deref(), row.started_at)).collect();
-    assert_eq!(ends, [("rejected", Some("too_long"), None); 2]);
+async fn a_voice_that_is_too_long_is_refused_by_claimed_or_measured_length() {
+    let (_lock, scene) = real(&[]).await;
+    let [long, minute] = ["ru-110s-1", "ru-60s-1"].map(sample);
+    everyday::a_voice_that_is_too_long_is_refused_by_claimed_or_measured_length(scene, long, minute).await;
 }
 
 #[tokio::test]
-async fn three_at_once_see_where_they_stand_and_are_answered_in_order() {
-    let mut scene = Scene::real(&[]).await;
+async fn three_concurrent_users_see_their_positions_and_are_answered_in_order() {
+    let (_lock, scene) = real(&[]).await;
     let voices = ["ru-30s-1", "ru-30s-2", "ru-30s-3"].map(sample);
-    let sent: Vec<Sent> = voices.iter().map(|voice| scene.somebody_sends(voice)).collect();
-    for (sent, voice) in sent.iter().zip(&voices) {
-        check_text(&scene.text(sent).await, &voice.text);
-    }
-    let last = sent.iter().max_by_key(|sent| sent.trail().started).unwrap();
-    let seen = positions(last);
-    // Each chat is told of a change every few seconds at most: who moves up faster skips a place.
-    assert!(seen[0] >= 2 && seen.is_sorted_by(|one, next| one > next), "{seen:?}");
-    let waited = last.texts().into_iter().find(|text| text.starts_with("📋")).unwrap();
-    assert!(waited.contains("\n⏱️ Примерное время ожидания: ~"), "{waited}");
-
-    let rows = scene.end().await;
-    assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), 3);
-    one_after_the_other(&rows);
+    everyday::three_concurrent_users_see_their_positions_and_are_answered_in_order(scene, voices, check).await;
 }
 
 #[tokio::test]
-async fn five_of_one_person_are_answered_one_at_a_time() {
-    let mut scene = Scene::real(&[]).await;
-    let person = scene.simulation.person("Галина", "ru");
+async fn five_recordings_of_one_user_are_processed_one_at_a_time() {
+    let (_lock, scene) = real(&[]).await;
     let voices = ["ru-30s-4", "ru-30s-5", "ru-30s-6", "ru-30s-1", "ru-30s-2"].map(sample);
-    let mut sent = Vec::new();
-    for voice in &voices {
-        scene.spoken.add(&voice.text);
-        sent.push(person.sends_voice(voice));
-    }
-    for (sent, voice) in sent.iter().zip(&voices) {
-        check_text(&scene.text(sent).await, &voice.text);
-        let page = scene.simulation.metrics().await.unwrap();
-        assert!(page.value("stenobot_workers_busy").unwrap() <= 1.0);
-        assert_eq!(page.value("stenobot_workers"), Some(1.0));
-    }
-    let answers: Vec<_> = sent.iter().map(|sent| sent.trail().answers).collect();
-    for answers in &answers {
-        assert!(matches!(&answers[..], [one] if matches!(one.verdict, Verdict::Answered(_))), "{answers:?}");
-    }
-    let rows = scene.end().await;
-    assert_eq!(rows.iter().filter(|row| row.stage == "done").count(), 5);
-    one_after_the_other(&rows);
+    everyday::five_recordings_of_one_user_are_processed_one_at_a_time(scene, voices, check).await;
 }

@@ -1,136 +1,45 @@
-//! Groups: on request only, unless their administrators want more; with the engine's stand-in.
+//! Groups: requests in the name of a chat, topics, recordings of other chats, and captions.
 
 use stenobot_domain::{AnswerForm, ChatId, MessageId, RequestId};
 use stenobot_simulator::group::Group;
-use stenobot_simulator::people::Person;
-use stenobot_simulator::server::{Attachment, Author, Channel, Content, Rank, keyboard};
+use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::{Attachment, Channel, Content, MemberStatus, keyboard};
+use stenobot_simulator::users::User;
 use stenobot_telegram::{Action, RerunChoice};
 
 use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, soon};
-
-const GROUP: ChatId = ChatId(-100_200_300);
-
-/// A group in which the bot sees everything, with an administrator and a member.
-fn open(scene: &Scene) -> (Person, Person) {
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    group.makes_bot(Rank::Administrator);
-    let anna = group.joins_as(&scene.simulation.person("Анна", "ru"), Rank::Administrator);
-    let boris = group.joins(&scene.simulation.person("Борис", "ru"));
-    (anna, boris)
-}
-
-fn voice(from: &Person, script: &str) -> MessageId {
-    from.sends_voice(&scripted(3, script)).id()
-}
-
-fn writes(from: &Person, text: &str, reply_to: Option<MessageId>) -> MessageId {
-    match reply_to {
-        Some(message) => from.replying_to(message).sends_text(text).id(),
-        None => from.sends_text(text).id(),
-    }
-}
-
-/// The answer of the bot under a message of the group, once it begins with the sign.
-async fn answer(scene: &Scene, to: MessageId, sign: &str) -> String {
-    let found = scene.simulation.api().until(|state| {
-        let mut replies = state.replies(GROUP, to).filter(|reply| reply.author == Author::Bot);
-        replies.find_map(|reply| reply.content.text().filter(|text| text.starts_with(sign)).map(str::to_owned))
-    });
-    soon(&format!("an answer with {sign}"), found).await
-}
+use crate::scene::{Scene, eventually};
+use crate::stories::groups::{GROUP, answer, open_group, send_text, send_voice};
+use crate::stories::run_stories;
 
 #[tokio::test]
-async fn a_recording_is_transcribed_when_somebody_asks_under_it() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let sound = voice(&anna, "say по просьбе");
-    writes(&boris, "/transcribe", Some(sound));
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nпо просьбе");
-    let other = voice(&anna, "say по имени");
-    writes(&boris, "@stenobot_simulated_bot, что там?", Some(other));
-    assert_eq!(answer(&scene, other, "✅").await, "✅ Готово!\n\nпо имени");
-    let how = writes(&boris, "/transcribe@stenobot_simulated_bot", None);
-    assert!(answer(&scene, how, "🎙").await.contains("Ответьте этой командой"));
-
-    // What nobody asked for has cost nothing.
-    let ignored = voice(&anna, "say никто не просил");
-    let rows = scene.end().await;
-    assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|row| row.message_id != ignored.0));
-}
-
-#[tokio::test]
-async fn administrators_switch_it_on_for_everything_and_off_again() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let asked = writes(&boris, "/auto on", None);
-    assert!(answer(&scene, asked, "🔒").await.contains("только администраторы"));
-    let asked = writes(&anna, "/auto on", None);
-    assert!(answer(&scene, asked, "👥").await.contains("все голосовые"));
-    let sound = voice(&boris, "say всё подряд");
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nвсё подряд");
-
-    // An administrator who speaks as the group needs no further proof.
-    let asked = anna.anonymously().sends_text("/auto off").id();
-    assert!(answer(&scene, asked, "👥").await.contains("только по просьбе"));
-    let sound = voice(&boris, "say больше не надо");
-    let last = writes(&anna, "/auto", None);
-    answer(&scene, last, "👥").await;
-    let rows = scene.end().await;
-    assert!(rows.iter().all(|row| row.message_id != sound.0));
-}
-
-#[tokio::test]
-async fn the_language_of_a_group_is_its_administrators_choice() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let asked = writes(&anna, "/language", None);
-    answer(&scene, asked, "🌐").await;
-    let message = scene.simulation.api().read(|state| state.replies(GROUP, asked).next().unwrap().id);
-    let data = Action::SetLanguage("uk".parse().unwrap()).encode();
-    let refused = soon("the press is answered", boris.presses_anyway(message, &data).answered()).await;
-    assert!(refused.text.contains("только администраторы"), "{}", refused.text);
-    let _pressed = anna.presses_anyway(message, &data);
-    let set = scene.simulation.api().until(|state| {
-        let mut said = state.chats.get(&GROUP)?.messages.values().filter_map(|message| message.content.text());
-        said.any(|text| text.contains("Українська")).then_some(())
-    });
-    soon("the language is set", set).await;
-    let sound = voice(&boris, "language");
-    writes(&boris, "/transcribe", Some(sound));
-    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nuk");
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn an_answer_stays_in_its_topic_and_what_a_channel_carries_over_is_left_alone() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    let topic = group.opens_topic(&anna, "Записи").unwrap();
+async fn an_answer_stays_in_its_topic() {
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    let topic = group.open_topic(&anna, "Записи").unwrap();
     let asked = boris.in_topic(topic);
-    let sound = voice(&asked, "say в теме");
-    asked.replying_to(sound).sends_text("/transcribe");
+    let sound = send_voice(&asked, "say в теме");
+    asked.replying_to(sound).send_text("/transcribe");
     answer(&scene, sound, "✅").await;
-    let shown = scene.simulation.api().read(|state| state.replies(GROUP, sound).next().unwrap().topic);
+    let shown = scene.api().read(|state| state.replies(GROUP, sound).next().unwrap().topic);
     assert_eq!(shown, Some(topic));
-    scene.end().await;
+    scene.shut_down().await;
 }
 
-// === What a chat asked for in its own name ===
+// === Requests in the name of a chat ===
 
-/// Somebody else writes as this channel; Telegram carries its posts over into the group.
+/// The group's linked channel, in whose name a user writes.
 fn news() -> Channel {
     Channel { id: ChatId(-100_777), title: "Новости".into() }
 }
 
 const NAMED: &str = "@stenobot_simulated_bot";
 
-/// The message under a recording that shows how far it is, or its answer.
+/// Waits for the status message or answer under a recording.
 async fn shown(scene: &Scene, to: MessageId) -> MessageId {
-    let found = scene.simulation.api().until(|state| Some(state.replies(GROUP, to).next()?.id));
-    soon("a message under the recording", found).await
+    let found = scene.api().wait_for(|state| Some(state.replies(GROUP, to).next()?.id));
+    eventually("a message under the recording", found).await
 }
 
 async fn request_of(scene: &Scene, message: MessageId) -> RequestId {
@@ -139,38 +48,39 @@ async fn request_of(scene: &Scene, message: MessageId) -> RequestId {
     RequestId(row.expect("the request has a row").id)
 }
 
-/// Presses a button and gives what is shown for it.
-async fn toast(person: &Person, message: MessageId, action: &Action) -> String {
-    soon("the press is answered", person.presses_anyway(message, &action.encode()).answered()).await.text
+/// Presses a button; gives the text of the answer.
+async fn toast(user: &User, message: MessageId, action: &Action) -> String {
+    eventually("the press is answered", user.send_callback(message, &action.encode()).wait_for_answer()).await.text
 }
 
 #[tokio::test]
-async fn what_a_chat_asked_for_can_be_cancelled_by_any_admin_and_by_no_other_member() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    let vera = group.joins_as(&scene.simulation.person("Вера", "ru"), Rank::Owner);
+async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() {
+    let mut scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    let vera = group.add_member_as(&scene.new_user("Вера", "ru"), MemberStatus::Owner);
     let gate = Gate::new().await;
-    let before = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
-    let held = gate.reached().await;
+    let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.wait_reached().await;
 
-    let sound = voice(&boris, "say от имени группы");
-    let anonymous = writes(&anna.anonymously(), "/transcribe", Some(sound));
-    let as_channel = writes(&boris.as_channel(news()), "/transcribe", Some(voice(&boris, "say от имени канала")));
+    let sound = send_voice(&boris, "say от имени группы");
+    let anonymous = send_text(&anna.anonymously(), "/transcribe", Some(sound));
+    let as_channel =
+        send_text(&boris.as_channel(news()), "/transcribe", Some(send_voice(&boris, "say от имени канала")));
     let recording = scripted(3, "say из канала");
     let file = Attachment::voice(recording.duration).captioned(NAMED);
-    let carried_over = group.carries_over_file(news(), file, recording.bytes);
-    // Someone else's stays theirs, whoever runs the group.
-    let boriss = writes(&boris, "/transcribe", Some(voice(&boris, "say Борисово")));
+    let carried_over = group.auto_forward_file(news(), file, recording.bytes);
+    // A request of another member stays, also for group admins.
+    let boriss = send_text(&boris, "/transcribe", Some(send_voice(&boris, "say Борисово")));
 
     let mut asked = Vec::new();
     for message in [anonymous, as_channel, carried_over, boriss] {
-        let replied = scene.simulation.api().read(|state| state.message(GROUP, message).unwrap().reply_to);
+        let replied = scene.api().read(|state| state.message(GROUP, message).unwrap().reply_to);
         asked.push((message, replied.unwrap_or(message)));
     }
     let own = asked.pop().unwrap();
     for (message, sound) in asked {
-        // What is in the queue ends at once; a download would be stopped first.
+        // A queued request ends at once; a download would first be stopped.
         answer(&scene, sound, "📋").await;
         let status = shown(&scene, sound).await;
         let cancel = Action::Cancel(request_of(&scene, message).await);
@@ -181,129 +91,129 @@ async fn what_a_chat_asked_for_can_be_cancelled_by_any_admin_and_by_no_other_mem
     let status = shown(&scene, own.1).await;
     let cancel = Action::Cancel(request_of(&scene, own.0).await);
     assert_eq!(toast(&vera, status, &cancel).await, "Это чужая запись.");
-    held.open();
+    held.release();
     assert_eq!(scene.text(&before).await, "занято");
     assert_eq!(answer(&scene, own.1, "✅").await, "✅ Готово!\n\nБорисово");
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     let cancelled =
         rows.iter().filter(|row| (row.stage.as_str(), row.reason.as_deref()) == ("cancelled", Some("sender")));
     assert_eq!(cancelled.count(), 3);
 }
 
 #[tokio::test]
-async fn what_the_engine_works_on_for_a_chat_can_be_cancelled_by_its_admin() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
+async fn a_running_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admin() {
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
     let gate = Gate::new().await;
-    let sound = voice(&boris, &format!("{};linger 10;say никогда", gate.instruction()));
-    let asked = writes(&anna.anonymously(), "/transcribe", Some(sound));
-    let held = gate.reached().await;
-    held.open();
+    let sound = send_voice(&boris, &format!("{};linger 10;say никогда", gate.instruction()));
+    let asked = send_text(&anna.anonymously(), "/transcribe", Some(sound));
+    let held = gate.wait_reached().await;
+    held.release();
     let status = shown(&scene, sound).await;
     let cancel = Action::Cancel(request_of(&scene, asked).await);
     assert_eq!(toast(&anna, status, &cancel).await, "Останавливаю...");
     assert_eq!(answer(&scene, sound, "🚫").await, "🚫 Отменено.");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn the_buttons_under_a_chat_s_answer_are_its_admins() {
-    let scene = Scene::stand_in(&[("audio_retention_seconds", "600")]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    let vera = group.joins_as(&scene.simulation.person("Вера", "ru"), Rank::Owner);
-    let sound = voice(&boris, "language");
-    let asked = writes(&anna.anonymously(), "/transcribe", Some(sound));
+async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
+    let scene = Scene::start(&[("audio_retention_seconds", "600")]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    let vera = group.add_member_as(&scene.new_user("Вера", "ru"), MemberStatus::Owner);
+    let sound = send_voice(&boris, "language");
+    let asked = send_text(&anna.anonymously(), "/transcribe", Some(sound));
     answer(&scene, sound, "✅").await;
     let first = shown(&scene, sound).await;
     let of = request_of(&scene, asked).await;
     let has = |data: String| {
-        scene.simulation.api().until(move |state| {
+        scene.api().wait_for(move |state| {
             let markup = state.message(GROUP, first)?.markup.as_ref()?;
             keyboard::rows(markup).iter().flatten().any(|button| button.data == data).then_some(())
         })
     };
-    soon("the answer's buttons", has(Action::Languages { of, page: 0 }.encode())).await;
+    eventually("the answer's buttons", has(Action::Languages { of, page: 0 }.encode())).await;
     assert!(toast(&boris, first, &Action::Languages { of, page: 0 }).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &Action::Languages { of, page: 0 }).await, "");
     let german = Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) };
-    soon("the languages", has(german.encode())).await;
+    eventually("the languages", has(german.encode())).await;
     assert!(toast(&boris, first, &german).await.contains("только администраторам"));
     assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
-    let again = scene.simulation.api().until(|state| {
+    let again = scene.api().wait_for(|state| {
         let rest = state.replies(GROUP, sound).filter(|reply| reply.id != first);
         rest.filter(|reply| reply.content.text() == Some("✅ Готово!\n\nde")).map(|reply| reply.id).next()
     });
-    let second = soon("the second answer", again).await;
+    let second = eventually("the second answer", again).await;
 
-    // The new answer is the chat's too, not that of the admin who asked for it.
+    // The new answer belongs to the chat too, not to the admin who asked for it.
     let of = RequestId(scene.rows().await.last().unwrap().id);
     let file = Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Srt) };
     assert!(toast(&boris, second, &file).await.contains("только администраторам"));
     assert_eq!(toast(&vera, second, &file).await, "Слушаю еще раз...");
-    let file = scene.simulation.api().until(|state| {
+    let file = scene.api().wait_for(|state| {
         state.replies(GROUP, sound).find(|reply| matches!(reply.content, Content::Document { .. })).map(|_| ())
     });
-    soon("the file", file).await;
-    scene.settled().await;
-    scene.ended_with_audio().await;
+    eventually("the file", file).await;
+    scene.wait_until_closed().await;
+    scene.into_stopped_with_audio().await;
 }
 
 #[tokio::test]
-async fn an_anonymous_admin_cancels_what_the_group_asked_for_and_nothing_else() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
+async fn an_anonymous_admin_cancels_only_requests_made_in_the_name_of_the_group() {
+    let mut scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
     let gate = Gate::new().await;
-    let before = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
-    let held = gate.reached().await;
-    let sound = voice(&boris, "say от имени группы");
-    writes(&anna.anonymously(), "/transcribe", Some(sound));
-    let own = voice(&boris, "say от своего имени");
-    writes(&anna, "/transcribe", Some(own));
+    let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let sound = send_voice(&boris, "say от имени группы");
+    send_text(&anna.anonymously(), "/transcribe", Some(sound));
+    let own = send_voice(&boris, "say от своего имени");
+    send_text(&anna, "/transcribe", Some(own));
     shown(&scene, sound).await;
     shown(&scene, own).await;
-    let asked = writes(&anna.anonymously(), "/cancel", None);
+    let asked = send_text(&anna.anonymously(), "/cancel", None);
     assert_eq!(answer(&scene, asked, "🚫").await, "🚫 Отменена 1 запись.");
     assert_eq!(answer(&scene, sound, "🚫").await, "🚫 Отменено.");
-    held.open();
+    held.release();
     assert_eq!(scene.text(&before).await, "занято");
     assert_eq!(answer(&scene, own, "✅").await, "✅ Готово!\n\nот своего имени");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 // === Recordings of other chats, and captions ===
 
 #[tokio::test]
 async fn a_recording_of_another_chat_or_topic_is_transcribed_under_the_command() {
-    let scene = Scene::stand_in(&[]).await;
-    let (anna, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    // The bot sees nothing there.
-    let elsewhere = Group::new(scene.simulation.api(), ChatId(-100_200_301), "Они");
-    let there = elsewhere.joins(&boris).sends_voice(&scripted(3, "say из другой группы"));
-    let asked = writes(&boris.replying_elsewhere(&there), "/transcribe", None);
+    let scene = Scene::start(&[]).await;
+    let (anna, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    // The bot is no member there.
+    let elsewhere = Group::new(scene.api(), ChatId(-100_200_301), "Они");
+    let there = elsewhere.add_member(&boris).send_voice(&scripted(3, "say из другой группы"));
+    let asked = send_text(&boris.replying_across_chats(&there), "/transcribe", None);
     assert_eq!(answer(&scene, asked, "✅").await, "✅ Готово!\n\nиз другой группы");
 
-    let topic = group.opens_topic(&anna, "Записи").unwrap();
-    let other = group.opens_topic(&anna, "Прочее").unwrap();
-    let there = boris.in_topic(other).sends_voice(&scripted(3, "say из другой темы"));
-    let asked = writes(&boris.in_topic(topic).replying_elsewhere(&there), &format!("{NAMED} что там?"), None);
+    let topic = group.open_topic(&anna, "Записи").unwrap();
+    let other = group.open_topic(&anna, "Прочее").unwrap();
+    let there = boris.in_topic(other).send_voice(&scripted(3, "say из другой темы"));
+    let asked = send_text(&boris.in_topic(topic).replying_across_chats(&there), &format!("{NAMED} что там?"), None);
     assert_eq!(answer(&scene, asked, "✅").await, "✅ Готово!\n\nиз другой темы");
-    let shown = scene.simulation.api().read(|state| state.replies(GROUP, asked).next().unwrap().topic);
+    let shown = scene.api().read(|state| state.replies(GROUP, asked).next().unwrap().topic);
     assert_eq!(shown, Some(topic));
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 2);
 }
 
 #[tokio::test]
-async fn a_caption_can_ask_for_the_text_where_the_bot_sees_only_what_is_meant_for_it() {
-    let scene = Scene::stand_in(&[]).await;
-    let (_, boris) = open(&scene);
-    let group = Group::new(scene.simulation.api(), GROUP, "Мы");
-    group.makes_bot(Rank::Member);
+async fn a_caption_requests_transcription_in_privacy_mode() {
+    let scene = Scene::start(&[]).await;
+    let (_, boris) = open_group(&scene);
+    let group = Group::new(scene.api(), GROUP, "Мы");
+    group.set_bot_status(MemberStatus::Member);
     let says = |caption: &str, script: &str| {
         let recording = scripted(3, script);
-        boris.sends_file(Attachment::voice(recording.duration).captioned(caption), recording.bytes).id()
+        boris.send_file(Attachment::voice(recording.duration).captioned(caption), recording.bytes).id()
     };
     for (index, caption) in ["/transcribe", "/transcribe@stenobot_simulated_bot", "Послушай: /transcribe, это важно"]
         .into_iter()
@@ -314,6 +224,13 @@ async fn a_caption_can_ask_for_the_text_where_the_bot_sees_only_what_is_meant_fo
         assert_eq!(answer(&scene, sound, "✅").await, format!("✅ Готово!\n\n{text}"));
     }
     says("/transcribe@another_bot", "say не для этого бота");
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 3);
 }
+
+run_stories!(
+    Simulation,
+    groups: a_recording_is_transcribed_on_request_by_reply,
+    group_admins_turn_automatic_transcription_on_and_off,
+    only_group_admins_choose_the_language_of_a_group,
+);

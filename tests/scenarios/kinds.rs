@@ -1,14 +1,14 @@
-//! Every kind of file, told by its bytes; and recordings in which nobody speaks.
+//! Files of every kind, recognised by their content; and recordings without speech.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::server::{Attachment, Media};
+use stenobot_simulator::users::SentMessage;
 
 use crate::recordings::asset;
-use crate::scene::{Scene, answered, failed};
+use crate::scene::{Scene, answered, failed, real};
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
@@ -18,16 +18,16 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Sends a file under a name and type that say nothing of what it is.
-fn sends(scene: &Scene, file: &PathBuf, media: Media) -> Sent {
-    let person = scene.simulation.person("Анна", "ru");
+/// Sends a file with a name and type that do not tell its kind.
+fn sends(scene: &Scene, file: &PathBuf, media: Media) -> SentMessage {
+    let user = scene.new_user("Анна", "ru");
     let attachment = Attachment::file(media, Duration::from_secs(3), "application/octet-stream", "file");
-    person.sends_file(attachment, std::fs::read(file).unwrap())
+    user.send_file(attachment, std::fs::read(file).unwrap())
 }
 
 #[tokio::test]
-async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_own() {
-    let scene = Scene::stand_in(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
+async fn files_with_sound_are_transcribed_and_other_files_are_refused_by_kind() {
+    let scene = Scene::start(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
     let mut heard = files("tests/fixtures/kinds/heard");
     heard.extend(files("tests/fixtures/formats/decoded"));
     let plain = files("tests/fixtures/audio").into_iter();
@@ -35,11 +35,11 @@ async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_
         let name = file.file_name().unwrap().to_str().unwrap();
         !name.ends_with(".gz") && !name.ends_with(".tsv") && !name.starts_with("silent")
     }));
-    let sent: Vec<(PathBuf, Sent)> =
+    let sent: Vec<(PathBuf, SentMessage)> =
         heard.into_iter().map(|file| (file.clone(), sends(&scene, &file, Media::Document))).collect();
     for (file, sent) in &sent {
         match scene.answer(sent).await {
-            Verdict::Answered(_) => {}
+            RequestOutcome::Answered(_) => {}
             other => panic!("{}: {other:?}", file.display()),
         }
     }
@@ -67,19 +67,19 @@ async fn what_has_sound_is_heard_and_the_rest_is_refused_with_a_sentence_of_its_
     assert_eq!(failed(scene.answer(&silent).await), "Видео не содержит аудиодорожки.");
     let round = sends(&scene, &asset("tests/fixtures/audio/video.mp4"), Media::VideoNote);
     answered(scene.answer(&round).await);
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn nobody_speaks_and_nothing_is_invented() {
-    let scene = Scene::real(&[("user_requests_per_minute", "600")]).await;
-    let sent: Vec<(PathBuf, Sent)> = files("tests/fixtures/nospeech")
+async fn recordings_without_speech_produce_no_text() {
+    let (_lock, scene) = real(&[("user_requests_per_minute", "600")]).await;
+    let sent: Vec<(PathBuf, SentMessage)> = files("tests/fixtures/nospeech")
         .into_iter()
         .map(|file| (file.clone(), sends(&scene, &file, Media::Voice)))
         .collect();
     for (file, sent) in &sent {
-        assert_eq!(scene.answer(sent).await, Verdict::NoSpeech, "{}", file.display());
+        assert_eq!(scene.answer(sent).await, RequestOutcome::NoSpeech, "{}", file.display());
     }
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert!(rows.iter().all(|row| row.stage == "done" && row.transcription_length == Some(0)));
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use stenobot_domain::RequestId;
-use stenobot_simulator::answers::{Verdict, request_number};
+use stenobot_simulator::answers::{RequestOutcome, request_number};
 use stenobot_simulator::harness::Simulation;
-use stenobot_simulator::people::Sent;
 use stenobot_simulator::server::Attachment;
+use stenobot_simulator::users::SentMessage;
 use stenobot_telegram::Action;
 
 use crate::recordings::{Gate, asset, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, rejected, soon, stand_in};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, rejected, stand_in};
 
 /// The names in the first column of the tables in `docs/logging.md`.
 fn documented() -> BTreeSet<String> {
@@ -24,14 +24,14 @@ fn documented() -> BTreeSet<String> {
 async fn every_field_of_the_json_log_is_documented() {
     let setup = bot_with_engine(&stand_in(), &[("log_format", "json")]);
     let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
-    let heard = scene.somebody_sends(&scripted(3, "say слово"));
+    let heard = scene.send_voice(&scripted(3, "say слово"));
     assert_eq!(scene.text(&heard).await, "слово");
-    let long = scene.somebody_sends(&scripted(300, "say долго"));
+    let long = scene.send_voice(&scripted(300, "say долго"));
     rejected(scene.answer(&long).await);
-    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    let poison = scene.send_voice(&scripted(3, "segfault"));
     failed(scene.answer(&poison).await);
 
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let known = documented();
     let of_every_line = ["timestamp", "level", "target", "message", "span", "spans"];
     let mut seen = BTreeSet::new();
@@ -48,21 +48,21 @@ async fn every_field_of_the_json_log_is_documented() {
     for expected in ["request", "stage", "reason", "cause", "attempt", "took_seconds", "exit", "slot"] {
         assert!(seen.contains(expected), "the log should have said {expected}: {seen:?}");
     }
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_panic_is_a_line_of_the_log_without_what_it_quotes() {
+async fn a_panic_is_logged_without_its_message() {
     let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[("log_format", "json")])).await.unwrap();
     simulation.set_variable("CRASH_AT", Some("panic before admission"));
     simulation.restart().await.unwrap();
     let mut scene = Scene::of(simulation);
-    let lost = scene.somebody_sends(&scripted(3, "say потеряно"));
+    let lost = scene.send_voice(&scripted(3, "say потеряно"));
     failed(scene.answer(&lost).await);
-    let next = scene.somebody_sends(&scripted(3, "say слово"));
+    let next = scene.send_voice(&scripted(3, "say слово"));
     assert_eq!(scene.text(&next).await, "слово");
 
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
     let panics: Vec<_> = lines.iter().filter(|line| line["message"] == "a panic").collect();
@@ -70,27 +70,27 @@ async fn a_panic_is_a_line_of_the_log_without_what_it_quotes() {
     assert!(panic["place"].as_str().unwrap().starts_with("crates/store/src/crash.rs:"), "{panic}");
     assert!(panic["error"].as_str().unwrap().starts_with("its message is left out"), "{panic}");
     assert!(!log.contains("told to panic"), "what was formatted may quote anything");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_joined_request_is_logged_as_such() {
+async fn a_coalesced_request_is_logged_as_such() {
     let mut scene =
         Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[("log_format", "json")])).await.unwrap());
     let gate = Gate::new().await;
-    let first = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
-    let held = gate.reached().await;
-    let second = scene.somebody_sends(&scripted(3, "say одно на двоих"));
-    scene.positions(std::slice::from_ref(&second), &[1]).await;
-    let boris = scene.simulation.person("Борис", "ru");
-    let third = boris.forwards(&second).unwrap();
-    third.until("it stands in the queue", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
-    held.open();
+    let first = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let second = scene.send_voice(&scripted(3, "say одно на двоих"));
+    scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
+    let boris = scene.new_user("Борис", "ru");
+    let third = boris.forward(&second).unwrap();
+    third.wait_for("it stands in the queue", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
+    held.release();
     for sent in [&first, &second] {
         scene.text(sent).await;
     }
     let row = scene.row(&third).await;
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let of_it: Vec<serde_json::Value> = log
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -99,24 +99,24 @@ async fn a_joined_request_is_logged_as_such() {
     assert_eq!(of_it[0]["message"], "joined to one with the same audio", "{of_it:?}");
     assert_eq!(of_it[0]["to"], scene.row(&second).await.id);
     assert!(of_it.iter().all(|line| line["message"] != "admitted"), "{of_it:?}");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
-/// The pattern by which `docs/logging.md` has an operator look for the request 1234.
+/// The pattern by which `docs/logging.md` finds the request 1234.
 const PATTERN: &str = r"request(=|\{id=)1234\b";
 
-/// The number that the bot's last text to a recording ends with, which is the number of its row.
-async fn told_number(scene: &Scene, sent: &Sent) -> i64 {
+/// The request number at the end of the bot's last text about a recording, which must be the id of its row.
+async fn told_number(scene: &Scene, sent: &SentMessage) -> i64 {
     let shown = sent.texts().pop().unwrap();
     let row = scene.row(sent).await;
     assert_eq!(request_number(&shown), Some(row.id), "{shown}");
     row.id
 }
 
-/// The lines that the documented command finds.
+/// The lines found by the documented command.
 fn found(scene: &Scene, number: i64) -> String {
     let pattern = PATTERN.replace("1234", &number.to_string());
-    let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.simulation.log()).output().unwrap();
+    let found = Command::new("grep").arg("-E").arg(pattern).arg(scene.bot.log()).output().unwrap();
     String::from_utf8(found.stdout).unwrap()
 }
 
@@ -125,23 +125,23 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     let page = std::fs::read_to_string(asset("docs/logging.md")).unwrap();
     assert!(page.contains(PATTERN) && page.contains(".request == 1234"), "docs/logging.md says how to look for it");
 
-    let mut scene = Scene::stand_in(&[("max_queue_size", "1"), ("user_requests_per_minute", "600")]).await;
+    let mut scene = Scene::start(&[("max_queue_size", "1"), ("user_requests_per_minute", "600")]).await;
     let gate = Gate::new().await;
-    let anna = scene.simulation.person("Анна", "ru");
-    let held_one = anna.sends_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
-    let held = gate.reached().await;
-    let waiting = anna.sends_voice(&scripted(3, "say вторая"));
-    scene.positions(std::slice::from_ref(&waiting), &[1]).await;
+    let anna = scene.new_user("Анна", "ru");
+    let held_one = anna.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let waiting = anna.send_voice(&scripted(3, "say вторая"));
+    scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
 
-    // Refused at the door, one of them in another language.
-    let full = scene.simulation.person("Boris", "en").sends_voice(&scripted(3, "say лишняя"));
+    // Refused at admission, one of them in another language.
+    let full = scene.new_user("Boris", "en").send_voice(&scripted(3, "say лишняя"));
     let sentence = "The queue is full. Please try again in a few minutes.";
     assert_eq!(rejected(scene.answer(&full).await), sentence);
     let number = told_number(&scene, &full).await;
     assert_eq!(full.texts().pop().unwrap(), format!("⚠️ {sentence}\nRequest {number}"));
     let lines = found(&scene, number);
     assert!(lines.contains("refused") && lines.contains("queue_full"), "{lines}");
-    let long = anna.sends_voice(&scripted(300, "say долго"));
+    let long = anna.send_voice(&scripted(300, "say долго"));
     rejected(scene.answer(&long).await);
     let number = told_number(&scene, &long).await;
     let shown = long.texts().pop().unwrap();
@@ -150,24 +150,25 @@ async fn the_number_under_a_refusal_or_an_apology_finds_the_request_in_the_log()
     let lines = found(&scene, number);
     assert!(lines.lines().all(|line| line.contains(&number.to_string())) && lines.contains("too_long"), "{lines}");
 
-    // What was asked for has no number: neither a text, nor the end of a request that its sender cancelled.
+    // Transcripts and answers to a cancel have no number.
     let waits = RequestId(scene.row(&waiting).await.id);
     let message = waiting.status().unwrap();
-    soon("the press is answered", anna.presses_anyway(message, &Action::Cancel(waits).encode()).answered()).await;
-    assert_eq!(scene.answer(&waiting).await, Verdict::Cancelled);
+    eventually("the press is answered", anna.send_callback(message, &Action::Cancel(waits).encode()).wait_for_answer())
+        .await;
+    assert_eq!(scene.answer(&waiting).await, RequestOutcome::Cancelled);
     assert_eq!(waiting.texts().pop().unwrap(), "🚫 Отменено.");
-    held.open();
+    held.release();
     assert_eq!(scene.text(&held_one).await, "первая");
     assert_eq!(held_one.texts().pop().unwrap(), "✅ Готово!\n\nпервая");
 
-    // Given up after it was accepted.
-    let noise = anna.sends_file(Attachment::voice(std::time::Duration::from_secs(3)), vec![7; 4000]);
+    // Failed after admission.
+    let noise = anna.send_file(Attachment::voice(std::time::Duration::from_secs(3)), vec![7; 4000]);
     failed(scene.answer(&noise).await);
     let lines = found(&scene, told_number(&scene, &noise).await);
     assert!(lines.contains("admitted") && lines.contains("stage="), "{lines}");
-    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    let poison = scene.send_voice(&scripted(3, "segfault"));
     failed(scene.answer(&poison).await);
     let lines = found(&scene, told_number(&scene, &poison).await);
     assert!(lines.contains("admitted") && lines.contains("given up"), "{lines}");
-    scene.end().await;
+    scene.shut_down().await;
 }

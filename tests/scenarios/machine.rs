@@ -1,4 +1,4 @@
-//! What other users and other programs of this machine get to see of the bot, and what the bot leaves alone there.
+//! What other users and programs of this machine can see of the bot, and what the bot does not touch.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
@@ -19,7 +19,7 @@ use crate::scene::{Scene, bot_with_engine, stand_in};
 const SECRET: &str = "AAE-no-bot-of-anybody-has-this-token";
 const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
-/// Every command that reads the configuration, with arguments that let it begin.
+/// Every command that reads the configuration, with arguments that let it start.
 const COMMANDS: [&[&str]; 10] = [
     &["run"],
     &["doctor"],
@@ -33,8 +33,8 @@ const COMMANDS: [&[&str]; 10] = [
     &["adopt"],
 ];
 
-/// The program in a folder of its own, with no variables but those that a test gives. Whatever it reaches for on the
-/// network is refused at once.
+/// The program in its own folder, with no variables but those that a test sets. All network connections are refused at
+/// once.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-/// Neither the token nor its secret half is printed, whatever the program says. Gives what it said about failures.
+/// Asserts that neither the token nor its secret half is printed. Gives the printed failures.
 fn keeps_the_secret(what: &str, output: &Output) -> String {
     for said in [&output.stdout, &output.stderr] {
         let said = String::from_utf8_lossy(said);
@@ -84,7 +84,7 @@ fn keeps_the_secret(what: &str, output: &Output) -> String {
 }
 
 #[test]
-fn bytes_that_are_no_text_in_a_variable_print_nothing() {
+fn a_variable_that_is_not_utf8_is_not_printed() {
     let place = Place::new();
     let broken = OsString::from_vec([TOKEN.as_bytes(), b"\xff"].concat());
     for command in COMMANDS {
@@ -96,7 +96,7 @@ fn bytes_that_are_no_text_in_a_variable_print_nothing() {
             assert!(told.contains(&sentence), "{command:?}: {told}");
         }
     }
-    // Another program's variable is no concern of the bot's.
+    // A variable of another program does not concern the bot.
     let output = place.run(&["model", "list"], &[("ANOTHER_TOKEN", &broken)]);
     assert!(output.status.success(), "{}", keeps_the_secret("model list", &output));
     let name = OsString::from_vec(b"STENOBOT_\xff".to_vec());
@@ -122,7 +122,7 @@ fn a_token_in_a_wrong_place_is_not_printed() {
         let output = place.run(command, &[("STENOBOT_TELEGRAM_API_URL", address.as_ref())]);
         let said = keeps_the_secret(&format!("{command:?}"), &output) + &String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("telegram_api_url holds a bot token: take it out there"), "{command:?}: {said}");
-        // Its secret half alone is known where the token itself is set.
+        // The secret half alone is recognised where the token itself is set.
         let known = [("STENOBOT_MODEL", OsStr::new(SECRET)), ("TELOXIDE_TOKEN", TOKEN.as_ref())];
         let output = place.run(command, &known);
         let said = keeps_the_secret(&format!("{command:?}"), &output) + &String::from_utf8_lossy(&output.stdout);
@@ -149,7 +149,7 @@ fn a_token_or_a_password_in_a_broken_file_is_not_printed() {
         let place = Place::new();
         place.write(name, &text);
         for command in [&["stats"][..], &["doctor"]] {
-            // What is set in a variable outranks the file.
+            // Variables override the file.
             let output = place.command(command).env_remove("STENOBOT_TELEGRAM_API_URL").output().unwrap();
             keeps_the_secret(&format!("{command:?} with {name}: {text}"), &output);
             assert_eq!(output.status.code(), Some(1), "{text}");
@@ -185,14 +185,14 @@ fn a_token_among_the_arguments_is_refused_and_not_printed() {
         let output = place.run(arguments, &[("TELEGRAM_BOT_TOKEN", TOKEN.as_ref())]);
         keeps_the_secret(&format!("{arguments:?}"), &output);
     }
-    // What clap says of other arguments is as it was.
+    // clap's messages about other arguments are unchanged.
     let output = place.run(&["walk"], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("unrecognized subcommand 'walk'"));
     assert!(place.run(&["--help"], &[]).status.success());
 }
 
-/// As a user without rights where this test runs as root, who may look into everything.
+/// Runs as an unprivileged user where this test runs as root, who may read everything.
 fn unprivileged(program: &OsStr) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
@@ -202,7 +202,7 @@ fn unprivileged(program: &OsStr) -> Command {
     command
 }
 
-/// Whether another process of the same user reads the variables of this one.
+/// Whether another process of the same user can read the variables of this one.
 fn is_readable(process: &Child) -> bool {
     let file = format!("/proc/{}/environ", process.id());
     let output = unprivileged(OsStr::new("cat")).arg(file).stderr(Stdio::null()).output().unwrap();
@@ -219,7 +219,7 @@ fn the_variables_of_a_command_are_not_shown_to_other_processes() {
     fs::set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
     let fifo = place.path().join(".env");
     assert!(Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status().unwrap().success());
-    // The test's own means: a program that does nothing about it is read.
+    // Checks the method itself: an unprotected program can be read.
     let mut sleeper = unprivileged(OsStr::new("cat"))
         .env_clear()
         .env("TOKEN", TOKEN)
@@ -246,7 +246,7 @@ fn the_variables_of_a_command_are_not_shown_to_other_processes() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Opens when the program reads its configuration, before which it waits for what this test writes.
+        // The program reads its configuration, a pipe, and waits for what this test writes.
         let mut configuration = fs::File::options().write(true).open(&fifo).unwrap();
         let shown = is_readable(&process);
         // Ends every command before it does anything else.
@@ -284,10 +284,10 @@ fn every_command_makes_files_for_its_user_alone() {
         ("adopted", &["backup", "adopted/copy.db"]),
         ("restored", &["restore", "adopted/copy.db"]),
         ("models", &["model", "import", detector]),
-        // Refused by Telegram, which is not there, only after all folders are made.
+        // Fails at Telegram, which is unreachable, after all folders are made.
         ("run", &["run"]),
     ] {
-        // As under a service manager or a shell that leaves everything open.
+        // As under a service manager or shell with a permissive umask.
         let output = Command::new("sh")
             .args(["-c", "umask 000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_stenobot")])
             .args(arguments)
@@ -310,7 +310,7 @@ fn every_command_makes_files_for_its_user_alone() {
     }
 }
 
-/// Everything below `folder` is this user's alone; gives the number of files.
+/// Asserts that everything below `folder` is accessible to this user only; gives the number of files.
 fn check_rights(folder: &Path) -> usize {
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -327,8 +327,8 @@ fn check_rights(folder: &Path) -> usize {
 #[tokio::test]
 async fn two_bots_do_not_share_a_database() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let token = scene.simulation.api().token().to_owned();
-    let store = scene.simulation.store();
+    let token = scene.api().token().to_owned();
+    let store = scene.bot.store();
     let second = tokio::task::spawn_blocking(move || {
         let place = Place::new();
         symlink(&store, place.path().join("link.db")).unwrap();
@@ -356,7 +356,7 @@ async fn two_bots_do_not_share_a_database() {
         }
     });
     second.await.unwrap();
-    let sent = scene.somebody_sends(&scripted(3, "say ничего не случилось"));
+    let sent = scene.send_voice(&scripted(3, "say ничего не случилось"));
     assert_eq!(scene.text(&sent).await, "ничего не случилось");
-    scene.end().await;
+    scene.shut_down().await;
 }

@@ -1,5 +1,4 @@
-//! The whole bot from outside: the real program as a process, Telegram as a server on loopback, people who send
-//! recordings and read what comes back.
+//! The whole bot from outside: the program as a process, Telegram as a server on loopback, and simulated users.
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod alerts;
@@ -28,10 +27,12 @@ mod prometheus;
 mod proxies;
 mod proxy;
 mod queue;
-mod recordings;
 mod reload;
 mod scene;
-mod secrets;
 mod service;
+#[path = "../stories/mod.rs"]
+mod stories;
 mod telegram;
 mod terminal;
+
+use stories::recordings;

@@ -1,4 +1,4 @@
-//! What the operator's machines read: `/metrics`, `/healthz`, `/readyz`.
+//! Pages for monitoring: `/metrics`, `/healthz`, `/readyz`.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,23 +11,23 @@ use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{Attachment, Method};
 
 use crate::recordings::scripted;
-use crate::scene::{Scene, bot_with_engine, rejected, soon, stand_in};
+use crate::scene::{Scene, bot_with_engine, eventually, rejected, stand_in};
 
-/// Status and text of one page.
+/// Status and text of a page.
 pub(crate) async fn page(simulation: &Simulation, path: &str) -> (u16, String) {
     let url = format!("http://{}{path}", simulation.metrics_addr());
-    let response = soon("the page is there", reqwest::get(url)).await.unwrap();
+    let response = eventually("the page is there", reqwest::get(url)).await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 #[tokio::test]
-async fn it_is_ready_when_the_model_is_warm_and_not_before() {
+async fn readiness_requires_a_loaded_model() {
     // An engine that starts when a line is written to the pipe.
     let folder = tempfile::tempdir().unwrap();
     let (engine, pipe) = (folder.path().join("engine"), folder.path().join("pipe"));
     let pipe_mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, pipe_mode, 0).unwrap();
-    // Open for both, neither the shell nor this test waits for the other to open it.
+    // Opened for both, so that neither the shell nor this test blocks on opening.
     let script = format!("#!/bin/sh\nread -r go <>\"{}\"\nexec \"{}\" \"$@\"\n", pipe.display(), stand_in().display());
     std::fs::write(&engine, script).unwrap();
     std::fs::set_permissions(&engine, PermissionsExt::from_mode(0o700)).unwrap();
@@ -35,23 +35,23 @@ async fn it_is_ready_when_the_model_is_warm_and_not_before() {
 
     let simulation = Simulation::start(bot_with_engine(&engine, &[])).await.unwrap();
     let mut scene = Scene::of(simulation);
-    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()));
-    let (status, reason) = page(&scene.simulation, "/readyz").await;
+    assert_eq!(page(&scene.bot, "/healthz").await, (200, "ok\n".to_owned()));
+    let (status, reason) = page(&scene.bot, "/readyz").await;
     assert_eq!((status, reason.as_str()), (503, "not ready: the model is not loaded\n"));
 
-    let sent = scene.somebody_sends(&scripted(3, "say готов"));
+    let sent = scene.send_voice(&scripted(3, "say готов"));
     pipe.write_all(b"go\n").unwrap();
     assert_eq!(scene.text(&sent).await, "готов");
-    assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
-    assert_eq!(page(&scene.simulation, "/elsewhere").await.0, 404);
-    scene.end().await;
+    assert_eq!(page(&scene.bot, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(page(&scene.bot, "/elsewhere").await.0, 404);
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_quiet_start_is_ready_with_the_first_poll() {
+async fn a_start_without_updates_is_ready_after_the_first_poll() {
     let setup = bot_with_engine(&stand_in(), &[("log_format", "json")]);
     let scene = Scene::of(Simulation::start(setup).await.unwrap());
-    let log = || std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let log = || std::fs::read_to_string(scene.bot.log()).unwrap();
     let ready = async {
         loop {
             let lines = log();
@@ -59,16 +59,16 @@ async fn a_quiet_start_is_ready_with_the_first_poll() {
             if let Some(line) = lines.into_iter().find(|line| line["message"] == "ready") {
                 return line;
             }
-            // Nobody tells of another process's lines.
+            // A file of another process has no events to wait for.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let line = soon("the log says that the bot is ready", ready).await;
+    let line = eventually("the log says that the bot is ready", ready).await;
     assert_eq!(line["address"], "https://t.me/stenobot_simulated_bot");
     assert_eq!(line["bot"], "stenobot_simulated_bot");
-    assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
-    // Nothing came: the first poll has not waited for news, and all others do.
-    let polls = scene.simulation.api().read(|state| {
+    assert_eq!(page(&scene.bot, "/readyz").await, (200, "ready\n".to_owned()));
+    // Without updates: the first poll returns at once, all others wait.
+    let polls = scene.api().read(|state| {
         let polls = state.calls.iter().filter(|call| call.method == Method::GetUpdates);
         polls.map(|call| call.at - call.came).collect::<Vec<_>>()
     });
@@ -76,7 +76,7 @@ async fn a_quiet_start_is_ready_with_the_first_poll() {
     assert!(polls[1..].iter().all(|took| *took >= Duration::from_secs(25)), "{polls:?}");
 }
 
-/// A line of the page as Prometheus reads it: name, labels, value.
+/// A line of the page as parsed by Prometheus: name, labels, value.
 fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
     let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line}"));
     let value = match value {
@@ -102,8 +102,8 @@ fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
 
 #[tokio::test]
 async fn the_metrics_are_complete_from_the_start_and_add_up() {
-    let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "20")]).await;
-    let (status, text) = page(&scene.simulation, "/metrics").await;
+    let mut scene = Scene::start(&[("max_voice_duration_seconds", "20")]).await;
+    let (status, text) = page(&scene.bot, "/metrics").await;
     assert_eq!(status, 200);
     let series: BTreeSet<String> = text
         .lines()
@@ -142,15 +142,15 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     expect(metrics::JOURNAL_ERRORS, "kind=\"busy\"");
     expect("process_resident_memory_bytes", "");
 
-    // One of each kind: answered, no speech, refused as claimed, refused as decoded, given up.
-    let done = scene.somebody_sends(&scripted(10, "say посчитано"));
-    let silent = scene.somebody_sends(&scripted(5, "say"));
-    let person = scene.simulation.person("Егор", "ru");
+    // One of each kind: answered, no speech, refused by claimed length, refused by measured length, failed.
+    let done = scene.send_voice(&scripted(10, "say посчитано"));
+    let silent = scene.send_voice(&scripted(5, "say"));
+    let user = scene.new_user("Егор", "ru");
     let claims = |seconds| Attachment::voice(std::time::Duration::from_secs(seconds));
-    let refused = person.sends_file(claims(30), scripted(30, "say нет").bytes);
-    let refused_later = person.sends_file(claims(5), scripted(30, "say нет").bytes);
-    let damaged = person.sends_file(claims(5), vec![7_u8; 5000]);
-    let again = scene.simulation.api().repeat(done.chat(), done.id()).unwrap();
+    let refused = user.send_file(claims(30), scripted(30, "say нет").bytes);
+    let refused_later = user.send_file(claims(5), scripted(30, "say нет").bytes);
+    let damaged = user.send_file(claims(5), vec![7_u8; 5000]);
+    let again = scene.api().repeat(done.chat(), done.id()).unwrap();
     scene.text(&done).await;
     for sent in [&refused, &refused_later] {
         rejected(scene.answer(sent).await);
@@ -158,9 +158,9 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     for sent in [&silent, &damaged] {
         scene.answer(sent).await;
     }
-    scene.confirmed(again).await;
+    scene.wait_until_confirmed(again).await;
 
-    let (_, text) = page(&scene.simulation, "/metrics").await;
+    let (_, text) = page(&scene.bot, "/metrics").await;
     let samples: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(sample).collect();
     let value = |name: &str, labels: &[(&str, &str)]| -> f64 {
         let fits =
@@ -183,7 +183,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
         assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{name} has no help");
     }
 
-    // Every message was admitted, refused at the door, or known; every admitted one has ended or is under way.
+    // Every message was admitted, refused or repeated; every admitted one has ended or is open.
     let admitted = value("stenobot_audio_duration_seconds_count", &[]);
     let ended = |to: &str| value(metrics::TRANSITIONS, &[("to", to)]);
     let under_way = value(metrics::REQUESTS, &[]);
@@ -194,39 +194,39 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
     assert_eq!(value(metrics::FINISHED, &[]), ended("done") + ended("failed") + ended("cancelled"));
     assert_eq!(value(metrics::REJECTED, &[("reason", "too_long")]), 2.0);
     assert!(value(metrics::BUILD_INFO, &[]) >= 1.0 && value(metrics::MODEL_INFO, &[]) >= 1.0);
-    scene.end().await;
+    scene.shut_down().await;
 }
 
-/// Size of the write-ahead log: each write of the store adds to it.
+/// Size of the write-ahead log, which grows with each write of the store.
 fn log_bytes(simulation: &Simulation) -> u64 {
     stenobot_store::write_ahead_log(&simulation.store()).metadata().unwrap().len()
 }
 
 #[tokio::test]
-async fn many_who_ask_whether_it_is_ready_cost_one_write() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let sent = scene.somebody_sends(&scripted(3, "say готов"));
+async fn concurrent_readiness_checks_share_one_write() {
+    let mut scene = Scene::start(&[]).await;
+    let sent = scene.send_voice(&scripted(3, "say готов"));
     scene.text(&sent).await;
-    scene.settled().await;
-    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
-    let (before, began) = (log_bytes(&scene.simulation), tokio::time::Instant::now());
+    scene.wait_until_closed().await;
+    assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
+    let (before, began) = (log_bytes(&scene.bot), tokio::time::Instant::now());
     let client = async || {
         for _ in 0..10 {
-            assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
+            assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
         }
     };
     futures::future::join_all((0..60).map(|_| client())).await;
     let looks = 2 + began.elapsed().as_secs() / 2;
-    // A page with its head; the bot itself writes nothing while nobody sends anything.
-    let writes = (log_bytes(&scene.simulation) - before) / 4_120;
+    // With a checkpointed log; an idle bot writes nothing.
+    let writes = (log_bytes(&scene.bot) - before) / 4_120;
     println!("{writes} writes for 600 answers");
     assert!(writes <= looks, "{writes} writes where {looks} were to be expected");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn connections_that_ask_nothing_take_nothing_from_the_bot() {
-    // As many files as the bot needs and some more, far fewer than there are connections.
+async fn idle_connections_do_not_block_the_bot() {
+    // Enough open files for the bot, fewer than there are connections.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("stenobot");
     let script = format!("#!/bin/sh\nulimit -n 200\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_stenobot"));
@@ -235,26 +235,26 @@ async fn connections_that_ask_nothing_take_nothing_from_the_bot() {
     let mut setup = bot_with_engine(&stand_in(), &[]);
     setup.program = program;
     let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
-    let sent = scene.somebody_sends(&scripted(3, "say до"));
+    let sent = scene.send_voice(&scripted(3, "say до"));
     scene.text(&sent).await;
 
     let mut held = Vec::new();
     for number in 0..600 {
-        let connection = tokio::net::TcpStream::connect(scene.simulation.metrics_addr());
-        let connection = soon("a connection", connection).await.unwrap();
-        // Half of them say half of something.
+        let connection = tokio::net::TcpStream::connect(scene.bot.metrics_addr());
+        let connection = eventually("a connection", connection).await.unwrap();
+        // Half of them send an incomplete request.
         if number % 2 == 0 {
             // The connection may be closed already, as the oldest are.
             let _ = connection.try_write(b"GET /healthz HTTP/1.1\r\nx-half: ");
         }
         held.push(connection);
     }
-    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()), "while they are held");
-    let sent = scene.somebody_sends(&scripted(3, "say при этом"));
+    assert_eq!(page(&scene.bot, "/healthz").await, (200, "ok\n".to_owned()), "while they are held");
+    let sent = scene.send_voice(&scripted(3, "say при этом"));
     assert_eq!(scene.text(&sent).await, "при этом");
     drop(held);
-    assert_eq!(page(&scene.simulation, "/healthz").await, (200, "ok\n".to_owned()));
-    let sent = scene.somebody_sends(&scripted(3, "say после"));
+    assert_eq!(page(&scene.bot, "/healthz").await, (200, "ok\n".to_owned()));
+    let sent = scene.send_voice(&scripted(3, "say после"));
     assert_eq!(scene.text(&sent).await, "после");
-    scene.end().await;
+    scene.shut_down().await;
 }

@@ -1,4 +1,4 @@
-//! The questions of Grafana's dashboard, put to a real Prometheus that watches a real bot in trouble.
+//! The queries of the Grafana dashboard, against a real Prometheus that scrapes a bot with failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use stenobot_simulator::server::{Call, Effect, Method, Refusal, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal};
 
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{Scene, failed, rejected};
 
-/// What a panel asks.
+/// A query of a panel.
 #[derive(Debug)]
 pub(crate) struct Question {
-    /// The panel's.
+    /// Title of the panel.
     pub(crate) panel: u64,
-    /// The panel's.
+    /// Type of the panel.
     pub(crate) title: String,
-    /// Which of the panel's questions.
+    /// Letter of the query.
     pub(crate) letter: String,
-    /// With Grafana's variables in it.
+    /// Expression with Grafana's variables.
     expression: String,
-    /// Only the present is shown.
+    /// Whether only the present value is shown.
     pub(crate) instant: bool,
 }
 
 impl Question {
-    /// Every question of the dashboard.
+    /// All queries of the dashboard.
     pub(crate) fn all() -> Vec<Self> {
         let text = std::fs::read_to_string(asset("grafana/dashboards/stenobot.json")).unwrap();
         let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -46,33 +46,33 @@ impl Question {
         questions.collect()
     }
 
-    /// With the values that Grafana would put in: durations such as `4s`, and a regular expression of machines.
+    /// The expression with values for Grafana's variables: durations such as `4s`, and a regular expression of machines.
     pub(crate) fn expression(&self, window: &str, range: &str, instance: &str) -> String {
         let expression = self.expression.replace("$__rate_interval", window).replace("$__range", range);
         let expression = expression.replace("$instance", instance);
-        // `$1` is Prometheus's, and Grafana leaves alone what it does not know.
+        // `$1` belongs to Prometheus; Grafana does not replace unknown variables.
         let left = expression.replace("$1", "");
         assert!(!left.contains('$'), "a variable that Grafana does not know: {expression}");
         expression
     }
 }
 
-/// Values that are numbers, of all series of an answer.
+/// The numeric values of all series of a result.
 fn numbers(answer: &Value) -> Vec<f64> {
     let series = answer.as_array().unwrap().iter();
     let samples = series.flat_map(|series| series["values"].as_array().unwrap());
     samples.map(|sample| sample[1].as_str().unwrap().parse().unwrap()).filter(|value: &f64| value.is_finite()).collect()
 }
 
-/// May show zero in this test: nothing brings it about, or, as processor time, it is counted in whole seconds.
-const ZERO: &[&str] = &["Store errors", "Processor"];
+/// Panels that may show zero here: nothing causes them, or, as processor time, they count whole seconds.
+const MAY_BE_ZERO: &[&str] = &["Store errors", "Processor"];
 
 #[tokio::test]
-async fn every_panel_has_something_to_show() {
+async fn every_dashboard_panel_has_data() {
     let settings =
         [("max_queue_size", "3"), ("max_voice_duration_seconds", "20"), ("progress_update_interval_seconds", "1")];
-    let mut scene = Scene::stand_in(&settings).await;
-    let machine = scene.simulation.metrics_addr().to_string();
+    let mut scene = Scene::start(&settings).await;
+    let machine = scene.bot.metrics_addr().to_string();
     let prometheus = Prometheus::start(&format!(
         "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
          rule_files: ['{}']\n\
@@ -101,46 +101,46 @@ async fn every_panel_has_something_to_show() {
         }
     }
     for (title, something) in shown {
-        assert!(something || ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
+        assert!(something || MAY_BE_ZERO.contains(&title.as_str()), "{title:?} shows nothing but zeros");
     }
-    scene.end().await;
+    scene.shut_down().await;
 }
 
-/// One of each: answered, no speech, withdrawn, refused, given up, tried again, told to slow down.
+/// One of each: answered, no speech, cancelled, refused, failed, retried, rate limited.
 async fn trouble(scene: &mut Scene) {
     let first_edit = AtomicU32::new(1);
-    let fault = move |call: &Call| -> Verdict {
+    let fault = move |call: &Call| -> FaultAction {
         match call.method {
-            // Long enough to be seen.
-            Method::Download => Verdict { delay: Duration::from_millis(500), effect: Effect::Pass },
+            // Long enough to be scraped.
+            Method::Download => FaultAction { delay: Duration::from_millis(500), effect: Effect::Pass },
             Method::EditMessageText if first_edit.swap(0, Ordering::SeqCst) == 1 => {
                 Effect::Refuse(Refusal::TooMany(Duration::from_secs(1))).into()
             }
             _ => Effect::Pass.into(),
         }
     };
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+    scene.api().set_fault(Some(Arc::new(fault)));
 
     let gate = Gate::new().await;
-    let held = scene.somebody_sends(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
-    let at_gate = gate.reached().await;
-    let waiting = [10, 15, 5].map(|seconds| scene.somebody_sends(&scripted(seconds, "wait 300;say потом")));
-    let too_many = scene.somebody_sends(&scripted(5, "say лишняя"));
-    let too_long = scene.somebody_sends(&scripted(25, "say длинная"));
+    let held = scene.send_voice(&scripted(10, &format!("progress 30;{};say первая", gate.instruction())));
+    let at_gate = gate.wait_reached().await;
+    let waiting = [10, 15, 5].map(|seconds| scene.send_voice(&scripted(seconds, "wait 300;say потом")));
+    let too_many = scene.send_voice(&scripted(5, "say лишняя"));
+    let too_long = scene.send_voice(&scripted(25, "say длинная"));
     for sent in [&too_many, &too_long] {
         rejected(scene.answer(sent).await);
     }
-    at_gate.open();
+    at_gate.release();
     for sent in waiting.iter().chain([&held]) {
         scene.text(sent).await;
     }
-    let silent = scene.somebody_sends(&scripted(5, "wait 300;say"));
+    let silent = scene.send_voice(&scripted(5, "wait 300;say"));
     scene.answer(&silent).await;
-    let gone = scene.simulation.person("Дарья", "ru");
-    gone.blocks();
-    gone.sends_voice(&scripted(5, "say никому"));
-    let poison = scene.somebody_sends(&scripted(3, "segfault"));
+    let gone = scene.new_user("Дарья", "ru");
+    gone.block_bot();
+    gone.send_voice(&scripted(5, "say никому"));
+    let poison = scene.send_voice(&scripted(3, "segfault"));
     failed(scene.answer(&poison).await);
-    let last = scene.somebody_sends(&scripted(5, "say последняя"));
+    let last = scene.send_voice(&scripted(5, "say последняя"));
     scene.text(&last).await;
 }

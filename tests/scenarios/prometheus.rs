@@ -7,16 +7,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::scene::soon;
+use crate::scene::eventually;
 
-/// How often a state of Prometheus is asked for that it does not announce.
-const LOOK: Duration = Duration::from_millis(100);
+/// Polling interval for states that Prometheus does not announce.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Attempts to start it: somebody else may take the port that was free a moment ago.
-const ATTEMPTS: u32 = 5;
+/// Attempts to start it: another process may take the free port.
+const START_ATTEMPTS: u32 = 5;
 
-/// Longest wait for an alert whose durations a test has made short.
-const ALERT_PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum wait for an alert with shortened durations.
+const ALERT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs until dropped.
 pub(crate) struct Prometheus {
@@ -29,15 +29,15 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts it with this configuration and waits until it is ready.
     pub(crate) async fn start(config: &str) -> Self {
-        for _ in 0..ATTEMPTS {
-            if let Some(running) = soon("Prometheus is ready", Self::attempt(config)).await {
+        for _ in 0..START_ATTEMPTS {
+            if let Some(running) = eventually("Prometheus is ready", Self::attempt(config)).await {
                 return running;
             }
         }
         panic!("Prometheus does not start: is it installed? run `./dev test`");
     }
 
-    /// `None` when it ended by itself.
+    /// `None` when the process ended.
     async fn attempt(config: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
@@ -63,7 +63,7 @@ impl Prometheus {
             if client.get(format!("{url}/-/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Some(Self { url, client, _child: child, _folder: folder });
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -72,7 +72,7 @@ impl Prometheus {
         self.ask("query", &[("query", expression)]).await
     }
 
-    /// The result over a time, both ends in seconds since the Unix epoch.
+    /// The result of a range query, both ends in seconds since the Unix epoch.
     pub(crate) async fn query_range(&self, expression: &str, from: f64, to: f64, step: Duration) -> Value {
         let [from, to, step] = [from, to, step.as_secs_f64()].map(|seconds| seconds.to_string());
         self.ask("query_range", &[("query", expression), ("start", &from), ("end", &to), ("step", &step)]).await
@@ -80,7 +80,7 @@ impl Prometheus {
 
     async fn ask(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let request = self.client.post(format!("{}/api/v1/{path}", self.url)).form(form);
-        let answer = soon("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
+        let answer = eventually("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["status"], "success", "{form:?}: {answer}");
         answer["data"]["result"].take()
@@ -96,22 +96,22 @@ impl Prometheus {
     pub(crate) async fn until(&self, expression: &str) {
         let seen = async {
             while self.query(expression).await.as_array().unwrap().is_empty() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        soon(expression, seen).await;
+        eventually(expression, seen).await;
     }
 
-    /// The alerts that are pending or firing.
+    /// The pending and firing alerts.
     pub(crate) async fn alerts(&self) -> Value {
         let request = self.client.get(format!("{}/api/v1/alerts", self.url));
-        let answer = soon("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
+        let answer = eventually("Prometheus answers", request.send()).await.unwrap().text().await.unwrap();
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["status"], "success", "{answer}");
         answer["data"]["alerts"].take()
     }
 
-    /// Waits until this alert fires, or no longer does. Gives it as it is shown, `None` when it does not fire.
+    /// Waits until this alert fires, or no longer fires. Gives the alert while it fires.
     pub(crate) async fn until_alert(&self, name: &str, fires: bool) -> Option<Value> {
         let mut last = Value::Null;
         let seen = async {
@@ -122,10 +122,10 @@ impl Prometheus {
                 if found.is_some() == fires {
                     return found;
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        match tokio::time::timeout(ALERT_PATIENCE, seen).await {
+        match tokio::time::timeout(ALERT_TIMEOUT, seen).await {
             Ok(found) => found,
             Err(_) => panic!("{name} should{} fire; the alerts are {last:#}", if fires { "" } else { " not" }),
         }

@@ -1,4 +1,4 @@
-//! The whole bot behind a proxy.
+//! The bot behind a proxy.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::proxies::{BASIC, CREDENTIALS, PASSWORD, Proxy};
 use crate::recordings::scripted;
 use crate::scene::{Scene, bot_with_engine, stand_in};
 
-/// A bot that finds its server only through the proxy which its `.env` names in `variable`.
+/// A bot that reaches its server only through the proxy that its `.env` sets in `variable`.
 async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, scheme: &str) {
     let settings = [("telegram_api_url", "http://bot-api.test:8081/"), ("log_level", "trace")];
     let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &settings)).await.unwrap();
@@ -18,11 +18,11 @@ async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, sc
     simulation.restart().await.unwrap();
     let mut scene = Scene::of(simulation);
 
-    let sent = scene.somebody_sends(&scripted(3, "say через прокси"));
+    let sent = scene.send_voice(&scripted(3, "say через прокси"));
     assert_eq!(scene.text(&sent).await, "через прокси");
     assert_eq!(proxy.asked(), ["bot-api.test:8081"]);
-    let scene = scene.ended().await;
-    let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+    let scene = scene.into_stopped().await;
+    let log = std::fs::read_to_string(scene.bot.log()).unwrap();
     let shown = format!("{scheme}://{} ({variable}, with a password)", proxy.address());
     assert!(log.contains(&shown), "the log does not say which proxy is used");
     let encoded = CREDENTIALS.split_once(':').unwrap().1;
@@ -32,17 +32,17 @@ async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, sc
 }
 
 #[tokio::test]
-async fn a_socks5_proxy_in_dotenv_carries_calls_and_recordings_and_its_password_is_nowhere() {
+async fn a_socks5_proxy_in_dotenv_carries_all_traffic_and_its_password_stays_secret() {
     behind(Proxy::socks5, "ALL_PROXY", "socks5h").await;
 }
 
 #[tokio::test]
-async fn an_http_proxy_in_dotenv_does_the_same() {
+async fn an_http_proxy_in_dotenv_carries_all_traffic_and_its_password_stays_secret() {
     behind(Proxy::http, "http_proxy", "http").await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_cannot_be_is_refused_in_one_sentence() {
+async fn an_invalid_proxy_is_refused_in_one_sentence() {
     let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[])).await.unwrap();
     simulation.set_variable("ALL_PROXY", Some("socks4://stenobot:verborgen@127.0.0.1:1080"));
     let refused = simulation.restart().await.unwrap_err().to_string();

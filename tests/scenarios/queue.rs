@@ -1,128 +1,13 @@
-//! The queue and its limits, with the engine's stand-in.
+//! The queue and its limits.
 
-use std::time::Duration;
+use stenobot_simulator::harness::Simulation;
 
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{Attachment, Method};
+use crate::stories::run_stories;
 
-use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, of, one_after_the_other, rejected};
-
-#[tokio::test]
-async fn a_full_queue_refuses_at_once_and_loses_nobody() {
-    const LIMIT: usize = 3;
-    let mut scene = Scene::stand_in(&[("max_queue_size", "3")]).await;
-    let gate = Gate::new().await;
-    let first = scene.somebody_sends(&scripted(3, &format!("{};say первая слышна", gate.instruction())));
-    let held = gate.reached().await;
-    let mut waiting = Vec::new();
-    for _ in 0..LIMIT {
-        waiting.push(scene.somebody_sends(&scripted(3, "say очередь дошла")));
-    }
-    let refused: Vec<Sent> = (0..3).map(|_| scene.somebody_sends(&scripted(3, "say лишняя"))).collect();
-
-    // While the engine is busy with the first.
-    for sent in &refused {
-        let sentence = rejected(scene.answer(sent).await);
-        assert_eq!(sentence, "Очередь переполнена. Пожалуйста, попробуйте через несколько минут.");
-    }
-    let page = scene.simulation.metrics().await.unwrap();
-    let waits: f64 = ["received", "downloaded", "queued"]
-        .iter()
-        .filter_map(|stage| page.value(&format!("stenobot_requests{{state=\"{stage}\"}}")))
-        .sum();
-    assert!(waits <= LIMIT as f64, "{waits} wait");
-    assert_eq!(page.value("stenobot_queue_limit"), Some(LIMIT as f64));
-    assert_eq!(page.value("stenobot_requests_rejected_total{reason=\"queue_full\"}"), Some(3.0));
-
-    held.open();
-    assert_eq!(scene.text(&first).await, "первая слышна");
-    for sent in &waiting {
-        assert_eq!(scene.text(sent).await, "очередь дошла");
-    }
-    let rows = scene.end().await;
-    for sent in &refused {
-        let row = of(&rows, sent);
-        assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("rejected", Some("queue_full")));
-    }
-    let accepted: Vec<_> = rows.iter().filter(|row| row.stage == "done").collect();
-    assert_eq!(accepted.len(), 1 + LIMIT);
-    for row in &accepted {
-        let at = row.received_at;
-        let depth = accepted.iter().filter(|other| other.received_at <= at && at < other.started_at.unwrap()).count();
-        assert!(depth <= LIMIT, "{depth} waited at once");
-    }
-}
-
-#[tokio::test]
-async fn three_at_the_same_time_are_answered_in_order_and_move_up() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let gate = Gate::new().await;
-    let script = |text: &str| scripted(30, &format!("{};say {text}", gate.instruction()));
-    let sent: Vec<Sent> = ["раз", "два", "три"].iter().map(|text| scene.somebody_sends(&script(text))).collect();
-
-    // Whoever is first, the others stand behind, and move up.
-    for positions in [&[1, 2][..], &[1], &[]] {
-        let held = gate.reached().await;
-        scene.positions(&sent, positions).await;
-        held.open();
-    }
-    for (sent, text) in sent.iter().zip(["раз", "два", "три"]) {
-        assert_eq!(scene.text(sent).await, text);
-        assert_eq!(sent.trail().answers.len(), 1);
-    }
-    let rows = scene.end().await;
-    one_after_the_other(&rows);
-}
-
-#[tokio::test]
-async fn lengths_are_held_against_the_limit_as_claimed_and_as_decoded() {
-    let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "20")]).await;
-    let just = scene.somebody_sends(&scripted(20, "say впритык"));
-    assert_eq!(scene.text(&just).await, "впритык");
-    let downloads = scene.calls(Method::Download);
-
-    let person = scene.simulation.person("Вера", "ru");
-    let claims = |seconds| Attachment::voice(Duration::from_secs(seconds));
-    let honest = person.sends_file(claims(21), scripted(21, "say длинная").bytes);
-    let sentence = rejected(scene.answer(&honest).await);
-    assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл: 21с");
-    assert_eq!(scene.calls(Method::Download), downloads, "what is refused is not downloaded");
-
-    let liar = person.sends_file(claims(10), scripted(25, "say длинная").bytes);
-    let sentence = rejected(scene.answer(&liar).await);
-    assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл длиннее.");
-
-    let gate = Gate::new().await;
-    let script = format!("{};say скромная", gate.instruction());
-    let modest = person.sends_file(claims(1), scripted(15, &script).bytes);
-    let held = gate.reached().await;
-    assert_eq!(scene.row(&modest).await.voice_duration_seconds, Some(15.0), "what was decoded counts");
-    held.open();
-    assert_eq!(scene.text(&modest).await, "скромная");
-    let rows = scene.end().await;
-    assert_eq!(rows.iter().map(|row| row.stage.as_str()).collect::<Vec<_>>(), ["done", "rejected", "rejected", "done"]);
-}
-
-#[tokio::test]
-async fn an_update_that_comes_again_is_no_new_request() {
-    let mut scene = Scene::stand_in(&[]).await;
-    let gate = Gate::new().await;
-    let sent = scene.somebody_sends(&scripted(3, &format!("{};say однажды", gate.instruction())));
-    let again = |scene: &Scene| scene.simulation.api().repeat(sent.chat(), sent.id()).unwrap();
-    let in_the_same_batch = again(&scene);
-    let held = gate.reached().await;
-    let while_it_is_heard = again(&scene);
-    scene.confirmed(in_the_same_batch).await;
-    scene.confirmed(while_it_is_heard).await;
-    held.open();
-    assert_eq!(scene.text(&sent).await, "однажды");
-    let afterwards = again(&scene);
-    scene.confirmed(afterwards).await;
-
-    assert_eq!(sent.trail().answers.len(), 1);
-    let replies = scene.simulation.api().read(|state| state.replies(sent.chat(), sent.id()).count());
-    assert_eq!(replies, 1);
-    assert_eq!(scene.calls(Method::Download), 1);
-    assert_eq!(scene.end().await.len(), 1);
-}
+run_stories!(
+    Simulation,
+    queue: a_full_queue_refuses_at_once_and_loses_no_request,
+    three_concurrent_requests_move_up_and_are_answered_in_order,
+    the_length_limit_holds_for_claimed_and_measured_length,
+    a_repeated_update_creates_no_request,
+);

@@ -9,7 +9,7 @@ use tokio::net::UnixDatagram;
 
 use crate::pages::page;
 use crate::recordings::{asset, scripted};
-use crate::scene::{Scene, bot_with_engine, signal, soon, stand_in};
+use crate::scene::{Scene, bot_with_engine, eventually, signal, stand_in};
 
 /// The service manager's side of the socket.
 struct Manager {
@@ -18,7 +18,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// The next message with this assignment in it; those before it are dropped.
+    /// The next message with this assignment; earlier ones are dropped.
     async fn told(&mut self, wanted: &str) -> String {
         let found = async {
             loop {
@@ -32,14 +32,14 @@ impl Manager {
                 self.told.push_back(String::from_utf8(buffer[..length].to_vec()).unwrap());
             }
         };
-        soon(wanted, found).await
+        eventually(wanted, found).await
     }
 }
 
 #[tokio::test]
-async fn it_tells_of_its_start_its_progress_its_reloads_and_its_end() {
+async fn the_service_manager_is_notified_of_start_progress_reload_and_stop() {
     let mut setup = bot_with_engine(&stand_in(), &[]);
-    // As in the unit, with the file that ships.
+    // As in the shipped unit file.
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("stenobot.toml");
     std::fs::copy(asset("deploy/config/stenobot.toml"), &config).unwrap();
@@ -56,25 +56,25 @@ async fn it_tells_of_its_start_its_progress_its_reloads_and_its_end() {
     for _ in 0..3 {
         manager.told("WATCHDOG=1").await;
     }
-    let sent = scene.somebody_sends(&scripted(3, "say раз"));
+    let sent = scene.send_voice(&scripted(3, "say раз"));
     assert_eq!(scene.text(&sent).await, "раз");
-    assert_eq!(page(&scene.simulation, "/readyz").await.0, 200);
-    assert_eq!(scene.simulation.metrics().await.unwrap().value("stenobot_ready"), Some(1.0));
+    assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
+    assert_eq!(scene.bot.metrics().await.unwrap().value("stenobot_ready"), Some(1.0));
 
-    // The same line as in the file, with another value.
+    // The line of the file with another value.
     let shipped = std::fs::read_to_string(&config).unwrap();
     let edited = shipped.replace("# max_queue_size = 50\n", "max_queue_size = 3\n");
     assert_ne!(edited, shipped);
     std::fs::write(&config, edited).unwrap();
-    let pid = scene.simulation.bot().unwrap().pid();
+    let pid = scene.bot.process().unwrap().pid();
     signal(pid, Signal::HUP);
     let announced = manager.told("RELOADING=1").await;
     let usec = announced.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
     assert!(usec.parse::<u64>().unwrap() > 0);
     assert_eq!(manager.told("READY=").await, "READY=1");
-    assert_eq!(scene.simulation.metrics().await.unwrap().value("stenobot_queue_limit"), Some(3.0));
+    assert_eq!(scene.bot.metrics().await.unwrap().value("stenobot_queue_limit"), Some(3.0));
 
-    let stopping = tokio::time::timeout(Duration::from_secs(60), manager.told("STOPPING=1"));
-    let (_, stopping) = tokio::join!(scene.end(), stopping);
+    let stopping = tokio::time::timeout(Duration::from_secs(60), manager.told("SHUTDOWN_TIMEOUT=1"));
+    let (_, stopping) = tokio::join!(scene.shut_down(), stopping);
     assert!(stopping.is_ok());
 }

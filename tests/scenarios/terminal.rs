@@ -1,4 +1,4 @@
-//! The program on the terminal: texts of files, and what it says when it cannot work.
+//! The commands on the terminal: transcripts of files, and messages about failures.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,18 +9,18 @@ use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::wer::word_errors;
 
 use crate::recordings::{asset, sample, scripted};
-use crate::scene::{ENGINE, Scene, bot_with_engine, stand_in};
+use crate::scene::{REAL_ENGINE_LOCK, Scene, bot_with_engine, stand_in};
 
 const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
-/// The program as somebody runs it in `folder`, with no more of this environment than it needs.
+/// The program in `folder`, with no more of this environment than it needs.
 fn stenobot(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
     command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap()
 }
 
-/// It failed with exactly this one sentence.
+/// Asserts a failure with exactly this sentence.
 fn one_sentence(output: &Output, sentence: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.trim_end(), format!("stenobot: {sentence}"));
@@ -29,7 +29,7 @@ fn one_sentence(output: &Output, sentence: &str) {
 }
 
 fn transcribe(arguments: &[&str]) -> Output {
-    let _turn = ENGINE.blocking_lock();
+    let _turn = REAL_ENGINE_LOCK.blocking_lock();
     let data = asset("data");
     let mut all = vec!["transcribe", "--data-dir", data.to_str().unwrap(), "--language", "ru"];
     all.extend(arguments);
@@ -66,7 +66,7 @@ fn files_are_transcribed_in_four_forms() {
 }
 
 #[test]
-fn what_is_no_recording_is_told_and_the_others_are_transcribed() {
+fn files_that_are_no_recordings_are_reported_and_the_others_transcribed() {
     let output = transcribe(&["nowhere.ogg", "ru-short-03.txt", "ru-short-01.ogg"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -78,13 +78,13 @@ fn what_is_no_recording_is_told_and_the_others_are_transcribed() {
 }
 
 #[test]
-fn what_is_no_file_and_names_of_any_bytes_are_told_apart() {
+fn missing_files_and_names_that_are_not_utf8_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let name = folder.path().join(OsStr::from_bytes(b"caf\xe9.ogg"));
     std::fs::copy(asset("samples/ru-short-01.ogg"), &name).unwrap();
-    let _turn = ENGINE.blocking_lock();
+    let _turn = REAL_ENGINE_LOCK.blocking_lock();
     let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
     command.env_clear().args(["transcribe", "--language", "ru", "--data-dir"]).arg(asset("data"));
     let output =
@@ -100,7 +100,7 @@ fn what_is_no_file_and_names_of_any_bytes_are_told_apart() {
 }
 
 #[test]
-fn a_bot_that_cannot_run_says_why_in_one_sentence() {
+fn a_failed_start_is_explained_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let run = |variables: &[(&str, &str)]| stenobot(folder.path(), &["run"], variables);
     one_sentence(
@@ -131,7 +131,7 @@ fn a_bot_that_cannot_run_says_why_in_one_sentence() {
 #[tokio::test]
 async fn a_second_bot_on_the_same_data_is_refused() {
     let mut scene = Scene::of(Simulation::start(bot_with_engine(&stand_in(), &[])).await.unwrap());
-    let data = scene.simulation.data();
+    let data = scene.bot.data();
     let folder = tempfile::tempdir().unwrap();
     let second = tokio::task::spawn_blocking(move || {
         let variables = [("TELEGRAM_BOT_TOKEN", TOKEN), ("STENOBOT_DATA_DIR", data.to_str().unwrap())];
@@ -141,13 +141,13 @@ async fn a_second_bot_on_the_same_data_is_refused() {
         &second.await.unwrap(),
         "another stenobot uses this data folder: stop it, or give this one a data_dir of its own",
     );
-    let sent = scene.somebody_sends(&scripted(3, "say как ни в чём не бывало"));
+    let sent = scene.send_voice(&scripted(3, "say как ни в чём не бывало"));
     assert_eq!(scene.text(&sent).await, "как ни в чём не бывало");
-    scene.end().await;
+    scene.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_token_that_telegram_does_not_know_ends_the_bot_with_one_sentence() {
+async fn an_unknown_token_ends_the_bot_with_one_sentence() {
     let simulation = Simulation::prepare(bot_with_engine(&stand_in(), &[])).await.unwrap();
     let url = simulation.api().url().to_string();
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ const AAC_LC: u32 = 2;
 const HE_AAC: u32 = 5;
 const HE_AAC_V2: u32 = 29;
 
-/// What a decoder of AAC-LC is to be told of a track. Frames in ADTS have no configuration.
+/// The parameters of an AAC-LC decoder for a track. Frames in ADTS have no configuration.
 pub(super) fn lc_params(params: &AudioCodecParameters) -> Result<Cow<'_, AudioCodecParameters>, AudioError> {
     match (&params.extra_data, params.channels.as_ref().map_or(0, |channels| channels.count())) {
         (Some(config), _) => {
@@ -64,7 +64,7 @@ fn lc_config(config: &[u8]) -> Result<Vec<u8>, AudioError> {
 
 fn layout_name(channels: u32) -> String {
     match channels {
-        // The layout is told by an element in the stream.
+        // An element in the stream says the layout.
         0 => "AAC (PCE)".to_owned(),
         3..=5 => format!("AAC {channels}.0"),
         6 => "AAC 5.1".to_owned(),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_decoded_is_named() {
+    fn an_unsupported_object_type_is_named() {
         let name = |fields: &[(u32, u32)]| match lc_config(&config(fields)) {
             Err(AudioError::Codec { name }) => name,
             other => panic!("{other:?}"),

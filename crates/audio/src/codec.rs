@@ -16,7 +16,7 @@ pub(super) struct SoundTrack {
     pub(super) id: u32,
     /// Name of the codec.
     pub(super) name: Cow<'static, str>,
-    /// What the decoder is to be told, where symphonia's reader does not know.
+    /// Parameters of the decoder, where symphonia's reader does not know them.
     pub(super) params: Option<AudioCodecParameters>,
     /// What is done to each packet before it is decoded.
     pub(super) packing: Packing,
@@ -178,7 +178,7 @@ pub(super) fn matroska_name(codec: &[u8]) -> Cow<'static, str> {
 /// What symphonia's reader of CAF leaves out or says too much of a track whose first `delay` frames are no sound.
 pub(super) fn caf_params(params: &AudioCodecParameters, delay: Option<u32>) -> Cow<'_, AudioCodecParameters> {
     match params.codec {
-        // CAF has no header of Opus: its decoder is told of one with the same meaning.
+        // CAF has no Opus header: one with the same meaning is made for the decoder.
         well_known::CODEC_ID_OPUS => {
             let channels =
                 params.channels.as_ref().and_then(|channels| u8::try_from(channels.count()).ok()).unwrap_or(1);
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codecs_have_the_names_that_people_know() {
+    fn codecs_have_their_common_names() {
         assert_eq!(sample_entry_name(*b"samr"), "AMR");
         assert_eq!(wave_name(0x31), "GSM 6.10");
         assert_eq!(wave_name(0xbeef), "WAV 0xbeef");

@@ -1,4 +1,4 @@
-//! Times of an MP4 or MOV file that symphonia reads over: edit lists, start times of fragments, and enabled tracks.
+//! Times of an MP4 or MOV file that symphonia skips: edit lists, start times of fragments, and enabled tracks.
 //!
 //! The input is hostile: boxes are visited up to a bound, nothing is allocated by a size that the file claims, and what
 //! cannot be read counts as absent, since the reader of the container reports damage.
@@ -217,7 +217,7 @@ impl RawTrack {
     }
 }
 
-/// Takes a box: its kind, and where its content is.
+/// Receives a box: its kind, and where its content is.
 type Visit<'a, R> = dyn FnMut(&mut Boxes<R>, Kind, Range<u64>) -> io::Result<()> + 'a;
 
 /// A walk over boxes, and over their fields in big-endian order.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a file gave no samples. Crosses a process border, so it holds texts only: never a path, never a word that was spoken.
+/// Why a file gave no samples. Crosses a process boundary, so it holds texts only: never a path, never a transcript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum AudioError {
@@ -48,7 +48,7 @@ pub enum AudioError {
 impl From<io::Error> for AudioError {
     fn from(error: io::Error) -> Self {
         let what = match error.kind() {
-            kind if is_the_machine_s(&error) => return Self::Io { kind: kind.to_string() },
+            kind if is_system_error(&error) => return Self::Io { kind: kind.to_string() },
             io::ErrorKind::OutOfMemory => "it asks for more memory than a recording needs",
             _ => "it points to places that it does not have",
         };
@@ -56,11 +56,11 @@ impl From<io::Error> for AudioError {
     }
 }
 
-/// Whether reading itself failed. Readers use the same errors for what a file wants of them: a place before its
-/// beginning, more memory than the processes that read files allow themselves.
-pub(super) fn is_the_machine_s(error: &io::Error) -> bool {
-    let wanted = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::OutOfMemory);
-    error.raw_os_error().is_some() && !wanted
+/// Whether reading itself failed. Readers use the same errors for impossible requests of a file: an offset before its
+/// beginning, more memory than the limit of this process.
+pub(super) fn is_system_error(error: &io::Error) -> bool {
+    let is_requested = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::OutOfMemory);
+    error.raw_os_error().is_some() && !is_requested
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_is_not_blamed_for_what_a_file_wants() {
+    fn impossible_requests_of_a_file_are_damage_and_no_system_errors() {
         let (input_output, no_memory, invalid) = (5, 12, 22);
         let of = |number| AudioError::from(io::Error::from_raw_os_error(number));
         assert!(matches!(of(input_output), AudioError::Io { .. }));

@@ -1,12 +1,12 @@
-//! Kinds of files that no reader here should be given: told by their first bytes.
+//! Files that are refused by their first bytes, before any reader searches them for sound.
 
 use super::AudioError;
 
-/// How many bytes of a file [`foreign`] wants to see.
+/// Bytes of a file that [`foreign`] needs.
 pub(super) const HEAD: usize = 4096;
 
-/// Offset and bytes of what marks a kind of file that is no recording, and its name. Readers look for sound anywhere in
-/// a file, and would find some in an archive or a picture that happens to hold a frame of it.
+/// Offset and magic bytes of files that are no recordings, and their names. Readers search a whole file for sound, and would
+/// find some in an archive or a picture that happens to hold a frame of it.
 const NO_RECORDINGS: &[(usize, &[u8], &str)] = &[
     (0, b"\x89PNG", "a picture"),
     (0, b"\xff\xd8\xff", "a picture"),
@@ -30,7 +30,7 @@ const NO_RECORDINGS: &[(usize, &[u8], &str)] = &[
     (0, b"CWS", "a Flash program"),
 ];
 
-/// The same of recordings that no reader here understands. Their names are shown to people.
+/// The same for recordings that no reader here supports. Users see the names.
 const RECORDINGS: &[(usize, &[u8], &str)] = &[
     (8, b"AVI ", "AVI"),
     (0, b"FLV\x01", "Flash Video (FLV)"),
@@ -61,7 +61,7 @@ const RECORDINGS: &[(usize, &[u8], &str)] = &[
 /// Length of a packet of an MPEG transport stream, which begins with a byte of its own. Cameras put four bytes before.
 const TRANSPORT_PACKET: usize = 188;
 
-/// Why the file that begins with `head` need not be given to a reader.
+/// Why the file that begins with `head` is refused.
 pub(super) fn foreign(head: &[u8]) -> Option<AudioError> {
     let has = |at: usize, bytes: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(bytes));
     let holds = |bytes: &[u8]| head.windows(bytes.len()).any(|window| window == bytes);
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn each_kind_is_recognised_by_its_first_bytes() {
         let what = |head: &[u8]| match foreign(head) {
             Some(AudioError::Unsupported { what: name } | AudioError::Codec { name }) => name,
             other => panic!("{other:?}"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_read_is_left_to_the_readers() {
+    fn recordings_that_readers_support_are_not_refused() {
         for head in [
             &b"RIFF\x10\0\0\0WAVEfmt "[..],
             b"OggS\0\x02........................\x80theora OggS\x01vorbis",

@@ -1,8 +1,18 @@
-//! Audio files of any kind that people send, as 16 kHz mono samples.
+//! Audio and video files of any kind, decoded to 16 kHz mono samples. Runs in child processes only: third-party decoders
+//! over hostile input.
 //!
-//! One streaming core serves both entrances: [`decode`] keeps the samples, [`probe`] only counts them. The bytes decide
-//! what a file is, never its name; decoded samples and the times of packets decide how long it is, never a header. Both functions block and run
-//! third-party decoders over hostile input: call them in a child process.
+//! [`decode`] keeps the samples, [`probe`] only counts them; both stream. A file takes this way:
+//!
+//! 1. `source`: the file as a view in which ranges are skipped or replaced. `container` decides which, from the first bytes:
+//!    `kind` refuses what is no recording; `id3`, `wav_header`, `mp4_boxes`, `matroska` and `aac` deal with what symphonia's
+//!    readers refuse or do not say; `codec` and `wave_format` name codecs.
+//! 2. `stream`: opens symphonia's reader on the view, chooses the track (`marks`, `edits`), follows chained streams.
+//! 3. `track`: decodes each packet (`packing`, then `opus`, `surround` or `pcm`), trims it (`trim`), puts it at its time
+//!    (`timeline`, `edits`).
+//! 4. `mixer` and `resample`: to one channel at 16 kHz. `output` bounds the length and passes samples on.
+//!
+//! The bytes decide what a file is, never its name; decoded samples and the times of packets decide how long it is, never a
+//! header.
 
 mod aac;
 mod codec;
@@ -24,6 +34,7 @@ mod source;
 mod stream;
 mod surround;
 mod timeline;
+mod track;
 mod trim;
 mod wav_header;
 mod wave_format;
@@ -34,7 +45,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use error::AudioError;
-use output::{Forget, Output};
+use output::{Discard, Output};
 
 use stenobot_domain::duration_of_samples;
 
@@ -76,8 +87,8 @@ pub fn decode(path: &Path, limit: Duration) -> Result<Decoded, AudioError> {
 /// # Errors
 /// The same as [`decode`].
 pub fn probe(path: &Path, limit: Duration) -> Result<Duration, AudioError> {
-    let mut forget = Forget;
-    let mut output = Output::new(&mut forget, limit);
+    let mut discard = Discard;
+    let mut output = Output::new(&mut discard, limit);
     stream::stream(path, &mut output)?;
     Ok(duration_of_samples(output.kept()))
 }
@@ -121,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_survive_the_border() {
+    fn outcomes_are_the_same_after_json() {
         let errors = [
             AudioError::NoAudio,
             AudioError::Codec { name: "AMR".to_owned() },

@@ -1,5 +1,5 @@
-//! Tracks that a Matroska file marks as not to be played by default. symphonia does not tell them from tracks without a mark,
-//! which are to be played.
+//! Tracks that a Matroska file marks as not to be played by default. symphonia does not
+//! distinguish them from tracks without a mark, which are to be played.
 
 use super::source::Source;
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_explicit_marks_count() {
+    fn only_an_explicit_mark_counts() {
         let tracks = b"\xae\x86\xd7\x81\x01\x88\x81\x00\xae\x83\xd7\x81\x02\xae\x86\xd7\x81\x03\x88\x81\x01";
         let list = [&b"\x16\x54\xae\x6b"[..], &[0x80 | tracks.len() as u8], tracks].concat();
         for size in [vec![0x80 | list.len() as u8], vec![0xff]] {

@@ -1,5 +1,5 @@
 //! What symphonia's Matroska reader leaves out about sound tracks: codecs that it does not know, and how packets are
-//! packed (it hands out the packets of a compressed track as they are).
+//! packed (it returns the packets of a compressed track as they are).
 
 use std::borrow::Cow;
 use std::io;
@@ -14,10 +14,10 @@ use super::packing::Packing;
 use super::source::Source;
 use super::wave_format::WaveFormat;
 
-/// Elements that are looked at before the list of tracks is given up.
+/// Most elements that are searched for the list of tracks.
 const MAX_ELEMENTS: usize = 10_000;
 
-/// Largest list of tracks that is looked at, in bytes. Pictures' headers make up most of it.
+/// Largest list of tracks in bytes that is read. Headers of pictures make up most of it.
 const MAX_TRACKS: u64 = 1 << 20;
 
 const SEGMENT: u32 = 0x1853_8067;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_track_is_told_from_others() {
+    fn only_sound_tracks_are_listed() {
         let entry = |kind: u8, codec: &[u8]| {
             [element(&[0xd7], &[5]), element(&[0x83], &[kind]), element(&[0x86], codec)].concat()
         };

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use super::AudioError;
-use super::output::{Output, sane};
+use super::output::{Output, finite};
 use super::resample::Resampler;
 
-/// Seconds of sound by which the way of mixing is decided, as a fraction: two decisions a second.
+/// How often the way of mixing is decided.
 const DECISIONS_PER_SECOND: u32 = 2;
 
 /// Share of the energy of earlier blocks that counts in a decision, so that one in a pause follows the sound before it.
@@ -20,7 +20,7 @@ const NOT_CANCELLED: f64 = 0.6;
 /// How much louder another channel has to be than the one that is used.
 const LOUDER: f64 = 2.0;
 
-/// Energy of a block below which nothing is decided: one step of 16 bits in each sample of half a second.
+/// Energy of a block below which the way of mixing stays: one step of 16 bits in each sample of half a second.
 const NOTHING: f64 = 1e-5;
 
 /// Fraction of a second over which one way of mixing fades into another.
@@ -32,7 +32,7 @@ const SILENCE_BLOCK: usize = 4096;
 /// Turns interleaved samples of one rate and number of channels into 16 kHz mono.
 ///
 /// The channels are averaged. Where that loses the sound, since one channel is the other upside down, the loudest one is
-/// taken instead. Each half second is looked at as a whole before it is mixed, and what was before it counts too.
+/// taken instead. It is decided for each half second, and the sound before it counts too.
 pub(super) struct Mixer {
     rate: u32,
     channels: usize,
@@ -76,12 +76,12 @@ impl Mixer {
         })
     }
 
-    /// Whether it takes samples of this kind.
+    /// Whether its input has this rate and these channels.
     pub(super) fn takes(&self, rate: u32, channels: usize) -> bool {
         (self.rate, self.channels) == (rate, channels)
     }
 
-    /// Takes whole frames, interleaved.
+    /// Appends whole frames, interleaved.
     pub(super) fn push(&mut self, interleaved: &[f32], out: &mut Output<'_>) -> Result<(), AudioError> {
         if self.channels == 1 {
             return self.resampler.push(interleaved, out);
@@ -113,7 +113,7 @@ impl Mixer {
         Ok(())
     }
 
-    /// Gives what is still inside.
+    /// Passes on what is still buffered.
     pub(super) fn finish(mut self, out: &mut Output<'_>) -> Result<(), AudioError> {
         self.flush(out)?;
         self.resampler.finish(out)
@@ -151,7 +151,7 @@ impl Mixer {
         for frame in block.chunks_exact(self.channels) {
             let mut sum = 0.0;
             for (energy, sample) in self.energies.iter_mut().zip(frame) {
-                let sample = f64::from(sane(*sample));
+                let sample = f64::from(finite(*sample));
                 *energy += sample * sample;
                 sum += sample;
             }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_are_no_numbers_decide_nothing() {
+    fn samples_that_are_not_finite_do_not_change_the_mixing() {
         let mut frames: Vec<_> = tone(440.0).map(|left| [left, left]).collect();
         frames[100] = [f32::NAN, f32::INFINITY];
         let mixed = mix(&frames, 500);

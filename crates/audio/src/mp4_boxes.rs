@@ -1,6 +1,6 @@
-//! What symphonia's MP4 reader is not shown of a file: everything but the sound tracks.
+//! Hides everything of an MP4 file but its sound tracks from symphonia's reader.
 //!
-//! The reader gives up a whole file over a picture track that it need not read: over an `hvcC` or `avcC` box of more
+//! The reader refuses a whole file over a picture track that it need not read: over an `hvcC` or `avcC` box of more
 //! than 1 KiB (`MAX_HVCC_ATOM_SIZE`, `MAX_AVCC_ATOM_SIZE` in symphonia-format-isomp4 0.6, constants without a
 //! setting), which x265 exceeds by default, and over more than one sample description. It also leaves out sound tracks
 //! in codecs that it does not know without naming them.
@@ -16,10 +16,10 @@ use super::codec::{self, SoundTrack};
 use super::packing::Packing;
 use super::source::Source;
 
-/// Boxes that are looked at in one file: a fragmented file of hours has thousands at its top.
+/// Most boxes that are visited in one file: a fragmented file of hours has thousands at its top.
 const MAX_BOXES: usize = 50_000;
 
-/// Boxes that are hidden in one file: each makes the source's list of parts longer.
+/// Most boxes that are hidden in one file: each makes the source's list of parts longer.
 const MAX_HIDDEN: usize = 200;
 
 /// A box and where its content is.
@@ -31,7 +31,7 @@ struct Mp4Box {
     end: u64,
 }
 
-/// Counts the boxes that are looked at.
+/// Counts the visited boxes.
 struct Walk<'a> {
     source: &'a mut Source,
     boxes: usize,

@@ -4,25 +4,24 @@ use stenobot_domain::{SAMPLE_RATE, duration_of_samples};
 
 use super::AudioError;
 
-/// Decoded audio past the limit that is still taken, since limits and lengths are told in whole seconds.
+/// Decoded audio past the limit that is still accepted, since limits and lengths are shown in whole seconds.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Encoder delay and padding that may be decoded on top: Opus alone can ask for 1.4 s of it.
-const TRIMMINGS: Duration = Duration::from_secs(3);
+const MAX_TRIMMED: Duration = Duration::from_secs(3);
 
-/// Largest sample of a track in which there is nothing: ten steps of 16 bits, more than dither and codecs make of silence.
+/// Largest sample of a silent track: ten steps of 16 bits, more than dither and codecs make of silence.
 const SILENCE_PEAK: f32 = 3e-4;
 
-/// Takes 16 kHz mono samples in order, in blocks of any length.
+/// Receives 16 kHz mono samples in order, in blocks of any length.
 pub(super) trait Sink {
-    fn take(&mut self, block: &[f32]);
+    fn push(&mut self, block: &[f32]);
 
-    /// Forgets what was taken.
     fn clear(&mut self);
 }
 
 impl Sink for Vec<f32> {
-    fn take(&mut self, block: &[f32]) {
+    fn push(&mut self, block: &[f32]) {
         self.extend_from_slice(block);
     }
 
@@ -31,16 +30,16 @@ impl Sink for Vec<f32> {
     }
 }
 
-/// Forgets the samples: their number is all that [`Output`] needs.
-pub(super) struct Forget;
+/// Drops the samples, which [`Output`] counts.
+pub(super) struct Discard;
 
-impl Sink for Forget {
-    fn take(&mut self, _block: &[f32]) {}
+impl Sink for Discard {
+    fn push(&mut self, _block: &[f32]) {}
 
     fn clear(&mut self) {}
 }
 
-/// The way into a sink, and the only place that enforces the limit.
+/// A sink with the limit on length, which is enforced here only.
 ///
 /// Both what is kept and what was decoded are counted, because a container can ask for everything to be trimmed away:
 /// hours of decoding would then keep nothing.
@@ -64,12 +63,12 @@ impl<'a> Output<'a> {
         (self.kept, self.decoded, self.peak) = (0, Duration::ZERO, 0.0);
     }
 
-    /// The longest recording that is wanted, without the grace.
+    /// Without the grace.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Whether there is nothing in what was kept.
+    /// Whether all that was kept is silence.
     pub(super) fn is_silent(&self) -> bool {
         self.peak <= SILENCE_PEAK
     }
@@ -83,16 +82,16 @@ impl<'a> Output<'a> {
     pub(super) fn decoded(&mut self, frames: usize, rate: u32) -> Result<(), AudioError> {
         let nanos = (frames as u64).saturating_mul(1_000_000_000) / u64::from(rate.max(1));
         self.decoded = self.decoded.saturating_add(Duration::from_nanos(nanos));
-        if self.decoded > self.limit.saturating_add(GRACE + TRIMMINGS) { Err(self.too_long()) } else { Ok(()) }
+        if self.decoded > self.limit.saturating_add(GRACE + MAX_TRIMMED) { Err(self.too_long()) } else { Ok(()) }
     }
 
-    /// Fails if there is no room for this much more, which is then not worth making.
+    /// Fails if so much more would exceed the limit.
     pub(super) fn expect(&self, length: Duration) -> Result<(), AudioError> {
         let longest = self.limit.saturating_add(GRACE);
         if duration_of_samples(self.kept).saturating_add(length) > longest { Err(self.too_long()) } else { Ok(()) }
     }
 
-    /// Hands samples on, made finite and clipped to [-1, 1].
+    /// Passes samples on, made finite and clipped to [-1, 1].
     pub(super) fn push(&mut self, samples: &[f32]) -> Result<(), AudioError> {
         let kept = self.kept + samples.len();
         if kept as u128 > self.limit.saturating_add(GRACE).as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000 {
@@ -100,13 +99,13 @@ impl<'a> Output<'a> {
         }
         self.kept = kept;
         self.block.clear();
-        self.block.extend(samples.iter().copied().map(sane));
+        self.block.extend(samples.iter().copied().map(finite));
         self.peak = self.block.iter().fold(self.peak, |peak, sample| peak.max(sample.abs()));
-        self.sink.take(&self.block);
+        self.sink.push(&self.block);
         Ok(())
     }
 
-    /// Hands silence on.
+    /// Passes silence on.
     pub(super) fn push_silence(&mut self, mut samples: usize) -> Result<(), AudioError> {
         const BLOCK: usize = 4096;
         while samples > 0 {
@@ -122,8 +121,8 @@ impl<'a> Output<'a> {
     }
 }
 
-/// A sample that no later stage chokes on: a float WAV may hold infinities and NaN.
-pub(super) fn sane(sample: f32) -> f32 {
+/// The sample clipped to [-1, 1]; 0 for infinities and NaN, which a float WAV may hold.
+pub(super) fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_limit_has_one_second_of_grace() {
-        let mut sink = Forget;
+        let mut sink = Discard;
         let mut output = Output::new(&mut sink, Duration::from_secs(1));
         output.push(&[0.0; 2 * SAMPLE_RATE as usize]).unwrap();
         assert_eq!(output.push(&[0.0]), Err(AudioError::TooLong { limit: Duration::from_secs(1) }));
@@ -142,7 +141,7 @@ mod tests {
 
     #[test]
     fn audio_that_is_trimmed_away_counts_as_decoded() {
-        let mut sink = Forget;
+        let mut sink = Discard;
         let mut output = Output::new(&mut sink, Duration::from_secs(1));
         assert_eq!((0..100).find(|_| output.decoded(48_000, 48_000).is_err()), Some(5));
     }

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_grows_without_end_is_damaged() {
+    fn a_packet_that_grows_beyond_its_bound_is_damaged() {
         assert_eq!(unpacked(&Packing::Zlib, &zlib(&vec![0; MAX_PACKET as usize])).unwrap().len(), MAX_PACKET as usize);
         assert_eq!(unpacked(&Packing::Zlib, &zlib(&vec![0; 50 << 20])), None);
         assert_eq!(unpacked(&Packing::Zlib, b"no zlib"), None);

@@ -3,12 +3,12 @@ use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction};
 use stenobot_domain::SAMPLE_RATE;
 
 use super::AudioError;
-use super::output::{Output, sane};
+use super::output::{Output, finite};
 
-/// Input rates that are taken, in Hz. A header can claim 4 GHz, and the filter's size grows with the rate.
+/// Accepted input rates in Hz. A header can claim 4 GHz, and the filter's size grows with the rate.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 
-/// Least length of the filter in input samples: long enough to keep speech flat up to 7.5 kHz.
+/// Minimum length of the filter in input samples: long enough to keep speech flat up to 7.5 kHz.
 const BLOCK: usize = 1024;
 
 /// Turns a mono stream of one rate into 16 kHz, block by block; as long as its input to the nearest sample.
@@ -65,7 +65,7 @@ impl Resampler {
         }
     }
 
-    /// Gives what is still inside the filter.
+    /// Passes on what is still inside the filter.
     pub(super) fn finish(self, out: &mut Output<'_>) -> Result<(), AudioError> {
         match self {
             Self::Direct => Ok(()),
@@ -78,7 +78,7 @@ impl Filter {
     fn push(&mut self, samples: &[f32], out: &mut Output<'_>) -> Result<(), AudioError> {
         self.taken += samples.len() as u64;
         // The filter panics on what is not finite.
-        self.waiting.extend(samples.iter().copied().map(sane));
+        self.waiting.extend(samples.iter().copied().map(finite));
         let size = self.fft.input_frames_next();
         let mut from = 0;
         while self.waiting.len() - from >= size {

@@ -1,47 +1,30 @@
-use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
 
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_OPUS};
-use symphonia::core::codecs::audio::{AudioCodecParameters, CODEC_ID_NULL_AUDIO};
+use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_CAF, FORMAT_ID_ISOMP4};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track as ContainerTrack};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
-use symphonia::core::packet::Packet;
 
 use super::codec::{self, SoundTrack};
 use super::edits::Movie;
-use super::error::is_the_machine_s;
 use super::marks::unmarked;
-use super::opus::OpusTrack;
 use super::output::Output;
 use super::packing::Packing;
-use super::pcm::PcmTrack;
 use super::source::Source;
-use super::surround::SurroundTrack;
-use super::timeline::{Place, Timeline};
-use super::{AudioError, aac, container};
+use super::timeline::Timeline;
+use super::track::{End, Track};
+use super::{AudioError, container};
 
-/// Links of a chained Ogg that are followed. A player makes a handful; each costs the set-up of a decoder.
+/// Links of a chained Ogg that are followed, each of which costs the set-up of a decoder.
 const MAX_LINKS: usize = 16;
 
 /// Sound tracks that are tried until one is not silent.
 const MAX_TRACKS: usize = 4;
-
-/// Packets in a row that may be damaged: 20 s of Opus. Decoders warn about each, and a file of nothing else would fill the log.
-const MAX_DAMAGED: usize = 1_000;
-
-/// Largest number of frames that a header may claim for each packet: decoders reserve room for so many.
-const MAX_FRAMES: u64 = 1 << 18;
-
-/// Frames that every AAC-LC encoder in use puts before the sound at least; for MP4 files without an edit list, which says so.
-const AAC_PRIMING: usize = 1024;
 
 /// Decodes the first sound track of the file that is not silent into `out`, and turns a panic of a third-party decoder into
 /// an error.
@@ -74,7 +57,7 @@ impl Container {
     /// A reader at the start of the file.
     fn open(&self) -> Result<Box<dyn FormatReader>, AudioError> {
         let source = MediaSourceStream::new(Box::new(self.source.reopen()?), MediaSourceStreamOptions::default());
-        // No hint: the name and the claimed type are the sender's words, the bytes are the facts.
+        // No hint: the bytes decide, not the name or the type that the sender claims.
         let hint = Hint::new();
         let probe = symphonia::default::get_probe();
         probe.probe(&hint, source, FormatOptions::default(), MetadataOptions::default()).map_err(of_container)
@@ -163,12 +146,12 @@ impl Container {
         mut id: u32,
         out: &mut Output<'_>,
     ) -> Result<(), AudioError> {
-        let mut damaged = false;
+        let mut is_damaged = false;
         for link in 0..MAX_LINKS {
             if link > 0 {
                 match self.candidates(&*format) {
                     Ok(tracks) => id = tracks.first().copied().unwrap_or(id),
-                    // What the links before gave is a recording all the same.
+                    // The links before are a recording nevertheless.
                     Err(_) if out.kept() > 0 => break,
                     Err(error) => return Err(error),
                 }
@@ -185,12 +168,12 @@ impl Container {
                 format = self.open()?;
                 end = self.decode_run(&mut *format, id, &mut timeline.without_edits(), out)?;
             }
-            damaged |= end.damaged;
-            if !end.another_link {
+            is_damaged |= end.is_damaged;
+            if !end.has_another_link {
                 break;
             }
         }
-        match (out.kept(), damaged) {
+        match (out.kept(), is_damaged) {
             (0, true) => Err(AudioError::Damaged { what: "nothing in it could be decoded".to_owned() }),
             (0, false) => Err(AudioError::Empty),
             _ => Ok(()),
@@ -212,108 +195,6 @@ impl Container {
     }
 }
 
-/// How a track came to its end.
-struct End {
-    /// Something in it could not be read.
-    damaged: bool,
-    /// Another stream is chained behind it.
-    another_link: bool,
-}
-
-enum Track {
-    Opus(OpusTrack),
-    Surround(SurroundTrack),
-    Pcm(Box<PcmTrack>),
-}
-
-impl Track {
-    /// `has_edits`: the container says itself where the sound begins.
-    fn open(
-        format: &dyn FormatReader,
-        track: &ContainerTrack,
-        params: &AudioCodecParameters,
-        has_edits: bool,
-    ) -> Result<Self, AudioError> {
-        let kind = format.format_info().format;
-        let params = &*match kind {
-            FORMAT_ID_CAF => codec::caf_params(params, track.delay),
-            _ => Cow::Borrowed(params),
-        };
-        if params.max_frames_per_packet.is_some_and(|frames| frames > MAX_FRAMES) {
-            return Err(AudioError::Damaged { what: "its packets claim to be too long".to_owned() });
-        }
-        Ok(match params.codec {
-            CODEC_ID_NULL_AUDIO => return Err(AudioError::Unsupported { what: "an unknown sound codec".to_owned() }),
-            CODEC_ID_OPUS => match SurroundTrack::new(params)? {
-                Some(track) => Self::Surround(track),
-                None => Self::Opus(OpusTrack::new(params)?),
-            },
-            CODEC_ID_AAC => {
-                let priming = if kind == FORMAT_ID_ISOMP4 && !has_edits { AAC_PRIMING } else { 0 };
-                let params = aac::lc_params(params)?;
-                Self::Pcm(Box::new(PcmTrack::new(&params, priming)?))
-            }
-            _ => Self::Pcm(Box::new(PcmTrack::new(params, 0)?)),
-        })
-    }
-
-    /// Decodes to the track's end, or to where a truncated or damaged container stops being readable.
-    fn decode(
-        mut self,
-        id: u32,
-        packing: &Packing,
-        format: &mut dyn FormatReader,
-        timeline: &mut Timeline,
-        out: &mut Output<'_>,
-    ) -> Result<End, AudioError> {
-        let mut end = End { damaged: false, another_link: false };
-        let mut damaged_in_a_row = 0;
-        while damaged_in_a_row < MAX_DAMAGED {
-            match format.next_packet() {
-                Ok(Some(packet)) if packet.track_id != id => timeline.note_other(format, &packet),
-                Ok(Some(mut packet)) => {
-                    let Some(place) = timeline.place(&packet) else { continue };
-                    let decoded = if packing.unpack(&mut packet) { self.packet(&packet, place, out)? } else { None };
-                    match decoded {
-                        Some(decoded) => {
-                            timeline.put(place, decoded);
-                            damaged_in_a_row = 0;
-                        }
-                        None => {
-                            damaged_in_a_row += 1;
-                            end.damaged = true;
-                        }
-                    }
-                }
-                Ok(None) => break,
-                Err(Error::ResetRequired) => {
-                    end.another_link = true;
-                    break;
-                }
-                Err(Error::IoError(error)) if is_the_machine_s(&error) => return Err(error.into()),
-                Err(_) => {
-                    end.damaged = true;
-                    break;
-                }
-            }
-        }
-        match self {
-            Self::Opus(track) => track.finish(out)?,
-            Self::Surround(track) => track.finish(out)?,
-            Self::Pcm(track) => track.finish(out)?,
-        }
-        Ok(end)
-    }
-
-    fn packet(&mut self, packet: &Packet, place: Place, out: &mut Output<'_>) -> Result<Option<Duration>, AudioError> {
-        match self {
-            Self::Opus(track) => track.packet(packet, place, out),
-            Self::Surround(track) => track.packet(packet, place, out),
-            Self::Pcm(track) => track.packet(packet, place, out),
-        }
-    }
-}
-
 fn audio_params(params: &CodecParameters) -> Option<&AudioCodecParameters> {
     match params {
         CodecParameters::Audio(params) => Some(params),
@@ -321,7 +202,7 @@ fn audio_params(params: &CodecParameters) -> Option<&AudioCodecParameters> {
     }
 }
 
-/// A container that was recognised and is not read is no unknown kind of file.
+/// A container that was recognised but cannot be read is not an unknown kind of file.
 fn of_container(error: Error) -> AudioError {
     match error {
         Error::Unsupported(what) if what.contains("missing") => AudioError::Damaged { what: what.to_owned() },

@@ -3,101 +3,48 @@
 //! All streams of a packet but the last have their length written into them (RFC 6716, appendix B). Without it they are
 //! ordinary packets, each for a decoder of its own.
 
-use std::time::Duration;
-
-use stenobot_domain::SAMPLE_RATE;
-use symphonia::core::audio::layouts::CHANNEL_LAYOUT_MONO;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::codecs::registry::RegisterableAudioDecoder;
+use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::packet::{Packet, PacketRef};
-use symphonia_adapter_libopus::OpusDecoder;
 
-use super::AudioError;
-use super::mixer::{Mixer, length};
-use super::opus::at_our_rate;
-use super::output::Output;
-use super::pcm::MAX_CHANNELS;
-use super::timeline::Place;
-use super::trim::Trim;
+use super::track::{Frames, PacketDecoder};
+use super::{AudioError, opus};
 
-/// An Opus track of several streams, as the mean of its channels.
-pub(super) struct SurroundTrack {
+/// Decodes packets of several streams to the mean of their channels.
+pub(super) struct SurroundDecoder {
+    /// One for each stream, to mono.
     decoders: Vec<Box<dyn AudioDecoder>>,
     /// How many of the streams, from the first, have two channels.
     coupled: usize,
-    trim: Trim,
-    mixer: Mixer,
-    samples: Vec<f32>,
-    mixed: Vec<f32>,
+    /// Scratch: the samples of one stream.
+    stream: Vec<f32>,
 }
 
-impl SurroundTrack {
-    /// `None` for a track of a single stream, which needs none of this.
-    pub(super) fn new(params: &AudioCodecParameters) -> Result<Option<Self>, AudioError> {
-        let head = params.extra_data.as_deref().unwrap_or_default();
-        let Some(&[version, channels, skip_a, skip_b, .., family, streams, coupled]) =
-            head.strip_prefix(b"OpusHead").and_then(<[u8]>::first_chunk::<13>)
-        else {
-            return Ok(None);
-        };
-        let (streams, coupled) = (usize::from(streams), usize::from(coupled));
-        if family == 0 || streams == 1 {
-            return Ok(None);
-        }
-        if coupled > streams || streams + coupled > MAX_CHANNELS || streams == 0 {
-            return Err(AudioError::Codec { name: format!("Opus ({channels} ch)") });
-        }
-        // MP4 keeps the same fields in big-endian order and tells so by version 0.
-        let skip = [skip_a, skip_b];
-        let pre_skip = if version == 0 { u16::from_be_bytes(skip) } else { u16::from_le_bytes(skip) };
-        let mut mono = params.clone();
-        mono.sample_rate = Some(SAMPLE_RATE);
-        mono.channels = Some(CHANNEL_LAYOUT_MONO);
-        mono.extra_data = None;
-        let decoder = || OpusDecoder::try_registry_new(&mono, &AudioDecoderOptions::default());
-        let decoders = (0..streams).map(|_| decoder()).collect::<Result<_, _>>()?;
-        let trim = Trim::new(at_our_rate(u64::from(pre_skip)));
-        let mixer = Mixer::new(SAMPLE_RATE, 1)?;
-        Ok(Some(Self { decoders, coupled, trim, mixer, samples: Vec::new(), mixed: Vec::new() }))
+impl SurroundDecoder {
+    pub(super) fn new(decoders: Vec<Box<dyn AudioDecoder>>, coupled: usize) -> Self {
+        Self { decoders, coupled, stream: Vec::new() }
     }
+}
 
-    /// Decodes one packet and puts it in its place. Gives the length that was decoded, `None` if the packet was damaged
-    /// and is left out.
-    pub(super) fn packet(
-        &mut self,
-        packet: &Packet,
-        place: Place,
-        out: &mut Output<'_>,
-    ) -> Result<Option<Duration>, AudioError> {
+impl PacketDecoder for SurroundDecoder {
+    fn decode(&mut self, packet: &Packet, samples: &mut Vec<f32>) -> Result<Option<Frames>, AudioError> {
         let Some(streams) = split(&packet.data, self.decoders.len()) else { return Ok(None) };
         let channels = (self.decoders.len() + self.coupled) as f32;
-        self.mixed.clear();
+        samples.clear();
         for (index, (stream, decoder)) in streams.iter().zip(&mut self.decoders).enumerate() {
             let stream = PacketRef::new(packet.track_id, packet.pts, packet.dur, stream);
             let Ok(buffer) = decoder.decode_ref(&stream) else { return Ok(None) };
-            buffer.copy_to_vec_interleaved(&mut self.samples);
+            buffer.copy_to_vec_interleaved(&mut self.stream);
             // The mean of two channels stands for both.
             let weight = if index < self.coupled { 2.0 } else { 1.0 } / channels;
             if index == 0 {
-                self.mixed.resize(self.samples.len(), 0.0);
+                samples.resize(self.stream.len(), 0.0);
             }
-            if self.samples.len() != self.mixed.len() {
+            if self.stream.len() != samples.len() {
                 return Ok(None);
             }
-            self.mixed.iter_mut().zip(&self.samples).for_each(|(mixed, sample)| *mixed += weight * sample);
+            samples.iter_mut().zip(&self.stream).for_each(|(mixed, sample)| *mixed += weight * sample);
         }
-        let decoded = self.mixed.len();
-        out.decoded(decoded, SAMPLE_RATE)?;
-        let skipped = place.skipped(SAMPLE_RATE);
-        let sound = self.trim.sound(decoded, skipped, at_our_rate(packet.trim_end.get()));
-        let sound = place.presented(sound, SAMPLE_RATE);
-        self.mixer.silence(place.silence(), out)?;
-        self.mixer.push(&self.mixed[sound], out)?;
-        Ok(Some(length(decoded, SAMPLE_RATE)))
-    }
-
-    pub(super) fn finish(self, out: &mut Output<'_>) -> Result<(), AudioError> {
-        self.mixer.finish(out)
+        Ok(Some(opus::frames(packet, 1)))
     }
 }
 

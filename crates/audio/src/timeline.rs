@@ -25,7 +25,7 @@ const MAX_OVERLAP: i64 = 1_000 * MILLISECOND;
 /// Media before an edit that is decoded and left out, since decoders need some packets to settle: Opus asks for 80 ms.
 const PREROLL: i64 = 200 * MILLISECOND;
 
-/// Readings of a file for the sake of edits that go back in the media.
+/// Most times that a file is read for edits that go back in the media.
 const MAX_RUNS: usize = 8;
 
 const MILLISECOND: i64 = 1_000_000;
@@ -108,7 +108,7 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// For a track of a file; `limit` is the longest sound that is wanted.
+    /// For a track of a file; `limit` is the longest sound that is decoded.
     pub(super) fn new(format: FormatId, track: &Track, movie: &Movie, limit: Duration) -> Self {
         let times = movie.track(track.id).cloned().unwrap_or_default();
         let start = match format {
@@ -150,7 +150,7 @@ impl Timeline {
         self.run < self.runs.len()
     }
 
-    /// Takes note of a packet of another track: the presentation begins with the earliest.
+    /// Records a packet of another track: the presentation begins with the earliest.
     pub(super) fn note_other(&mut self, format: &dyn FormatReader, packet: &Packet) {
         let Start::Offset { earliest } = &mut self.start else { return };
         // Times of fragments come from the movie.

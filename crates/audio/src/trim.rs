@@ -1,12 +1,12 @@
 use std::ops::Range;
 
-/// Frames of padding that a track can mark at most: more than any encoder adds, and less than a listener misses.
-const MOST_PADDING: usize = 8_192;
+/// Most frames of padding that are dropped from a track: more than any encoder adds, and too few to notice.
+const MAX_PADDING: usize = 8_192;
 
-/// Tells the sound in a track from the frames that the encoder put before and behind it.
+/// Separates the sound of a track from the frames that the encoder put before and behind it.
 ///
-/// Containers lie about the end: MP3 files glued together keep the first one's length, and an Ogg can end at zero. So
-/// padding has a bound, after which the marks of the container are taken for the lies they are.
+/// Containers can be wrong about the end: MP3 files glued together keep the first one's length, and an Ogg can end at zero.
+/// So padding has a bound, after which the container's marks are ignored.
 pub(super) struct Trim {
     delay: usize,
     padding: usize,
@@ -15,7 +15,7 @@ pub(super) struct Trim {
 impl Trim {
     /// Drops `delay` frames from the start of the track.
     pub(super) fn new(delay: usize) -> Self {
-        Self { delay, padding: MOST_PADDING }
+        Self { delay, padding: MAX_PADDING }
     }
 
     /// The sound among the `len` frames of the next packet, of which the container wants `start` and `end` dropped.
@@ -42,9 +42,9 @@ mod tests {
     }
 
     #[test]
-    fn padding_without_end_is_not_believed() {
+    fn padding_beyond_its_bound_is_sound() {
         let mut trim = Trim::new(0);
         let dropped: usize = (0..1_000).map(|_| 1_152 - trim.sound(1_152, 0, usize::MAX).len()).sum();
-        assert_eq!(dropped, MOST_PADDING);
+        assert_eq!(dropped, MAX_PADDING);
     }
 }

@@ -120,7 +120,7 @@ fn data_length(source: &Source, riff: u32, data: u64, size: u32, long: Option<u6
     if declared >= left {
         return Ok(left);
     }
-    // Sound goes on where the file was never told its length: nothing at all, or less than the whole file claims.
+    // The sound reaches to the end where the header was never completed: a size of zero, or less than the whole file claims.
     let riff_end = if riff == OPEN || riff == 0 { u64::MAX } else { 8 + u64::from(riff) };
     let is_unfinished = declared == 0 || riff_end > end.saturating_add(8);
     let ends = is_chunk(source, end)? || is_chunk(source, end + 1)?;

@@ -48,7 +48,7 @@ impl WaveFormat {
         (bytes * self.channels == self.block && bytes > 0).then_some(bytes)
     }
 
-    /// What a decoder of single packets is to be told; `None` for codecs without one.
+    /// Parameters of a decoder of single packets; `None` for codecs without one.
     pub(super) fn packet_params(self) -> Option<AudioCodecParameters> {
         let codec = match self.tag {
             MP2 => well_known::CODEC_ID_MP2,

@@ -1,6 +1,7 @@
 //! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
 
 mod lifecycle;
+pub mod quantile;
 mod retry;
 pub mod secrets;
 pub mod subtitles;

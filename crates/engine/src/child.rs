@@ -1,133 +1,80 @@
-//! The child's side, `stenobot engine`: decodes and transcribes one file at a time, as ordered over a pipe.
+//! The child's side, `stenobot engine`: decodes and transcribes one file at a time, as commanded over a pipe.
 //!
-//! A thread reads the orders, so that a cancellation is seen while the main thread works. When the pipe closes,
-//! the parent has died or wants no more: an idle child ends, a busy one ends at once, for nobody would hear it.
+//! A thread reads the commands, so that a cancellation arrives while the main thread works. The end of the pipe means
+//! that the parent has died or has no more work: an idle child ends, a busy one kills itself.
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, Progress, SpeechLanguage, Transcript};
-use stenobot_speech::ggml::GgmlModel;
-use stenobot_speech::silero::Silero;
-use stenobot_speech::{Heard, LanguageHint, Model, ModelError, Watch};
+use stenobot_domain::{Progress, Transcript};
+use stenobot_speech::{LanguageHint, Observer, RecognizerError, Transcriber};
 use tokio::time::Instant;
 
-use super::protocol::{BlockingReader, BlockingWriter, JobFailure, JobNumber, Order, Report};
+use super::job::TranscribeJob;
+use super::protocol::{BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber, VERSION};
 use crate::confine::Headroom;
 
-/// Loads the model, and the detector if speech is to be looked for before it is recognised; says so, and serves until
-/// `orders` ends.
+/// Says hello, loads the model, and the detector if there is one, and serves until `commands` ends.
 ///
 /// # Errors
-/// The parent cannot be told anything any more.
+/// Events cannot be written any more.
 pub fn serve(
     model: &Path,
     detector: Option<&Path>,
     threads: usize,
-    orders: impl Read + Send + 'static,
-    reports: impl Write,
+    commands: impl Read + Send + 'static,
+    events: impl Write,
 ) -> std::io::Result<()> {
-    let desk = Arc::new(Desk { busy: AtomicBool::new(true), cancelled: AtomicU64::new(0) });
+    let state = Arc::new(ChildState { is_busy: AtomicBool::new(true), cancelled: AtomicU64::new(0) });
     let (sender, jobs) = sync_channel(1);
-    let reader = desk.clone();
-    std::thread::Builder::new().name("orders".into()).spawn(move || read_orders(orders, &reader, &sender))?;
+    let reader = state.clone();
+    std::thread::Builder::new().name("commands".into()).spawn(move || read_commands(commands, &reader, &sender))?;
 
-    let mut reports = BlockingWriter::new(reports);
+    let mut events = BlockingWriter::new(events);
+    events.send(&Event::Hello { version: VERSION })?;
     let started = Instant::now();
-    let loaded = GgmlModel::load(model, threads)
-        .and_then(|model| Ok((model, detector.map(Silero::load).transpose()?)))
-        .map(|(model, detector)| Ears { model, detector, headroom: Headroom::of_this_process(threads) });
-    let mut ears = match loaded {
-        Ok(ears) => ears,
-        Err(error) => return reports.send(&Report::Unfit { reason: error.to_string() }),
+    let mut worker = match Transcriber::load(model, detector, threads) {
+        Ok(transcriber) => Worker { transcriber, headroom: Headroom::of_this_process(threads) },
+        Err(error) => return events.send(&Event::LoadFailed { reason: error.to_string() }),
     };
     let load = started.elapsed();
-    desk.busy.store(false, Ordering::SeqCst);
-    reports.send(&Report::Ready { model: ears.model.facts(), load })?;
-    work(&mut ears, &jobs, &desk, &mut reports)
-}
-
-/// What recordings are listened to with.
-#[derive(Debug)]
-struct Ears {
-    model: GgmlModel,
-    detector: Option<Silero>,
-    /// `None` where the machine does not tell what this process holds.
-    headroom: Option<Headroom>,
-}
-
-impl Ears {
-    fn listen(&mut self, samples: &[f32], hint: LanguageHint<'_>, watch: &mut dyn Watch) -> Result<Heard, ModelError> {
-        match &mut self.detector {
-            Some(detector) => stenobot_speech::listen_to_speech(&mut self.model, detector, samples, hint, watch),
-            None => stenobot_speech::listen(&mut self.model, samples, hint, watch),
-        }
-    }
+    state.is_busy.store(false, Ordering::SeqCst);
+    events.send(&Event::Ready { model: worker.transcriber.facts().clone(), load })?;
+    worker.run(&jobs, &state, &mut events)
 }
 
 /// What the two threads share.
 #[derive(Debug)]
-struct Desk {
-    /// Whether the end of the orders is to end the process at once.
-    busy: AtomicBool,
-    /// The latest job that is to be stopped.
+struct ChildState {
+    /// Loads or transcribes: the end of the commands then ends the process at once.
+    is_busy: AtomicBool,
+    /// The latest job that was cancelled.
     cancelled: AtomicU64,
 }
 
-/// An order to transcribe.
-#[derive(Debug)]
-struct Job {
-    number: JobNumber,
-    path: PathBuf,
-    language: SpeechLanguage,
-    likely: Vec<LikelyLanguage>,
-    limit: Duration,
-}
-
-fn read_orders(orders: impl Read, desk: &Desk, jobs: &SyncSender<Job>) {
-    let mut orders = BlockingReader::new(orders);
-    // What cannot be read is as good as the end: the parent is not one we understand.
-    while let Ok(Some(order)) = orders.receive() {
-        match order {
-            Order::Cancel { job } => desk.cancelled.store(job.0, Ordering::SeqCst),
-            Order::Transcribe { job: number, path, language, likely, limit } => {
-                desk.busy.store(true, Ordering::SeqCst);
-                if jobs.send(Job { number, path, language, likely, limit }).is_err() {
+fn read_commands(commands: impl Read, state: &ChildState, jobs: &SyncSender<(JobNumber, TranscribeJob)>) {
+    let mut commands = BlockingReader::new(commands);
+    // What cannot be read counts as the end: then the parent does not speak this protocol.
+    while let Ok(Some(command)) = commands.receive() {
+        match command {
+            Command::Cancel { number } => state.cancelled.store(number.0, Ordering::SeqCst),
+            Command::Transcribe { number, job } => {
+                state.is_busy.store(true, Ordering::SeqCst);
+                if jobs.send((number, job)).is_err() {
                     return;
                 }
             }
         }
     }
-    if desk.busy.load(Ordering::SeqCst) {
-        // Not `exit`, which would run destructors of native code that is at work in the other threads.
+    if state.is_busy.load(Ordering::SeqCst) {
+        // Not `exit`, which would run destructors of native code that is in use in the other threads.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
-}
-
-fn work(
-    ears: &mut Ears,
-    jobs: &Receiver<Job>,
-    desk: &Desk,
-    reports: &mut BlockingWriter<impl Write>,
-) -> std::io::Result<()> {
-    for job in jobs {
-        let number = job.number;
-        // A panic costs this job only. The decoders catch theirs; this is for ours.
-        let result = catch_unwind(AssertUnwindSafe(|| transcribe(ears, &job, desk, reports)));
-        let report = match result.unwrap_or_else(|_| Err(Stop::Failed(JobFailure::Inference("it panicked".into())))) {
-            Ok(transcript) => Report::Finished { job: number, transcript },
-            Err(Stop::Failed(failure)) => Report::Failed { job: number, failure },
-            Err(Stop::Cancelled) => Report::Cancelled { job: number },
-        };
-        desk.busy.store(false, Ordering::SeqCst);
-        reports.send(&report)?;
-    }
-    Ok(())
 }
 
 /// Why there is no transcript.
@@ -136,71 +83,104 @@ enum Stop {
     Cancelled,
 }
 
-impl From<ModelError> for Stop {
-    fn from(error: ModelError) -> Self {
+impl From<RecognizerError> for Stop {
+    fn from(error: RecognizerError) -> Self {
         match error {
-            ModelError::Stopped => Self::Cancelled,
-            ModelError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
-            ModelError::Load | ModelError::Refused(_) | ModelError::Detector | ModelError::Native { .. } => {
-                Self::Failed(JobFailure::Inference(error.to_string()))
-            }
+            RecognizerError::Cancelled => Self::Cancelled,
+            RecognizerError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
+            RecognizerError::Load
+            | RecognizerError::Refused(_)
+            | RecognizerError::Detector
+            | RecognizerError::Native { .. } => Self::Failed(JobFailure::Inference(error.to_string())),
         }
     }
 }
 
-fn transcribe(
-    ears: &mut Ears,
-    job: &Job,
-    desk: &Desk,
-    reports: &mut BlockingWriter<impl Write>,
-) -> Result<Transcript, Stop> {
-    let started = Instant::now();
-    let allowed = ears.headroom.map_or(Ok(()), |headroom| headroom.allow(job.limit));
-    allowed.map_err(|why| Stop::Failed(JobFailure::Inference(why.to_string())))?;
-    let sound = stenobot_audio::decode(&job.path, job.limit).map_err(|error| Stop::Failed(JobFailure::Audio(error)))?;
-    let total = sound.duration();
-    let mut watch =
-        Supervision { desk, number: job.number, reports, progress: Progress { done: Duration::ZERO, total } };
-    watch.report();
-    let hint = LanguageHint { language: &job.language, likely: &job.likely };
-    let heard = ears.listen(&sound.samples, hint, &mut watch)?;
-    Ok(Transcript {
-        segments: heard.segments,
-        language: heard.language,
-        language_probability: heard.language_probability,
-        audio: total,
-        processing: started.elapsed(),
-        retried_windows: heard.retried_windows,
-        missed_speech: heard.missed_speech,
-    })
+/// The main thread's work.
+#[derive(Debug)]
+struct Worker {
+    transcriber: Transcriber,
+    /// `None` where `/proc` does not tell what this process holds.
+    headroom: Option<Headroom>,
 }
 
-/// Passes progress to the parent and its cancellations to the model.
-struct Supervision<'a, W> {
-    desk: &'a Desk,
+impl Worker {
+    fn run(
+        &mut self,
+        jobs: &Receiver<(JobNumber, TranscribeJob)>,
+        state: &ChildState,
+        events: &mut BlockingWriter<impl Write>,
+    ) -> std::io::Result<()> {
+        for (number, job) in jobs {
+            // A panic costs this job only. The decoders catch theirs; this is for the rest.
+            let result = catch_unwind(AssertUnwindSafe(|| self.transcribe(number, &job, state, events)));
+            let event = match result.unwrap_or_else(|_| Err(Stop::Failed(JobFailure::Inference("it panicked".into()))))
+            {
+                Ok(transcript) => Event::Finished { number, transcript },
+                Err(Stop::Failed(failure)) => Event::Failed { number, failure },
+                Err(Stop::Cancelled) => Event::Cancelled { number },
+            };
+            state.is_busy.store(false, Ordering::SeqCst);
+            events.send(&event)?;
+        }
+        Ok(())
+    }
+
+    fn transcribe(
+        &mut self,
+        number: JobNumber,
+        job: &TranscribeJob,
+        state: &ChildState,
+        events: &mut BlockingWriter<impl Write>,
+    ) -> Result<Transcript, Stop> {
+        let started = Instant::now();
+        let allowed = self.headroom.map_or(Ok(()), |headroom| headroom.allow(job.limit));
+        allowed.map_err(|why| Stop::Failed(JobFailure::Inference(why.to_string())))?;
+        let sound =
+            stenobot_audio::decode(job.path(), job.limit).map_err(|error| Stop::Failed(JobFailure::Audio(error)))?;
+        let total = sound.duration();
+        let mut observer = JobObserver { state, number, events, progress: Progress { done: Duration::ZERO, total } };
+        observer.send();
+        let hint = LanguageHint { language: &job.language, likely: &job.likely };
+        let transcription = self.transcriber.transcribe(&sound.samples, hint, &mut observer)?;
+        Ok(Transcript {
+            segments: transcription.segments,
+            language: transcription.language,
+            language_probability: transcription.language_probability,
+            audio: total,
+            processing: started.elapsed(),
+            retried_windows: transcription.retried_windows,
+            missed_speech: transcription.missed_speech,
+        })
+    }
+}
+
+/// Passes progress to the parent and its cancellations to the recogniser.
+struct JobObserver<'a, W> {
+    state: &'a ChildState,
     number: JobNumber,
-    reports: &'a mut BlockingWriter<W>,
+    events: &'a mut BlockingWriter<W>,
     progress: Progress,
 }
 
-impl<W: Write> Supervision<'_, W> {
-    fn report(&mut self) {
+impl<W: Write> JobObserver<'_, W> {
+    fn send(&mut self) {
         // A broken pipe shows when the result is sent.
-        let _ = self.reports.send(&Report::Progress { job: self.number, progress: self.progress });
+        let _ = self.events.send(&Event::Progress { number: self.number, progress: self.progress });
     }
 }
 
-impl<W: Write> Watch for Supervision<'_, W> {
-    fn stopped(&self) -> bool {
-        self.desk.cancelled.load(Ordering::SeqCst) >= self.number.0
+impl<W: Write> Observer for JobObserver<'_, W> {
+    fn is_cancelled(&self) -> bool {
+        self.state.cancelled.load(Ordering::SeqCst) >= self.number.0
     }
 
-    fn reached(&mut self, place: Duration) {
-        let place = place.min(self.progress.total);
-        // A window that is heard again does not take progress back.
-        if place > self.progress.done {
-            self.progress.done = place;
-            self.report();
+    fn on_progress(&mut self, position: Duration) {
+        let position = position.min(self.progress.total);
+        // A window that is decoded again does not take progress back.
+        if position > self.progress.done {
+            self.progress.done = position;
+            self.send();
         }
     }
 }

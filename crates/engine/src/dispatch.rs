@@ -1,42 +1,43 @@
-//! Pairs jobs that wait with workers that are free, first come, first served.
+//! Pairs waiting jobs with idle slots, in the order of arrival.
 
 use stenobot_domain::Transcript;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::EngineError;
-use super::settings::{EngineJob, PoolStatus};
+use super::job::EngineJob;
+use super::settings::PoolStatus;
 
-/// A job on its way to a worker. The worker sees by `answer` whether anybody still waits.
+/// A job on its way to a slot, which sees by a closed `answer` that the caller has gone.
 #[derive(Debug)]
 pub(super) struct Assignment {
     pub(super) job: EngineJob,
     pub(super) answer: oneshot::Sender<Result<Transcript, EngineError>>,
 }
 
-/// A free worker's open hand. Closed when its child dies while it waits.
-pub(super) type Offer = oneshot::Sender<Assignment>;
+/// An idle slot's job sender; closed when its child dies.
+pub(super) type IdleSlot = oneshot::Sender<Assignment>;
 
-/// One free and warm worker kept for one job. Dropped unused, it goes back to the others.
+/// One idle slot kept for one job. Dropped unused, it is idle again.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    offer: Option<Offer>,
-    back: mpsc::UnboundedSender<Offer>,
+    idle_slot: Option<IdleSlot>,
+    back: mpsc::UnboundedSender<IdleSlot>,
 }
 
 impl Reservation {
-    /// Whether the worker still has its child.
+    /// Whether the slot still has its child.
     pub(super) fn is_open(&self) -> bool {
-        self.offer.as_ref().is_some_and(|offer| !offer.is_closed())
+        self.idle_slot.as_ref().is_some_and(|idle_slot| !idle_slot.is_closed())
     }
 
-    /// Hands the job over. Gives it back when the worker has lost its child in the meantime.
+    /// Sends the job to the slot. Gives it back when the slot has lost its child in the meantime.
     pub(super) fn assign(
         mut self,
         job: EngineJob,
     ) -> Result<oneshot::Receiver<Result<Transcript, EngineError>>, EngineJob> {
         let (answer, result) = oneshot::channel();
-        match self.offer.take() {
-            Some(offer) => offer.send(Assignment { job, answer }).map(|()| result).map_err(|back| back.job),
+        match self.idle_slot.take() {
+            Some(idle_slot) => idle_slot.send(Assignment { job, answer }).map(|()| result).map_err(|back| back.job),
             None => Err(job),
         }
     }
@@ -44,38 +45,38 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(offer) = self.offer.take() {
+        if let Some(idle_slot) = self.idle_slot.take() {
             // Fails only when the pool has been shut down.
-            let _ = self.back.send(offer);
+            let _ = self.back.send(idle_slot);
         }
     }
 }
 
-/// Somebody who waits for a worker.
-pub(super) type Request = oneshot::Sender<Result<Reservation, EngineError>>;
+/// Where a caller waits for an idle slot.
+pub(super) type SlotRequest = oneshot::Sender<Result<Reservation, EngineError>>;
 
 /// Runs until every handle of the pool is gone.
 pub(super) async fn dispatch(
-    mut requests: mpsc::Receiver<Request>,
-    mut offers: mpsc::UnboundedReceiver<Offer>,
-    back: mpsc::UnboundedSender<Offer>,
+    mut requests: mpsc::Receiver<SlotRequest>,
+    mut idle_slots: mpsc::UnboundedReceiver<IdleSlot>,
+    back: mpsc::UnboundedSender<IdleSlot>,
     mut status: watch::Receiver<PoolStatus>,
 ) {
     while let Some(mut request) = requests.recv().await {
         let found = tokio::select! {
             () = request.closed() => continue,
-            Some(offer) = next_open(&mut offers) => Ok(Reservation { offer: Some(offer), back: back.clone() }),
+            Some(idle_slot) = next_open(&mut idle_slots) => Ok(Reservation { idle_slot: Some(idle_slot), back: back.clone() }),
             reason = outage(&mut status) => Err(EngineError::Unavailable { reason }),
         };
-        // A caller that has gone by now drops the reservation, which returns the offer.
+        // A caller that has gone by now drops the reservation, which makes the slot idle again.
         let _ = request.send(found);
     }
 }
 
-async fn next_open(offers: &mut mpsc::UnboundedReceiver<Offer>) -> Option<Offer> {
-    while let Some(offer) = offers.recv().await {
-        if !offer.is_closed() {
-            return Some(offer);
+async fn next_open(idle_slots: &mut mpsc::UnboundedReceiver<IdleSlot>) -> Option<IdleSlot> {
+    while let Some(idle_slot) = idle_slots.recv().await {
+        if !idle_slot.is_closed() {
+            return Some(idle_slot);
         }
     }
     None

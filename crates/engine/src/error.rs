@@ -1,5 +1,3 @@
-//! What can go wrong between the bot and its engine.
-
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -10,25 +8,25 @@ use stenobot_audio::AudioError;
 /// Why a job ended without a transcript. No variant carries a path or text of the job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The file could not be turned into samples; trying again is in vain.
+    /// The file could not be decoded; another attempt would fail as well.
     #[error(transparent)]
     Audio(AudioError),
     /// The model does not know the language that was asked for.
     #[error("the model does not know the language `{0}`: choose another or `auto`")]
     UnknownLanguage(String),
-    /// The engine itself reported a failure and goes on.
+    /// The child reported a failure and continues.
     #[error("the engine failed: {0}")]
     Inference(String),
-    /// The job ran for too long and was stopped.
+    /// The job exceeded its deadline and was stopped.
     #[error("the transcription was stopped after {} s", after.as_secs())]
     Deadline {
-        /// What the job was granted.
+        /// The deadline.
         after: Duration,
     },
-    /// The caller cancelled the job, and the engine has stopped working on it.
+    /// By the caller; the engine has stopped the job.
     #[error("the transcription was cancelled")]
     Cancelled,
-    /// The engine's process died or spoke nonsense while it had this job.
+    /// The child ended or broke the protocol during this job.
     #[error("the engine process crashed ({0})")]
     Crashed(Exit),
     /// No engine can be started.
@@ -42,17 +40,17 @@ pub enum EngineError {
     ShutDown,
 }
 
-/// How an engine's process came to its end.
+/// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It ended by itself with this status.
     Code(i32),
     /// A signal ended it: 9 is also what the kernel's out-of-memory killer sends.
     Signal(i32),
-    /// It sent something that is no frame of the protocol, and was killed.
-    Garbage,
-    /// It stopped talking, and was killed.
-    Silent,
+    /// It broke the protocol and was killed.
+    ProtocolError,
+    /// It closed its output without ending, and was killed.
+    Unresponsive,
 }
 
 impl From<ExitStatus> for Exit {
@@ -60,7 +58,7 @@ impl From<ExitStatus> for Exit {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Code(code),
             (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Silent,
+            (None, None) => Self::Unresponsive,
         }
     }
 }
@@ -76,8 +74,8 @@ impl fmt::Display for Exit {
                 f.write_str("signal 9: it was killed, which is what the kernel does when memory is short")
             }
             Self::Signal(signal) => write!(f, "signal {signal}"),
-            Self::Garbage => f.write_str("it broke the protocol"),
-            Self::Silent => f.write_str("it stopped answering"),
+            Self::ProtocolError => f.write_str("it broke the protocol"),
+            Self::Unresponsive => f.write_str("it stopped answering"),
         }
     }
 }

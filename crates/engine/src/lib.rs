@@ -1,14 +1,23 @@
-//! The engine: native code in child processes of this same binary, so that a crash, a hang or a runaway costs
-//! one request and never the bot.
+//! The engine: native code in child processes of this same binary, so that a crash, a hang or unbounded memory costs one
+//! request and never the bot.
 //!
-//! [`EnginePool`] is the parent's side: one actor per worker slot owns one warm child. A job that was given to
-//! a slot holds it until the child has confirmed its end or is dead, whatever becomes of the caller's future.
-//! [`child`] is the other side, `stenobot engine`; [`protocol`] is what they say to each other.
+//! One job, top to bottom:
+//!
+//! 1. A caller gives an [`EngineJob`] to the [`EnginePool`], or to its tower service, [`EngineService`] (`pool.rs`,
+//!    `service.rs`).
+//! 2. The dispatcher pairs it with an idle slot, in the order of arrival (`dispatch.rs`).
+//! 3. The slot, an actor that owns one child, sends the job's [`TranscribeJob`] and supervises deadline and cancellation
+//!    (`slot.rs`, over `process.rs`). It takes the next job only when the child has confirmed the end of this one or is
+//!    dead, whatever becomes of the caller's future.
+//! 4. The child decodes and transcribes the file (`child.rs`, in `stenobot engine`), confined by [`confine`].
+//!
+//! Steps 3 and 4 talk by [`protocol`]. [`probe`] measures recordings in short-lived children of their own.
 
-pub mod child;
+mod child;
 pub mod confine;
 mod dispatch;
 mod error;
+mod job;
 mod pool;
 pub mod probe;
 mod process;
@@ -17,7 +26,9 @@ mod service;
 mod settings;
 mod slot;
 
+pub use child::serve;
 pub use error::{EngineError, Exit};
+pub use job::{EngineJob, TranscribeJob};
 pub use pool::EnginePool;
 pub use service::EngineService;
-pub use settings::{EngineEvent, EngineJob, EngineSettings, PoolStatus, SlotState};
+pub use settings::{EngineEvent, EngineSettings, PoolStatus, SlotState};

@@ -1,5 +1,3 @@
-//! The pool's handle.
-
 use std::future::Future;
 use std::sync::Arc;
 
@@ -8,18 +6,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dispatch::{self, Request, Reservation};
+use super::dispatch::{self, Reservation, SlotRequest};
 use super::error::EngineError;
+use super::job::EngineJob;
 use super::service::EngineService;
-use super::settings::{EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, SlotStatus};
+use super::settings::{EngineObserver, EngineSettings, PoolStatus, SlotState, SlotStatus};
 use super::slot::Slot;
 
-/// Workers, each with a warm child process. Clones are handles of the same pool.
+/// Slots, each with a child process whose model is loaded. Clones are handles of the same pool.
 ///
 /// Dropping the last handle stops the pool as [`EnginePool::shutdown`] does, without waiting for it.
 #[derive(Debug, Clone)]
 pub struct EnginePool {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<SlotRequest>,
     status: watch::Receiver<PoolStatus>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -27,13 +26,13 @@ pub struct EnginePool {
 }
 
 impl EnginePool {
-    /// Starts the children in the background; needs a tokio runtime. See [`EnginePool::status`] for when they are warm.
+    /// Starts the children in the background; needs a tokio runtime. [`EnginePool::status`] says when they are ready.
     pub fn start(settings: EngineSettings, observer: impl EngineObserver) -> Self {
         let starting = SlotStatus { state: SlotState::Starting, pid: None };
         let slots = vec![starting; settings.workers];
         let (status_writer, status) = watch::channel(PoolStatus { slots, model: None, load: None });
         let (requests, waiting) = mpsc::channel(1);
-        let (offers, free) = mpsc::unbounded_channel();
+        let (idle_slots, free) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let settings = Arc::new(settings);
@@ -44,12 +43,12 @@ impl EnginePool {
                 settings.clone(),
                 observer.clone(),
                 status_writer.clone(),
-                offers.clone(),
+                idle_slots.clone(),
                 stop.clone(),
             );
             tasks.spawn(slot.run());
         }
-        let dispatcher = dispatch::dispatch(waiting, free, offers, status.clone());
+        let dispatcher = dispatch::dispatch(waiting, free, idle_slots, status.clone());
         let until = stop.clone();
         tasks.spawn(async move { until.run_until_cancelled_owned(dispatcher).await });
         tasks.close();
@@ -57,15 +56,14 @@ impl EnginePool {
         Self { requests, status, tasks, stop, _last: last }
     }
 
-    /// The pool's state as it changes: for readiness, and the children's ids for memory readings.
+    /// The pool's state as it changes: for readiness, and the children's process ids.
     pub fn status(&self) -> watch::Receiver<PoolStatus> {
         self.status.clone()
     }
 
-    /// Transcribes one file as soon as a worker is free.
+    /// Transcribes one file as soon as a slot is idle.
     ///
-    /// Dropping the future cancels the job; its worker takes the next only when the child has confirmed that it
-    /// stopped, or is dead.
+    /// Dropping the future cancels the job; its slot takes the next only when the child has confirmed the end or is dead.
     pub fn transcribe(
         &self,
         job: EngineJob,
@@ -73,13 +71,13 @@ impl EnginePool {
         self.clone().run(None, job)
     }
 
-    /// The pool as a tower service: ready when a free and warm worker is reserved for the call.
+    /// The pool as a tower service: ready when an idle slot is reserved for the call.
     pub fn service(&self) -> EngineService {
         EngineService::new(self.clone())
     }
 
-    /// Stops running jobs and ends the children: asks, waits for the grace, kills. Jobs end as
-    /// [`EngineError::ShutDown`].
+    /// Cancels running jobs, which end as [`EngineError::ShutDown`], and ends the children: kills those that have not ended
+    /// after the grace.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.wait().await;

@@ -1,5 +1,5 @@
-//! The parent's side of `stenobot probe`: the real length of an audio file, told by a process of its own,
-//! since decoders of hostile files are not to run in the bot.
+//! The parent's side of `stenobot probe`, a process that measures the real length of an audio file, since decoders of
+//! hostile files must not run in the bot.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,20 +12,20 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::settings::absolute;
+use super::job::absolute;
 pub use crate::confine::MAX_PROBES;
 
 /// Longest time one probe may take.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a file's length is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
-    /// The file is not to be transcribed.
+    /// The file cannot be transcribed.
     #[error(transparent)]
     Audio(#[from] AudioError),
     /// The process took too long and was killed.
-    #[error("the file could not be read within {} s", PATIENCE.as_secs())]
+    #[error("the file could not be read within {} s", PROBE_TIMEOUT.as_secs())]
     TimedOut,
     /// The process ended without an answer.
     #[error("the process that reads the file crashed")]
@@ -43,25 +43,28 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Probes by processes of `command`, which is this very program.
+    /// `command` is this program.
     pub fn new(command: &Path) -> Self {
         Self { command: command.into(), permits: Arc::new(Semaphore::new(MAX_PROBES)) }
     }
 
-    /// [`probe`], as soon as fewer than [`MAX_PROBES`] run; the first come are the first served. The wait does not count
-    /// against the time that one probe may take.
+    /// [`probe`], as soon as fewer than [`MAX_PROBES`] run, in the order of arrival. The wait does not count against
+    /// [`PROBE_TIMEOUT`].
     ///
     /// # Errors
     /// Any [`ProbeError`].
     pub async fn measure(&self, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
-        // Never closed: there is always a permit some time.
+        // The semaphore is never closed.
         let _permit = self.permits.acquire().await.ok();
         probe(&self.command, file, limit).await
     }
 }
 
-/// The real length of `file`'s sound, found by decoding it in a process of `command` (this very program). Audio
-/// past `limit` is an error. Dropping the future kills the process.
+/// The real length of `file`'s sound, found by decoding it in a process of `command` (this program). Dropping the future
+/// kills the process.
+///
+/// # Errors
+/// Any [`ProbeError`]; audio longer than `limit` is [`AudioError::TooLong`].
 pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Duration, ProbeError> {
     let mut child = Command::new(absolute(command))
         .arg("probe")
@@ -79,12 +82,12 @@ pub async fn probe(command: &Path, file: &Path, limit: Duration) -> Result<Durat
     let mut output = Vec::new();
     let reading = async {
         if let Some(stdout) = child.stdout.take() {
-            // A mad process is not to fill our memory: an outcome is one short line.
+            // Bounds the memory that the output takes: an outcome is one short line.
             stdout.take(64 * 1024).read_to_end(&mut output).await?;
         }
         child.wait().await
     };
-    match timeout(PATIENCE, reading).await {
+    match timeout(PROBE_TIMEOUT, reading).await {
         Ok(Ok(status)) if status.success() => {}
         Ok(Ok(_) | Err(_)) => return Err(ProbeError::Crashed),
         Err(_) => {

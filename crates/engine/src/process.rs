@@ -1,62 +1,63 @@
-//! One child process as the parent holds it.
+//! One child process on the parent's side.
 
 use std::io;
 use std::process::Stdio;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{self, Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::error::Exit;
-use super::protocol::{self, Order, Report};
-use super::settings::{EngineSettings, absolute};
+use super::job::absolute;
+use super::protocol::{self, Command, Event};
+use super::settings::EngineSettings;
 
 /// The variables a child inherits. The bot's token, wherever it is kept, is not among them.
 const INHERITED: [&str; 5] = ["LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
 
-/// Where a child may look for programs, whatever the bot's own PATH is. The engine itself starts none.
+/// The child's PATH, whatever the bot's own is. The engine itself starts no programs.
 const PATH: (&str, &str) = ("PATH", "/usr/bin:/bin");
 
-/// ggml would answer its own abort by starting whatever is called gdb or lldb, attached to the process.
+/// On an abort ggml would otherwise start gdb or lldb, attached to the process.
 const NO_BACKTRACE: (&str, &str) = ("GGML_NO_BACKTRACE", "1");
 
 /// How long libgomp's threads spin before they sleep. Its default collapses beside a busy neighbour, sleeping
 /// at once triples the time per token on a quiet machine.
 const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 
-/// A child that speaks the protocol. Dropping it kills the process.
+/// A child process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct EngineProcess {
     child: Child,
-    orders: FramedWrite<ChildStdin, LengthDelimitedCodec>,
-    reports: FramedRead<ChildStdout, LengthDelimitedCodec>,
+    commands: FramedWrite<ChildStdin, LengthDelimitedCodec>,
+    events: FramedRead<ChildStdout, LengthDelimitedCodec>,
 }
 
-/// Why nothing more will come from a child.
+/// Why a child sends nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
     /// It closed its output, most likely because it died.
     Closed,
-    /// It sent something else than the protocol's frames.
-    Garbage,
+    /// It sent something that is no event.
+    ProtocolError,
 }
 
 impl EngineProcess {
     pub(super) fn spawn(settings: &EngineSettings) -> io::Result<Self> {
-        let mut command = Command::new(absolute(&settings.command));
+        let mut command = process::Command::new(absolute(&settings.command));
         command
             .args(&settings.arguments)
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .envs([PATH, NO_BACKTRACE, SPIN_COUNT])
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
-            // Nothing is looked for, and no file that it leaves behind lands, where the bot was started.
+            // Neither reads nor leaves files where the bot was started.
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // A group of its own: Ctrl-C on the terminal is for the parent, which then ends its jobs in order.
+            // A group of its own: Ctrl-C on the terminal goes to the parent only, which then ends its jobs.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -65,8 +66,8 @@ impl EngineProcess {
         let output = child.stdout.take().ok_or_else(missing)?;
         Ok(Self {
             child,
-            orders: FramedWrite::new(input, protocol::codec()),
-            reports: FramedRead::new(output, protocol::codec()),
+            commands: FramedWrite::new(input, protocol::codec()),
+            events: FramedRead::new(output, protocol::codec()),
         })
     }
 
@@ -74,39 +75,39 @@ impl EngineProcess {
         self.child.id()
     }
 
-    /// Orders are far smaller than a pipe's buffer: this does not wait for a child that does not read.
-    pub(super) async fn send(&mut self, order: &Order) -> io::Result<()> {
-        let frame: Bytes = protocol::encode(order)?;
-        self.orders.send(frame).await
+    /// Commands are far smaller than a pipe's buffer: this does not wait for a child that does not read.
+    pub(super) async fn send(&mut self, command: &Command) -> io::Result<()> {
+        let frame: Bytes = protocol::encode(command)?;
+        self.commands.send(frame).await
     }
 
-    /// The next report. Safe to drop and call again: no bytes are lost.
-    pub(super) async fn receive(&mut self) -> Result<Report, Lost> {
-        match self.reports.next().await {
+    /// The next event. Cancel safe: no bytes are lost when the future is dropped.
+    pub(super) async fn receive(&mut self) -> Result<Event, Lost> {
+        match self.events.next().await {
             None => Err(Lost::Closed),
-            Some(Err(_)) => Err(Lost::Garbage),
-            Some(Ok(frame)) => protocol::decode(&frame).map_err(|_| Lost::Garbage),
+            Some(Err(_)) => Err(Lost::ProtocolError),
+            Some(Ok(frame)) => protocol::decode(&frame).map_err(|_| Lost::ProtocolError),
         }
     }
 
-    /// Makes sure that the process is gone and tells how it ended.
-    pub(super) async fn bury(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
+    /// Ends the process if it has not ended, and gives its exit.
+    pub(super) async fn reap(mut self, lost: Lost, settings: &EngineSettings) -> Exit {
         match lost {
-            Lost::Garbage => {
+            Lost::ProtocolError => {
                 self.kill().await;
-                Exit::Garbage
+                Exit::ProtocolError
             }
             Lost::Closed => match timeout(settings.cancel_grace, self.child.wait()).await {
                 Ok(Ok(status)) => status.into(),
                 Ok(Err(_)) | Err(_) => {
                     self.kill().await;
-                    Exit::Silent
+                    Exit::Unresponsive
                 }
             },
         }
     }
 
-    /// Kills the process and waits until the kernel has ended it.
+    /// Kills the process and waits for its end.
     pub(super) async fn kill(&mut self) {
         // Fails only when the process is gone already.
         let _ = self.child.kill().await;
@@ -114,7 +115,7 @@ impl EngineProcess {
 
     /// Closes its input, upon which an engine ends; kills it when it takes longer than the grace.
     pub(super) async fn stop(mut self, settings: &EngineSettings) {
-        drop(self.orders);
+        drop(self.commands);
         if timeout(settings.cancel_grace, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }

@@ -1,20 +1,26 @@
-//! What parent and child say to each other: JSON values in frames with a length of four bytes.
+//! The protocol between parent and child: JSON values in frames with a length of four bytes.
 //!
-//! The parent speaks over the child's standard input, the child over its standard output. A child has one job
-//! at a time; job numbers grow, so that a word about an earlier job is told apart from one about this.
+//! Commands go over the child's standard input, events over its standard output. The child begins with [`Event::Hello`],
+//! then says whether its model is loaded. It has one job at a time; job numbers grow, so that an event of an earlier job
+//! is recognised.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stenobot_audio::AudioError;
-use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage, Transcript};
+use stenobot_domain::{ModelFacts, Progress, Transcript};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
-/// Largest frame in bytes. Hours of speech stay far below; a child that sends more has lost its mind.
+use super::job::TranscribeJob;
+
+/// Version of the protocol: raised with every change of a command's or an event's form. Parent and child must have the
+/// same.
+pub const VERSION: u32 = 1;
+
+/// Largest frame in bytes. Hours of speech stay far below.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 
 /// Numbers the jobs of one child.
@@ -24,64 +30,30 @@ pub struct JobNumber(pub u64);
 
 /// From the parent to the child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Order {
+pub enum Command {
     /// Transcribe a file. Answered by exactly one of `Finished`, `Failed`, `Cancelled`.
     Transcribe {
         /// Greater than any before.
-        job: JobNumber,
-        /// The audio file. Names need not be UTF-8.
-        #[serde(with = "file_name")]
-        path: PathBuf,
-        /// Given or to be detected.
-        language: SpeechLanguage,
-        /// What the sender is likely to speak: the prior of the detection.
-        likely: Vec<LikelyLanguage>,
-        /// Longest audio that is decoded.
-        limit: Duration,
+        number: JobNumber,
+        /// What and how.
+        job: TranscribeJob,
     },
     /// Stop that job soon. Ignored when it has ended already.
     Cancel {
-        /// The job.
-        job: JobNumber,
+        /// Of the job.
+        number: JobNumber,
     },
-}
-
-/// A path in JSON: a string, or its bytes where it is not UTF-8, which JSON's strings cannot hold.
-mod file_name {
-    use std::borrow::Cow;
-    use std::ffi::OsString;
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Name<'a> {
-        Text(Cow<'a, str>),
-        Bytes(Cow<'a, [u8]>),
-    }
-
-    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-        let name = match path.to_str() {
-            Some(text) => Name::Text(text.into()),
-            None => Name::Bytes(path.as_os_str().as_bytes().into()),
-        };
-        name.serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-        Ok(match Name::deserialize(from)? {
-            Name::Text(text) => text.into_owned().into(),
-            Name::Bytes(bytes) => OsString::from_vec(bytes.into_owned()).into(),
-        })
-    }
 }
 
 /// From the child to the parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Report {
-    /// The first word: the model is loaded.
+pub enum Event {
+    /// The first event, before the model is loaded. Its form stays the same in every version.
+    Hello {
+        /// [`VERSION`] of the child.
+        version: u32,
+    },
+    /// The model is loaded.
     Ready {
         /// What was loaded.
         model: ModelFacts,
@@ -89,35 +61,35 @@ pub enum Report {
         load: Duration,
     },
     /// In place of `Ready`: the model cannot be loaded, the child ends.
-    Unfit {
+    LoadFailed {
         /// One sentence.
         reason: String,
     },
     /// How far a job has come.
     Progress {
-        /// The job.
-        job: JobNumber,
-        /// Measured.
+        /// Of the job.
+        number: JobNumber,
+        /// Position in the audio.
         progress: Progress,
     },
     /// A job is done.
     Finished {
-        /// The job.
-        job: JobNumber,
-        /// What was heard.
+        /// Of the job.
+        number: JobNumber,
+        /// Its result.
         transcript: Transcript,
     },
     /// A job failed; the child is ready for the next.
     Failed {
-        /// The job.
-        job: JobNumber,
+        /// Of the job.
+        number: JobNumber,
         /// Why.
         failure: JobFailure,
     },
-    /// A job was stopped as ordered.
+    /// A job was cancelled as commanded.
     Cancelled {
-        /// The job.
-        job: JobNumber,
+        /// Of the job.
+        number: JobNumber,
     },
 }
 
@@ -204,11 +176,14 @@ impl<W: Write> BlockingWriter<W> {
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use stenobot_domain::{LikelyLanguage, SpeechLanguage};
 
     use super::*;
 
     #[test]
-    fn values_survive_a_stream_that_comes_byte_by_byte() {
+    fn values_are_read_from_a_stream_that_comes_byte_by_byte() {
         struct Trickle(std::vec::IntoIter<u8>);
         impl Read for Trickle {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -218,36 +193,40 @@ mod tests {
                 }))
             }
         }
-        let transcribe = |path: &dyn AsRef<OsStr>| Order::Transcribe {
-            job: JobNumber(8),
-            path: path.as_ref().into(),
-            language: SpeechLanguage::Auto,
-            likely: vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }],
-            limit: Duration::from_millis(1500),
+        let transcribe = |path: &OsStr| {
+            let job = TranscribeJob::new(Path::new(path), SpeechLanguage::Auto, Duration::from_millis(1500));
+            let likely = vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }];
+            Command::Transcribe { number: JobNumber(8), job: job.with_likely(likely) }
         };
-        let orders = [
-            Order::Cancel { job: JobNumber(7) },
-            transcribe(&"a b.ogg"),
-            transcribe(&OsStr::from_bytes(b"caf\xe9.ogg")),
+        let commands = [
+            Command::Cancel { number: JobNumber(7) },
+            transcribe(OsStr::new("/a b.ogg")),
+            transcribe(OsStr::from_bytes(b"/caf\xe9.ogg")),
         ];
         let mut wire = Vec::new();
         let mut writer = BlockingWriter::new(&mut wire);
-        for order in &orders {
-            writer.send(order).unwrap();
+        for command in &commands {
+            writer.send(command).unwrap();
         }
         let mut reader = BlockingReader::new(Trickle(wire.into_iter()));
-        for order in orders {
-            assert_eq!(reader.receive::<Order>().unwrap(), Some(order));
+        for command in commands {
+            assert_eq!(reader.receive::<Command>().unwrap(), Some(command));
         }
-        assert_eq!(reader.receive::<Order>().unwrap(), None);
+        assert_eq!(reader.receive::<Command>().unwrap(), None);
     }
 
     #[test]
-    fn an_oversized_frame_and_garbage_are_errors() {
+    fn the_hello_of_any_version_is_understood() {
+        let of_later_version = br#"{"Hello":{"version":7,"capabilities":["batch"]}}"#;
+        assert_eq!(decode::<Event>(of_later_version).unwrap(), Event::Hello { version: 7 });
+    }
+
+    #[test]
+    fn an_oversized_frame_and_malformed_json_are_errors() {
         let huge = u32::try_from(MAX_FRAME + 1).unwrap().to_be_bytes();
-        assert!(BlockingReader::new(huge.as_slice()).receive::<Order>().is_err());
+        assert!(BlockingReader::new(huge.as_slice()).receive::<Command>().is_err());
         let mut wire = vec![0, 0, 0, 5];
         wire.extend_from_slice(b"hello");
-        assert!(BlockingReader::new(wire.as_slice()).receive::<Order>().is_err());
+        assert!(BlockingReader::new(wire.as_slice()).receive::<Command>().is_err());
     }
 }

@@ -1,5 +1,3 @@
-//! The pool behind tower's interface.
-
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -11,11 +9,11 @@ use tower::Service;
 
 use super::dispatch::Reservation;
 use super::error::EngineError;
+use super::job::EngineJob;
 use super::pool::EnginePool;
-use super::settings::EngineJob;
 
-/// An [`EnginePool`] as a tower service. A clone that has become ready keeps one worker until it is called or
-/// dropped; a fresh clone keeps none.
+/// An [`EnginePool`] as a tower service. A clone that has become ready holds one slot until it is called or dropped; a
+/// fresh clone holds none.
 pub struct EngineService {
     pool: EnginePool,
     state: State,
@@ -55,7 +53,7 @@ impl Service<EngineJob> for EngineService {
         loop {
             self.state = match &mut self.state {
                 State::Ready(reservation) if reservation.is_open() => return Poll::Ready(Ok(())),
-                // Its worker has lost its child since: whoever is told now that work begins would wait for a start.
+                // A reserved slot that has lost its child would first wait for the start of another.
                 State::Ready(_) | State::Unready => State::Reserving(Box::pin(self.pool.clone().reserve())),
                 State::Reserving(reserving) => match ready!(reserving.as_mut().poll(cx)) {
                     Ok(reservation) => State::Ready(reservation),
@@ -68,7 +66,7 @@ impl Service<EngineJob> for EngineService {
         }
     }
 
-    /// A call without `poll_ready` before it waits for a worker like any other.
+    /// A call without `poll_ready` before it waits for a slot as well.
     fn call(&mut self, job: EngineJob) -> Self::Future {
         let reserved = match mem::replace(&mut self.state, State::Unready) {
             State::Ready(reservation) => Some(reservation),

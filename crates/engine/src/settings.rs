@@ -1,17 +1,16 @@
-//! What a pool is told, and what it tells.
+//! A pool's settings, state and events.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, ModelFacts, Progress, SpeechLanguage};
+use stenobot_domain::ModelFacts;
 use stenobot_models::VerifiedModel;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::error::Exit;
+use super::job::absolute;
 
-/// How to run the engine's processes.
+/// How children are run.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// The program of a child.
@@ -20,11 +19,11 @@ pub struct EngineSettings {
     pub arguments: Vec<OsString>,
     /// Variables for the child besides the short list it inherits.
     pub environment: Vec<(OsString, OsString)>,
-    /// Children, one job each at a time.
+    /// Number of slots, each with one child.
     pub workers: usize,
-    /// From spawning a child to its first word: the model is read from disk in between.
+    /// From the start of a child to the end of loading its model.
     pub start_timeout: Duration,
-    /// From asking a child to stop to killing it.
+    /// From telling a child to cancel to killing it.
     pub cancel_grace: Duration,
     /// Wait before a restart; doubles up to `max_backoff` while children fail to start or die without a job.
     pub backoff: Duration,
@@ -35,7 +34,7 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// `command engine MODEL THREADS`, `workers` times, with the usual patience.
+    /// `command engine MODEL THREADS`, `workers` times, with the usual timeouts.
     pub fn new(command: PathBuf, model: PathBuf, workers: usize, threads: usize) -> Self {
         Self {
             command: absolute(&command),
@@ -50,8 +49,7 @@ impl EngineSettings {
         }
     }
 
-    /// This very program as the engine, with a model whose hash was checked, since a file that was cut off can load without
-    /// an error.
+    /// This program as the engine, with a model whose hash was checked, since a truncated file can load without an error.
     ///
     /// # Errors
     /// The path of this program is unknown.
@@ -59,21 +57,21 @@ impl EngineSettings {
         Ok(Self::new(std::env::current_exe()?, model.path.clone(), workers, threads))
     }
 
-    /// The same engine, which logs what this filter lets through.
+    /// The same engine, which logs by this filter.
     #[must_use]
     pub fn logging(mut self, filter: &str) -> Self {
         self.environment.push(("RUST_LOG".into(), filter.into()));
         self
     }
 
-    /// The same engine, which reads recordings of this folder only.
+    /// The same engine, confined to recordings of this folder.
     #[must_use]
     pub fn reading_only(mut self, recordings: &Path) -> Self {
         self.arguments.extend(["--recordings".into(), absolute(recordings).into()]);
         self
     }
 
-    /// The same engine, which looks for speech with this detector before it recognises any.
+    /// The same engine, which transcribes only the speech that this detector finds.
     #[must_use]
     pub fn with_detector(mut self, detector: &VerifiedModel) -> Self {
         self.arguments.extend(["--detector".into(), absolute(&detector.path).into()]);
@@ -81,67 +79,34 @@ impl EngineSettings {
     }
 }
 
-/// The path as a child sees it, whose working directory is another. What cannot be told is left as it is.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// One audio file to transcribe.
-#[derive(Debug, Clone)]
-pub struct EngineJob {
-    /// The file; it must stay until the job has ended.
-    pub audio: PathBuf,
-    /// Given or to be detected.
-    pub language: SpeechLanguage,
-    /// What the sender is likely to speak: the prior of the detection. Weights sum to at most 1.
-    pub likely: Vec<LikelyLanguage>,
-    /// Longest audio that is decoded.
-    pub limit: Duration,
-    /// Longest time the engine may work on it, counted from the moment a worker takes it.
-    pub deadline: Duration,
-    /// Told how far the work has come.
-    pub progress: watch::Sender<Progress>,
-    /// Stops the job. The job then ends as [`EngineError::Cancelled`](super::EngineError::Cancelled), once the
-    /// engine has really stopped.
-    pub cancel: CancellationToken,
-}
-
-impl EngineJob {
-    /// A job that nobody watches yet.
-    pub fn new(audio: PathBuf, language: SpeechLanguage, limit: Duration, deadline: Duration) -> Self {
-        let (progress, _) = watch::channel(Progress::default());
-        Self { audio, language, likely: Vec::new(), limit, deadline, progress, cancel: CancellationToken::new() }
-    }
-}
-
 /// The pool at this moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolStatus {
-    /// One for each worker.
+    /// In the order of their index.
     pub slots: Vec<SlotStatus>,
-    /// What the children say of their model; `None` until the first is warm.
+    /// Of the latest child that was ready; `None` before the first.
     pub model: Option<ModelFacts>,
-    /// Time the latest child took to load it.
+    /// Time that child took to load it.
     pub load: Option<Duration>,
 }
 
 impl PoolStatus {
-    /// Workers that can transcribe or do so right now.
+    /// Slots whose child is ready or transcribes.
     pub fn warm(&self) -> usize {
         self.slots.iter().filter(|slot| matches!(slot.state, SlotState::Idle | SlotState::Busy)).count()
     }
 
-    /// Workers that transcribe right now.
+    /// Slots that transcribe.
     pub fn busy(&self) -> usize {
         self.slots.iter().filter(|slot| slot.state == SlotState::Busy).count()
     }
 
-    /// Processes of the children that live.
+    /// Process ids of the living children.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
         self.slots.iter().filter_map(|slot| slot.pid)
     }
 
-    /// Why nothing can be transcribed, when every worker has failed to start too often.
+    /// Why nothing can be transcribed, when every slot is [`SlotState::Failing`].
     pub fn outage(&self) -> Option<&str> {
         let mut reason = None;
         for slot in &self.slots {
@@ -154,21 +119,21 @@ impl PoolStatus {
     }
 }
 
-/// One worker at this moment.
+/// One slot at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotStatus {
-    /// What it is doing.
+    /// Its state.
     pub state: SlotState,
     /// Its child, when it has one.
     pub pid: Option<u32>,
 }
 
-/// What a worker is doing.
+/// State of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlotState {
     /// The child is being started, the model loaded.
     Starting,
-    /// Warm, waiting for a job.
+    /// The child is ready and waits for a job.
     Idle,
     /// Has a job, or waits for the confirmed end of one.
     Busy,
@@ -177,30 +142,30 @@ pub enum SlotState {
         /// Of the latest attempt.
         reason: String,
     },
-    /// Ended for good.
+    /// The pool is shut down.
     ShutDown,
 }
 
-/// Something that happened to a worker, for metrics. The pool logs these itself.
+/// Something that happened to a slot, for metrics. The pool logs these itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
-    /// A child is warm.
+    /// A child is ready.
     Started {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// Time it took to load the model.
         load: Duration,
     },
     /// A child could not be started.
     StartFailed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// One sentence.
         reason: String,
     },
-    /// A child died unasked.
+    /// A child ended by itself.
     Crashed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// How.
         exit: Exit,
@@ -209,21 +174,21 @@ pub enum EngineEvent {
     },
     /// A child had not stopped its job within the grace and was killed.
     Killed {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
     },
-    /// A worker waits before it starts a child again.
+    /// A slot waits before it starts a child again.
     Restarting {
-        /// Of the worker, from 0.
+        /// Index of the slot, from 0.
         slot: usize,
         /// The wait.
         after: Duration,
     },
 }
 
-/// Told of every [`EngineEvent`]; must not block. Any closure will do.
+/// Receives every [`EngineEvent`]; must not block.
 pub trait EngineObserver: Send + Sync + 'static {
-    /// Called in the worker's task.
+    /// Called in the slot's task.
     fn observe(&self, event: &EngineEvent);
 }
 

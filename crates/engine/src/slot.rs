@@ -1,47 +1,56 @@
-//! One worker: a task that owns one child, keeps it warm, gives it one job at a time and replaces it.
+//! One slot: a task that owns one child, keeps its model loaded, gives it one job at a time and replaces it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{Progress, RetryPolicy, Transcript};
+use stenobot_domain::{ModelFacts, Progress, RetryPolicy, Transcript};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::{Assignment, Offer};
+use super::dispatch::{Assignment, IdleSlot};
 use super::error::{EngineError, Exit};
+use super::job::EngineJob;
 use super::process::{EngineProcess, Lost};
-use super::protocol::{JobFailure, JobNumber, Order, Report};
-use super::settings::{EngineEvent, EngineJob, EngineObserver, EngineSettings, PoolStatus, SlotState, absolute};
+use super::protocol::{Command, Event, JobFailure, JobNumber, VERSION};
+use super::settings::{EngineEvent, EngineObserver, EngineSettings, PoolStatus, SlotState};
 
 pub(super) struct Slot {
     index: usize,
     settings: Arc<EngineSettings>,
     observer: Arc<dyn EngineObserver>,
     status: watch::Sender<PoolStatus>,
-    offers: mpsc::UnboundedSender<Offer>,
+    idle_slots: mpsc::UnboundedSender<IdleSlot>,
     stop: CancellationToken,
     /// Children in a row that failed to start or died without a job.
-    misfortunes: u32,
+    consecutive_failures: u32,
 }
 
-/// How one child's service ended.
-enum Ended {
-    /// It was killed since it would not stop its job: a fresh one is wanted at once.
+/// Why a child is not ready.
+enum StartFailure {
+    LoadFailed { reason: String },
+    OtherVersion(u32),
+    UnexpectedEvent,
+    Lost(Lost),
+}
+
+/// How a child that was ready ended.
+enum ServiceEnd {
+    /// Killed since it did not stop its job: the next is started at once.
     Killed,
-    /// It died unasked, of its job or without one.
+    /// It ended by itself, with a job or without one.
     Crashed { busy: bool },
     /// The pool is shutting down.
     Stopped,
 }
 
-/// How one job ended, seen from the child.
-enum After {
-    /// The child has answered and is ready for the next.
-    Alive(Verdict),
-    /// It was asked to stop, for this reason, and has not.
-    Stubborn(EngineError),
-    /// It is gone; with the reason when it had been asked to stop.
+/// State of the child after one job.
+enum JobEnd {
+    /// It has answered and is ready for the next.
+    Answered(JobResult),
+    /// It was told to cancel, for this reason, and has not.
+    Unresponsive(EngineError),
+    /// It is gone; with the reason when it had been told to cancel.
     Lost(Lost, Option<EngineError>),
 }
 
@@ -51,10 +60,10 @@ impl Slot {
         settings: Arc<EngineSettings>,
         observer: Arc<dyn EngineObserver>,
         status: watch::Sender<PoolStatus>,
-        offers: mpsc::UnboundedSender<Offer>,
+        idle_slots: mpsc::UnboundedSender<IdleSlot>,
         stop: CancellationToken,
     ) -> Self {
-        Self { index, settings, observer, status, offers, stop, misfortunes: 0 }
+        Self { index, settings, observer, status, idle_slots, stop, consecutive_failures: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -66,16 +75,16 @@ impl Slot {
                 Some(Ok(process)) => {
                     start_failures = 0;
                     match self.serve(process).await {
-                        Ended::Killed => continue,
-                        // The suspect is the job, which is tried a few times only. The others do not wait longer for that.
-                        Ended::Crashed { busy: true } => self.misfortunes = 0,
-                        Ended::Crashed { busy: false } => self.misfortunes += 1,
-                        Ended::Stopped => break,
+                        ServiceEnd::Killed => continue,
+                        // The job is the likely cause and is tried a few times only: no longer wait for the other jobs.
+                        ServiceEnd::Crashed { busy: true } => self.consecutive_failures = 0,
+                        ServiceEnd::Crashed { busy: false } => self.consecutive_failures += 1,
+                        ServiceEnd::Stopped => break,
                     }
                 }
                 Some(Err(reason)) => {
                     start_failures += 1;
-                    self.misfortunes += 1;
+                    self.consecutive_failures += 1;
                     tracing::warn!(slot = self.index, reason, "the engine did not start");
                     if start_failures >= self.settings.start_attempts {
                         self.set(SlotState::Failing { reason: reason.clone() }, None);
@@ -95,24 +104,24 @@ impl Slot {
     fn backoff(&self) -> Duration {
         // Jitter would serve nothing: the few children of one machine start by themselves.
         let policy = RetryPolicy::endless(self.settings.backoff, self.settings.max_backoff).without_jitter();
-        policy.pause_after(self.misfortunes)
+        policy.pause_after(self.consecutive_failures)
     }
 
-    /// Spawns a child and waits until its model is loaded.
+    /// Spawns a child and waits until its model is loaded. An error is one sentence.
     async fn start(&self) -> Result<EngineProcess, String> {
         self.status.send_modify(|status| {
             let slot = &mut status.slots[self.index];
             slot.pid = None;
-            // A worker that fails keeps saying so until it is warm.
+            // A failing slot stays so until a child is ready.
             if !matches!(slot.state, SlotState::Failing { .. }) {
                 slot.state = SlotState::Starting;
             }
         });
         let mut process = EngineProcess::spawn(&self.settings)
             .map_err(|error| format!("its program cannot be run: {}", error.kind()))?;
-        let patience = self.settings.start_timeout;
-        match timeout(patience, process.receive()).await {
-            Ok(Ok(Report::Ready { model, load })) => {
+        let start_timeout = self.settings.start_timeout;
+        match timeout(start_timeout, await_ready(&mut process)).await {
+            Ok(Ok((model, load))) => {
                 tracing::info!(
                     slot = self.index, model = %model.kind, weights = %model.weights, backend = %model.backend,
                     load_ms = u64::try_from(load.as_millis()).unwrap_or(u64::MAX), "the engine is warm"
@@ -124,88 +133,95 @@ impl Slot {
                 self.observer.observe(&EngineEvent::Started { slot: self.index, load });
                 Ok(process)
             }
-            Ok(Ok(Report::Unfit { reason })) => {
+            Ok(Err(StartFailure::LoadFailed { reason })) => {
                 process.stop(&self.settings).await;
                 Err(reason)
             }
-            Ok(Ok(_)) => {
+            Ok(Err(StartFailure::OtherVersion(version))) => {
+                process.kill().await;
+                Err(format!(
+                    "its program speaks version {version} of the engine protocol and this one version {VERSION}: \
+                     install both from the same release"
+                ))
+            }
+            Ok(Err(StartFailure::UnexpectedEvent)) => {
                 process.kill().await;
                 Err("its first word was not the expected one: is the program another version?".to_owned())
             }
-            Ok(Err(lost)) => {
-                let exit = process.bury(lost, &self.settings).await;
+            Ok(Err(StartFailure::Lost(lost))) => {
+                let exit = process.reap(lost, &self.settings).await;
                 Err(format!("it ended while it loaded the model ({exit})"))
             }
             Err(_) => {
                 process.kill().await;
-                Err(format!("it took longer than {} s to load the model", patience.as_secs()))
+                Err(format!("it took longer than {} s to load the model", start_timeout.as_secs()))
             }
         }
     }
 
-    /// Gives jobs to a warm child until one of the two ends.
-    async fn serve(&mut self, mut process: EngineProcess) -> Ended {
+    /// Gives jobs to a child that is ready, until it ends or the pool does.
+    async fn serve(&mut self, mut process: EngineProcess) -> ServiceEnd {
         let stop = self.stop.clone();
-        let mut job = JobNumber(0);
+        let mut number = JobNumber(0);
         loop {
-            let (offer, mut assigned) = oneshot::channel();
+            let (idle_slot, mut assigned) = oneshot::channel();
             self.set(SlotState::Idle, process.pid());
-            if self.offers.send(offer).is_err() {
+            if self.idle_slots.send(idle_slot).is_err() {
                 process.stop(&self.settings).await;
-                return Ended::Stopped;
+                return ServiceEnd::Stopped;
             }
             let assignment = tokio::select! {
                 () = stop.cancelled() => None,
                 assignment = &mut assigned => assignment.ok(),
-                report = process.receive() => {
-                    // Closing first and looking again loses no job that was being handed over.
+                event = process.receive() => {
+                    // Closing first and looking again loses no job that was being assigned.
                     assigned.close();
-                    let lost = report.err().unwrap_or(Lost::Garbage);
+                    let lost = event.err().unwrap_or(Lost::ProtocolError);
                     let orphan = assigned.try_recv().ok();
                     let exit = self.crash(process, lost, orphan.is_some()).await;
                     if let Some(orphan) = orphan {
                         let _ = orphan.answer.send(Err(EngineError::Crashed(exit)));
                     }
-                    return Ended::Crashed { busy: false };
+                    return ServiceEnd::Crashed { busy: false };
                 }
             };
-            let Some(Assignment { job: order, answer }) = assignment else {
+            let Some(Assignment { job, answer }) = assignment else {
                 assigned.close();
                 if let Ok(orphan) = assigned.try_recv() {
                     let _ = orphan.answer.send(Err(EngineError::ShutDown));
                 }
                 process.stop(&self.settings).await;
-                return Ended::Stopped;
+                return ServiceEnd::Stopped;
             };
             self.set(SlotState::Busy, process.pid());
-            job.0 += 1;
-            let work = Work { process: &mut process, job, order, answer, stop: &stop };
+            number.0 += 1;
+            let work = Work { process: &mut process, number, job, answer, stop: &stop };
             let (after, answer) = work.run(self.settings.cancel_grace).await;
-            // The answer goes out only now that native code has stopped. Nobody may be waiting for it any more.
+            // The answer is sent only now that native code has stopped. The receiver may be gone.
             match after {
-                After::Alive(verdict) => {
-                    self.misfortunes = 0;
-                    let _ = answer.send(verdict);
+                JobEnd::Answered(result) => {
+                    self.consecutive_failures = 0;
+                    let _ = answer.send(result);
                 }
-                After::Stubborn(why) => {
+                JobEnd::Unresponsive(why) => {
                     process.kill().await;
                     tracing::warn!(slot = self.index, "the engine did not stop its job in time and was killed");
                     self.set(SlotState::Starting, None);
                     self.observer.observe(&EngineEvent::Killed { slot: self.index });
                     let _ = answer.send(Err(why));
-                    return Ended::Killed;
+                    return ServiceEnd::Killed;
                 }
-                After::Lost(lost, why) => {
+                JobEnd::Lost(lost, why) => {
                     let exit = self.crash(process, lost, true).await;
                     let _ = answer.send(Err(why.unwrap_or(EngineError::Crashed(exit))));
-                    return Ended::Crashed { busy: true };
+                    return ServiceEnd::Crashed { busy: true };
                 }
             }
         }
     }
 
     async fn crash(&self, process: EngineProcess, lost: Lost, busy: bool) -> Exit {
-        let exit = process.bury(lost, &self.settings).await;
+        let exit = process.reap(lost, &self.settings).await;
         tracing::warn!(slot = self.index, %exit, busy, "the engine crashed");
         self.set(SlotState::Starting, None);
         self.observer.observe(&EngineEvent::Crashed { slot: self.index, exit, busy });
@@ -222,75 +238,94 @@ impl Slot {
 }
 
 type Answer = oneshot::Sender<Result<Transcript, EngineError>>;
-type Verdict = Result<Transcript, EngineError>;
+type JobResult = Result<Transcript, EngineError>;
 
 /// One job in a child.
 struct Work<'a> {
     process: &'a mut EngineProcess,
-    job: JobNumber,
-    order: EngineJob,
+    number: JobNumber,
+    job: EngineJob,
     answer: Answer,
     stop: &'a CancellationToken,
 }
 
 impl Work<'_> {
-    /// Returns when the child works on the job no more, or has had its chance to stop.
-    async fn run(self, grace: Duration) -> (After, Answer) {
-        let Self { process, job, order, mut answer, stop } = self;
-        let transcribe = Order::Transcribe {
-            job,
-            path: absolute(&order.audio),
-            language: order.language.clone(),
-            likely: order.likely.clone(),
-            limit: order.limit,
-        };
-        if process.send(&transcribe).await.is_err() {
-            return (After::Lost(Lost::Closed, None), answer);
+    /// Returns when the child has ended the job, or has not within the grace after it was told to cancel.
+    async fn run(self, cancel_grace: Duration) -> (JobEnd, Answer) {
+        let Self { process, number, job, mut answer, stop } = self;
+        let EngineJob { job, deadline, progress, cancel } = job;
+        if process.send(&Command::Transcribe { number, job }).await.is_err() {
+            return (JobEnd::Lost(Lost::Closed, None), answer);
         }
         let why = tokio::select! {
-            // A child that talks without a pause may use up what a task does in one go: it comes last, so that the rest
-            // has its turn whatever it does.
+            // Events without a pause may use up what a task does in one go: they come last, so that the rest is polled
+            // whatever the child sends.
             biased;
-            () = order.cancel.cancelled() => EngineError::Cancelled,
+            () = cancel.cancelled() => EngineError::Cancelled,
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
-            () = sleep(order.deadline) => EngineError::Deadline { after: order.deadline },
-            end = watch_job(process, job, &order.progress) => {
-                let after = end.map_or_else(|lost| After::Lost(lost, None), After::Alive);
-                return (after, answer);
+            () = sleep(deadline) => EngineError::Deadline { after: deadline },
+            end = await_result(process, number, &progress) => {
+                let end = end.map_or_else(|lost| JobEnd::Lost(lost, None), JobEnd::Answered);
+                return (end, answer);
             }
         };
-        let stopping = async {
-            process.send(&Order::Cancel { job }).await.map_err(|_| Lost::Closed)?;
-            watch_job(process, job, &order.progress).await
+        let cancelling = async {
+            process.send(&Command::Cancel { number }).await.map_err(|_| Lost::Closed)?;
+            await_result(process, number, &progress).await
         };
-        let after = match timeout(grace, stopping).await {
-            Ok(Ok(_)) => After::Alive(Err(why)),
-            Ok(Err(lost)) => After::Lost(lost, Some(why)),
-            Err(_) => After::Stubborn(why),
+        let end = match timeout(cancel_grace, cancelling).await {
+            Ok(Ok(_)) => JobEnd::Answered(Err(why)),
+            Ok(Err(lost)) => JobEnd::Lost(lost, Some(why)),
+            Err(_) => JobEnd::Unresponsive(why),
         };
-        (after, answer)
+        (end, answer)
+    }
+}
+
+/// Reads the child's version and waits until it has loaded its model.
+async fn await_ready(process: &mut EngineProcess) -> Result<(ModelFacts, Duration), StartFailure> {
+    match process.receive().await.map_err(StartFailure::Lost)? {
+        Event::Hello { version: VERSION } => {}
+        Event::Hello { version } => return Err(StartFailure::OtherVersion(version)),
+        Event::Ready { .. }
+        | Event::LoadFailed { .. }
+        | Event::Progress { .. }
+        | Event::Finished { .. }
+        | Event::Failed { .. }
+        | Event::Cancelled { .. } => return Err(StartFailure::UnexpectedEvent),
+    }
+    match process.receive().await.map_err(StartFailure::Lost)? {
+        Event::Ready { model, load } => Ok((model, load)),
+        Event::LoadFailed { reason } => Err(StartFailure::LoadFailed { reason }),
+        Event::Hello { .. }
+        | Event::Progress { .. }
+        | Event::Finished { .. }
+        | Event::Failed { .. }
+        | Event::Cancelled { .. } => Err(StartFailure::UnexpectedEvent),
     }
 }
 
 /// Passes progress on until the job has ended. Safe to drop and call again.
-async fn watch_job(
+async fn await_result(
     process: &mut EngineProcess,
-    job: JobNumber,
+    expected: JobNumber,
     progress: &watch::Sender<Progress>,
-) -> Result<Verdict, Lost> {
+) -> Result<JobResult, Lost> {
     loop {
-        let (of, verdict) = match process.receive().await? {
-            Report::Progress { job: of, progress: heard } if of == job => {
-                progress.send_replace(heard);
+        let (number, result) = match process.receive().await? {
+            Event::Progress { number, progress: reached } if number == expected => {
+                progress.send_replace(reached);
                 continue;
             }
-            Report::Finished { job, transcript } => (job, Ok(transcript)),
-            Report::Failed { job, failure } => (job, Err(failure.into())),
-            Report::Cancelled { job } => (job, Err(EngineError::Cancelled)),
-            Report::Progress { .. } | Report::Ready { .. } | Report::Unfit { .. } => return Err(Lost::Garbage),
+            Event::Finished { number, transcript } => (number, Ok(transcript)),
+            Event::Failed { number, failure } => (number, Err(failure.into())),
+            Event::Cancelled { number } => (number, Err(EngineError::Cancelled)),
+            Event::Hello { .. } | Event::Progress { .. } | Event::Ready { .. } | Event::LoadFailed { .. } => {
+                return Err(Lost::ProtocolError);
+            }
         };
-        return if of == job { Ok(verdict) } else { Err(Lost::Garbage) };
+        return if number == expected { Ok(result) } else { Err(Lost::ProtocolError) };
     }
 }
 

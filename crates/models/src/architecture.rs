@@ -1,13 +1,13 @@
-//! The shape of a Whisper model: from it follow every tensor, the size of the file and the memory it needs.
+//! The sizes of a Whisper model, from which follow its tensors, the length of its file and its memory.
 
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 use super::{ggml, mel};
 
 /// The sizes of a Whisper model, in the order of a ggml file's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Architecture {
-    /// Tokens the model can say, special ones included.
+    /// Tokens of the vocabulary, special ones included.
     pub tokens: u32,
     /// Positions of the encoder's output; 1500 for 30 s.
     pub audio_context: u32,
@@ -78,7 +78,7 @@ const CONTEXTS: [u32; 2] = [1500, 448];
 /// Mel bands, those of large-v3 last.
 const MEL_BANDS: [u32; 2] = [80, 128];
 /// Width of one attention head.
-const HEAD: u32 = 64;
+const HEAD_WIDTH: u32 = 64;
 /// Width of the largest model.
 const MAX_STATE: u32 = 1280;
 /// Layers of the largest model, in its encoder and in its decoder.
@@ -87,20 +87,20 @@ const MAX_LAYERS: u32 = 32;
 impl Architecture {
     /// Refuses sizes that no Whisper model has. whisper.cpp does not check them: over some it writes past the end of a
     /// buffer or ends the process.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(super) fn check(&self) -> Result<(), ModelFileError> {
         let state = self.audio_state;
-        let sound = TOKENS.contains(&self.tokens)
+        let is_valid = TOKENS.contains(&self.tokens)
             && [self.audio_context, self.text_context] == CONTEXTS
             && MEL_BANDS.contains(&self.mel_bands)
             && state == self.text_state
-            && (HEAD..=MAX_STATE).contains(&state)
-            && [self.audio_heads, self.text_heads].iter().all(|heads| heads.checked_mul(HEAD) == Some(state))
+            && (HEAD_WIDTH..=MAX_STATE).contains(&state)
+            && [self.audio_heads, self.text_heads].iter().all(|heads| heads.checked_mul(HEAD_WIDTH) == Some(state))
             && [self.audio_layers, self.text_layers].iter().all(|layers| (1..=MAX_LAYERS).contains(layers))
             && self.text_tokens <= self.tokens;
-        if sound {
+        if is_valid {
             return Ok(());
         }
-        Err(Fault::malformed(format!(
+        Err(ModelFileError::malformed(format!(
             "no Whisper model has these sizes: {} tokens, {} of them with a text; contexts {} and {}; widths {state} and {}; \
              heads {} and {}; layers {} and {}; {} mel bands",
             self.tokens,

@@ -18,10 +18,10 @@ pub struct ModelName {
     quantisation: Option<Quantisation>,
 }
 
-/// Why a text names no model.
+/// A text that is no model name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no model name: give letters, digits, dots, dashes and underscores, such as base-q8_0")]
-pub struct BadName(String);
+pub struct InvalidModelName(String);
 
 impl ModelName {
     /// The name without the quantisation.
@@ -44,7 +44,7 @@ impl ModelName {
         format!("ggml-{self}.bin")
     }
 
-    /// The name that a file of that name would have, if it is one of a store.
+    /// The name of the model in a file of that name; `None` when it is no file of a store.
     pub(super) fn of_file(file_name: &str) -> Option<Self> {
         file_name.strip_prefix("ggml-")?.strip_suffix(".bin")?.parse().ok()
     }
@@ -60,13 +60,13 @@ impl fmt::Display for ModelName {
 }
 
 impl FromStr for ModelName {
-    type Err = BadName;
+    type Err = InvalidModelName;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, InvalidModelName> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
         let well_formed = (1..=100).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(['.', '-']);
         if !well_formed {
-            return Err(BadName(text.to_owned()));
+            return Err(InvalidModelName(text.to_owned()));
         }
         let split = text.rsplit_once('-').and_then(|(family, q)| Some((family, q.parse().ok()?)));
         Ok(match split {
@@ -94,7 +94,7 @@ impl fmt::Display for PublishedHash {
     }
 }
 
-/// What is known of a file before it is downloaded.
+/// Length and hash of a published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// Its exact length.
@@ -103,7 +103,7 @@ pub struct Published {
     pub hash: PublishedHash,
 }
 
-/// One Whisper model in all its quantisations.
+/// A Whisper model in all its quantisations.
 #[derive(Debug, Clone)]
 pub struct Family {
     /// Its name.
@@ -119,7 +119,7 @@ pub struct Family {
 pub struct Catalogue(Vec<Family>);
 
 impl Catalogue {
-    /// A catalogue of other models, such as a company's own mirror might serve.
+    /// A catalogue of other models, such as those of a company's mirror.
     pub fn new(families: Vec<Family>) -> Self {
         Self(families)
     }
@@ -145,15 +145,15 @@ impl Catalogue {
         Some(Published { bytes, hash: PublishedHash::Sha1(sha1.clone()) })
     }
 
-    /// The published form that a form nobody publishes is made from: the smallest that loses next to nothing,
-    /// q8_0, or else float16.
+    /// The published form from which an unpublished form is made: q8_0, the smallest that loses next to nothing, else
+    /// float16.
     pub(super) fn source_of(&self, name: &ModelName) -> Option<ModelName> {
         let sources = [Some(Quantisation::q8_0), None].map(|q| name.with(q));
         name.quantisation()?;
         sources.into_iter().find(|source| source != name && self.published(source).is_some())
     }
 
-    /// The family whose sizes these are. Fine-tuned models have the sizes of what they come from.
+    /// The family with these sizes. Fine-tuned models have the sizes of the model they come from.
     pub(super) fn family_of(&self, architecture: &Architecture) -> Option<&Family> {
         // large-v1 and large-v2 have the same sizes; the later one is the likelier.
         let sizes = |a: &Architecture| Architecture { text_bytes: 0, text_tokens: 0, ..*a };
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_publishes_is_made_from_the_smallest_good_form() {
+    fn an_unpublished_form_is_made_from_the_smallest_good_form() {
         let source = |name: &str| Catalogue::default().source_of(&name.parse().unwrap()).map(|n| n.to_string());
         assert_eq!(source("medium-q4_0").as_deref(), Some("medium-q8_0"));
         assert_eq!(source("large-v3-q4_0").as_deref(), Some("large-v3"));
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_estimate_is_what_was_measured_for_medium() {
+    fn the_memory_estimate_is_within_3_percent_of_measurements_of_medium() {
         let architecture = Catalogue::default().family("medium").unwrap().architecture;
         for (quantisation, measured) in
             [(Quantisation::q8_0, 1271.0), (Quantisation::q5_0, 1000.0), (Quantisation::q4_0, 912.0)]

@@ -1,5 +1,4 @@
-//! Streams a model from one form into a ggml file, a slice of one tensor at a time: memory stays at a few
-//! megabytes whatever the model's size.
+//! Streams a model into a ggml file, a slice of a tensor at a time: in a few megabytes of memory whatever its size.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,7 +6,7 @@ use std::io::Write;
 use tokio_util::sync::CancellationToken;
 
 use super::architecture::Shape;
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::ggml;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 
@@ -17,18 +16,18 @@ const SLICE: usize = 2048 * BLOCK;
 /// A model whose tensors can be read piece by piece, in the order of a ggml file.
 pub(super) trait Source {
     /// Everything before the tensors.
-    fn prelude(&self) -> Result<Vec<u8>, Fault>;
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError>;
     /// The tensors as an unquantised file has them.
     fn shapes(&self) -> Vec<Shape>;
     /// Reads `values.len()` values of tensor `index`, the first of them value `first`.
-    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), Fault>;
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError>;
 }
 
-/// Watches over a conversion.
-pub(super) struct Watch<'a> {
+/// Follows a conversion and can cancel it.
+pub(super) struct ConversionObserver<'a> {
     /// Ends the conversion at the next slice.
     pub(super) cancel: &'a CancellationToken,
-    /// Told how many values are done, and how many there are.
+    /// Receives the values that are done, and all there are.
     pub(super) progress: &'a mut dyn FnMut(u64, u64),
 }
 
@@ -37,11 +36,11 @@ pub(super) fn write(
     source: &impl Source,
     quantisation: Option<Quantisation>,
     out: &mut impl Write,
-    watch: Watch<'_>,
-) -> Result<(), Fault> {
+    observer: ConversionObserver<'_>,
+) -> Result<(), ModelFileError> {
     let mut prelude = source.prelude()?;
     ggml::set_file_type(&mut prelude, quantisation.map_or(TensorType::F16, TensorType::Block));
-    out.write_all(&prelude).map_err(Fault::Write)?;
+    out.write_all(&prelude).map_err(ModelFileError::Write)?;
 
     let shapes = source.shapes();
     let total = shapes.iter().map(Shape::values).sum();
@@ -54,31 +53,31 @@ pub(super) fn write(
         ggml::push_tensor_header(&mut bytes, shape, kind);
         let mut first = 0;
         while first < shape.values() {
-            if watch.cancel.is_cancelled() {
-                return Err(Fault::Cancelled);
+            if observer.cancel.is_cancelled() {
+                return Err(ModelFileError::Cancelled);
             }
             let count = (shape.values() - first).min(SLICE as u64);
             let slice = &mut values[..count as usize];
             source.read(index, first, slice)?;
             kind.encode(slice, &mut bytes);
-            out.write_all(&bytes).map_err(Fault::Write)?;
+            out.write_all(&bytes).map_err(ModelFileError::Write)?;
             bytes.clear();
             first += count;
             done += count;
-            (watch.progress)(done, total);
+            (observer.progress)(done, total);
         }
     }
-    out.flush().map_err(Fault::Write)
+    out.flush().map_err(ModelFileError::Write)
 }
 
-/// A ggml file as a source; quantised tensors come out as the values they stand for.
+/// A ggml file as a source; quantised tensors are read as numbers.
 pub(super) struct GgmlSource<'a> {
     pub(super) file: &'a File,
     pub(super) model: &'a ggml::Whisper,
 }
 
 impl Source for GgmlSource<'_> {
-    fn prelude(&self) -> Result<Vec<u8>, Fault> {
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError> {
         let mut bytes = vec![0; self.model.prelude as usize];
         ggml::read_at(self.file, 0, &mut bytes)?;
         Ok(bytes)
@@ -93,7 +92,7 @@ impl Source for GgmlSource<'_> {
         shapes.map(|shape| Shape { kind: plain(shape.kind), ..shape }).collect()
     }
 
-    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), Fault> {
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError> {
         let tensor = &self.model.tensors[index];
         let kind = tensor.shape.kind;
         let mut bytes = vec![0; kind.bytes(values.len() as u64) as usize];

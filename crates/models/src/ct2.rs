@@ -10,7 +10,7 @@ use std::sync::Arc;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::ggml::read_at;
 
 /// Variables, and aliases, of one file: large-v3 has about two thousand with their scales, and one alias.
@@ -68,31 +68,34 @@ impl Entry {
 
 impl Ct2File {
     /// Reads the table of variables of a Whisper model.
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        let file = File::open(path).map_err(Fault::Read)?;
-        let length = file.metadata().map_err(Fault::Read)?.len();
+    pub(super) fn open(path: &Path) -> Result<Self, ModelFileError> {
+        let file = File::open(path).map_err(ModelFileError::Read)?;
+        let length = file.metadata().map_err(ModelFileError::Read)?.len();
         let mut reader = Reader { inner: BufReader::new(&file), position: 0 };
         let version = reader.u32()?;
         if !(4..=6).contains(&version) {
-            return Err(Fault::malformed(format!(
+            return Err(ModelFileError::malformed(format!(
                 "model.bin is no CTranslate2 model of binary version 4 to 6 (it begins with {version})"
             )));
         }
         let specification = reader.name()?;
         if specification != "WhisperSpec" {
-            return Err(Fault::malformed(format!("it is a CTranslate2 model of {specification}, not of Whisper")));
+            return Err(ModelFileError::malformed(format!(
+                "it is a CTranslate2 model of {specification}, not of Whisper"
+            )));
         }
         reader.u32()?;
         let mut entries = HashMap::new();
         for _ in 0..reader.count("variables", MAX_ENTRIES)? {
             let (name, entry) = reader.entry(length)?;
             if entries.contains_key(&name) {
-                return Err(Fault::malformed(format!("model.bin has the variable {name} twice")));
+                return Err(ModelFileError::malformed(format!("model.bin has the variable {name} twice")));
             }
             entries.insert(name, entry);
         }
         let aliases = reader.count("aliases", MAX_ALIASES)?;
-        let aliases = (0..aliases).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, Fault>>()?;
+        let aliases =
+            (0..aliases).map(|_| Ok([reader.name()?, reader.name()?])).collect::<Result<Vec<_>, ModelFileError>>()?;
         let mut variables = HashMap::new();
         for (name, entry) in &entries {
             if let Some(numbers) = numbers(name, entry, &entries, &file)? {
@@ -104,15 +107,15 @@ impl Ct2File {
             // Flags and scalars, which are no weights, may have aliases too.
             let Some(variable) = variables.get(&target).cloned() else { continue };
             if entries.contains_key(&alias) || variables.insert(alias.clone(), variable).is_some() {
-                return Err(Fault::malformed(format!("model.bin has the variable {alias} twice")));
+                return Err(ModelFileError::malformed(format!("model.bin has the variable {alias} twice")));
             }
         }
         Ok(Self { file, variables })
     }
 
     /// The variable of that name.
-    pub(super) fn variable(&self, name: &str) -> Result<&Variable, Fault> {
-        self.variables.get(name).ok_or_else(|| Fault::malformed(format!("it lacks the weights {name}")))
+    pub(super) fn variable(&self, name: &str) -> Result<&Variable, ModelFileError> {
+        self.variables.get(name).ok_or_else(|| ModelFileError::malformed(format!("it lacks the weights {name}")))
     }
 
     /// How many blocks `side` (`encoder` or `decoder`) has.
@@ -122,7 +125,7 @@ impl Ct2File {
     }
 
     /// Reads `values.len()` values of a variable from value `first` on.
-    pub(super) fn read(&self, variable: &Variable, first: u64, values: &mut [f32]) -> Result<(), Fault> {
+    pub(super) fn read(&self, variable: &Variable, first: u64, values: &mut [f32]) -> Result<(), ModelFileError> {
         match &variable.numbers {
             Numbers::F32 => {
                 let bytes = self.bytes(variable.offset + first * 4, values.len() * 4)?;
@@ -145,7 +148,7 @@ impl Ct2File {
         Ok(())
     }
 
-    fn bytes(&self, offset: u64, count: usize) -> Result<Vec<u8>, Fault> {
+    fn bytes(&self, offset: u64, count: usize) -> Result<Vec<u8>, ModelFileError> {
         let mut bytes = vec![0; count];
         read_at(&self.file, offset, &mut bytes)?;
         Ok(bytes)
@@ -153,7 +156,12 @@ impl Ct2File {
 }
 
 /// What a variable's numbers are; `None` for the flags and scalars that are no weights.
-fn numbers(name: &str, entry: &Entry, entries: &HashMap<String, Entry>, file: &File) -> Result<Option<Numbers>, Fault> {
+fn numbers(
+    name: &str,
+    entry: &Entry,
+    entries: &HashMap<String, Entry>,
+    file: &File,
+) -> Result<Option<Numbers>, ModelFileError> {
     if entry.dims.is_empty() {
         return Ok(None);
     }
@@ -164,25 +172,28 @@ fn numbers(name: &str, entry: &Entry, entries: &HashMap<String, Entry>, file: &F
             let scale = format!("{name}_scale");
             let scale = entries.get(&scale).filter(|scale| scale.type_id == 0 && scale.dims == entry.dims[..1]);
             let Some(scale) = scale else {
-                return Err(Fault::malformed(format!("the 8-bit weights {name} have no scale for each row")));
+                return Err(ModelFileError::malformed(format!("the 8-bit weights {name} have no scale for each row")));
             };
             let mut bytes = vec![0; scale.bytes as usize];
             read_at(file, scale.offset, &mut bytes)?;
             let scales: Arc<[f32]> = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
             if scales.iter().any(|scale| !scale.is_normal()) {
-                return Err(Fault::malformed(format!("the 8-bit weights {name} have an impossible scale")));
+                return Err(ModelFileError::malformed(format!("the 8-bit weights {name} have an impossible scale")));
             }
             (Numbers::Int8 { scales }, 1)
         }
         _ if !name.ends_with("/weight") => return Ok(None),
         other => {
-            return Err(Fault::malformed(format!(
+            return Err(ModelFileError::malformed(format!(
                 "the weights {name} have number format {other}; convert the model with float32, float16 or int8"
             )));
         }
     };
     if entry.values().checked_mul(width) != Some(entry.bytes) {
-        return Err(Fault::malformed(format!("the weights {name} have {} bytes for {:?}", entry.bytes, entry.dims)));
+        return Err(ModelFileError::malformed(format!(
+            "the weights {name} have {} bytes for {:?}",
+            entry.bytes, entry.dims
+        )));
     }
     Ok(Some(numbers))
 }
@@ -193,54 +204,56 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ModelFileError> {
         let mut bytes = [0; N];
-        self.inner.read_exact(&mut bytes).map_err(Fault::reading)?;
+        self.inner.read_exact(&mut bytes).map_err(ModelFileError::reading)?;
         self.position += N as u64;
         Ok(bytes)
     }
 
-    fn u8(&mut self) -> Result<u8, Fault> {
+    fn u8(&mut self) -> Result<u8, ModelFileError> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn u32(&mut self) -> Result<u32, Fault> {
+    fn u32(&mut self) -> Result<u32, ModelFileError> {
         self.array().map(u32::from_le_bytes)
     }
 
     /// A count that must not be larger than `most`.
-    fn count(&mut self, what: &str, most: u32) -> Result<u32, Fault> {
+    fn count(&mut self, what: &str, most: u32) -> Result<u32, ModelFileError> {
         let count = self.u32()?;
         match count <= most {
             true => Ok(count),
-            false => Err(Fault::malformed(format!("model.bin has {count} {what}, more than any Whisper model"))),
+            false => {
+                Err(ModelFileError::malformed(format!("model.bin has {count} {what}, more than any Whisper model")))
+            }
         }
     }
 
     /// Names end in a NUL that their length counts.
-    fn name(&mut self) -> Result<String, Fault> {
+    fn name(&mut self) -> Result<String, ModelFileError> {
         let length = u16::from_le_bytes(self.array()?);
         let mut bytes = vec![0; usize::from(length)];
-        self.inner.read_exact(&mut bytes).map_err(Fault::reading)?;
+        self.inner.read_exact(&mut bytes).map_err(ModelFileError::reading)?;
         self.position += u64::from(length);
         bytes.pop();
-        String::from_utf8(bytes).map_err(|_| Fault::malformed("model.bin has a name that is no text"))
+        String::from_utf8(bytes).map_err(|_| ModelFileError::malformed("model.bin has a name that is no text"))
     }
 
-    fn entry(&mut self, length: u64) -> Result<(String, Entry), Fault> {
+    fn entry(&mut self, length: u64) -> Result<(String, Entry), ModelFileError> {
         let name = self.name()?;
         let dims = (0..self.u8()?).map(|_| self.u32()).collect::<Result<Vec<_>, _>>()?;
         let type_id = self.u8()?;
         let bytes = u64::from(self.u32()?);
         let offset = self.position;
         if length.saturating_sub(offset) < bytes {
-            return Err(Fault::reading(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(ModelFileError::reading(std::io::ErrorKind::UnexpectedEof.into()));
         }
         let fits = dims.len() <= 4 && dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::from(d))).is_some();
         if !fits {
-            return Err(Fault::malformed(format!("the weights {name} have impossible dimensions {dims:?}")));
+            return Err(ModelFileError::malformed(format!("the weights {name} have impossible dimensions {dims:?}")));
         }
-        self.inner.seek_relative(bytes.cast_signed()).map_err(Fault::Read)?;
+        self.inner.seek_relative(bytes.cast_signed()).map_err(ModelFileError::Read)?;
         self.position += bytes;
         Ok((name, Entry { dims, type_id, offset, bytes }))
     }

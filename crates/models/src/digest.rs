@@ -8,9 +8,9 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 
-/// What a file's bytes are known by.
+/// Length and hashes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) bytes: u64,
@@ -21,16 +21,16 @@ pub(super) struct Digests {
 }
 
 /// Reads the whole file, once for both hashes.
-pub(super) fn of_file(path: &Path, cancel: &CancellationToken) -> Result<Digests, Fault> {
-    let mut file = File::open(path).map_err(Fault::Read)?;
+pub(super) fn of_file(path: &Path, cancel: &CancellationToken) -> Result<Digests, ModelFileError> {
+    let mut file = File::open(path).map_err(ModelFileError::Read)?;
     let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {
         if cancel.is_cancelled() {
-            return Err(Fault::Cancelled);
+            return Err(ModelFileError::Cancelled);
         }
-        let count = file.read(&mut buffer).map_err(Fault::Read)?;
+        let count = file.read(&mut buffer).map_err(ModelFileError::Read)?;
         if count == 0 {
             break;
         }

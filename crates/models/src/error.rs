@@ -1,21 +1,19 @@
-//! Why a model cannot be had. Files are named without the folders above them.
-
 use std::{fmt, io};
 
-use super::catalogue::{BadName, ModelName, PublishedHash};
-use super::fault::{self, Fault};
+use super::catalogue::{InvalidModelName, ModelName, PublishedHash};
+use super::file_error::{self, ModelFileError};
 use super::pull::PullError;
 
-/// Why a model cannot be had.
+/// Why there is no model. Files are named without the folders above them.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum ModelStoreError {
     /// The text is no name.
     #[error(transparent)]
-    Name(#[from] BadName),
+    Name(#[from] InvalidModelName),
     /// Nothing of that name is published, present, or can be made from what is.
     #[error("there is no model named {0}; `stenobot model list` shows those there are")]
     Unknown(ModelName),
-    /// Not here yet.
+    /// Published, or can be made, but not present.
     #[error("the model {0} is not here yet; fetch it with `stenobot model pull {0}`")]
     Missing(ModelName),
     /// The path leads nowhere.
@@ -49,7 +47,7 @@ pub enum StoreError {
         /// Why.
         why: PullError,
     },
-    /// Not enough room, seen beforehand.
+    /// Not enough disk space, seen beforehand.
     #[error("{file} needs {} MB of disk and {} MB are free; free some space and try again", needed / 1_000_000, free / 1_000_000)]
     NoSpace {
         /// The file.
@@ -59,16 +57,16 @@ pub enum StoreError {
         /// Bytes free.
         free: u64,
     },
-    /// The room ran out while writing.
+    /// The disk became full while writing.
     #[error("the disk became full while writing {0}; free some space and try again")]
     Full(String),
     /// The model's bytes cannot be used.
     #[error("{file} cannot be used: {why}")]
-    Fault {
+    File {
         /// The file or folder.
         file: String,
         /// Why.
-        why: Fault,
+        why: ModelFileError,
     },
     /// The store's folder failed.
     #[error("{file} in the folder of models cannot be written: {why}")]
@@ -78,7 +76,7 @@ pub enum StoreError {
         /// Why.
         why: io::Error,
     },
-    /// No HTTPS on this machine.
+    /// The HTTPS client cannot be made.
     #[error("downloads are not possible here: {0}")]
     Client(String),
 }
@@ -88,9 +86,9 @@ pub enum StoreError {
 pub enum Remedy {
     /// It can be downloaded or made again.
     Pull,
-    /// Only whoever imported it has it.
+    /// It must be imported again.
     Import,
-    /// The operator put it there, and may have put another there since: then the note is out of date.
+    /// The operator put it there, and may have replaced it since: then the record is out of date.
     Forget {
         /// The note's file in the folder of models.
         note: String,
@@ -107,18 +105,18 @@ impl fmt::Display for Remedy {
     }
 }
 
-impl StoreError {
-    pub(super) fn fault(file: &str, source: Fault) -> Self {
+impl ModelStoreError {
+    pub(super) fn in_file(file: &str, source: ModelFileError) -> Self {
         match source {
-            Fault::Write(error) => Self::write(file, error),
-            Fault::Malformed(_) | Fault::Read(_) | Fault::Cancelled => {
-                Self::Fault { file: file.to_owned(), why: source }
+            ModelFileError::Write(error) => Self::write(file, error),
+            ModelFileError::Malformed(_) | ModelFileError::Read(_) | ModelFileError::Cancelled => {
+                Self::File { file: file.to_owned(), why: source }
             }
         }
     }
 
     pub(super) fn write(file: &str, source: io::Error) -> Self {
-        match fault::is_full(&source) {
+        match file_error::is_full(&source) {
             true => Self::Full(file.to_owned()),
             false => Self::Write { file: file.to_owned(), why: source },
         }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use super::architecture::{Architecture, Shape};
 use super::convert::Source;
 use super::ct2::{Ct2File, Variable};
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::{ggml, mel, vocabulary};
 
 /// The name of the weights within the folder.
 const WEIGHTS: &str = "model.bin";
 /// Every Whisper model has heads of this width.
-const HEAD: u32 = 64;
+const HEAD_WIDTH: u32 = 64;
 
 /// The folder with its tables read and its tensors matched to OpenAI's names.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) fn locate(folder: &Path) -> Option<PathBuf> {
 
 impl FasterWhisper {
     /// Reads the tables of a folder that [`locate`] found.
-    pub(super) fn open(folder: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(folder: &Path) -> Result<Self, ModelFileError> {
         let file = Ct2File::open(&folder.join(WEIGHTS))?;
         let tokens = file.variable("decoder/embeddings/weight")?.dims.first().copied().unwrap_or(0);
         let vocabulary = vocabulary::read(folder, tokens)?;
@@ -57,7 +57,7 @@ impl FasterWhisper {
                 let origin = origin(&file, &shape)?;
                 Ok((shape, origin))
             })
-            .collect::<Result<Vec<_>, Fault>>()?;
+            .collect::<Result<Vec<_>, ModelFileError>>()?;
         let model = Self { file, vocabulary, architecture, tensors };
         model.check_key_biases()?;
         Ok(model)
@@ -68,7 +68,7 @@ impl FasterWhisper {
     }
 
     /// ggml has no bias of keys, since Whisper has none; a model with one would lose it.
-    fn check_key_biases(&self) -> Result<(), Fault> {
+    fn check_key_biases(&self) -> Result<(), ModelFileError> {
         for (shape, _) in &self.tensors {
             let Some(layer) = shape.name.strip_suffix(".key.weight") else { continue };
             let (variable, part) = variable_of(&format!("{layer}.key.bias"));
@@ -77,7 +77,9 @@ impl FasterWhisper {
             let range = part.map_or(0..bias.values(), |part| rows(part, shape.dims[1]));
             self.file.read(bias, range.start, &mut values)?;
             if values.iter().any(|&v| v != 0.0) {
-                return Err(Fault::malformed(format!("{variable} has a bias of keys, which no Whisper model has")));
+                return Err(ModelFileError::malformed(format!(
+                    "{variable} has a bias of keys, which no Whisper model has"
+                )));
             }
         }
         Ok(())
@@ -85,7 +87,7 @@ impl FasterWhisper {
 }
 
 impl Source for FasterWhisper {
-    fn prelude(&self) -> Result<Vec<u8>, Fault> {
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError> {
         let filters = mel::filters(self.architecture.mel_bands as usize);
         Ok(ggml::prelude(&self.architecture, &filters, &self.vocabulary))
     }
@@ -95,7 +97,7 @@ impl Source for FasterWhisper {
     }
 
     /// Weights are rounded to float16 first: quantised files are made from float16 ones.
-    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), Fault> {
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError> {
         use super::quantise::TensorType;
         let (shape, origin) = &self.tensors[index];
         self.file.read(&origin.variable, origin.first + first, values)?;
@@ -111,14 +113,15 @@ impl Source for FasterWhisper {
     }
 }
 
-fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, Fault> {
+fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, ModelFileError> {
     let sized = |name: &str, rank: usize| {
         let variable = file.variable(name)?;
         match variable.dims.len() == rank && variable.dims.iter().all(|d| (1..=1 << 20).contains(d)) {
             true => Ok(variable.dims.clone()),
-            false => {
-                Err(Fault::malformed(format!("the weights {name} have impossible dimensions {:?}", variable.dims)))
-            }
+            false => Err(ModelFileError::malformed(format!(
+                "the weights {name} have impossible dimensions {:?}",
+                variable.dims
+            ))),
         }
     };
     let embedding = sized("decoder/embeddings/weight", 2)?;
@@ -127,13 +130,13 @@ fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, 
     let first_convolution = sized("encoder/conv1/weight", 3)?;
     let [audio_layers, text_layers] = ["encoder", "decoder"].map(|side| file.layers(side));
     let [audio_state, text_state] = [first_convolution[0], embedding[1]];
-    if audio_layers == 0 || text_layers == 0 || audio_state % HEAD != 0 || text_state % HEAD != 0 {
-        return Err(Fault::malformed(format!(
-            "it has {audio_layers} and {text_layers} layers of widths {audio_state} and {text_state}; Whisper's widths are multiples of {HEAD}"
+    if audio_layers == 0 || text_layers == 0 || audio_state % HEAD_WIDTH != 0 || text_state % HEAD_WIDTH != 0 {
+        return Err(ModelFileError::malformed(format!(
+            "it has {audio_layers} and {text_layers} layers of widths {audio_state} and {text_state}; Whisper's widths are multiples of {HEAD_WIDTH}"
         )));
     }
     if vocabulary.len() > embedding[0] as usize {
-        return Err(Fault::malformed(format!(
+        return Err(ModelFileError::malformed(format!(
             "its vocabulary has {} texts for {} tokens; it belongs to another model",
             vocabulary.len(),
             embedding[0]
@@ -143,11 +146,11 @@ fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, 
         tokens: embedding[0],
         audio_context: audio_positions[0],
         audio_state,
-        audio_heads: audio_state / HEAD,
+        audio_heads: audio_state / HEAD_WIDTH,
         audio_layers,
         text_context: text_positions[0],
         text_state,
-        text_heads: text_state / HEAD,
+        text_heads: text_state / HEAD_WIDTH,
         text_layers,
         mel_bands: first_convolution[1],
         text_tokens: vocabulary.len() as u32,
@@ -156,7 +159,7 @@ fn architecture(file: &Ct2File, vocabulary: &[Vec<u8>]) -> Result<Architecture, 
 }
 
 /// Finds a tensor's values and checks that there are as many as it needs.
-fn origin(file: &Ct2File, shape: &Shape) -> Result<Origin, Fault> {
+fn origin(file: &Ct2File, shape: &Shape) -> Result<Origin, ModelFileError> {
     let (name, part) = variable_of(&shape.name);
     let variable = file.variable(&name)?.clone();
     let outputs = shape.dims.last().copied().unwrap_or(1);
@@ -167,7 +170,10 @@ fn origin(file: &Ct2File, shape: &Shape) -> Result<Origin, Fault> {
         None => rows == outputs,
     });
     if !present || variable.values() != row * u64::from(variable.dims[0]) {
-        return Err(Fault::malformed(format!("the weights {name} are {:?}, which does not fit", variable.dims)));
+        return Err(ModelFileError::malformed(format!(
+            "the weights {name} are {:?}, which does not fit",
+            variable.dims
+        )));
     }
     Ok(Origin { variable, first: u64::from(range.start) * row })
 }

@@ -7,15 +7,15 @@ use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 
 use super::architecture::{Architecture, Shape};
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::quantise::{BLOCK, Quantisation, TensorType};
 use super::{mel, silero};
 
 const MAGIC: u32 = 0x6767_6d6c;
 /// Magic, ten sizes, file type.
 pub(super) const HEADER_BYTES: u64 = 12 * 4;
-/// Larger counts than any model has; a bound on what a damaged file makes us read.
-const MOST: u32 = 1 << 20;
+/// Above every count of a model: bounds what a damaged file can request.
+const MAX_SIZE: u32 = 1 << 20;
 
 /// The newest version of the block formats, which a header counts in thousands beside the format.
 const MAX_QUANTISATION_VERSION: u32 = 2;
@@ -56,12 +56,11 @@ pub(super) struct Tensor {
     pub(super) offset: u64,
 }
 
-/// Reads the tables of a model file and checks that they account for every byte of it. The numbers themselves
-/// are not looked at.
-pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
+/// Reads the tables of a model file and checks that they account for all its bytes. The weights are not checked.
+pub(super) fn inspect(file: &File) -> Result<Contents, ModelFileError> {
     let mut reader = Reader::new(file)?;
     if reader.number()? != MAGIC {
-        return Err(Fault::malformed("it does not begin like a ggml model"));
+        return Err(ModelFileError::malformed("it does not begin like a ggml model"));
     }
     let first = reader.number()?;
     if first < 64 {
@@ -74,17 +73,17 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
     let [tokens, audio_context, audio_state, audio_heads, audio_layers, ..] = sizes;
     let [.., text_context, text_state, text_heads, text_layers, mel_bands, file_type] = sizes;
     let counted = &sizes[..10];
-    if counted.iter().any(|&n| n == 0 || n > MOST) || audio_layers > 1024 || text_layers > 1024 {
-        return Err(Fault::malformed(format!("its header has impossible sizes: {counted:?}")));
+    if counted.iter().any(|&n| n == 0 || n > MAX_SIZE) || audio_layers > 1024 || text_layers > 1024 {
+        return Err(ModelFileError::malformed(format!("its header has impossible sizes: {counted:?}")));
     }
     let weights = TensorType::of_file_type(file_type).filter(|_| file_type / 1000 <= MAX_QUANTISATION_VERSION);
     let weights = weights.ok_or_else(|| {
-        Fault::malformed(format!("its header names the weights' format {file_type}, which is not known here"))
+        ModelFileError::malformed(format!("its header names the weights' format {file_type}, which is not known here"))
     })?;
 
     let filters = [reader.number()?, reader.number()?];
     if filters != [mel_bands, mel::BINS as u32] {
-        return Err(Fault::malformed(format!(
+        return Err(ModelFileError::malformed(format!(
             "its mel filters are {filters:?} where {mel_bands} bands of {} are due",
             mel::BINS
         )));
@@ -93,13 +92,13 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
 
     let text_tokens = reader.number()?;
     if text_tokens > tokens {
-        return Err(Fault::malformed(format!("its vocabulary has {text_tokens} texts for {tokens} tokens")));
+        return Err(ModelFileError::malformed(format!("its vocabulary has {text_tokens} texts for {tokens} tokens")));
     }
     let mut text_bytes = 0;
     for _ in 0..text_tokens {
         let length = reader.number()?;
         if length > 4096 {
-            return Err(Fault::malformed(format!("its vocabulary has a token of {length} bytes")));
+            return Err(ModelFileError::malformed(format!("its vocabulary has a token of {length} bytes")));
         }
         reader.skip(u64::from(length))?;
         text_bytes += length;
@@ -126,20 +125,20 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
         list.into_iter().map(|(name, dims)| (name.to_owned(), dims.to_vec())).collect::<Vec<_>>()
     };
     let shapes = architecture.tensors();
-    let due = sorted(shapes.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
+    let expected = sorted(shapes.iter().map(|shape| (&*shape.name, &*shape.dims)).collect());
     let found = sorted(tensors.iter().map(|tensor| (&*tensor.shape.name, &*tensor.shape.dims)).collect());
-    if found != due {
-        return Err(Fault::malformed(format!(
+    if found != expected {
+        return Err(ModelFileError::malformed(format!(
             "its {} tensors are not the {} that its header promises; it may have been cut short",
             found.len(),
-            due.len()
+            expected.len()
         )));
     }
     let kinds: HashMap<&str, TensorType> =
         shapes.iter().map(|shape| (&*shape.name, shape.kind_in_file(weights))).collect();
     let other = tensors.iter().find(|Tensor { shape, .. }| kinds.get(&*shape.name) != Some(&shape.kind));
     if let Some(Tensor { shape, .. }) = other {
-        return Err(Fault::malformed(format!(
+        return Err(ModelFileError::malformed(format!(
             "tensor {} has number format {}, which does not go with the format {file_type} of its header",
             shape.name,
             shape.kind.id()
@@ -150,17 +149,17 @@ pub(super) fn inspect(file: &File) -> Result<Contents, Fault> {
 
 /// Accepts the one form of Silero's detector that whisper.cpp knows, of any version: it reads further sizes from the
 /// header without checking them.
-fn voice_activity(mut reader: Reader<'_>, name_length: u32) -> Result<Contents, Fault> {
+fn voice_activity(mut reader: Reader<'_>, name_length: u32) -> Result<Contents, ModelFileError> {
     let mut name = vec![0; name_length as usize];
     reader.read(&mut name)?;
     if name != SILERO {
-        return Err(Fault::malformed("it is a ggml file, but no Whisper model and no Silero detector"));
+        return Err(ModelFileError::malformed("it is a ggml file, but no Whisper model and no Silero detector"));
     }
     reader.skip(3 * 4)?;
     for size in SILERO_SIZES {
         let found = reader.number()?;
         if found != size {
-            return Err(Fault::malformed(format!(
+            return Err(ModelFileError::malformed(format!(
                 "its header has a size of {found} where Silero's detector has {size}"
             )));
         }
@@ -172,7 +171,9 @@ fn voice_activity(mut reader: Reader<'_>, name_length: u32) -> Result<Contents, 
     };
     let found = found.into_iter().map(|Tensor { shape: Shape { name, dims, kind }, .. }| (name, dims, kind)).collect();
     if sorted(found) != sorted(silero::shapes().map(|Shape { name, dims, kind }| (name, dims, kind)).collect()) {
-        return Err(Fault::malformed("its tensors are not those of Silero's detector; it may have been cut short"));
+        return Err(ModelFileError::malformed(
+            "its tensors are not those of Silero's detector; it may have been cut short",
+        ));
     }
     Ok(Contents::VoiceActivity)
 }
@@ -184,49 +185,49 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a File) -> Result<Self, Fault> {
+    fn new(file: &'a File) -> Result<Self, ModelFileError> {
         use std::io::Seek;
-        let length = file.metadata().map_err(Fault::Read)?.len();
+        let length = file.metadata().map_err(ModelFileError::Read)?.len();
         let mut file = file;
-        file.rewind().map_err(Fault::Read)?;
+        file.rewind().map_err(ModelFileError::Read)?;
         Ok(Self { inner: BufReader::new(file), position: 0, length })
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), Fault> {
-        self.inner.read_exact(bytes).map_err(Fault::reading)?;
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ModelFileError> {
+        self.inner.read_exact(bytes).map_err(ModelFileError::reading)?;
         self.position += bytes.len() as u64;
         Ok(())
     }
 
-    fn number(&mut self) -> Result<u32, Fault> {
+    fn number(&mut self) -> Result<u32, ModelFileError> {
         let mut bytes = [0; 4];
         self.read(&mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
     }
 
-    fn skip(&mut self, bytes: u64) -> Result<(), Fault> {
+    fn skip(&mut self, bytes: u64) -> Result<(), ModelFileError> {
         if self.length.saturating_sub(self.position) < bytes {
-            return Err(Fault::reading(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(ModelFileError::reading(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        self.inner.seek_relative(bytes.cast_signed()).map_err(Fault::Read)?;
+        self.inner.seek_relative(bytes.cast_signed()).map_err(ModelFileError::Read)?;
         self.position += bytes;
         Ok(())
     }
 
     /// Reads tensor after tensor to the very end of the file.
-    fn tensors(&mut self) -> Result<Vec<Tensor>, Fault> {
+    fn tensors(&mut self) -> Result<Vec<Tensor>, ModelFileError> {
         let mut tensors = Vec::new();
         while self.position < self.length {
             let [rank, name_length, kind] = [self.number()?, self.number()?, self.number()?];
             if rank > 4 || name_length > 256 || tensors.len() > 65_536 {
-                return Err(Fault::malformed(format!("tensor {} has an impossible header", tensors.len())));
+                return Err(ModelFileError::malformed(format!("tensor {} has an impossible header", tensors.len())));
             }
             let dims = (0..rank).map(|_| self.number()).collect::<Result<Vec<_>, _>>()?;
             let mut name = vec![0; name_length as usize];
             self.read(&mut name)?;
             let name = String::from_utf8_lossy(&name).into_owned();
             let kind = TensorType::from_id(kind).ok_or_else(|| {
-                Fault::malformed(format!(
+                ModelFileError::malformed(format!(
                     "tensor {name} has number format {kind}; f32, f16, q8_0, q5_1, q5_0, q4_1 and q4_0 are known"
                 ))
             })?;
@@ -235,7 +236,7 @@ impl<'a> Reader<'a> {
             let blocks =
                 !matches!(kind, TensorType::Block(_)) || dims.first().is_some_and(|d| d.is_multiple_of(BLOCK as u32));
             let (Some(values), true) = (values, blocks) else {
-                return Err(Fault::malformed(format!("tensor {name} has impossible dimensions {dims:?}")));
+                return Err(ModelFileError::malformed(format!("tensor {name} has impossible dimensions {dims:?}")));
             };
             let offset = self.position;
             self.skip(kind.bytes(values))?;
@@ -311,6 +312,6 @@ fn push_numbers(bytes: &mut Vec<u8>, numbers: &[u32]) {
 }
 
 /// Reads exactly `bytes.len()` bytes from a place in a file.
-pub(super) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> Result<(), Fault> {
-    file.read_exact_at(bytes, offset).map_err(Fault::reading)
+pub(super) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> Result<(), ModelFileError> {
+    file.read_exact_at(bytes, offset).map_err(ModelFileError::reading)
 }

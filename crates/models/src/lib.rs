@@ -1,9 +1,17 @@
-//! The models on this machine: found by name, checked before every use, downloaded, imported from the form
-//! that faster-whisper keeps, quantised.
+//! Models of ggml's form: found by name or path, verified before every use, downloaded, imported, quantised. Used by the
+//! bot, the command line, and the engine's child, which checks a file before native code reads it.
 //!
-//! A model is `ggml-NAME.bin` in the store's folder with a note `ggml-NAME.bin.json` beside it, which says what
-//! its hash was when it came. A file that no longer has that hash is not handed out: the engine may load a
-//! truncated model without complaint and then talk nonsense.
+//! A model is `ggml-NAME.bin` in the store's folder, with a record `ggml-NAME.bin.json` of its hash beside it (`record`). A
+//! file with another hash is refused, since the engine may load a truncated model without an error and then give wrong text.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | [`ModelStore::find`], [`ModelStore::ensure`] | here: name or path to a [`VerifiedModel`] |
+//! | [`ModelStore::list`] | `list` |
+//! | download of what is published | `catalogue` (names, hashes), `obtain`, `pull` (one file, resumed) |
+//! | [`ModelStore::import`], quantisation | `make`, from a `convert::Source`: ggml (`convert`), faster-whisper (`faster_whisper`, over `ct2`, `vocabulary`, `mel`) |
+//! | Silero's detector | `silero` |
+//! | the file format and its checks | `ggml`, `architecture` (tensors and sizes), `quantise` (number formats) |
 
 mod architecture;
 mod catalogue;
@@ -12,7 +20,7 @@ mod ct2;
 mod digest;
 mod error;
 mod faster_whisper;
-mod fault;
+mod file_error;
 mod ggml;
 mod list;
 mod make;
@@ -33,9 +41,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use architecture::Architecture;
 pub use catalogue::{Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
-pub use error::{Remedy, StoreError};
-pub use fault::Fault;
-pub use list::Listed;
+pub use error::{ModelStoreError, Remedy};
+pub use file_error::ModelFileError;
+pub use list::ListedModel;
 pub use pull::PullError;
 pub use quantise::Quantisation;
 pub use record::Origin;
@@ -54,9 +62,9 @@ pub struct ModelStore {
     proxies: Proxies,
 }
 
-/// A model whose hash was checked just now.
+/// A model whose hash has just been checked: no other crate can make one.
 #[derive(Debug, Clone)]
-#[expect(clippy::manual_non_exhaustive, reason = "the rest of this crate must not make one either")]
+#[non_exhaustive]
 pub struct VerifiedModel {
     /// The file.
     pub path: PathBuf,
@@ -72,11 +80,9 @@ pub struct VerifiedModel {
     pub sha1: String,
     /// Where the bytes come from.
     pub origin: Origin,
-    /// Keeps it from being made anywhere but here.
-    _checked: (),
 }
 
-/// What a model is for.
+/// Purpose of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelKind {
     /// Turns speech into text.
@@ -84,11 +90,11 @@ pub enum ModelKind {
         /// Bytes one engine needs, estimated: see [`Architecture::memory_bytes`].
         memory_bytes: u64,
     },
-    /// Finds where somebody speaks.
+    /// Finds speech.
     VoiceActivity,
 }
 
-/// What happens while a model is fetched or made.
+/// Progress of a download or a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Download {
     /// Bytes of a download so far, those of an earlier run included.
@@ -131,8 +137,8 @@ enum Spec {
 }
 
 impl Spec {
-    /// Whatever has a slash or ends in `.bin` is a path.
-    fn parse(text: &str) -> Result<Self, StoreError> {
+    /// A text with a slash, or that ends in `.bin`, is a path.
+    fn parse(text: &str) -> Result<Self, ModelStoreError> {
         match text.contains('/') || text.ends_with(".bin") {
             true => Ok(Self::Path(PathBuf::from(text))),
             false => Ok(Self::Name(text.parse()?)),
@@ -169,7 +175,7 @@ impl ModelStore {
 
     /// Finds a model that is here, by name or path, and checks its hash. Never downloads. Takes about a second
     /// for each gigabyte.
-    pub async fn find(&self, spec: &str) -> Result<VerifiedModel, StoreError> {
+    pub async fn find(&self, spec: &str) -> Result<VerifiedModel, ModelStoreError> {
         let check = match Spec::parse(spec)? {
             Spec::Name(name) => self.check_named(&name)?,
             Spec::Path(path) => self.check_path(path)?,
@@ -179,13 +185,13 @@ impl ModelStore {
 
     /// The model by name or path; one that is missing or damaged is pulled if it is published, or made from one
     /// that is. `report` is called often while that goes on.
-    pub async fn ensure(&self, spec: &str, mut report: impl FnMut(Download)) -> Result<VerifiedModel, StoreError> {
+    pub async fn ensure(&self, spec: &str, mut report: impl FnMut(Download)) -> Result<VerifiedModel, ModelStoreError> {
         let name = match Spec::parse(spec)? {
             Spec::Name(name) => name,
             Spec::Path(_) => return self.find(spec).await,
         };
         match self.find(spec).await {
-            Err(StoreError::Missing(_) | StoreError::Damaged { remedy: Remedy::Pull, .. }) => {
+            Err(ModelStoreError::Missing(_) | ModelStoreError::Damaged { remedy: Remedy::Pull, .. }) => {
                 self.obtain(&name, &mut report).await
             }
             found => found,
@@ -196,24 +202,24 @@ impl ModelStore {
         self.dir.join(name.file_name())
     }
 
-    fn check_named(&self, name: &ModelName) -> Result<Check, StoreError> {
+    fn check_named(&self, name: &ModelName) -> Result<Check, ModelStoreError> {
         let path = self.path_of(name);
         if !path.is_file() {
-            return Err(match self.can_be_had(name) {
-                true => StoreError::Missing(name.clone()),
-                false => StoreError::Unknown(name.clone()),
+            return Err(match self.is_obtainable(name) {
+                true => ModelStoreError::Missing(name.clone()),
+                false => ModelStoreError::Unknown(name.clone()),
             });
         }
         let record = with_suffix(&path, ".json");
         Ok(Check { path, name: name.to_string(), record, published: self.published(name) })
     }
 
-    /// A file elsewhere has its note in the store's folder, since its own may not be writable.
-    fn check_path(&self, path: PathBuf) -> Result<Check, StoreError> {
+    /// A file elsewhere has its record in the store's folder, since its own folder may not be writable.
+    fn check_path(&self, path: PathBuf) -> Result<Check, ModelStoreError> {
         let shown = shown(&path);
-        let absolute = path.canonicalize().map_err(|_| StoreError::NoFile(shown.clone()))?;
+        let absolute = path.canonicalize().map_err(|_| ModelStoreError::NoFile(shown.clone()))?;
         if !absolute.is_file() {
-            return Err(StoreError::NoFile(shown));
+            return Err(ModelStoreError::NoFile(shown));
         }
         let in_store = self.dir.canonicalize().is_ok_and(|dir| absolute.parent() == Some(&*dir));
         if let (true, Some(name)) = (in_store, ModelName::of_file(&shown)) {
@@ -224,7 +230,7 @@ impl ModelStore {
         Ok(Check { path, name: shown, record, published: None })
     }
 
-    fn can_be_had(&self, name: &ModelName) -> bool {
+    fn is_obtainable(&self, name: &ModelName) -> bool {
         self.published(name).is_some() || self.catalogue.source_of(name).is_some() || self.local_source(name).is_some()
     }
 }
@@ -238,40 +244,40 @@ struct Check {
 }
 
 impl Check {
-    async fn run(self) -> Result<VerifiedModel, StoreError> {
+    async fn run(self) -> Result<VerifiedModel, ModelStoreError> {
         let file = shown(&self.path);
         blocking(move |cancel| self.run_blocking(cancel)).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    fn run_blocking(self, cancel: &CancellationToken) -> Result<VerifiedModel, StoreError> {
+    fn run_blocking(self, cancel: &CancellationToken) -> Result<VerifiedModel, ModelStoreError> {
         let file = shown(&self.path);
-        let fault = |source| StoreError::fault(&file, source);
-        let digests = digest::of_file(&self.path, cancel).map_err(fault)?;
+        let in_file = |source| ModelStoreError::in_file(&file, source);
+        let digests = digest::of_file(&self.path, cancel).map_err(in_file)?;
         let record = match (Record::load(&self.record), &self.published) {
             (Some(record), _) if record.digests() == digests => record,
             (Some(record), _) => {
                 let remedy = self.remedy(&record);
-                return Err(StoreError::Damaged { file, expected: record.sha256, found: digests.sha256, remedy });
+                return Err(ModelStoreError::Damaged { file, expected: record.sha256, found: digests.sha256, remedy });
             }
             (None, Some(published)) if !published.matches(&digests) => {
                 let (expected, found) = (published.hash.to_string(), published.hash.of_same_kind(&digests).to_string());
-                return Err(StoreError::Damaged { file, expected, found, remedy: Remedy::Pull });
+                return Err(ModelStoreError::Damaged { file, expected, found, remedy: Remedy::Pull });
             }
             (None, published) => {
                 let origin = if published.is_some() { Origin::Published } else { Origin::Found };
                 let record = Record::new(&digests, origin);
-                inspect(&self.path).map_err(fault)?;
-                // A folder that cannot be written, such as that of a container, needs no note to be usable.
+                inspect(&self.path).map_err(in_file)?;
+                // A folder that cannot be written, such as that of a container, can be used without records.
                 if let Err(error) = record.save(&self.record) {
                     tracing::debug!(model = self.name, %error, "the hash of the model cannot be noted");
                 }
                 record
             }
         };
-        verified(self.path, self.name, record).map_err(fault)
+        verified(self.path, self.name, record).map_err(in_file)
     }
 
-    /// What brings back the bytes that the note tells of.
+    /// What restores the bytes of the record.
     fn remedy(&self, record: &Record) -> Remedy {
         let published = self.published.as_ref().is_some_and(|published| published.matches(&record.digests()));
         match record.origin {
@@ -299,15 +305,15 @@ impl PublishedHash {
     }
 }
 
-/// The one place where a [`VerifiedModel`] comes from; `record` must just have been found true of the file.
-fn verified(path: PathBuf, name: String, record: Record) -> Result<VerifiedModel, Fault> {
+/// The only maker of a [`VerifiedModel`]; `record` must have just been found to hold for the file.
+fn verified(path: PathBuf, name: String, record: Record) -> Result<VerifiedModel, ModelFileError> {
     let kind = inspect(&path)?;
     let Record { bytes, sha256, sha1, origin } = record;
-    Ok(VerifiedModel { path, name, kind, bytes, sha256, sha1, origin, _checked: () })
+    Ok(VerifiedModel { path, name, kind, bytes, sha256, sha1, origin })
 }
 
-fn inspect(path: &Path) -> Result<ModelKind, Fault> {
-    let file = File::open(path).map_err(Fault::Read)?;
+fn inspect(path: &Path) -> Result<ModelKind, ModelFileError> {
+    let file = File::open(path).map_err(ModelFileError::Read)?;
     Ok(match ggml::inspect(&file)? {
         ggml::Contents::VoiceActivity => ModelKind::VoiceActivity,
         ggml::Contents::Whisper(model) => {
@@ -316,7 +322,7 @@ fn inspect(path: &Path) -> Result<ModelKind, Fault> {
     })
 }
 
-/// What a file that goes to whisper.cpp must be.
+/// What a file must be before whisper.cpp loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// A Whisper model.
@@ -340,13 +346,13 @@ pub fn check_before_loading(path: &Path, wanted: Wanted) -> Result<(), String> {
     }
 }
 
-/// The last part of a path, which is what errors show of it.
+/// The last part of a path: all that errors show of it.
 fn shown(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn cancelled(file: &str) -> StoreError {
-    StoreError::fault(file, Fault::Cancelled)
+fn cancelled(file: &str) -> ModelStoreError {
+    ModelStoreError::in_file(file, ModelFileError::Cancelled)
 }
 
 /// Runs slow work off the runtime's threads. When the returned future is dropped, the work is told to stop.

@@ -1,4 +1,4 @@
-//! Making a model here: quantised from another one of the store, or imported.
+//! Models made on this machine: imported, or quantised from another one of the store.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -6,42 +6,44 @@ use std::path::{Path, PathBuf};
 
 use super::architecture::Architecture;
 use super::catalogue::{DETECTOR, ModelName};
-use super::convert::{self, GgmlSource, Watch};
+use super::convert::{self, ConversionObserver, GgmlSource};
 use super::faster_whisper::{self, FasterWhisper};
-use super::fault::Fault;
-use super::obtain::settle;
+use super::file_error::ModelFileError;
+use super::obtain::commit;
 use super::quantise::Quantisation;
 use super::record::{Origin, Record, with_suffix};
 use super::{
-    Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
+    Download, ModelStore, ModelStoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
 };
 
-/// Something that can be brought into the store, its tables read.
+/// What can be imported, its tables read.
 enum Import {
     /// A CTranslate2 folder.
     Folder(Box<FasterWhisper>),
     /// A Whisper model in ggml's form.
     Ggml(File, Box<ggml::Whisper>),
-    /// A detector in ggml's form, as it is or just converted.
+    /// A detector in ggml's form, copied or converted.
     Detector(Vec<u8>),
 }
 
 impl ModelStore {
-    /// Brings a model into the store: a ggml file, a CTranslate2 folder (or the folder in the Python tools'
-    /// cache that holds it), or Silero's `silero_vad_16k.safetensors`. Without `name` the file's name or the
-    /// model's sizes tell it. A model of that name that is there already is replaced.
+    /// Imports a model: a ggml file, a CTranslate2 folder (or the folder in the Python tools' cache that holds it), or
+    /// Silero's `silero_vad_16k.safetensors`. Without `name` it is taken from the file's name or the model's sizes. A model of
+    /// that name is replaced.
     pub async fn import(
         &self,
         path: &Path,
         quantisation: Option<Quantisation>,
         name: Option<ModelName>,
         mut report: impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let from = shown(path);
-        let import = Import::open_apart(path).await?;
+        let import = Import::open_blocking(path).await?;
         let (name, bytes) = self.name_of(&import, &from, quantisation, name);
         let origin = Origin::Imported { from };
-        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| {
+            import.write(quantisation, out, observer)
+        };
         self.make(&name, bytes, origin, job, &mut report).await
     }
 
@@ -50,12 +52,14 @@ impl ModelStore {
         source: &VerifiedModel,
         name: &ModelName,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let origin = Origin::Quantised { from: source.name.clone(), from_sha256: source.sha256.clone() };
-        let import = Import::open_apart(&source.path).await?;
+        let import = Import::open_blocking(&source.path).await?;
         let quantisation = name.quantisation();
         let bytes = import.bytes(quantisation);
-        let job = move |out: &mut BufWriter<File>, watch: Watch<'_>| import.write(quantisation, out, watch);
+        let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| {
+            import.write(quantisation, out, observer)
+        };
         self.make(name, bytes, origin, job, report).await
     }
 
@@ -69,49 +73,51 @@ impl ModelStore {
         let kind = quantisation.or(import.quantisation());
         let bytes = import.bytes(quantisation);
         let guess = || match import.architecture() {
-            None => ModelName::of_file(file).unwrap_or_else(|| plain(DETECTOR)),
+            None => ModelName::of_file(file).unwrap_or_else(|| known_name(DETECTOR)),
             Some(architecture) => {
                 let family = || self.catalogue.family_of(architecture).map_or("imported", |family| &*family.name);
-                ModelName::of_file(file).unwrap_or_else(|| plain(family())).with(kind)
+                ModelName::of_file(file).unwrap_or_else(|| known_name(family())).with(kind)
             }
         };
         (wanted.unwrap_or_else(guess), bytes)
     }
 
-    /// Writes a file beside its place, hashes it, moves it there.
+    /// Writes a temporary file, hashes it, renames it.
     async fn make(
         &self,
         name: &ModelName,
         bytes: u64,
         origin: Origin,
-        job: impl FnOnce(&mut BufWriter<File>, Watch<'_>) -> Result<(), Fault> + Send + 'static,
+        job: impl FnOnce(&mut BufWriter<File>, ConversionObserver<'_>) -> Result<(), ModelFileError> + Send + 'static,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let path = self.path_of(name);
-        let unfinished = Unfinished(with_suffix(&path, ".new"));
-        self.make_room(&path, &unfinished.0, bytes)?;
-        let (told, mut heard) = tokio::sync::watch::channel((0, 0));
+        let temporary = TemporaryFile(with_suffix(&path, ".new"));
+        self.make_room(&path, &temporary.0, bytes)?;
+        let (progress_sender, mut progress) = tokio::sync::watch::channel((0, 0));
         let (label, file) = (name.to_string(), shown(&path));
         let work = blocking({
             let (label, file) = (label.clone(), file.clone());
             move |cancel| {
-                let mut progress = |done, total| _ = told.send_replace((done, total));
-                let fault = |source| StoreError::fault(&file, source);
-                let out = File::create(&unfinished.0).map_err(|error| StoreError::write(&file, error))?;
+                let mut report = |done, total| _ = progress_sender.send_replace((done, total));
+                let in_file = |source| ModelStoreError::in_file(&file, source);
+                let out = File::create(&temporary.0).map_err(|error| ModelStoreError::write(&file, error))?;
                 let mut out = BufWriter::with_capacity(1 << 20, out);
-                job(&mut out, Watch { cancel, progress: &mut progress }).map_err(fault)?;
-                out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|error| StoreError::write(&file, error))?;
-                let record = Record::new(&digest::of_file(&unfinished.0, cancel).map_err(fault)?, origin);
-                settle(&unfinished.0, &path, &record).map_err(|error| StoreError::write(&file, error))?;
-                verified(path, label, record).map_err(fault)
+                job(&mut out, ConversionObserver { cancel, progress: &mut report }).map_err(in_file)?;
+                out.flush()
+                    .and_then(|()| out.get_ref().sync_all())
+                    .map_err(|error| ModelStoreError::write(&file, error))?;
+                let record = Record::new(&digest::of_file(&temporary.0, cancel).map_err(in_file)?, origin);
+                commit(&temporary.0, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
+                verified(path, label, record).map_err(in_file)
             }
         });
         tokio::pin!(work);
         loop {
             tokio::select! {
                 result = &mut work => return result.unwrap_or(Err(cancelled(&file))),
-                Ok(()) = heard.changed() => {
-                    let (done, total) = *heard.borrow_and_update();
+                Ok(()) = progress.changed() => {
+                    let (done, total) = *progress.borrow_and_update();
                     report(match done < total {
                         true => Download::Converting { name: label.clone(), done, total },
                         false => Download::Verifying { name: label.clone() },
@@ -123,44 +129,44 @@ impl ModelStore {
 }
 
 /// A file that is deleted unless it was moved away.
-struct Unfinished(PathBuf);
+struct TemporaryFile(PathBuf);
 
-impl Drop for Unfinished {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         std::fs::remove_file(&self.0).ok();
     }
 }
 
-fn plain(name: &str) -> ModelName {
+fn known_name(name: &str) -> ModelName {
     name.parse().expect("names in the catalogue are well-formed")
 }
 
 impl Import {
     /// Opens it off the runtime's threads.
-    async fn open_apart(path: &Path) -> Result<Self, StoreError> {
+    async fn open_blocking(path: &Path) -> Result<Self, ModelStoreError> {
         let (path, file) = (path.to_owned(), shown(path));
         blocking(move |_| Self::open(&path)).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    fn open(path: &Path) -> Result<Self, StoreError> {
+    fn open(path: &Path) -> Result<Self, ModelStoreError> {
         let file = shown(path);
-        let fault = |source| StoreError::fault(&file, source);
+        let in_file = |source| ModelStoreError::in_file(&file, source);
         if path.is_dir() {
             let folder = faster_whisper::locate(path)
-                .ok_or_else(|| fault(Fault::malformed("the folder holds no model.bin of CTranslate2")))?;
-            return FasterWhisper::open(&folder).map(|model| Self::Folder(Box::new(model))).map_err(fault);
+                .ok_or_else(|| in_file(ModelFileError::malformed("the folder holds no model.bin of CTranslate2")))?;
+            return FasterWhisper::open(&folder).map(|model| Self::Folder(Box::new(model))).map_err(in_file);
         }
         if !path.is_file() {
-            return Err(StoreError::NoFile(file));
+            return Err(ModelStoreError::NoFile(file));
         }
         if silero::is_safetensors(path) {
-            return silero::convert(path).map(Self::Detector).map_err(fault);
+            return silero::convert(path).map(Self::Detector).map_err(in_file);
         }
-        let opened = File::open(path).map_err(|error| fault(Fault::Read(error)))?;
-        match ggml::inspect(&opened).map_err(fault)? {
+        let opened = File::open(path).map_err(|error| in_file(ModelFileError::Read(error)))?;
+        match ggml::inspect(&opened).map_err(in_file)? {
             ggml::Contents::Whisper(model) => Ok(Self::Ggml(opened, Box::new(model))),
             ggml::Contents::VoiceActivity => {
-                std::fs::read(path).map(Self::Detector).map_err(|error| fault(Fault::Read(error)))
+                std::fs::read(path).map(Self::Detector).map_err(|error| in_file(ModelFileError::Read(error)))
             }
         }
     }
@@ -173,7 +179,7 @@ impl Import {
         }
     }
 
-    /// The quantisation it has already.
+    /// The quantisation of the source.
     fn quantisation(&self) -> Option<Quantisation> {
         match self {
             Self::Folder(_) | Self::Detector(_) => None,
@@ -194,37 +200,37 @@ impl Import {
         self,
         quantisation: Option<Quantisation>,
         out: &mut BufWriter<File>,
-        watch: Watch<'_>,
-    ) -> Result<(), Fault> {
+        observer: ConversionObserver<'_>,
+    ) -> Result<(), ModelFileError> {
         match self {
-            Self::Folder(model) => convert::write(&*model, quantisation, out, watch),
-            Self::Detector(bytes) => out.write_all(&bytes).map_err(Fault::Write),
+            Self::Folder(model) => convert::write(&*model, quantisation, out, observer),
+            Self::Detector(bytes) => out.write_all(&bytes).map_err(ModelFileError::Write),
             Self::Ggml(file, model) => match quantisation {
                 Some(q) if model.quantisation() != Some(q) => {
-                    convert::write(&GgmlSource { file: &file, model: &model }, quantisation, out, watch)
+                    convert::write(&GgmlSource { file: &file, model: &model }, quantisation, out, observer)
                 }
-                _ => copy(file, out, watch),
+                _ => copy(file, out, observer),
             },
         }
     }
 }
 
-fn copy(mut file: File, out: &mut impl Write, watch: Watch<'_>) -> Result<(), Fault> {
+fn copy(mut file: File, out: &mut impl Write, observer: ConversionObserver<'_>) -> Result<(), ModelFileError> {
     use std::io::Seek;
-    file.rewind().map_err(Fault::Read)?;
-    let total = file.metadata().map_err(Fault::Read)?.len();
+    file.rewind().map_err(ModelFileError::Read)?;
+    let total = file.metadata().map_err(ModelFileError::Read)?.len();
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
     loop {
-        if watch.cancel.is_cancelled() {
-            return Err(Fault::Cancelled);
+        if observer.cancel.is_cancelled() {
+            return Err(ModelFileError::Cancelled);
         }
-        let count = file.read(&mut buffer).map_err(Fault::Read)?;
+        let count = file.read(&mut buffer).map_err(ModelFileError::Read)?;
         if count == 0 {
             return Ok(());
         }
-        out.write_all(&buffer[..count]).map_err(Fault::Write)?;
+        out.write_all(&buffer[..count]).map_err(ModelFileError::Write)?;
         done += count as u64;
-        (watch.progress)(done, total);
+        (observer.progress)(done, total);
     }
 }

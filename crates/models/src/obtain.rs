@@ -1,4 +1,4 @@
-//! Getting a model that is not here: pulled as published, or quantised here from one that is.
+//! Missing models: downloaded as published, or quantised from one that is present or published.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,33 +6,33 @@ use std::time::Duration;
 use super::catalogue::{ModelName, Published};
 use super::pull::{Pull, Step};
 use super::record::{Origin, Record, with_suffix};
-use super::{Download, ModelStore, StoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
+use super::{Download, ModelStore, ModelStoreError, VerifiedModel, blocking, cancelled, digest, shown, verified};
 
-/// Room that a download leaves free for everything else.
-const MARGIN: u64 = 32 << 20;
+/// Disk space in bytes that a download leaves free.
+const FREE_SPACE_MARGIN: u64 = 32 << 20;
 
 impl ModelStore {
-    /// Pulls or makes the model, whatever is there now.
+    /// Downloads or makes the model; one that is present is replaced.
     pub(super) async fn obtain(
         &self,
         name: &ModelName,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         if let Some(published) = self.published(name) {
             return self.pull(name, &published, report).await;
         }
         let source = match self.local_source(name) {
             Some(source) => self.find(&source.to_string()).await?,
             None => {
-                let source = self.catalogue.source_of(name).ok_or_else(|| StoreError::Unknown(name.clone()))?;
-                let published = self.published(&source).ok_or_else(|| StoreError::Unknown(name.clone()))?;
+                let source = self.catalogue.source_of(name).ok_or_else(|| ModelStoreError::Unknown(name.clone()))?;
+                let published = self.published(&source).ok_or_else(|| ModelStoreError::Unknown(name.clone()))?;
                 self.pull(&source, &published, report).await?
             }
         };
         self.quantise(&source, name, report).await
     }
 
-    /// The best form of the same family that is here already.
+    /// The best form of the same family that is present.
     pub(super) fn local_source(&self, name: &ModelName) -> Option<ModelName> {
         name.quantisation()?;
         let sources = [None, Some(super::Quantisation::q8_0)].map(|q| name.with(q));
@@ -44,13 +44,13 @@ impl ModelStore {
         name: &ModelName,
         published: &Published,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, StoreError> {
+    ) -> Result<VerifiedModel, ModelStoreError> {
         let path = self.path_of(name);
         let part = with_suffix(&path, ".part");
         self.make_room(&path, &part, published.bytes)?;
         let client =
             reqwest::Client::builder().connect_timeout(Duration::from_secs(15)).read_timeout(Duration::from_secs(60));
-        let client = self.proxies.apply(client).build().map_err(|error| StoreError::Client(error.to_string()))?;
+        let client = self.proxies.apply(client).build().map_err(|error| ModelStoreError::Client(error.to_string()))?;
         loop {
             let pull = Pull {
                 client: &client,
@@ -66,54 +66,54 @@ impl ModelStore {
                     Step::Waiting(wait) => Download::Waiting { name, wait },
                 });
             });
-            let pulled = pulled.await.map_err(|why| StoreError::Pull { name: name.clone(), why })?;
+            let pulled = pulled.await.map_err(|why| ModelStoreError::Pull { name: name.clone(), why })?;
             report(Download::Verifying { name: name.to_string() });
-            let verdict = self.take_in(name, published, &path, &part).await?;
-            match verdict {
+            let model = self.accept_download(name, published, &path, &part).await?;
+            match model {
                 Some(model) => return Ok(model),
-                // What an earlier run left may have been of another file.
+                // The bytes of an earlier run may have been of another file.
                 None if pulled.resumed => {}
                 None => {
-                    return Err(StoreError::WrongHash { name: name.clone(), expected: published.hash.clone() });
+                    return Err(ModelStoreError::WrongHash { name: name.clone(), expected: published.hash.clone() });
                 }
             }
         }
     }
 
     /// Moves a finished download into its place if its hash is right; deletes it and gives `None` if not.
-    async fn take_in(
+    async fn accept_download(
         &self,
         name: &ModelName,
         published: &Published,
         path: &Path,
         part: &Path,
-    ) -> Result<Option<VerifiedModel>, StoreError> {
+    ) -> Result<Option<VerifiedModel>, ModelStoreError> {
         let (name, published) = (name.to_string(), published.clone());
         let (path, part) = (path.to_owned(), part.to_owned());
         let file = shown(&path);
         let work = move |cancel: &_| {
             let file = shown(&path);
-            let digests = digest::of_file(&part, cancel).map_err(|source| StoreError::fault(&file, source))?;
+            let digests = digest::of_file(&part, cancel).map_err(|source| ModelStoreError::in_file(&file, source))?;
             if !published.matches(&digests) {
-                std::fs::remove_file(&part).map_err(|error| StoreError::write(&file, error))?;
+                std::fs::remove_file(&part).map_err(|error| ModelStoreError::write(&file, error))?;
                 return Ok(None);
             }
             let record = Record::new(&digests, Origin::Published);
-            settle(&part, &path, &record).map_err(|error| StoreError::write(&file, error))?;
-            verified(path, name, record).map(Some).map_err(|source| StoreError::fault(&file, source))
+            commit(&part, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
+            verified(path, name, record).map(Some).map_err(|source| ModelStoreError::in_file(&file, source))
         };
         blocking(work).await.unwrap_or(Err(cancelled(&file)))
     }
 
-    /// Asks whether the model, or what it is made from, can be downloaded now. `Err` says what stands in the way.
+    /// Whether the model, or the one that it is made from, can be downloaded now. `Err` says why not.
     pub async fn offers(&self, name: &ModelName) -> Result<(), String> {
         if self.local_source(name).is_some() {
             return Ok(());
         }
         let source = if self.published(name).is_some() { Some(name.clone()) } else { self.catalogue.source_of(name) };
-        let Some(source) = source else { return Err(StoreError::Unknown(name.clone()).to_string()) };
+        let Some(source) = source else { return Err(ModelStoreError::Unknown(name.clone()).to_string()) };
         let client = self.proxies.apply(reqwest::Client::builder().timeout(Duration::from_secs(8))).build();
-        let client = client.map_err(|error| StoreError::Client(error.to_string()).to_string())?;
+        let client = client.map_err(|error| ModelStoreError::Client(error.to_string()).to_string())?;
         match client.head(self.url_of(&source)).send().await {
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(response) => Err(format!("the server refuses it ({})", response.status())),
@@ -121,15 +121,15 @@ impl ModelStore {
         }
     }
 
-    /// Makes the folder and sees that the file fits on the disk; what `part` has of it already needs no room.
-    pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), StoreError> {
+    /// Creates the folder and checks that the file fits on the disk, the bytes of `part` deducted.
+    pub(super) fn make_room(&self, path: &Path, part: &Path, bytes: u64) -> Result<(), ModelStoreError> {
         let file = shown(path);
-        std::fs::create_dir_all(&self.dir).map_err(|error| StoreError::write(&file, error))?;
+        std::fs::create_dir_all(&self.dir).map_err(|error| ModelStoreError::write(&file, error))?;
         let there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
-        let needed = bytes.saturating_sub(there) + MARGIN;
-        let disk = rustix::fs::statvfs(&self.dir).map_err(|error| StoreError::write(&file, error.into()))?;
+        let needed = bytes.saturating_sub(there) + FREE_SPACE_MARGIN;
+        let disk = rustix::fs::statvfs(&self.dir).map_err(|error| ModelStoreError::write(&file, error.into()))?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < needed { Err(StoreError::NoSpace { file, needed, free }) } else { Ok(()) }
+        if free < needed { Err(ModelStoreError::NoSpace { file, needed, free }) } else { Ok(()) }
     }
 
     /// Detectors are published in another repository of the same site.
@@ -146,9 +146,8 @@ impl ModelStore {
     }
 }
 
-/// Moves a finished file into its place, its note first, so that there is no moment in which a file made here
-/// lies there without one.
-pub(super) fn settle(part: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
+/// Moves a finished file to its name, its record first, so that a file made here never lacks one.
+pub(super) fn commit(part: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
     record.save(&with_suffix(path, ".json"))?;
     std::fs::rename(part, path)?;
     match path.parent() {

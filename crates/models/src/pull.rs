@@ -1,4 +1,4 @@
-//! Downloads one file: resumes what was cut off, waits and tries again, never writes more than was promised.
+//! Downloads one file: resumed where it was interrupted, retried with backoff, never longer than published.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,7 @@ use stenobot_domain::RetryPolicy;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::fault;
+use super::file_error;
 
 /// Why one file could not be downloaded.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum PullError {
     /// The network or the server failed, and kept failing.
     #[error("the connection keeps failing ({0}); what has arrived is kept, try again later")]
     Network(String),
-    /// No room.
+    /// The disk is full.
     #[error("the disk is full; free some space and try again, what has arrived is kept")]
     Full,
     /// Another process downloads the same file.
@@ -41,34 +41,34 @@ pub enum PullError {
     Write(io::Error),
 }
 
-/// What a download tells while it runs.
+/// Progress of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Received(u64),
     Waiting(Duration),
 }
 
-/// A file that has arrived. Nobody else touches it while this exists.
+/// A downloaded file, locked while this exists.
 pub(super) struct Pulled {
-    /// Whether bytes of an earlier run are in it.
+    /// It has bytes of an earlier run.
     pub(super) resumed: bool,
     _lock: File,
 }
 
 /// Why one attempt ended.
-enum Cut {
-    Final(PullError),
-    /// Trying again may help.
-    Passing(String),
+enum AttemptError {
+    Permanent(PullError),
+    /// Another attempt may succeed.
+    Transient(String),
 }
 
-impl From<io::Error> for Cut {
+impl From<io::Error> for AttemptError {
     fn from(error: io::Error) -> Self {
-        Self::Final(if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })
+        Self::Permanent(if file_error::is_full(&error) { PullError::Full } else { PullError::Write(error) })
     }
 }
 
-impl From<reqwest::Error> for Cut {
+impl From<reqwest::Error> for AttemptError {
     /// The address is left out: a mirror's may hold a password.
     fn from(error: reqwest::Error) -> Self {
         use std::error::Error;
@@ -77,15 +77,15 @@ impl From<reqwest::Error> for Cut {
         while let Some(source) = deepest.source() {
             deepest = source;
         }
-        Self::Passing(deepest.to_string())
+        Self::Transient(deepest.to_string())
     }
 }
 
-/// A file under way.
+/// A download in progress.
 pub(super) struct Pull<'a> {
     pub(super) client: &'a reqwest::Client,
     pub(super) url: Url,
-    /// Where the bytes are gathered; what is there already is kept.
+    /// Where the bytes are written; those of an earlier run are kept.
     pub(super) part: &'a Path,
     pub(super) expected: u64,
     /// An attempt that brought bytes starts the backoff over.
@@ -93,23 +93,22 @@ pub(super) struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Downloads until `expected` bytes are on the disk. Whether they are the right ones is for the caller to
-    /// see.
+    /// Downloads until `expected` bytes are on the disk. The caller checks their hash.
     pub(super) async fn run(self, mut report: impl FnMut(Step)) -> Result<Pulled, PullError> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part).await;
         let file =
-            file.map_err(|error| if fault::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
+            file.map_err(|error| if file_error::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
         // The lock goes with the file handle, whatever way this ends.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| PullError::Busy)?;
         let mut target = Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None };
         match self.fill(&mut target, &mut report).await {
             Ok(resumed) => Ok(Pulled { resumed, _lock: target.file.into_inner() }),
-            Err(Cut::Final(error)) => Err(error),
-            Err(Cut::Passing(why)) => Err(PullError::Network(why)),
+            Err(AttemptError::Permanent(error)) => Err(error),
+            Err(AttemptError::Transient(why)) => Err(PullError::Network(why)),
         }
     }
 
-    async fn fill(&self, target: &mut Target, report: &mut impl FnMut(Step)) -> Result<bool, Cut> {
+    async fn fill(&self, target: &mut Target, report: &mut impl FnMut(Step)) -> Result<bool, AttemptError> {
         target.done = target.file.get_ref().metadata().await?.len();
         if target.done > self.expected {
             target.restart().await?;
@@ -121,16 +120,16 @@ impl Pull<'_> {
             let before = target.done;
             match self.attempt(target, &mut resumed, report).await {
                 Ok(()) => {}
-                Err(Cut::Passing(why)) => {
+                Err(AttemptError::Transient(why)) => {
                     target.file.flush().await?;
                     if target.done > before {
                         backoff.reset();
                     }
-                    let wait = backoff.next_pause().ok_or(Cut::Passing(why))?;
+                    let wait = backoff.next_pause().ok_or(AttemptError::Transient(why))?;
                     report(Step::Waiting(wait));
                     tokio::time::sleep(wait).await;
                 }
-                Err(last @ Cut::Final(_)) => {
+                Err(last @ AttemptError::Permanent(_)) => {
                     target.file.flush().await.ok();
                     return Err(last);
                 }
@@ -141,7 +140,12 @@ impl Pull<'_> {
         Ok(resumed)
     }
 
-    async fn attempt(&self, target: &mut Target, resumed: &mut bool, report: &mut impl FnMut(Step)) -> Result<(), Cut> {
+    async fn attempt(
+        &self,
+        target: &mut Target,
+        resumed: &mut bool,
+        report: &mut impl FnMut(Step),
+    ) -> Result<(), AttemptError> {
         let mut request = self.client.get(self.url.clone());
         if target.done > 0 {
             request = request.header(RANGE, format!("bytes={}-", target.done));
@@ -155,12 +159,12 @@ impl Pull<'_> {
                 Some((start, total)) if start == target.done => total,
                 _ => {
                     target.restart().await?;
-                    return Err(Cut::Passing("the server sent another part than was asked for".into()));
+                    return Err(AttemptError::Transient("the server sent another part than was asked for".into()));
                 }
             },
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 target.restart().await?;
-                return Err(Cut::Passing("the server cannot resume".into()));
+                return Err(AttemptError::Transient("the server cannot resume".into()));
             }
             status if status.is_success() => {
                 *resumed = false;
@@ -168,12 +172,12 @@ impl Pull<'_> {
                 response.content_length()
             }
             status if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
-                return Err(Cut::Passing(format!("the server answers {status}")));
+                return Err(AttemptError::Transient(format!("the server answers {status}")));
             }
-            status => return Err(Cut::Final(PullError::Refused(status))),
+            status => return Err(AttemptError::Permanent(PullError::Refused(status))),
         };
         if let Some(offered) = offered.filter(|&offered| offered != self.expected) {
-            return Err(Cut::Final(PullError::Length { offered, expected: self.expected }));
+            return Err(AttemptError::Permanent(PullError::Length { offered, expected: self.expected }));
         }
         // A weak tag does not promise the same bytes.
         target.etag = response.headers().get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")).cloned();
@@ -182,14 +186,14 @@ impl Pull<'_> {
             let chunk = chunk?;
             let sum = target.done + chunk.len() as u64;
             if sum > self.expected {
-                return Err(Cut::Final(PullError::Length { offered: sum, expected: self.expected }));
+                return Err(AttemptError::Permanent(PullError::Length { offered: sum, expected: self.expected }));
             }
             target.file.write_all(&chunk).await?;
             target.done = sum;
             report(Step::Received(sum));
         }
         if target.done < self.expected {
-            return Err(Cut::Passing("the connection ended too early".into()));
+            return Err(AttemptError::Transient("the connection ended too early".into()));
         }
         Ok(())
     }
@@ -197,7 +201,7 @@ impl Pull<'_> {
 
 struct Target {
     file: BufWriter<File>,
-    /// Bytes taken over, some of them perhaps still in the buffer.
+    /// Bytes written, some of them perhaps still in the buffer.
     done: u64,
     etag: Option<HeaderValue>,
 }

@@ -23,7 +23,7 @@ pub(super) enum TensorType {
 
 /// A quantised format. The digits are bits per value; `_1` keeps a minimum besides the scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(non_camel_case_types, reason = "the names that ggml and everybody who uses it writes")]
+#[expect(non_camel_case_types, reason = "the names that ggml and its users write")]
 pub enum Quantisation {
     /// 8.5 bits per value; as good as float16 on every recording tried.
     q8_0,
@@ -69,16 +69,16 @@ impl fmt::Display for Quantisation {
     }
 }
 
-/// Why a text names no quantisation.
+/// A text that is no quantisation.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no quantisation: give q8_0, q5_1, q5_0, q4_1 or q4_0")]
-pub struct BadQuantisation(String);
+pub struct InvalidQuantisation(String);
 
 impl FromStr for Quantisation {
-    type Err = BadQuantisation;
+    type Err = InvalidQuantisation;
 
-    fn from_str(text: &str) -> Result<Self, BadQuantisation> {
-        Self::ALL.into_iter().find(|q| q.name() == text).ok_or_else(|| BadQuantisation(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, InvalidQuantisation> {
+        Self::ALL.into_iter().find(|q| q.name() == text).ok_or_else(|| InvalidQuantisation(text.to_owned()))
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_comes_back_within_half_a_step() {
+    fn each_format_is_decoded_within_half_a_step() {
         let x: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - 29.0) / 17.0).collect();
         let range = |block: &[f32]| {
             block.iter().fold(f32::MIN, |m, &v| m.max(v)) - block.iter().fold(f32::MAX, |m, &v| m.min(v))

@@ -1,4 +1,4 @@
-//! The note beside a model that says what its bytes were when it came into the store.
+//! The record beside a model: the hash that it had when it came into the store.
 
 use std::fs::File;
 use std::io::Write;
@@ -49,12 +49,11 @@ impl Record {
         Self { bytes, sha256, sha1, origin }
     }
 
-    /// What the file was known by.
     pub(super) fn digests(&self) -> Digests {
         Digests { bytes: self.bytes, sha1: self.sha1.clone(), sha256: self.sha256.clone() }
     }
 
-    /// The record at that path; `None` when there is none or it cannot be understood.
+    /// `None` when there is no record or it cannot be parsed.
     pub(super) fn load(path: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::architecture::Shape;
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 use super::ggml;
 use super::quantise::TensorType;
 
 /// The file is 1.2 MB; far larger ones are something else.
-const MOST_BYTES: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 /// Largest table of its tensors, in bytes: that of the detector has less than 2 KiB, and parsing takes many times its size.
 const MAX_TABLE_BYTES: usize = 64 << 10;
 
@@ -28,12 +28,12 @@ pub(super) fn is_safetensors(path: &Path) -> bool {
 }
 
 /// Reads `silero_vad_16k.safetensors` and gives the bytes of the ggml file.
-pub(super) fn convert(path: &Path) -> Result<Vec<u8>, Fault> {
-    if std::fs::metadata(path).map_err(Fault::Read)?.len() > MOST_BYTES {
-        return Err(Fault::malformed("it is no Silero detector: it is too large"));
+pub(super) fn convert(path: &Path) -> Result<Vec<u8>, ModelFileError> {
+    if std::fs::metadata(path).map_err(ModelFileError::Read)?.len() > MAX_BYTES {
+        return Err(ModelFileError::malformed("it is no Silero detector: it is too large"));
     }
-    let raw = std::fs::read(path).map_err(Fault::Read)?;
-    let damaged = || Fault::malformed("it is no safetensors file");
+    let raw = std::fs::read(path).map_err(ModelFileError::Read)?;
+    let damaged = || ModelFileError::malformed("it is no safetensors file");
     let (length, rest) = raw.split_first_chunk::<8>().ok_or_else(damaged)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&n| n <= rest.len().min(MAX_TABLE_BYTES));
     let length = length.ok_or_else(damaged)?;
@@ -42,8 +42,11 @@ pub(super) fn convert(path: &Path) -> Result<Vec<u8>, Fault> {
 
     let mut out = ggml::silero_prelude();
     for (ours, theirs, dims, kind) in tensors() {
-        let missing =
-            || Fault::malformed(format!("it is no 16 kHz Silero detector: {theirs} is missing or has another form"));
+        let missing = || {
+            ModelFileError::malformed(format!(
+                "it is no 16 kHz Silero detector: {theirs} is missing or has another form"
+            ))
+        };
         let entry: Entry =
             table.get(&theirs).cloned().and_then(|e| serde_json::from_value(e).ok()).ok_or_else(missing)?;
         let bytes = data.get(entry.data_offsets[0]..entry.data_offsets[1]).ok_or_else(missing)?;

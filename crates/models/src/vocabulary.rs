@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::fault::Fault;
+use super::file_error::ModelFileError;
 
 /// The first special token; the others follow it.
 const END_OF_TEXT: &str = "<|endoftext|>";
@@ -17,7 +17,7 @@ const MULTILINGUAL: u32 = 51_865;
 /// Reads the texts that a ggml file holds for a model of so many tokens, from `vocabulary.json` or
 /// `vocabulary.txt`: of all tokens before the special ones and, in English models, of the first special one.
 /// Either way that makes 50257 for OpenAI's models.
-pub(super) fn read(folder: &Path, tokens: u32) -> Result<Vec<Vec<u8>>, Fault> {
+pub(super) fn read(folder: &Path, tokens: u32) -> Result<Vec<Vec<u8>>, ModelFileError> {
     let mut texts = plain(folder)?;
     if tokens < MULTILINGUAL {
         texts.push(END_OF_TEXT.into());
@@ -25,7 +25,7 @@ pub(super) fn read(folder: &Path, tokens: u32) -> Result<Vec<Vec<u8>>, Fault> {
     Ok(texts)
 }
 
-fn plain(folder: &Path) -> Result<Vec<Vec<u8>>, Fault> {
+fn plain(folder: &Path) -> Result<Vec<Vec<u8>>, ModelFileError> {
     let read = |name: &str| -> std::io::Result<Option<String>> {
         let path = folder.join(name);
         let metadata = path.metadata()?;
@@ -38,32 +38,32 @@ fn plain(folder: &Path) -> Result<Vec<Vec<u8>>, Fault> {
     };
     let file = |name: &str| match read(name) {
         Ok(Some(text)) => Ok(Some(text)),
-        Ok(None) => Err(Fault::malformed(format!("{name} is no file of at most {MAX_FILE_BYTES} bytes"))),
+        Ok(None) => Err(ModelFileError::malformed(format!("{name} is no file of at most {MAX_FILE_BYTES} bytes"))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::Read(error)),
+        Err(error) => Err(ModelFileError::Read(error)),
     };
     if let Some(text) = file("vocabulary.json")? {
         let tokens: Vec<String> = serde_json::from_str(&text)
-            .map_err(|error| Fault::malformed(format!("vocabulary.json is no list of texts: {error}")))?;
+            .map_err(|error| ModelFileError::malformed(format!("vocabulary.json is no list of texts: {error}")))?;
         return texts(tokens.iter().map(String::as_str));
     }
     if let Some(text) = file("vocabulary.txt")? {
         return texts(text.split('\n'));
     }
-    Err(Fault::malformed("its folder has neither vocabulary.json nor vocabulary.txt"))
+    Err(ModelFileError::malformed("its folder has neither vocabulary.json nor vocabulary.txt"))
 }
 
-fn texts<'a>(tokens: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<Vec<u8>>, Fault> {
+fn texts<'a>(tokens: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<Vec<u8>>, ModelFileError> {
     let bytes = stand_ins();
     if !tokens.clone().any(|token| token == END_OF_TEXT) {
-        return Err(Fault::malformed(format!("its vocabulary has no {END_OF_TEXT}")));
+        return Err(ModelFileError::malformed(format!("its vocabulary has no {END_OF_TEXT}")));
     }
     tokens
         .take_while(|token| *token != END_OF_TEXT)
         .map(|token| token.chars().map(|c| bytes.get(&c).copied()).collect::<Option<Vec<u8>>>())
         .enumerate()
         .map(|(index, text)| {
-            text.ok_or_else(|| Fault::malformed(format!("token {index} of its vocabulary is unknown")))
+            text.ok_or_else(|| ModelFileError::malformed(format!("token {index} of its vocabulary is unknown")))
         })
         .collect()
 }

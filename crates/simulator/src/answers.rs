@@ -1,5 +1,5 @@
-//! What the bot's messages mean to the person who reads them. The only place that knows the bot's texts, and it
-//! knows them by the sign they begin with, the same in every language.
+//! The meaning of the bot's messages, recognised by the emoji with which each begins, which is the same in every
+//! language. No other module depends on the bot's texts.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,84 +10,84 @@ use stenobot_domain::{ChatId, MessageId};
 
 use super::server::{Author, Content, Message, Press, State};
 
-/// What one text of the bot says.
+/// The meaning of one text of the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum BotText {
     /// The file is being fetched.
     Received,
-    /// It cannot be taken yet, and need not be sent again.
+    /// It is accepted and processed later; no need to send it again.
     Delayed,
-    /// It waits.
+    /// It waits in the queue.
     Queued {
-        /// Place in the queue, when the text tells it.
+        /// Position in the queue, if the text has one.
         position: Option<u32>,
     },
     /// Transcription has begun.
     Started,
-    /// It goes on.
+    /// Transcription is under way.
     Progress {
-        /// 0 to 99, when the text tells it.
+        /// 0 to 99, if the text has one.
         percent: Option<u32>,
     },
-    /// It is over.
-    Final(Verdict),
-    /// Words without a sign: a further part of a long text.
+    /// The request has ended.
+    Final(RequestOutcome),
+    /// A text without an emoji: a further part of a long transcript.
     Part(String),
 }
 
-/// How a request ended for the person who made it.
+/// How a request ended for its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// With its text.
+pub enum RequestOutcome {
+    /// With its transcript.
     Answered(String),
-    /// Nobody speaks in it.
+    /// Without speech.
     NoSpeech,
-    /// Not accepted, with the reason. Without the request's number, which [`request_number`] gives.
+    /// Not accepted; the reason without the request's number, for which see [`request_number`].
     Rejected(String),
-    /// Accepted and not answered, with the apology. Without the request's number.
+    /// Accepted and failed; the apology without the request's number.
     Failed(String),
-    /// Stopped by the person.
+    /// Cancelled by its sender.
     Cancelled,
 }
 
 /// Reads a text of the bot.
-pub fn read(text: &str) -> Said {
+pub fn read(text: &str) -> BotText {
     let text = text.trim();
     let after = |sign: &str| text.strip_prefix(sign).map(|rest| rest.trim_start_matches('\u{fe0f}').trim());
     let after_any = |signs: &[&str]| signs.iter().find_map(|sign| after(sign));
     if after("📥").is_some() {
-        Said::Received
+        BotText::Received
     } else if after("⏳").is_some() {
-        Said::Delayed
+        BotText::Delayed
     } else if let Some(rest) = after("📋") {
-        Said::Queued { position: first_number(first_line(rest)) }
+        BotText::Queued { position: first_number(first_line(rest)) }
     } else if after("⚙").is_some() {
-        Said::Started
+        BotText::Started
     } else if let Some(rest) = after("🔄") {
-        Said::Progress { percent: percent(first_line(rest)) }
+        BotText::Progress { percent: percent(first_line(rest)) }
     } else if let Some(rest) = after("✅") {
-        // Below the heading there may be a line of warning; what was said comes after an empty line.
+        // Heading, at times a warning, an empty line, the transcript.
         let spoken = rest.split_once("\n\n").map_or("", |(_, spoken)| spoken.trim());
-        Said::Final(Verdict::Answered(spoken.to_owned()))
+        BotText::Final(RequestOutcome::Answered(spoken.to_owned()))
     } else if after("🤷").is_some() {
-        Said::Final(Verdict::NoSpeech)
+        BotText::Final(RequestOutcome::NoSpeech)
     } else if let Some(rest) = after_any(&["⚠", "🎙", "🔒", "🛠", "🗑"]) {
-        Said::Final(Verdict::Rejected(split_number(rest).0.to_owned()))
+        BotText::Final(RequestOutcome::Rejected(split_number(rest).0.to_owned()))
     } else if let Some(rest) = after("❌") {
-        Said::Final(Verdict::Failed(split_number(rest).0.to_owned()))
+        BotText::Final(RequestOutcome::Failed(split_number(rest).0.to_owned()))
     } else if after_any(&["🛑", "⏹", "🚫"]).is_some() {
-        Said::Final(Verdict::Cancelled)
+        BotText::Final(RequestOutcome::Cancelled)
     } else {
-        Said::Part(text.to_owned())
+        BotText::Part(text.to_owned())
     }
 }
 
-/// The number of the request with which a refusal or an apology ends.
+/// The request number in the last line of a refusal or an apology.
 pub fn request_number(text: &str) -> Option<i64> {
     split_number(text).1
 }
 
-/// The sentences of a refusal or an apology, and the number in the last line: one that ends with digits and has no others.
+/// Splits off the request number: a last line that ends with digits and has no other digits.
 fn split_number(text: &str) -> (&str, Option<i64>) {
     let Some((sentences, line)) = text.trim_end().rsplit_once('\n') else { return (text, None) };
     let label = line.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -106,7 +106,7 @@ fn first_number(text: &str) -> Option<u32> {
     text.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse().ok()
 }
 
-/// The number at the percent sign: before it, or after it as in Turkish.
+/// The number before the percent sign, or after it as in Turkish.
 fn percent(line: &str) -> Option<u32> {
     let (before, after) = line.split_once('%')?;
     let before = before.trim_end();
@@ -115,84 +115,82 @@ fn percent(line: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// A file that came with an answer.
+/// A file that the bot sent with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// As the bot named it.
+    /// File name as given by the bot.
     pub name: String,
-    /// Its content.
+    /// The whole file.
     pub bytes: Bytes,
-    /// In which message of the bot.
+    /// The message of the bot that carries it.
     pub message: MessageId,
 }
 
 /// One final answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// How it ended. A text that came in several messages is whole here; of one that came as a file, this is what the
-    /// message shows.
-    pub verdict: Verdict,
-    /// Files that came with it, oldest first.
+    /// A transcript that came in several messages is joined here; of one that came as a file, this is the message's
+    /// text.
+    pub outcome: RequestOutcome,
+    /// Files sent with it, oldest first.
     pub documents: Vec<Document>,
-    /// When the person could read it, from the server's start.
+    /// When it was complete, from the server's start.
     pub at: Duration,
-    /// In which message of the bot.
+    /// The message of the bot that carries it.
     pub message: MessageId,
 }
 
 impl Answer {
-    /// Everything that was said: the plain text file when there is one, else the text of the messages; `None` when
-    /// the verdict is no text.
+    /// The whole transcript: the plain text file if there is one, else the text of the messages; `None` for any other
+    /// outcome.
     pub fn spoken(&self) -> Option<Cow<'_, str>> {
-        let Verdict::Answered(text) = &self.verdict else { return None };
+        let RequestOutcome::Answered(text) = &self.outcome else { return None };
         let file = self.documents.iter().find(|document| document.name.ends_with(".txt"));
         Some(file.map_or(Cow::Borrowed(text.as_str()), |file| String::from_utf8_lossy(&file.bytes)))
     }
 }
 
-/// What the bot said to one request, in all.
+/// All that the bot wrote about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trail {
-    /// When the person sent it, from the server's start.
+    /// When it was sent, from the server's start.
     pub sent: Duration,
-    /// When the bot first got it.
-    pub offered: Option<Duration>,
-    /// When the bot said that transcription began.
+    /// When a poll first carried it to the bot.
+    pub delivered: Option<Duration>,
+    /// When the bot reported the start of transcription.
     pub started: Option<Duration>,
-    /// What stands there last; `None` while the bot is silent.
-    pub latest: Option<Said>,
-    /// Final answers that still stand, and those that an edit replaced by another. More than [`Trail::asked`] are too
-    /// many.
+    /// The latest status; `None` before the first message.
+    pub latest: Option<BotText>,
+    /// Final answers, including those that an edit replaced by another. More than [`Trail::asked`] are duplicates.
     pub answers: Vec<Answer>,
-    /// How many final answers were asked for: one, and one more by each button pressed under a message that held an
-    /// answer already.
+    /// Final answers due: one, and one more for each button pressed under a message that held an answer already.
     pub asked: usize,
-    /// A final answer was there, and what stands there now is none.
+    /// A final answer was edited into something that is none.
     pub overwritten: bool,
 }
 
 impl Trail {
-    /// The one final answer; `None` while there is none, or when it was overwritten by something that is none.
+    /// The last final answer; `None` before there is one, and when it was overwritten by something that is none.
     pub fn answer(&self) -> Option<&Answer> {
         if self.overwritten { None } else { self.answers.last() }
     }
 
-    /// The person has nothing in their hands.
+    /// Whether the sender has no final answer.
     pub fn is_lost(&self) -> bool {
         self.answer().is_none()
     }
 
-    /// The person was answered more often than they asked.
+    /// Whether there are more final answers than are due.
     pub fn is_duplicated(&self) -> bool {
         self.answers.len() > self.asked
     }
 }
 
-/// Reads what the bot said to the recording `request`. Messages that the bot has deleted do not count.
+/// Collects what the bot wrote about the recording `request`, without messages that it has deleted.
 pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
     let mut trail = Trail {
         sent: state.message(chat, request).map_or(Duration::ZERO, |message| message.sent),
-        offered: state.offered(chat, request),
+        delivered: state.first_delivery(chat, request),
         started: None,
         latest: None,
         answers: Vec::new(),
@@ -201,20 +199,21 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
     };
     let mut standing = false;
     for message in belonging(state, chat, request) {
-        let shown: Vec<(Duration, Said)> = message.words().into_iter().map(|(at, text)| (at, read(text))).collect();
+        let shown: Vec<(Duration, BotText)> =
+            message.texts_or_caption().into_iter().map(|(at, text)| (at, read(text))).collect();
         for (index, (at, said)) in shown.iter().enumerate() {
             match said {
-                Said::Received | Said::Delayed | Said::Queued { .. } => {}
-                Said::Started | Said::Progress { .. } => trail.started = trail.started.or(Some(*at)),
-                Said::Final(verdict) => {
+                BotText::Received | BotText::Delayed | BotText::Queued { .. } => {}
+                BotText::Started | BotText::Progress { .. } => trail.started = trail.started.or(Some(*at)),
+                BotText::Final(outcome) => {
                     let documents = Vec::new();
-                    trail.answers.push(Answer { verdict: verdict.clone(), documents, at: *at, message: message.id });
+                    trail.answers.push(Answer { outcome: outcome.clone(), documents, at: *at, message: message.id });
                 }
-                // What stands below a file says what it is; it is no part of the text.
-                Said::Part(_) if message.content.text().is_none() => {}
-                // What stood there before was a placeholder.
-                Said::Part(text) if index + 1 == shown.len() => add_part(&mut trail, text, *at),
-                Said::Part(_) => {}
+                // The caption of a file is no part of the transcript.
+                BotText::Part(_) if message.content.text().is_none() => {}
+                // Earlier versions of the message were placeholders.
+                BotText::Part(text) if index + 1 == shown.len() => add_part(&mut trail, text, *at),
+                BotText::Part(_) => {}
             }
         }
         if let Content::Document { file_name, bytes, .. } = &message.content
@@ -225,8 +224,8 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
             answer.at = message.sent.max(answer.at);
         }
         if let Some((_, last)) = shown.last() {
-            standing |= matches!(last, Said::Final(_));
-            if !matches!(last, Said::Part(_)) {
+            standing |= matches!(last, BotText::Final(_));
+            if !matches!(last, BotText::Part(_)) {
                 trail.latest = Some(last.clone());
             }
         }
@@ -240,9 +239,9 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
     trail
 }
 
-/// A further part belongs to the text before it; the answer is there when its last part is.
+/// Appends a further part to the transcript before it; the answer is complete with its last part.
 fn add_part(trail: &mut Trail, text: &str, at: Duration) {
-    if let Some(Answer { verdict: Verdict::Answered(spoken), at: answered, .. }) = trail.answers.last_mut() {
+    if let Some(Answer { outcome: RequestOutcome::Answered(spoken), at: answered, .. }) = trail.answers.last_mut() {
         if !spoken.is_empty() {
             spoken.push(' ');
         }
@@ -251,14 +250,14 @@ fn add_part(trail: &mut Trail, text: &str, at: Duration) {
     }
 }
 
-/// The bot's replies to `request`, and what it wrote without a reply while `request` was the newest in the chat.
+/// The bot's replies to `request`, and its messages that reply to nothing while `request` is the chat's newest.
 fn belonging(state: &State, chat: ChatId, request: MessageId) -> impl Iterator<Item = &Message> {
     let messages = state.chats.get(&chat).into_iter().flat_map(|chat| chat.messages.values());
     let mut newest = None;
     messages.filter(move |message| {
         match message.author {
             Author::Bot => {}
-            Author::Person(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => {
+            Author::User(_) | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => {
                 newest = Some(message.id);
                 return false;
             }
@@ -286,7 +285,7 @@ mod tests {
             ("❌ Error 7", "Error 7", None),
             ("❌ Error\n7", "Error\n7", None),
         ] {
-            assert_eq!(read(text), Said::Final(Verdict::Failed(sentence.into())), "{text}");
+            assert_eq!(read(text), BotText::Final(RequestOutcome::Failed(sentence.into())), "{text}");
             assert_eq!(request_number(text), number, "{text}");
         }
     }
@@ -294,31 +293,34 @@ mod tests {
     #[test]
     fn texts_are_known_by_their_sign_in_every_language() {
         for (text, wanted) in [
-            ("📥 Загружаю файл...", Said::Received),
-            ("📋 В очереди: позиция 7\n⏱️ Примерное время ожидания: ~30с", Said::Queued { position: Some(7) }),
-            ("📋 In the queue: position 12", Said::Queued { position: Some(12) }),
-            ("⚙️ Начинаю обработку...", Said::Started),
-            ("🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с", Said::Progress { percent: Some(20) }),
-            ("✅ Готово!\n\nПривет. Как дела?", Said::Final(Verdict::Answered("Привет. Как дела?".into()))),
-            ("📋 Черга: місце 4 з 9\n⏱️ ~30 с", Said::Queued { position: Some(4) }),
-            ("📋 Кезекте\n⏱️ ~30 с", Said::Queued { position: None }),
-            ("🔄 İşleniyor [████░░] %40\n⏱️ 8 sn", Said::Progress { percent: Some(40) }),
-            ("🔄 Procesando [████░░] 40 %", Said::Progress { percent: Some(40) }),
-            ("🔄 In Arbeit\n⏱️ 100% sicher", Said::Progress { percent: None }),
-            ("✅ Fertig!\n⚠️ Leise Aufnahme.\n\nHallo.", Said::Final(Verdict::Answered("Hallo.".into()))),
-            ("✅ ¡Listo!", Said::Final(Verdict::Answered(String::new()))),
-            ("🔒 Sem acesso.", Said::Final(Verdict::Rejected("Sem acesso.".into()))),
-            ("🛠️ Bakım.", Said::Final(Verdict::Rejected("Bakım.".into()))),
-            ("🗑️ The recording is gone.", Said::Final(Verdict::Rejected("The recording is gone.".into()))),
-            ("🚫 Cancelado.", Said::Final(Verdict::Cancelled)),
-            ("✅ Done!\n\nHello", Said::Final(Verdict::Answered("Hello".into()))),
-            ("🤷 Речь не распознана.", Said::Final(Verdict::NoSpeech)),
-            ("⚠️ Очередь переполнена.", Said::Final(Verdict::Rejected("Очередь переполнена.".into()))),
-            ("🎙️ Send me a voice message.", Said::Final(Verdict::Rejected("Send me a voice message.".into()))),
-            ("❌ Something went wrong.", Said::Final(Verdict::Failed("Something went wrong.".into()))),
-            ("🛑 Stopped.", Said::Final(Verdict::Cancelled)),
-            ("⏳ Your message is safe.", Said::Delayed),
-            ("and the rest.", Said::Part("and the rest.".into())),
+            ("📥 Загружаю файл...", BotText::Received),
+            ("📋 В очереди: позиция 7\n⏱️ Примерное время ожидания: ~30с", BotText::Queued { position: Some(7) }),
+            ("📋 In the queue: position 12", BotText::Queued { position: Some(12) }),
+            ("⚙️ Начинаю обработку...", BotText::Started),
+            ("🔄 Обработка [████░░░░░░░░░░░░░░░░] 20%\n⏱️ Прошло: 8с", BotText::Progress { percent: Some(20) }),
+            ("✅ Готово!\n\nПривет. Как дела?", BotText::Final(RequestOutcome::Answered("Привет. Как дела?".into()))),
+            ("📋 Черга: місце 4 з 9\n⏱️ ~30 с", BotText::Queued { position: Some(4) }),
+            ("📋 Кезекте\n⏱️ ~30 с", BotText::Queued { position: None }),
+            ("🔄 İşleniyor [████░░] %40\n⏱️ 8 sn", BotText::Progress { percent: Some(40) }),
+            ("🔄 Procesando [████░░] 40 %", BotText::Progress { percent: Some(40) }),
+            ("🔄 In Arbeit\n⏱️ 100% sicher", BotText::Progress { percent: None }),
+            ("✅ Fertig!\n⚠️ Leise Aufnahme.\n\nHallo.", BotText::Final(RequestOutcome::Answered("Hallo.".into()))),
+            ("✅ ¡Listo!", BotText::Final(RequestOutcome::Answered(String::new()))),
+            ("🔒 Sem acesso.", BotText::Final(RequestOutcome::Rejected("Sem acesso.".into()))),
+            ("🛠️ Bakım.", BotText::Final(RequestOutcome::Rejected("Bakım.".into()))),
+            ("🗑️ The recording is gone.", BotText::Final(RequestOutcome::Rejected("The recording is gone.".into()))),
+            ("🚫 Cancelado.", BotText::Final(RequestOutcome::Cancelled)),
+            ("✅ Done!\n\nHello", BotText::Final(RequestOutcome::Answered("Hello".into()))),
+            ("🤷 Речь не распознана.", BotText::Final(RequestOutcome::NoSpeech)),
+            ("⚠️ Очередь переполнена.", BotText::Final(RequestOutcome::Rejected("Очередь переполнена.".into()))),
+            (
+                "🎙️ Send me a voice message.",
+                BotText::Final(RequestOutcome::Rejected("Send me a voice message.".into())),
+            ),
+            ("❌ Something went wrong.", BotText::Final(RequestOutcome::Failed("Something went wrong.".into()))),
+            ("🛑 Stopped.", BotText::Final(RequestOutcome::Cancelled)),
+            ("⏳ Your message is safe.", BotText::Delayed),
+            ("and the rest.", BotText::Part("and the rest.".into())),
         ] {
             assert_eq!(read(text), wanted, "{text}");
         }

@@ -1,4 +1,4 @@
-//! The real bot as a child process, told by its environment alone what to do.
+//! The bot as a child process, configured by its environment alone.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,26 +10,26 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use super::usage::Meter;
+use super::usage::UsageSampler;
 
-/// Variables that a child gets from this process; no other, so that no token of a real bot comes along.
+/// The only variables that the child inherits, so that it never gets the token of a real bot.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
 
-/// How to start the bot.
+/// How the bot is started.
 #[derive(Debug, Clone)]
-pub struct BotCommand {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-    /// Its whole environment but for a few harmless variables of this process such as `PATH`.
-    pub environment: BTreeMap<String, OsString>,
-    /// Its working directory.
-    pub directory: PathBuf,
-    /// Where its standard output and error go, appended.
-    pub log: PathBuf,
-    /// Where it will serve its metrics.
-    pub metrics: SocketAddr,
+pub(crate) struct BotCommand {
+    /// Path of the executable.
+    pub(crate) program: PathBuf,
+    /// Arguments without the program.
+    pub(crate) arguments: Vec<OsString>,
+    /// Environment, besides a few inherited variables such as `PATH`.
+    pub(crate) environment: BTreeMap<String, OsString>,
+    /// Working directory.
+    pub(crate) directory: PathBuf,
+    /// File to which standard output and error are appended.
+    pub(crate) log: PathBuf,
+    /// Address of its metrics page.
+    pub(crate) metrics: SocketAddr,
 }
 
 /// A running bot. Dropping it kills it.
@@ -37,15 +37,13 @@ pub struct BotCommand {
 pub struct BotProcess {
     child: Child,
     pid: u32,
-    meter: Meter,
+    meter: UsageSampler,
 }
 
 impl BotProcess {
-    /// Starts it.
-    ///
     /// # Errors
-    /// When the program cannot be started or the log not be opened.
-    pub fn start(command: &BotCommand) -> std::io::Result<Self> {
+    /// When the program cannot be started or the log cannot be opened.
+    pub(crate) fn start(command: &BotCommand) -> std::io::Result<Self> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&command.log)?;
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let child = Command::new(&command.program)
@@ -62,41 +60,41 @@ impl BotProcess {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().ok_or_else(|| std::io::Error::other("the bot ended at once"))?;
-        Ok(Self { child, pid, meter: Meter::start(pid) })
+        Ok(Self { child, pid, meter: UsageSampler::start(pid) })
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// What it and its child processes have used.
-    pub(crate) fn meter(&self) -> &Meter {
+    /// Resource usage of the bot and its child processes.
+    pub(crate) fn meter(&self) -> &UsageSampler {
         &self.meter
     }
 
-    /// Waits until it ends by itself. Safe to cancel.
+    /// Waits until the process ends. Cancel safe.
     ///
     /// # Errors
-    /// When the system cannot tell.
-    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+    /// When its status cannot be read.
+    pub async fn wait_for_exit(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// SIGKILL: as if the machine lost its power.
+    /// Sends SIGKILL, as abrupt as a loss of power, and waits.
     ///
     /// # Errors
-    /// When the system cannot tell how it ended.
-    pub async fn kill(mut self) -> std::io::Result<ExitStatus> {
+    /// When its status cannot be read.
+    pub(crate) async fn kill(mut self) -> std::io::Result<ExitStatus> {
         self.child.start_kill()?;
         self.child.wait().await
     }
 
-    /// SIGTERM, then SIGKILL if it has not ended within `limit`.
+    /// Sends SIGTERM, and SIGKILL if the process has not ended within `limit`.
     ///
     /// # Errors
-    /// When the system cannot tell how it ended.
-    pub async fn terminate(mut self, limit: Duration) -> std::io::Result<ExitStatus> {
+    /// When its status cannot be read.
+    pub(crate) async fn terminate(mut self, limit: Duration) -> std::io::Result<ExitStatus> {
         if self.child.try_wait()?.is_none()
             && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
         {

@@ -1,12 +1,12 @@
-//! A group with people and the bot in it.
+//! Simulated groups.
 
 use bytes::Bytes;
 use stenobot_domain::{ChatId, MessageId};
 
-use super::people::Person;
-use super::server::{Attachment, Author, BotApi, Channel, ChatKind, Content, Origin, Post, Rank, Refusal};
+use super::server::{Attachment, Author, BotApi, Channel, ChatKind, Content, MemberStatus, Origin, Post, Refusal};
+use super::users::User;
 
-/// A supergroup. The bot is an ordinary member until it is made an administrator: it sees only what is meant for it.
+/// A supergroup. The bot starts as an ordinary member, which sees only messages addressed to it (privacy mode).
 #[derive(Clone)]
 pub struct Group {
     api: BotApi,
@@ -14,92 +14,92 @@ pub struct Group {
 }
 
 impl Group {
-    /// A new group with the bot in it; the ids of groups are negative.
+    /// Opens a group with the bot in it; ids of groups are negative.
     pub fn new(api: &BotApi, id: ChatId, title: &str) -> Self {
         api.open_chat(id, ChatKind::Group, title);
         Self { api: api.clone(), chat: id }
     }
 
-    /// A new group that is no supergroup yet.
+    /// Opens a basic group, which can become a supergroup.
     pub fn basic(api: &BotApi, id: ChatId, title: &str) -> Self {
         let group = Self::new(api, id, title);
         api.make_basic(id);
         group
     }
 
-    /// It becomes a supergroup, which takes its place; the bot is told by service messages.
+    /// Upgrades to a supergroup with another id; service messages inform the bot.
     #[must_use]
-    pub fn becomes_supergroup(&self, id: ChatId) -> Self {
+    pub fn upgrade_to_supergroup(&self, id: ChatId) -> Self {
         self.api.upgrade(self.chat, id, true);
         Self { api: self.api.clone(), chat: id }
     }
 
-    /// The same, and the bot learns of it only when it writes to the group.
+    /// Upgrades without service messages: only a refusal of its next call informs the bot.
     #[must_use]
-    pub fn becomes_supergroup_silently(&self, id: ChatId) -> Self {
+    pub fn upgrade_to_supergroup_silently(&self, id: ChatId) -> Self {
         self.api.upgrade(self.chat, id, false);
         Self { api: self.api.clone(), chat: id }
     }
 
-    /// Its chat.
+    /// Its chat id.
     pub fn chat(&self) -> ChatId {
         self.chat
     }
 
-    /// Somebody comes in. The result is the same person, speaking here.
-    pub fn joins(&self, person: &Person) -> Person {
-        self.joins_as(person, Rank::Member)
+    /// Adds a member. Returns the same user, writing in the group.
+    pub fn add_member(&self, user: &User) -> User {
+        self.add_member_as(user, MemberStatus::Member)
     }
 
-    /// Somebody comes in, or gets another rank. The result is the same person, speaking here.
-    pub fn joins_as(&self, person: &Person, rank: Rank) -> Person {
-        self.api.set_member(self.chat, person.caller(), rank);
-        person.speaking_in(self.chat)
+    /// Adds a member, or changes their status. Returns the same user, writing in the group.
+    pub fn add_member_as(&self, user: &User, status: MemberStatus) -> User {
+        self.api.set_member(self.chat, user.info(), status);
+        user.in_chat(self.chat)
     }
 
-    /// Gives the bot another rank; as [`Rank::Administrator`] it sees every message.
-    pub fn makes_bot(&self, rank: Rank) {
-        self.api.set_bot_rank(self.chat, rank);
+    /// Changes the bot's status; as [`MemberStatus::Administrator`] it sees every message.
+    pub fn set_bot_status(&self, status: MemberStatus) {
+        self.api.set_bot_status(self.chat, status);
     }
 
-    /// Turns the bot away, or lets it back in.
-    pub fn bans_bot(&self, banned: bool) {
+    /// Bans or unbans the bot.
+    pub fn set_bot_banned(&self, banned: bool) {
         self.api.set_blocked(self.chat, banned);
     }
 
-    /// Forbids the bot to write, or lets it write again.
-    pub fn silences_bot(&self, silenced: bool) {
-        self.api.set_silenced(self.chat, silenced);
+    /// Restricts the bot from sending messages, or lifts the restriction.
+    pub fn set_bot_restricted(&self, restricted: bool) {
+        self.api.set_restricted(self.chat, restricted);
     }
 
-    /// Refuses what the bot writes, or takes it again, without telling the bot.
-    pub fn refuses(&self, refusal: Option<Refusal>) {
+    /// Refuses messages of the bot, or accepts them again, without an update about it.
+    pub fn set_refusal(&self, refusal: Option<Refusal>) {
         self.api.set_refusal(self.chat, refusal);
     }
 
-    /// Closes a topic, or opens it again.
-    pub fn closes_topic(&self, topic: MessageId, closed: bool) {
+    /// Closes or reopens a topic.
+    pub fn set_topic_closed(&self, topic: MessageId, closed: bool) {
         self.api.set_topic_closed(self.chat, topic, closed);
     }
 
-    /// Somebody opens a topic. Returns its id, for [`Person::in_topic`].
-    pub fn opens_topic(&self, by: &Person, title: &str) -> Option<MessageId> {
-        self.api.open_topic(self.chat, by.caller(), title)
+    /// Opens a topic. Returns its id, for [`User::in_topic`].
+    pub fn open_topic(&self, by: &User, title: &str) -> Option<MessageId> {
+        self.api.open_topic(self.chat, by.info(), title)
     }
 
-    /// The group's channel posts a text, which Telegram carries over.
-    pub fn carries_over_text(&self, channel: Channel, text: &str) -> MessageId {
-        self.carries_over(channel, Content::Text(text.into()))
+    /// Posts a text in the group's linked channel, which Telegram forwards to the group.
+    pub fn auto_forward_text(&self, channel: Channel, text: &str) -> MessageId {
+        self.auto_forward(channel, Content::Text(text.into()))
     }
 
-    /// The group's channel posts a file, which Telegram carries over.
-    pub fn carries_over_file(&self, channel: Channel, attachment: Attachment, bytes: impl Into<Bytes>) -> MessageId {
+    /// Posts a file in the group's linked channel, which Telegram forwards to the group.
+    pub fn auto_forward_file(&self, channel: Channel, attachment: Attachment, bytes: impl Into<Bytes>) -> MessageId {
         let content = self.api.upload(attachment, bytes.into(), None);
-        self.carries_over(channel, content)
+        self.auto_forward(channel, content)
     }
 
-    fn carries_over(&self, channel: Channel, content: Content) -> MessageId {
-        // The id that the post has in the channel is of no matter here.
+    fn auto_forward(&self, channel: Channel, content: Content) -> MessageId {
+        // No test depends on the id of the post in the channel.
         let forwarded = Some(Origin::Channel(channel.clone(), MessageId(1)));
         let post = Post { forwarded, ..Post::new(Author::LinkedChannel(channel), content) };
         self.api.receive(self.chat, post)

@@ -1,54 +1,56 @@
-//! One simulation: a Bot API server, the real bot against it, people. For the tests and for `stenobot simulate`.
+//! What runs a bot in front of simulated users.
+//!
+//! [`Environment`] is all but the bot, and does not depend on how the bot runs. [`Simulation`] adds a bot that is a child
+//! process.
+
+mod environment;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use stenobot_domain::UserId;
-
-use super::bot_process::{BotCommand, BotProcess};
+use super::bot_process::BotCommand;
 use super::metrics_page::MetricsPage;
-use super::people::Person;
 use super::server::{BotApi, Settings};
-use super::workspace::Workspace;
+use super::users::User;
 
-/// Longest time from the bot's start to its first poll: a large model loads slowly from a slow disk.
-const START_LIMIT: Duration = Duration::from_secs(120);
-/// Longest answer of the metrics page.
-const METRICS_LIMIT: Duration = Duration::from_secs(10);
+pub use super::bot_process::BotProcess;
+pub use environment::Environment;
 
-/// Variable with the bot's token.
+/// From the bot's start to its first poll: a large model loads slowly from a slow disk.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+const METRICS_TIMEOUT: Duration = Duration::from_secs(10);
+
 const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
 
-/// What to simulate.
+/// A server and a bot to simulate.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// How the server behaves.
+    /// Configuration of the server.
     pub server: Settings,
-    /// The bot's program.
+    /// Path of the bot's executable.
     pub program: PathBuf,
-    /// Its arguments; `run` by default.
+    /// Arguments of the bot; `run` by default.
     pub arguments: Vec<OsString>,
-    /// The folder of models that the bot uses instead of an empty one of its own; absolute.
+    /// Absolute path of the models that the bot shares; `None` leaves its model folder empty.
     pub models: Option<PathBuf>,
-    /// The bot's data folder, which is there and stays; one of the simulation's own if `None`. Absolute.
+    /// Absolute path of an existing data folder, which is kept; `None` creates a temporary one.
     pub data: Option<PathBuf>,
-    /// Settings of the bot by key, as in `stenobot.toml`; they outrank those that the simulation gives.
+    /// Settings of the bot by key, as in `stenobot.toml`; they override those of the simulation.
     pub bot: BTreeMap<String, OsString>,
 }
 
 impl Setup {
-    /// A program's `run` with the default settings.
+    /// `run` of a program with default settings.
     pub fn of(program: PathBuf) -> Self {
         let arguments = vec!["run".into()];
         Self { server: Settings::default(), program, arguments, models: None, data: None, bot: BTreeMap::new() }
     }
 
-    /// One more setting of the bot.
+    /// Adds a setting of the bot.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<OsString>) -> Self {
         self.bot.insert(key.to_owned(), value.into());
@@ -56,43 +58,40 @@ impl Setup {
     }
 }
 
-/// Why a simulation cannot go on.
+/// A failure of the simulation itself.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// A folder, a port or the program itself.
+    /// A folder, a port or the program is missing.
     #[error("the simulation cannot start: {0}")]
     Start(#[from] std::io::Error),
-    /// It ended before it asked for updates.
+    /// The bot ended before its first poll.
     #[error("the bot ended with {status} before it asked for updates; its log ends with:\n{log}")]
     Ended {
-        /// How.
+        /// Exit status.
         status: ExitStatus,
-        /// Its last lines.
+        /// Last lines of its log.
         log: String,
     },
-    /// It runs, but asks for nothing.
-    #[error("the bot has not asked for updates within {} s; its log ends with:\n{log}", START_LIMIT.as_secs())]
+    /// The bot runs, but does not poll.
+    #[error("the bot has not asked for updates within {} s; its log ends with:\n{log}", START_TIMEOUT.as_secs())]
     Silent {
-        /// Its last lines.
+        /// Last lines of its log.
         log: String,
     },
-    /// It was killed or terminated before.
+    /// The bot was killed or terminated before.
     #[error("the bot is not running")]
     NotRunning,
-    /// The metrics page does not answer.
+    /// The metrics page does not respond.
     #[error("the bot's metrics cannot be read: {0}")]
     Metrics(String),
 }
 
-/// A server, a bot and people, in one temporary folder.
+/// A bot as a child process in its [`Environment`].
 pub struct Simulation {
-    api: BotApi,
     command: BotCommand,
-    // Before the folder, so that the bot is gone when the folder goes.
+    // Dropped before the environment, so that the bot has ended when its folder is removed.
     bot: Option<BotProcess>,
-    folder: Workspace,
-    data: PathBuf,
-    next_user: AtomicI64,
+    environment: Environment,
 }
 
 impl Simulation {
@@ -109,87 +108,79 @@ impl Simulation {
     /// Starts the server only; [`Simulation::restart`] starts the bot.
     ///
     /// # Errors
-    /// When there is no folder or no port.
+    /// When no folder or no port is available.
     pub async fn prepare(setup: Setup) -> Result<Self, SimulationError> {
-        let folder = Workspace::create()?;
-        let api = BotApi::start(setup.server).await?;
+        let environment = Environment::start(setup.server, setup.data).await?;
         let metrics = free_address()?;
-        let data = match setup.data {
-            Some(data) => data,
-            None => {
-                let data = folder.path().join("data");
-                std::fs::create_dir(&data)?;
-                data
-            }
-        };
         if let Some(models) = setup.models {
-            std::os::unix::fs::symlink(models, data.join("models"))?;
+            std::os::unix::fs::symlink(models, environment.data().join("models"))?;
         }
-        let mut keys: BTreeMap<String, OsString> = BTreeMap::from([
-            ("telegram_api_url".into(), api.url().as_str().into()),
-            ("data_dir".into(), data.clone().into()),
-            ("metrics_addr".into(), metrics.to_string().into()),
-        ]);
-        keys.extend(setup.bot);
+        let mut settings = environment.settings();
+        settings.insert("metrics_addr".into(), metrics.to_string().into());
+        settings.extend(setup.bot);
         let variable = |(key, value): (String, OsString)| (variable_of(&key), value);
-        let mut environment: BTreeMap<String, OsString> = keys.into_iter().map(variable).collect();
-        environment.insert(TOKEN_VARIABLE.into(), api.token().into());
+        let mut variables: BTreeMap<String, OsString> = settings.into_iter().map(variable).collect();
+        variables.insert(TOKEN_VARIABLE.into(), environment.api().token().into());
         let command = BotCommand {
             program: setup.program,
             arguments: setup.arguments,
-            environment,
-            directory: folder.path().to_owned(),
-            log: folder.path().join("bot.log"),
+            environment: variables,
+            directory: environment.folder().to_owned(),
+            log: environment.folder().join("bot.log"),
             metrics,
         };
-        Ok(Self { api, command, bot: None, folder, data, next_user: AtomicI64::new(600_001) })
+        Ok(Self { command, bot: None, environment })
     }
 
-    /// Telegram's side.
+    /// Server, users and data of the bot.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The Bot API server.
     pub fn api(&self) -> &BotApi {
-        &self.api
+        self.environment.api()
     }
 
-    /// Somebody new, in a private chat with the bot. `language` is the code of their app.
-    pub fn person(&self, name: &str, language: &str) -> Person {
-        let id = UserId(self.next_user.fetch_add(1, Ordering::Relaxed));
-        Person::new(&self.api, id, name, language)
+    /// A new user with a private chat. `language` is the code of their app's language.
+    pub fn new_user(&self, name: &str, language: &str) -> User {
+        self.environment.new_user(name, language)
     }
 
-    /// The running bot, `None` after it was stopped.
-    pub fn bot(&mut self) -> Option<&mut BotProcess> {
+    /// The running bot; `None` after it was stopped.
+    pub fn process(&mut self) -> Option<&mut BotProcess> {
         self.bot.as_mut()
     }
 
-    /// Kills the bot as a loss of power would.
+    /// Kills the bot with SIGKILL.
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn kill_bot(&mut self) -> Result<ExitStatus, SimulationError> {
+    pub async fn kill(&mut self) -> Result<ExitStatus, SimulationError> {
         Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.kill().await?)
     }
 
-    /// Sends SIGTERM and waits; after `limit` the bot is killed.
+    /// Sends SIGTERM and waits; kills the bot after `limit`.
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn terminate_bot(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
         Ok(self.bot.take().ok_or(SimulationError::NotRunning)?.terminate(limit).await?)
     }
 
-    /// Waits until the bot ends by itself, or as it was told by a signal; after `limit` it is killed.
+    /// Waits until the bot ends; kills it after `limit`.
     ///
     /// # Errors
     /// When it is not running.
-    pub async fn bot_ended(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
+    pub async fn wait_for_exit(&mut self, limit: Duration) -> Result<ExitStatus, SimulationError> {
         let mut bot = self.bot.take().ok_or(SimulationError::NotRunning)?;
-        match tokio::time::timeout(limit, bot.ended()).await {
+        match tokio::time::timeout(limit, bot.wait_for_exit()).await {
             Ok(ended) => Ok(ended?),
             Err(_) => Ok(bot.kill().await?),
         }
     }
 
-    /// Starts the bot over the data of the one before, which is killed if it still runs, and waits for its first poll.
+    /// Starts the bot with the data of its predecessor, which is killed if it still runs, and waits for the first poll.
     ///
     /// # Errors
     /// When it does not start.
@@ -197,28 +188,29 @@ impl Simulation {
         if let Some(old) = self.bot.take() {
             old.kill().await?;
         }
-        let polls_before = self.api.read(|state| state.polls());
+        let api = self.environment.api().clone();
+        let polls_before = api.read(|state| state.polls());
         let bot = self.bot.insert(BotProcess::start(&self.command)?);
-        let first_poll = self.api.until(|state| (state.polls() > polls_before).then_some(()));
+        let first_poll = api.wait_for(|state| (state.polls() > polls_before).then_some(()));
         tokio::select! {
-            ended = bot.ended() => {
+            ended = bot.wait_for_exit() => {
                 let status = ended?;
                 self.bot = None;
                 Err(SimulationError::Ended { status, log: self.log_tail() })
             }
-            polled = tokio::time::timeout(START_LIMIT, first_poll) => match polled {
+            polled = tokio::time::timeout(START_TIMEOUT, first_poll) => match polled {
                 Ok(()) => Ok(()),
                 Err(_) => Err(SimulationError::Silent { log: self.log_tail() }),
             },
         }
     }
 
-    /// Other settings for the next start of the bot.
+    /// Changes a setting for the next start of the bot.
     pub fn set(&mut self, key: &str, value: impl Into<OsString>) {
         self.command.environment.insert(variable_of(key), value.into());
     }
 
-    /// A variable of the next start's environment that is no setting; `None` takes it away.
+    /// Sets a variable other than a setting for the next start; `None` removes it.
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         match value {
             Some(value) => self.command.environment.insert(name.to_owned(), value.into()),
@@ -226,42 +218,41 @@ impl Simulation {
         };
     }
 
-    /// The bot's figures now.
+    /// Scrapes the bot's metrics.
     ///
     /// # Errors
-    /// When its metrics page does not answer.
+    /// When its metrics page does not respond.
     pub async fn metrics(&self) -> Result<MetricsPage, SimulationError> {
         let url = format!("http://{}/metrics", self.command.metrics);
-        // Without the URL, which is no help, the sentence is shorter.
         let failed = |error: reqwest::Error| SimulationError::Metrics(error.without_url().to_string());
         let request =
-            reqwest::Client::builder().no_proxy().build().map_err(failed)?.get(url).timeout(METRICS_LIMIT).send();
+            reqwest::Client::builder().no_proxy().build().map_err(failed)?.get(url).timeout(METRICS_TIMEOUT).send();
         let page = request.await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         let page = page.text().await.map_err(failed)?;
         Ok(MetricsPage::parse(&page))
     }
 
-    /// Where the bot serves `/metrics`, `/healthz` and `/readyz`.
+    /// Address of `/metrics`, `/healthz` and `/readyz`.
     pub fn metrics_addr(&self) -> SocketAddr {
         self.command.metrics
     }
 
     /// The bot's data folder.
     pub fn data(&self) -> PathBuf {
-        self.data.clone()
+        self.environment.data().to_owned()
     }
 
-    /// The store's SQLite file.
+    /// The SQLite file of the bot's store.
     pub fn store(&self) -> PathBuf {
-        self.data().join("stenobot.db")
+        self.environment.store()
     }
 
-    /// The bot's log.
+    /// Path of the bot's log.
     pub fn log(&self) -> &Path {
         &self.command.log
     }
 
-    /// The last lines of the bot's log.
+    /// Last lines of the bot's log.
     pub fn log_tail(&self) -> String {
         const LINES: usize = 20;
         let log = std::fs::read(&self.command.log).unwrap_or_default();
@@ -270,14 +261,13 @@ impl Simulation {
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 
-    /// Leaves the folder with data and log for somebody to look at.
+    /// Keeps the folder with data and log for inspection.
     pub fn keep(&mut self) -> &Path {
-        self.folder.keep();
-        self.folder.path()
+        self.environment.keep()
     }
 }
 
-/// An address of loopback that nobody listens on now.
+/// A loopback address without a listener.
 fn free_address() -> std::io::Result<SocketAddr> {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

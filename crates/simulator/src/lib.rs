@@ -1,19 +1,24 @@
-//! A local Bot API server and simulated people who use the real bot through it: for `stenobot simulate`, for
-//! trying the bot without a token, and for the tests.
+//! A local Bot API server, and simulated users of a bot: for `stenobot simulate`, the playground, and the tests.
 //!
-//! [`server::BotApi`] answers as Telegram does and refuses what Telegram refuses. It listens on loopback only.
+//! From the outside in:
+//! - [`server`]: the Bot API over HTTP on loopback; answers and refuses as Telegram does, with faults on demand.
+//! - [`users`], [`group`], [`voices`]: simulated users, groups, and the recordings that they send.
+//! - [`answers`]: what the bot's messages mean to their reader; [`wer`]: how far a text is from what was said.
+//! - [`harness`]: an [`Environment`](harness::Environment) (server, users, data folder) for any bot, and a
+//!   [`Simulation`](harness::Simulation) whose bot is a child process (`bot_process`, `usage`, [`metrics_page`]).
+//! - [`simulate`]: a whole run from a plan to a [`report`], shown by [`terminal`].
 
 pub mod answers;
-pub mod bot_process;
+mod bot_process;
 pub mod group;
 pub mod harness;
-pub mod live;
 pub mod metrics_page;
-pub mod people;
 pub mod report;
-pub mod run;
 pub mod server;
-pub mod usage;
+pub mod simulate;
+pub mod terminal;
+mod usage;
+pub mod users;
 pub mod voices;
 pub mod wer;
 pub mod workspace;

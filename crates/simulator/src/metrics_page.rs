@@ -1,13 +1,13 @@
-//! The bot's own figures, from its metrics page.
+//! The bot's metrics, read from its metrics page.
 
 use std::collections::BTreeMap;
 
-/// One reading of `/metrics`: values by series, as they are written there.
+/// One scrape of `/metrics`: values by series, with the labels as written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricsPage(BTreeMap<String, f64>);
 
 impl MetricsPage {
-    /// Reads Prometheus' text form; lines that are no samples are left out.
+    /// Parses the Prometheus text format; lines that are no samples are skipped.
     pub fn parse(page: &str) -> Self {
         let samples = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let (series, value) = line.trim().rsplit_once(' ')?;
@@ -21,19 +21,14 @@ impl MetricsPage {
         self.0.get(series).copied()
     }
 
-    /// The sum over all label sets of one name.
+    /// The sum over all label sets of a name.
     pub fn sum(&self, name: &str) -> f64 {
         let of_name = |series: &str| series.split('{').next() == Some(name);
         self.0.iter().filter(|(series, _)| of_name(series)).map(|(_, value)| value).sum()
     }
 
-    /// All series and values.
-    pub fn series(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.0.iter().map(|(series, value)| (series.as_str(), *value))
-    }
-
     /// The mean of a histogram, `None` without an observation.
-    pub fn mean(&self, name: &str) -> Option<f64> {
+    pub(crate) fn mean(&self, name: &str) -> Option<f64> {
         let count = self.sum(&format!("{name}_count"));
         (count > 0.0).then(|| self.sum(&format!("{name}_sum")) / count)
     }
@@ -44,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_read() {
+    fn a_page_is_parsed() {
         let page = MetricsPage::parse(
             "# HELP a b\n# TYPE a gauge\na{state=\"queued\"} 3\na{state=\"done\"} 4\n\nrtf_sum 1.5\nrtf_count 3\nother 9\n",
         );

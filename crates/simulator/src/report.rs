@@ -1,4 +1,4 @@
-//! What came of a simulation, for people and for machines.
+//! The result of a simulation, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,43 +6,45 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use stenobot_domain::quantile::nearest_rank;
 
-use super::answers::{Trail, Verdict};
-use super::server::{Outcome, Refusal, State};
-use super::usage::Usage;
+use super::answers::{RequestOutcome, Trail};
+use super::server::{CallOutcome, Refusal, State};
 use super::wer::{WordErrors, word_errors};
 
-/// One request and all that was said to it.
+pub use super::usage::Usage;
+
+/// One request with its recording and the messages about it.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// Language of the recording.
     pub language: String,
-    /// What is said in it.
+    /// Reference text.
     pub reference: String,
-    /// Its length.
+    /// Length of the recording.
     pub audio: Duration,
-    /// What the bot said.
+    /// What the bot wrote about it.
     pub trail: Trail,
 }
 
-/// The outcome of a simulation. As JSON, every field below under its own name; durations in seconds.
+/// The result of a simulation. The JSON form has the names of these fields; durations are in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// Recordings that people sent.
+pub struct SimulationReport {
+    /// Recordings sent.
     pub sent: usize,
-    /// Of these, answered with a text.
+    /// Of these, answered with a transcript.
     pub answered: usize,
-    /// Answered with "nobody speaks".
+    /// Answered with "no speech".
     pub no_speech: usize,
     /// Not accepted, with a reason.
     pub rejected: usize,
-    /// Accepted and apologised for.
+    /// Accepted and ended with an apology.
     pub failed: usize,
-    /// Stopped by their senders.
+    /// Cancelled by their senders.
     pub cancelled: usize,
     /// Without a final answer. The sum of these six is `sent`.
     pub lost: usize,
-    /// With more than one final answer, whatever they were.
+    /// With more than one final answer of any kind.
     pub duplicated: usize,
     /// From the first message sent to the last final answer.
     pub wall_seconds: f64,
@@ -50,32 +52,32 @@ pub struct Report {
     pub audio_seconds: f64,
     /// From sending to the start of transcription.
     pub wait_seconds: Option<Spread>,
-    /// From the bot's receipt of the message to its text.
+    /// From the delivery of the update to the transcript.
     pub end_to_end_seconds: Option<Spread>,
-    /// Processing time over audio length, the mean of the bot's own metric.
+    /// Processing time over audio length: the mean of the bot's metric.
     pub real_time_factor: Option<f64>,
     /// Word errors of the answered recordings, all languages together.
     pub words: Words,
-    /// The same by language.
+    /// Word errors by language.
     pub words_by_language: BTreeMap<String, Words>,
     /// The bot's calls to the Bot API.
     pub calls: Calls,
-    /// Memory and processor.
+    /// Memory and processor time.
     pub machine: Option<Machine>,
     /// How the bot ended after SIGTERM.
     pub bot_exit: BotExit,
-    /// Where the bot's data and log were kept, since something went wrong.
+    /// Folder with the bot's data and log, kept after a failure.
     pub kept: Option<PathBuf>,
 }
 
-/// Quantiles by the nearest-rank rule.
+/// Quantiles (nearest rank).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// Half are at most this.
+    /// Median.
     pub p50: f64,
-    /// 95 of 100 are at most this.
+    /// 95 %.
     pub p95: f64,
-    /// The most.
+    /// Maximum.
     pub max: f64,
 }
 
@@ -84,7 +86,7 @@ impl Spread {
     pub fn of(values: impl IntoIterator<Item = Duration>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().map(|value| value.as_secs_f64()).collect();
         values.sort_by(f64::total_cmp);
-        let rank = |percent: usize| values.get((values.len() * percent).div_ceil(100).max(1) - 1).copied();
+        let rank = |percent| nearest_rank(&values, percent);
         Some(Self { p50: rank(50)?, p95: rank(95)?, max: *values.last()? })
     }
 }
@@ -92,7 +94,7 @@ impl Spread {
 /// Word errors with their rate.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Words {
-    /// The counts.
+    /// Errors and words.
     #[serde(flatten)]
     pub counts: WordErrors,
     /// Errors per word; `null` without a word.
@@ -108,25 +110,25 @@ impl From<WordErrors> for Words {
 /// Calls by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Calls {
-    /// Taken by the server.
+    /// Accepted by the server.
     pub taken: usize,
     /// Refused with 429.
     pub too_many: usize,
-    /// Of these, made while the bot had been told to wait.
+    /// Of these, made within a retry-after that the bot had received.
     pub impatient: usize,
-    /// Refused for another reason.
+    /// Refused for another reason, or prevented by a fault.
     pub refused: usize,
 }
 
 impl Calls {
-    /// Counts the server's log.
+    /// Counts the calls that the server recorded.
     pub fn of(state: &State) -> Self {
         let mut calls = Self::default();
         for call in &state.calls {
             match &call.outcome {
-                Outcome::Taken | Outcome::TakenUnheard => calls.taken += 1,
-                Outcome::Refused(Refusal::TooMany(_)) => calls.too_many += 1,
-                Outcome::Refused(_) | Outcome::Struck => calls.refused += 1,
+                CallOutcome::Accepted | CallOutcome::AcceptedResponseLost => calls.taken += 1,
+                CallOutcome::Refused(Refusal::TooMany(_)) => calls.too_many += 1,
+                CallOutcome::Refused(_) | CallOutcome::Intercepted => calls.refused += 1,
             }
             calls.impatient += usize::from(call.impatient);
         }
@@ -134,15 +136,15 @@ impl Calls {
     }
 }
 
-/// What the bot took of the machine.
+/// What the bot used of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Machine {
     /// Peaks and processor time since the bot's start.
     #[serde(flatten)]
     pub usage: Usage,
-    /// Cores this program may use.
+    /// Cores available to this program.
     pub cores: usize,
-    /// Share of these cores that was busy for the bot from the first message to the last answer, 0 to 1.
+    /// Share of these cores that the bot used from the first message to the last answer, 0 to 1.
     pub(crate) cpu_share: f64,
 }
 
@@ -150,16 +152,16 @@ pub struct Machine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BotExit {
-    /// With this status after SIGTERM; 0 is good.
+    /// With this status after SIGTERM; 0 is success.
     Status(i32),
-    /// By a signal: it did not end in time and was killed, or it crashed.
+    /// By a signal: a crash, or SIGKILL because it did not end in time.
     Signal(i32),
-    /// By itself, before the end.
+    /// By itself, before SIGTERM.
     Early,
 }
 
-impl Report {
-    /// Counts the cases; what the machine and the bot add is filled in by the caller.
+impl SimulationReport {
+    /// Counts the cases. The caller fills in machine, metrics and exit.
     pub fn of(cases: &[Case], calls: Calls) -> Self {
         let mut report = Self {
             sent: cases.len(),
@@ -189,12 +191,12 @@ impl Report {
                 report.lost += 1;
                 continue;
             };
-            match &answer.verdict {
-                Verdict::NoSpeech => report.no_speech += 1,
-                Verdict::Rejected(_) => report.rejected += 1,
-                Verdict::Failed(_) => report.failed += 1,
-                Verdict::Cancelled => report.cancelled += 1,
-                Verdict::Answered(_) => {
+            match &answer.outcome {
+                RequestOutcome::NoSpeech => report.no_speech += 1,
+                RequestOutcome::Rejected(_) => report.rejected += 1,
+                RequestOutcome::Failed(_) => report.failed += 1,
+                RequestOutcome::Cancelled => report.cancelled += 1,
+                RequestOutcome::Answered(_) => {
                     report.answered += 1;
                     audio += case.audio;
                     let errors = word_errors(&case.reference, &answer.spoken().unwrap_or_default());
@@ -211,21 +213,21 @@ impl Report {
         report.wait_seconds =
             Spread::of(cases.iter().filter_map(|case| Some(case.trail.started?.saturating_sub(case.trail.sent))));
         report.end_to_end_seconds = Spread::of(cases.iter().filter_map(|case| {
-            let answer = case.trail.answer().filter(|answer| matches!(answer.verdict, Verdict::Answered(_)))?;
-            Some(answer.at.saturating_sub(case.trail.offered.unwrap_or(case.trail.sent)))
+            let answer = case.trail.answer().filter(|answer| matches!(answer.outcome, RequestOutcome::Answered(_)))?;
+            Some(answer.at.saturating_sub(case.trail.delivered.unwrap_or(case.trail.sent)))
         }));
         report.words = all.into();
         report.words_by_language = by_language.into_iter().map(|(code, errors)| (code, errors.into())).collect();
         report
     }
 
-    /// Nothing was lost and nothing was answered twice.
-    pub fn keeps_the_promise(&self) -> bool {
+    /// Whether every request has exactly one final answer.
+    pub fn is_exactly_once(&self) -> bool {
         self.lost == 0 && self.duplicated == 0
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SimulationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<22}{value}");
         row("sent", self.sent.to_string())?;

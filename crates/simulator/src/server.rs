@@ -1,4 +1,8 @@
-//! The Bot API as a bot sees it: one HTTP server on loopback, one token, chats and updates in memory.
+//! A Bot API server: HTTP on loopback, one token, chats and updates in memory.
+//!
+//! A call passes `http` (connections, long polls, faults), `params` (its parameters) and `methods` (what it does), which
+//! changes `state` with `chat`, `group`, `keyboard`, `menu` and `press`; `show` gives the JSON forms, `refusal` the errors,
+//! `flood` the rate limits. `inbound` is the other side: what users do becomes updates.
 
 mod chat;
 mod fault;
@@ -25,36 +29,35 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, Message, Origin, Post, Rank};
-pub use fault::{Call, Effect, Fault, Mixed, Scripted, Verdict};
+pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, MemberStatus, Message, Origin, Post};
+pub use fault::{Call, Effect, FaultAction, FaultInjector, RandomFaults, ScriptedFault};
 pub use flood::{FloodLimits, Rate};
-pub use inbound::{Attachment, Caller, Media};
+pub use inbound::{Attachment, Media, UserInfo};
 pub use keyboard::Button;
 pub use menu::MenuEntry;
-pub use press::{Press, Toast};
+pub use press::{CallbackAnswer, Press};
 pub use refusal::Refusal;
-pub use state::{CallRecord, Method, Offer, Outcome, State};
+pub use state::{CallOutcome, CallRecord, Method, State, UpdateRecord};
 
 use stenobot_domain::Clock;
 
-/// How the server behaves.
+/// Configuration of the server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The one token it knows.
+    /// The only token it accepts.
     pub token: String,
-    /// The bot's name without `@`.
+    /// The bot's user name without `@`.
     pub username: String,
-    /// How fast the bot may write.
+    /// How fast the bot may send.
     pub flood: FloodLimits,
-    /// Largest file that `getFile` hands out, in bytes; Telegram's is 20 MB.
+    /// Largest file that `getFile` serves, in bytes; Telegram's limit is 20 MB.
     pub file_limit: u64,
-    /// In groups the bot sees only what is meant for it, unless it is an administrator: how a new bot is set up.
+    /// In groups the bot sees only messages addressed to it, unless it is an administrator: the default of a new bot.
     pub privacy_mode: bool,
-    /// The folder into which `getFile` puts files, as a server of one's own with `--local` does: it answers with
-    /// absolute paths then, and nothing is downloaded over HTTP. Such a server has no limit below 2000 MB, so raise
-    /// `file_limit` with it.
+    /// The folder into which `getFile` writes files, as a self-hosted server with `--local` does: it then answers with
+    /// absolute paths, and serves no file over HTTP. The limit of such a server is 2000 MB, so raise `file_limit` too.
     pub local_files: Option<PathBuf>,
-    /// The dates of messages.
+    /// Source of the dates of messages.
     pub clock: Clock,
 }
 
@@ -72,14 +75,14 @@ impl Default for Settings {
     }
 }
 
-/// A well-formed token that no real bot has.
+/// A well-formed random token.
 fn random_token() -> String {
-    // The second half of a version 7 UUID is random; the first tells the time.
+    // The second half of a version 7 UUID is random; the first is the time.
     let half = || uuid::Uuid::now_v7().simple().to_string().split_off(16);
     format!("7000000001:AAS{}{}", half(), half())
 }
 
-/// A running Bot API server. Cheap to clone; it stops with [`BotApi::stop`] or when the runtime ends.
+/// A running Bot API server; a cheap handle. It runs until [`BotApi::stop`] or the end of the runtime.
 #[derive(Clone)]
 pub struct BotApi {
     shared: Arc<Shared>,
@@ -88,11 +91,11 @@ pub struct BotApi {
     serving: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
-/// What the connections share. The lock is held for short computations only, never across an await.
+/// Shared by all connections. Locks are never held across an await.
 struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    fault: RwLock<Option<Arc<dyn Fault>>>,
+    fault: RwLock<Option<Arc<dyn FaultInjector>>>,
     settings: Settings,
     started: Instant,
 }
@@ -102,14 +105,14 @@ impl Shared {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the state and wakes everybody who waits for a change.
+    /// Changes the state and wakes all tasks that wait for a change.
     fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let outcome = act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_replace(());
         outcome
     }
 
-    /// Time since the server's start; all times in [`State`] are measured so.
+    /// Time since the server's start, the scale of all times in [`State`].
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -118,7 +121,7 @@ impl Shared {
         self.settings.clock.now().0 / 1000
     }
 
-    fn fault(&self) -> Option<Arc<dyn Fault>> {
+    fn fault(&self) -> Option<Arc<dyn FaultInjector>> {
         self.fault.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -129,7 +132,7 @@ impl BotApi {
     /// # Errors
     /// When no port can be bound.
     pub async fn start(settings: Settings) -> std::io::Result<Self> {
-        // Loopback only, always: the server believes whoever connects.
+        // Loopback only: the server does not authenticate users.
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = reqwest::Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(std::io::Error::other)?;
         let shared = Arc::new(Shared {
@@ -144,17 +147,17 @@ impl BotApi {
         Ok(Self { shared, url, stopping, serving: Arc::new(Mutex::new(Some(serving))) })
     }
 
-    /// What `telegram_api_url` must be.
+    /// The value for `telegram_api_url`.
     pub fn url(&self) -> &reqwest::Url {
         &self.url
     }
 
-    /// The token that this server knows.
+    /// The only accepted token.
     pub fn token(&self) -> &str {
         &self.shared.settings.token
     }
 
-    /// Time since the server's start, on the scale of all times in [`State`].
+    /// Time since the server's start, the scale of all times in [`State`].
     pub fn now(&self) -> Duration {
         self.shared.now()
     }
@@ -169,13 +172,13 @@ impl BotApi {
         }
     }
 
-    /// Looks at the state. `look` runs under the server's lock: keep it short.
+    /// Reads the state. `look` runs under the server's lock: keep it short.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         self.shared.read(look)
     }
 
-    /// Waits until `look` finds what it looks for. Checked after every change, never by polling; set a deadline around it.
-    pub async fn until<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
+    /// Waits until `look` returns a value, without a timeout. It is called after every change of the state.
+    pub async fn wait_for<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
         let mut changes = self.shared.changed.subscribe();
         loop {
             changes.borrow_and_update();
@@ -188,18 +191,18 @@ impl BotApi {
         }
     }
 
-    /// Tells of every change of the state.
+    /// Notified of every change of the state.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
     }
 
-    /// Says from now on that updates go to a webhook at `url`; `deleteWebhook` ends it.
+    /// Reports a webhook at `url` until `deleteWebhook`.
     pub fn set_webhook(&self, url: &str) {
         self.shared.change(|state| state.webhook = Some(url.to_owned()));
     }
 
-    /// Lets `fault` decide over every further call; `None` ends it.
-    pub fn set_fault(&self, fault: Option<Arc<dyn Fault>>) {
+    /// Applies `fault` to every further call; `None` ends it.
+    pub fn set_fault(&self, fault: Option<Arc<dyn FaultInjector>>) {
         *self.shared.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 }

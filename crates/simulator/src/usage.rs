@@ -1,4 +1,4 @@
-//! Memory and processor time of the bot and its child processes, as the kernel counts them.
+//! Memory and processor time of the bot and its child processes, from `/proc`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,17 +8,16 @@ use serde::Serialize;
 use stenobot_host::ProcessUsage;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_millis(250);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What processes have used.
+/// Resources used up to a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Usage {
-    /// Most resident memory of the bot itself, in bytes.
+    /// Peak resident memory of the bot itself, in bytes.
     pub bot_peak_bytes: u64,
-    /// Most resident memory of one child process (an engine), in bytes.
+    /// Peak resident memory of one child process (an engine), in bytes.
     pub(crate) engine_peak_bytes: u64,
-    /// Most resident memory of all together at one moment, in bytes, looked at four times a second.
+    /// Peak resident memory of all together at one moment, in bytes, sampled four times a second.
     pub together_peak_bytes: u64,
     /// Processor time of the bot itself.
     pub(crate) bot_cpu_seconds: f64,
@@ -33,50 +32,50 @@ impl Usage {
     }
 }
 
-/// Looks at a process and its children until it is dropped.
+/// Samples the usage of a process and its children until dropped.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct UsageSampler {
     tally: Arc<Mutex<Tally>>,
-    _looking: AbortOnDropHandle<()>,
+    _sampling: AbortOnDropHandle<()>,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     usage: Usage,
-    /// Of each child ever seen, since ended ones are forgotten by the kernel.
+    /// By child, because the kernel forgets children that have ended.
     of_children: HashMap<u32, Duration>,
 }
 
-impl Meter {
-    /// Starts to look at the process `bot`.
+impl UsageSampler {
+    /// Samples the process `bot`.
     pub(crate) fn start(bot: u32) -> Self {
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let looking = tokio::spawn({
+        let sampling = tokio::spawn({
             let tally = tally.clone();
             async move {
-                let mut every = tokio::time::interval(EVERY);
+                let mut every = tokio::time::interval(SAMPLE_INTERVAL);
                 every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     every.tick().await;
                     let tally = tally.clone();
-                    let look = move || tally.lock().unwrap_or_else(PoisonError::into_inner).look(bot);
-                    if tokio::task::spawn_blocking(look).await.is_err() {
+                    let sample = move || tally.lock().unwrap_or_else(PoisonError::into_inner).sample(bot);
+                    if tokio::task::spawn_blocking(sample).await.is_err() {
                         return;
                     }
                 }
             }
         });
-        Self { tally, _looking: AbortOnDropHandle::new(looking) }
+        Self { tally, _sampling: AbortOnDropHandle::new(sampling) }
     }
 
-    /// What was used up to the latest look.
+    /// Usage up to the latest sample.
     pub(crate) fn usage(&self) -> Usage {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).usage
     }
 }
 
 impl Tally {
-    fn look(&mut self, bot: u32) {
+    fn sample(&mut self, bot: u32) {
         let Some(own) = ProcessUsage::of(bot) else { return };
         let mut together = own.resident_bytes;
         let usage = &mut self.usage;
@@ -97,10 +96,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_and_its_child_are_seen() {
+    fn this_process_and_its_child_are_measured() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let mut tally = Tally::default();
-        tally.look(std::process::id());
+        tally.sample(std::process::id());
         assert!(tally.of_children.contains_key(&child.id()));
         assert!(tally.usage.bot_peak_bytes > 1024 * 1024);
         assert!(tally.usage.engine_peak_bytes > 100 * 1024);

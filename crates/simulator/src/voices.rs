@@ -1,4 +1,4 @@
-//! Recordings with what is said in them: a folder of `NAME.ogg` and one `meta.json`.
+//! Sample recordings with their reference texts: a folder of `NAME.ogg` files and one `meta.json`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,31 +6,31 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
-/// A recording.
+/// A sample recording.
 #[derive(Debug, Clone)]
 pub struct Voice {
-    /// Name without folder and extension.
+    /// File name without folder and extension.
     pub name: String,
-    /// Code of the language spoken in it.
+    /// Code of the spoken language.
     pub language: String,
-    /// Its true length.
+    /// Measured length.
     pub duration: Duration,
-    /// What is said.
+    /// Reference text.
     pub text: String,
-    /// The file: Ogg with Opus.
+    /// The file, Ogg with Opus.
     pub bytes: Bytes,
 }
 
-/// Why there are no recordings.
+/// Why a folder gives no recordings.
 #[derive(Debug, thiserror::Error)]
 pub enum VoicesError {
-    /// The folder is not there or not what it should be.
+    /// The folder or its `meta.json` is missing, malformed or empty.
     #[error("no sample voices in {}: give the `samples` folder of Stenobot's repository with --samples", .0.display())]
     Missing(PathBuf),
-    /// A recording that is listed cannot be read.
+    /// A listed recording cannot be read.
     #[error("the sample voice {} cannot be read", .0.display())]
     Unreadable(PathBuf, #[source] std::io::Error),
-    /// None in that language.
+    /// None in the requested language.
     #[error("no sample voice speaks `{0}`: leave --language out, or give --samples with a folder that has some")]
     Language(String),
 }
@@ -48,7 +48,7 @@ struct Entry {
 pub struct Voices(Vec<Voice>);
 
 impl Voices {
-    /// Reads a folder; blocking, a few megabytes.
+    /// Reads a folder of a few megabytes; blocking.
     pub fn open(folder: &Path) -> Result<Self, VoicesError> {
         let missing = || VoicesError::Missing(folder.to_owned());
         let meta = std::fs::read(folder.join("meta.json")).map_err(|_| missing())?;
@@ -68,17 +68,17 @@ impl Voices {
         if voices.is_empty() { Err(missing()) } else { Ok(Self(voices)) }
     }
 
-    /// All of them.
+    /// All recordings.
     pub fn iter(&self) -> std::slice::Iter<'_, Voice> {
         self.0.iter()
     }
 
-    /// The recording of that name.
+    /// The recording with that name.
     pub fn named(&self, name: &str) -> Option<&Voice> {
         self.0.iter().find(|voice| voice.name == name)
     }
 
-    /// Recordings of about that length, the languages in turn; only those in `language` if one is given.
+    /// Recordings of about `length`, alternating between languages; only those in `language` if given.
     pub fn about(&self, length: Duration, language: Option<&str>) -> Result<Vec<Voice>, VoicesError> {
         let off = |voice: &Voice| voice.duration.abs_diff(length);
         let spoken = || self.0.iter().filter(|voice| language.is_none_or(|code| voice.language == code));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_told_in_one_sentence() {
+    fn a_missing_folder_is_reported_in_one_sentence() {
         let message = Voices::open(Path::new("nowhere")).unwrap_err().to_string();
         assert_eq!(
             message,

@@ -1,9 +1,9 @@
-//! Word error rate: how many words of a text differ from what was said.
+//! Word error rate.
 
 use serde::Serialize;
 
-/// Words to compare: small letters, `ё` as `е`, no punctuation. Apostrophes vanish (`don't` is `dont`), all other
-/// punctuation parts words. Numbers stay as they are written.
+/// Words for comparison: lower case, `ё` as `е`, without punctuation. Apostrophes are dropped (`don't` is `dont`), other
+/// punctuation separates words. Numbers stay as written.
 pub fn normalise(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -22,10 +22,10 @@ pub fn normalise(text: &str) -> Vec<String> {
     words
 }
 
-/// Wrong, missing and additional words against the words that were said.
+/// Substituted, missing and additional words against a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct WordErrors {
-    /// The least number of words to replace, drop and insert.
+    /// The smallest number of words to replace, delete and insert.
     pub errors: usize,
     /// Words of the reference.
     pub words: usize,
@@ -45,15 +45,15 @@ impl std::ops::AddAssign for WordErrors {
     }
 }
 
-/// Compares a text with what was said, both normalised.
+/// Compares a text with its reference, both normalised.
 pub fn word_errors(reference: &str, hypothesis: &str) -> WordErrors {
     let (reference, hypothesis) = (normalise(reference), normalise(hypothesis));
-    // Levenshtein's distance over words, one row at a time.
+    // Levenshtein distance over words, one row at a time.
     let mut row: Vec<usize> = (0..=hypothesis.len()).collect();
-    for (i, said) in reference.iter().enumerate() {
+    for (i, expected) in reference.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, heard) in hypothesis.iter().enumerate() {
-            let replaced = diagonal + usize::from(said != heard);
+        for (j, found) in hypothesis.iter().enumerate() {
+            let replaced = diagonal + usize::from(expected != found);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
         }

@@ -1,9 +1,9 @@
-//! A private folder for one simulation.
+//! A private temporary folder for one simulation.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Removed with everything in it when dropped, unless it is kept.
+/// Removed with its content when dropped, unless kept.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
@@ -11,7 +11,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A new folder below the system's folder for temporary files, readable by this user only.
+    /// Creates a folder below the system's temporary folder, accessible to this user only.
     ///
     /// # Errors
     /// When it cannot be created.
@@ -21,12 +21,12 @@ impl Workspace {
         Ok(Self { path, keep: false })
     }
 
-    /// Where it is; absolute.
+    /// Absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Leaves it for somebody to look at.
+    /// Leaves it in place for inspection.
     pub fn keep(&mut self) {
         self.keep = true;
     }
@@ -35,7 +35,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if !self.keep {
-            // What cannot be removed now is in the system's folder for temporary files, which the system clears.
+            // The rest is left to the system, which clears its temporary folder.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }

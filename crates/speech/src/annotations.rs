@@ -1,9 +1,9 @@
-//! Text that nobody said: annotations of sounds, and the credits of the subtitles that Whisper learnt from.
+//! Text without speech behind it: annotations of sounds, and the credits of the subtitles that Whisper learnt from.
 
-/// How sure the model is of a piece of text.
+/// How certain a segment is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Certainty {
-    /// Of the piece.
+    /// Of the segment.
     pub(super) mean_logprob: f32,
     /// Of the window it comes from.
     pub(super) no_speech: f32,
@@ -12,15 +12,14 @@ pub(super) struct Certainty {
 impl Certainty {
     /// Whether a sentence that people say too is more likely a credit.
     fn is_low(self) -> bool {
-        const LEAST_LOGPROB: f32 = -0.8;
-        const MOST_NO_SPEECH: f32 = 0.5;
-        self.mean_logprob < LEAST_LOGPROB || self.no_speech > MOST_NO_SPEECH
+        const MIN_LOGPROB: f32 = -0.8;
+        const MAX_NO_SPEECH: f32 = 0.5;
+        self.mean_logprob < MIN_LOGPROB || self.no_speech > MAX_NO_SPEECH
     }
 }
 
-/// What of `text` somebody may have said: `text` without the annotations and credits at its edges, empty when there is
-/// nothing else.
-pub(super) fn spoken(text: &str, certainty: Certainty) -> &str {
+/// `text` without the annotations and credits at its edges; empty when there is nothing else.
+pub(super) fn spoken_text(text: &str, certainty: Certainty) -> &str {
     let mut text = text.trim();
     loop {
         let before = text;
@@ -37,8 +36,8 @@ pub(super) fn spoken(text: &str, certainty: Certainty) -> &str {
 const BRACKETS: [(char, char); 8] =
     [('[', ']'), ('(', ')'), ('{', '}'), ('<', '>'), ('（', '）'), ('【', '】'), ('*', '*'), ('♪', '♪')];
 
-/// An annotation among other words is at most so many words long.
-const MOST_WORDS: usize = 5;
+/// Most words of an annotation among other words.
+const MAX_WORDS: usize = 5;
 
 /// Beginnings of words that name sounds, in small letters.
 #[rustfmt::skip]
@@ -102,12 +101,12 @@ fn trailing(text: &str) -> Option<(&str, &str)> {
 fn is_sound(inner: &str) -> bool {
     let inner = inner.to_lowercase();
     let mut words = inner.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    words.clone().count() <= MOST_WORDS && words.any(|word| SOUNDS.iter().any(|sound| word.starts_with(sound)))
+    words.clone().count() <= MAX_WORDS && words.any(|word| SOUNDS.iter().any(|sound| word.starts_with(sound)))
 }
 
 // === Credits ===
 
-/// Sentences that nobody says in a message. Words in small letters; `_` is an initial, `@` any word, `9` a number.
+/// Sentences that do not occur in messages. Words in small letters; `_` is an initial, `@` any word, `9` a number.
 #[rustfmt::skip]
 const CREDITS: &[&str] = &[
     "редактор субтитров _ @", "редактор субтитров _ @ корректор _ @", "корректор а егорова", "корректор а кулакова",
@@ -131,7 +130,7 @@ const CREDITS: &[&str] = &[
     "mbc 뉴스 이덕영입니다",
 ];
 
-/// Sentences that the model makes up too, but that people do say: only left out when the model is not sure.
+/// Sentences that the model makes up and that people also say: left out only when the model is not certain.
 #[rustfmt::skip]
 const DOUBTFUL: &[&str] = &[
     "продолжение следует", "спасибо за просмотр", "спасибо за просмотр и до новых встреч", "спасибо за внимание",
@@ -235,7 +234,7 @@ mod tests {
             "ТЕЛЕФОННЫЙ ЗВОНОК",
             "СПОКОЙНАЯ МУЗЫКА.",
         ] {
-            assert_eq!(spoken(text, SURE), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), "", "{text}");
         }
     }
 
@@ -247,7 +246,7 @@ mod tests {
             ("*вздыхает* Ну ладно. [Music] [Applause]", "Ну ладно."),
             ("(laughs) I know!", "I know!"),
         ] {
-            assert_eq!(spoken(text, SURE), words);
+            assert_eq!(spoken_text(text, SURE), words);
         }
     }
 
@@ -267,7 +266,7 @@ mod tests {
             "Legendas pela comunidade Amara.org",
             "Altyazı M.K.",
         ] {
-            assert_eq!(spoken(text, SURE), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), "", "{text}");
         }
     }
 
@@ -278,12 +277,12 @@ mod tests {
             ("See you tomorrow! Subtitles by the Amara.org community", "See you tomorrow!"),
             ("Пока! Субтитры сделал DimaTorzok [музыка]", "Пока!"),
         ] {
-            assert_eq!(spoken(text, SURE), words);
+            assert_eq!(spoken_text(text, SURE), words);
         }
     }
 
     #[test]
-    fn what_people_say_too_goes_only_when_the_model_is_unsure() {
+    fn a_sentence_that_people_also_say_is_left_out_only_when_the_model_is_not_certain() {
         for text in [
             "Спасибо за просмотр!",
             "Продолжение следует...",
@@ -292,14 +291,14 @@ mod tests {
             "Thank you for watching.",
             "you",
         ] {
-            assert_eq!(spoken(text, SURE), text, "{text}");
-            assert_eq!(spoken(text, UNSURE), "", "{text}");
-            assert_eq!(spoken(text, Certainty { mean_logprob: -1.1, ..SURE }), "", "{text}");
+            assert_eq!(spoken_text(text, SURE), text, "{text}");
+            assert_eq!(spoken_text(text, UNSURE), "", "{text}");
+            assert_eq!(spoken_text(text, Certainty { mean_logprob: -1.1, ..SURE }), "", "{text}");
         }
     }
 
     #[test]
-    fn what_a_person_can_say_is_never_cut() {
+    fn ordinary_speech_is_never_cut() {
         for text in [
             "I said (quietly) no",
             "(a) and (b)",
@@ -323,8 +322,8 @@ mod tests {
             "МУЗЫКА МОЕГО ДЕТСТВА ЖИВЕТ В ЭТОЙ КОМНАТЕ",
             "ДА.",
         ] {
-            assert_eq!(spoken(text, SURE), text);
-            assert_eq!(spoken(text, UNSURE), text);
+            assert_eq!(spoken_text(text, SURE), text);
+            assert_eq!(spoken_text(text, UNSURE), text);
         }
     }
 }

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_times_are_wrong_by_is_no_hole() {
+    fn the_inaccuracy_of_times_is_no_hole() {
         // The segment ends early, or starts late, by less than an overhang; or the rest is short.
         assert_eq!(holes_in(&[(0, 47)], &[(0, 40)]), []);
         assert_eq!(holes_in(&[(0, 55)], &[(0, 40)]), []);

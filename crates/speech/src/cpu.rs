@@ -1,18 +1,19 @@
-//! The instructions that the built recogniser uses without asking whether the processor has them.
+//! Processor features that whisper.cpp as it is built uses without checking for them.
 
-/// What [`missing`] looks for on this architecture, as `/proc/cpuinfo` spells it.
+/// Processor features that the recogniser needs on this architecture, as `/proc/cpuinfo` spells them.
 #[cfg(target_arch = "x86_64")]
-pub const REQUIRED: &[&str] = &["sse4_2", "avx", "avx2", "fma", "f16c", "bmi2"];
-/// What [`missing`] looks for on this architecture, as `/proc/cpuinfo` spells it.
+pub const REQUIRED_CPU_FEATURES: &[&str] = &["sse4_2", "avx", "avx2", "fma", "f16c", "bmi2"];
+/// Processor features that the recogniser needs on this architecture, as `/proc/cpuinfo` spells them.
 #[cfg(target_arch = "aarch64")]
-pub const REQUIRED: &[&str] = &["asimd"];
-/// What [`missing`] looks for on this architecture: nothing is known to be needed.
+pub const REQUIRED_CPU_FEATURES: &[&str] = &["asimd"];
+/// Processor features that the recogniser needs on this architecture: none are known.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub const REQUIRED: &[&str] = &[];
+pub const REQUIRED_CPU_FEATURES: &[&str] = &[];
 
-/// Which of [`REQUIRED`] this processor lacks. The recogniser cannot be asked: it would die of the asking.
-pub fn missing() -> Vec<&'static str> {
-    REQUIRED.iter().copied().filter(|name| !has(name)).collect()
+/// Which of [`REQUIRED_CPU_FEATURES`] this processor lacks. Must be known before native code runs, which would end by an
+/// illegal instruction.
+pub fn missing_cpu_features() -> Vec<&'static str> {
+    REQUIRED_CPU_FEATURES.iter().copied().filter(|name| !has(name)).collect()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -43,8 +44,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_required_is_what_the_recogniser_was_built_with() {
-        assert!(missing().is_empty(), "the tests of the engine need {:?}", missing());
+    fn required_features_are_those_of_the_build() {
+        assert!(missing_cpu_features().is_empty(), "the tests of the engine need {:?}", missing_cpu_features());
         let built = whisper_rs::print_system_info();
         for extension in ["AVX", "AVX2", "FMA", "F16C", "BMI2"] {
             assert!(built.contains(&format!("{extension} = 1")), "{extension} is required for nothing: {built}");

@@ -1,4 +1,4 @@
-//! Which language a stretch of speech is in: the model's probabilities, combined with what is known beforehand.
+//! The language of a stretch of speech: the model's probabilities combined with a prior.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const MIN_SWITCH_SPEECH: Duration = Duration::from_secs(2);
 /// and this many times as probable as the language so far.
 const MIN_SWITCH_ODDS: f32 = 30.0;
 
-/// What is known of a recording's language before it is decoded.
+/// What is known of a recording's language beforehand.
 #[derive(Debug, Clone, Copy)]
 pub struct LanguageHint<'a> {
     /// Given, or to be detected.
@@ -36,30 +36,51 @@ impl<'a> LanguageHint<'a> {
     }
 }
 
-/// A detected language.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Detected {
-    /// Whisper's code.
-    pub(super) language: String,
-    /// 0 to 1, with what was known beforehand.
-    pub(super) probability: f32,
-    /// 0 to 1, by the model alone.
-    pub(super) alone: f32,
+/// How a recogniser is to choose the language of a window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LanguageChoice<'a> {
+    /// By its code.
+    Given(&'a str),
+    /// Detected in the first window with text, of which so much is `speech`.
+    First { likely: &'a [LikelyLanguage], speech: Duration },
+    /// Detected in a later window of a recording whose language so far is `current`.
+    Later { current: &'a str, speech: Duration },
 }
 
-impl Detected {
+impl LanguageChoice<'_> {
+    /// The language, given how probable the model finds each.
+    pub(crate) fn decide(&self, probabilities: &LanguageProbabilities) -> DetectedLanguage {
+        match *self {
+            Self::Given(code) => DetectedLanguage::given(code),
+            Self::First { likely, speech } => probabilities.first(likely, speech),
+            Self::Later { current, speech } => probabilities.after(current, speech),
+        }
+    }
+}
+
+/// The language of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DetectedLanguage {
+    pub(crate) code: String,
+    /// 0 to 1, with the prior.
+    pub(crate) probability: f32,
+    /// 0 to 1, by the model alone.
+    pub(crate) model_probability: f32,
+}
+
+impl DetectedLanguage {
     /// A language that is not detected but given.
-    pub(super) fn given(language: &str) -> Self {
-        Self { language: language.to_owned(), probability: 1.0, alone: 1.0 }
+    pub(crate) fn given(code: &str) -> Self {
+        Self { code: code.to_owned(), probability: 1.0, model_probability: 1.0 }
     }
 }
 
 /// The probability of each language that the model knows; they sum to 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LanguageProbabilities(Vec<(&'static str, f32)>);
+pub(crate) struct LanguageProbabilities(Vec<(&'static str, f32)>);
 
 impl LanguageProbabilities {
-    /// From weights of any sum, at least one of which is positive.
+    /// From weights, at least one of which is positive.
     pub(crate) fn from_weights(weights: impl IntoIterator<Item = (&'static str, f32)>) -> Self {
         let mut weights: Vec<_> = weights.into_iter().collect();
         let sum: f32 = weights.iter().map(|&(_, weight)| weight).sum();
@@ -74,8 +95,8 @@ impl LanguageProbabilities {
         Self(vec![(language, 1.0)])
     }
 
-    /// Of one language; 0 when the model does not know it.
-    pub fn of(&self, language: &str) -> f32 {
+    /// 0 for a language that the model does not know.
+    fn of(&self, language: &str) -> f32 {
         self.0.iter().find(|(code, _)| *code == language).map_or(0.0, |&(_, probability)| probability)
     }
 
@@ -85,10 +106,10 @@ impl LanguageProbabilities {
         best.copied().unwrap_or(("en", 0.0))
     }
 
-    /// The language of a recording that nothing was transcribed of yet.
-    pub(super) fn first(&self, likely: &[LikelyLanguage], speech: Duration) -> Detected {
+    /// The language of the first window with text.
+    fn first(&self, likely: &[LikelyLanguage], speech: Duration) -> DetectedLanguage {
         let (language, probability) = self.posterior(likely, speech).best();
-        Detected { language: language.to_owned(), probability, alone: self.of(language) }
+        DetectedLanguage { code: language.to_owned(), probability, model_probability: self.of(language) }
     }
 
     /// Probability times prior^k, where k falls from 1 for short `speech` to 0 for long.
@@ -99,21 +120,21 @@ impl LanguageProbabilities {
         Self::from_weights(self.0.iter().map(|&(code, probability)| (code, probability * prior(code))))
     }
 
-    /// The mean of two views of the same speech.
-    pub(super) fn mean(&self, other: &Self) -> Self {
+    /// The mean of two detections in the same speech.
+    pub(crate) fn mean(&self, other: &Self) -> Self {
         Self::from_weights(self.0.iter().map(|&(code, probability)| (code, probability + other.of(code))))
     }
 
-    /// The language of a further stretch, with so much `speech`, of a recording that was in `current` so far. The model
-    /// alone decides: what was known beforehand is in the language so far.
-    pub(super) fn after(&self, current: &str, speech: Duration) -> Detected {
+    /// The language of a later window. The model alone decides: the prior is in `current` already.
+    fn after(&self, current: &str, speech: Duration) -> DetectedLanguage {
         let (best, probability) = self.best();
         let before = self.of(current);
-        let least = if speech < MIN_SWITCH_SPEECH { MIN_SHORT_SWITCH_PROBABILITY } else { MIN_SWITCH_PROBABILITY };
-        if probability >= least && probability >= MIN_SWITCH_ODDS * before {
-            return Detected { language: best.to_owned(), probability, alone: probability };
+        let min_probability =
+            if speech < MIN_SWITCH_SPEECH { MIN_SHORT_SWITCH_PROBABILITY } else { MIN_SWITCH_PROBABILITY };
+        if probability >= min_probability && probability >= MIN_SWITCH_ODDS * before {
+            return DetectedLanguage { code: best.to_owned(), probability, model_probability: probability };
         }
-        Detected { language: current.to_owned(), probability: before, alone: before }
+        DetectedLanguage { code: current.to_owned(), probability: before, model_probability: before }
     }
 }
 
@@ -134,25 +155,25 @@ mod tests {
     #[test]
     fn the_prior_decides_over_short_speech_and_hardly_over_long() {
         let known = likely("ru", 0.5);
-        assert_eq!(unsure().first(&known, SECOND).language, "ru");
-        assert_eq!(unsure().first(&known, SECOND).alone, unsure().of("ru"));
-        assert_eq!(unsure().first(&known, 9 * SECOND).language, "ja");
+        assert_eq!(unsure().first(&known, SECOND).code, "ru");
+        assert_eq!(unsure().first(&known, SECOND).model_probability, unsure().of("ru"));
+        assert_eq!(unsure().first(&known, 9 * SECOND).code, "ja");
         assert!((unsure().first(&known, 60 * SECOND).probability - 0.4).abs() < 0.001);
-        assert_eq!(unsure().first(&[], SECOND).language, "ja");
+        assert_eq!(unsure().first(&[], SECOND).code, "ja");
         // A language that the model does not know.
-        assert_eq!(unsure().first(&likely("xx", 1.0), SECOND).language, "ja");
+        assert_eq!(unsure().first(&likely("xx", 1.0), SECOND).code, "ja");
     }
 
     #[test]
-    fn a_certain_detection_is_not_overridden() {
+    fn the_prior_does_not_override_a_certain_detection() {
         let sure = LanguageProbabilities::from_weights([("ja", 0.97), ("en", 0.02), ("ru", 0.01)]);
-        assert_eq!(sure.first(&likely("ru", 0.75), SECOND).language, "ja");
+        assert_eq!(sure.first(&likely("ru", 0.75), SECOND).code, "ja");
     }
 
     #[test]
     fn the_language_changes_only_for_one_that_is_clearly_more_probable() {
         let of = |weights: &[(&'static str, f32)], speech| {
-            LanguageProbabilities::from_weights(weights.iter().copied()).after("ru", speech).language
+            LanguageProbabilities::from_weights(weights.iter().copied()).after("ru", speech).code
         };
         assert_eq!(of(&[("en", 0.95), ("ru", 0.03), ("de", 0.02)], 4 * SECOND), "en");
         assert_eq!(of(&[("uk", 0.6), ("pl", 0.39), ("ru", 0.01)], 4 * SECOND), "uk");

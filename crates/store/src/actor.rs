@@ -3,7 +3,7 @@
 
 use stenobot_domain::{ChatId, MessageId, RequestId, UserId};
 
-use super::{Store, StoreError, sql};
+use super::{Queue, StoreError, sql};
 
 /// Who acts on a request: presses a button under it, or cancels it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum ButtonPermission {
     AdminsOnly,
 }
 
-impl Store {
+impl Queue {
     /// Holds a press against the request that it names: what a button claims is the word of the program that sent it. A
     /// status message that was sent a moment ago may not be on record yet; then the chat alone is compared.
     pub async fn pressing(
@@ -82,7 +82,7 @@ impl Store {
         chat: ChatId,
         message: MessageId,
     ) -> Result<ButtonPermission, StoreError> {
-        let row: Option<Located> = sqlx::query_as(sql::MESSAGE_OF).bind(of.0).fetch_optional(&self.reader).await?;
+        let row: Option<Located> = sqlx::query_as(sql::MESSAGE_OF).bind(of.0).fetch_optional(&self.0.reader).await?;
         let Some((Some(owner), Some(own_chat), first_chat, own_message)) = row else {
             return Ok(ButtonPermission::Elsewhere);
         };

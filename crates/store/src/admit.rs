@@ -7,7 +7,7 @@ use stenobot_domain::{
 };
 
 use super::crash::{self, Side};
-use super::{ClaimExclusions, Store, StoreError, day, sql};
+use super::{ClaimExclusions, Queue, StoreError, day, sql};
 
 /// Who sent a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub enum Admission {
     DayFull(RequestId),
 }
 
-impl Store {
+impl Queue {
     /// Makes an arrival durable, unless it is known already or there is no room for it. Whether accepted or refused
     /// for room, the row is committed when this returns. What this person may is looked at before what all may.
     pub async fn admit(&self, arrival: &IncomingAudio, capacity: &Capacity) -> Result<Admission, StoreError> {
@@ -135,8 +135,8 @@ impl Store {
         capacity: &Capacity,
         busy: &ClaimExclusions,
     ) -> Result<Admission, StoreError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.0.clock.now();
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
         let room = room(&mut tx, arrival, user, (capacity, busy), now).await?;
         let row = match room {
@@ -150,7 +150,7 @@ impl Store {
         crash::point(Side::Before, "admission");
         tx.commit().await?;
         crash::point(Side::After, "admission");
-        self.changed();
+        self.0.changed();
         Ok(match room {
             Room::Place { same: None } => Admission::New(id),
             Room::Place { same: Some(to) } => Admission::Joined { id, to },
@@ -162,8 +162,8 @@ impl Store {
 
     /// Records an arrival that is refused before it takes a place in the queue. `None` when it is known.
     pub async fn refuse(&self, arrival: &IncomingAudio, reason: RejectReason) -> Result<Option<RequestId>, StoreError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.0.clock.now();
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let user = upsert_user(&mut tx, &arrival.from, now).await?;
         let row = Row { user, refused: Some(reason), joined_to: None, now };
         let Some(id) = insert(&mut tx, arrival, &row).await? else {
@@ -173,7 +173,7 @@ impl Store {
         crash::point(Side::Before, "refusal");
         tx.commit().await?;
         crash::point(Side::After, "refusal");
-        self.changed();
+        self.0.changed();
         Ok(Some(id))
     }
 }

@@ -23,10 +23,10 @@ impl Store {
     pub async fn belongs_to(&self, bot: UserId) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO bot (only_row, telegram_id, since) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")
             .bind(bot.0)
-            .bind(self.clock.now().0)
-            .execute(&self.writer)
+            .bind(self.database.clock.now().0)
+            .execute(&self.database.writer)
             .await?;
-        let mut reader = self.reader.acquire().await?;
+        let mut reader = self.database.reader.acquire().await?;
         match owner(&mut reader).await? {
             Some(store) if store != bot => Err(StoreError::OtherBot { store, token: bot }),
             Some(_) | None => Ok(()),
@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// Nothing was changed.
     pub async fn adopt(&self, bot: UserId) -> Result<Adopted, StoreError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.database.writer.begin_with("BEGIN IMMEDIATE").await?;
         let before = owner(&mut tx).await?;
         let mut ended = 0;
         if before != Some(bot) {
@@ -49,12 +49,12 @@ impl Store {
                  ON CONFLICT DO UPDATE SET telegram_id = excluded.telegram_id, since = excluded.since",
             )
             .bind(bot.0)
-            .bind(self.clock.now().0)
+            .bind(self.database.clock.now().0)
             .execute(&mut *tx)
             .await?;
         }
         tx.commit().await?;
-        self.changed();
+        self.database.changed();
         Ok(Adopted { before, ended })
     }
 }

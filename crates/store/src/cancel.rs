@@ -4,7 +4,7 @@ use stenobot_domain::{CancelledBy, ChatId, RequestId, StageName, UserId};
 
 use super::actor::{Actor, Right};
 use super::crash::{self, Side};
-use super::{Store, StoreError, ids, sql};
+use super::{Queue, StoreError, ids, sql};
 
 /// Outcome of a wish to end a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum CancelOutcome {
     Unknown,
 }
 
-impl Store {
+impl Queue {
     /// Ends a request that this actor may cancel and that nobody works on. One whose lease ran out is not worked on.
     pub async fn cancel(&self, id: RequestId, by: impl Into<Actor>) -> Result<CancelOutcome, StoreError> {
         self.withdraw(id, Some(by.into())).await
@@ -41,7 +41,7 @@ impl Store {
     /// Ends all of this person's requests that nobody works on, and tells which are worked on.
     pub async fn cancel_all(&self, by: UserId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
         let mut outcomes = Vec::new();
-        for id in ids(sqlx::query_scalar(sql::UNDER_WAY_OF).bind(by.0).fetch_all(&self.reader).await?) {
+        for id in ids(sqlx::query_scalar(sql::UNDER_WAY_OF).bind(by.0).fetch_all(&self.0.reader).await?) {
             outcomes.push((id, self.cancel(id, by).await?));
         }
         Ok(outcomes)
@@ -50,15 +50,15 @@ impl Store {
     /// Ends all requests of a group that are not worked on, in the name of the operator, and tells which are worked on.
     pub async fn cancel_all_in(&self, group: ChatId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
         let mut outcomes = Vec::new();
-        for id in ids(sqlx::query_scalar(sql::UNDER_WAY_IN).bind(group.0).fetch_all(&self.reader).await?) {
+        for id in ids(sqlx::query_scalar(sql::UNDER_WAY_IN).bind(group.0).fetch_all(&self.0.reader).await?) {
             outcomes.push((id, self.cancel_waiting_by_operator(id).await?));
         }
         Ok(outcomes)
     }
 
     async fn withdraw(&self, id: RequestId, by: Option<Actor>) -> Result<CancelOutcome, StoreError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.0.clock.now();
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let row: Option<Standing> = sqlx::query_as(sql::STANDING).bind(id.0).fetch_optional(&mut *tx).await?;
         let Some((stage, owner, lease_until, chat, person)) = row else { return Ok(CancelOutcome::Unknown) };
         match by.map(|actor| actor.right(UserId(person), ChatId(chat))) {
@@ -78,7 +78,7 @@ impl Store {
         crash::point(Side::Before, "cancel");
         tx.commit().await?;
         crash::point(Side::After, "cancel");
-        self.changed();
+        self.0.changed();
         Ok(CancelOutcome::Now { from })
     }
 }

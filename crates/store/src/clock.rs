@@ -1,16 +1,16 @@
 //! A clock that was set back: times that were written before lie ahead of it, and nothing may wait until it has come to them.
 
-use super::{LEASE, MAX_BACKOFF, Store, StoreError};
+use super::{LEASE, MAX_BACKOFF, Queue, StoreError};
 
-impl Store {
+impl Queue {
     /// Brings the times of open requests that lie further ahead than they can back to where they can be: leases, which
     /// whoever is alive renews long before their new end, pauses, and admissions. Gives how many requests that were.
     pub async fn clamp_times(&self) -> Result<u64, StoreError> {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         let clamp = sqlx::query(CLAMP).bind(now.0).bind(now.after(LEASE).0).bind(now.after(MAX_BACKOFF).0);
-        let clamped = clamp.execute(&self.writer).await?.rows_affected();
+        let clamped = clamp.execute(&self.0.writer).await?.rows_affected();
         if clamped > 0 {
-            self.changed();
+            self.0.changed();
         }
         Ok(clamped)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use stenobot_domain::{RequestId, Timestamp, UserId};
 
-use super::{Store, StoreError, seconds, sql};
+use super::{Queue, StoreError, seconds, sql};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -126,13 +126,13 @@ fn hash(key: &[u8], user: UserId) -> Vec<u8> {
     Sha256::new().chain_update(key).chain_update(user.0.to_le_bytes()).finalize().to_vec()
 }
 
-impl Store {
+impl Queue {
     /// Deletes what was carried over for any day but this one, the keys included.
     pub async fn drop_other_days(&self) -> Result<(), StoreError> {
-        let today = self.clock.now().midnight();
-        let dropped = sqlx::query(DROP_OTHER_DAYS).bind(today.0).execute(&self.writer).await?.rows_affected();
+        let today = self.0.clock.now().midnight();
+        let dropped = sqlx::query(DROP_OTHER_DAYS).bind(today.0).execute(&self.0.writer).await?.rows_affected();
         if dropped > 0 {
-            self.erased_in_log();
+            self.0.erased_in_log();
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
-use super::{Store, StoreError, rows, seconds, sql};
+use super::{Queue, StoreError, rows, seconds, sql};
 
 /// What decides when a request's turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,11 +126,11 @@ pub struct Waiting {
     pub joined_to: Option<RequestId>,
 }
 
-impl Store {
+impl Queue {
     /// The requests that wait, in the order of [`fair_order`]: first to be served first.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let rows: Vec<WaitingRow> =
-            sqlx::query_as(sql::WAITING).bind(self.clock.now().0).fetch_all(&self.reader).await?;
+            sqlx::query_as(sql::WAITING).bind(self.0.clock.now().0).fetch_all(&self.0.reader).await?;
         let turns: Vec<Turn> = rows.iter().map(|row| row.turn).collect();
         let mut rows: HashMap<RequestId, Waiting> = rows.into_iter().map(|row| (row.turn.id, row.waiting)).collect();
         Ok(fair_order(&turns).into_iter().filter_map(|id| rows.remove(&id)).collect())

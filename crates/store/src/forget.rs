@@ -2,7 +2,7 @@
 
 use stenobot_domain::{RequestId, UserId};
 
-use super::{Store, StoreError, day, ids, sql};
+use super::{StoreError, Users, day, ids, sql};
 
 /// What is left to be done after somebody was erased from the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Forgotten {
     pub log_emptied: bool,
 }
 
-impl Store {
+impl Users {
     /// Erases somebody: their names, what they have set, and in their requests all that leads to them, to their chats
     /// and to their files. What is under way ends without a notice. What remains are numbers of nobody: how much was
     /// heard, when, and how long it took. A ban remains too, and so does, until the day is over, what was used of the
@@ -27,17 +27,17 @@ impl Store {
     /// A predecessor's database that is imported again afterwards brings them back.
     pub async fn forget(&self, person: UserId) -> Result<Forgotten, StoreError> {
         let mut forgotten = self.erase(person).await?;
-        self.erased_in_log();
-        self.changed();
+        self.0.erased_in_log();
+        self.0.changed();
         // What is erased is erased: an error here is met, and told, when the log is tried again.
-        forgotten.log_emptied = self.empty_log().await.unwrap_or(false);
+        forgotten.log_emptied = self.0.empty_log().await.unwrap_or(false);
         Ok(forgotten)
     }
 
     async fn erase(&self, person: UserId) -> Result<Forgotten, StoreError> {
-        let at = self.clock.now();
+        let at = self.0.clock.now();
         let now = at.0;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(sql::FORGET_CHAT).bind(person.0).execute(&mut *tx).await?;
         let user: Option<i64> = sqlx::query_scalar(sql::KEY_OF).bind(person.0).fetch_optional(&mut *tx).await?;
         let Some(user) = user.filter(|_| person != NOBODY) else {

@@ -64,12 +64,12 @@ impl Store {
         let imported = self.copy(&mut tx, revision).await?;
         tx.rollback().await.map_err(Refused::from)?;
         legacy.close().await.map_err(Refused::from)?;
-        self.changed();
+        self.database.changed();
         Ok(imported)
     }
 
     async fn copy(&self, legacy: &mut SqliteConnection, revision: Revision) -> Result<Imported, ImportError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from)?;
+        let mut tx = self.database.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from)?;
         let mut imported = Imported { users: 0, usage: 0, known: 0, orphans: 0 };
         let mut users: HashMap<i64, Person> = HashMap::new();
         let mut rows = sqlx::query_as::<_, LegacyUser>(USERS).fetch(&mut *legacy);

@@ -12,6 +12,7 @@ mod bot;
 mod cancel;
 mod clock;
 mod crash;
+mod database;
 mod day;
 mod error;
 mod fair;
@@ -29,14 +30,9 @@ mod rows;
 mod sql;
 pub mod statistics;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 pub use actor::{Actor, ButtonPermission};
 pub use admit::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
@@ -48,18 +44,19 @@ pub use forget::Forgotten;
 pub use legacy::{ImportError, Imported};
 pub use open::write_ahead_log;
 pub use people::{ChatSettings, MyData, Standing};
-pub use retention::{AudioLookup, KeptAudio};
+pub use retention::{AudioLookup, DueAudio, KeptAudio};
 pub(crate) use rows::Snapshot;
 pub use rows::{Facts, Fence, Notice, RequestRow, Running, Settlement, WorkSource};
 
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
 
 use self::crash::Side;
+use self::database::Database;
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// The longest pause before another attempt, [`Store::release`].
+/// The longest pause before another attempt, [`Queue::release`].
 pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// Whom claims of transcriptions pass over: Telegram has not taken the texts that wait for them yet.
@@ -81,41 +78,65 @@ impl ClaimExclusions {
     }
 }
 
-/// Handle on the store; cheap to clone.
+/// Everything durable, by subject. Cheap to clone; clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// One connection: SQLite has one writer, and queueing for it here is fairer than its own retries.
-    writer: SqlitePool,
-    reader: SqlitePool,
-    /// Those of the writing connection.
-    options: Arc<SqliteConnectOptions>,
-    clock: Clock,
-    changes: watch::Sender<u64>,
-    /// Cancelled when trouble is no longer waited out.
-    retry_until: CancellationToken,
-    /// Whether the writing connection is to be made anew.
-    reconnect: Arc<AtomicBool>,
-    /// Writes that wait for trouble to pass.
-    retrying_writes: Arc<AtomicUsize>,
-    /// Whether erased data may be in the write-ahead log.
-    unclean_log: Arc<AtomicBool>,
+    /// Requests on their way from admission to their answer.
+    pub queue: Queue,
+    /// Users and chats: who they are, what they have set, bans.
+    pub users: Users,
+    /// Recordings that are kept on the disk.
+    pub audio: Audio,
+    /// Counts and times for gauges and reports.
+    pub statistics: Statistics,
+    database: Database,
 }
 
+/// Requests on their way from admission to their answer.
+#[derive(Debug, Clone)]
+pub struct Queue(Database);
+
+/// Users and chats: who they are, what they have set, bans.
+#[derive(Debug, Clone)]
+pub struct Users(Database);
+
+/// Recordings that are kept on the disk.
+#[derive(Debug, Clone)]
+pub struct Audio(Database);
+
+/// Counts and times for gauges and reports.
+#[derive(Debug, Clone)]
+pub struct Statistics(Database);
+
 impl Store {
+    fn over(database: Database) -> Self {
+        Self {
+            queue: Queue(database.clone()),
+            users: Users(database.clone()),
+            audio: Audio(database.clone()),
+            statistics: Statistics(database.clone()),
+            database,
+        }
+    }
+
     /// A receiver that is notified after each write. Subscribe before you query, and no change is missed.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.database.changes.subscribe()
     }
 
     /// The clock by which leases are measured.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        &self.database.clock
     }
 
-    fn changed(&self) {
-        self.changes.send_modify(|version| *version = version.wrapping_add(1));
+    /// Closes all connections, after writing the log back into the database file.
+    pub async fn close(self) {
+        self.database.reader.close().await;
+        self.database.writer.close().await;
     }
+}
 
+impl Queue {
     // === Claims ===
 
     /// Takes the row of this kind of work whose turn it is, counting an attempt; `None` when there is none. The engine
@@ -131,7 +152,7 @@ impl Store {
         owner: &str,
         busy: &ClaimExclusions,
     ) -> Result<Option<RequestRow>, StoreError> {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         let until = now.after(LEASE).0;
         let (claim, write) = match source {
             WorkSource::Downloads => {
@@ -142,10 +163,10 @@ impl Store {
                 (claim.bind(busy.chat_list()).bind(busy.people_list()), "claim of a transcription")
             }
         };
-        let row = claim.fetch_optional(&self.writer).await?;
+        let row = claim.fetch_optional(&self.0.writer).await?;
         if row.is_some() {
             crash::point(Side::After, write);
-            self.changed();
+            self.0.changed();
         }
         Ok(row)
     }
@@ -153,31 +174,31 @@ impl Store {
     /// Takes one request that is joined to `to`, straight into `Transcribing`, since `to` has just been heard; `None`
     /// when no more are. If its text never comes, it is claimed for a download of its own once `to` has ended.
     pub async fn claim_coalesced(&self, to: RequestId, owner: &str) -> Result<Option<RequestRow>, StoreError> {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         let row = sqlx::query_as(sql::CLAIM_JOINED)
             .bind(owner)
             .bind(now.after(LEASE).0)
             .bind(now.0)
             .bind(to.0)
-            .fetch_optional(&self.writer)
+            .fetch_optional(&self.0.writer)
             .await?;
         if row.is_some() {
             crash::point(Side::After, "claim of a joined one");
-            self.changed();
+            self.0.changed();
         }
         Ok(row)
     }
 
     /// Prolongs the lease of a claimed row.
     pub async fn renew(&self, fence: &Fence) -> Result<(), StoreError> {
-        let until = self.clock.now().after(LEASE).0;
+        let until = self.0.clock.now().after(LEASE).0;
         self.fenced("renewal", fence, sqlx::query(sql::RENEW).bind(until)).await
     }
 
     /// Frees every row that another owner holds. Only for a process that knows itself alone on this store.
     pub async fn expire_other_leases(&self, owner: &str) -> Result<u64, StoreError> {
-        let freed = sqlx::query(sql::FREE_OTHERS).bind(owner).execute(&self.writer).await?.rows_affected();
-        self.changed();
+        let freed = sqlx::query(sql::FREE_OTHERS).bind(owner).execute(&self.0.writer).await?.rows_affected();
+        self.0.changed();
         Ok(freed)
     }
 
@@ -199,9 +220,9 @@ impl Store {
         facts: &Facts,
         per_day: Option<Duration>,
     ) -> Result<bool, StoreError> {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         crash::point(Side::Before, to.as_str());
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let moved = sqlx::query(sql::ADVANCE)
             .bind(to.as_str())
             .bind(now.0)
@@ -230,7 +251,7 @@ impl Store {
         }
         tx.commit().await?;
         crash::point(Side::After, to.as_str());
-        self.changed();
+        self.0.changed();
         Ok(true)
     }
 
@@ -257,7 +278,7 @@ impl Store {
             fence,
             sqlx::query(sql::SETTLE)
                 .bind(stage.as_str())
-                .bind(self.clock.now().0)
+                .bind(self.0.clock.now().0)
                 .bind(reason)
                 .bind(failed_stage)
                 .bind(settlement.needs_answer())
@@ -283,7 +304,7 @@ impl Store {
     /// Remembers the message in `chat` that shows the request's state, so that a later attempt edits the same one; not
     /// if the chat has moved meanwhile. Renews the lease.
     pub async fn set_status_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), StoreError> {
-        let until = self.clock.now().after(LEASE).0;
+        let until = self.0.clock.now().after(LEASE).0;
         let set = sqlx::query(sql::SET_STATUS_MESSAGE).bind(message.0).bind(until).bind(chat.0);
         self.fenced("status message", fence, set).await
     }
@@ -291,14 +312,14 @@ impl Store {
     /// Remembers the message in `chat` that is about to hold the next part of a long answer; not if the chat has moved
     /// meanwhile. Renews the lease.
     pub async fn set_part_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), StoreError> {
-        let until = self.clock.now().after(LEASE).0;
+        let until = self.0.clock.now().after(LEASE).0;
         let set = sqlx::query(sql::SET_PART_MESSAGE).bind(message.0).bind(until).bind(chat.0);
         self.fenced("part message", fence, set).await
     }
 
     /// Remembers how many messages of a long answer have been sent. Renews the lease.
     pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), StoreError> {
-        let until = self.clock.now().after(LEASE).0;
+        let until = self.0.clock.now().after(LEASE).0;
         self.fenced("part", fence, sqlx::query(sql::SET_PARTS_DELIVERED).bind(parts).bind(until)).await
     }
 
@@ -310,11 +331,11 @@ impl Store {
             .bind(fence.stage.as_str())
             .bind(&fence.owner)
             .bind(fence.attempt)
-            .execute(&self.writer)
+            .execute(&self.0.writer)
             .await?;
         exactly_one(fence, done.rows_affected())?;
         crash::point(Side::After, write);
-        self.changed();
+        self.0.changed();
         Ok(())
     }
 
@@ -327,8 +348,8 @@ impl Store {
         message: MessageId,
     ) -> Result<bool, StoreError> {
         let greet = sqlx::query(sql::GREET_JOINED).bind(id.0).bind(message.0).bind(chat.0);
-        let done = greet.execute(&self.writer).await?;
-        self.changed();
+        let done = greet.execute(&self.0.writer).await?;
+        self.0.changed();
         Ok(done.rows_affected() == 1)
     }
 
@@ -336,24 +357,26 @@ impl Store {
 
     /// The requests that the engine works on.
     pub async fn running(&self) -> Result<Vec<Running>, StoreError> {
-        Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(sql::RUNNING).fetch_all(&self.0.reader).await?)
     }
 
     /// Requests that hold a place in the queue.
     pub async fn depth(&self) -> Result<u32, StoreError> {
-        Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.reader).await?)
+        Ok(sqlx::query_scalar(sql::COUNT_WAITING).fetch_one(&self.0.reader).await?)
     }
 
     /// The same without those of chats and people that claims pass over.
     pub async fn depth_excluding(&self, busy: &ClaimExclusions) -> Result<u32, StoreError> {
         let count = sqlx::query_scalar(sql::COUNT_WAITING_BESIDE).bind(busy.chat_list()).bind(busy.people_list());
-        Ok(count.fetch_one(&self.reader).await?)
+        Ok(count.fetch_one(&self.0.reader).await?)
     }
+}
 
+impl Statistics {
     /// Counts for the gauges.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.reader).await?;
-        let (oldest, audio): (Option<i64>, f64) = sqlx::query_as(sql::BACKLOG).fetch_one(&self.reader).await?;
+        let counts: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS).fetch_all(&self.0.reader).await?;
+        let (oldest, audio): (Option<i64>, f64) = sqlx::query_as(sql::BACKLOG).fetch_one(&self.0.reader).await?;
         let mut snapshot = Snapshot { oldest: oldest.map(Timestamp), audio: seconds(audio), ..Snapshot::default() };
         for (stage, count) in counts {
             if let Some(stage) = StageName::parse(&stage) {
@@ -365,18 +388,14 @@ impl Store {
 
     /// Processing time over audio time of the last finished requests with this model; `None` without any.
     pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, StoreError> {
-        Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.reader).await?)
+        Ok(sqlx::query_scalar(sql::RECENT_RTF).bind(model).fetch_one(&self.0.reader).await?)
     }
+}
 
+impl Audio {
     /// Ids of the requests whose audio files must be kept: those under way, and those that may be heard again.
     pub async fn under_way(&self) -> Result<Vec<RequestId>, StoreError> {
-        Ok(ids(sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.reader).await?))
-    }
-
-    /// Closes all connections, after writing the log back into the database file.
-    pub async fn close(self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        Ok(ids(sqlx::query_scalar(sql::UNDER_WAY).fetch_all(&self.0.reader).await?))
     }
 }
 

@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions, Connection};
 
+use super::database::Database;
 use super::{Store, StoreError};
 
 /// How long readers are waited for. Those of this process take milliseconds; meanwhile nothing can be written.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(200);
 
-impl Store {
+impl Database {
     /// Records that erased data may be in the log.
-    pub(super) fn erased_in_log(&self) {
+    pub(crate) fn erased_in_log(&self) {
         self.unclean_log.store(true, Ordering::SeqCst);
     }
 
     /// Whether erased data may be in the log. True of a store that was just opened: the process before may have ended
     /// too early.
-    pub fn log_may_hold_erased(&self) -> bool {
+    pub(crate) fn log_may_hold_erased(&self) -> bool {
         self.unclean_log.load(Ordering::SeqCst)
     }
 
@@ -27,7 +28,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the disk. The log is as unclean as before.
-    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+    pub(crate) async fn empty_log(&self) -> Result<bool, StoreError> {
         // Before the checkpoint: what is erased meanwhile marks the log again.
         self.unclean_log.store(false, Ordering::SeqCst);
         let outcome = self.checkpoint().await;
@@ -45,5 +46,21 @@ impl Store {
             sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
         connection.close().await?;
         Ok(busy == 0)
+    }
+}
+
+impl Store {
+    /// Whether erased data may be in the write-ahead log. True of a store that was just opened: the process before may have
+    /// ended too early.
+    pub fn log_may_hold_erased(&self) -> bool {
+        self.database.log_may_hold_erased()
+    }
+
+    /// Writes the log back and truncates it. False when a reader is in the way: it is to be tried again.
+    ///
+    /// # Errors
+    /// Those of the disk. The log is as unclean as before.
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+        self.database.empty_log().await
     }
 }

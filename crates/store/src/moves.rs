@@ -3,7 +3,7 @@
 use stenobot_domain::ChatId;
 
 use super::crash::{self, Side};
-use super::{Store, StoreError};
+use super::{StoreError, Users};
 
 /// Nothing comes back when the move is known.
 const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, moved_at) VALUES (?1, ?2, ?3) \
@@ -31,7 +31,7 @@ const MOVED_TO: &str = "SELECT to_chat_id FROM moved_chats WHERE from_chat_id = 
 const OTHER_IDS: &str = "SELECT from_chat_id FROM moved_chats WHERE to_chat_id = ?1 \
      UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1";
 
-impl Store {
+impl Users {
     /// Records that a group became a supergroup, and moves what is known of it there. False when that was known.
     ///
     /// Requests that are held stay held: fences are not touched.
@@ -39,8 +39,8 @@ impl Store {
         if from == to {
             return Ok(false);
         }
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.0.clock.now();
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let recorded = sqlx::query(RECORD_MOVE).bind(from.0).bind(to.0).bind(now.0).execute(&mut *tx).await?;
         if recorded.rows_affected() == 0 {
             tx.rollback().await?;
@@ -55,19 +55,19 @@ impl Store {
         crash::point(Side::Before, "move");
         tx.commit().await?;
         crash::point(Side::After, "move");
-        self.changed();
+        self.0.changed();
         Ok(true)
     }
 
     /// The supergroup that a group became; `None` for any other chat.
     pub async fn moved_to(&self, chat: ChatId) -> Result<Option<ChatId>, StoreError> {
-        let to: Option<i64> = sqlx::query_scalar(MOVED_TO).bind(chat.0).fetch_optional(&self.reader).await?;
+        let to: Option<i64> = sqlx::query_scalar(MOVED_TO).bind(chat.0).fetch_optional(&self.0.reader).await?;
         Ok(to.map(ChatId))
     }
 
     /// The other ids of a chat: those that it had before, and the one that it has now.
     pub async fn other_ids(&self, chat: ChatId) -> Result<Vec<ChatId>, StoreError> {
-        let ids: Vec<i64> = sqlx::query_scalar(OTHER_IDS).bind(chat.0).fetch_all(&self.reader).await?;
+        let ids: Vec<i64> = sqlx::query_scalar(OTHER_IDS).bind(chat.0).fetch_all(&self.0.reader).await?;
         Ok(ids.into_iter().map(ChatId).collect())
     }
 }

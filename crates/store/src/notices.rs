@@ -3,9 +3,9 @@
 use stenobot_domain::{ChatId, RequestId, Timestamp};
 
 use super::crash::{self, Side};
-use super::{Fence, LEASE, Notice, Store, StoreError, exactly_one, ids, list, sql};
+use super::{Fence, LEASE, Notice, Queue, StoreError, exactly_one, ids, list, sql};
 
-impl Store {
+impl Queue {
     /// Takes the oldest ended request whose sender has not been told yet.
     pub async fn claim_notice(&self, owner: &str) -> Result<Option<Notice>, StoreError> {
         self.claim_notice_excluding(owner, &[]).await
@@ -14,8 +14,8 @@ impl Store {
     /// The same, passing over these chats. Of the refusals of a chat (or topic) that have no message yet, the newest is
     /// taken in place of all; the others are in [`Notice::folded`] and stay as they are until it is answered.
     pub async fn claim_notice_excluding(&self, owner: &str, chats: &[ChatId]) -> Result<Option<Notice>, StoreError> {
-        let now = self.clock.now();
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.0.clock.now();
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let claim = sqlx::query_as(sql::CLAIM_NOTICE).bind(owner).bind(now.after(LEASE).0).bind(now.0);
         let claim = claim.bind(list(chats.iter().map(|chat| chat.0)));
         let claimed: Option<Notice> = claim.fetch_optional(&mut *tx).await?;
@@ -38,7 +38,7 @@ impl Store {
     /// The same for a notice and the refusals that are folded into it.
     pub async fn close_notices(&self, fence: &Fence, folded: &[RequestId]) -> Result<(), StoreError> {
         crash::point(Side::Before, "told");
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
         let told = sqlx::query(sql::NOTICE_ANSWERED)
             .bind(fence.id.0)
             .bind(fence.stage.as_str())
@@ -53,7 +53,7 @@ impl Store {
         }
         tx.commit().await?;
         crash::point(Side::After, "told");
-        self.changed();
+        self.0.changed();
         Ok(())
     }
 

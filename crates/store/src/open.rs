@@ -12,6 +12,7 @@ use stenobot_domain::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::database::Database;
 use super::{Store, StoreError};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -38,39 +39,39 @@ impl Store {
     pub async fn writable(&self) -> Result<(), StoreError> {
         // Nothing less would do: BEGIN IMMEDIATE succeeds on a read-only file, an UPDATE of no row on a full disk. This
         // writes a page, and changes nothing that anybody reads.
-        sqlx::query("PRAGMA user_version = 0").execute(&self.writer).await?;
+        sqlx::query("PRAGMA user_version = 0").execute(&self.database.writer).await?;
         Ok(())
     }
 
     /// The token that ends the waiting for trouble to pass.
     pub fn retry_until(&self) -> &CancellationToken {
-        &self.retry_until
+        &self.database.retry_until
     }
 
     /// This store, whose trouble is waited out only until `end`.
     #[must_use]
     pub fn retrying_until(self, end: CancellationToken) -> Self {
-        Self { retry_until: end, ..self }
+        Self::over(Database { retry_until: end, ..self.database })
     }
 
     /// Says that a write waits for trouble to pass, for as long as what this gives is held.
     #[must_use]
     pub fn retrying_write(&self) -> RetryingWrite {
-        self.retrying_writes.fetch_add(1, Ordering::Relaxed);
-        RetryingWrite(self.retrying_writes.clone())
+        self.database.retrying_writes.fetch_add(1, Ordering::Relaxed);
+        RetryingWrite(self.database.retrying_writes.clone())
     }
 
     /// Whether a write waits for trouble to pass. The lease of its request may have run out meanwhile: what has been
     /// done is to be recorded before anything is claimed.
     pub fn has_retrying_writes(&self) -> bool {
-        self.retrying_writes.load(Ordering::Relaxed) > 0
+        self.database.retrying_writes.load(Ordering::Relaxed) > 0
     }
 
     /// Learns of an error that a caller met. A connection that was opened while the file could only be read can never write:
     /// the next write gets another.
     pub fn note_error(&self, error: &StoreError) {
         if matches!(error, StoreError::ReadOnly) {
-            self.reconnect.store(true, Ordering::Relaxed);
+            self.database.reconnect.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -131,7 +132,9 @@ async fn connect(options: SqliteConnectOptions, clock: Clock) -> Result<Store, S
     let (changes, retry_until) = (watch::Sender::new(0), CancellationToken::new());
     let (retrying_writes, options) = (Arc::default(), Arc::new(options));
     let unclean_log = Arc::new(AtomicBool::new(true));
-    let store = Store { writer, reader, options, clock, changes, retry_until, reconnect, retrying_writes, unclean_log };
+    let database =
+        Database { writer, reader, options, clock, changes, retry_until, reconnect, retrying_writes, unclean_log };
+    let store = Store::over(database);
     store.writable().await?;
     Ok(store)
 }
@@ -211,7 +214,7 @@ mod tests {
         assert_eq!((error.kind(), error.to_string().as_str()), ("busy", "the store is locked by another process"));
         let error = connect(options(&path, Duration::from_millis(20)), Clock::System).await.unwrap_err();
         assert!(matches!(error, StoreError::Busy), "{error:?}");
-        store.snapshot().await.expect("readers are not kept waiting");
+        store.statistics.snapshot().await.expect("readers are not kept waiting");
 
         sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
         store.writable().await.expect("the store recovers by itself");
@@ -242,11 +245,11 @@ mod tests {
         let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
         let arrival = IncomingAudio::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
 
-        let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let mut transaction = store.database.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
         // SQLite does that by itself when the disk is full, and does not ask sqlx.
         sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         drop(transaction);
-        let outcome = store.admit(&arrival, &capacity).await.unwrap();
+        let outcome = store.queue.admit(&arrival, &capacity).await.unwrap();
         assert!(matches!(outcome, Admission::New(_)), "{outcome:?}");
     }
 
@@ -255,11 +258,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let store = connect(options(&path, BUSY_TIMEOUT), Clock::System).await.unwrap();
-        store.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
+        store.database.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
         store.note_error(&StoreError::ReadOnly);
         let error = store.writable().await.unwrap_err();
         assert!(matches!(error, StoreError::ReadOnly), "{error:?}");
-        store.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
+        store.database.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
         store.note_error(&error);
         store.writable().await.expect("the next connection writes");
     }

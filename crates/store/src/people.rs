@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use stenobot_domain::{ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
 
 use super::admit::{Sender, upsert_user};
-use super::{Store, StoreError, rows, seconds, sql};
+use super::{Queue, StoreError, Users, rows, seconds, sql};
 
 /// What a chat has set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,23 +52,23 @@ pub struct MyData {
     pub under_way: Vec<Standing>,
 }
 
-impl Store {
+impl Users {
     /// Remembers somebody who wrote to the bot, by the names they have now.
     pub async fn meet(&self, sender: &Sender) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await?;
-        let _key = upsert_user(&mut connection, sender, self.clock.now()).await?;
+        let mut connection = self.0.writer.acquire().await?;
+        let _key = upsert_user(&mut connection, sender, self.0.clock.now()).await?;
         Ok(())
     }
 
     /// Remembers that the bot cannot write to somebody. It can again when they write.
     pub async fn unreachable(&self, person: UserId) -> Result<(), StoreError> {
-        sqlx::query(sql::UNREACHABLE).bind(person.0).execute(&self.writer).await?;
+        sqlx::query(sql::UNREACHABLE).bind(person.0).execute(&self.0.writer).await?;
         Ok(())
     }
 
     /// Everybody whom the bot can write to, the banned left out.
     pub async fn reachable_people(&self) -> Result<Vec<UserId>, StoreError> {
-        let people: Vec<i64> = sqlx::query_scalar(sql::REACHABLE).fetch_all(&self.reader).await?;
+        let people: Vec<i64> = sqlx::query_scalar(sql::REACHABLE).fetch_all(&self.0.reader).await?;
         Ok(people.into_iter().map(UserId).collect())
     }
 
@@ -76,22 +76,22 @@ impl Store {
 
     /// What a chat has set.
     pub async fn chat_settings(&self, chat: ChatId) -> Result<ChatSettings, StoreError> {
-        let row = sqlx::query_as(sql::CHAT_SETTINGS).bind(chat.0).fetch_optional(&self.reader).await?;
+        let row = sqlx::query_as(sql::CHAT_SETTINGS).bind(chat.0).fetch_optional(&self.0.reader).await?;
         Ok(row.unwrap_or_default())
     }
 
     /// Sets the language that is spoken in a chat; `None` leaves it to the settings of the bot again.
     pub async fn set_speech_language(&self, chat: ChatId, language: Option<SpeechLanguage>) -> Result<(), StoreError> {
         let language = language.map(|language| language.to_string());
-        let set = sqlx::query(sql::SET_SPEECH_LANGUAGE).bind(chat.0).bind(language).bind(self.clock.now().0);
-        set.execute(&self.writer).await?;
+        let set = sqlx::query(sql::SET_SPEECH_LANGUAGE).bind(chat.0).bind(language).bind(self.0.clock.now().0);
+        set.execute(&self.0.writer).await?;
         Ok(())
     }
 
     /// Sets whether what is sent to a chat is transcribed unasked.
     pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), StoreError> {
-        let set = sqlx::query(sql::SET_AUTO).bind(chat.0).bind(auto).bind(self.clock.now().0);
-        set.execute(&self.writer).await?;
+        let set = sqlx::query(sql::SET_AUTO).bind(chat.0).bind(auto).bind(self.0.clock.now().0);
+        set.execute(&self.0.writer).await?;
         Ok(())
     }
 
@@ -99,43 +99,30 @@ impl Store {
 
     /// Bans a user, a group or a channel, known or not. A ban survives [`Store::forget`], else that would lift it.
     pub async fn ban(&self, person: UserId) -> Result<(), StoreError> {
-        sqlx::query(sql::BAN).bind(person.0).bind(self.clock.now().0).execute(&self.writer).await?;
+        sqlx::query(sql::BAN).bind(person.0).bind(self.0.clock.now().0).execute(&self.0.writer).await?;
         Ok(())
     }
 
     /// Lifts a ban, by any id that the chat has or had. False when there was none.
     pub async fn unban(&self, person: UserId) -> Result<bool, StoreError> {
-        Ok(sqlx::query(sql::UNBAN).bind(person.0).execute(&self.writer).await?.rows_affected() > 0)
+        Ok(sqlx::query(sql::UNBAN).bind(person.0).execute(&self.0.writer).await?.rows_affected() > 0)
     }
 
     /// Whether a user, a group or a channel is banned, by any id that the chat has or had.
     pub async fn is_banned(&self, person: UserId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(sql::IS_BANNED).bind(person.0).fetch_one(&self.reader).await?)
+        Ok(sqlx::query_scalar(sql::IS_BANNED).bind(person.0).fetch_one(&self.0.reader).await?)
     }
 
     /// The languages of a user's latest recordings with text, each with the number of those, the most frequent first.
     pub async fn recent_languages(&self, user: UserId) -> Result<Vec<(String, u32)>, StoreError> {
-        Ok(sqlx::query_as(sql::RECENT_LANGUAGES).bind(user.0).fetch_all(&self.reader).await?)
-    }
-
-    // === What somebody may ask about themselves ===
-
-    /// Somebody's requests under way, oldest first.
-    pub async fn standing(&self, person: UserId) -> Result<Vec<Standing>, StoreError> {
-        let places: Vec<RequestId> = self.waiting().await?.into_iter().map(|waiting| waiting.id).collect();
-        let mut own: Vec<Standing> = sqlx::query_as(sql::STANDING_OF).bind(person.0).fetch_all(&self.reader).await?;
-        for standing in &mut own {
-            let place = places.iter().position(|id| *id == standing.id);
-            standing.position = place.and_then(|place| u32::try_from(place + 1).ok());
-        }
-        Ok(own)
+        Ok(sqlx::query_as(sql::RECENT_LANGUAGES).bind(user.0).fetch_all(&self.0.reader).await?)
     }
 
     /// All that is stored about somebody; `None` about whom nothing is.
     pub async fn my_data(&self, person: UserId) -> Result<Option<MyData>, StoreError> {
-        let row = sqlx::query(sql::PERSON).bind(person.0).fetch_optional(&self.reader).await?;
+        let row = sqlx::query(sql::PERSON).bind(person.0).fetch_optional(&self.0.reader).await?;
         let Some(row) = row else { return Ok(None) };
-        let ended: Vec<(String, u32)> = sqlx::query_as(sql::ENDED_OF).bind(person.0).fetch_all(&self.reader).await?;
+        let ended: Vec<(String, u32)> = sqlx::query_as(sql::ENDED_OF).bind(person.0).fetch_all(&self.0.reader).await?;
         Ok(Some(MyData {
             sender: Sender {
                 id: person,
@@ -147,8 +134,21 @@ impl Store {
             ended: ended.into_iter().filter_map(|(stage, count)| Some((StageName::parse(&stage)?, count))).collect(),
             audio: Duration::from_secs(u64::try_from(row.try_get::<i64, _>("total_usage_seconds")?).unwrap_or(0)),
             settings: self.chat_settings(ChatId(person.0)).await?,
-            under_way: self.standing(person).await?,
+            under_way: Queue(self.0.clone()).standing(person).await?,
         }))
+    }
+}
+
+impl Queue {
+    /// Somebody's requests under way, oldest first.
+    pub async fn standing(&self, person: UserId) -> Result<Vec<Standing>, StoreError> {
+        let places: Vec<RequestId> = self.waiting().await?.into_iter().map(|waiting| waiting.id).collect();
+        let mut own: Vec<Standing> = sqlx::query_as(sql::STANDING_OF).bind(person.0).fetch_all(&self.0.reader).await?;
+        for standing in &mut own {
+            let place = places.iter().position(|id| *id == standing.id);
+            standing.position = place.and_then(|place| u32::try_from(place + 1).ok());
+        }
+        Ok(own)
     }
 }
 

@@ -10,7 +10,7 @@ use stenobot_domain::{
 
 use super::actor::{Actor, Right};
 use super::admit::Sender;
-use super::{Store, StoreError, rows, seconds, sql};
+use super::{Audio, StoreError, rows, seconds, sql};
 
 /// Whether a request's audio can be heard again.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,16 +69,16 @@ pub struct DueAudio {
     pub status_message: Option<MessageId>,
 }
 
-impl Store {
+impl Audio {
     /// The requests whose audio's time is over, each told once: their files are to be removed now. What would be kept
     /// for longer than `retention` from now is due as well. What is being heard again waits until that is over. A file
     /// that a crash leaves is removed at the next start.
     pub async fn audio_due(&self, retention: Duration) -> Result<Vec<DueAudio>, StoreError> {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         let due = sqlx::query_as(sql::TAKE_AUDIO_DUE).bind(now.0).bind(now.after(retention).0);
-        let due: Vec<(i64, i64, Option<i32>)> = due.fetch_all(&self.writer).await?;
+        let due: Vec<(i64, i64, Option<i32>)> = due.fetch_all(&self.0.writer).await?;
         if !due.is_empty() {
-            self.changed();
+            self.0.changed();
         }
         let due = due.into_iter().map(|(id, chat, message)| DueAudio {
             id: RequestId(id),
@@ -90,8 +90,8 @@ impl Store {
 
     /// Whether this actor can have a request's audio transcribed again.
     pub async fn kept_audio(&self, of: RequestId, by: impl Into<Actor>) -> Result<AudioLookup, StoreError> {
-        let now = self.clock.now();
-        let row: Option<SqliteRow> = sqlx::query(sql::KEPT_AUDIO).bind(of.0).fetch_optional(&self.reader).await?;
+        let now = self.0.clock.now();
+        let row: Option<SqliteRow> = sqlx::query(sql::KEPT_AUDIO).bind(of.0).fetch_optional(&self.0.reader).await?;
         Ok(row.map_or(Ok(AudioLookup::Gone), |row| read(&row, by.into(), now))?)
     }
 }

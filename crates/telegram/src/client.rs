@@ -25,6 +25,7 @@ use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Parameters, Refusal, TelegramError};
 use super::outgoing::{Limits, MAX_PAUSE, Outbox, Priority, Scope};
 use super::redact::Redactor;
+use super::update::Identity;
 use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
@@ -51,6 +52,8 @@ struct Inner {
     write_permissions: WritePermissions,
     administrators: AdministratorCache,
     me: OnceLock<Me>,
+    /// Names of the bot's commands.
+    commands: Vec<&'static str>,
     local_files: Option<PathBuf>,
 }
 
@@ -104,6 +107,7 @@ impl Client {
             write_permissions: WritePermissions::default(),
             administrators: AdministratorCache::default(),
             me: OnceLock::new(),
+            commands: Vec::new(),
             local_files: None,
         };
         Ok(Self(Arc::new(inner), Priority::Notice))
@@ -116,6 +120,20 @@ impl Client {
             inner.local_files = Some(folder);
         }
         self
+    }
+
+    /// Lets the client recognise these commands, lower case and without `/`. Others count as unknown.
+    #[must_use]
+    pub fn with_commands(mut self, names: Vec<&'static str>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.commands = names;
+        }
+        self
+    }
+
+    /// What updates are read with.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity { me: self.known(), commands: &self.0.commands }
     }
 
     /// A client for messages and edits of this priority; by default they are [`Priority::Notice`]. Shares everything else.

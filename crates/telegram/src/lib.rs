@@ -37,6 +37,6 @@ pub use redact::Redactor;
 pub use split::split;
 pub use texts::{Answer, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry, Stats, StatusText, Texts};
 pub use update::{
-    Access, AskedBy, Audience, COMMANDS, ChatKind, Command, CommandName, Content, Ignored, Incoming, Location,
-    Membership, OtherKind, Press, Sender, ThreadId, UpdateKind, VoiceMessage,
+    Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
+    Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
 };

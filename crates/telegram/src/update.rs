@@ -7,7 +7,7 @@ pub(super) mod raw;
 
 use std::time::Duration;
 
-pub use command::{Audience, COMMANDS, CommandName};
+pub use command::{Identity, TRANSCRIBE};
 
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
@@ -110,8 +110,8 @@ pub struct Command {
     pub message: MessageId,
     /// Who sent it.
     pub from: Sender,
-    /// Which one.
-    pub name: CommandName,
+    /// One of the commands that the client was given, or `None` for any other.
+    pub name: Option<&'static str>,
     /// What follows it, trimmed.
     pub argument: String,
 }

@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::call::Method;
-use super::client::{Body, Client, Me, read_up_to};
+use super::client::{Body, Client, read_up_to};
 use super::error::TelegramError;
 use super::outgoing::Scope;
-use super::update::{Incoming, raw};
+use super::update::{Identity, Incoming, raw};
 
 /// Longest time a long poll may take beyond its own timeout. No longer than it must be: no updates come meanwhile.
 const POLL_SLACK: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl Client {
             let status = response.status().as_u16();
             let body = read_up_to(response, MAX_BATCH).await?;
             match batch(&body) {
-                Some(array) => updates(array, self.known()),
+                Some(array) => updates(array, self.identity()),
                 None => {
                     let (Body::Whole(body) | Body::Beginning(body)) = body;
                     Err(self.answer::<IgnoredAny>(status, &body).err().unwrap_or(TelegramError::Server))
@@ -73,9 +73,9 @@ fn batch(body: &Body) -> Option<&[u8]> {
     result.starts_with(b"[").then_some(result)
 }
 
-fn updates(array: &[u8], me: Option<&Me>) -> Result<Vec<Incoming>, TelegramError> {
+fn updates(array: &[u8], bot: Identity<'_>) -> Result<Vec<Incoming>, TelegramError> {
     let raw::Elements { whole, broken } = raw::elements(array, BATCH);
-    let mut updates: Vec<Incoming> = whole.iter().filter_map(|update| Incoming::from_json(update, me)).collect();
+    let mut updates: Vec<Incoming> = whole.iter().filter_map(|update| Incoming::from_json(update, bot)).collect();
     let nameless = whole.len() - updates.len();
     if updates.is_empty() {
         // The first update cannot be read to its end. It is passed over, and the next poll gives those after it.

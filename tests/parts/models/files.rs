@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stenobot_models::{ModelKind, Origin, Quantisation, Remedy, StoreError, VerifiedModel};
+use stenobot_models::{ModelKind, ModelStoreError, Origin, Quantisation, Remedy, VerifiedModel};
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, names, offline};
@@ -28,10 +28,10 @@ async fn a_truncated_or_altered_model_is_not_handed_out() {
     for bytes in [&altered, &whole[..whole.len() - 4].to_vec(), &Vec::new()] {
         std::fs::write(&model.path, bytes).unwrap();
         let error = store.find("mine").await.unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { remedy: Remedy::Import, .. }), "{error}");
+        assert!(matches!(error, ModelStoreError::Damaged { remedy: Remedy::Import, .. }), "{error}");
         assert!(error.to_string().ends_with("delete it and import it again"), "{error}");
         let error = store.ensure("mine", |_| {}).await.unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "nobody publishes it: {error}");
+        assert!(matches!(error, ModelStoreError::Damaged { .. }), "nobody publishes it: {error}");
     }
     std::fs::write(&model.path, &whole).unwrap();
     store.find("mine").await.unwrap();
@@ -58,7 +58,7 @@ async fn a_file_elsewhere_is_accepted_when_its_tables_add_up() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, &bytes).unwrap();
     let error = store.find(spec).await.unwrap_err();
-    let StoreError::Damaged { remedy: Remedy::Forget { note }, .. } = &error else { panic!("{error}") };
+    let ModelStoreError::Damaged { remedy: Remedy::Forget { note }, .. } = &error else { panic!("{error}") };
     assert!(
         error.to_string().ends_with(&format!("if you replaced it yourself, delete {note} in the folder of models"))
     );
@@ -123,7 +123,7 @@ async fn a_published_file_put_there_by_hand_is_recognised() {
     std::fs::remove_file(dir.path().join("ggml-base-q8_0.bin.json")).unwrap();
     std::fs::write(&path, b"not it").unwrap();
     let error = store.find("base-q8_0").await.unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { remedy: Remedy::Pull, .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::Damaged { remedy: Remedy::Pull, .. }), "{error}");
     assert!(store.list().iter().all(|listed| !listed.present));
 }
 

@@ -26,7 +26,7 @@ async fn engine(model: &Path, detector: Option<&Path>) -> Result<(), String> {
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
     let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/en-short-01.ogg");
     let minute = Duration::from_secs(60);
-    let answer = pool.transcribe(EngineJob::new(voice, SpeechLanguage::Code("en".into()), minute, minute)).await;
+    let answer = pool.transcribe(EngineJob::new(&voice, SpeechLanguage::Code("en".into()), minute, minute)).await;
     pool.shutdown().await;
     answer.map(drop).map_err(|error| error.to_string())
 }

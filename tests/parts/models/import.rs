@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
-use stenobot_models::{DETECTOR, ModelKind, Origin, Quantisation, StoreError, VerifiedModel};
+use stenobot_models::{DETECTOR, ModelKind, ModelStoreError, Origin, Quantisation, VerifiedModel};
 
 use super::synthetic::{Form, Synthetic};
 use super::{asset, names, offline};
 
-async fn import(path: &Path, quantisation: Option<Quantisation>, dir: &Path) -> Result<VerifiedModel, StoreError> {
+async fn import(path: &Path, quantisation: Option<Quantisation>, dir: &Path) -> Result<VerifiedModel, ModelStoreError> {
     offline(dir).import(path, quantisation, None, |_| {}).await
 }
 
@@ -146,7 +146,7 @@ async fn a_disk_that_fills_up_is_named_and_nothing_is_left() {
     std::fs::create_dir(&store).unwrap();
     std::os::unix::fs::symlink("/dev/full", store.join("ggml-imported.bin.new")).unwrap();
     let error = import(&folder, None, &store).await.unwrap_err();
-    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    assert!(matches!(error, ModelStoreError::Full(_)), "{error}");
     assert_eq!(
         error.to_string(),
         "the disk became full while writing ggml-imported.bin; free some space and try again"

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use sha1::{Digest, Sha1};
 use stenobot_domain::RetryPolicy;
-use stenobot_models::{Catalogue, Download, Family, ModelStore, Origin, PullError, Quantisation, Remedy, StoreError};
+use stenobot_models::{
+    Catalogue, Download, Family, ModelStore, ModelStoreError, Origin, PullError, Quantisation, Remedy,
+};
 use tokio::sync::Notify;
 
 use super::synthetic::{Form, Synthetic};
@@ -114,7 +116,7 @@ impl Bench {
         Self { dir, server, store }
     }
 
-    async fn ensure(&self, name: &str) -> Result<Vec<Download>, StoreError> {
+    async fn ensure(&self, name: &str) -> Result<Vec<Download>, ModelStoreError> {
         let mut heard = Vec::new();
         let model = self.store.ensure(name, |event| {
             if let Download::Receiving { .. } = event {
@@ -188,10 +190,10 @@ async fn what_arrived_is_kept_for_the_next_run() {
     let failing = || Answer::Status(StatusCode::SERVICE_UNAVAILABLE);
     let bench = Bench::new([Answer::Cut(5000), failing(), failing(), failing(), failing()]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { why: PullError::Network(_), .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::Pull { why: PullError::Network(_), .. }), "{error}");
     assert_eq!(names(&bench.folder()), ["ggml-toy.bin.part"]);
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 5000);
-    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Missing(_)));
+    assert!(matches!(bench.store.find("toy").await.unwrap_err(), ModelStoreError::Missing(_)));
 
     bench.server.answers.lock().unwrap().clear();
     bench.ensure("toy").await.unwrap();
@@ -214,7 +216,7 @@ async fn leftovers_of_another_file_are_thrown_away() {
 async fn wrong_bytes_are_deleted() {
     let bench = Bench::new([Answer::WrongBytes]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::WrongHash { .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::WrongHash { .. }), "{error}");
     assert!(error.to_string().contains("check model_base_url"), "{error}");
     assert!(names(&bench.folder()).is_empty());
     assert_eq!(bench.ranges().len(), 1);
@@ -224,7 +226,7 @@ async fn wrong_bytes_are_deleted() {
 async fn another_length_is_refused_before_it_is_downloaded() {
     let bench = Bench::new([Answer::Longer]).await;
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { why: PullError::Length { .. }, .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::Pull { why: PullError::Length { .. }, .. }), "{error}");
     assert_eq!(std::fs::metadata(bench.part()).unwrap().len(), 0);
 }
 
@@ -247,7 +249,7 @@ async fn a_full_disk_is_named() {
     std::fs::create_dir(bench.folder()).unwrap();
     std::os::unix::fs::symlink("/dev/full", bench.part()).unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { why: PullError::Full, .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::Pull { why: PullError::Full, .. }), "{error}");
     assert!(error.to_string().contains("the disk is full; free some space"), "{error}");
 }
 
@@ -261,7 +263,7 @@ async fn a_disk_that_is_too_small_is_seen_beforehand() {
     let family = Family { name: "toy".into(), architecture, published: vec![(None, "0".repeat(40))] };
     let store = bench.store.clone().with_catalogue(Catalogue::new(vec![family]));
     let error = store.ensure("toy", |_| {}).await.unwrap_err();
-    assert!(matches!(error, StoreError::NoSpace { .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::NoSpace { .. }), "{error}");
     assert!(bench.ranges().is_empty());
 }
 
@@ -272,7 +274,7 @@ async fn two_processes_do_not_write_the_same_download() {
     let other = std::fs::File::create(bench.part()).unwrap();
     other.lock().unwrap();
     let error = bench.ensure("toy").await.unwrap_err();
-    assert!(matches!(error, StoreError::Pull { why: PullError::Busy, .. }), "{error}");
+    assert!(matches!(error, ModelStoreError::Pull { why: PullError::Busy, .. }), "{error}");
     drop(other);
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
@@ -294,7 +296,10 @@ async fn a_damaged_model_is_replaced_by_the_published_one() {
 
 async fn damaged_and_replaced(bench: &Bench, path: &Path) {
     std::fs::write(path, &bench.server.file[..1000]).unwrap();
-    assert!(matches!(bench.store.find("toy").await.unwrap_err(), StoreError::Damaged { remedy: Remedy::Pull, .. }));
+    assert!(matches!(
+        bench.store.find("toy").await.unwrap_err(),
+        ModelStoreError::Damaged { remedy: Remedy::Pull, .. }
+    ));
     bench.ensure("toy").await.unwrap();
     bench.assert_whole();
 }

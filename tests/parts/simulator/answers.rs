@@ -1,37 +1,37 @@
-//! What counts as an answer, as lost and as answered twice, and what the report makes of it.
+//! Answers, lost requests and duplicates, and their report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
 use stenobot_domain::{MessageId, UserId};
-use stenobot_simulator::answers::{Answer, Said, Trail, Verdict};
-use stenobot_simulator::people::{Person, Sent};
-use stenobot_simulator::report::{BotExit, Calls, Case, Report, Spread};
+use stenobot_simulator::answers::{Answer, BotText, RequestOutcome, Trail};
+use stenobot_simulator::report::{BotExit, Calls, Case, SimulationReport, Spread};
 use stenobot_simulator::server::{Attachment, BotApi, Settings};
+use stenobot_simulator::users::{SentMessage, User};
 use teloxide::prelude::*;
 use teloxide::types::ReplyParameters;
 
-const SOON: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn someone() -> (BotApi, Bot, Person) {
+async fn someone() -> (BotApi, Bot, User) {
     let api = BotApi::start(Settings::default()).await.expect("a free port");
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
-    let anna = Person::new(&api, UserId(501), "Анна", "ru");
+    let anna = User::new(&api, UserId(501), "Анна", "ru");
     (api, bot, anna)
 }
 
-fn speaks(person: &Person) -> Sent {
-    person.sends_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..])
+fn speaks(user: &User) -> SentMessage {
+    user.send_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..])
 }
 
-/// The bot replies to `sent`.
-async fn replies(bot: &Bot, sent: &Sent, text: &str) -> teloxide::types::MessageId {
+/// Replies to `sent` as the bot.
+async fn replies(bot: &Bot, sent: &SentMessage, text: &str) -> teloxide::types::MessageId {
     let reply = ReplyParameters::new(teloxide::types::MessageId(sent.id().0));
     bot.send_message(teloxide::types::ChatId(sent.chat().0), text).reply_parameters(reply).await.expect("a message").id
 }
 
-async fn edits(bot: &Bot, sent: &Sent, status: teloxide::types::MessageId, text: &str) {
+async fn edits(bot: &Bot, sent: &SentMessage, status: teloxide::types::MessageId, text: &str) {
     bot.edit_message_text(teloxide::types::ChatId(sent.chat().0), status, text).await.expect("an edit");
 }
 
@@ -42,17 +42,17 @@ async fn a_status_message_becomes_the_answer() {
     assert!(sent.trail().is_lost());
     let waiting = tokio::spawn({
         let sent = sent.clone();
-        async move { sent.final_answer(SOON).await }
+        async move { sent.final_answer(ANSWER_TIMEOUT).await }
     });
     let status = replies(&bot, &sent, "📥 Загружаю файл...").await;
     edits(&bot, &sent, status, "📋 В очереди: позиция 2").await;
-    assert_eq!(sent.trail().latest, Some(Said::Queued { position: Some(2) }));
+    assert_eq!(sent.trail().latest, Some(BotText::Queued { position: Some(2) }));
     edits(&bot, &sent, status, "⚙️ Начинаю обработку...").await;
     assert!(sent.trail().started.is_some() && sent.trail().is_lost());
     edits(&bot, &sent, status, "✅ Готово!\n\nПривет. Как дела?").await;
 
     let answer = waiting.await.unwrap().unwrap();
-    assert_eq!(answer.verdict, Verdict::Answered("Привет. Как дела?".into()));
+    assert_eq!(answer.outcome, RequestOutcome::Answered("Привет. Как дела?".into()));
     assert_eq!(answer.message, MessageId(status.0));
     let trail = sent.trail();
     assert!(!trail.is_lost() && !trail.is_duplicated());
@@ -68,12 +68,15 @@ async fn further_parts_belong_to_one_answer() {
     bot.send_message(teloxide::types::ChatId(sent.chat().0), "and the second").await.unwrap();
     replies(&bot, &sent, "and the third.").await;
     let trail = sent.trail();
-    assert_eq!(trail.answer().unwrap().verdict, Verdict::Answered("First part and the second and the third.".into()));
+    assert_eq!(
+        trail.answer().unwrap().outcome,
+        RequestOutcome::Answered("First part and the second and the third.".into())
+    );
     assert!(!trail.is_duplicated());
 }
 
 #[tokio::test]
-async fn two_final_answers_are_one_too_many() {
+async fn two_final_answers_are_a_duplicate() {
     let (api, bot, anna) = someone().await;
 
     let in_two_messages = speaks(&anna);
@@ -81,17 +84,17 @@ async fn two_final_answers_are_one_too_many() {
     assert!(!in_two_messages.trail().is_duplicated());
     replies(&bot, &in_two_messages, "✅ Done!\n\nText").await;
     assert!(in_two_messages.trail().is_duplicated());
-    // A message that is gone is no answer.
+    // A deleted message is no answer.
     bot.delete_message(teloxide::types::ChatId(in_two_messages.chat().0), first).await.unwrap();
     assert!(!in_two_messages.trail().is_duplicated());
 
-    let boris = Person::new(&api, UserId(502), "Борис", "ru");
+    let boris = User::new(&api, UserId(502), "Борис", "ru");
     let text_and_apology = speaks(&boris);
     let status = replies(&bot, &text_and_apology, "❌ Произошла ошибка.").await;
     edits(&bot, &text_and_apology, status, "✅ Готово!\n\nТекст").await;
     assert!(text_and_apology.trail().is_duplicated());
 
-    let vera = Person::new(&api, UserId(503), "Вера", "ru");
+    let vera = User::new(&api, UserId(503), "Вера", "ru");
     let not_as_a_reply = speaks(&vera);
     replies(&bot, &not_as_a_reply, "✅ Готово!\n\nТекст").await;
     bot.send_message(teloxide::types::ChatId(503), "✅ Готово!\n\nТекст").await.unwrap();
@@ -99,7 +102,7 @@ async fn two_final_answers_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_overwritten_is_lost() {
+async fn an_overwritten_answer_counts_as_lost() {
     let (_api, bot, anna) = someone().await;
     let sent = speaks(&anna);
     let status = replies(&bot, &sent, "✅ Done!\n\nText").await;
@@ -109,7 +112,7 @@ async fn an_answer_that_is_overwritten_is_lost() {
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_is_shown_what_happened() {
+async fn a_timeout_shows_the_chat_history() {
     let (_api, bot, anna) = someone().await;
     let sent = speaks(&anna);
     replies(&bot, &sent, "📥 Loading...").await;
@@ -124,11 +127,11 @@ fn seconds(value: f64) -> Duration {
     Duration::from_secs_f64(value)
 }
 
-fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answers: &[(f64, Verdict)]) -> Case {
+fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answers: &[(f64, RequestOutcome)]) -> Case {
     let answers: Vec<Answer> = answers
         .iter()
-        .map(|(at, verdict)| Answer {
-            verdict: verdict.clone(),
+        .map(|(at, outcome)| Answer {
+            outcome: outcome.clone(),
             documents: Vec::new(),
             at: seconds(*at),
             message: MessageId(2),
@@ -140,7 +143,7 @@ fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answer
         audio: seconds(30.0),
         trail: Trail {
             sent: seconds(sent),
-            offered: Some(seconds(sent + 0.5)),
+            delivered: Some(seconds(sent + 0.5)),
             started: started.map(seconds),
             latest: None,
             answers,
@@ -150,20 +153,20 @@ fn case(language: &str, reference: &str, sent: f64, started: Option<f64>, answer
     }
 }
 
-fn answered(text: &str) -> Verdict {
-    Verdict::Answered(text.into())
+fn answered(text: &str) -> RequestOutcome {
+    RequestOutcome::Answered(text.into())
 }
 
-fn synthetic() -> Report {
-    Report::of(
+fn synthetic() -> SimulationReport {
+    SimulationReport::of(
         &[
             case("ru", "раз два три", 1.0, Some(3.0), &[(11.5, answered("Раз, два, три."))]),
             case("en", "one two three four", 1.0, Some(11.0), &[(21.5, answered("One too three four"))]),
-            case("en", "one", 2.0, None, &[(2.5, Verdict::Rejected("full".into()))]),
-            case("en", "one", 2.0, Some(5.0), &[(31.0, Verdict::Failed("sorry".into()))]),
+            case("en", "one", 2.0, None, &[(2.5, RequestOutcome::Rejected("full".into()))]),
+            case("en", "one", 2.0, Some(5.0), &[(31.0, RequestOutcome::Failed("sorry".into()))]),
             case("ru", "раз", 2.0, None, &[]),
             case("ru", "раз", 2.0, Some(6.0), &[(7.0, answered("раз")), (8.0, answered("раз"))]),
-            case("ru", "", 2.0, Some(7.0), &[(9.0, Verdict::NoSpeech)]),
+            case("ru", "", 2.0, Some(7.0), &[(9.0, RequestOutcome::NoSpeech)]),
         ],
         Calls { taken: 40, too_many: 2, impatient: 1, refused: 0 },
     )
@@ -176,7 +179,7 @@ fn a_report_counts_every_request_once() {
     assert_eq!(counts, [3, 1, 1, 1, 0, 1]);
     assert_eq!(report.sent, counts.iter().sum::<usize>());
     assert_eq!(report.duplicated, 1);
-    assert!(!report.keeps_the_promise());
+    assert!(!report.is_exactly_once());
 
     assert_eq!(report.wait_seconds, Some(Spread { p50: 4.0, p95: 10.0, max: 10.0 }));
     assert_eq!(report.end_to_end_seconds, Some(Spread { p50: 10.0, p95: 20.0, max: 20.0 }));
@@ -189,15 +192,15 @@ fn a_report_counts_every_request_once() {
 }
 
 #[test]
-fn quantiles_are_real_values() {
+fn quantiles_are_observed_values() {
     let values = (1..=100).rev().map(Duration::from_secs);
     assert_eq!(Spread::of(values), Some(Spread { p50: 50.0, p95: 95.0, max: 100.0 }));
     assert_eq!(Spread::of([]), None);
 }
 
 #[test]
-fn a_report_is_a_table_and_a_stable_object() {
-    let report = Report { real_time_factor: Some(0.2), bot_exit: BotExit::Status(0), ..synthetic() };
+fn a_report_has_a_table_and_a_stable_json_form() {
+    let report = SimulationReport { real_time_factor: Some(0.2), bot_exit: BotExit::Status(0), ..synthetic() };
     let table = report.to_string();
     for line in [
         "  sent                  7\n",

@@ -1,12 +1,12 @@
-//! Groups: who speaks there, what a bot sees of it, topics.
+//! Groups: senders, privacy mode, topics.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_simulator::group::Group;
-use stenobot_simulator::people::Person;
-use stenobot_simulator::server::{Attachment, BotApi, Channel, FloodLimits, Rank};
+use stenobot_simulator::server::{Attachment, BotApi, Channel, FloodLimits, MemberStatus};
+use stenobot_simulator::users::User;
 use teloxide::prelude::*;
 use teloxide::types::{AllowedUpdate, ChatMemberStatus, MessageKind, ReplyParameters, ThreadId, UpdateKind};
 use teloxide::{ApiError, RequestError};
@@ -16,11 +16,11 @@ use super::server::{api_error, chat, id, start, unknown, unlimited};
 
 const GROUP: ChatId = ChatId(-1_000_001);
 
-async fn group(flood: FloodLimits) -> (BotApi, Bot, Group, Person) {
+async fn group(flood: FloodLimits) -> (BotApi, Bot, Group, User) {
     let (api, bot) = start(flood).await;
     bot.get_updates().allowed_updates([AllowedUpdate::Message]).await.unwrap();
     let group = Group::new(&api, GROUP, "Friends");
-    let anna = group.joins_as(&Person::new(&api, UserId(501), "Анна", "ru"), Rank::Owner);
+    let anna = group.add_member_as(&User::new(&api, UserId(501), "Анна", "ru"), MemberStatus::Owner);
     (api, bot, group, anna)
 }
 
@@ -28,44 +28,44 @@ fn voice() -> (Attachment, &'static [u8]) {
     (Attachment::voice(Duration::from_secs(3)), b"OggS")
 }
 
-fn speaks(person: &Person) -> MessageId {
+fn speaks(user: &User) -> MessageId {
     let (attachment, bytes) = voice();
-    person.sends_file(attachment, bytes).id()
+    user.send_file(attachment, bytes).id()
 }
 
 #[tokio::test]
-async fn a_bot_sees_what_is_meant_for_it() {
+async fn privacy_mode_hides_unaddressed_messages() {
     let (_api, bot, group, anna) = group(unlimited()).await;
     let spoken = speaks(&anna);
-    anna.sends_text("hello all");
-    anna.sends_command("text@another_bot");
+    anna.send_text("hello all");
+    anna.send_command("text@another_bot");
     assert!(arrived(&bot).await.is_empty());
 
-    anna.replying_to(spoken).sends_command("text@stenobot_simulated_bot");
+    anna.replying_to(spoken).send_command("text@stenobot_simulated_bot");
     let (attachment, bytes) = voice();
-    anna.sends_file(attachment.captioned("@stenobot_simulated_bot please"), bytes);
+    anna.send_file(attachment.captioned("@stenobot_simulated_bot please"), bytes);
     let got = arrived(&bot).await;
     assert_eq!(got[0].reply_to_message().unwrap().voice().unwrap().duration.seconds(), 3);
     assert_eq!(got[1].caption_entities().unwrap().len(), 1);
     let answer = bot.send_message(chat(GROUP), "a").reply_parameters(ReplyParameters::new(got[1].id)).await.unwrap();
-    anna.replying_to(MessageId(answer.id.0)).sends_text("thanks");
+    anna.replying_to(MessageId(answer.id.0)).send_text("thanks");
     assert_eq!(arrived(&bot).await[0].text(), Some("thanks"));
 
-    group.makes_bot(Rank::Administrator);
+    group.set_bot_status(MemberStatus::Administrator);
     speaks(&anna);
     assert!(arrived(&bot).await[0].voice().is_some(), "an administrator sees everything");
 }
 
 #[tokio::test]
-async fn channels_and_anonymous_administrators_speak_through_others() {
+async fn channels_and_anonymous_admins_have_telegrams_placeholder_senders() {
     let (_api, bot, group, anna) = group(unlimited()).await;
-    group.makes_bot(Rank::Administrator);
+    group.set_bot_status(MemberStatus::Administrator);
     speaks(&anna.anonymously());
     let channel = Channel { id: ChatId(-1_000_777), title: "Daily".into() };
     speaks(&anna.as_channel(channel.clone()));
     let (attachment, bytes) = voice();
-    group.carries_over_file(channel.clone(), attachment, bytes);
-    group.carries_over_text(channel, "news");
+    group.auto_forward_file(channel.clone(), attachment, bytes);
+    group.auto_forward_text(channel, "news");
     let got = arrived(&bot).await;
     let speaker = |at: usize| (got[at].from.as_ref().unwrap().id.0, got[at].sender_chat.as_ref().unwrap().id.0);
     assert_eq!(speaker(0), (1_087_968_824, GROUP.0));
@@ -78,7 +78,7 @@ async fn channels_and_anonymous_administrators_speak_through_others() {
 #[tokio::test]
 async fn topics_are_checked() {
     let (api, bot, group, anna) = group(unlimited()).await;
-    group.makes_bot(Rank::Administrator);
+    group.set_bot_status(MemberStatus::Administrator);
     let plain = speaks(&anna);
     speaks(&anna.replying_to(plain));
     let got = arrived(&bot).await;
@@ -86,8 +86,8 @@ async fn topics_are_checked() {
     let in_thread = bot.send_message(chat(GROUP), "a").message_thread_id(got[1].thread_id.unwrap()).await;
     assert_eq!(api_error(in_thread), unknown("Bad Request: message thread not found"));
 
-    let topic = group.opens_topic(&anna, "Talk").unwrap();
-    let other = group.opens_topic(&anna, "Work").unwrap();
+    let topic = group.open_topic(&anna, "Talk").unwrap();
+    let other = group.open_topic(&anna, "Work").unwrap();
     let spoken = speaks(&anna.in_topic(topic));
     let got = arrived(&bot).await;
     assert!(got[0].is_topic_message);
@@ -109,19 +109,19 @@ async fn topics_are_checked() {
 #[tokio::test]
 async fn a_message_may_answer_one_of_another_chat_or_topic() {
     let (api, bot, group, anna) = group(unlimited()).await;
-    group.makes_bot(Rank::Administrator);
+    group.set_bot_status(MemberStatus::Administrator);
     let elsewhere = Group::new(&api, ChatId(-1_000_002), "Others");
     let (attachment, bytes) = voice();
-    let spoken = elsewhere.joins(&anna).sends_file(attachment, bytes);
-    let topic = group.opens_topic(&anna, "Talk").unwrap();
-    let other = group.opens_topic(&anna, "Work").unwrap();
+    let spoken = elsewhere.add_member(&anna).send_file(attachment, bytes);
+    let topic = group.open_topic(&anna, "Talk").unwrap();
+    let other = group.open_topic(&anna, "Work").unwrap();
     let (attachment, bytes) = voice();
-    let in_other = anna.in_topic(other).sends_file(attachment, bytes);
+    let in_other = anna.in_topic(other).send_file(attachment, bytes);
     let (attachment, bytes) = voice();
-    let at_home = Person::new(&api, UserId(502), "Boris", "en").sends_file(attachment, bytes);
+    let at_home = User::new(&api, UserId(502), "Boris", "en").send_file(attachment, bytes);
     arrived(&bot).await;
     for sent in [&spoken, &in_other, &at_home] {
-        anna.in_topic(topic).replying_elsewhere(sent).sends_command("text");
+        anna.in_topic(topic).replying_across_chats(sent).send_command("text");
     }
     let got = arrived(&bot).await;
     let external = |at: usize| match &got[at].kind {
@@ -134,8 +134,8 @@ async fn a_message_may_answer_one_of_another_chat_or_topic() {
     };
     assert_eq!(told(0), (Some(-1_000_002), Some(spoken.id().0)));
     assert_eq!(told(1), (Some(GROUP.0), Some(in_other.id().0)));
-    // Nothing is told of private chats but the author and the file. This client's type cannot do without the number.
-    let update = api.read(|state| state.confirmed.last().unwrap().update.clone());
+    // Of private chats only author and file are shown. This client's type requires the chat id.
+    let update = api.read(|state| state.confirmed.last().unwrap().content.clone());
     let told = &update["message"]["external_reply"];
     assert_eq!((&told["chat"], &told["message_id"]), (&Value::Null, &Value::Null));
     assert_eq!(
@@ -145,16 +145,16 @@ async fn a_message_may_answer_one_of_another_chat_or_topic() {
 }
 
 #[tokio::test]
-async fn members_have_ranks() {
+async fn members_have_a_status() {
     let (api, bot, group, _anna) = group(unlimited()).await;
-    let boris = group.joins(&Person::new(&api, UserId(502), "Boris", "en"));
+    let boris = group.add_member(&User::new(&api, UserId(502), "Boris", "en"));
     let status =
         async |user: u64| bot.get_chat_member(chat(GROUP), teloxide::types::UserId(user)).await.map(|m| m.status());
     assert_eq!(status(501).await.unwrap(), ChatMemberStatus::Owner);
     assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Member);
-    group.joins_as(&boris, Rank::Administrator);
+    group.add_member_as(&boris, MemberStatus::Administrator);
     assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Administrator);
-    group.joins_as(&boris, Rank::Left);
+    group.add_member_as(&boris, MemberStatus::Left);
     assert_eq!(status(502).await.unwrap(), ChatMemberStatus::Left);
     assert_eq!(api_error(status(999).await), ApiError::UserNotFound);
     let me = bot.get_me().await.unwrap();
@@ -163,15 +163,15 @@ async fn members_have_ranks() {
 }
 
 #[tokio::test]
-async fn a_group_may_turn_the_bot_away() {
+async fn a_group_can_ban_and_restrict_the_bot() {
     let (_api, bot, group, anna) = group(unlimited()).await;
     bot.get_updates().allowed_updates([AllowedUpdate::Message, AllowedUpdate::MyChatMember]).await.unwrap();
-    group.bans_bot(true);
-    anna.sends_command("text");
+    group.set_bot_banned(true);
+    anna.send_command("text");
     let refused = bot.send_message(chat(GROUP), "a").await;
     assert_eq!(api_error(refused), ApiError::BotKickedFromSupergroup);
-    group.bans_bot(false);
-    group.makes_bot(Rank::Left);
+    group.set_bot_banned(false);
+    group.set_bot_status(MemberStatus::Left);
     let refused = bot.send_message(chat(GROUP), "a").await;
     assert_eq!(api_error(refused), unknown("Forbidden: bot is not a member of the supergroup chat"));
     let updates = bot.get_updates().await.unwrap();
@@ -181,7 +181,7 @@ async fn a_group_may_turn_the_bot_away() {
 }
 
 #[tokio::test]
-async fn a_group_hears_twenty_messages_a_minute() {
+async fn a_group_accepts_twenty_messages_a_minute() {
     let (_api, bot, _group, _anna) = group(FloodLimits::default()).await;
     for text in 0..20 {
         bot.send_message(chat(GROUP), text.to_string()).await.unwrap();

@@ -1,13 +1,13 @@
-//! Buttons, presses, menus and documents.
+//! Buttons, callback queries, menus and documents.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stenobot_domain::{MessageId, UserId};
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Person;
-use stenobot_simulator::server::{Attachment, BotApi, Toast};
+use stenobot_simulator::answers::RequestOutcome;
+use stenobot_simulator::server::{Attachment, BotApi, CallbackAnswer};
+use stenobot_simulator::users::User;
 use teloxide::ApiError;
 use teloxide::prelude::*;
 use teloxide::types::{
@@ -21,17 +21,17 @@ fn button(label: &str, data: &str) -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([[InlineKeyboardButton::callback(label, data)]])
 }
 
-/// A call with a body as nobody's client library would let it out.
+/// A call with a body that client libraries would not send.
 async fn call(api: &BotApi, method: &str, body: Value) -> Value {
     let url = format!("{}bot{}/{method}", api.url(), api.token());
     let request = reqwest::Client::new().post(url).header("content-type", "application/json").body(body.to_string());
     serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap()
 }
 
-async fn someone() -> (BotApi, Bot, Person) {
+async fn someone() -> (BotApi, Bot, User) {
     let (api, bot) = start(unlimited()).await;
-    let person = Person::new(&api, UserId(ANNA.0), "Анна", "ru");
-    (api, bot, person)
+    let user = User::new(&api, UserId(ANNA.0), "Анна", "ru");
+    (api, bot, user)
 }
 
 #[tokio::test]
@@ -79,34 +79,34 @@ async fn an_edit_changes_or_removes_the_keyboard() {
     let shown = api.read(|state| state.message(ANNA, message).unwrap().texts().len());
     assert_eq!(shown, 1, "the text has never changed");
 
-    let hers = anna.sends_text("hello").id();
+    let hers = anna.send_text("hello").id();
     let refused = bot.edit_message_reply_markup(chat(ANNA), id(hers)).await;
     assert_eq!(api_error(refused), ApiError::MessageCantBeEdited);
 }
 
 #[tokio::test]
-async fn a_press_turns_until_it_is_answered_once() {
+async fn a_callback_query_is_answered_once() {
     let (api, bot, anna) = someone().await;
     let sent = bot.send_message(chat(ANNA), "a").reply_markup(button("Stop", "stop:1")).await.unwrap();
     let message = MessageId(sent.id.0);
-    assert!(anna.presses(message, "Go").is_none(), "there is no such button");
+    assert!(anna.press_button(message, "Go").is_none(), "there is no such button");
 
-    let pressed = anna.presses(message, "Stop").unwrap();
+    let pressed = anna.press_button(message, "Stop").unwrap();
     let waiting = tokio::spawn({
         let pressed = pressed.clone();
-        async move { pressed.answered().await }
+        async move { pressed.wait_for_answer().await }
     });
     let updates = bot.get_updates().await.unwrap();
     let UpdateKind::CallbackQuery(query) = &updates[0].kind else { panic!("{updates:?}") };
     assert_eq!(query.data.as_deref(), Some("stop:1"));
-    assert_eq!(pressed.toast(), None);
+    assert_eq!(pressed.answer(), None);
 
     let too_long = bot.answer_callback_query(query.id.clone()).text("я".repeat(201)).await;
     assert_eq!(api_error(too_long), ApiError::EditedMessageIsTooLong);
     bot.answer_callback_query(query.id.clone()).text("я".repeat(200)).show_alert(true).await.unwrap();
     let toast = waiting.await.unwrap();
-    assert_eq!(toast, Toast { text: "я".repeat(200), alert: true });
-    assert_eq!(anna.toasts(), [toast]);
+    assert_eq!(toast, CallbackAnswer { text: "я".repeat(200), alert: true });
+    assert_eq!(anna.callback_answers(), [toast]);
 
     let old = "Bad Request: query is too old and response timeout expired or query ID is invalid";
     for id in [query.id.0.as_str(), "17"] {
@@ -116,11 +116,11 @@ async fn a_press_turns_until_it_is_answered_once() {
 }
 
 #[tokio::test]
-async fn a_hostile_press_carries_any_data() {
+async fn a_forged_callback_query_carries_any_data() {
     let (api, bot, anna) = someone().await;
     let sent = bot.send_message(chat(ANNA), "a").reply_markup(button("Stop", "stop:1")).await.unwrap();
-    anna.presses_anyway(MessageId(sent.id.0), "stop:999999; --");
-    anna.presses_anyway(MessageId(4000), "");
+    anna.send_callback(MessageId(sent.id.0), "stop:999999; --");
+    anna.send_callback(MessageId(4000), "");
     let updates = bot.get_updates().await.unwrap();
     let queries: Vec<_> = updates
         .iter()
@@ -136,16 +136,16 @@ async fn a_hostile_press_carries_any_data() {
 }
 
 #[tokio::test]
-async fn only_updates_that_were_asked_for_come() {
+async fn only_allowed_updates_are_delivered() {
     let (_api, bot, anna) = someone().await;
     let sent = bot.send_message(chat(ANNA), "a").reply_markup(button("Stop", "stop:1")).await.unwrap();
     bot.get_updates().allowed_updates([AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]).await.unwrap();
-    anna.sends_text("unseen");
-    anna.presses(MessageId(sent.id.0), "Stop").unwrap();
-    anna.blocks();
-    anna.blocks();
+    anna.send_text("unseen");
+    anna.press_button(MessageId(sent.id.0), "Stop").unwrap();
+    anna.block_bot();
+    anna.block_bot();
     assert_eq!(api_error(bot.send_message(chat(ANNA), "a").await), ApiError::BotBlocked);
-    anna.unblocks();
+    anna.unblock_bot();
     let updates = bot.get_updates().await.unwrap();
     let kinds: Vec<&str> = updates
         .iter()
@@ -163,13 +163,13 @@ async fn only_updates_that_were_asked_for_come() {
 #[tokio::test]
 async fn menus_are_kept_by_scope_and_language() {
     let (api, bot, anna) = someone().await;
-    let boris = Person::new(&api, UserId(502), "Boris", "de-AT");
+    let boris = User::new(&api, UserId(502), "Boris", "de-AT");
     bot.set_my_commands([BotCommand::new("help", "What I do")]).await.unwrap();
     bot.set_my_commands([BotCommand::new("help", "Помощь"), BotCommand::new("queue", "Очередь")])
         .language_code("ru")
         .await
         .unwrap();
-    let names = |person: &Person| person.menu().into_iter().map(|entry| entry.description).collect::<Vec<_>>();
+    let names = |user: &User| user.menu().into_iter().map(|entry| entry.description).collect::<Vec<_>>();
     assert_eq!(names(&anna), ["Помощь", "Очередь"]);
     assert_eq!(names(&boris), ["What I do"]);
     let owner = BotCommandScope::Chat { chat_id: chat(boris.chat()).into() };
@@ -197,7 +197,7 @@ async fn menus_are_kept_by_scope_and_language() {
 }
 
 #[tokio::test]
-async fn documents_have_limits() {
+async fn documents_have_size_limits() {
     let (_api, bot, anna) = someone().await;
     let file = |bytes: Vec<u8>| InputFile::memory(bytes).file_name("текст, часть; 1.txt");
     let captioned = |length| bot.send_document(chat(ANNA), file(b"a".to_vec())).caption("я".repeat(length));
@@ -220,9 +220,9 @@ async fn documents_have_limits() {
 }
 
 #[tokio::test]
-async fn a_file_belongs_to_the_answer() {
+async fn a_document_belongs_to_the_answer() {
     let (_api, bot, anna) = someone().await;
-    let sent = anna.sends_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..]);
+    let sent = anna.send_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..]);
     let reply = ReplyParameters::new(id(sent.id()));
     let heading = "✅ Bitti!\n⚠️ Ses kısık.\n\nBirinci cümle…";
     bot.send_message(chat(ANNA), heading).reply_parameters(reply.clone()).await.unwrap();
@@ -231,27 +231,27 @@ async fn a_file_belongs_to_the_answer() {
 
     let trail = sent.trail();
     let answer = trail.answer().unwrap();
-    assert_eq!(answer.verdict, Verdict::Answered("Birinci cümle…".into()));
+    assert_eq!(answer.outcome, RequestOutcome::Answered("Birinci cümle…".into()));
     assert_eq!(answer.documents[0].name, "metin.txt");
     assert_eq!(answer.spoken().unwrap(), "Birinci cümle. İkinci.");
     assert!(!trail.is_duplicated());
 }
 
 #[tokio::test]
-async fn who_asks_again_gets_another_answer() {
+async fn a_button_press_allows_another_answer() {
     let (_api, bot, anna) = someone().await;
-    let sent = anna.sends_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..]);
+    let sent = anna.send_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..]);
     let reply = ReplyParameters::new(id(sent.id()));
     let status =
         bot.send_message(chat(ANNA), "📥 ...").reply_markup(button("Stop", "stop")).reply_parameters(reply.clone());
     let status = status.await.unwrap();
-    anna.presses(MessageId(status.id.0), "Stop").unwrap();
+    anna.press_button(MessageId(status.id.0), "Stop").unwrap();
     bot.edit_message_text(chat(ANNA), status.id, "✅ Done!\n\nText")
         .reply_markup(button("Deutsch", "de"))
         .await
         .unwrap();
     assert_eq!(sent.trail().asked, 1, "stopping asks for nothing more");
-    anna.presses(MessageId(status.id.0), "Deutsch").unwrap();
+    anna.press_button(MessageId(status.id.0), "Deutsch").unwrap();
     bot.send_message(chat(ANNA), "✅ Done!\n\nWort").reply_parameters(reply.clone()).await.unwrap();
     assert!(!sent.trail().is_duplicated());
     bot.send_message(chat(ANNA), "✅ Done!\n\nWort").reply_parameters(reply).await.unwrap();

@@ -1,11 +1,11 @@
-//! What people send, as a bot gets it.
+//! Messages of every kind as a bot gets them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_simulator::people::Person;
 use stenobot_simulator::server::{Attachment, BotApi, Channel, Media, Origin, Settings};
+use stenobot_simulator::users::User;
 use teloxide::prelude::*;
 use teloxide::types::{Message, MessageEntityKind, MessageOrigin, UpdateKind};
 
@@ -13,13 +13,13 @@ use super::server::{start, unlimited};
 
 const THREE: Duration = Duration::from_secs(3);
 
-async fn someone() -> (BotApi, Bot, Person) {
+async fn someone() -> (BotApi, Bot, User) {
     let (api, bot) = start(unlimited()).await;
-    let anna = Person::new(&api, UserId(501), "Анна", "ru");
+    let anna = User::new(&api, UserId(501), "Анна", "ru");
     (api, bot, anna)
 }
 
-/// Every message that came since the last look.
+/// Messages since the previous call.
 pub(super) async fn arrived(bot: &Bot) -> Vec<Message> {
     let updates = bot.get_updates().await.unwrap();
     if let Some(last) = updates.last() {
@@ -33,14 +33,14 @@ pub(super) async fn arrived(bot: &Bot) -> Vec<Message> {
 }
 
 #[tokio::test]
-async fn every_kind_is_what_a_client_reads_it_as() {
+async fn every_media_kind_parses_in_a_client() {
     let (_api, bot, anna) = someone().await;
-    anna.sends_audio(THREE, "audio/mpeg", "a.mp3", &b"ID3"[..]);
-    anna.sends_video_note(THREE, &b"mp4"[..]);
-    anna.sends_video(THREE, "video/mp4", "clip.mp4", &b"mp4"[..]);
-    anna.sends_document("audio/x-wav", "запись.wav", &b"RIFF"[..]);
-    anna.sends_photo();
-    anna.sends_sticker();
+    anna.send_audio(THREE, "audio/mpeg", "a.mp3", &b"ID3"[..]);
+    anna.send_video_note(THREE, &b"mp4"[..]);
+    anna.send_video(THREE, "video/mp4", "clip.mp4", &b"mp4"[..]);
+    anna.send_document("audio/x-wav", "запись.wav", &b"RIFF"[..]);
+    anna.send_photo();
+    anna.send_sticker();
     let got = arrived(&bot).await;
     assert_eq!(got[0].audio().unwrap().file_name.as_deref(), Some("a.mp3"));
     assert_eq!(got[1].video_note().unwrap().duration.seconds(), 3);
@@ -56,17 +56,17 @@ async fn every_kind_is_what_a_client_reads_it_as() {
 }
 
 #[tokio::test]
-async fn captions_albums_and_forwards_are_told() {
+async fn captions_albums_and_forwards_are_shown() {
     let (_api, bot, anna) = someone().await;
     let document = || Attachment::file(Media::Document, Duration::ZERO, "audio/ogg", "a.ogg");
     let files =
         [(document().captioned("both"), Bytes::from_static(b"OggS")), (document(), Bytes::from_static(b"OggS"))];
-    anna.sends_album(files);
-    let voice = anna.sends_file(Attachment::voice(THREE), &b"OggS"[..]);
-    anna.forwards(&voice).unwrap();
+    anna.send_album(files);
+    let voice = anna.send_file(Attachment::voice(THREE), &b"OggS"[..]);
+    anna.forward(&voice).unwrap();
     let news = Channel { id: ChatId(-1_009), title: "News".into() };
-    anna.forwarding(Origin::Channel(news, MessageId(7))).sends_text("read this");
-    anna.forwarding(Origin::Hidden("Вера".into())).sends_text("and this");
+    anna.forwarding(Origin::Channel(news, MessageId(7))).send_text("read this");
+    anna.forwarding(Origin::Hidden("Вера".into())).send_text("and this");
 
     let got = arrived(&bot).await;
     assert_eq!(got[0].caption(), Some("both"));
@@ -82,8 +82,8 @@ async fn captions_albums_and_forwards_are_told() {
 #[tokio::test]
 async fn commands_and_mentions_are_marked() {
     let (_api, bot, anna) = someone().await;
-    anna.sends_command("language@some_bot de");
-    anna.sends_text("😀 hey @some_bot, see a/b and me@example.org");
+    anna.send_command("language@some_bot de");
+    anna.send_text("😀 hey @some_bot, see a/b and me@example.org");
     let got = arrived(&bot).await;
     let marked = |message: &Message| {
         let entities = message.parse_entities().unwrap_or_default();
@@ -94,12 +94,12 @@ async fn commands_and_mentions_are_marked() {
 }
 
 #[tokio::test]
-async fn a_server_of_ones_own_lays_files_down() {
+async fn a_local_server_writes_files_to_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { local_files: Some(folder.path().to_owned()), flood: unlimited(), ..Settings::default() };
     let api = BotApi::start(settings).await.unwrap();
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
-    Person::new(&api, UserId(501), "Анна", "ru").sends_file(Attachment::voice(THREE), &b"OggS and more"[..]);
+    User::new(&api, UserId(501), "Анна", "ru").send_file(Attachment::voice(THREE), &b"OggS and more"[..]);
     let voice = arrived(&bot).await[0].voice().unwrap().file.id.clone();
     let file = bot.get_file(voice).await.unwrap();
     assert!(std::path::Path::new(&file.path).starts_with(folder.path()), "{}", file.path);

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot_simulator::answers::Verdict;
+use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::harness::{Setup, Simulation, SimulationError};
-use stenobot_simulator::live::Lines;
-use stenobot_simulator::report::{BotExit, Report};
-use stenobot_simulator::run::{Arrival, Plan, run};
+use stenobot_simulator::report::{BotExit, SimulationReport};
 use stenobot_simulator::server::{FloodLimits, Rate, Settings};
+use stenobot_simulator::simulate::{Arrival, Plan, simulate};
+use stenobot_simulator::terminal::Lines;
 use stenobot_simulator::voices::{Voice, Voices};
 
-const SOON: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// `cargo test` builds the examples beside the tests.
 fn stand_in_program() -> PathBuf {
@@ -22,7 +22,7 @@ fn stand_in_program() -> PathBuf {
 }
 
 fn stand_in(behaviour: &str) -> Setup {
-    // The stand-in writes as fast as it can.
+    // The stand-in sends as fast as it can.
     let rate = Rate { burst: 1000, every: Duration::from_millis(1) };
     let server = Settings { flood: FloodLimits { private: rate, group: rate, overall: rate }, ..Settings::default() };
     Setup { server, ..Setup::of(stand_in_program()) }.with("stand_in", behaviour)
@@ -33,25 +33,25 @@ fn voice(name: &str) -> Voice {
     voices.named(name).expect("a sample of that name").clone()
 }
 
-async fn simulate(setup: Setup, limit: Duration) -> (Report, String) {
+async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
     let plan = Plan {
         users: 3,
         per_user: 2,
         voices: vec![voice("en-short-01")],
         arrival: Arrival::AtOnce,
         limit,
-        stop_limit: SOON,
+        stop_limit: ANSWER_TIMEOUT,
     };
     let mut shown = Vec::new();
-    let report = run(setup, &plan, &mut Lines::new(&mut shown)).await.expect("a report");
+    let report = simulate(setup, &plan, &mut Lines::new(&mut shown)).await.expect("a report");
     (report, String::from_utf8(shown).expect("UTF-8"))
 }
 
 #[tokio::test]
-async fn a_good_bot_keeps_the_promise() {
+async fn a_correct_bot_is_exactly_once() {
     let text = voice("en-short-01").text;
-    let (report, shown) = simulate(stand_in("answer").with("stand_in_text", &text), SOON).await;
-    assert!(report.keeps_the_promise());
+    let (report, shown) = run_plan(stand_in("answer").with("stand_in_text", &text), ANSWER_TIMEOUT).await;
+    assert!(report.is_exactly_once());
     assert_eq!((report.sent, report.answered, report.lost, report.duplicated), (6, 6, 0, 0));
     assert_eq!(report.words.error_rate, Some(0.0));
     assert_eq!(report.bot_exit, BotExit::Status(0));
@@ -63,30 +63,30 @@ async fn a_good_bot_keeps_the_promise() {
 }
 
 #[tokio::test]
-async fn a_bot_that_answers_twice_is_found_out() {
-    let (report, _) = simulate(stand_in("twice"), SOON).await;
+async fn a_bot_that_answers_twice_is_detected() {
+    let (report, _) = run_plan(stand_in("twice"), ANSWER_TIMEOUT).await;
     assert_eq!((report.lost, report.duplicated), (0, 6));
-    assert!(!report.keeps_the_promise());
+    assert!(!report.is_exactly_once());
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
 }
 
 #[tokio::test]
 async fn a_silent_bot_loses_everything() {
-    let (report, _) = simulate(stand_in("silent"), Duration::from_millis(500)).await;
+    let (report, _) = run_plan(stand_in("silent"), Duration::from_millis(500)).await;
     assert_eq!((report.sent, report.answered, report.lost), (6, 0, 6));
     assert_eq!(report.end_to_end_seconds, None);
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
 }
 
 #[tokio::test]
-async fn a_bot_that_ends_early_is_told() {
-    let (report, _) = simulate(stand_in("crash"), SOON).await;
+async fn a_bot_that_ends_early_is_reported() {
+    let (report, _) = run_plan(stand_in("crash"), ANSWER_TIMEOUT).await;
     assert_eq!((report.lost, report.bot_exit), (6, BotExit::Early));
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
 }
 
 #[tokio::test]
-async fn a_bot_that_does_not_start_is_told_with_its_log() {
+async fn a_bot_that_does_not_start_is_reported_with_its_log() {
     let Err(SimulationError::Ended { status, log }) = Simulation::start(stand_in("deaf")).await else {
         panic!("it started")
     };
@@ -97,19 +97,19 @@ async fn a_bot_that_does_not_start_is_told_with_its_log() {
 #[tokio::test]
 async fn a_killed_bot_gets_the_message_again() {
     let mut simulation = Simulation::start(stand_in("stuck")).await.unwrap();
-    let anna = simulation.person("Анна", "ru");
-    let sent = anna.sends_voice(&voice("ru-short-01"));
-    let offered = simulation.api().until(|state| state.offered(sent.chat(), sent.id()));
-    tokio::time::timeout(SOON, offered).await.unwrap();
-    simulation.kill_bot().await.unwrap();
-    assert!(matches!(simulation.kill_bot().await, Err(SimulationError::NotRunning)));
+    let anna = simulation.new_user("Анна", "ru");
+    let sent = anna.send_voice(&voice("ru-short-01"));
+    let offered = simulation.api().wait_for(|state| state.first_delivery(sent.chat(), sent.id()));
+    tokio::time::timeout(ANSWER_TIMEOUT, offered).await.unwrap();
+    simulation.kill().await.unwrap();
+    assert!(matches!(simulation.kill().await, Err(SimulationError::NotRunning)));
 
     simulation.set("stand_in", "answer");
     simulation.restart().await.unwrap();
-    let answer = sent.final_answer(SOON).await.unwrap();
-    assert_eq!(answer.verdict, Verdict::Answered("Hello.".into()));
+    let answer = sent.final_answer(ANSWER_TIMEOUT).await.unwrap();
+    assert_eq!(answer.outcome, RequestOutcome::Answered("Hello.".into()));
     let folder = simulation.data().parent().unwrap().to_owned();
-    assert_eq!(simulation.terminate_bot(SOON).await.unwrap().code(), Some(0));
+    assert_eq!(simulation.terminate(ANSWER_TIMEOUT).await.unwrap().code(), Some(0));
     assert!(folder.is_dir());
     drop(simulation);
     assert!(!folder.exists(), "the folder goes with the simulation");
@@ -130,7 +130,7 @@ async fn command(bot: &Path) -> std::process::Output {
 }
 
 #[tokio::test]
-async fn the_command_s_json_goes_to_standard_output_alone() {
+async fn json_is_the_only_standard_output_of_the_command() {
     let output = command(&stand_in_program()).await;
     let shown = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{shown}");

@@ -8,7 +8,8 @@ use futures::StreamExt;
 use serde_json::json;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_simulator::server::{
-    Attachment, BotApi, Caller, ChatKind, Effect, FloodLimits, Method, Outcome, Rate, Refusal, Scripted, Settings,
+    Attachment, BotApi, CallOutcome, ChatKind, Effect, FloodLimits, Method, Rate, Refusal, ScriptedFault, Settings,
+    UserInfo,
 };
 use teloxide::net::Download;
 use teloxide::prelude::*;
@@ -19,11 +20,11 @@ use teloxide::{ApiError, RequestError};
 
 pub(super) const ANNA: ChatId = ChatId(501);
 
-pub(super) fn anna() -> Caller {
-    Caller { id: UserId(501), name: "Анна".into(), language_code: Some("ru".into()) }
+pub(super) fn anna() -> UserInfo {
+    UserInfo { id: UserId(501), name: "Анна".into(), language_code: Some("ru".into()) }
 }
 
-/// As fast as a test likes.
+/// Rate limits that no test reaches.
 pub(super) fn unlimited() -> FloodLimits {
     let rate = Rate { burst: 1_000_000, every: Duration::from_nanos(1) };
     FloodLimits { private: rate, group: rate, overall: rate }
@@ -86,7 +87,7 @@ async fn texts_are_measured_in_utf16_units() {
 }
 
 #[tokio::test]
-async fn messages_that_are_not_there_are_refused() {
+async fn calls_about_missing_messages_are_refused() {
     let (api, bot) = start(unlimited()).await;
     let nowhere = teloxide::types::ChatId(999);
     assert_eq!(api_error(bot.send_message(nowhere, "a").await), ApiError::ChatNotFound);
@@ -129,10 +130,10 @@ async fn edits_leave_a_history_and_keep_the_reply() {
 }
 
 #[tokio::test]
-async fn a_long_poll_wakes_up_when_something_comes() {
+async fn a_long_poll_returns_when_an_update_arrives() {
     let (api, bot) = start(unlimited()).await;
     let polling = tokio::spawn(async move { bot.get_updates().timeout(10).await });
-    api.until(|state| (state.polls() > 0).then_some(())).await;
+    api.wait_for(|state| (state.polls() > 0).then_some(())).await;
     let before = api.now();
     let message = api.receive_text(ANNA, &anna(), "hello", None);
     let updates = polling.await.unwrap().unwrap();
@@ -143,7 +144,7 @@ async fn a_long_poll_wakes_up_when_something_comes() {
 }
 
 #[tokio::test]
-async fn only_an_offset_confirms() {
+async fn only_an_offset_confirms_updates() {
     let (api, bot) = start(unlimited()).await;
     for text in ["a", "b", "c"] {
         api.receive_text(ANNA, &anna(), text, None);
@@ -160,13 +161,13 @@ async fn only_an_offset_confirms() {
     assert!(bot.get_updates().offset(offset(first[2]) + 1).await.unwrap().is_empty());
     api.read(|state| {
         assert!(state.pending.is_empty());
-        let offers: Vec<usize> = state.confirmed.iter().map(|offer| offer.offered.len()).collect();
-        assert_eq!(offers, [2, 4, 4]);
+        let deliveries: Vec<usize> = state.confirmed.iter().map(|update| update.delivered.len()).collect();
+        assert_eq!(deliveries, [2, 4, 4]);
     });
 }
 
 #[tokio::test]
-async fn updates_of_other_kinds_are_left_out() {
+async fn updates_of_unrequested_kinds_are_not_delivered() {
     let (api, bot) = start(unlimited()).await;
     bot.get_updates().allowed_updates([AllowedUpdate::CallbackQuery]).await.unwrap();
     api.receive_text(ANNA, &anna(), "unseen", None);
@@ -174,19 +175,19 @@ async fn updates_of_other_kinds_are_left_out() {
 }
 
 #[tokio::test]
-async fn a_second_consumer_turns_the_first_away() {
+async fn a_second_poll_ends_the_first_with_a_conflict() {
     let (api, bot) = start(unlimited()).await;
     let first = tokio::spawn({
         let bot = bot.clone();
         async move { bot.get_updates().timeout(30).await }
     });
-    api.until(|state| (state.polls() > 0).then_some(())).await;
+    api.wait_for(|state| (state.polls() > 0).then_some(())).await;
     assert!(bot.get_updates().await.unwrap().is_empty());
     assert_eq!(api_error(first.await.unwrap()), ApiError::TerminatedByOtherGetUpdates);
 }
 
 #[tokio::test]
-async fn who_writes_too_fast_is_told_to_wait() {
+async fn sending_too_fast_is_refused_with_retry_after() {
     let (api, bot) = start(FloodLimits::default()).await;
     let sent = bot.send_message(chat(ANNA), "0").await.unwrap();
     for text in ["1", "2", "3", "4"] {
@@ -197,16 +198,16 @@ async fn who_writes_too_fast_is_told_to_wait() {
         let Err(RequestError::RetryAfter(wait)) = refused else { panic!("{refused:?}") };
         assert_eq!(wait.seconds(), 1);
         let last = api.read(|state| state.calls.last().cloned()).unwrap();
-        assert_eq!(last.outcome, Outcome::Refused(Refusal::TooMany(Duration::from_secs(1))));
+        assert_eq!(last.outcome, CallOutcome::Refused(Refusal::TooMany(Duration::from_secs(1))));
         assert_eq!(last.impatient, expected_impatient);
     }
-    // Another chat is free.
+    // The limit is per chat.
     api.open_chat(ChatId(502), ChatKind::Private, "Boris");
     bot.send_message(chat(ChatId(502)), "a").await.unwrap();
 }
 
 #[tokio::test]
-async fn files_go_out_through_links() {
+async fn files_are_downloaded_through_links() {
     let settings = Settings { file_limit: 5000, flood: unlimited(), ..Settings::default() };
     let api = BotApi::start(settings).await.unwrap();
     let bot = Bot::new(api.token()).set_api_url(api.url().clone());
@@ -240,7 +241,7 @@ async fn files_go_out_through_links() {
 }
 
 #[tokio::test]
-async fn documents_come_in_as_multipart() {
+async fn documents_are_uploaded_as_multipart() {
     let (api, bot) = start(unlimited()).await;
     let voice = api.receive_text(ANNA, &anna(), "long one", None);
     let file = InputFile::memory("first line\r\n--second line\r\n".as_bytes()).file_name("text.txt");
@@ -283,12 +284,12 @@ async fn buttons_are_pressed_and_answered_once() {
 }
 
 #[tokio::test]
-async fn faults_strike_as_often_as_they_are_told_to() {
+async fn scripted_faults_apply_to_the_given_number_of_calls() {
     let (api, bot) = start(unlimited()).await;
     let sent = bot.send_message(chat(ANNA), "0").await.unwrap();
 
     let busy = Effect::Refuse(Refusal::TooMany(Duration::from_secs(7)));
-    api.set_fault(Some(Arc::new(Scripted::new(Method::EditMessageText, 1, busy))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::EditMessageText, 1, busy))));
     let refused = bot.edit_message_text(chat(ANNA), sent.id, "1").await;
     assert!(matches!(refused, Err(RequestError::RetryAfter(wait)) if wait.seconds() == 7), "{refused:?}");
     let again = bot.edit_message_text(chat(ANNA), sent.id, "1").await;
@@ -296,20 +297,20 @@ async fn faults_strike_as_often_as_they_are_told_to() {
 
     api.open_chat(ChatId(502), ChatKind::Private, "Boris");
     let other = chat(ChatId(502));
-    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, Effect::BreakBefore))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::SendMessage, 1, Effect::BreakBefore))));
     assert!(matches!(bot.send_message(other, "lost").await, Err(RequestError::Network(_))));
-    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, Effect::BreakAfter))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::SendMessage, 1, Effect::BreakAfter))));
     assert!(matches!(bot.send_message(other, "unheard").await, Err(RequestError::Network(_))));
     bot.send_message(other, "heard").await.unwrap();
     api.read(|state| {
         let texts: Vec<_> = state.chats[&ChatId(502)].messages.values().filter_map(|m| m.content.text()).collect();
         assert_eq!(texts, ["unheard", "heard"]);
         let outcomes: Vec<_> = state.calls.iter().rev().take(3).map(|call| call.outcome.clone()).collect();
-        assert_eq!(outcomes, [Outcome::Taken, Outcome::TakenUnheard, Outcome::Struck]);
+        assert_eq!(outcomes, [CallOutcome::Accepted, CallOutcome::AcceptedResponseLost, CallOutcome::Intercepted]);
     });
 
     let trouble = Refusal::Server { code: 502, description: "Bad Gateway" };
-    api.set_fault(Some(Arc::new(Scripted::new(Method::GetMe, 1, Effect::Refuse(trouble)))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::GetMe, 1, Effect::Refuse(trouble)))));
     let url = format!("{}bot{}/getMe", api.url(), api.token());
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 502);
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
@@ -325,19 +326,19 @@ async fn downloads_can_be_slow_or_cut() {
     let file = bot.get_file(message.voice().unwrap().file.id.clone()).await.unwrap();
 
     let slow = Effect::Slow { piece: 1500, pause: Duration::from_millis(1) };
-    api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, slow))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
     let mut got = Vec::new();
     bot.download_file(&file.path, &mut got).await.unwrap();
     assert_eq!(got, content);
 
-    api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, Effect::Cut(1000)))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, Effect::Cut(1000)))));
     let pieces: Vec<_> = bot.download_file_stream(&file.path).collect().await;
     assert!(pieces.last().unwrap().is_err());
     assert_eq!(pieces.iter().flatten().map(Bytes::len).sum::<usize>(), 1000);
 }
 
 #[tokio::test]
-async fn files_can_be_exchanged_and_links_expire() {
+async fn file_contents_can_be_replaced_and_links_expire() {
     let (api, bot) = start(unlimited()).await;
     let content = Bytes::from(vec![3_u8; 4000]);
     api.receive_file(ANNA, &anna(), Attachment::voice(Duration::from_secs(9)), content.clone(), None);
@@ -354,11 +355,11 @@ async fn files_can_be_exchanged_and_links_expire() {
         (Effect::Longer(10), [vec![3; 4000], vec![0; 10]].concat()),
         (Effect::Swap(Bytes::from_static(b"other")), b"other".to_vec()),
     ] {
-        api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, effect))));
+        api.set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, effect))));
         assert_eq!(download().await.unwrap(), wanted);
         assert_eq!(download().await.unwrap(), content);
     }
-    api.set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, Effect::Expire))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, Effect::Expire))));
     assert!(download().await.is_err());
     assert!(download().await.is_err(), "only a new link works");
     bot.get_file(id).await.unwrap();
@@ -366,21 +367,21 @@ async fn files_can_be_exchanged_and_links_expire() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_kept_back_although_the_call_was_taken() {
+async fn a_response_can_be_lost_after_the_call_was_accepted() {
     let (api, bot) = start(unlimited()).await;
     let mute = Effect::Mute(Duration::from_millis(1));
-    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, mute))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::SendMessage, 1, mute))));
     assert!(matches!(bot.send_message(chat(ANNA), "unheard").await, Err(RequestError::Network(_))));
     let busy = Effect::Refuse(Refusal::Overloaded(Duration::from_secs(7)));
-    api.set_fault(Some(Arc::new(Scripted::new(Method::SendMessage, 1, busy))));
+    api.set_fault(Some(Arc::new(ScriptedFault::new(Method::SendMessage, 1, busy))));
     let url = format!("{}bot{}/sendMessage?chat_id={ANNA}&text=x", api.url(), api.token());
     let answer = reqwest::get(&url).await.unwrap();
     assert_eq!(answer.status(), 503);
     assert!(answer.text().await.unwrap().contains("\"retry_after\":7"));
     api.read(|state| {
         let known: Vec<_> = state.calls.iter().map(|call| (call.fault, call.outcome.clone())).collect();
-        let overloaded = Outcome::Refused(Refusal::Overloaded(Duration::from_secs(7)));
-        assert_eq!(known, [("mute", Outcome::TakenUnheard), ("refuse", overloaded)]);
+        let overloaded = CallOutcome::Refused(Refusal::Overloaded(Duration::from_secs(7)));
+        assert_eq!(known, [("mute", CallOutcome::AcceptedResponseLost), ("refuse", overloaded)]);
         assert_eq!(state.chats[&ANNA].messages.len(), 1);
     });
 }
@@ -392,7 +393,7 @@ async fn stopping_ends_a_poll_and_frees_the_port() {
         let bot = bot.clone();
         async move { bot.get_updates().timeout(50).await }
     });
-    api.until(|state| (state.polls() > 0).then_some(())).await;
+    api.wait_for(|state| (state.polls() > 0).then_some(())).await;
     tokio::time::timeout(Duration::from_secs(5), api.stop()).await.unwrap();
     assert!(polling.await.unwrap().unwrap().is_empty());
     let fresh = reqwest::Client::new().get(api.url().clone()).send().await;

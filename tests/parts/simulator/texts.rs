@@ -1,32 +1,32 @@
-//! The simulator reads every text that the bot can write as what it is.
+//! The simulator recognises every text that the bot can write.
 
 use std::time::Duration;
 
 use stenobot_domain::{RequestId, Spoken};
-use stenobot_simulator::answers::{Said, Verdict, read, request_number};
+use stenobot_simulator::answers::{BotText, RequestOutcome, read, request_number};
 use stenobot_telegram::{Locale, Percent, StatusText, Texts};
 
-fn kind(said: &Said) -> &'static str {
+fn kind(said: &BotText) -> &'static str {
     match said {
-        Said::Received => "received",
-        Said::Delayed => "delayed",
-        Said::Queued { position: Some(3) } => "queued third",
-        Said::Queued { .. } => "queued somewhere",
-        Said::Started => "started",
-        Said::Progress { percent: Some(40) } => "at 40 %",
-        Said::Progress { .. } => "at some percent",
-        Said::Final(Verdict::Answered(text)) if text == "One. Two.\n\nThree." => "answered",
-        Said::Final(Verdict::Answered(_)) => "answered with another text",
-        Said::Final(Verdict::NoSpeech) => "no speech",
-        Said::Final(Verdict::Rejected(_)) => "rejected",
-        Said::Final(Verdict::Failed(_)) => "failed",
-        Said::Final(Verdict::Cancelled) => "cancelled",
-        Said::Part(_) => "part",
+        BotText::Received => "received",
+        BotText::Delayed => "delayed",
+        BotText::Queued { position: Some(3) } => "queued third",
+        BotText::Queued { .. } => "queued somewhere",
+        BotText::Started => "started",
+        BotText::Progress { percent: Some(40) } => "at 40 %",
+        BotText::Progress { .. } => "at some percent",
+        BotText::Final(RequestOutcome::Answered(text)) if text == "One. Two.\n\nThree." => "answered",
+        BotText::Final(RequestOutcome::Answered(_)) => "answered with another text",
+        BotText::Final(RequestOutcome::NoSpeech) => "no speech",
+        BotText::Final(RequestOutcome::Rejected(_)) => "rejected",
+        BotText::Final(RequestOutcome::Failed(_)) => "failed",
+        BotText::Final(RequestOutcome::Cancelled) => "cancelled",
+        BotText::Part(_) => "part",
     }
 }
 
 #[test]
-fn every_text_is_known() {
+fn every_text_is_recognised() {
     let wait = Duration::from_secs(70);
     for (text, wanted) in [
         (StatusText::Downloading, "received"),

@@ -88,7 +88,8 @@ impl Stub {
     pub(super) fn client(&self) -> Client {
         let url = self.url().parse().unwrap();
         let stub = self.clone();
-        Client::new(url, TOKEN, Arc::new(move |call: &Call| stub.0.calls.lock().unwrap().push(*call))).unwrap()
+        let observe = Arc::new(move |call: &Call| stub.0.calls.lock().unwrap().push(*call));
+        Client::new(url, TOKEN, observe).unwrap().with_commands(vec!["start", "help", "ban", "auto", "transcribe"])
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {

@@ -1,40 +1,40 @@
-//! Somebody stops their request, at any moment of its life.
+//! A user cancels a request at any moment of its life.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use stenobot_simulator::answers::{Said, Verdict as Final, trail};
-use stenobot_simulator::people::{Person, Sent};
-use stenobot_simulator::server::{Call, Effect, Method, State, Verdict};
+use stenobot_simulator::answers::{BotText, RequestOutcome, trail};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, State};
+use stenobot_simulator::users::{SentMessage, User};
 use tokio::sync::Notify;
 
 use super::figures::{Dice, spread};
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
-/// From the wish to the engine at work for somebody else: its grace is 2 s, and a new one starts.
-const FREE_AGAIN: Duration = Duration::from_secs(7);
+/// From the cancel to the engine working on the next request: the grace period of 2 s and the start of a new engine.
+const ENGINE_FREE_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// When the wish comes.
+/// When the user cancels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// Right behind the recording.
+    /// Directly after sending the recording.
     AtOnce,
-    /// During a call of any kind.
+    /// During the n-th call.
     Call(usize),
-    /// While the file does not come.
+    /// While the download is stalled.
     Downloading,
-    /// While it waits.
+    /// While the request is queued.
     Queued,
-    /// While the engine works and can be stopped.
+    /// While the engine works and responds to a cancellation.
     Working,
-    /// While the engine works and hears nothing.
-    Deaf,
-    /// While the answer is on its way: Telegram has it, the bot does not know.
-    Leaving,
+    /// While the engine works and does not respond to a cancellation.
+    Unresponsive,
+    /// After Telegram has accepted the answer, before the bot gets the response.
+    Delivering,
 }
 
 impl Moment {
@@ -45,154 +45,156 @@ impl Moment {
             2 => Self::Downloading,
             3 => Self::Queued,
             4 => Self::Working,
-            5 => Self::Deaf,
-            _ => Self::Leaving,
+            5 => Self::Unresponsive,
+            _ => Self::Delivering,
         }
     }
 
-    /// What Telegram does then, and who is told that it happens.
-    fn fault(self, struck: Arc<Notify>) -> impl Fn(&Call) -> Verdict + Send + Sync {
+    /// The fault that brings the moment about; notifies `reached` when it is applied.
+    fn fault(self, reached: Arc<Notify>) -> impl Fn(&Call) -> FaultAction + Send + Sync {
         let calls = AtomicUsize::new(0);
         move |call: &Call| match self {
             Self::Call(wanted) => {
                 if calls.fetch_add(1, Ordering::SeqCst) + 1 == wanted {
-                    struck.notify_one();
+                    reached.notify_one();
                 }
                 Effect::Pass.into()
             }
             Self::Downloading if call.method == Method::Download => {
-                struck.notify_one();
-                Verdict { delay: PATIENCE, effect: Effect::Pass }
+                reached.notify_one();
+                FaultAction { delay: SCENARIO_TIMEOUT, effect: Effect::Pass }
             }
-            Self::Leaving if call.method == Method::EditMessageText => {
+            Self::Delivering if call.method == Method::EditMessageText => {
                 Effect::Slow { piece: 4000, pause: Duration::from_millis(300) }.into()
             }
-            Self::AtOnce | Self::Downloading | Self::Queued | Self::Working | Self::Deaf | Self::Leaving => {
+            Self::AtOnce | Self::Downloading | Self::Queued | Self::Working | Self::Unresponsive | Self::Delivering => {
                 Effect::Pass.into()
             }
         }
     }
 }
 
-/// Presses the button under the status message, or writes the command where there is none.
-fn wishes(person: &Person, sent: &Sent, dice: &mut Dice) {
+/// Cancels by the button under the status message, or by the command.
+fn cancel(user: &User, sent: &SentMessage, dice: &mut Dice) {
     let status = sent.status();
-    let button = status.and_then(|status| person.keyboard(status).into_iter().flatten().next());
+    let button = status.and_then(|status| user.keyboard(status).into_iter().flatten().next());
     match (status, button) {
-        (Some(status), Some(button)) if dice.below(2) == 0 => drop(person.presses_anyway(status, &button.data)),
-        (_, _) => drop(person.sends_command("cancel")),
+        (Some(status), Some(button)) if dice.below(2) == 0 => drop(user.send_callback(status, &button.data)),
+        (_, _) => drop(user.send_command("cancel")),
     }
 }
 
-/// What came of some rounds.
+/// Results of some rounds.
 #[derive(Default)]
-struct Found {
+struct Results {
     cancelled: usize,
     answered: usize,
-    words: Vec<Duration>,
-    free: Vec<Duration>,
+    answer_times: Vec<Duration>,
+    next_times: Vec<Duration>,
 }
 
-async fn lane(lane: usize, lanes: usize, times: usize) -> Found {
-    let mut scene = Scene::stand_in(&[]).await;
-    let (gate, mut dice, mut found) = (Gate::new().await, Dice::new(lane as u64), Found::default());
-    for round in (lane..times).step_by(lanes) {
+async fn cancel_rounds(bot: usize, bots: usize, times: usize) -> Results {
+    let mut scene = Scene::start(&[]).await;
+    let (gate, mut dice, mut found) = (Gate::new().await, Dice::new(bot as u64), Results::default());
+    for round in (bot..times).step_by(bots) {
         let moment = Moment::of(round, &mut dice);
-        let struck = Arc::new(Notify::new());
-        scene.simulation.api().set_fault(Some(Arc::new(moment.fault(struck.clone()))));
+        let reached = Arc::new(Notify::new());
+        scene.api().set_fault(Some(Arc::new(moment.fault(reached.clone()))));
         let held = if moment == Moment::Queued {
-            let before = scene.somebody_sends(&scripted(3, &format!("{};say занято", gate.instruction())));
-            Some((before, gate.reached().await))
+            let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+            Some((before, gate.wait_reached().await))
         } else {
             None
         };
-        let person = scene.simulation.person("Анна", "ru");
+        let user = scene.new_user("Анна", "ru");
         let script = match moment {
             Moment::Working => "linger 20".to_owned(),
-            Moment::Deaf => format!("{};deaf", gate.instruction()),
-            Moment::AtOnce | Moment::Call(_) | Moment::Downloading | Moment::Queued | Moment::Leaving => {
+            Moment::Unresponsive => format!("{};deaf", gate.instruction()),
+            Moment::AtOnce | Moment::Call(_) | Moment::Downloading | Moment::Queued | Moment::Delivering => {
                 "wait 50;say передумала".to_owned()
             }
         };
-        let sent = person.sends_voice(&scripted(3, &script));
-        let api = scene.simulation.api().clone();
+        let sent = user.send_voice(&scripted(3, &script));
+        let api = scene.api().clone();
         match moment {
             Moment::AtOnce => {}
-            Moment::Call(_) | Moment::Downloading => soon("the fault strikes", struck.notified()).await,
+            Moment::Call(_) | Moment::Downloading => eventually("the fault is injected", reached.notified()).await,
             Moment::Queued => {
-                let place = |latest: &Option<Said>| matches!(latest, Some(Said::Queued { .. })).then_some(());
-                sent.until("a place in the queue", PATIENCE, |trail| place(&trail.latest)).await.unwrap();
+                let queued = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
+                sent.wait_for("a position in the queue", SCENARIO_TIMEOUT, |trail| queued(&trail.latest))
+                    .await
+                    .unwrap();
             }
             Moment::Working => {
-                sent.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+                sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
             }
-            Moment::Deaf => gate.reached().await.open(),
-            Moment::Leaving => {
+            Moment::Unresponsive => gate.wait_reached().await.release(),
+            Moment::Delivering => {
                 let there = |state: &State| trail(state, sent.chat(), sent.id()).answer().map(|_| ());
-                soon("the answer is there", api.until(there)).await;
+                eventually("the answer is there", api.wait_for(there)).await;
             }
         }
-        if moment != Moment::Leaving {
-            // What is held up stays so.
+        if moment != Moment::Delivering {
+            // A stalled call stays stalled.
             api.set_fault(None);
         }
         let before = api.now();
-        wishes(&person, &sent, &mut dice);
-        let next = scene.somebody_sends(&scripted(3, "say следующий"));
+        cancel(&user, &sent, &mut dice);
+        let next = scene.send_voice(&scripted(3, "say следующий"));
         match scene.answer(&sent).await {
-            Final::Cancelled => found.cancelled += 1,
-            Final::Answered(text) if matches!(moment, Moment::Call(_) | Moment::Leaving) => {
+            RequestOutcome::Cancelled => found.cancelled += 1,
+            RequestOutcome::Answered(text) if matches!(moment, Moment::Call(_) | Moment::Delivering) => {
                 assert_eq!(text, "передумала");
                 found.answered += 1;
             }
             other => panic!("{moment:?}: {other:?}, {}", sent.history()),
         }
-        let word = sent.trail().answers[0].at;
-        found.words.push(word.saturating_sub(before));
+        let answered_at = sent.trail().answers[0].at;
+        found.answer_times.push(answered_at.saturating_sub(before));
         if let Some((first, held)) = held {
-            held.open();
+            held.release();
             assert_eq!(scene.text(&first).await, "занято");
         } else {
             assert_eq!(scene.text(&next).await, "следующий");
-            found.free.push(next.trail().answers[0].at.saturating_sub(before));
+            found.next_times.push(next.trail().answers[0].at.saturating_sub(before));
         }
         assert_eq!(scene.text(&next).await, "следующий");
-        scene.simulation.api().set_fault(None);
+        scene.api().set_fault(None);
         let trail = sent.trail();
         assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{moment:?}: {}", sent.history());
     }
-    // No audio is left then, and nobody without a word.
-    scene.end().await;
+    // Checks that no audio is left and that every sender was informed.
+    scene.shut_down().await;
     found
 }
 
 #[tokio::test]
-async fn a_wish_to_stop_at_any_moment() {
+async fn cancelled_at_any_moment() {
     const ROW: Row = Row {
         number: 29,
         test: "a user cancels a request at any moment",
         figure: "one final message, the engine works for the next request within 7 s, no audio left",
-        name: "cancel::a_wish_to_stop_at_any_moment",
+        name: "cancel::cancelled_at_any_moment",
     };
-    const LANES: usize = 2;
+    const BOTS: usize = 2;
     let times = rounds(7);
-    let found = join_all((0..LANES).map(|number| lane(number, LANES, times))).await;
-    let mut all = Found::default();
+    let found = join_all((0..BOTS).map(|bot| cancel_rounds(bot, BOTS, times))).await;
+    let mut all = Results::default();
     for found in found {
         all.cancelled += found.cancelled;
         all.answered += found.answered;
-        all.words.extend(found.words);
-        all.free.extend(found.free);
+        all.answer_times.extend(found.answer_times);
+        all.next_times.extend(found.next_times);
     }
     assert_eq!(all.cancelled + all.answered, times);
     assert!(all.cancelled > 0);
-    let longest = all.free.iter().max().unwrap();
-    assert!(*longest < FREE_AGAIN, "{longest:?}");
-    let Found { cancelled, answered, words, free } = all;
+    let longest = all.next_times.iter().max().unwrap();
+    assert!(*longest < ENGINE_FREE_TIMEOUT, "{longest:?}");
+    let Results { cancelled, answered, answer_times, next_times } = all;
     let found = format!(
         "{cancelled} stopped, {answered} were too late and answered; the last word after {}; the next answered after {}",
-        spread(&words),
-        spread(&free)
+        spread(&answer_times),
+        spread(&next_times)
     );
     measured(&ROW, times, &found);
 }

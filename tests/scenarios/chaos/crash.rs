@@ -1,4 +1,4 @@
-//! The bot dies on either side of each commit, and in the middle of what takes long; the next one goes on.
+//! The bot is killed before and after each commit, and during long operations; its successor resumes.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
@@ -7,84 +7,84 @@ use std::time::Duration;
 use futures::StreamExt;
 use rustix::process::Signal;
 use stenobot_domain::RequestId;
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{Call, Effect, Method, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method};
+use stenobot_simulator::users::SentMessage;
 use stenobot_simulator::voices::Voice;
 use stenobot_telegram::Action;
 
 use super::score::Score;
 use super::{Row, measured, rounds};
-use crate::recordings::{AtGate, Gate, scripted};
-use crate::scene::{PATIENCE, Scene, signal, soon};
+use crate::recordings::{Gate, WaitingEngine, scripted};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually, signal};
 
-/// From the restart to the answer.
-const RECOVERY: Duration = Duration::from_secs(90);
-/// Bots at a time: they mostly wait.
-const AT_A_TIME: usize = 4;
+/// From the restart to the last answer.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(90);
+/// Bots run concurrently, because they mostly wait.
+const MAX_CONCURRENT: usize = 4;
 
-/// What somebody does so that the bot comes by the point.
+/// What a user does so that the bot reaches the point.
 #[derive(Clone, Copy)]
-enum Deed {
+enum UserAction {
     /// Sends a recording.
     Voice,
-    /// Sends the same recording as somebody else who waits.
+    /// Sends the same recording as another user whose request waits.
     Same,
-    /// Sends one whose text takes several messages.
+    /// Sends a recording whose text takes several messages.
     Long,
-    /// Sends one that says of itself that it is too long.
+    /// Sends a recording with a claimed length over the limit.
     TooLong,
-    /// Sends a file that cannot be read.
+    /// Sends a damaged file.
     Damaged,
-    /// Takes back what waits.
+    /// Cancels a queued request.
     Cancel,
-    /// Sends a recording over which the engine dies once.
+    /// Sends a recording that crashes the engine once.
     Retried,
 }
 
-/// Where the bot dies, in the order in which a request comes by.
-const COMMITS: [(&str, Deed); 25] = [
-    // An update was fetched, and nothing is written yet.
-    ("before admission", Deed::Voice),
-    ("after admission", Deed::Voice),
-    ("after claim of a download", Deed::Voice),
-    ("before status message", Deed::Voice),
-    ("after status message", Deed::Voice),
-    ("before downloaded", Deed::Voice),
-    ("after downloaded", Deed::Voice),
-    ("before queued", Deed::Voice),
-    ("after queued", Deed::Voice),
-    ("after claim of a transcription", Deed::Voice),
-    ("before transcribing", Deed::Voice),
-    ("after transcribing", Deed::Voice),
-    ("before release", Deed::Retried),
-    ("after release", Deed::Retried),
-    ("before transcribed", Deed::Voice),
-    ("after transcribed", Deed::Voice),
-    ("after claim of a joined one", Deed::Same),
-    // A part of the answer was sent, and nothing says so yet.
-    ("before part", Deed::Long),
-    ("after part", Deed::Long),
-    ("before part message", Deed::Long),
-    ("after part message", Deed::Long),
-    ("before part #2", Deed::Long),
-    // The whole answer was.
-    ("before done", Deed::Voice),
-    ("before done", Deed::Same),
-    ("after done", Deed::Voice),
+/// Points at which the bot is killed, in the order in which a request reaches them.
+const COMMITS: [(&str, UserAction); 25] = [
+    // An update was fetched and not committed.
+    ("before admission", UserAction::Voice),
+    ("after admission", UserAction::Voice),
+    ("after claim of a download", UserAction::Voice),
+    ("before status message", UserAction::Voice),
+    ("after status message", UserAction::Voice),
+    ("before downloaded", UserAction::Voice),
+    ("after downloaded", UserAction::Voice),
+    ("before queued", UserAction::Voice),
+    ("after queued", UserAction::Voice),
+    ("after claim of a transcription", UserAction::Voice),
+    ("before transcribing", UserAction::Voice),
+    ("after transcribing", UserAction::Voice),
+    ("before release", UserAction::Retried),
+    ("after release", UserAction::Retried),
+    ("before transcribed", UserAction::Voice),
+    ("after transcribed", UserAction::Voice),
+    ("after claim of a joined one", UserAction::Same),
+    // A part of the answer was sent and not committed.
+    ("before part", UserAction::Long),
+    ("after part", UserAction::Long),
+    ("before part message", UserAction::Long),
+    ("after part message", UserAction::Long),
+    ("before part #2", UserAction::Long),
+    // The whole answer was sent and not committed.
+    ("before done", UserAction::Voice),
+    ("before done", UserAction::Same),
+    ("after done", UserAction::Voice),
 ];
 
-/// The same for those who get no text.
-const NOTICES: [(&str, Deed); 10] = [
-    ("before refusal", Deed::TooLong),
-    ("after refusal", Deed::TooLong),
-    ("before settlement", Deed::Damaged),
-    ("after settlement", Deed::Damaged),
-    ("before told", Deed::Damaged),
-    ("after told", Deed::Damaged),
-    ("before cancel", Deed::Cancel),
-    ("after cancel", Deed::Cancel),
-    ("before told", Deed::Cancel),
-    ("after told", Deed::TooLong),
+/// Points of requests that end without a text.
+const NOTICES: [(&str, UserAction); 10] = [
+    ("before refusal", UserAction::TooLong),
+    ("after refusal", UserAction::TooLong),
+    ("before settlement", UserAction::Damaged),
+    ("after settlement", UserAction::Damaged),
+    ("before told", UserAction::Damaged),
+    ("after told", UserAction::Damaged),
+    ("before cancel", UserAction::Cancel),
+    ("after cancel", UserAction::Cancel),
+    ("before told", UserAction::Cancel),
+    ("after told", UserAction::TooLong),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,8 +96,8 @@ async fn at_every_commit() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit",
     };
-    let (rounds, score) = everywhere(&COMMITS).await;
-    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&COMMITS).await;
+    measured(&ROW, rounds, &format!("{} points; {}", COMMITS.len(), score.to_text()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,118 +108,123 @@ async fn at_every_commit_of_a_refusal_an_apology_or_a_cancel() {
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
         name: "crash::at_every_commit_of_a_refusal_an_apology_or_a_cancel",
     };
-    let (rounds, score) = everywhere(&NOTICES).await;
-    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.tell()));
+    let (rounds, score) = kill_at_points(&NOTICES).await;
+    measured(&ROW, rounds, &format!("{} points; {}", NOTICES.len(), score.to_text()));
 }
 
-async fn everywhere(points: &[(&'static str, Deed)]) -> (usize, Score) {
+async fn kill_at_points(points: &[(&'static str, UserAction)]) -> (usize, Score) {
     let rounds = rounds(1);
-    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, deed)| at(moment, deed, rounds));
-    let all = scores.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
+    let scores = futures::stream::iter(points.iter().copied()).map(|(moment, action)| kill_at(moment, action, rounds));
+    let all = scores.buffer_unordered(MAX_CONCURRENT).collect::<Vec<_>>().await;
     let mut score = Score::default();
     all.into_iter().for_each(|other| score.add(other));
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
     (rounds, score)
 }
 
-/// One point, so many times, on one store.
-async fn at(moment: &str, deed: Deed, rounds: usize) -> Score {
-    let mut scene = Scene::stand_in(&[]).await;
+/// Kills at one point repeatedly, on one store.
+async fn kill_at(moment: &str, action: UserAction, rounds: usize) -> Score {
+    let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
-        scene.simulation.set_variable("CRASH_AT", Some(moment));
-        scene.simulation.restart().await.unwrap();
+        scene.bot.set_variable("CRASH_AT", Some(moment));
+        scene.bot.restart().await.unwrap();
         let gate = Gate::new().await;
-        let (sent, busy) = act(&mut scene, deed, &gate, round).await;
-        dies(&mut scene, moment).await;
+        let (sent, busy) = perform(&mut scene, action, &gate, round).await;
+        wait_until_killed(&mut scene, moment).await;
         drop(busy);
-        scene.simulation.set_variable("CRASH_AT", None);
+        scene.bot.set_variable("CRASH_AT", None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
     }
-    // Only after the bot's end, since a second answer would come later.
-    let scene = scene.ended().await;
+    // Counted after the shutdown, because duplicates would arrive later.
+    let scene = scene.into_stopped().await;
     score.count(&scene, &all);
     score
 }
 
-async fn dies(scene: &mut Scene, when: &str) {
-    let bot = scene.simulation.bot().unwrap();
-    let status = soon(&format!("the bot dies {when}"), bot.ended()).await.unwrap();
+async fn wait_until_killed(scene: &mut Scene, when: &str) {
+    let bot = scene.bot.process().unwrap();
+    let status = eventually(&format!("the bot is killed {when}"), bot.wait_for_exit()).await.unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{when}: {status}");
 }
 
-/// Starts the next bot and waits for everybody's answer; gives the time that took.
-async fn recover(scene: &mut Scene, gate: &Gate, sent: &[Sent]) -> Duration {
-    let before = scene.simulation.api().now();
-    scene.simulation.restart().await.unwrap();
-    let _ = goes_on(scene, gate, sent).await;
-    scene.simulation.api().now() - before
+/// Restarts the bot and waits for all answers; gives the time.
+async fn recover(scene: &mut Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
+    let before = scene.api().now();
+    scene.bot.restart().await.unwrap();
+    let _ = wait_for_answers(scene, gate, sent).await;
+    scene.api().now() - before
 }
 
-/// Waits for everybody's answer, and gives the time that took.
-async fn goes_on(scene: &Scene, gate: &Gate, sent: &[Sent]) -> Duration {
-    let before = scene.simulation.api().now();
+/// Waits for all answers; gives the time.
+async fn wait_for_answers(scene: &Scene, gate: &Gate, sent: &[SentMessage]) -> Duration {
+    let before = scene.api().now();
     let answers = async {
         for sent in sent {
-            sent.final_answer(PATIENCE).await.unwrap();
+            sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
         }
-        scene.settled().await;
+        scene.wait_until_closed().await;
     };
-    // Whoever comes to the gate again goes through.
+    // Further attempts pass the gate.
     let doorkeeper = async {
         loop {
-            gate.reached().await.open();
+            gate.wait_reached().await.release();
         }
     };
     tokio::select! {
         () = answers => {}
         () = doorkeeper => {}
     }
-    scene.simulation.api().now() - before
+    scene.api().now() - before
 }
 
-/// Brings the bot to the point; gives the messages that must be answered, and the engine that is to be held up meanwhile.
-async fn act(scene: &mut Scene, deed: Deed, gate: &Gate, round: usize) -> (Vec<Sent>, Option<AtGate>) {
+/// Brings the bot to the point; gives the messages that must be answered, and an engine to hold meanwhile.
+async fn perform(
+    scene: &mut Scene,
+    action: UserAction,
+    gate: &Gate,
+    round: usize,
+) -> (Vec<SentMessage>, Option<WaitingEngine>) {
     let voice = |text: &str| scripted(3, &format!("say {text} {round}"));
     let held = |text: &str| scripted(3, &format!("{};say {text} {round}", gate.instruction()));
-    let sent = match deed {
-        Deed::Voice => vec![scene.somebody_sends(&voice("первая")), scene.somebody_sends(&voice("вторая"))],
-        Deed::Long => vec![scene.somebody_sends(&voice(&"долгая речь ".repeat(900)))],
-        Deed::TooLong => {
+    let sent = match action {
+        UserAction::Voice => vec![scene.send_voice(&voice("первая")), scene.send_voice(&voice("вторая"))],
+        UserAction::Long => vec![scene.send_voice(&voice(&"долгая речь ".repeat(900)))],
+        UserAction::TooLong => {
             let long = Voice { duration: Duration::from_secs(300), ..voice("длинная") };
-            vec![scene.somebody_sends(&long), scene.somebody_sends(&voice("короткая"))]
+            vec![scene.send_voice(&long), scene.send_voice(&voice("короткая"))]
         }
-        Deed::Damaged => {
+        UserAction::Damaged => {
             let mut bytes = b"OggS".to_vec();
             bytes.extend(std::iter::repeat_n(round as u8, 2000));
             let damaged = Voice { bytes: bytes.into(), ..voice("битая") };
-            vec![scene.somebody_sends(&damaged), scene.somebody_sends(&voice("целая"))]
+            vec![scene.send_voice(&damaged), scene.send_voice(&voice("целая"))]
         }
-        Deed::Retried => {
-            let sent = scene.somebody_sends(&held("со второго раза"));
-            signal(gate.reached().await.pid, Signal::KILL);
+        UserAction::Retried => {
+            let sent = scene.send_voice(&held("со второго раза"));
+            signal(gate.wait_reached().await.pid, Signal::KILL);
             vec![sent]
         }
-        Deed::Same => {
-            let blocker = scene.somebody_sends(&held("ждём"));
-            let busy = gate.reached().await;
-            let first = scene.somebody_sends(&voice("одно на двоих"));
-            scene.positions(std::slice::from_ref(&first), &[1]).await;
-            let same = scene.simulation.person("Борис", "ru").forwards(&first).unwrap();
-            same.until("it stands in the queue", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
-            busy.open();
+        UserAction::Same => {
+            let blocker = scene.send_voice(&held("ждём"));
+            let busy = gate.wait_reached().await;
+            let first = scene.send_voice(&voice("одно на двоих"));
+            scene.wait_for_positions(std::slice::from_ref(&first), &[1]).await;
+            let same = scene.new_user("Борис", "ru").forward(&first).unwrap();
+            same.wait_for("it stands in the queue", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
+            busy.release();
             vec![blocker, first, same]
         }
-        Deed::Cancel => {
-            let blocker = scene.somebody_sends(&held("ждём"));
-            let busy = gate.reached().await;
-            let boris = scene.simulation.person("Борис", "ru");
-            let sent = boris.sends_voice(&voice("не надо"));
-            scene.positions(std::slice::from_ref(&sent), &[1]).await;
+        UserAction::Cancel => {
+            let blocker = scene.send_voice(&held("ждём"));
+            let busy = gate.wait_reached().await;
+            let boris = scene.new_user("Борис", "ru");
+            let sent = boris.send_voice(&voice("не надо"));
+            scene.wait_for_positions(std::slice::from_ref(&sent), &[1]).await;
             let message = sent.status().unwrap();
             let id = RequestId(scene.row(&sent).await.id);
-            let _ = boris.presses_anyway(message, &Action::Cancel(id).encode());
+            let _ = boris.send_callback(message, &Action::Cancel(id).encode());
             return (vec![blocker, sent], Some(busy));
         }
     };
@@ -234,55 +239,54 @@ enum Victim {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_middle_of_the_work() {
+async fn during_download_and_transcription() {
     const ROW: Row = Row {
         number: 3,
         test: "kill -9 of the bot while it downloads; of bot, engine, both while the engine transcribes",
         figure: "0 lost, 0 answered twice, recovery <= 90 s",
-        name: "crash::in_the_middle_of_the_work",
+        name: "crash::during_download_and_transcription",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut score, mut all) = (Score::default(), Vec::new());
     for round in 0..rounds {
         let gate = Gate::new().await;
-        let stall = |call: &Call| -> Verdict {
-            let delay = if call.method == Method::Download { PATIENCE } else { Duration::ZERO };
-            Verdict { delay, effect: Effect::Pass }
+        let stall = |call: &Call| -> FaultAction {
+            let delay = if call.method == Method::Download { SCENARIO_TIMEOUT } else { Duration::ZERO };
+            FaultAction { delay, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(stall)));
-        let sent = vec![scene.somebody_sends(&scripted(3, &format!("say скачано {round}")))];
+        scene.api().set_fault(Some(Arc::new(stall)));
+        let sent = vec![scene.send_voice(&scripted(3, &format!("say скачано {round}")))];
         let asked = scene.calls(Method::GetFile);
-        scene.calls_reach(Method::GetFile, asked.max(1)).await;
-        sent[0].until("the file is being fetched", PATIENCE, |trail| trail.latest.clone()).await.unwrap();
-        scene.simulation.kill_bot().await.unwrap();
-        scene.simulation.api().set_fault(None);
+        scene.wait_for_calls(Method::GetFile, asked.max(1)).await;
+        sent[0].wait_for("the file is being fetched", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
+        scene.bot.kill().await.unwrap();
+        scene.api().set_fault(None);
         score.recovered(recover(&mut scene, &gate, &sent).await);
         all.extend(sent);
 
         for victim in [Victim::Bot, Victim::Engine, Victim::Both] {
             let held = format!("{};say услышано {round}", gate.instruction());
-            let sent =
-                vec![scene.somebody_sends(&scripted(3, &held)), scene.somebody_sends(&scripted(3, "say следующая"))];
-            let busy = gate.reached().await;
+            let sent = vec![scene.send_voice(&scripted(3, &held)), scene.send_voice(&scripted(3, "say следующая"))];
+            let busy = gate.wait_reached().await;
             match victim {
-                Victim::Bot => drop(scene.simulation.kill_bot().await.unwrap()),
+                Victim::Bot => drop(scene.bot.kill().await.unwrap()),
                 Victim::Engine => signal(busy.pid, Signal::KILL),
                 Victim::Both => {
                     signal(busy.pid, Signal::KILL);
-                    scene.simulation.kill_bot().await.unwrap();
+                    scene.bot.kill().await.unwrap();
                 }
             }
             drop(busy);
             score.recovered(match victim {
                 Victim::Bot | Victim::Both => recover(&mut scene, &gate, &sent).await,
-                Victim::Engine => goes_on(&scene, &gate, &sent).await,
+                Victim::Engine => wait_for_answers(&scene, &gate, &sent).await,
             });
             all.extend(sent);
         }
     }
-    assert!(score.slowest_recovery() < RECOVERY, "{}", score.tell());
-    let scene = scene.ended().await;
+    assert!(score.slowest_recovery() < RECOVERY_TIMEOUT, "{}", score.to_text());
+    let scene = scene.into_stopped().await;
     score.count(&scene, &all);
-    measured(&ROW, rounds, &score.tell());
+    measured(&ROW, rounds, &score.to_text());
 }

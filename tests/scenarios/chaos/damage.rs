@@ -1,4 +1,4 @@
-//! The store's file is damaged, under a bot that works and while it is stopped.
+//! The store's file is damaged while the bot runs and while it is stopped.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -12,11 +12,11 @@ use stenobot_store::backup::{Waiting, backup, restore};
 use super::storage::{all_answered_once, end, is_confirmed, lost};
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
 const PAGE: usize = 4096;
 
-/// Writes rubbish over the page in which the requests begin, with all before it brought into the file.
+/// Checkpoints the write-ahead log and overwrites the first page of the request table.
 async fn damage(store: &Path) {
     let mut sql = SqliteConnectOptions::new().filename(store).connect().await.unwrap();
     let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'usage'")
@@ -31,22 +31,22 @@ async fn damage(store: &Path) {
 
 const SENTENCE: &str = "the store is damaged or is no SQLite database: put a backup back with `stenobot restore FILE`";
 
-/// A start is refused with the sentence, and asks Telegram for nothing.
-async fn refuses_to_start(scene: &mut Scene) {
-    let before = scene.simulation.api().read(State::polls);
-    match scene.simulation.restart().await.unwrap_err() {
+/// Asserts that a start fails with the sentence and makes no call to Telegram.
+async fn assert_start_fails(scene: &mut Scene) {
+    let before = scene.api().read(State::polls);
+    match scene.bot.restart().await.unwrap_err() {
         SimulationError::Ended { status, log } => {
             assert_eq!(status.code(), Some(1));
             assert!(log.lines().last().unwrap_or_default().contains(SENTENCE), "{log}");
         }
         other => panic!("{other}"),
     }
-    assert_eq!(scene.simulation.api().read(State::polls), before);
+    assert_eq!(scene.api().read(State::polls), before);
 }
 
-async fn put_back(scene: &mut Scene, copy: &Path) {
-    let _ = restore(copy, &scene.simulation.store(), Waiting::GoOn).await.unwrap();
-    scene.simulation.restart().await.unwrap();
+async fn restore_backup(scene: &mut Scene, copy: &Path) {
+    let _ = restore(copy, &scene.bot.store(), Waiting::GoOn).await.unwrap();
+    scene.bot.restart().await.unwrap();
 }
 
 #[tokio::test]
@@ -60,31 +60,31 @@ async fn a_page_is_damaged_while_the_bot_runs() {
     let times = rounds(1);
     let mut took = Vec::new();
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let gate = Gate::new().await;
-        let waits = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
-        let held = gate.reached().await;
-        waits.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+        let waits = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
+        let held = gate.wait_reached().await;
+        waits.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene.bot.store(), &copy, false).await.unwrap();
 
-        damage(&scene.simulation.store()).await;
-        let from = scene.simulation.api().now();
-        let new = scene.somebody_sends(&scripted(3, "say новое"));
-        held.open();
-        let status = soon("the bot stops by itself", scene.simulation.bot().unwrap().ended()).await.unwrap();
-        took.push(scene.simulation.api().now() - from);
+        damage(&scene.bot.store()).await;
+        let from = scene.api().now();
+        let new = scene.send_voice(&scripted(3, "say новое"));
+        held.release();
+        let status = eventually("the bot stops by itself", scene.bot.process().unwrap().wait_for_exit()).await.unwrap();
+        took.push(scene.api().now() - from);
         assert_eq!(status.code(), Some(1));
-        let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+        let log = std::fs::read_to_string(scene.bot.log()).unwrap();
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
         assert!(errors.len() == 1 && errors[0].contains(SENTENCE), "{errors:#?}");
-        assert!(!scene.simulation.api().read(|state| is_confirmed(state, &new)), "it is nowhere now");
+        assert!(!scene.api().read(|state| is_confirmed(state, &new)), "it is nowhere now");
         assert!(waits.trail().answers.is_empty() && new.trail().answers.is_empty(), "{}", waits.history());
 
-        refuses_to_start(&mut scene).await;
-        put_back(&mut scene, &copy).await;
-        gate.reached().await.open();
+        assert_start_fails(&mut scene).await;
+        restore_backup(&mut scene, &copy).await;
+        gate.wait_reached().await.release();
         all_answered_once(&mut scene, &[(&waits, "начатое"), (&new, "новое")]).await;
         assert_eq!(lost(&scene, &[&waits, &new]).await, 0);
         end(scene, 2).await;
@@ -104,19 +104,19 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
     };
     let times = rounds(1);
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
-        let before = scene.somebody_sends(&scripted(3, "say раньше"));
+        let mut scene = Scene::start(&[]).await;
+        let before = scene.send_voice(&scripted(3, "say раньше"));
         assert_eq!(scene.text(&before).await, "раньше");
-        let status = scene.simulation.terminate_bot(PATIENCE).await.unwrap();
+        let status = scene.bot.terminate(SCENARIO_TIMEOUT).await.unwrap();
         assert!(status.success(), "{status}");
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene.bot.store(), &copy, false).await.unwrap();
 
-        damage(&scene.simulation.store()).await;
-        let new = scene.somebody_sends(&scripted(3, "say потом"));
-        refuses_to_start(&mut scene).await;
-        put_back(&mut scene, &copy).await;
+        damage(&scene.bot.store()).await;
+        let new = scene.send_voice(&scripted(3, "say потом"));
+        assert_start_fails(&mut scene).await;
+        restore_backup(&mut scene, &copy).await;
         all_answered_once(&mut scene, &[(&before, "раньше"), (&new, "потом")]).await;
         assert_eq!(lost(&scene, &[&before, &new]).await, 0);
         end(scene, 2).await;

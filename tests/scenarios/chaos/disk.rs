@@ -1,4 +1,4 @@
-//! Disks that take nothing, made with what this machine allows.
+//! Full and read-only disks, by the means that this machine offers.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -11,38 +11,38 @@ use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use stenobot_simulator::harness::Setup;
 
-/// Twice of what the bot wants free before it downloads.
+/// Twice the free space that the bot requires before a download.
 const SIZE: &str = "size=64m";
 
-/// The disk below a bot's data folder.
+/// The disk of a bot's data folder.
 pub(super) struct Disk {
     folder: tempfile::TempDir,
-    way: Way,
-    /// Files that cannot be changed now.
+    way: Method,
+    /// Files made immutable.
     frozen: Vec<PathBuf>,
 }
 
-/// How the disk is kept from taking anything.
+/// How writes are prevented.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// A file system of its own, filled to the last byte.
+enum Method {
+    /// A tmpfs filled to the last byte.
     Mounted,
-    /// Files that may not be changed, not even through descriptors that are open.
+    /// Immutable files, also for descriptors that are open.
     Immutable,
-    /// A limit on the size of files of this one process: works for everybody.
+    /// A file size limit of the bot's process; needs no privileges.
     Limit,
 }
 
 impl Disk {
-    /// One that can be filled.
+    /// A disk that can be filled.
     pub(super) fn to_fill() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(folder.path()).output();
         let mounted = mount.is_ok_and(|output| output.status.success());
-        Self { folder, way: if mounted { Way::Mounted } else { Way::Limit }, frozen: Vec::new() }
+        Self { folder, way: if mounted { Method::Mounted } else { Method::Limit }, frozen: Vec::new() }
     }
 
-    /// One whose store can be made read-only.
+    /// A disk whose store can be made read-only.
     pub(super) fn to_freeze() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let probe = folder.path().join("probe");
@@ -50,35 +50,35 @@ impl Disk {
         let binds = set_immutable(&probe, true) && open.write_all(b"x").is_err();
         set_immutable(&probe, false);
         std::fs::remove_file(&probe).unwrap();
-        Self { folder, way: if binds { Way::Immutable } else { Way::Limit }, frozen: Vec::new() }
+        Self { folder, way: if binds { Method::Immutable } else { Method::Limit }, frozen: Vec::new() }
     }
 
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// How it is done here: part of the figures.
+    /// The method, for the table.
     pub(super) fn way(&self) -> &'static str {
         match self.way {
-            Way::Mounted => "a tmpfs filled to the last byte",
-            Way::Immutable => "immutable files",
-            Way::Limit => "a limit of 0 bytes on the bot's files",
+            Method::Mounted => "a tmpfs filled to the last byte",
+            Method::Immutable => "immutable files",
+            Method::Limit => "a limit of 0 bytes on the bot's files",
         }
     }
 
-    /// The store's errors that it makes, as `journal_errors_total` names them.
+    /// The kinds of store errors it causes, as in `journal_errors_total`.
     pub(super) fn kinds(&self) -> &'static [&'static str] {
         match self.way {
-            Way::Mounted => &["full", "io"],
-            Way::Immutable => &["io", "read_only"],
-            Way::Limit => &["io"],
+            Method::Mounted => &["full", "io"],
+            Method::Immutable => &["io", "read_only"],
+            Method::Limit => &["io"],
         }
     }
 
-    /// The bot on this disk. A process that meets its limit is killed unless it ignores the signal, and only its
-    /// parent can see to that; its log goes through a pipe, to which the limit does not apply.
+    /// The bot on this disk. A process over its file size limit is killed unless it ignores the signal, which only its parent
+    /// can arrange; its log goes through a pipe, to which the limit does not apply.
     pub(super) fn below(&self, mut setup: Setup) -> Setup {
-        if self.way == Way::Limit {
+        if self.way == Method::Limit {
             let script = r#"trap "" XFSZ; exec "$0" "$@" > >(cat) 2>&1"#;
             let program = std::mem::replace(&mut setup.program, "bash".into());
             let arguments = std::mem::take(&mut setup.arguments);
@@ -89,53 +89,53 @@ impl Disk {
         setup
     }
 
-    /// Whether it can be filled in part.
+    /// Whether it can be filled partially.
     pub(super) fn is_mounted(&self) -> bool {
-        self.way == Way::Mounted
+        self.way == Method::Mounted
     }
 
-    /// Fills it but for a few megabytes.
+    /// Fills it except for a few megabytes.
     pub(super) fn leave_little(&self) {
-        let mut ballast = File::create(self.ballast()).unwrap();
+        let mut filler = File::create(self.filler()).unwrap();
         for _ in 0..56 {
-            ballast.write_all(&vec![0; 1 << 20]).unwrap();
+            filler.write_all(&vec![0; 1 << 20]).unwrap();
         }
     }
 
-    /// From now on it takes nothing from the bot.
+    /// Prevents all writes of the bot.
     pub(super) fn fill(&mut self, bot: u32) {
         match self.way {
-            Way::Mounted => {
-                let mut ballast = File::create(self.ballast()).unwrap();
+            Method::Mounted => {
+                let mut filler = File::create(self.filler()).unwrap();
                 for block in [1 << 20, 4096, 1] {
-                    while ballast.write_all(&vec![0; block]).is_ok() {}
+                    while filler.write_all(&vec![0; block]).is_ok() {}
                 }
             }
-            Way::Immutable => {
+            Method::Immutable => {
                 for suffix in ["", "-wal"] {
                     let file = self.folder().join(format!("stenobot.db{suffix}"));
                     assert!(set_immutable(&file, true));
                     self.frozen.push(file);
                 }
             }
-            Way::Limit => limit(bot, Some(0)),
+            Method::Limit => limit(bot, Some(0)),
         }
     }
 
-    /// It is as before.
+    /// Allows writes again.
     pub(super) fn free(&mut self, bot: u32) {
         match self.way {
-            Way::Mounted => std::fs::remove_file(self.ballast()).unwrap(),
-            Way::Immutable => self.thaw(),
-            Way::Limit => limit(bot, None),
+            Method::Mounted => std::fs::remove_file(self.filler()).unwrap(),
+            Method::Immutable => self.make_mutable(),
+            Method::Limit => limit(bot, None),
         }
     }
 
-    fn ballast(&self) -> PathBuf {
+    fn filler(&self) -> PathBuf {
         self.folder().join("ballast")
     }
 
-    fn thaw(&mut self) {
+    fn make_mutable(&mut self) {
         for file in self.frozen.drain(..) {
             set_immutable(&file, false);
         }
@@ -144,9 +144,9 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        self.thaw();
-        if self.way == Way::Mounted {
-            // Lazily: the bot of a test that has failed may not be quite gone.
+        self.make_mutable();
+        if self.way == Method::Mounted {
+            // Lazily, because the bot of a failed test may still be running.
             let _ = Command::new("umount").arg("--lazy").arg(self.folder()).status();
         }
     }
@@ -162,7 +162,7 @@ fn set_immutable(file: &Path, immutable: bool) -> bool {
     change().is_ok()
 }
 
-/// The soft limit alone, which anybody may raise again.
+/// Sets the soft limit, which an unprivileged process may raise again.
 fn limit(bot: u32, bytes: Option<u64>) {
     let pid = Pid::from_raw(bot.cast_signed()).unwrap();
     let before = prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None });

@@ -1,8 +1,8 @@
-//! Chance that can be repeated, and what was measured in few words.
+//! Reproducible random numbers, and summaries of measured times.
 
 use std::time::Duration;
 
-/// A small generator, so that a failure can be repeated from its seed.
+/// A random number generator with a seed, so that a failure can be reproduced.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -17,7 +17,7 @@ impl Dice {
     }
 }
 
-/// The middle and the longest of some times.
+/// Median and maximum.
 pub(crate) fn spread(times: &[Duration]) -> String {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();

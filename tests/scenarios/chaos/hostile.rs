@@ -1,4 +1,4 @@
-//! What nobody's recorder makes: to the process that reads files, to the engine, and to the whole bot.
+//! Malformed and hostile files: for the probing process, for the engine, and for the whole bot.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,60 +9,60 @@ use stenobot_audio::AudioError;
 use stenobot_domain::SpeechLanguage;
 use stenobot_engine::probe::{ProbeError, probe};
 use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::server::{Attachment, Media};
+use stenobot_simulator::users::SentMessage;
 use tokio::time::Instant;
 
 use super::{Row, measured, rounds};
 use crate::corpus::{Hostile, corpus};
 use crate::recordings::{asset, scripted};
-use crate::scene::{ENGINE, Scene, example};
+use crate::scene::{REAL_ENGINE_LOCK, Scene, example};
 
-/// The bot's own default.
-const LONGEST: Duration = Duration::from_secs(120);
+/// The bot's default limit.
+const MAX_DURATION: Duration = Duration::from_secs(120);
 
-/// With so many rounds the whole corpus is read; with fewer, one file of so many.
-const WHOLE: usize = 10;
-const SHARE: usize = 8;
+/// From this many rounds on the whole corpus is read; otherwise one file of so many.
+const WHOLE_CORPUS_ROUNDS: usize = 10;
+const CORPUS_SHARE: usize = 8;
 
-/// The part of the corpus that is read.
+/// The part of the corpus to read.
 fn files() -> Vec<Hostile> {
     let all = corpus();
     assert!(all.len() > 1_000);
-    let step = if rounds(1) >= WHOLE { 1 } else { SHARE };
+    let step = if rounds(1) >= WHOLE_CORPUS_ROUNDS { 1 } else { CORPUS_SHARE };
     all.into_iter().step_by(step).collect()
 }
 
-/// What came of one file in a process of its own.
-struct Found {
+/// The result of probing one file in its own process.
+struct Probed {
     name: String,
     result: Result<Duration, ProbeError>,
     took: Duration,
-    /// The most memory that the process held.
+    /// Peak memory of the process.
     mib: u64,
-    /// How the process ended.
+    /// Exit status of the process.
     ended: String,
 }
 
-async fn read(hostile: Hostile, folder: &Path) -> Found {
+async fn read(hostile: Hostile, folder: &Path) -> Probed {
     let Hostile { name, .. } = &hostile;
     let (name, file) = (name.clone(), folder.join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
     let written = file.clone();
     tokio::task::spawn_blocking(move || std::fs::write(written, hostile.bytes()).unwrap()).await.unwrap();
     let started = Instant::now();
-    let result = probe(&example("usage"), &file, LONGEST).await;
+    let result = probe(&example("usage"), &file, MAX_DURATION).await;
     let took = started.elapsed();
     let usage = std::fs::read_to_string(file.with_extension("usage")).unwrap_or_default();
     let mut words = usage.splitn(3, ' ');
     let mib = words.next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0).div_ceil(1024);
     let ended = words.nth(1).unwrap_or("without a word").to_owned();
     std::fs::remove_file(&file).unwrap();
-    Found { name, result, took, mib, ended }
+    Probed { name, result, took, mib, ended }
 }
 
-/// The word under which an outcome is counted.
-fn word(result: &Result<Duration, ProbeError>) -> &'static str {
+/// The name under which a result is counts.
+fn name_of(result: &Result<Duration, ProbeError>) -> &'static str {
     match result {
         Ok(_) => "decoded",
         Err(ProbeError::Audio(error)) => match error {
@@ -81,16 +81,16 @@ fn word(result: &Result<Duration, ProbeError>) -> &'static str {
     }
 }
 
-fn counted<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+fn counts<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word).or_default() += 1;
+    for name_of in words {
+        *counts.entry(name_of).or_default() += 1;
     }
     counts
 }
 
-fn listed(counts: &BTreeMap<&str, usize>) -> String {
-    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+fn joined(counts: &BTreeMap<&str, usize>) -> String {
+    counts.iter().map(|(name_of, count)| format!("{count} {name_of}")).collect::<Vec<_>>().join(", ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,9 +102,9 @@ async fn every_kind_of_file() {
         name: "hostile::every_kind_of_file",
     };
     let folder = tempfile::tempdir().unwrap();
-    let found: Vec<Found> =
+    let found: Vec<Probed> =
         futures::stream::iter(files()).map(|file| read(file, folder.path())).buffer_unordered(2).collect().await;
-    for Found { name, result, took, mib, ended } in &found {
+    for Probed { name, result, took, mib, ended } in &found {
         assert!(*took < Duration::from_secs(10), "{name} took {took:?}: {result:?}");
         assert!(*mib > 1, "{name}: the memory is not known");
         let answered = matches!(result, Ok(_) | Err(ProbeError::Audio(_)));
@@ -112,10 +112,10 @@ async fn every_kind_of_file() {
         let blamed = matches!(result, Err(ProbeError::Audio(AudioError::Io { .. })));
         assert!(!blamed, "{name}: the machine is blamed: {result:?}");
     }
-    let counts = counted(found.iter().map(|found| word(&found.result)));
-    // Neither does every file fail at its first byte, nor does none reach what it is made for.
-    for word in ["decoded", "damaged", "too long", "of no known kind"] {
-        assert!(counts.contains_key(word), "none is {word}: {counts:?}");
+    let counts = counts(found.iter().map(|found| name_of(&found.result)));
+    // The corpus is useful only if some files pass the first checks and some do not.
+    for name_of in ["decoded", "damaged", "too long", "of no known kind"] {
+        assert!(counts.contains_key(name_of), "none is {name_of}: {counts:?}");
     }
     let slowest = found.iter().max_by_key(|found| found.took).unwrap();
     let largest = found.iter().max_by_key(|found| found.mib).unwrap();
@@ -123,7 +123,7 @@ async fn every_kind_of_file() {
     let figures = format!(
         "{} files: {}; none at a limit; {:.1} s and {} MiB at most",
         found.len(),
-        listed(&counts),
+        joined(&counts),
         slowest.took.as_secs_f64(),
         largest.mib
     );
@@ -131,14 +131,14 @@ async fn every_kind_of_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_can_be_decoded_is_heard() {
+async fn decodable_files_are_transcribed() {
     const ROW: Row = Row {
         number: 61,
         test: "the decodable ones of these files, transcribed by one real engine",
         figure: "the length that was measured before, the engine never crashes",
-        name: "hostile::what_can_be_decoded_is_heard",
+        name: "hostile::decodable_files_are_transcribed",
     };
-    let _turn = ENGINE.lock().await;
+    let _turn = REAL_ENGINE_LOCK.lock().await;
     let program: std::path::PathBuf = env!("CARGO_BIN_EXE_stenobot").into();
     let settings = EngineSettings::new(program.clone(), asset("data/models/ggml-base-q8_0.bin"), 1, 2);
     let (report, mut crashes) = tokio::sync::mpsc::unbounded_channel();
@@ -160,8 +160,8 @@ async fn what_can_be_decoded_is_heard() {
         }
         let file = folder.path().join(index.to_string());
         std::fs::write(&file, hostile.bytes()).unwrap();
-        let Ok(length) = probe(&program, &file, LONGEST).await else { continue };
-        let job = EngineJob::new(file, SpeechLanguage::Auto, LONGEST, Duration::from_secs(60));
+        let Ok(length) = probe(&program, &file, MAX_DURATION).await else { continue };
+        let job = EngineJob::new(&file, SpeechLanguage::Auto, MAX_DURATION, Duration::from_secs(60));
         let started = Instant::now();
         let transcript = pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", hostile.name));
         slowest = slowest.max(started.elapsed());
@@ -174,8 +174,8 @@ async fn what_can_be_decoded_is_heard() {
     measured(&ROW, rounds(1), &format!("{heard} heard, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
-/// The nastiest, others in every round: long for their size, nested, large; and some of every other family.
-fn nastiest(round: usize) -> Vec<Hostile> {
+/// The worst files, different ones in every round: endless, nested, large; and some of every other family.
+fn worst_files(round: usize) -> Vec<Hostile> {
     let mut families: BTreeMap<String, Vec<Hostile>> = BTreeMap::new();
     for hostile in corpus() {
         families.entry(hostile.family().to_owned()).or_default().push(hostile);
@@ -203,25 +203,30 @@ async fn sent_to_the_bot() {
     };
     let (mut answers, mut others) = (Vec::new(), 0);
     for round in 0..rounds(1) {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
-        let (mut sent, mut neighbours): (Vec<(String, Sent)>, Vec<Sent>) = (Vec::new(), Vec::new());
-        for (index, hostile) in nastiest(round).into_iter().enumerate() {
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
+        let (mut sent, mut neighbours): (Vec<(String, SentMessage)>, Vec<SentMessage>) = (Vec::new(), Vec::new());
+        for (index, hostile) in worst_files(round).into_iter().enumerate() {
             let media = if index % 2 == 0 { Media::Voice } else { Media::Document };
             let attachment = Attachment::file(media, Duration::from_secs(3), "audio/ogg", "voice.ogg");
             let name = hostile.name.clone();
             let bytes = tokio::task::spawn_blocking(move || hostile.bytes()).await.unwrap();
-            sent.push((name, scene.simulation.person("Ева", "ru").sends_file(attachment, bytes)));
+            sent.push((name, scene.new_user("Ева", "ru").send_file(attachment, bytes)));
             if index % 4 == 0 {
-                neighbours.push(scene.somebody_sends(&scripted(3, "say слышно")));
+                neighbours.push(scene.send_voice(&scripted(3, "say слышно")));
             }
         }
         for (name, sent) in &sent {
             let verdict = scene.answer(sent).await;
             answers.push(match &verdict {
-                Verdict::Answered(_) => "answered",
-                Verdict::Rejected(why) | Verdict::Failed(why) if why.chars().count() > 10 => "refused with a sentence",
-                Verdict::Rejected(_) | Verdict::Failed(_) | Verdict::NoSpeech | Verdict::Cancelled => {
+                RequestOutcome::Answered(_) => "answered",
+                RequestOutcome::Rejected(why) | RequestOutcome::Failed(why) if why.chars().count() > 10 => {
+                    "refused with a sentence"
+                }
+                RequestOutcome::Rejected(_)
+                | RequestOutcome::Failed(_)
+                | RequestOutcome::NoSpeech
+                | RequestOutcome::Cancelled => {
                     panic!("{name}: {verdict:?}")
                 }
             });
@@ -231,37 +236,37 @@ async fn sent_to_the_bot() {
             assert_eq!(scene.text(neighbour).await, "слышно");
         }
         others += neighbours.len();
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-        scene.end().await;
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
+        scene.shut_down().await;
     }
     let figures =
-        format!("{} files: {}; {others} others answered", answers.len(), listed(&counted(answers.into_iter())));
+        format!("{} files: {}; {others} others answered", answers.len(), joined(&counts(answers.into_iter())));
     measured(&ROW, rounds(1), &figures);
 }
 
 #[tokio::test]
-async fn an_engine_that_devours_memory() {
+async fn an_engine_that_exhausts_memory() {
     const ROW: Row = Row {
         number: 63,
         test: "an engine takes more memory than a recording needs",
         figure: "it dies alone at its own limit, its recording is given up, others are answered",
-        name: "hostile::an_engine_that_devours_memory",
+        name: "hostile::an_engine_that_exhausts_memory",
     };
     let times = rounds(1);
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
-        let bot = scene.simulation.bot().unwrap().pid();
+        let mut scene = Scene::start(&[]).await;
+        let bot = scene.bot.process().unwrap().pid();
         let limits = std::fs::read_to_string(format!("/proc/{bot}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().nth(5), Some("0"), "{core}");
-        let glutton = scene.somebody_sends(&scripted(3, "devour"));
-        let neighbour = scene.somebody_sends(&scripted(3, "say слышно"));
-        assert!(matches!(scene.answer(&glutton).await, Verdict::Failed(_)));
+        let glutton = scene.send_voice(&scripted(3, "devour"));
+        let neighbour = scene.send_voice(&scripted(3, "say слышно"));
+        assert!(matches!(scene.answer(&glutton).await, RequestOutcome::Failed(_)));
         assert_eq!(scene.text(&neighbour).await, "слышно");
-        assert_eq!(scene.simulation.bot().unwrap().pid(), bot);
-        let log = std::fs::read_to_string(scene.simulation.log()).unwrap();
+        assert_eq!(scene.bot.process().unwrap().pid(), bot);
+        let log = std::fs::read_to_string(scene.bot.log()).unwrap();
         assert!(log.contains("signal 6: it gave up"), "the operator is not told why");
-        scene.end().await;
+        scene.shut_down().await;
     }
     measured(&ROW, times, &format!("{times} of {times} died alone, the bot answered once each"));
 }

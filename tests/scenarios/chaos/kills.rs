@@ -1,8 +1,8 @@
-//! The bot is killed again and again over the same work: nobody gets an apology for that.
+//! The bot is killed repeatedly during the same work, which must not cause an apology.
 
 use std::time::Duration;
 
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::users::SentMessage;
 
 use super::figures::{Dice, spread};
 use super::score::Score;
@@ -19,68 +19,67 @@ async fn over_the_same_request() {
         name: "kills::over_the_same_request",
     };
     let rounds = rounds(2);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut took, mut all, mut kills) = (Vec::new(), Vec::new(), 0);
     for round in 0..rounds {
         let gate = Gate::new().await;
         let text = format!("упорно {round}");
-        let sent = scene.somebody_sends(&scripted(3, &format!("{};say {text}", gate.instruction())));
+        let sent = scene.send_voice(&scripted(3, &format!("{};say {text}", gate.instruction())));
         // 3, 6, 5, 4.
         for _ in 0..3 + 3 * round % 4 {
-            let busy = gate.reached().await;
-            scene.simulation.kill_bot().await.unwrap();
+            let busy = gate.wait_reached().await;
+            scene.bot.kill().await.unwrap();
             drop(busy);
             kills += 1;
-            scene.simulation.restart().await.unwrap();
+            scene.bot.restart().await.unwrap();
         }
-        let before = scene.simulation.api().now();
-        gate.reached().await.open();
+        let before = scene.api().now();
+        gate.wait_reached().await.release();
         assert_eq!(scene.text(&sent).await, text);
-        took.push(scene.simulation.api().now() - before);
+        took.push(scene.api().now() - before);
         all.push(sent);
     }
-    finished(&ROW, rounds, kills, scene, &all, &took).await;
+    write_row(&ROW, rounds, kills, scene, &all, &took).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_random_within_twelve_voices() {
+async fn at_random_during_twelve_recordings() {
     const ROW: Row = Row {
         number: 5,
         test: "kill -9 of the bot four times at random within 12 voices",
         figure: "12 texts, 0 apologies, 0 answered twice",
-        name: "kills::at_random_within_twelve_voices",
+        name: "kills::at_random_during_twelve_recordings",
     };
-    /// Longest time from a start to the kill, in milliseconds: each voice takes a part of it.
-    const LONGEST: usize = 400;
+    /// Maximum time from a start to the kill in milliseconds: each recording takes a part of it.
+    const MAX_UPTIME_MS: usize = 400;
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let (mut took, mut all) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let mut dice = Dice::new(round as u64);
         let text = |number: usize| format!("голос {number} круга {round}");
-        let sent: Vec<Sent> = (0..12)
-            .map(|number| scene.somebody_sends(&scripted(3, &format!("wait 400;say {}", text(number)))))
-            .collect();
+        let sent: Vec<SentMessage> =
+            (0..12).map(|number| scene.send_voice(&scripted(3, &format!("wait 400;say {}", text(number))))).collect();
         for _ in 0..4 {
-            // Any moment will do, and no event is one.
-            tokio::time::sleep(Duration::from_millis(dice.below(LONGEST) as u64)).await;
-            scene.simulation.kill_bot().await.unwrap();
-            scene.simulation.restart().await.unwrap();
+            // A random moment: no event marks it.
+            tokio::time::sleep(Duration::from_millis(dice.below(MAX_UPTIME_MS) as u64)).await;
+            scene.bot.kill().await.unwrap();
+            scene.bot.restart().await.unwrap();
         }
-        let before = scene.simulation.api().now();
+        let before = scene.api().now();
         for (number, sent) in sent.iter().enumerate() {
             assert_eq!(answered(scene.answer(sent).await), text(number));
         }
-        took.push(scene.simulation.api().now() - before);
-        scene.settled().await;
+        took.push(scene.api().now() - before);
+        scene.wait_until_closed().await;
         all.extend(sent);
     }
-    finished(&ROW, rounds, 4 * rounds, scene, &all, &took).await;
+    write_row(&ROW, rounds, 4 * rounds, scene, &all, &took).await;
 }
 
-/// Looks at what became of all, once nothing more is to come, and writes the row. Each was answered with its text before.
-async fn finished(row: &Row, rounds: usize, kills: usize, scene: Scene, all: &[Sent], took: &[Duration]) {
-    let scene = scene.ended().await;
+/// Counts all requests, once no more messages follow, and writes the row. All texts were checked before.
+async fn write_row(row: &Row, rounds: usize, kills: usize, scene: Scene, all: &[SentMessage], took: &[Duration]) {
+    let scene = scene.into_stopped().await;
     Score::default().count(&scene, all);
     let texts = format!("{kills} kills, {0} of {0} texts: 0 apologies, 0 answered twice", all.len());
     measured(row, rounds, &format!("{texts}; the last text after the last start within {}", spread(took)));

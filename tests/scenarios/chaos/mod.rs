@@ -1,5 +1,5 @@
-//! The promises under faults, with figures: each test here is a row of the table that `./dev chaos` prints. Run with
-//! the other tests, each does a few rounds; `./dev chaos --rounds N` does N.
+//! Behaviour under faults, measured: each test is a row of the table that `./dev chaos` prints. Among the other tests each
+//! does a few rounds; `./dev chaos --rounds N` does N.
 
 mod cancel;
 mod crash;
@@ -21,7 +21,7 @@ mod telegram;
 
 pub(crate) use table::{Row, measured};
 
-/// How often a row is tried: `few` times among the other tests, else as often as `./dev chaos` was told.
+/// Number of rounds: `few` among the other tests, else as given to `./dev chaos`.
 pub(crate) fn rounds(few: usize) -> usize {
     match std::env::var("CHAOS_ROUNDS") {
         Ok(rounds) => rounds.parse().expect("CHAOS_ROUNDS is a number"),
@@ -29,7 +29,7 @@ pub(crate) fn rounds(few: usize) -> usize {
     }
 }
 
-/// Whether this is a run of all tests, which has no time for what takes minutes.
+/// Whether this runs among all tests, where rows that take minutes are shortened.
 pub(crate) fn among_the_tests() -> bool {
     std::env::var_os("CHAOS_ROUNDS").is_none()
 }

@@ -1,4 +1,4 @@
-//! Native code that dies, hangs or talks nonsense, with other people waiting behind it.
+//! Native code crashes, hangs or violates the protocol while other users wait.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rustix::process::Signal;
-use stenobot_simulator::answers::Said;
+use stenobot_simulator::answers::BotText;
 use stenobot_simulator::harness::Simulation;
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::users::SentMessage;
 
 use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, failed, signal, soon, stand_in};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, signal, stand_in};
 
-/// What kills an engine. `killed` is what the kernel does when memory is short, `devour` what happens before.
-const DEADLY: [&str; 10] = [
+/// Instructions that end an engine. `killed` is what the kernel does when memory is exhausted, `devour` the engine's own limit.
+const CRASHES: [&str; 10] = [
     "segfault",
     "abort",
     "exit 3",
@@ -30,30 +30,30 @@ const DEADLY: [&str; 10] = [
     "fail out of ideas",
 ];
 
-/// What makes an engine hang; each is deaf to being asked to stop.
+/// Instructions on which an engine hangs and does not respond to a cancellation.
 const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
 
-/// The shortest that can be set.
+/// The shortest deadline that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Waits until somebody is told where they stand.
-async fn queued(sent: &Sent) {
-    let place = |latest: &Option<Said>| matches!(latest, Some(Said::Queued { .. })).then_some(());
-    sent.until("a place in the queue", PATIENCE, |trail| place(&trail.latest)).await.unwrap();
+/// Waits until a position is shown.
+async fn wait_until_queued(sent: &SentMessage) {
+    let place = |latest: &Option<BotText>| matches!(latest, Some(BotText::Queued { .. })).then_some(());
+    sent.wait_for("a place in the queue", SCENARIO_TIMEOUT, |trail| place(&trail.latest)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_recording_that_kills_the_engine() {
+async fn a_recording_that_crashes_the_engine() {
     const ROW: Row = Row {
         number: 20,
         test: "a recording kills the engine in ten ways: signals, no memory, invalid output, no output",
         figure: "an apology after 3 attempts; the others are delayed by one attempt at most",
-        name: "native::a_recording_that_kills_the_engine",
+        name: "native::a_recording_that_crashes_the_engine",
     };
-    let times = rounds(DEADLY.len());
-    let kinds: Vec<&str> = DEADLY.into_iter().cycle().take(times).collect();
-    // Five bots side by side: most of the time is rest.
-    let lanes = kinds.chunks(times.div_ceil(5)).map(killed_by);
+    let times = rounds(CRASHES.len());
+    let kinds: Vec<&str> = CRASHES.into_iter().cycle().take(times).collect();
+    // Five bots concurrently, because they mostly wait.
+    let lanes = kinds.chunks(times.div_ceil(5)).map(crash_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 4);
     let others = delays.len();
@@ -61,28 +61,28 @@ async fn a_recording_that_kills_the_engine() {
     measured(&ROW, times, &found);
 }
 
-/// One bot and these recordings, one after the other. Gives the times from a crash to the answers of those who waited.
-async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
-    let mut scene = Scene::stand_in(&[]).await;
+/// One bot and these recordings in turn. Gives the times from a crash to the answers of the others.
+async fn crash_engines(kinds: &[&str]) -> Vec<Duration> {
+    let mut scene = Scene::start(&[]).await;
     let mut delays = Vec::new();
     for kind in kinds {
         let gate = Gate::new().await;
         let end = if *kind == "killed" { "deaf" } else { kind };
-        let poison = scene.somebody_sends(&scripted(3, &format!("{};{end}", gate.instruction())));
+        let poison = scene.send_voice(&scripted(3, &format!("{};{end}", gate.instruction())));
         for attempt in 1..=3 {
-            let held = gate.reached().await;
-            let others: Vec<Sent> = (0..[2, 1, 1][attempt - 1])
-                .map(|other| scene.somebody_sends(&scripted(3, &format!("say сосед {other}"))))
+            let held = gate.wait_reached().await;
+            let others: Vec<SentMessage> = (0..[2, 1, 1][attempt - 1])
+                .map(|other| scene.send_voice(&scripted(3, &format!("say сосед {other}"))))
                 .collect();
             for other in &others {
-                queued(other).await;
+                wait_until_queued(other).await;
             }
-            let before = scene.simulation.api().now();
+            let before = scene.api().now();
             if *kind == "killed" {
                 signal(held.pid, Signal::KILL);
             }
-            held.open();
-            // The next attempt stops at the gate: were it before one of these, that one would wait for ever.
+            held.release();
+            // The next attempt must be released at the gate, or the requests behind it would wait for ever.
             for (number, other) in others.iter().enumerate() {
                 assert_eq!(scene.text(other).await, format!("сосед {number}"));
                 delays.push(other.trail().answers[0].at - before);
@@ -95,9 +95,9 @@ async fn killed_by(kinds: &[&str]) -> Vec<Duration> {
         assert_eq!((row.stage.as_str(), row.reason.as_deref()), ("failed", Some("poison")), "{kind}");
     }
     let died = 3 * kinds.iter().filter(|kind| !kind.starts_with("fail")).count();
-    let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+    let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
     assert_eq!(restarts, Some(died as f64), "{kinds:?}");
-    scene.end().await;
+    scene.shut_down().await;
     delays
 }
 
@@ -111,7 +111,7 @@ async fn a_recording_on_which_the_engine_hangs() {
     };
     let times = rounds(HANGS.len());
     let kinds: Vec<&str> = HANGS.into_iter().cycle().take(times).collect();
-    let lanes = kinds.chunks(times.div_ceil(4)).map(hung_by);
+    let lanes = kinds.chunks(times.div_ceil(4)).map(hang_engines);
     let delays: Vec<Duration> = join_all(lanes).await.into_iter().flatten().collect();
     assert_eq!(delays.len(), times * 2);
     let longest = delays.iter().max().unwrap();
@@ -120,14 +120,14 @@ async fn a_recording_on_which_the_engine_hangs() {
     measured(&ROW, times, &found);
 }
 
-/// Gives the times from sending to the answer of those who waited behind.
-async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
-    let mut scene = Scene::stand_in(&[("transcription_timeout_seconds", "5")]).await;
+/// Gives the times from sending to the answer of the requests behind.
+async fn hang_engines(kinds: &[&str]) -> Vec<Duration> {
+    let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
     let mut delays = Vec::new();
     for kind in kinds {
-        let stuck = scene.somebody_sends(&scripted(3, kind));
-        stuck.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
-        let others = [0, 1].map(|other| scene.somebody_sends(&scripted(3, &format!("say сосед {other}"))));
+        let stuck = scene.send_voice(&scripted(3, kind));
+        stuck.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
+        let others = [0, 1].map(|other| scene.send_voice(&scripted(3, &format!("say сосед {other}"))));
         for (number, other) in others.iter().enumerate() {
             assert_eq!(scene.text(other).await, format!("сосед {number}"), "{kind}");
             let trail = other.trail();
@@ -144,9 +144,9 @@ async fn hung_by(kinds: &[&str]) -> Vec<Duration> {
         assert!(took >= DEADLINE.as_millis() as i64, "{kind}: {took} ms");
         assert_eq!(stuck.trail().answers.len(), 1, "{kind}");
     }
-    let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+    let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
     assert_eq!(restarts, Some(kinds.len() as f64), "{kinds:?}");
-    scene.end().await;
+    scene.shut_down().await;
     delays
 }
 
@@ -160,30 +160,30 @@ async fn many_crashes_in_a_row() {
     };
     let times = rounds(1);
     let mut delays = Vec::new();
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     for round in 1..=times {
-        let hostile = scene.simulation.person("Яд", "ru");
-        let poison: Vec<Sent> = (0..5).map(|_| hostile.sends_voice(&scripted(3, "segfault"))).collect();
-        // From the second apology on, at least six have died.
+        let hostile = scene.new_user("Яд", "ru");
+        let poison: Vec<SentMessage> = (0..5).map(|_| hostile.send_voice(&scripted(3, "segfault"))).collect();
+        // From the second apology on, at least six engines have crashed.
         for (number, sent) in poison.iter().enumerate() {
             failed(scene.answer(sent).await);
             if number >= 1 {
-                let other = scene.somebody_sends(&scripted(3, &format!("say сосед {number}")));
+                let other = scene.send_voice(&scripted(3, &format!("say сосед {number}")));
                 assert_eq!(scene.text(&other).await, format!("сосед {number}"));
                 let trail = other.trail();
                 delays.push(trail.answers[0].at - trail.sent);
             }
         }
-        let restarts = scene.simulation.metrics().await.unwrap().value("stenobot_engine_restarts_total");
+        let restarts = scene.bot.metrics().await.unwrap().value("stenobot_engine_restarts_total");
         assert_eq!(restarts, Some(15.0 * round as f64));
     }
     let longest = delays.iter().max().unwrap();
     assert!(*longest < Duration::from_secs(10), "{longest:?}");
-    scene.end().await;
+    scene.shut_down().await;
     measured(&ROW, times, &format!("{} others answered within {}", delays.len(), spread(&delays)));
 }
 
-/// The engine's stand-in behind a few lines of shell.
+/// The scripted engine, started by a shell script with these lines.
 fn engine(folder: &Path, lines: &str) -> PathBuf {
     let engine = folder.join("engine");
     std::fs::write(&engine, format!("#!/bin/sh\n{lines}\nexec \"{}\" \"$@\"\n", stand_in().display())).unwrap();
@@ -191,7 +191,7 @@ fn engine(folder: &Path, lines: &str) -> PathBuf {
     engine
 }
 
-/// An engine that stops at a gate whenever it starts.
+/// An engine that waits at a gate whenever it starts.
 pub(super) fn engine_behind(folder: &Path, start: &Gate) -> PathBuf {
     engine(folder, &format!("STAND_IN_START='{}'\nexport STAND_IN_START", start.instruction()))
 }
@@ -209,48 +209,48 @@ async fn the_engine_killed_at_any_time() {
     let (start, work) = (Gate::new().await, Gate::new().await);
     let setup = bot_with_engine(&engine_behind(folder.path(), &start), &[]);
     let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
-    let mut held = start.reached().await;
+    let mut held = start.wait_reached().await;
     let mut delays = Vec::new();
     let mut everybody = Vec::new();
     for _ in 0..times {
         let mut pid = held.pid;
-        held.open();
-        let warm = scene.somebody_sends(&scripted(3, "say тёплый"));
+        held.release();
+        let warm = scene.send_voice(&scripted(3, "say тёплый"));
         assert_eq!(scene.text(&warm).await, "тёплый");
-        let idle = scene.simulation.api().now();
+        let idle = scene.api().now();
         signal(pid, Signal::KILL);
-        let starting = start.reached().await;
-        let patient = scene.somebody_sends(&scripted(3, "say терпеливый"));
-        queued(&patient).await;
+        let starting = start.wait_reached().await;
+        let patient = scene.send_voice(&scripted(3, "say терпеливый"));
+        wait_until_queued(&patient).await;
         signal(starting.pid, Signal::KILL);
         drop(starting);
-        held = start.reached().await;
+        held = start.wait_reached().await;
         pid = held.pid;
-        held.open();
+        held.release();
         assert_eq!(scene.text(&patient).await, "терпеливый");
         delays.push(patient.trail().answers[0].at - idle);
 
-        let busy = scene.somebody_sends(&scripted(3, &format!("{};say занятой", work.instruction())));
-        let at_work = work.reached().await;
+        let busy = scene.send_voice(&scripted(3, &format!("{};say занятой", work.instruction())));
+        let at_work = work.wait_reached().await;
         assert_eq!(at_work.pid, pid);
-        let before = scene.simulation.api().now();
+        let before = scene.api().now();
         signal(pid, Signal::KILL);
         drop(at_work);
-        start.reached().await.open();
-        let at_work = work.reached().await;
+        start.wait_reached().await.release();
+        let at_work = work.wait_reached().await;
         let pid = at_work.pid;
-        at_work.open();
+        at_work.release();
         assert_eq!(scene.text(&busy).await, "занятой");
         delays.push(busy.trail().answers[0].at - before);
         everybody.extend([warm, patient, busy]);
         signal(pid, Signal::KILL);
-        held = start.reached().await;
+        held = start.wait_reached().await;
     }
-    held.open();
+    held.release();
     for sent in &everybody {
         assert_eq!(sent.trail().answers.len(), 1, "{}", sent.history());
     }
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), 3 * times);
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
     measured(&ROW, times, &format!("{} answers, after the kill within {}", rows.len(), spread(&delays)));
@@ -274,36 +274,36 @@ async fn an_engine_that_does_not_start() {
     for round in 0..times {
         let (mut waiting, gate) = (Vec::new(), Gate::new().await);
         if round > 0 {
-            waiting.push(scene.somebody_sends(&scripted(3, &format!("{};say 0", gate.instruction()))));
-            let held = gate.reached().await;
+            waiting.push(scene.send_voice(&scripted(3, &format!("{};say 0", gate.instruction()))));
+            let held = gate.wait_reached().await;
             std::fs::write(&broken, "").unwrap();
             signal(held.pid, Signal::KILL);
             drop(held);
         }
         for _ in 0..2 {
-            waiting.push(scene.somebody_sends(&scripted(3, "say дождались")));
+            waiting.push(scene.send_voice(&scripted(3, "say дождались")));
         }
         let told = async {
             let mut beat = tokio::time::interval(Duration::from_millis(50));
             loop {
                 beat.tick().await;
-                let (status, reason) = page(&scene.simulation, "/readyz").await;
+                let (status, reason) = page(&scene.bot, "/readyz").await;
                 if reason.contains("does not start") {
                     return (status, reason);
                 }
             }
         };
-        let told = soon("/readyz tells why", told).await;
+        let told = eventually("/readyz tells why", told).await;
         let sentence = "not ready: the engine does not start: it ended while it loaded the model (exit status 3)\n";
         assert_eq!(told, (503, sentence.to_owned()));
         for sent in &waiting[waiting.len() - 2..] {
-            queued(sent).await;
+            wait_until_queued(sent).await;
             assert!(sent.trail().answers.is_empty());
         }
-        let repaired = scene.simulation.api().now();
+        let repaired = scene.api().now();
         std::fs::remove_file(&broken).unwrap();
         if round > 0 {
-            gate.reached().await.open();
+            gate.wait_reached().await.release();
         }
         for sent in &waiting {
             scene.text(sent).await;
@@ -311,8 +311,8 @@ async fn an_engine_that_does_not_start() {
             assert_eq!(trail.answers.len(), 1, "{}", sent.history());
             delays.push(trail.answers[0].at - repaired);
         }
-        assert_eq!(page(&scene.simulation, "/readyz").await, (200, "ready\n".to_owned()));
+        assert_eq!(page(&scene.bot, "/readyz").await, (200, "ready\n".to_owned()));
     }
-    scene.end().await;
+    scene.shut_down().await;
     measured(&ROW, times, &format!("{} answers, after the repair within {}", delays.len(), spread(&delays)));
 }

@@ -1,9 +1,9 @@
-//! What came of many requests, in figures.
+//! Counts and recovery times over many requests.
 
 use std::time::Duration;
 
-use stenobot_simulator::answers::{Said, read};
-use stenobot_simulator::people::Sent;
+use stenobot_simulator::answers::{BotText, read};
+use stenobot_simulator::users::SentMessage;
 
 use super::figures::spread;
 use crate::scene::Scene;
@@ -13,22 +13,22 @@ use crate::scene::Scene;
 pub(crate) struct Score {
     requests: usize,
     lost: usize,
-    twice: usize,
-    /// Messages that show a state and will show nothing else: Telegram took them, and the bot never knew.
+    duplicated: usize,
+    /// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
     stray: usize,
-    /// From the restart to the answer.
+    /// Times from the restart to the answer.
     recovery: Vec<Duration>,
 }
 
 impl Score {
-    /// Looks at what became of these messages, once nothing more is to come.
-    pub(crate) fn count(&mut self, scene: &Scene, sent: &[Sent]) {
+    /// Counts these messages, once no more answers follow.
+    pub(crate) fn count(&mut self, scene: &Scene, sent: &[SentMessage]) {
         for sent in sent {
             let trail = sent.trail();
             self.requests += 1;
             self.lost += usize::from(trail.is_lost());
-            self.twice += usize::from(trail.is_duplicated());
-            self.stray += strays(scene, sent);
+            self.duplicated += usize::from(trail.is_duplicated());
+            self.stray += stray_count(scene, sent);
             assert!(!trail.is_lost() && !trail.is_duplicated(), "{}", sent.history());
         }
     }
@@ -40,7 +40,7 @@ impl Score {
     pub(crate) fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.lost += other.lost;
-        self.twice += other.twice;
+        self.duplicated += other.duplicated;
         self.stray += other.stray;
         self.recovery.extend(other.recovery);
     }
@@ -49,30 +49,30 @@ impl Score {
         self.recovery.iter().max().copied().unwrap_or_default()
     }
 
-    /// For the table.
-    pub(crate) fn tell(&self) -> String {
-        let Self { requests, lost, twice, stray, recovery } = self;
+    /// The text for the table.
+    pub(crate) fn to_text(&self) -> String {
+        let Self { requests, lost, duplicated, stray, recovery } = self;
         format!(
-            "{requests} requests: {lost} lost, {twice} answered twice; {} kills, recovery {}; {stray} stray states",
+            "{requests} requests: {lost} lost, {duplicated} answered twice; {} kills, recovery {}; {stray} stray states",
             recovery.len(),
             spread(recovery)
         )
     }
 }
 
-/// Messages that show a state for ever: Telegram took them, and the bot could not know.
-pub(crate) fn strays(scene: &Scene, sent: &Sent) -> usize {
-    scene.simulation.api().read(|state| {
+/// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
+pub(crate) fn stray_count(scene: &Scene, sent: &SentMessage) -> usize {
+    scene.api().read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
-        replies.filter_map(|reply| reply.content.text()).filter(|text| is_passing(text)).count()
+        replies.filter_map(|reply| reply.content.text()).filter(|text| is_status(text)).count()
     })
 }
 
-/// Whether a text is to be replaced by another.
-fn is_passing(text: &str) -> bool {
+/// Whether another text is to replace this one.
+fn is_status(text: &str) -> bool {
     match read(text) {
-        Said::Received | Said::Queued { .. } | Said::Started | Said::Progress { .. } => true,
-        Said::Part(text) => text == "…",
-        Said::Final(_) | Said::Delayed => false,
+        BotText::Received | BotText::Queued { .. } | BotText::Started | BotText::Progress { .. } => true,
+        BotText::Part(text) => text == "…",
+        BotText::Final(_) | BotText::Delayed => false,
     }
 }

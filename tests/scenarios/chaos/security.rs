@@ -1,21 +1,21 @@
-//! Somebody pretends to be somebody else; files lie where they should not; what is on the disk is for one user only.
+//! Impersonation; foreign files in the data folder; permissions of all files.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use stenobot_domain::{AnswerForm, ChatId, RequestId};
 use stenobot_simulator::group::Group;
-use stenobot_simulator::people::Person;
-use stenobot_simulator::server::{Caller, Channel, Origin, Rank};
+use stenobot_simulator::server::{Channel, MemberStatus, Origin, UserInfo};
+use stenobot_simulator::users::User;
 use stenobot_telegram::{Action, RerunChoice};
 
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{Scene, soon};
+use crate::scene::{Scene, eventually};
 
-const ADMIN: i64 = 600_001;
+const OPERATOR: i64 = 600_001;
 
-/// Everything by which an administrator of the bot could change something.
+/// All commands by which an operator can change something.
 fn commands(victim: ChatId) -> [String; 6] {
     ["/pause", "/drain", "/resume", "/stats", "/broadcast Купите слона"]
         .map(str::to_owned)
@@ -35,44 +35,45 @@ async fn impostors() {
         name: "security::impostors",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[("admin_users", &ADMIN.to_string()), ("audio_retention_seconds", "600")]).await;
-    let api = scene.simulation.api().clone();
-    let admin = scene.simulation.person("Админ", "ru");
-    assert_eq!(admin.chat().0, ADMIN);
+    let mut scene = Scene::start(&[("admin_users", &OPERATOR.to_string()), ("audio_retention_seconds", "600")]).await;
+    let api = scene.api().clone();
+    let admin = scene.new_user("Админ", "ru");
+    assert_eq!(admin.chat().0, OPERATOR);
     let (mut tried, mut last) = (0, None);
     for round in 0..rounds {
-        let victim = scene.simulation.person("Анна", "ru");
+        let victim = scene.new_user("Анна", "ru");
         let owner = victim.chat();
         let gate = Gate::new().await;
-        let running = victim.sends_voice(&scripted(3, &format!("{};say моё {round}", gate.instruction())));
-        let held = gate.reached().await;
-        let waiting = victim.sends_voice(&scripted(3, &format!("say тоже моё {round}")));
-        scene.positions(std::slice::from_ref(&waiting), &[1]).await;
+        let running = victim.send_voice(&scripted(3, &format!("{};say моё {round}", gate.instruction())));
+        let held = gate.wait_reached().await;
+        let waiting = victim.send_voice(&scripted(3, &format!("say тоже моё {round}")));
+        scene.wait_for_positions(std::slice::from_ref(&waiting), &[1]).await;
 
-        // The same name, the words of the administrator carried over, the administrator in a group, others who speak
-        // there with the rights that groups have.
-        let namesake = scene.simulation.person("Админ", "ru");
-        let origin = Origin::Person(Caller { id: stenobot_domain::UserId(ADMIN), ..namesake.caller().clone() });
+        // A user with the operator's name, forwarded commands of the operator, the operator in a group, and others who write
+        // there in the name of the group or of a channel.
+        let namesake = scene.new_user("Админ", "ru");
+        let origin = Origin::User(UserInfo { id: stenobot_domain::UserId(OPERATOR), ..namesake.info().clone() });
         let group = Group::new(&api, ChatId(-100_200_300 - round as i64), "Мы");
-        group.makes_bot(Rank::Administrator);
+        group.set_bot_status(MemberStatus::Administrator);
         let channel = Channel { id: ChatId(-100_000_600_001), title: "Админ".into() };
         let impostors = [
             namesake.clone(),
             namesake.forwarding(origin),
-            group.joins_as(&admin, Rank::Owner),
-            group.joins_as(&namesake, Rank::Owner).anonymously(),
-            group.joins(&namesake).as_channel(channel),
+            group.add_member_as(&admin, MemberStatus::Owner),
+            group.add_member_as(&namesake, MemberStatus::Owner).anonymously(),
+            group.add_member(&namesake).as_channel(channel),
         ];
         for impostor in &impostors {
             for command in commands(owner) {
-                impostor.sends_text(&command);
+                impostor.send_text(&command);
                 tried += 1;
             }
         }
-        // The buttons of somebody else's requests, in a chat of one's own and in a group.
+        // Buttons of another user's requests, in a private chat and in a group.
         let ids = [RequestId(scene.row(&running).await.id), RequestId(scene.row(&waiting).await.id)];
-        let own = namesake.sends_text("/start");
-        let own = soon("an answer", api.until(|state| Some(state.replies(own.chat(), own.id()).next()?.id))).await;
+        let own = namesake.send_text("/start");
+        let own =
+            eventually("an answer", api.wait_for(|state| Some(state.replies(own.chat(), own.id()).next()?.id))).await;
         for of in ids {
             for action in [
                 Action::Cancel(of),
@@ -81,13 +82,13 @@ async fn impostors() {
                 Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Txt) },
                 Action::Rerun { of, choice: RerunChoice::Language("de".parse().unwrap()) },
             ] {
-                tried += pressed(&namesake, own, &action.encode()).await;
+                tried += press_and_wait(&namesake, own, &action.encode()).await;
             }
         }
         for rubbish in ["", "c", "c:", "c:-1", "c:99999999999999999999", "a:1:zz", "\u{0}", &"x".repeat(64), "f:1"] {
-            tried += pressed(&namesake, own, rubbish).await;
+            tried += press_and_wait(&namesake, own, rubbish).await;
         }
-        held.open();
+        held.release();
         for sent in [running, waiting] {
             scene.text(&sent).await;
             let trail = sent.trail();
@@ -95,10 +96,10 @@ async fn impostors() {
         }
         last = Some(victim);
     }
-    // Still served, still open to everybody, and nobody was written to by a broadcast.
-    let sent = last.unwrap().sends_voice(&scripted(3, "say по-прежнему"));
+    // The bot still serves every user, and no broadcast was sent.
+    let sent = last.unwrap().send_voice(&scripted(3, "say по-прежнему"));
     assert_eq!(scene.text(&sent).await, "по-прежнему");
-    scene.settled().await;
+    scene.wait_until_closed().await;
     let requests = scene.rows().await.len();
     assert_eq!(requests, 2 * rounds + 1, "nobody had anything heard again");
     let elephant = api.read(|state| {
@@ -109,30 +110,30 @@ async fn impostors() {
             .any(|text| text.contains("слона") || text.contains("За сутки"))
     });
     assert!(!elephant, "somebody was obeyed");
-    scene.ended_with_audio().await;
+    scene.into_stopped_with_audio().await;
     measured(&ROW, rounds, &format!("{tried} tries, 0 obeyed"));
 }
 
-/// Presses and waits until the bot has dealt with it.
-async fn pressed(who: &Person, message: stenobot_domain::MessageId, data: &str) -> usize {
-    soon("the press is answered", who.presses_anyway(message, data).answered()).await;
+/// Presses a button and waits until the bot has processed it.
+async fn press_and_wait(who: &User, message: stenobot_domain::MessageId, data: &str) -> usize {
+    eventually("the press is answered", who.send_callback(message, data).wait_for_answer()).await;
     1
 }
 
 #[tokio::test]
-async fn what_lies_on_the_disk() {
+async fn files_left_on_disk() {
     const ROW: Row = Row {
         number: 81,
         test: "recordings left by a crash; a foreign file, folder or link among them; permissions of all files",
         figure: "recordings are deleted at the start; with anything else the bot does not start; other users can read nothing",
-        name: "security::what_lies_on_the_disk",
+        name: "security::files_left_on_disk",
     };
     let rounds = rounds(1);
-    let mut scene = Scene::stand_in(&[]).await;
+    let mut scene = Scene::start(&[]).await;
     let mut swept = 0;
     for _ in 0..rounds {
-        scene.simulation.kill_bot().await.unwrap();
-        let audio = scene.simulation.data().join("audio");
+        scene.bot.kill().await.unwrap();
+        let audio = scene.bot.data().join("audio");
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(outside.path(), "somebody else's").unwrap();
         let (song, folder, link) = (audio.join("song.mp3"), audio.join("folder"), audio.join("1.audio"));
@@ -140,40 +141,40 @@ async fn what_lies_on_the_disk() {
         std::fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
         std::fs::write(audio.join("999999.audio"), "left behind").unwrap();
-        let refused = scene.simulation.restart().await.unwrap_err().to_string();
+        let refused = scene.bot.restart().await.unwrap_err().to_string();
         assert!(refused.contains("is not the bot's, and the bot removes recordings there"), "{refused}");
         assert!(song.exists() && folder.exists() && link.is_symlink() && audio.join("999999.audio").exists());
         std::fs::remove_file(song).unwrap();
         std::fs::remove_dir(folder).unwrap();
         std::fs::remove_file(link).unwrap();
-        scene.simulation.restart().await.unwrap();
+        scene.bot.restart().await.unwrap();
         assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
         assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's");
         swept += 1;
     }
     let gate = Gate::new().await;
-    let sent = scene.somebody_sends(&scripted(3, &format!("{};say потом", gate.instruction())));
-    let held = gate.reached().await;
-    let files = check_rights(&scene.simulation.data());
+    let sent = scene.send_voice(&scripted(3, &format!("{};say потом", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let files = assert_private(&scene.bot.data());
     assert!(files > 3, "the store, its log, a recording");
-    held.open();
+    held.release();
     scene.text(&sent).await;
-    scene.settled().await;
-    scene.end().await;
+    scene.wait_until_closed().await;
+    scene.shut_down().await;
     measured(&ROW, rounds, &format!("{swept} of {swept} swept; {files} files of this user's alone"));
 }
 
-/// Everything below `folder` is this user's alone; gives the number of files.
-fn check_rights(folder: &Path) -> usize {
+/// Asserts that everything below `folder` is accessible to this user only; gives the number of files.
+fn assert_private(folder: &Path) -> usize {
     let mode = folder.metadata().unwrap().permissions().mode();
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_symlink() {
-            // The models, which are nobody's secret.
+            // Models are no secret.
         } else if path.is_dir() {
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
-            files += check_rights(&path);
+            files += assert_private(&path);
         } else {
             let metadata = path.metadata().unwrap();
             assert_eq!(metadata.mode() & 0o077, 0, "{} has {:o} in {mode:o}", path.display(), metadata.mode());

@@ -1,161 +1,98 @@
-//! The store's storage fails for a while under a bot that works: locked, full, read-only.
+//! The storage of the store fails for a while under a running bot: locked, full, read-only.
+
+mod checks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use stenobot_simulator::answers::{Said, Trail};
+use stenobot_simulator::answers::Trail;
 use stenobot_simulator::harness::Simulation;
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{Call, Effect, Method, Scripted, State, Verdict};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, ScriptedFault};
 use stenobot_store::LEASE;
 use tokio::sync::watch;
 
+pub(super) use self::checks::{all_answered_once, is_confirmed, lost};
+use self::checks::{count_in_log, delay_notices, failures, recovery_text, wait_for_delay_notice, wait_for_polls};
 use super::disk::Disk;
-use super::figures::spread;
 use super::{Row, measured, rounds};
 use crate::pages::page;
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, bot_with_engine, soon, stand_in};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, stand_in};
 
-/// With so many rounds and more, faults last longer: each for half a minute, but the first for longer than a lease.
-const THOROUGH: usize = 10;
+/// From this many rounds on, faults last half a minute, the first one longer than a lease.
+const THOROUGH_ROUNDS: usize = 10;
 
-fn hold(times: usize, round: usize) -> Duration {
+fn fault_duration(times: usize, round: usize) -> Duration {
     Duration::from_secs(match round {
-        _ if times < THOROUGH => 0,
+        _ if times < THOROUGH_ROUNDS => 0,
         0 => LEASE.as_secs() + 15,
         _ => 30,
     })
 }
 
-// === What people are told, and what Telegram is told ===
+// === Temporary faults ===
 
-async fn told_of_the_delay(sent: &Sent) {
-    sent.until("word of the delay", PATIENCE, |trail| (trail.latest == Some(Said::Delayed)).then_some(()))
-        .await
-        .unwrap();
-}
-
-/// How often the bot said so in the chat of a message.
-fn delays(scene: &Scene, sent: &Sent) -> usize {
-    let is_delay = |text: &str| stenobot_simulator::answers::read(text) == Said::Delayed;
-    scene.simulation.api().read(|state| {
-        let messages = state.chats[&sent.chat()].messages.values();
-        messages.flat_map(|message| message.words()).filter(|(_, text)| is_delay(text)).count()
-    })
-}
-
-pub(super) fn is_confirmed(state: &State, sent: &Sent) -> bool {
-    state.confirmed.iter().any(|offer| {
-        let message = &offer.update["message"];
-        message["chat"]["id"] == sent.chat().0 && message["message_id"] == sent.id().0
-    })
-}
-
-/// Confirmed at Telegram, and not in the store: lost.
-pub(super) async fn lost(scene: &Scene, all: &[&Sent]) -> usize {
-    let rows = scene.rows().await;
-    let has_row = |sent: &Sent| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
-    let confirmed = |sent: &Sent| scene.simulation.api().read(|state| is_confirmed(state, sent));
-    all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
-}
-
-/// Waits until the bot has asked Telegram so many times more.
-async fn polls(scene: &Scene, more: u64) {
-    let before = scene.simulation.api().read(State::polls);
-    let reached = scene.simulation.api().until(|state| (state.polls() >= before + more).then_some(()));
-    soon("the bot asks for updates again", reached).await;
-}
-
-async fn failures(scene: &Scene, kinds: &[&str]) -> f64 {
-    let page = scene.simulation.metrics().await.unwrap();
-    let series = |kind: &&str| page.value(&format!("stenobot_journal_errors_total{{kind=\"{kind}\"}}"));
-    kinds.iter().filter_map(series).sum()
-}
-
-/// Everybody's text, once. Gives when the last one had it.
-pub(super) async fn all_answered_once(scene: &mut Scene, all: &[(&Sent, &str)]) -> Duration {
-    let mut last = Duration::ZERO;
-    for (sent, text) in all {
-        assert_eq!(scene.text(sent).await, *text);
-        let trail = sent.trail();
-        assert_eq!((trail.answers.len(), trail.overwritten), (1, false), "{}", sent.history());
-        last = last.max(trail.answers[0].at);
-    }
-    last
-}
-
-fn count_in_log(scene: &Scene, words: &str) -> usize {
-    std::fs::read_to_string(scene.simulation.log()).unwrap().matches(words).count()
-}
-
-fn recovery(times: &[Duration]) -> String {
-    format!("last answer after the end of the fault: {}", spread(times))
-}
-
-// === Passing trouble ===
-
-/// Some trouble with the store, begun and ended by the test.
-trait Fault {
+/// A fault of the store that a test begins and ends.
+trait StoreFault {
     async fn begin(&mut self, scene: &mut Scene);
     async fn end(&mut self, scene: &mut Scene);
 }
 
-/// One recording is in work, two arrive while the fault lasts. Gives the time from its end to the last answer.
-async fn two_arrive_while_one_is_in_work(
+/// One recording is being transcribed and two arrive during the fault. Gives the time from its end to the last answer.
+async fn two_requests_arrive_during_fault(
     scene: &mut Scene,
-    fault: &mut impl Fault,
+    fault: &mut impl StoreFault,
     kinds: &[&str],
-    hold: Duration,
+    fault_duration: Duration,
 ) -> Duration {
     let gate = Gate::new().await;
-    let first = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
-    let held = gate.reached().await;
-    first.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+    let first = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
+    let held = gate.wait_reached().await;
+    first.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
     let before = failures(scene, kinds).await;
     fault.begin(scene).await;
-    let others = ["второе", "третье"].map(|text| scene.somebody_sends(&scripted(3, &format!("say {text}"))));
-    held.open();
+    let others = ["второе", "третье"].map(|text| scene.send_voice(&scripted(3, &format!("say {text}"))));
+    held.release();
     for sent in &others {
-        told_of_the_delay(sent).await;
+        wait_for_delay_notice(sent).await;
     }
-    tokio::time::sleep(hold).await;
-    polls(scene, 2).await;
-    // They are told once, however often the bot tries.
+    tokio::time::sleep(fault_duration).await;
+    wait_for_polls(scene, 2).await;
+    // Senders are informed once, however often the bot retries.
     for sent in &others {
-        assert_eq!(delays(scene, sent), 1, "{}", sent.history());
-        assert!(!scene.simulation.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
+        assert_eq!(delay_notices(scene, sent), 1, "{}", sent.history());
+        assert!(!scene.api().read(|state| is_confirmed(state, sent)), "the offset has moved");
         assert!(sent.trail().answers.is_empty(), "{}", sent.history());
     }
     assert!(first.trail().answers.is_empty(), "the store does not know of it: {}", first.history());
     assert_eq!(scene.rows().await.len(), 1);
-    assert!(failures(scene, kinds).await > before, "the fault did not strike");
-    let (status, _) = page(&scene.simulation, "/readyz").await;
+    assert!(failures(scene, kinds).await > before, "the fault had no effect");
+    let (status, _) = page(&scene.bot, "/readyz").await;
     assert_eq!(status, 503);
 
     fault.end(scene).await;
-    let freed = scene.simulation.api().now();
+    let freed = scene.api().now();
     let all = [&first, &others[0], &others[1]];
     let last = all_answered_once(scene, &[(all[0], "начатое"), (all[1], "второе"), (all[2], "третье")]).await;
-    assert_eq!(count_in_log(scene, "transcription started"), 3, "work was thrown away");
+    assert_eq!(count_in_log(scene, "transcription started"), 3, "a request was transcribed twice");
     assert_eq!(lost(scene, &all).await, 0);
     last - freed
 }
 
 pub(super) async fn end(scene: Scene, requests: usize) {
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), requests);
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:?}");
 }
 
-/// Another process that writes.
+/// Another process that holds the write lock.
 struct Lock(Option<SqliteConnection>);
 
-impl Fault for Lock {
+impl StoreFault for Lock {
     async fn begin(&mut self, scene: &mut Scene) {
-        let mut other = SqliteConnectOptions::new().filename(scene.simulation.store()).connect().await.unwrap();
+        let mut other = SqliteConnectOptions::new().filename(scene.bot.store()).connect().await.unwrap();
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
         self.0 = Some(other);
     }
@@ -168,52 +105,52 @@ impl Fault for Lock {
 }
 
 #[tokio::test]
-async fn the_journal_is_locked() {
+async fn the_store_is_locked() {
     const ROW: Row = Row {
         number: 50,
         test: "another process locks the store while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
-        name: "storage::the_journal_is_locked",
+        name: "storage::the_store_is_locked",
     };
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
-        let hold = hold(times, round);
-        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut Lock(None), &["busy"], hold).await);
+        let mut scene = Scene::start(&[]).await;
+        let fault_duration = fault_duration(times, round);
+        took.push(two_requests_arrive_during_fault(&mut scene, &mut Lock(None), &["busy"], fault_duration).await);
         end(scene, 3).await;
     }
-    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery(&took)));
+    measured(&ROW, times, &format!("0 of {} lost, 0 twice; {}", 3 * times, recovery_text(&took)));
 }
 
 #[tokio::test]
-async fn the_journal_is_locked_between_two_parts_of_an_answer() {
+async fn the_store_is_locked_between_two_parts_of_an_answer() {
     const ROW: Row = Row {
         number: 51,
         test: "another process locks the store while a long answer goes out",
         figure: "every part arrives once",
-        name: "storage::the_journal_is_locked_between_two_parts_of_an_answer",
+        name: "storage::the_store_is_locked_between_two_parts_of_an_answer",
     };
     let times = rounds(1);
     let mut parts = 0;
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[]).await;
+        let mut scene = Scene::start(&[]).await;
         let gate = Gate::new().await;
         let text = "длинное ".repeat(1200).trim_end().to_owned();
-        let sent = scene.somebody_sends(&scripted(3, &format!("{};say {text}", gate.instruction())));
-        let held = gate.reached().await;
-        sent.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
-        // The second part is on its way, and takes its time.
+        let sent = scene.send_voice(&scripted(3, &format!("{};say {text}", gate.instruction())));
+        let held = gate.wait_reached().await;
+        sent.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
+        // The second part of the answer is slow.
         let (seen, mut see) = watch::channel(0);
-        let slow = move |call: &Call| -> Verdict {
+        let slow = move |call: &Call| -> FaultAction {
             let part = call.method == Method::SendMessage;
             seen.send_modify(|parts| *parts += usize::from(part));
             let delay = Duration::from_millis(if part { 500 } else { 0 });
-            Verdict { delay, effect: Effect::Pass }
+            FaultAction { delay, effect: Effect::Pass }
         };
-        scene.simulation.api().set_fault(Some(Arc::new(slow)));
-        held.open();
-        soon("the second part is sent", see.wait_for(|parts| *parts == 1)).await.unwrap();
+        scene.api().set_fault(Some(Arc::new(slow)));
+        held.release();
+        eventually("the second part is sent", see.wait_for(|parts| *parts == 1)).await.unwrap();
         let mut lock = Lock(None);
         lock.begin(&mut scene).await;
         let busy = async {
@@ -221,12 +158,12 @@ async fn the_journal_is_locked_between_two_parts_of_an_answer() {
                 a_moment().await
             }
         };
-        soon("the store is found locked", busy).await;
+        eventually("the store is found locked", busy).await;
         assert_eq!(*see.borrow(), 1, "no part goes out before the one before is on record");
         lock.end(&mut scene).await;
 
         let whole = |trail: &Trail| (trail.answer()?.spoken()?.split_whitespace().count() >= 1200).then_some(());
-        sent.until("the whole text", PATIENCE, whole).await.unwrap();
+        sent.wait_for("the whole text", SCENARIO_TIMEOUT, whole).await.unwrap();
         scene.spoken.add(&text);
         end(scene, 1).await;
         let spoken = sent.trail().answer().and_then(|answer| answer.spoken().map(|text| text.into_owned()));
@@ -242,14 +179,14 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// The disk takes nothing.
-impl Fault for Disk {
+/// The disk accepts no writes.
+impl StoreFault for Disk {
     async fn begin(&mut self, scene: &mut Scene) {
-        self.fill(scene.simulation.bot().unwrap().pid());
+        self.fill(scene.bot.process().unwrap().pid());
     }
 
     async fn end(&mut self, scene: &mut Scene) {
-        self.free(scene.simulation.bot().unwrap().pid());
+        self.free(scene.bot.process().unwrap().pid());
     }
 }
 
@@ -257,17 +194,17 @@ async fn on(disk: &Disk) -> Scene {
     Scene::of(Simulation::start(disk.below(bot_with_engine(&stand_in(), &[]))).await.unwrap())
 }
 
-async fn the_disk_takes_nothing(times: usize, disk: impl Fn() -> Disk) -> String {
+async fn fill_disks(times: usize, disk: impl Fn() -> Disk) -> String {
     let (mut took, mut way) = (Vec::new(), "");
     for round in 0..times {
         let mut disk = disk();
         way = disk.way();
         let kinds = disk.kinds();
         let mut scene = on(&disk).await;
-        took.push(two_arrive_while_one_is_in_work(&mut scene, &mut disk, kinds, hold(times, round)).await);
+        took.push(two_requests_arrive_during_fault(&mut scene, &mut disk, kinds, fault_duration(times, round)).await);
         end(scene, 3).await;
     }
-    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery(&took))
+    format!("0 of {} lost, 0 twice ({way}); {}", 3 * times, recovery_text(&took))
 }
 
 #[tokio::test]
@@ -279,19 +216,19 @@ async fn the_disk_is_full() {
         name: "storage::the_disk_is_full",
     };
     let times = rounds(1);
-    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_fill).await);
+    measured(&ROW, times, &fill_disks(times, Disk::to_fill).await);
 }
 
 #[tokio::test]
-async fn the_journal_is_read_only() {
+async fn the_store_is_read_only() {
     const ROW: Row = Row {
         number: 53,
         test: "the store is read-only while two messages arrive and one is in work",
         figure: "offset stays, both told once, 0 lost, each answered once",
-        name: "storage::the_journal_is_read_only",
+        name: "storage::the_store_is_read_only",
     };
     let times = rounds(1);
-    measured(&ROW, times, &the_disk_takes_nothing(times, Disk::to_freeze).await);
+    measured(&ROW, times, &fill_disks(times, Disk::to_freeze).await);
 }
 
 #[tokio::test]
@@ -309,48 +246,48 @@ async fn the_disk_fills_up_during_a_download() {
         way = disk.way();
         let mut scene = on(&disk).await;
         let slow = Effect::Slow { piece: 4096, pause: Duration::from_millis(200) };
-        scene.simulation.api().set_fault(Some(Arc::new(Scripted::new(Method::Download, 1, slow))));
-        let sent = scene.somebody_sends(&scripted(3, "say скачано"));
-        scene.call("the file is asked for", |call| call.method == Method::GetFile).await;
-        let audio = scene.simulation.data().join("audio");
+        scene.api().set_fault(Some(Arc::new(ScriptedFault::new(Method::Download, 1, slow))));
+        let sent = scene.send_voice(&scripted(3, "say скачано"));
+        scene.wait_for_call("the file is asked for", |call| call.method == Method::GetFile).await;
+        let audio = scene.bot.data().join("audio");
         let files = || std::fs::read_dir(&audio).unwrap().count();
-        soon("the download begins", async {
+        eventually("the download begins", async {
             while files() == 0 {
                 a_moment().await
             }
         })
         .await;
         disk.begin(&mut scene).await;
-        soon("nothing of it stays", async {
+        eventually("nothing of it stays", async {
             while files() > 0 {
                 a_moment().await
             }
         })
         .await;
         let kinds = disk.kinds();
-        soon("the store fails", async {
+        eventually("the store fails", async {
             while failures(&scene, kinds).await == 0.0 {
                 a_moment().await
             }
         })
         .await;
         disk.end(&mut scene).await;
-        let freed = scene.simulation.api().now();
+        let freed = scene.api().now();
         took.push(all_answered_once(&mut scene, &[(&sent, "скачано")]).await - freed);
         tries += scene.calls(Method::Download);
         end(scene, 1).await;
     }
     assert!(tries >= 2 * times, "no download met the full disk");
-    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery(&took)));
+    measured(&ROW, times, &format!("0 of {times} lost, {tries} downloads ({way}); {}", recovery_text(&took)));
 }
 
 #[tokio::test]
-async fn the_last_of_the_disk_is_left_to_the_journal() {
+async fn the_last_disk_space_is_reserved_for_the_store() {
     const ROW: Row = Row {
         number: 55,
         test: "little space is left on the disk when a message arrives",
         figure: "it is accepted and its sender informed; no download until there is space; answered once",
-        name: "storage::the_last_of_the_disk_is_left_to_the_journal",
+        name: "storage::the_last_disk_space_is_reserved_for_the_store",
     };
     let times = rounds(1);
     let mut took = Vec::new();
@@ -361,57 +298,57 @@ async fn the_last_of_the_disk_is_left_to_the_journal() {
         }
         let mut scene = on(&disk).await;
         disk.leave_little();
-        soon("the bot sees it", async {
+        eventually("the bot sees it", async {
             while count_in_log(&scene, "downloads wait") == 0 {
                 a_moment().await
             }
         })
         .await;
-        let sent = scene.somebody_sends(&scripted(3, "say место"));
-        told_of_the_delay(&sent).await;
-        let confirmed = scene.simulation.api().until(|state| is_confirmed(state, &sent).then_some(()));
-        soon("the store takes it", confirmed).await;
+        let sent = scene.send_voice(&scripted(3, "say место"));
+        wait_for_delay_notice(&sent).await;
+        let confirmed = scene.api().wait_for(|state| is_confirmed(state, &sent).then_some(()));
+        eventually("the store takes it", confirmed).await;
         assert_eq!((scene.row(&sent).await.stage.as_str(), scene.calls(Method::Download)), ("received", 0));
         disk.end(&mut scene).await;
-        let freed = scene.simulation.api().now();
+        let freed = scene.api().now();
         took.push(all_answered_once(&mut scene, &[(&sent, "место")]).await - freed);
-        assert_eq!(delays(&scene, &sent), 1);
+        assert_eq!(delay_notices(&scene, &sent), 1);
         end(scene, 1).await;
     }
-    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery(&took)));
+    measured(&ROW, times, &format!("0 of {times} lost; {}", recovery_text(&took)));
 }
 
 #[tokio::test]
-async fn told_to_stop_while_the_journal_is_locked() {
+async fn signalled_while_the_store_is_locked_and_work_runs() {
     const ROW: Row = Row {
         number: 56,
         test: "SIGTERM while another process locks the store, with one message in work and one new",
         figure: "stops in order and in time, 0 lost, each answered once after the next start",
-        name: "storage::told_to_stop_while_the_journal_is_locked",
+        name: "storage::signalled_while_the_store_is_locked_and_work_runs",
     };
     let times = rounds(1);
     let mut longest = Duration::ZERO;
     for _ in 0..times {
-        let mut scene = Scene::stand_in(&[("shutdown_timeout_seconds", "1")]).await;
+        let mut scene = Scene::start(&[("shutdown_timeout_seconds", "1")]).await;
         let gate = Gate::new().await;
-        let first = scene.somebody_sends(&scripted(3, &format!("{};say начатое", gate.instruction())));
-        let held = gate.reached().await;
-        first.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
+        let first = scene.send_voice(&scripted(3, &format!("{};say начатое", gate.instruction())));
+        let held = gate.wait_reached().await;
+        first.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
         let mut lock = Lock(None);
         lock.begin(&mut scene).await;
-        let new = scene.somebody_sends(&scripted(3, "say новое"));
-        held.open();
-        told_of_the_delay(&new).await;
-        let from = scene.simulation.api().now();
-        let status = scene.simulation.terminate_bot(PATIENCE).await.unwrap();
-        let stopped = scene.simulation.api().now() - from;
+        let new = scene.send_voice(&scripted(3, "say новое"));
+        held.release();
+        wait_for_delay_notice(&new).await;
+        let from = scene.api().now();
+        let status = scene.bot.terminate(SCENARIO_TIMEOUT).await.unwrap();
+        let stopped = scene.api().now() - from;
         assert!(status.success(), "{status}");
-        // One second for what is held, and the writes that were under way.
+        // One second for the answer that is held, and for writes under way.
         assert!(stopped < Duration::from_secs(15), "{stopped:?}");
         longest = longest.max(stopped);
         lock.end(&mut scene).await;
-        scene.simulation.restart().await.unwrap();
-        gate.reached().await.open();
+        scene.bot.restart().await.unwrap();
+        gate.wait_reached().await.release();
         all_answered_once(&mut scene, &[(&first, "начатое"), (&new, "новое")]).await;
         assert_eq!(lost(&scene, &[&first, &new]).await, 0);
         end(scene, 2).await;

@@ -1,4 +1,4 @@
-//! What the store keeps by itself, without a bot around it.
+//! Guarantees of the store itself, without a bot.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use stenobot_store::{
 
 use super::{Row, measured, rounds};
 
-const ROOMY: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
+const UNLIMITED: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
 
-struct Desk {
+struct TestStore {
     store: Store,
     path: PathBuf,
     time: Arc<AtomicI64>,
     _folder: tempfile::TempDir,
 }
 
-impl Desk {
+impl TestStore {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
@@ -31,7 +31,7 @@ impl Desk {
     }
 }
 
-fn arrival(message: i32) -> IncomingAudio {
+fn incoming(message: i32) -> IncomingAudio {
     let sender = Sender { id: UserId(1), username: None, first_name: Some("Anna".into()), last_name: None };
     IncomingAudio::voice(ChatId(1), MessageId(message), sender, format!("file-{message}"), format!("unique-{message}"))
 }
@@ -44,56 +44,56 @@ async fn the_same_update_twice() {
         figure: "one request each",
         name: "store::the_same_update_twice",
     };
-    let desk = Desk::new().await;
+    let test = TestStore::new().await;
     let times = rounds(200);
     for message in 0..i32::try_from(times).unwrap() {
-        // At the same time, as no order of Telegram's would have it.
-        let (arrival, one, other) = (arrival(message), desk.store.clone(), desk.store.clone());
-        let again = arrival.clone();
-        let one = tokio::spawn(async move { one.admit(&arrival, &ROOMY).await.unwrap() });
-        let other = tokio::spawn(async move { other.admit(&again, &ROOMY).await.unwrap() });
+        // Concurrently, which Telegram never does.
+        let (incoming, one, other) = (incoming(message), test.store.clone(), test.store.clone());
+        let again = incoming.clone();
+        let one = tokio::spawn(async move { one.queue.admit(&incoming, &UNLIMITED).await.unwrap() });
+        let other = tokio::spawn(async move { other.queue.admit(&again, &UNLIMITED).await.unwrap() });
         let outcomes = [one.await.unwrap(), other.await.unwrap()];
         let is_new = |outcome: &&Admission| matches!(outcome, Admission::New(_));
         assert_eq!(outcomes.iter().filter(is_new).count(), 1, "{outcomes:?}");
         assert!(outcomes.contains(&Admission::Duplicate), "{outcomes:?}");
     }
-    assert_eq!(desk.store.depth().await.unwrap() as usize, times);
+    assert_eq!(test.store.queue.depth().await.unwrap() as usize, times);
     measured(&ROW, times, &format!("{times} requests of {} updates", 2 * times));
 }
 
 #[tokio::test]
-async fn a_zombie_worker() {
+async fn an_expired_lease() {
     const ROW: Row = Row {
         number: 31,
         test: "a lease expires, then its former worker writes",
         figure: "every write refused",
-        name: "store::a_zombie_worker",
+        name: "store::an_expired_lease",
     };
-    let desk = Desk::new().await;
+    let test = TestStore::new().await;
     let (times, mut refused) = (rounds(20), 0);
     for message in 0..i32::try_from(times).unwrap() {
-        let Admission::New(_) = desk.store.admit(&arrival(message), &ROOMY).await.unwrap() else { panic!() };
-        let zombie = desk.store.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
+        let Admission::New(_) = test.store.queue.admit(&incoming(message), &UNLIMITED).await.unwrap() else { panic!() };
+        let zombie = test.store.queue.claim(WorkSource::Downloads, "zombie").await.unwrap().unwrap().fence;
         let lease = i64::try_from(LEASE.as_millis()).unwrap() + 1;
-        desk.time.fetch_add(lease, Ordering::SeqCst);
-        // Every second time it is the same process whose one task hangs while another goes on.
+        test.time.fetch_add(lease, Ordering::SeqCst);
+        // Every second time the same process owns both leases, as when one of its tasks hangs.
         let heir = if message % 2 == 0 { "heir" } else { "zombie" };
-        let fence = desk.store.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
-        let now = desk.store.clock().now();
+        let fence = test.store.queue.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
+        let now = test.store.clock().now();
         let writes = [
-            desk.store.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
-            desk.store.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
-            desk.store.release(&zombie, now, true).await,
-            desk.store.renew(&zombie).await,
-            desk.store.set_status_message(&zombie, arrival(message).chat, MessageId(7)).await,
+            test.store.queue.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            test.store.queue.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
+            test.store.queue.release(&zombie, now, true).await,
+            test.store.queue.renew(&zombie).await,
+            test.store.queue.set_status_message(&zombie, incoming(message).chat, MessageId(7)).await,
         ];
         for write in writes {
             assert!(matches!(write, Err(StoreError::LeaseLost { .. })), "{write:?}");
             refused += 1;
         }
-        desk.store.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        test.store.queue.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
         let fence = Fence { stage: StageName::Downloaded, ..fence };
-        desk.store.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+        test.store.queue.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
     }
     measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
 }
@@ -109,12 +109,12 @@ async fn backup_and_restore() {
     let times = rounds(2);
     let mut lost = 0;
     for round in 0..times {
-        let desk = Desk::new().await;
-        let (store, count) = (desk.store.clone(), tokio::sync::watch::Sender::new(0_i64));
+        let test = TestStore::new().await;
+        let (store, count) = (test.store.clone(), tokio::sync::watch::Sender::new(0_i64));
         let mut acknowledged = count.subscribe();
         let writer = tokio::spawn(async move {
             for message in 1..=100 {
-                let _ = store.admit(&arrival(message), &ROOMY).await.unwrap();
+                let _ = store.queue.admit(&incoming(message), &UNLIMITED).await.unwrap();
                 count.send_replace(i64::from(message));
             }
             store
@@ -122,12 +122,12 @@ async fn backup_and_restore() {
         let enough = i64::try_from(round % 100).unwrap();
         acknowledged.wait_for(|count| *count > enough).await.unwrap();
         let before = *acknowledged.borrow();
-        let copy = desk.path.with_file_name("copy.db");
-        let _ = backup(&desk.path, &copy, false).await.unwrap();
+        let copy = test.path.with_file_name("copy.db");
+        let _ = backup(&test.path, &copy, false).await.unwrap();
         writer.await.unwrap().close().await;
-        desk.store.clone().close().await;
-        // Restoring verifies the copy: SQLite's integrity check, foreign keys, the schema.
-        let restored = restore(&copy, &desk.path, Waiting::GoOn).await.unwrap();
+        test.store.clone().close().await;
+        // A restore verifies the copy: integrity check, foreign keys, schema.
+        let restored = restore(&copy, &test.path, Waiting::GoOn).await.unwrap();
         lost += (before - restored.contents.requests).max(0);
     }
     assert_eq!(lost, 0);

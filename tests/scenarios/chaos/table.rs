@@ -1,4 +1,4 @@
-//! Where a row's figures go: a file each, which `./dev chaos` puts together.
+//! Rows of the table: a file each, which `./dev chaos` joins.
 
 use std::path::Path;
 
@@ -6,23 +6,23 @@ use super::among_the_tests;
 
 /// A row of the table.
 pub(crate) struct Row {
-    /// Its place.
+    /// Its position in the table.
     pub(crate) number: u8,
-    /// What is done to the bot.
+    /// The fault.
     pub(crate) test: &'static str,
-    /// What is to come of it.
+    /// The expected result.
     pub(crate) figure: &'static str,
-    /// The test's name below `chaos::`, by which it is run alone.
+    /// Path of the test below `chaos::`.
     pub(crate) name: &'static str,
 }
 
-/// Writes down what came of so many rounds. Call it after the assertions: a row that is there has held.
+/// Writes the row of a test. Call it after the assertions, so that only rows that hold are written.
 pub(crate) fn measured(row: &Row, rounds: usize, found: &str) {
     let Row { number, test, figure, name } = row;
     let line = format!("| {test} | {figure} | {rounds} | {found} | `./dev chaos --rounds {rounds} {name}` |\n");
     print!("{line}");
     if among_the_tests() {
-        // Figures of a few rounds are not to take the place of those of many.
+        // Figures of a few rounds must not replace those of many.
         return;
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");

@@ -1,4 +1,4 @@
-//! Telegram fails in every way it can, with the engine's stand-in.
+//! Faults of Telegram.
 
 mod files;
 mod oracle;
@@ -10,102 +10,104 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use stenobot_simulator::answers::Verdict as Said;
-use stenobot_simulator::people::{Person, Sent};
-use stenobot_simulator::server::{Call, CallRecord, Effect, Fault, Method, Mixed, Outcome, Refusal, Verdict};
+use stenobot_simulator::answers::RequestOutcome;
+use stenobot_simulator::server::{
+    Call, CallOutcome, CallRecord, Effect, FaultAction, FaultInjector, Method, RandomFaults, Refusal,
+};
+use stenobot_simulator::users::{SentMessage, User};
 use stenobot_telegram::Client;
 
 use self::oracle::{answered_once, pauses, skipped, struck};
 use super::figures::spread;
-use super::score::strays;
+use super::score::stray_count;
 use super::{Row, measured, rounds};
 use crate::recordings::{Gate, scripted};
-use crate::scene::{PATIENCE, Scene, soon};
+use crate::scene::{SCENARIO_TIMEOUT, Scene, eventually};
 
-const PEOPLE: usize = 8;
+const USERS: usize = 8;
 
-fn set_fault(scene: &Scene, fault: impl Fault + 'static) {
-    scene.simulation.api().set_fault(Some(Arc::new(fault)));
+fn set_fault(scene: &Scene, fault: impl FaultInjector + 'static) {
+    scene.api().set_fault(Some(Arc::new(fault)));
 }
 
 fn calls(scene: &Scene) -> Vec<CallRecord> {
-    scene.simulation.api().read(|state| state.calls.clone())
+    scene.api().read(|state| state.calls.clone())
 }
 
-fn people(scene: &Scene, count: usize) -> Vec<Person> {
-    (0..count).map(|_| scene.simulation.person("Анна", "ru")).collect()
+fn users(scene: &Scene, count: usize) -> Vec<User> {
+    (0..count).map(|_| scene.new_user("Анна", "ru")).collect()
 }
 
-/// Somebody sends a recording in which `text` is heard.
-fn sends(scene: &mut Scene, person: &Person, script: &str, text: String) -> (Sent, String) {
+/// Sends a recording with the transcript `text`.
+fn send_recording(scene: &mut Scene, user: &User, script: &str, text: String) -> (SentMessage, String) {
     let voice = scripted(3, &format!("{script};say {text}"));
     scene.spoken.add(&text);
-    (person.sends_voice(&voice), text)
+    (user.send_voice(&voice), text)
 }
 
-/// Waits until everybody has an answer.
-async fn all_answered(sent: &[(Sent, String)]) {
-    for answer in join_all(sent.iter().map(|(sent, _)| sent.final_answer(PATIENCE))).await {
+/// Waits until every message is answered.
+async fn all_answered(sent: &[(SentMessage, String)]) {
+    for answer in join_all(sent.iter().map(|(sent, _)| sent.final_answer(SCENARIO_TIMEOUT))).await {
         answer.unwrap();
     }
 }
 
-/// What the bot's process holds: bytes of memory, open files.
-async fn held(scene: &Scene) -> (f64, f64) {
-    let page = scene.simulation.metrics().await.unwrap();
+/// Memory in bytes and open files of the bot's process.
+async fn process_usage(scene: &Scene) -> (f64, f64) {
+    let page = scene.bot.metrics().await.unwrap();
     (page.value("process_resident_memory_bytes").unwrap(), page.value("process_open_fds").unwrap())
 }
 
 #[tokio::test]
-async fn a_fifth_of_all_calls_goes_wrong() {
+async fn a_fifth_of_all_calls_fails() {
     const ROW: Row = Row {
         number: 40,
         test: "a fifth of all calls to Telegram goes wrong, in 15 ways",
         figure: "one answer each, no pause broken",
-        name: "telegram::a_fifth_of_all_calls_goes_wrong",
+        name: "telegram::a_fifth_of_all_calls_fails",
     };
-    let mut scene = Scene::stand_in(&[
+    let mut scene = Scene::start(&[
         ("progress_update_interval_seconds", "1"),
         ("user_requests_per_minute", "600"),
         ("max_concurrent_workers", "2"),
     ])
     .await;
-    let people = people(&scene, PEOPLE);
-    let pid = scene.simulation.bot().unwrap().pid();
-    let mut all = vec![sends(&mut scene, &people[0], "progress 50", "до сбоев".to_owned())];
+    let users = users(&scene, USERS);
+    let pid = scene.bot.process().unwrap().pid();
+    let mut all = vec![send_recording(&mut scene, &users[0], "progress 50", "до сбоев".to_owned())];
     all_answered(&all).await;
-    let mut warm = held(&scene).await;
+    let mut warm = process_usage(&scene).await;
     let before = calls(&scene).len();
-    set_fault(&scene, Mixed::new(20_261_124, 20));
+    set_fault(&scene, RandomFaults::new(20_261_124, 20));
     let times = rounds(1);
     for round in 0..times {
         let mut sent = Vec::new();
-        for (index, person) in people.iter().enumerate() {
+        for (index, user) in users.iter().enumerate() {
             for part in ["утром", "днём", "вечером"] {
-                sent.push(sends(&mut scene, person, "progress 40;wait 100", format!("{part} {round} {index}")));
+                sent.push(send_recording(&mut scene, user, "progress 40;wait 100", format!("{part} {round} {index}")));
             }
         }
         all_answered(&sent).await;
         all.extend(sent);
         if round == times / 4 && round + 1 < times {
-            warm = held(&scene).await;
+            warm = process_usage(&scene).await;
         }
     }
-    scene.simulation.api().set_fault(None);
-    let last = vec![sends(&mut scene, &people[0], "progress 50", "после сбоев".to_owned())];
+    scene.api().set_fault(None);
+    let last = vec![send_recording(&mut scene, &users[0], "progress 50", "после сбоев".to_owned())];
     all_answered(&last).await;
     all.extend(last);
-    let end = held(&scene).await;
-    assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
-    let skipped = scene.simulation.api().read(skipped);
+    let end = process_usage(&scene).await;
+    assert_eq!(scene.bot.process().unwrap().pid(), pid, "the bot runs on");
+    let skipped = scene.api().read(skipped);
     let calls = calls(&scene);
     let mut took: Vec<Duration> = Vec::new();
     let mut stray = 0;
     for (sent, text) in &all {
-        stray += strays(&scene, sent);
+        stray += stray_count(&scene, sent);
         took.push(answered_once(sent, text));
     }
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), all.len());
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
     assert_eq!(skipped, 0, "an update was confirmed that the bot had not heard of");
@@ -139,38 +141,39 @@ async fn a_fifth_of_all_calls_goes_wrong() {
 }
 
 #[tokio::test]
-async fn refusals_while_a_fifth_goes_wrong() {
+async fn refusals_while_a_fifth_of_all_calls_fails() {
     const ROW: Row = Row {
         number: 41,
         test: "refusals while a fifth of all calls goes wrong",
         figure: "every sender is informed",
-        name: "telegram::refusals_while_a_fifth_goes_wrong",
+        name: "telegram::refusals_while_a_fifth_of_all_calls_fails",
     };
-    let mut scene = Scene::stand_in(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
-    let people = people(&scene, PEOPLE);
-    set_fault(&scene, Mixed::new(41, 20));
+    let mut scene = Scene::start(&[("max_voice_duration_seconds", "1"), ("user_requests_per_minute", "600")]).await;
+    let users = users(&scene, USERS);
+    set_fault(&scene, RandomFaults::new(41, 20));
     let times = rounds(2);
     let mut all = Vec::new();
     for _ in 0..times {
         let voice = scripted(3, "say зря");
-        let sent: Vec<_> = people.iter().map(|person| person.sends_voice(&voice)).collect();
-        for answer in join_all(sent.iter().map(|sent| sent.final_answer(PATIENCE))).await {
-            assert!(matches!(answer.unwrap().verdict, Said::Rejected(_)));
+        let sent: Vec<_> = users.iter().map(|user| user.send_voice(&voice)).collect();
+        for answer in join_all(sent.iter().map(|sent| sent.final_answer(SCENARIO_TIMEOUT))).await {
+            assert!(matches!(answer.unwrap().outcome, RequestOutcome::Rejected(_)));
         }
         all.extend(sent);
     }
-    scene.simulation.api().set_fault(None);
+    scene.api().set_fault(None);
     scene.spoken.add("зря");
-    let last = scene.somebody_sends(&scripted(1, "say коротко"));
+    let last = scene.send_voice(&scripted(1, "say коротко"));
     assert_eq!(scene.text(&last).await, "коротко");
     let calls = calls(&scene);
-    let rows = scene.end().await;
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), all.len() + 1);
     let repeated: usize = all.iter().map(|sent| sent.trail().answers.len() - 1).sum();
-    let unheard =
-        |call: &&CallRecord| call.method == Method::SendMessage && matches!(call.outcome, Outcome::TakenUnheard);
+    let unheard = |call: &&CallRecord| {
+        call.method == Method::SendMessage && matches!(call.outcome, CallOutcome::AcceptedResponseLost)
+    };
     let unheard = calls.iter().filter(unheard).count();
-    // Telegram has no key by which a message that is sent again could be known.
+    // Telegram has no idempotency key for messages.
     assert!(repeated <= unheard, "{repeated} repeated, {unheard} unheard");
     assert!(pauses(&calls).broken.is_empty());
     let found =
@@ -179,45 +182,46 @@ async fn refusals_while_a_fifth_goes_wrong() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_taken_times_out() {
+async fn an_accepted_answer_times_out() {
     const ROW: Row = Row {
         number: 42,
         test: "Telegram accepts the answer and does not respond (20 s)",
         figure: "0 duplicates",
-        name: "telegram::an_answer_that_was_taken_times_out",
+        name: "telegram::an_accepted_answer_times_out",
     };
-    let mut scene = Scene::stand_in(&[("max_queue_size", "1000"), ("max_concurrent_workers", "4")]).await;
+    let mut scene = Scene::start(&[("max_queue_size", "1000"), ("max_concurrent_workers", "4")]).await;
     let times = rounds(2);
     let muted = Mutex::new(HashSet::new());
-    let fault = move |call: &Call| -> Verdict {
+    let fault = move |call: &Call| -> FaultAction {
         let first = |chat| muted.lock().unwrap().insert(chat);
         if call.text.starts_with('✅') && call.chat.is_some_and(first) {
-            Effect::Mute(PATIENCE).into()
+            Effect::Mute(SCENARIO_TIMEOUT).into()
         } else {
             Effect::Pass.into()
         }
     };
     set_fault(&scene, fault);
-    let people = people(&scene, times);
-    let all: Vec<_> = people
+    let users = users(&scene, times);
+    let all: Vec<_> = users
         .iter()
         .enumerate()
-        .map(|(index, person)| sends(&mut scene, person, "wait 10", format!("дошло {index}")))
+        .map(|(index, user)| send_recording(&mut scene, user, "wait 10", format!("дошло {index}")))
         .collect();
     all_answered(&all).await;
     let mut after = Vec::new();
     for (sent, _) in &all {
         let again = |call: &CallRecord| {
-            call.chat == Some(sent.chat()) && call.outcome == Outcome::Refused(Refusal::NOT_MODIFIED)
+            call.chat == Some(sent.chat()) && call.outcome == CallOutcome::Refused(Refusal::NOT_MODIFIED)
         };
-        let again = scene.call("the same edit once more", again).await;
-        let first = scene.call("the edit", |call| call.chat == Some(sent.chat()) && call.fault == "mute").await;
+        let again = scene.wait_for_call("the same edit once more", again).await;
+        let first =
+            scene.wait_for_call("the edit", |call| call.chat == Some(sent.chat()) && call.fault == "mute").await;
         after.push(again.came - first.came);
     }
-    let sends = scene.calls(Method::SendMessage);
-    let rows = scene.end().await;
+    let send_recording = scene.calls(Method::SendMessage);
+    let rows = scene.shut_down().await;
     assert!(rows.iter().all(|row| row.stage == "done"));
-    assert_eq!(sends, times, "the answers were edits");
+    assert_eq!(send_recording, times, "the answers were edits");
     for (sent, text) in &all {
         answered_once(sent, text);
     }
@@ -233,78 +237,79 @@ async fn another_program_polls() {
         figure: "goes on by itself",
         name: "telegram::another_program_polls",
     };
-    let mut scene = Scene::stand_in(&[]).await;
-    let (url, token) = (scene.simulation.api().url().clone(), scene.simulation.api().token().to_owned());
+    let mut scene = Scene::start(&[]).await;
+    let (url, token) = (scene.api().url().clone(), scene.api().token().to_owned());
     let times = rounds(2);
     let mut took = Vec::new();
     let mut all = Vec::new();
     for round in 0..times {
         let rival = Client::new(url.clone(), &token, Arc::new(|_| {})).unwrap();
         let conflicts = |calls: &[CallRecord]| {
-            calls.iter().filter(|call| call.outcome == Outcome::Refused(Refusal::Conflict)).count()
+            calls.iter().filter(|call| call.outcome == CallOutcome::Refused(Refusal::Conflict)).count()
         };
         let before = conflicts(&calls(&scene));
         let polling = async {
             loop {
-                // It is turned away in its turn, and comes back at once.
+                // The bot's poll ends with a conflict, and is repeated at once.
                 let _ = rival.updates(None, Duration::from_secs(1)).await;
             }
         };
-        let enough = scene.simulation.api().until(|state| (conflicts(&state.calls) >= before + 5).then_some(()));
-        let person = scene.simulation.person("Анна", "ru");
+        let enough = scene.api().wait_for(|state| (conflicts(&state.calls) >= before + 5).then_some(()));
+        let user = scene.new_user("Анна", "ru");
         tokio::select! {
             () = polling => {}
-            () = soon("both are turned away", enough) => {}
+            () = eventually("both are turned away", enough) => {}
         }
-        let (sent, text) = sends(&mut scene, &person, "wait 10", format!("снова один {round}"));
+        let (sent, text) = send_recording(&mut scene, &user, "wait 10", format!("снова один {round}"));
         all_answered(&[(sent.clone(), text.clone())]).await;
         took.push(answered_once(&sent, &text));
         all.push((sent, text));
     }
-    assert_eq!(scene.simulation.api().read(skipped), 0);
-    let log_says = std::fs::read_to_string(scene.simulation.log()).unwrap();
-    let rows = scene.end().await;
+    assert_eq!(scene.api().read(skipped), 0);
+    let log_says = std::fs::read_to_string(scene.bot.log()).unwrap();
+    let rows = scene.shut_down().await;
     assert_eq!(rows.len(), times);
     assert!(log_says.contains("another program receives this bot's updates"));
     measured(&ROW, times, &format!("{times} of {times} answered once, {} after the other stopped", spread(&took)));
 }
 
 #[tokio::test]
-async fn the_token_is_not_accepted_for_a_while() {
+async fn the_token_is_rejected_for_a_while() {
     const ROW: Row = Row {
         number: 48,
         test: "Telegram does not accept the token (401) for some seconds",
         figure: "nothing lost, nothing restarted",
-        name: "telegram::the_token_is_not_accepted_for_a_while",
+        name: "telegram::the_token_is_rejected_for_a_while",
     };
-    let mut scene = Scene::stand_in(&[]).await;
-    let pid = scene.simulation.bot().unwrap().pid();
+    let mut scene = Scene::start(&[]).await;
+    let pid = scene.bot.process().unwrap().pid();
     let times = rounds(1);
     let mut took = Vec::new();
     for round in 0..times {
-        let turned_away = |_: &Call<'_>| -> Verdict { Effect::Refuse(Refusal::Unauthorized).into() };
-        let person = scene.simulation.person("Анна", "ru");
+        let turned_away = |_: &Call<'_>| -> FaultAction { Effect::Refuse(Refusal::Unauthorized).into() };
+        let user = scene.new_user("Анна", "ru");
         let gate = Gate::new().await;
-        let (sent, text) = sends(&mut scene, &person, &gate.instruction(), format!("узнали снова {round}"));
-        let held = gate.reached().await;
+        let (sent, text) = send_recording(&mut scene, &user, &gate.instruction(), format!("узнали снова {round}"));
+        let process_usage = gate.wait_reached().await;
         let before = calls(&scene).len();
         set_fault(&scene, turned_away);
-        held.open();
+        process_usage.release();
         // Also ends the poll under way.
-        let (late, other) = sends(&mut scene, &person, "wait 10", format!("и второе {round}"));
+        let (late, other) = send_recording(&mut scene, &user, "wait 10", format!("и второе {round}"));
         let refused = |calls: &[CallRecord], method| {
-            let turned_away =
-                |call: &&CallRecord| call.method == method && call.outcome == Outcome::Refused(Refusal::Unauthorized);
+            let turned_away = |call: &&CallRecord| {
+                call.method == method && call.outcome == CallOutcome::Refused(Refusal::Unauthorized)
+            };
             calls.iter().skip(before).filter(turned_away).count()
         };
         let enough = |calls: &[CallRecord]| {
             let all = [Method::EditMessageText, Method::GetUpdates, Method::GetFile];
             all.iter().all(|method| refused(calls, *method) >= 2).then_some(())
         };
-        soon("everything is turned away", scene.simulation.api().until(|state| enough(&state.calls))).await;
+        eventually("everything is turned away", scene.api().wait_for(|state| enough(&state.calls))).await;
         assert!(sent.trail().answers.is_empty());
-        scene.simulation.api().set_fault(None);
-        let now = scene.simulation.api().now();
+        scene.api().set_fault(None);
+        let now = scene.api().now();
         let both = [(sent, text), (late, other)];
         all_answered(&both).await;
         took.extend(both.iter().map(|(sent, text)| {
@@ -312,50 +317,50 @@ async fn the_token_is_not_accepted_for_a_while() {
             sent.trail().answers[0].at.saturating_sub(now)
         }));
     }
-    assert_eq!(scene.simulation.bot().unwrap().pid(), pid, "the bot runs on");
-    let rows = scene.end().await;
+    assert_eq!(scene.bot.process().unwrap().pid(), pid, "the bot runs on");
+    let rows = scene.shut_down().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
     measured(&ROW, times, &format!("{0} of {0} answered once, {1} after it does again", took.len(), spread(&took)));
 }
 
 #[tokio::test]
-async fn a_word_that_hangs_does_not_hold_the_engine() {
+async fn a_hanging_message_does_not_block_the_engine() {
     const ROW: Row = Row {
         number: 49,
         test: "the first message to one user hangs for 15 s; another user sends",
         figure: "the engine goes on",
-        name: "telegram::a_word_that_hangs_does_not_hold_the_engine",
+        name: "telegram::a_hanging_message_does_not_block_the_engine",
     };
-    const HANGS: Duration = Duration::from_secs(15);
-    let mut scene = Scene::stand_in(&[]).await;
+    const CALL_DELAY: Duration = Duration::from_secs(15);
+    let mut scene = Scene::start(&[]).await;
     let times = rounds(1);
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for round in 0..times {
-        let [one, other] = [(); 2].map(|()| scene.simulation.person("Анна", "ru"));
+        let [one, other] = [(); 2].map(|()| scene.new_user("Анна", "ru"));
         let chat = one.chat();
         let words = AtomicUsize::new(0);
-        let fault = move |call: &Call| -> Verdict {
+        let fault = move |call: &Call| -> FaultAction {
             if call.chat != Some(chat) || call.method != Method::SendMessage {
                 return Effect::Pass.into();
             }
             match words.fetch_add(1, Ordering::SeqCst) {
                 0 => Effect::Answer(500, "").into(),
-                1 => Verdict { delay: HANGS, effect: Effect::BreakBefore },
+                1 => FaultAction { delay: CALL_DELAY, effect: Effect::BreakBefore },
                 _ => Effect::Pass.into(),
             }
         };
         set_fault(&scene, fault);
-        let held = sends(&mut scene, &one, "wait 10", format!("после всех {round}"));
-        scene.call("a word fails", |call| call.chat == Some(chat) && call.fault == "answer").await;
-        let free = sends(&mut scene, &other, "wait 10", format!("не жду никого {round}"));
-        let both = [held, free];
+        let process_usage = send_recording(&mut scene, &one, "wait 10", format!("после всех {round}"));
+        scene.wait_for_call("a word fails", |call| call.chat == Some(chat) && call.fault == "answer").await;
+        let free = send_recording(&mut scene, &other, "wait 10", format!("не жду никого {round}"));
+        let both = [process_usage, free];
         all_answered(&both).await;
         first.push(answered_once(&both[0].0, &both[0].1));
         second.push(answered_once(&both[1].0, &both[1].1));
     }
-    scene.end().await;
-    assert!(first.iter().all(|took| *took >= HANGS), "it hung: {first:?}");
-    assert!(second.iter().all(|took| *took < HANGS / 2), "{second:?}");
+    scene.shut_down().await;
+    assert!(first.iter().all(|took| *took >= CALL_DELAY), "it hung: {first:?}");
+    assert!(second.iter().all(|took| *took < CALL_DELAY / 2), "{second:?}");
     let found = format!("the other answered after {}, the first after {}", spread(&second), spread(&first));
     measured(&ROW, times, &found);
 }

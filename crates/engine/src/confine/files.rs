@@ -1,4 +1,4 @@
-//! Files, programs and connections that a child may use, held by the kernel's Landlock where it has that (Linux 5.13, for
+//! Files, programs and connections that a child may use, enforced by Landlock where the kernel has it (Linux 5.13, for
 //! connections 6.7).
 
 use std::path::Path;
@@ -8,10 +8,10 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
 };
 
-/// The newest version that is asked for; an older kernel holds what it knows.
+/// The newest version that is requested; an older kernel enforces what it knows.
 const WANTED: ABI = ABI::V10;
 
-/// What native code and the standard library read of the machine and of the process itself.
+/// Paths that native code and the standard library read.
 const SYSTEM: [&str; 11] = [
     "/usr",
     "/lib",
@@ -29,20 +29,20 @@ const SYSTEM: [&str; 11] = [
 /// What a child may read.
 #[derive(Debug, Clone, Copy)]
 pub enum Readable<'p> {
-    /// Whatever its user may: a person names files on the terminal.
+    /// Whatever its user may: for files named on the terminal.
     Everything,
-    /// The system's own files and what is at or below these paths.
+    /// The paths of the system and what is at or below these.
     Only(&'p [&'p Path]),
 }
 
-/// From now on this thread, and those that it starts, writes to no file that is not open, starts no program, makes no
-/// connection and reads what is given only. Best effort: without Landlock nothing changes.
+/// From now on this thread, and those that it starts, opens no file for writing, starts no program, makes no connection and
+/// reads only what is `readable`. Best effort: without Landlock nothing changes.
 pub fn confine_files(readable: Readable<'_>) {
-    // An error is a kernel that hides Landlock, as a filter of system calls does: the limits hold all the same.
+    // Fails where Landlock is hidden, as by a filter of system calls: the limits hold nevertheless.
     let _ = restrict(readable);
 }
 
-/// Whether the kernel holds a child to its files. Changes nothing.
+/// Whether the kernel enforces this. Changes nothing.
 pub fn holds_files() -> bool {
     let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     strict.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()

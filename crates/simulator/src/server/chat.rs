@@ -1,4 +1,4 @@
-//! Chats, who is in them, and their messages.
+//! Chats, members and messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,44 +7,44 @@ use bytes::Bytes;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId, UserId};
 
-use super::inbound::{Attachment, Caller};
+use super::inbound::{Attachment, UserInfo};
 use super::refusal::Refusal;
 
-/// One chat.
+/// A chat.
 #[derive(Debug)]
 pub struct Chat {
-    /// Its id.
+    /// Chat id.
     pub id: ChatId,
-    /// Private or not.
+    /// Private chat, group or channel.
     pub kind: ChatKind,
-    /// Name of the person or the group.
+    /// Name of the user or title of the group.
     pub title: String,
-    /// The bot was blocked or removed: it may not write here.
+    /// The bot was blocked or banned and may not send here.
     pub blocked: bool,
-    /// What the bot may do here.
-    pub bot: Rank,
-    /// Who is here, in a group.
+    /// The bot's status.
+    pub bot: MemberStatus,
+    /// Members of a group.
     pub members: BTreeMap<UserId, Member>,
-    /// A group that is no supergroup.
+    /// A basic group, no supergroup.
     pub basic: bool,
-    /// The supergroup that the group became.
+    /// The supergroup to which it was upgraded.
     pub(crate) upgraded_to: Option<ChatId>,
-    /// The bot was forbidden to write here; it is told so by `my_chat_member`.
-    pub silenced: bool,
-    /// What Telegram answers to messages of the bot here; nothing tells the bot beforehand.
-    pub refuses: Option<Refusal>,
-    /// Topics in which only administrators write.
+    /// The bot is restricted from sending messages, and was informed by `my_chat_member`.
+    pub restricted: bool,
+    /// Refusal of every message of the bot, without an update about it.
+    pub forced_refusal: Option<Refusal>,
+    /// Topics in which only administrators may send.
     pub(crate) closed_topics: BTreeSet<MessageId>,
     /// Titles of topics by the message that opened each.
     pub topics: BTreeMap<MessageId, String>,
-    /// Messages by id, deleted ones too.
+    /// Messages by id, including deleted ones.
     pub messages: BTreeMap<MessageId, Message>,
 }
 
-/// Kinds of chats that differ for a bot.
+/// Kind of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChatKind {
-    /// With one person.
+    /// Private chat with one user.
     Private,
     /// A supergroup.
     Group,
@@ -55,135 +55,135 @@ pub enum ChatKind {
 /// A message with its history.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Its id in the chat.
+    /// Id in the chat.
     pub id: MessageId,
-    /// Who wrote it.
+    /// Its author.
     pub author: Author,
-    /// What it holds, after all edits.
+    /// Content after all edits.
     pub content: Content,
-    /// The message it answers.
+    /// The message it replies to.
     pub reply_to: Option<MessageId>,
-    /// The message of another chat or topic that it answers.
+    /// The message of another chat or topic it replies to.
     pub(crate) reply_elsewhere: Option<(ChatId, MessageId)>,
-    /// The topic it is in, by the message that opened it.
+    /// Its topic, identified by the message that opened it.
     pub topic: Option<MessageId>,
-    /// Where it was forwarded from.
+    /// Origin of a forwarded message.
     pub forwarded: Option<Origin>,
-    /// Buttons, as the bot gave them.
+    /// `reply_markup` as sent by the bot.
     pub markup: Option<Value>,
-    /// When it was sent.
+    /// Time of sending, from the server's start.
     pub sent: Duration,
-    /// Unix time in seconds of the same.
+    /// Time of sending as Unix time in seconds.
     pub date: i64,
-    /// Every change that was made, oldest first.
+    /// Edits, oldest first.
     pub edits: Vec<Edit>,
-    /// When it was deleted.
+    /// Time of deletion, from the server's start.
     pub deleted: Option<Duration>,
 }
 
-/// Who wrote a message.
+/// Author of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Author {
     /// The bot under test.
     Bot,
-    /// A person.
-    Person(Caller),
-    /// An administrator who speaks as the group itself.
+    /// A user.
+    User(UserInfo),
+    /// An anonymous administrator, in the name of the group.
     Anonymous,
-    /// Somebody who speaks as a channel.
+    /// A user in the name of a channel.
     Channel(Channel),
-    /// Telegram, carrying over what the group's channel has posted.
+    /// The automatic forward of a post of the group's linked channel.
     LinkedChannel(Channel),
 }
 
-/// A channel as it introduces itself.
+/// A channel as shown to the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Its id.
+    /// Chat id.
     pub id: ChatId,
-    /// Its title.
+    /// Shown title.
     pub title: String,
 }
 
-/// Who first wrote what was forwarded.
+/// Origin of a forwarded message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A person whose account is told.
-    Person(Caller),
-    /// A person of whom only the name is told.
+    /// A user with a visible account.
+    User(UserInfo),
+    /// A user of whom only the name is visible.
     Hidden(String),
-    /// A channel, with the post's id there.
+    /// A channel, with the id of the post.
     Channel(Channel, MessageId),
 }
 
-/// Somebody in a group.
+/// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
-    pub caller: Caller,
-    /// What they may do.
-    pub rank: Rank,
+    /// The user.
+    pub user: UserInfo,
+    /// Their status.
+    pub status: MemberStatus,
 }
 
-/// What somebody may do in a chat.
+/// Status of a member, as in `ChatMember`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rank {
-    /// Who made the group.
+pub enum MemberStatus {
+    /// Creator of the group.
     Owner,
-    /// Who manages it; a bot sees every message then.
+    /// Administrator; a bot with this status sees every message.
     Administrator,
-    /// Anybody else in it.
+    /// Any other member.
     Member,
-    /// Was in it.
+    /// No longer a member.
     Left,
 }
 
-/// A message on its way into a chat.
+/// A message to be placed in a chat.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// Who writes it.
+    /// Its author.
     pub author: Author,
-    /// What it holds.
+    /// Its content.
     pub content: Content,
-    /// The message it answers.
+    /// The message it replies to.
     pub reply_to: Option<MessageId>,
-    /// The message of another chat or topic that it answers.
+    /// The message of another chat or topic it replies to.
     pub(crate) reply_elsewhere: Option<(ChatId, MessageId)>,
-    /// The topic it goes to.
+    /// Its topic.
     pub topic: Option<MessageId>,
-    /// Where it was forwarded from.
+    /// Origin of a forwarded message.
     pub forwarded: Option<Origin>,
 }
 
 impl Post {
-    /// Neither a reply nor forwarded, in no topic.
+    /// A message outside of topics, neither reply nor forward.
     pub fn new(author: Author, content: Content) -> Self {
         Self { author, content, reply_to: None, reply_elsewhere: None, topic: None, forwarded: None }
     }
 }
 
-/// What a message holds.
+/// Content of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// Words.
+    /// A text.
     Text(String),
     /// A file that the bot sent.
     Document {
-        /// As the bot named it.
+        /// File name given by the bot.
         file_name: String,
-        /// Its content.
+        /// The whole file.
         bytes: Bytes,
-        /// The words below it.
+        /// Caption.
         caption: String,
     },
-    /// A file that a person sent.
+    /// A file that a user sent.
     Attachment(Attachment),
     /// The fields of any other message, such as `photo`.
     Other(Value),
 }
 
 impl Content {
-    /// The words of a text.
+    /// The text of a text message.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -191,8 +191,8 @@ impl Content {
         }
     }
 
-    /// The words of a text, or those below a file.
-    pub(super) fn words(&self) -> &str {
+    /// The text, or the caption of a file.
+    pub(super) fn text_or_caption(&self) -> &str {
         match self {
             Self::Text(words) | Self::Document { caption: words, .. } => words,
             Self::Attachment(attachment) => &attachment.caption,
@@ -204,25 +204,25 @@ impl Content {
 /// One edit of a text.
 #[derive(Debug, Clone)]
 pub struct Edit {
-    /// When Telegram took it.
+    /// Time, from the server's start.
     pub at: Duration,
     /// The text that was replaced.
     pub before: String,
 }
 
 impl Message {
-    /// Every text it has shown with the time from which it showed, oldest first.
+    /// All versions of the text with the time of each, oldest first.
     pub fn texts(&self) -> Vec<(Duration, &str)> {
         let starts = std::iter::once(self.sent).chain(self.edits.iter().map(|edit| edit.at));
         let texts = self.edits.iter().map(|edit| edit.before.as_str()).chain(self.content.text());
         starts.zip(texts).collect()
     }
 
-    /// As [`Message::texts`], or the words below a file.
-    pub fn words(&self) -> Vec<(Duration, &str)> {
+    /// As [`Message::texts`], or the caption of a file.
+    pub fn texts_or_caption(&self) -> Vec<(Duration, &str)> {
         match self.content.text() {
             Some(_) => self.texts(),
-            None => Some(self.content.words())
+            None => Some(self.content.text_or_caption())
                 .filter(|words| !words.is_empty())
                 .map(|words| (self.sent, words))
                 .into_iter()
@@ -238,11 +238,11 @@ impl Chat {
             kind,
             title: title.to_owned(),
             blocked: false,
-            bot: Rank::Member,
+            bot: MemberStatus::Member,
             basic: false,
             upgraded_to: None,
-            silenced: false,
-            refuses: None,
+            restricted: false,
+            forced_refusal: None,
             closed_topics: BTreeSet::new(),
             members: BTreeMap::new(),
             topics: BTreeMap::new(),
@@ -254,24 +254,24 @@ impl Chat {
         MessageId(self.messages.keys().next_back().map_or(0, |last| last.0) + 1)
     }
 
-    /// Why the bot may not write to a topic, or to the chat itself.
+    /// Why the bot may not send to a topic, or to the chat itself.
     pub(super) fn refusal(&self, topic: Option<MessageId>) -> Option<Refusal> {
         match self.kind {
             ChatKind::Private if self.blocked => Some(Refusal::BLOCKED),
             ChatKind::Group if self.blocked => Some(Refusal::KICKED),
-            ChatKind::Group if self.bot == Rank::Left => Some(Refusal::NOT_A_MEMBER),
+            ChatKind::Group if self.bot == MemberStatus::Left => Some(Refusal::NOT_A_MEMBER),
             ChatKind::Private | ChatKind::Group | ChatKind::Channel => {
                 let closed = topic.is_some_and(|topic| self.closed_topics.contains(&topic));
-                let manages = matches!(self.bot, Rank::Owner | Rank::Administrator);
-                let silenced = self.silenced.then_some(Refusal::RESTRICTED);
-                let refused = self.refuses.clone().or(silenced);
+                let manages = matches!(self.bot, MemberStatus::Owner | MemberStatus::Administrator);
+                let restricted = self.restricted.then_some(Refusal::RESTRICTED);
+                let refused = self.forced_refusal.clone().or(restricted);
                 refused.or((closed && !manages).then_some(Refusal::TOPIC_CLOSED))
             }
         }
     }
 
-    /// A message that is still there.
-    pub(super) fn standing(&self, id: MessageId) -> Option<&Message> {
+    /// A message that was not deleted.
+    pub(super) fn existing_message(&self, id: MessageId) -> Option<&Message> {
         self.messages.get(&id).filter(|message| message.deleted.is_none())
     }
 }

@@ -1,129 +1,119 @@
-//! Where tests make the network and Telegram misbehave.
+//! Faults of the network and of Telegram, injected by tests.
 
-mod mixed;
+mod random;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::mixed::Mixed;
+pub use self::random::RandomFaults;
 use stenobot_domain::ChatId;
 
 use super::refusal::Refusal;
 use super::state::Method;
 
-/// A call that is about to be answered.
+/// A call before it is answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// What the bot asks for.
+    /// The called method.
     pub method: Method,
-    /// The chat it is about.
+    /// Its `chat_id`.
     pub chat: Option<ChatId>,
-    /// What it wants to be read there; empty where there is none.
+    /// Its `text`, or empty.
     pub text: &'a str,
 }
 
-/// What becomes of a call.
+/// What is done to one call.
 #[derive(Debug, Clone)]
-pub struct Verdict {
-    /// Waited before anything else.
+pub struct FaultAction {
+    /// Delay before the effect.
     pub delay: Duration,
-    /// Then this happens.
+    /// The effect.
     pub effect: Effect,
 }
 
-/// What happens to a call.
-#[derive(Debug, Clone)]
+/// The effect of a fault.
+#[derive(Debug, Clone, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Effect {
     /// Telegram's ordinary answer.
     Pass,
-    /// The call has no effect and is refused; one that names a time closes the chat for as long.
+    /// The call is refused without effect; a refusal with a retry-after closes the chat for that time.
     Refuse(Refusal),
-    /// The call has no effect and is answered with this status and body.
+    /// The call has no effect; the response has this status and body.
     Answer(u16, &'static str),
-    /// The connection breaks before Telegram has taken the call.
+    /// The connection breaks before Telegram accepts the call.
+    #[strum(serialize = "break before")]
     BreakBefore,
-    /// Telegram takes the call, then the connection breaks.
+    /// Telegram accepts the call, then the connection breaks.
+    #[strum(serialize = "break after")]
     BreakAfter,
-    /// Telegram takes the call and says nothing; after this time the connection breaks.
+    /// Telegram accepts the call and does not respond; after this time the connection breaks.
     Mute(Duration),
-    /// The body of the answer comes in pieces of this many bytes with a pause between them.
+    /// The response body comes in pieces with a pause between them.
     Slow {
         /// Bytes of one piece; at least 1.
         piece: usize,
-        /// Between two pieces.
+        /// Pause between two pieces.
         pause: Duration,
     },
-    /// The body breaks off after this many bytes.
+    /// The connection breaks after this many bytes of the body.
     Cut(usize),
-    /// The body ends after this many bytes, and looks whole.
+    /// The body is truncated to this many bytes and looks complete.
     Short(usize),
-    /// This many zero bytes follow the body.
+    /// This many zero bytes are appended to the body.
     Longer(usize),
-    /// Another body comes in its place.
+    /// The body is replaced.
     Swap(Bytes),
-    /// Of a download: the link has expired, and `getFile` must give a new one.
+    /// The link of a download has expired; `getFile` must give a new one.
     Expire,
 }
 
 impl Effect {
-    /// A word for it.
+    /// Its name in [`super::CallRecord::fault`].
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Refuse(_) => "refuse",
-            Self::Answer(..) => "answer",
-            Self::BreakBefore => "break before",
-            Self::BreakAfter => "break after",
-            Self::Mute(_) => "mute",
-            Self::Slow { .. } => "slow",
-            Self::Cut(_) => "cut",
-            Self::Short(_) => "short",
-            Self::Longer(_) => "longer",
-            Self::Swap(_) => "swap",
-            Self::Expire => "expire",
-        }
+        self.into()
     }
 }
 
-impl From<Effect> for Verdict {
+impl From<Effect> for FaultAction {
     fn from(effect: Effect) -> Self {
         Self { delay: Duration::ZERO, effect }
     }
 }
 
-/// Decides over calls. Any `Fn(&Call<'_>) -> Verdict` is one.
-pub trait Fault: Send + Sync {
-    /// Called once for each call, also for downloads ([`Method::Download`]).
-    fn strike(&self, call: &Call<'_>) -> Verdict;
+/// Decides what is done to each call. Any `Fn(&Call<'_>) -> FaultAction` implements it.
+pub trait FaultInjector: Send + Sync {
+    /// Called once for each call, including downloads ([`Method::Download`]).
+    fn inject(&self, call: &Call<'_>) -> FaultAction;
 }
 
-impl<F: Fn(&Call<'_>) -> Verdict + Send + Sync> Fault for F {
-    fn strike(&self, call: &Call<'_>) -> Verdict {
+impl<F: Fn(&Call<'_>) -> FaultAction + Send + Sync> FaultInjector for F {
+    fn inject(&self, call: &Call<'_>) -> FaultAction {
         self(call)
     }
 }
 
-/// Strikes the next `times` calls of one method.
+/// Applies one action to the next calls of one method.
 #[derive(Debug)]
-pub struct Scripted {
+pub struct ScriptedFault {
     method: Method,
     left: AtomicU32,
-    verdict: Verdict,
+    action: FaultAction,
 }
 
-impl Scripted {
-    /// The next `times` calls of `method` meet with `verdict`, all others pass.
-    pub fn new(method: Method, times: u32, verdict: impl Into<Verdict>) -> Self {
-        Self { method, left: AtomicU32::new(times), verdict: verdict.into() }
+impl ScriptedFault {
+    /// Applies `action` to the next `times` calls of `method`; all other calls pass.
+    pub fn new(method: Method, times: u32, action: impl Into<FaultAction>) -> Self {
+        Self { method, left: AtomicU32::new(times), action: action.into() }
     }
 }
 
-impl Fault for Scripted {
-    fn strike(&self, call: &Call<'_>) -> Verdict {
-        let strikes = call.method == self.method
+impl FaultInjector for ScriptedFault {
+    fn inject(&self, call: &Call<'_>) -> FaultAction {
+        let applies = call.method == self.method
             && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-        if strikes { self.verdict.clone() } else { Effect::Pass.into() }
+        if applies { self.action.clone() } else { Effect::Pass.into() }
     }
 }

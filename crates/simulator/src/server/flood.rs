@@ -1,5 +1,4 @@
-//! Telegram's limits on how fast a bot may write: token buckets for private chats and in all, a count of the last minute
-//! for groups.
+//! Telegram's rate limits: token buckets per private chat and overall, a sliding window per group.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,23 +7,23 @@ use stenobot_domain::ChatId;
 
 use super::chat::ChatKind;
 
-/// So many messages at once, then one each `every`.
+/// A burst, then one message each `every`.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// Messages that may come at once after a pause; at least 1.
+    /// Messages accepted at once after a pause; at least 1.
     pub burst: u32,
-    /// Time in which one more is allowed.
+    /// Interval after which one more is accepted.
     pub every: Duration,
 }
 
-/// The limits; sent messages, documents and edits count alike.
+/// Rate limits; messages, documents and edits count equally.
 #[derive(Debug, Clone, Copy)]
 pub struct FloodLimits {
-    /// In one private chat.
+    /// Of one private chat.
     pub private: Rate,
-    /// In one group or channel: `burst` messages within any time of `burst` times `every`.
+    /// Of one group or channel: `burst` messages within any window of `burst` times `every`.
     pub group: Rate,
-    /// In all chats together.
+    /// Of all chats together.
     pub overall: Rate,
 }
 
@@ -39,22 +38,22 @@ impl Default for FloodLimits {
     }
 }
 
-/// What has been written lately.
+/// State of the rate limits.
 #[derive(Debug)]
 pub(super) struct Flood {
     limits: FloodLimits,
     overall: Bucket,
     chats: HashMap<ChatId, Bucket>,
-    /// When each message of the last while went to a group.
+    /// Times of the messages within the window of each group.
     groups: HashMap<ChatId, VecDeque<Duration>>,
 }
 
-/// A call that came too fast.
+/// A call over the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFast {
-    /// Whole seconds, at least one, as Telegram says it.
+    /// Whole seconds, at least one.
     pub(super) retry_after: Duration,
-    /// The client had been told to wait and did not.
+    /// The call came within an earlier retry-after.
     pub(super) impatient: bool,
 }
 
@@ -63,7 +62,7 @@ impl Flood {
         Self { limits, overall: Bucket::default(), chats: HashMap::new(), groups: HashMap::new() }
     }
 
-    /// Counts one message at `now`, or says how long to wait.
+    /// Counts one message at `now`, or returns the time to wait.
     pub(super) fn admit(&mut self, chat: ChatId, kind: ChatKind, now: Duration) -> Result<(), TooFast> {
         let own = self.chats.entry(chat).or_default();
         let group = match kind {
@@ -75,37 +74,37 @@ impl Flood {
                 own.check_closed(now)?;
                 let Rate { burst, every } = self.limits.group;
                 let (burst, window) = (burst.max(1) as usize, every * burst.max(1));
-                let lately = self.groups.entry(chat).or_default();
-                while lately.front().is_some_and(|at| *at + window <= now) {
-                    lately.pop_front();
+                let recent = self.groups.entry(chat).or_default();
+                while recent.front().is_some_and(|at| *at + window <= now) {
+                    recent.pop_front();
                 }
-                match lately.front() {
-                    Some(oldest) if lately.len() >= burst => return Err(own.close_for(*oldest + window - now, now)),
-                    Some(_) | None => Some(lately),
+                match recent.front() {
+                    Some(oldest) if recent.len() >= burst => return Err(own.close_for(*oldest + window - now, now)),
+                    Some(_) | None => Some(recent),
                 }
             }
         };
         self.overall.check(self.limits.overall, now)?;
         match group {
-            Some(lately) => lately.push_back(now),
+            Some(recent) => recent.push_back(now),
             None => own.take(self.limits.private, now),
         }
         self.overall.take(self.limits.overall, now);
         Ok(())
     }
 
-    /// Makes every message to `chat` wait, as a 429 out of the blue does.
+    /// Refuses every message to `chat` until `until`, as after an injected 429.
     pub(super) fn close(&mut self, chat: ChatId, until: Duration) {
         self.chats.entry(chat).or_default().closed_until = until;
     }
 
-    /// Whether the client was told to leave `chat` alone for longer than until `now`.
+    /// Whether `now` is within a retry-after of `chat`.
     pub(super) fn is_closed(&self, chat: ChatId, now: Duration) -> bool {
         self.chats.get(&chat).is_some_and(|bucket| now < bucket.closed_until)
     }
 }
 
-/// The generic cell rate algorithm: `full_at` is when the bucket would be as good as new.
+/// Generic cell rate algorithm: the bucket is full again at `full_at`.
 #[derive(Debug, Default)]
 struct Bucket {
     full_at: Duration,
@@ -127,7 +126,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// Telegram keeps to its own word: a chat that was told to wait is closed for all of it.
+    /// After a 429 Telegram refuses everything to the chat for the whole retry-after.
     fn close_for(&mut self, wait: Duration, now: Duration) -> TooFast {
         let retry_after = whole_seconds(wait);
         self.closed_until = now + retry_after;
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_takes_twenty_a_minute() {
+    fn a_group_accepts_twenty_a_minute() {
         let mut flood = Flood::new(FloodLimits::default());
         let mut taken = |seconds: std::ops::Range<u64>| {
             seconds.filter(|second| flood.admit(CHAT, ChatKind::Group, at(second * 1000)).is_ok()).count()

@@ -1,46 +1,46 @@
-//! Who is in a chat: members and administrators, the bot among them, and a group's topics.
+//! Members of chats, the bot's rights in them, and topics of groups.
 
 use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
-use super::chat::{Author, Chat, ChatKind, Content, Member, Message, Post, Rank};
-use super::inbound::Caller;
+use super::chat::{Author, Chat, ChatKind, Content, Member, MemberStatus, Message, Post};
+use super::inbound::UserInfo;
 use super::refusal::Refusal;
 use super::state::State;
 use super::{BotApi, Shared};
 
 impl BotApi {
-    /// Blocks the bot in a chat, or lets it back in. The bot is told by `my_chat_member`.
+    /// Blocks or unblocks the bot in a chat, with a `my_chat_member` update.
     pub fn set_blocked(&self, chat: ChatId, blocked: bool) {
         self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.blocked = blocked));
     }
 
-    /// Gives the bot another rank in a group. The bot is told by `my_chat_member`.
-    pub(crate) fn set_bot_rank(&self, chat: ChatId, rank: Rank) {
-        self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.bot = rank));
+    /// Changes the bot's status in a group, with a `my_chat_member` update.
+    pub(crate) fn set_bot_status(&self, chat: ChatId, status: MemberStatus) {
+        self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.bot = status));
     }
 
-    /// Lets somebody into a group, or gives them another rank.
-    pub(crate) fn set_member(&self, chat: ChatId, caller: &Caller, rank: Rank) {
+    /// Adds a user to a group, or changes their status.
+    pub(crate) fn set_member(&self, chat: ChatId, user: &UserInfo, status: MemberStatus) {
         self.shared.change(|state| {
             if let Some(chat) = state.chats.get_mut(&chat) {
-                chat.members.insert(caller.id, Member { caller: caller.clone(), rank });
+                chat.members.insert(user.id, Member { user: user.clone(), status });
             }
         });
     }
 
-    /// Forbids the bot to write in a group, or lets it write again. The bot is told by `my_chat_member`.
-    pub(crate) fn set_silenced(&self, chat: ChatId, silenced: bool) {
-        self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.silenced = silenced));
+    /// Restricts the bot in a group, or lifts the restriction, with a `my_chat_member` update.
+    pub(crate) fn set_restricted(&self, chat: ChatId, restricted: bool) {
+        self.shared.change(|state| self.shared.change_bot(state, chat, |chat| chat.restricted = restricted));
     }
 
-    /// Refuses what the bot writes in a chat from now on, or takes it again. The bot is told nothing, as when the rights
-    /// of all members change.
+    /// Refuses messages of the bot in a chat, or accepts them again. No update informs the bot, as when the rights of all
+    /// members change.
     pub(crate) fn set_refusal(&self, chat: ChatId, refusal: Option<Refusal>) {
-        self.change_chat(chat, |chat| chat.refuses = refusal);
+        self.change_chat(chat, |chat| chat.forced_refusal = refusal);
     }
 
-    /// Closes a topic, or opens it again.
+    /// Closes or reopens a topic.
     pub(crate) fn set_topic_closed(&self, chat: ChatId, topic: MessageId, closed: bool) {
         self.change_chat(chat, |chat| {
             if closed {
@@ -51,26 +51,29 @@ impl BotApi {
         });
     }
 
-    /// Makes an open group one that is no supergroup.
+    /// Makes an open group a basic group.
     pub(crate) fn make_basic(&self, chat: ChatId) {
         self.change_chat(chat, |chat| chat.basic = true);
     }
 
-    /// Makes a group a supergroup with another id, where messages are counted from 1 again. `announce` tells the bot by the
-    /// service messages in both.
+    /// Upgrades a group to a supergroup with another id, where message ids start from 1 again. With `announce` the bot gets
+    /// the service messages of both.
     pub fn upgrade(&self, from: ChatId, to: ChatId, announce: bool) {
         self.shared.change(|state| {
             let Some(old) = state.chats.get_mut(&from) else { return };
             old.upgraded_to = Some(to);
-            let owner =
-                old.members.values().find(|member| member.rank == Rank::Owner).map(|owner| owner.caller.clone());
+            let owner = old
+                .members
+                .values()
+                .find(|member| member.status == MemberStatus::Owner)
+                .map(|owner| owner.user.clone());
             let mut new = Chat::new(to, ChatKind::Group, &old.title);
             (new.bot, new.members) = (old.bot, old.members.clone());
             state.chats.insert(to, new);
-            let author = owner.map_or(Author::Anonymous, Author::Person);
+            let author = owner.map_or(Author::Anonymous, Author::User);
             for (chat, field, other) in [(from, "migrate_to_chat_id", to), (to, "migrate_from_chat_id", from)] {
                 let post = Post::new(author.clone(), Content::Other(json!({ field: other })));
-                self.shared.place(state, chat, post, announce);
+                self.shared.add_message(state, chat, post, announce);
             }
         });
     }
@@ -80,16 +83,16 @@ impl BotApi {
     }
 
     /// Opens a topic in a group, which makes the group a forum. Returns its id.
-    pub(crate) fn open_topic(&self, chat: ChatId, by: &Caller, title: &str) -> Option<MessageId> {
+    pub(crate) fn open_topic(&self, chat: ChatId, by: &UserInfo, title: &str) -> Option<MessageId> {
         self.shared.change(|state| {
-            let place = state.chats.get_mut(&chat).filter(|place| place.kind == ChatKind::Group)?;
-            let id = place.next_message();
+            let chat_state = state.chats.get_mut(&chat).filter(|chat_state| chat_state.kind == ChatKind::Group)?;
+            let id = chat_state.next_message();
             let content = Content::Other(json!({
                 "forum_topic_created": { "name": title, "icon_color": 7_322_096 },
             }));
-            let post = Post { topic: Some(id), ..Post::new(Author::Person(by.clone()), content) };
-            place.topics.insert(id, title.to_owned());
-            place.messages.insert(id, Message::of(post, id, self.shared.now(), self.shared.date()));
+            let post = Post { topic: Some(id), ..Post::new(Author::User(by.clone()), content) };
+            chat_state.topics.insert(id, title.to_owned());
+            chat_state.messages.insert(id, Message::of(post, id, self.shared.now(), self.shared.date()));
             Some(id)
         })
     }
@@ -97,18 +100,18 @@ impl BotApi {
 
 impl Shared {
     fn change_bot(&self, state: &mut State, chat: ChatId, change: impl FnOnce(&mut Chat)) {
-        let bot = state.show_bot(&self.settings.username);
-        let Some(place) = state.chats.get_mut(&chat) else { return };
-        let standing = |place: &Chat| place.show_bot(bot.clone());
-        let before = standing(place);
-        change(place);
-        let after = standing(place);
+        let bot = state.bot_json(&self.settings.username);
+        let Some(chat_state) = state.chats.get_mut(&chat) else { return };
+        let member = |chat_state: &Chat| chat_state.bot_json(bot.clone());
+        let before = member(chat_state);
+        change(chat_state);
+        let after = member(chat_state);
         if before == after {
             return;
         }
         let update = json!({
-            "chat": place.show(),
-            "from": who_decides(place),
+            "chat": chat_state.to_json(),
+            "from": acting_user(chat_state),
             "date": self.date(),
             "old_chat_member": before,
             "new_chat_member": after,
@@ -117,14 +120,14 @@ impl Shared {
     }
 }
 
-/// The person of a private chat, or the one who runs the group.
-fn who_decides(place: &Chat) -> Value {
-    let runs = |member: &&Member| matches!(member.rank, Rank::Owner | Rank::Administrator);
-    match place.members.values().find(runs) {
-        Some(member) => member.caller.show(),
+/// `from` of a `my_chat_member` update: the user of a private chat, or an administrator of the group.
+fn acting_user(chat_state: &Chat) -> Value {
+    let runs = |member: &&Member| matches!(member.status, MemberStatus::Owner | MemberStatus::Administrator);
+    match chat_state.members.values().find(runs) {
+        Some(member) => member.user.to_json(),
         None => {
-            let id = UserId(if place.kind == ChatKind::Private { place.id.0 } else { 1 });
-            Caller { id, name: place.title.clone(), language_code: None }.show()
+            let id = UserId(if chat_state.kind == ChatKind::Private { chat_state.id.0 } else { 1 });
+            UserInfo { id, name: chat_state.title.clone(), language_code: None }.to_json()
         }
     }
 }

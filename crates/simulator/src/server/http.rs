@@ -1,4 +1,4 @@
-//! Connections: the way in, long polls, downloads, and the faults between.
+//! HTTP: method calls, long polls, downloads, and injected faults.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::fault::{Call, Effect, Verdict};
-use super::methods::{Refused, carry_out};
+use super::fault::{Call, Effect, FaultAction};
+use super::methods::{Refused, execute};
 use super::params::Params;
 use super::refusal::Refusal;
-use super::state::{CallRecord, Method, Outcome, State};
+use super::state::{CallOutcome, CallRecord, Method, State};
 
-/// Longest long poll that Telegram grants.
-const LONGEST_POLL: Duration = Duration::from_secs(50);
-/// Largest request body: a file of 50 MB with what is around it, so that a larger file is refused as Telegram does.
-const BODY_LIMIT: usize = 51 * 1024 * 1024;
+/// Maximum timeout of a long poll.
+const MAX_POLL: Duration = Duration::from_secs(50);
+/// Maximum request body in bytes: an upload of 50 MB and its parameters.
+const MAX_BODY: usize = 51 * 1024 * 1024;
 
 #[derive(Clone)]
 struct Context {
@@ -40,7 +40,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: 
         .route("/{bot}/{method}", any(method))
         .route("/file/{bot}/{*path}", get(download))
         .fallback(|| async { answer(Err(&Refusal::NotFound)) })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Context { shared, stopping: stopping.clone() });
     let serving = axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     tokio::select! {
@@ -48,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: 
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the simulated Bot API stopped"),
         },
-        // A client that keeps an idle connection would hold the graceful end up for ever.
+        // An idle keep-alive connection would delay the graceful shutdown for ever.
         () = async { stopping.cancelled().await; tokio::time::sleep(Duration::from_secs(1)).await } => {}
     }
 }
@@ -63,20 +63,21 @@ async fn method(
     if bot.strip_prefix("bot") != Some(shared.settings.token.as_str()) {
         return answer(Err(&Refusal::Unauthorized));
     }
-    let (method, params) = match name
-        .parse::<Method>()
-        .and_then(|method| Params::read(query.as_deref(), &headers, &body).map(|params| (method, params)))
-    {
-        Ok(known) => known,
+    let method = match name.parse::<Method>() {
+        Ok(method) => method,
+        Err(_) => return answer(Err(&Refusal::NotFound)),
+    };
+    let params = match Params::read(query.as_deref(), &headers, &body).await {
+        Ok(params) => params,
         Err(refusal) => return answer(Err(&refusal)),
     };
     let call = Call { method, chat: params.chat(), text: params.text("text").unwrap_or_default() };
-    let met = match before(&shared, &call).await {
-        Ok(met) => met,
+    let received = match intercept(&shared, &call).await {
+        Ok(received) => received,
         Err(response) => return response,
     };
     let result = match method {
-        Method::GetUpdates => poll(&shared, &stopping, &params, &met).await,
+        Method::GetUpdates => poll(&shared, &stopping, &params, &received).await,
         Method::GetMe
         | Method::SendMessage
         | Method::EditMessageText
@@ -92,24 +93,24 @@ async fn method(
         | Method::GetChat
         | Method::GetChatMember
         | Method::Download => shared.change(|state| {
-            let result = carry_out(&shared, state, method, &params);
-            log(&shared, state, &call, &result, &met);
+            let result = execute(&shared, state, method, &params);
+            record(&shared, state, &call, &result, &received);
             result
         }),
     };
     let result = match (method, result) {
-        (Method::GetFile, Ok(file)) => lay_down(&shared, file).await,
+        (Method::GetFile, Ok(file)) => write_local_file(&shared, file).await,
         (_, result) => result,
     };
     let body = match result {
         Ok(result) => answer(Ok(result)),
         Err(refused) => answer(Err(&refused.refusal)),
     };
-    after(body, met.effect).await
+    alter_response(body, received.effect).await
 }
 
-/// Where files are local, puts the one that `getFile` tells of into the folder, and tells its absolute path instead.
-async fn lay_down(shared: &Shared, mut file: Value) -> Result<Value, Refused> {
+/// For a server with local files: writes the file of a `getFile` result into the folder and gives its absolute path.
+async fn write_local_file(shared: &Shared, mut file: Value) -> Result<Value, Refused> {
     let Some(folder) = &shared.settings.local_files else { return Ok(file) };
     let id = file["file_id"].as_str().unwrap_or_default();
     let (path, bytes) = shared
@@ -137,38 +138,38 @@ async fn download(
         return answer(Err(&Refusal::Unauthorized));
     }
     let call = Call { method: Method::Download, chat: None, text: "" };
-    let met = match before(&shared, &call).await {
-        Ok(met) => met,
+    let received = match intercept(&shared, &call).await {
+        Ok(received) => received,
         Err(response) => return response,
     };
     let bytes = shared.change(|state| {
         let now = shared.now();
-        if matches!(met.effect, Effect::Expire) {
+        if matches!(received.effect, Effect::Expire) {
             state.links.remove(&path);
         }
         let live = state.links.get(&path).filter(|link| now < link.expires && shared.settings.local_files.is_none());
         let bytes = live.and_then(|link| state.files.get(&link.file)).map(|file| file.bytes.clone());
         let result = bytes.as_ref().map(|_| Value::Null).ok_or_else(|| Refusal::NotFound.into());
-        log(&shared, state, &call, &result, &met);
+        record(&shared, state, &call, &result, &received);
         bytes
     });
     match bytes {
-        Some(bytes) => after(reply(StatusCode::OK, "application/octet-stream", bytes), met.effect).await,
+        Some(bytes) => alter_response(reply(StatusCode::OK, "application/octet-stream", bytes), received.effect).await,
         None => answer(Err(&Refusal::NotFound)),
     }
 }
 
-/// A call that Telegram takes, in spite of what comes after.
-struct Met {
+/// A call that reaches Telegram, whatever happens to its response.
+struct ReceivedCall {
     came: Duration,
     effect: Effect,
 }
 
-/// Asks the fault, if there is one. An `Err` is the response to a call that Telegram never took.
-async fn before(shared: &Shared, call: &Call<'_>) -> Result<Met, Response<Body>> {
+/// Applies the fault before the call, if there is one. `Err` is the response to a call that never reached Telegram.
+async fn intercept(shared: &Shared, call: &Call<'_>) -> Result<ReceivedCall, Response<Body>> {
     let came = shared.now();
-    let Some(fault) = shared.fault() else { return Ok(Met { came, effect: Effect::Pass }) };
-    let Verdict { delay, effect } = fault.strike(call);
+    let Some(fault) = shared.fault() else { return Ok(ReceivedCall { came, effect: Effect::Pass }) };
+    let FaultAction { delay, effect } = fault.inject(call);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -182,23 +183,23 @@ async fn before(shared: &Shared, call: &Call<'_>) -> Result<Met, Response<Body>>
         | Effect::Short(_)
         | Effect::Longer(_)
         | Effect::Swap(_)
-        | Effect::Expire => return Ok(Met { came, effect }),
+        | Effect::Expire => return Ok(ReceivedCall { came, effect }),
         Effect::Refuse(refusal) => {
             let response = answer(Err(&refusal));
-            (Outcome::Refused(refusal), response)
+            (CallOutcome::Refused(refusal), response)
         }
         Effect::Answer(status, body) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (Outcome::Struck, reply(status, "text/html", Bytes::from_static(body.as_bytes())))
+            (CallOutcome::Intercepted, reply(status, "text/html", Bytes::from_static(body.as_bytes())))
         }
-        Effect::BreakBefore => (Outcome::Struck, broken()),
+        Effect::BreakBefore => (CallOutcome::Intercepted, broken()),
     };
     shared.change(|state| {
         let now = shared.now();
         let (method, chat) = (call.method, call.chat);
-        let impatient = chat.is_some_and(|chat| writes(method) && state.flood.is_closed(chat, now));
-        if let (Outcome::Refused(refusal), Some(chat)) = (&outcome, chat)
-            && let Some(wait) = refusal.pause()
+        let impatient = chat.is_some_and(|chat| is_rate_limited(method) && state.flood.is_closed(chat, now));
+        if let (CallOutcome::Refused(refusal), Some(chat)) = (&outcome, chat)
+            && let Some(wait) = refusal.retry_after()
         {
             state.flood.close(chat, now + wait);
         }
@@ -207,28 +208,34 @@ async fn before(shared: &Shared, call: &Call<'_>) -> Result<Met, Response<Body>>
     Err(response)
 }
 
-/// Methods that the flood limits count.
-fn writes(method: Method) -> bool {
+/// Whether the rate limits count a method.
+fn is_rate_limited(method: Method) -> bool {
     matches!(
         method,
         Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
     )
 }
 
-fn log(shared: &Shared, state: &mut State, call: &Call<'_>, result: &Result<Value, Refused>, met: &Met) {
-    let (outcome, impatient) = match (result, &met.effect) {
+fn record(
+    shared: &Shared,
+    state: &mut State,
+    call: &Call<'_>,
+    result: &Result<Value, Refused>,
+    received: &ReceivedCall,
+) {
+    let (outcome, impatient) = match (result, &received.effect) {
         (Ok(_), Effect::BreakAfter | Effect::Mute(_) | Effect::Cut(_) | Effect::Short(_)) => {
-            (Outcome::TakenUnheard, false)
+            (CallOutcome::AcceptedResponseLost, false)
         }
-        (Ok(_), _) => (Outcome::Taken, false),
-        (Err(refused), _) => (Outcome::Refused(refused.refusal.clone()), refused.impatient),
+        (Ok(_), _) => (CallOutcome::Accepted, false),
+        (Err(refused), _) => (CallOutcome::Refused(refused.refusal.clone()), refused.impatient),
     };
-    let (came, at, fault) = (met.came, shared.now(), met.effect.name());
+    let (came, at, fault) = (received.came, shared.now(), received.effect.name());
     state.calls.push(CallRecord { method: call.method, chat: call.chat, came, at, fault, outcome, impatient });
 }
 
-/// Applies what a fault does to a ready answer.
-async fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
+/// Applies the fault to the response.
+async fn alter_response(response: Response<Body>, effect: Effect) -> Response<Body> {
     match effect {
         Effect::Pass | Effect::Refuse(_) | Effect::Answer(..) | Effect::BreakBefore | Effect::Expire => response,
         Effect::BreakAfter => broken(),
@@ -264,7 +271,7 @@ async fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
                 std::future::ready((!kept.is_empty()).then_some(Ok(kept)))
             });
             let cut = head.chain(stream::once(async {
-                // While the body is pending, what was written so far is sent.
+                // While the body is pending, the bytes written so far are sent.
                 tokio::task::yield_now().await;
                 Err(std::io::Error::other("cut on purpose"))
             }));
@@ -273,7 +280,7 @@ async fn after(response: Response<Body>, effect: Effect) -> Response<Body> {
     }
 }
 
-/// The same response with a body that was changed.
+/// The response with a changed body.
 async fn with_body(response: Response<Body>, change: impl FnOnce(&mut Vec<u8>)) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -282,10 +289,15 @@ async fn with_body(response: Response<Body>, change: impl FnOnce(&mut Vec<u8>)) 
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// `getUpdates`: confirms what lies before the offset, then waits for something to hand out.
-async fn poll(shared: &Shared, stopping: &CancellationToken, params: &Params, met: &Met) -> Result<Value, Refused> {
+/// `getUpdates`: confirms the updates before the offset, then waits for updates to deliver.
+async fn poll(
+    shared: &Shared,
+    stopping: &CancellationToken,
+    params: &Params,
+    received: &ReceivedCall,
+) -> Result<Value, Refused> {
     let timeout = Duration::from_secs(params.integer("timeout").unwrap_or(0).max(0).cast_unsigned());
-    let deadline = Instant::now() + timeout.min(LONGEST_POLL);
+    let deadline = Instant::now() + timeout.min(MAX_POLL);
     let limit = params.integer("limit").unwrap_or(100).clamp(1, 100).cast_unsigned() as usize;
     let offset = params.integer("offset").unwrap_or(0);
     let allowed = params.json("allowed_updates").and_then(|kinds| kinds.as_array().cloned());
@@ -308,11 +320,11 @@ async fn poll(shared: &Shared, stopping: &CancellationToken, params: &Params, me
             let call = Call { method: Method::GetUpdates, chat: None, text: "" };
             return shared.change(|state| {
                 let result = if state.poll == mine {
-                    Ok(hand_out(state, limit, shared.now()))
+                    Ok(deliver(state, limit, shared.now()))
                 } else {
                     Err(Refusal::Conflict.into())
                 };
-                log(shared, state, &call, &result, met);
+                record(shared, state, &call, &result, received);
                 result
             });
         }
@@ -326,23 +338,23 @@ async fn poll(shared: &Shared, stopping: &CancellationToken, params: &Params, me
 
 fn confirm(state: &mut State, offset: i64, now: Duration) {
     let keep_last = usize::try_from(-offset).ok().filter(|_| offset < 0);
-    while state.pending.front().is_some_and(|offer| match keep_last {
+    while state.pending.front().is_some_and(|update| match keep_last {
         Some(count) => state.pending.len() > count,
-        None => offer.id < offset,
+        None => update.id < offset,
     }) {
-        if let Some(mut offer) = state.pending.pop_front() {
-            offer.confirmed = Some(now);
-            state.confirmed.push(offer);
+        if let Some(mut update) = state.pending.pop_front() {
+            update.confirmed = Some(now);
+            state.confirmed.push(update);
         }
     }
 }
 
-fn hand_out(state: &mut State, limit: usize, now: Duration) -> Value {
-    let updates = state.pending.iter_mut().take(limit).map(|offer| {
-        offer.offered.push(now);
-        let mut update = offer.update.clone();
-        update["update_id"] = json!(offer.id);
-        update
+fn deliver(state: &mut State, limit: usize, now: Duration) -> Value {
+    let updates = state.pending.iter_mut().take(limit).map(|update| {
+        update.delivered.push(now);
+        let mut json = update.content.clone();
+        json["update_id"] = json!(update.id);
+        json
     });
     updates.collect()
 }
@@ -364,7 +376,7 @@ fn reply(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> 
     response
 }
 
-/// A body that fails at once: the server closes the connection before it has written a word.
+/// A body that fails at once, so that the server closes the connection without a response.
 fn broken() -> Response<Body> {
     Response::new(Body::from_stream(stream::once(async {
         Err::<Bytes, _>(std::io::Error::other("broken on purpose"))

@@ -1,4 +1,4 @@
-//! What people do, seen from the server: messages, button presses, blocks. Each becomes an update.
+//! Messages of users. Each becomes an update.
 
 use std::time::Duration;
 
@@ -6,56 +6,52 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
-use super::chat::{Author, Chat, ChatKind, Content, Message, Post, Rank};
+use super::chat::{Author, Chat, ChatKind, Content, MemberStatus, Message, Post};
 use super::show::entities;
 use super::state::{State, StoredFile};
 use super::{BotApi, Shared};
 
-/// A person as Telegram introduces them to a bot.
+/// A user as shown to the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Their id.
+pub struct UserInfo {
+    /// User id.
     pub id: UserId,
     /// First name.
     pub name: String,
-    /// Language of their app, such as `ru` or `en-GB`.
+    /// Language of the app, such as `ru` or `en-GB`.
     pub language_code: Option<String>,
 }
 
-impl Caller {
-    pub(super) fn show(&self) -> Value {
-        let mut shown = json!({ "id": self.id, "is_bot": false, "first_name": self.name });
+impl UserInfo {
+    pub(super) fn to_json(&self) -> Value {
+        let mut json = json!({ "id": self.id, "is_bot": false, "first_name": self.name });
         if let Some(code) = &self.language_code {
-            shown["language_code"] = json!(code);
+            json["language_code"] = json!(code);
         }
-        shown
+        json
     }
 }
 
-/// How a recording was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Media {
-    /// Held and spoken.
+    /// Voice message.
     Voice,
-    /// A file of music or speech.
+    /// Audio file.
     Audio,
-    /// A round video.
+    /// Video note (round video).
     VideoNote,
     /// A video.
     Video,
-    /// Any file.
+    /// Any other file.
     Document,
 }
 
 impl Media {
-    pub(super) fn field(self) -> &'static str {
-        match self {
-            Self::Voice => "voice",
-            Self::Audio => "audio",
-            Self::VideoNote => "video_note",
-            Self::Video => "video",
-            Self::Document => "document",
-        }
+    /// Name of its field in a message, such as `video_note`.
+    pub fn field(self) -> &'static str {
+        self.into()
     }
 
     fn extension(self) -> &'static str {
@@ -68,27 +64,27 @@ impl Media {
     }
 }
 
-/// A file that a person sends. All but the bytes is a claim, as in Telegram.
+/// A file sent by a user, with its properties as claimed by the sender.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attachment {
-    /// How it is sent.
+    /// Kind.
     pub media: Media,
-    /// Claimed length.
+    /// Claimed duration.
     pub duration: Duration,
-    /// Claimed type.
+    /// Claimed MIME type.
     pub mime_type: String,
-    /// Claimed name; voices have none.
+    /// Claimed name; voice messages have none.
     pub file_name: Option<String>,
-    /// The words below it.
+    /// Caption, or empty.
     pub caption: String,
-    /// The album it belongs to.
+    /// Id of its album.
     pub(crate) album: Option<String>,
-    /// The server's id of the file, set when it is sent.
+    /// `file_id`, set by [`BotApi::upload`].
     pub(super) file_id: String,
 }
 
 impl Attachment {
-    /// A voice message as Telegram's apps record it.
+    /// A voice message.
     pub fn voice(duration: Duration) -> Self {
         Self::of(Media::Voice, duration, "audio/ogg", None)
     }
@@ -108,60 +104,60 @@ impl Attachment {
         Self { media, duration, mime_type: mime_type.into(), file_name, caption, album: None, file_id }
     }
 
-    /// With words below it.
+    /// With a caption.
     #[must_use]
     pub fn captioned(mut self, caption: &str) -> Self {
         self.caption = caption.into();
         self
     }
 
-    /// As one of several that were sent together.
+    /// As a part of an album.
     #[must_use]
     pub(crate) fn in_album(mut self, album: &str) -> Self {
         self.album = Some(album.into());
         self
     }
 
-    pub(super) fn show(&self, file: Option<&StoredFile>) -> Value {
-        let mut shown = json!({
+    pub(super) fn to_json(&self, file: Option<&StoredFile>) -> Value {
+        let mut json = json!({
             "file_id": self.file_id,
             "file_unique_id": file.map_or("", |file| file.unique_id.as_str()),
             "file_size": file.map_or(0, |file| file.claimed_size),
         });
         match self.media {
             Media::Voice | Media::Audio => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["mime_type"] = json!(self.mime_type);
+                json["duration"] = json!(self.duration.as_secs());
+                json["mime_type"] = json!(self.mime_type);
             }
             Media::VideoNote => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["length"] = json!(240);
+                json["duration"] = json!(self.duration.as_secs());
+                json["length"] = json!(240);
             }
             Media::Video => {
-                shown["duration"] = json!(self.duration.as_secs());
-                shown["width"] = json!(640);
-                shown["height"] = json!(360);
-                shown["mime_type"] = json!(self.mime_type);
+                json["duration"] = json!(self.duration.as_secs());
+                json["width"] = json!(640);
+                json["height"] = json!(360);
+                json["mime_type"] = json!(self.mime_type);
             }
-            Media::Document => shown["mime_type"] = json!(self.mime_type),
+            Media::Document => json["mime_type"] = json!(self.mime_type),
         }
         if let Some(name) = &self.file_name {
-            shown["file_name"] = json!(name);
+            json["file_name"] = json!(name);
         }
-        shown
+        json
     }
 }
 
 impl BotApi {
-    /// Opens a chat, or does nothing when it is open.
+    /// Opens a chat unless it is open.
     pub fn open_chat(&self, id: ChatId, kind: ChatKind, title: &str) {
         self.shared.change(|state| {
             state.chats.entry(id).or_insert_with(|| Chat::new(id, kind, title));
         });
     }
 
-    /// Brings a file to Telegram; `claimed_size` is what Telegram says of its size when that is not the truth. The
-    /// content may be sent more than once: it is the same file then.
+    /// Stores a file; `claimed_size` is its size as stated to the bot, if not the true one. The returned content may be sent
+    /// several times, as the same file.
     pub fn upload(&self, mut attachment: Attachment, bytes: Bytes, claimed_size: Option<u64>) -> Content {
         let media = attachment.media;
         attachment.file_id =
@@ -169,31 +165,31 @@ impl BotApi {
         Content::Attachment(attachment)
     }
 
-    /// A message comes into a chat, whoever wrote it.
+    /// Adds a message to a chat.
     pub fn receive(&self, chat: ChatId, post: Post) -> MessageId {
         self.shared.change(|state| self.shared.receive(state, chat, post))
     }
 
-    /// A person sends a file; `claimed_size` as in [`BotApi::upload`].
+    /// Adds a message with a file; `claimed_size` as in [`BotApi::upload`].
     pub fn receive_file(
         &self,
         chat: ChatId,
-        from: &Caller,
+        from: &UserInfo,
         attachment: Attachment,
         bytes: Bytes,
         claimed_size: Option<u64>,
     ) -> MessageId {
         let content = self.upload(attachment, bytes, claimed_size);
-        self.receive(chat, Post::new(Author::Person(from.clone()), content))
+        self.receive(chat, Post::new(Author::User(from.clone()), content))
     }
 
-    /// A person writes.
-    pub fn receive_text(&self, chat: ChatId, from: &Caller, text: &str, reply_to: Option<MessageId>) -> MessageId {
-        let post = Post::new(Author::Person(from.clone()), Content::Text(text.into()));
+    /// Adds a text message.
+    pub fn receive_text(&self, chat: ChatId, from: &UserInfo, text: &str, reply_to: Option<MessageId>) -> MessageId {
+        let post = Post::new(Author::User(from.clone()), Content::Text(text.into()));
         self.receive(chat, Post { reply_to, ..post })
     }
 
-    /// Offers a message once more as a new update, which Telegram does at times. Returns the update's id.
+    /// Queues another update for a message, as Telegram sometimes does. Returns the update's id.
     pub fn repeat(&self, chat: ChatId, message: MessageId) -> Option<i64> {
         self.shared.change(|state| self.shared.announce(state, chat, message))
     }
@@ -201,18 +197,18 @@ impl BotApi {
 
 impl Shared {
     fn receive(&self, state: &mut State, chat: ChatId, post: Post) -> MessageId {
-        self.place(state, chat, post, true)
+        self.add_message(state, chat, post, true)
     }
 
-    /// Puts a message into a chat; the bot is told only if `announce` says so.
-    pub(super) fn place(&self, state: &mut State, chat: ChatId, post: Post, announce: bool) -> MessageId {
+    /// Adds a message to a chat; with `announce` also an update.
+    pub(super) fn add_message(&self, state: &mut State, chat: ChatId, post: Post, announce: bool) -> MessageId {
         let title = match &post.author {
-            Author::Person(person) => person.name.as_str(),
+            Author::User(user) => user.name.as_str(),
             Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => "",
         };
-        let place = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
-        let id = place.next_message();
-        place.messages.insert(id, Message::of(post, id, self.now(), self.date()));
+        let chat_state = state.chats.entry(chat).or_insert_with(|| Chat::new(chat, ChatKind::Private, title));
+        let id = chat_state.next_message();
+        chat_state.messages.insert(id, Message::of(post, id, self.now(), self.date()));
         if announce {
             self.announce(state, chat, id);
         }
@@ -220,28 +216,28 @@ impl Shared {
     }
 
     fn announce(&self, state: &mut State, chat: ChatId, message: MessageId) -> Option<i64> {
-        let place = state.chats.get(&chat)?;
-        let message = place.messages.get(&message)?;
-        let kind = match place.kind {
+        let chat_state = state.chats.get(&chat)?;
+        let message = chat_state.messages.get(&message)?;
+        let kind = match chat_state.kind {
             ChatKind::Private => "message",
-            ChatKind::Group if self.overhears(place, message) => "message",
+            ChatKind::Group if self.is_visible_to_bot(chat_state, message) => "message",
             ChatKind::Group => return None,
             ChatKind::Channel => "channel_post",
         };
-        let shown = state.show(place, message, &self.settings.username);
-        Some(state.queue(kind, shown))
+        let json = state.to_json(chat_state, message, &self.settings.username);
+        Some(state.queue(kind, json))
     }
 
-    /// Whether a bot in a group gets to see a message: all of them as an administrator or without privacy mode, else
-    /// commands, mentions and answers to its own messages only.
-    fn overhears(&self, group: &Chat, message: &Message) -> bool {
-        if group.blocked || group.bot == Rank::Left {
+    /// Whether the bot gets an update for a message of a group: always as an administrator or without privacy mode, else only
+    /// for commands, mentions and replies to its own messages.
+    fn is_visible_to_bot(&self, group: &Chat, message: &Message) -> bool {
+        if group.blocked || group.bot == MemberStatus::Left {
             return false;
         }
-        if !self.settings.privacy_mode || matches!(group.bot, Rank::Owner | Rank::Administrator) {
+        if !self.settings.privacy_mode || matches!(group.bot, MemberStatus::Owner | MemberStatus::Administrator) {
             return true;
         }
-        // Service messages are for every bot.
+        // Privacy mode does not hide service messages.
         if let Content::Other(fields) = &message.content
             && ["migrate_to_chat_id", "migrate_from_chat_id"].iter().any(|field| fields.get(field).is_some())
         {
@@ -249,10 +245,11 @@ impl Shared {
         }
         let name = &self.settings.username;
         let replied = message.reply_to.and_then(|id| group.messages.get(&id));
-        let is_meant = entities(message.content.words()).iter().any(|entity| match entity.text.split_once('@') {
-            Some((_, named)) => named.eq_ignore_ascii_case(name),
-            None => true,
-        });
+        let is_meant =
+            entities(message.content.text_or_caption()).iter().any(|entity| match entity.text.split_once('@') {
+                Some((_, named)) => named.eq_ignore_ascii_case(name),
+                None => true,
+            });
         is_meant || replied.is_some_and(|replied| replied.author == Author::Bot)
     }
 }

@@ -1,23 +1,23 @@
-//! Buttons under messages.
+//! Inline keyboards.
 
 use serde_json::Value;
 
 use super::params::Params;
 use super::refusal::Refusal;
 
-/// Most bytes a button's data may have.
-const DATA_LIMIT: usize = 64;
+/// Maximum length of callback data in bytes.
+const MAX_DATA: usize = 64;
 
-/// A button that a person can press.
+/// A button of an inline keyboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
-    /// What stands on it.
+    /// Its text.
     pub label: String,
-    /// What the bot gets when it is pressed; empty when it leads to a web page.
+    /// Callback data; empty for a button that opens a web page.
     pub data: String,
 }
 
-/// The keyboard of a message as rows of buttons.
+/// The buttons of a keyboard by row.
 pub fn rows(markup: &Value) -> Vec<Vec<Button>> {
     let text = |button: &Value, field: &str| button[field].as_str().unwrap_or_default().to_owned();
     let row = |row: &Value| {
@@ -27,7 +27,7 @@ pub fn rows(markup: &Value) -> Vec<Vec<Button>> {
     markup["inline_keyboard"].as_array().into_iter().flatten().map(row).collect()
 }
 
-/// Reads `reply_markup`; an empty keyboard is none.
+/// Reads `reply_markup`; `None` for an empty keyboard.
 pub(super) fn read(params: &Params) -> Result<Option<Value>, Refusal> {
     let Some(markup) = params.json("reply_markup") else { return Ok(None) };
     let Some(keyboard) = markup.get("inline_keyboard") else { return Ok(Some(markup)) };
@@ -43,7 +43,7 @@ pub(super) fn read(params: &Params) -> Result<Option<Value>, Refusal> {
     Ok((!is_empty).then_some(markup))
 }
 
-/// Reads `reply_markup` of an edit, which takes inline keyboards only.
+/// Reads `reply_markup` of an edit, which accepts inline keyboards only.
 pub(super) fn read_inline(params: &Params) -> Result<Option<Value>, Refusal> {
     match read(params)? {
         Some(markup) if markup.get("inline_keyboard").is_none() => Err(Refusal::Bad("inline keyboard expected")),
@@ -58,8 +58,8 @@ fn check(button: &Value) -> Result<(), Refusal> {
         Some(_) => {}
     }
     match button["callback_data"].as_str().map(str::len) {
-        Some(1..=DATA_LIMIT) => Ok(()),
-        Some(length) if length > DATA_LIMIT => Err(Refusal::BUTTON_DATA),
+        Some(1..=MAX_DATA) => Ok(()),
+        Some(length) if length > MAX_DATA => Err(Refusal::BUTTON_DATA),
         Some(_) | None if button["url"].is_string() => Ok(()),
         Some(_) | None => Err(Refusal::BUTTON_WITHOUT_ACTION),
     }

@@ -1,4 +1,4 @@
-//! Menus of commands, by scope and language.
+//! Command menus by scope and language.
 
 use serde_json::Value;
 use stenobot_domain::ChatId;
@@ -7,14 +7,14 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::state::State;
 
-/// Most commands of one menu.
-const COMMANDS_LIMIT: usize = 100;
-/// Longest name of a command.
-const NAME_LIMIT: usize = 32;
-/// Longest description of a command, in characters.
-const DESCRIPTION_LIMIT: usize = 256;
+/// Maximum number of commands of a menu.
+const MAX_COMMANDS: usize = 100;
+/// Maximum length of a command in bytes.
+const MAX_NAME: usize = 32;
+/// Maximum length of a description in characters.
+const MAX_DESCRIPTION: usize = 256;
 
-/// One command of a menu.
+/// A command of a menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MenuEntry {
     /// Without the slash.
@@ -24,8 +24,8 @@ pub struct MenuEntry {
 }
 
 impl State {
-    /// The menu that somebody sees in their private chat, whose app speaks `language`: the nearest scope first, in
-    /// each the language before the menu for all languages.
+    /// The menu shown in a private chat to a user with the app language `language`: of the narrowest scope, and in it of the
+    /// language before the menu for all languages.
     pub fn menu(&self, chat: ChatId, language: &str) -> &[MenuEntry] {
         let language = language.split('-').next().unwrap_or_default();
         for scope in [format!("chat:{chat}"), "all_private_chats".into(), "default".into()] {
@@ -38,7 +38,7 @@ impl State {
         &[]
     }
 
-    /// `setMyCommands`: an empty menu is none.
+    /// `setMyCommands`; an empty list removes the menu.
     pub(super) fn set_menu(&mut self, params: &Params) -> Result<(), Refusal> {
         let scope = scope(params.json("scope"))?;
         let language = params.text("language_code").unwrap_or_default().to_owned();
@@ -48,7 +48,7 @@ impl State {
         let Some(Value::Array(commands)) = params.json("commands") else {
             return Err(Refusal::Bad("expected an Array of BotCommand"));
         };
-        if commands.len() > COMMANDS_LIMIT {
+        if commands.len() > MAX_COMMANDS {
             return Err(Refusal::Bad("BOT_COMMANDS_TOO_MUCH"));
         }
         let menu = commands.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
@@ -70,17 +70,17 @@ fn entry(entry: &Value) -> Result<MenuEntry, Refusal> {
     };
     let command = command.strip_prefix('/').unwrap_or(command);
     let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if !(1..=NAME_LIMIT).contains(&command.len()) || !command.bytes().all(is_letter) {
+    if !(1..=MAX_NAME).contains(&command.len()) || !command.bytes().all(is_letter) {
         return Err(Refusal::Bad("BOT_COMMAND_INVALID"));
     }
     let description = description.trim();
-    if !(1..=DESCRIPTION_LIMIT).contains(&description.chars().count()) {
+    if !(1..=MAX_DESCRIPTION).contains(&description.chars().count()) {
         return Err(Refusal::Bad("BOT_COMMAND_DESCRIPTION_INVALID"));
     }
     Ok(MenuEntry { command: command.to_owned(), description: description.to_owned() })
 }
 
-/// The scope as one word; `chat:ID` and the like where it names somebody.
+/// The scope as a key, such as `default` or `chat:ID`.
 fn scope(given: Option<Value>) -> Result<String, Refusal> {
     let Some(scope) = given else { return Ok("default".to_owned()) };
     let id = |field: &str| scope[field].as_i64().ok_or(Refusal::CHAT_NOT_FOUND);

@@ -1,11 +1,11 @@
-//! What each method does to the state, and when Telegram refuses it.
+//! The effect of each method on the state, and its refusals.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
-use super::chat::{Author, Chat, Content, Edit, Message, Post, Rank};
+use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
 use super::flood::TooFast;
 use super::keyboard;
 use super::params::Params;
@@ -13,19 +13,19 @@ use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
 
-/// Telegram counts a text's length in UTF-16 units.
-const TEXT_LIMIT: usize = 4096;
-/// The longest caption, in the same units.
-const CAPTION_LIMIT: usize = 1024;
-/// The largest file that a bot may send.
-const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
-/// A link to a file works for this long at least.
-const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+/// Maximum length of a text in UTF-16 units.
+const MAX_TEXT: usize = 4096;
+/// Maximum length of a caption in UTF-16 units.
+const MAX_CAPTION: usize = 1024;
+/// Maximum size of an upload in bytes.
+const MAX_UPLOAD: usize = 50 * 1024 * 1024;
+/// Minimum lifetime of a download link.
+const MIN_LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Why a call has no result.
+/// A call without a result.
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
-    /// The client had been told to wait longer.
+    /// The call came within an earlier retry-after.
     pub(super) impatient: bool,
 }
 
@@ -41,8 +41,8 @@ impl From<TooFast> for Refused {
     }
 }
 
-/// Carries out every method that needs no waiting; `getUpdates` and downloads are in `http`.
-pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, params: &Params) -> Result<Value, Refused> {
+/// Executes a method. `getUpdates` and downloads are in `http`.
+pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params: &Params) -> Result<Value, Refused> {
     let now = shared.now();
     match method {
         Method::GetMe => Ok(me(state, &shared.settings)),
@@ -54,7 +54,7 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             let chat = writable(state, params)?;
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::TEXT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::TEXT_TOO_LONG.into()),
                 _ => {}
             }
             send(shared, state, chat, params, Content::Text(text.to_owned()))
@@ -68,10 +68,10 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             if upload.bytes.is_empty() {
                 return Err(Refusal::Bad("file must be non-empty").into());
             }
-            if upload.bytes.len() > UPLOAD_LIMIT {
+            if upload.bytes.len() > MAX_UPLOAD {
                 return Err(Refusal::TooLarge.into());
             }
-            if caption.encode_utf16().count() > CAPTION_LIMIT {
+            if caption.encode_utf16().count() > MAX_CAPTION {
                 return Err(Refusal::Bad("message caption is too long").into());
             }
             let content =
@@ -82,7 +82,7 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             let text = params.text("text").unwrap_or_default().trim();
             match text.encode_utf16().count() {
                 0 => return Err(Refusal::TEXT_EMPTY.into()),
-                units if units > TEXT_LIMIT => return Err(Refusal::EDIT_TOO_LONG.into()),
+                units if units > MAX_TEXT => return Err(Refusal::EDIT_TOO_LONG.into()),
                 _ => {}
             }
             edit(shared, state, params, Some(text))
@@ -103,15 +103,15 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             if file.bytes.len() as u64 > shared.settings.file_limit {
                 return Err(Refusal::FILE_TOO_BIG.into());
             }
-            let shown = json!({
+            let json = json!({
                 "file_id": id,
                 "file_unique_id": file.unique_id,
                 "file_size": file.claimed_size,
                 "file_path": file.path,
             });
-            let link = Link { file: id.to_owned(), expires: now + LINK_LIFETIME };
+            let link = Link { file: id.to_owned(), expires: now + MIN_LINK_LIFETIME };
             state.links.insert(file.path.clone(), link);
-            Ok(shown)
+            Ok(json)
         }
         Method::SendChatAction => {
             writable(state, params)?;
@@ -138,14 +138,14 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
             "pending_update_count": state.pending.len(),
         })),
         Method::GetChat => {
-            let chat = there(state, params.chat())?;
-            let mut shown = chat.show();
-            shown["accent_color_id"] = json!(0);
-            shown["max_reaction_count"] = json!(11);
-            Ok(shown)
+            let chat = existing_chat(state, params.chat())?;
+            let mut json = chat.to_json();
+            json["accent_color_id"] = json!(0);
+            json["max_reaction_count"] = json!(11);
+            Ok(json)
         }
         Method::GetChatMember => {
-            let chat = there(state, params.chat())?;
+            let chat = existing_chat(state, params.chat())?;
             let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
             member(state, chat, UserId(user), &shared.settings.username)
         }
@@ -154,7 +154,7 @@ pub(super) fn carry_out(shared: &Shared, state: &mut State, method: Method, para
 }
 
 fn me(state: &State, settings: &Settings) -> Value {
-    let mut shown = state.show_bot(&settings.username);
+    let mut json = state.bot_json(&settings.username);
     for (name, value) in [
         ("can_join_groups", true),
         ("can_read_all_group_messages", !settings.privacy_mode),
@@ -162,23 +162,23 @@ fn me(state: &State, settings: &Settings) -> Value {
         ("can_connect_to_business", false),
         ("has_main_web_app", false),
     ] {
-        shown[name] = json!(value);
+        json[name] = json!(value);
     }
-    shown
+    json
 }
 
-/// The chat that the call is about, when the bot may write there.
+/// The chat of the call, if the bot may send to it.
 fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
     let id = params.chat().ok_or(Refusal::Bad("chat_id is empty"))?;
-    let chat = there(state, Some(id))?;
+    let chat = existing_chat(state, Some(id))?;
     match chat.refusal(None) {
         Some(refusal) => Err(refusal),
         None => Ok(id),
     }
 }
 
-/// A chat that is still there under its id.
-fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+/// A chat that exists under its id.
+fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
     let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
     match chat.upgraded_to {
         Some(to) => Err(Refusal::Upgraded(to)),
@@ -187,29 +187,29 @@ fn there(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
 }
 
 fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, content: Content) -> Result<Value, Refused> {
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let (reply_to, topic) = target(place, params)?;
-    if let Some(refusal) = place.refusal(topic) {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let (reply_to, topic) = reply_and_topic(chat_state, params)?;
+    if let Some(refusal) = chat_state.refusal(topic) {
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
-    let kind = place.kind;
+    let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
-    let place = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let id = place.next_message();
+    let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let id = chat_state.next_message();
     let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
-    place.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
-    shown(state, shared, chat, id)
+    chat_state.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
+    message_result(state, shared, chat, id)
 }
 
-/// Another keyboard, and another text when one is given.
+/// Replaces the keyboard, and the text if one is given.
 fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>) -> Result<Value, Refused> {
     let chat = writable(state, params)?;
     let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
     let markup = keyboard::read_inline(params)?;
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.standing(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    if let Some(refusal) = place.refusal(message.topic) {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.existing_message(id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    if let Some(refusal) = chat_state.refusal(message.topic) {
         return Err(refusal.into());
     }
     if message.author != Author::Bot {
@@ -222,49 +222,49 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     let other_text = text.filter(|text| before.as_deref() != Some(*text));
     let unchanged = other_text.is_none() && message.markup == markup;
     // An edit that changes nothing still counts for the flood limits.
-    state.flood.admit(chat, place.kind, shared.now())?;
+    state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
         return Err(Refusal::NOT_MODIFIED.into());
     }
-    let place: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    let chat_state: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
     if let (Some(text), Some(before)) = (other_text, before) {
         message.edits.push(Edit { at: shared.now(), before });
         message.content = Content::Text(text.to_owned());
     }
     message.markup = markup;
-    shown(state, shared, chat, id)
+    message_result(state, shared, chat, id)
 }
 
 /// `getChatMember`.
 fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Value, Refused> {
     if user == state.bot {
-        return Ok(chat.show_bot(state.show_bot(bot_name)));
+        return Ok(chat.bot_json(state.bot_json(bot_name)));
     }
     let writes = |message: &Message| match &message.author {
-        Author::Person(person) if person.id == user => Some(person.show()),
-        Author::Person(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
+        Author::User(author) if author.id == user => Some(author.to_json()),
+        Author::User(_) | Author::Bot | Author::Anonymous | Author::Channel(_) | Author::LinkedChannel(_) => None,
     };
     match chat.members.get(&user) {
-        Some(member) => Ok(Chat::show_member(member.caller.show(), member.rank, false)),
+        Some(member) => Ok(Chat::member_json(member.user.to_json(), member.status, false)),
         None => {
-            let person = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
-            Ok(Chat::show_member(person, Rank::Member, false))
+            let user = chat.messages.values().find_map(writes).ok_or(Refusal::Bad("user not found"))?;
+            Ok(Chat::member_json(user, MemberStatus::Member, false))
         }
     }
 }
 
-fn shown(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
-    let place = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
-    let message = place.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    Ok(state.show(place, message, &shared.settings.username))
+fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
+    let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
+    let message = chat_state.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
+    Ok(state.to_json(chat_state, message, &shared.settings.username))
 }
 
-/// The message that is replied to (`reply_parameters`, or the older `reply_to_message_id`) and the topic: the one that
-/// is named, else the one of the message replied to.
-fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
+/// The message replied to (`reply_parameters`, or the older `reply_to_message_id`), and the topic: as given, else that of
+/// the message replied to.
+fn reply_and_topic(chat_state: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
     let topic = params.message("message_thread_id");
-    if topic.is_some_and(|topic| !place.topics.contains_key(&topic)) {
+    if topic.is_some_and(|topic| !chat_state.topics.contains_key(&topic)) {
         return Err(Refusal::TOPIC_NOT_FOUND);
     }
     let given = params.json("reply_parameters");
@@ -275,7 +275,7 @@ fn target(place: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<Me
     let lenient = given.is_some_and(|reply| reply["allow_sending_without_reply"] == json!(true))
         || params.json("allow_sending_without_reply") == Some(json!(true));
     let Some(wanted) = wanted else { return Ok((None, topic)) };
-    match place.standing(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
+    match chat_state.existing_message(wanted).filter(|replied| topic.is_none() || replied.topic == topic) {
         Some(replied) => Ok((Some(wanted), replied.topic)),
         None if lenient => Ok((None, topic)),
         None => Err(Refusal::REPLY_NOT_FOUND),

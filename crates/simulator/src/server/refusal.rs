@@ -1,4 +1,4 @@
-//! What Telegram says when it refuses, word for word: clients tell refusals apart by these sentences.
+//! Telegram's error responses, word for word, because clients distinguish them by their descriptions.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use stenobot_domain::ChatId;
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// 400: the request is wrong; the text follows `Bad Request: `.
+    /// 400; the text follows `Bad Request: `.
     #[error("Bad Request: {0}")]
     Bad(&'static str),
-    /// 400: the group became a supergroup, which has this id.
+    /// 400: the group was upgraded to the supergroup with this id.
     #[error("Bad Request: group chat was upgraded to a supergroup chat")]
     Upgraded(ChatId),
-    /// 401: another token.
+    /// 401: wrong token.
     #[error("Unauthorized")]
     Unauthorized,
-    /// 403: the person or chat does not want the bot; the text follows `Forbidden: `.
+    /// 403: blocked or banned; the text follows `Forbidden: `.
     #[error("Forbidden: {0}")]
     Forbidden(&'static str),
-    /// 404: no such method or file.
+    /// 404: unknown method or file.
     #[error("Not Found")]
     NotFound,
     /// 409: another consumer polls.
@@ -29,13 +29,13 @@ pub enum Refusal {
     /// 413: a file over 50 MB.
     #[error("Request Entity Too Large")]
     TooLarge,
-    /// 429: too fast.
+    /// 429, with a retry-after.
     #[error("Too Many Requests: retry after {}", .0.as_secs())]
     TooMany(Duration),
-    /// 503: Telegram has too much to do, and says when to come back.
+    /// 503, with a retry-after.
     #[error("Service Unavailable: retry after {}", .0.as_secs())]
     Overloaded(Duration),
-    /// 5xx: Telegram itself is in trouble.
+    /// Any other 5xx.
     #[error("{description}")]
     Server {
         /// 500 to 599.
@@ -48,19 +48,19 @@ pub enum Refusal {
 impl Refusal {
     /// A chat the bot was never in.
     pub(crate) const CHAT_NOT_FOUND: Self = Self::Bad("chat not found");
-    /// A person who has blocked the bot.
+    /// A user who has blocked the bot.
     pub(crate) const BLOCKED: Self = Self::Forbidden("bot was blocked by the user");
-    /// White space only.
+    /// A text of white space only.
     pub(crate) const TEXT_EMPTY: Self = Self::Bad("message text is empty");
     /// A new message over 4096 UTF-16 units.
     pub(crate) const TEXT_TOO_LONG: Self = Self::Bad("message is too long");
-    /// An edit over 4096 UTF-16 units: Telegram words it in another way.
+    /// An edit over 4096 UTF-16 units, which has another description.
     pub(crate) const EDIT_TOO_LONG: Self = Self::Bad("MESSAGE_TOO_LONG");
     /// A reply to nothing.
     pub(crate) const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
     /// An edit of nothing.
     pub const EDIT_NOT_FOUND: Self = Self::Bad("message to edit not found");
-    /// An edit of somebody else's message.
+    /// An edit of a message that is not the bot's.
     pub(crate) const CANNOT_EDIT: Self = Self::Bad("message can't be edited");
     /// An edit that changes nothing.
     pub const NOT_MODIFIED: Self = Self::Bad(
@@ -69,48 +69,48 @@ impl Refusal {
     );
     /// A deletion of nothing.
     pub(crate) const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
-    /// A group that has turned the bot away.
+    /// A group that has banned the bot.
     pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
     /// A group that the bot has left.
     pub(crate) const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
-    /// A group whose members may not write.
+    /// A group whose members may not send.
     pub const NO_RIGHTS: Self = Self::Bad("not enough rights to send text messages to the chat");
-    /// A group in which the bot was silenced.
+    /// A group in which the bot is restricted.
     pub const RESTRICTED: Self = Self::Bad("CHAT_RESTRICTED");
-    /// A group in which only its channel writes.
+    /// A group in which members may not send.
     pub const WRITE_FORBIDDEN: Self = Self::Bad("CHAT_WRITE_FORBIDDEN");
-    /// A topic in which only administrators write.
+    /// A closed topic, in which only administrators may send.
     pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
-    /// A topic that is not there, or a thread of replies, which is none.
+    /// A missing topic, or a thread of replies.
     pub(crate) const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
-    /// Another text for a file.
+    /// A text edit of a message without text.
     pub(crate) const NO_TEXT_TO_EDIT: Self = Self::Bad("there is no text in the message to edit");
-    /// A row of buttons that is none.
+    /// A malformed row of buttons.
     pub(crate) const KEYBOARD_ROW: Self = Self::Bad("can't parse inline keyboard button: expected an Object");
-    /// A button that says nothing.
+    /// A button without text.
     pub(crate) const BUTTON_WITHOUT_TEXT: Self =
         Self::Bad("can't parse inline keyboard button: Can't find field \"text\"");
     /// A button with an empty text.
     pub(crate) const BUTTON_TEXT_EMPTY: Self = Self::Bad("BUTTON_TEXT_INVALID");
-    /// A button that does nothing.
+    /// A button without action.
     pub(crate) const BUTTON_WITHOUT_ACTION: Self =
         Self::Bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard");
     /// A button with more than 64 bytes of data.
     pub(crate) const BUTTON_DATA: Self = Self::Bad("BUTTON_DATA_INVALID");
-    /// A file larger than the server hands out.
+    /// A file over the download limit.
     pub(crate) const FILE_TOO_BIG: Self = Self::Bad("file is too big");
-    /// An unknown file, or one that Telegram cannot give for a while.
+    /// An unknown or temporarily unavailable file.
     pub const FILE_NOT_FOUND: Self = Self::Bad("wrong file_id or the file is temporarily unavailable");
-    /// An id that is no file's.
+    /// A malformed file id.
     pub const FILE_INVALID: Self = Self::Bad("invalid file_id");
-    /// An answer to an unknown button press, or a second answer.
+    /// An unknown or already answered callback query.
     pub(crate) const QUERY_TOO_OLD: Self =
         Self::Bad("query is too old and response timeout expired or query ID is invalid");
-    /// A body that is no JSON, form or multipart.
+    /// A malformed body, or one of another type than JSON, form and multipart.
     pub(crate) const UNREADABLE: Self = Self::Bad("can't parse the request");
 
-    /// Telegram's error code, which is the HTTP status too.
-    pub fn code(&self) -> u16 {
+    /// Error code and HTTP status.
+    pub(super) fn code(&self) -> u16 {
         match self {
             Self::Bad(_) | Self::Upgraded(_) => 400,
             Self::Unauthorized => 401,
@@ -124,8 +124,8 @@ impl Refusal {
         }
     }
 
-    /// For how long no further call is wanted.
-    pub fn pause(&self) -> Option<Duration> {
+    /// The retry-after.
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooMany(wait) | Self::Overloaded(wait) => Some(*wait),
             Self::Bad(_)
@@ -139,10 +139,10 @@ impl Refusal {
         }
     }
 
-    /// The answer's body.
+    /// The response body.
     pub(super) fn body(&self) -> Value {
         let mut body = json!({ "ok": false, "error_code": self.code(), "description": self.to_string() });
-        if let Some(wait) = self.pause() {
+        if let Some(wait) = self.retry_after() {
             body["parameters"] = json!({ "retry_after": wait.as_secs() });
         }
         if let Self::Upgraded(to) = self {

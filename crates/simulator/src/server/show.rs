@@ -1,144 +1,144 @@
-//! Chats and messages as the Bot API shows them.
+//! The JSON forms of chats, members and messages.
 
 use serde_json::{Value, json};
 
-use super::chat::{Author, Channel, Chat, ChatKind, Content, Message, Origin, Rank};
+use super::chat::{Author, Channel, Chat, ChatKind, Content, MemberStatus, Message, Origin};
 use super::state::State;
 
 impl State {
-    /// The message with the one it answers.
-    pub(super) fn show(&self, chat: &Chat, message: &Message, username: &str) -> Value {
-        let mut shown = self.show_bare(chat, message, username);
-        // In a topic, what answers nothing is shown as an answer to the message that opened the topic.
+    /// A message, with the message that it replies to.
+    pub(super) fn to_json(&self, chat: &Chat, message: &Message, username: &str) -> Value {
+        let mut json = self.message_json(chat, message, username);
+        // In a topic, a message that replies to nothing is shown as a reply to the message that opened the topic.
         let replied = message.reply_to.or(message.topic).filter(|id| *id != message.id);
         if let Some(replied) = replied.and_then(|id| chat.messages.get(&id)) {
-            shown["reply_to_message"] = self.show_bare(chat, replied, username);
+            json["reply_to_message"] = self.message_json(chat, replied, username);
         }
         if let Some((chat, id)) = message.reply_elsewhere
             && let Some(chat) = self.chats.get(&chat)
             && let Some(replied) = chat.messages.get(&id)
         {
-            shown["external_reply"] = self.show_external(chat, replied, username);
+            json["external_reply"] = self.external_reply_json(chat, replied, username);
         }
-        shown
+        json
     }
 
-    /// What Telegram tells of an answered message of another chat or topic: who wrote it and its file, but no text. Chat
-    /// and number are told of groups and channels only.
-    fn show_external(&self, chat: &Chat, replied: &Message, username: &str) -> Value {
-        let whole = self.show_bare(chat, replied, username);
+    /// `external_reply`, for a reply to a message of another chat or topic: author and file, but no text. Chat and message id
+    /// are given for groups and channels only.
+    fn external_reply_json(&self, chat: &Chat, replied: &Message, username: &str) -> Value {
+        let whole = self.message_json(chat, replied, username);
         let origin = match (&replied.forwarded, &replied.author) {
-            (Some(origin), _) => origin.show(replied.date),
-            (None, Author::Person(person)) => Origin::Person(person.clone()).show(replied.date),
+            (Some(origin), _) => origin.to_json(replied.date),
+            (None, Author::User(user)) => Origin::User(user.clone()).to_json(replied.date),
             (None, Author::Bot) => json!({ "type": "user", "date": replied.date, "sender_user": whole["from"] }),
-            (None, Author::Anonymous) => json!({ "type": "chat", "date": replied.date, "sender_chat": chat.show() }),
+            (None, Author::Anonymous) => json!({ "type": "chat", "date": replied.date, "sender_chat": chat.to_json() }),
             (None, Author::Channel(channel) | Author::LinkedChannel(channel)) => {
-                json!({ "type": "chat", "date": replied.date, "sender_chat": channel.show() })
+                json!({ "type": "chat", "date": replied.date, "sender_chat": channel.to_json() })
             }
         };
-        let mut shown = json!({ "origin": origin });
+        let mut json = json!({ "origin": origin });
         if chat.kind != ChatKind::Private {
-            shown["chat"] = chat.show();
-            shown["message_id"] = json!(replied.id);
+            json["chat"] = chat.to_json();
+            json["message_id"] = json!(replied.id);
         }
         match &replied.content {
             Content::Attachment(attachment) => {
                 let field = attachment.media.field();
-                shown[field] = whole[field].clone();
+                json[field] = whole[field].clone();
             }
-            Content::Document { .. } => shown["document"] = whole["document"].clone(),
+            Content::Document { .. } => json["document"] = whole["document"].clone(),
             Content::Text(_) | Content::Other(_) => {}
         }
-        shown
+        json
     }
 
-    fn show_bare(&self, chat: &Chat, message: &Message, username: &str) -> Value {
-        let mut shown = json!({ "message_id": message.id, "date": message.date, "chat": chat.show() });
+    fn message_json(&self, chat: &Chat, message: &Message, username: &str) -> Value {
+        let mut json = json!({ "message_id": message.id, "date": message.date, "chat": chat.to_json() });
         let mut sender_chat = None;
         match &message.author {
-            Author::Bot => shown["from"] = self.show_bot(username),
-            Author::Person(_) if chat.kind == ChatKind::Channel => sender_chat = Some(chat.show()),
-            Author::Person(person) => shown["from"] = person.show(),
+            Author::Bot => json["from"] = self.bot_json(username),
+            Author::User(_) if chat.kind == ChatKind::Channel => sender_chat = Some(chat.to_json()),
+            Author::User(user) => json["from"] = user.to_json(),
             Author::Anonymous => {
-                shown["from"] = telegrams_own(1_087_968_824, "Group", "GroupAnonymousBot");
-                sender_chat = Some(chat.show());
+                json["from"] = placeholder_sender(1_087_968_824, "Group", "GroupAnonymousBot");
+                sender_chat = Some(chat.to_json());
             }
             Author::Channel(channel) => {
-                shown["from"] = telegrams_own(136_817_688, "Channel", "Channel_Bot");
-                sender_chat = Some(channel.show());
+                json["from"] = placeholder_sender(136_817_688, "Channel", "Channel_Bot");
+                sender_chat = Some(channel.to_json());
             }
             Author::LinkedChannel(channel) => {
-                shown["from"] = json!({ "id": 777_000, "is_bot": false, "first_name": "Telegram" });
-                shown["is_automatic_forward"] = json!(true);
-                sender_chat = Some(channel.show());
+                json["from"] = json!({ "id": 777_000, "is_bot": false, "first_name": "Telegram" });
+                json["is_automatic_forward"] = json!(true);
+                sender_chat = Some(channel.to_json());
             }
         }
         if let Some(sender_chat) = sender_chat {
-            shown["sender_chat"] = sender_chat;
+            json["sender_chat"] = sender_chat;
         }
         match &message.content {
             Content::Text(text) => {
-                shown["text"] = json!(text);
-                add_entities(&mut shown, "entities", text);
+                json["text"] = json!(text);
+                add_entities(&mut json, "entities", text);
             }
             Content::Document { file_name, bytes, caption } => {
-                shown["document"] = json!({
+                json["document"] = json!({
                     "file_id": format!("BQACAgIAAxkD{}", message.id),
                     "file_unique_id": format!("AgADd{}", message.id),
                     "file_name": file_name,
                     "file_size": bytes.len(),
                 });
-                add_caption(&mut shown, caption);
+                add_caption(&mut json, caption);
             }
             Content::Attachment(attachment) => {
-                shown[attachment.media.field()] = attachment.show(self.files.get(&attachment.file_id));
-                add_caption(&mut shown, &attachment.caption);
+                json[attachment.media.field()] = attachment.to_json(self.files.get(&attachment.file_id));
+                add_caption(&mut json, &attachment.caption);
                 if let Some(album) = &attachment.album {
-                    shown["media_group_id"] = json!(album);
+                    json["media_group_id"] = json!(album);
                 }
             }
             Content::Other(Value::Object(fields)) => {
                 for (name, value) in fields {
-                    shown[name] = value.clone();
+                    json[name] = value.clone();
                 }
             }
             Content::Other(_) => {}
         }
         if let Some(origin) = &message.forwarded {
-            shown["forward_origin"] = origin.show(message.date);
+            json["forward_origin"] = origin.to_json(message.date);
         }
         if !message.edits.is_empty() {
-            shown["edit_date"] = json!(message.date);
+            json["edit_date"] = json!(message.date);
         }
         if let Some(markup) = &message.markup {
-            shown["reply_markup"] = markup.clone();
+            json["reply_markup"] = markup.clone();
         }
         if let Some(topic) = message.topic {
-            shown["message_thread_id"] = json!(topic);
-            shown["is_topic_message"] = json!(true);
+            json["message_thread_id"] = json!(topic);
+            json["is_topic_message"] = json!(true);
         } else if chat.kind == ChatKind::Group && chat.topics.is_empty() && message.reply_to.is_some() {
-            // A thread of replies has an id too, which is no topic to write to.
-            shown["message_thread_id"] = json!(chat.first_of_thread(message).id);
+            // A thread of replies has an id too, but is no topic to send to.
+            json["message_thread_id"] = json!(chat.first_of_thread(message).id);
         }
-        shown
+        json
     }
 
-    pub(super) fn show_bot(&self, username: &str) -> Value {
+    pub(super) fn bot_json(&self, username: &str) -> Value {
         json!({ "id": self.bot, "is_bot": true, "first_name": "Stenobot", "username": username })
     }
 }
 
 impl Chat {
-    pub(super) fn show(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         match self.kind {
             ChatKind::Private => json!({ "id": self.id, "type": "private", "first_name": self.title }),
             ChatKind::Group => {
                 let kind = if self.basic { "group" } else { "supergroup" };
-                let mut shown = json!({ "id": self.id, "type": kind, "title": self.title });
+                let mut json = json!({ "id": self.id, "type": kind, "title": self.title });
                 if !self.topics.is_empty() {
-                    shown["is_forum"] = json!(true);
+                    json["is_forum"] = json!(true);
                 }
-                shown
+                json
             }
             ChatKind::Channel => json!({ "id": self.id, "type": "channel", "title": self.title }),
         }
@@ -152,23 +152,23 @@ impl Chat {
         first
     }
 
-    /// How the bot stands to this chat.
-    pub(super) fn show_bot(&self, bot: Value) -> Value {
-        if self.silenced && !self.blocked && self.bot == Rank::Member {
+    /// The bot's `ChatMember` in this chat.
+    pub(super) fn bot_json(&self, bot: Value) -> Value {
+        if self.restricted && !self.blocked && self.bot == MemberStatus::Member {
             return json!({ "status": "restricted", "user": bot, "is_member": true, "can_send_messages": false, "until_date": 0 });
         }
-        Self::show_member(bot, self.bot, self.blocked)
+        Self::member_json(bot, self.bot, self.blocked)
     }
 
-    /// How `user` stands to this chat; `blocked` when they turned it away or were turned away.
-    pub(super) fn show_member(user: Value, rank: Rank, blocked: bool) -> Value {
+    /// A `ChatMember`; `blocked` for a user who blocked the bot, or a bot that was banned.
+    pub(super) fn member_json(user: Value, status: MemberStatus, blocked: bool) -> Value {
         if blocked {
             return json!({ "status": "kicked", "user": user, "until_date": 0 });
         }
-        match rank {
-            Rank::Owner => json!({ "status": "creator", "user": user, "is_anonymous": false }),
-            Rank::Administrator => {
-                let mut shown = json!({ "status": "administrator", "user": user });
+        match status {
+            MemberStatus::Owner => json!({ "status": "creator", "user": user, "is_anonymous": false }),
+            MemberStatus::Administrator => {
+                let mut json = json!({ "status": "administrator", "user": user });
                 for right in [
                     "can_be_edited",
                     "is_anonymous",
@@ -181,49 +181,49 @@ impl Chat {
                     "can_pin_messages",
                     "can_manage_topics",
                 ] {
-                    shown[right] = json!(false);
+                    json[right] = json!(false);
                 }
                 for right in ["can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_invite_users"] {
-                    shown[right] = json!(true);
+                    json[right] = json!(true);
                 }
-                shown
+                json
             }
-            Rank::Member => json!({ "status": "member", "user": user }),
-            Rank::Left => json!({ "status": "left", "user": user }),
+            MemberStatus::Member => json!({ "status": "member", "user": user }),
+            MemberStatus::Left => json!({ "status": "left", "user": user }),
         }
     }
 }
 
 impl Channel {
-    fn show(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({ "id": self.id, "type": "channel", "title": self.title })
     }
 }
 
 impl Origin {
-    fn show(&self, date: i64) -> Value {
+    fn to_json(&self, date: i64) -> Value {
         match self {
-            Self::Person(person) => json!({ "type": "user", "date": date, "sender_user": person.show() }),
+            Self::User(user) => json!({ "type": "user", "date": date, "sender_user": user.to_json() }),
             Self::Hidden(name) => json!({ "type": "hidden_user", "date": date, "sender_user_name": name }),
             Self::Channel(channel, post) => {
-                json!({ "type": "channel", "date": date, "chat": channel.show(), "message_id": post })
+                json!({ "type": "channel", "date": date, "chat": channel.to_json(), "message_id": post })
             }
         }
     }
 }
 
-fn telegrams_own(id: i64, name: &str, username: &str) -> Value {
+fn placeholder_sender(id: i64, name: &str, username: &str) -> Value {
     json!({ "id": id, "is_bot": true, "first_name": name, "username": username })
 }
 
-fn add_caption(shown: &mut Value, caption: &str) {
+fn add_caption(json: &mut Value, caption: &str) {
     if !caption.is_empty() {
-        shown["caption"] = json!(caption);
-        add_entities(shown, "caption_entities", caption);
+        json["caption"] = json!(caption);
+        add_entities(json, "caption_entities", caption);
     }
 }
 
-fn add_entities(shown: &mut Value, field: &str, text: &str) {
+fn add_entities(json: &mut Value, field: &str, text: &str) {
     let entities: Vec<Value> = entities(text)
         .into_iter()
         .map(|entity| {
@@ -232,7 +232,7 @@ fn add_entities(shown: &mut Value, field: &str, text: &str) {
         })
         .collect();
     if !entities.is_empty() {
-        shown[field] = json!(entities);
+        json[field] = json!(entities);
     }
 }
 
@@ -244,7 +244,7 @@ pub(super) struct Entity<'a> {
     pub(super) text: &'a str,
 }
 
-/// Finds commands and mentions, each a word of its own.
+/// Finds commands and mentions that stand at the start of a word.
 pub(super) fn entities(text: &str) -> Vec<Entity<'_>> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();

@@ -1,7 +1,6 @@
-//! Everything the server remembers, with the time of each change.
+//! The state of the server, with the time of each change.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,138 +14,117 @@ use super::menu::MenuEntry;
 use super::press::Press;
 use super::refusal::Refusal;
 
-macro_rules! methods {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal,)*) => {
-        /// What a bot can ask for.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Method { $($(#[$meta])* $variant,)* }
-
-        impl Method {
-            /// The name in the Bot API.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-
-        impl FromStr for Method {
-            type Err = Refusal;
-
-            /// Telegram does not tell capitals from small letters here.
-            fn from_str(name: &str) -> Result<Self, Refusal> {
-                $(if name.eq_ignore_ascii_case($name) { return Ok(Self::$variant); })*
-                Err(Refusal::NotFound)
-            }
-        }
-    };
-}
-
-methods! {
-    /// Who the bot is.
-    GetMe = "getMe",
+/// A method of the Bot API, parsed without regard to case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumString)]
+#[strum(serialize_all = "camelCase", ascii_case_insensitive)]
+pub enum Method {
+    /// About the bot.
+    GetMe,
     /// Long poll.
-    GetUpdates = "getUpdates",
-    /// A new text.
-    SendMessage = "sendMessage",
-    /// Another text in the place of one sent before.
-    EditMessageText = "editMessageText",
-    /// Removal of a message.
-    DeleteMessage = "deleteMessage",
-    /// A link to a file.
-    GetFile = "getFile",
-    /// "typing..."
-    SendChatAction = "sendChatAction",
-    /// The menu of commands.
-    SetMyCommands = "setMyCommands",
-    /// Other buttons under a message sent before.
-    EditMessageReplyMarkup = "editMessageReplyMarkup",
-    /// The answer to a button press.
-    AnswerCallbackQuery = "answerCallbackQuery",
-    /// A file with a caption.
-    SendDocument = "sendDocument",
-    /// Back to polling.
-    DeleteWebhook = "deleteWebhook",
+    GetUpdates,
+    /// Sends a text.
+    SendMessage,
+    /// Replaces the text of a message.
+    EditMessageText,
+    /// Deletes a message.
+    DeleteMessage,
+    /// Gives a download link.
+    GetFile,
+    /// Shows "typing...".
+    SendChatAction,
+    /// Sets a command menu.
+    SetMyCommands,
+    /// Replaces the buttons of a message.
+    EditMessageReplyMarkup,
+    /// Answers a button press.
+    AnswerCallbackQuery,
+    /// Sends a file.
+    SendDocument,
+    /// Returns to polling.
+    DeleteWebhook,
     /// Whether updates go to a webhook.
-    GetWebhookInfo = "getWebhookInfo",
+    GetWebhookInfo,
     /// About a chat.
-    GetChat = "getChat",
-    /// About a person in a chat.
-    GetChatMember = "getChatMember",
-    /// Bytes of a file, from `/file/bot.../`. No method of the Bot API, but a call like the others.
-    Download = "(download)",
+    GetChat,
+    /// About a user in a chat.
+    GetChatMember,
+    /// Bytes of a file, from `/file/bot.../`: no method of the Bot API, but recorded like one.
+    #[strum(disabled)]
+    Download,
 }
 
-/// Everything the server remembers. Times count from the server's start.
+/// The state of the server. Times count from its start.
 #[derive(Debug)]
 pub struct State {
     /// The bot's own id, the number before the token's colon.
     pub bot: UserId,
     /// Chats by id.
     pub chats: HashMap<ChatId, Chat>,
-    /// Every answered call, in order. Polls are logged when they end.
+    /// All calls in the order of their responses.
     pub calls: Vec<CallRecord>,
-    /// Updates that the bot has not confirmed.
-    pub pending: VecDeque<Offer>,
-    /// Updates that the bot has confirmed.
-    pub confirmed: Vec<Offer>,
-    /// The menus that the bot has set, by scope and language code (empty for all languages).
+    /// Updates not yet confirmed by the bot.
+    pub pending: VecDeque<UpdateRecord>,
+    /// Updates confirmed by the bot.
+    pub confirmed: Vec<UpdateRecord>,
+    /// Command menus by scope and language code (empty for all languages).
     pub(crate) menus: BTreeMap<(String, String), Vec<MenuEntry>>,
-    /// Every press of a button, by the query's id.
+    /// Button presses by query id.
     pub presses: BTreeMap<String, Press>,
-    /// The URL that updates are said to go to; set by tests.
+    /// The reported webhook; set by tests.
     pub webhook: Option<String>,
     pub(super) files: HashMap<String, StoredFile>,
     pub(super) links: HashMap<String, Link>,
     pub(super) flood: Flood,
     pub(super) allowed_updates: Option<HashSet<String>>,
-    /// Number of the poll that may answer; a newer one turns the older away.
+    /// Number of the newest poll; older ones end with a conflict.
     pub(super) poll: u64,
     next_update: i64,
     next_file: u64,
 }
 
-/// An update and what became of it.
+/// An update and its delivery.
 #[derive(Debug, Clone)]
-pub struct Offer {
-    /// The update's id.
+pub struct UpdateRecord {
+    /// Update id.
     pub id: i64,
-    /// Kind and content, as in the Bot API.
-    pub update: Value,
-    /// When each poll's answer carried it.
-    pub offered: Vec<Duration>,
-    /// When a later offset confirmed it.
+    /// Kind and content as in the Bot API, without the id.
+    pub content: Value,
+    /// Time of each poll response that carried it.
+    pub delivered: Vec<Duration>,
+    /// Time of the offset that confirmed it.
     pub confirmed: Option<Duration>,
 }
 
-/// A call and its outcome.
+/// A call and how it ended.
 #[derive(Debug, Clone)]
 pub struct CallRecord {
-    /// What was asked.
+    /// The called method.
     pub method: Method,
-    /// In which chat.
+    /// Its `chat_id`.
     pub chat: Option<ChatId>,
-    /// When it came.
+    /// Time of the request.
     pub came: Duration,
-    /// When it was answered.
+    /// Time of the response.
     pub at: Duration,
-    /// What a fault did to it, by its name; `pass` when nothing.
+    /// Name of the injected effect; `pass` without one.
     pub fault: &'static str,
-    /// How.
-    pub outcome: Outcome,
-    /// It came although the client had been told to wait longer.
+    /// How it ended.
+    pub outcome: CallOutcome,
+    /// It came within an earlier retry-after.
     pub impatient: bool,
 }
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Telegram took it.
-    Taken,
-    /// Telegram took it, but the client could not know: the connection broke.
-    TakenUnheard,
-    /// Telegram refused it.
+pub enum CallOutcome {
+    /// Telegram accepted the call.
+    Accepted,
+    /// Telegram accepted the call, but the response was lost.
+    AcceptedResponseLost,
+    /// Telegram refused the call.
     Refused(Refusal),
-    /// A fault struck before Telegram took it.
-    Struck,
+    /// A fault prevented the call from reaching Telegram.
+    Intercepted,
 }
 
 #[derive(Debug, Clone)]
@@ -154,11 +132,11 @@ pub(super) struct StoredFile {
     pub(super) bytes: Bytes,
     pub(super) unique_id: String,
     pub(super) path: String,
-    /// The size `getFile` tells; a lie where a test wants one.
+    /// Size as stated by `getFile`; wrong where a test requires it.
     pub(super) claimed_size: u64,
 }
 
-/// What `getFile` promised.
+/// A download link given by `getFile`.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) file: String,
@@ -187,34 +165,34 @@ impl State {
         }
     }
 
-    /// How often the bot has asked for updates; counted when the question comes.
+    /// Number of polls received so far.
     pub fn polls(&self) -> u64 {
         self.poll
     }
 
-    /// One message.
+    /// A message, also if deleted.
     pub fn message(&self, chat: ChatId, message: MessageId) -> Option<&Message> {
         self.chats.get(&chat)?.messages.get(&message)
     }
 
-    /// The file that a person sent.
+    /// The content of a file sent by a user.
     pub fn bytes(&self, attachment: &super::Attachment) -> Option<Bytes> {
         self.files.get(&attachment.file_id).map(|file| file.bytes.clone())
     }
 
-    /// When a poll first carried a message to the bot.
-    pub fn offered(&self, chat: ChatId, message: MessageId) -> Option<Duration> {
-        let carries = |offer: &&Offer| {
+    /// When a poll first delivered a message to the bot.
+    pub fn first_delivery(&self, chat: ChatId, message: MessageId) -> Option<Duration> {
+        let carries = |update: &&UpdateRecord| {
             ["message", "channel_post"].iter().any(|kind| {
-                let content = &offer.update[kind];
-                content["message_id"] == message.0 && content["chat"]["id"] == chat.0
+                let shown = &update.content[kind];
+                shown["message_id"] == message.0 && shown["chat"]["id"] == chat.0
             })
         };
-        let offer = self.confirmed.iter().chain(&self.pending).find(carries)?;
-        offer.offered.first().copied()
+        let update = self.confirmed.iter().chain(&self.pending).find(carries)?;
+        update.delivered.first().copied()
     }
 
-    /// What the bot wrote in answer to `message`, oldest first, without what it deleted.
+    /// The bot's replies to `message`, oldest first, without deleted ones.
     pub fn replies(&self, chat: ChatId, message: MessageId) -> impl Iterator<Item = &Message> {
         self.chats
             .get(&chat)
@@ -228,13 +206,13 @@ impl State {
         let id = self.next_update;
         self.next_update += 1;
         if self.allowed_updates.as_ref().is_none_or(|allowed| allowed.contains(kind)) {
-            let update = json!({ kind: content });
-            self.pending.push_back(Offer { id, update, offered: Vec::new(), confirmed: None });
+            let content = json!({ kind: content });
+            self.pending.push_back(UpdateRecord { id, content, delivered: Vec::new(), confirmed: None });
         }
         id
     }
 
-    /// Keeps a file and returns its id.
+    /// Stores a file and returns its id.
     pub(super) fn store(&mut self, folder: &str, extension: &str, bytes: Bytes, claimed_size: Option<u64>) -> String {
         let number = self.next_file;
         self.next_file += 1;

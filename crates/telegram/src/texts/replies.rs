@@ -354,28 +354,8 @@ impl Texts {
         }
     }
 
-    /// A command's description in Telegram's menu; `None` for a command without one.
-    pub fn command(&self, locale: Locale, name: &str) -> Option<String> {
-        let renderer = Renderer { overrides: &self.overrides, locale };
-        Some(match name {
-            "start" => renderer.text("command-start"),
-            "help" => renderer.text("command-help"),
-            "language" => renderer.text("command-language"),
-            "queue" => renderer.text("command-queue"),
-            "cancel" => renderer.text("command-cancel"),
-            "privacy" => renderer.text("command-privacy"),
-            "mydata" => renderer.text("command-mydata"),
-            "forget" => renderer.text("command-forget"),
-            "transcribe" => renderer.text("command-transcribe"),
-            "auto" => renderer.text("command-auto"),
-            "stats" => renderer.text("command-stats"),
-            "pause" => renderer.text("command-pause"),
-            "resume" => renderer.text("command-resume"),
-            "drain" => renderer.text("command-drain"),
-            "ban" => renderer.text("command-ban"),
-            "unban" => renderer.text("command-unban"),
-            "broadcast" => renderer.text("command-broadcast"),
-            _ => return None,
-        })
+    /// The description of a command in Telegram's menu: the text `command-NAME`.
+    pub fn command(&self, locale: Locale, name: &str) -> String {
+        Renderer { overrides: &self.overrides, locale }.text(&format!("command-{name}"))
     }
 }

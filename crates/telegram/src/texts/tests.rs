@@ -77,7 +77,8 @@ fn every_locale_counts_with_the_forms_of_its_language() {
 #[test]
 fn no_message_is_unused() {
     let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
-    for name in messages(&built_in(RU)).keys() {
+    // Those of commands are named by the commands of the bot.
+    for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
     }
 }
@@ -212,11 +213,6 @@ fn everything(locale: Locale) -> Vec<String> {
         let label = texts.label(locale, label);
         assert!(label.chars().count() <= 30, "no button is that wide: {label}");
         said.push(label);
-    }
-    for (_, word, audience) in crate::COMMANDS {
-        let meaning = texts.command(locale, word).unwrap();
-        assert!(meaning.chars().count() <= 100, "{audience:?}: {meaning}");
-        said.push(meaning);
     }
     said
 }

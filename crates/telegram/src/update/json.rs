@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
-use super::command::{self, CommandName, Spoken};
+use super::command::{Identity, Spoken, TRANSCRIBE};
 use super::press::CallbackQuery;
 use super::raw;
 use super::{
@@ -163,9 +163,9 @@ const LONGEST_ARGUMENT: usize = 4096;
 const MAX_ENTITIES: usize = 100;
 
 impl Incoming {
-    /// An update from its JSON; `me` is the bot itself once it is known. `None` when the update has no number, so that
+    /// An update from its JSON. `None` when the update has no number, so that
     /// it can be neither handled nor acknowledged. Any bytes will do, the update is not trusted.
-    pub(crate) fn from_json(update: &[u8], me: Option<&Me>) -> Option<Self> {
+    pub fn from_json(update: &[u8], bot: Identity<'_>) -> Option<Self> {
         let names = [
             "update_id",
             "edited_message",
@@ -187,7 +187,7 @@ impl Incoming {
         } else if post.is_some() {
             Content::Ignored(Ignored::Channel)
         } else if let Some(message) = message {
-            readable(message, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_content(json, me)))
+            readable(message, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_content(json, bot)))
         } else if let Some(query) = query {
             readable(query, |json| Ok(serde_json::from_slice::<CallbackQuery<'_>>(json)?.into_content()))
         } else if let Some(member) = member {
@@ -243,7 +243,7 @@ struct Sound {
 
 impl Message<'_> {
     /// `json` is the message itself.
-    fn into_content(mut self, json: &[u8], me: Option<&Me>) -> Content {
+    fn into_content(mut self, json: &[u8], bot: Identity<'_>) -> Content {
         let kind = match self.chat.kind() {
             Ok(kind) => kind,
             Err(why) => return Content::Ignored(why),
@@ -260,9 +260,9 @@ impl Message<'_> {
         let asked = MessageId(self.message_id);
         let own_words = self.has_own_words();
         let named = own_words
-            && (me.is_some_and(|me| {
+            && (bot.me.is_some_and(|me| {
                 [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
-            }) || self.caption_asks(kind, me));
+            }) || self.caption_asks(kind, bot));
         let asking = |Sound { file, source, message }, from, asked_by| {
             Content::Voice(Box::new(VoiceMessage {
                 place,
@@ -296,11 +296,11 @@ impl Message<'_> {
             };
         }
         if let Some(text) = text {
-            if let Some(spoken) = command::parse(&text).filter(|_| own_words) {
-                if !is_ours(&spoken, kind, me) {
+            if let Some(spoken) = bot.parse(&text).filter(|_| own_words) {
+                if !is_ours(&spoken, kind, bot.me) {
                     return Content::Ignored(Ignored::Group);
                 }
-                if spoken.name == CommandName::Transcribe
+                if spoken.name == Some(TRANSCRIBE)
                     && let Some(sound) = replied
                 {
                     return asking(sound, from, AskedBy::User);
@@ -353,11 +353,10 @@ impl Message<'_> {
     }
 
     /// Whether the caption of a recording holds `/transcribe`, meant for this bot.
-    fn caption_asks(&self, kind: ChatKind, me: Option<&Me>) -> bool {
+    fn caption_asks(&self, kind: ChatKind, bot: Identity<'_>) -> bool {
         let Some(caption) = &self.caption else { return false };
         let asks = |words: &str| {
-            command::parse(words)
-                .is_some_and(|spoken| spoken.name == CommandName::Transcribe && is_ours(&spoken, kind, me))
+            bot.parse(words).is_some_and(|spoken| spoken.name == Some(TRANSCRIBE) && is_ours(&spoken, kind, bot.me))
         };
         let entities = self.caption_entities.map(|json| raw::elements(json.get().as_bytes(), MAX_ENTITIES).whole);
         let entities = entities.iter().flatten().filter_map(|json| serde_json::from_slice::<Entity>(json).ok());
@@ -425,7 +424,7 @@ fn is_ours(spoken: &Spoken<'_>, kind: ChatKind, me: Option<&Me>) -> bool {
     match (spoken.bot, me) {
         (Some(bot), Some(me)) => bot.eq_ignore_ascii_case(&me.username),
         (Some(_), None) => kind == ChatKind::Private,
-        (None, _) => kind == ChatKind::Private || spoken.name != CommandName::Unknown,
+        (None, _) => kind == ChatKind::Private || spoken.name.is_some(),
     }
 }
 

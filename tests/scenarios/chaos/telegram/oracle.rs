@@ -1,41 +1,41 @@
-//! What must be true afterwards, from Telegram's side.
+//! Checks of the recorded calls, from Telegram's side.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use stenobot_domain::ChatId;
-use stenobot_simulator::answers::Verdict;
-use stenobot_simulator::people::Sent;
-use stenobot_simulator::server::{CallRecord, Method, Outcome, State};
+use stenobot_simulator::answers::RequestOutcome;
+use stenobot_simulator::server::{CallOutcome, CallRecord, Method, State};
+use stenobot_simulator::users::SentMessage;
 
-/// A call may have been on its way when another was refused.
-const ON_ITS_WAY: Duration = Duration::from_millis(300);
+/// A call may have been under way when another was refused.
+const IN_FLIGHT_TOLERANCE: Duration = Duration::from_millis(300);
 
-/// What a pause is about: all writing in a chat, or all calls of a method that is about no chat.
+/// Scope of a retry-after: all writing in a chat, or all calls of a method without a chat.
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
-enum About {
+enum Scope {
     Chat(ChatId),
     Method(Method),
 }
 
-fn about(call: &CallRecord) -> About {
+fn scope_of(call: &CallRecord) -> Scope {
     let writes = matches!(
         call.method,
         Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
     );
     match call.chat {
-        Some(chat) if writes => About::Chat(chat),
-        Some(_) | None => About::Method(call.method),
+        Some(chat) if writes => Scope::Chat(chat),
+        Some(_) | None => Scope::Method(call.method),
     }
 }
 
-/// The pauses that Telegram demanded, and that the bot could hear of.
+/// Retry-afters whose response reached the bot.
 pub(super) struct Pauses {
-    /// How many.
+    /// Their number.
     pub(super) count: usize,
-    /// Each with a call that came within it.
+    /// Calls made within one.
     pub(super) broken: Vec<(CallRecord, CallRecord)>,
-    /// From the end of each to the next call.
+    /// Times from the end of each to the next call.
     pub(super) after: Vec<Duration>,
 }
 
@@ -44,13 +44,13 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
     let mut came: Vec<&CallRecord> = calls.iter().collect();
     came.sort_by_key(|call| call.came);
     for refused in calls {
-        let Outcome::Refused(refusal) = &refused.outcome else { continue };
+        let CallOutcome::Refused(refusal) = &refused.outcome else { continue };
         let heard = ["pass", "refuse"].contains(&refused.fault);
-        let Some(wait) = refusal.pause().filter(|_| heard) else { continue };
+        let Some(wait) = refusal.retry_after().filter(|_| heard) else { continue };
         pauses.count += 1;
         let end = refused.at + wait;
-        let of_it = |call: &&&CallRecord| about(call) == about(refused);
-        let from = came.partition_point(|call| call.came <= refused.at + ON_ITS_WAY);
+        let of_it = |call: &&&CallRecord| scope_of(call) == scope_of(refused);
+        let from = came.partition_point(|call| call.came <= refused.at + IN_FLIGHT_TOLERANCE);
         let later = &came[from..];
         let within = later.iter().take_while(|call| call.came < end).filter(of_it);
         pauses.broken.extend(within.map(|call| (refused.clone(), (*call).clone())));
@@ -59,7 +59,7 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
     pauses
 }
 
-/// How often each fault struck.
+/// Number of calls by injected effect.
 pub(super) fn struck(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
     let mut struck = HashMap::new();
     for call in calls.iter().filter(|call| call.fault != "pass") {
@@ -68,26 +68,26 @@ pub(super) fn struck(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
     struck
 }
 
-/// The one answer to a recording; tells how long it took.
-pub(super) fn answered_once(sent: &Sent, text: &str) -> Duration {
+/// Asserts exactly one answer to a recording; gives its time.
+pub(super) fn answered_once(sent: &SentMessage, text: &str) -> Duration {
     let trail = sent.trail();
     assert_eq!(trail.answers.len(), 1, "{}", sent.history());
     assert!(!trail.overwritten, "{}", sent.history());
-    assert_eq!(trail.answers[0].verdict, Verdict::Answered(text.to_owned()), "{}", sent.history());
+    assert_eq!(trail.answers[0].outcome, RequestOutcome::Answered(text.to_owned()), "{}", sent.history());
     trail.answers[0].at - trail.sent
 }
 
-/// Updates that were confirmed although no answer that carried them arrived.
+/// Updates that were confirmed although no response that carried them arrived.
 pub(super) fn skipped(state: &State) -> usize {
     let heard: Vec<Duration> = state
         .calls
         .iter()
-        .filter(|call| call.method == Method::GetUpdates && call.outcome == Outcome::Taken)
+        .filter(|call| call.method == Method::GetUpdates && call.outcome == CallOutcome::Accepted)
         .map(|call| call.at)
         .collect();
     let arrived = |at: &Duration| {
         let next = heard.partition_point(|heard| heard < at);
         heard.get(next).is_some_and(|heard| *heard - *at < Duration::from_millis(5))
     };
-    state.confirmed.iter().filter(|offer| !offer.offered.iter().any(arrived)).count()
+    state.confirmed.iter().filter(|update| !update.delivered.iter().any(arrived)).count()
 }

@@ -1,0 +1,258 @@
+//! `stenobot simulate`: starts the bot, sends the users' recordings, waits for the answers, stops the bot, counts.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::answers::Trail;
+use super::harness::{Setup, Simulation, SimulationError};
+use super::report::{BotExit, Calls, Case, Machine, SimulationReport};
+use super::usage::Usage;
+use super::users::{SentMessage, User};
+use super::voices::Voice;
+
+/// How often the answers are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// Wait after the last answer, in which duplicates would arrive.
+const DUPLICATE_WAIT: Duration = Duration::from_secs(1);
+
+/// What is sent, and when.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Number of users.
+    pub users: usize,
+    /// Recordings sent by each user.
+    pub per_user: usize,
+    /// Recordings to send, in turn; at least one.
+    pub voices: Vec<Voice>,
+    /// When they are sent.
+    pub arrival: Arrival,
+    /// Maximum time from the first message to the last answer.
+    pub limit: Duration,
+    /// Maximum time from SIGTERM to the bot's end.
+    pub stop_limit: Duration,
+}
+
+/// When recordings are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arrival {
+    /// All at the same time.
+    AtOnce,
+    /// At this rate per minute, evenly spaced.
+    PerMinute(std::num::NonZeroU32),
+}
+
+/// The text is no [`Arrival`].
+#[derive(Debug, thiserror::Error)]
+#[error("give `at-once`, or a whole number of messages per minute")]
+pub struct BadArrival;
+
+impl FromStr for Arrival {
+    type Err = BadArrival;
+
+    fn from_str(text: &str) -> Result<Self, BadArrival> {
+        match text {
+            "at-once" => Ok(Self::AtOnce),
+            rate => rate.parse().map(Self::PerMinute).map_err(|_| BadArrival),
+        }
+    }
+}
+
+impl std::fmt::Display for Arrival {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtOnce => f.write_str("at-once"),
+            Self::PerMinute(rate) => rate.fmt(f),
+        }
+    }
+}
+
+/// One request as a [`Screen`] shows it.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Name of the sender.
+    pub name: String,
+    /// Length of the recording.
+    pub audio: Duration,
+    /// What the bot wrote about it; `None` before it is sent.
+    pub trail: Option<Trail>,
+}
+
+/// Shows the progress of a simulation.
+pub trait Screen {
+    /// Called before the bot starts.
+    fn starting(&mut self);
+    /// Called with all rows in a fixed order; `now` is the time since the server's start.
+    fn show(&mut self, now: Duration, rows: &[Row]);
+    /// Called after the last change.
+    fn finish(&mut self);
+}
+
+struct PlannedMessage {
+    user: User,
+    voice: Voice,
+    sent: Option<SentMessage>,
+}
+
+/// Runs a simulation to its end. Ctrl-C ends it early; requests without an answer then count as lost.
+///
+/// # Errors
+/// When the bot does not start. Later failures are in the report.
+pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<SimulationReport, SimulationError> {
+    screen.starting();
+    let mut simulation = Simulation::prepare(setup).await?;
+    simulation.restart().await?;
+    let mut requests = planned_messages(&simulation, plan);
+    let usage_before = simulation.process().map(|bot| bot.meter().usage()).unwrap_or_default();
+
+    let WorkPhase { early_end, worked, usage } = send_and_wait(&mut simulation, &mut requests, plan, screen).await?;
+
+    let page = simulation.metrics().await.ok();
+    let bot_exit = match early_end {
+        Some(_) => BotExit::Early,
+        None => bot_exit(simulation.terminate(plan.stop_limit).await?),
+    };
+    // A bot that shuts down may still answer.
+    let rows = rows(&requests);
+    screen.show(simulation.api().now(), &rows);
+    screen.finish();
+
+    let cases: Vec<Case> = requests
+        .iter()
+        .filter_map(|request| {
+            Some(Case {
+                language: request.voice.language.clone(),
+                reference: request.voice.text.clone(),
+                audio: request.voice.duration,
+                trail: request.sent.as_ref()?.trail(),
+            })
+        })
+        .collect();
+    let mut report = SimulationReport::of(&cases, simulation.api().read(Calls::of));
+    report.real_time_factor = page.and_then(|page| page.mean("stenobot_real_time_factor_ratio"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy = usage.cpu_seconds() - usage_before.cpu_seconds();
+    let cpu_share = busy / (worked.as_secs_f64() * cores as f64).max(f64::MIN_POSITIVE);
+    report.machine = Some(Machine { usage, cores, cpu_share });
+    report.bot_exit = bot_exit;
+    if !report.is_exactly_once() || report.bot_exit != BotExit::Status(0) {
+        report.kept = Some(simulation.keep().to_owned());
+    }
+    simulation.api().stop().await;
+    Ok(report)
+}
+
+/// The phase from the first message to the last answer.
+struct WorkPhase {
+    /// Exit status of a bot that ended by itself.
+    early_end: Option<ExitStatus>,
+    /// From the first message to the last answer, or to the time limit.
+    worked: Duration,
+    /// Resources used since the bot's start.
+    usage: Usage,
+}
+
+/// Sends all messages and waits for the answers.
+async fn send_and_wait(
+    simulation: &mut Simulation,
+    requests: &mut [PlannedMessage],
+    plan: &Plan,
+    screen: &mut dyn Screen,
+) -> Result<WorkPhase, SimulationError> {
+    let began = Instant::now();
+    let due = |index: usize| match plan.arrival {
+        Arrival::AtOnce => began,
+        Arrival::PerMinute(rate) => {
+            began + Duration::from_secs(60) * u32::try_from(index).unwrap_or(u32::MAX) / rate.get()
+        }
+    };
+    let mut looks = tokio::time::interval(CHECK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    let mut sent = 0;
+    let mut done: Option<(Duration, Usage)> = None;
+    loop {
+        while sent < requests.len() && due(sent) <= Instant::now() {
+            let PlannedMessage { user, voice, sent: handle } = &mut requests[sent];
+            *handle = Some(user.send_voice(voice));
+            sent += 1;
+        }
+        let rows = rows(requests);
+        screen.show(simulation.api().now(), &rows);
+        let Some(bot) = simulation.process() else { return Err(SimulationError::NotRunning) };
+        let now = began.elapsed();
+        let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
+        match &done {
+            Some((worked, usage)) if now >= *worked + DUPLICATE_WAIT => {
+                return Ok(WorkPhase { early_end: None, worked: *worked, usage: *usage });
+            }
+            Some(_) => {}
+            None if all_answered => done = Some((now, bot.meter().usage())),
+            None if now >= plan.limit => {
+                return Ok(WorkPhase { early_end: None, worked: now, usage: bot.meter().usage() });
+            }
+            None => {}
+        }
+        let usage = bot.meter().usage();
+        tokio::select! {
+            _ = looks.tick() => {}
+            ended = bot.wait_for_exit() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
+            _ = &mut interrupted => return Ok(WorkPhase { early_end: None, worked: now, usage }),
+        }
+    }
+}
+
+/// All messages in the order of sending: the first of each user, then the second of each.
+fn planned_messages(simulation: &Simulation, plan: &Plan) -> Vec<PlannedMessage> {
+    let voice = |index: usize| plan.voices[index % plan.voices.len()].clone();
+    let users: Vec<User> = (0..plan.users)
+        .map(|number| {
+            let language = voice(number).language;
+            simulation.new_user(&name(number, &language), &language)
+        })
+        .collect();
+    (0..plan.per_user)
+        .flat_map(|round| users.iter().enumerate().map(move |(number, user)| (round, number, user)))
+        .map(|(round, number, user)| {
+            // In each round a user sends the next recording in their language.
+            let language = voice(number).language;
+            let own: Vec<usize> =
+                (0..plan.voices.len()).filter(|index| plan.voices[*index].language == language).collect();
+            let first = own.iter().position(|index| *index == number % plan.voices.len()).unwrap_or(0);
+            let index = own[(first + round) % own.len()];
+            PlannedMessage { user: user.clone(), voice: voice(index), sent: None }
+        })
+        .collect()
+}
+
+fn rows(requests: &[PlannedMessage]) -> Vec<Row> {
+    let row = |request: &PlannedMessage| Row {
+        name: request.user.info().name.clone(),
+        audio: request.voice.duration,
+        trail: request.sent.as_ref().map(SentMessage::trail),
+    };
+    requests.iter().map(row).collect()
+}
+
+/// A first name for the language, numbered when the names are used up.
+fn name(user: usize, language: &str) -> String {
+    const RUSSIAN: [&str; 10] = ["Анна", "Борис", "Вера", "Глеб", "Дарья", "Егор", "Жанна", "Захар", "Ирина", "Кирилл"];
+    const OTHER: [&str; 10] = ["Alice", "Bob", "Clara", "David", "Emma", "Frank", "Grace", "Henry", "Iris", "Jack"];
+    let names = if language == "ru" { &RUSSIAN } else { &OTHER };
+    match user / names.len() {
+        0 => names[user].to_owned(),
+        round => format!("{} {}", names[user % names.len()], round + 1),
+    }
+}
+
+fn bot_exit(status: ExitStatus) -> BotExit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => BotExit::Status(code),
+        (None, Some(signal)) => BotExit::Signal(signal),
+        (None, None) => BotExit::Early,
+    }
+}

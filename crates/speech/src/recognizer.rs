@@ -1,0 +1,100 @@
+//! The seam between recognisers and what is shared above them: windows, languages, coverage, filters.
+
+use std::time::Duration;
+
+use stenobot_domain::ModelFacts;
+
+use super::RecognizerError;
+use super::annotations::{self, Certainty};
+use super::language::{DetectedLanguage, LanguageChoice};
+
+/// Turns one window of sound into text. How often it looks at the window, and with what settings, is its own affair.
+pub(crate) trait Recognizer {
+    fn facts(&self) -> &RecognizerFacts;
+
+    /// The best text for one window of at most [`RecognizerFacts::max_window`] samples. Positions told to the observer
+    /// count from the start of the window.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Cancelled`] or [`RecognizerError::Native`].
+    fn transcribe(
+        &mut self,
+        window: Window<'_>,
+        language: &LanguageChoice<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<WindowTranscript, RecognizerError>;
+
+    /// The language of an utterance. Asked only within windows whose language was uncertain.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Cancelled`] or [`RecognizerError::Native`].
+    fn detect_language(
+        &mut self,
+        utterance: &[f32],
+        language: &LanguageChoice<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<DetectedLanguage, RecognizerError>;
+}
+
+#[derive(Debug)]
+pub(crate) struct RecognizerFacts {
+    pub(crate) model: ModelFacts,
+    /// Longest window in samples.
+    pub(crate) max_window: usize,
+    /// Codes of the languages that can be given to it.
+    pub(crate) languages: Vec<&'static str>,
+}
+
+/// A part of a recording.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window<'a> {
+    /// 16 kHz mono.
+    pub(crate) samples: &'a [f32],
+    /// Its first sample, counted from the start of the recording: what is random depends on it alone, so that the same
+    /// recording always gives the same text.
+    pub(crate) start: usize,
+    /// Whether the speech ends with this window.
+    pub(crate) is_last: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct WindowTranscript {
+    /// In order of time; empty when nobody speaks.
+    pub(crate) segments: Vec<WindowSegment>,
+    /// Where the next window begins, from the start of this one; `None`: at its end.
+    pub(crate) next_window: Option<Duration>,
+    pub(crate) language: DetectedLanguage,
+    /// Probability that nobody speaks, 0 to 1.
+    pub(crate) no_speech: f32,
+    /// Mostly guessed, or repetitive: better than nothing for a whole window, not good enough to fill a hole.
+    pub(crate) is_doubtful: bool,
+    /// More than one attempt was needed.
+    pub(crate) is_retried: bool,
+}
+
+/// A stretch of text within a window. Times count from the start of the window.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WindowSegment {
+    pub(crate) start: Duration,
+    pub(crate) end: Duration,
+    /// As the model spells it, with its spaces.
+    pub(crate) text: String,
+    /// Mean natural log-probability of its tokens; finite, at most 0.
+    pub(crate) mean_logprob: f32,
+}
+
+impl WindowSegment {
+    /// Its text without annotations and credits; `no_speech` is that of the window.
+    pub(crate) fn spoken_text(&self, no_speech: f32) -> &str {
+        annotations::spoken_text(&self.text, Certainty { mean_logprob: self.mean_logprob, no_speech })
+    }
+}
+
+/// Follows a transcription and can cancel it.
+pub trait Observer {
+    /// Asked at least between two tokens and between two windows.
+    fn is_cancelled(&self) -> bool;
+
+    /// The work has come to this position in the sound, which may be an earlier one after a retry.
+    fn on_progress(&mut self, position: Duration);
+}

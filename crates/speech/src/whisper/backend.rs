@@ -1,0 +1,30 @@
+//! What runs Whisper's network: the lowest layer, replaceable by another runtime.
+
+use stenobot_domain::ModelFacts;
+
+use super::EncoderContext;
+use super::sampling::{Token, Vocabulary};
+use crate::{Observer, RecognizerError};
+
+/// A loaded network with the state of one window.
+pub(super) trait Backend {
+    fn facts(&self) -> ModelFacts;
+
+    fn vocabulary(&self) -> Vocabulary;
+
+    /// The bytes that a text token stands for; a character may span tokens.
+    fn token_bytes(&self, token: Token) -> &[u8];
+
+    /// Encodes one window, at most [`MAX_WINDOW`](super::MAX_WINDOW) samples. A backend that can interrupt the encoder
+    /// asks the observer meanwhile.
+    fn encode(
+        &mut self,
+        samples: &[f32],
+        context: EncoderContext,
+        observer: &dyn Observer,
+    ) -> Result<(), RecognizerError>;
+
+    /// Runs the decoder on at least one token, the first of them at `position` of the text, over the window that was
+    /// encoded last. What was decoded at later positions before is forgotten. Gives the logits of what follows the last.
+    fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError>;
+}

@@ -1,0 +1,155 @@
+//! The engine that the app uses: this machine's pool of engine processes with a verified model, or a stand-in of a test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use metrics::{counter, gauge};
+use stenobot_domain::Transcript;
+use stenobot_engine::{EngineError, EngineEvent, EngineJob, EnginePool, EngineSettings, PoolStatus};
+use stenobot_models::{DETECTOR, Download, ModelStore};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::Service;
+use tower::util::BoxCloneService;
+
+use crate::config::{Config, VoiceActivity};
+use crate::doctor;
+use crate::metrics as names;
+use crate::pipeline::transcribe::EngineService;
+use crate::service_manager::ServiceManager;
+
+/// A started engine.
+pub struct Engine {
+    /// Name of the model, as the store keeps it.
+    pub(super) model: Arc<str>,
+    pub(super) service: EngineService,
+    pub(super) status: watch::Receiver<PoolStatus>,
+    pool: Option<EnginePool>,
+}
+
+/// Starts an engine. It is awaited after Telegram was asked who the bot is, beside the health pages.
+pub type StartEngine = BoxFuture<'static, anyhow::Result<Engine>>;
+
+impl Engine {
+    /// An engine without processes: `service` transcribes, and is ready while `status` has a warm slot.
+    pub fn scripted<S>(model: &str, service: S, status: watch::Receiver<PoolStatus>) -> Self
+    where
+        S: Service<EngineJob, Response = Transcript, Error = EngineError, Future: Send + 'static>
+            + Clone
+            + Send
+            + 'static,
+    {
+        Self { model: model.into(), service: BoxCloneService::new(service), status, pool: None }
+    }
+
+    /// This machine's engine, with the configured model verified, or downloaded first. `program` replaces this program's own
+    /// engine processes.
+    pub(crate) async fn start(
+        config: &Config,
+        program: Option<PathBuf>,
+        manager: &ServiceManager,
+    ) -> anyhow::Result<Self> {
+        let models = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
+            .with_proxies(config.proxies.clone());
+        let model = models.ensure(&config.engine.model, download_log(manager)).await?;
+        if let Some(warning) = doctor::too_large(&model, config.engine.workers)? {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(model = model.name, bytes = model.bytes, "model verified");
+        let mut settings = EngineSettings::of_this_program(&model, config.engine.workers, config.engine.threads)?
+            .logging(&config.telemetry.level)
+            .reading_only(&config.storage.audio());
+        settings.command = program.unwrap_or(settings.command);
+        match config.engine.voice_activity {
+            VoiceActivity::On => {
+                // Without it, noise becomes sentences that nobody said: it is not left out silently.
+                let detector = models.ensure(DETECTOR, download_log(manager)).await;
+                settings = settings.with_detector(&detector.context(
+                    "the voice activity detector is missing; set voice_activity = \"off\" to go without it",
+                )?);
+            }
+            VoiceActivity::Off => {}
+        }
+        let pool = EnginePool::start(settings, count_event);
+        Ok(Self {
+            model: model.name.as_str().into(),
+            service: BoxCloneService::new(pool.service()),
+            status: pool.status(),
+            pool: Some(pool),
+        })
+    }
+
+    /// Ends the engine's processes.
+    pub(super) async fn shut_down(pool: Option<EnginePool>) {
+        if let Some(pool) = pool {
+            pool.shutdown().await;
+        }
+    }
+
+    pub(super) fn take_pool(&mut self) -> Option<EnginePool> {
+        self.pool.take()
+    }
+}
+
+fn count_event(event: &EngineEvent) {
+    match event {
+        EngineEvent::Started { load, .. } => gauge!(names::MODEL_LOAD).set(load.as_secs_f64()),
+        EngineEvent::Crashed { .. } | EngineEvent::Killed { .. } => counter!(names::ENGINE_RESTARTS).increment(1),
+        EngineEvent::StartFailed { .. } | EngineEvent::Restarting { .. } => {}
+    }
+}
+
+/// Interval in which the service manager is informed that the start goes on.
+const EXTENSION_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the service manager then waits for the next.
+const EXTENSION: Duration = Duration::from_secs(120);
+
+/// Logs a model's download at every tenth, and has the service manager wait: the first start with a large model takes minutes.
+fn download_log(manager: &ServiceManager) -> impl FnMut(Download) {
+    let mut tenths = 0;
+    let mut extended: Option<Instant> = None;
+    move |event| {
+        if extended.is_none_or(|at| at.elapsed() >= EXTENSION_INTERVAL) {
+            manager.extend_start(EXTENSION, &progress(&event));
+            extended = Some(Instant::now());
+        }
+        log_download(event, &mut tenths);
+    }
+}
+
+/// The progress of a model, for the service manager.
+fn progress(event: &Download) -> String {
+    match event {
+        Download::Receiving { name, done, total } => {
+            format!("downloading the model {name}: {} %", done * 100 / (*total).max(1))
+        }
+        Download::Waiting { name, wait } => {
+            format!("the download of the model {name} was interrupted; again in {} s", wait.as_secs())
+        }
+        Download::Converting { name, .. } => format!("making the model {name}"),
+        Download::Verifying { name } => format!("verifying the model {name}"),
+    }
+}
+
+fn log_download(event: Download, tenths: &mut u64) {
+    match event {
+        Download::Receiving { name, done, total } => {
+            let reached = done * 10 / total.max(1);
+            if reached > *tenths {
+                *tenths = reached;
+                tracing::info!(model = name, percent = reached * 10, "downloading the model");
+            }
+        }
+        Download::Waiting { name, wait } => {
+            tracing::warn!(
+                model = name,
+                again_in_seconds = wait.as_secs(),
+                "the download of the model was interrupted"
+            );
+        }
+        Download::Converting { .. } | Download::Verifying { .. } => {}
+    }
+}

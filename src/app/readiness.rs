@@ -1,0 +1,95 @@
+//! Whether the bot can do its work now: an engine is warm, Telegram was reached lately, and the store can be written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use stenobot_domain::Timestamp;
+use stenobot_engine::PoolStatus;
+use stenobot_store::Store;
+use stenobot_telegram::Client;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics as names;
+use crate::telemetry::{self, Readiness};
+
+/// Age of the last successful contact with Telegram above which the bot is not ready.
+const MAX_CONTACT_AGE: Duration = Duration::from_secs(120);
+
+/// How long the result of a test write of the store is used.
+const WRITE_TEST_AGE: Duration = Duration::from_secs(2);
+
+const NOT_LOADED: &str = "the model is not loaded";
+
+/// The status of an engine that may not be started yet.
+pub(super) type EngineStatus = watch::Receiver<Option<watch::Receiver<PoolStatus>>>;
+
+/// Answers for `/readyz` and the gauge.
+pub(super) fn readiness(
+    store: Store,
+    last_contact: watch::Receiver<Option<Timestamp>>,
+    engine: EngineStatus,
+) -> Readiness {
+    let clock = store.clock().clone();
+    // The one part that costs something: a write to the disk.
+    let write: Readiness = Arc::new(move || {
+        let store = store.clone();
+        Box::pin(async move { store.writable().await.map_err(|error| error.to_string()) })
+    });
+    let writable = telemetry::cached(write, WRITE_TEST_AGE);
+    let check = move || {
+        let (clock, writable, contact, engine) =
+            (clock.clone(), writable.clone(), last_contact.clone(), engine.clone());
+        async move {
+            engine
+                .borrow()
+                .as_ref()
+                .map_or_else(|| Err(NOT_LOADED.to_owned()), |status| check_engine(&status.borrow()))?;
+            let age = contact.borrow().map(|contact| clock.now().since(contact));
+            match age {
+                None => return Err("Telegram has not been polled yet".to_owned()),
+                Some(age) if age > MAX_CONTACT_AGE => return Err(format!("no poll for {} s", age.as_secs())),
+                Some(_) => {}
+            }
+            writable().await
+        }
+    };
+    Arc::new(move || {
+        let check = check();
+        Box::pin(async move {
+            let outcome: Result<(), String> = check.await;
+            gauge!(names::READY).set(if outcome.is_ok() { 1.0 } else { 0.0 });
+            outcome
+        })
+    })
+}
+
+/// Whether an engine can transcribe now; else why not.
+fn check_engine(engines: &PoolStatus) -> Result<(), String> {
+    match engines.outage() {
+        Some(reason) => Err(format!("the engine does not start: {reason}")),
+        None if engines.warm() == 0 => Err(NOT_LOADED.to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// Logs once, with the bot's address, that Telegram was reached and an engine is warm.
+pub(super) async fn announce(
+    client: Client,
+    mut last_contact: watch::Receiver<Option<Timestamp>>,
+    mut engines: watch::Receiver<PoolStatus>,
+    stop: CancellationToken,
+) {
+    let ready = async {
+        let is_reached = last_contact.wait_for(Option::is_some).await.is_ok();
+        is_reached && engines.wait_for(|engines| check_engine(engines).is_ok()).await.is_ok()
+    };
+    if stop.run_until_cancelled(ready).await != Some(true) {
+        return;
+    }
+    match client.known() {
+        Some(me) => tracing::info!(bot = me.username, address = format!("https://t.me/{}", me.username), "ready"),
+        None => tracing::info!("ready"),
+    }
+}

@@ -1,0 +1,68 @@
+//! `/auto on` and `/auto off`: whether a group's voice messages are all transcribed. For group admins.
+
+use stenobot_store::StoreError;
+use stenobot_telegram::{ChatKind, CommandReply, Location, OutgoingMessage, StatusText};
+
+use super::{Audience, Commands, Definition, Invocation};
+use crate::pipeline::replies::Reply;
+
+pub(super) const COMMAND: Definition = Definition {
+    name: "auto",
+    audience: Audience::Groups,
+    handler: |commands, invocation| Box::pin(handle(commands, invocation)),
+};
+
+/// What only group admins may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GroupSetting {
+    /// Whether every recording in the group is transcribed.
+    Auto(bool),
+}
+
+async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
+    let Invocation { place, message, from, argument, locale } = *invocation;
+    if place.kind == ChatKind::Private {
+        return Ok(Some(commands.reply(invocation, &CommandReply::GroupsOnly)));
+    }
+    let setting = match argument.to_ascii_lowercase().as_str() {
+        "on" => GroupSetting::Auto(true),
+        "off" => GroupSetting::Auto(false),
+        _ => return Ok(Some(commands.reply(invocation, &CommandReply::AutoHow))),
+    };
+    if from.anonymous_admin {
+        return Ok(Some(set_in_group(commands, place, &setting, true, locale).await));
+    }
+    commands.replies.send(Reply::IfAdministrator {
+        place,
+        user: from.id,
+        message,
+        setting,
+        locale: from.language_code.clone(),
+    });
+    Ok(None)
+}
+
+/// Changes a setting of a group if `is_admin`; gives the reply.
+pub(crate) async fn set_in_group(
+    commands: &Commands,
+    place: Location,
+    setting: &GroupSetting,
+    is_admin: bool,
+    locale: Option<&str>,
+) -> OutgoingMessage {
+    if !is_admin {
+        return commands.settings.command_reply(locale, &CommandReply::AdminsOnly);
+    }
+    let (set, reply) = match setting {
+        GroupSetting::Auto(on) => {
+            (commands.worker.store.users.set_auto(place.chat, *on).await, CommandReply::Auto(*on))
+        }
+    };
+    match set {
+        Ok(()) => commands.settings.command_reply(locale, &reply),
+        Err(error) => {
+            commands.worker.failures.report("change a group's settings", &error);
+            commands.settings.status_text(locale, &StatusText::Failed).into()
+        }
+    }
+}

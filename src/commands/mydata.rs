@@ -1,0 +1,42 @@
+//! `/mydata`: what is stored about a user, in the private chat only.
+
+use stenobot_domain::{SpeechLanguage, StageName};
+use stenobot_store::{MyData, StoreError};
+use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, language_name};
+
+use super::{Audience, Commands, Definition, Invocation};
+
+pub(super) const NAME: &str = "mydata";
+
+pub(super) const COMMAND: Definition = Definition {
+    name: NAME,
+    audience: Audience::Private,
+    handler: |commands, invocation| Box::pin(handle(commands, invocation)),
+};
+
+async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
+    if invocation.place.kind != ChatKind::Private {
+        return Ok(Some(commands.private_only(invocation, NAME)));
+    }
+    let data = commands.worker.store.users.my_data(invocation.from.id).await?;
+    Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))
+}
+
+fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: MyData) -> CommandReply {
+    let count = |wanted: &dyn Fn(StageName) -> bool| {
+        ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
+    };
+    CommandReply::MyData(stenobot_telegram::MyData {
+        name: [sender.first_name, sender.last_name].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        username: sender.username.map(|name| format!("@{name}")),
+        id: sender.id.0,
+        since: first_seen.day(),
+        requests: count(&|_| true) + under_way.len() as u64,
+        answered: count(&|stage| stage == StageName::Done),
+        audio,
+        language: match settings.speech_language {
+            Some(SpeechLanguage::Code(code)) => language_name(&code),
+            Some(SpeechLanguage::Auto) | None => None,
+        },
+    })
+}

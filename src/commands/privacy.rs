@@ -1,0 +1,17 @@
+//! `/privacy`: what is stored, and for how long.
+
+use stenobot_store::StoreError;
+use stenobot_telegram::{CommandReply, OutgoingMessage};
+
+use super::{Audience, Commands, Definition, Invocation};
+
+pub(super) const COMMAND: Definition = Definition {
+    name: "privacy",
+    audience: Audience::Everywhere,
+    handler: |commands, invocation| Box::pin(handle(commands, invocation)),
+};
+
+async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
+    let retention = commands.settings.config().privacy.audio_retention;
+    Ok(Some(commands.reply(invocation, &CommandReply::Privacy { retention })))
+}

@@ -1,0 +1,28 @@
+//! `/resume`: ends `/pause` and `/drain`. For operators.
+
+use stenobot_store::StoreError;
+use stenobot_telegram::{CommandReply, OutgoingMessage};
+
+use super::{Audience, Commands, Definition, Invocation};
+use crate::pipeline::ServiceMode;
+
+pub(super) const COMMAND: Definition = Definition {
+    name: "resume",
+    audience: Audience::Operators,
+    handler: |commands, invocation| Box::pin(handle(commands, invocation)),
+};
+
+async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
+    Ok(Some(change_mode(commands, invocation, ServiceMode::Open, &CommandReply::Resumed)))
+}
+
+pub(super) fn change_mode(
+    commands: &Commands,
+    invocation: &Invocation<'_>,
+    mode: ServiceMode,
+    reply: &CommandReply,
+) -> OutgoingMessage {
+    tracing::info!(flow = ?mode, "an administrator changes what the bot does");
+    commands.mode.send_replace(mode);
+    commands.reply(invocation, reply)
+}

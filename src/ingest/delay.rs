@@ -1,0 +1,69 @@
+//! Senders whose recordings cannot be accepted or downloaded for now are informed once that the recordings are safe.
+
+use std::time::Duration;
+
+use stenobot_telegram::{Content, Incoming, Pushed, StatusText, VoiceMessage};
+
+use crate::pipeline::admit::Admitter;
+use crate::pipeline::replies::{Replies, Reply};
+use crate::settings::Settings;
+
+/// Longest time spent on informing senders. The rest are informed after the next poll.
+const MAX_TIME: Duration = Duration::from_secs(2);
+
+/// Which senders have been informed. A restart forgets it.
+pub(super) struct Delays {
+    settings: Settings,
+    replies: Replies,
+    /// The senders of updates up to this one have been informed.
+    informed_up_to: Option<i64>,
+}
+
+impl Delays {
+    pub(super) fn new(settings: Settings, replies: Replies) -> Self {
+        Self { settings, replies, informed_up_to: None }
+    }
+
+    /// Informs the senders of those recordings that the bot would serve, which may take reading the store.
+    pub(super) async fn inform_all(&mut self, admitter: &Admitter, updates: &[Incoming]) {
+        let inform = async {
+            for Incoming { update_id, content } in updates {
+                match content {
+                    Content::Voice(voice) if self.is_new(*update_id) => {
+                        if admitter.would_admit(voice).await && !self.inform(*update_id, voice) {
+                            return;
+                        }
+                    }
+                    Content::Voice(_)
+                    | Content::Command(_)
+                    | Content::Press(_)
+                    | Content::Membership(_)
+                    | Content::Moved { .. }
+                    | Content::Other(_)
+                    | Content::Ignored(_) => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout(MAX_TIME, inform).await;
+    }
+
+    /// Informs the sender of one recording, once. False when too many other replies wait.
+    pub(super) fn inform(&mut self, update_id: i64, voice: &VoiceMessage) -> bool {
+        if !self.is_new(update_id) {
+            return true;
+        }
+        let note = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
+        match self.replies.send(Reply::Send { place: voice.place, reply_to: Some(voice.message), note }) {
+            // Where so many wait for one chat, those say the same.
+            Pushed::Taken | Pushed::LaneFull => {
+                self.informed_up_to = Some(update_id);
+                true
+            }
+            Pushed::Full => false,
+        }
+    }
+
+    fn is_new(&self, update_id: i64) -> bool {
+        self.informed_up_to.is_none_or(|informed| informed < update_id)
+    }
+}

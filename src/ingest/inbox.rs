@@ -1,0 +1,211 @@
+//! What each update asks for is done, in the order of the updates.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use metrics::counter;
+use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_store::StoreError;
+use stenobot_telegram::{
+    Access, ChatKind, Client, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText,
+};
+use tokio::sync::watch;
+
+use super::delay::Delays;
+use super::presses::Presses;
+use crate::commands::Commands;
+use crate::layers::OverQuota;
+use crate::lifecycle::Heartbeats;
+use crate::metrics as names;
+use crate::pipeline::admit::Admitter;
+use crate::pipeline::bans::is_banned;
+use crate::pipeline::chats::Chats;
+use crate::pipeline::replies::{Replies, Reply};
+use crate::pipeline::worker::Worker;
+use crate::settings::Settings;
+
+/// Longest time for one update: beyond it the loop counts as stuck.
+pub(super) const UPDATE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What the inbox needs; see [`Inbox::new`].
+pub(crate) struct InboxParts {
+    pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) chats: Chats,
+    pub(crate) replies: Replies,
+    pub(crate) admitter: Admitter,
+    pub(crate) commands: Commands,
+    pub(crate) presses: Presses,
+    /// Whether downloads begin.
+    pub(crate) disk_has_space: watch::Receiver<bool>,
+    pub(crate) heartbeats: Heartbeats,
+}
+
+/// Takes updates in.
+pub(crate) struct Inbox {
+    parts: InboxParts,
+    delays: Delays,
+    /// The last update that was counted against its sender's quota. While the store fails, an update comes again.
+    counted: Option<i64>,
+}
+
+impl Inbox {
+    pub(crate) fn new(parts: InboxParts) -> Self {
+        let delays = Delays::new(parts.settings.clone(), parts.replies.clone());
+        Self { parts, delays, counted: None }
+    }
+
+    /// Takes updates in, in order, and returns how many of them are ingested: fewer than all when the store failed.
+    pub(crate) async fn ingest(&mut self, updates: &[Incoming]) -> usize {
+        self.parts.admitter.follow_settings();
+        for (index, Incoming { update_id, content }) in updates.iter().enumerate() {
+            self.parts.heartbeats.poll.due_within(UPDATE_TIMEOUT);
+            counter!(names::UPDATES, "kind" => content.kind().as_str()).increment(1);
+            // A panic over one update costs that update, not the bot.
+            match AssertUnwindSafe(self.ingest_one(*update_id, content)).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.parts.worker.failures.report("take an update", &error);
+                    self.delays.inform_all(&self.parts.admitter, &updates[index..]).await;
+                    return index;
+                }
+                Err(_panic) => {
+                    tracing::warn!(update = update_id, "an update is given up after a panic");
+                    if let Some((place, reply_to, locale)) = sender_of(content) {
+                        let note = self.parts.settings.status_text(locale, &StatusText::Failed).into();
+                        self.parts.replies.send(Reply::Send { place, reply_to: Some(reply_to), note });
+                    }
+                }
+            }
+        }
+        updates.len()
+    }
+
+    /// Carries out the press of a group admin. A panic over it costs that press, not the bot.
+    pub(crate) async fn admin_press(&mut self, press: &Press) {
+        self.parts.admitter.follow_settings();
+        let InboxParts { presses, admitter, .. } = &mut self.parts;
+        let handled = AssertUnwindSafe(presses.handle_as_admin(admitter, press)).catch_unwind().await;
+        if handled.is_err() {
+            tracing::error!("carrying out a press panicked");
+        }
+    }
+
+    async fn ingest_one(&mut self, update_id: i64, content: &Content) -> Result<(), StoreError> {
+        if self.ignore_banned(content).await? {
+            return Ok(());
+        }
+        match content {
+            Content::Voice(voice) => {
+                let is_admitted = self.parts.admitter.message(voice).await?;
+                if is_admitted && !*self.parts.disk_has_space.borrow() {
+                    self.delays.inform(update_id, voice);
+                }
+                Ok(())
+            }
+            Content::Command(command) => {
+                if self.may_answer(update_id, &command.from, command.place, command.message) {
+                    self.parts.commands.run(command).await?;
+                }
+                Ok(())
+            }
+            Content::Press(press) => match self.spend(update_id, press.from.id) {
+                Ok(()) => {
+                    let InboxParts { presses, admitter, .. } = &mut self.parts;
+                    presses.handle(admitter, press).await
+                }
+                Err(OverQuota { retry, .. }) => {
+                    if self.parts.admitter.may_answer_callback(press.from.id) {
+                        self.parts.presses.refuse(press, retry);
+                    }
+                    Ok(())
+                }
+            },
+            Content::Membership(membership) => self.membership(membership).await,
+            Content::Moved { from, to } => self.parts.chats.record_move(*from, *to).await,
+            Content::Other(other) => {
+                if self.may_answer(update_id, &other.from, other.place, other.message) {
+                    let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
+                    let note = self.parts.settings.status_text(other.from.language_code.as_deref(), &text).into();
+                    self.parts.replies.send(Reply::Send { place: other.place, reply_to: Some(other.message), note });
+                }
+                Ok(())
+            }
+            Content::Ignored(Ignored::Unreadable) => {
+                tracing::warn!(update = update_id, "an update that cannot be read is passed over");
+                Ok(())
+            }
+            Content::Ignored(_) => Ok(()),
+        }
+    }
+
+    /// Ignores what a banned user, group or channel sends; returns whether it did. A press is acknowledged without a text, else
+    /// the button would show progress for a minute.
+    async fn ignore_banned(&self, content: &Content) -> Result<bool, StoreError> {
+        let (from, chat) = match content {
+            Content::Voice(voice) => (voice.from.id, voice.place.chat),
+            Content::Command(command) => (command.from.id, command.place.chat),
+            Content::Other(other) => (other.from.id, other.place.chat),
+            Content::Press(press) => (press.from.id, press.place.map_or(ChatId(press.from.id.0), |place| place.chat)),
+            Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => return Ok(false),
+        };
+        let is_banned = is_banned(&self.parts.worker.store, &self.parts.settings, from, chat).await?;
+        if is_banned && let Content::Press(press) = content {
+            let callback = press.callback.clone();
+            self.parts.replies.send(Reply::CallbackAnswer { user: press.from.id, callback, words: None });
+        }
+        Ok(is_banned)
+    }
+
+    /// Counts an update against the quota of its sender, once.
+    fn spend(&mut self, update_id: i64, user: UserId) -> Result<(), OverQuota> {
+        // Not by order: after a quiet week Telegram goes on from any number.
+        if self.counted == Some(update_id) {
+            return Ok(());
+        }
+        self.counted = Some(update_id);
+        self.parts.admitter.spend(user)
+    }
+
+    /// Whether the quota of a sender allows one more answer. A sender who has used it up is informed once.
+    fn may_answer(&mut self, update_id: i64, from: &Sender, place: Location, message: MessageId) -> bool {
+        match self.spend(update_id, from.id) {
+            Ok(()) => true,
+            Err(OverQuota { retry, first }) => {
+                if first {
+                    let text = StatusText::UserLimit { retry };
+                    let note = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
+                    self.parts.replies.send_last(Reply::Send { place, reply_to: Some(message), note });
+                }
+                false
+            }
+        }
+    }
+
+    async fn membership(&self, membership: &Membership) -> Result<(), StoreError> {
+        let Membership { chat, kind, access } = membership;
+        match (kind, access) {
+            (ChatKind::Private, Access::Silenced | Access::Gone) => {
+                self.parts.worker.store.users.unreachable(UserId(chat.0)).await
+            }
+            // A group that the bot was removed from sends nothing, and may be about to become a supergroup.
+            (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
+            (ChatKind::Group, Access::Writes | Access::Silenced) => {
+                self.parts.client.set_writable(*chat, *access == Access::Writes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where an update's sender can be answered, and in which language.
+fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
+    match content {
+        Content::Voice(voice) => Some((voice.place, voice.message, voice.from.language_code.as_deref())),
+        Content::Command(command) => Some((command.place, command.message, command.from.language_code.as_deref())),
+        Content::Other(other) => Some((other.place, other.message, other.from.language_code.as_deref())),
+        Content::Press(_) | Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! The message that shows a request's state until its answer takes the place.
+
+use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_telegram::{
+    Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, ThreadId, Unreachable,
+};
+
+use super::chats::Chats;
+use crate::request::{Request, Stage};
+use crate::settings::Settings;
+
+/// Sends and edits status messages.
+#[derive(Clone)]
+pub(crate) struct StatusMessages {
+    client: Client,
+    editor: StatusEditor,
+    settings: Settings,
+    chats: Chats,
+}
+
+impl StatusMessages {
+    pub(crate) fn new(client: Client, editor: StatusEditor, settings: Settings, chats: Chats) -> Self {
+        Self { client, editor, settings, chats }
+    }
+
+    /// A state with the button that cancels the request.
+    pub(super) fn message(&self, id: RequestId, locale: Option<&str>, text: &StatusText) -> OutgoingMessage {
+        OutgoingMessage {
+            text: self.settings.status_text(locale, text),
+            keyboard: self.settings.cancel_button(locale, id),
+        }
+    }
+
+    /// Schedules an edit of a request's status message, if it has one.
+    pub(super) fn show(
+        &self,
+        id: RequestId,
+        chat: ChatId,
+        status: Option<MessageId>,
+        locale: Option<&str>,
+        text: &StatusText,
+    ) {
+        if let Some(message) = status {
+            self.editor.show(id, chat, message, self.message(id, locale, text));
+        }
+    }
+
+    /// Sends a message to the chat and thread of `reply_to`.
+    pub(super) async fn send(
+        &self,
+        chat: ChatId,
+        thread: Option<ThreadId>,
+        reply_to: Option<MessageId>,
+        message: &OutgoingMessage,
+    ) -> Result<MessageId, TelegramError> {
+        self.client.send(chat, thread, reply_to, message).await
+    }
+
+    /// Sends a request's status message, unless it has one. Returns the message and its chat, which differs from the
+    /// request's if that chat has become a supergroup. The state is optional, the answer is not: only a failure that rules
+    /// out any answer is an error.
+    pub(super) async fn ensure<S: Stage>(
+        &self,
+        request: &Request<S>,
+        message: &OutgoingMessage,
+    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+        let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
+        if self.chats.is_write_forbidden(chat, thread, request.received_at()) {
+            return Err(Unreachable::WriteForbidden(Extent::Chat));
+        }
+        if request.status_message().is_some() {
+            return Ok(None);
+        }
+        let sent = match self.client.send(chat, thread, request.reply_to(), message).await {
+            // In the store before anything is sent there: the message would belong to no chat after a crash.
+            Err(TelegramError::ChatMoved(to)) if self.chats.follow_move(chat, to).await.is_ok() => {
+                self.client.send(to, None, None, message).await.map(|message| (to, message))
+            }
+            sent => sent.map(|message| (chat, message)),
+        };
+        match sent {
+            Ok(sent) => Ok(Some(sent)),
+            Err(error) => match error.disposition() {
+                Disposition::ChatUnreachable(why) => Err(why),
+                Disposition::ServerRequested(_)
+                | Disposition::Retry { .. }
+                | Disposition::OperatorNeeded { .. }
+                | Disposition::ChatMoved(_)
+                | Disposition::MessageGone
+                | Disposition::Final => {
+                    tracing::debug!(request = request.id().0, %error, "the state is not shown");
+                    Ok(None)
+                }
+            },
+        }
+    }
+}

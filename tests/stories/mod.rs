@@ -1,0 +1,40 @@
+//! What users experience, independent of how the bot runs. Each story is a generic function over the kind of bot: `scenarios`
+//! runs it with the program as a child process.
+
+pub(crate) mod cancel;
+pub(crate) mod commands;
+pub(crate) mod everyday;
+pub(crate) mod groups;
+pub(crate) mod limits;
+pub(crate) mod queue;
+pub(crate) mod recordings;
+pub(crate) mod scene;
+#[allow(dead_code, reason = "tests write scripts, scripted recognisers read them")]
+pub(crate) mod script;
+pub(crate) mod secrets;
+
+use std::time::Duration;
+
+/// Far longer than anything here takes, even on a loaded machine.
+pub(crate) const SCENARIO_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// Waits for `future`; panics with `what` after [`SCENARIO_TIMEOUT`].
+pub(crate) async fn eventually<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(SCENARIO_TIMEOUT, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("this did not happen in time: {what}"),
+    }
+}
+
+/// Declares one test for each named story of a module, for one kind of bot.
+macro_rules! run_stories {
+    ($bot:ty, $module:ident: $($story:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $story() {
+                $crate::stories::$module::$story::<$bot>().await;
+            }
+        )+
+    };
+}
+pub(crate) use run_stories;
