@@ -65,7 +65,7 @@ type Bundle = FluentBundle<FluentResource>;
 pub(super) struct TextOverrides(Arc<Vec<(Locale, Bundle)>>);
 
 impl TextOverrides {
-    /// Reads `main.ftl` of each language that `folder` has; other files in it are left alone.
+    /// Reads `main.ftl` of each language that `folder` has; other files in it are ignored.
     pub(super) fn read(folder: &Path) -> Result<Self, OverridesError> {
         let known = messages(&built_in(REFERENCE));
         let mut bundles = Vec::new();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_main_ftl_are_left_alone() {
+    fn other_files_than_main_ftl_are_ignored() {
         let place = folder("queue-full = Занято.\n");
         std::fs::write(place.path().join("ru/other.ftl"), "{".repeat(100_000)).unwrap();
         std::fs::create_dir(place.path().join("not a language")).unwrap();

@@ -45,7 +45,7 @@ fn every_locale_holds_the_same_messages_with_the_same_variables() {
 }
 
 #[test]
-fn every_locale_counts_with_the_forms_of_its_language() {
+fn every_count_has_the_plural_forms_of_its_language() {
     let forms = |locale: Locale| match locale {
         Locale::Ru | Locale::Uk => &["[one]", "[few]", "[many]", "*[other]"][..],
         Locale::Es | Locale::Pt => &["[one]", "[many]", "*[other]"],
@@ -75,11 +75,11 @@ fn every_locale_counts_with_the_forms_of_its_language() {
 }
 
 #[test]
-fn no_message_is_unused() {
+fn every_message_is_used() {
     let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
     // Those of commands are named by the commands of the bot.
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
-        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
     }
 }
 
@@ -235,7 +235,7 @@ fn everything_renders_in_every_locale_without_leftovers() {
 }
 
 #[test]
-fn every_locale_marks_the_same_states_with_the_same_signs() {
+fn a_text_has_the_same_emoji_in_every_locale() {
     let sign = |text: &str| text.chars().next();
     let russian = everything(Locale::Ru);
     for locale in Locale::ALL {
@@ -246,7 +246,7 @@ fn every_locale_marks_the_same_states_with_the_same_signs() {
 }
 
 #[test]
-fn the_russian_texts_are_these() {
+fn russian_texts_are_exact() {
     for (text, wanted) in [
         (StatusText::Downloading, "📥 Загружаю файл..."),
         (StatusText::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
@@ -285,7 +285,7 @@ fn the_russian_texts_are_these() {
 }
 
 #[test]
-fn numbers_govern_their_nouns() {
+fn plurals_follow_their_numbers() {
     for (retry, russian, english) in [
         (0, "1 секунду.", "1 second."),
         (1, "1 секунду.", "1 second."),
@@ -369,7 +369,7 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
 }
 
 #[test]
-fn a_request_s_number_is_the_last_thing_said() {
+fn a_request_s_number_is_the_last_line() {
     for locale in Locale::ALL {
         for text in one_of_each() {
             let plain = Texts::default().render(*locale, &text);
@@ -389,7 +389,7 @@ fn a_request_s_number_is_the_last_thing_said() {
 }
 
 #[test]
-fn a_detected_language_is_no_label_of_a_button() {
+fn language_detection_in_mydata_differs_from_the_button_s_label() {
     for locale in Locale::ALL {
         let data = one_reply_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
         let shown = Texts::default().command_reply(*locale, &data);
@@ -405,7 +405,7 @@ fn a_detected_language_is_no_label_of_a_button() {
 }
 
 #[test]
-fn a_telegram_account_has_an_id_and_not_a_number() {
+fn accounts_are_named_by_id() {
     for (locale, file) in files() {
         let entry = |key: &str| file.split(&format!("\n{key} =")).nth(1).unwrap().split("\n\n").next().unwrap();
         assert!(
@@ -417,7 +417,7 @@ fn a_telegram_account_has_an_id_and_not_a_number() {
 }
 
 #[test]
-fn people_are_spoken_to_in_their_language_or_the_default() {
+fn a_locale_follows_the_user_s_language_or_the_default() {
     for (code, default, wanted) in [
         (Some("ru"), Locale::En, Locale::Ru),
         (Some("ru-RU"), Locale::En, Locale::Ru),
@@ -462,7 +462,7 @@ fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
 }
 
 #[test]
-fn an_answer_is_cut_into_messages_that_fit_heading_included() {
+fn an_answer_and_its_heading_fit_into_messages() {
     let words = "Раз, два, три. ".repeat(1000);
     let Answer::Messages(parts) = answer(&words, Confidence::High, 4) else { panic!("four are allowed") };
     assert_eq!(parts.len(), 4);
@@ -475,7 +475,7 @@ fn an_answer_is_cut_into_messages_that_fit_heading_included() {
 }
 
 #[test]
-fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
+fn a_text_of_too_many_messages_becomes_a_preview_and_a_file() {
     let Answer::File { preview } = answer(&"Раз, два, три. ".repeat(1000), Confidence::High, 3) else {
         panic!("three are too few")
     };
@@ -484,13 +484,13 @@ fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
 }
 
 #[test]
-fn a_doubtful_text_says_so() {
+fn a_text_of_low_confidence_is_marked() {
     let wanted = "✅ Готово!\n⚠️ Слышно плохо: в тексте могут быть ошибки.\n\nПривет";
     assert_eq!(answer("Привет", Confidence::Low, 1), Answer::Messages(vec![wanted.to_owned()]));
 }
 
 #[test]
-fn a_text_that_speech_is_missing_from_says_so() {
+fn a_text_with_missed_speech_is_marked() {
     let missed_speech = Duration::from_secs(2);
     let incomplete = Transcript { missed_speech, ..transcript("Привет", Confidence::High) };
     let heading = "✅ Готово!\n⚠️ Часть речи распознать не удалось: в тексте ее нет.";
@@ -503,6 +503,6 @@ fn a_text_that_speech_is_missing_from_says_so() {
 }
 
 #[test]
-fn words_do_not_show_in_debug() {
+fn debug_output_hides_the_text() {
     assert!(!format!("{:?}", StatusText::Done { text: Spoken("a secret".into()) }).contains("secret"));
 }
