@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use stenobot_domain::secrets;
 use stenobot_domain::{SpeechLanguage, UserId};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
+use stenobot_telegram::Locale;
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
@@ -35,7 +36,7 @@ pub(crate) const DOTENV_FILE: &str = ".env";
 /// Declares every key once: its type, default, allowed values and meaning. From it come the flags, the
 /// file's and the environment's keys, and the table in the README.
 macro_rules! settings {
-    ($($key:ident: $reload:ident $type:ty = $default:expr, $allowed:literal, $help:literal;)*) => {
+    ($($key:ident: $reload:ident $type:ty = $default:expr, $allowed:expr, $help:literal;)*) => {
         /// The keys as they come in, before they are parsed.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -125,7 +126,7 @@ settings! {
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
-    default_locale: live String = "ru".into(), "ru, en, uk, kk, es, de, pt or tr", "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
+    default_locale: live String = "ru".into(), Locale::CODES, "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
     max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
     threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";

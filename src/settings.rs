@@ -28,7 +28,7 @@ impl RuntimeConfig {
             Some(folder) => Texts::with_overrides(folder)?,
             None => Texts::default(),
         };
-        let default_locale = config.telegram.default_locale.parse()?;
+        let default_locale = config.telegram.default_locale;
         Ok(Self { config: Arc::new(config), texts, default_locale })
     }
 }

@@ -82,7 +82,7 @@ impl Args {
             SpeechLanguage::Auto => None,
             SpeechLanguage::Code(code) => Some((code.clone(), 2)),
         });
-        let likely = LikelyLanguage::weigh(given.chain([(config.telegram.default_locale.clone(), 1)]));
+        let likely = LikelyLanguage::weigh(given.chain([(config.telegram.default_locale.code().to_owned(), 1)]));
         let pool = EnginePool::start(settings, |_: &EngineEvent| {});
         let bars = MultiProgress::new();
         let mut results = futures::stream::iter(self.files)

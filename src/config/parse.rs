@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stenobot_domain::PUBLIC_FILE_LIMIT;
 use stenobot_domain::secrets;
+use stenobot_telegram::Locale;
 
 use super::{
     BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, SETTINGS, Storage, Telegram,
@@ -55,11 +56,8 @@ impl Raw {
             telegram: Telegram {
                 token,
                 api_url,
-                default_locale: one_of(
-                    "default_locale",
-                    self.default_locale,
-                    &["ru", "en", "uk", "kk", "es", "de", "pt", "tr"],
-                )?,
+                default_locale: Locale::from_code(&self.default_locale)
+                    .ok_or_else(|| refused("default_locale", &self.default_locale))?,
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
@@ -138,10 +136,6 @@ fn bounded<T: PartialOrd + fmt::Display + Copy>(
     high: T,
 ) -> Result<T, ConfigError> {
     if value < low || value > high { Err(refused(key, value)) } else { Ok(value) }
-}
-
-fn one_of(key: &'static str, value: String, allowed: &[&str]) -> Result<String, ConfigError> {
-    if allowed.contains(&value.as_str()) { Ok(value) } else { Err(refused(key, value)) }
 }
 
 fn url(key: &'static str, value: &str) -> Result<reqwest::Url, ConfigError> {

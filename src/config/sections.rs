@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stenobot_domain::{RequestId, SpeechLanguage};
+use stenobot_telegram::Locale;
 
 use super::{BotToken, IdList, LogFormat, VoiceActivity};
 
@@ -16,8 +17,8 @@ pub struct Telegram {
     pub token: Option<BotToken>,
     /// Root of the Bot API.
     pub api_url: reqwest::Url,
-    /// Locale of texts for people whose own is not among the locale files.
-    pub(crate) default_locale: String,
+    /// Locale of users whose language is none of the locales.
+    pub(crate) default_locale: Locale,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
     /// Folder of a local Bot API server's files.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId};
+use stenobot_domain::{ChatId, MessageId, RetryPolicy};
 use stenobot_telegram::CommandReply;
 use tokio::time::Instant;
 
@@ -12,9 +12,8 @@ use super::replies::{Replies, Reply};
 use super::worker::Worker;
 use crate::settings::Settings;
 
-/// Pause between the first two tries; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// Between tries. There is one caller, so jitter would serve nothing.
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(5), Duration::from_secs(30)).without_jitter();
 
 /// The operator is informed of a reader that prevents the erasure for longer.
 const WARN_AFTER: Duration = Duration::from_secs(300);
@@ -45,7 +44,7 @@ struct LogCleaning(Option<Tries>);
 struct Tries {
     since: Instant,
     next: Instant,
-    pause: Duration,
+    failures: u32,
     is_reported: bool,
 }
 
@@ -105,9 +104,9 @@ impl Erasures {
 
 impl LogCleaning {
     fn failed(&mut self, now: Instant) {
-        let tries = self.0.get_or_insert(Tries { since: now, next: now, pause: FIRST_PAUSE, is_reported: false });
-        tries.next = now + tries.pause;
-        tries.pause = (tries.pause * 2).min(MAX_PAUSE);
+        let tries = self.0.get_or_insert(Tries { since: now, next: now, failures: 0, is_reported: false });
+        tries.failures = tries.failures.saturating_add(1);
+        tries.next = now + RETRIES.pause_after(tries.failures);
         if !tries.is_reported && now.duration_since(tries.since) >= WARN_AFTER {
             tries.is_reported = true;
             tracing::warn!(

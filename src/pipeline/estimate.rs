@@ -32,12 +32,12 @@ impl Estimates {
     }
 }
 
-/// The part of the expected time's progress that an estimate may claim; the rest only the engine can tell.
+/// Progress that the elapsed time alone can reach at the expected time; only the engine reports more.
 const EXPECTED_SHARE: f64 = 0.95;
 
-/// How much of a transcription is done, 0 to 1: never less than before, at least what the engine says, and in between what
-/// the time says. The engine speaks at the ends of sentences; the time moves on meanwhile. Past the expected time it comes
-/// ever slower, without reaching the end.
+/// Progress of a transcription, 0 to 1: never less than before and at least what the engine reports. The engine reports at
+/// the ends of sentences; between them progress follows the elapsed time, ever slower past the expected time and without
+/// reaching the end.
 pub(super) fn progress(before: f64, engine: f64, elapsed: Duration, expected: Duration) -> f64 {
     let share = elapsed.as_secs_f64() / expected.as_secs_f64().max(0.1);
     let by_time = match share {

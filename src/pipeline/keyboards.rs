@@ -1,4 +1,4 @@
-//! The buttons under the bot's messages.
+//! Buttons under the bot's messages.
 
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
 use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, RerunChoice};
@@ -6,31 +6,31 @@ use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, RerunChoice}
 use crate::settings::Settings;
 
 /// Languages on one page: four rows of two.
-const PAGE: usize = 8;
+const PAGE_SIZE: usize = 8;
 
 impl Settings {
-    /// Stops a request.
+    /// Cancels a request.
     pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
         Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))
     }
 
-    /// What else can be done with an answer, while its recording is kept. Without a text there is no file of it.
-    pub(crate) fn answer_buttons(&self, locale: Option<&str>, of: RequestId, text: bool) -> Keyboard {
+    /// Actions on an answer, while its recording is kept. Without a text there is no file of it.
+    pub(crate) fn answer_buttons(&self, locale: Option<&str>, of: RequestId, has_text: bool) -> Keyboard {
         if self.config().privacy.audio_retention.is_zero() {
             return Keyboard::default();
         }
-        let again = |label: String, choice| Button { label, action: Action::Rerun { of, choice } };
+        let rerun = |label: String, choice| Button { label, action: Action::Rerun { of, choice } };
         let language =
             Button { label: self.label(locale, Label::OtherLanguage), action: Action::Languages { of, page: 0 } };
-        let file = |form: AnswerForm, name| again(self.label(locale, Label::File(name)), RerunChoice::File(form));
+        let file = |form: AnswerForm, name| rerun(self.label(locale, Label::File(name)), RerunChoice::File(form));
         let mut rows = vec![vec![language]];
-        if text {
+        if has_text {
             rows.push(vec![file(AnswerForm::Txt, "TXT"), file(AnswerForm::Srt, "SRT"), file(AnswerForm::Vtt, "VTT")]);
         }
         Keyboard(rows)
     }
 
-    /// Languages in which a recording can be heard again.
+    /// Languages for another transcription of a recording.
     pub(crate) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
         let choose = |language| Action::Rerun { of, choice: RerunChoice::Language(language) };
         let mut keyboard = self.languages(locale, page, choose, |page| Action::Languages { of, page });
@@ -51,7 +51,7 @@ impl Settings {
         choose: impl Fn(SpeechLanguage) -> Action,
         turn: impl Fn(u8) -> Action,
     ) -> Keyboard {
-        let pages: Vec<_> = LANGUAGES.chunks(PAGE).collect();
+        let pages: Vec<_> = LANGUAGES.chunks(PAGE_SIZE).collect();
         let at = usize::from(page).min(pages.len() - 1);
         let automatic = Button { label: self.label(locale, Label::Automatic), action: choose(SpeechLanguage::Auto) };
         let mut rows = vec![vec![automatic]];

@@ -9,10 +9,11 @@ use futures::Stream;
 use futures::stream;
 use serde::Serialize;
 use stenobot_domain::MessageId;
+use stenobot_telegram::Locale;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::view::{self, Command, Shown};
-use super::{Language, Shared, UserNumber};
+use super::{Shared, UserNumber};
 
 /// An event.
 #[derive(Debug, Serialize)]
@@ -30,7 +31,7 @@ struct Change<'a> {
 struct EventStream {
     shared: Arc<Shared>,
     number: UserNumber,
-    language: Language,
+    language: Locale,
     changes: watch::Receiver<()>,
     shown: BTreeMap<MessageId, Shown>,
     menu: Vec<Command>,
@@ -42,7 +43,7 @@ struct EventStream {
 pub(super) fn feed(
     shared: Arc<Shared>,
     number: UserNumber,
-    language: Language,
+    language: Locale,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = shared.api.changes();

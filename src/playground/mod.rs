@@ -18,6 +18,7 @@ use stenobot_domain::{ChatId, UserId};
 use stenobot_simulator::server::BotApi;
 use stenobot_simulator::users::User;
 use stenobot_simulator::voices::Voices;
+use stenobot_telegram::Locale;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -146,37 +147,8 @@ impl UserNumber {
         ChatId(self.id().0)
     }
 
-    fn simulated_user(self, api: &BotApi, language: Language) -> User {
+    fn simulated_user(self, api: &BotApi, language: Locale) -> User {
         User::new(api, self.id(), self.name(), language.code())
-    }
-}
-
-/// Language of a user's Telegram app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Language {
-    Ru,
-    En,
-    Uk,
-    Kk,
-    Es,
-    De,
-    Pt,
-    Tr,
-}
-
-impl Language {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Ru => "ru",
-            Self::En => "en",
-            Self::Uk => "uk",
-            Self::Kk => "kk",
-            Self::Es => "es",
-            Self::De => "de",
-            Self::Pt => "pt",
-            Self::Tr => "tr",
-        }
     }
 }
 

@@ -13,10 +13,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stenobot_domain::MessageId;
 use stenobot_simulator::server::{Attachment, CallbackAnswer, Content, Media};
+use stenobot_telegram::Locale;
 
 use super::feed::feed;
 use super::guard::guard;
-use super::{Language, NAMES, Shared, UserNumber};
+use super::{NAMES, Shared, UserNumber};
 
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -85,7 +86,7 @@ async fn offer(State(shared): State<Arc<Shared>>) -> Response {
     Json(Offered { people: NAMES, file_bytes: shared.file_limit, samples: samples.collect() }).into_response()
 }
 
-async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(UserNumber, Language)>) -> Response {
+async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(UserNumber, Locale)>) -> Response {
     let Ok(permit) = shared.event_streams.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };
@@ -117,7 +118,7 @@ struct Text {
 
 async fn text(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(UserNumber, Language)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Text { text }): Json<Text>,
 ) -> Done {
     let text = text.trim();
@@ -144,7 +145,7 @@ struct Answer {
 
 async fn press(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(UserNumber, Language)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Press { message, data }): Json<Press>,
 ) -> Result<Json<Answer>, Refused> {
     let user = number.simulated_user(&shared.api, language);
@@ -165,7 +166,7 @@ struct Chosen {
 
 async fn sample(
     State(shared): State<Arc<Shared>>,
-    Path((number, language)): Path<(UserNumber, Language)>,
+    Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Chosen { name }): Json<Chosen>,
 ) -> Done {
     let voice = shared.voices.as_ref().and_then(|voices| voices.named(&name));
@@ -176,7 +177,7 @@ async fn sample(
 
 async fn voice(
     State(shared): State<Arc<Shared>>,
-    Path((number, language, seconds)): Path<(UserNumber, Language, u64)>,
+    Path((number, language, seconds)): Path<(UserNumber, Locale, u64)>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Done {
@@ -187,7 +188,7 @@ async fn voice(
 
 async fn file(
     State(shared): State<Arc<Shared>>,
-    Path((number, language, seconds, name)): Path<(UserNumber, Language, u64, String)>,
+    Path((number, language, seconds, name)): Path<(UserNumber, Locale, u64, String)>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Done {
@@ -201,7 +202,7 @@ async fn file(
     send(&shared, number, language, attachment, bytes)
 }
 
-fn send(shared: &Shared, number: UserNumber, language: Language, attachment: Attachment, bytes: Bytes) -> Done {
+fn send(shared: &Shared, number: UserNumber, language: Locale, attachment: Attachment, bytes: Bytes) -> Done {
     if bytes.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "This file is empty."));
     }
@@ -233,6 +234,16 @@ fn media(kind: &str) -> Media {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_offers_every_locale() {
+        let options = PAGE.split("<select id=\"language\">").nth(1).unwrap().split("</select>").next().unwrap();
+        for locale in Locale::ALL {
+            let option = format!("<option value=\"{}\">{}</option>", locale.code(), locale.name());
+            assert!(options.contains(&option), "page/index.html lacks {option}");
+        }
+        assert_eq!(options.matches("<option").count(), Locale::ALL.len());
+    }
 
     #[test]
     fn files_are_sent_by_their_type() {

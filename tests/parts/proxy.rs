@@ -23,7 +23,7 @@ fn client(proxies: &Proxies, server: &str, token: &str) -> Client {
 }
 
 #[tokio::test]
-async fn calls_and_polls_go_through_the_proxy_and_names_are_looked_up_there() {
+async fn calls_and_polls_use_the_proxy_which_resolves_names() {
     let api = BotApi::start(Settings::default()).await.unwrap();
     let to = *api.url().socket_addrs(|| None).unwrap().first().unwrap();
     for (proxy, scheme) in [(Proxy::http(to).await, "http"), (Proxy::socks5(to).await, "socks5h")] {
@@ -51,7 +51,7 @@ async fn an_https_server_is_reached_through_a_tunnel() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_wants_another_password_is_no_connection() {
+async fn a_proxy_that_demands_other_credentials_is_no_connection() {
     let api = BotApi::start(Settings::default()).await.unwrap();
     let to = *api.url().socket_addrs(|| None).unwrap().first().unwrap();
     for (proxy, scheme) in [(Proxy::http(to).await, "http"), (Proxy::socks5(to).await, "socks5h")] {
@@ -71,7 +71,7 @@ async fn a_proxy_that_wants_another_password_is_no_connection() {
 }
 
 #[tokio::test]
-async fn this_machine_is_reached_without_the_proxy() {
+async fn loopback_bypasses_the_proxy() {
     let api = BotApi::start(Settings::default()).await.unwrap();
     let proxy = Proxy::socks5("127.0.0.1:9".parse().unwrap()).await;
     client(&through(&proxy.url("socks5h")), api.url().as_str(), api.token()).me().await.unwrap();
@@ -79,7 +79,7 @@ async fn this_machine_is_reached_without_the_proxy() {
 }
 
 #[tokio::test]
-async fn models_come_through_the_proxy() {
+async fn models_are_downloaded_through_the_proxy() {
     let server = axum::Router::new().fallback(async || axum::http::StatusCode::NOT_FOUND);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let to = listener.local_addr().unwrap();

@@ -53,7 +53,7 @@ labels! {
         EditMessageText = "editMessageText",
         /// New buttons for a message that is there.
         EditMessageReplyMarkup = "editMessageReplyMarkup",
-        /// A file of ours, as a message.
+        /// A file, as a message.
         SendDocument = "sendDocument",
         /// Acknowledgement of a pressed button.
         AnswerCallbackQuery = "answerCallbackQuery",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::multipart::Form;
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -35,7 +35,7 @@ pub(super) const CALL: Duration = Duration::from_secs(20);
 /// How long a connection may be idle and still be used. Some routers forget a connection without telling; a call on one
 /// of those ends after [`CALL`] with an unknown effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
-/// Largest answer that is read, but for updates; a message of ours or a refusal is far smaller.
+/// Largest answer that is read, but for updates; a sent message or a refusal is far smaller.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
@@ -170,7 +170,7 @@ impl Client {
         Ok(self.0.me.get_or_init(|| me).clone())
     }
 
-    /// The bot's account, once [`Client::me`] has told it.
+    /// The bot's account, once [`Client::me`] has succeeded.
     pub fn known(&self) -> Option<&Me> {
         self.0.me.get()
     }
@@ -240,12 +240,11 @@ impl Client {
         chat: ChatId,
         method: Method,
         name: &str,
-        form: super::multipart::Form,
+        form: Form,
     ) -> Result<R, TelegramError> {
         let _slot = self.0.outbox.acquire(chat, self.1).await?;
         let work = async {
-            let request = self.0.http.post(self.url(&[], &[name])).header(CONTENT_TYPE, form.content_type());
-            let response = request.body(form.finish()).send().await;
+            let response = self.0.http.post(self.url(&[], &[name])).multipart(form).send().await;
             let response = response.map_err(|error| TelegramError::from_transport(&error))?;
             let status = response.status().as_u16();
             let body = read(response).await?;

@@ -1,4 +1,4 @@
-//! Files from Telegram, written to disk while their real size is counted.
+//! Downloads to disk, which count the real size.
 
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub enum DownloadError {
     /// Telegram knows the link no longer; it gives a new one.
     #[error("the link to the file has expired")]
     Expired,
-    /// Less came than Telegram had told.
+    /// Fewer bytes arrived than announced.
     #[error("only a part of the file came")]
     Incomplete,
     /// A call failed, or the transfer broke off.

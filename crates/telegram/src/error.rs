@@ -1,4 +1,4 @@
-//! Why a call failed, told apart by what can be done about it.
+//! Why a call failed, and what the caller can do about it.
 
 use std::fmt;
 use std::time::Duration;

@@ -12,7 +12,6 @@ mod download;
 mod error;
 mod languages;
 mod messages;
-mod multipart;
 mod outgoing;
 mod progress;
 mod redact;

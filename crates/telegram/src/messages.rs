@@ -1,5 +1,6 @@
-//! What the bot sends: messages, edits, files, answers to buttons, the menu.
+//! Calls that send: messages, edits, files, answers to buttons, the menu.
 
+use reqwest::multipart::{Form, Part};
 use serde::{Deserialize, Serialize};
 use stenobot_domain::{ChatId, MessageId, UserId};
 use teloxide::payloads;
@@ -9,17 +10,16 @@ use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewO
 use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::TelegramError;
-use super::multipart::Form;
 use super::outgoing::{Keyboard, OutgoingMessage};
 use super::update::ThreadId;
 
-/// The one field of a sent or edited message that matters.
+/// The used field of a sent or edited message.
 #[derive(Deserialize)]
 struct SentMessage {
     message_id: i32,
 }
 
-/// A call's parameters, and the buttons that teloxide's types would have us build twice.
+/// A call's parameters with a keyboard, which teloxide's types would need as a copy of their own.
 #[derive(Serialize)]
 struct WithKeyboard<'a, P> {
     #[serde(flatten)]
@@ -33,18 +33,18 @@ impl<P: Payload> Payload for WithKeyboard<'_, P> {
     const NAME: &'static str = P::NAME;
 }
 
-/// A file that goes out as a message.
+/// A file to send as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// Its name: letters, digits, dots and hyphens.
     pub name: String,
     /// Its media type.
     pub media_type: &'static str,
-    /// The whole of it.
+    /// Content.
     pub bytes: Vec<u8>,
 }
 
-/// Who sees a menu of commands.
+/// Extent of a menu of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MenuScope {
     /// Private chats.
@@ -77,7 +77,7 @@ impl Client {
         Ok(MessageId(sent?.message_id))
     }
 
-    /// Replaces text and buttons of a message of ours. What is there already is success, so that an edit can be
+    /// Replaces text and buttons of a message of the bot. An edit that changes nothing succeeds, so that it can be
     /// repeated after any failure.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Client {
         self.record_edit(chat, self.write(chat, Method::EditMessageText, &call).await)
     }
 
-    /// Replaces the buttons under a message of ours. Buttons that are there already are success.
+    /// Replaces the buttons under a message of the bot. An edit that changes nothing succeeds.
     ///
     /// # Errors
     /// Any [`TelegramError`].
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Sends a file from memory, as an answer to `reply_to` if that is still there.
+    /// Sends a file from memory, as a reply to `reply_to` if that still exists.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -133,23 +133,24 @@ impl Client {
         reply_to: Option<MessageId>,
         document: &Document,
     ) -> Result<MessageId, TelegramError> {
-        let mut form = Form::new(uuid::Uuid::now_v7().as_u128());
-        form.text("chat_id", &chat.0.to_string());
+        // From memory, so that the length of the body is known and it is not sent in chunks.
+        let file = Part::bytes(document.bytes.clone()).file_name(document.name.clone()).mime_str(document.media_type);
+        let file = file.map_err(|error| TelegramError::from_transport(&error))?;
+        let mut form = Form::new().text("chat_id", chat.0.to_string()).part("document", file);
         if let Some(ThreadId(thread)) = thread {
-            form.text("message_thread_id", &thread.to_string());
+            form = form.text("message_thread_id", thread.to_string());
         }
         if let Some(MessageId(message)) = reply_to {
             let reply = serde_json::json!({ "message_id": message, "allow_sending_without_reply": true });
-            form.text("reply_parameters", &reply.to_string());
+            form = form.text("reply_parameters", reply.to_string());
         }
-        form.file("document", &document.name, document.media_type, &document.bytes);
         let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
         self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
     }
 
-    /// Ends the little clock on a pressed button, with a few words over the chat (at most 200 characters).
-    /// A press that Telegram has forgotten is no error.
+    /// Acknowledges a pressed button, with a short text above the chat (at most 200 characters). A press that has expired at
+    /// Telegram is no error.
     ///
     /// # Errors
     /// Any [`TelegramError`].
@@ -163,7 +164,7 @@ impl Client {
         }
     }
 
-    /// Sets the menu of commands for one language (two letters; empty for all others): words and what they do.
+    /// Sets the menu of commands for one language (two letters; empty for all others): words and descriptions.
     ///
     /// # Errors
     /// Any [`TelegramError`].

@@ -1,20 +1,23 @@
 //! Long texts cut into messages.
+//!
+//! Grapheme and word boundaries are Unicode's (UAX 29). Ends of sentences are our own short rule: Unicode's also ends one after
+//! an abbreviation or before a lower-case letter's quote, and knows no preference for the second half of a message.
 
-use std::ops::ControlFlow;
+use unicode_segmentation::UnicodeSegmentation;
 
 /// The most one message holds, in UTF-16 code units.
 pub(crate) const MESSAGE_UNITS: usize = 4096;
 
 /// Cuts a text into parts of at most `limit` UTF-16 units, the first of at most `first_limit`: after a sentence if
-/// one ends in the second half of the part, else between words, else between characters. Only white space at the cuts
-/// is lost. A text of nothing but white space has no parts. Limits below 2 units count as 2, the longest character.
+/// one ends in the second half of the part, else at white space, else between words (of scripts without spaces), else between
+/// graphemes. Only white space at the cuts is lost. A text of nothing but white space has no parts. Limits below 2 units
+/// count as 2, the longest character.
 pub fn split(text: &str, first_limit: usize, limit: usize) -> Vec<String> {
     let mut parts = Vec::new();
     let mut rest = text;
     let mut room = first_limit.max(2);
     while !rest.trim().is_empty() {
-        let cut = cut(rest, room);
-        let (part, after) = rest.split_at(cut);
+        let (part, after) = rest.split_at(cut(rest, room));
         // At the end of the whole text nothing is cut, so nothing is trimmed.
         let (part, after) = if after.is_empty() { (part, after) } else { (part.trim_end(), after.trim_start()) };
         if !part.is_empty() {
@@ -26,68 +29,64 @@ pub fn split(text: &str, first_limit: usize, limit: usize) -> Vec<String> {
     parts
 }
 
-/// Where to cut, as a byte index: the best place such that what is before it fits, and never 0.
+/// Where to cut, as a byte index: the best boundary such that what is before it fits, and never 0.
 fn cut(text: &str, room: usize) -> usize {
-    let mut best = Best { sentence: None, word: None, character: 0 };
-    let mut units = 0;
-    let mut previous = None;
-    let fits = text.char_indices().try_for_each(|(at, next)| {
-        if let Some(previous) = previous {
-            best.consider(at, previous, next, units * 2 >= room);
-        }
-        units += next.len_utf16();
-        previous = Some(next);
+    let mut best = Boundaries::default();
+    let (mut units, mut previous) = (0, "");
+    for (at, grapheme) in text.grapheme_indices(true) {
+        best.consider(at, previous, grapheme, units * 2 >= room);
+        units += grapheme.encode_utf16().count();
+        previous = grapheme;
         // White space at the cut is dropped, so a run of it need not fit.
-        if units > room && !next.is_whitespace() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    match fits {
-        ControlFlow::Continue(()) if text.trim_end().encode_utf16().count() <= room => text.len(),
-        ControlFlow::Continue(()) | ControlFlow::Break(()) => best.place(text, room),
+        if units > room && !is_space(grapheme) {
+            return best.choose(text, room);
+        }
     }
+    if text.trim_end().encode_utf16().count() <= room { text.len() } else { best.choose(text, room) }
 }
 
-/// The last places seen where a cut would be good, better, best.
-struct Best {
+/// The last boundaries of each kind within the room.
+#[derive(Default)]
+struct Boundaries {
     sentence: Option<usize>,
-    word: Option<usize>,
-    character: usize,
+    space: Option<usize>,
+    grapheme: usize,
 }
 
-impl Best {
-    fn consider(&mut self, at: usize, previous: char, next: char, second_half: bool) {
-        if next.is_whitespace() && !previous.is_whitespace() {
-            self.word = Some(at);
-            if second_half && (next == '\n' || ends_sentence(previous)) {
+impl Boundaries {
+    fn consider(&mut self, at: usize, previous: &str, next: &str, is_second_half: bool) {
+        self.grapheme = at;
+        if is_space(next) && !previous.is_empty() && !is_space(previous) {
+            self.space = Some(at);
+            if is_second_half && (next.contains('\n') || ends_sentence(previous)) {
                 self.sentence = Some(at);
             }
         }
-        if !clings(previous, next) {
-            self.character = at;
-        }
     }
 
-    fn place(&self, text: &str, room: usize) -> usize {
-        match self.sentence.or(self.word).unwrap_or(self.character) {
-            // One cluster of characters longer than a whole message: cut inside it.
-            0 => whole_characters(text, room),
-            at => at,
+    fn choose(&self, text: &str, room: usize) -> usize {
+        match self.sentence.or(self.space) {
+            Some(at) => at,
+            // One grapheme longer than a whole message: cut inside it.
+            None if self.grapheme == 0 => whole_characters(text, room),
+            None => last_word_boundary(text, self.grapheme).unwrap_or(self.grapheme),
         }
     }
 }
 
-fn ends_sentence(character: char) -> bool {
-    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？')
+/// The last boundary between two words of a script without spaces, up to `end` and in the second half before it; a longer
+/// word is cut inside.
+fn last_word_boundary(text: &str, end: usize) -> Option<usize> {
+    let boundaries = text.split_word_bound_indices().map(|(at, _)| at).take_while(|at| *at <= end);
+    boundaries.last().filter(|at| *at * 2 >= end && *at > 0)
 }
 
-/// Whether two characters are drawn as one, near enough: accents, joined emoji, skin tones, flags, line ends.
-fn clings(previous: char, next: char) -> bool {
-    const JOINER: char = '\u{200D}';
-    let flag = |c: char| matches!(c, '\u{1F1E6}'..='\u{1F1FF}');
-    let mark = matches!(next,
-        '\u{0300}'..='\u{036F}' | '\u{0483}'..='\u{0489}' | '\u{0591}'..='\u{05BD}' | '\u{064B}'..='\u{065F}'
-        | '\u{093A}'..='\u{094F}' | '\u{0E31}' | '\u{0E34}'..='\u{0E4E}' | '\u{1AB0}'..='\u{1AFF}' | '\u{20D0}'..='\u{20FF}'
-        | '\u{FE00}'..='\u{FE0F}' | '\u{1F3FB}'..='\u{1F3FF}' | '\u{E0020}'..='\u{E007F}');
-    mark || next == JOINER || previous == JOINER || (flag(previous) && flag(next)) || (previous == '\r' && next == '\n')
+fn is_space(grapheme: &str) -> bool {
+    grapheme.chars().all(char::is_whitespace)
+}
+
+fn ends_sentence(grapheme: &str) -> bool {
+    grapheme.starts_with(['.', '!', '?', '…', '。', '！', '？'])
 }
 
 /// As many characters as fit, at least one.
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_left_as_it_is() {
+    fn a_text_that_fits_is_unchanged() {
         assert_eq!(split("", 10, 10), Vec::<String>::new());
         assert_eq!(split(" \n ", 10, 10), Vec::<String>::new());
         assert_eq!(split("one two", 10, 10), ["one two"]);
@@ -138,20 +137,27 @@ mod tests {
     }
 
     #[test]
-    fn an_emoji_counts_as_two_and_is_never_cut() {
+    fn an_emoji_counts_as_two_units_and_is_not_cut() {
         assert_eq!(split("😀😀😀", 4, 4), ["😀😀", "😀"]);
         assert_eq!(split("😀😀😀", 3, 3), ["😀", "😀", "😀"]);
         assert_eq!(split("😀", 0, 0), ["😀"]);
     }
 
     #[test]
-    fn what_is_drawn_as_one_stays_together_where_it_can() {
+    fn graphemes_are_not_cut_unless_longer_than_a_message() {
         let family = "👨\u{200D}👩\u{200D}👧";
         assert_eq!(split(&format!("aaa{family}"), 10, 10), ["aaa", family]);
         assert_eq!(split("aaae\u{301}", 4, 4), ["aaa", "e\u{301}"]);
         assert_eq!(split("a🇷🇺", 4, 4), ["a", "🇷🇺"]);
         let endless = format!("e{}", "\u{301}".repeat(9));
         assert_eq!(split(&endless, 4, 4).concat(), endless);
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_cut_between_words() {
+        // Thai and Japanese (katakana stays together).
+        assert_eq!(split("カタカナ漢字カタカナ", 7, 7), ["カタカナ漢字", "カタカナ"]);
+        assert_eq!(split("漢字漢字漢字", 4, 4), ["漢字漢字", "漢字"]);
     }
 
     /// Deterministic linear congruential generator.
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_text_nothing_is_lost_and_every_part_fits() {
+    fn random_texts_lose_nothing_and_every_part_fits() {
         let alphabet: Vec<char> = "aб 😀.!\n\u{301}\u{200D}🇷é  x".chars().collect();
         let state = &mut 7;
         for round in 0..5_000 {
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_cut_only_when_it_fits_in_no_message() {
+    fn a_word_is_cut_only_when_longer_than_a_message() {
         let state = &mut 11;
         for round in 0..1_000 {
             let words: Vec<String> =

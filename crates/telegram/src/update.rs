@@ -30,7 +30,7 @@ pub enum Content {
     Voice(Box<VoiceMessage>),
     /// `/something`, in a group only if it is meant for us.
     Command(Box<Command>),
-    /// A button of ours was pressed.
+    /// A button of the bot was pressed.
     Press(Box<Press>),
     /// The bot's membership in a chat has changed.
     Membership(Membership),

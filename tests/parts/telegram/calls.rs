@@ -24,7 +24,7 @@ async fn edit_refused_with(answer: Answer) -> Result<(), TelegramError> {
 }
 
 #[tokio::test]
-async fn me_tells_who_the_token_belongs_to() {
+async fn me_returns_the_account_of_the_token() {
     let me = json!({"id": 123456789, "is_bot": true, "first_name": "Steno", "username": "steno_bot", "new_field": {}});
     let stub = Stub::start([Answer::ok(me)]).await;
     assert_eq!(stub.client().me().await, Ok(Me { id: UserId(123456789), username: "steno_bot".into() }));
@@ -61,7 +61,7 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
 }
 
 #[tokio::test]
-async fn an_edit_names_the_message_and_what_is_not_modified_is_done() {
+async fn an_edit_that_changes_nothing_succeeds() {
     let unchanged = "Bad Request: message is not modified: specified new message content and reply markup are exactly \
                      the same as a current content and reply markup of the message";
     let stub = Stub::start([Answer::ok(json!({"message_id": 7})), Answer::refusal(400, unchanged)]).await;
@@ -91,7 +91,7 @@ async fn a_path_in_the_server_s_address_is_kept() {
 }
 
 #[tokio::test]
-async fn telegram_s_refusals_are_told_apart() {
+async fn refusals_of_telegram_are_classified() {
     let refused = |why: &str| TelegramError::Refused(why.to_owned());
     for (code, description, wanted) in [
         (401, "Unauthorized", TelegramError::Unauthorized),
@@ -163,7 +163,7 @@ async fn the_new_id_of_a_group_is_read_from_the_refusal() {
 }
 
 #[tokio::test]
-async fn retry_after_is_read_reported_and_obeyed() {
+async fn retry_after_is_parsed_and_reported() {
     let answer = json!({
         "ok": false,
         "error_code": 429,
@@ -181,7 +181,7 @@ async fn retry_after_is_read_reported_and_obeyed() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_a_failing_server_at_once() {
+async fn a_body_that_is_no_answer_is_a_server_error() {
     let page = |status| Answer::Whole(status, b"<html><h1>502 Bad Gateway</h1></html>".to_vec());
     for answer in [
         page(502),
@@ -210,7 +210,7 @@ async fn a_silent_server_times_out() {
             let client = client.clone();
             async move { client.edit(CHAT, MessageId(7), &content("text")).await }
         });
-        stub.heard(count).await;
+        stub.received(count).await;
         tokio::time::pause();
         assert_eq!(call.await.unwrap(), Err(TelegramError::Timeout));
         tokio::time::resume();
@@ -219,11 +219,11 @@ async fn a_silent_server_times_out() {
 }
 
 #[tokio::test]
-async fn a_silent_poll_ends_soon_after_its_own_time() {
+async fn a_silent_poll_times_out_soon_after_its_own_timeout() {
     let stub = Stub::start([Answer::Silence]).await;
     let client = stub.client();
     let poll = tokio::spawn(async move { client.updates(None, Duration::from_secs(25)).await });
-    stub.heard(1).await;
+    stub.received(1).await;
     tokio::time::pause();
     assert_eq!(poll.await.unwrap(), Err(TelegramError::Timeout));
     let took = stub.calls()[0].took;
@@ -315,7 +315,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn the_log_is_clean_whatever_is_logged() {
+async fn log_lines_never_hold_the_token() {
     let url = format!("http://127.0.0.1:1/bot{TOKEN}/GetMe");
     let error = reqwest::Client::builder().no_proxy().build().unwrap().get(&url).send().await.unwrap_err();
     assert!(format!("{error:?}").contains(SECRET), "reqwest shows the URL, which is why the log is cleaned");

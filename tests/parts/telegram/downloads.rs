@@ -42,7 +42,7 @@ async fn failing(answers: impl IntoIterator<Item = Answer>) -> (DownloadError, S
 }
 
 #[tokio::test]
-async fn a_whole_file_arrives_readable_by_us_only() {
+async fn a_downloaded_file_is_whole_and_private() {
     let bytes: Vec<u8> = (0..LIMIT).map(|at| at as u8).collect();
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
@@ -58,7 +58,7 @@ async fn a_whole_file_arrives_readable_by_us_only() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_a_file() {
+async fn an_empty_file_is_downloaded() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
     let stub = Stub::start([place_of(0), Answer::Whole(200, Vec::new())]).await;
@@ -81,7 +81,7 @@ async fn a_file_over_the_limit_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
-async fn a_server_that_calls_a_file_too_big_has_the_public_limit() {
+async fn a_refusal_for_size_names_the_public_limit() {
     let stub = Stub::start([Answer::refusal(400, "Bad Request: file is too big")]).await;
     let folder = tempfile::tempdir().unwrap();
     let error = stub.client().download("id", &folder.path().join("one"), 50 << 20).await.unwrap_err();
@@ -89,7 +89,7 @@ async fn a_server_that_calls_a_file_too_big_has_the_public_limit() {
 }
 
 #[tokio::test]
-async fn a_transfer_cut_midway_leaves_nothing_and_is_worth_another_try() {
+async fn a_transfer_cut_midway_leaves_nothing_and_is_transient() {
     let (error, stub) = failing([place(), Answer::Cut(5000, vec![1; 1000])]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Network(_))), "{error:?}");
     assert!(matches!(error.disposition(), Disposition::Retry { .. }));
@@ -97,7 +97,7 @@ async fn a_transfer_cut_midway_leaves_nothing_and_is_worth_another_try() {
 }
 
 #[tokio::test]
-async fn less_than_told_is_no_file_although_it_looks_whole() {
+async fn a_file_shorter_than_announced_is_incomplete() {
     let (error, stub) = failing([place_of(1001), Answer::Whole(200, vec![1; 1000])]).await;
     assert!(matches!(error, DownloadError::Incomplete), "{error:?}");
     assert!(matches!(error.disposition(), Disposition::Retry { .. }));
@@ -105,7 +105,7 @@ async fn less_than_told_is_no_file_although_it_looks_whole() {
 }
 
 #[tokio::test]
-async fn an_expired_link_is_worth_another_try() {
+async fn an_expired_link_is_transient() {
     for status in [404, 410] {
         let (error, stub) = failing([place(), Answer::refusal(status, "Not Found")]).await;
         assert!(matches!(error, DownloadError::Expired), "{error:?}");
@@ -121,7 +121,7 @@ async fn a_transfer_that_stalls_times_out() {
     let stub = Stub::start([place(), Answer::Stall(vec![1; 1000])]).await;
     let client = stub.client();
     let download = tokio::spawn(async move { client.download("id", &to, LIMIT).await });
-    stub.heard(2).await;
+    stub.received(2).await;
     tokio::time::pause();
     let error = download.await.unwrap().unwrap_err();
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Timeout)), "{error:?}");
@@ -135,7 +135,7 @@ async fn a_cancelled_download_leaves_nothing() {
     let stub = Stub::start([place(), Answer::Stall(vec![1; 1000])]).await;
     let client = stub.client();
     let under_way = async {
-        stub.heard(2).await;
+        stub.received(2).await;
         assert!(to.exists());
     };
     tokio::select! {
@@ -146,7 +146,7 @@ async fn a_cancelled_download_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_is_neither_overwritten_nor_removed() {
+async fn an_existing_file_is_neither_overwritten_nor_removed() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
     std::fs::write(&to, "somebody else's").unwrap();
@@ -160,7 +160,7 @@ async fn a_file_that_is_there_is_neither_overwritten_nor_removed() {
 }
 
 #[tokio::test]
-async fn the_server_s_refusals_are_told_apart() {
+async fn refusals_of_the_server_are_classified() {
     for answer in [
         Answer::refusal(400, "Bad Request: invalid file_id"),
         Answer::refusal(400, "Bad Request: wrong file identifier/HTTP URL specified"),

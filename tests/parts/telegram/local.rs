@@ -25,7 +25,7 @@ async fn download(folder: &Path, file: &Path) -> Result<u64, DownloadError> {
 }
 
 #[tokio::test]
-async fn only_regular_files_of_the_server_s_folder_are_taken() {
+async fn only_regular_files_in_the_server_s_folder_are_copied() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("server");
     std::fs::create_dir_all(folder.join("bot/voice")).unwrap();

@@ -34,7 +34,7 @@ fn nested(depth: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_update_that_serde_cannot_read_costs_at_most_itself() {
+async fn an_update_that_serde_cannot_parse_affects_no_other() {
     let with = |more: &[u8]| voice(11, more);
     let (deep, bottomless) = (nested(200), nested(100_000));
     for (poison, wanted) in [
@@ -70,7 +70,7 @@ async fn an_update_that_serde_cannot_read_costs_at_most_itself() {
 }
 
 #[tokio::test]
-async fn an_update_whose_end_is_not_found_is_passed_over_when_it_is_the_first() {
+async fn an_unterminated_first_update_is_skipped() {
     // One quote too many: everything after it might be a string.
     let poison = voice(11, br#","caption":"he said " and no more""#);
     let after = voice(12, b"");
@@ -99,7 +99,7 @@ async fn numbers_of_updates_have_64_bits_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_pause_of_years_is_kept_for_an_hour() {
+async fn a_pause_of_years_is_shortened_to_an_hour() {
     for seconds in [3601, 1_000_000_000, u64::MAX] {
         let refusal = json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
             "parameters": {"retry_after": seconds}});
@@ -125,7 +125,7 @@ async fn a_pause_of_years_is_kept_for_an_hour() {
 }
 
 #[tokio::test]
-async fn as_much_of_a_batch_is_read_as_fits_and_an_update_that_never_fits_is_passed_over() {
+async fn an_oversized_batch_is_read_in_part_and_an_oversized_update_is_skipped() {
     // A hundred updates of 100 KB each: more than is read at once, and none is lost.
     let caption = [br#","caption":""#.as_slice(), &vec![b'x'; 100_000], b"\""].concat();
     let updates: Vec<Vec<u8>> = (1..=100).map(|id| voice(id, &caption)).collect();
@@ -159,7 +159,7 @@ async fn carried(kind: &str, more: &str, mark: &str) -> Content {
 }
 
 #[tokio::test]
-async fn words_that_are_forwarded_or_come_through_an_inline_bot_are_no_command() {
+async fn forwarded_texts_and_texts_of_inline_bots_are_no_commands() {
     let sound = r#""voice":{"file_id":"f","file_unique_id":"u","duration":3}"#;
     let replied = format!(r#""reply_to_message":{{"message_id":60,{sound}}}"#);
     for mark in [

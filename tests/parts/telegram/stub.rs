@@ -61,7 +61,7 @@ struct Inner {
     answers: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<Asked>>,
     calls: Mutex<Vec<Call>>,
-    heard: Notify,
+    received: Notify,
 }
 
 impl Stub {
@@ -73,7 +73,7 @@ impl Stub {
             answers: Mutex::new(answers.into_iter().collect()),
             asked: Mutex::default(),
             calls: Mutex::default(),
-            heard: Notify::new(),
+            received: Notify::new(),
         }));
         let router = axum::Router::new().fallback(answer).with_state(stub.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -100,14 +100,14 @@ impl Stub {
         self.0.calls.lock().unwrap().clone()
     }
 
-    /// Until the server has heard `count` requests.
-    pub(super) async fn heard(&self, count: usize) {
+    /// Until the server has received `count` requests.
+    pub(super) async fn received(&self, count: usize) {
         loop {
-            let heard = self.0.heard.notified();
+            let received = self.0.received.notified();
             if self.asked().len() >= count {
                 return;
             }
-            heard.await;
+            received.await;
         }
     }
 }
@@ -117,7 +117,7 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     stub.0.asked.lock().unwrap().push(Asked { path, body });
-    stub.0.heard.notify_one();
+    stub.0.received.notify_one();
     let answer = stub.0.answers.lock().unwrap().pop_front();
     let response = Response::builder();
     let piece = |bytes: Vec<u8>| Ok::<_, std::io::Error>(Bytes::from(bytes));

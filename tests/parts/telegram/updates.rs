@@ -111,23 +111,23 @@ async fn the_poll_asks_for_messages_after_the_offset() {
 }
 
 #[tokio::test]
-async fn a_long_poll_may_last_as_long_as_it_was_asked_to() {
+async fn a_long_poll_may_last_its_whole_timeout() {
     let stub = Stub::start([Answer::Silence]).await;
     let client = stub.client();
     let poll = tokio::spawn(async move { client.updates(None, Duration::from_secs(50)).await });
-    stub.heard(1).await;
+    stub.received(1).await;
     tokio::time::pause();
     assert_eq!(poll.await.unwrap(), Err(TelegramError::Timeout));
     assert!(stub.calls()[0].took > Duration::from_secs(55), "{:?}", stub.calls());
 }
 
 #[tokio::test]
-async fn a_voice_message_is_a_voice() {
+async fn a_voice_message_is_parsed() {
     assert_eq!(one("message", private(json!({"voice": voice()}))).await, Content::Voice(Box::new(annas_voice())));
 }
 
 #[tokio::test]
-async fn a_forwarded_voice_is_a_voice_of_the_one_who_forwards() {
+async fn a_forwarded_voice_message_belongs_to_its_forwarder() {
     for origin in [
         json!({"type": "user", "date": 1_763_000_000, "sender_user": {"id": 9, "is_bot": true, "first_name": "B"}}),
         json!({"type": "hidden_user", "date": 1_763_000_000, "sender_user_name": "Пётр"}),
@@ -139,7 +139,7 @@ async fn a_forwarded_voice_is_a_voice_of_the_one_who_forwards() {
 }
 
 #[tokio::test]
-async fn a_music_file_is_a_voice_by_another_source() {
+async fn a_music_file_is_parsed_with_its_source() {
     let audio = json!({
         "duration": 245,
         "file_name": "lecture.mp3",
@@ -162,7 +162,7 @@ async fn a_music_file_is_a_voice_by_another_source() {
 }
 
 #[tokio::test]
-async fn absurd_claims_do_no_harm() {
+async fn absurd_claims_are_ignored() {
     for (duration, size) in [(json!(-5), json!(-1)), (json!(0), Value::Null)] {
         let mut voice = voice();
         voice["duration"] = duration;
@@ -177,7 +177,7 @@ async fn absurd_claims_do_no_harm() {
 }
 
 #[tokio::test]
-async fn every_kind_with_sound_is_a_voice() {
+async fn every_kind_with_sound_is_parsed() {
     let file = |more: Value| {
         let mut file = json!({"file_id": "f", "file_unique_id": "u", "file_size": 9});
         for (name, value) in more.as_object().unwrap() {
@@ -205,7 +205,7 @@ async fn every_kind_with_sound_is_a_voice() {
 }
 
 #[tokio::test]
-async fn commands_are_told_apart() {
+async fn commands_are_parsed() {
     for (text, name, argument) in [
         ("/start", Some("start"), ""),
         ("/start from_a_link", Some("start"), "from_a_link"),
@@ -226,7 +226,7 @@ async fn commands_are_told_apart() {
 }
 
 #[tokio::test]
-async fn other_things_people_send_are_answered_and_service_messages_are_not() {
+async fn unsupported_messages_are_answered_and_service_messages_are_not() {
     let other = Content::Other(OtherKind { place: with_anna(), message: MessageId(70), from: anna(), file: false });
     for more in [
         json!({"text": "Привет /start"}),
@@ -262,7 +262,7 @@ fn us() -> Location {
 }
 
 #[tokio::test]
-async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
+async fn a_group_s_voice_message_is_unrequested_until_a_user_asks_for_it() {
     let content = one("message", in_group(json!({"voice": voice()}))).await;
     let Content::Voice(there) = content else { panic!("{content:?}") };
     assert_eq!((there.place, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
@@ -297,7 +297,7 @@ async fn a_group_s_voice_is_there_until_somebody_asks_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_answered_in_another_chat_or_topic_is_taken_from_there() {
+async fn a_reply_to_another_chat_or_topic_carries_its_recording() {
     let origin =
         json!({"type": "user", "date": 1_763_000_000, "sender_user": {"id": 9, "is_bot": false, "first_name": "B"}});
     let chat = json!({"id": -1009, "type": "supergroup", "title": "Others", "is_forum": true});
@@ -349,7 +349,7 @@ async fn what_is_answered_in_another_chat_or_topic_is_taken_from_there() {
 }
 
 #[tokio::test]
-async fn a_recording_can_ask_for_its_text_by_its_caption() {
+async fn a_caption_can_request_the_text_of_its_recording() {
     let command = |offset: usize, length: usize| json!([{"type": "bot_command", "offset": offset, "length": length}]);
     for (caption, entities, asks) in [
         ("/transcribe", command(0, 11), true),
@@ -390,7 +390,7 @@ async fn a_recording_can_ask_for_its_text_by_its_caption() {
 }
 
 #[tokio::test]
-async fn talk_and_files_in_a_group_are_not_for_the_bot() {
+async fn other_messages_and_files_in_a_group_are_ignored() {
     let file = json!({"file_id": "f", "file_unique_id": "u", "mime_type": "application/octet-stream"});
     for more in [
         json!({"text": "hi"}),
@@ -409,7 +409,7 @@ async fn talk_and_files_in_a_group_are_not_for_the_bot() {
 }
 
 #[tokio::test]
-async fn whoever_speaks_as_a_chat_has_its_number() {
+async fn a_message_in_the_name_of_a_chat_has_the_chat_s_id() {
     let bot = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"});
     for (chat, admin) in [(GROUP, true), (-1007, false)] {
         let message = in_group(json!({"text": "/auto off", "from": bot,
@@ -429,7 +429,7 @@ async fn a_topic_is_a_topic_only_when_the_message_says_so() {
 }
 
 #[tokio::test]
-async fn a_press_is_one_whatever_its_button_says() {
+async fn a_press_is_parsed_whatever_its_data() {
     let from = json!({"id": 5_111_222_333_i64, "is_bot": false, "first_name": "Анна", "last_name": "Иванова",
         "username": "anna_i", "language_code": "ru"});
     let press = |data: &str, message: Value| json!({"id": "43", "from": from, "chat_instance": "1", "data": data, "message": message});
@@ -463,7 +463,7 @@ async fn a_press_is_one_whatever_its_button_says() {
 }
 
 #[tokio::test]
-async fn being_blocked_and_unblocked_is_noticed() {
+async fn blocking_and_unblocking_is_parsed() {
     for (status, access) in [
         ("kicked", Access::Gone),
         ("left", Access::Gone),
@@ -478,7 +478,7 @@ async fn being_blocked_and_unblocked_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_the_bot_may_do_in_a_group_is_noticed() {
+async fn the_bot_s_rights_in_a_group_are_parsed() {
     for (member, access) in [
         (json!({"status": "restricted", "is_member": true, "can_send_messages": false}), Access::Silenced),
         (json!({"status": "restricted", "is_member": true, "can_send_messages": true}), Access::Writes),
@@ -493,7 +493,7 @@ async fn what_the_bot_may_do_in_a_group_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_group_that_becomes_a_supergroup_says_so_in_both_chats() {
+async fn a_move_to_a_supergroup_is_parsed_in_both_chats() {
     let new = -1_002_000_000_007_i64;
     let wanted = Content::Moved { from: ChatId(GROUP), to: ChatId(new) };
     let anonymous = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group"});
@@ -511,7 +511,7 @@ async fn a_group_that_becomes_a_supergroup_says_so_in_both_chats() {
 }
 
 #[tokio::test]
-async fn what_is_not_from_a_person_is_left_alone() {
+async fn messages_not_from_users_are_ignored() {
     let with = |field: &str, value: Value| {
         let mut message = private(json!({"voice": voice()}));
         message[field] = value;
@@ -541,7 +541,7 @@ async fn what_is_not_from_a_person_is_left_alone() {
 }
 
 #[tokio::test]
-async fn garbage_in_a_batch_costs_only_itself() {
+async fn an_unreadable_update_affects_no_other() {
     let batch = json!([
         {"update_id": 10, "message": private(json!({"voice": voice()}))},
         {"update_id": 11, "message": {"some fields are missing": true}},
@@ -561,7 +561,7 @@ async fn garbage_in_a_batch_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_a_failing_server() {
+async fn a_body_that_is_not_json_is_a_server_error() {
     for body in ["<html>", "", r#"{"ok":true,"result":{"not":"a list"}}"#, r#"{"ok":true,"result":[{"update_id":1}"#] {
         let stub = Stub::start([Answer::Whole(200, body.into())]).await;
         assert_eq!(stub.client().updates(Some(1), Duration::ZERO).await, Err(TelegramError::Server), "{body}");

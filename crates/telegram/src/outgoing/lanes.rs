@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_queue_is_bounded_and_the_longest_lane_makes_room() {
+    async fn a_full_queue_drops_from_the_longest_lane() {
         let full = |key| (0..MAX_IN_LANE as u8).map(move |entry| (key, entry));
         let lanes = filled((0..6).flat_map(full).chain((0..8).map(|entry| (6, entry))));
         assert_eq!(lanes.push(0, 99), Pushed::LaneFull);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_all_lanes_are_short_the_newest_is_dropped() {
+    async fn a_full_queue_of_short_lanes_refuses_new_entries() {
         let lanes = filled((0..MAX_WAITING as u8).map(|key| (key, 1)));
         assert_eq!(lanes.push(200, 1), Pushed::Full);
     }

@@ -1,15 +1,15 @@
-//! What a message of ours shows: a text and the buttons under it.
+//! Content of a message of the bot: text and buttons.
 
 use serde::{Serialize, Serializer};
 
 use crate::action::Action;
 
-/// A text (at most [`super::MESSAGE_UNITS`] long) with the buttons under it.
+/// A text of at most 4096 UTF-16 units with the buttons under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// Plain text.
     pub text: String,
-    /// Nothing stands under the text without any rows.
+    /// Without rows there are no buttons.
     pub keyboard: Keyboard,
 }
 
@@ -26,19 +26,19 @@ pub struct Keyboard(pub Vec<Vec<Button>>);
 /// One button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
-    /// What stands on it.
+    /// Text of the button.
     pub label: String,
-    /// What it does.
+    /// Effect of a press.
     pub action: Action,
 }
 
 impl Keyboard {
-    /// A single button.
+    /// A keyboard of one button.
     pub fn single(label: String, action: Action) -> Self {
         Self(vec![vec![Button { label, action }]])
     }
 
-    /// `None` where there is nothing to press: Telegram takes an absent keyboard for none.
+    /// `None` without buttons: Telegram treats an absent keyboard as none.
     pub(crate) fn shown(&self) -> Option<&Self> {
         Some(self).filter(|keyboard| !keyboard.0.is_empty())
     }

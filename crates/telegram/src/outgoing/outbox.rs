@@ -23,7 +23,7 @@ use crate::error::TelegramError;
 
 /// Longest wait for a slot: the calls before it hang. The call has not been made then.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// What the caller is told to wait then.
+/// The pause that is returned then.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Orders and paces all messages and edits. Clones share one.

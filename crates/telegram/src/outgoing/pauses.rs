@@ -1,5 +1,5 @@
-//! What Telegram wants left alone, and until when. Every call asks here first, whoever makes it: a call within a pause
-//! is not made, but fails at once with what is left of the pause.
+//! Pauses that Telegram demands, by chat and by method. Every call is checked here first: within a pause it is not made, but
+//! fails at once with what is left of the pause.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,22 +11,21 @@ use tokio::time::Instant;
 use crate::call::Method;
 use crate::error::{Disposition, TelegramError};
 
-/// Private chats that are refused within [`TOGETHER`] of each other, with nothing taken in between: then Telegram means
-/// all chats, and does not have to be asked by each of them. Groups have a limit of their own that a few members can use
-/// up, and say nothing of the bot.
-const SEVERAL: usize = 3;
-const TOGETHER: Duration = Duration::from_secs(2);
+/// So many private chats refused within [`BURST_WINDOW`], without a success in between, mean that Telegram refuses the whole
+/// bot: the others need not each find out. Groups have a limit of their own that a few members can use up.
+const MIN_REFUSED_CHATS: usize = 3;
+const BURST_WINDOW: Duration = Duration::from_secs(2);
 /// The longest pause of all chats, which is only inferred: after it one call is made, whose result decides.
 const MAX_PAUSE_OF_ALL: Duration = Duration::from_secs(5);
-/// Time after which another call takes the place of one whose result is not known yet.
+/// Time after which another call probes, if the result of the first is still unknown.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-/// What other calls wait for meanwhile.
+/// The pause that other calls get meanwhile.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest pause that is kept. A server's `retry_after` has no upper end, and one error there must not silence the bot
+/// The longest pause that is kept. A server's `retry_after` has no upper bound, and an error there must not stop the bot
 /// for good.
 pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
-/// What a pause is about.
+/// Extent of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
     /// Messages and edits in one chat.
@@ -35,29 +34,27 @@ pub(crate) enum Scope {
     Method(Method),
 }
 
-/// The pauses under way.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
     until: HashMap<Scope, Instant>,
-    /// All chats are to be left alone.
+    /// A pause of all chats.
     all_chats: Option<PauseOfAll>,
-    /// Private chats that were refused since a chat last took something, and when.
+    /// Private chats refused since the last success, and when.
     refused: Vec<(ChatId, Instant)>,
 }
 
-/// A pause that seems to concern all chats. It goes on until a chat takes something.
+/// An inferred pause of all chats. It lasts until a call to a chat succeeds.
 #[derive(Debug, Clone, Copy)]
 struct PauseOfAll {
     until: Instant,
-    /// When the call was let through that shows whether the pause is over.
+    /// When the call was made whose result decides whether the pause is over.
     probe: Option<Instant>,
 }
 
 impl Held {
-    /// Whether no pause is known that forbids a call.
     fn check(&self, scope: Scope, now: Instant) -> Result<(), TelegramError> {
         let own = self.until.get(&scope).copied();
         let all = self.all_chats.filter(|_| matches!(scope, Scope::Chat(_))).map(|all| all.until);
@@ -67,13 +64,13 @@ impl Held {
 }
 
 impl Pauses {
-    /// Whether a call may be made now.
+    /// `RetryAfter` within a pause.
     pub(crate) fn check(&self, scope: Scope) -> Result<(), TelegramError> {
         self.held().check(scope, Instant::now())
     }
 
-    /// The same, for a call that is about to be made: after a pause of all chats, one call is let through, and others wait
-    /// for its result.
+    /// Like [`Pauses::check`], for a call that is about to be made: after a pause of all chats, one call probes, and others
+    /// wait for its result.
     pub(crate) fn enter(&self, scope: Scope) -> Result<(), TelegramError> {
         let now = Instant::now();
         let mut held = self.held();
@@ -90,7 +87,7 @@ impl Pauses {
         }
     }
 
-    /// The chats that are within a pause of their own, at most `most`.
+    /// Chats within a pause of their own, at most `most`.
     pub(crate) fn paused_chats(&self, most: usize) -> Vec<ChatId> {
         let now = Instant::now();
         let held = self.held();
@@ -102,14 +99,14 @@ impl Pauses {
         chats.take(most).collect()
     }
 
-    /// Whether all chats are to be left alone now, or a call is under way that shows whether they still are.
+    /// Whether all chats are paused, or a probe of that is under way.
     pub(crate) fn all_paused(&self) -> bool {
         let now = Instant::now();
         let all = self.held().all_chats;
         all.is_some_and(|all| now < all.until || all.probe.is_some_and(|since| now < since + PROBE_TIMEOUT))
     }
 
-    /// Draws the consequences of an answer.
+    /// Stores or clears pauses by the result of a call.
     pub(crate) fn record<T>(&self, scope: Scope, result: &Result<T, TelegramError>) {
         match result.as_ref().err().map(TelegramError::disposition) {
             Some(Disposition::ServerRequested(pause)) => self.hold(scope, pause),
@@ -140,15 +137,15 @@ impl Pauses {
         *own = until.max(*own);
         match scope {
             Scope::Chat(chat) if chat.0 > 0 => {
-                held.refused.retain(|(other, at)| *other != chat && now < *at + TOGETHER);
+                held.refused.retain(|(other, at)| *other != chat && now < *at + BURST_WINDOW);
                 held.refused.push((chat, now));
-                if held.refused.len() >= SEVERAL || held.all_chats.is_some() {
+                if held.refused.len() >= MIN_REFUSED_CHATS || held.all_chats.is_some() {
                     let until = now + wait.min(MAX_PAUSE_OF_ALL);
                     let until = held.all_chats.map_or(until, |all| all.until.max(until));
                     held.all_chats = Some(PauseOfAll { until, probe: None });
                 }
             }
-            // A group's refusal leaves open what the call was to show: the next one is let through.
+            // A group's refusal says nothing of the other chats: the next call may probe.
             Scope::Chat(_) => {
                 if let Some(all) = &mut held.all_chats {
                     all.probe = None;
@@ -180,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_is_kept_to_its_end_and_concerns_its_chat_only() {
+    async fn a_pause_lasts_to_its_end_and_holds_for_its_chat_only() {
         for seconds in [1, 5, 60, 300] {
             let pauses = Pauses::default();
             pauses.record(ONE, &refused(seconds));
@@ -213,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn three_private_chats_in_a_row_mean_all_until_one_takes_something() {
+    async fn three_refused_private_chats_pause_all_until_a_call_succeeds() {
         let (probe, innocent) = (Scope::Chat(ChatId(8)), Scope::Chat(ChatId(9)));
         let pauses = Pauses::default();
         for chat in 1..=3 {
@@ -239,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn groups_under_a_flood_wait_mean_themselves() {
+    async fn refused_groups_pause_themselves_only() {
         let pauses = Pauses::default();
         for group in 1..=5 {
             pauses.record(Scope::Chat(ChatId(-group)), &refused(40));
@@ -251,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_chat_three_times_or_three_with_a_success_or_time_between_mean_themselves() {
+    async fn repeated_refusals_of_one_chat_or_spread_refusals_pause_no_other() {
         let innocent = Scope::Chat(ChatId(9));
         let pauses = Pauses::default();
         for _ in 0..3 {

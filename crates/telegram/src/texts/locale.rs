@@ -1,19 +1,31 @@
-//! Locales of the bot's own texts. A new one is its folder in `locales/` and one line here; tests name what is missing.
+//! Locales of the bot's own texts. A new one is its folder in `locales/` and one line here; the compiler and tests name what
+//! else it needs.
 
 use std::str::FromStr;
 
 use fluent_templates::{LanguageIdentifier, langid};
+use serde::Deserialize;
 
-/// Declares the locales: their codes, and their names in themselves.
+/// `a, b or c` of literals.
+macro_rules! alternatives {
+    ($last:literal) => { $last };
+    ($first:literal, $last:literal) => { concat!($first, " or ", $last) };
+    ($first:literal, $($rest:literal),+) => { concat!($first, ", ", alternatives!($($rest),+)) };
+}
+
+/// Declares the locales: variant, language code (also the name of the folder), native name.
 macro_rules! locales {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
+    ($($variant:ident = $code:literal, $name:literal;)*) => {
         /// A language of the bot's own texts.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Locale { $($(#[$doc])* $variant,)* }
+        #[expect(missing_docs, reason = "the variants are language codes")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+        pub enum Locale { $(#[serde(rename = $code)] $variant,)* }
 
         impl Locale {
             /// Every locale.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// All codes, for sentences and documents.
+            pub const CODES: &str = alternatives!($($code),*);
 
             /// ISO 639-1 code and name of the folder of texts.
             pub const fn code(self) -> &'static str {
@@ -33,27 +45,19 @@ macro_rules! locales {
 }
 
 locales! {
-    /// Russian.
     Ru = "ru", "Русский";
-    /// English.
     En = "en", "English";
-    /// Ukrainian.
     Uk = "uk", "Українська";
-    /// Kazakh.
     Kk = "kk", "Қазақша";
-    /// Spanish.
     Es = "es", "Español";
-    /// German.
     De = "de", "Deutsch";
-    /// Portuguese.
     Pt = "pt", "Português";
-    /// Turkish.
     Tr = "tr", "Türkçe";
 }
 
 /// A code that names no locale.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no language of the bot: give ru, en, uk, kk, es, de, pt or tr")]
+#[error("`{0}` is no language of the bot: give {codes}", codes = Locale::CODES)]
 pub struct UnknownLocale(String);
 
 impl FromStr for Locale {
@@ -62,12 +66,16 @@ impl FromStr for Locale {
     /// From a language code with or without a region: `ru`, `ru-RU`, `en_GB`.
     fn from_str(code: &str) -> Result<Self, UnknownLocale> {
         let language = code.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-        let found = Self::ALL.iter().find(|locale| locale.code() == language);
-        found.copied().ok_or_else(|| UnknownLocale(code.to_owned()))
+        Self::from_code(&language).ok_or_else(|| UnknownLocale(code.to_owned()))
     }
 }
 
 impl Locale {
+    /// The locale with exactly this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|locale| locale.code() == code)
+    }
+
     /// The locale of a user whose Telegram client is set to `language_code`; `default` if there is none for it.
     pub fn of(language_code: Option<&str>, default: Self) -> Self {
         language_code.and_then(|code| code.parse().ok()).unwrap_or(default)

@@ -1,4 +1,4 @@
-//! Texts of the operator's own, which take the place of the bot's.
+//! Messages of the operator that replace built-in ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,22 +8,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pattern, PatternElement};
 use fluent_templates::FluentBundle;
 use fluent_templates::fluent_bundle::{FluentArgs, FluentResource};
 
 use super::{Arguments, Locale};
 
-/// Largest locale file in bytes; the built-in ones have less than 16 KiB.
+/// Largest locale file in bytes; the built-in ones are smaller than 16 KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Deepest nesting of braces and parentheses in one message. Fluent's parser recurses once or more for each of them and
-/// sets no bound of its own; the built-in texts nest two deep.
+/// Deepest nesting of braces and parentheses in one message. Fluent's parser recurses at least once for each of them
+/// without a bound of its own; the built-in texts nest two deep.
 const MAX_NESTING: usize = 32;
 
-/// Tells which messages there are, and what each is given; a test holds the other locales to it.
+/// Defines the messages and their variables; tests compare the other locales with it.
 const REFERENCE: &str = include_str!("../../../../locales/en/main.ftl");
 
-/// Why the operator's own texts cannot be used.
+/// Why the operator's messages cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OverridesError {
     /// No such folder, or none of the languages in it.
@@ -37,7 +38,7 @@ pub enum OverridesError {
         /// What is wrong.
         reason: String,
     },
-    /// A message that the bot never says.
+    /// An unknown message.
     #[error("texts_dir: {file} has `{message}`, which the bot never says")]
     UnknownMessage {
         /// Its name below the folder.
@@ -45,7 +46,7 @@ pub enum OverridesError {
         /// Its identifier.
         message: String,
     },
-    /// A variable that the message is not given.
+    /// A variable that the message does not have.
     #[error("texts_dir: {file} uses `${variable}` in `{message}`, which has no such variable")]
     UnknownVariable {
         /// Its name below the folder.
@@ -59,14 +60,14 @@ pub enum OverridesError {
 
 type Bundle = FluentBundle<FluentResource>;
 
-/// Messages that outrank the built-in ones, by language.
+/// Messages that replace the built-in ones, by locale.
 #[derive(Clone, Default)]
 pub(super) struct TextOverrides(Arc<Vec<(Locale, Bundle)>>);
 
 impl TextOverrides {
-    /// Reads `main.ftl` of each language that `folder` has; other files in it are left alone.
+    /// Reads `main.ftl` of each language that `folder` has; other files in it are ignored.
     pub(super) fn read(folder: &Path) -> Result<Self, OverridesError> {
-        let known = messages(REFERENCE);
+        let known = messages(&built_in(REFERENCE));
         let mut bundles = Vec::new();
         for locale in Locale::ALL.iter().copied() {
             let file = format!("{}/main.ftl", locale.code());
@@ -75,7 +76,11 @@ impl TextOverrides {
                 Ok(None) => continue,
                 Err(reason) => return Err(OverridesError::Unreadable { file, reason }),
             };
-            for (message, variables) in messages(&text) {
+            let resource = match parse(text) {
+                Ok(resource) => resource,
+                Err(reason) => return Err(OverridesError::Unreadable { file, reason }),
+            };
+            for (message, variables) in messages(&resource) {
                 let Some(given) = known.get(&message) else {
                     return Err(OverridesError::UnknownMessage { file, message });
                 };
@@ -83,7 +88,10 @@ impl TextOverrides {
                     return Err(OverridesError::UnknownVariable { file, variable: variable.clone(), message });
                 }
             }
-            bundles.push((locale, parse(locale, text).map_err(|reason| OverridesError::Unreadable { file, reason })?));
+            bundles.push((
+                locale,
+                bundle(locale, resource).map_err(|reason| OverridesError::Unreadable { file, reason })?,
+            ));
         }
         if bundles.is_empty() {
             return Err(OverridesError::Empty(folder.to_path_buf()));
@@ -91,7 +99,7 @@ impl TextOverrides {
         Ok(Self(Arc::new(bundles)))
     }
 
-    /// `None` where the operator has not written the message in this language.
+    /// `None` where the operator has not replaced the message in this locale.
     pub(super) fn lookup(&self, locale: Locale, id: &str, arguments: &Arguments) -> Option<String> {
         let (_, bundle) = self.0.iter().find(|(of, _)| *of == locale)?;
         let pattern = bundle.get_message(id)?.value()?;
@@ -126,23 +134,26 @@ fn read_bounded(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-fn parse(locale: Locale, text: String) -> Result<Bundle, String> {
+fn parse(text: String) -> Result<FluentResource, String> {
     if let Some(line) = too_deep(&text) {
         return Err(format!("line {line} nests more than {MAX_NESTING} braces and parentheses"));
     }
-    let resource = FluentResource::try_new(text).map_err(|(resource, errors)| {
+    FluentResource::try_new(text).map_err(|(resource, errors)| {
         let Some(error) = errors.first() else { return "it is not Fluent".to_owned() };
         let before = resource.source().get(..error.pos.start).unwrap_or_default();
         format!("line {}: {error}", before.matches('\n').count() + 1)
-    })?;
+    })
+}
+
+fn bundle(locale: Locale, resource: FluentResource) -> Result<Bundle, String> {
     let mut bundle = Bundle::new_concurrent(vec![locale.identifier()]);
     bundle.set_use_isolating(false);
     bundle.add_resource(resource).map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string))?;
     Ok(bundle)
 }
 
-/// The line at which a message opens more braces and parentheses than may stand within each other. Counted without regard
-/// to quotes and plain text, which the parser tells apart in more ways than one: too many rather than too few.
+/// The line at which a message nests more braces and parentheses than allowed. Counted before the parser sees the text, whose
+/// recursion has no bound; quotes and plain text are counted too, so that the result is never too low.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (number, line) in (1..).zip(text.lines()) {
@@ -175,21 +186,67 @@ impl fmt::Debug for TextOverrides {
     }
 }
 
+/// A built-in file; what a test would find wrong in it is left out.
+pub(super) fn built_in(text: &str) -> FluentResource {
+    FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource)
+}
+
 /// The messages of a locale file, with the variables that each uses.
-pub(super) fn messages(file: &str) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn messages(file: &FluentResource) -> BTreeMap<String, BTreeSet<String>> {
     let mut messages = BTreeMap::new();
-    let mut current: Option<String> = None;
-    for line in file.lines().filter(|line| !line.starts_with('#')) {
-        if let Some((name, _)) = line.split_once('=').filter(|_| line.starts_with(|c: char| c.is_ascii_alphabetic())) {
-            current = Some(name.trim().to_owned());
-            messages.insert(name.trim().to_owned(), BTreeSet::new());
+    for entry in file.entries() {
+        let Entry::Message(message) = entry else { continue };
+        let mut variables = BTreeSet::new();
+        for pattern in message.value.iter().chain(message.attributes.iter().map(|attribute| &attribute.value)) {
+            collect_in_pattern(pattern, &mut variables);
         }
-        if let Some(variables) = current.as_ref().and_then(|name| messages.get_mut(name)) {
-            let words = line.split('$').skip(1);
-            variables.extend(words.map(|word| word.chars().take_while(|c| c.is_alphanumeric()).collect::<String>()));
-        }
+        messages.insert(message.id.name.to_owned(), variables);
     }
     messages
+}
+
+fn collect_in_pattern(pattern: &Pattern<&str>, variables: &mut BTreeSet<String>) {
+    for element in &pattern.elements {
+        match element {
+            PatternElement::TextElement { .. } => {}
+            PatternElement::Placeable { expression } => collect_in_expression(expression, variables),
+        }
+    }
+}
+
+fn collect_in_expression(expression: &Expression<&str>, variables: &mut BTreeSet<String>) {
+    match expression {
+        Expression::Inline(inline) => collect_in_inline(inline, variables),
+        Expression::Select { selector, variants } => {
+            collect_in_inline(selector, variables);
+            for variant in variants {
+                collect_in_pattern(&variant.value, variables);
+            }
+        }
+    }
+}
+
+fn collect_in_inline(inline: &InlineExpression<&str>, variables: &mut BTreeSet<String>) {
+    match inline {
+        InlineExpression::VariableReference { id } => {
+            variables.insert(id.name.to_owned());
+        }
+        InlineExpression::Placeable { expression } => collect_in_expression(expression, variables),
+        InlineExpression::FunctionReference { arguments, .. } => collect_in_arguments(arguments, variables),
+        InlineExpression::TermReference { arguments, .. } => {
+            arguments.iter().for_each(|arguments| collect_in_arguments(arguments, variables));
+        }
+        InlineExpression::StringLiteral { .. }
+        | InlineExpression::NumberLiteral { .. }
+        | InlineExpression::MessageReference { .. } => {}
+    }
+}
+
+fn collect_in_arguments(arguments: &CallArguments<&str>, variables: &mut BTreeSet<String>) {
+    let named = arguments.named.iter().map(|argument| &argument.value);
+    for argument in arguments.positional.iter().chain(named) {
+        collect_in_inline(argument, variables);
+    }
 }
 
 #[cfg(test)]
@@ -221,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_be_said_is_refused() {
+    fn unknown_messages_and_variables_are_refused() {
         let refusal = |russian: &str| Texts::with_overrides(folder(russian).path()).unwrap_err().to_string();
         assert_eq!(refusal("hello = Привет\n"), "texts_dir: ru/main.ftl has `hello`, which the bot never says");
         let sentence = "texts_dir: ru/main.ftl uses `$place` in `queued`, which has no such variable";
@@ -266,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_main_ftl_are_left_alone() {
+    fn other_files_than_main_ftl_are_ignored() {
         let place = folder("queue-full = Занято.\n");
         std::fs::write(place.path().join("ru/other.ftl"), "{".repeat(100_000)).unwrap();
         std::fs::create_dir(place.path().join("not a language")).unwrap();

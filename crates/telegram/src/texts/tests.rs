@@ -1,8 +1,9 @@
 mod counts;
 
+use fluent_syntax::ast::{Entry, Expression, PatternElement, VariantKey};
 use stenobot_domain::{Confidence, Segment};
 
-use super::overrides::messages;
+use super::overrides::{built_in, messages};
 use super::*;
 
 const RU: &str = include_str!("../../../../locales/ru/main.ftl");
@@ -34,43 +35,51 @@ fn files() -> Vec<(Locale, String)> {
 
 #[test]
 fn every_locale_holds_the_same_messages_with_the_same_variables() {
-    let english = messages(EN);
+    let english = messages(&built_in(EN));
     assert!(english.len() > 90 && english["progress-remaining"].len() == 2);
     for (locale, file) in files() {
-        assert_eq!(messages(&file), english, "{locale:?}");
+        assert_eq!(messages(&built_in(&file)), english, "{locale:?}");
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../locales");
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder that no locale reads");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), Locale::ALL.len(), "a folder without a locale");
 }
 
 #[test]
-fn every_locale_counts_with_the_forms_of_its_language() {
+fn every_count_has_the_plural_forms_of_its_language() {
     let forms = |locale: Locale| match locale {
         Locale::Ru | Locale::Uk => &["[one]", "[few]", "[many]", "*[other]"][..],
         Locale::Es | Locale::Pt => &["[one]", "[many]", "*[other]"],
         Locale::En | Locale::Kk | Locale::De | Locale::Tr => &["[one]", "*[other]"],
     };
     for (locale, file) in files() {
-        for selector in file.split("$count ->").skip(1) {
-            let selector = selector.split('}').collect::<Vec<_>>();
-            let whole = selector.join("}");
-            let until = whole.find("\n    }").map_or(whole.as_str(), |end| &whole[..end]);
-            let has: Vec<&str> = until
-                .lines()
-                .filter_map(|line| Some(line.trim().split_once(']')?.0).filter(|form| form.contains('[')))
-                .collect();
-            let wanted: Vec<&str> = forms(locale).iter().map(|form| form.trim_end_matches(']')).collect();
-            assert_eq!(has, wanted, "{locale:?}: {until}");
+        let mut selections = 0;
+        let file = built_in(&file);
+        let messages = file.entries().filter_map(|entry| match entry {
+            Entry::Message(message) => message.value.as_ref(),
+            _ => None,
+        });
+        for element in messages.flat_map(|pattern| &pattern.elements) {
+            let PatternElement::Placeable { expression: Expression::Select { variants, .. } } = element else {
+                continue;
+            };
+            let keys = variants.iter().map(|variant| match (&variant.key, variant.default) {
+                (VariantKey::Identifier { name }, false) => format!("[{name}]"),
+                (VariantKey::Identifier { name }, true) => format!("*[{name}]"),
+                (VariantKey::NumberLiteral { value }, _) => format!("[{value}]"),
+            });
+            assert_eq!(keys.collect::<Vec<_>>(), forms(locale), "{locale:?}");
+            selections += 1;
         }
+        assert!(selections > 0, "{locale:?}");
     }
 }
 
 #[test]
-fn no_message_is_unused() {
+fn every_message_is_used() {
     let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
     // Those of commands are named by the commands of the bot.
-    for name in messages(RU).keys().filter(|name| !name.starts_with("command-")) {
-        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but never said");
+    for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
     }
 }
 
@@ -226,7 +235,7 @@ fn everything_renders_in_every_locale_without_leftovers() {
 }
 
 #[test]
-fn every_locale_marks_the_same_states_with_the_same_signs() {
+fn a_text_has_the_same_emoji_in_every_locale() {
     let sign = |text: &str| text.chars().next();
     let russian = everything(Locale::Ru);
     for locale in Locale::ALL {
@@ -237,7 +246,7 @@ fn every_locale_marks_the_same_states_with_the_same_signs() {
 }
 
 #[test]
-fn the_russian_texts_are_these() {
+fn russian_texts_are_exact() {
     for (text, wanted) in [
         (StatusText::Downloading, "📥 Загружаю файл..."),
         (StatusText::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
@@ -276,7 +285,7 @@ fn the_russian_texts_are_these() {
 }
 
 #[test]
-fn numbers_govern_their_nouns() {
+fn plurals_follow_their_numbers() {
     for (retry, russian, english) in [
         (0, "1 секунду.", "1 second."),
         (1, "1 секунду.", "1 second."),
@@ -314,17 +323,18 @@ fn counts_of_statistics_need_no_plural() {
         median_wait: Some(seconds(60)),
         real_time_factor: None,
     };
-    for (locale, wanted) in [
-        (Locale::En, "Messages: 1, people: 1"),
-        (Locale::Ru, "сообщений — 1, людей — 1"),
-        (Locale::Uk, "повідомлень — 1, людей — 1"),
-        (Locale::De, "Nachrichten 1, Personen 1"),
-        (Locale::Es, "mensajes 1, personas 1"),
-        (Locale::Pt, "mensagens 1, pessoas 1"),
+    let counts = |locale: Locale| match locale {
+        Locale::En => "Messages: 1, people: 1",
+        Locale::Ru => "сообщений — 1, людей — 1",
+        Locale::Uk => "повідомлень — 1, людей — 1",
+        Locale::De => "Nachrichten 1, Personen 1",
+        Locale::Es => "mensajes 1, personas 1",
+        Locale::Pt => "mensagens 1, pessoas 1",
         // No plural follows a number.
-        (Locale::Tr, "1 mesaj, 1 kişi"),
-        (Locale::Kk, "хабарлама — 1, адам — 1"),
-    ] {
+        Locale::Tr => "1 mesaj, 1 kişi",
+        Locale::Kk => "хабарлама — 1, адам — 1",
+    };
+    for (locale, wanted) in Locale::ALL.iter().map(|locale| (*locale, counts(*locale))) {
         let text = Texts::default().command_reply(locale, &CommandReply::Stats(stats.clone()));
         assert!(text.contains(wanted), "{locale:?}: {text}");
     }
@@ -332,16 +342,18 @@ fn counts_of_statistics_need_no_plural() {
 
 #[test]
 fn whole_minutes_and_hours_are_shown_without_zeros() {
-    for (locale, minutes, hours) in [
-        (Locale::En, "5m", "2h"),
-        (Locale::Ru, "5м", "2ч"),
-        (Locale::Uk, "5хв", "2год"),
-        (Locale::De, "5 min", "2 h"),
-        (Locale::Es, "5 min", "2 h"),
-        (Locale::Pt, "5 min", "2 h"),
-        (Locale::Tr, "5 dk", "2 sa"),
-        (Locale::Kk, "5мин", "2сағ"),
-    ] {
+    let five_minutes_and_two_hours = |locale: Locale| match locale {
+        Locale::En => ("5m", "2h"),
+        Locale::Ru => ("5м", "2ч"),
+        Locale::Uk => ("5хв", "2год"),
+        Locale::De => ("5 min", "2 h"),
+        Locale::Es => ("5 min", "2 h"),
+        Locale::Pt => ("5 min", "2 h"),
+        Locale::Tr => ("5 dk", "2 sa"),
+        Locale::Kk => ("5мин", "2сағ"),
+    };
+    for locale in Locale::ALL.iter().copied() {
+        let (minutes, hours) = five_minutes_and_two_hours(locale);
         for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
             let waiting =
                 Texts::default().render(locale, &StatusText::Queued { position: 3, wait: Some(seconds(length)) });
@@ -357,7 +369,7 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
 }
 
 #[test]
-fn a_request_s_number_is_the_last_thing_said() {
+fn a_request_s_number_is_the_last_line() {
     for locale in Locale::ALL {
         for text in one_of_each() {
             let plain = Texts::default().render(*locale, &text);
@@ -377,7 +389,7 @@ fn a_request_s_number_is_the_last_thing_said() {
 }
 
 #[test]
-fn a_detected_language_is_no_label_of_a_button() {
+fn language_detection_in_mydata_differs_from_the_button_s_label() {
     for locale in Locale::ALL {
         let data = one_reply_of_each().into_iter().find(|talk| matches!(talk, CommandReply::MyData(_))).unwrap();
         let shown = Texts::default().command_reply(*locale, &data);
@@ -393,7 +405,7 @@ fn a_detected_language_is_no_label_of_a_button() {
 }
 
 #[test]
-fn a_telegram_account_has_an_id_and_not_a_number() {
+fn accounts_are_named_by_id() {
     for (locale, file) in files() {
         let entry = |key: &str| file.split(&format!("\n{key} =")).nth(1).unwrap().split("\n\n").next().unwrap();
         assert!(
@@ -405,7 +417,7 @@ fn a_telegram_account_has_an_id_and_not_a_number() {
 }
 
 #[test]
-fn people_are_spoken_to_in_their_language_or_the_default() {
+fn a_locale_follows_the_user_s_language_or_the_default() {
     for (code, default, wanted) in [
         (Some("ru"), Locale::En, Locale::Ru),
         (Some("ru-RU"), Locale::En, Locale::Ru),
@@ -450,7 +462,7 @@ fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
 }
 
 #[test]
-fn an_answer_is_cut_into_messages_that_fit_heading_included() {
+fn an_answer_and_its_heading_fit_into_messages() {
     let words = "Раз, два, три. ".repeat(1000);
     let Answer::Messages(parts) = answer(&words, Confidence::High, 4) else { panic!("four are allowed") };
     assert_eq!(parts.len(), 4);
@@ -463,7 +475,7 @@ fn an_answer_is_cut_into_messages_that_fit_heading_included() {
 }
 
 #[test]
-fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
+fn a_text_of_too_many_messages_becomes_a_preview_and_a_file() {
     let Answer::File { preview } = answer(&"Раз, два, три. ".repeat(1000), Confidence::High, 3) else {
         panic!("three are too few")
     };
@@ -472,13 +484,13 @@ fn a_text_of_more_messages_than_wanted_is_shown_in_part() {
 }
 
 #[test]
-fn a_doubtful_text_says_so() {
+fn a_text_of_low_confidence_is_marked() {
     let wanted = "✅ Готово!\n⚠️ Слышно плохо: в тексте могут быть ошибки.\n\nПривет";
     assert_eq!(answer("Привет", Confidence::Low, 1), Answer::Messages(vec![wanted.to_owned()]));
 }
 
 #[test]
-fn a_text_that_speech_is_missing_from_says_so() {
+fn a_text_with_missed_speech_is_marked() {
     let missed_speech = Duration::from_secs(2);
     let incomplete = Transcript { missed_speech, ..transcript("Привет", Confidence::High) };
     let heading = "✅ Готово!\n⚠️ Часть речи распознать не удалось: в тексте ее нет.";
@@ -491,6 +503,6 @@ fn a_text_that_speech_is_missing_from_says_so() {
 }
 
 #[test]
-fn words_do_not_show_in_debug() {
+fn debug_output_hides_the_text() {
     assert!(!format!("{:?}", StatusText::Done { text: Spoken("a secret".into()) }).contains("secret"));
 }

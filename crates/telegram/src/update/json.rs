@@ -335,7 +335,7 @@ impl Message<'_> {
         Some(Content::Moved { from: ChatId(from), to: ChatId(to) })
     }
 
-    /// Who speaks. A group's administrators may speak as the group, and people as a channel of theirs.
+    /// The sender. Administrators may write in the name of their group, and users in the name of a channel of theirs.
     fn sender(&mut self, kind: ChatKind) -> Result<Sender, Ignored> {
         match (kind, self.sender_chat.take(), self.from.take()) {
             (ChatKind::Group, Some(chat), from) => Ok(Sender {

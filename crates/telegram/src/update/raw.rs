@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_array_is_taken_apart_up_to_where_it_breaks() {
+    fn an_array_is_split_up_to_its_first_error() {
         let of = |text: &'static str| {
             let Elements { whole, broken } = elements(text.as_bytes(), 4);
             let text = |part: &'static [u8]| std::str::from_utf8(part).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_an_update_is_found_in_what_is_broken() {
+    fn an_update_id_is_found_in_broken_json() {
         for (text, id) in [
             (r#"{"update_id": 5,"message":"#, Some(5)),
             (r#"{"update_id":4294967296}"#, Some(1 << 32)),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_string_can_hold_is_replaced_and_all_else_stays() {
+    fn invalid_characters_are_replaced_and_nothing_else_changes() {
         let whole = r#"{"a":"\ud83d\ude00 \u00e9 \"\\\/\n ж😀","b":[1e999,null]}"#;
         assert_eq!(repaired(whole.as_bytes()), whole);
         for (flawed, mended) in [

@@ -1,9 +1,9 @@
-//! Texts that stand for several messages or people.
+//! Texts with counts of messages or users.
 
 use super::*;
 
 #[test]
-fn the_preview_of_a_long_message_fits_into_one() {
+fn the_preview_of_a_long_broadcast_fits_into_one_message() {
     let texts = Texts::default();
     let preview = |text: &str| {
         texts.command_reply(Locale::Ru, &CommandReply::BroadcastPreview { people: 5, text: text.to_owned() })
@@ -14,7 +14,7 @@ fn the_preview_of_a_long_message_fits_into_one() {
 }
 
 #[test]
-fn a_refusal_that_stands_for_others_says_for_how_many() {
+fn a_refusal_that_answers_others_has_their_number() {
     let shown = |locale, others| Texts::default().numbered_for(locale, &StatusText::QueueFull, RequestId(7), others);
     assert_eq!(shown(Locale::En, 0), Texts::default().numbered(Locale::En, &StatusText::QueueFull, RequestId(7)));
     assert!(shown(Locale::En, 1).ends_with("\n1 more message was not accepted.\nRequest 7"));
