@@ -216,8 +216,8 @@ async fn a_store_or_a_token_readable_by_others_is_reported() {
     let dotenv = setup.folder.path().join(".env");
     std::fs::write(&dotenv, "TELOXIDE_TOKEN=1:no\n").unwrap();
     rights(&dotenv, 0o644);
-    let told = "other users of this machine can read the token in .env: `chmod 600 .env`";
-    assert_eq!(setup.doctor().await.line(".env"), ("warning".to_owned(), told.to_owned()));
+    let sentence = "other users of this machine can read the token in .env: `chmod 600 .env`";
+    assert_eq!(setup.doctor().await.line(".env"), ("warning".to_owned(), sentence.to_owned()));
     rights(&dotenv, 0o600);
     assert_eq!(setup.doctor().await.line(".env").0, "ok");
 }
