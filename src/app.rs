@@ -29,6 +29,7 @@ use crate::doctor;
 use crate::lifecycle::{self, DataDirLock, DatabaseLock, Heartbeats, RecordingsFolder, Shutdown};
 use crate::metrics as names;
 use crate::pipeline::{self, Context, Flow, download, enqueue, menu, notify, poll, replies, retention, transcribe};
+use crate::request;
 use crate::service_manager::ServiceManager;
 use crate::telemetry;
 
@@ -71,7 +72,7 @@ pub(crate) async fn run(config: Config, sources: Sources, engine_program: Option
     let Some(store) = shutdown.soft.run_until_cancelled(open(&config, token.bot(), &recordings, &worker)).await else {
         return Ok(ExitCode::SUCCESS);
     };
-    let store = store?.retrying_until(shutdown.hard.clone());
+    let store = store?.retrying_until(shutdown.hard.clone(), request::observe_retried);
     let client =
         Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
     let client = match &config.telegram.local_dir {
@@ -267,7 +268,7 @@ async fn recover(store: &Store, config: &Config, recordings: &RecordingsFolder, 
     }
     store.queue.drop_other_days().await?;
     let kept: Vec<PathBuf> =
-        store.audio.under_way().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
+        store.audio.ids_in_use().await?.into_iter().map(|id| config.storage.audio_file(id)).collect();
     let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
     recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")
 }

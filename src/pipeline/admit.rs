@@ -57,8 +57,8 @@ type Quota = KeyedQuotaLayer<UserId>;
 
 fn stack(context: &Context, quota: &Quota) -> Admit {
     let (store, outbox, config) = (context.store.clone(), context.outbox.clone(), context.config());
-    let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = config.limits;
-    let capacity = Capacity { queue, per_person, per_day };
+    let Limits { queue, waiting_per_user: per_user, daily_audio: per_day, .. } = config.limits;
+    let capacity = Capacity { queue, per_user, per_day };
     let insert = service_fn(move |Knock { arrival, .. }: Knock| {
         let (store, busy) = (store.clone(), outbox.busy());
         async move { Ok::<_, BoxError>(store.queue.admit_excluding(&arrival, &capacity, &busy).await?) }
@@ -211,9 +211,9 @@ impl Admitting {
                 observe(&Event::Admitted { id, claimed: arrival.claimed });
                 Ok(true)
             }
-            Ok(Admission::Joined { id, to }) => {
-                observe(&Event::Joined { id, to, claimed: arrival.claimed });
-                enqueue::set_coalesced_status_message(context, id, to, &arrival);
+            Ok(Admission::Coalesced { id, into }) => {
+                observe(&Event::Coalesced { id, into, claimed: arrival.claimed });
+                enqueue::set_coalesced_status_message(context, id, into, &arrival);
                 Ok(true)
             }
             Ok(Admission::Duplicate) => {
@@ -221,7 +221,7 @@ impl Admitting {
                 Ok(true)
             }
             Ok(Admission::QueueFull(id)) => refused(id, RejectReason::QueueFull),
-            Ok(Admission::PersonFull(id)) => refused(id, RejectReason::UserLimit),
+            Ok(Admission::UserFull(id)) => refused(id, RejectReason::UserLimit),
             Ok(Admission::DayFull(id)) => refused(id, RejectReason::DailyLimit),
             Err(AdmitFailure::Refused(reason)) => refuse(context, &arrival, reason).await.map(|()| false),
             Err(AdmitFailure::Silenced) => {

@@ -69,7 +69,7 @@ pub(super) async fn preview(
     if text.is_empty() {
         return Ok(context.talk(locale, &CommandReply::BroadcastHow));
     }
-    let people = context.store.users.reachable_people().await?.len() as u64;
+    let people = context.store.users.reachable().await?.len() as u64;
     let draft = context.drafts.keep(operator, text);
     let button = |label, action| Button { label: context.label(locale, label), action };
     let buttons = vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
@@ -86,7 +86,7 @@ pub(super) async fn send(
     locale: Option<&str>,
     draft: Uuid,
 ) -> Result<Option<CallbackAnswer>, StoreError> {
-    let people = context.store.users.reachable_people().await?;
+    let people = context.store.users.reachable().await?;
     let Some(text) = take(context, operator, draft) else { return Ok(gone(context, place, message)) };
     let note = context.talk(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
     context.reply(Reply::Edit { chat: place.chat, message, note });

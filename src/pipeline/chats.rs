@@ -6,7 +6,7 @@ use stenobot_store::StoreError;
 use stenobot_telegram::{TelegramError, ThreadId};
 
 use super::Context;
-use crate::request::{DownloadFailure, TranscribeFailure, retry_transient};
+use crate::request::{DownloadFailure, TranscribeFailure};
 
 /// Why a request cannot be answered where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,18 +58,25 @@ impl From<Unreachable> for TranscribeFailure {
 impl Context {
     /// Records that a group became a supergroup.
     pub(super) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        if self.store.users.move_chat(from, to).await? {
-            tracing::info!("a group became a supergroup: its requests and settings go with it");
-            if self.config().people.allowed.contains(&from.0) {
-                warn_of_old_number(from, to);
-            }
-        }
+        let is_new = self.store.users.move_chat(from, to).await?;
+        self.report_move(is_new, from, to);
         Ok(())
     }
 
     /// The same for work under way, which waits until the store can be written.
     pub(super) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        retry_transient(&self.store, "record that a group became a supergroup", || self.record_move(from, to)).await
+        let is_new = self.store.users.move_chat_retrying(from, to).await?;
+        self.report_move(is_new, from, to);
+        Ok(())
+    }
+
+    fn report_move(&self, is_new: bool, from: ChatId, to: ChatId) {
+        if is_new {
+            tracing::info!("a group became a supergroup: its requests and settings go with it");
+            if self.config().people.allowed.contains(&from.0) {
+                warn_of_old_number(from, to);
+            }
+        }
     }
 
     /// Warns of numbers in `allowed_users` that groups had before they became supergroups.

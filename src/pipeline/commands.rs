@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, command: &Command) -> Result<(), Stor
     let private = place.kind == ChatKind::Private;
     let operator = private && context.config().people.operators.contains(&from.id.0);
     if private {
-        context.store.users.meet(&super::admit::sender(from)).await?;
+        context.store.users.upsert(&super::admit::sender(from)).await?;
     }
     let note = match named(*name, argument, place.kind) {
         CommandName::Start => Some(context.talk(locale, &greeting(context))),
@@ -128,9 +128,16 @@ fn private_only(context: &Context, locale: Option<&str>, command: &str) -> Outgo
 
 /// A group is shown what waits in it, not what its members send elsewhere.
 async fn standings(context: &Context, user: UserId, place: Location) -> Result<CommandReply, StoreError> {
-    let mut own = context.store.queue.standing(user).await?;
+    let mut own = context.store.queue.statuses_of(user).await?;
     own.retain(|standing| place.kind == ChatKind::Private || standing.chat == place.chat);
-    Ok(CommandReply::Standings(own.iter().map(|own| Standing { position: own.position, length: own.length }).collect()))
+    Ok(CommandReply::Standings(
+        own.iter()
+            .map(|own| Standing {
+                position: own.position,
+                length: own.length.map(stenobot_domain::AudioLength::duration).unwrap_or_default(),
+            })
+            .collect(),
+    ))
 }
 
 /// Stops everything of somebody's; tells how much that is.
@@ -278,7 +285,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 async fn stats(context: &Context) -> Result<Stats, StoreError> {
     let config = context.config();
     let since = context.store.clock().now().before(A_DAY);
-    let facts = stenobot_store::statistics::request_facts(&config.storage.database, Some(since)).await?;
+    let facts = context.store.statistics.request_records(Some(since)).await?;
     let total = Statistics::of(&facts).total;
     Ok(Stats {
         waiting: u64::from(context.store.queue.depth().await?),

@@ -143,11 +143,11 @@ pub(super) async fn one(context: &Context, mut request: Request<Transcribed>) ->
         Ok(()) => {
             // In one write with the end: whoever presses a button under the answer at once finds the recording kept.
             let receipt = request.advance(&context.store, Done { audio_until: retention::until(context) }).await?;
-            if receipt.stage.audio_until.is_none() {
-                context.discard_audio(receipt.id).await;
+            if receipt.stage().audio_until.is_none() {
+                context.discard_audio(receipt.id()).await;
             }
-            let took = context.store.clock().now().since(receipt.received_at);
-            observe(&Event::Delivered { id: receipt.id, took, outcome });
+            let took = context.store.clock().now().since(receipt.received_at());
+            observe(&Event::Delivered { id: receipt.id(), took, outcome });
         }
         Err(why) => {
             if !matches!(why, DeliverFailure::Stopping) {

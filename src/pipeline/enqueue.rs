@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Puts a downloaded request into the queue.
 pub(super) async fn one(context: &Context, request: Request<Downloaded>) -> Result<(), StoreError> {
     let queued = request.advance(&context.store, Queued::default()).await?;
-    tracing::debug!(request = queued.id.0, "queued");
+    tracing::debug!(request = queued.id().0, "queued");
     Ok(())
 }
 
@@ -136,7 +136,11 @@ async fn places(context: &Context) -> Result<Vec<Place>, StoreError> {
         .running()
         .await?
         .iter()
-        .map(|run| (run.length.as_secs_f64() * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
+        .map(|run| {
+            (run.length.map_or(0.0, |length| length.duration().as_secs_f64()) * factor
+                - now.since(run.started_at).as_secs_f64())
+            .max(0.0)
+        })
         .sum();
     #[expect(clippy::cast_precision_loss, reason = "a handful of workers")]
     let workers = context.config().engine.workers as f64;
@@ -146,10 +150,10 @@ async fn places(context: &Context) -> Result<Vec<Place>, StoreError> {
     Ok(waiting
         .into_iter()
         .map(|request| {
-            let own = request.length.as_secs_f64() * factor;
+            let own = request.length.map_or(0.0, |length| length.duration().as_secs_f64()) * factor;
             // What gets its text from another stands where that one stands, and costs nobody any time.
-            let before = if request.joined_to.is_some() { (ahead - own).max(0.0) } else { ahead };
-            if request.joined_to.is_none() {
+            let before = if request.coalesced_into.is_some() { (ahead - own).max(0.0) } else { ahead };
+            if request.coalesced_into.is_none() {
                 position += 1;
                 ahead += own;
             }
@@ -175,7 +179,7 @@ fn show(context: &Context, places: Vec<Place>, shown: &mut HashMap<RequestId, To
     shown.retain(|id, _| places.iter().any(|place| place.request.id == *id));
     let mut pending = false;
     for Place { request, position: at, wait } in places {
-        if request.stage != StageName::Queued && request.joined_to.is_none() {
+        if request.stage != StageName::Queued && request.coalesced_into.is_none() {
             continue;
         }
         if let Some(told) = shown.get(&request.id) {

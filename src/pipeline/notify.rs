@@ -16,7 +16,6 @@ use tokio::sync::{Notify, Semaphore};
 use super::Context;
 use super::deliver::{self, Sender};
 use super::worker::{self, Turn};
-use crate::request;
 
 /// Notices on their way at once, in as many chats.
 const CONCURRENT: usize = 64;
@@ -93,12 +92,12 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
     let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
     let answered = || context.store.queue.close_notices(&notice.fence, &notice.folded);
     if context.is_closed(chat, thread, notice.received_at) {
-        return request::retry_transient(&context.store, "record a notice", answered).await;
+        return answered().await;
     }
     let note = words(context, notice).into();
     let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
     let work = deliver::answer_wherever(context, sender, to, note);
-    let sent = context.shutdown.hard.run_until_cancelled(request::hold(&context.store, &notice.fence, work)).await;
+    let sent = context.shutdown.hard.run_until_cancelled(context.store.queue.hold(&notice.fence, work)).await;
     let later = match sent.transpose()? {
         None => Some(Duration::ZERO),
         Some(Err(TelegramError::RetryAfter(pause))) => Some(pause.min(MAX_BACKOFF)),
@@ -112,13 +111,10 @@ async fn one(context: &Context, sender: Sender, notice: &Notice) -> Result<(), S
     match later {
         Some(pause) => {
             let at = context.store.clock().now().after(pause);
-            request::retry_transient(&context.store, "put a notice off", || {
-                context.store.queue.postpone_notice(&notice.fence, at)
-            })
-            .await
+            context.store.queue.postpone_notice(&notice.fence, at).await
         }
         // Whoever has been told is not told again.
-        None => request::retry_transient(&context.store, "record a notice", answered).await,
+        None => answered().await,
     }
 }
 
@@ -150,7 +146,8 @@ fn reason(context: &Context, notice: &Notice) -> StatusText {
         Settlement::Rejected(RejectReason::Maintenance) => StatusText::Maintenance,
         Settlement::Rejected(RejectReason::TooLong) => {
             // The decoder stops soon after the limit: after a false claim the real length stays unknown.
-            let actual = Some(notice.length).filter(|length| *length > limits.voice);
+            let actual =
+                notice.length.map(stenobot_domain::AudioLength::duration).filter(|length| *length > limits.voice);
             StatusText::TooLong { limit: limits.voice, actual }
         }
         Settlement::Rejected(RejectReason::TooBig) => StatusText::TooBig { limit: limits.file_bytes },

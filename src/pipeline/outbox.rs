@@ -54,7 +54,7 @@ impl Outbox {
     pub(super) fn busy(&self) -> ClaimExclusions {
         let counts = self.counts();
         let most = if counts.total < MANY { MAX_OF_ONE } else { 1 };
-        ClaimExclusions { chats: full(&counts.chats, most), people: full(&counts.people, most) }
+        ClaimExclusions { chats: full(&counts.chats, most), users: full(&counts.people, most) }
     }
 
     /// Counts a request that was claimed. One that is given another's text takes no place of its own in all.
@@ -108,11 +108,11 @@ mod tests {
         }
         assert_eq!(outbox.busy(), ClaimExclusions::default());
         places.push(outbox.enter(group, UserId(4), None));
-        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], people: vec![] });
+        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], users: vec![] });
         for chat in 0..4 {
             places.push(outbox.enter(ChatId(chat), UserId(4), None));
         }
-        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], people: vec![UserId(4)] });
+        assert_eq!(outbox.busy(), ClaimExclusions { chats: vec![group], users: vec![UserId(4)] });
         places.clear();
         assert_eq!(outbox.busy(), ClaimExclusions::default());
         assert_eq!(outbox.places.available_permits(), MAX_WAITING);

@@ -180,7 +180,7 @@ async fn misplaced(
             return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::DraftGone));
         }
     };
-    Ok(match context.store.queue.pressing(of, actor, place.chat, message).await? {
+    Ok(match context.store.queue.button_permission(of, actor, place.chat, message).await? {
         ButtonPermission::Allowed => None,
         ButtonPermission::Elsewhere => Some(elsewhere),
         ButtonPermission::NotYours => Some(CallbackAnswer::NotYours),

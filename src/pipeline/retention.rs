@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context) {
                 );
             }
             context.store.queue.drop_other_days().await?;
-            context.store.audio.audio_due(retention).await
+            context.store.audio.take_due(retention).await
         };
         match due.await {
             Ok(due) => {

@@ -206,7 +206,7 @@ async fn one(
     expected: Duration,
     delivery: &Delivery,
 ) -> Result<(), StoreError> {
-    let silent = request.heard_before();
+    let silent = request.was_transcribed_before();
     if !silent {
         match greet(context, &request).await {
             Ok(Some((chat, message))) => request.set_status_message(&context.store, chat, message).await?,
@@ -229,7 +229,7 @@ async fn one(
     };
     match request.hold(&context.store, work).await? {
         Ok(transcript) => {
-            observe(&Event::Heard {
+            observe(&Event::Transcribed {
                 id: request.id(),
                 audio: transcript.audio,
                 processing: transcript.processing,

@@ -35,7 +35,6 @@ impl Context {
     /// Every failure of the store comes here. One that passes is tried again by whoever met it. With a damaged store
     /// nobody can know any more what has been taken and what has been answered, so the service stops.
     pub(crate) fn store_failed(&self, what: &'static str, error: &StoreError) {
-        self.store.note_error(error);
         let again = match error {
             StoreError::Damaged => !self.shutdown.fail(),
             StoreError::Busy | StoreError::Full | StoreError::ReadOnly | StoreError::Disk(_) => {
@@ -46,7 +45,7 @@ impl Context {
             | StoreError::Broken(_)
             | StoreError::Migration(_) => false,
         };
-        observe(&Event::StoreFailed { what, error, again });
+        observe(&Event::StoreFailed { what, error, is_repeated: again });
     }
 }
 

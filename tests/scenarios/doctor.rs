@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use stenobot_domain::{Clock, UserId};
 use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{BotApi, Settings};
-use stenobot_store::Store;
+use stenobot_store::{Store, StoreUrl};
 
 use crate::recordings::{asset, scripted};
 use crate::scene::{Scene, bot_with_engine, soon, stand_in};
@@ -294,7 +294,7 @@ async fn a_folder_of_recordings_that_is_not_the_bot_s_is_refused_and_left_alone(
 async fn a_journal_or_a_token_that_others_can_read_is_told() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
-    Store::open(&database, Clock::System).await.unwrap().close().await;
+    Store::open(&StoreUrl::sqlite(&database), Clock::System).await.unwrap().close().await;
     let rights = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     for mode in [0o640, 0o604] {
         rights(&database, mode);
@@ -325,7 +325,7 @@ async fn a_journal_or_a_token_that_others_can_read_is_told() {
 async fn a_journal_of_another_bot_is_refused_until_it_is_adopted() {
     let place = Place::good().await;
     let database = place.data().join("stenobot.db");
-    let store = Store::open(&database, Clock::System).await.unwrap();
+    let store = Store::open(&StoreUrl::sqlite(&database), Clock::System).await.unwrap();
     store.belongs_to(UserId(7_000_000_002)).await.unwrap();
     store.close().await;
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
@@ -355,7 +355,7 @@ async fn what_a_server_says_cannot_steer_the_terminal() {
 }
 
 async fn journal_of_the_future(path: &Path) {
-    Store::open(path, Clock::System).await.unwrap().close().await;
+    Store::open(&StoreUrl::sqlite(path), Clock::System).await.unwrap().close().await;
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     let migration = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \

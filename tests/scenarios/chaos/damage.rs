@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use stenobot_simulator::harness::SimulationError;
 use stenobot_simulator::server::State;
-use stenobot_store::backup::{Waiting, backup, restore};
+use stenobot_store::{AfterRestore, BackupError, Contents, ReadOnlyStore, StoreUrl, restore};
 
 use super::storage::{all_answered_once, end, is_confirmed, lost};
 use super::{Row, measured, rounds};
@@ -45,8 +45,14 @@ async fn refuses_to_start(scene: &mut Scene) {
 }
 
 async fn put_back(scene: &mut Scene, copy: &Path) {
-    let _ = restore(copy, &scene.simulation.store(), Waiting::GoOn).await.unwrap();
+    let _ = restore(copy, &StoreUrl::sqlite(scene.simulation.store()), AfterRestore::Continue).await.unwrap();
     scene.simulation.restart().await.unwrap();
+}
+
+/// Copies the store beside the running bot.
+async fn backup(scene: &Scene, copy: &Path) -> Result<Contents, BackupError> {
+    let store = ReadOnlyStore::open(&StoreUrl::sqlite(scene.simulation.store())).await?;
+    store.backup(copy, false).await
 }
 
 #[tokio::test]
@@ -67,7 +73,7 @@ async fn a_page_is_damaged_while_the_bot_runs() {
         waits.until("it has begun", PATIENCE, |trail| trail.started).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene, &copy).await.unwrap();
 
         damage(&scene.simulation.store()).await;
         let from = scene.simulation.api().now();
@@ -111,7 +117,7 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
         assert!(status.success(), "{status}");
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.simulation.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene, &copy).await.unwrap();
 
         damage(&scene.simulation.store()).await;
         let new = scene.somebody_sends(&scripted(3, "say потом"));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use stenobot_domain::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
-use stenobot_store::backup::{Waiting, backup, restore};
 use stenobot_store::{
-    Admission, Capacity, Facts, Fence, IncomingAudio, LEASE, Sender, Settlement, Store, StoreError, WorkSource,
+    Admission, AfterRestore, Capacity, Fence, IncomingAudio, LEASE, RequestUpdate, Sender, Settlement, Store,
+    StoreError, StoreUrl, WorkSource, restore,
 };
 
 use super::{Row, measured, rounds};
 
-const ROOMY: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
+const ROOMY: Capacity = Capacity { queue: 100_000, per_user: u32::MAX, per_day: None };
 
 struct Desk {
     store: Store,
@@ -26,7 +26,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let time = Arc::new(AtomicI64::new(1_700_000_000_000));
-        let store = Store::open(&path, Clock::Manual(time.clone())).await.unwrap();
+        let store = Store::open(&StoreUrl::sqlite(&path), Clock::Manual(time.clone())).await.unwrap();
         Self { store, path, time, _folder: folder }
     }
 }
@@ -81,7 +81,7 @@ async fn a_zombie_worker() {
         let fence = desk.store.queue.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
         let now = desk.store.clock().now();
         let writes = [
-            desk.store.queue.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            desk.store.queue.advance(&zombie, StageName::Downloaded, &RequestUpdate::default()).await,
             desk.store.queue.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
             desk.store.queue.release(&zombie, now, true).await,
             desk.store.queue.renew(&zombie).await,
@@ -91,9 +91,9 @@ async fn a_zombie_worker() {
             assert!(matches!(write, Err(StoreError::LeaseLost { .. })), "{write:?}");
             refused += 1;
         }
-        desk.store.queue.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Downloaded, &RequestUpdate::default()).await.unwrap();
         let fence = Fence { stage: StageName::Downloaded, ..fence };
-        desk.store.queue.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+        desk.store.queue.advance(&fence, StageName::Queued, &RequestUpdate::default()).await.unwrap();
     }
     measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
 }
@@ -123,11 +123,11 @@ async fn backup_and_restore() {
         acknowledged.wait_for(|count| *count > enough).await.unwrap();
         let before = *acknowledged.borrow();
         let copy = desk.path.with_file_name("copy.db");
-        let _ = backup(&desk.path, &copy, false).await.unwrap();
+        let _ = desk.store.backup(&copy, false).await.unwrap();
         writer.await.unwrap().close().await;
         desk.store.clone().close().await;
         // Restoring verifies the copy: SQLite's integrity check, foreign keys, the schema.
-        let restored = restore(&copy, &desk.path, Waiting::GoOn).await.unwrap();
+        let restored = restore(&copy, &StoreUrl::sqlite(&desk.path), AfterRestore::Continue).await.unwrap();
         lost += (before - restored.contents.requests).max(0);
     }
     assert_eq!(lost, 0);
