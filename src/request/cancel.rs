@@ -31,13 +31,6 @@ pub async fn cancel_all_in(store: &Store, group: ChatId) -> Result<Vec<(RequestI
     Ok(outcomes)
 }
 
-/// Cancels a request in the name of the operator.
-pub async fn cancel_by_operator(store: &Store, id: RequestId) -> Result<CancelOutcome, StoreError> {
-    let outcome = store.queue.cancel_waiting_by_operator(id).await?;
-    observe_cancel(id, outcome, CancelledBy::Operator);
-    Ok(outcome)
-}
-
 fn observe_cancel(id: RequestId, outcome: CancelOutcome, by: CancelledBy) {
     match outcome {
         CancelOutcome::Now { from } => observe(&Event::Cancelled { id, stage: from, by }),

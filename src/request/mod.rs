@@ -9,7 +9,7 @@ mod stages;
 
 use std::time::Duration;
 
-pub use cancel::{cancel, cancel_all, cancel_all_in, cancel_by_operator};
+pub use cancel::{cancel, cancel_all, cancel_all_in};
 pub use claim::{Claim, MAX_INTERRUPTIONS};
 pub use event::observe;
 pub(crate) use event::{Event, observe_retried};
@@ -19,9 +19,7 @@ pub use stages::{
     Claimable, CommittedRow, Done, Downloaded, Measured, Queued, Receipt, Received, Stage, Transcribed, Transcribing,
 };
 
-use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId,
-};
+use stenobot_domain::{AnswerForm, AudioLength, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId};
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
 /// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of a claim or a
@@ -86,11 +84,6 @@ impl<S: Stage> Request<S> {
     /// User or chat that made the request.
     pub fn user(&self) -> UserId {
         self.row.user
-    }
-
-    /// Kind of the message with the audio.
-    pub fn source(&self) -> AudioSource {
-        self.row.source
     }
 
     /// Wanted form of the answer.

@@ -31,7 +31,7 @@ pub use location::{BadStoreUrl, StoreUrl};
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
-pub use queue::order::{PastAttempts, Turn, Waiting};
+pub use queue::order::Waiting;
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};
 pub use retry::RetriedError;

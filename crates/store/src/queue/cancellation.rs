@@ -44,11 +44,6 @@ impl Queue {
         self.0.noting(self.cancel_once(id, Some(by.into()))).await
     }
 
-    /// Ends a request that no worker holds, in the name of the operator.
-    pub async fn cancel_waiting_by_operator(&self, id: RequestId) -> Result<CancelOutcome, StoreError> {
-        self.0.noting(self.cancel_once(id, None)).await
-    }
-
     /// Ends all of this user's requests that no worker holds; of the others, the outcome is [`CancelOutcome::Running`].
     pub async fn cancel_all(&self, by: UserId) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
         let open = self.0.connections.read().await?.sql().open_requests_of(by).await?;
@@ -64,11 +59,12 @@ impl Queue {
         let open = self.0.connections.read().await?.sql().open_requests_in(group).await?;
         let mut outcomes = Vec::new();
         for id in open {
-            outcomes.push((id, self.cancel_waiting_by_operator(id).await?));
+            outcomes.push((id, self.0.noting(self.cancel_once(id, None)).await?));
         }
         Ok(outcomes)
     }
 
+    /// In the name of an actor, or of the operator.
     async fn cancel_once(&self, id: RequestId, by: Option<Actor>) -> Result<CancelOutcome, StoreError> {
         let now = self.0.clock.now();
         let mut tx = self.0.connections.begin().await?;

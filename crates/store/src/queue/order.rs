@@ -11,24 +11,24 @@ use crate::StoreError;
 
 /// What decides the position of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// The request.
-    pub id: RequestId,
+    pub(crate) id: RequestId,
     /// User or chat that made it.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// Time of the admission.
-    pub received_at: Timestamp,
+    pub(crate) received_at: Timestamp,
     /// What came of earlier transcriptions.
     pub(crate) past: PastAttempts,
     /// Start of the user's latest transcription.
     pub(crate) last_start: Option<Timestamp>,
     /// The open request that it gets its text from; `None` when it is transcribed itself.
-    pub coalesced_into: Option<RequestId>,
+    pub(crate) coalesced_into: Option<RequestId>,
 }
 
 /// Earlier transcriptions of a waiting request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PastAttempts {
+pub(crate) enum PastAttempts {
     /// None.
     Fresh,
     /// Interrupted by the end of the process or for want of an engine: the request comes first.

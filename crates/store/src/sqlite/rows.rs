@@ -10,8 +10,8 @@ use stenobot_domain::{
 };
 
 use super::seconds;
-use crate::queue::order::WaitingRow;
-use crate::{ChatSettings, Fence, Notice, PastAttempts, RequestRow, RequestStatus, Running, Settlement, Turn, Waiting};
+use crate::queue::order::{PastAttempts, Turn, WaitingRow};
+use crate::{ChatSettings, Fence, Notice, RequestRow, RequestStatus, Running, Settlement, Waiting};
 
 /// A stored name that no variant has: the row was written by a newer version, or by hand.
 fn unknown(column: &str, value: &str) -> sqlx::Error {

@@ -117,8 +117,8 @@ async fn cancelling_all_ends_the_requests_of_one_user_only() {
 async fn the_operator_cancels_any_request_and_its_sender_gets_a_notice() {
     let test = TestStore::new().await;
     let id = test.admit(1).await;
-    let outcome = request::cancel_by_operator(&test.store, id).await.unwrap();
-    assert_eq!(outcome, CancelOutcome::Now { from: StageName::Received });
+    let outcomes = request::cancel_all_in(&test.store, arrival(1).chat).await.unwrap();
+    assert_eq!(outcomes, [(id, CancelOutcome::Now { from: StageName::Received })]);
     let notice = test.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!(notice.settlement, Settlement::Cancelled(CancelledBy::Operator));
 }
