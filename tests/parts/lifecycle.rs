@@ -32,7 +32,7 @@ async fn transcribing(test: &TestStore) -> Request<Transcribing> {
     ready::<Queued>(test, "w").await.advance(&test.store, Transcribing::default()).await.unwrap()
 }
 
-fn heard() -> Transcribed {
+fn transcript() -> Transcribed {
     let segment = |text: &str| Segment {
         start: Duration::ZERO,
         end: Duration::from_secs(6),
@@ -53,7 +53,7 @@ fn heard() -> Transcribed {
 }
 
 async fn transcribed(test: &TestStore) -> Request<Transcribed> {
-    transcribing(test).await.advance(&test.store, heard()).await.unwrap()
+    transcribing(test).await.advance(&test.store, transcript()).await.unwrap()
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_finished_request_leaves_facts_but_no_text() {
     let request = transcribing(&test).await;
     assert_eq!((request.id(), request.status_message()), (id, Some(MessageId(77))));
     assert_eq!(request.length(), Duration::from_secs(12), "a whole number of seconds survives its column");
-    let mut request = request.advance(&test.store, heard()).await.unwrap();
+    let mut request = request.advance(&test.store, transcript()).await.unwrap();
     request.set_parts_delivered(&test.store, 2).await.unwrap();
     assert!(request.stage().transcript.text().0.starts_with(MARKER));
     let receipt = request.advance(&test.store, Done::default()).await.unwrap();
@@ -193,8 +193,8 @@ async fn fails<S: Stage>(test: &TestStore, request: Request<S>, why: S::Failure,
             };
             assert_eq!(test.value::<String>(id, "stage").await, stage.as_str(), "{why}");
             assert_eq!(test.value::<String>(id, "reason").await, reason, "{why}");
-            let told = test.store.queue.claim_notice("teller").await.unwrap();
-            assert_eq!(told.is_some(), settlement.needs_answer(), "{why}");
+            let notice = test.store.queue.claim_notice("notifier").await.unwrap();
+            assert_eq!(notice.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
             let at = test.now().after(Duration::from_secs(after));
@@ -318,10 +318,10 @@ async fn a_request_whose_lease_was_lost_cannot_advance() {
     test.pass(LEASE + Duration::from_secs(1));
     let living = transcribing(&test).await;
     let before = test.row(id).await;
-    let lost = zombie.advance(&test.store, heard()).await.unwrap_err();
+    let lost = zombie.advance(&test.store, transcript()).await.unwrap_err();
     assert!(matches!(lost, StoreError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
     assert_eq!(test.row(id).await, before);
-    let _delivering = living.advance(&test.store, heard()).await.unwrap();
+    let _delivering = living.advance(&test.store, transcript()).await.unwrap();
 }
 
 /// Paused time would run ahead whenever the runtime waits for a database thread; a blocking task holds it still.
@@ -364,7 +364,7 @@ async fn a_held_lease_is_renewed_as_long_as_the_work_lasts() {
     };
     let (held, ()) = tokio::join!(request.hold(&test.store, finished), work);
     assert_eq!(held.unwrap().unwrap(), "text");
-    let _text = request.advance(&test.store, heard()).await.unwrap();
+    let _text = request.advance(&test.store, transcript()).await.unwrap();
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ macro_rules! lifecycle {
         $generate! {
             open {
                 Received position => next [Downloaded] coalesced [Transcribing] ends [Rejected Failed Cancelled] released Received;
-                Downloaded position => next [Queued] coalesced [] ends [Cancelled] released Received;
+                Downloaded position => next [Queued] coalesced [] ends [Rejected Failed Cancelled] released Received;
                 Queued position => next [Transcribing] coalesced [] ends [Failed Cancelled] released Queued;
                 Transcribing no_position => next [Transcribed] coalesced [] ends [Rejected Failed Cancelled] released Queued;
                 Transcribed no_position => next [Done] coalesced [] ends [Failed Cancelled] released Queued;

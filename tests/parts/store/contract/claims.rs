@@ -1,4 +1,4 @@
-//! Rows of the store: known messages, claims and leases, fenced writes, what each stage writes, notices.
+//! Idempotency keys, claims and leases, fenced writes, what each stage records, change notification.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -208,8 +208,8 @@ async fn expiring_other_leases_frees_the_rows_of_other_owners_only() {
     let over = test.enqueue(3).await;
     let fence = test.start("dead").await;
     test.store.queue.settle(&fence, Settlement::Failed(FailReason::Poison)).await.unwrap();
-    let told = test.store.queue.claim_notice("dead").await.unwrap().unwrap();
-    assert_eq!(told.fence.id, over);
+    let notice = test.store.queue.claim_notice("dead").await.unwrap().unwrap();
+    assert_eq!(notice.fence.id, over);
 
     assert_eq!(test.store.queue.expire_other_leases("alive").await.unwrap(), 2);
 
@@ -291,10 +291,10 @@ async fn each_stage_records_its_facts() {
 
     let fence = Fence { stage: StageName::Downloaded, ..row.fence };
     test.advance(&fence, StageName::Queued).await;
-    assert_eq!(test.value::<Option<String>>(id, "owner").await, None, "nobody holds what waits");
+    assert_eq!(test.value::<Option<String>>(id, "owner").await, None, "no worker holds what waits");
     let fence = test.start("w").await;
     assert_eq!(fence.attempt, 1, "attempts are counted anew for the engine");
-    let heard = RequestUpdate {
+    let update = RequestUpdate {
         model: Some("base-q5_1".into()),
         processing: Some(Duration::from_millis(2_500)),
         transcription_length: Some(42),
@@ -302,7 +302,7 @@ async fn each_stage_records_its_facts() {
         audio_until: None,
         length: None,
     };
-    test.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
     let whole = (Some(12.5), Some("base-q5_1".to_owned()), Some(2.5), Some(42));
     assert_eq!(facts(&test).await, whole);
     assert_eq!(test.value::<i64>(id, "answered").await, 0);
@@ -316,100 +316,7 @@ async fn each_stage_records_its_facts() {
     assert_eq!(total, Duration::from_secs(13), "rounded to whole seconds");
 }
 
-// === Notices ===
-
-#[tokio::test]
-async fn a_refusal_gets_one_notice() {
-    let test = TestStore::new().await;
-    let id = test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap().unwrap();
-    assert_eq!(test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap(), None, "known");
-    assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
-
-    let notice = test.store.queue.claim_notice("w").await.unwrap().unwrap();
-    assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Rejected(RejectReason::TooLong)));
-    assert_eq!((notice.chat, notice.reply_to), (ChatId(7_000_000_001), Some(MessageId(1))));
-    assert_eq!(
-        (notice.locale.as_deref(), notice.length),
-        (Some("ru"), Some(AudioLength::Claimed(Duration::from_secs(10))))
-    );
-    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "somebody is at it");
-
-    test.store.queue.postpone_notice(&notice.fence, test.now().after(Duration::from_secs(30))).await.unwrap();
-    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "put off");
-    test.pass(Duration::from_secs(30));
-    let again = test.store.queue.claim_notice("v").await.unwrap().unwrap();
-    assert!(matches!(test.store.queue.close_notice(&notice.fence).await, Err(StoreError::LeaseLost { .. })));
-    test.store.queue.close_notice(&again.fence).await.unwrap();
-    test.pass(PAST_LEASE);
-    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "told");
-}
-
-#[tokio::test]
-async fn a_notice_of_a_dead_worker_is_claimed_again() {
-    let test = TestStore::new().await;
-    test.store.queue.refuse(&arrival(1), RejectReason::TooBig).await.unwrap().unwrap();
-    let first = test.store.queue.claim_notice("a").await.unwrap().unwrap();
-    test.pass(PAST_LEASE);
-    let second = test.store.queue.claim_notice("b").await.unwrap().unwrap();
-    assert_eq!((second.fence.id, second.fence.attempt), (first.fence.id, 2));
-}
-
-#[tokio::test]
-async fn every_settlement_is_recorded_and_gets_its_notice() {
-    let test = TestStore::new().await;
-    let reasons = RejectReason::ALL.iter().map(|&reason| Settlement::Rejected(reason));
-    let reasons = reasons.chain(FailReason::ALL.iter().map(|&reason| Settlement::Failed(reason)));
-    let reasons = reasons.chain(CancelledBy::ALL.iter().map(|&by| Settlement::Cancelled(by)));
-    for (message, settlement) in (0..).zip(reasons) {
-        let id = test.admit(message).await;
-        let mut fence = test.claim(WorkSource::Downloads, "w").await.unwrap().fence;
-        if !matches!(settlement, Settlement::Rejected(_)) {
-            fence = test.advance(&fence, StageName::Downloaded).await;
-            test.advance(&fence, StageName::Queued).await;
-            fence = test.start("w").await;
-            fence = test.advance(&fence, StageName::Transcribed).await;
-        }
-        test.store.queue.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
-        let codec = (settlement == Settlement::Rejected(RejectReason::Codec)).then_some("AMR");
-        test.store.queue.settle_with_codec(&fence, settlement, codec).await.unwrap();
-        let failed_stage = matches!(settlement, Settlement::Failed(_)).then(|| "transcribed".to_owned());
-        assert_eq!(test.value::<Option<String>>(id, "failed_stage").await, failed_stage);
-        match test.store.queue.claim_notice("w").await.unwrap() {
-            Some(notice) => {
-                assert!(settlement.needs_answer());
-                assert_eq!((notice.fence.id, notice.settlement), (id, settlement));
-                assert_eq!(notice.codec.as_deref(), codec);
-                assert_eq!(notice.status_message, Some(MessageId(500)));
-                test.store.queue.close_notice(&notice.fence).await.unwrap();
-            }
-            None => assert_eq!(settlement, Settlement::Cancelled(CancelledBy::ChatGone)),
-        }
-    }
-}
-
-// === Questions ===
-
-#[tokio::test]
-async fn the_recent_real_time_factor_is_of_one_model_and_twenty_requests() {
-    let test = TestStore::new().await;
-    assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
-    for message in 0..25 {
-        test.enqueue(message).await;
-        let fence = test.start("w").await;
-        let took = if message < 5 { 40 } else { 5 };
-        let facts = RequestUpdate {
-            length: Some(Duration::from_secs(10)),
-            model: Some("base".into()),
-            processing: Some(Duration::from_secs(took)),
-            ..RequestUpdate::default()
-        };
-        test.store.queue.advance(&fence, StageName::Transcribed, &facts).await.unwrap();
-        test.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
-        test.pass(Duration::from_secs(1));
-    }
-    assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), Some(0.5));
-    assert_eq!(test.store.statistics.recent_real_time_factor("tiny").await.unwrap(), None);
-}
+// === Notification ===
 
 #[tokio::test]
 async fn every_write_notifies_subscribers() {

@@ -1,9 +1,11 @@
 //! The contract of a store, whatever its backend.
 
 mod account;
+mod audio;
 mod cancellation;
 mod claims;
 mod clock;
+mod coalescing;
 mod limits;
 mod moves;
 mod notices;

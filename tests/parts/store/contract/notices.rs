@@ -1,15 +1,18 @@
-//! Which notices are claimed, and what one of them answers; whom claims pass over.
+//! Notices: claims, folding, excluded chats.
 
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, UserId};
-use stenobot_store::{Admission, Capacity, ClaimExclusions, IncomingAudio, Settlement, WorkSource};
+use stenobot_domain::{
+    AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, UserId,
+};
+use stenobot_store::{Admission, Capacity, ClaimExclusions, IncomingAudio, LEASE, Settlement, StoreError, WorkSource};
 
-use crate::store::test_store::{ROOMY, TestStore, arrival_of};
+use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of};
 
 const GROUP: ChatId = ChatId(-100_500);
+const PAST_LEASE: Duration = Duration::from_secs(LEASE.as_secs() + 1);
 
-/// A recording that this person sends to the group.
+/// A recording of this user in the group.
 fn in_group(person: i64, message: i32) -> IncomingAudio {
     IncomingAudio { chat: GROUP, ..arrival_of(person, message) }
 }
@@ -20,6 +23,75 @@ async fn refuse(test: &TestStore, arrival: &IncomingAudio, reason: RejectReason)
 
 async fn is_answered(test: &TestStore, id: RequestId) -> bool {
     test.value::<bool>(id, "answered").await
+}
+
+#[tokio::test]
+async fn a_refusal_gets_one_notice() {
+    let test = TestStore::new().await;
+    let id = test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap().unwrap();
+    assert_eq!(test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap(), None, "known");
+    assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
+
+    let notice = test.store.queue.claim_notice("w").await.unwrap().unwrap();
+    assert_eq!((notice.fence.id, notice.settlement), (id, Settlement::Rejected(RejectReason::TooLong)));
+    assert_eq!((notice.chat, notice.reply_to), (ChatId(7_000_000_001), Some(MessageId(1))));
+    assert_eq!(
+        (notice.locale.as_deref(), notice.length),
+        (Some("ru"), Some(AudioLength::Claimed(Duration::from_secs(10))))
+    );
+    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "it is held");
+
+    test.store.queue.postpone_notice(&notice.fence, test.now().after(Duration::from_secs(30))).await.unwrap();
+    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "put off");
+    test.pass(Duration::from_secs(30));
+    let again = test.store.queue.claim_notice("v").await.unwrap().unwrap();
+    assert!(matches!(test.store.queue.close_notice(&notice.fence).await, Err(StoreError::LeaseLost { .. })));
+    test.store.queue.close_notice(&again.fence).await.unwrap();
+    test.pass(PAST_LEASE);
+    assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "closed");
+}
+
+#[tokio::test]
+async fn a_notice_of_a_dead_worker_is_claimed_again() {
+    let test = TestStore::new().await;
+    test.store.queue.refuse(&arrival(1), RejectReason::TooBig).await.unwrap().unwrap();
+    let first = test.store.queue.claim_notice("a").await.unwrap().unwrap();
+    test.pass(PAST_LEASE);
+    let second = test.store.queue.claim_notice("b").await.unwrap().unwrap();
+    assert_eq!((second.fence.id, second.fence.attempt), (first.fence.id, 2));
+}
+
+#[tokio::test]
+async fn every_settlement_is_recorded_and_gets_its_notice() {
+    let test = TestStore::new().await;
+    let reasons = RejectReason::ALL.iter().map(|&reason| Settlement::Rejected(reason));
+    let reasons = reasons.chain(FailReason::ALL.iter().map(|&reason| Settlement::Failed(reason)));
+    let reasons = reasons.chain(CancelledBy::ALL.iter().map(|&by| Settlement::Cancelled(by)));
+    for (message, settlement) in (0..).zip(reasons) {
+        let id = test.admit(message).await;
+        let mut fence = test.claim(WorkSource::Downloads, "w").await.unwrap().fence;
+        if !matches!(settlement, Settlement::Rejected(_)) {
+            fence = test.advance(&fence, StageName::Downloaded).await;
+            test.advance(&fence, StageName::Queued).await;
+            fence = test.start("w").await;
+            fence = test.advance(&fence, StageName::Transcribed).await;
+        }
+        test.store.queue.set_status_message(&fence, arrival(1).chat, MessageId(500)).await.unwrap();
+        let codec = (settlement == Settlement::Rejected(RejectReason::Codec)).then_some("AMR");
+        test.store.queue.settle_with_codec(&fence, settlement, codec).await.unwrap();
+        let failed_stage = matches!(settlement, Settlement::Failed(_)).then(|| "transcribed".to_owned());
+        assert_eq!(test.value::<Option<String>>(id, "failed_stage").await, failed_stage);
+        match test.store.queue.claim_notice("w").await.unwrap() {
+            Some(notice) => {
+                assert!(settlement.needs_answer());
+                assert_eq!((notice.fence.id, notice.settlement), (id, settlement));
+                assert_eq!(notice.codec.as_deref(), codec);
+                assert_eq!(notice.status_message, Some(MessageId(500)));
+                test.store.queue.close_notice(&notice.fence).await.unwrap();
+            }
+            None => assert_eq!(settlement, Settlement::Cancelled(CancelledBy::ChatGone)),
+        }
+    }
 }
 
 #[tokio::test]

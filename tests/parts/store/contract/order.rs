@@ -1,19 +1,16 @@
-//! Turns: whoever sends much waits for themselves, and whoever asks for the same audio takes nobody's time.
+//! Fair order of downloads and transcriptions, and limits of one user.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use stenobot::request::{Claim, Queued, Request, Transcribing};
-use stenobot_domain::{AnswerForm, FailReason, MessageId, RejectReason, RequestId, StageName};
-use stenobot_store::{
-    Admission, Capacity, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, StoreError, WorkSource,
-};
+use stenobot_domain::{MessageId, RejectReason, RequestId, StageName};
+use stenobot_store::{Admission, Capacity, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, WorkSource};
 
-use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of, queue_of, sender};
+use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of, sender};
 
 const MILLI: Duration = Duration::from_millis(1);
 
-async fn order(test: &TestStore) -> Vec<RequestId> {
+pub(super) async fn order(test: &TestStore) -> Vec<RequestId> {
     test.store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id).collect()
 }
 
@@ -132,7 +129,7 @@ async fn each_waiting_request_is_delayed_by_one_attempt_of_a_crashing_one() {
     let late = [test.enqueue_of(&arrival_of(5, 6)).await, test.enqueue_of(&arrival_of(6, 7)).await];
     assert_eq!(order(&test).await, [poison, late[0], late[1]]);
     assert_eq!(crash(&test).await, poison);
-    assert_eq!([serve(&test).await, serve(&test).await], late, "a second attempt in a row meets nobody");
+    assert_eq!([serve(&test).await, serve(&test).await], late, "a second attempt in a row delays no other");
     assert_eq!(test.start("w").await.id, poison);
 }
 
@@ -188,7 +185,7 @@ async fn a_user_s_waiting_requests_are_bounded_until_one_starts() {
     assert_eq!(notice.user.0, 7_000_000_001);
     assert!(
         matches!(test.store.queue.admit(&arrival_of(2, 0), &two).await.unwrap(), Admission::New(_)),
-        "somebody else"
+        "another user"
     );
     test.download().await;
     test.start("w").await;
@@ -212,7 +209,7 @@ async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
     let by = sender(7_000_000_001).id;
     let waiting = test.store.queue.waiting().await.unwrap();
     let _withdrawn = test.store.queue.cancel(waiting[1].id, by).await.unwrap();
-    assert!(matches!(admit(5).await, Admission::New(_)), "what was withdrawn in time costs nothing");
+    assert!(matches!(admit(5).await, Admission::New(_)), "what was cancelled in time costs nothing");
     assert!(matches!(admit(6).await, Admission::DayFull(_)));
     let midnight = test.now().midnight().after(Duration::from_secs(24 * 60 * 60));
     test.pass(midnight.since(test.now()) - MILLI);
@@ -237,124 +234,4 @@ async fn each_button_press_is_one_request() {
     assert_eq!([ordinary, pressed, other].into_iter().collect::<HashSet<_>>().len(), 3);
     let _first = test.claim(WorkSource::Downloads, "w").await.unwrap();
     assert_eq!(test.claim(WorkSource::Downloads, "w").await.unwrap().reply_to, Some(MessageId(1)));
-}
-
-// === The same audio ===
-
-/// Two requests for the audio of `arrival(1)`: one that is queued, and one joined to it.
-async fn joined(test: &TestStore) -> (RequestId, RequestId) {
-    let to = test.enqueue(1).await;
-    let id = same(test, 2).await;
-    (to, id)
-}
-
-/// Admits another person's request for the audio of `arrival(1)`, which waits.
-async fn same(test: &TestStore, person: i64) -> RequestId {
-    let same = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(person, 50) };
-    match test.store.queue.admit(&same, &ROOMY).await.unwrap() {
-        Admission::Coalesced { id, .. } => id,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn only_the_same_waiting_audio_in_the_same_language_and_form_is_coalesced() {
-    let test = TestStore::new().await;
-    let (to, id) = joined(&test).await;
-    assert_eq!(test.value::<i64>(id, "joined_to").await, to.0);
-    let again = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(3, 51) };
-    let third = test.store.queue.admit(&again, &ROOMY).await.unwrap();
-    assert!(
-        matches!(third, Admission::Coalesced { into: first, .. } if first == to),
-        "never to one that is joined itself"
-    );
-    for (message, other) in [
-        (60, IncomingAudio { form: AnswerForm::Srt, ..again.clone() }),
-        (61, IncomingAudio { speech_language: Some("de".parse().unwrap()), ..again.clone() }),
-    ] {
-        let other = IncomingAudio { key: stenobot_store::IdempotencyKey::Message(MessageId(message)), ..other };
-        assert!(matches!(test.store.queue.admit(&other, &ROOMY).await.unwrap(), Admission::New(_)));
-    }
-    test.start("w").await;
-    let late = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(4, 52) };
-    assert!(matches!(test.store.queue.admit(&late, &ROOMY).await.unwrap(), Admission::New(_)), "it runs already");
-    assert!(matches!(test.store.queue.admit(&arrival_of(4, 53), &queue_of(1)).await.unwrap(), Admission::QueueFull(_)));
-}
-
-#[tokio::test]
-async fn a_coalesced_request_waits_for_the_text_of_its_original() {
-    let test = TestStore::new().await;
-    let (to, id) = joined(&test).await;
-    let waiting = test.store.queue.waiting().await.unwrap();
-    assert_eq!(waiting.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), [to, id]);
-    assert_eq!((waiting[1].coalesced_into, waiting[1].user.0), (Some(to), 2));
-    assert_eq!(test.claim(WorkSource::Downloads, "w").await, None, "it needs no audio");
-
-    let fence = test.start("w").await;
-    assert_eq!(order(&test).await, [id], "only what runs is ahead of it");
-    assert_eq!(test.claim(WorkSource::Transcriptions, "w").await, None);
-    test.advance(&fence, StageName::Transcribed).await;
-    let request = Request::<Transcribing>::claim_coalesced(&test.store, to, "w").await.unwrap().unwrap();
-    assert_eq!((request.id(), request.coalesced_into(), request.chat().0), (id, Some(to), 2));
-    assert!(Request::<Transcribing>::claim_coalesced(&test.store, to, "w").await.unwrap().is_none(), "it is held");
-
-    // The other's time is not counted twice.
-    let heard = |seconds| RequestUpdate {
-        length: Some(Duration::from_secs(10)),
-        model: Some("base".into()),
-        processing: Some(Duration::from_secs(seconds)),
-        ..RequestUpdate::default()
-    };
-    let held = Fence { id, stage: StageName::Transcribing, owner: "w".into(), attempt: 1 };
-    test.store.queue.advance(&held, StageName::Transcribed, &heard(9)).await.unwrap();
-    test.advance(&Fence { stage: StageName::Transcribed, ..held }, StageName::Done).await;
-    assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
-    drop(request);
-}
-
-#[tokio::test]
-async fn a_coalesced_request_without_text_is_downloaded_itself() {
-    for died in [false, true] {
-        let test = TestStore::new().await;
-        let (to, id) = joined(&test).await;
-        let fence = test.start("w").await;
-        let fence = test.advance(&fence, StageName::Transcribed).await;
-        let row = test.store.queue.claim_coalesced(to, "w").await.unwrap().unwrap();
-        test.advance(&fence, StageName::Done).await;
-        if died {
-            assert_eq!(test.claim(WorkSource::Downloads, "v").await, None, "it is held");
-            test.pass(LEASE + MILLI);
-        } else {
-            test.store.queue.release(&row.fence, test.now(), false).await.unwrap();
-        }
-        assert_eq!(test.claim(WorkSource::Transcriptions, "v").await, None, "it has no audio");
-        let own = test.claim(WorkSource::Downloads, "v").await.unwrap();
-        assert_eq!((own.fence.id, own.fence.stage, own.coalesced_into), (id, StageName::Received, None));
-        let late = test.store.queue.advance(&row.fence, StageName::Transcribed, &RequestUpdate::default()).await;
-        assert!(matches!(late, Err(StoreError::LeaseLost { .. })));
-        assert!(test.store.queue.claim_coalesced(to, "w").await.unwrap().is_none());
-        let fence = test.advance(&own.fence, StageName::Downloaded).await;
-        test.advance(&fence, StageName::Queued).await;
-        let Some(Claim::Ready(request)) = Request::<Queued>::claim(&test.store, "v").await.unwrap() else {
-            panic!("it is an ordinary request now")
-        };
-        assert_eq!(request.id(), id);
-    }
-}
-
-#[tokio::test]
-async fn a_request_coalesced_into_a_failed_or_cancelled_one_is_downloaded_itself() {
-    let test = TestStore::new().await;
-    let (_, id) = joined(&test).await;
-    let fence = test.start("w").await;
-    assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
-    test.store.queue.settle(&fence, Settlement::Failed(FailReason::Deadline)).await.unwrap();
-    assert_eq!(test.download().await, id);
-    assert_eq!(test.start("w").await.id, id);
-
-    let test = TestStore::new().await;
-    let (to, id) = joined(&test).await;
-    let _ended = test.store.queue.cancel(to, sender(7_000_000_001).id).await.unwrap();
-    assert_eq!(test.store.queue.waiting().await.unwrap()[0].coalesced_into, None);
-    assert_eq!(test.download().await, id);
 }

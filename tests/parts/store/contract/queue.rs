@@ -1,4 +1,4 @@
-//! The queue: how many may wait, who is next, and where everybody stands.
+//! The queue: its capacity, the next claim, positions.
 
 use std::time::Duration;
 

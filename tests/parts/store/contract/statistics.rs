@@ -1,10 +1,10 @@
-//! What `stenobot stats` reads from a store, also while somebody works on it.
+//! Counts, and the records of `stenobot stats`.
 
 use std::time::Duration;
 
 use stenobot::stats::Statistics;
 use stenobot_domain::{FailReason, RejectReason, StageName, Timestamp};
-use stenobot_store::{RequestProgress, RequestUpdate, Settlement};
+use stenobot_store::{Fence, RequestProgress, RequestUpdate, Settlement};
 
 use crate::store::test_store::{START, TestStore, arrival};
 
@@ -14,7 +14,7 @@ async fn a_finished_request_s_record_has_its_times_in_seconds() {
     test.enqueue(1).await;
     test.pass(Duration::from_secs(3));
     let fence = test.start("w").await;
-    let heard = RequestUpdate {
+    let update = RequestUpdate {
         length: Some(Duration::from_secs(10)),
         model: Some("base-q8_0".into()),
         processing: Some(Duration::from_millis(1500)),
@@ -22,7 +22,7 @@ async fn a_finished_request_s_record_has_its_times_in_seconds() {
         ..RequestUpdate::default()
     };
     test.pass(Duration::from_secs(2));
-    test.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
     let fence = stenobot_store::Fence { stage: StageName::Transcribed, ..fence };
     test.advance(&fence, StageName::Done).await;
 
@@ -54,4 +54,26 @@ async fn records_distinguish_ends_and_days() {
 
     let today = test.store.statistics.request_records(Some(Timestamp(START + 1000))).await.unwrap();
     assert_eq!(today.len(), 1);
+}
+
+#[tokio::test]
+async fn the_recent_real_time_factor_is_of_one_model_and_twenty_requests() {
+    let test = TestStore::new().await;
+    assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
+    for message in 0..25 {
+        test.enqueue(message).await;
+        let fence = test.start("w").await;
+        let took = if message < 5 { 40 } else { 5 };
+        let facts = RequestUpdate {
+            length: Some(Duration::from_secs(10)),
+            model: Some("base".into()),
+            processing: Some(Duration::from_secs(took)),
+            ..RequestUpdate::default()
+        };
+        test.store.queue.advance(&fence, StageName::Transcribed, &facts).await.unwrap();
+        test.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
+        test.pass(Duration::from_secs(1));
+    }
+    assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), Some(0.5));
+    assert_eq!(test.store.statistics.recent_real_time_factor("tiny").await.unwrap(), None);
 }

@@ -1,4 +1,4 @@
-//! People and chats: who is known, what they have set, what they may ask about themselves, and being forgotten.
+//! Users and chats: names, settings, bans, stored data, erasure.
 
 use std::time::Duration;
 
@@ -85,12 +85,12 @@ async fn my_data_is_everything_stored_about_a_user() {
     assert_eq!(test.store.users.my_data(ME).await.unwrap(), None);
     test.enqueue(1).await;
     let fence = test.start("w").await;
-    let heard = RequestUpdate {
+    let update = RequestUpdate {
         length: Some(Duration::from_secs(12)),
         language: Some("ru".into()),
         ..RequestUpdate::default()
     };
-    test.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+    test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
     test.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
     test.store.queue.refuse(&arrival(2), RejectReason::TooLong).await.unwrap();
     let waits = test.admit(3).await;
@@ -113,12 +113,12 @@ async fn recent_languages_are_of_recordings_with_text() {
     for (update, (language, length)) in [("ru", 9), ("uk", 12), ("ru", 3), ("en", 0)].into_iter().enumerate() {
         test.enqueue(i32::try_from(update).unwrap() + 1).await;
         let fence = test.start("w").await;
-        let heard = RequestUpdate {
+        let update = RequestUpdate {
             language: Some(language.into()),
             transcription_length: Some(length),
             ..RequestUpdate::default()
         };
-        test.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+        test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
         test.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
     }
     let languages = test.store.users.recent_languages(ME).await.unwrap();
@@ -136,18 +136,18 @@ async fn totals_of_erased_users_add_up_and_an_unknown_user_is_no_error() {
         test.enqueue_of(&arrival_of(person, 1)).await;
         test.pass(Duration::from_millis(1));
         let fence = test.start("w").await;
-        let heard = RequestUpdate { length: Some(Duration::from_secs(12)), ..RequestUpdate::default() };
-        test.store.queue.advance(&fence, StageName::Transcribed, &heard).await.unwrap();
+        let update = RequestUpdate { length: Some(Duration::from_secs(12)), ..RequestUpdate::default() };
+        test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
         test.advance(&Fence { stage: StageName::Transcribed, ..fence }, StageName::Done).await;
         let _nothing = test.store.users.forget(UserId(person)).await.unwrap();
     }
     assert_eq!(test.count("users").await, 1);
     let erased = test.store.users.my_data(UserId(0)).await.unwrap().unwrap();
     assert_eq!(erased.audio, Duration::from_secs(24), "the row that stands for all erased users");
-    let nobody = test.store.users.forget(UserId(99)).await.unwrap();
-    assert_eq!((nobody.stopped, nobody.audio), (vec![], vec![]));
+    let unknown = test.store.users.forget(UserId(99)).await.unwrap();
+    assert_eq!((unknown.stopped, unknown.audio), (vec![], vec![]));
     let _unchanged = test.store.users.forget(UserId(0)).await.unwrap();
-    assert_eq!(test.count("users").await, 1, "nobody is not forgotten");
+    assert_eq!(test.count("users").await, 1, "the row of erased users stays");
     test.take(&arrival_of(1, 1)).await;
-    assert_eq!(test.store.users.reachable().await.unwrap(), [UserId(1)], "they may come back as somebody new");
+    assert_eq!(test.store.users.reachable().await.unwrap(), [UserId(1)], "they may come back as a new user");
 }

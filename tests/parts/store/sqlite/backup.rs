@@ -13,7 +13,7 @@ use crate::store::test_store::{ROOMY, TestStore, arrival};
 fn others(test: &TestStore) -> Vec<String> {
     let entries = std::fs::read_dir(test.path.parent().unwrap()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !name.starts_with("journal.db") || name.contains("before-restore")).collect()
+    names.filter(|name| !name.starts_with("store.db") || name.contains("before-restore")).collect()
 }
 
 fn copy(test: &TestStore) -> PathBuf {
@@ -73,7 +73,7 @@ async fn a_restore_can_end_open_requests_without_notices() {
     let _restored = restore(&file, &StoreUrl::sqlite(&path), AfterRestore::Drop).await.unwrap();
     let store = Store::open(&StoreUrl::sqlite(&path), Clock::System).await.unwrap();
     assert_eq!(store.queue.depth().await.unwrap(), 0);
-    assert!(store.queue.claim_notice("w").await.unwrap().is_none(), "nobody is told anything");
+    assert!(store.queue.claim_notice("w").await.unwrap().is_none(), "no notice is due");
 }
 
 #[tokio::test]
@@ -84,9 +84,9 @@ async fn a_restore_does_not_apply_a_former_write_ahead_log() {
     // As a killed bot leaves it: its writes are in the log alone.
     let (db, wal) = (std::fs::read(&test.path).unwrap(), std::fs::read(test.path.with_extension("db-wal")).unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("store.db");
     std::fs::write(&path, db).unwrap();
-    std::fs::write(folder.path().join("journal.db-wal"), wal).unwrap();
+    std::fs::write(folder.path().join("store.db-wal"), wal).unwrap();
     let restored = restore(&copy(&test), &StoreUrl::sqlite(&path), AfterRestore::Continue).await.unwrap();
     for name in [&path, restored.before.as_ref().unwrap()] {
         let store = Store::open(&StoreUrl::sqlite(name), Clock::System).await.unwrap();

@@ -22,7 +22,7 @@ async fn admit(test: &TestStore, arrival: &IncomingAudio) -> Admission {
     test.store.queue.admit(arrival, &LIMITED).await.unwrap()
 }
 
-/// The marks by which somebody could be found, none of which is part of anybody else's.
+/// Texts that occur in the data of one user only.
 fn marked(message: i32) -> IncomingAudio {
     let from = Sender {
         id: ME,
@@ -94,7 +94,7 @@ async fn no_byte_of_an_erased_user_is_left_but_the_totals_stay() {
     assert_eq!(found(&test), Vec::<&str>::new());
 
     assert!(matches!(test.store.queue.renew(&running).await, Err(StoreError::LeaseLost { .. })), "no more is written");
-    assert_eq!(test.store.queue.claim_notice("w").await.unwrap(), None, "nobody is told");
+    assert_eq!(test.store.queue.claim_notice("w").await.unwrap(), None, "no notice is due");
     assert_eq!(test.store.users.my_data(ME).await.unwrap(), None);
     assert_eq!(test.store.users.chat_settings(ChatId(ME.0)).await.unwrap(), ChatSettings::default());
     assert!(test.store.users.is_banned(ME).await.unwrap(), "else forgetting would lift it");

@@ -109,7 +109,7 @@ async fn a_manipulated_copy_is_refused_and_nothing_changes() {
     let left = std::fs::read_dir(test.path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["copy.db", "journal.db", "journal.db-shm", "journal.db-wal"]);
+    assert_eq!(left, ["copy.db", "store.db", "store.db-shm", "store.db-wal"]);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_path_that_is_no_file_is_refused_by_its_kind() {
         (Path::new("/proc"), "/proc cannot be used: it is a folder, no file"),
         (&pipe, "it is a named pipe, no file"),
         (&folder.join("nothing.db"), "there is no such file"),
-        (&folder.join("journal.db/x"), "cannot be used: not a directory"),
+        (&folder.join("store.db/x"), "cannot be used: not a directory"),
     ] {
         let restored = restore(file, &test.url(), AfterRestore::Continue).await.unwrap_err().to_string();
         assert!(restored.ends_with(sentence), "{restored}");

@@ -46,7 +46,7 @@ const STAGED: &str = "
     CREATE INDEX ix_usage_user_id ON usage (user_id);
     UPDATE alembic_version SET version_num = 'a9f3b2c8d1e4';";
 
-const PEOPLE: &str = "
+const USERS: &str = "
     INSERT INTO users VALUES
         (1, 7000000001, 'anna', 'Анна', 'Иванова', 60, 0, 12, '2025-10-20', 42, '2025-10-14 01:36:13.195350', '2025-10-20 10:00:00'),
         (2, 99, NULL, NULL, NULL, 3600, 1, 0, '2025-10-21', 0, '2025-10-15 00:00:00', '2025-10-15 00:00:00');";
@@ -59,7 +59,7 @@ async fn run(sql: &mut SqliteConnection, script: &'static str) {
     sqlx::raw_sql(script).execute(sql).await.unwrap();
 }
 
-/// Three rows of two people: one with everything, one with whole seconds and no time, one with odd types.
+/// Three rows of two users: one with everything, one with whole seconds and no time, one with odd types.
 async fn add_usage(sql: &mut SqliteConnection) {
     let insert = "INSERT INTO usage (id, user_id, voice_duration_seconds, voice_file_id, transcription_text, \
                   processing_time_seconds, model_size, language, created_at) VALUES \
@@ -81,7 +81,7 @@ impl Old {
         let path = folder.path().join("bot.db");
         let mut sql = sql(&path).await;
         run(&mut sql, FIRST).await;
-        run(&mut sql, PEOPLE).await;
+        run(&mut sql, USERS).await;
         add_usage(&mut sql).await;
         sql.close().await.unwrap();
         Self { path, _folder: folder }
@@ -123,15 +123,15 @@ fn expected(lengths: bool) -> Vec<Row> {
     ]
 }
 
-/// Id, names, quota, unlimited, today, reset, total, created, updated of everybody.
-async fn people(path: &Path) -> Vec<String> {
+/// Id, names, quota, unlimited, today, reset, total, created, updated of every user.
+async fn users(path: &Path) -> Vec<String> {
     let all = "SELECT json_array(telegram_id, username, first_name, last_name, daily_quota_seconds, is_unlimited, \
                today_usage_seconds, last_reset_date, total_usage_seconds, created_at, updated_at) FROM users ORDER BY id";
     sqlx::query_scalar(all).fetch_all(&mut sql(path).await).await.unwrap()
 }
 
 const ANNA: &str = r#"[7000000001,"anna","Анна","Иванова",60,0,12,"2025-10-20",42,"2025-10-14 01:36:13.195350","2025-10-20 10:00:00"]"#;
-const NOBODY: &str = r#"[99,null,null,null,3600,1,0,"2025-10-21",0,"2025-10-15 00:00:00","2025-10-15 00:00:00"]"#;
+const UNNAMED: &str = r#"[99,null,null,null,3600,1,0,"2025-10-21",0,"2025-10-15 00:00:00","2025-10-15 00:00:00"]"#;
 
 async fn total(path: &Path, person: i64) -> i64 {
     sqlx::query_scalar("SELECT total_usage_seconds FROM users WHERE telegram_id = ?1")
@@ -162,13 +162,13 @@ fn assert_no_text(path: &Path) {
 /// A store that stopped at the first of our migrations, with rows and a text that fills many pages.
 async fn store_of_the_first_schema() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("store.db");
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let all = Migrator::new(migrations.as_path()).await.unwrap();
     let first = Migrator::with_migrations(all.iter().filter(|step| step.version == 1).cloned().collect());
     let mut sql = sql(&path).await;
     first.run(&mut sql).await.unwrap();
-    run(&mut sql, PEOPLE).await;
+    run(&mut sql, USERS).await;
     add_usage(&mut sql).await;
     let long = "страница за страницей ".repeat(2_000);
     let insert = "INSERT INTO usage (id, user_id, voice_duration_seconds, voice_file_id, transcription_text, model_size, \
@@ -187,7 +187,7 @@ async fn a_migration_keeps_every_row_and_column_but_the_text() {
     let store = Store::open(&StoreUrl::sqlite(&path), Clock::System).await.unwrap();
     assert_no_text(&path);
 
-    assert_eq!(people(&path).await, [ANNA, NOBODY]);
+    assert_eq!(users(&path).await, [ANNA, UNNAMED]);
     let mut wanted = expected(true);
     let at = "2025-10-19 00:00:00".to_owned();
     wanted.push((99, Some(600.0), "long".into(), None, Some("medium".into()), None, Some(44_000), at.clone(), at));
@@ -208,7 +208,7 @@ async fn a_migrated_store_recognises_its_users() {
     let (_folder, path) = store_of_the_first_schema().await;
     let store = Store::open(&StoreUrl::sqlite(&path), Clock::System).await.unwrap();
     assert!(matches!(store.queue.admit(&arrival(1), &ROOMY).await.unwrap(), Admission::New(_)));
-    assert_eq!(people(&path).await.len(), 2, "the sender is known by their id");
+    assert_eq!(users(&path).await.len(), 2, "the sender is known by their id");
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql(&path).await).await.unwrap();
     assert_eq!(check, "ok");
 }
@@ -221,7 +221,7 @@ async fn the_first_revision_is_imported_without_its_texts() {
     let before = std::fs::read(&old.path).unwrap();
     let imported = test.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 2, usage: 3, known: 0, orphans: 0 });
-    assert_eq!(people(&test.path).await, [ANNA, NOBODY]);
+    assert_eq!(users(&test.path).await, [ANNA, UNNAMED]);
     assert_eq!(rows(&test.path).await, expected(true));
     assert_no_text(&test.path);
     assert_eq!(std::fs::read(&old.path).unwrap(), before, "the old file is only read");
@@ -256,12 +256,12 @@ async fn the_staged_revision_is_imported_with_its_gaps() {
 async fn a_repeated_import_adds_nothing_also_after_the_predecessor_s_upgrade() {
     let (old, test) = (Old::first().await, TestStore::new().await);
     let _first = test.store.import_legacy(&old.path).await.unwrap();
-    let (people_before, rows_before) = (people(&test.path).await, rows(&test.path).await);
+    let (users_before, rows_before) = (users(&test.path).await, rows(&test.path).await);
     let again = Imported { users: 0, usage: 0, known: 3, orphans: 0 };
     assert_eq!(test.store.import_legacy(&old.path).await.unwrap(), again);
     old.upgrade().await;
     assert_eq!(test.store.import_legacy(&old.path).await.unwrap(), again);
-    assert_eq!((people(&test.path).await, rows(&test.path).await), (people_before, rows_before));
+    assert_eq!((users(&test.path).await, rows(&test.path).await), (users_before, rows_before));
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_known_user_keeps_their_data_and_gains_the_imported_rows() {
         let imported = test.store.import_legacy(&old.path).await.unwrap();
         assert_eq!((imported.usage, imported.known), (usage, known));
         assert_eq!(total(&test.path, BIG_ID).await, 100 + 30 + 12);
-        assert_eq!(total(&test.path, 99).await, 0, "new people bring the total they have");
+        assert_eq!(total(&test.path, 99).await, 0, "new users bring their total");
     }
     let names: Vec<String> = sqlx::query_scalar("SELECT username FROM users WHERE telegram_id = 7000000001")
         .fetch_all(&mut sql)

@@ -29,7 +29,7 @@ async fn a_file_that_is_no_database_is_refused_and_unchanged() {
 #[tokio::test]
 async fn a_missing_folder_is_named_as_the_cause() {
     let folder = tempfile::tempdir().unwrap();
-    let error = refused(&folder.path().join("missing/journal.db")).await;
+    let error = refused(&folder.path().join("missing/store.db")).await;
     assert_eq!(
         error.to_string(),
         "the store cannot be used: its file cannot be opened; its folder must exist and belong to this user"
