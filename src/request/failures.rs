@@ -292,6 +292,41 @@ mod tests {
         Attempt { failures, interruptions: 0, transcribed_before: false }
     }
 
+    /// Whether every failure that ends a request in stage `S` ends it by a step of the lifecycle.
+    fn ends_by_legal_steps<S: crate::request::Stage>(failures: Vec<S::Failure>) {
+        for failure in failures {
+            match failure.disposition(after(100)) {
+                Disposition::Retry { .. } => {}
+                Disposition::End(settlement) => {
+                    assert!(S::NAME.may_become(settlement.stage()), "{}: {failure}", S::NAME);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn failures_end_requests_by_steps_of_the_lifecycle() {
+        use crate::request::{Downloaded, Received, Transcribed, Transcribing};
+
+        let text = String::new;
+        let download = || {
+            vec![
+                DownloadFailure::TooBig { limit: 1 },
+                DownloadFailure::Damaged(text()),
+                DownloadFailure::ChatGone,
+                DownloadFailure::Cancelled,
+            ]
+        };
+        ends_by_legal_steps::<Received>(download());
+        ends_by_legal_steps::<Downloaded>(download());
+        ends_by_legal_steps::<Transcribing>(vec![
+            TranscribeFailure::Crashed(text()),
+            TranscribeFailure::DayFull,
+            TranscribeFailure::Cancelled,
+        ]);
+        ends_by_legal_steps::<Transcribed>(vec![DeliverFailure::ChatGone, DeliverFailure::Refused(text())]);
+    }
+
     #[test]
     fn a_crash_is_tried_again_until_the_attempts_are_used_up() {
         let crash = TranscribeFailure::Crashed("signal 11".into());

@@ -1,5 +1,5 @@
-//! Requests, receipts and committed rows come out of the store, and only there.
-use stenobot::request::{CommittedRow, Done, Queued, Receipt, Request};
+//! Requests and receipts come out of the store, and only there.
+use stenobot::request::{Done, Queued, Receipt, Request};
 use stenobot_domain::{RequestId, Timestamp};
 use stenobot_store::RequestRow;
 
@@ -9,10 +9,6 @@ fn request(row: RequestRow) -> Request<Queued> {
 
 fn receipt() -> Receipt<Done> {
     Receipt { id: RequestId(1), received_at: Timestamp(0), stage: Done::default() }
-}
-
-fn committed(row: RequestRow) -> CommittedRow {
-    CommittedRow(row)
 }
 
 fn main() {}

@@ -117,7 +117,7 @@ impl Users {
 
     /// Whether a user, a group or a channel is banned, by any id that the chat has or had.
     pub async fn is_banned(&self, user: UserId) -> Result<bool, StoreError> {
-        self.0.connections.read().await?.sql().is_banned(user).await
+        self.0.connections.read().await?.sql().has_ban(user).await
     }
 
     // === Queries ===

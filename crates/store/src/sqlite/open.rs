@@ -209,6 +209,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_fenced_write_is_retried_until_the_lock_is_released_or_retries_end() {
+        use std::sync::Mutex;
+
+        use tokio_util::sync::CancellationToken;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let (end, errors) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
+        let seen = errors.clone();
+        let store = open(options(&path, Duration::from_millis(20))).await.unwrap();
+        let store = store.retrying_until(end.clone(), move |failed| {
+            seen.lock().unwrap().push((failed.what, failed.error.kind(), failed.is_retry));
+        });
+        let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
+        let arrival = IncomingAudio::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
+        let capacity = Capacity { queue: 1, per_user: 1, per_day: None };
+        let _admission = store.queue.admit(&arrival, &capacity).await.unwrap();
+        let fence = store.queue.claim(crate::WorkSource::Downloads, "w").await.unwrap().unwrap().fence;
+
+        let mut other = options(&path, Duration::ZERO).connect().await.unwrap();
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+        let renewal = tokio::spawn({
+            let (store, fence) = (store.clone(), fence.clone());
+            async move { store.queue.renew(&fence).await }
+        });
+        while errors.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(store.has_retrying_writes());
+        assert!(matches!(store.queue.claim(crate::WorkSource::Downloads, "v").await, Err(StoreError::Busy)), "once");
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        renewal.await.unwrap().expect("it is retried");
+        assert!(!store.has_retrying_writes());
+        assert_eq!(errors.lock().unwrap()[..2], [("renew a lease", "busy", false), ("renew a lease", "busy", true)]);
+
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+        end.cancel();
+        assert!(matches!(store.queue.renew(&fence).await, Err(StoreError::Busy)), "retries have ended");
+    }
+
+    #[tokio::test]
     async fn the_writing_connection_is_renewed_after_a_read_only_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");

@@ -174,7 +174,7 @@ impl Statements<'_> {
         Ok(self.execute(sqlx::query(UNBAN).bind(user.0)).await? > 0)
     }
 
-    pub(crate) async fn is_banned(self, user: UserId) -> Result<bool, StoreError> {
+    pub(crate) async fn has_ban(self, user: UserId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar(IS_BANNED).bind(user.0).fetch_one(self.0).await?)
     }
 
