@@ -1,7 +1,7 @@
 //! A stand-in for `stenobot run`, for the tests of the simulator: polls the Bot API and answers every voice message with a fixed
 //! text. `STENOBOT_STAND_IN`, or else the end of its program name (a link `bot_stand_in_twice`), selects the behaviour:
 //! `answer` (default), `twice` (two final answers), `silent` (polls only), `stuck` (stops at the first message, which it never
-//! confirms), `crash` (exits with status 3 at the first message), `deaf` (ends before it polls). `STENOBOT_STAND_IN_TEXT` is the
+//! confirms), `crash` (exits with status 3 at the first message), `unresponsive` (ends before it polls). `STENOBOT_STAND_IN_TEXT` is the
 //! text of every answer. SIGTERM ends it with status 0.
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ async fn serve() -> anyhow::Result<()> {
     let by_name = called.rsplit_once("bot_stand_in_").map_or("answer", |(_, behaviour)| behaviour);
     let behaviour = std::env::var("STENOBOT_STAND_IN").unwrap_or_else(|_| by_name.into());
     let text = std::env::var("STENOBOT_STAND_IN_TEXT").unwrap_or_else(|_| "Hello.".into());
-    anyhow::ensure!(behaviour != "deaf", "a sentence in the log");
+    anyhow::ensure!(behaviour != "unresponsive", "a sentence in the log");
     let bot = Bot::new(variable("TELEGRAM_BOT_TOKEN")?).set_api_url(variable("STENOBOT_TELEGRAM_API_URL")?.parse()?);
     let mut offset = 0;
     loop {

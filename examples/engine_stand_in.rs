@@ -9,7 +9,7 @@
 //! | `progress N` | reports N percent |
 //! | `wait MS` | waits, unless cancelled |
 //! | `linger MS` | waits until cancelled, and confirms the cancellation MS later |
-//! | `deaf` | stops responding, also to a cancellation |
+//! | `unresponsive` | stops responding, also to a cancellation |
 //! | `stopped` | stops itself (SIGSTOP): only SIGKILL ends it |
 //! | `half` | sends an incomplete frame |
 //! | `flood` | reports progress without pause or end |
@@ -25,7 +25,7 @@
 //! | `devour` | limits its memory as the engine does, and exceeds the limit |
 //! | `garbage`, `oversized`, `stranger` | violates the protocol: no frame, a frame over the limit, a report about another job |
 //!
-//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `unfit TEXT`, `exit N`, `version N` (it speaks another
+//! `STAND_IN_START` says how it starts: `wait MS`, `gate PORT`, `load-failed TEXT`, `exit N`, `version N` (it speaks another
 //! version of the protocol) or `silent` (it does not say its version). When the parent sends a second job
 //! before the first has ended, it exits with status 77.
 
@@ -117,7 +117,7 @@ impl StandIn {
             Some(("wait", millis)) => {
                 let _ = self.commands.recv_timeout(Duration::from_millis(parse_number(millis)));
             }
-            Some(("unfit", reason)) => {
+            Some(("load-failed", reason)) => {
                 self.events.send(&Event::LoadFailed { reason: reason.to_owned() })?;
                 std::process::exit(1);
             }
@@ -150,7 +150,7 @@ impl StandIn {
                     self.cancelled_within(Duration::from_millis(parse_number(rest)));
                     return Ok(Event::Cancelled { number });
                 }
-                "deaf" => park(),
+                "unresponsive" => park(),
                 "stopped" => {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
                     park();

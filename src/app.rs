@@ -48,6 +48,7 @@ use crate::pipeline::retention::Retention;
 use crate::pipeline::status::StatusMessages;
 use crate::pipeline::transcribe::Transcriber;
 use crate::pipeline::worker::Worker;
+use crate::request;
 use crate::settings::{RuntimeConfig, Settings};
 use crate::telemetry::Readiness;
 
@@ -93,7 +94,7 @@ impl App {
         let store = Store::open(&config.storage.database, clock).await?;
         store.belongs_to(token.bot()).await?;
         folder.recover(&store, config, &id).await?;
-        let store = store.retrying_until(shutdown.hard.clone());
+        let store = store.retrying_until(shutdown.hard.clone(), request::observe_retried);
         let client =
             Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
         let client = client.with_commands(COMMANDS.iter().map(|command| command.name).collect());
@@ -101,7 +102,7 @@ impl App {
             Some(folder) => client.with_local_files(folder.clone()),
             None => client,
         };
-        let failures = StoreFailures::new(store.clone(), shutdown.clone());
+        let failures = StoreFailures::new(shutdown.clone());
         Ok(Self {
             _folder: folder,
             settings: Settings::new(settings),

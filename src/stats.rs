@@ -1,20 +1,19 @@
-//! Statistics over requests: from the store's facts to figures.
+//! Statistics over requests: from the store's records to figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use stenobot_domain::quantile::nearest_rank;
-use stenobot_store::Settlement;
-use stenobot_store::statistics::{RequestFacts, Standing};
+use stenobot_store::{RequestProgress, RequestRecord, Settlement};
 
-/// Everything `stenobot stats` tells. Times in seconds, days in UTC.
+/// Output of `stenobot stats`. Times in seconds, days in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statistics {
     /// Over all requests.
     pub total: Figures,
     /// By day, `2026-11-24`, in order.
     pub days: BTreeMap<String, Figures>,
-    /// By model, of those that a model has heard.
+    /// By model, of those that a model has transcribed.
     pub models: BTreeMap<String, Figures>,
     /// Refused, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
@@ -25,25 +24,25 @@ pub struct Statistics {
 /// Figures over some requests.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// All of them.
+    /// Number of requests.
     pub requests: u64,
-    /// People who sent them.
+    /// Number of senders.
     pub people: u64,
     /// Text delivered.
     pub answered: u64,
-    /// Nobody spoke, and the sender was told so.
+    /// No speech in the recording, and the sender was told so.
     pub no_speech: u64,
     /// Given up.
     pub failed: u64,
     /// Refused.
     pub rejected: u64,
-    /// Withdrawn.
+    /// Cancelled.
     pub cancelled: u64,
     /// Not ended yet.
     pub under_way: u64,
     /// Served (answered or without speech) over served and failed; `None` when there are neither.
     pub success_rate: Option<f64>,
-    /// Sound in what was served, in seconds.
+    /// Audio of what was served, in seconds.
     pub audio_seconds: f64,
     /// Characters of the texts.
     pub characters: i64,
@@ -78,59 +77,63 @@ impl Quantiles {
 }
 
 impl Statistics {
-    /// The figures of these requests.
-    pub fn of(facts: &[RequestFacts]) -> Self {
-        let mut days: BTreeMap<String, Vec<&RequestFacts>> = BTreeMap::new();
-        let mut models: BTreeMap<String, Vec<&RequestFacts>> = BTreeMap::new();
+    /// Figures of these requests.
+    pub fn of(records: &[RequestRecord]) -> Self {
+        let mut days: BTreeMap<String, Vec<&RequestRecord>> = BTreeMap::new();
+        let mut models: BTreeMap<String, Vec<&RequestRecord>> = BTreeMap::new();
         let mut rejected = BTreeMap::new();
         let mut failed: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
-        for fact in facts {
-            days.entry(fact.day.clone()).or_default().push(fact);
-            if let Some(model) = &fact.model {
-                models.entry(model.clone()).or_default().push(fact);
+        for record in records {
+            days.entry(record.day.clone()).or_default().push(record);
+            if let Some(model) = &record.model {
+                models.entry(model.clone()).or_default().push(record);
             }
-            match fact.standing {
-                Standing::Ended(Settlement::Rejected(reason), _) => *rejected.entry(reason.as_str()).or_default() += 1,
-                Standing::Ended(Settlement::Failed(reason), stage) => {
+            match record.progress {
+                RequestProgress::Settled(Settlement::Rejected(reason), _) => {
+                    *rejected.entry(reason.as_str()).or_default() += 1
+                }
+                RequestProgress::Settled(Settlement::Failed(reason), stage) => {
                     let stage = stage.map_or("unknown", |stage| stage.as_str()).to_owned();
                     *failed.entry(stage).or_default().entry(reason.as_str()).or_default() += 1;
                 }
-                Standing::Ended(Settlement::Cancelled(_), _) | Standing::Done | Standing::UnderWay => {}
+                RequestProgress::Settled(Settlement::Cancelled(_), _)
+                | RequestProgress::Done
+                | RequestProgress::Open => {}
             }
         }
-        let figures = |groups: BTreeMap<String, Vec<&RequestFacts>>| {
-            groups.into_iter().map(|(name, facts)| (name, Figures::of(facts))).collect()
+        let figures = |groups: BTreeMap<String, Vec<&RequestRecord>>| {
+            groups.into_iter().map(|(name, records)| (name, Figures::of(records))).collect()
         };
-        Self { total: Figures::of(facts), days: figures(days), models: figures(models), rejected, failed }
+        Self { total: Figures::of(records), days: figures(days), models: figures(models), rejected, failed }
     }
 }
 
 impl Figures {
-    fn of<'a>(facts: impl IntoIterator<Item = &'a RequestFacts>) -> Self {
+    fn of<'a>(records: impl IntoIterator<Item = &'a RequestRecord>) -> Self {
         let mut figures = Self::default();
         let mut people = BTreeSet::new();
         let (mut waits, mut work, mut whole, mut factors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for fact in facts {
+        for record in records {
             figures.requests += 1;
-            people.insert(fact.sender);
-            match fact.standing {
-                Standing::UnderWay => figures.under_way += 1,
-                Standing::Ended(Settlement::Rejected(_), _) => figures.rejected += 1,
-                Standing::Ended(Settlement::Failed(_), _) => figures.failed += 1,
-                Standing::Ended(Settlement::Cancelled(_), _) => figures.cancelled += 1,
-                Standing::Done => {
-                    let characters = fact.characters.unwrap_or(0);
+            people.insert(record.sender);
+            match record.progress {
+                RequestProgress::Open => figures.under_way += 1,
+                RequestProgress::Settled(Settlement::Rejected(_), _) => figures.rejected += 1,
+                RequestProgress::Settled(Settlement::Failed(_), _) => figures.failed += 1,
+                RequestProgress::Settled(Settlement::Cancelled(_), _) => figures.cancelled += 1,
+                RequestProgress::Done => {
+                    let characters = record.characters.unwrap_or(0);
                     if characters > 0 {
                         figures.answered += 1
                     } else {
                         figures.no_speech += 1
                     }
                     figures.characters += characters;
-                    figures.audio_seconds += fact.audio_seconds.unwrap_or(0.0);
-                    waits.extend(fact.wait_seconds);
-                    work.extend(fact.processing_seconds);
-                    whole.extend(fact.end_to_end_seconds);
-                    if let (Some(work), Some(audio)) = (fact.processing_seconds, fact.audio_seconds)
+                    figures.audio_seconds += record.audio_seconds.unwrap_or(0.0);
+                    waits.extend(record.wait_seconds);
+                    work.extend(record.processing_seconds);
+                    whole.extend(record.end_to_end_seconds);
+                    if let (Some(work), Some(audio)) = (record.processing_seconds, record.audio_seconds)
                         && audio > 0.0
                     {
                         factors.push(work / audio);
@@ -158,11 +161,11 @@ mod tests {
 
     use super::*;
 
-    fn fact(standing: Standing) -> RequestFacts {
-        RequestFacts {
+    fn record(progress: RequestProgress) -> RequestRecord {
+        RequestRecord {
             day: "2026-11-24".into(),
             sender: 1,
-            standing,
+            progress,
             wait_seconds: Some(1.0),
             end_to_end_seconds: Some(4.0),
             processing_seconds: Some(2.0),
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_values_that_so_many_do_not_exceed() {
+    fn a_quantile_is_the_value_that_the_percentage_does_not_exceed() {
         for count in [1_u32, 2, 3, 10, 99, 100, 101, 1000] {
             let values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
             let found = Quantiles::of(values.clone()).unwrap();
@@ -188,20 +191,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gives_zeros_and_no_rates() {
+    fn no_requests_give_zeros_and_no_rates() {
         let statistics = Statistics::of(&[]);
         assert_eq!(statistics.total, Figures::default());
         assert_eq!(statistics.total.success_rate, None);
     }
 
     #[test]
-    fn refusals_and_withdrawals_are_no_failures() {
-        let quiet = RequestFacts { characters: Some(0), sender: 2, ..fact(Standing::Done) };
-        let refused = fact(Standing::Ended(Settlement::Rejected(RejectReason::QueueFull), None));
-        let broken = fact(Standing::Ended(Settlement::Failed(FailReason::Poison), Some(StageName::Transcribing)));
-        let old = RequestFacts { wait_seconds: None, end_to_end_seconds: None, ..fact(Standing::Done) };
-        let facts = [fact(Standing::Done), quiet, refused, broken, fact(Standing::UnderWay), old];
-        let Statistics { total, models, rejected, failed, days } = Statistics::of(&facts);
+    fn refusals_and_cancellations_are_no_failures() {
+        let quiet = RequestRecord { characters: Some(0), sender: 2, ..record(RequestProgress::Done) };
+        let refused = record(RequestProgress::Settled(Settlement::Rejected(RejectReason::QueueFull), None));
+        let broken =
+            record(RequestProgress::Settled(Settlement::Failed(FailReason::Poison), Some(StageName::Transcribing)));
+        let old = RequestRecord { wait_seconds: None, end_to_end_seconds: None, ..record(RequestProgress::Done) };
+        let records = [record(RequestProgress::Done), quiet, refused, broken, record(RequestProgress::Open), old];
+        let Statistics { total, models, rejected, failed, days } = Statistics::of(&records);
         assert_eq!((total.requests, total.people, total.answered, total.no_speech), (6, 2, 2, 1));
         assert_eq!((total.failed, total.rejected, total.under_way), (1, 1, 1));
         assert_eq!(total.success_rate, Some(0.75));

@@ -1,4 +1,4 @@
-//! Bytes as a file that somebody sends: told by its first bytes, read, decoded. Nothing may panic outside of the guard
+//! Bytes as a file that is sent: recognised by its first bytes, read, decoded. Nothing may panic outside of the guard
 //! around the decoders, hang, or take memory without bound; and the two entrances must agree.
 #![no_main]
 

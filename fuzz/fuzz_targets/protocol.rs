@@ -1,5 +1,5 @@
-//! Bytes as what comes to the bot from outside of its process: the engine's frames, a probe's line, Telegram's updates.
-//! Nothing may panic, and what was understood can be said again and shown.
+//! Bytes as the bot's input from other processes: the engine's frames, a probe's line, Telegram's updates.
+//! Nothing may panic, and what was parsed can be encoded again and shown.
 #![no_main]
 
 use std::num::NonZeroUsize;
@@ -22,7 +22,11 @@ fuzz_target!(|bytes: &[u8]| {
         match event {
             Event::Finished { transcript, .. } => show(&transcript),
             Event::Progress { progress, .. } => assert!((0.0..=1.0).contains(&progress.fraction())),
-            Event::Hello { .. } | Event::Ready { .. } | Event::LoadFailed { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {}
+            Event::Hello { .. }
+            | Event::Ready { .. }
+            | Event::LoadFailed { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. } => {}
         }
     }
     if let Ok(outcome) = serde_json::from_slice::<ProbeOutcome>(bytes) {
@@ -39,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What is made of a transcript on its way to people.
+/// The texts that are made of a transcript.
 fn show(transcript: &Transcript) {
     let _ = (subtitles::srt(transcript), subtitles::vtt(transcript));
     let _ = Texts::default().answer(Locale::Ru, &transcript.text(), transcript.confidence(), NonZeroUsize::MIN);

@@ -38,7 +38,7 @@ impl DataFolder {
             tracing::info!(requests = expired, "taking over what a former process held");
         }
         store.queue.drop_other_days().await?;
-        let under_way = store.audio.under_way().await?;
+        let under_way = store.audio.ids_in_use().await?;
         let kept: Vec<PathBuf> = under_way.into_iter().map(|id| config.storage.audio_file(id)).collect();
         let is_kept = |name: &OsStr| kept.iter().any(|file| file.file_name() == Some(name));
         self.recordings.sweep(is_kept).context("recordings of ended requests cannot be removed")

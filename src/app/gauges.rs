@@ -8,7 +8,6 @@ use metrics::{counter, gauge};
 use stenobot_domain::StageName;
 use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
-use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
 
 use crate::config::Storage;
@@ -107,7 +106,7 @@ async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
         }
         gauge!(names::JOURNAL_WAL)
-            .set(write_ahead_log(&storage.database).metadata().map_or(0.0, |file| bytes(file.len())));
+            .set(storage.database.write_ahead_log().metadata().map_or(0.0, |file| bytes(file.len())));
         spent
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use stenobot_store::backup::{Contents, backup};
+use stenobot_store::{Contents, ReadOnlyStore};
 
 use crate::config::Config;
 
@@ -16,10 +16,12 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let Contents { people, requests, under_way } = backup(&config.storage.database, &self.file, self.force).await?;
+        let store = ReadOnlyStore::open(&config.storage.database).await?;
+        let Contents { users, requests, open } = store.backup(&self.file, self.force).await?;
+        store.close().await;
         let bytes = self.file.metadata()?.len();
         println!(
-            "{}: people: {people}, requests: {requests}, under way: {under_way}; {} KiB, verified",
+            "{}: people: {users}, requests: {requests}, under way: {open}; {} KiB, verified",
             self.file.display(),
             bytes.div_ceil(1024)
         );

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use stenobot_engine::confine;
-use stenobot_store::backup::{Restored, Waiting, restore};
+use stenobot_store::{AfterRestore, Restored, restore};
 
 use crate::config::Config;
 use crate::lifecycle::{DataDirLock, DatabaseLock};
@@ -22,15 +22,15 @@ impl Args {
         // A running bot has the store open.
         let _lock = DataDirLock::take(&config.storage.data_dir).await?;
         let _database = DatabaseLock::take(&config.storage.database).await?;
-        let waiting = if self.drop_waiting { Waiting::Drop } else { Waiting::GoOn };
-        let Restored { contents, before } = restore(&self.file, &config.storage.database, waiting).await?;
-        println!("restored: people: {}, requests: {}", contents.people, contents.requests);
-        match waiting {
-            Waiting::GoOn if contents.under_way > 0 => {
-                println!("requests that waited then and go on when the bot starts: {}", contents.under_way);
+        let open = if self.drop_waiting { AfterRestore::Drop } else { AfterRestore::Continue };
+        let Restored { contents, before } = restore(&self.file, &config.storage.database, open).await?;
+        println!("restored: people: {}, requests: {}", contents.users, contents.requests);
+        match open {
+            AfterRestore::Continue if contents.open > 0 => {
+                println!("requests that waited then and go on when the bot starts: {}", contents.open);
             }
-            Waiting::Drop => println!("requests that waited then and have been ended: {}", contents.under_way),
-            Waiting::GoOn => {}
+            AfterRestore::Drop => println!("requests that waited then and have been ended: {}", contents.open),
+            AfterRestore::Continue => {}
         }
         if let Some(before) = before {
             println!("the store before is kept as {}", before.display());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use stenobot_domain::{Clock, Timestamp};
-use stenobot_store::statistics::request_facts;
+use stenobot_store::ReadOnlyStore;
 
 use crate::config::Config;
 use crate::stats::{Figures, Quantiles, Statistics};
@@ -52,8 +52,8 @@ impl FromStr for Since {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let store = &config.storage.database;
-        anyhow::ensure!(store.is_file(), "there is no store yet: nothing has been sent to this bot");
+        let url = &config.storage.database;
+        anyhow::ensure!(url.file().is_file(), "there is no store yet: nothing has been sent to this bot");
         let since = match self.since {
             Since::All => None,
             Since::Ago(ago) => {
@@ -61,7 +61,10 @@ impl Args {
                 Some(Timestamp(Clock::System.now().0.saturating_sub(ago)))
             }
         };
-        let statistics = Statistics::of(&request_facts(store, since).await?);
+        let store = ReadOnlyStore::open(url).await?;
+        store.check_version().await?;
+        let statistics = Statistics::of(&store.statistics.request_records(since).await?);
+        store.close().await;
         let text = if self.json {
             serde_json::to_string_pretty(&statistics)? + "\n"
         } else if self.csv {

@@ -18,7 +18,7 @@ use crate::config::{Config, VoiceActivity};
 
 /// Longest recording: four hours take 920 MB as samples.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
-/// Nobody waits at the terminal for longer.
+/// Longer than any run at the terminal.
 const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ impl Args {
             }
             VoiceActivity::Off => {}
         }
-        // At the terminal a missing or damaged model is told at once.
+        // At the terminal a missing or damaged model is reported at once.
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
         let workers = settings.workers;

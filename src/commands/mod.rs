@@ -119,7 +119,7 @@ impl Commands {
         let locale = from.language_code.as_deref();
         let is_private = place.kind == ChatKind::Private;
         if is_private {
-            self.worker.store.users.meet(&sender(from)).await?;
+            self.worker.store.users.upsert(&sender(from)).await?;
         }
         let is_operator = is_private && self.settings.config().people.operators.contains(&from.id.0);
         let name = name.map(|name| start::resolve_link(name, argument, place.kind));

@@ -1,5 +1,6 @@
 //! `/queue`: a user's requests and their positions. In a group only those of that group.
 
+use stenobot_domain::AudioLength;
 use stenobot_store::StoreError;
 use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, QueueEntry};
 
@@ -13,8 +14,14 @@ pub(super) const COMMAND: Definition = Definition {
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let Invocation { place, from, .. } = invocation;
-    let mut own = commands.worker.store.queue.standing(from.id).await?;
+    let mut own = commands.worker.store.queue.statuses_of(from.id).await?;
     own.retain(|request| place.kind == ChatKind::Private || request.chat == place.chat);
-    let positions = own.iter().map(|own| QueueEntry { position: own.position, length: own.length }).collect();
+    let positions = own
+        .iter()
+        .map(|own| QueueEntry {
+            position: own.position,
+            length: own.length.map(AudioLength::duration).unwrap_or_default(),
+        })
+        .collect();
     Ok(Some(commands.reply(invocation, &CommandReply::QueueEntries(positions))))
 }

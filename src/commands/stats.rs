@@ -21,7 +21,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     let config = commands.settings.config();
     let store = &commands.worker.store;
     let since = store.clock().now().before(PERIOD);
-    let facts = stenobot_store::statistics::request_facts(&config.storage.database, Some(since)).await?;
+    let facts = store.statistics.request_records(Some(since)).await?;
     let total = Statistics::of(&facts).total;
     let stats = Stats {
         waiting: u64::from(store.queue.depth().await?),

@@ -1,11 +1,12 @@
 //! From the keys as they come in to values that can work.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use stenobot_domain::PUBLIC_FILE_LIMIT;
 use stenobot_domain::secrets;
+use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
 use super::{
@@ -152,12 +153,9 @@ fn filter(key: &'static str, value: String) -> Result<String, ConfigError> {
     }
 }
 
-fn database(value: &str, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+fn database(value: &str, data_dir: &Path) -> Result<StoreUrl, ConfigError> {
     match value {
-        "" => Ok(data_dir.join("stenobot.db")),
-        url => match url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest)) {
-            Some(path) if !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:" => Ok(path.into()),
-            _ => Err(refused("database_url", value)),
-        },
+        "" => Ok(StoreUrl::sqlite(data_dir.join("stenobot.db"))),
+        url => url.parse().map_err(|_| refused("database_url", value)),
     }
 }

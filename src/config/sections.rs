@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stenobot_domain::{RequestId, SpeechLanguage};
+use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
 use super::{BotToken, IdList, LogFormat, VoiceActivity};
@@ -33,8 +34,8 @@ const AUDIO_ENDING: &str = ".audio";
 pub(crate) struct Storage {
     /// Private to this user.
     pub data_dir: PathBuf,
-    /// The store's SQLite file.
-    pub database: PathBuf,
+    /// Location of the store.
+    pub database: StoreUrl,
 }
 
 impl Storage {

@@ -20,7 +20,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!(config.timing.progress_interval, Duration::from_secs(5));
     assert_eq!(config.timing.transcription, Duration::from_secs(120));
     assert_eq!(config.telemetry.addr.to_string(), "127.0.0.1:9464");
-    assert_eq!(config.storage.database, Path::new("data/stenobot.db"));
+    assert_eq!(config.storage.database, stenobot_store::StoreUrl::sqlite("data/stenobot.db"));
     assert!(config.telegram.token.is_none());
 }
 

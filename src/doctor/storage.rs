@@ -1,4 +1,4 @@
-//! The files: the data folder, the store in it, the disk below.
+//! Files: the data folder, the store, the disk.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
-use stenobot_store::{Store, StoreError, write_ahead_log};
+use stenobot_store::{Store, StoreError, StoreUrl};
 
 use super::{Finding, Refusal};
 use crate::config::{Config, DOTENV_FILE, Storage};
@@ -15,12 +15,12 @@ use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockErr
 /// Rights of users other than the owner.
 const OTHERS: u32 = 0o077;
 
-/// Below this little space somebody should look.
+/// Free bytes below which the operator is warned.
 const LOW: u64 = 500_000_000;
-/// Below this little space the store may fail at any time.
+/// Free bytes below which the store may fail at any time.
 const FULL: u64 = 50_000_000;
 
-/// Whether the data folder is there and whose it is now.
+/// State of the data folder.
 pub(super) fn state(config: &Config) -> Result<DataDirState, DataDirError> {
     DataDirState::look(&config.storage.data_dir)
 }
@@ -31,8 +31,8 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
         Ok(state) => state,
         Err(error) => return Finding::failed(error),
     };
-    let has_journal = storage.database.exists();
-    if let Err(error) = RecordingsFolder::look(&storage.audio(), Storage::is_audio_file, has_journal) {
+    let has_store = storage.database.exists();
+    if let Err(error) = RecordingsFolder::look(&storage.audio(), Storage::is_audio_file, has_store) {
         return Finding::failed(error);
     }
     let shown = folder.display();
@@ -58,16 +58,16 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
     }
 }
 
-/// `bot` is the account that is to work on it, `running` whether one does with this data folder.
-pub(super) async fn store(storage: Storage, bot: Option<UserId>, running: bool) -> Finding {
-    let path = &storage.database;
-    if let Some(refusal) = readable(path) {
+/// `bot` is the account whose token is set; `is_running` says whether a bot works with this data folder.
+pub(super) async fn store(storage: Storage, bot: Option<UserId>, is_running: bool) -> Finding {
+    let (url, path) = (&storage.database, storage.database.file());
+    if let Some(refusal) = readable(url) {
         return Finding::failed(refusal);
     }
-    if !running && DatabaseLock::is_held(path).unwrap_or(false) {
+    if !is_running && DatabaseLock::is_held(url).unwrap_or(false) {
         return Finding::failed(DatabaseLockError::InUse);
     }
-    let inspection = match Store::inspect(path).await {
+    let inspection = match Store::inspect(url).await {
         Ok(Some(inspection)) => inspection,
         Ok(None) => {
             let parent = nearest(path);
@@ -97,9 +97,10 @@ pub(super) async fn store(storage: Storage, bot: Option<UserId>, running: bool) 
     }
 }
 
-/// Whether other users may read the store or the log of its latest writes, which hold names and numbers of people.
-fn readable(database: &Path) -> Option<Refusal> {
-    let files: Vec<PathBuf> = [database.to_owned(), write_ahead_log(database)]
+/// Whether other users may read the store or its write-ahead log, which hold names and ids of users.
+fn readable(url: &StoreUrl) -> Option<Refusal> {
+    let database = url.file();
+    let files: Vec<PathBuf> = [database.to_owned(), url.write_ahead_log()]
         .into_iter()
         .filter(|file| file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0))
         .collect();
@@ -132,8 +133,8 @@ pub(super) fn dotenv() -> Finding {
 }
 
 pub(super) async fn disk(storage: Storage) -> Finding {
-    let places = [&storage.data_dir, &storage.database].map(|path| nearest(path));
-    let look = tokio::task::spawn_blocking(move || places.map(|place| DiskSpace::around(&place)));
+    let folders = [storage.data_dir.as_path(), storage.database.file()].map(nearest);
+    let look = tokio::task::spawn_blocking(move || folders.map(|folder| DiskSpace::around(&folder)));
     let spaces = match look.await {
         Ok(spaces) => spaces,
         Err(error) => return Finding::failed(error),

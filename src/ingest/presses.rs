@@ -194,7 +194,7 @@ impl Presses {
                 return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::DraftGone));
             }
         };
-        Ok(match self.worker.store.queue.pressing(of, actor, place.chat, message).await? {
+        Ok(match self.worker.store.queue.button_permission(of, actor, place.chat, message).await? {
             ButtonPermission::Allowed => None,
             ButtonPermission::Elsewhere => Some(elsewhere),
             ButtonPermission::NotYours => Some(CallbackAnswer::NotYours),

@@ -4,12 +4,15 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stenobot_domain::with_suffix;
+use stenobot_store::StoreUrl;
+
 use super::{is_locked, lock};
 
-/// Links that are followed to a database that is not there yet.
+/// Symbolic links that are followed to a database that does not exist yet.
 const MAX_LINKS: usize = 8;
 
-/// Why a database cannot be used.
+/// Why a database cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseLockError {
     /// Another process works on it.
@@ -17,7 +20,7 @@ pub(crate) enum DatabaseLockError {
         "another stenobot, with another data folder, uses this database: stop it, or give this one a database_url of its own"
     )]
     InUse,
-    /// The lock's file cannot be made.
+    /// The lock file cannot be created.
     #[error("the database cannot be locked: {0}; its folder must exist and be writable for this user")]
     Unusable(io::Error),
 }
@@ -28,10 +31,10 @@ pub(crate) enum DatabaseLockError {
 pub(crate) struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl DatabaseLock {
-    /// Locks the file `NAME.lock` beside the database, which need not be there yet. Other names of the same database, by
-    /// links or by another way to its folder, have the same lock.
-    pub(crate) async fn take(database: &Path) -> Result<Self, DatabaseLockError> {
-        match lock(&lock_file(database).map_err(DatabaseLockError::Unusable)?).await {
+    /// Locks the file `NAME.lock` beside the database, which need not exist yet. All paths to the same database, also by
+    /// symbolic links, have the same lock.
+    pub(crate) async fn take(database: &StoreUrl) -> Result<Self, DatabaseLockError> {
+        match lock(&lock_file(database.file()).map_err(DatabaseLockError::Unusable)?).await {
             Ok(file) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(DatabaseLockError::InUse),
             Err(TryLockError::Error(error)) => Err(DatabaseLockError::Unusable(error)),
@@ -41,9 +44,9 @@ impl DatabaseLock {
     /// Whether a process holds it. Changes nothing.
     ///
     /// # Errors
-    /// When the lock's file may not be read.
-    pub(crate) fn is_held(database: &Path) -> io::Result<bool> {
-        match lock_file(database) {
+    /// When the lock file may not be read.
+    pub(crate) fn is_held(database: &StoreUrl) -> io::Result<bool> {
+        match lock_file(database.file()) {
             Ok(file) => is_locked(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -51,18 +54,17 @@ impl DatabaseLock {
     }
 }
 
-/// The lock's file, beside the file that the database's name leads to.
+/// The lock file, beside the file to which the database's path leads.
 fn lock_file(database: &Path) -> io::Result<PathBuf> {
-    let mut place = std::path::absolute(database)?;
+    let mut path = std::path::absolute(database)?;
     for _ in 0..MAX_LINKS {
-        let folder = place.parent().unwrap_or(Path::new("/")).canonicalize()?;
-        let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        place = folder.join(name);
-        match place.read_link() {
-            Ok(target) => place = folder.join(target),
+        let folder = path.parent().unwrap_or(Path::new("/")).canonicalize()?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        path = folder.join(name);
+        match path.read_link() {
+            Ok(target) => path = folder.join(target),
             Err(_) => {
-                place.as_mut_os_string().push(".lock");
-                return Ok(place);
+                return Ok(with_suffix(&path, ".lock"));
             }
         }
     }
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn every_name_of_a_database_has_the_same_lock() {
+    async fn every_path_to_a_database_has_the_same_lock() {
         let place = tempfile::tempdir().unwrap();
         let (real, other) = (place.path().join("real"), place.path().join("other"));
         std::fs::create_dir(&real).unwrap();
@@ -84,21 +86,22 @@ mod tests {
         symlink("real/bot.db", place.path().join("link.db")).unwrap();
         symlink("link.db", place.path().join("second.db")).unwrap();
         let database = real.join("bot.db");
-        assert!(!DatabaseLock::is_held(&database).unwrap());
-        let held = DatabaseLock::take(&database).await.unwrap();
+        let url = |name: &str| StoreUrl::sqlite(place.path().join(name));
+        assert!(!DatabaseLock::is_held(&url("real/bot.db")).unwrap());
+        let held = DatabaseLock::take(&url("real/bot.db")).await.unwrap();
         for name in ["real/bot.db", "real/../real/./bot.db", "other/bot.db", "link.db", "second.db"] {
             for _ in 0..2 {
-                let taken = DatabaseLock::take(&place.path().join(name)).await;
+                let taken = DatabaseLock::take(&url(name)).await;
                 assert!(matches!(taken, Err(DatabaseLockError::InUse)), "{name}: {taken:?}");
-                assert!(DatabaseLock::is_held(&place.path().join(name)).unwrap());
+                assert!(DatabaseLock::is_held(&url(name)).unwrap());
             }
             // Once more when the database is there.
             std::fs::write(&database, "").unwrap();
         }
-        assert!(DatabaseLock::take(&real.join("other.db")).await.is_ok());
+        assert!(DatabaseLock::take(&url("real/other.db")).await.is_ok());
         drop(held);
-        assert!(DatabaseLock::take(&place.path().join("second.db")).await.is_ok());
-        let nowhere = DatabaseLock::take(&place.path().join("nowhere/bot.db")).await;
+        assert!(DatabaseLock::take(&url("second.db")).await.is_ok());
+        let nowhere = DatabaseLock::take(&url("nowhere/bot.db")).await;
         assert!(matches!(nowhere, Err(DatabaseLockError::Unusable(_))), "{nowhere:?}");
     }
 }

@@ -70,8 +70,8 @@ type Admit = BoxService<AdmitRequest, Admission, AdmitFailure>;
 type Quota = KeyedQuotaLayer<UserId>;
 
 fn stack(store: &Store, backlog: &Backlog, limits: &Limits, quota: &Quota) -> Admit {
-    let Limits { queue, waiting_per_user: per_person, daily_audio: per_day, .. } = *limits;
-    let capacity = Capacity { queue, per_person, per_day };
+    let Limits { queue, waiting_per_user: per_user, daily_audio: per_day, .. } = *limits;
+    let capacity = Capacity { queue, per_user, per_day };
     let depth = QueueDepth(store.clone(), backlog.clone());
     let (store, backlog) = (store.clone(), backlog.clone());
     let insert = service_fn(move |AdmitRequest { incoming, .. }: AdmitRequest| {
@@ -226,9 +226,9 @@ impl Admitter {
                 observe(&Event::Admitted { id, claimed: incoming.claimed });
                 Ok(true)
             }
-            Ok(Admission::Joined { id, to }) => {
-                observe(&Event::Joined { id, to, claimed: incoming.claimed });
-                self.parts.positions.show_coalesced(id, to, &incoming);
+            Ok(Admission::Coalesced { id, into }) => {
+                observe(&Event::Coalesced { id, into, claimed: incoming.claimed });
+                self.parts.positions.show_coalesced(id, into, &incoming);
                 Ok(true)
             }
             Ok(Admission::Duplicate) => {
@@ -236,7 +236,7 @@ impl Admitter {
                 Ok(true)
             }
             Ok(Admission::QueueFull(id)) => refused(id, RejectReason::QueueFull),
-            Ok(Admission::PersonFull(id)) => refused(id, RejectReason::UserLimit),
+            Ok(Admission::UserFull(id)) => refused(id, RejectReason::UserLimit),
             Ok(Admission::DayFull(id)) => refused(id, RejectReason::DailyLimit),
             Err(AdmitFailure::Refused(reason)) => self.refuse(&incoming, reason).await.map(|()| false),
             Err(AdmitFailure::Silenced) => {

@@ -54,7 +54,7 @@ impl Backlog {
     pub(super) fn busy(&self) -> ClaimExclusions {
         let counts = self.counts();
         let most = if counts.total < CROWDED { MAX_PER_CHAT_OR_USER } else { 1 };
-        ClaimExclusions { chats: full(&counts.chats, most), people: full(&counts.users, most) }
+        ClaimExclusions { chats: full(&counts.chats, most), users: full(&counts.users, most) }
     }
 
     /// Counts a request that was claimed. One that is coalesced into another needs no permit.
@@ -108,11 +108,11 @@ mod tests {
         }
         assert_eq!(backlog.busy(), ClaimExclusions::default());
         held.push(backlog.enter(group, UserId(4), None));
-        assert_eq!(backlog.busy(), ClaimExclusions { chats: vec![group], people: vec![] });
+        assert_eq!(backlog.busy(), ClaimExclusions { chats: vec![group], users: vec![] });
         for chat in 0..4 {
             held.push(backlog.enter(ChatId(chat), UserId(4), None));
         }
-        assert_eq!(backlog.busy(), ClaimExclusions { chats: vec![group], people: vec![UserId(4)] });
+        assert_eq!(backlog.busy(), ClaimExclusions { chats: vec![group], users: vec![UserId(4)] });
         held.clear();
         assert_eq!(backlog.busy(), ClaimExclusions::default());
         assert_eq!(backlog.permits.available_permits(), MAX_WAITING);

@@ -81,7 +81,7 @@ impl Broadcasts {
         if text.is_empty() {
             return Ok(self.settings.command_reply(locale, &CommandReply::BroadcastHow));
         }
-        let people = self.worker.store.users.reachable_people().await?.len() as u64;
+        let people = self.worker.store.users.reachable().await?.len() as u64;
         let draft = self.drafts.keep(operator, text);
         let button = |label, action| Button { label: self.settings.label(locale, label), action };
         let buttons =
@@ -100,7 +100,7 @@ impl Broadcasts {
         locale: Option<&str>,
         draft: Uuid,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
-        let people = self.worker.store.users.reachable_people().await?;
+        let people = self.worker.store.users.reachable().await?;
         let Some(text) = self.take_draft(operator, draft) else { return Ok(self.remove_buttons(place, message)) };
         let note = self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
         self.replies.send(Reply::Edit { chat: place.chat, message, note });

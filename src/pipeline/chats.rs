@@ -6,7 +6,7 @@ use stenobot_store::{Store, StoreError};
 use stenobot_telegram::{Client, ThreadId, Unreachable};
 
 use super::failures::StoreFailures;
-use crate::request::{DeliverFailure, DownloadFailure, TranscribeFailure, retry_transient};
+use crate::request::{DeliverFailure, DownloadFailure, TranscribeFailure};
 use crate::settings::Settings;
 
 impl From<Unreachable> for DownloadFailure {
@@ -48,18 +48,25 @@ pub(crate) struct Chats {
 impl Chats {
     /// Records that a group became a supergroup.
     pub(crate) async fn record_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        if self.store.users.move_chat(from, to).await? {
-            tracing::info!("a group became a supergroup: its requests and settings go with it");
-            if self.settings.config().people.allowed.contains(&from.0) {
-                warn_of_old_number(from, to);
-            }
-        }
+        let is_new = self.store.users.move_chat(from, to).await?;
+        self.report_move(is_new, from, to);
         Ok(())
     }
 
     /// Like [`Chats::record_move`], for work under way, which waits until the store can be written.
     pub(crate) async fn follow_move(&self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        retry_transient(&self.store, "record that a group became a supergroup", || self.record_move(from, to)).await
+        let is_new = self.store.users.move_chat_retrying(from, to).await?;
+        self.report_move(is_new, from, to);
+        Ok(())
+    }
+
+    fn report_move(&self, is_new: bool, from: ChatId, to: ChatId) {
+        if is_new {
+            tracing::info!("a group became a supergroup: its requests and settings go with it");
+            if self.settings.config().people.allowed.contains(&from.0) {
+                warn_of_old_number(from, to);
+            }
+        }
     }
 
     /// Warns of numbers in `allowed_users` that groups had before they became supergroups.

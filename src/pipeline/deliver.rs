@@ -119,11 +119,11 @@ impl Deliverer {
                 let receipt = request
                     .advance(&self.worker.store, Done { audio_until: retention::kept_until(&self.settings, now) })
                     .await?;
-                if receipt.stage.audio_until.is_none() {
-                    self.recordings.discard(receipt.id).await;
+                if receipt.stage().audio_until.is_none() {
+                    self.recordings.discard(receipt.id()).await;
                 }
-                let took = self.worker.store.clock().now().since(receipt.received_at);
-                observe(&Event::Delivered { id: receipt.id, took, outcome });
+                let took = self.worker.store.clock().now().since(receipt.received_at());
+                observe(&Event::Delivered { id: receipt.id(), took, outcome });
                 Ok(())
             }
             Err(DeliverError::Store(error)) => Err(error),

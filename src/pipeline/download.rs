@@ -220,7 +220,7 @@ impl Downloader {
             WithinDay::Entered(request) => {
                 cancel.hand_over();
                 let queued = request.advance(store, Queued::default()).await?;
-                tracing::debug!(request = queued.id.0, "queued");
+                tracing::debug!(request = queued.id().0, "queued");
                 // Cancelled after the download and before the request was queued, where the store can end it.
                 if self.cancels.take_pending(id) {
                     let outcome = request::cancel(store, id, user).await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stenobot_store::{Store, StoreError};
+use stenobot_store::StoreError;
 use tokio::time::Instant;
 
 use crate::lifecycle::Shutdown;
@@ -35,20 +35,18 @@ impl LogThrottle {
 /// Where failures of the store are reported. Clones share the throttle.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreFailures {
-    store: Store,
     shutdown: Shutdown,
     throttle: LogThrottle,
 }
 
 impl StoreFailures {
-    pub(crate) fn new(store: Store, shutdown: Shutdown) -> Self {
-        Self { store, shutdown, throttle: LogThrottle::default() }
+    pub(crate) fn new(shutdown: Shutdown) -> Self {
+        Self { shutdown, throttle: LogThrottle::default() }
     }
 
     /// Reports a failure of `what`. The caller retries a transient one. After damage it cannot be known which requests were
     /// accepted and answered, so the service stops.
     pub(crate) fn report(&self, what: &'static str, error: &StoreError) {
-        self.store.note_error(error);
         let again = match error {
             StoreError::Damaged => !self.shutdown.fail(),
             StoreError::Busy | StoreError::Full | StoreError::ReadOnly | StoreError::Disk(_) => {
@@ -59,7 +57,7 @@ impl StoreFailures {
             | StoreError::Broken(_)
             | StoreError::Migration(_) => false,
         };
-        observe(&Event::StoreFailed { what, error, again });
+        observe(&Event::StoreFailed { what, error, is_repeated: again });
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, ChatId, FailReason, RejectReason};
+use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
 use stenobot_telegram::{Client, Disposition, StatusEditor, StatusText, ThreadId};
 use tokio::sync::{Notify, Semaphore};
@@ -17,7 +17,6 @@ use super::chats::Chats;
 use super::deliver::{self, Deliverer, Sender};
 use super::recordings::Recordings;
 use super::worker::{Turn, Worker};
-use crate::request;
 use crate::settings::Settings;
 
 /// Notices under way at once, in as many chats.
@@ -108,15 +107,15 @@ impl Notifier {
         self.editor.close(notice.fence.id).await;
         self.recordings.discard(notice.fence.id).await;
         let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
-        let answered = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
+        let closed = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
         if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
-            return request::retry_transient(&self.worker.store, "record a notice", answered).await;
+            return closed().await;
         }
         let content = self.sentence(notice).into();
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
         let work = self.deliverer.answer_following_moves(sender, to, content);
         let sent =
-            self.worker.shutdown.hard.run_until_cancelled(request::hold(&self.worker.store, &notice.fence, work)).await;
+            self.worker.shutdown.hard.run_until_cancelled(self.worker.store.queue.hold(&notice.fence, work)).await;
         let postponed = match sent.transpose()? {
             None => Some(Duration::ZERO),
             Some(Err(error)) => match error.disposition() {
@@ -137,13 +136,10 @@ impl Notifier {
         match postponed {
             Some(pause) => {
                 let at = self.worker.store.clock().now().after(pause);
-                request::retry_transient(&self.worker.store, "put a notice off", || {
-                    self.worker.store.queue.postpone_notice(&notice.fence, at)
-                })
-                .await
+                self.worker.store.queue.postpone_notice(&notice.fence, at).await
             }
             // A notice that was sent is not sent again.
-            None => request::retry_transient(&self.worker.store, "record a notice", answered).await,
+            None => closed().await,
         }
     }
 
@@ -175,7 +171,8 @@ impl Notifier {
             Settlement::Rejected(RejectReason::Maintenance) => StatusText::Maintenance,
             Settlement::Rejected(RejectReason::TooLong) => {
                 // The decoder stops soon after the limit: after a false claim the real length stays unknown.
-                let actual = Some(notice.length).filter(|length| *length > limits.voice);
+                let length = notice.length.map(AudioLength::duration);
+                let actual = length.filter(|length| *length > limits.voice);
                 StatusText::TooLong { limit: limits.voice, actual }
             }
             Settlement::Rejected(RejectReason::TooBig) => StatusText::TooBig { limit: limits.file_bytes },

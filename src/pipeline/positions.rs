@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use stenobot_domain::{RequestId, StageName};
+use stenobot_domain::{AudioLength, RequestId, StageName};
 use stenobot_store::{IncomingAudio, StoreError};
 use stenobot_telegram::{StatusText, ThreadId};
 use tokio::sync::watch;
@@ -84,7 +84,7 @@ impl PositionDisplay {
         let running = store.queue.running().await?;
         let mut ahead: f64 = running
             .iter()
-            .map(|run| (run.length.as_secs_f64() * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
+            .map(|run| (seconds(run.length) * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
         let workers = self.settings.config().engine.workers as f64;
@@ -93,10 +93,10 @@ impl PositionDisplay {
         Ok(waiting
             .into_iter()
             .map(|request| {
-                let own = request.length.as_secs_f64() * factor;
+                let own = seconds(request.length) * factor;
                 // A coalesced request has the position of the one that it gets its text from, and takes no time of its own.
-                let before = if request.joined_to.is_some() { (ahead - own).max(0.0) } else { ahead };
-                if request.joined_to.is_none() {
+                let before = if request.coalesced_into.is_some() { (ahead - own).max(0.0) } else { ahead };
+                if request.coalesced_into.is_none() {
                     number += 1;
                     ahead += own;
                 }
@@ -114,7 +114,7 @@ impl PositionDisplay {
         shown.retain(|id, _| positions.iter().any(|position| position.request.id == *id));
         let mut pending = false;
         for Position { request, number, wait } in positions {
-            if request.stage != StageName::Queued && request.joined_to.is_none() {
+            if request.stage != StageName::Queued && request.coalesced_into.is_none() {
                 continue;
             }
             if let Some(last) = shown.get(&request.id) {
@@ -136,6 +136,11 @@ impl PositionDisplay {
         }
         pending
     }
+}
+
+/// Length of a recording in seconds; 0 while it is unknown.
+fn seconds(length: Option<AudioLength>) -> f64 {
+    length.map_or(0.0, |length| length.duration().as_secs_f64())
 }
 
 /// The text for a position. While the engine is paused, the wait cannot be estimated.

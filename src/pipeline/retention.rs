@@ -50,7 +50,7 @@ impl Retention {
             tracing::warn!(requests = ahead, "the clock was set back: times of open requests are brought back to it");
         }
         store.queue.drop_other_days().await?;
-        store.audio.audio_due(self.settings.config().privacy.audio_retention).await
+        store.audio.take_due(self.settings.config().privacy.audio_retention).await
     }
 
     async fn remove(&self, audio: DueAudio) {

@@ -220,7 +220,7 @@ impl Transcriber {
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
         // An earlier attempt had the text: its sender may have the answer, over which no state is shown.
-        let silent = request.heard_before();
+        let silent = request.was_transcribed_before();
         if !silent {
             match self.show_start(&request).await {
                 Ok(Some((chat, message))) => request.set_status_message(store, chat, message).await?,
@@ -260,7 +260,7 @@ impl Transcriber {
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
-        observe(&Event::Heard {
+        observe(&Event::Transcribed {
             id: request.id(),
             audio: transcript.audio,
             processing: transcript.processing,

@@ -1,44 +1,44 @@
-//! Everything that happens to a request, logged and counted in one place.
+//! Events of requests, logged and counted in one place.
 
 use std::time::Duration;
 
 use metrics::{counter, histogram};
 use stenobot_domain::{CancelledBy, Outcome, RejectReason, RequestId, StageName};
-use stenobot_store::{Settlement, StoreError};
+use stenobot_store::{RetriedError, Settlement, StoreError};
 
 use crate::metrics as names;
 
-/// Something that happened. Names stage, reason and request, never a person and never a text.
+/// Names stage, reason and request, never a user and never a text.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Accepted: a place in the queue is reserved.
+    /// Accepted: a position in the queue is reserved.
     Admitted {
         /// The request.
         id: RequestId,
         /// Length that the sender claims.
         claimed: Option<Duration>,
     },
-    /// Accepted: it gets the text of another that hears the same audio.
-    Joined {
+    /// Accepted: it gets the text of another request for the same audio.
+    Coalesced {
         /// The request.
         id: RequestId,
-        /// The one that is heard.
-        to: RequestId,
+        /// The one that is transcribed.
+        into: RequestId,
         /// Length that the sender claims.
         claimed: Option<Duration>,
     },
-    /// A message that is known already came again.
+    /// An idempotency key that is known.
     Duplicate,
-    /// Refused before it took a place.
+    /// Refused at admission.
     Refused {
         /// The request.
         id: RequestId,
         /// Why.
         reason: RejectReason,
     },
-    /// Left unanswered, since its sender was told a moment ago that these are too many.
+    /// Left unanswered: its sender was told a moment ago of the rate limit.
     Silenced,
-    /// Taken up by a worker.
+    /// Claimed by a worker.
     Claimed {
         /// The request.
         id: RequestId,
@@ -63,13 +63,13 @@ pub enum Event<'a> {
         /// Since its admission.
         waited: Duration,
     },
-    /// The engine is through with it.
-    Heard {
+    /// The engine has finished.
+    Transcribed {
         /// The request.
         id: RequestId,
         /// Length of the audio.
         audio: Duration,
-        /// Time it took.
+        /// Time of the engine.
         processing: Duration,
         /// Characters of the text.
         characters: usize,
@@ -105,7 +105,7 @@ pub enum Event<'a> {
         /// Why.
         why: &'a (dyn std::error::Error + Send + Sync),
     },
-    /// Withdrawn while it waited.
+    /// Cancelled while it waited.
     Cancelled {
         /// The request.
         id: RequestId,
@@ -120,8 +120,8 @@ pub enum Event<'a> {
         what: &'static str,
         /// Why it failed.
         error: &'a StoreError,
-        /// Whether the same has been logged a moment ago: it is counted only.
-        again: bool,
+        /// Whether the same error has been logged lately: it is counted only.
+        is_repeated: bool,
     },
 }
 
@@ -132,9 +132,9 @@ pub fn observe(event: &Event<'_>) {
             accepted(claimed);
             tracing::info!(request = id.0, claimed_seconds = claimed.map(|claimed| claimed.as_secs_f64()), "admitted");
         }
-        Event::Joined { id, to, claimed } => {
+        Event::Coalesced { id, into, claimed } => {
             accepted(claimed);
-            tracing::info!(request = id.0, to = to.0, "joined to one with the same audio");
+            tracing::info!(request = id.0, to = into.0, "joined to one with the same audio");
         }
         Event::Duplicate => tracing::debug!("message is known already"),
         Event::Refused { id, reason } => {
@@ -159,7 +159,7 @@ pub fn observe(event: &Event<'_>) {
             histogram!(names::QUEUE_WAIT).record(waited);
             tracing::info!(request = id.0, waited_seconds = waited.as_secs_f64(), "transcription started");
         }
-        Event::Heard { id, audio, processing, characters } => {
+        Event::Transcribed { id, audio, processing, characters } => {
             let factor = processing.as_secs_f64() / audio.as_secs_f64().max(f64::MIN_POSITIVE);
             counter!(names::AUDIO_PROCESSED).increment(audio.as_secs_f64().round() as u64);
             histogram!(names::REAL_TIME_FACTOR).record(factor);
@@ -187,13 +187,18 @@ pub fn observe(event: &Event<'_>) {
             tracing::info!(request = id.0, stage = stage.as_str(), by = by.as_str(), "cancelled while it waited");
         }
         Event::Ended { id, stage, settlement, why } => ended(id, stage, settlement, why),
-        Event::StoreFailed { what, error, again } => {
+        Event::StoreFailed { what, error, is_repeated } => {
             counter!(names::JOURNAL_ERRORS, "kind" => error.kind()).increment(1);
-            if !again {
+            if !is_repeated {
                 tracing::error!(%error, "could not {what}");
             }
         }
     }
+}
+
+/// Logs and counts an error of a write that the store retries.
+pub(crate) fn observe_retried(RetriedError { what, error, is_retry }: RetriedError<'_>) {
+    observe(&Event::StoreFailed { what, error, is_repeated: is_retry });
 }
 
 fn accepted(claimed: Option<Duration>) {

@@ -1,11 +1,16 @@
-//! What can go wrong in each stage, and what then happens to the request.
+//! Failures of each stage, and what then happens to the request.
 
 use std::time::Duration;
 
 use stenobot_domain::{CancelledBy, FailReason, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Settlement};
 
-use super::{MAX_FAILURES, MAX_FAILURES_ONCE_HEARD};
+/// Failures of the engine on a request, while the bot ran, after which the request is given up.
+pub const MAX_FAILURES: i64 = 3;
+
+/// As [`MAX_FAILURES`], for a request whose text an earlier attempt had: it does not crash the engine, and its answer may have
+/// arrived, so that an apology would be a second one.
+const MAX_FAILURES_ONCE_TRANSCRIBED: i64 = 10;
 
 /// What happens to a request after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,22 +19,22 @@ pub enum Disposition {
     Retry {
         /// Not sooner than this.
         after: Duration,
-        /// Whether it counts as a failure of the request; false when nothing was wrong with that.
+        /// Whether it counts as a failure of the request; false when the cause lies elsewhere.
         counts: bool,
     },
     /// It ends.
     End(Settlement),
 }
 
-/// What became of a request's attempts in this stage before this one.
+/// Earlier attempts of a request in this stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attempt {
     /// Those that failed while the bot ran.
     pub failures: i64,
-    /// Those that the bot did not outlive.
+    /// Those during which the bot ended.
     pub interruptions: i64,
-    /// Whether one of them had the text. Then its answer may have arrived, and an apology would take its place.
-    pub heard: bool,
+    /// Whether one of them had the text. Then its answer may have arrived, and an apology would replace it.
+    pub transcribed_before: bool,
 }
 
 impl Attempt {
@@ -38,9 +43,9 @@ impl Attempt {
         1 + self.failures + self.interruptions
     }
 
-    /// Failures after which the request is given up, where `most` are allowed in general.
-    pub(super) fn allowed(self, most: i64) -> i64 {
-        if self.heard { most.max(MAX_FAILURES_ONCE_HEARD) } else { most }
+    /// Failures after which the request is given up, where `max` are allowed in general.
+    pub(super) fn allowed(self, max: i64) -> i64 {
+        if self.transcribed_before { max.max(MAX_FAILURES_ONCE_TRANSCRIBED) } else { max }
     }
 
     /// Whether a failure of this one is the last that the engine is allowed.
@@ -54,13 +59,13 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// What happens to the request after this attempt.
     fn disposition(&self, attempt: Attempt) -> Disposition;
 
-    /// Name of the codec that is to blame. The user is told it.
+    /// Name of the codec that is not supported, for the notice.
     fn codec(&self) -> Option<&str> {
         None
     }
 }
 
-/// Fetching the audio or telling its length failed.
+/// The audio could not be fetched or measured.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadFailure {
     /// Larger than is accepted.
@@ -81,22 +86,22 @@ pub enum DownloadFailure {
     /// A video without a sound track.
     #[error("the file has no sound track")]
     Silent,
-    /// Sound that no decoder here takes.
+    /// No decoder supports the audio.
     #[error("the codec or format is not supported: {name}")]
     Codec {
-        /// Its name as people know it.
+        /// Its usual name.
         name: String,
     },
-    /// No recording.
+    /// Not audio.
     #[error("the file cannot be read as audio: {0}")]
     Unsupported(String),
     /// Broken beyond reading.
     #[error("the file is damaged: {0}")]
     Damaged(String),
-    /// Telegram will not give the file.
+    /// Telegram refuses the file for good.
     #[error("Telegram refuses the file: {0}")]
     Refused(String),
-    /// The chat is gone, or the bot is blocked: nobody is there to be answered.
+    /// The chat is gone, or the bot is blocked: no answer can be sent.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
     /// The bot may not write to the chat or topic.
@@ -105,13 +110,13 @@ pub enum DownloadFailure {
     /// Telegram cannot be reached, or not in time.
     #[error("the file could not be fetched: {0}")]
     Unreachable(String),
-    /// Our disk or our processes.
+    /// An error of this machine's disk or processes.
     #[error("the audio could not be kept: {0}")]
     Local(String),
-    /// The audio that should be heard again is no longer kept.
+    /// The audio to transcribe again is no longer kept.
     #[error("the audio is no longer kept")]
     AudioGone,
-    /// Withdrawn by its sender meanwhile.
+    /// Cancelled by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
     /// Tried too often.
@@ -144,7 +149,7 @@ impl Failure for DownloadFailure {
             Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
             Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.failures + 1), counts: true },
-            // A full disk may stay full for hours: nobody's message is given up for that.
+            // A full disk may stay full for hours: no request is given up for that.
             Self::Local(_) => Disposition::Retry { after: Duration::from_secs(5), counts: false },
         }
     }
@@ -177,10 +182,10 @@ fn backoff(failures: i64) -> Duration {
     Duration::from_secs(5 << doublings).min(MAX_BACKOFF)
 }
 
-/// The engine did not give a text.
+/// The engine gave no text.
 #[derive(Debug, thiserror::Error)]
 pub enum TranscribeFailure {
-    /// The engine died or spoke nonsense.
+    /// The engine crashed or broke the protocol.
     #[error("the engine process ended: {0}")]
     Crashed(String),
     /// Not finished in time.
@@ -192,19 +197,19 @@ pub enum TranscribeFailure {
     /// The audio could not be decoded after all.
     #[error("the audio cannot be decoded: {0}")]
     Damaged(String),
-    /// The engine runs, but not for this.
+    /// The engine runs, but does not support the configured language.
     #[error("the engine cannot do what the configuration asks for: {0}")]
     Misconfigured(String),
     /// No engine can be started.
     #[error("no engine is available: {0}")]
     Unavailable(String),
-    /// More audio than its user may send on one day: found where the text of the same audio is given to another request.
+    /// More audio than its user may send on one day: of a coalesced request, whose length is known with the text.
     #[error("the audio is more than its user may send on one day")]
     DayFull,
     /// This worker stops.
     #[error("cancelled because the service stops")]
     Stopping,
-    /// Withdrawn by its sender meanwhile.
+    /// Cancelled by its sender meanwhile.
     #[error("withdrawn by its sender")]
     Cancelled,
     /// The chat is gone, or the bot is blocked: no answer can be sent.
@@ -235,8 +240,8 @@ impl Failure for TranscribeFailure {
             }
             Self::Crashed(_) | Self::Exhausted { .. } => Disposition::End(Settlement::Failed(FailReason::Poison)),
             Self::Interrupted { .. } => Disposition::End(Settlement::Failed(FailReason::Internal)),
-            // It was in time before: this machine is busier now.
-            Self::Deadline { .. } if attempt.heard && !attempt.is_last() => {
+            // It was in time before: the machine is busier now.
+            Self::Deadline { .. } if attempt.transcribed_before && !attempt.is_last() => {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
             // Not tried again, unlike a crash: it would take all others a second deadline, and most likely as long.
@@ -252,10 +257,10 @@ impl Failure for TranscribeFailure {
     }
 }
 
-/// The text did not reach its reader.
+/// The text was not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverFailure {
-    /// The chat is gone, or the bot is blocked: nobody is there to read it.
+    /// The chat is gone, or the bot is blocked.
     #[error("the chat is gone or the bot is blocked")]
     ChatGone,
     /// The bot may not write to the chat or topic.
@@ -284,7 +289,7 @@ mod tests {
     use super::*;
 
     const fn after(failures: i64) -> Attempt {
-        Attempt { failures, interruptions: 0, heard: false }
+        Attempt { failures, interruptions: 0, transcribed_before: false }
     }
 
     #[test]
@@ -296,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_bot_are_no_failures_of_the_engine() {
+    fn interruptions_do_not_count_as_failures_of_the_engine() {
         let crash = TranscribeFailure::Crashed("signal 11".into());
         let interrupted = Attempt { interruptions: 9, ..after(1) };
         assert!(matches!(crash.disposition(interrupted), Disposition::Retry { counts: true, .. }));
@@ -304,18 +309,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_once_is_not_given_up_soon() {
-        let heard = |failures| Attempt { heard: true, ..after(failures) };
+    fn a_request_that_was_transcribed_before_is_allowed_more_failures() {
+        let transcribed = |failures| Attempt { transcribed_before: true, ..after(failures) };
         let deadline = TranscribeFailure::Deadline { limit: Duration::from_secs(60) };
         for failure in [TranscribeFailure::Crashed("signal 11".into()), deadline] {
-            assert!(matches!(failure.disposition(heard(8)), Disposition::Retry { counts: true, .. }));
-            assert!(matches!(failure.disposition(heard(9)), Disposition::End(_)));
+            assert!(matches!(failure.disposition(transcribed(8)), Disposition::Retry { counts: true, .. }));
+            assert!(matches!(failure.disposition(transcribed(9)), Disposition::End(_)));
         }
-        assert_eq!((heard(0).allowed(3), after(0).allowed(3), after(0).allowed(8)), (10, 3, 8));
+        assert_eq!((transcribed(0).allowed(3), after(0).allowed(3), after(0).allowed(8)), (10, 3, 8));
     }
 
     #[test]
-    fn what_is_not_the_request_s_fault_does_not_count() {
+    fn failures_of_the_machine_do_not_count() {
         assert!(matches!(
             TranscribeFailure::Unavailable("no model".into()).disposition(after(2)),
             Disposition::Retry { counts: false, .. }
@@ -327,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_network_gets_longer_and_longer_pauses() {
+    fn pauses_after_network_failures_double_up_to_the_maximum() {
         let pauses: Vec<u64> = (1..=9).map(|failures| backoff(failures).as_secs()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
     }

@@ -1,11 +1,11 @@
-//! The stages and the graph between them. What a stage's type holds is known in that stage and not before.
+//! The stages as types. What a stage's type holds is known in that stage and not before.
 
 use std::time::Duration;
 
 use stenobot_domain::{RequestId, StageName, Timestamp, Transcript};
-use stenobot_store::{Facts, WorkSource};
+use stenobot_store::{RequestRow, RequestUpdate, WorkSource};
 
-use super::{DeliverFailure, DownloadFailure, Failure, Held, MAX_FAILURES, Request, TranscribeFailure};
+use super::{DeliverFailure, DownloadFailure, Failure, MAX_FAILURES, Request, TranscribeFailure};
 
 mod sealed {
     pub trait Sealed {}
@@ -17,30 +17,44 @@ pub trait Stage: sealed::Sealed + Sized {
     const NAME: StageName;
     /// What can go wrong in it.
     type Failure: Failure;
-    /// What entering it gives: the request, while the same worker goes on with it, or else a receipt.
+    /// The outcome of entering it: the request, while the same worker goes on with it, or else a receipt.
     type Entered;
 
     /// What the transition into this stage learned.
-    fn facts(&self) -> Facts;
+    fn update(&self) -> RequestUpdate;
 
     /// Enters the stage once the store has committed it.
-    fn enter(self, held: Held) -> Self::Entered;
+    fn enter(self, row: CommittedRow) -> Self::Entered;
 }
+
+/// A row whose new stage the store has committed. Only a transition makes one.
+#[derive(Debug)]
+pub struct CommittedRow(pub(super) RequestRow);
 
 /// `B: Follows<A>` says that a request may go from `A` to `B`.
 pub trait Follows<P: Stage>: Stage {}
 
-// === The lifecycle, whole ===
+/// Implements [`Follows`] for the steps that a worker makes.
+macro_rules! follows {
+    (open { $($stage:ident $position:ident => next [$($next:ident)*] coalesced [$($coalesced:ident)*] ends [$($end:ident)*]
+       released $released:ident;)* } closed [$($closed:ident)*]) => {
+        $($(impl Follows<$stage> for $next {})*)*
+    };
+}
 
-impl Follows<Received> for Downloaded {}
-impl Follows<Downloaded> for Queued {}
-impl Follows<Queued> for Transcribing {}
-impl Follows<Transcribing> for Transcribed {}
-impl Follows<Transcribed> for Done {}
+stenobot_domain::lifecycle!(follows);
+
+/// Stages after the download, in which the length of the audio has been measured.
+pub trait Measured: Stage {}
+
+impl Measured for Downloaded {}
+impl Measured for Queued {}
+impl Measured for Transcribing {}
+impl Measured for Transcribed {}
 
 /// Stages in which a request waits for a worker.
 pub trait Claimable: Stage {
-    /// The rows it is claimed from.
+    /// Kind of work for which it is claimed.
     const SOURCE: WorkSource;
     /// Failures after which it is given up.
     const FAILURES: i64;
@@ -55,34 +69,44 @@ pub trait Claimable: Stage {
     fn claimed() -> Self;
 }
 
-/// Proof that a stage was committed, when nobody holds the request any longer.
+/// Proof that a stage was committed which no worker holds.
 #[derive(Debug)]
 #[must_use]
-#[expect(clippy::manual_non_exhaustive, reason = "nobody in this crate makes one either, but the transition")]
 pub struct Receipt<S> {
-    /// The request.
-    pub id: RequestId,
-    /// When it was accepted.
-    pub received_at: Timestamp,
-    /// The stage it entered.
-    pub stage: S,
-    /// Keeps others from making one.
-    _proof: (),
+    id: RequestId,
+    received_at: Timestamp,
+    stage: S,
+}
+
+impl<S> Receipt<S> {
+    /// Id of the request.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// Time of the admission.
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    /// The stage that the request entered.
+    pub fn stage(&self) -> &S {
+        &self.stage
+    }
 }
 
 macro_rules! stage {
     ($stage:ident, $failure:ident, held) => {
-        stage!(@ $stage, $failure, Request<Self>, |stage, held| Request { held, stage });
+        stage!(@ $stage, $failure, Request<Self>, |stage, row| Request { row, stage });
     };
     ($stage:ident, $failure:ident, free) => {
-        stage!(@ $stage, $failure, Receipt<Self>, |stage, held| Receipt {
-            id: held.row.fence.id,
-            received_at: held.row.received_at,
+        stage!(@ $stage, $failure, Receipt<Self>, |stage, row| Receipt {
+            id: row.fence.id,
+            received_at: row.received_at,
             stage,
-            _proof: (),
         });
     };
-    (@ $stage:ident, $failure:ident, $entered:ty, |$self:ident, $held:ident| $enter:expr) => {
+    (@ $stage:ident, $failure:ident, $entered:ty, |$self:ident, $row:ident| $enter:expr) => {
         impl sealed::Sealed for $stage {}
 
         impl Stage for $stage {
@@ -90,11 +114,11 @@ macro_rules! stage {
             type Failure = $failure;
             type Entered = $entered;
 
-            fn facts(&self) -> Facts {
+            fn update(&self) -> RequestUpdate {
                 self.learned()
             }
 
-            fn enter(self, $held: Held) -> Self::Entered {
+            fn enter(self, CommittedRow($row): CommittedRow) -> Self::Entered {
                 let $self = self;
                 $enter
             }
@@ -106,7 +130,7 @@ macro_rules! stage {
 #[derive(Debug)]
 pub struct Received(());
 
-/// Audio on disk, its real length known.
+/// Audio on disk, its length measured.
 #[derive(Debug)]
 pub struct Downloaded {
     /// Length of the decoded audio.
@@ -121,19 +145,19 @@ pub struct Queued(());
 #[derive(Debug, Default)]
 pub struct Transcribing(());
 
-/// The text is there, in memory only, and on its way to the sender.
+/// Text in memory only, delivery under way.
 #[derive(Debug)]
 pub struct Transcribed {
-    /// What was heard.
+    /// Result of the engine.
     pub transcript: Transcript,
-    /// Name of the model that heard it.
+    /// Name of the model.
     pub model: String,
 }
 
 /// Text delivered.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// Until when the audio can be heard again; `None` when it is not kept.
+    /// Until when the audio can be transcribed again; `None` when it is not kept.
     pub audio_until: Option<Timestamp>,
 }
 
@@ -145,52 +169,52 @@ stage!(Transcribed, DeliverFailure, held);
 stage!(Done, DeliverFailure, free);
 
 impl Received {
-    fn learned(&self) -> Facts {
-        Facts::default()
+    fn learned(&self) -> RequestUpdate {
+        RequestUpdate::default()
     }
 }
 
 impl Downloaded {
-    fn learned(&self) -> Facts {
-        Facts { length: Some(self.length), ..Facts::default() }
+    fn learned(&self) -> RequestUpdate {
+        RequestUpdate { length: Some(self.length), ..RequestUpdate::default() }
     }
 }
 
 impl Queued {
-    fn learned(&self) -> Facts {
-        Facts::default()
+    fn learned(&self) -> RequestUpdate {
+        RequestUpdate::default()
     }
 }
 
 impl Transcribing {
-    fn learned(&self) -> Facts {
-        Facts::default()
+    fn learned(&self) -> RequestUpdate {
+        RequestUpdate::default()
     }
 }
 
 impl Transcribed {
-    fn learned(&self) -> Facts {
+    fn learned(&self) -> RequestUpdate {
         let characters = self.transcript.text().0.chars().count();
-        Facts {
+        RequestUpdate {
             length: Some(self.transcript.audio),
             model: Some(self.model.clone()),
             processing: Some(self.transcript.processing),
             transcription_length: i64::try_from(characters).ok(),
             language: Some(self.transcript.language.clone()),
-            ..Facts::default()
+            ..RequestUpdate::default()
         }
     }
 }
 
 impl Done {
-    fn learned(&self) -> Facts {
-        Facts { audio_until: self.audio_until, ..Facts::default() }
+    fn learned(&self) -> RequestUpdate {
+        RequestUpdate { audio_until: self.audio_until, ..RequestUpdate::default() }
     }
 }
 
 impl Claimable for Received {
     const SOURCE: WorkSource = WorkSource::Downloads;
-    // The network, not the file, fails here: it gets about ten minutes to come back.
+    // Most failures are the network's: it gets about ten minutes to come back.
     const FAILURES: i64 = 8;
 
     fn exhausted(attempts: i64) -> DownloadFailure {

@@ -156,7 +156,7 @@ async fn an_unresponsive_child_is_killed_at_the_deadline_and_a_new_one_serves_th
     let mut settings = stand_in(1);
     settings.cancel_grace = Duration::from_millis(200);
     let (pool, mut events) = start(settings);
-    for script in ["deaf", "stopped", "half", "flood"] {
+    for script in ["unresponsive", "stopped", "half", "flood"] {
         let first = until(&pool, |status| status.warm() == 1).await.slots[0].pid;
         let mut job = scripts.job(script);
         job.deadline = Duration::from_millis(300);
@@ -281,7 +281,7 @@ async fn slots_work_in_parallel_with_one_job_each() {
 async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     let scripts = Scripts::new();
     for (start_as, reason) in [
-        ("unfit the model is a picture", "the model is a picture"),
+        ("load-failed the model is a picture", "the model is a picture"),
         ("exit 4", "exit status 4"),
         ("version 99", "its program speaks version 99 of the engine protocol and this one version 1"),
         ("silent", "is the program another version?"),

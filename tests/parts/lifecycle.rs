@@ -11,28 +11,28 @@ use stenobot_domain::{
 };
 use stenobot_store::{LEASE, Settlement, StoreError, WorkSource};
 
-use crate::desk::Desk;
+use crate::store::test_store::TestStore;
 
 const MARKER: &str = "Пароль-от-сейфа-7431-xyzzy";
 
-async fn ready<S: Claimable>(desk: &Desk, worker: &str) -> Request<S> {
-    match Request::<S>::claim(&desk.store, worker).await.unwrap() {
+async fn ready<S: Claimable>(test: &TestStore, worker: &str) -> Request<S> {
+    match Request::<S>::claim(&test.store, worker).await.unwrap() {
         Some(Claim::Ready(request)) => request,
         Some(Claim::Exhausted(request, why)) => panic!("request {} is used up: {why}", request.id()),
         None => panic!("nothing to claim in {}", S::NAME),
     }
 }
 
-async fn downloaded(desk: &Desk) -> Request<Downloaded> {
-    let request = ready::<Received>(desk, "w").await;
-    request.advance(&desk.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap()
+async fn downloaded(test: &TestStore) -> Request<Downloaded> {
+    let request = ready::<Received>(test, "w").await;
+    request.advance(&test.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap()
 }
 
-async fn transcribing(desk: &Desk) -> Request<Transcribing> {
-    ready::<Queued>(desk, "w").await.advance(&desk.store, Transcribing::default()).await.unwrap()
+async fn transcribing(test: &TestStore) -> Request<Transcribing> {
+    ready::<Queued>(test, "w").await.advance(&test.store, Transcribing::default()).await.unwrap()
 }
 
-fn heard() -> Transcribed {
+fn transcript() -> Transcribed {
     let segment = |text: &str| Segment {
         start: Duration::ZERO,
         end: Duration::from_secs(6),
@@ -52,42 +52,42 @@ fn heard() -> Transcribed {
     Transcribed { transcript, model: "base-q5_1".into() }
 }
 
-async fn transcribed(desk: &Desk) -> Request<Transcribed> {
-    transcribing(desk).await.advance(&desk.store, heard()).await.unwrap()
+async fn transcribed(test: &TestStore) -> Request<Transcribed> {
+    transcribing(test).await.advance(&test.store, transcript()).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_whole_life_leaves_facts_but_no_text() {
-    let desk = Desk::new().await;
-    let id = desk.admit(1).await;
-    let mut request = ready::<Received>(&desk, "w").await;
-    assert_eq!((request.id(), request.length()), (id, Duration::from_secs(10)));
-    request.set_status_message(&desk.store, request.chat(), MessageId(77)).await.unwrap();
+async fn a_finished_request_leaves_facts_but_no_text() {
+    let test = TestStore::new().await;
+    let id = test.admit(1).await;
+    let mut request = ready::<Received>(&test, "w").await;
+    assert_eq!((request.id(), request.claimed_length()), (id, Some(Duration::from_secs(10))));
+    request.set_status_message(&test.store, request.chat(), MessageId(77)).await.unwrap();
 
-    let request = request.advance(&desk.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
+    let request = request.advance(&test.store, Downloaded { length: Duration::from_secs(12) }).await.unwrap();
     assert_eq!(request.length(), Duration::from_secs(12), "what was decoded counts, not what was claimed");
-    let receipt = request.advance(&desk.store, Queued::default()).await.unwrap();
-    assert_eq!((receipt.id, receipt.received_at), (id, desk.now()));
+    let receipt = request.advance(&test.store, Queued::default()).await.unwrap();
+    assert_eq!((receipt.id(), receipt.received_at()), (id, test.now()));
 
-    let request = transcribing(&desk).await;
+    let request = transcribing(&test).await;
     assert_eq!((request.id(), request.status_message()), (id, Some(MessageId(77))));
     assert_eq!(request.length(), Duration::from_secs(12), "a whole number of seconds survives its column");
-    let mut request = request.advance(&desk.store, heard()).await.unwrap();
-    request.set_parts_delivered(&desk.store, 2).await.unwrap();
+    let mut request = request.advance(&test.store, transcript()).await.unwrap();
+    request.set_parts_delivered(&test.store, 2).await.unwrap();
     assert!(request.stage().transcript.text().0.starts_with(MARKER));
-    let receipt = request.advance(&desk.store, Done::default()).await.unwrap();
-    assert_eq!(receipt.id, id);
+    let receipt = request.advance(&test.store, Done::default()).await.unwrap();
+    assert_eq!(receipt.id(), id);
 
-    assert_eq!(desk.value::<String>(id, "stage").await, "done");
+    assert_eq!(test.value::<String>(id, "stage").await, "done");
     let characters = i64::try_from(MARKER.chars().count() + 1 + "и ещё.".chars().count()).unwrap();
-    assert_eq!(desk.value::<i64>(id, "transcription_length").await, characters);
-    assert_eq!(desk.value::<String>(id, "model_size").await, "base-q5_1");
-    assert_eq!(desk.value::<i64>(id, "parts_delivered").await, 2);
+    assert_eq!(test.value::<i64>(id, "transcription_length").await, characters);
+    assert_eq!(test.value::<String>(id, "model_size").await, "base-q5_1");
+    assert_eq!(test.value::<i64>(id, "parts_delivered").await, 2);
 
     // All files of the store while it is open, and the one that is left when it is closed.
-    let clear = |desk: &Desk| {
+    let clear = |test: &TestStore| {
         let mut files = 0;
-        for entry in std::fs::read_dir(desk.path.parent().unwrap()).unwrap() {
+        for entry in std::fs::read_dir(test.path.parent().unwrap()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(MARKER.len()).any(|window| window == MARKER.as_bytes()));
             let part = "xyzzy".as_bytes();
@@ -96,78 +96,78 @@ async fn a_whole_life_leaves_facts_but_no_text() {
         }
         files
     };
-    assert_eq!(clear(&desk), 3, "database, -wal and -shm");
-    desk.store.clone().close().await;
-    assert_eq!(clear(&desk), 1);
+    assert_eq!(clear(&test), 3, "database, -wal and -shm");
+    test.store.clone().close().await;
+    assert_eq!(clear(&test), 1);
 }
 
 #[tokio::test]
-async fn a_request_given_back_is_claimed_as_if_for_the_first_time() {
-    let desk = Desk::new().await;
-    desk.enqueue(1).await;
+async fn a_released_request_is_claimed_as_if_for_the_first_time() {
+    let test = TestStore::new().await;
+    test.enqueue(1).await;
     for _ in 0..2 * MAX_INTERRUPTIONS {
-        transcribing(&desk).await.release(&desk.store).await.unwrap();
+        transcribing(&test).await.release(&test.store).await.unwrap();
     }
-    drop(ready::<Queued>(&desk, "w").await);
+    drop(ready::<Queued>(&test, "w").await);
 }
 
 /// Claims the next and loses it as the end of the bot does.
-async fn killed<S: Claimable>(desk: &Desk) {
-    drop(ready::<S>(desk, "dead").await);
-    desk.store.queue.expire_other_leases("w").await.unwrap();
+async fn killed<S: Claimable>(test: &TestStore) {
+    drop(ready::<S>(test, "dead").await);
+    test.store.queue.expire_other_leases("w").await.unwrap();
 }
 
 #[tokio::test]
-async fn the_end_of_the_bot_is_not_held_against_a_request_ten_times() {
-    async fn runs_out<S: Claimable>(desk: &Desk, id: RequestId, settled: FailReason) {
+async fn a_request_is_given_up_after_ten_interruptions() {
+    async fn runs_out<S: Claimable>(test: &TestStore, id: RequestId, settled: FailReason) {
         for _ in 0..MAX_INTERRUPTIONS {
-            killed::<S>(desk).await;
+            killed::<S>(test).await;
         }
-        drop(ready::<S>(desk, "dead").await);
-        desk.pass(LEASE + Duration::from_secs(1));
-        let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&desk.store, "w").await.unwrap() else {
+        drop(ready::<S>(test, "dead").await);
+        test.pass(LEASE + Duration::from_secs(1));
+        let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&test.store, "w").await.unwrap() else {
             panic!("one that takes the machine down each time has to end")
         };
         assert_eq!(request.id(), id);
         assert!(why.to_string().starts_with("the bot has ended 11 times"), "{why}");
-        let setback = request.fail(&desk.store, &why).await.unwrap();
+        let setback = request.fail(&test.store, &why).await.unwrap();
         assert_eq!(setback, Setback::GaveUp(Settlement::Failed(settled)));
     }
-    let desk = Desk::new().await;
-    let queued = desk.enqueue(1).await;
-    let received = desk.admit(2).await;
-    runs_out::<Queued>(&desk, queued, FailReason::Internal).await;
-    runs_out::<Received>(&desk, received, FailReason::Internal).await;
+    let test = TestStore::new().await;
+    let queued = test.enqueue(1).await;
+    let received = test.admit(2).await;
+    runs_out::<Queued>(&test, queued, FailReason::Internal).await;
+    runs_out::<Received>(&test, received, FailReason::Internal).await;
 }
 
 #[tokio::test]
-async fn the_engine_is_allowed_as_many_failures_after_ends_of_the_bot_as_before() {
-    let desk = Desk::new().await;
-    desk.enqueue(1).await;
+async fn interruptions_leave_the_allowed_failures_unchanged() {
+    let test = TestStore::new().await;
+    test.enqueue(1).await;
     for failures in 1..=MAX_FAILURES {
         for _ in 0..3 {
-            killed::<Queued>(&desk).await;
+            killed::<Queued>(&test).await;
         }
         let crash = TranscribeFailure::Crashed("signal 11".into());
-        let setback = transcribing(&desk).await.fail(&desk.store, &crash).await.unwrap();
+        let setback = transcribing(&test).await.fail(&test.store, &crash).await.unwrap();
         assert_eq!(matches!(setback, Setback::GaveUp(_)), failures == MAX_FAILURES);
-        desk.pass(Duration::from_secs(1));
+        test.pass(Duration::from_secs(1));
     }
 }
 
 #[tokio::test]
 async fn downloads_that_fail_eight_times_are_given_up() {
-    let desk = Desk::new().await;
-    desk.admit(1).await;
+    let test = TestStore::new().await;
+    test.admit(1).await;
     for _ in 0..Received::FAILURES {
         let lost = DownloadFailure::Unreachable("no route".into());
-        let _later = ready::<Received>(&desk, "w").await.fail(&desk.store, &lost).await.unwrap();
-        desk.pass(stenobot_store::MAX_BACKOFF);
+        let _later = ready::<Received>(&test, "w").await.fail(&test.store, &lost).await.unwrap();
+        test.pass(stenobot_store::MAX_BACKOFF);
     }
-    let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&desk.store, "w").await.unwrap() else {
+    let Some(Claim::Exhausted(request, why)) = Request::<Received>::claim(&test.store, "w").await.unwrap() else {
         panic!("used up")
     };
-    let setback = request.fail(&desk.store, &why).await.unwrap();
+    let setback = request.fail(&test.store, &why).await.unwrap();
     assert_eq!(setback, Setback::GaveUp(Settlement::Failed(FailReason::Download)));
 }
 
@@ -179,10 +179,10 @@ enum Expected {
 }
 
 /// Fails `request` and compares what the store then holds.
-async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expected: Expected, back_in: &str) {
+async fn fails<S: Stage>(test: &TestStore, request: Request<S>, why: S::Failure, expected: Expected, back_in: &str) {
     let id = request.id();
-    let failures: i64 = desk.value(id, "failures").await;
-    let setback = request.fail(&desk.store, &why).await.unwrap();
+    let failures: i64 = test.value(id, "failures").await;
+    let setback = request.fail(&test.store, &why).await.unwrap();
     match expected {
         Expected::End(settlement) => {
             assert_eq!(setback, Setback::GaveUp(settlement), "{why}");
@@ -191,18 +191,18 @@ async fn fails<S: Stage>(desk: &Desk, request: Request<S>, why: S::Failure, expe
                 Settlement::Failed(reason) => (StageName::Failed, reason.as_str()),
                 Settlement::Cancelled(by) => (StageName::Cancelled, by.as_str()),
             };
-            assert_eq!(desk.value::<String>(id, "stage").await, stage.as_str(), "{why}");
-            assert_eq!(desk.value::<String>(id, "reason").await, reason, "{why}");
-            let told = desk.store.queue.claim_notice("teller").await.unwrap();
-            assert_eq!(told.is_some(), settlement.needs_answer(), "{why}");
+            assert_eq!(test.value::<String>(id, "stage").await, stage.as_str(), "{why}");
+            assert_eq!(test.value::<String>(id, "reason").await, reason, "{why}");
+            let notice = test.store.queue.claim_notice("notifier").await.unwrap();
+            assert_eq!(notice.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
-            let at = desk.now().after(Duration::from_secs(after));
+            let at = test.now().after(Duration::from_secs(after));
             assert_eq!(setback, Setback::Retrying { at }, "{why}");
-            assert_eq!(desk.value::<String>(id, "stage").await, back_in, "{why}");
-            assert_eq!(desk.value::<i64>(id, "not_before").await, at.0, "{why}");
-            assert_eq!(desk.value::<i64>(id, "failures").await, failures + i64::from(counts), "{why}");
-            assert_eq!(desk.value::<Option<String>>(id, "owner").await, None, "{why}");
+            assert_eq!(test.value::<String>(id, "stage").await, back_in, "{why}");
+            assert_eq!(test.value::<i64>(id, "not_before").await, at.0, "{why}");
+            assert_eq!(test.value::<i64>(id, "failures").await, failures + i64::from(counts), "{why}");
+            assert_eq!(test.value::<Option<String>>(id, "owner").await, None, "{why}");
         }
     }
 }
@@ -233,16 +233,16 @@ fn download_failures() -> Vec<(DownloadFailure, Expected)> {
 }
 
 #[tokio::test]
-async fn each_failure_of_a_download_has_its_end() {
+async fn each_download_failure_has_its_disposition() {
     for (why, expected) in download_failures() {
-        let desk = Desk::new().await;
-        desk.admit(1).await;
-        fails(&desk, ready::<Received>(&desk, "w").await, why, expected, "received").await;
+        let test = TestStore::new().await;
+        test.admit(1).await;
+        fails(&test, ready::<Received>(&test, "w").await, why, expected, "received").await;
     }
     for (why, expected) in download_failures() {
-        let desk = Desk::new().await;
-        desk.admit(1).await;
-        fails(&desk, downloaded(&desk).await, why, expected, "received").await;
+        let test = TestStore::new().await;
+        test.admit(1).await;
+        fails(&test, downloaded(&test).await, why, expected, "received").await;
     }
 }
 
@@ -264,21 +264,21 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
 }
 
 #[tokio::test]
-async fn each_failure_of_the_engine_has_its_end() {
+async fn each_transcription_failure_has_its_disposition() {
     for (why, expected) in transcribe_failures() {
-        let desk = Desk::new().await;
-        desk.enqueue(1).await;
-        fails(&desk, ready::<Queued>(&desk, "w").await, why, expected, "queued").await;
+        let test = TestStore::new().await;
+        test.enqueue(1).await;
+        fails(&test, ready::<Queued>(&test, "w").await, why, expected, "queued").await;
     }
     for (why, expected) in transcribe_failures() {
-        let desk = Desk::new().await;
-        desk.enqueue(1).await;
-        fails(&desk, transcribing(&desk).await, why, expected, "queued").await;
+        let test = TestStore::new().await;
+        test.enqueue(1).await;
+        fails(&test, transcribing(&test).await, why, expected, "queued").await;
     }
 }
 
 #[tokio::test]
-async fn each_failure_of_the_delivery_has_its_end() {
+async fn each_delivery_failure_has_its_disposition() {
     let gone = || Expected::End(Settlement::Cancelled(CancelledBy::ChatGone));
     for (why, expected) in [
         (DeliverFailure::ChatGone, gone()),
@@ -286,42 +286,42 @@ async fn each_failure_of_the_delivery_has_its_end() {
         (DeliverFailure::Refused("x".into()), failed(FailReason::Internal)),
         (DeliverFailure::Stopping, Expected::Retry { after: 0, counts: false }),
     ] {
-        let desk = Desk::new().await;
-        desk.enqueue(1).await;
-        fails(&desk, transcribed(&desk).await, why, expected, "queued").await;
+        let test = TestStore::new().await;
+        test.enqueue(1).await;
+        fails(&test, transcribed(&test).await, why, expected, "queued").await;
     }
 }
 
 #[tokio::test]
-async fn a_crash_on_the_third_attempt_is_the_last() {
-    let desk = Desk::new().await;
-    desk.enqueue(1).await;
+async fn a_crash_on_the_third_attempt_ends_the_request() {
+    let test = TestStore::new().await;
+    test.enqueue(1).await;
     for failures in 0..MAX_FAILURES {
         let crash = TranscribeFailure::Crashed("signal 11".into());
         let attempt = Attempt { failures, ..Attempt::default() };
         let last = matches!(crash.disposition(attempt), stenobot::request::Disposition::End(_));
-        let setback = transcribing(&desk).await.fail(&desk.store, &crash).await.unwrap();
+        let setback = transcribing(&test).await.fail(&test.store, &crash).await.unwrap();
         assert_eq!(last, failures + 1 == MAX_FAILURES);
         assert_eq!(matches!(setback, Setback::GaveUp(_)), last);
-        desk.pass(Duration::from_secs(1));
+        test.pass(Duration::from_secs(1));
     }
-    assert_eq!(desk.claim(WorkSource::Transcriptions, "w").await, None);
+    assert_eq!(test.claim(WorkSource::Transcriptions, "w").await, None);
 }
 
 // === Losing a lease ===
 
 #[tokio::test]
-async fn a_request_whose_lease_was_taken_goes_nowhere() {
-    let desk = Desk::new().await;
-    let id = desk.enqueue(1).await;
-    let zombie = transcribing(&desk).await;
-    desk.pass(LEASE + Duration::from_secs(1));
-    let living = transcribing(&desk).await;
-    let before = desk.row(id).await;
-    let lost = zombie.advance(&desk.store, heard()).await.unwrap_err();
+async fn a_request_whose_lease_was_lost_cannot_advance() {
+    let test = TestStore::new().await;
+    let id = test.enqueue(1).await;
+    let zombie = transcribing(&test).await;
+    test.pass(LEASE + Duration::from_secs(1));
+    let living = transcribing(&test).await;
+    let before = test.row(id).await;
+    let lost = zombie.advance(&test.store, transcript()).await.unwrap_err();
     assert!(matches!(lost, StoreError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
-    assert_eq!(desk.row(id).await, before);
-    let _delivering = living.advance(&desk.store, heard()).await.unwrap();
+    assert_eq!(test.row(id).await, before);
+    let _delivering = living.advance(&test.store, transcript()).await.unwrap();
 }
 
 /// Paused time would run ahead whenever the runtime waits for a database thread; a blocking task holds it still.
@@ -338,48 +338,48 @@ impl StillTime {
     }
 
     /// Lets machine time and clock go on by a beat of the lease; timers are due a millisecond late.
-    async fn beat(&self, desk: &Desk) {
-        desk.pass(LEASE / 4);
+    async fn beat(&self, test: &TestStore) {
+        test.pass(LEASE / 4);
         tokio::time::advance(LEASE / 4 + Duration::from_millis(1)).await;
     }
 }
 
 #[tokio::test]
-async fn a_lease_is_kept_as_long_as_the_work_lasts() {
-    let desk = Desk::new().await;
-    let id = desk.enqueue(1).await;
-    let request = transcribing(&desk).await;
+async fn a_held_lease_is_renewed_as_long_as_the_work_lasts() {
+    let test = TestStore::new().await;
+    let id = test.enqueue(1).await;
+    let request = transcribing(&test).await;
     let time = StillTime::new();
     let (finish, finished) = tokio::sync::oneshot::channel();
-    let mut renewals = desk.store.changes();
+    let mut renewals = test.store.changes();
     renewals.mark_unchanged();
     let work = async {
         for _ in 0..12 {
-            time.beat(&desk).await;
+            time.beat(&test).await;
             renewals.changed().await.unwrap();
-            assert_eq!(desk.claim(WorkSource::Transcriptions, "other").await, None);
-            assert_eq!(lease(&desk, id).await, desk.now().after(LEASE).0);
+            assert_eq!(test.claim(WorkSource::Transcriptions, "other").await, None);
+            assert_eq!(lease(&test, id).await, test.now().after(LEASE).0);
         }
         finish.send("text").unwrap();
     };
-    let (held, ()) = tokio::join!(request.hold(&desk.store, finished), work);
+    let (held, ()) = tokio::join!(request.hold(&test.store, finished), work);
     assert_eq!(held.unwrap().unwrap(), "text");
-    let _text = request.advance(&desk.store, heard()).await.unwrap();
+    let _text = request.advance(&test.store, transcript()).await.unwrap();
 }
 
 #[tokio::test]
-async fn work_ends_when_its_lease_was_taken() {
-    let desk = Desk::new().await;
-    desk.enqueue(1).await;
-    let request = transcribing(&desk).await;
+async fn held_work_is_dropped_when_its_lease_is_lost() {
+    let test = TestStore::new().await;
+    test.enqueue(1).await;
+    let request = transcribing(&test).await;
     let time = StillTime::new();
-    desk.pass(LEASE + Duration::from_secs(1));
-    let _taken = transcribing(&desk).await;
+    test.pass(LEASE + Duration::from_secs(1));
+    let _taken = transcribing(&test).await;
     let endless = std::future::pending::<()>();
-    let (held, ()) = tokio::join!(request.hold(&desk.store, endless), time.beat(&desk));
+    let (held, ()) = tokio::join!(request.hold(&test.store, endless), time.beat(&test));
     assert!(matches!(held, Err(StoreError::LeaseLost { .. })), "{held:?}");
 }
 
-async fn lease(desk: &Desk, id: RequestId) -> i64 {
-    desk.value(id, "lease_until").await
+async fn lease(test: &TestStore, id: RequestId) -> i64 {
+    test.value(id, "lease_until").await
 }

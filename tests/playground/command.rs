@@ -32,7 +32,7 @@ async fn ctrl_c_stops_everything_and_leaves_no_files() {
     assert!(page.contains("<title>Stenobot playground</title>"));
     // An open event stream does not delay the shutdown.
     let mut events = reqwest::get(format!("{url}people/1/en/chat")).await.unwrap();
-    let first = eventually("the chat is told", events.chunk()).await.unwrap().unwrap();
+    let first = eventually("the chat is sent", events.chunk()).await.unwrap().unwrap();
     assert!(first.starts_with(b"data: {\"fresh\":true"), "{first:?}");
 
     let pid = Pid::from_raw(playground.id().unwrap().cast_signed()).unwrap();
@@ -50,11 +50,11 @@ async fn the_browser_command_line_does_not_contain_the_secret_address() {
     let model = asset("data/models/ggml-base-q8_0.bin");
     let data = model.ancestors().nth(2).unwrap();
     let (temporary, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let told = programs.path().join("told");
-    assert!(std::process::Command::new("mkfifo").arg(&told).status().unwrap().success());
+    let record = programs.path().join("record");
+    assert!(std::process::Command::new("mkfifo").arg(&record).status().unwrap().success());
     let script = format!(
         "#!/bin/sh\n{{ echo \"$# $1\"; stat -c %a \"$1\" \"$(dirname \"$1\")\"; env; echo PAGE; cat \"$1\"; }} > {}\n",
-        told.display()
+        record.display()
     );
     let browser = programs.path().join("xdg-open");
     std::fs::write(&browser, script).unwrap();
@@ -75,8 +75,8 @@ async fn the_browser_command_line_does_not_contain_the_secret_address() {
         .unwrap();
     let mut lines = BufReader::new(playground.stdout.take().unwrap()).lines();
     let url = eventually("the address is printed", lines.next_line()).await.unwrap().unwrap();
-    let told = eventually("the browser is started", tokio::fs::read_to_string(told)).await.unwrap();
-    let (arguments, page) = told.split_once("PAGE\n").unwrap();
+    let record = eventually("the browser is started", tokio::fs::read_to_string(record)).await.unwrap();
+    let (arguments, page) = record.split_once("PAGE\n").unwrap();
     let key = url.trim_end_matches('/').rsplit('/').next().unwrap();
     assert!(!arguments.contains(key), "{arguments}");
     assert!(!arguments.contains(TOKEN), "the browser gets the token");

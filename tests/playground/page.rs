@@ -78,7 +78,7 @@ async fn buttons_documents_and_commands_work() {
     let pressed = server.api.wait_for(|state| {
         state.pending.iter().map(|update| &update.content["callback_query"]).find(|query| !query.is_null()).cloned()
     });
-    let pressed = eventually("the bot hears of the press", pressed).await;
+    let pressed = eventually("the bot gets the press", pressed).await;
     assert_eq!(pressed["data"], "cancel:1");
     assert_eq!(pressed["from"]["id"], ANNA);
     assert_eq!(pressed["from"]["language_code"], "en");

@@ -10,7 +10,7 @@ use stenobot_simulator::users::SentMessage;
 use crate::pages::page;
 use crate::prometheus::Prometheus;
 use crate::recordings::{Gate, asset, scripted};
-use crate::scene::{Scene, rejected};
+use crate::scene::{Scene, eventually, rejected};
 
 /// Divisor of the rules' durations.
 const SPEED_UP: u64 = 60;
@@ -174,7 +174,13 @@ async fn a_store_that_cannot_be_written_raises_an_alert() {
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(scene.text(&sent).await, "после");
     assert!(polled(&scene).await > before);
-    assert_eq!(page(&scene.bot, "/readyz").await.0, 200);
+    let ready = async {
+        while page(&scene.bot, "/readyz").await.0 != 200 {
+            // The page caches its answer for a while, and announces no change.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    eventually("the bot is ready again", ready).await;
     prometheus.until_alert("StenobotNotReady", false).await;
     prometheus.until_alert("StenobotJournalFailing", false).await;
     scene.shut_down().await;

@@ -249,14 +249,14 @@ async fn a_chat_without_write_permission_is_skipped_until_a_message_is_accepted(
         boris.send_text("/transcribe");
         shows(&scene, NEW, "🎙").await;
         scene.spoken.add("снова можно");
-        let heard = boris.send_voice(&scripted(3, "say снова можно"));
-        assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nснова можно").await, Some(heard.id()));
+        let accepted = boris.send_voice(&scripted(3, "say снова можно"));
+        assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nснова можно").await, Some(accepted.id()));
         let scene = scene.into_stopped().await;
         let rows = scene.rows().await;
         ends_unreachable(&rows, &sent);
         assert_eq!(rows.len(), 2, "{left_alone:?} are no requests", left_alone = left_alone.map(|sent| sent.id()));
-        let told = calm_log(&scene).matches(" cancelled ").count();
-        assert!(told <= 1, "said {told} times");
+        let cancellations = calm_log(&scene).matches(" cancelled ").count();
+        assert!(cancellations <= 1, "logged {cancellations} times");
     }
 }
 
@@ -285,8 +285,8 @@ async fn a_restricted_bot_makes_no_call_until_the_restriction_ends() {
     group.set_bot_restricted(false);
     all_taken(&scene).await;
     scene.spoken.add("опять слышно");
-    let heard = anna.send_voice(&scripted(3, "say опять слышно"));
-    assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nопять слышно").await, Some(heard.id()));
+    let accepted = anna.send_voice(&scripted(3, "say опять слышно"));
+    assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nопять слышно").await, Some(accepted.id()));
     assert!(refused(&scene, NEW).len() <= 1, "{:#?}", refused(&scene, NEW));
     let scene = scene.into_stopped().await;
     let rows = scene.rows().await;
@@ -309,8 +309,8 @@ async fn a_closed_topic_does_not_affect_other_topics() {
     all_taken(&scene).await;
     scene.wait_until_closed().await;
     scene.spoken.add("рядом слышно");
-    let heard = anna.in_topic(other).send_voice(&scripted(3, "say рядом слышно"));
-    assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nрядом слышно").await, Some(heard.id()));
+    let accepted = anna.in_topic(other).send_voice(&scripted(3, "say рядом слышно"));
+    assert_eq!(shows(&scene, NEW, "✅ Готово!\n\nрядом слышно").await, Some(accepted.id()));
     anna.in_topic(one).send_voice(&scripted(3, "say никому"));
     all_taken(&scene).await;
     assert_eq!((ignored(&scene).await, refused(&scene, NEW).len()), (1.0, 1));

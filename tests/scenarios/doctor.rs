@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use stenobot_domain::{Clock, UserId};
 use stenobot_simulator::harness::Simulation;
 use stenobot_simulator::server::{BotApi, Settings};
-use stenobot_store::Store;
+use stenobot_store::{Store, StoreUrl};
 
 use self::setup::{TestSetup, unused_address};
 use crate::recordings::{asset, scripted};
@@ -195,7 +195,7 @@ async fn a_foreign_audio_folder_fails_and_is_not_changed() {
 async fn a_store_or_a_token_readable_by_others_is_reported() {
     let setup = TestSetup::good().await;
     let database = setup.data().join("stenobot.db");
-    Store::open(&database, Clock::System).await.unwrap().close().await;
+    Store::open(&StoreUrl::sqlite(&database), Clock::System).await.unwrap().close().await;
     let rights = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     for mode in [0o640, 0o604] {
         rights(&database, mode);
@@ -216,8 +216,8 @@ async fn a_store_or_a_token_readable_by_others_is_reported() {
     let dotenv = setup.folder.path().join(".env");
     std::fs::write(&dotenv, "TELOXIDE_TOKEN=1:no\n").unwrap();
     rights(&dotenv, 0o644);
-    let told = "other users of this machine can read the token in .env: `chmod 600 .env`";
-    assert_eq!(setup.doctor().await.line(".env"), ("warning".to_owned(), told.to_owned()));
+    let sentence = "other users of this machine can read the token in .env: `chmod 600 .env`";
+    assert_eq!(setup.doctor().await.line(".env"), ("warning".to_owned(), sentence.to_owned()));
     rights(&dotenv, 0o600);
     assert_eq!(setup.doctor().await.line(".env").0, "ok");
 }
@@ -226,7 +226,7 @@ async fn a_store_or_a_token_readable_by_others_is_reported() {
 async fn a_store_of_another_bot_fails_until_it_is_adopted() {
     let setup = TestSetup::good().await;
     let database = setup.data().join("stenobot.db");
-    let store = Store::open(&database, Clock::System).await.unwrap();
+    let store = Store::open(&StoreUrl::sqlite(&database), Clock::System).await.unwrap();
     store.belongs_to(UserId(7_000_000_002)).await.unwrap();
     store.close().await;
     std::fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
@@ -256,7 +256,7 @@ async fn control_characters_of_a_server_do_not_reach_the_terminal() {
 }
 
 async fn create_newer_store(path: &Path) {
-    Store::open(path, Clock::System).await.unwrap().close().await;
+    Store::open(&StoreUrl::sqlite(path), Clock::System).await.unwrap().close().await;
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     let migration = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \

@@ -53,7 +53,7 @@ async fn a_recording_that_crashes_the_engine_fails_without_delaying_others() {
 #[tokio::test]
 async fn a_hanging_engine_is_killed_at_the_deadline_and_the_next_request_is_served() {
     let mut scene = Scene::start(&[("transcription_timeout_seconds", "5")]).await;
-    let stuck = scene.send_voice(&scripted(3, "deaf"));
+    let stuck = scene.send_voice(&scripted(3, "unresponsive"));
     let next = scene.send_voice(&scripted(3, "say дальше"));
     let sentence = failed(scene.answer(&stuck).await);
     assert_eq!(sentence, "Обработка заняла слишком много времени. Пожалуйста, отправьте запись покороче.");

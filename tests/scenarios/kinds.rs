@@ -28,15 +28,15 @@ fn sends(scene: &Scene, file: &PathBuf, media: Media) -> SentMessage {
 #[tokio::test]
 async fn files_with_sound_are_transcribed_and_other_files_are_refused_by_kind() {
     let scene = Scene::start(&[("user_requests_per_minute", "600"), ("max_queue_size", "200")]).await;
-    let mut heard = files("tests/fixtures/kinds/heard");
-    heard.extend(files("tests/fixtures/formats/decoded"));
+    let mut with_sound = files("tests/fixtures/kinds/heard");
+    with_sound.extend(files("tests/fixtures/formats/decoded"));
     let plain = files("tests/fixtures/audio").into_iter();
-    heard.extend(plain.filter(|file| {
+    with_sound.extend(plain.filter(|file| {
         let name = file.file_name().unwrap().to_str().unwrap();
         !name.ends_with(".gz") && !name.ends_with(".tsv") && !name.starts_with("silent")
     }));
     let sent: Vec<(PathBuf, SentMessage)> =
-        heard.into_iter().map(|file| (file.clone(), sends(&scene, &file, Media::Document))).collect();
+        with_sound.into_iter().map(|file| (file.clone(), sends(&scene, &file, Media::Document))).collect();
     for (file, sent) in &sent {
         match scene.answer(sent).await {
             RequestOutcome::Answered(_) => {}

@@ -24,8 +24,8 @@ fn documented() -> BTreeSet<String> {
 async fn every_field_of_the_json_log_is_documented() {
     let setup = bot_with_engine(&stand_in(), &[("log_format", "json")]);
     let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
-    let heard = scene.send_voice(&scripted(3, "say слово"));
-    assert_eq!(scene.text(&heard).await, "слово");
+    let transcribed = scene.send_voice(&scripted(3, "say слово"));
+    assert_eq!(scene.text(&transcribed).await, "слово");
     let long = scene.send_voice(&scripted(300, "say долго"));
     rejected(scene.answer(&long).await);
     let poison = scene.send_voice(&scripted(3, "segfault"));

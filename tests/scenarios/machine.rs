@@ -92,8 +92,8 @@ fn a_variable_that_is_not_utf8_is_not_printed() {
             let output = place.run(command, &[(variable, &broken)]);
             let said = keeps_the_secret(&format!("{command:?} with {variable}"), &output);
             let sentence = format!("the environment variable {variable} is not valid UTF-8: set it again");
-            let told = said + &String::from_utf8_lossy(&output.stdout);
-            assert!(told.contains(&sentence), "{command:?}: {told}");
+            let output_text = said + &String::from_utf8_lossy(&output.stdout);
+            assert!(output_text.contains(&sentence), "{command:?}: {output_text}");
         }
     }
     // A variable of another program does not concern the bot.

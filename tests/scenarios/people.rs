@@ -149,10 +149,10 @@ async fn an_operator_pauses_drains_and_bans() {
     assert!(stats.contains("сообщений — 2, людей — 1") && stats.contains("отказы: 1"), "{stats}");
     admin.send_text(&format!("/ban {}", anna.chat()));
     scene.wait_for_text(admin.chat(), "заблокирован").await;
-    let unheard = anna.send_voice(&scripted(3, "say тишина"));
+    let ignored = anna.send_voice(&scripted(3, "say тишина"));
     admin.send_text(&format!("/unban {}", anna.chat()));
     scene.wait_for_text(admin.chat(), "разблокирован").await;
-    assert_eq!(unheard.status(), None, "whoever is shut out hears nothing");
+    assert_eq!(ignored.status(), None, "a banned user gets no answer");
     // Commands of other users have no effect.
     anna.send_text("/drain");
     scene.wait_for_text(anna.chat(), "/privacy").await;
@@ -267,7 +267,7 @@ async fn the_file_size_limit_shown_is_telegrams() {
     assert!(text.contains("20 МБ"), "{text}");
     assert_eq!(scene.calls(Method::GetFile), 0, "Telegram is not asked for {message}");
     let log = std::fs::read_to_string(scene.bot.log()).unwrap();
-    assert_eq!(log.matches("max_file_size_bytes = 52428800, but").count(), 1, "the operator is told once");
+    assert_eq!(log.matches("max_file_size_bytes = 52428800, but").count(), 1, "the operator is informed once");
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ use crate::scene::{Scene, answered, failed, row_of};
 fn refuse_edits(scene: &Scene, times: u32, refusal: Refusal) {
     let left = AtomicU32::new(times);
     let fault = move |call: &Call| -> FaultAction {
-        let strikes = call.method == Method::EditMessageText
+        let applies = call.method == Method::EditMessageText
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if strikes { Effect::Refuse(refusal.clone()).into() } else { Effect::Pass.into() }
+        if applies { Effect::Refuse(refusal.clone()).into() } else { Effect::Pass.into() }
     };
     scene.api().set_fault(Some(Arc::new(fault)));
 }

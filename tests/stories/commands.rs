@@ -30,8 +30,8 @@ pub(crate) async fn commands_are_answered_and_forget_erases_the_user<B: TestBot>
     let (message, _) = scene.wait_for_text(anna.chat(), "🌐 Язык записей определяется автоматически. Если").await;
     scene.press(&anna, message, &Action::SetLanguage("kk".parse().unwrap())).await;
     scene.wait_for_text(anna.chat(), "Язык записей: Қазақша").await;
-    let heard = anna.send_voice(&scripted(3, "language"));
-    assert_eq!(scene.text(&heard).await, "kk");
+    let sent = anna.send_voice(&scripted(3, "language"));
+    assert_eq!(scene.text(&sent).await, "kk");
 
     anna.send_text("/forget");
     let (message, _) = scene.wait_for_text(anna.chat(), "Удалить все").await;

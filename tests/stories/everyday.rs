@@ -20,7 +20,7 @@ fn positions(sent: &SentMessage) -> Vec<u32> {
 /// Percentages that the sender was shown, in order.
 fn percentages(sent: &SentMessage) -> Vec<u32> {
     let shown = sent.texts().into_iter().filter_map(|text| match read(&text) {
-        BotText::Progress { percent } => Some(percent.expect("progress is told as a number")),
+        BotText::Progress { percent } => Some(percent.expect("progress has a percentage")),
         _ => None,
     });
     shown.collect()
@@ -54,11 +54,14 @@ pub(crate) async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_p
     })
     .await
     .unwrap();
-    let heard = scene.row(&sent).await;
-    assert_eq!(heard.stage, "transcribing");
-    let length = heard.voice_duration_seconds.unwrap();
+    let transcribing = scene.row(&sent).await;
+    assert_eq!(transcribing.stage, "transcribing");
+    let length = transcribing.voice_duration_seconds.unwrap();
     assert!((length - voice.duration.as_secs_f64()).abs() < 0.1, "{length}");
-    assert_eq!((heard.model_size, heard.transcription_length, heard.processing_time_seconds), (None, None, None));
+    assert_eq!(
+        (transcribing.model_size, transcribing.transcription_length, transcribing.processing_time_seconds),
+        (None, None, None)
+    );
 
     let text = scene.text(&sent).await;
     check(&text, voice);
@@ -78,7 +81,7 @@ pub(crate) async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_p
     assert!(done.processing_time_seconds.unwrap() > 1.0);
     assert_eq!(done.transcription_length, Some(text.chars().count() as i64));
     assert_eq!(done.created_at, row.created_at);
-    assert!(done.updated_at > heard.updated_at);
+    assert!(done.updated_at > transcribing.updated_at);
 }
 
 pub(crate) async fn a_voice_that_is_too_long_is_refused_by_claimed_or_measured_length<B: TestBot>(
@@ -86,15 +89,15 @@ pub(crate) async fn a_voice_that_is_too_long_is_refused_by_claimed_or_measured_l
     long: Voice,
     minute: Voice,
 ) {
-    let honest = scene.new_user("Борис", "ru");
-    let sent = honest.send_file(Attachment::voice(Duration::from_secs(130)), long.bytes);
+    let claiming = scene.new_user("Борис", "ru");
+    let sent = claiming.send_file(Attachment::voice(Duration::from_secs(130)), long.bytes);
     let sentence = rejected(scene.answer(&sent).await);
     assert_eq!(sentence, "Максимальная длительность: 120с (2 мин)\nВаш файл: 130с (2 мин)");
     assert_eq!((scene.calls(Method::GetFile), scene.calls(Method::Download)), (0, 0));
 
     scene.bot.restart_with("max_voice_duration_seconds", "20").await;
-    let liar = scene.new_user("Вера", "ru");
-    let sent = liar.send_file(Attachment::voice(Duration::from_secs(10)), minute.bytes);
+    let underclaiming = scene.new_user("Вера", "ru");
+    let sent = underclaiming.send_file(Attachment::voice(Duration::from_secs(10)), minute.bytes);
     let sentence = rejected(scene.answer(&sent).await);
     assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл длиннее.");
     assert_eq!(scene.calls(Method::Download), 1);

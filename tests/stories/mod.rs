@@ -1,5 +1,8 @@
-//! What users experience, independent of how the bot runs. Each story is a generic function over the kind of bot: `scenarios`
-//! runs it with the program as a child process.
+//! What users experience, independent of how the bot runs. A story is a function that is generic over [`scene::TestBot`].
+//!
+//! A test target includes this module by its path, implements `TestBot` for its kind of bot, and declares the tests with
+//! [`run_stories`]; the stories of [`everyday`] take the scene and the recordings as parameters. `scenarios` runs them with the
+//! program as a child process.
 
 pub(crate) mod cancel;
 pub(crate) mod commands;

@@ -75,28 +75,28 @@ pub(crate) async fn three_concurrent_requests_move_up_and_are_answered_in_order<
 
 pub(crate) async fn the_length_limit_holds_for_claimed_and_measured_length<B: TestBot>() {
     let mut scene = Scene::<B>::start(&[("max_voice_duration_seconds", "20")]).await;
-    let just = scene.send_voice(&scripted(20, "say впритык"));
-    assert_eq!(scene.text(&just).await, "впритык");
+    let at_limit = scene.send_voice(&scripted(20, "say впритык"));
+    assert_eq!(scene.text(&at_limit).await, "впритык");
     let downloads = scene.calls(Method::Download);
 
     let user = scene.new_user("Вера", "ru");
     let claims = |seconds| Attachment::voice(Duration::from_secs(seconds));
-    let honest = user.send_file(claims(21), scripted(21, "say длинная").bytes);
-    let sentence = rejected(scene.answer(&honest).await);
+    let too_long = user.send_file(claims(21), scripted(21, "say длинная").bytes);
+    let sentence = rejected(scene.answer(&too_long).await);
     assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл: 21с");
     assert_eq!(scene.calls(Method::Download), downloads, "what is refused is not downloaded");
 
-    let liar = user.send_file(claims(10), scripted(25, "say длинная").bytes);
-    let sentence = rejected(scene.answer(&liar).await);
+    let false_claim = user.send_file(claims(10), scripted(25, "say длинная").bytes);
+    let sentence = rejected(scene.answer(&false_claim).await);
     assert_eq!(sentence, "Максимальная длительность: 20с\nВаш файл длиннее.");
 
     let gate = Gate::new().await;
     let script = format!("{};say скромная", gate.instruction());
-    let modest = user.send_file(claims(1), scripted(15, &script).bytes);
+    let short_claim = user.send_file(claims(1), scripted(15, &script).bytes);
     let held = gate.wait_reached().await;
-    assert_eq!(scene.row(&modest).await.voice_duration_seconds, Some(15.0), "what was decoded counts");
+    assert_eq!(scene.row(&short_claim).await.voice_duration_seconds, Some(15.0), "what was decoded counts");
     held.release();
-    assert_eq!(scene.text(&modest).await, "скромная");
+    assert_eq!(scene.text(&short_claim).await, "скромная");
     let rows = scene.shut_down().await;
     assert_eq!(rows.iter().map(|row| row.stage.as_str()).collect::<Vec<_>>(), ["done", "rejected", "rejected", "done"]);
 }

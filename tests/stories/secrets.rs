@@ -40,7 +40,7 @@ pub(crate) fn check_log(log: &str, token: &str, folder: &Path, spoken: &Spoken) 
     forbidden.extend((home.len() > 1).then(|| format!("{}/", home.trim_end_matches('/'))));
     for line in log.lines() {
         if let Some(found) = forbidden.iter().find(|secret| line.contains(*secret)).cloned().or(spoken.first_in(line)) {
-            panic!("the log tells {found:?}:\n{line}");
+            panic!("the log contains {found:?}:\n{line}");
         }
     }
 }

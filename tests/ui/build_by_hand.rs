@@ -1,13 +1,18 @@
-//! Requests and receipts come out of the store, and only there.
+//! Requests, receipts and committed rows come out of the store, and only there.
+use stenobot::request::{CommittedRow, Done, Queued, Receipt, Request};
 use stenobot_domain::{RequestId, Timestamp};
-use stenobot::request::{Done, Held, Queued, Receipt, Request};
+use stenobot_store::RequestRow;
 
-fn request(held: Held) -> Request<Queued> {
-    Request { held, stage: Queued::default() }
+fn request(row: RequestRow) -> Request<Queued> {
+    Request { row, stage: Queued::default() }
 }
 
 fn receipt() -> Receipt<Done> {
-    Receipt { id: RequestId(1), received_at: Timestamp(0), stage: Done::default(), _proof: () }
+    Receipt { id: RequestId(1), received_at: Timestamp(0), stage: Done::default() }
+}
+
+fn committed(row: RequestRow) -> CommittedRow {
+    CommittedRow(row)
 }
 
 fn main() {}

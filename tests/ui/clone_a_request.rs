@@ -1,4 +1,4 @@
-//! Nobody holds a request twice.
+//! A request is held once.
 use stenobot::request::{Queued, Request};
 
 fn twice(request: Request<Queued>) {

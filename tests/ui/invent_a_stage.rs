@@ -1,7 +1,7 @@
 //! The lifecycle has the stages it has.
-use stenobot_store::Facts;
+use stenobot_store::RequestUpdate;
 use stenobot_domain::StageName;
-use stenobot::request::{DeliverFailure, Held, Stage};
+use stenobot::request::{CommittedRow, DeliverFailure, Stage};
 
 struct Shortcut;
 
@@ -10,11 +10,11 @@ impl Stage for Shortcut {
     type Failure = DeliverFailure;
     type Entered = ();
 
-    fn facts(&self) -> Facts {
-        Facts::default()
+    fn update(&self) -> RequestUpdate {
+        RequestUpdate::default()
     }
 
-    fn enter(self, _held: Held) {}
+    fn enter(self, _row: CommittedRow) {}
 }
 
 fn main() {}

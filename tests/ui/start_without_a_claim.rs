@@ -1,4 +1,4 @@
-//! What waits in the queue is held by nobody: it must be claimed before the engine starts on it.
+//! No worker holds a queued request: it must be claimed before the engine starts on it.
 use stenobot_store::Store;
 use stenobot::request::{Downloaded, Queued, Request, Transcribing};
 

@@ -1,4 +1,4 @@
-//! The words of the domain: identifiers, languages, transcripts, time. Imports nothing else of this crate.
+//! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
 mod lifecycle;
 pub mod quantile;
@@ -10,12 +10,13 @@ pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, R
 pub use retry::{Backoff, RetryPolicy};
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// Sample rate of everything the engine hears, in Hz.
+/// Sample rate of the engine's input, in Hz.
 pub const SAMPLE_RATE: u32 = 16_000;
 
 /// The largest file, in bytes, that a Bot API server gives unless it was started with `--local`.
@@ -50,9 +51,39 @@ pub fn duration_of_samples(samples: usize) -> Duration {
     Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
 }
 
+/// Length of a recording, with its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioLength {
+    /// Claimed by the sender's client.
+    Claimed(Duration),
+    /// Measured by decoding the file.
+    Measured(Duration),
+}
+
+impl AudioLength {
+    /// The length, whatever its source.
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::Claimed(length) | Self::Measured(length) => length,
+        }
+    }
+
+    /// The measured length, if there is one, else the claimed one.
+    pub fn of(measured: Option<Duration>, claimed: Option<Duration>) -> Option<Self> {
+        measured.map(Self::Measured).or(claimed.map(Self::Claimed))
+    }
+}
+
+/// `path` with `suffix` appended to its last component.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 // === Speech ===
 
-/// Words somebody spoke. Its `Debug` shows the length only, so that a transcript cannot reach a log by accident.
+/// Recognised text. Its `Debug` shows the length only, so that a transcript cannot reach a log by accident.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Spoken(pub String);
@@ -63,7 +94,7 @@ impl fmt::Debug for Spoken {
     }
 }
 
-/// The language somebody speaks, as Whisper names it (`ru`, `en`, ...).
+/// Language of the speech, as Whisper names it (`ru`, `en`, ...).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SpeechLanguage {
@@ -139,7 +170,7 @@ impl LikelyLanguage {
     }
 }
 
-/// A stretch of speech with its place in the audio.
+/// A stretch of speech with its times in the audio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
     /// From the start of the audio.
@@ -150,14 +181,14 @@ pub struct Segment {
     pub text: Spoken,
     /// Mean natural log-probability of the segment's tokens, at most 0.
     pub mean_logprob: f32,
-    /// Probability that nobody speaks in the window that the segment comes from, 0 to 1.
+    /// Probability that the window of this segment has no speech, 0 to 1.
     pub no_speech: f32,
 }
 
-/// What the engine heard in one whole audio.
+/// Transcript of one recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
-    /// In order of time; empty when nobody speaks.
+    /// In order of time; empty without speech.
     pub segments: Vec<Segment>,
     /// The code of the language that was given or detected.
     pub language: String,
@@ -180,7 +211,7 @@ impl Transcript {
     }
 
     /// How far the text can be trusted, by the model's own account: how probable it finds its words and the language,
-    /// and whether it had to listen twice. An empty text is trusted. A text that speech is missing from is not.
+    /// and whether windows were transcribed twice. An empty text is trusted. A text that speech is missing from is not.
     pub fn confidence(&self) -> Confidence {
         if self.is_incomplete() || self.is_doubtful() { Confidence::Low } else { Confidence::High }
     }
@@ -192,8 +223,9 @@ impl Transcript {
 
     /// Whether the words that are there are probably wrong in places.
     pub fn is_doubtful(&self) -> bool {
-        let sure_of_language = self.language_probability.is_none_or(|probability| probability >= LEAST_LANGUAGE);
-        let least = if self.retried_windows > 0 { LEAST_LOGPROB_RETRIED } else { LEAST_LOGPROB };
+        let sure_of_language =
+            self.language_probability.is_none_or(|probability| probability >= MIN_LANGUAGE_PROBABILITY);
+        let least = if self.retried_windows > 0 { MIN_LOGPROB_RETRIED } else { MIN_LOGPROB };
         let sure_of_words = self.mean_logprob().is_none_or(|logprob| logprob >= least);
         !(sure_of_language && sure_of_words)
     }
@@ -209,11 +241,11 @@ impl Transcript {
 
 /// Of 46 recordings of people 15 are low by this and the two bounds below: in 13 of them a quarter of the words or more
 /// are wrong, and in 4 of the other 31. Synthetic voices in Russian and English stay at -0.33 and above.
-const LEAST_LOGPROB: f32 = -0.35;
-/// When a window had to be heard again.
-const LEAST_LOGPROB_RETRIED: f32 = -0.3;
+const MIN_LOGPROB: f32 = -0.35;
+/// When a window was transcribed again.
+const MIN_LOGPROB_RETRIED: f32 = -0.3;
 /// Below this the text may be in another language than the speech.
-const LEAST_LANGUAGE: f32 = 0.6;
+const MIN_LANGUAGE_PROBABILITY: f32 = 0.6;
 
 /// How far a text can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,7 +335,7 @@ impl Timestamp {
     }
 }
 
-/// Tells the time of day. Durations are measured with `tokio::time::Instant`, which tests can pause.
+/// Time of day. Durations are measured with `tokio::time::Instant`, which tests can pause.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
     /// The machine's clock.
@@ -361,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn confidence_is_low_when_the_model_doubts_the_language_or_listened_twice() {
+    fn confidence_is_low_when_the_model_doubts_the_language_or_a_window_was_retried() {
         let good = transcript(&[("Перезвони мне завтра.", -0.32)]);
         assert_eq!(good.confidence(), Confidence::High);
         assert_eq!(Transcript { language_probability: None, ..good.clone() }.confidence(), Confidence::High);

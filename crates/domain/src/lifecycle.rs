@@ -33,11 +33,11 @@ macro_rules! names {
 }
 
 names! {
-    /// Where a request stands.
+    /// Stage of a request.
     StageName {
         /// Accepted and durable; its audio is still at Telegram.
         Received = "received",
-        /// Audio on disk, real length known.
+        /// Audio on disk, length measured.
         Downloaded = "downloaded",
         /// Waits for the engine.
         Queued = "queued",
@@ -47,51 +47,107 @@ names! {
         Transcribed = "transcribed",
         /// Text delivered.
         Done = "done",
-        /// Refused, with a reason that its sender was told.
+        /// Refused with a reason.
         Rejected = "rejected",
-        /// Given up, with an apology.
+        /// Given up with an apology.
         Failed = "failed",
-        /// Withdrawn by its sender or by an administrator.
+        /// Cancelled by its sender or by an operator.
         Cancelled = "cancelled",
     }
 }
 
-impl StageName {
-    /// Stages that hold a place in the queue: `max_queue_size` bounds their number.
-    pub const WAITING: &[Self] = &[Self::Received, Self::Downloaded, Self::Queued];
-
-    /// Every step from one stage to another that a request can make.
-    pub const STEPS: &[(Self, Self)] = &[
-        (Self::Received, Self::Downloaded),
-        // Joined to one that has been heard.
-        (Self::Received, Self::Transcribing),
-        (Self::Received, Self::Rejected),
-        (Self::Received, Self::Failed),
-        (Self::Received, Self::Cancelled),
-        (Self::Downloaded, Self::Queued),
-        (Self::Downloaded, Self::Cancelled),
-        (Self::Queued, Self::Transcribing),
-        (Self::Queued, Self::Failed),
-        (Self::Queued, Self::Cancelled),
-        (Self::Transcribing, Self::Transcribed),
-        (Self::Transcribing, Self::Failed),
-        (Self::Transcribing, Self::Cancelled),
-        (Self::Transcribed, Self::Done),
-        (Self::Transcribed, Self::Failed),
-        (Self::Transcribed, Self::Cancelled),
-    ];
-
-    /// No later stage follows.
-    pub const fn is_terminal(self) -> bool {
-        match self {
-            Self::Received | Self::Downloaded | Self::Queued | Self::Transcribing | Self::Transcribed => false,
-            Self::Done | Self::Rejected | Self::Failed | Self::Cancelled => true,
+/// The lifecycle of a request, whole: every legal transition, for macros that generate code from it.
+///
+/// Calls `$generate!` with `open { ... }`, one entry for each open stage, and `closed [...]`. Of an entry
+/// `Stage position|no_position => next [..] coalesced [..] ends [..] released Stage;`
+/// - `position`: a request in this stage holds a position in the queue;
+/// - `next`: the stage that the worker which holds the request may enter;
+/// - `coalesced`: the stage that it enters when it is given the text of another request;
+/// - `ends`: how it may end without a text;
+/// - `released`: the stage in which it waits after its worker gave it back.
+#[macro_export]
+macro_rules! lifecycle {
+    ($generate:ident) => {
+        $generate! {
+            open {
+                Received position => next [Downloaded] coalesced [Transcribing] ends [Rejected Failed Cancelled] released Received;
+                Downloaded position => next [Queued] coalesced [] ends [Rejected Failed Cancelled] released Received;
+                Queued position => next [Transcribing] coalesced [] ends [Failed Cancelled] released Queued;
+                Transcribing no_position => next [Transcribed] coalesced [] ends [Rejected Failed Cancelled] released Queued;
+                Transcribed no_position => next [Done] coalesced [] ends [Failed Cancelled] released Queued;
+            }
+            closed [Done Rejected Failed Cancelled]
         }
+    };
+}
+
+macro_rules! stage_lists {
+    (open { $($stage:ident $position:ident => next [$($next:ident)*] coalesced [$($coalesced:ident)*] ends [$($end:ident)*]
+       released $released:ident;)* } closed [$($closed:ident)*]) => {
+        impl StageName {
+            /// Stages of requests that have not ended, in order.
+            pub const OPEN: &[Self] = &[$(Self::$stage,)*];
+
+            /// Stages in which a request has ended.
+            pub const CLOSED: &[Self] = &[$(Self::$closed,)*];
+
+            /// Every transition from one stage to another.
+            pub const STEPS: &[(Self, Self)] = &[$(
+                $((Self::$stage, Self::$next),)*
+                $((Self::$stage, Self::$coalesced),)*
+                $((Self::$stage, Self::$end),)*
+            )*];
+
+            /// Whether the request has ended.
+            pub const fn is_terminal(self) -> bool {
+                match self {
+                    $(Self::$stage => false,)*
+                    $(Self::$closed => true,)*
+                }
+            }
+
+            /// Whether a request in this stage holds a position in the queue: `max_queue_size` bounds their number.
+            pub const fn holds_position(self) -> bool {
+                match self {
+                    $(Self::$stage => stage_lists!(@ $position),)*
+                    $(Self::$closed => false,)*
+                }
+            }
+
+            /// The stage in which a request waits after its worker gave it back in this one.
+            pub const fn released(self) -> Self {
+                match self {
+                    $(Self::$stage => Self::$released,)*
+                    $(Self::$closed => self,)*
+                }
+            }
+        }
+    };
+    (@ position) => { true };
+    (@ no_position) => { false };
+}
+
+lifecycle!(stage_lists);
+
+impl StageName {
+    /// Whether a request may go from this stage to `next`.
+    pub fn may_become(self, next: Self) -> bool {
+        Self::STEPS.contains(&(self, next))
+    }
+
+    /// The stages from which a request may come into this one.
+    pub fn predecessors(self) -> impl Iterator<Item = Self> {
+        Self::STEPS.iter().filter(move |(_, to)| *to == self).map(|(from, _)| *from)
+    }
+
+    /// Stages whose requests hold a position in the queue.
+    pub fn with_position() -> impl Iterator<Item = Self> {
+        Self::OPEN.iter().copied().filter(|stage| stage.holds_position())
     }
 }
 
 names! {
-    /// How the sound was sent.
+    /// Kind of message that the audio came in.
     AudioSource {
         /// Recorded in Telegram.
         Voice = "voice",
@@ -101,13 +157,13 @@ names! {
         VideoNote = "video_note",
         /// A video.
         Video = "video",
-        /// A file, whose length nobody claims.
+        /// A file, for which Telegram gives no length.
         Document = "document",
     }
 }
 
 names! {
-    /// In which form the text is wanted.
+    /// Form of the answer.
     AnswerForm {
         /// As messages.
         Message = "message",
@@ -123,15 +179,15 @@ names! {
 names! {
     /// Why a request was refused.
     RejectReason {
-        /// As many requests wait as may wait.
+        /// `max_queue_size` requests wait.
         QueueFull = "queue_full",
-        /// As many messages of one person wait as may.
+        /// `max_waiting_per_user` requests of this user wait.
         UserLimit = "user_limit",
-        /// One person sent more messages a minute than one person may.
+        /// More requests a minute than a user may make.
         TooOften = "too_often",
-        /// One person sent more audio today than one person may.
+        /// More audio today than a user may send.
         DailyLimit = "daily_limit",
-        /// Nothing new is taken for now.
+        /// An operator has stopped admission.
         Maintenance = "maintenance",
         /// Longer than `max_voice_duration_seconds`.
         TooLong = "too_long",
@@ -139,11 +195,11 @@ names! {
         TooBig = "too_big",
         /// A video without a sound track.
         Silent = "silent",
-        /// Sound in a codec or a format for which there is no decoder.
+        /// No decoder for the codec or container.
         Codec = "codec",
-        /// No recording, as far as can be told.
+        /// Not recognised as audio.
         Unsupported = "unsupported",
-        /// The sender is not among those this bot serves.
+        /// The sender is not among `allowed_users`.
         NotAllowed = "not_allowed",
     }
 }
@@ -153,27 +209,27 @@ names! {
     FailReason {
         /// Telegram did not give the file.
         Download = "download",
-        /// The file broke the decoder, or is no sound at all.
+        /// The file cannot be decoded.
         Damaged = "damaged",
-        /// The audio that should be heard again is no longer kept.
+        /// The audio to transcribe again is no longer kept.
         AudioGone = "audio_gone",
         /// The engine did not finish in time.
         Deadline = "deadline",
-        /// The engine died on it, or the request was claimed too often.
+        /// The engine crashed on it too often.
         Poison = "poison",
         /// No engine could be started.
         Engine = "engine",
-        /// Something of ours failed.
+        /// An error of the bot itself.
         Internal = "internal",
     }
 }
 
 names! {
-    /// Who withdrew a request.
+    /// Who cancelled a request.
     CancelledBy {
         /// Its sender.
         Sender = "sender",
-        /// Whoever runs this bot.
+        /// An operator of the bot.
         Operator = "operator",
         /// No answer can be sent: the chat is gone, the bot is blocked, or may not write there.
         ChatGone = "chat_gone",
@@ -181,15 +237,15 @@ names! {
 }
 
 names! {
-    /// How a request ended well or badly, as the finished counter labels it.
+    /// End of an accepted request, as the finished counter labels it.
     Outcome {
         /// Text delivered.
         Done = "done",
         /// Given up with an apology.
         Failed = "failed",
-        /// Withdrawn.
+        /// Cancelled.
         Cancelled = "cancelled",
-        /// Nobody spoke, and the sender was told so.
+        /// The recording has no speech; the sender was told so.
         NoSpeech = "no_speech",
     }
 }
@@ -199,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_go_and_come_back() {
+    fn stored_names_parse_to_their_variants() {
         for &stage in StageName::ALL {
             assert_eq!(StageName::parse(stage.as_str()), Some(stage));
         }
@@ -210,7 +266,30 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_not_over() {
-        assert!(StageName::WAITING.iter().all(|stage| !stage.is_terminal()));
+    fn every_stage_is_either_open_or_closed() {
+        let all: Vec<_> = StageName::OPEN.iter().chain(StageName::CLOSED).copied().collect();
+        assert_eq!(all, StageName::ALL);
+        assert!(StageName::OPEN.iter().all(|stage| !stage.is_terminal()));
+        assert!(StageName::CLOSED.iter().all(|stage| stage.is_terminal() && !stage.holds_position()));
+    }
+
+    #[test]
+    fn every_open_stage_leads_to_an_end_and_every_closed_one_to_none() {
+        for &stage in StageName::ALL {
+            let steps = StageName::STEPS.iter().filter(|(from, _)| *from == stage).count();
+            assert_eq!(steps == 0, stage.is_terminal(), "{stage}");
+            assert_eq!(stage.may_become(StageName::Cancelled), !stage.is_terminal(), "{stage}");
+        }
+    }
+
+    #[test]
+    fn a_released_request_waits_in_a_stage_that_is_claimed() {
+        for &stage in StageName::OPEN {
+            assert!(matches!(stage.released(), StageName::Received | StageName::Queued), "{stage}");
+            assert!(stage.released().holds_position());
+        }
+        assert_eq!(StageName::Done.predecessors().collect::<Vec<_>>(), [StageName::Transcribed]);
+        let waiting = [StageName::Received, StageName::Downloaded, StageName::Queued];
+        assert_eq!(StageName::with_position().collect::<Vec<_>>(), waiting);
     }
 }

@@ -16,7 +16,7 @@ use super::job::absolute;
 pub use crate::confine::MAX_PROBES;
 
 /// Longest time one probe may take.
-pub const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a file's length is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ impl Probes {
     }
 
     /// [`probe`], as soon as fewer than [`MAX_PROBES`] run, in the order of arrival. The wait does not count against
-    /// [`PROBE_TIMEOUT`].
+    /// its timeout.
     ///
     /// # Errors
     /// Any [`ProbeError`].

@@ -105,7 +105,7 @@ pub enum JobFailure {
 }
 
 /// The framing of both directions.
-pub fn codec() -> LengthDelimitedCodec {
+pub(crate) fn codec() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec()
 }
 
@@ -115,7 +115,7 @@ pub fn encode(value: &impl Serialize) -> io::Result<Bytes> {
 }
 
 /// The content of a frame as a value.
-pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
     Ok(serde_json::from_slice(frame)?)
 }
 

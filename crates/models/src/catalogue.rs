@@ -125,17 +125,17 @@ impl Catalogue {
     }
 
     /// The published families, the smallest first.
-    pub fn families(&self) -> &[Family] {
+    pub(super) fn families(&self) -> &[Family] {
         &self.0
     }
 
     /// The family of that name.
-    pub fn family(&self, name: &str) -> Option<&Family> {
+    fn family(&self, name: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.name == name)
     }
 
     /// What is published under that name.
-    pub fn published(&self, name: &ModelName) -> Option<Published> {
+    pub(super) fn published(&self, name: &ModelName) -> Option<Published> {
         if name.to_string() == DETECTOR {
             return Some(detector());
         }

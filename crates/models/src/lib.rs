@@ -355,7 +355,7 @@ fn cancelled(file: &str) -> ModelStoreError {
     ModelStoreError::in_file(file, ModelFileError::Cancelled)
 }
 
-/// Runs slow work off the runtime's threads. When the returned future is dropped, the work is told to stop.
+/// Runs slow work off the runtime's threads. When the returned future is dropped, the work is cancelled.
 /// `None` when the runtime shuts down before the work began.
 async fn blocking<T: Send + 'static>(work: impl FnOnce(&CancellationToken) -> T + Send + 'static) -> Option<T> {
     let cancel = CancellationToken::new();

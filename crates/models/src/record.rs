@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+pub(super) use stenobot_domain::with_suffix;
 
 use super::digest::Digests;
 
@@ -66,11 +67,4 @@ impl Record {
         file.sync_all()?;
         std::fs::rename(&part, path)
     }
-}
-
-/// The path with something appended to its last part.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

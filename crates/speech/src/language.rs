@@ -29,9 +29,10 @@ pub struct LanguageHint<'a> {
     pub likely: &'a [LikelyLanguage],
 }
 
+#[cfg(test)]
 impl<'a> LanguageHint<'a> {
     /// Nothing is known of the sender.
-    pub fn new(language: &'a SpeechLanguage) -> Self {
+    pub(crate) fn new(language: &'a SpeechLanguage) -> Self {
         Self { language, likely: &[] }
     }
 }

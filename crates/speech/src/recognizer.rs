@@ -12,7 +12,7 @@ use super::language::{DetectedLanguage, LanguageChoice};
 pub(crate) trait Recognizer {
     fn facts(&self) -> &RecognizerFacts;
 
-    /// The best text for one window of at most [`RecognizerFacts::max_window`] samples. Positions told to the observer
+    /// The best text for one window of at most [`RecognizerFacts::max_window`] samples. Positions of progress
     /// count from the start of the window.
     ///
     /// # Errors
@@ -59,12 +59,12 @@ pub(crate) struct Window<'a> {
 
 #[derive(Debug)]
 pub(crate) struct WindowTranscript {
-    /// In order of time; empty when nobody speaks.
+    /// In order of time; empty without speech.
     pub(crate) segments: Vec<WindowSegment>,
     /// Where the next window begins, from the start of this one; `None`: at its end.
     pub(crate) next_window: Option<Duration>,
     pub(crate) language: DetectedLanguage,
-    /// Probability that nobody speaks, 0 to 1.
+    /// Probability that there is no speech, 0 to 1.
     pub(crate) no_speech: f32,
     /// Mostly guessed, or repetitive: better than nothing for a whole window, not good enough to fill a hole.
     pub(crate) is_doubtful: bool,

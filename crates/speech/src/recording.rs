@@ -16,7 +16,7 @@ const MIN_REST: usize = SAMPLE_RATE as usize / 10;
 /// Levels of holes within holes that are transcribed again.
 const MAX_DEPTH: u8 = 3;
 /// A window whose language is less probable than this is searched for another one. Of recordings in one language a third
-/// are; of two languages joined, all whose languages can be told.
+/// are; of two languages joined, all whose languages can be detected.
 const MIN_CERTAIN_PROBABILITY: f32 = 0.985;
 /// Windows of a recording that are split by language and holes that are transcribed again: so many at most,
 const MIN_PASSES: usize = 4;
@@ -26,7 +26,7 @@ const SAMPLES_PER_PASS: usize = 5 * SAMPLE_RATE as usize;
 /// The text of a recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transcription {
-    /// In order of time; empty when nobody speaks.
+    /// In order of time; empty without speech.
     pub segments: Vec<Segment>,
     /// Given, or the detected one with most speech.
     pub language: String,

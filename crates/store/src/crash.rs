@@ -1,17 +1,17 @@
-//! Where tests have the process die, or panic: on either side of each commit, as a loss of power would have it. A release build
-//! has nothing of it, and a debug build does nothing unless the variable `CRASH_AT` names a moment.
+//! Crash points for tests, on either side of each commit. A release build has none, and a debug build does nothing unless
+//! the variable `CRASH_AT` names one.
 
-/// On which side of a commit.
+/// Side of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Before,
     After,
 }
 
-/// Kills this process here if it was told to: `CRASH_AT` holds `before` or `after` and the name of the write, such as
+/// Kills this process here if `CRASH_AT` says so: it holds `before` or `after` and the name of the write, such as
 /// `before done`; `before part #2` waits for the second time, `panic before done` panics instead.
 #[cfg(debug_assertions)]
-pub(super) fn point(side: Side, write: &str) {
+pub(crate) fn point(side: Side, write: &str) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,4 +40,4 @@ pub(super) fn point(side: Side, write: &str) {
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) fn point(_: Side, _: &str) {}
+pub(crate) fn point(_: Side, _: &str) {}

@@ -1,24 +1,43 @@
-//! What the operator's statistics are made of: one fact sheet per request, without who, where and what.
+//! Counts for the gauges, and one anonymous record per request for reports: without names, chats and texts.
 
-use std::path::Path;
+use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, Connection, FromRow, Row, SqliteConnection};
 use stenobot_domain::{StageName, Timestamp};
 
-use super::StoreError;
-use super::open::{newest, newest_known};
-use super::rows::{Settlement, ended};
+use crate::database::Database;
+use crate::{Settlement, StoreError};
 
-/// What is known of one request. Times that a request did not reach, or that a predecessor did not write, are absent.
+/// Counts and times for gauges and reports.
+#[derive(Debug, Clone)]
+pub struct Statistics(pub(crate) Database);
+
+/// Counts for the gauges.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Open requests by stage; stages without any are absent.
+    pub counts: Vec<(StageName, i64)>,
+    /// Admission of the oldest waiting request.
+    pub oldest: Option<Timestamp>,
+    /// Length of all waiting audio, measured or claimed.
+    pub audio: Duration,
+}
+
+impl Snapshot {
+    /// Requests in this stage.
+    pub fn count(&self, stage: StageName) -> i64 {
+        self.counts.iter().find(|(name, _)| *name == stage).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Facts about one request. Times that a request did not reach, or that a predecessor did not write, are absent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RequestFacts {
-    /// The day on which it came, in UTC: `2026-11-24`.
+pub struct RequestRecord {
+    /// Day of the admission, in UTC: `2026-11-24`.
     pub day: String,
-    /// A number for its sender, the same within one reading only.
+    /// A number for its sender, stable within one query only.
     pub sender: i64,
-    /// Where it stands.
-    pub standing: Standing,
+    /// How far it has come.
+    pub progress: RequestProgress,
     /// From admission to the start of transcription, in seconds.
     pub wait_seconds: Option<f64>,
     /// From admission to its end, in seconds.
@@ -35,66 +54,31 @@ pub struct RequestFacts {
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum RequestProgress {
     /// Not ended yet.
-    UnderWay,
+    Open,
     /// Delivered.
     Done,
     /// Ended otherwise; with the stage in which it was given up.
-    Ended(Settlement, Option<StageName>),
+    Settled(Settlement, Option<StageName>),
 }
 
-/// Every request that came at `since` or later, in order of arrival. Reads beside a running bot and writes nothing.
-pub async fn request_facts(store: &Path, since: Option<Timestamp>) -> Result<Vec<RequestFacts>, StoreError> {
-    let mut connection = read_only(store).await?;
-    let facts = sqlx::query_as(FACTS).bind(since.map_or(i64::MIN, |since| since.0)).fetch_all(&mut connection).await?;
-    connection.close().await?;
-    Ok(facts)
-}
-
-/// A connection that cannot write, to a store of exactly this version.
-async fn read_only(store: &Path) -> Result<SqliteConnection, StoreError> {
-    let options = SqliteConnectOptions::new().filename(store).read_only(true);
-    let mut connection = options.connect().await?;
-    match newest(&mut connection).await? {
-        Some(version) if version == newest_known() => Ok(connection),
-        Some(version) if version > newest_known() => Err(StoreError::Migration(format!(
-            "a newer version wrote it (schema {version} is unknown here); use that version"
-        ))),
-        Some(_) | None => {
-            Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
-        }
+impl Statistics {
+    /// Counts for the gauges.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let mut connection = self.0.connections.read().await?;
+        let counts = connection.sql().count_by_stage().await?;
+        let (oldest, audio) = connection.sql().backlog().await?;
+        Ok(Snapshot { counts, oldest, audio })
     }
-}
 
-// Rows of a predecessor have only the time at which they were written. The clock may have been set back meanwhile.
-const FACTS: &str = "SELECT strftime('%Y-%m-%d', came / 1000, 'unixepoch') AS day, user_id, stage, reason, failed_stage, \
-     max(started_at - received_at, 0) / 1000.0 AS wait, max(finished_at - received_at, 0) / 1000.0 AS end_to_end, \
-     processing_time_seconds, voice_duration_seconds, transcription_length, model_size \
-     FROM (SELECT *, coalesce(received_at, CAST(strftime('%s', created_at) AS INTEGER) * 1000, 0) AS came FROM usage) \
-     WHERE came >= ?1 ORDER BY came, id";
+    /// Processing time over audio time of the latest finished requests with this model; `None` without any.
+    pub async fn recent_real_time_factor(&self, model: &str) -> Result<Option<f64>, StoreError> {
+        self.0.connections.read().await?.sql().recent_real_time_factor(model).await
+    }
 
-impl FromRow<'_, SqliteRow> for RequestFacts {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let stage: &str = row.try_get("stage")?;
-        let standing = match StageName::parse(stage) {
-            Some(StageName::Done) => Standing::Done,
-            Some(stage) if !stage.is_terminal() => Standing::UnderWay,
-            Some(_) | None => {
-                let failed: Option<&str> = row.try_get("failed_stage")?;
-                Standing::Ended(ended(row)?, failed.and_then(StageName::parse))
-            }
-        };
-        Ok(Self {
-            day: row.try_get("day")?,
-            sender: row.try_get("user_id")?,
-            standing,
-            wait_seconds: row.try_get("wait")?,
-            end_to_end_seconds: row.try_get("end_to_end")?,
-            processing_seconds: row.try_get("processing_time_seconds")?,
-            audio_seconds: row.try_get("voice_duration_seconds")?,
-            characters: row.try_get("transcription_length")?,
-            model: row.try_get("model_size")?,
-        })
+    /// Every request that was admitted at `since` or later, in order of admission.
+    pub async fn request_records(&self, since: Option<Timestamp>) -> Result<Vec<RequestRecord>, StoreError> {
+        self.0.connections.read().await?.sql().request_records(since).await
     }
 }

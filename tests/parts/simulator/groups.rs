@@ -128,18 +128,18 @@ async fn a_message_may_answer_one_of_another_chat_or_topic() {
         MessageKind::Common(common) => common.external_reply.as_ref().unwrap(),
         other => panic!("{other:?}"),
     };
-    let told = |at: usize| {
+    let shown_external = |at: usize| {
         let external = external(at);
         (external.chat.as_ref().map(|chat| chat.id.0), external.message_id.map(|id| id.0))
     };
-    assert_eq!(told(0), (Some(-1_000_002), Some(spoken.id().0)));
-    assert_eq!(told(1), (Some(GROUP.0), Some(in_other.id().0)));
+    assert_eq!(shown_external(0), (Some(-1_000_002), Some(spoken.id().0)));
+    assert_eq!(shown_external(1), (Some(GROUP.0), Some(in_other.id().0)));
     // Of private chats only author and file are shown. This client's type requires the chat id.
     let update = api.read(|state| state.confirmed.last().unwrap().content.clone());
-    let told = &update["message"]["external_reply"];
-    assert_eq!((&told["chat"], &told["message_id"]), (&Value::Null, &Value::Null));
+    let shown_external = &update["message"]["external_reply"];
+    assert_eq!((&shown_external["chat"], &shown_external["message_id"]), (&Value::Null, &Value::Null));
     assert_eq!(
-        (&told["voice"]["duration"], &told["origin"]["sender_user"]["first_name"]),
+        (&shown_external["voice"]["duration"], &shown_external["origin"]["sender_user"]["first_name"]),
         (&3.into(), &"Boris".into())
     );
 }

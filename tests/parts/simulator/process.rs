@@ -87,7 +87,7 @@ async fn a_bot_that_ends_early_is_reported() {
 
 #[tokio::test]
 async fn a_bot_that_does_not_start_is_reported_with_its_log() {
-    let Err(SimulationError::Ended { status, log }) = Simulation::start(stand_in("deaf")).await else {
+    let Err(SimulationError::Ended { status, log }) = Simulation::start(stand_in("unresponsive")).await else {
         panic!("it started")
     };
     assert_eq!(status.code(), Some(1));

@@ -109,7 +109,7 @@ async fn cancel_rounds(bot: usize, bots: usize, times: usize) -> Results {
         let user = scene.new_user("Анна", "ru");
         let script = match moment {
             Moment::Working => "linger 20".to_owned(),
-            Moment::Unresponsive => format!("{};deaf", gate.instruction()),
+            Moment::Unresponsive => format!("{};unresponsive", gate.instruction()),
             Moment::AtOnce | Moment::Call(_) | Moment::Downloading | Moment::Queued | Moment::Delivering => {
                 "wait 50;say передумала".to_owned()
             }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use stenobot_simulator::harness::SimulationError;
 use stenobot_simulator::server::State;
-use stenobot_store::backup::{Waiting, backup, restore};
+use stenobot_store::{AfterRestore, BackupError, Contents, ReadOnlyStore, StoreUrl, restore};
 
 use super::storage::{all_answered_once, end, is_confirmed, lost};
 use super::{Row, measured, rounds};
@@ -45,8 +45,14 @@ async fn assert_start_fails(scene: &mut Scene) {
 }
 
 async fn restore_backup(scene: &mut Scene, copy: &Path) {
-    let _ = restore(copy, &scene.bot.store(), Waiting::GoOn).await.unwrap();
+    let _ = restore(copy, &StoreUrl::sqlite(scene.bot.store()), AfterRestore::Continue).await.unwrap();
     scene.bot.restart().await.unwrap();
+}
+
+/// Copies the store beside the running bot.
+async fn backup(scene: &Scene, copy: &Path) -> Result<Contents, BackupError> {
+    let store = ReadOnlyStore::open(&StoreUrl::sqlite(scene.bot.store())).await?;
+    store.backup(copy, false).await
 }
 
 #[tokio::test]
@@ -67,7 +73,7 @@ async fn a_page_is_damaged_while_the_bot_runs() {
         waits.wait_for("it has begun", SCENARIO_TIMEOUT, |trail| trail.started).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.bot.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene, &copy).await.unwrap();
 
         damage(&scene.bot.store()).await;
         let from = scene.api().now();
@@ -111,7 +117,7 @@ async fn a_page_is_damaged_while_the_bot_is_stopped() {
         assert!(status.success(), "{status}");
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.db");
-        let _ = backup(&scene.bot.store(), &copy, false).await.unwrap();
+        let _ = backup(&scene, &copy).await.unwrap();
 
         damage(&scene.bot.store()).await;
         let new = scene.send_voice(&scripted(3, "say потом"));

@@ -83,14 +83,14 @@ fn name_of(result: &Result<Duration, ProbeError>) -> &'static str {
 
 fn counts<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
-    for name_of in words {
-        *counts.entry(name_of).or_default() += 1;
+    for name in words {
+        *counts.entry(name).or_default() += 1;
     }
     counts
 }
 
 fn joined(counts: &BTreeMap<&str, usize>) -> String {
-    counts.iter().map(|(name_of, count)| format!("{count} {name_of}")).collect::<Vec<_>>().join(", ")
+    counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,8 +114,8 @@ async fn every_kind_of_file() {
     }
     let counts = counts(found.iter().map(|found| name_of(&found.result)));
     // The corpus is useful only if some files pass the first checks and some do not.
-    for name_of in ["decoded", "damaged", "too long", "of no known kind"] {
-        assert!(counts.contains_key(name_of), "none is {name_of}: {counts:?}");
+    for name in ["decoded", "damaged", "too long", "of no known kind"] {
+        assert!(counts.contains_key(name), "none is {name}: {counts:?}");
     }
     let slowest = found.iter().max_by_key(|found| found.took).unwrap();
     let largest = found.iter().max_by_key(|found| found.mib).unwrap();
@@ -149,13 +149,13 @@ async fn decodable_files_are_transcribed() {
     });
     let folder = tempfile::tempdir().unwrap();
     let most = 6 * rounds(1);
-    let (mut heard, mut slowest) = (0, Duration::ZERO);
+    let (mut transcribed, mut slowest) = (0, Duration::ZERO);
     for (index, hostile) in corpus()
         .iter()
         .filter(|hostile| ["flip", "lie", "cut", "mistaken", "short"].contains(&hostile.family()))
         .enumerate()
     {
-        if heard == most {
+        if transcribed == most {
             break;
         }
         let file = folder.path().join(index.to_string());
@@ -166,12 +166,12 @@ async fn decodable_files_are_transcribed() {
         let transcript = pool.transcribe(job).await.unwrap_or_else(|error| panic!("{}: {error}", hostile.name));
         slowest = slowest.max(started.elapsed());
         assert_eq!(transcript.audio.as_millis(), length.as_millis(), "{}", hostile.name);
-        heard += 1;
+        transcribed += 1;
     }
-    assert_eq!(heard, most);
+    assert_eq!(transcribed, most);
     pool.shutdown().await;
     assert!(crashes.try_recv().is_err());
-    measured(&ROW, rounds(1), &format!("{heard} heard, none longer than {:.1} s", slowest.as_secs_f64()));
+    measured(&ROW, rounds(1), &format!("{transcribed} heard, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
 /// The worst files, different ones in every round: endless, nested, large; and some of every other family.
@@ -265,7 +265,7 @@ async fn an_engine_that_exhausts_memory() {
         assert_eq!(scene.text(&neighbour).await, "слышно");
         assert_eq!(scene.bot.process().unwrap().pid(), bot);
         let log = std::fs::read_to_string(scene.bot.log()).unwrap();
-        assert!(log.contains("signal 6: it gave up"), "the operator is not told why");
+        assert!(log.contains("signal 6: it gave up"), "the reason is not logged");
         scene.shut_down().await;
     }
     measured(&ROW, times, &format!("{times} of {times} died alone, the bot answered once each"));

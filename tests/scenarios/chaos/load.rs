@@ -57,7 +57,7 @@ async fn send_crowd(scene: &mut Scene, users: usize, every: Duration, name: &str
         if sent.len() == users && sent.iter().all(|sent| !sent.trail().is_lost()) {
             return (sent, samples);
         }
-        assert!(began.elapsed() < every.mul_f64(users as f64) + SCENARIO_TIMEOUT, "somebody is not answered");
+        assert!(began.elapsed() < every.mul_f64(users as f64) + SCENARIO_TIMEOUT, "a user is not answered");
     }
 }
 
@@ -91,14 +91,14 @@ async fn tenfold_overload() {
         let (_, samples) = send_crowd(&mut scene, 200, Duration::from_millis(20), name).await;
         before = max_of(&samples, |sample| sample.resident_bytes);
     }
-    let (mut refused, mut heard, mut all) = (0, 0, Vec::new());
+    let (mut refused, mut transcribed, mut all) = (0, 0, Vec::new());
     for _ in 0..rounds {
         let (sent, samples) = send_crowd(&mut scene, 200, Duration::from_millis(20), "потом").await;
         for sent in &sent {
             match &sent.trail().answers[..] {
                 [only] => match only.outcome {
                     RequestOutcome::Rejected(_) => refused += 1,
-                    RequestOutcome::Answered(_) => heard += 1,
+                    RequestOutcome::Answered(_) => transcribed += 1,
                     RequestOutcome::NoSpeech | RequestOutcome::Failed(_) | RequestOutcome::Cancelled => {
                         panic!("{}", sent.history())
                     }
@@ -116,8 +116,8 @@ async fn tenfold_overload() {
     scene.wait_until_closed().await;
     scene.shut_down().await;
     let found = format!(
-        "{} sent: {heard} heard, {refused} refused, all answered once; depth at max_of {depth} of {MAX_QUEUE}; RSS at max_of {} \
-         in the second send_crowd, {} later: {growth:+.1} %",
+        "{} sent: {transcribed} heard, {refused} refused, all answered once; depth at most {depth} of {MAX_QUEUE}; RSS at most {} \
+         in the second crowd, {} later: {growth:+.1} %",
         200 * rounds,
         mebibytes(before),
         mebibytes(after)
@@ -165,7 +165,7 @@ async fn seventy_percent_load_for_long() {
     scene.shut_down().await;
     let found = format!(
         "{users} heard in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
-         before, {} after, at max_of {} (first minutes {}); recordings on disk at max_of {}, 0 after",
+         before, {} after, at most {} (first minutes {}); recordings on disk at max_of {}, 0 after",
         every.mul_f64(users as f64).as_secs_f64(),
         spread(&took),
         mebibytes(early),

@@ -31,7 +31,7 @@ const CRASHES: [&str; 10] = [
 ];
 
 /// Instructions on which an engine hangs and does not respond to a cancellation.
-const HANGS: [&str; 4] = ["deaf", "stopped", "half", "flood"];
+const HANGS: [&str; 4] = ["unresponsive", "stopped", "half", "flood"];
 
 /// The shortest deadline that can be set.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ async fn crash_engines(kinds: &[&str]) -> Vec<Duration> {
     let mut delays = Vec::new();
     for kind in kinds {
         let gate = Gate::new().await;
-        let end = if *kind == "killed" { "deaf" } else { kind };
+        let end = if *kind == "killed" { "unresponsive" } else { kind };
         let poison = scene.send_voice(&scripted(3, &format!("{};{end}", gate.instruction())));
         for attempt in 1..=3 {
             let held = gate.wait_reached().await;
@@ -211,7 +211,7 @@ async fn the_engine_killed_at_any_time() {
     let mut scene = Scene::of(Simulation::start(setup).await.unwrap());
     let mut held = start.wait_reached().await;
     let mut delays = Vec::new();
-    let mut everybody = Vec::new();
+    let mut all = Vec::new();
     for _ in 0..times {
         let mut pid = held.pid;
         held.release();
@@ -242,12 +242,12 @@ async fn the_engine_killed_at_any_time() {
         at_work.release();
         assert_eq!(scene.text(&busy).await, "занятой");
         delays.push(busy.trail().answers[0].at - before);
-        everybody.extend([warm, patient, busy]);
+        all.extend([warm, patient, busy]);
         signal(pid, Signal::KILL);
         held = start.wait_reached().await;
     }
     held.release();
-    for sent in &everybody {
+    for sent in &all {
         assert_eq!(sent.trail().answers.len(), 1, "{}", sent.history());
     }
     let rows = scene.shut_down().await;
@@ -283,7 +283,7 @@ async fn an_engine_that_does_not_start() {
         for _ in 0..2 {
             waiting.push(scene.send_voice(&scripted(3, "say дождались")));
         }
-        let told = async {
+        let readiness = async {
             let mut beat = tokio::time::interval(Duration::from_millis(50));
             loop {
                 beat.tick().await;
@@ -293,9 +293,9 @@ async fn an_engine_that_does_not_start() {
                 }
             }
         };
-        let told = eventually("/readyz tells why", told).await;
+        let readiness = eventually("/readyz tells why", readiness).await;
         let sentence = "not ready: the engine does not start: it ended while it loaded the model (exit status 3)\n";
-        assert_eq!(told, (503, sentence.to_owned()));
+        assert_eq!(readiness, (503, sentence.to_owned()));
         for sent in &waiting[waiting.len() - 2..] {
             wait_until_queued(sent).await;
             assert!(sent.trail().answers.is_empty());

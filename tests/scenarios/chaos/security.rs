@@ -101,15 +101,15 @@ async fn impostors() {
     assert_eq!(scene.text(&sent).await, "по-прежнему");
     scene.wait_until_closed().await;
     let requests = scene.rows().await.len();
-    assert_eq!(requests, 2 * rounds + 1, "nobody had anything heard again");
-    let elephant = api.read(|state| {
+    assert_eq!(requests, 2 * rounds + 1, "no request was repeated");
+    let broadcast_sent = api.read(|state| {
         let messages = state.chats.values().flat_map(|chat| chat.messages.values());
         messages
             .filter(|message| message.author == stenobot_simulator::server::Author::Bot)
             .filter_map(|message| message.content.text())
             .any(|text| text.contains("слона") || text.contains("За сутки"))
     });
-    assert!(!elephant, "somebody was obeyed");
+    assert!(!broadcast_sent, "a foreign command was executed");
     scene.into_stopped_with_audio().await;
     measured(&ROW, rounds, &format!("{tried} tries, 0 obeyed"));
 }
@@ -135,9 +135,9 @@ async fn files_left_on_disk() {
         scene.bot.kill().await.unwrap();
         let audio = scene.bot.data().join("audio");
         let outside = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(outside.path(), "somebody else's").unwrap();
+        std::fs::write(outside.path(), "of another program").unwrap();
         let (song, folder, link) = (audio.join("song.mp3"), audio.join("folder"), audio.join("1.audio"));
-        std::fs::write(&song, "somebody else's").unwrap();
+        std::fs::write(&song, "of another program").unwrap();
         std::fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
         std::fs::write(audio.join("999999.audio"), "left behind").unwrap();
@@ -149,7 +149,7 @@ async fn files_left_on_disk() {
         std::fs::remove_file(link).unwrap();
         scene.bot.restart().await.unwrap();
         assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
-        assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "somebody else's");
+        assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "of another program");
         swept += 1;
     }
     let gate = Gate::new().await;

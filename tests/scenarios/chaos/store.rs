@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use stenobot_domain::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
-use stenobot_store::backup::{Waiting, backup, restore};
 use stenobot_store::{
-    Admission, Capacity, Facts, Fence, IncomingAudio, LEASE, Sender, Settlement, Store, StoreError, WorkSource,
+    Admission, Capacity, Fence, IncomingAudio, LEASE, Sender, Settlement, Store, StoreError, WorkSource,
 };
+use stenobot_store::{AfterRestore, RequestUpdate, StoreUrl, restore};
 
 use super::{Row, measured, rounds};
 
-const UNLIMITED: Capacity = Capacity { queue: 100_000, per_person: u32::MAX, per_day: None };
+const UNLIMITED: Capacity = Capacity { queue: 100_000, per_user: u32::MAX, per_day: None };
 
 struct TestStore {
     store: Store,
@@ -26,7 +26,7 @@ impl TestStore {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let time = Arc::new(AtomicI64::new(1_700_000_000_000));
-        let store = Store::open(&path, Clock::Manual(time.clone())).await.unwrap();
+        let store = Store::open(&StoreUrl::sqlite(&path), Clock::Manual(time.clone())).await.unwrap();
         Self { store, path, time, _folder: folder }
     }
 }
@@ -81,7 +81,7 @@ async fn an_expired_lease() {
         let fence = test.store.queue.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
         let now = test.store.clock().now();
         let writes = [
-            test.store.queue.advance(&zombie, StageName::Downloaded, &Facts::default()).await,
+            test.store.queue.advance(&zombie, StageName::Downloaded, &RequestUpdate::default()).await,
             test.store.queue.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
             test.store.queue.release(&zombie, now, true).await,
             test.store.queue.renew(&zombie).await,
@@ -91,9 +91,9 @@ async fn an_expired_lease() {
             assert!(matches!(write, Err(StoreError::LeaseLost { .. })), "{write:?}");
             refused += 1;
         }
-        test.store.queue.advance(&fence, StageName::Downloaded, &Facts::default()).await.unwrap();
+        test.store.queue.advance(&fence, StageName::Downloaded, &RequestUpdate::default()).await.unwrap();
         let fence = Fence { stage: StageName::Downloaded, ..fence };
-        test.store.queue.advance(&fence, StageName::Queued, &Facts::default()).await.unwrap();
+        test.store.queue.advance(&fence, StageName::Queued, &RequestUpdate::default()).await.unwrap();
     }
     measured(&ROW, times, &format!("{refused} of {refused} writes refused"));
 }
@@ -123,11 +123,11 @@ async fn backup_and_restore() {
         acknowledged.wait_for(|count| *count > enough).await.unwrap();
         let before = *acknowledged.borrow();
         let copy = test.path.with_file_name("copy.db");
-        let _ = backup(&test.path, &copy, false).await.unwrap();
+        let _ = test.store.backup(&copy, false).await.unwrap();
         writer.await.unwrap().close().await;
         test.store.clone().close().await;
         // A restore verifies the copy: integrity check, foreign keys, schema.
-        let restored = restore(&copy, &test.path, Waiting::GoOn).await.unwrap();
+        let restored = restore(&copy, &StoreUrl::sqlite(&test.path), AfterRestore::Continue).await.unwrap();
         lost += (before - restored.contents.requests).max(0);
     }
     assert_eq!(lost, 0);

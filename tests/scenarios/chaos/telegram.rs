@@ -17,7 +17,7 @@ use stenobot_simulator::server::{
 use stenobot_simulator::users::{SentMessage, User};
 use stenobot_telegram::Client;
 
-use self::oracle::{answered_once, pauses, skipped, struck};
+use self::oracle::{answered_once, injected_effects, pauses, skipped};
 use super::figures::spread;
 use super::score::stray_count;
 use super::{Row, measured, rounds};
@@ -110,14 +110,14 @@ async fn a_fifth_of_all_calls_fails() {
     let rows = scene.shut_down().await;
     assert_eq!(rows.len(), all.len());
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
-    assert_eq!(skipped, 0, "an update was confirmed that the bot had not heard of");
+    assert_eq!(skipped, 0, "an update was confirmed that the bot had not received");
     for (sent, text) in &all {
         answered_once(sent, text);
     }
     let demanded = pauses(&calls);
     assert!(demanded.count > 0);
     assert!(demanded.broken.is_empty(), "calls within pauses: {:#?}", demanded.broken);
-    let kinds = struck(&calls);
+    let kinds = injected_effects(&calls);
     let bad: usize = kinds.values().sum();
     let share = bad * 100 / (calls.len() - before);
     assert!((10..=30).contains(&share), "{share} % of {} calls: {kinds:?}", calls.len());

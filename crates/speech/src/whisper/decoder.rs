@@ -50,7 +50,7 @@ pub(crate) struct WindowText {
     pub(crate) next_window: Option<Duration>,
     /// Mean natural log-probability of all tokens; finite, at most 0.
     pub(crate) mean_logprob: f32,
-    /// Probability that nobody speaks, 0 to 1.
+    /// Probability that there is no speech, 0 to 1.
     pub(crate) no_speech: f32,
     pub(crate) stop: StopReason,
 }

@@ -48,7 +48,7 @@ pub(super) fn defect(window: &WindowText) -> Option<Defect> {
     }
 }
 
-/// Whether nobody speaks in the window, whatever its text.
+/// Whether there is no speech in the window, whatever its text.
 pub(super) fn is_silent(window: &WindowText) -> bool {
     window.no_speech > MAX_NO_SPEECH && window.mean_logprob < MIN_LOGPROB
 }

@@ -71,8 +71,8 @@ impl SignalledBot {
 
     /// Injects the fault that the moment needs; the result is notified when it is applied.
     fn fault(&mut self, moment: Moment) -> Arc<Notify> {
-        let (struck, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
-        let notify = struck.clone();
+        let (injected, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
+        let notify = injected.clone();
         let pause = Duration::from_secs(1 + self.dice.below(3) as u64);
         let fault = move |call: &Call| -> FaultAction {
             let is_text = matches!(call.method, Method::EditMessageText | Method::SendMessage);
@@ -101,7 +101,7 @@ impl SignalledBot {
             }
         };
         self.scene.api().set_fault(Some(Arc::new(fault)));
-        struck
+        injected
     }
 
     /// Five users: one with a text of two messages, one whose recording waits at the gate.
@@ -122,7 +122,7 @@ impl SignalledBot {
     }
 
     /// Waits for the moment.
-    async fn reach(&self, moment: Moment, struck: &Notify, sent: &[(SentMessage, String)]) -> Option<WaitingEngine> {
+    async fn reach(&self, moment: Moment, injected: &Notify, sent: &[(SentMessage, String)]) -> Option<WaitingEngine> {
         let api = self.scene.api();
         match moment {
             Moment::Delivered(wanted) => {
@@ -134,7 +134,7 @@ impl SignalledBot {
                     .await;
             }
             Moment::Call(_) | Moment::Stalled | Moment::RetryAfter => {
-                eventually("the fault is injected", struck.notified()).await
+                eventually("the fault is injected", injected.notified()).await
             }
             Moment::Working | Moment::Finishing => return Some(self.gate.wait_reached().await),
             Moment::Answering => {
@@ -151,9 +151,9 @@ impl SignalledBot {
     /// last signal to the end of the process.
     pub(super) async fn round(&mut self, round: usize, signals: Signals) -> Duration {
         let moment = Moment::of(round, &mut self.dice);
-        let struck = self.fault(moment);
+        let injected = self.fault(moment);
         let sent = self.load(moment);
-        let mut held = self.reach(moment, &struck, &sent).await;
+        let mut held = self.reach(moment, &injected, &sent).await;
         let pid = self.scene.bot.process().unwrap().pid();
         let mut before = self.scene.api().now();
         match signals {

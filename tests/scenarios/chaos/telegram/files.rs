@@ -5,7 +5,7 @@ use std::time::Duration;
 use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::server::{CallRecord, Effect, Method, ScriptedFault, State};
 
-use super::oracle::{answered_once, struck};
+use super::oracle::{answered_once, injected_effects};
 use super::{all_answered, calls, send_recording, set_fault, users};
 use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
@@ -43,8 +43,8 @@ async fn files_that_differ_from_their_announcement() {
         for effect in faults {
             let name = effect.name();
             // Twice, so that a new link is requested twice.
-            let strikes = if matches!(effect, Effect::Expire) { 2 } else { 1 };
-            set_fault(&scene, ScriptedFault::new(Method::Download, strikes, effect));
+            let times_applied = if matches!(effect, Effect::Expire) { 2 } else { 1 };
+            set_fault(&scene, ScriptedFault::new(Method::Download, times_applied, effect));
             let (sent, text) = send_recording(&mut scene, &user, "wait 10", format!("целое {name} {round}"));
             all_answered(&[(sent.clone(), text.clone())]).await;
             took.push(answered_once(&sent, &text));
@@ -55,7 +55,7 @@ async fn files_that_differ_from_their_announcement() {
         let sent = scene.send_voice(&scripted(3, "say слишком длинно"));
         assert!(matches!(scene.answer(&sent).await, RequestOutcome::Rejected(_)));
     }
-    let kinds = struck(&calls(&scene));
+    let kinds = injected_effects(&calls(&scene));
     assert!(kinds.len() >= 8, "{kinds:?}");
     scene.shut_down().await;
     measured(&ROW, times, &format!("{wrong} of {wrong} answered once and whole, after {}", spread(&took)));
@@ -81,8 +81,8 @@ async fn stalled_downloads_release_their_permits() {
         for (index, user) in users.iter().enumerate() {
             if index == PERMITS {
                 let taken = |state: &State| {
-                    let struck = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
-                    (state.calls.iter().filter(struck).count() == PERMITS * (round + 1)).then_some(())
+                    let is_stalled = |call: &&CallRecord| call.method == Method::Download && call.fault == "slow";
+                    (state.calls.iter().filter(is_stalled).count() == PERMITS * (round + 1)).then_some(())
                 };
                 eventually("all places are taken", scene.api().wait_for(taken)).await;
             }

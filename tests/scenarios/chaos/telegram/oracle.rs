@@ -45,8 +45,8 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
     came.sort_by_key(|call| call.came);
     for refused in calls {
         let CallOutcome::Refused(refusal) = &refused.outcome else { continue };
-        let heard = ["pass", "refuse"].contains(&refused.fault);
-        let Some(wait) = refusal.retry_after().filter(|_| heard) else { continue };
+        let is_received = ["pass", "refuse"].contains(&refused.fault);
+        let Some(wait) = refusal.retry_after().filter(|_| is_received) else { continue };
         pauses.count += 1;
         let end = refused.at + wait;
         let of_it = |call: &&&CallRecord| scope_of(call) == scope_of(refused);
@@ -60,12 +60,12 @@ pub(super) fn pauses(calls: &[CallRecord]) -> Pauses {
 }
 
 /// Number of calls by injected effect.
-pub(super) fn struck(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
-    let mut struck = HashMap::new();
+pub(super) fn injected_effects(calls: &[CallRecord]) -> HashMap<&'static str, usize> {
+    let mut counts = HashMap::new();
     for call in calls.iter().filter(|call| call.fault != "pass") {
-        *struck.entry(call.fault).or_default() += 1;
+        *counts.entry(call.fault).or_default() += 1;
     }
-    struck
+    counts
 }
 
 /// Asserts exactly one answer to a recording; gives its time.
@@ -79,15 +79,15 @@ pub(super) fn answered_once(sent: &SentMessage, text: &str) -> Duration {
 
 /// Updates that were confirmed although no response that carried them arrived.
 pub(super) fn skipped(state: &State) -> usize {
-    let heard: Vec<Duration> = state
+    let delivered: Vec<Duration> = state
         .calls
         .iter()
         .filter(|call| call.method == Method::GetUpdates && call.outcome == CallOutcome::Accepted)
         .map(|call| call.at)
         .collect();
     let arrived = |at: &Duration| {
-        let next = heard.partition_point(|heard| heard < at);
-        heard.get(next).is_some_and(|heard| *heard - *at < Duration::from_millis(5))
+        let next = delivered.partition_point(|delivered| delivered < at);
+        delivered.get(next).is_some_and(|delivered| *delivered - *at < Duration::from_millis(5))
     };
     state.confirmed.iter().filter(|update| !update.delivered.iter().any(arrived)).count()
 }

@@ -1,0 +1,113 @@
+//! Writes that are retried until a transient error has passed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::StoreError;
+use crate::database::Database;
+
+/// Between two tries of a write.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A transient error of a write that will be tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct RetriedError<'a> {
+    /// The operation, as the end of the sentence "could not ...".
+    pub what: &'static str,
+    /// Its outcome.
+    pub error: &'a StoreError,
+    /// Whether an earlier try of the same write failed as well.
+    pub is_retry: bool,
+}
+
+type ErrorObserver = Arc<dyn Fn(RetriedError<'_>) + Send + Sync>;
+
+/// How long writes are retried, and who is told of their errors.
+#[derive(Clone)]
+pub(crate) struct Retry {
+    /// Cancelled when transient errors are no longer waited out.
+    until: CancellationToken,
+    on_error: ErrorObserver,
+    /// Number of writes that wait for a transient error to pass.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { until: CancellationToken::new(), on_error: Arc::new(|_| {}), waiting: Arc::default() }
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("until", &self.until).field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+/// Counts a write that waits, until it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Database {
+    pub(crate) fn retrying_until(
+        self,
+        until: CancellationToken,
+        on_error: impl Fn(RetriedError<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let retry = Retry { until, on_error: Arc::new(on_error), waiting: self.retry.waiting };
+        Self { retry, ..self }
+    }
+
+    pub(crate) fn has_retrying_writes(&self) -> bool {
+        self.retry.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Runs a write once. A connection that was opened while the file could only be read can never write: after such an
+    /// error the next write gets a new one.
+    pub(crate) async fn noting<T>(&self, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let outcome = write.await;
+        if matches!(outcome, Err(StoreError::ReadOnly)) {
+            self.connections.renew_writer();
+        }
+        outcome
+    }
+
+    /// Runs a write for a request that is held, until it succeeds or fails for good, or until retries end: to give up at a
+    /// transient error would throw work away, or send again what has been sent.
+    pub(crate) async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        what: &'static str,
+        mut write: impl FnMut() -> F,
+    ) -> Result<T, StoreError> {
+        let mut waiting = None;
+        loop {
+            match self.noting(write()).await {
+                Err(error) if error.is_transient() => {
+                    (self.retry.on_error)(RetriedError { what, error: &error, is_retry: waiting.is_some() });
+                    waiting.get_or_insert_with(|| Waiting::new(&self.retry.waiting));
+                    let pause = tokio::time::sleep(RETRY_INTERVAL);
+                    if self.retry.until.run_until_cancelled(pause).await.is_none() {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Parts of statements. The lists of stages follow [`stenobot_domain::lifecycle`]; the tests below hold that.
+
+/// Stages of requests that have not ended.
+macro_rules! open_stages {
+    () => {
+        "('received', 'downloaded', 'queued', 'transcribing', 'transcribed')"
+    };
+}
+
+/// Stages whose requests hold a position in the queue.
+macro_rules! waiting_stages {
+    () => {
+        "('received', 'downloaded', 'queued')"
+    };
+}
+
+/// Stages in which a request has ended.
+macro_rules! closed_stages {
+    () => {
+        "('done', 'rejected', 'failed', 'cancelled')"
+    };
+}
+
+/// Stages from which a notice is due until it is answered.
+macro_rules! notice_stages {
+    () => {
+        "('rejected', 'failed', 'cancelled')"
+    };
+}
+
+/// Stages in which a request waits for its download, or is held for it.
+macro_rules! download_stages {
+    () => {
+        "('received', 'downloaded')"
+    };
+}
+
+/// Stages in which a request waits for the engine, or is held after it.
+macro_rules! engine_stages {
+    () => {
+        "('queued', 'transcribing', 'transcribed')"
+    };
+}
+
+/// Predecessor's text form of a time in milliseconds.
+macro_rules! text_time {
+    ($millis:literal) => {
+        concat!("strftime('%Y-%m-%d %H:%M:%f', ", $millis, " / 1000.0, 'unixepoch')")
+    };
+}
+
+/// Telegram's id of a row's user.
+macro_rules! telegram_id {
+    () => {
+        "(SELECT telegram_id FROM users WHERE users.id = usage.user_id) AS telegram_id"
+    };
+}
+
+/// Current id of a chat: a group that became a supergroup has another id there.
+macro_rules! chat_now {
+    ($chat:literal) => {
+        concat!("coalesce((SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ", $chat, "), ", $chat, ")")
+    };
+}
+
+/// Chat in which a row is answered.
+macro_rules! chat_id {
+    () => {
+        concat!(chat_now!("usage.chat_id"), " AS chat_id")
+    };
+}
+
+/// Columns of a [`RequestRow`](crate::RequestRow).
+macro_rules! request_columns {
+    () => {
+        concat!(
+            "id, ",
+            chat_id!(),
+            ", thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
+             voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
+             interruptions, status_message_id, parts_delivered, part_message_id, received_at, \
+             transcription_length IS NOT NULL AS transcribed_before, ",
+            telegram_id!()
+        )
+    };
+}
+
+/// Whether the request that a row is coalesced into is open.
+macro_rules! waits_for_another {
+    () => {
+        concat!(
+            "EXISTS (SELECT 1 FROM usage AS first WHERE first.id = usage.joined_to AND first.answered = 0 \
+             AND first.stage IN ",
+            open_stages!(),
+            ")"
+        )
+    };
+}
+
+/// Start of the latest transcription of a row's user. Starts later than now are of a clock that was set back since.
+macro_rules! last_start {
+    ($now:literal) => {
+        concat!(
+            "(SELECT max(own.started_at) FROM usage AS own WHERE own.user_id = usage.user_id \
+             AND own.started_at IS NOT NULL AND own.started_at <= ",
+            $now,
+            " AND own.joined_to IS NULL)"
+        )
+    };
+}
+
+/// Whether a row's transcription was interrupted without a failure of its own. A row over which the bot has ended twice
+/// before is not among them: should it be the reason, the others are served between its attempts.
+macro_rules! interrupted {
+    () => {
+        "(started_at IS NOT NULL AND interruptions < 2 AND (owner IS NOT NULL OR failures = 0))"
+    };
+}
+
+/// Counts a claim. A row that still has an owner was not given back: its worker is gone.
+macro_rules! claimed_by {
+    ($owner:literal, $until:literal) => {
+        concat!(
+            "owner = ",
+            $owner,
+            ", lease_until = ",
+            $until,
+            ", attempt = attempt + 1, interruptions = interruptions + (owner IS NOT NULL)"
+        )
+    };
+}
+
+/// Condition of a fenced write; bound by [`Fenced::fence`](super::transitions::Fenced).
+macro_rules! fence {
+    ($id:literal, $stage:literal, $owner:literal, $attempt:literal) => {
+        concat!(" WHERE id = ", $id, " AND stage = ", $stage, " AND owner = ", $owner, " AND attempt = ", $attempt)
+    };
+}
+
+/// Whether a row is none of those of the chats and users in two lists.
+macro_rules! is_not_excluded {
+    ($chats:literal, $users:literal) => {
+        concat!(
+            chat_now!("usage.chat_id"),
+            " NOT IN (SELECT value FROM json_each(",
+            $chats,
+            ")) AND +user_id NOT IN (SELECT users.id FROM json_each(",
+            $users,
+            ") JOIN users ON users.telegram_id = value)"
+        )
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use stenobot_domain::StageName;
+
+    fn list(stages: impl IntoIterator<Item = StageName>) -> String {
+        let names: Vec<String> = stages.into_iter().map(|stage| format!("'{stage}'")).collect();
+        format!("({})", names.join(", "))
+    }
+
+    #[test]
+    fn the_lists_of_stages_follow_the_lifecycle() {
+        let open = || StageName::OPEN.iter().copied();
+        assert_eq!(open_stages!(), list(open()));
+        assert_eq!(waiting_stages!(), list(StageName::with_position()));
+        assert_eq!(closed_stages!(), list(StageName::CLOSED.iter().copied()));
+        let answered = StageName::Done;
+        assert_eq!(notice_stages!(), list(StageName::CLOSED.iter().copied().filter(|stage| *stage != answered)));
+        assert_eq!(download_stages!(), list(open().filter(|stage| stage.released() == StageName::Received)));
+        assert_eq!(engine_stages!(), list(open().filter(|stage| stage.released() == StageName::Queued)));
+    }
+
+    /// Every other statement names stages by the macros of this file.
+    #[test]
+    fn no_other_file_lists_stages() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sqlite");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lists = StageName::ALL.iter().filter(|stage| text.contains(&format!("('{stage}', "))).count();
+            assert!(lists == 0 || path.ends_with("fragments.rs"), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Inspection of a file that changes nothing, also while a bot works on it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::{ConnectOptions, Connection};
+use stenobot_domain::UserId;
+
+use super::account::account;
+use super::open::{MIGRATIONS, check, has_table, newest, predecessor, read_only};
+use crate::{StoreError, StoreUrl};
+
+/// How long a query waits for another process that has the database locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// State of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspection {
+    /// Migrations that the next start will run.
+    pub pending: usize,
+    /// Number of requests.
+    pub requests: u64,
+    /// The account that it belongs to, `None` before one has worked on it.
+    pub bot: Option<UserId>,
+}
+
+pub(crate) async fn inspect(path: &Path) -> Result<Option<Inspection>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // A process that works on the store has a log beside it. Without one, SQLite would leave an empty one here.
+    let is_idle = !StoreUrl::sqlite(path).write_ahead_log().exists();
+    let mut connection = read_only(path).immutable(is_idle).busy_timeout(BUSY_TIMEOUT).connect().await?;
+    let version = newest(&mut connection).await?;
+    if version.is_none() && has_table(&mut connection, "alembic_version").await? {
+        return Err(predecessor());
+    }
+    let known = || MIGRATIONS.iter().map(|migration| migration.version);
+    if let Some(version) = version.filter(|version| !known().any(|known| known == *version)) {
+        return Err(MigrateError::VersionMissing(version).into());
+    }
+    check(&mut connection).await?;
+    let requests: i64 = match has_table(&mut connection, "usage").await? {
+        true => sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut connection).await?,
+        false => 0,
+    };
+    let bot = match has_table(&mut connection, "bot").await? {
+        true => account(&mut connection).await?,
+        false => None,
+    };
+    connection.close().await?;
+    let pending = known().filter(|known| version.is_none_or(|version| *known > version)).count();
+    Ok(Some(Inspection { pending, requests: requests.cast_unsigned(), bot }))
+}
+
+#[cfg(test)]
+mod tests {
+    use stenobot_domain::Clock;
+
+    use super::*;
+    use crate::Store;
+
+    #[tokio::test]
+    async fn an_inspection_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let url = StoreUrl::sqlite(&path);
+        assert_eq!(Store::inspect(&url).await.unwrap(), None);
+        let store = Store::open(&url, Clock::System).await.unwrap();
+        let sound = Some(Inspection { pending: 0, requests: 0, bot: None });
+        assert_eq!(Store::inspect(&url).await.unwrap(), sound);
+        store.close().await;
+
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(Store::inspect(&url).await.unwrap(), sound);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside the store");
+    }
+}

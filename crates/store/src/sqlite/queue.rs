@@ -1,0 +1,180 @@
+//! Admission, and queries of the queue.
+
+use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
+
+use super::Statements;
+use crate::queue::actor::RequestLocation;
+use crate::queue::admission::NewRequest;
+use crate::queue::order::WaitingRow;
+use crate::{ClaimExclusions, IdempotencyKey, IncomingAudio, RequestStatus, Running, StoreError};
+
+/// Without excluded chats and users.
+pub(super) const COUNT_WAITING: &str = concat!(
+    "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND ",
+    is_not_excluded!("?1", "?2")
+);
+
+pub(super) const COUNT_WAITING_IN: &str = concat!(
+    "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND ",
+    chat_now!("usage.chat_id"),
+    " = ?1"
+);
+
+/// Also the texts that Telegram does not take for now: a user gets no more of them made by having them wait. The plus keeps
+/// SQLite from reading all rows of this user.
+pub(super) const COUNT_WAITING_OF: &str = concat!(
+    "SELECT count(*) FROM usage WHERE answered = 0 AND (stage IN ",
+    waiting_stages!(),
+    " OR stage = 'transcribed') AND +user_id = ?1"
+);
+
+/// A request that waits for the same file in the same language and form.
+pub(super) const SAME_AUDIO: &str = concat!(
+    "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND joined_to IS NULL AND file_unique_id = ?1 AND speech_language IS ?2 AND form = ?3 ORDER BY id LIMIT 1"
+);
+
+/// Gives nothing when the idempotency key is known. A message of a group that became a supergroup cannot be replied to
+/// there.
+pub(super) const INSERT_REQUEST: &str = concat!(
+    "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
+     form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
+     stage, reason, answered, received_at, finished_at, created_at, updated_at) \
+     VALUES (?1, ?2, ?3, ?4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = ?2) THEN NULL ELSE ?5 END, \
+     ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?18, \
+     CASE ?16 WHEN 'rejected' THEN ?18 END, ",
+    text_time!("?18"),
+    ", ",
+    text_time!("?18"),
+    ") ON CONFLICT DO NOTHING RETURNING id"
+);
+
+/// A message that may hold an answer already shows no state.
+pub(super) const WAITING: &str = concat!(
+    "SELECT id, ",
+    chat_id!(),
+    ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
+     locale, stage, voice_duration_seconds, claimed_duration_seconds, \
+     received_at, started_at IS NOT NULL AS started, not_before, ",
+    interrupted!(),
+    " AS interrupted, CASE WHEN ",
+    waits_for_another!(),
+    " THEN joined_to END AS joined_to, ",
+    telegram_id!(),
+    ", ",
+    last_start!("?1"),
+    " AS last_start FROM usage WHERE answered = 0 AND stage IN ",
+    waiting_stages!()
+);
+
+pub(super) const RUNNING: &str = "SELECT voice_duration_seconds, claimed_duration_seconds, \
+     coalesce(started_at, 0) AS started_at FROM usage WHERE answered = 0 AND stage = 'transcribing' AND joined_to IS NULL";
+
+pub(super) const STATUSES_OF: &str = concat!(
+    "SELECT id, ",
+    chat_id!(),
+    ", stage, received_at, voice_duration_seconds, claimed_duration_seconds FROM usage WHERE answered = 0 AND stage IN ",
+    open_stages!(),
+    " AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id"
+);
+
+/// Owner of a request, and the message under which its buttons are: in the chat in which it was made, or in the supergroup
+/// that this one became.
+pub(super) const LOCATION: &str = concat!(
+    "SELECT ",
+    telegram_id!(),
+    ", ",
+    chat_id!(),
+    ", usage.chat_id AS first_chat_id, status_message_id FROM usage WHERE id = ?1"
+);
+
+impl Statements<'_> {
+    pub(crate) async fn count_waiting(self, excluded: &ClaimExclusions) -> Result<u32, StoreError> {
+        let count = sqlx::query_scalar(COUNT_WAITING).bind(excluded.chat_list()).bind(excluded.user_list());
+        Ok(count.fetch_one(self.0).await?)
+    }
+
+    pub(crate) async fn count_waiting_in(self, chat: ChatId) -> Result<u32, StoreError> {
+        Ok(sqlx::query_scalar(COUNT_WAITING_IN).bind(chat.0).fetch_one(self.0).await?)
+    }
+
+    pub(crate) async fn count_waiting_of(self, user_key: i64) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(COUNT_WAITING_OF).bind(user_key).fetch_one(self.0).await?)
+    }
+
+    pub(crate) async fn same_audio(self, arrival: &IncomingAudio) -> Result<Option<RequestId>, StoreError> {
+        let same: Option<i64> = sqlx::query_scalar(SAME_AUDIO)
+            .bind(&arrival.file_unique_id)
+            .bind(arrival.speech_language.as_ref().map(ToString::to_string))
+            .bind(arrival.form.as_str())
+            .fetch_optional(self.0)
+            .await?;
+        Ok(same.map(RequestId))
+    }
+
+    /// Nothing is inserted, and nothing comes back, when the arrival is known.
+    pub(crate) async fn insert_request(
+        self,
+        arrival: &IncomingAudio,
+        row: &NewRequest,
+        now: Timestamp,
+    ) -> Result<Option<RequestId>, StoreError> {
+        let (message, callback) = match &arrival.key {
+            IdempotencyKey::Message(message) => (Some(message.0), None),
+            IdempotencyKey::Button { callback_id } => (None, Some(callback_id)),
+        };
+        let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
+        let id: Option<i64> = sqlx::query_scalar(INSERT_REQUEST)
+            .bind(row.user)
+            .bind(arrival.chat.0)
+            .bind(message)
+            .bind(callback)
+            .bind(arrival.reply_to.map(|message| message.0))
+            .bind(arrival.thread)
+            .bind(arrival.source.as_str())
+            .bind(arrival.parent.map(|parent| parent.0))
+            .bind(arrival.form.as_str())
+            .bind(arrival.speech_language.as_ref().map(ToString::to_string))
+            .bind(row.coalesced_into.map(|into| into.0))
+            .bind(&arrival.file_id)
+            .bind(&arrival.file_unique_id)
+            .bind(arrival.claimed.map(|claimed| claimed.as_secs_f64()))
+            .bind(&arrival.locale)
+            .bind(stage.as_str())
+            .bind(row.refused.map(stenobot_domain::RejectReason::as_str))
+            .bind(now.0)
+            .fetch_optional(self.0)
+            .await?;
+        Ok(id.map(RequestId))
+    }
+
+    pub(crate) async fn waiting(self, now: Timestamp) -> Result<Vec<WaitingRow>, StoreError> {
+        Ok(sqlx::query_as(WAITING).bind(now.0).fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn running(self) -> Result<Vec<Running>, StoreError> {
+        Ok(sqlx::query_as(RUNNING).fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn statuses_of(self, user: UserId) -> Result<Vec<RequestStatus>, StoreError> {
+        Ok(sqlx::query_as(STATUSES_OF).bind(user.0).fetch_all(self.0).await?)
+    }
+
+    /// `None` of an unknown request and of an erased user's.
+    pub(crate) async fn request_location(self, id: RequestId) -> Result<Option<RequestLocation>, StoreError> {
+        type Row = (Option<i64>, Option<i64>, Option<i64>, Option<i32>);
+        let row: Option<Row> = sqlx::query_as(LOCATION).bind(id.0).fetch_optional(self.0).await?;
+        let Some((Some(owner), Some(chat), first_chat, status_message)) = row else { return Ok(None) };
+        Ok(Some(RequestLocation {
+            owner: UserId(owner),
+            chat: ChatId(chat),
+            first_chat: first_chat.map(ChatId),
+            status_message: status_message.map(MessageId),
+        }))
+    }
+}

@@ -1,0 +1,15 @@
+//! The contract of a store, whatever its backend.
+
+mod account;
+mod audio;
+mod cancellation;
+mod claims;
+mod clock;
+mod coalescing;
+mod limits;
+mod moves;
+mod notices;
+mod order;
+mod queue;
+mod statistics;
+mod users;

@@ -1,8 +1,0 @@
-//! There is no text before the engine is through.
-use stenobot::request::{Request, Transcribing};
-
-fn text(request: &Request<Transcribing>) {
-    let _ = &request.stage().transcript;
-}
-
-fn main() {}
