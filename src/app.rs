@@ -46,7 +46,7 @@ use crate::pipeline::recordings::Recordings;
 use crate::pipeline::replies::{Replies, ReplySender};
 use crate::pipeline::retention::Retention;
 use crate::pipeline::status::StatusMessages;
-use crate::pipeline::transcribe::Transcriber;
+use crate::pipeline::transcribe::{EngineService, Transcriber};
 use crate::pipeline::worker::Worker;
 use crate::request;
 use crate::settings::{RuntimeConfig, Settings};
@@ -72,12 +72,17 @@ pub struct Dependencies {
 pub struct App {
     /// Held for its locks.
     _folder: DataFolder,
+    parts: Parts,
+    engine: StartEngine,
+    engine_status: watch::Sender<Option<watch::Receiver<PoolStatus>>>,
+}
+
+/// What the stages are made of.
+struct Parts {
     settings: Settings,
     client: Client,
     worker: Worker,
     probes: Probes,
-    engine: StartEngine,
-    engine_status: watch::Sender<Option<watch::Receiver<PoolStatus>>>,
     last_contact: watch::Sender<Option<Timestamp>>,
     heartbeats: Heartbeats,
 }
@@ -103,28 +108,26 @@ impl App {
             None => client,
         };
         let failures = StoreFailures::new(shutdown.clone());
-        Ok(Self {
-            _folder: folder,
+        let parts = Parts {
             settings: Settings::new(settings),
             client,
             worker: Worker { store, id, failures, shutdown, tasks: TaskTracker::new() },
             probes,
-            engine,
-            engine_status: watch::Sender::new(None),
             last_contact: watch::Sender::new(None),
             heartbeats: Heartbeats::default(),
-        })
+        };
+        Ok(Self { _folder: folder, parts, engine, engine_status: watch::Sender::new(None) })
     }
 
     /// Answers whether the bot can do its work now.
     pub(crate) fn readiness(&self) -> Readiness {
-        let (contact, engine) = (self.last_contact.subscribe(), self.engine_status.subscribe());
-        readiness::readiness(self.worker.store.clone(), contact, engine)
+        let (contact, engine) = (self.parts.last_contact.subscribe(), self.engine_status.subscribe());
+        readiness::readiness(self.parts.worker.store.clone(), contact, engine)
     }
 
     /// Signs of life of the loops that must not stop.
     pub(crate) fn heartbeats(&self) -> Heartbeats {
-        self.heartbeats.clone()
+        self.parts.heartbeats.clone()
     }
 
     /// Runs until the shutdown that the app was built with; `on_started` is called when everything runs. Work that is still
@@ -133,20 +136,19 @@ impl App {
     /// # Errors
     /// The token is refused, or the engine cannot be started.
     pub async fn run(mut self, on_started: impl FnOnce()) -> anyhow::Result<()> {
-        let shutdown = self.worker.shutdown.clone();
+        let shutdown = self.parts.worker.shutdown.clone();
         let Some(started) = shutdown.soft.run_until_cancelled(self.start_engine()).await else { return Ok(()) };
-        let mut engine = started?;
+        let Engine { model, service, status, backing } = started?;
         on_started();
-        let pool = engine.take_pool();
-        let (tasks, store) = (self.worker.tasks.clone(), self.worker.store.clone());
-        let stages = self.stages(engine);
+        let (tasks, store) = (self.parts.worker.tasks.clone(), self.parts.worker.store.clone());
+        let stages = self.parts.run(model, service, status);
         let work = async {
             stages.await;
             // Waits for what is held, puts the rest back, ends the engine and closes the store.
             tasks.close();
             tasks.wait().await;
             shutdown.hard.cancel();
-            Engine::shut_down(pool).await;
+            backing.shut_down().await;
             store.close().await;
         };
         tokio::select! {
@@ -159,7 +161,7 @@ impl App {
     }
 
     async fn start_engine(&mut self) -> anyhow::Result<Engine> {
-        match self.client.me().await {
+        match self.parts.client.me().await {
             Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
             Err(error @ TelegramError::Unauthorized) => return Err(error.into()),
             // The poll goes on trying; what waits in the store can be worked on meanwhile.
@@ -167,14 +169,16 @@ impl App {
         }
         let engine = (&mut self.engine).await?;
         self.engine_status.send_replace(Some(engine.status.clone()));
-        let config = self.settings.config();
+        let config = self.parts.settings.config();
         gauge!(names::WORKERS).set(gauges::count(config.engine.workers));
         gauge!(names::QUEUE_LIMIT).set(f64::from(config.limits.queue));
         Ok(engine)
     }
+}
 
+impl Parts {
     /// Wires the stages and runs them until the soft shutdown.
-    async fn stages(&self, engine: Engine) {
+    async fn run(self, model: Arc<str>, engine: EngineService, engine_status: watch::Receiver<PoolStatus>) {
         let (worker, settings, client) = (self.worker.clone(), self.settings.clone(), self.client.clone());
         let (store, failures, shutdown) = (worker.store.clone(), worker.failures.clone(), worker.shutdown.clone());
         let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
@@ -191,7 +195,7 @@ impl App {
             failures: failures.clone(),
         };
         let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
-        let estimates = Estimates { store: store.clone(), failures, model: engine.model.clone() };
+        let estimates = Estimates { store: store.clone(), failures, model: model.clone() };
         let positions = PositionDisplay {
             worker: worker.clone(),
             settings: settings.clone(),
@@ -306,14 +310,9 @@ impl App {
             heartbeats: self.heartbeats.clone(),
         };
         let contact = self.last_contact.subscribe();
-        let ready = readiness::announce(client, contact, engine.status.clone(), shutdown.soft.clone());
-        let gauges = gauges::Gauges {
-            worker,
-            settings,
-            heartbeats: self.heartbeats.clone(),
-            model: engine.model,
-            engine: engine.status,
-        };
+        let ready = readiness::announce(client, contact, engine_status.clone(), shutdown.soft.clone());
+        let gauges =
+            gauges::Gauges { worker, settings, heartbeats: self.heartbeats.clone(), model, engine: engine_status };
         chats.warn_of_old_numbers().await;
         tokio::join!(
             poller.run(),
@@ -322,7 +321,7 @@ impl App {
             menu.register(),
             downloader.run(),
             positions.run(),
-            transcriber.run(engine.service),
+            transcriber.run(engine),
             notifier.run(),
             retention.run(),
             gauges.run(),

@@ -16,7 +16,7 @@ pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing};
 
 use figment::Figment;
-use figment::providers::{Format, Serialized, Toml};
+use figment::providers::{Data, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use stenobot_domain::secrets;
@@ -231,7 +231,7 @@ impl fmt::Debug for BotToken {
 
 /// Why a configuration cannot work.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     /// A value out of its range.
     #[error("{key} = {value} is not allowed: give {allowed}")]
     Refused {
@@ -288,6 +288,21 @@ impl Config {
         Self::assemble(sources, &dotenv, &environment)
     }
 
+    /// A configuration from values by key, as in the file, and a token: nothing is read from files or the environment.
+    ///
+    /// # Errors
+    /// A key or a value is not allowed, or the token is malformed.
+    pub fn from_settings(
+        token: &str,
+        settings: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let variable = |(key, value): (String, String)| (format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()), value);
+        let mut environment: Vec<_> = settings.into_iter().map(variable).collect();
+        environment.push((TOKEN_VARIABLES[0].to_owned(), token.to_owned()));
+        let nothing = Toml::string("");
+        Self::merge(nothing, &Overrides::default(), &[], &environment, &[])
+    }
+
     /// What must not be printed, besides the token: the passwords of proxies and of the servers' addresses.
     pub(crate) fn passwords(&self) -> impl Iterator<Item = &str> {
         let servers = [&self.telegram.api_url, &self.engine.model_base_url];
@@ -319,16 +334,6 @@ impl Config {
         environment: &[(String, String)],
     ) -> Result<Self, ConfigError> {
         let tokens = environment::token_values([environment, dotenv]);
-        Self::merge(sources, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
-    }
-
-    /// `tokens` are those that no setting may hold.
-    fn merge(
-        sources: &Sources,
-        dotenv: &[(String, String)],
-        environment: &[(String, String)],
-        tokens: &[&str],
-    ) -> Result<Self, ConfigError> {
         let file = match &sources.file {
             Some(path) if !path.is_file() => {
                 return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
@@ -336,11 +341,22 @@ impl Config {
             Some(path) => Toml::file_exact(path),
             None => Toml::file(DEFAULT_FILE),
         };
+        Self::merge(file, &sources.overrides, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
+    }
+
+    /// `tokens` are those that no setting may hold.
+    fn merge(
+        file: Data<Toml>,
+        overrides: &Overrides,
+        dotenv: &[(String, String)],
+        environment: &[(String, String)],
+        tokens: &[&str],
+    ) -> Result<Self, ConfigError> {
         let raw: Raw = Figment::from(Serialized::defaults(Raw::default()))
             .merge(file)
             .merge(prefixed(dotenv))
             .merge(prefixed(environment))
-            .merge(Serialized::defaults(&sources.overrides))
+            .merge(Serialized::defaults(overrides))
             .extract()
             .map_err(|error| ConfigError::Unreadable(explain(error)))?;
         raw.refuse_tokens(tokens)?;

@@ -38,6 +38,11 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
+    /// Begins the first step.
+    pub fn begin(&self) {
+        self.soft.cancel();
+    }
+
     /// Stops the service because to go on would lose something. True for whoever says so first.
     pub(crate) fn fail(&self) -> bool {
         let first = !self.failed.swap(true, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use stenobot_domain::{FailReason, Outcome, RejectReason, StageName};
+use stenobot_telegram::{CallOutcome, Method, UpdateKind};
 
 /// Kind of a metric, as Prometheus types it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +104,10 @@ pub fn table() -> String {
 }
 
 /// A recorder with our buckets. Its handle renders `/metrics`.
-pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
+///
+/// # Errors
+/// The buckets of a histogram are empty.
+pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let mut builder = PrometheusBuilder::new();
     for metric in METRICS {
         if let Kind::Histogram(buckets) = metric.kind {
@@ -114,17 +118,19 @@ pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
 }
 
 /// Installs the recorder for this process and registers every metric.
-pub fn install(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) -> anyhow::Result<PrometheusHandle> {
+///
+/// # Errors
+/// The process has a recorder already.
+pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     let recorder = recorder()?;
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics are installed already"))?;
-    register(telegram, kinds);
+    register();
     Ok(handle)
 }
 
-/// Describes every metric and registers every label set at zero. The label values that belong to Telegram's side
-/// come from there: pairs of method and outcome, and kinds of update.
-pub(crate) fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'static str]) {
+/// Describes every metric and registers every label set at zero, with the current recorder.
+pub fn register() {
     metrics_process::Collector::default().describe();
     for Metric { name, kind, help, .. } in METRICS {
         match kind {
@@ -179,11 +185,13 @@ pub(crate) fn register(telegram: &[(&'static str, &'static str)], kinds: &[&'sta
     for kind in ["busy", "full", "read_only", "io", "damaged", "other"] {
         counter!(JOURNAL_ERRORS, "kind" => kind).absolute(0);
     }
-    for (method, outcome) in telegram {
-        counter!(TELEGRAM_REQUESTS, "method" => *method, "outcome" => *outcome).absolute(0);
+    for method in Method::ALL {
+        for outcome in CallOutcome::ALL {
+            counter!(TELEGRAM_REQUESTS, "method" => method.as_str(), "outcome" => outcome.as_str()).absolute(0);
+        }
     }
-    for kind in kinds {
-        counter!(UPDATES, "kind" => *kind).absolute(0);
+    for kind in UpdateKind::ALL {
+        counter!(UPDATES, "kind" => kind.as_str()).absolute(0);
     }
 }
 
@@ -235,7 +243,7 @@ mod tests {
         let recorder = recorder().unwrap();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
-            register(&[("edit", "ok")], &["voice"]);
+            register();
             histogram!(QUEUE_WAIT).record(3.0);
         });
         let page = handle.render();

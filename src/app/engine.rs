@@ -27,22 +27,41 @@ pub struct Engine {
     pub(super) model: Arc<str>,
     pub(super) service: EngineService,
     pub(super) status: watch::Receiver<PoolStatus>,
-    pool: Option<EnginePool>,
+    pub(super) backing: Backing,
+}
+
+/// What keeps an engine running.
+pub(super) enum Backing {
+    Pool(EnginePool),
+    /// Receivers of the status wait for changes that never come.
+    Scripted(#[expect(dead_code, reason = "held for its receivers")] watch::Sender<PoolStatus>),
+}
+
+impl Backing {
+    /// Ends the engine's processes, if there are any.
+    pub(super) async fn shut_down(self) {
+        match self {
+            Self::Pool(pool) => pool.shutdown().await,
+            Self::Scripted(_) => {}
+        }
+    }
 }
 
 /// Starts an engine. It is awaited after Telegram was asked who the bot is, beside the health pages.
 pub type StartEngine = BoxFuture<'static, anyhow::Result<Engine>>;
 
 impl Engine {
-    /// An engine without processes: `service` transcribes, and is ready while `status` has a warm slot.
-    pub fn scripted<S>(model: &str, service: S, status: watch::Receiver<PoolStatus>) -> Self
+    /// An engine without processes: `service` transcribes, and is always ready.
+    pub fn scripted<S>(model: &str, service: S) -> Self
     where
         S: Service<EngineJob, Response = Transcript, Error = EngineError, Future: Send + 'static>
             + Clone
             + Send
             + 'static,
     {
-        Self { model: model.into(), service: BoxCloneService::new(service), status, pool: None }
+        let (sender, status) = watch::channel(PoolStatus::idle(1));
+        let backing = Backing::Scripted(sender);
+        Self { model: model.into(), service: BoxCloneService::new(service), status, backing }
     }
 
     /// This machine's engine, with the configured model verified, or downloaded first. `program` replaces this program's own
@@ -78,19 +97,8 @@ impl Engine {
             model: model.name.as_str().into(),
             service: BoxCloneService::new(pool.service()),
             status: pool.status(),
-            pool: Some(pool),
+            backing: Backing::Pool(pool),
         })
-    }
-
-    /// Ends the engine's processes.
-    pub(super) async fn shut_down(pool: Option<EnginePool>) {
-        if let Some(pool) = pool {
-            pool.shutdown().await;
-        }
-    }
-
-    pub(super) fn take_pool(&mut self) -> Option<EnginePool> {
-        self.pool.take()
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use stenobot_domain::Clock;
 use stenobot_engine::probe::Probes;
-use stenobot_telegram::{CallOutcome, Method, Redactor, UpdateKind};
+use stenobot_telegram::Redactor;
 use tokio::sync::watch;
 
 use crate::app::{App, DataFolder, Dependencies, Engine};
@@ -40,8 +40,7 @@ impl Args {
         let shutdown = Shutdown::default();
         let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
         let folder = DataFolder::claim(&config).await?;
-        let updates: Vec<_> = UpdateKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        let metrics = names::install(&method_labels(), &updates)?;
+        let metrics = names::install()?;
         let listener = doctor::listen(config.telemetry.addr).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
         for proxy in config.proxies.all() {
@@ -88,9 +87,4 @@ impl Args {
         outcome?;
         Ok(if shutdown.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
-}
-
-fn method_labels() -> Vec<(&'static str, &'static str)> {
-    let outcomes = |method: &'static Method| CallOutcome::ALL.iter().map(|outcome| (method.as_str(), outcome.as_str()));
-    Method::ALL.iter().flat_map(outcomes).collect()
 }

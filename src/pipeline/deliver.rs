@@ -12,7 +12,7 @@ use stenobot_telegram::{
     Answer, Client, Disposition, Document, OutgoingMessage, Priority, StatusEditor, TelegramError, ThreadId,
 };
 use tower::retry::RetryLayer;
-use tower::util::BoxCloneService;
+use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::chats::Chats;
@@ -76,7 +76,7 @@ enum Part {
 }
 
 /// Gives the id of the message that now holds the part.
-pub(super) type Sender = BoxCloneService<Outgoing, MessageId, TelegramError>;
+pub(super) type Sender = BoxCloneSyncService<Outgoing, MessageId, TelegramError>;
 
 /// Delivers texts. Cheap to clone.
 #[derive(Clone)]
@@ -167,13 +167,13 @@ impl Deliverer {
                 }
             }
         });
-        ServiceBuilder::new()
-            .boxed_clone()
+        let stack = ServiceBuilder::new()
             // Includes all pauses that Telegram demands: the time the sender waits.
             .layer(ObserveLayer::new(Work::Delivery))
             // No pause that Telegram demands is shortened.
             .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
-            .service(send)
+            .service(send);
+        BoxCloneSyncService::new(stack)
     }
 
     /// The parts of a request's answer. The first is a message, which takes the place of the one that showed the state.

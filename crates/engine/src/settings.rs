@@ -91,6 +91,12 @@ pub struct PoolStatus {
 }
 
 impl PoolStatus {
+    /// A status for an engine without processes, with so many idle slots.
+    pub fn idle(workers: usize) -> Self {
+        let slot = SlotStatus { state: SlotState::Idle, pid: None };
+        Self { slots: vec![slot; workers], model: None, load: None }
+    }
+
     /// Slots whose child is ready or transcribes.
     pub fn warm(&self) -> usize {
         self.slots.iter().filter(|slot| matches!(slot.state, SlotState::Idle | SlotState::Busy)).count()

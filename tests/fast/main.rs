@@ -1,0 +1,87 @@
+//! The everyday stories with a bot in the test's own process: no model, no engine process, no other program.
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
+
+mod bot;
+mod recognizer;
+#[path = "../stories/mod.rs"]
+#[allow(dead_code, reason = "some stories need a bot as a process")]
+mod stories;
+
+use bot::InProcessBot;
+use stories::run_stories;
+
+mod queue {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        queue: a_full_queue_refuses_at_once_and_loses_no_request,
+        three_concurrent_requests_move_up_and_are_answered_in_order,
+        the_length_limit_holds_for_claimed_and_measured_length,
+        a_repeated_update_creates_no_request,
+    );
+}
+
+mod cancel {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        cancel: a_queued_request_can_be_cancelled_and_the_others_move_up, a_running_request_can_be_cancelled,
+    );
+}
+
+mod commands {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        commands: commands_are_answered_and_forget_erases_the_user,
+        the_engine_is_given_the_likely_languages_of_the_sender,
+    );
+}
+
+mod groups {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        groups: a_recording_is_transcribed_on_request_by_reply,
+        group_admins_turn_automatic_transcription_on_and_off,
+        only_group_admins_choose_the_language_of_a_group,
+    );
+}
+
+mod limits {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        limits: forget_resets_neither_the_waiting_limit_nor_the_daily_limit,
+        forget_does_not_reset_the_rate_limit,
+        allowed_users_and_the_daily_limit_are_enforced,
+    );
+}
+
+mod everyday {
+    use super::*;
+    use crate::stories::everyday as story;
+    use crate::stories::recordings::scripted;
+    use crate::stories::scene::Scene;
+
+    #[tokio::test]
+    async fn three_concurrent_users_see_their_positions_and_are_answered_in_order() {
+        let voices = [1, 2, 3].map(|number| scripted(30, &format!("wait 50;say запись {number}")));
+        let scene = Scene::<InProcessBot>::start(&[]).await;
+        let check = |text: &str, voice: &stenobot_simulator::voices::Voice| assert_eq!(text, voice.text);
+        story::three_concurrent_users_see_their_positions_and_are_answered_in_order(scene, voices, check).await;
+    }
+
+    #[tokio::test]
+    async fn five_recordings_of_one_user_are_processed_one_at_a_time() {
+        let voices = [1, 2, 3, 4, 5].map(|number| scripted(30, &format!("wait 20;say запись {number}")));
+        let scene = Scene::<InProcessBot>::start(&[]).await;
+        let check = |text: &str, voice: &stenobot_simulator::voices::Voice| assert_eq!(text, voice.text);
+        story::five_recordings_of_one_user_are_processed_one_at_a_time(scene, voices, check).await;
+    }
+}
