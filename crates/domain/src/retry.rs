@@ -34,12 +34,17 @@ impl RetryPolicy {
         Self { has_jitter: false, ..self }
     }
 
-    /// The pause after so many failures in a row (from 1), whatever the number of retries allowed. Jitter takes off up to a
-    /// quarter, so that many callers that failed together do not come back together.
+    /// The pause after so many failures in a row (from 1), whatever the number of retries allowed. Jitter makes a pause up to a
+    /// quarter longer, and the longest one up to a quarter shorter: many callers that failed together do not come back together,
+    /// none before the first pause, and none after the longest.
     pub fn pause_after(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
-        if self.has_jitter { pause - pause.mul_f64(random_fraction() / 4.0) } else { pause }
+        if !self.has_jitter {
+            return pause;
+        }
+        let jitter = pause.mul_f64(random_fraction() / 4.0);
+        if pause < self.longest { (pause + jitter).min(self.longest) } else { pause - jitter }
     }
 
     /// The pauses of one operation.
@@ -101,10 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn jitter_shortens_a_pause_by_a_quarter_at_most_and_differs() {
+    fn jitter_stays_between_the_first_and_the_longest_pause_and_differs() {
         let policy = RetryPolicy::endless(SECOND, 60 * SECOND);
         let pauses: Vec<_> = (0..100).map(|_| policy.pause_after(3)).collect();
-        assert!(pauses.iter().all(|pause| (3 * SECOND..=4 * SECOND).contains(pause)), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| (4 * SECOND..=5 * SECOND).contains(pause)), "{pauses:?}");
         assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        assert!((0..100).all(|_| (45 * SECOND..=60 * SECOND).contains(&policy.pause_after(9))));
     }
 }

@@ -56,7 +56,7 @@ pub enum MenuScope {
 }
 
 impl Client {
-    /// Sends a content as an answer to `reply_to` if that is still there. Link previews are off.
+    /// Sends a message, as a reply to `reply_to` if that still exists. Link previews are off.
     ///
     /// # Errors
     /// Any [`TelegramError`]. After `Timeout`, `Network` or `Server` the message may have been sent.

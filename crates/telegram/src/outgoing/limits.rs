@@ -24,7 +24,7 @@ pub struct Limits {
     pub message_interval: Duration,
     /// Messages and edits under way in one chat: a chat whose calls hang takes nothing from the others.
     pub max_in_flight_per_chat: usize,
-    /// Messages and edits in one group within [`GROUP_WINDOW`], beyond which status edits and broadcasts wait. Answers and
+    /// Messages and edits in one group within a minute, beyond which status edits and broadcasts wait. Answers and
     /// notices do not: Telegram's limit is approximate, and its refusal names the exact pause.
     pub max_per_group: usize,
     /// Between two status edits, over all chats: leaves room for answers.

@@ -141,8 +141,8 @@ impl Outbox {
     }
 
     /// When the status of a chat may be edited again; by the overall pace, the chat's, the group's limit, and pauses.
-    pub(super) fn status_due(&self, chat: ChatId) -> Instant {
-        let now = Instant::now();
+    /// Never before `now`.
+    pub(super) fn status_due(&self, chat: ChatId, now: Instant) -> Instant {
         let pause = match self.0.pauses.check(Scope::Chat(chat)) {
             Err(TelegramError::RetryAfter(left)) => now + left,
             Ok(()) | Err(_) => now,
@@ -150,7 +150,7 @@ impl Outbox {
         let state = self.state();
         let in_chat = state.next_status_in.get(&chat).copied().unwrap_or(now);
         let in_group = state.group_free_at(chat, &self.0.limits).unwrap_or(now);
-        state.next_status.max(in_chat).max(in_group).max(pause)
+        state.next_status.max(in_chat).max(in_group).max(pause).max(now)
     }
 
     /// Counts a status edit that starts now.

@@ -231,7 +231,7 @@ impl<E: Edit> EditLoop<E> {
                 return None;
             }
             let now = Instant::now();
-            let (request, due) = self.next()?;
+            let (request, due) = self.next(now)?;
             if due > now {
                 return Some(due);
             }
@@ -249,7 +249,7 @@ impl<E: Edit> EditLoop<E> {
     }
 
     /// The message whose edit is due first, and when.
-    fn next(&self) -> Option<(RequestId, Instant)> {
+    fn next(&self, now: Instant) -> Option<(RequestId, Instant)> {
         let outbox = self.edit.outbox();
         let mut flying: HashMap<ChatId, usize> = HashMap::new();
         for state in self.messages.values().filter(|state| state.in_flight.is_some()) {
@@ -260,8 +260,8 @@ impl<E: Edit> EditLoop<E> {
             .messages
             .iter()
             .filter(|(_, state)| state.wanted.is_some() && state.in_flight.is_none() && !is_full(&state.chat));
-        let due =
-            waiting.map(|(request, state)| (state.free_at.max(outbox.status_due(state.chat)), state.free_at, *request));
+        let due = waiting
+            .map(|(request, state)| (state.free_at.max(outbox.status_due(state.chat, now)), state.free_at, *request));
         due.min().map(|(due, _, request)| (request, due))
     }
 

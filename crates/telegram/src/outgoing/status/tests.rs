@@ -55,7 +55,7 @@ impl Fake {
 
     /// Time until the chat's status may be edited.
     fn delay(&self, chat: ChatId) -> Duration {
-        self.0.outbox.status_due(chat).saturating_duration_since(Instant::now())
+        self.0.outbox.status_due(chat, Instant::now()).saturating_duration_since(Instant::now())
     }
 
     fn texts(&self) -> Vec<String> {
@@ -372,4 +372,18 @@ async fn other_buttons_under_the_same_text_are_sent() {
     editor.show(RequestId(1), CHAT, MessageId(1), content("text"));
     pass(4000).await;
     assert_eq!(fake.seen().len(), 2, "the same again is no news");
+}
+
+/// In paused time, two readings of the clock are equal; in real time they are not.
+#[tokio::test]
+async fn an_edit_is_sent_in_real_time() {
+    let fake = Fake::quick();
+    let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
+    show(&editor, 1, "one");
+    let sent = async {
+        while fake.texts().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), sent).await.is_ok());
 }
