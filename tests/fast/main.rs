@@ -71,7 +71,7 @@ mod everyday {
 
     #[tokio::test]
     async fn three_concurrent_users_see_their_positions_and_are_answered_in_order() {
-        let voices = [1, 2, 3].map(|number| scripted(30, &format!("wait 50;say запись {number}")));
+        let voices = [1, 2, 3].map(|number| scripted(30, &format!("wait 1500;say запись {number}")));
         let scene = Scene::<InProcessBot>::start(&[]).await;
         let check = |text: &str, voice: &stenobot_simulator::voices::Voice| assert_eq!(text, voice.text);
         story::three_concurrent_users_see_their_positions_and_are_answered_in_order(scene, voices, check).await;
