@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, FailReason, RejectReason};
+use stenobot_domain::{CancelledBy, FailReason, RejectReason, RetryPolicy};
 use stenobot_store::{MAX_BACKOFF, Settlement};
 
 /// Failures of the engine on a request, while the bot ran, after which the request is given up.
@@ -148,7 +148,7 @@ impl Failure for DownloadFailure {
             Self::AudioGone => Disposition::End(Settlement::Failed(FailReason::AudioGone)),
             Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
             Self::Cancelled => Disposition::End(Settlement::Cancelled(CancelledBy::Sender)),
-            Self::Unreachable(_) => Disposition::Retry { after: backoff(attempt.failures + 1), counts: true },
+            Self::Unreachable(_) => Disposition::Retry { after: backoff(RETRIES, attempt.failures + 1), counts: true },
             // A full disk may stay full for hours: no request is given up for that.
             Self::Local(_) => Disposition::Retry { after: Duration::from_secs(5), counts: false },
         }
@@ -176,10 +176,11 @@ impl Failure for DownloadFailure {
     }
 }
 
-/// 5 s after the first failure, doubled with each further one.
-fn backoff(failures: i64) -> Duration {
-    let doublings = u32::try_from(failures.clamp(1, 7) - 1).unwrap_or(0);
-    Duration::from_secs(5 << doublings).min(MAX_BACKOFF)
+/// Pauses between attempts, by the number of failures that the row counts.
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(5), MAX_BACKOFF);
+
+fn backoff(policy: RetryPolicy, failures: i64) -> Duration {
+    policy.pause_after(u32::try_from(failures).unwrap_or(u32::MAX))
 }
 
 /// The engine gave no text.
@@ -368,7 +369,7 @@ mod tests {
 
     #[test]
     fn pauses_after_network_failures_double_up_to_the_maximum() {
-        let pauses: Vec<u64> = (1..=9).map(|failures| backoff(failures).as_secs()).collect();
+        let pauses: Vec<u64> = (1..=9).map(|failures| backoff(RETRIES.without_jitter(), failures).as_secs()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
     }
 }
