@@ -13,7 +13,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    menu(commands, invocation.place.chat, invocation.locale, 0).await.map(Some)
+    menu(commands, invocation.location.chat, invocation.locale, 0).await.map(Some)
 }
 
 /// The menu of languages, with the current one in its text.

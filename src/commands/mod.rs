@@ -87,7 +87,7 @@ type HandlerFuture<'a> = BoxFuture<'a, Result<Option<OutgoingMessage>, StoreErro
 
 /// A command as a user gave it.
 pub(crate) struct Invocation<'a> {
-    place: Location,
+    location: Location,
     message: MessageId,
     from: &'a Sender,
     /// What follows the command, without white space around it.
@@ -115,14 +115,14 @@ impl Commands {
     /// Carries out a command. Its effects on the store are committed when this returns, before Telegram is asked for the next
     /// updates; only the reply is still under way.
     pub(crate) async fn run(&self, command: &Command) -> Result<(), StoreError> {
-        let Command { place, message, from, name, argument } = command;
+        let Command { location, message, from, name, argument } = command;
         let locale = from.language_code.as_deref();
-        let is_private = place.kind == ChatKind::Private;
+        let is_private = location.kind == ChatKind::Private;
         if is_private {
             self.worker.store.users.upsert(&sender(from)).await?;
         }
         let is_operator = is_private && self.settings.config().people.operators.contains(&from.id.0);
-        let name = name.map(|name| start::resolve_link(name, argument, place.kind));
+        let name = name.map(|name| start::resolve_link(name, argument, location.kind));
         let definition = COMMANDS.iter().find(|definition| Some(definition.name) == name);
         let handler = match definition {
             Some(definition) if definition.audience != Audience::Operators || is_operator => definition.handler,
@@ -130,9 +130,9 @@ impl Commands {
             Some(_) if !is_private => return Ok(()),
             Some(_) | None => help::COMMAND.handler,
         };
-        let invocation = Invocation { place: *place, message: *message, from, argument, locale };
-        if let Some(note) = handler(self, &invocation).await? {
-            self.replies.send(Reply::Send { place: *place, reply_to: Some(*message), note });
+        let invocation = Invocation { location: *location, message: *message, from, argument, locale };
+        if let Some(content) = handler(self, &invocation).await? {
+            self.replies.send(Reply::Send { location: *location, reply_to: Some(*message), content });
         }
         Ok(())
     }

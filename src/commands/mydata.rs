@@ -15,7 +15,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    if invocation.place.kind != ChatKind::Private {
+    if invocation.location.kind != ChatKind::Private {
         return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let data = commands.worker.store.users.my_data(invocation.from.id).await?;

@@ -52,8 +52,8 @@ impl Delays {
         if !self.is_new(update_id) {
             return true;
         }
-        let note = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
-        match self.replies.send(Reply::Send { place: voice.place, reply_to: Some(voice.message), note }) {
+        let content = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
+        match self.replies.send(Reply::Send { location: voice.location, reply_to: Some(voice.message), content }) {
             // Where so many wait for one chat, those say the same.
             Pushed::Taken | Pushed::LaneFull => {
                 self.informed_up_to = Some(update_id);

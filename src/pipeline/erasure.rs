@@ -85,8 +85,8 @@ impl Erasures {
                     tracing::info!("the store's log is emptied: what was erased is gone");
                 }
                 for Incomplete { chat, message, locale } in messages {
-                    let note = settings.command_reply(locale.as_deref(), &CommandReply::Forgotten);
-                    replies.send(Reply::Edit { chat, message, note });
+                    let content = settings.command_reply(locale.as_deref(), &CommandReply::Forgotten);
+                    replies.send(Reply::Edit { chat, message, content });
                 }
             }
             Ok(false) => {

@@ -80,7 +80,7 @@ fn with_anna() -> Location {
 
 fn annas_voice() -> VoiceMessage {
     VoiceMessage {
-        place: with_anna(),
+        location: with_anna(),
         asked: MessageId(70),
         message: MessageId(70),
         from: anna(),
@@ -158,7 +158,7 @@ async fn a_music_file_is_parsed_with_its_source() {
     assert_eq!(message.claimed_duration, Some(Duration::from_secs(245)));
     assert_eq!(message.claimed_size, Some(3_900_000));
     assert_eq!(message.file_id, "CQACAgIAAxkBAudio");
-    assert_eq!(message.place.thread, Some(ThreadId(4)));
+    assert_eq!(message.location.thread, Some(ThreadId(4)));
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn commands_are_parsed() {
         ("/", None, ""),
     ] {
         let argument = argument.to_owned();
-        let wanted = Command { place: with_anna(), message: MessageId(70), from: anna(), name, argument };
+        let wanted = Command { location: with_anna(), message: MessageId(70), from: anna(), name, argument };
         let entities = json!([{"offset": 0, "length": 6, "type": "bot_command"}]);
         let content = one("message", private(json!({"text": text, "entities": entities}))).await;
         assert_eq!(content, Content::Command(Box::new(wanted)), "{text}");
@@ -227,7 +227,7 @@ async fn commands_are_parsed() {
 
 #[tokio::test]
 async fn unsupported_messages_are_answered_and_service_messages_are_not() {
-    let other = Content::Other(OtherKind { place: with_anna(), message: MessageId(70), from: anna(), file: false });
+    let other = Content::Other(OtherKind { location: with_anna(), message: MessageId(70), from: anna(), file: false });
     for more in [
         json!({"text": "Привет /start"}),
         json!({"text": ""}),
@@ -265,7 +265,7 @@ fn us() -> Location {
 async fn a_group_s_voice_message_is_unrequested_until_a_user_asks_for_it() {
     let content = one("message", in_group(json!({"voice": voice()}))).await;
     let Content::Voice(there) = content else { panic!("{content:?}") };
-    assert_eq!((there.place, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
+    assert_eq!((there.location, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
 
     let replied = private(json!({"voice": voice()}));
     for (text, asks) in [
@@ -318,7 +318,7 @@ async fn a_reply_to_another_chat_or_topic_carries_its_recording() {
             let Content::Voice(voice) = content else { panic!("{field} {text}: {content:?}") };
             assert_eq!((voice.source, voice.file_id.as_str()), (source, "AwACAgIAAxkBAAIBRmVoice"));
             // Nothing of the other chat is answered here: the answer goes under the command.
-            assert_eq!((voice.place, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
+            assert_eq!((voice.location, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
             assert_eq!((voice.asked_by, voice.from), (AskedBy::User, anna()));
         }
     }
@@ -402,7 +402,7 @@ async fn other_messages_and_files_in_a_group_are_ignored() {
     }
     let help = one("message", in_group(json!({"text": "/auto on"}))).await;
     let Content::Command(command) = help else { panic!("{help:?}") };
-    assert_eq!((command.name, command.argument.as_str(), command.place), (Some("auto"), "on", us()));
+    assert_eq!((command.name, command.argument.as_str(), command.location), (Some("auto"), "on", us()));
     let automatic = in_group(json!({"voice": voice(), "is_automatic_forward": true,
         "sender_chat": {"id": -1007, "type": "channel", "title": "News"}}));
     assert_eq!(one("message", automatic).await, Content::Ignored(Ignored::Group));
@@ -424,7 +424,7 @@ async fn a_topic_is_a_topic_only_when_the_message_says_so() {
     for (is_topic, thread) in [(true, Some(ThreadId(12))), (false, None)] {
         let message = in_group(json!({"voice": voice(), "message_thread_id": 12, "is_topic_message": is_topic}));
         let Content::Voice(voice) = one("message", message).await else { panic!() };
-        assert_eq!(voice.place.thread, thread);
+        assert_eq!(voice.location.thread, thread);
     }
 }
 
@@ -437,7 +437,7 @@ async fn a_press_is_parsed_whatever_its_data() {
     let wanted = Press {
         callback: "43".into(),
         from: anna(),
-        place: Some(with_anna()),
+        location: Some(with_anna()),
         message: Some(MessageId(8)),
         buttons: vec![],
         action: Some(Action::Cancel(RequestId(3))),
@@ -458,7 +458,7 @@ async fn a_press_is_parsed_whatever_its_data() {
     assert_eq!(one("callback_query", press("1:c:3", flawed)).await, Content::Press(Box::new(wanted.clone())));
     let unknown = Press { action: None, ..wanted.clone() };
     assert_eq!(one("callback_query", press("1:c:3:x", own)).await, Content::Press(Box::new(unknown)));
-    let gone = Press { place: None, message: None, ..wanted };
+    let gone = Press { location: None, message: None, ..wanted };
     assert_eq!(one("callback_query", press("1:c:3", Value::Null)).await, Content::Press(Box::new(gone)));
 }
 
