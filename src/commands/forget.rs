@@ -1,4 +1,4 @@
-//! `/forget`: erases what is stored about a user, after a confirmation in the private chat.
+//! `/forget`: erases the data of a user, after a confirmation in the private chat.
 
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;

@@ -33,7 +33,7 @@ pub(crate) async fn menu(
     })
 }
 
-/// Sets what is spoken in a chat.
+/// Sets the speech language of a chat.
 pub(crate) async fn set(store: &Store, chat: ChatId, language: &SpeechLanguage) -> Result<CommandReply, StoreError> {
     let (set, name) = match language {
         SpeechLanguage::Auto => (None, None),

@@ -90,13 +90,13 @@ pub(crate) struct Invocation<'a> {
     location: Location,
     message: MessageId,
     from: &'a Sender,
-    /// What follows the command, without white space around it.
+    /// Text after the command, trimmed.
     argument: &'a str,
     /// IETF language tag of the user.
     locale: Option<&'a str>,
 }
 
-/// What the handlers work with. Cheap to clone.
+/// State of the handlers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Commands {
     pub(crate) worker: Worker,
@@ -141,7 +141,7 @@ impl Commands {
         self.settings.command_reply(invocation.locale, reply)
     }
 
-    /// What a group gets in place of a member's data, with a link that gives the command in the private chat.
+    /// The reply in a group to a command about a member's data, with a link that gives the command in the private chat.
     fn private_only(&self, invocation: &Invocation<'_>, command: &str) -> OutgoingMessage {
         let mut message = self.reply(invocation, &CommandReply::PrivateOnly);
         if let Some(me) = self.client.known() {

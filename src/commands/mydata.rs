@@ -1,4 +1,4 @@
-//! `/mydata`: what is stored about a user, in the private chat only.
+//! `/mydata`: shows the stored data of a user, in the private chat only.
 
 use stenobot_domain::{SpeechLanguage, StageName};
 use stenobot_store::{MyData, StoreError};

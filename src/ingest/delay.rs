@@ -8,7 +8,7 @@ use crate::pipeline::admit::Admitter;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::settings::Settings;
 
-/// Longest time spent on informing senders. The rest are informed after the next poll.
+/// Time spent on informing senders. The rest are informed after the next poll.
 const MAX_TIME: Duration = Duration::from_secs(2);
 
 /// Which senders have been informed. A restart forgets it.
@@ -54,7 +54,7 @@ impl Delays {
         }
         let content = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
         match self.replies.send(Reply::Send { location: voice.location, reply_to: Some(voice.message), content }) {
-            // Where so many wait for one chat, those say the same.
+            // The replies that wait for this chat already inform its senders.
             Pushed::Taken | Pushed::LaneFull => {
                 self.informed_up_to = Some(update_id);
                 true

@@ -1,4 +1,4 @@
-//! What each update asks for is done, in the order of the updates.
+//! Carries out updates in their order.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::pipeline::replies::{Replies, Reply};
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
-/// Longest time for one update: beyond it the loop counts as stuck.
+/// Of one update: beyond it the loop counts as stuck.
 pub(super) const UPDATE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the inbox needs; see [`Inbox::new`].
+/// Parameters of [`Inbox::new`].
 pub(crate) struct InboxParts {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,

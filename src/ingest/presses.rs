@@ -1,10 +1,10 @@
-//! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request, and for
+//! Pressed buttons. In a group every member can press: what a button does is done only for the owner of the request, and for
 //! the group's admins where the owner is a chat (the group itself, a channel), since Telegram names the user who presses
 //! and not the chat in whose name they write.
 //!
 //! The data of a button comes from the user's program, which may send any data under any message of the bot. So a press
 //! acts only on the message that such a button belongs to: that of the request which it names, or one that carries the
-//! button by the word of Telegram's server.
+//! button according to Telegram's server.
 
 use std::time::Duration;
 
@@ -212,7 +212,7 @@ impl Presses {
         })
     }
 
-    /// Sets what is spoken in a chat; in a group only for its admins.
+    /// Sets the speech language of a chat; in a group only for its admins.
     async fn set_language(
         &self,
         known: &KnownPress<'_>,

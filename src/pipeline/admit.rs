@@ -58,7 +58,7 @@ impl Keyed for AdmitRequest {
 
     fn key(&self) -> Option<UserId> {
         match self.incoming.key {
-            // While the store cannot be written, the same update comes again and again. That does not count against its sender.
+            // While the store cannot be written, the update is repeated. That does not count against its sender.
             IdempotencyKey::Message(_) => (!self.is_retry).then_some(self.incoming.from.id),
             // The press was counted.
             IdempotencyKey::Button { .. } => None,
@@ -101,7 +101,7 @@ impl Depth for QueueDepth {
     }
 }
 
-/// What admission needs; see [`Admitter::new`].
+/// Parameters of [`Admitter::new`].
 pub(crate) struct AdmitterParts {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
@@ -119,7 +119,7 @@ pub(crate) struct Admitter {
     quota: Quota,
     /// For informing users that the presses of buttons are over their quota.
     callback_quota: Quota,
-    /// What the store failed to record last.
+    /// The audio that the store failed to record last.
     unrecorded: Option<(ChatId, IdempotencyKey)>,
 }
 
@@ -274,7 +274,7 @@ impl Admitter {
         })
     }
 
-    /// Whether the bot serves this user, or everybody in this group, by any id that the group has or had.
+    /// Whether the bot serves this user, or every member of this group, by any id that the group has or had.
     async fn is_allowed(&self, voice: &VoiceMessage) -> Result<bool, StoreError> {
         let people = &self.parts.settings.config().people;
         let chat = voice.location.chat;
@@ -294,7 +294,7 @@ impl Admitter {
     }
 }
 
-/// Whether audio in a group is to be ignored: nobody asked for its text, and the group does not have everything transcribed.
+/// Whether audio in a group is to be ignored: no member requested its text, and `/auto` is off.
 fn is_unrequested(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
     voice.location.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
 }

@@ -47,7 +47,7 @@ impl Drafts {
     }
 
     /// Removes a draft and gives its text, to its author only.
-    fn take(&self, id: Uuid, author: UserId) -> Option<String> {
+    fn remove(&self, id: Uuid, author: UserId) -> Option<String> {
         let mut drafts = self.list();
         let at = drafts.iter().position(|draft| draft.id == id && draft.author == author)?;
         drafts.remove(at).map(|draft| draft.text)
@@ -101,7 +101,7 @@ impl Broadcasts {
         draft: Uuid,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let people = self.worker.store.users.reachable().await?;
-        let Some(text) = self.take_draft(operator, draft) else { return Ok(self.remove_buttons(location, message)) };
+        let Some(text) = self.remove_draft(operator, draft) else { return Ok(self.remove_buttons(location, message)) };
         let content =
             self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
         self.replies.send(Reply::Edit { chat: location.chat, message, content });
@@ -118,7 +118,7 @@ impl Broadcasts {
         locale: Option<&str>,
         draft: Uuid,
     ) -> Option<CallbackAnswer> {
-        if self.take_draft(operator, draft).is_none() {
+        if self.remove_draft(operator, draft).is_none() {
             return self.remove_buttons(location, message);
         }
         self.replies.send(Reply::Edit {
@@ -129,9 +129,9 @@ impl Broadcasts {
         None
     }
 
-    /// Takes a draft, unless its author is no longer an operator.
-    fn take_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
-        let text = self.drafts.take(draft, operator)?;
+    /// Removes a draft and gives its text, unless its author is no longer an operator.
+    fn remove_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
+        let text = self.drafts.remove(draft, operator)?;
         self.settings.config().people.operators.contains(&operator.0).then_some(text)
     }
 
@@ -190,20 +190,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_can_be_taken_once_and_by_its_author_only() {
+    fn a_draft_is_given_once_and_to_its_author_only() {
         let drafts = Drafts::default();
         let draft = drafts.keep(UserId(1), "завтра");
-        assert_eq!(drafts.take(draft, UserId(2)), None);
-        assert_eq!(drafts.take(Uuid::now_v7(), UserId(1)), None);
-        assert_eq!(drafts.take(draft, UserId(1)).as_deref(), Some("завтра"));
-        assert_eq!(drafts.take(draft, UserId(1)), None);
+        assert_eq!(drafts.remove(draft, UserId(2)), None);
+        assert_eq!(drafts.remove(Uuid::now_v7(), UserId(1)), None);
+        assert_eq!(drafts.remove(draft, UserId(1)).as_deref(), Some("завтра"));
+        assert_eq!(drafts.remove(draft, UserId(1)), None);
     }
 
     #[test]
     fn the_oldest_draft_is_dropped_when_there_are_too_many() {
         let drafts = Drafts::default();
         let ids: Vec<_> = (0..=MAX_DRAFTS).map(|number| drafts.keep(UserId(1), &number.to_string())).collect();
-        assert_eq!(drafts.take(ids[0], UserId(1)), None);
-        assert!(ids[1..].iter().all(|id| drafts.take(*id, UserId(1)).is_some()));
+        assert_eq!(drafts.remove(ids[0], UserId(1)), None);
+        assert!(ids[1..].iter().all(|id| drafts.remove(*id, UserId(1)).is_some()));
     }
 }

@@ -1,5 +1,5 @@
-//! Delivery of the text: an edit of the message that showed the state, so that a delivery which is repeated after a crash is
-//! the same edit and not a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
+//! Delivery of the text: an edit of the message that showed the state, so that a delivery which is repeated after a crash
+//! repeats the edit instead of sending a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
 //! recorded, and then edited, for the same reason.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::metrics::Work;
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
 use crate::settings::Settings;
 
-/// Holds the place of an answer, or of a further part of it, until the text is there.
+/// Text of a message before it is edited to an answer, or to a further part of it.
 const PLACEHOLDER: &str = "…";
 
 /// Between retries. An answer is never given up because of the network.
@@ -176,7 +176,7 @@ impl Deliverer {
         BoxCloneSyncService::new(stack)
     }
 
-    /// The parts of a request's answer. The first is a message, which takes the place of the one that showed the state.
+    /// The parts of a request's answer. The first is a message, which replaces the status message.
     fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
         let transcript = &request.stage().transcript;
         let texts = self.settings.texts();

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 
 /// Changes within this time are shown together: they come in bursts.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
-/// Interval in which what could not be shown yet is tried again.
+/// Of positions that could not be shown yet.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shows senders their position in the queue. Cheap to clone.

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Removes what is no longer to be kept.
+/// Removes recordings and data whose retention is over.
 pub(crate) struct Retention {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,

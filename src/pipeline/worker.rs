@@ -1,4 +1,4 @@
-//! What every claiming stage has: the loop that claims when there is capacity and waits for the store to change when there is
+//! Parts of every claiming stage: the loop that claims when there is capacity and waits for the store to change when there is
 //! nothing, and the tasks in which claimed requests are worked on.
 
 use std::sync::Arc;

@@ -64,7 +64,7 @@ pub fn hide(text: &str) -> String {
     clean
 }
 
-/// The next colon, or what it is in an address.
+/// The next colon, plain or percent-encoded.
 fn find_colon(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     (from..bytes.len()).find_map(|at| match bytes[at] {
         b':' => Some(at..at + 1),
