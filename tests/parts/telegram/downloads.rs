@@ -1,4 +1,4 @@
-//! Downloads: whole ones arrive, others leave nothing.
+//! Downloads: a failed one leaves no file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::stub::{Answer, Stub};
 
 const LIMIT: u64 = 100_000;
 
-/// What `getFile` answers.
+/// Answer of `getFile`.
 fn get_file_answer() -> Answer {
     get_file_answer_of(10)
 }
@@ -149,14 +149,14 @@ async fn a_cancelled_download_leaves_nothing() {
 async fn an_existing_file_is_neither_overwritten_nor_removed() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    std::fs::write(&to, "somebody else's").unwrap();
+    std::fs::write(&to, "another file").unwrap();
     let stub = Stub::start([get_file_answer(), Answer::Whole(200, vec![1])]).await;
     let error = stub.client().download("id", &to, LIMIT).await.unwrap_err();
     assert!(
         matches!(&error, DownloadError::Write(why) if why.kind() == std::io::ErrorKind::AlreadyExists),
         "{error:?}"
     );
-    assert_eq!(std::fs::read_to_string(&to).unwrap(), "somebody else's");
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "another file");
 }
 
 #[tokio::test]
