@@ -84,12 +84,12 @@ macro_rules! settings {
     };
 }
 
-/// One key as the README's table shows it.
+/// A key with its documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Name in the file; with `STENOBOT_` before it and in capitals, in the environment.
     pub key: &'static str,
-    /// Whether SIGHUP changes it.
+    /// Whether SIGHUP applies it.
     pub reload: Reload,
     /// The range or the form of allowed values.
     pub allowed: &'static str,
@@ -97,7 +97,7 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-/// Whether a running bot takes on another value of a setting.
+/// Whether a running bot can apply another value of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(non_camel_case_types, reason = "spelt as in the list of settings")]
 pub enum Reload {
@@ -112,7 +112,7 @@ pub enum Reload {
 pub(crate) struct Change {
     /// Its key.
     pub key: &'static str,
-    /// Whether it is taken on now.
+    /// Whether the running bot applies it.
     pub reload: Reload,
 }
 
@@ -262,7 +262,7 @@ pub enum ConfigError {
     Proxy(#[from] ProxyError),
 }
 
-/// Where the values come from.
+/// Sources of the values besides `.env` and environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     /// The file named on the command line; it must exist. Without it [`DEFAULT_FILE`] is read if present.

@@ -105,7 +105,7 @@ async fn serve_connection(stream: TcpStream, router: Router, state: Arc<State>, 
         }
     });
     let service = TowerToHyperService::new(router.layer(track));
-    // HTTP/1 alone: else the first bytes, which tell the versions apart, would be waited for without a limit.
+    // HTTP/1 alone: the detection of the version waits for the first bytes without a timeout.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_connection_takes_the_place_of_one_that_asks_nothing() {
+    async fn a_new_connection_evicts_one_without_a_request() {
         let (address, _stop, _server) = start().await;
         let mut asking = TcpStream::connect(address).await.unwrap();
         asking.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_does_not_come_ends_the_connection_and_so_does_idleness() {
+    async fn a_connection_is_closed_without_a_complete_head_and_when_idle() {
         let (address, _stop, _server) = start().await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut half = TcpStream::connect(address).await.unwrap();

@@ -17,7 +17,7 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Creates what is missing and takes the locks.
+    /// Creates missing folders and acquires the locks.
     ///
     /// # Errors
     /// Another process holds a lock, or the folder cannot be used.

@@ -47,7 +47,7 @@ impl Backing {
     }
 }
 
-/// Starts an engine. It is awaited after Telegram was asked who the bot is, beside the health pages.
+/// Starts an engine. Awaited after the bot's account is known, while the health pages are served.
 pub type StartEngine = BoxFuture<'static, anyhow::Result<Engine>>;
 
 impl Engine {

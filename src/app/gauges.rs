@@ -86,7 +86,7 @@ impl CpuTime {
     fn record(&mut self, engines: &[(u32, Duration)]) {
         for (pid, cpu) in engines {
             let before = self.of_running.get(pid).copied().unwrap_or_default();
-            // Less than before: another process with the same id.
+            // Less than before: the id was given to another process.
             self.total += cpu.checked_sub(before).unwrap_or(*cpu);
         }
         self.of_running = engines.iter().copied().collect();

@@ -12,7 +12,7 @@ pub(super) const COMMAND: Definition = Definition {
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
-/// What only group admins may set.
+/// A setting of a group, for its admins only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GroupSetting {
     /// Whether every recording in the group is transcribed.

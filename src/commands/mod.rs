@@ -66,7 +66,7 @@ pub(crate) struct Definition {
     handler: Handler,
 }
 
-/// In whose menu a command is.
+/// The menu of Telegram that lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// In no menu: Telegram has a button of its own for it.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_as_telegram_takes_them() {
+    fn names_are_unique_and_valid_in_telegram() {
         for (at, Definition { name, .. }) in COMMANDS.iter().enumerate() {
             assert!(name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
             assert!(COMMANDS[..at].iter().all(|other| other.name != *name), "{name} is there twice");

@@ -11,7 +11,7 @@ use stenobot_telegram::Locale;
 
 use super::{BotToken, IdList, LogFormat, VoiceActivity};
 
-/// How to reach Telegram.
+/// Access to Telegram.
 #[derive(Debug, Clone)]
 pub struct Telegram {
     /// `None` when no token is set.
@@ -66,7 +66,7 @@ impl Storage {
 pub struct Engine {
     /// A catalogue name or a path, as the operator wrote it.
     pub model: String,
-    /// Where catalogue models are downloaded from.
+    /// Base URL of the downloads of catalogue models.
     pub model_base_url: reqwest::Url,
     /// Whether speech is detected first.
     pub voice_activity: VoiceActivity,
@@ -97,7 +97,7 @@ pub(crate) struct Limits {
     pub(crate) user_per_minute: std::num::NonZeroU32,
 }
 
-/// Whom the bot serves and obeys.
+/// Allowed users and operators.
 #[derive(Debug, Clone)]
 pub struct People {
     /// Numbers of people and groups; empty for everybody.
@@ -129,7 +129,7 @@ pub(crate) struct Timing {
 /// Logs and metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Telemetry {
-    /// Of the metrics and health server.
+    /// Address of the metrics and health server.
     pub addr: SocketAddr,
     /// Form of the log.
     pub format: LogFormat,

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_threads_than_cores_are_told() {
+    fn more_threads_than_cores_are_a_warning() {
         assert_eq!(classify_cores(1, 2, 2).verdict, Verdict::Ok);
         assert_eq!(classify_cores(2, 2, 2).verdict, Verdict::Warning);
     }

@@ -80,7 +80,7 @@ pub(crate) struct Line {
 /// All lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
-    /// In a fixed order.
+    /// The lines, in a fixed order.
     pub(crate) checks: Vec<Line>,
 }
 

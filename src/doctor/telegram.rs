@@ -67,7 +67,7 @@ pub(super) async fn check(telegram: config::Telegram, proxies: Proxies) -> Vec<F
     vec![account, api, updates, clock(&reached, Clock::System.now())]
 }
 
-/// Which servers are reached through which proxy.
+/// The route to each server: directly or through a proxy.
 pub(super) fn proxy(config: &config::Config) -> Finding {
     let servers = [&config.telegram.api_url, &config.engine.model_base_url];
     let way = |server: &reqwest::Url| match config.proxies.route(server) {
@@ -96,7 +96,7 @@ fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
 async fn updates(client: &Client) -> Finding {
     match client.webhook().await {
         Ok(webhook) if webhook.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
-        // The same as the poll will get.
+        // The poll will fail with this error.
         Ok(_) => Finding::failed(TelegramError::Conflict),
         Err(error) => Finding::warning(format!("not checked: {error}")),
     }

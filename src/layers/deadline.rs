@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonsensical_factor_still_gives_the_cap() {
+    fn an_invalid_factor_gives_the_cap() {
         let cap = Duration::from_secs(120);
         for factor in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
             assert!(deadline_of(Duration::from_secs(60), factor, cap) <= cap);

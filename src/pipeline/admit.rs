@@ -255,7 +255,7 @@ impl Admitter {
         Ok(())
     }
 
-    /// Whether an answer can be sent there, as far as is known. Counts what is ignored.
+    /// Whether an answer can be sent there, as far as is known. Counts ignored recordings.
     fn may_answer(&self, chat: ChatId, thread: Option<ThreadId>) -> bool {
         let may = self.parts.client.may_attempt(chat, thread);
         if !may {

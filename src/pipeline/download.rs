@@ -43,7 +43,7 @@ struct Fetch {
     to: PathBuf,
 }
 
-/// Where a request's audio comes from.
+/// Source of a request's audio.
 #[derive(Debug, Clone)]
 enum Source {
     /// Telegram has it under this id.
@@ -231,7 +231,7 @@ impl Downloader {
         }
     }
 
-    /// Sends the status message and records it at once: after a crash the next attempt edits the same message.
+    /// Sends the status message and records it at once: after a crash the next attempt edits it.
     async fn show(&self, request: &Request<Received>) -> Result<Option<(ChatId, MessageId)>, Stop> {
         let downloading = self.status.message(request.id(), request.locale(), &StatusText::Downloading);
         match self.status.ensure(request, &downloading).await {

@@ -157,7 +157,7 @@ async fn settled(changes: &mut watch::Receiver<u64>, mode: &mut watch::Receiver<
     }
 }
 
-/// A waiting request with what its sender is shown.
+/// A waiting request with its position and estimated wait.
 struct Position {
     request: stenobot_store::Waiting,
     /// From 1.
@@ -165,7 +165,7 @@ struct Position {
     wait: Duration,
 }
 
-/// What a sender was shown last.
+/// Position and estimate that a sender was shown last.
 struct Shown {
     number: u32,
     wait: Duration,

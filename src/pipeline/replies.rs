@@ -241,7 +241,7 @@ impl ReplySender {
                         | Disposition::OperatorNeeded { .. } => {
                             return Err(error);
                         }
-                        // Telegram does not know the user there, or does not tell.
+                        // The user is unknown there, or Telegram does not answer.
                         Disposition::ChatMoved(_)
                         | Disposition::ChatUnreachable(_)
                         | Disposition::MessageGone

@@ -1,4 +1,4 @@
-//! Recordings are kept for `audio_retention_seconds` after their answer and then removed. The same interval serves the rest of
+//! Recordings are kept for `audio_retention_seconds` after their answer and then removed. The interval also serves the rest of
 //! the store's upkeep: times that lie ahead because the clock was set back, limits of erased users once their day is over, and
 //! erased data in the write-ahead log.
 

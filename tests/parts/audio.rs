@@ -65,7 +65,7 @@ fn difference_db(decoded: &[f32], expected: &[f32]) -> f64 {
 }
 
 #[test]
-fn every_file_is_as_long_as_ffmpeg_says() {
+fn every_file_has_ffmpeg_s_length() {
     let files = counted();
     assert_eq!(files.len(), 13 + fs::read_dir(root().join("samples")).unwrap().filter(is_ogg).count());
     for (name, path, expected) in files {

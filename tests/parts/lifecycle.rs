@@ -324,7 +324,7 @@ async fn a_request_whose_lease_was_lost_cannot_advance() {
     let _delivering = current.advance(&test.store, transcript()).await.unwrap();
 }
 
-/// Prevents paused time from advancing by itself while the runtime waits for a database thread, by a blocking task.
+/// Keeps paused time from advancing while the runtime waits for a database thread, by a blocking task.
 struct FrozenTime {
     _release: std::sync::mpsc::Sender<()>,
 }

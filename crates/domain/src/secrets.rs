@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What stands in a text where a token was.
+/// Replaces a token in a text.
 pub const TOKEN_MARK: &str = "<token>";
 /// What stands in a text where another secret was.
 pub const HIDDEN_MARK: &str = "<hidden>";

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 pub struct Memory {
     /// Minimum of the machine's memory and all limits.
     pub limit: u64,
-    /// Where the limit comes from.
+    /// Origin of `limit`.
     pub bound: Bound,
     /// Unused part of it now.
     pub available: u64,
 }
 
-/// Where a limit comes from.
+/// Origin of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// All that the machine has.
@@ -58,7 +58,7 @@ impl Memory {
     }
 }
 
-/// One control group and the form of its files.
+/// A control group, by the version of its interface.
 enum Group {
     V1(PathBuf),
     V2(PathBuf),

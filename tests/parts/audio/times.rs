@@ -154,7 +154,7 @@ fn channels_that_cancel_each_other_do_not_lose_the_voice() {
 }
 
 #[test]
-fn a_silent_track_gives_way_to_the_next() {
+fn a_silent_track_is_skipped() {
     for name in ["second-track.mp4", "second-track.mkv"] {
         assert_voice_at(name, &samples(name), &[0]);
     }

@@ -52,7 +52,7 @@ async fn the_detector_is_converted() {
 }
 
 #[tokio::test]
-async fn every_form_of_weights_gives_the_same_model() {
+async fn all_forms_of_weights_give_one_model() {
     let dir = tempfile::tempdir().unwrap();
     let mut made = Vec::new();
     for form in [Form::F32, Form::F16, Form::Int8, Form::Int8Restored] {

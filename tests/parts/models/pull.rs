@@ -311,7 +311,7 @@ async fn an_unpublished_quantisation_is_made_from_the_published_model() {
     let source = bench.store.find("toy").await.unwrap();
     assert_eq!(made.origin, Origin::Quantised { from: "toy".into(), from_sha256: source.sha256 });
     let imported = imported_q4_0(bench.dir.path()).await;
-    assert!(std::fs::read(made.path).unwrap() == imported, "quantising on import gives the same bytes");
+    assert!(std::fs::read(made.path).unwrap() == imported, "quantising on import gives equal bytes");
     assert_eq!(bench.ranges().len(), 1);
 }
 

@@ -158,7 +158,7 @@ const SOUND_ENDINGS: [&str; 18] = [
 ];
 
 /// Longest argument of a command that is kept, in characters.
-const LONGEST_ARGUMENT: usize = 4096;
+const MAX_ARGUMENT_LENGTH: usize = 4096;
 /// Marked parts of a caption that are looked at; Telegram gives no more.
 const MAX_ENTITIES: usize = 100;
 
@@ -305,7 +305,7 @@ impl Message<'_> {
                 {
                     return asking(sound, from, AskedBy::User);
                 }
-                let argument = spoken.argument.chars().take(LONGEST_ARGUMENT).collect();
+                let argument = spoken.argument.chars().take(MAX_ARGUMENT_LENGTH).collect();
                 let name = spoken.name;
                 return Content::Command(Box::new(Command { location, message: asked, from, name, argument }));
             }
