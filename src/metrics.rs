@@ -249,7 +249,7 @@ mod tests {
         let page = handle.render();
         assert!(page.contains("stenobot_requests_rejected_total{reason=\"queue_full\"} 0"), "{page}");
         assert!(page.contains("stenobot_requests{state=\"queued\"} 0"));
-        assert!(page.contains("stenobot_telegram_requests_total{method=\"edit\",outcome=\"ok\"} 0"));
+        assert!(page.contains("stenobot_telegram_requests_total{method=\"editMessageText\",outcome=\"ok\"} 0"));
         assert!(page.contains("stenobot_queue_wait_seconds_bucket{le=\"5\"} 1"));
         assert!(page.contains("stenobot_queue_wait_seconds_bucket{le=\"2\"} 0"));
         assert!(page.contains("# HELP stenobot_queue_oldest_timestamp_seconds When the oldest"));
