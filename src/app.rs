@@ -1,4 +1,4 @@
-//! The bot as a value: built from a configuration, run until it is told to stop. Nothing in here concerns the process (signals,
+//! The bot as a value: built from a configuration, run until its shutdown. Nothing in here concerns the process (signals,
 //! umask, log, metrics recorder, panic hook), so that a test can run several in its own process.
 
 mod data_folder;
@@ -52,9 +52,9 @@ use crate::request;
 use crate::settings::{RuntimeConfig, Settings};
 use crate::telemetry::Readiness;
 
-/// What the app gets from outside.
+/// Dependencies that the caller of [`App::build`] provides.
 pub struct Dependencies {
-    /// Claimed for this configuration.
+    /// Locked for this configuration.
     pub folder: DataFolder,
     /// Versions of what may change while the bot runs.
     pub settings: watch::Receiver<RuntimeConfig>,
@@ -77,7 +77,7 @@ pub struct App {
     engine_status: watch::Sender<Option<watch::Receiver<PoolStatus>>>,
 }
 
-/// What the stages are made of.
+/// Parts that the stages share.
 struct Parts {
     settings: Settings,
     client: Client,
@@ -125,7 +125,6 @@ impl App {
         readiness::readiness(self.parts.worker.store.clone(), contact, engine)
     }
 
-    /// Signs of life of the loops that must not stop.
     pub(crate) fn heartbeats(&self) -> Heartbeats {
         self.parts.heartbeats.clone()
     }
@@ -144,7 +143,7 @@ impl App {
         let stages = self.parts.run(model, service, status);
         let work = async {
             stages.await;
-            // Waits for what is held, puts the rest back, ends the engine and closes the store.
+            // Waits for work under way, releases the rest, ends the engine and closes the store.
             tasks.close();
             tasks.wait().await;
             shutdown.hard.cancel();
@@ -153,7 +152,7 @@ impl App {
         };
         tokio::select! {
             () = work => tracing::info!("stopped"),
-            () = shutdown.overdue() => {
+            () = shutdown.grace_expired() => {
                 tracing::warn!("stopped in the middle of something: the next start goes on with it");
             }
         }
@@ -164,7 +163,7 @@ impl App {
         match self.parts.client.me().await {
             Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
             Err(error @ TelegramError::Unauthorized) => return Err(error.into()),
-            // The poll goes on trying; what waits in the store can be worked on meanwhile.
+            // The poll retries; requests in the store can be processed meanwhile.
             Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
         }
         let engine = (&mut self.engine).await?;

@@ -29,8 +29,8 @@ use stenobot_engine::confine;
 use crate::config::{Config, ConfigError, Overrides, Sources};
 use crate::{lifecycle, telemetry};
 
-/// How long blocking calls may take on after the bot has stopped.
-const LAST_READS: Duration = Duration::from_millis(500);
+/// How long the process waits for blocking calls after the bot has stopped.
+const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Turns Telegram voice messages into text on this machine.
 #[derive(Debug, Parser)]
@@ -83,16 +83,16 @@ enum Command {
     Probe(probe::Args),
 }
 
-/// Status of a command line that is not understood, as clap has it.
+/// Exit status of a command line that cannot be parsed, as clap has it.
 const USAGE: u8 = 2;
 
 /// The whole program: parses the command line, runs the command, turns its outcome into an exit status.
 ///
-/// Every command makes files for its user alone, shows its memory and its variables to no other process of that user, and
-/// hides secrets in what it prints about failures.
+/// Every command creates files for its user alone, keeps its memory and environment unreadable to other processes of that
+/// user, and hides secrets in the failures that it prints.
 pub fn main() -> ExitCode {
-    // All of it before anything is read that may hold a secret.
-    lifecycle::keep_private();
+    // Before anything is read that may hold a secret.
+    lifecycle::set_private_umask();
     telemetry::print_panics();
     if let Err(error) = confine::every_process() {
         return terminal::fail(&error.into());
@@ -122,8 +122,8 @@ impl Cli {
             Command::Run(args) => {
                 let runtime = async_runtime()?;
                 let outcome = runtime.block_on(args.run(load(&sources)?, sources));
-                // A model that is being read, or a disk that hangs, does not keep the process.
-                runtime.shutdown_timeout(LAST_READS);
+                // A model that is being read, or a disk that hangs, does not delay the exit.
+                runtime.shutdown_timeout(BLOCKING_SHUTDOWN_TIMEOUT);
                 outcome
             }
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
@@ -145,7 +145,7 @@ impl Cli {
     }
 }
 
-/// The configuration; from now on its secrets are hidden in what this process prints about failures.
+/// Reads the configuration and registers its secrets to be hidden in the failures that this process prints.
 fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let config = Config::load(sources)?;
     terminal::hide_secrets_of(&config);

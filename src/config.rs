@@ -1,5 +1,5 @@
 //! Configuration: defaults < `stenobot.toml` < `.env` and environment < flags, parsed into types that hold
-//! only what can work. Whoever has a [`Config`] need not check it again.
+//! only allowed values: a [`Config`] needs no further check.
 
 mod environment;
 mod ids;
@@ -84,20 +84,20 @@ macro_rules! settings {
     };
 }
 
-/// One key as the README's table shows it.
+/// A key with its documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Name in the file; with [`ENV_PREFIX`] and in capitals, in the environment.
+    /// Name in the file; with `STENOBOT_` before it and in capitals, in the environment.
     pub key: &'static str,
-    /// Whether SIGHUP changes it.
+    /// Whether SIGHUP applies it.
     pub reload: Reload,
     /// The range or the form of allowed values.
     pub allowed: &'static str,
-    /// What it is for.
+    /// Meaning, for the README and `--help`.
     pub help: &'static str,
 }
 
-/// Whether a running bot takes on another value of a setting.
+/// Whether a running bot can apply another value of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(non_camel_case_types, reason = "spelt as in the list of settings")]
 pub enum Reload {
@@ -112,7 +112,7 @@ pub enum Reload {
 pub(crate) struct Change {
     /// Its key.
     pub key: &'static str,
-    /// Whether it is taken on now.
+    /// Whether the running bot applies it.
     pub reload: Reload,
 }
 
@@ -169,28 +169,19 @@ pub enum VoiceActivity {
     Off,
 }
 
-/// A configuration that can work.
+/// A parsed configuration: every value is allowed.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What it was parsed from.
+    /// The values by key.
     raw: Raw,
-    /// The way to servers.
     pub(crate) proxies: Proxies,
-    /// Telegram's side.
     pub(crate) telegram: Telegram,
-    /// Files.
     pub(crate) storage: Storage,
-    /// The model and how it runs.
     pub(crate) engine: Engine,
-    /// What is accepted.
     pub(crate) limits: Limits,
-    /// Whom the bot serves and obeys.
     pub(crate) people: People,
-    /// What is kept, and how long.
     pub(crate) privacy: Privacy,
-    /// Deadlines and intervals.
     pub(crate) timing: Timing,
-    /// Logs and metrics.
     pub(crate) telemetry: Telemetry,
 }
 
@@ -212,7 +203,7 @@ impl BotToken {
         Some(Self { bot, token: SecretString::from(text.to_owned()) })
     }
 
-    /// The account that the token belongs to, which stays the same when @BotFather gives it another token.
+    /// The account that the token belongs to, which outlives the token: @BotFather can give it another.
     pub fn bot(&self) -> UserId {
         self.bot
     }
@@ -229,7 +220,7 @@ impl fmt::Debug for BotToken {
     }
 }
 
-/// Why a configuration cannot work.
+/// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A value out of its range.
@@ -237,15 +228,15 @@ pub enum ConfigError {
     Refused {
         /// The key.
         key: &'static str,
-        /// What was given.
+        /// The refused value.
         value: String,
-        /// What may be given.
+        /// The range or the form of allowed values.
         allowed: &'static str,
     },
     /// An unknown key or a value of the wrong type.
     #[error("{0}")]
     Unreadable(String),
-    /// The token has not the form of one. The value is not repeated.
+    /// The token is malformed. The value is not repeated.
     #[error("{variable} does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...")]
     Token {
         /// The variable that holds it.
@@ -271,7 +262,7 @@ pub enum ConfigError {
     Proxy(#[from] ProxyError),
 }
 
-/// Where the values come from.
+/// Sources of the values besides `.env` and environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     /// The file named on the command line; it must exist. Without it [`DEFAULT_FILE`] is read if present.
@@ -303,14 +294,14 @@ impl Config {
         Self::merge(nothing, &Overrides::default(), &[], &environment, &[])
     }
 
-    /// What must not be printed, besides the token: the passwords of proxies and of the servers' addresses.
+    /// Secrets besides the token: the passwords of proxies and of the servers' addresses.
     pub(crate) fn passwords(&self) -> impl Iterator<Item = &str> {
         let servers = [&self.telegram.api_url, &self.engine.model_base_url];
         self.proxies.passwords().chain(servers.into_iter().filter_map(|server| server.password()))
     }
 
-    /// Reads all sources again for a bot that runs with this configuration: what it can take on is in the new one, and
-    /// all that differs is listed. The token stays.
+    /// Reads all sources again for a bot that runs with this configuration. The new one has the changes that a running bot can
+    /// apply; all changes are listed. The token stays.
     pub(crate) fn reload(&self, sources: &Sources) -> Result<(Self, Vec<Change>), ConfigError> {
         let fresh = Self::load(sources)?;
         let (raw, changes) = fresh.raw.over(&self.raw);
@@ -370,7 +361,7 @@ impl Config {
 }
 
 impl ConfigError {
-    /// The same error, which does not quote these tokens.
+    /// Replaces these tokens where the error quotes them.
     fn without(self, tokens: &[&str]) -> Self {
         let hide = |text: String| tokens.iter().fold(text, |text, token| text.replace(token, secrets::TOKEN_MARK));
         match self {
@@ -404,7 +395,7 @@ fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> 
     Ok(None)
 }
 
-/// One sentence with the key, the value and what is allowed. Secrets in the value are hidden.
+/// One sentence with the key, the value and the allowed values. Secrets in the value are hidden.
 fn explain(error: figment::Error) -> String {
     use figment::error::Kind;
     let key = error.path.join(".");

@@ -1,5 +1,5 @@
-//! Serves HTTP to clients that are not trusted to leave: the connections of a listener are bounded, and each is closed
-//! when a request does not come in time.
+//! Serves HTTP to untrusted clients: the connections of a listener are bounded, and each is closed when a request does not
+//! come in time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// Connections of one listener at once: file descriptors that clients can take from the rest of the process.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Longest time from the connection, or the answer before, until a request's head is complete.
+/// From the connection, or the answer before, until a request's head is complete.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may wait with its request before it can give way to another: a burst of clients is no attack.
+/// Age from which a connection without a request can be evicted: a burst of clients is no attack.
 const MIN_SILENCE: Duration = Duration::from_millis(100);
 
 /// Wait after a connection could not be accepted for want of file descriptors or memory.
@@ -31,7 +31,7 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves `router` until `stop`, then ends the requests that are under way. Dropping the future closes every connection.
 ///
-/// At [`MAX_CONNECTIONS`] a new connection takes the place of the oldest that has asked nothing for [`MIN_SILENCE`], else of
+/// At [`MAX_CONNECTIONS`] a new connection evicts the oldest that has made no request for [`MIN_SILENCE`], else of
 /// the oldest that waits between two requests. Where there is none, it waits until there is.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
@@ -65,7 +65,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     while tasks.join_next().await.is_some() {}
 }
 
-/// The connection that gives way to a new one.
+/// Index of the connection that a new one evicts.
 fn victim(open: &[Connection]) -> Option<usize> {
     let has_asked = |connection: &Connection| connection.state.has_asked.load(Ordering::Relaxed);
     let is_busy = |connection: &Connection| connection.state.is_busy.load(Ordering::Relaxed);
@@ -80,7 +80,7 @@ struct Connection {
     since: Instant,
 }
 
-/// What the listener knows of a connection.
+/// State of a connection that its task shares with the listener.
 #[derive(Debug, Default)]
 struct State {
     /// Whether the head of a request has come.
@@ -93,7 +93,7 @@ struct State {
 
 async fn serve_connection(stream: TcpStream, router: Router, state: Arc<State>, stop: CancellationToken) {
     let noted = state.clone();
-    let note = middleware::from_fn(move |request: Request, next: Next| {
+    let track = middleware::from_fn(move |request: Request, next: Next| {
         let state = noted.clone();
         async move {
             state.has_asked.store(true, Ordering::Relaxed);
@@ -104,13 +104,13 @@ async fn serve_connection(stream: TcpStream, router: Router, state: Arc<State>, 
             response
         }
     });
-    let service = TowerToHyperService::new(router.layer(note));
-    // HTTP/1 alone: else the first bytes, which tell the versions apart, would be waited for without a limit.
+    let service = TowerToHyperService::new(router.layer(track));
+    // HTTP/1 alone: the detection of the version waits for the first bytes without a timeout.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // What goes wrong on a connection is its client's affair.
+    // Errors of a connection concern its client only.
     let ended = stop.run_until_cancelled(connection.as_mut()).await;
     if ended.is_none() && state.has_asked.load(Ordering::Relaxed) {
         connection.as_mut().graceful_shutdown();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_connection_takes_the_place_of_one_that_asks_nothing() {
+    async fn a_new_connection_evicts_one_without_a_request() {
         let (address, _stop, _server) = start().await;
         let mut asking = TcpStream::connect(address).await.unwrap();
         asking.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_does_not_come_ends_the_connection_and_so_does_idleness() {
+    async fn a_connection_is_closed_without_a_complete_head_and_when_idle() {
         let (address, _stop, _server) = start().await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut half = TcpStream::connect(address).await.unwrap();

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_registered_renders_at_zero_with_its_buckets() {
+    fn registered_metrics_render_at_zero_with_their_buckets() {
         let recorder = recorder().unwrap();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {

@@ -1,4 +1,4 @@
-//! What the service manager is told: the protocol of sd_notify(3), datagrams to the socket that `NOTIFY_SOCKET` names.
+//! Notifications to the service manager by the protocol of sd_notify(3): datagrams to the socket that `NOTIFY_SOCKET` names.
 //! Without that variable nothing is sent.
 
 use std::ffi::OsStr;
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use crate::lifecycle::{Heartbeats, Shutdown};
 
-/// systemd, or what speaks its protocol; cheap to clone.
+/// systemd, or another manager with its protocol. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceManager(Option<Arc<Link>>);
 
 #[derive(Debug)]
 struct Link {
     socket: UnixDatagram,
-    /// Longest time between two signs of life; `None` when the manager asks for none.
+    /// Maximum interval of keep-alive notifications; `None` without a watchdog.
     watchdog: Option<Duration>,
-    /// Whether the start is over for the manager.
+    /// Whether the manager was notified that the start is over.
     is_started: AtomicBool,
 }
 
@@ -91,7 +91,7 @@ impl ServiceManager {
         Reloading { manager: self, is_started }
     }
 
-    /// Says that the bot stops once it does, and until then feeds the watchdog, if there is one, while no loop is late.
+    /// Feeds the watchdog, if there is one, while no loop is late; at the soft shutdown announces the stop.
     pub(crate) async fn watch(&self, heartbeats: &Heartbeats, shutdown: &Shutdown) {
         tokio::select! {
             () = shutdown.soft.cancelled() => {}
@@ -142,17 +142,17 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A manager of our own and what it was sent since it was last asked.
+    /// A manager's socket.
     struct Stub(UnixDatagram);
 
     impl Stub {
-        fn told(&self) -> Vec<String> {
-            let mut told = Vec::new();
+        fn received(&self) -> Vec<String> {
+            let mut messages = Vec::new();
             let mut buffer = [0; 512];
             while let Ok(length) = self.0.recv(&mut buffer) {
-                told.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+                messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
             }
-            told
+            messages
         }
     }
 
@@ -167,22 +167,22 @@ mod tests {
     fn a_reload_is_announced_with_its_time_and_ended_but_not_during_the_start() {
         let (manager, stub) = start(None);
         drop(manager.reloading());
-        assert_eq!(stub.told(), [""; 0]);
+        assert_eq!(stub.received(), [""; 0]);
         manager.extend_start(Duration::from_secs(2), "a\nb");
         manager.ready();
-        assert_eq!(stub.told(), ["EXTEND_TIMEOUT_USEC=2000000\nSTATUS=a b", "READY=1"]);
+        assert_eq!(stub.received(), ["EXTEND_TIMEOUT_USEC=2000000\nSTATUS=a b", "READY=1"]);
         let reloading = manager.reloading();
-        let [announced] = stub.told().try_into().unwrap();
+        let [announced] = stub.received().try_into().unwrap();
         let usec: u64 = announced.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
         let later = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let later = later.tv_sec as u64 * 1_000_000 + later.tv_nsec as u64 / 1000;
         assert!(usec <= later && usec + 60_000_000 > later, "{usec} {later}");
         drop(reloading);
-        assert_eq!(stub.told(), ["READY=1"]);
+        assert_eq!(stub.received(), ["READY=1"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_watchdog_is_fed_only_while_the_loops_come_round() {
+    async fn the_watchdog_is_fed_only_while_no_loop_is_late() {
         let (manager, stub) = start(Some(Duration::from_secs(30)));
         let (beats, shutdown) = (Heartbeats::default(), Shutdown::default());
         let watching = {
@@ -191,15 +191,15 @@ mod tests {
         };
         beats.poll.due_within(Duration::from_secs(25));
         tokio::time::sleep(Duration::from_secs(24)).await;
-        assert_eq!(stub.told(), ["WATCHDOG=1"; 3], "at 0, 10 and 20 s");
+        assert_eq!(stub.received(), ["WATCHDOG=1"; 3], "at 0, 10 and 20 s");
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(stub.told(), [""; 0], "the loop is late");
+        assert_eq!(stub.received(), [""; 0], "the loop is late");
         beats.poll.due_within(Duration::from_secs(3600));
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(stub.told(), ["WATCHDOG=1"]);
+        assert_eq!(stub.received(), ["WATCHDOG=1"]);
         shutdown.soft.cancel();
         watching.await.unwrap();
-        assert_eq!(stub.told(), ["STOPPING=1\nSTATUS=stopping: finishing what is held"]);
+        assert_eq!(stub.received(), ["STOPPING=1\nSTATUS=stopping: finishing what is held"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -210,6 +210,6 @@ mod tests {
         ServiceManager::default().watch(&beats, &shutdown).await;
         ServiceManager::default().ready();
         manager.watch(&beats, &shutdown).await;
-        assert_eq!(stub.told(), ["STOPPING=1\nSTATUS=stopping: finishing what is held"]);
+        assert_eq!(stub.received(), ["STOPPING=1\nSTATUS=stopping: finishing what is held"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Settings and texts that SIGHUP can change, as every part of the bot reads them.
+//! Settings and texts that SIGHUP can change.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     pub(crate) config: Arc<Config>,
-    /// The bot's texts, with those of the operator in their place.
+    /// The bot's texts with the operator's overrides.
     pub(crate) texts: Texts,
     /// For users whose language the bot does not have.
     pub(crate) default_locale: Locale,
@@ -33,7 +33,7 @@ impl RuntimeConfig {
     }
 }
 
-/// The current version. Cheap to clone; every clone follows the same changes.
+/// The current version. Cheap to clone; every clone follows the changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings(watch::Receiver<RuntimeConfig>);
 

@@ -30,7 +30,7 @@ pub struct Figures {
     pub people: u64,
     /// Text delivered.
     pub answered: u64,
-    /// No speech in the recording, and the sender was told so.
+    /// No speech in the recording; the sender was informed.
     pub no_speech: u64,
     /// Given up.
     pub failed: u64,
@@ -42,17 +42,17 @@ pub struct Figures {
     pub under_way: u64,
     /// Served (answered or without speech) over served and failed; `None` when there are neither.
     pub success_rate: Option<f64>,
-    /// Audio of what was served, in seconds.
+    /// Audio of served requests, in seconds.
     pub audio_seconds: f64,
     /// Characters of the texts.
     pub characters: i64,
-    /// From admission to the start of transcription, of what was served.
+    /// From admission to the start of transcription, of served requests.
     pub wait_seconds: Option<Quantiles>,
-    /// The engine's time, of what was served.
+    /// The engine's time, of served requests.
     pub processing_seconds: Option<Quantiles>,
-    /// From admission to the answer, of what was served.
+    /// From admission to the answer, of served requests.
     pub end_to_end_seconds: Option<Quantiles>,
-    /// Processing time over audio length, of what was served.
+    /// Processing time over audio length, of served requests.
     pub real_time_factor: Option<Quantiles>,
 }
 

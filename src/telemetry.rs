@@ -1,4 +1,4 @@
-//! What the operator sees: the log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
+//! The log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
 mod one_line;
 
@@ -26,7 +26,7 @@ pub(crate) use one_line::{OneLine, escape_controls};
 use crate::config::{LogFormat, Telemetry};
 use crate::http_server;
 
-/// Changes what is logged.
+/// Handle to the filter of the log.
 pub(crate) struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
 
 impl LogFilter {
@@ -36,8 +36,8 @@ impl LogFilter {
     }
 }
 
-/// Starts the log. `writer` is standard error behind whatever must not pass it. Each event is one line, whatever
-/// characters are in what it quotes.
+/// Starts the log. `writer` is standard error with its redaction. Each event is one line, also if it quotes control
+/// characters.
 pub(crate) fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -60,7 +60,7 @@ where
     Ok(filter)
 }
 
-/// Has panics of this process logged as everything else is, once the log was started.
+/// Logs panics of this process from now on. Requires the log.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -68,7 +68,7 @@ pub(crate) fn log_panics() {
     }));
 }
 
-/// Has panics of this process printed without what their messages quote, until the log is started.
+/// Prints panics of this process without formatted messages, until the log is started.
 pub(crate) fn print_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -80,16 +80,16 @@ pub(crate) fn print_panics() {
     }));
 }
 
-/// A panic's message if it is a constant of the source. One that was formatted may quote data: that of a slice of a
-/// string in the wrong place quotes the string.
+/// A panic's message if it is a constant of the source. A formatted message may quote data: slicing a string within a
+/// character quotes the string.
 fn constant_message(payload: &(dyn Any + Send)) -> &'static str {
     payload.downcast_ref::<&'static str>().copied().unwrap_or("its message is left out, since it may quote data")
 }
 
-/// Answers whether the service can do its work now: `Err` names what cannot.
+/// Whether the service can do its work now; `Err` names the part that cannot.
 pub(crate) type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// The same answer for all who ask within `age` of it. `ready` is asked by one of them, and the others wait for it.
+/// Caches the result of `ready` for `age`. Concurrent callers wait for one call of it.
 pub(crate) fn cached(ready: Readiness, age: Duration) -> Readiness {
     type Kept = Option<(Instant, Result<(), String>)>;
     let last: Arc<Mutex<Kept>> = Arc::default();
@@ -119,7 +119,7 @@ struct Pages {
 pub(crate) async fn serve(listener: TcpListener, metrics: PrometheusHandle, ready: Readiness, stop: CancellationToken) {
     let upkeep = metrics.clone();
     let keep = async {
-        // The exporter folds observations into buckets only when it is asked to.
+        // The exporter moves observations into buckets only in its upkeep.
         let mut beat = tokio::time::interval(Duration::from_secs(5));
         loop {
             beat.tick().await;
@@ -158,29 +158,29 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_ask_at_once_cost_one_look_and_the_answer_is_kept_for_its_age() {
-        let looks = Arc::new(AtomicUsize::new(0));
-        let count = looks.clone();
-        let look: Readiness = Arc::new(move || {
+    async fn concurrent_callers_share_one_check_whose_result_is_cached() {
+        let checks = Arc::new(AtomicUsize::new(0));
+        let count = checks.clone();
+        let check: Readiness = Arc::new(move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             Box::pin(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                if number == 0 { Ok(()) } else { Err(format!("look {number}")) }
+                if number == 0 { Ok(()) } else { Err(format!("check {number}")) }
             })
         });
-        let ready = cached(look, Duration::from_secs(2));
+        let ready = cached(check, Duration::from_secs(2));
         let answers = futures::future::join_all((0..60).map(|_| ready())).await;
         assert!(answers.iter().all(Result::is_ok));
         tokio::time::advance(Duration::from_millis(1_999)).await;
-        assert_eq!((ready().await, looks.load(Ordering::SeqCst)), (Ok(()), 1));
+        assert_eq!((ready().await, checks.load(Ordering::SeqCst)), (Ok(()), 1));
         tokio::time::advance(Duration::from_millis(1)).await;
-        // Who gives up waiting leaves the next to look.
+        // The check of a caller that gave up is repeated by the next.
         assert!(tokio::time::timeout(Duration::from_millis(1), ready()).await.is_err());
-        assert_eq!(ready().await, Err("look 2".to_owned()));
+        assert_eq!(ready().await, Err("check 2".to_owned()));
     }
 
     #[test]
-    fn only_constant_messages_of_panics_are_told() {
+    fn formatted_messages_of_panics_are_left_out() {
         let message = |panics: fn()| constant_message(&*catch_unwind(panics).unwrap_err());
         assert_eq!(message(|| panic!("a constant")), "a constant");
         assert_eq!(message(|| drop(black_box(None::<String>).unwrap())), "called `Option::unwrap()` on a `None` value");

@@ -1,4 +1,4 @@
-//! The data folder, as one process's own.
+//! The data folder, locked by one process.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use stenobot_store::Store;
 use crate::config::{Config, Storage};
 use crate::lifecycle::{self, DataDirLock, DatabaseLock, RecordingsFolder};
 
-/// A data folder and a database that this process alone works in, until it is dropped.
+/// A data folder and a database, locked until this is dropped.
 pub struct DataFolder {
     recordings: RecordingsFolder,
     _lock: DataDirLock,
@@ -17,16 +17,16 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Creates what is missing and takes the locks.
+    /// Creates missing folders and acquires the locks.
     ///
     /// # Errors
     /// Another process holds a lock, or the folder cannot be used.
     pub async fn claim(config: &Config) -> anyhow::Result<Self> {
-        let lock = DataDirLock::take(&config.storage.data_dir).await?;
-        let database = DatabaseLock::take(&config.storage.database).await?;
+        let lock = DataDirLock::acquire(&config.storage.data_dir).await?;
+        let database = DatabaseLock::acquire(&config.storage.database).await?;
         let has_store = config.storage.database.exists();
         let recordings = RecordingsFolder::prepare(&config.storage.audio(), Storage::is_audio_file, has_store)?;
-        lifecycle::make_private(&config.storage.models()).with_context(|| "the data folder cannot be written")?;
+        lifecycle::create_private(&config.storage.models()).with_context(|| "the data folder cannot be written")?;
         Ok(Self { recordings, _lock: lock, _database: database })
     }
 

@@ -30,7 +30,7 @@ pub struct Engine {
     pub(super) backing: Backing,
 }
 
-/// What keeps an engine running.
+/// Owner of the processes behind an engine.
 pub(super) enum Backing {
     Pool(EnginePool),
     /// Receivers of the status wait for changes that never come.
@@ -47,7 +47,7 @@ impl Backing {
     }
 }
 
-/// Starts an engine. It is awaited after Telegram was asked who the bot is, beside the health pages.
+/// Starts an engine. Awaited after the bot's account is known, while the health pages are served.
 pub type StartEngine = BoxFuture<'static, anyhow::Result<Engine>>;
 
 impl Engine {
@@ -84,7 +84,7 @@ impl Engine {
         settings.command = program.unwrap_or(settings.command);
         match config.engine.voice_activity {
             VoiceActivity::On => {
-                // Without it, noise becomes sentences that nobody said: it is not left out silently.
+                // Without it the model invents sentences for noise: its absence is an error.
                 let detector = models.ensure(DETECTOR, download_log(manager)).await;
                 settings = settings.with_detector(&detector.context(
                     "the voice activity detector is missing; set voice_activity = \"off\" to go without it",

@@ -1,4 +1,4 @@
-//! Keeps the gauges at what store, engine and machine say.
+//! Sets the gauges from store, engine and machine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 /// Gauges are refreshed this often at least; they change with the store.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longest time of one refresh: beyond it the loop counts as stuck.
+/// Of one refresh: beyond it the loop counts as stuck.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Refreshes the gauges.
@@ -37,7 +37,7 @@ impl Gauges {
     pub(super) async fn run(mut self) {
         let store = self.worker.store.clone();
         let mut changes = store.changes();
-        let mut spent = Spent::default();
+        let mut cpu_time = CpuTime::default();
         let mut interval = tokio::time::interval(INTERVAL);
         loop {
             self.heartbeats.gauges.due_within(ROUND_TIMEOUT);
@@ -67,38 +67,38 @@ impl Gauges {
                 _ = self.engine.changed() => {}
                 _ = interval.tick() => {
                     let engines = self.engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
-                    spent = machine(spent, engines, self.settings.config().storage.clone()).await;
+                    cpu_time = refresh_machine(cpu_time, engines, self.settings.config().storage.clone()).await;
                 }
             }
         }
     }
 }
 
-/// Processor time of engine processes, of those that have ended too.
+/// Processor time of engine processes, ended ones included.
 #[derive(Debug, Default)]
-struct Spent {
+struct CpuTime {
     total: Duration,
-    of_living: HashMap<u32, Duration>,
+    of_running: HashMap<u32, Duration>,
 }
 
-impl Spent {
-    /// Adds what the living have used since they were last looked at.
-    fn look(&mut self, engines: &[(u32, Duration)]) {
+impl CpuTime {
+    /// Adds the time that running processes have used since the call before.
+    fn record(&mut self, engines: &[(u32, Duration)]) {
         for (pid, cpu) in engines {
-            let before = self.of_living.get(pid).copied().unwrap_or_default();
-            // Less than before: another process with the same id.
+            let before = self.of_running.get(pid).copied().unwrap_or_default();
+            // Less than before: the id was given to another process.
             self.total += cpu.checked_sub(before).unwrap_or(*cpu);
         }
-        self.of_living = engines.iter().copied().collect();
+        self.of_running = engines.iter().copied().collect();
     }
 }
 
-/// What the kernel says, off the runtime's threads.
-async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent {
-    let look = move || {
+/// Refreshes the gauges that the kernel supplies, on a blocking thread.
+async fn refresh_machine(mut cpu_time: CpuTime, engines: Vec<u32>, storage: Storage) -> CpuTime {
+    let refresh = move || {
         let engines: Vec<_> = engines.into_iter().filter_map(|pid| Some((pid, ProcessUsage::of(pid)?))).collect();
-        spent.look(&engines.iter().map(|(pid, usage)| (*pid, usage.cpu)).collect::<Vec<_>>());
-        counter!(names::ENGINE_CPU).absolute(spent.total.as_secs());
+        cpu_time.record(&engines.iter().map(|(pid, usage)| (*pid, usage.cpu)).collect::<Vec<_>>());
+        counter!(names::ENGINE_CPU).absolute(cpu_time.total.as_secs());
         gauge!(names::ENGINE_MEMORY).set(bytes(engines.iter().map(|(_, usage)| usage.resident_bytes).sum()));
         gauge!(names::MEMORY_LIMIT).set(Memory::here().map_or(0.0, |memory| bytes(memory.limit)));
         if let Ok(space) = DiskSpace::around(&storage.data_dir) {
@@ -107,9 +107,9 @@ async fn machine(mut spent: Spent, engines: Vec<u32>, storage: Storage) -> Spent
         }
         gauge!(names::JOURNAL_WAL)
             .set(storage.database.write_ahead_log().metadata().map_or(0.0, |file| bytes(file.len())));
-        spent
+        cpu_time
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    tokio::task::spawn_blocking(refresh).await.unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
@@ -117,7 +117,6 @@ fn bytes(count: u64) -> f64 {
     count as f64
 }
 
-/// A small number of things as a gauge takes it.
 pub(super) fn count(things: usize) -> f64 {
     bytes(things as u64)
 }
@@ -129,12 +128,12 @@ mod tests {
     #[test]
     fn the_processor_time_of_engines_that_ended_still_counts() {
         let seconds = Duration::from_secs;
-        let mut spent = Spent::default();
-        spent.look(&[(7, seconds(5)), (8, seconds(1))]);
-        spent.look(&[(7, seconds(9))]);
-        spent.look(&[(8, seconds(2))]);
-        assert_eq!(spent.total, seconds(5 + 1 + 4 + 2));
-        spent.look(&[(8, seconds(1))]);
-        assert_eq!(spent.total, seconds(13), "the kernel gave the id to a new process");
+        let mut cpu_time = CpuTime::default();
+        cpu_time.record(&[(7, seconds(5)), (8, seconds(1))]);
+        cpu_time.record(&[(7, seconds(9))]);
+        cpu_time.record(&[(8, seconds(2))]);
+        assert_eq!(cpu_time.total, seconds(5 + 1 + 4 + 2));
+        cpu_time.record(&[(8, seconds(1))]);
+        assert_eq!(cpu_time.total, seconds(13), "the kernel gave the id to a new process");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the bot can do its work now: an engine is warm, Telegram was reached lately, and the store can be written.
+//! Whether the bot can do its work now: an engine is warm, Telegram was reached recently, and the store can be written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) fn readiness(
     engine: EngineStatus,
 ) -> Readiness {
     let clock = store.clock().clone();
-    // The one part that costs something: a write to the disk.
+    // Costs a write to the disk.
     let write: Readiness = Arc::new(move || {
         let store = store.clone();
         Box::pin(async move { store.writable().await.map_err(|error| error.to_string()) })

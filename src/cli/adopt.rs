@@ -14,8 +14,8 @@ impl Args {
     /// Ends the requests that waited: their chats and files are the other bot's.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let bot = doctor::token(config)?.bot();
-        let _data = DataDirLock::take(&config.storage.data_dir).await?;
-        let _database = DatabaseLock::take(&config.storage.database).await?;
+        let _data = DataDirLock::acquire(&config.storage.data_dir).await?;
+        let _database = DatabaseLock::acquire(&config.storage.database).await?;
         let store = Store::open(&config.storage.database, Clock::System).await?;
         let adopted = store.adopt(bot).await;
         store.close().await;

@@ -58,7 +58,7 @@ fn claim_stdout() -> rustix::io::Result<OwnedFd> {
 
 fn log_to_stderr() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // A decoder's complaint is in the job's failure; whisper.cpp logs each buffer that it allocates.
+    // A decoder's error is in the job's failure; whisper.cpp logs each buffer that it allocates.
     let quiet = ["whisper_rs=warn", "symphonia=off"];
     let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
     let ansi = std::io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! `stenobot health`: the running bot's own answer, for health checks where there is no curl.
+//! `stenobot health`: asks the running bot's health page, for health checks without curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -8,8 +8,7 @@ use anyhow::Context;
 
 use crate::config::{Config, ConfigError};
 
-/// Longest time for the answer.
-const LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,7 +28,7 @@ impl Args {
         };
         url.set_path(if self.live { "/healthz" } else { "/readyz" });
         // The bot is on this machine or beside it: a proxy of the environment is not for it.
-        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build()?;
         let asked = async {
             let response = client.get(url.clone()).send().await?;
             let healthy = response.status().is_success();
@@ -44,7 +43,7 @@ impl Args {
     }
 }
 
-/// Where a socket that listens on all addresses is reached from here.
+/// The loopback address, for a socket that listens on all addresses.
 fn reachable(addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, addr.port()).into(),

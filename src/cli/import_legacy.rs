@@ -7,7 +7,7 @@ use stenobot_engine::confine;
 use stenobot_store::Store;
 
 use crate::config::Config;
-use crate::lifecycle::make_private;
+use crate::lifecycle::create_private;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,7 +20,7 @@ impl Args {
         let file = self.file.display();
         confine::foreign_file()?;
         let folder = &config.storage.data_dir;
-        make_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+        create_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
         let store = Store::open(&config.storage.database, Clock::System).await?;
         let imported = store.import_legacy(&self.file).await;
         store.close().await;

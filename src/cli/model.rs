@@ -1,4 +1,4 @@
-//! `stenobot model`: the models on this machine and those it could have.
+//! `stenobot model`: the models on this machine and the published ones.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ fn quantised(name: ModelName, quantize: Option<Quantisation>) -> anyhow::Result<
     }
 }
 
-/// What was got, and whether it is what is published.
+/// The model with its hash, compared with the published one.
 fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
     let published = model.name.parse().ok().and_then(|name| store.published(&name));
     let verdict = match published {
@@ -198,7 +198,7 @@ impl Bar {
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             self.bar.set_style(style);
             self.bar.set_length(total);
-            // What an earlier run left says nothing about the speed of this one.
+            // Bytes of an earlier run do not count for the speed of this one.
             self.bar.set_position(done);
             self.bar.reset_eta();
         }

@@ -32,7 +32,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Serves until Ctrl-C or SIGTERM, or until the bot ends by itself, which is an error.
+    /// Serves until Ctrl-C or SIGTERM, or until the bot ends early, which is an error.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         // Installed first, so that an early signal also stops everything in order.
         let mut terminate = signal(SignalKind::terminate())?;

@@ -20,8 +20,8 @@ impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         confine::foreign_file()?;
         // A running bot has the store open.
-        let _lock = DataDirLock::take(&config.storage.data_dir).await?;
-        let _database = DatabaseLock::take(&config.storage.database).await?;
+        let _lock = DataDirLock::acquire(&config.storage.data_dir).await?;
+        let _database = DatabaseLock::acquire(&config.storage.database).await?;
         let open = if self.drop_waiting { AfterRestore::Drop } else { AfterRestore::Continue };
         let Restored { contents, before } = restore(&self.file, &config.storage.database, open).await?;
         println!("restored: people: {}, requests: {}", contents.users, contents.requests);

@@ -80,7 +80,7 @@ impl Args {
 const COLUMNS: &str = "day,requests,people,answered,no_speech,failed,rejected,cancelled,audio_seconds,characters,\
     wait_p50_seconds,wait_p95_seconds,end_to_end_p50_seconds,end_to_end_p95_seconds,real_time_factor_p50\n";
 
-/// Numbers and days hold nothing that would have to be quoted.
+/// Numbers and dates need no quoting.
 fn csv(statistics: &Statistics) -> String {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
     let mut text = COLUMNS.to_owned();

@@ -1,4 +1,4 @@
-//! What the commands print about failures, without the secrets that they were given.
+//! Output of the commands about failures, without the secrets of environment and configuration.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -8,9 +8,9 @@ use stenobot_telegram::Redactor;
 
 use crate::config::{Config, TOKEN_VARIABLES};
 
-/// What is in the variables for a token, known before the configuration is read.
+/// Values of the variables for a token, known before the configuration is read.
 static VARIABLES: OnceLock<Vec<Redactor>> = OnceLock::new();
-/// Knows the secrets of the configuration once that is read.
+/// Hides the secrets of the configuration, once that is read.
 static SECRETS: OnceLock<Redactor> = OnceLock::new();
 
 /// Shorter values of the variables are no tokens, and would be found in half of all sentences.
@@ -37,7 +37,7 @@ pub(super) fn clean(text: &str) -> String {
     known.fold(text.to_owned(), |text, redactor| String::from_utf8_lossy(&redactor.clean(text.as_bytes())).into_owned())
 }
 
-/// Prints what went wrong.
+/// Prints a failure.
 pub(super) fn report(sentence: &str) {
     eprintln!("stenobot: {}", clean(sentence));
 }
@@ -48,7 +48,7 @@ pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints what is wrong with the command line.
+/// Prints why the command line cannot be parsed.
 pub(super) fn explain_usage(error: &clap::Error) {
     let text = error.render();
     let text = if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use super::terminal;
 use crate::config::{Config, VoiceActivity};
 
-/// Longest recording: four hours take 920 MB as samples.
-const LIMIT: Duration = Duration::from_secs(4 * 3600);
+/// Four hours take 920 MB as samples.
+const MAX_LENGTH: Duration = Duration::from_secs(4 * 3600);
 /// Longer than any run at the terminal.
 const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
@@ -77,7 +77,7 @@ impl Args {
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
         let workers = settings.workers;
-        // What is given counts as the language of a user's Telegram does; next to nothing is known otherwise.
+        // A given language has the weight of the language of a user's Telegram; otherwise almost nothing is known.
         let given = self.likely_language.iter().filter_map(|language| match language {
             SpeechLanguage::Auto => None,
             SpeechLanguage::Code(code) => Some((code.clone(), 2)),
@@ -90,7 +90,7 @@ impl Args {
                 if let Some(why) = unfit(&file) {
                     return async move { (Err(why.to_owned()), file) }.left_future();
                 }
-                let mut job = EngineJob::new(&file, config.engine.language.clone(), LIMIT, DEADLINE);
+                let mut job = EngineJob::new(&file, config.engine.language.clone(), MAX_LENGTH, DEADLINE);
                 let (sender, progress) = watch::channel(Progress::default());
                 job.progress = sender;
                 job.job.likely = likely.clone();
@@ -117,7 +117,7 @@ impl Args {
     }
 }
 
-/// Why `file` is not even opened: a FIFO that is never written to, for one, would be waited for without end.
+/// Why `file` is not opened: opening a FIFO without a writer, for example, would block for ever.
 fn unfit(file: &Path) -> Option<&'static str> {
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => None,
@@ -128,7 +128,7 @@ fn unfit(file: &Path) -> Option<&'static str> {
     }
 }
 
-/// Shows a bar while `work` runs, when anybody can see it.
+/// Shows a progress bar while `work` runs, on a terminal.
 async fn with_bar<T>(
     bars: &MultiProgress,
     file: &Path,
@@ -171,7 +171,7 @@ impl Format {
     }
 }
 
-/// A transcript as other programs want it: seconds as numbers.
+/// A transcript with times in seconds.
 #[derive(Serialize)]
 struct Json<'a> {
     file: String,

@@ -12,7 +12,7 @@ pub(super) const COMMAND: Definition = Definition {
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
-/// What only group admins may set.
+/// A setting of a group, for its admins only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GroupSetting {
     /// Whether every recording in the group is transcribed.
@@ -20,8 +20,8 @@ pub(crate) enum GroupSetting {
 }
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    let Invocation { place, message, from, argument, locale } = *invocation;
-    if place.kind == ChatKind::Private {
+    let Invocation { location, message, from, argument, locale } = *invocation;
+    if location.kind == ChatKind::Private {
         return Ok(Some(commands.reply(invocation, &CommandReply::GroupsOnly)));
     }
     let setting = match argument.to_ascii_lowercase().as_str() {
@@ -30,10 +30,10 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
         _ => return Ok(Some(commands.reply(invocation, &CommandReply::AutoHow))),
     };
     if from.anonymous_admin {
-        return Ok(Some(set_in_group(commands, place, &setting, true, locale).await));
+        return Ok(Some(set_in_group(commands, location, &setting, true, locale).await));
     }
     commands.replies.send(Reply::IfAdministrator {
-        place,
+        location,
         user: from.id,
         message,
         setting,
@@ -45,7 +45,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
 /// Changes a setting of a group if `is_admin`; gives the reply.
 pub(crate) async fn set_in_group(
     commands: &Commands,
-    place: Location,
+    location: Location,
     setting: &GroupSetting,
     is_admin: bool,
     locale: Option<&str>,
@@ -55,7 +55,7 @@ pub(crate) async fn set_in_group(
     }
     let (set, reply) = match setting {
         GroupSetting::Auto(on) => {
-            (commands.worker.store.users.set_auto(place.chat, *on).await, CommandReply::Auto(*on))
+            (commands.worker.store.users.set_auto(location.chat, *on).await, CommandReply::Auto(*on))
         }
     };
     match set {

@@ -1,4 +1,4 @@
-//! `/forget`: erases what is stored about a user, after a confirmation in the private chat.
+//! `/forget`: erases the data of a user, after a confirmation in the private chat.
 
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
@@ -16,7 +16,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    if invocation.place.kind != ChatKind::Private {
+    if invocation.location.kind != ChatKind::Private {
         return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let label = commands.settings.label(invocation.locale, Label::Erase);
@@ -47,6 +47,6 @@ pub(crate) async fn erase(
         commands.erasures.follow(chat, message, locale);
         CommandReply::ForgottenSoon
     };
-    commands.replies.send(Reply::Edit { chat, message, note: commands.settings.command_reply(locale, &reply) });
+    commands.replies.send(Reply::Edit { chat, message, content: commands.settings.command_reply(locale, &reply) });
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    menu(commands, invocation.place.chat, invocation.locale, 0).await.map(Some)
+    menu(commands, invocation.location.chat, invocation.locale, 0).await.map(Some)
 }
 
 /// The menu of languages, with the current one in its text.
@@ -33,7 +33,7 @@ pub(crate) async fn menu(
     })
 }
 
-/// Sets what is spoken in a chat.
+/// Sets the speech language of a chat.
 pub(crate) async fn set(store: &Store, chat: ChatId, language: &SpeechLanguage) -> Result<CommandReply, StoreError> {
     let (set, name) = match language {
         SpeechLanguage::Auto => (None, None),

@@ -66,7 +66,7 @@ pub(crate) struct Definition {
     handler: Handler,
 }
 
-/// In whose menu a command is.
+/// The menu of Telegram that lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// In no menu: Telegram has a button of its own for it.
@@ -87,16 +87,16 @@ type HandlerFuture<'a> = BoxFuture<'a, Result<Option<OutgoingMessage>, StoreErro
 
 /// A command as a user gave it.
 pub(crate) struct Invocation<'a> {
-    place: Location,
+    location: Location,
     message: MessageId,
     from: &'a Sender,
-    /// What follows the command, without white space around it.
+    /// Text after the command, trimmed.
     argument: &'a str,
     /// IETF language tag of the user.
     locale: Option<&'a str>,
 }
 
-/// What the handlers work with. Cheap to clone.
+/// State of the handlers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Commands {
     pub(crate) worker: Worker,
@@ -115,14 +115,14 @@ impl Commands {
     /// Carries out a command. Its effects on the store are committed when this returns, before Telegram is asked for the next
     /// updates; only the reply is still under way.
     pub(crate) async fn run(&self, command: &Command) -> Result<(), StoreError> {
-        let Command { place, message, from, name, argument } = command;
+        let Command { location, message, from, name, argument } = command;
         let locale = from.language_code.as_deref();
-        let is_private = place.kind == ChatKind::Private;
+        let is_private = location.kind == ChatKind::Private;
         if is_private {
             self.worker.store.users.upsert(&sender(from)).await?;
         }
         let is_operator = is_private && self.settings.config().people.operators.contains(&from.id.0);
-        let name = name.map(|name| start::resolve_link(name, argument, place.kind));
+        let name = name.map(|name| start::resolve_link(name, argument, location.kind));
         let definition = COMMANDS.iter().find(|definition| Some(definition.name) == name);
         let handler = match definition {
             Some(definition) if definition.audience != Audience::Operators || is_operator => definition.handler,
@@ -130,9 +130,9 @@ impl Commands {
             Some(_) if !is_private => return Ok(()),
             Some(_) | None => help::COMMAND.handler,
         };
-        let invocation = Invocation { place: *place, message: *message, from, argument, locale };
-        if let Some(note) = handler(self, &invocation).await? {
-            self.replies.send(Reply::Send { place: *place, reply_to: Some(*message), note });
+        let invocation = Invocation { location: *location, message: *message, from, argument, locale };
+        if let Some(content) = handler(self, &invocation).await? {
+            self.replies.send(Reply::Send { location: *location, reply_to: Some(*message), content });
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Commands {
         self.settings.command_reply(invocation.locale, reply)
     }
 
-    /// What a group gets in place of a member's data, with a link that gives the command in the private chat.
+    /// The reply in a group to a command about a member's data, with a link that gives the command in the private chat.
     fn private_only(&self, invocation: &Invocation<'_>, command: &str) -> OutgoingMessage {
         let mut message = self.reply(invocation, &CommandReply::PrivateOnly);
         if let Some(me) = self.client.known() {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_as_telegram_takes_them() {
+    fn names_are_unique_and_valid_in_telegram() {
         for (at, Definition { name, .. }) in COMMANDS.iter().enumerate() {
             assert!(name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
             assert!(COMMANDS[..at].iter().all(|other| other.name != *name), "{name} is there twice");

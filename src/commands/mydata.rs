@@ -1,4 +1,4 @@
-//! `/mydata`: what is stored about a user, in the private chat only.
+//! `/mydata`: shows the stored data of a user, in the private chat only.
 
 use stenobot_domain::{SpeechLanguage, StageName};
 use stenobot_store::{MyData, StoreError};
@@ -15,7 +15,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    if invocation.place.kind != ChatKind::Private {
+    if invocation.location.kind != ChatKind::Private {
         return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let data = commands.worker.store.users.my_data(invocation.from.id).await?;

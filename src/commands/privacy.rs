@@ -1,4 +1,4 @@
-//! `/privacy`: what is stored, and for how long.
+//! `/privacy`: explains which data is stored, and for how long.
 
 use stenobot_store::StoreError;
 use stenobot_telegram::{CommandReply, OutgoingMessage};

@@ -13,9 +13,9 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    let Invocation { place, from, .. } = invocation;
+    let Invocation { location, from, .. } = invocation;
     let mut own = commands.worker.store.queue.statuses_of(from.id).await?;
-    own.retain(|request| place.kind == ChatKind::Private || request.chat == place.chat);
+    own.retain(|request| location.kind == ChatKind::Private || request.chat == location.chat);
     let positions = own
         .iter()
         .map(|own| QueueEntry {

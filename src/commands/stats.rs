@@ -1,4 +1,4 @@
-//! `/stats`: how the bot did in the last day. For operators.
+//! `/stats`: statistics of the last 24 hours. For operators.
 
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ pub(super) const COMMAND: Definition = Definition {
     handler: |commands, invocation| Box::pin(handle(commands, invocation)),
 };
 
-/// How far back the statistics look.
 const PERIOD: Duration = Duration::from_secs(86_400);
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {

@@ -1,4 +1,4 @@
-//! Variables as they come in: from the process and from `.env`.
+//! Variables of the process and of `.env`.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,7 +7,7 @@ use stenobot_network::PROXY_VARIABLES;
 
 use super::{ConfigError, ENV_PREFIX, TOKEN_VARIABLES};
 
-/// Values of a token's variables that are shorter are no tokens, and would be found in half of all sentences.
+/// Shorter values of a token's variables are no tokens, and hiding them would garble most sentences.
 const MIN_TOKEN: usize = 8;
 
 /// The process's variables. Those whose name or value is no text are left out, unless they are for this program.
@@ -41,7 +41,7 @@ pub(super) fn of_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError>
     lines.collect::<Result<_, _>>().map_err(|_| unreadable())
 }
 
-/// What is in the variables for a token, whatever its form, and the secret halves alone; the longest first.
+/// Values of the variables for a token, in any form, and their secret halves; the longest first.
 pub(super) fn token_values(layers: [&[(String, String)]; 2]) -> Vec<&str> {
     let variables = layers.into_iter().flatten().filter(|(name, _)| TOKEN_VARIABLES.contains(&name.as_str()));
     let mut values: Vec<&str> = variables

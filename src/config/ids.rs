@@ -17,17 +17,14 @@ enum Ids {
 }
 
 impl IdList {
-    /// Whether a number is in it.
     pub fn contains(&self, id: &i64) -> bool {
         self.0.contains(id)
     }
 
-    /// Whether no number is in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Every number.
     pub fn iter(&self) -> impl Iterator<Item = i64> {
         self.0.iter().copied()
     }

@@ -1,4 +1,4 @@
-//! From the keys as they come in to values that can work.
+//! Parses the values by key into a [`Config`].
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::{
 const TELEGRAM_HOST: &str = "api.telegram.org";
 
 impl Config {
-    /// `max_file_size_bytes`, where the Bot API server gives no files of that size; [`Limits::file_bytes`] is what counts.
+    /// `max_file_size_bytes`, where the Bot API server gives no files of that size; [`Limits::file_bytes`] is the effective limit.
     pub(crate) fn unreachable_file_size(&self) -> Option<u64> {
         Some(self.raw.max_file_size_bytes).filter(|bytes| *bytes > self.limits.file_bytes)
     }

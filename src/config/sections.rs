@@ -11,7 +11,7 @@ use stenobot_telegram::Locale;
 
 use super::{BotToken, IdList, LogFormat, VoiceActivity};
 
-/// How to reach Telegram.
+/// Access to Telegram.
 #[derive(Debug, Clone)]
 pub struct Telegram {
     /// `None` when no token is set.
@@ -26,10 +26,9 @@ pub struct Telegram {
     pub(crate) local_dir: Option<PathBuf>,
 }
 
-/// Of the name of a recording.
-const AUDIO_ENDING: &str = ".audio";
+const AUDIO_EXTENSION: &str = ".audio";
 
-/// Where things are kept.
+/// Files of the bot.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
     /// Private to this user.
@@ -49,14 +48,14 @@ impl Storage {
         self.data_dir.join("audio")
     }
 
-    /// One request's audio. The name is ours: nothing a sender says becomes a path.
+    /// One request's audio. The name is the request's id: no text of a sender becomes part of a path.
     pub(crate) fn audio_file(&self, id: RequestId) -> PathBuf {
-        self.audio().join(format!("{id}{AUDIO_ENDING}"))
+        self.audio().join(format!("{id}{AUDIO_EXTENSION}"))
     }
 
     /// Whether [`Storage::audio_file`] gives such a name.
     pub(crate) fn is_audio_file(name: &OsStr) -> bool {
-        let id = name.to_str().and_then(|name| name.strip_suffix(AUDIO_ENDING));
+        let id = name.to_str().and_then(|name| name.strip_suffix(AUDIO_EXTENSION));
         let number = id.and_then(|id| id.parse::<i64>().ok());
         number.is_some_and(|number| number > 0 && id == Some(number.to_string().as_str()))
     }
@@ -67,9 +66,9 @@ impl Storage {
 pub struct Engine {
     /// A catalogue name or a path, as the operator wrote it.
     pub model: String,
-    /// Where catalogue models are downloaded from.
+    /// Base URL of the downloads of catalogue models.
     pub model_base_url: reqwest::Url,
-    /// Whether speech is looked for first.
+    /// Whether speech is detected first.
     pub voice_activity: VoiceActivity,
     /// Default speech language.
     pub language: SpeechLanguage,
@@ -79,7 +78,7 @@ pub struct Engine {
     pub threads: usize,
 }
 
-/// What is accepted.
+/// Limits of requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Requests waiting at once.
@@ -92,13 +91,13 @@ pub(crate) struct Limits {
     pub(crate) waiting_per_user: u32,
     /// Audio of one person a day; `None` for any amount.
     pub(crate) daily_audio: Option<Duration>,
-    /// Messages that one answer may take.
+    /// Messages of one answer.
     pub(crate) answer_messages: std::num::NonZeroUsize,
     /// Messages per minute and person.
     pub(crate) user_per_minute: std::num::NonZeroU32,
 }
 
-/// Whom the bot serves and obeys.
+/// Allowed users and operators.
 #[derive(Debug, Clone)]
 pub struct People {
     /// Numbers of people and groups; empty for everybody.
@@ -107,7 +106,7 @@ pub struct People {
     pub(crate) operators: IdList,
 }
 
-/// What is kept, and how long.
+/// Retention.
 #[derive(Debug, Clone)]
 pub struct Privacy {
     /// Of a recording, after its answer; zero removes it at once.
@@ -130,7 +129,7 @@ pub(crate) struct Timing {
 /// Logs and metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Telemetry {
-    /// Of the metrics and health server.
+    /// Address of the metrics and health server.
     pub addr: SocketAddr,
     /// Form of the log.
     pub format: LogFormat,

@@ -25,7 +25,7 @@ fn the_defaults_are_those_of_the_readme() {
 }
 
 #[test]
-fn a_file_may_be_as_large_as_the_bot_api_server_gives() {
+fn the_file_limit_is_at_most_the_bot_api_server_s() {
     const MIB: u64 = 1 << 20;
     for (bytes, api_url, local_dir, limit) in [
         (50 * MIB, "https://api.telegram.org", "", 20 * MIB),
@@ -123,7 +123,7 @@ fn the_table_names_every_key_with_its_default() {
 }
 
 #[test]
-fn a_reload_takes_on_what_it_can_and_names_what_waits() {
+fn a_reload_applies_live_settings_and_lists_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("my.toml");
     let sources = Sources { file: Some(file.clone()), ..Sources::default() };
@@ -140,7 +140,7 @@ fn a_reload_takes_on_what_it_can_and_names_what_waits() {
 }
 
 #[test]
-fn the_values_are_those_that_would_be_given_in_the_environment() {
+fn values_have_the_form_of_the_environment() {
     let given =
         [("STENOBOT_MAX_QUEUE_SIZE", "7"), ("STENOBOT_LANGUAGE", "ru"), ("STENOBOT_METRICS_ADDR", "[::1]:9000")];
     let values = from_env(&given).unwrap().values();
@@ -151,7 +151,7 @@ fn the_values_are_those_that_would_be_given_in_the_environment() {
 }
 
 #[test]
-fn numbers_of_people_come_in_every_form() {
+fn id_lists_parse_in_every_form() {
     for (given, wanted) in [("7", &[7][..]), ("7, -1009876543", &[7, -1_009_876_543]), ("[7, 8]", &[7, 8]), ("", &[])] {
         let config = from_env(&[("STENOBOT_ALLOWED_USERS", given)]).unwrap();
         assert_eq!(config.people.allowed.iter().collect::<Vec<_>>(), wanted, "{given}");
@@ -241,7 +241,7 @@ fn every_variable_that_the_files_of_the_deployment_name_is_accepted() {
 }
 
 #[test]
-fn the_settings_file_that_ships_shows_the_defaults_of_what_a_reload_changes() {
+fn the_shipped_settings_file_shows_the_defaults_of_live_settings() {
     let shipped = include_str!("../../deploy/config/stenobot.toml");
     let lines: Vec<&str> =
         shipped.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")).collect();

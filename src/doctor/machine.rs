@@ -10,13 +10,13 @@ use tokio::net::TcpListener;
 use super::{Finding, Refusal};
 use crate::config::Engine;
 
-/// Open files that are plenty for 64 engines with three pipes each and for the connections.
-const FILES: u64 = 512;
+/// Open files that suffice for 64 engines with three pipes each and for the connections.
+const MIN_OPEN_FILES: u64 = 512;
 
-/// Whether the processor has what the build needs.
+/// Checks that the processor has the instructions of this build.
 ///
 /// # Errors
-/// [`Refusal::Processor`] instead of an engine that dies of an illegal instruction.
+/// [`Refusal::Processor`], without which an engine would crash by an illegal instruction.
 pub(crate) fn processor() -> Result<Finding, Refusal> {
     let missing = missing_cpu_features();
     if missing.is_empty() {
@@ -27,10 +27,10 @@ pub(crate) fn processor() -> Result<Finding, Refusal> {
 
 pub(super) fn cores(engine: &Engine) -> Finding {
     let usable = std::thread::available_parallelism().map_or(1, usize::from);
-    judge_cores(engine.workers, engine.threads, usable)
+    classify_cores(engine.workers, engine.threads, usable)
 }
 
-fn judge_cores(workers: usize, threads: usize, usable: usize) -> Finding {
+fn classify_cores(workers: usize, threads: usize, usable: usize) -> Finding {
     let wanted = workers * threads;
     let said = format!("{workers} x engine with {threads} threads on {usable} usable cores");
     match wanted > usable {
@@ -41,7 +41,7 @@ fn judge_cores(workers: usize, threads: usize, usable: usize) -> Finding {
     }
 }
 
-/// Whether the kernel keeps the processes that read recordings from other files.
+/// Whether the kernel can confine the processes that read recordings to their files.
 pub(super) fn confinement() -> Finding {
     match confine::holds_files() {
         true => Finding::ok("Landlock keeps engines from all files but models and recordings"),
@@ -51,8 +51,8 @@ pub(super) fn confinement() -> Finding {
 
 pub(super) fn open_files() -> Finding {
     match getrlimit(Resource::Nofile).current {
-        Some(limit) if limit < FILES => Finding::warning(format!(
-            "only {limit} may be open at once: allow {FILES} (`ulimit -n`, or LimitNOFILE= in the systemd unit)"
+        Some(limit) if limit < MIN_OPEN_FILES => Finding::warning(format!(
+            "only {limit} may be open at once: allow {MIN_OPEN_FILES} (`ulimit -n`, or LimitNOFILE= in the systemd unit)"
         )),
         Some(limit) => Finding::ok(format!("{limit} may be open at once")),
         None => Finding::ok("any number may be open at once"),
@@ -86,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_threads_than_cores_are_told() {
-        assert_eq!(judge_cores(1, 2, 2).verdict, Verdict::Ok);
-        assert_eq!(judge_cores(2, 2, 2).verdict, Verdict::Warning);
+    fn more_threads_than_cores_are_a_warning() {
+        assert_eq!(classify_cores(1, 2, 2).verdict, Verdict::Ok);
+        assert_eq!(classify_cores(2, 2, 2).verdict, Verdict::Warning);
     }
 
     #[tokio::test]

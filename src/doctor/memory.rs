@@ -1,4 +1,4 @@
-//! Whether the memory will do: what bot and engines need, and what control groups and the machine allow.
+//! Memory: the need of bot and engines compared with the limits of control groups and machine.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ const BOT: u64 = 25 << 20;
 /// Probes that may run at once, each for a moment.
 const PROBES: u64 = MAX_PROBES as u64;
 
-/// What bot, probes and engines need, in bytes.
+/// Need of bot, probes and engines, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Need {
     /// Engine processes.
     pub(crate) engines: u64,
-    /// The model, which each engine holds.
-    pub model: u64,
+    /// The model, of which each engine has a copy.
+    pub(crate) model: u64,
     /// Caches and working buffers of one engine.
-    pub work: u64,
+    pub(crate) work: u64,
 }
 
 impl Need {
@@ -30,7 +30,6 @@ impl Need {
         Self { engines: engines as u64, model: file, work: memory.saturating_sub(file) }
     }
 
-    /// The sum.
     pub(crate) fn bytes(self) -> u64 {
         BOT + PROBES * PROBE_MEMORY + self.engines * (self.model + self.work)
     }
@@ -39,7 +38,7 @@ impl Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [bot, probe, model, work] = [BOT, PROBE_MEMORY, self.model, self.work].map(mebibytes);
-        // Of the rounded terms, so that whoever adds them up gets this sum.
+        // Of the rounded terms, so that the printed sum is exact.
         let sum = bot + PROBES * probe + self.engines * (model + work);
         let engines = self.engines;
         write!(
@@ -49,10 +48,10 @@ impl fmt::Display for Need {
     }
 }
 
-/// Whether it is enough. `running` says that the bot has taken its share already.
+/// Whether the memory suffices. `running`: the bot has allocated its part already.
 ///
 /// # Errors
-/// [`Refusal::Memory`] when it can never be.
+/// [`Refusal::Memory`] if it never can.
 pub(crate) fn admit(memory: Memory, need: Need, running: bool) -> Result<Finding, Refusal> {
     let owner = match memory.bound {
         Bound::Machine => "of this machine",

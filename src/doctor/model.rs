@@ -18,13 +18,13 @@ pub(crate) fn speech_model(model: &VerifiedModel) -> Result<u64, Refusal> {
     }
 }
 
-/// Refuses a model that can never fit; gives the sentence when it does not fit just now.
+/// Refuses a model that can never fit into memory; gives the warning if it does not fit now.
 ///
 /// # Errors
 /// [`Refusal::Memory`], [`Refusal::NoWhisperModel`].
 pub(crate) fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<String>, Refusal> {
     let need = Need::of(engines, model.bytes, speech_model(model)?);
-    // A machine that hides its memory is no reason to refuse.
+    // Unknown memory is no reason to refuse.
     let Ok(memory) = Memory::here() else { return Ok(None) };
     let finding = admit(memory, need, false)?;
     Ok(match finding.verdict {
@@ -34,7 +34,7 @@ pub(crate) fn too_large(model: &VerifiedModel, engines: usize) -> Result<Option<
 }
 
 /// Findings on model and memory.
-pub(super) async fn look(config: Config, running: bool) -> Vec<Finding> {
+pub(super) async fn check(config: Config, running: bool) -> Vec<Finding> {
     let engine = &config.engine;
     let store =
         ModelStore::new(config.storage.models(), engine.model_base_url.clone()).with_proxies(config.proxies.clone());
@@ -70,7 +70,7 @@ pub(super) async fn detector(config: Config) -> Finding {
     }
 }
 
-/// A model of the store, or what to say in its place, with the memory that it would need where that is known.
+/// A model of the store, or the finding on its absence, with the memory that it would need if that is known.
 async fn found(store: &ModelStore, spec: &str, engines: usize) -> Result<VerifiedModel, (Finding, Option<Need>)> {
     match store.find(spec).await {
         Ok(model) => Ok(model),
@@ -83,7 +83,7 @@ fn verified(model: &VerifiedModel) -> String {
     format!("SHA-256 {}... as it should be", &model.sha256[..12])
 }
 
-/// A model that the first start would fetch.
+/// The finding on a model that the first start would download.
 async fn missing(store: &ModelStore, name: &ModelName, engines: usize) -> (Finding, Option<Need>) {
     let listed = store.list().into_iter().find(|listed| listed.name == *name);
     let need = listed.as_ref().and_then(|listed| Some(Need::of(engines, listed.bytes, listed.memory_bytes?)));

@@ -1,22 +1,22 @@
-//! What keeps the bot from working and is no other module's error: each sentence once, for `run` and `doctor`.
+//! Reasons not to start that are no other module's error: each sentence once, for `run` and `doctor`.
 
 use std::net::SocketAddr;
 
-/// Why the bot cannot work as it is set up.
+/// Why the bot cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// No token is set.
     #[error("no token: get one from @BotFather on Telegram (https://t.me/BotFather) and set TELEGRAM_BOT_TOKEN")]
     NoToken,
-    /// Other users may read who sent what.
+    /// Other users may read the store.
     #[error(
         "other users of this machine can read the store, which holds names: `chmod 600 {files}`{}",
         folder.as_ref().map_or(String::new(), |folder| format!(" and `chmod 700 {}`", folder.display()))
     )]
-    ReadableJournal {
-        /// Those that can be read.
+    ReadableStore {
+        /// Paths, separated by spaces.
         files: String,
-        /// Their folder, if others may look into it.
+        /// Their folder, if other users have access to it.
         folder: Option<std::path::PathBuf>,
     },
     /// The metrics page has no address.
@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
     /// More memory is needed than there will ever be.
     #[error("{arithmetic}, which is all there may be: choose a smaller model or fewer max_concurrent_workers")]
     Memory {
-        /// The sum, and what it is of.
+        /// The need with its terms, and the limit.
         arithmetic: String,
     },
     /// A model of another kind.

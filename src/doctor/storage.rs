@@ -12,7 +12,7 @@ use super::{Finding, Refusal};
 use crate::config::{Config, DOTENV_FILE, Storage};
 use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
 
-/// Rights of users other than the owner.
+/// Permission bits of users other than the owner.
 const OTHERS: u32 = 0o077;
 
 /// Free bytes below which the operator is warned.
@@ -22,7 +22,7 @@ const FULL: u64 = 50_000_000;
 
 /// State of the data folder.
 pub(super) fn state(config: &Config) -> Result<DataDirState, DataDirError> {
-    DataDirState::look(&config.storage.data_dir)
+    DataDirState::inspect(&config.storage.data_dir)
 }
 
 pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, DataDirError>) -> Finding {
@@ -32,7 +32,7 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
         Err(error) => return Finding::failed(error),
     };
     let has_store = storage.database.exists();
-    if let Err(error) = RecordingsFolder::look(&storage.audio(), Storage::is_audio_file, has_store) {
+    if let Err(error) = RecordingsFolder::check(&storage.audio(), Storage::is_audio_file, has_store) {
         return Finding::failed(error);
     }
     let shown = folder.display();
@@ -111,7 +111,7 @@ fn readable(url: &StoreUrl) -> Option<Refusal> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_open = folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0);
     let folder = is_open.then(|| folder.to_owned());
-    Some(Refusal::ReadableJournal { files: names.join(" "), folder })
+    Some(Refusal::ReadableStore { files: names.join(" "), folder })
 }
 
 /// Whether other users may read the file with the token.
@@ -134,8 +134,8 @@ pub(super) fn dotenv() -> Finding {
 
 pub(super) async fn disk(storage: Storage) -> Finding {
     let folders = [storage.data_dir.as_path(), storage.database.file()].map(nearest);
-    let look = tokio::task::spawn_blocking(move || folders.map(|folder| DiskSpace::around(&folder)));
-    let spaces = match look.await {
+    let spaces = tokio::task::spawn_blocking(move || folders.map(|folder| DiskSpace::around(&folder)));
+    let spaces = match spaces.await {
         Ok(spaces) => spaces,
         Err(error) => return Finding::failed(error),
     };
@@ -146,10 +146,10 @@ pub(super) async fn disk(storage: Storage) -> Finding {
             Err(error) => return Finding::warning(format!("free space cannot be told: {error}")),
         }
     }
-    least.map_or_else(|| Finding::warning("free space cannot be told"), judge)
+    least.map_or_else(|| Finding::warning("free space cannot be told"), classify_space)
 }
 
-fn judge(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
+fn classify_space(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
     let megabytes = free / 1_000_000;
     if !takes_files {
         return Finding::failed("the disk can hold no more files (its inodes are used up): delete some");
@@ -164,7 +164,7 @@ fn judge(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding 
 /// The path itself, or the nearest of its folders that exists.
 fn nearest(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/")).to_owned()
+    absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/")).to_owned()
 }
 
 #[cfg(test)]
@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_disk_warns_before_it_is_full() {
-        let verdict = |free_bytes, takes_files| judge(DiskSpace { free_bytes, size_bytes: LOW, takes_files }).verdict;
+        let verdict =
+            |free_bytes, takes_files| classify_space(DiskSpace { free_bytes, size_bytes: LOW, takes_files }).verdict;
         assert_eq!(verdict(LOW, true), Verdict::Ok);
         assert_eq!(verdict(LOW - 1, true), Verdict::Warning);
         assert_eq!(verdict(FULL, true), Verdict::Warning);

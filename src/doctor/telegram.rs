@@ -1,4 +1,4 @@
-//! The way to Telegram: token, server, where the updates go, and what the server's clock says of ours.
+//! Telegram: token, server, updates, and the clock compared with the server's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use stenobot_telegram::{Client, Reached, TelegramError};
 use super::{Finding, Refusal};
 use crate::config;
 
-/// In place of a token that is not set: the server's refusal shows that it is there, and what its clock says.
-const NOBODY: &str = "0:nobody";
-/// A call that takes longer than this makes people wait.
+/// Used if no token is set: the server's refusal still shows that it answers, and its time.
+const PLACEHOLDER_TOKEN: &str = "0:nobody";
+/// Longer calls give a warning.
 const SLOW: Duration = Duration::from_secs(2);
-/// Our clock may differ from the server's by this much.
+/// Allowed difference from the server's clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Findings on token, api, updates and clock.
-pub(super) async fn look(telegram: config::Telegram, proxies: Proxies) -> Vec<Finding> {
+pub(super) async fn check(telegram: config::Telegram, proxies: Proxies) -> Vec<Finding> {
     let token = telegram.token.as_ref();
-    let exposed = token.map_or(NOBODY, |token| token.expose());
+    let exposed = token.map_or(PLACEHOLDER_TOKEN, |token| token.expose());
     let way = match proxies.route(&telegram.api_url) {
         Some(proxy) => format!("check the network, telegram_api_url and the proxy {proxy}"),
         None => "check the network and telegram_api_url".to_owned(),
@@ -31,7 +31,7 @@ pub(super) async fn look(telegram: config::Telegram, proxies: Proxies) -> Vec<Fi
         Ok(client) => client,
         Err(error) => return unreachable(&error),
     };
-    let reached = match tokio::time::timeout(super::LIMIT / 2, client.reach()).await {
+    let reached = match tokio::time::timeout(super::TIMEOUT / 2, client.reach()).await {
         Ok(Ok(reached)) => reached,
         Ok(Err(error)) => return unreachable(&error),
         Err(_) => return unreachable(&TelegramError::Timeout),
@@ -67,7 +67,7 @@ pub(super) async fn look(telegram: config::Telegram, proxies: Proxies) -> Vec<Fi
     vec![account, api, updates, clock(&reached, Clock::System.now())]
 }
 
-/// Which servers are reached through which proxy.
+/// The route to each server: directly or through a proxy.
 pub(super) fn proxy(config: &config::Config) -> Finding {
     let servers = [&config.telegram.api_url, &config.engine.model_base_url];
     let way = |server: &reqwest::Url| match config.proxies.route(server) {
@@ -96,7 +96,7 @@ fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
 async fn updates(client: &Client) -> Finding {
     match client.webhook().await {
         Ok(webhook) if webhook.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
-        // The same as the poll will get.
+        // The poll will fail with this error.
         Ok(_) => Finding::failed(TelegramError::Conflict),
         Err(error) => Finding::warning(format!("not checked: {error}")),
     }

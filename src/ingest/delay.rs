@@ -8,7 +8,7 @@ use crate::pipeline::admit::Admitter;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::settings::Settings;
 
-/// Longest time spent on informing senders. The rest are informed after the next poll.
+/// Time spent on informing senders. The rest are informed after the next poll.
 const MAX_TIME: Duration = Duration::from_secs(2);
 
 /// Which senders have been informed. A restart forgets it.
@@ -52,9 +52,9 @@ impl Delays {
         if !self.is_new(update_id) {
             return true;
         }
-        let note = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
-        match self.replies.send(Reply::Send { place: voice.place, reply_to: Some(voice.message), note }) {
-            // Where so many wait for one chat, those say the same.
+        let content = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
+        match self.replies.send(Reply::Send { location: voice.location, reply_to: Some(voice.message), content }) {
+            // The replies that wait for this chat already inform its senders.
             Pushed::Taken | Pushed::LaneFull => {
                 self.informed_up_to = Some(update_id);
                 true

@@ -1,4 +1,4 @@
-//! What each update asks for is done, in the order of the updates.
+//! Carries out updates in their order.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::pipeline::replies::{Replies, Reply};
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
-/// Longest time for one update: beyond it the loop counts as stuck.
+/// Of one update: beyond it the loop counts as stuck.
 pub(super) const UPDATE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the inbox needs; see [`Inbox::new`].
+/// Parameters of [`Inbox::new`].
 pub(crate) struct InboxParts {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
@@ -73,9 +73,9 @@ impl Inbox {
                 }
                 Err(_panic) => {
                     tracing::warn!(update = update_id, "an update is given up after a panic");
-                    if let Some((place, reply_to, locale)) = sender_of(content) {
-                        let note = self.parts.settings.status_text(locale, &StatusText::Failed).into();
-                        self.parts.replies.send(Reply::Send { place, reply_to: Some(reply_to), note });
+                    if let Some((location, reply_to, locale)) = sender_of(content) {
+                        let content = self.parts.settings.status_text(locale, &StatusText::Failed).into();
+                        self.parts.replies.send(Reply::Send { location, reply_to: Some(reply_to), content });
                     }
                 }
             }
@@ -106,7 +106,7 @@ impl Inbox {
                 Ok(())
             }
             Content::Command(command) => {
-                if self.may_answer(update_id, &command.from, command.place, command.message) {
+                if self.may_answer(update_id, &command.from, command.location, command.message) {
                     self.parts.commands.run(command).await?;
                 }
                 Ok(())
@@ -126,10 +126,14 @@ impl Inbox {
             Content::Membership(membership) => self.membership(membership).await,
             Content::Moved { from, to } => self.parts.chats.record_move(*from, *to).await,
             Content::Other(other) => {
-                if self.may_answer(update_id, &other.from, other.place, other.message) {
+                if self.may_answer(update_id, &other.from, other.location, other.message) {
                     let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
-                    let note = self.parts.settings.status_text(other.from.language_code.as_deref(), &text).into();
-                    self.parts.replies.send(Reply::Send { place: other.place, reply_to: Some(other.message), note });
+                    let content = self.parts.settings.status_text(other.from.language_code.as_deref(), &text).into();
+                    self.parts.replies.send(Reply::Send {
+                        location: other.location,
+                        reply_to: Some(other.message),
+                        content,
+                    });
                 }
                 Ok(())
             }
@@ -145,10 +149,12 @@ impl Inbox {
     /// the button would show progress for a minute.
     async fn ignore_banned(&self, content: &Content) -> Result<bool, StoreError> {
         let (from, chat) = match content {
-            Content::Voice(voice) => (voice.from.id, voice.place.chat),
-            Content::Command(command) => (command.from.id, command.place.chat),
-            Content::Other(other) => (other.from.id, other.place.chat),
-            Content::Press(press) => (press.from.id, press.place.map_or(ChatId(press.from.id.0), |place| place.chat)),
+            Content::Voice(voice) => (voice.from.id, voice.location.chat),
+            Content::Command(command) => (command.from.id, command.location.chat),
+            Content::Other(other) => (other.from.id, other.location.chat),
+            Content::Press(press) => {
+                (press.from.id, press.location.map_or(ChatId(press.from.id.0), |location| location.chat))
+            }
             Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => return Ok(false),
         };
         let is_banned = is_banned(&self.parts.worker.store, &self.parts.settings, from, chat).await?;
@@ -170,14 +176,14 @@ impl Inbox {
     }
 
     /// Whether the quota of a sender allows one more answer. A sender who has used it up is informed once.
-    fn may_answer(&mut self, update_id: i64, from: &Sender, place: Location, message: MessageId) -> bool {
+    fn may_answer(&mut self, update_id: i64, from: &Sender, location: Location, message: MessageId) -> bool {
         match self.spend(update_id, from.id) {
             Ok(()) => true,
             Err(OverQuota { retry, first }) => {
                 if first {
                     let text = StatusText::UserLimit { retry };
-                    let note = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
-                    self.parts.replies.send_last(Reply::Send { place, reply_to: Some(message), note });
+                    let content = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
+                    self.parts.replies.send_last(Reply::Send { location, reply_to: Some(message), content });
                 }
                 false
             }
@@ -203,9 +209,9 @@ impl Inbox {
 /// Where an update's sender can be answered, and in which language.
 fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
     match content {
-        Content::Voice(voice) => Some((voice.place, voice.message, voice.from.language_code.as_deref())),
-        Content::Command(command) => Some((command.place, command.message, command.from.language_code.as_deref())),
-        Content::Other(other) => Some((other.place, other.message, other.from.language_code.as_deref())),
+        Content::Voice(voice) => Some((voice.location, voice.message, voice.from.language_code.as_deref())),
+        Content::Command(command) => Some((command.location, command.message, command.from.language_code.as_deref())),
+        Content::Other(other) => Some((other.location, other.message, other.from.language_code.as_deref())),
         Content::Press(_) | Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => None,
     }
 }

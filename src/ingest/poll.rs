@@ -15,7 +15,7 @@ use crate::metrics as names;
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Pauses between failed polls.
 const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(30));
-/// Longest pause after a failure of the store: retries cost no other service anything, and senders wait.
+/// Pause after a failure of the store: retries cost no other service anything, and senders wait.
 const MAX_STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Polls Telegram for one inbox.

@@ -1,10 +1,10 @@
-//! Pressed buttons. In a group anybody can press: what a button does is done only for the owner of the request, and for
+//! Pressed buttons. In a group every member can press: what a button does is done only for the owner of the request, and for
 //! the group's admins where the owner is a chat (the group itself, a channel), since Telegram names the user who presses
 //! and not the chat in whose name they write.
 //!
 //! The data of a button comes from the user's program, which may send any data under any message of the bot. So a press
 //! acts only on the message that such a button belongs to: that of the request which it names, or one that carries the
-//! button by the word of Telegram's server.
+//! button according to Telegram's server.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ struct KnownPress<'a> {
     press: &'a Press,
     actor: Actor,
     action: &'a Action,
-    place: Location,
+    location: Location,
     message: MessageId,
     /// IETF language tag of the user.
     locale: Option<&'a str>,
@@ -81,24 +81,24 @@ impl Presses {
     }
 
     async fn handle_as(&self, admitter: &mut Admitter, press: &Press, is_admin: bool) -> Result<(), StoreError> {
-        let answer = match (&press.action, press.place, press.message) {
-            (Some(action), Some(place), Some(message)) => {
-                let (user, group) = (press.from.id, place.chat);
-                let actor = match place.kind {
+        let answer = match (&press.action, press.location, press.message) {
+            (Some(action), Some(location), Some(message)) => {
+                let (user, group) = (press.from.id, location.chat);
+                let actor = match location.kind {
                     ChatKind::Private => Actor::Sender(user),
                     ChatKind::Group if is_admin => Actor::Admin { user, group },
                     ChatKind::Group => Actor::Member { user, group },
                 };
                 let locale = press.from.language_code.as_deref();
-                let known = KnownPress { press, actor, action, place, message, locale };
+                let known = KnownPress { press, actor, action, location, message, locale };
                 self.carry_out(admitter, &known).await?
             }
             // A button that this version does not know, or a message that Telegram no longer gives.
             (None, ..) | (_, None, _) | (_, _, None) => Some(CallbackAnswer::Over),
         };
-        match (answer, press.place) {
-            (Some(CallbackAnswer::AdminsOnly | CallbackAnswer::AdminsOnlyHere), Some(place)) if !is_admin => {
-                self.replies.send(Reply::PressIfAdministrator { group: place.chat, press: Box::new(press.clone()) });
+        match (answer, press.location) {
+            (Some(CallbackAnswer::AdminsOnly | CallbackAnswer::AdminsOnlyHere), Some(location)) if !is_admin => {
+                self.replies.send(Reply::PressIfAdministrator { group: location.chat, press: Box::new(press.clone()) });
             }
             (answer, _) => self.answer(press, answer),
         }
@@ -111,9 +111,9 @@ impl Presses {
         admitter: &mut Admitter,
         known: &KnownPress<'_>,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
-        let KnownPress { press, actor, action, place, message, locale } = *known;
-        let chat = place.chat;
-        if let Some(answer) = self.check_placement(press, actor, action, place, message).await? {
+        let KnownPress { press, actor, action, location, message, locale } = *known;
+        let chat = location.chat;
+        if let Some(answer) = self.check_placement(press, actor, action, location, message).await? {
             tracing::debug!(?answer, "a press is not carried out: its button is not that message's or that user's");
             return Ok(Some(answer));
         }
@@ -155,18 +155,18 @@ impl Presses {
                 Kept::Answer(answer) => answer,
             })),
             Action::ChatLanguages(page) => {
-                let note = language::menu(&self.commands, chat, locale, *page).await?;
-                self.replies.send(Reply::Edit { chat, message, note });
+                let content = language::menu(&self.commands, chat, locale, *page).await?;
+                self.replies.send(Reply::Edit { chat, message, content });
                 Ok(None)
             }
             Action::SetLanguage(language) => self.set_language(known, language).await,
-            Action::Forget if place.kind == ChatKind::Private => {
+            Action::Forget if location.kind == ChatKind::Private => {
                 forget::erase(&self.commands, press.from.id, chat, message, locale).await?;
                 Ok(None)
             }
             Action::Forget => Ok(Some(CallbackAnswer::PrivateOnly)),
-            Action::SendDraft(draft) => self.broadcasts.send(place, message, press.from.id, locale, *draft).await,
-            Action::DropDraft(draft) => Ok(self.broadcasts.cancel(place, message, press.from.id, locale, *draft)),
+            Action::SendDraft(draft) => self.broadcasts.send(location, message, press.from.id, locale, *draft).await,
+            Action::DropDraft(draft) => Ok(self.broadcasts.cancel(location, message, press.from.id, locale, *draft)),
         }
     }
 
@@ -176,7 +176,7 @@ impl Presses {
         press: &Press,
         actor: Actor,
         action: &Action,
-        place: Location,
+        location: Location,
         message: MessageId,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let (of, elsewhere) = match action {
@@ -194,7 +194,7 @@ impl Presses {
                 return Ok((!press.buttons.contains(action)).then_some(CallbackAnswer::DraftGone));
             }
         };
-        Ok(match self.worker.store.queue.button_permission(of, actor, place.chat, message).await? {
+        Ok(match self.worker.store.queue.button_permission(of, actor, location.chat, message).await? {
             ButtonPermission::Allowed => None,
             ButtonPermission::Elsewhere => Some(elsewhere),
             ButtonPermission::NotYours => Some(CallbackAnswer::NotYours),
@@ -212,19 +212,19 @@ impl Presses {
         })
     }
 
-    /// Sets what is spoken in a chat; in a group only for its admins.
+    /// Sets the speech language of a chat; in a group only for its admins.
     async fn set_language(
         &self,
         known: &KnownPress<'_>,
         language: &SpeechLanguage,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
-        let KnownPress { actor, place, message, locale, .. } = *known;
+        let KnownPress { actor, location, message, locale, .. } = *known;
         if let Actor::Member { .. } = actor {
             return Ok(Some(CallbackAnswer::AdminsOnlyHere));
         }
-        let reply = language::set(&self.worker.store, place.chat, language).await?;
-        let note = self.settings.command_reply(locale, &reply);
-        self.replies.send(Reply::Edit { chat: place.chat, message, note });
+        let reply = language::set(&self.worker.store, location.chat, language).await?;
+        let content = self.settings.command_reply(locale, &reply);
+        self.replies.send(Reply::Edit { chat: location.chat, message, content });
         Ok(None)
     }
 }

@@ -1,20 +1,20 @@
 //! Gives each job the deadline that fits its length. The deadline is *handed down* rather than raced: only the
-//! engine can stop native code, and a dropped future would free the place while the code runs on.
+//! engine can stop native code, and a dropped future would free the slot while the code runs on.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tower::{Layer, Service};
 
-/// No job gets less: a machine may be busy.
-const LEAST: Duration = Duration::from_secs(60);
-/// Times the expected duration.
+/// A machine may be busy.
+const MIN_DEADLINE: Duration = Duration::from_secs(60);
+/// Deadline over expected duration.
 const SLACK: f64 = 3.0;
 
 /// The deadline of a transcription: three times what this machine is expected to need, at least a minute, at most `cap`.
 pub(crate) fn deadline_of(length: Duration, real_time_factor: f64, cap: Duration) -> Duration {
     let expected = Duration::try_from_secs_f64(length.as_secs_f64() * real_time_factor * SLACK).unwrap_or(cap);
-    expected.max(LEAST).min(cap)
+    expected.max(MIN_DEADLINE).min(cap)
 }
 
 /// A job that can be given a deadline.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonsensical_factor_still_gives_the_cap() {
+    fn an_invalid_factor_gives_the_cap() {
         let cap = Duration::from_secs(120);
         for factor in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
             assert!(deadline_of(Duration::from_secs(60), factor, cap) <= cap);

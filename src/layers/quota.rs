@@ -15,9 +15,8 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use tower::{Layer, Service};
 
-/// A request that belongs to somebody.
+/// A request that counts against a quota.
 pub(crate) trait Keyed {
-    /// Whose it is.
     type Key: Clone + Hash + Eq + Send + Sync + 'static;
 
     /// The key under which it counts; `None` for one that has been counted before.
@@ -30,7 +29,7 @@ pub(crate) trait Keyed {
 pub(crate) struct OverQuota {
     /// Until the next call passes.
     pub retry: Duration,
-    /// Whether the key has not been over its quota within the last [`PERIOD`]: its owner is told once, and not again
+    /// Whether the key has not been over its quota within the last [`PERIOD`]: its owner is informed once, and not again
     /// while the flood goes on.
     pub first: bool,
 }
@@ -69,18 +68,17 @@ impl<K: Hash + Eq + Clone> KeyedQuotaLayer<K> {
     }
 }
 
-/// Calls after which keys that are as good as new are forgotten, so that the table stays small.
-const FORGET_EVERY: u32 = 1000;
+/// Calls after which keys with a full quota are removed, so that the table stays small.
+const CLEANUP_INTERVAL: u32 = 1000;
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
-    /// With a clock of the caller's.
     pub(crate) fn with_clock(per_minute: NonZeroU32, clock: C) -> Self {
         let limiter = RateLimiter::new(Quota::per_minute(per_minute), DefaultKeyedStateStore::default(), clock.clone());
         let counts = Counts { limiter, over: Mutex::default(), calls: AtomicU32::new(0) };
         Self { per_minute, clock, counts: Arc::new(counts) }
     }
 
-    /// The same counts under the same quota; under another one, counting begins afresh.
+    /// A layer with this quota. It shares its counts with `self` unless the quota differs.
     #[must_use]
     pub(crate) fn with_quota(&self, per_minute: NonZeroU32) -> Self {
         if per_minute == self.per_minute { self.clone() } else { Self::with_clock(per_minute, self.clock.clone()) }
@@ -91,7 +89,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedQuotaLayer<K, C> {
     /// # Errors
     /// When the key's quota is used up.
     pub(crate) fn spend(&self, key: &K) -> Result<(), OverQuota> {
-        if self.counts.calls.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+        if self.counts.calls.fetch_add(1, Ordering::Relaxed) % CLEANUP_INTERVAL == CLEANUP_INTERVAL - 1 {
             self.counts.limiter.retain_recent();
         }
         self.counts.limiter.check_key(key).map_err(|not_until| {
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_quota_remembers_and_another_begins_afresh() {
+    fn counts_are_kept_under_an_equal_quota_and_reset_under_another() {
         let (one, two) = (NonZeroU32::new(1).unwrap(), NonZeroU32::new(2).unwrap());
         let layer = KeyedQuotaLayer::<u8, _>::with_clock(one, FakeRelativeClock::default());
         let passes = |layer: &KeyedQuotaLayer<u8, _>| layer.spend(&1).is_ok();
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_told_once_a_minute_and_how_long_to_wait() {
+    fn a_key_over_its_quota_is_reported_first_once_a_minute_with_the_wait() {
         let clock = FakeRelativeClock::default();
         let layer = KeyedQuotaLayer::<u8, _>::with_clock(NonZeroU32::new(2).unwrap(), clock.clone());
         let over = |key: u8| layer.spend(&key).unwrap_err();

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_endless_policy_reaches_its_longest_pause() {
+    async fn an_endless_policy_reaches_its_maximum_pause() {
         let policy = RetryPolicy::endless(Duration::from_secs(1), Duration::from_secs(4));
         assert_eq!(tries(policy, &["5xx", "5xx", "5xx", "5xx", "5xx", "ok"]).await, (vec![0, 1, 3, 7, 11, 15], true));
     }

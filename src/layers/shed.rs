@@ -1,5 +1,5 @@
-//! Turns calls away while the queue is full. What waits is counted where it is stored, not in this process:
-//! a counter here would be wrong after a restart and beside a second machine.
+//! Rejects calls while the queue is full. The depth is read from the store: a counter in this process would be wrong after a
+//! restart and beside a second machine.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,31 +9,29 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use tower::{Layer, Service};
 
-/// Knows how many requests wait.
+/// Source of the queue's depth.
 pub(crate) trait Depth: Send + Sync + 'static {
     type Error;
 
-    /// Number of requests that hold a place in the queue now.
+    /// Number of requests that hold a position in the queue now.
     fn depth(&self) -> BoxFuture<'_, Result<u32, Self::Error>>;
 }
 
-/// As many requests wait as may wait.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{depth} requests wait already")]
 pub(crate) struct Overloaded {
-    /// How many.
-    pub depth: u32,
+    pub(crate) depth: u32,
 }
 
-/// Turns calls away while at least `limit` requests wait. The service below must still reserve the place itself:
-/// two calls may see the same last free one.
+/// Rejects calls while at least `limit` requests wait. The service below must still reserve the position: two calls may see
+/// one last free position.
 pub(crate) struct ShedOnDepthLayer<D> {
     depth: Arc<D>,
     limit: u32,
 }
 
 impl<D: Depth> ShedOnDepthLayer<D> {
-    /// `limit` requests may wait.
     pub(crate) fn new(depth: D, limit: u32) -> Self {
         Self { depth: Arc::new(depth), limit }
     }
@@ -106,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_turns_calls_away_and_takes_them_again_when_it_drains() {
+    async fn a_full_queue_rejects_calls_until_it_drains() {
         let waiting = Waiting::default();
         let (service, mut mock) = mock::pair::<&'static str, &'static str>();
         let mut service = ShedOnDepthLayer::new(waiting.clone(), 50).layer(service);

@@ -15,7 +15,7 @@ const MAX_LINKS: usize = 8;
 /// Why a database cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseLockError {
-    /// Another process works on it.
+    /// Another process has locked it.
     #[error(
         "another stenobot, with another data folder, uses this database: stop it, or give this one a database_url of its own"
     )]
@@ -31,9 +31,9 @@ pub(crate) enum DatabaseLockError {
 pub(crate) struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl DatabaseLock {
-    /// Locks the file `NAME.lock` beside the database, which need not exist yet. All paths to the same database, also by
-    /// symbolic links, have the same lock.
-    pub(crate) async fn take(database: &StoreUrl) -> Result<Self, DatabaseLockError> {
+    /// Locks the file `NAME.lock` beside the database, which need not exist yet. All paths to one database, also by
+    /// symbolic links, have one lock.
+    pub(crate) async fn acquire(database: &StoreUrl) -> Result<Self, DatabaseLockError> {
         match lock(&lock_file(database.file()).map_err(DatabaseLockError::Unusable)?).await {
             Ok(file) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(DatabaseLockError::InUse),
@@ -78,30 +78,30 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn every_path_to_a_database_has_the_same_lock() {
-        let place = tempfile::tempdir().unwrap();
-        let (real, other) = (place.path().join("real"), place.path().join("other"));
+    async fn all_paths_to_a_database_share_one_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, other) = (folder.path().join("real"), folder.path().join("other"));
         std::fs::create_dir(&real).unwrap();
         symlink(&real, &other).unwrap();
-        symlink("real/bot.db", place.path().join("link.db")).unwrap();
-        symlink("link.db", place.path().join("second.db")).unwrap();
+        symlink("real/bot.db", folder.path().join("link.db")).unwrap();
+        symlink("link.db", folder.path().join("second.db")).unwrap();
         let database = real.join("bot.db");
-        let url = |name: &str| StoreUrl::sqlite(place.path().join(name));
+        let url = |name: &str| StoreUrl::sqlite(folder.path().join(name));
         assert!(!DatabaseLock::is_held(&url("real/bot.db")).unwrap());
-        let held = DatabaseLock::take(&url("real/bot.db")).await.unwrap();
+        let held = DatabaseLock::acquire(&url("real/bot.db")).await.unwrap();
         for name in ["real/bot.db", "real/../real/./bot.db", "other/bot.db", "link.db", "second.db"] {
             for _ in 0..2 {
-                let taken = DatabaseLock::take(&url(name)).await;
-                assert!(matches!(taken, Err(DatabaseLockError::InUse)), "{name}: {taken:?}");
+                let acquired = DatabaseLock::acquire(&url(name)).await;
+                assert!(matches!(acquired, Err(DatabaseLockError::InUse)), "{name}: {acquired:?}");
                 assert!(DatabaseLock::is_held(&url(name)).unwrap());
             }
-            // Once more when the database is there.
+            // Once more when the database exists.
             std::fs::write(&database, "").unwrap();
         }
-        assert!(DatabaseLock::take(&url("real/other.db")).await.is_ok());
+        assert!(DatabaseLock::acquire(&url("real/other.db")).await.is_ok());
         drop(held);
-        assert!(DatabaseLock::take(&url("second.db")).await.is_ok());
-        let nowhere = DatabaseLock::take(&url("nowhere/bot.db")).await;
+        assert!(DatabaseLock::acquire(&url("second.db")).await.is_ok());
+        let nowhere = DatabaseLock::acquire(&url("nowhere/bot.db")).await;
         assert!(matches!(nowhere, Err(DatabaseLockError::Unusable(_))), "{nowhere:?}");
     }
 }

@@ -1,16 +1,16 @@
-//! Signs of life of the loops that must never stop, for the watchdog.
+//! Heartbeats of the loops that must never stop, for the watchdog.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The latest time at which a loop comes round again, as it promised itself. Without a promise it is never late.
+/// Deadline of a loop's next round, set by the loop. Without a deadline it is never late.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heartbeat(Arc<Mutex<Option<Instant>>>);
 
 impl Heartbeat {
-    /// Promises to be called again within `limit`.
+    /// Sets the deadline of the next call.
     pub(crate) fn due_within(&self, limit: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(limit);
     }
@@ -20,17 +20,17 @@ impl Heartbeat {
     }
 }
 
-/// The loops that the watchdog looks at.
+/// The loops that the watchdog supervises.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heartbeats {
     /// Takes updates from Telegram into the store.
-    pub poll: Heartbeat,
+    pub(crate) poll: Heartbeat,
     /// Reads the store for the gauges.
     pub(crate) gauges: Heartbeat,
 }
 
 impl Heartbeats {
-    /// The name of a loop that has not kept its promise.
+    /// The name of a loop that has missed its deadline.
     pub(crate) fn late(&self) -> Option<&'static str> {
         [("poll", &self.poll), ("gauges", &self.gauges)]
             .into_iter()
@@ -43,9 +43,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_is_late_when_its_promise_is_over() {
+    async fn a_loop_is_late_after_its_deadline() {
         let beats = Heartbeats::default();
-        assert_eq!(beats.late(), None, "nothing was promised yet");
+        assert_eq!(beats.late(), None, "no deadline yet");
         beats.poll.due_within(Duration::from_secs(60));
         beats.gauges.due_within(Duration::from_secs(30));
         tokio::time::advance(Duration::from_secs(31)).await;

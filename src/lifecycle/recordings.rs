@@ -1,4 +1,4 @@
-//! The folder of recordings, in which the bot removes what belongs to no request: only files that it made itself, and
+//! The folder of recordings, in which the bot removes recordings without a request: only files that it created, and
 //! only in a folder that holds nothing else.
 
 use std::ffi::{OsStr, OsString};
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::make_private;
+use super::create_private;
 
-/// In the data folder, once the bot has made the folder of recordings or has found it empty.
+/// File in the data folder; shows that the bot created the folder of recordings, or found it empty.
 const MARK: &str = ".stenobot";
-/// What the mark says to people.
+/// Content of the mark, for operators.
 const MARK_TEXT: &str = "The folder audio beside this file is stenobot's: it removes recordings there by itself.\n";
-/// A file system's own folder, where the folder of recordings is one of its own.
+/// Folder that a file system creates in its root, which the folder of recordings may be.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 /// Why the folder `audio` in the data folder cannot hold recordings.
@@ -25,7 +25,7 @@ pub(crate) enum RecordingsError {
     /// A link, or a file.
     #[error("audio in the data folder is no folder of its own (a link is none): remove it, or set another data_dir")]
     NoFolder,
-    /// It holds what the bot did not make.
+    /// It holds a file that the bot did not create.
     #[error(
         "the folder audio in the data folder holds {name:?}, which is not the bot's, and the bot removes recordings there \
          by itself: move it away, or set another data_dir"
@@ -34,7 +34,7 @@ pub(crate) enum RecordingsError {
         /// A file or folder in it.
         name: OsString,
     },
-    /// It holds files with the names of recordings, but no bot has worked here.
+    /// It holds files with the names of recordings, but there is no store of a bot.
     #[error(
         "the folder audio in the data folder holds {name:?}, but there is no store of a bot that made it: move it away, \
          or set another data_dir"
@@ -43,12 +43,12 @@ pub(crate) enum RecordingsError {
         /// A file in it.
         name: OsString,
     },
-    /// It cannot be made, read or written.
+    /// It cannot be created, read or written.
     #[error("the folder audio in the data folder cannot be used: {0}; make it readable and writable for this user")]
     Unusable(io::Error),
 }
 
-/// The folder, found to hold recordings only. It stays the same one if its name leads elsewhere later.
+/// The folder, checked to hold recordings only. Held open: a later change of its path does not redirect the removal.
 #[derive(Debug)]
 pub(crate) struct RecordingsFolder {
     folder: OwnedFd,
@@ -57,39 +57,35 @@ pub(crate) struct RecordingsFolder {
 }
 
 impl RecordingsFolder {
-    /// Makes the folder in the data folder if it is not there, and marks it as the bot's own. `is_recording` says whether
-    /// a name is one that the bot gives. One of a version that made no mark is taken over where a store is known.
+    /// Creates the folder if it is not there, and marks it as the bot's own. `is_recording` recognises the names that the bot
+    /// gives. An unmarked folder, of an earlier version, is accepted if there is a store.
     ///
     /// # Errors
-    /// What makes it unfit; nothing was changed.
+    /// The folder cannot be used; nothing was changed.
     pub(crate) fn prepare(
         path: &Path,
         is_recording: fn(&OsStr) -> bool,
-        has_journal: bool,
+        has_store: bool,
     ) -> Result<Self, RecordingsError> {
-        match Self::open(path, is_recording, has_journal)? {
+        match Self::open(path, is_recording, has_store)? {
             Some(folder) => Ok(folder.mark()),
             None => {
-                make_private(path).map_err(RecordingsError::Unusable)?;
-                let made = Self::open(path, is_recording, has_journal)?;
+                create_private(path).map_err(RecordingsError::Unusable)?;
+                let made = Self::open(path, is_recording, has_store)?;
                 Ok(made.ok_or_else(|| RecordingsError::Unusable(io::ErrorKind::NotFound.into()))?.mark())
             }
         }
     }
 
-    /// Looks whether [`RecordingsFolder::prepare`] would succeed, and changes nothing.
+    /// Checks whether [`RecordingsFolder::prepare`] would succeed, and changes nothing.
     ///
     /// # Errors
-    /// What makes the folder unfit.
-    pub(crate) fn look(
-        path: &Path,
-        is_recording: fn(&OsStr) -> bool,
-        has_journal: bool,
-    ) -> Result<(), RecordingsError> {
-        Self::open(path, is_recording, has_journal).map(drop)
+    /// The folder cannot be used.
+    pub(crate) fn check(path: &Path, is_recording: fn(&OsStr) -> bool, has_store: bool) -> Result<(), RecordingsError> {
+        Self::open(path, is_recording, has_store).map(drop)
     }
 
-    fn open(path: &Path, is_recording: fn(&OsStr) -> bool, has_journal: bool) -> Result<Option<Self>, RecordingsError> {
+    fn open(path: &Path, is_recording: fn(&OsStr) -> bool, has_store: bool) -> Result<Option<Self>, RecordingsError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = match openat(CWD, path, flags, Mode::empty()) {
             Ok(folder) => folder,
@@ -98,7 +94,7 @@ impl RecordingsFolder {
             Err(error) => return Err(RecordingsError::Unusable(error.into())),
         };
         let folder = Self { folder, path: path.to_owned(), is_recording };
-        let is_known = has_journal || folder.mark_path().exists();
+        let is_known = has_store || folder.mark_path().exists();
         for name in folder.names().map_err(RecordingsError::Unusable)? {
             if !folder.is_own(&name).map_err(RecordingsError::Unusable)? {
                 return Err(RecordingsError::Foreign { name });
@@ -110,7 +106,7 @@ impl RecordingsFolder {
         Ok(Some(folder))
     }
 
-    /// Removes the recordings that are not to be kept. Anything else stays.
+    /// Removes the recordings that `keep` does not select. Other files stay.
     ///
     /// # Errors
     /// The folder cannot be read or written.
@@ -126,7 +122,6 @@ impl RecordingsFolder {
         Ok(())
     }
 
-    /// What is in the folder.
     fn names(&self) -> io::Result<Vec<OsString>> {
         let entries = Dir::read_from(&self.folder)?;
         let names = entries.map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
@@ -135,14 +130,14 @@ impl RecordingsFolder {
         Ok(names?.into_iter().filter(is_entry).collect())
     }
 
-    /// Whether the bot made a file: by its name, and not a link or a folder that has it.
+    /// Whether the bot created a file: a regular file with the name of a recording.
     fn is_own(&self, name: &OsStr) -> io::Result<bool> {
         if !(self.is_recording)(name) {
             return Ok(false);
         }
         match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(FileType::from_raw_mode(found.st_mode).is_file()),
-            // Gone since.
+            // Removed meanwhile.
             Err(Errno::NOENT) => Ok(true),
             Err(error) => Err(error.into()),
         }
@@ -172,22 +167,22 @@ mod tests {
         name.to_str().is_some_and(|name| name.ends_with(".audio"))
     }
 
-    fn prepare(data: &Path, has_journal: bool) -> Result<RecordingsFolder, RecordingsError> {
-        let looked = RecordingsFolder::look(&data.join("audio"), is_recording, has_journal);
-        let prepared = RecordingsFolder::prepare(&data.join("audio"), is_recording, has_journal);
-        assert_eq!(looked.map_err(|error| error.to_string()).err(), prepared.as_ref().err().map(ToString::to_string));
+    fn prepare(data: &Path, has_store: bool) -> Result<RecordingsFolder, RecordingsError> {
+        let checked = RecordingsFolder::check(&data.join("audio"), is_recording, has_store);
+        let prepared = RecordingsFolder::prepare(&data.join("audio"), is_recording, has_store);
+        assert_eq!(checked.map_err(|error| error.to_string()).err(), prepared.as_ref().err().map(ToString::to_string));
         prepared
     }
 
     #[test]
     fn only_recordings_are_removed_and_only_where_nothing_else_is() {
-        let place = tempfile::tempdir().unwrap();
-        let (data, audio) = (place.path(), place.path().join("audio"));
+        let parent = tempfile::tempdir().unwrap();
+        let (data, audio) = (parent.path(), parent.path().join("audio"));
         let folder = prepare(data, false).unwrap();
         for name in ["1.audio", "2.audio"] {
             std::fs::write(audio.join(name), "").unwrap();
         }
-        // Comes later: left alone by the sweep, and refused at the next start.
+        // Added later: kept by the sweep, refused at the next start.
         std::fs::write(audio.join("song.mp3"), "").unwrap();
         symlink(audio.join("song.mp3"), audio.join("3.audio")).unwrap();
         std::fs::create_dir(audio.join("4.audio")).unwrap();
@@ -214,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_the_bot_did_not_make_is_taken_over_with_its_journal_only() {
-        let place = tempfile::tempdir().unwrap();
-        let (data, audio) = (place.path(), place.path().join("audio"));
+    fn a_folder_that_the_bot_did_not_make_is_accepted_only_with_its_store() {
+        let parent = tempfile::tempdir().unwrap();
+        let (data, audio) = (parent.path(), parent.path().join("audio"));
         std::fs::create_dir(&audio).unwrap();
         std::fs::write(audio.join("1.audio"), "").unwrap();
         let error = prepare(data, false).unwrap_err();
@@ -228,12 +223,12 @@ mod tests {
 
     #[test]
     fn a_link_is_no_folder_of_recordings() {
-        let (place, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        symlink(elsewhere.path(), place.path().join("audio")).unwrap();
-        let error = prepare(place.path(), true).unwrap_err();
+        let (parent, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(elsewhere.path(), parent.path().join("audio")).unwrap();
+        let error = prepare(parent.path(), true).unwrap_err();
         assert!(matches!(error, RecordingsError::NoFolder), "{error}");
-        std::fs::remove_file(place.path().join("audio")).unwrap();
-        std::fs::write(place.path().join("audio"), "").unwrap();
-        assert!(matches!(prepare(place.path(), true), Err(RecordingsError::NoFolder)));
+        std::fs::remove_file(parent.path().join("audio")).unwrap();
+        std::fs::write(parent.path().join("audio"), "").unwrap();
+        assert!(matches!(prepare(parent.path(), true), Err(RecordingsError::NoFolder)));
     }
 }

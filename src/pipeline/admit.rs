@@ -58,7 +58,7 @@ impl Keyed for AdmitRequest {
 
     fn key(&self) -> Option<UserId> {
         match self.incoming.key {
-            // While the store cannot be written, the same update comes again and again. That does not count against its sender.
+            // While the store cannot be written, the update is repeated. That does not count against its sender.
             IdempotencyKey::Message(_) => (!self.is_retry).then_some(self.incoming.from.id),
             // The press was counted.
             IdempotencyKey::Button { .. } => None,
@@ -101,7 +101,7 @@ impl Depth for QueueDepth {
     }
 }
 
-/// What admission needs; see [`Admitter::new`].
+/// Parameters of [`Admitter::new`].
 pub(crate) struct AdmitterParts {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
@@ -119,7 +119,7 @@ pub(crate) struct Admitter {
     quota: Quota,
     /// For informing users that the presses of buttons are over their quota.
     callback_quota: Quota,
-    /// What the store failed to record last.
+    /// The audio that the store failed to record last.
     unrecorded: Option<(ChatId, IdempotencyKey)>,
 }
 
@@ -154,8 +154,8 @@ impl Admitter {
 
     /// Admits a message with sound, if the bot serves it; returns whether it will be transcribed.
     pub(crate) async fn message(&mut self, voice: &VoiceMessage) -> Result<bool, StoreError> {
-        let settings = self.parts.store.users.chat_settings(voice.place.chat).await?;
-        if is_unrequested(voice, &settings) || !self.may_answer(voice.place.chat, voice.place.thread) {
+        let settings = self.parts.store.users.chat_settings(voice.location.chat).await?;
+        if is_unrequested(voice, &settings) || !self.may_answer(voice.location.chat, voice.location.thread) {
             return Ok(false);
         }
         let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
@@ -168,8 +168,8 @@ impl Admitter {
     /// Whether the bot would serve a message, as far as that can be known while the store fails.
     pub(crate) async fn would_admit(&self, voice: &VoiceMessage) -> bool {
         let draining = *self.parts.mode.borrow() == ServiceMode::Draining;
-        let chat = voice.place.chat;
-        let closed = self.parts.client.refused_since(chat, voice.place.thread).is_some();
+        let chat = voice.location.chat;
+        let closed = self.parts.client.refused_since(chat, voice.location.thread).is_some();
         if draining || closed || !matches!(self.check(voice).await, Ok(None)) {
             return false;
         }
@@ -255,7 +255,7 @@ impl Admitter {
         Ok(())
     }
 
-    /// Whether an answer can be sent there, as far as is known. Counts what is ignored.
+    /// Whether an answer can be sent there, as far as is known. Counts ignored recordings.
     fn may_answer(&self, chat: ChatId, thread: Option<ThreadId>) -> bool {
         let may = self.parts.client.may_attempt(chat, thread);
         if !may {
@@ -274,17 +274,17 @@ impl Admitter {
         })
     }
 
-    /// Whether the bot serves this user, or everybody in this group, by any id that the group has or had.
+    /// Whether the bot serves this user, or every member of this group, by any id that the group has or had.
     async fn is_allowed(&self, voice: &VoiceMessage) -> Result<bool, StoreError> {
         let people = &self.parts.settings.config().people;
-        let chat = voice.place.chat;
+        let chat = voice.location.chat;
         if people.allowed.is_empty()
             || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
             || people.operators.contains(&voice.from.id.0)
         {
             return Ok(true);
         }
-        match voice.place.kind {
+        match voice.location.kind {
             ChatKind::Private => Ok(false),
             ChatKind::Group => {
                 let ids = self.parts.store.users.other_ids(chat).await?;
@@ -294,9 +294,9 @@ impl Admitter {
     }
 }
 
-/// Whether audio in a group is to be ignored: nobody asked for its text, and the group does not have everything transcribed.
+/// Whether audio in a group is to be ignored: no member requested its text, and `/auto` is off.
 fn is_unrequested(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
-    voice.place.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
+    voice.location.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
 }
 
 /// Checks a message's claims of length and size before anything is downloaded. The downloaded file is measured.
@@ -312,8 +312,8 @@ fn check_claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReaso
 
 fn incoming(voice: &VoiceMessage) -> IncomingAudio {
     IncomingAudio {
-        chat: voice.place.chat,
-        thread: voice.place.thread.map(|thread| thread.0),
+        chat: voice.location.chat,
+        thread: voice.location.thread.map(|thread| thread.0),
         key: IdempotencyKey::Message(voice.asked),
         reply_to: Some(voice.message),
         from: sender(&voice.from),

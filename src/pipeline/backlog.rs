@@ -45,16 +45,16 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Waits for room, before it is known for which request.
-    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a permit, before a request is claimed.
+    pub(super) async fn reserve(&self) -> Option<OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.ok()
     }
 
     /// Chats and users with as many texts as allowed: nothing is claimed for them now.
     pub(super) fn busy(&self) -> ClaimExclusions {
         let counts = self.counts();
-        let most = if counts.total < CROWDED { MAX_PER_CHAT_OR_USER } else { 1 };
-        ClaimExclusions { chats: full(&counts.chats, most), users: full(&counts.users, most) }
+        let max = if counts.total < CROWDED { MAX_PER_CHAT_OR_USER } else { 1 };
+        ClaimExclusions { chats: full(&counts.chats, max), users: full(&counts.users, max) }
     }
 
     /// Counts a request that was claimed. One that is coalesced into another needs no permit.
@@ -81,8 +81,8 @@ impl Drop for BacklogEntry {
     }
 }
 
-fn full<K: Copy>(counts: &HashMap<K, usize>, most: usize) -> Vec<K> {
-    counts.iter().filter(|(_, count)| **count >= most).map(|(key, _)| *key).collect()
+fn full<K: Copy>(counts: &HashMap<K, usize>, max: usize) -> Vec<K> {
+    counts.iter().filter(|(_, count)| **count >= max).map(|(key, _)| *key).collect()
 }
 
 fn decrement<K: Copy + Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) {
@@ -104,7 +104,7 @@ mod tests {
         let group = ChatId(-1);
         let mut held = Vec::new();
         for user in 0..4 {
-            held.push(backlog.enter(group, UserId(user), backlog.room().await));
+            held.push(backlog.enter(group, UserId(user), backlog.reserve().await));
         }
         assert_eq!(backlog.busy(), ClaimExclusions::default());
         held.push(backlog.enter(group, UserId(4), None));

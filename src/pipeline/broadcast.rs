@@ -47,7 +47,7 @@ impl Drafts {
     }
 
     /// Removes a draft and gives its text, to its author only.
-    fn take(&self, id: Uuid, author: UserId) -> Option<String> {
+    fn remove(&self, id: Uuid, author: UserId) -> Option<String> {
         let mut drafts = self.list();
         let at = drafts.iter().position(|draft| draft.id == id && draft.author == author)?;
         drafts.remove(at).map(|draft| draft.text)
@@ -86,64 +86,65 @@ impl Broadcasts {
         let button = |label, action| Button { label: self.settings.label(locale, label), action };
         let buttons =
             vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
-        let note =
+        let content =
             self.settings.command_reply(locale, &CommandReply::BroadcastPreview { people, text: text.to_owned() });
-        Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..note })
+        Ok(OutgoingMessage { keyboard: Keyboard(vec![buttons]), ..content })
     }
 
     /// Sends a draft that its author has confirmed. The first press alone finds it.
     pub(crate) async fn send(
         &self,
-        place: Location,
+        location: Location,
         message: MessageId,
         operator: UserId,
         locale: Option<&str>,
         draft: Uuid,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let people = self.worker.store.users.reachable().await?;
-        let Some(text) = self.take_draft(operator, draft) else { return Ok(self.remove_buttons(place, message)) };
-        let note = self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
-        self.replies.send(Reply::Edit { chat: place.chat, message, note });
-        self.start(place, locale, people, text);
+        let Some(text) = self.remove_draft(operator, draft) else { return Ok(self.remove_buttons(location, message)) };
+        let content =
+            self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
+        self.replies.send(Reply::Edit { chat: location.chat, message, content });
+        self.start(location, locale, people, text);
         Ok(None)
     }
 
     /// Drops a draft.
     pub(crate) fn cancel(
         &self,
-        place: Location,
+        location: Location,
         message: MessageId,
         operator: UserId,
         locale: Option<&str>,
         draft: Uuid,
     ) -> Option<CallbackAnswer> {
-        if self.take_draft(operator, draft).is_none() {
-            return self.remove_buttons(place, message);
+        if self.remove_draft(operator, draft).is_none() {
+            return self.remove_buttons(location, message);
         }
         self.replies.send(Reply::Edit {
-            chat: place.chat,
+            chat: location.chat,
             message,
-            note: self.settings.command_reply(locale, &CommandReply::BroadcastCancelled),
+            content: self.settings.command_reply(locale, &CommandReply::BroadcastCancelled),
         });
         None
     }
 
-    /// Takes a draft, unless its author is no longer an operator.
-    fn take_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
-        let text = self.drafts.take(draft, operator)?;
+    /// Removes a draft and gives its text, unless its author is no longer an operator.
+    fn remove_draft(&self, operator: UserId, draft: Uuid) -> Option<String> {
+        let text = self.drafts.remove(draft, operator)?;
         self.settings.config().people.operators.contains(&operator.0).then_some(text)
     }
 
     /// Removes the buttons of a draft from before a restart. A draft that was just sent or dropped has lost them already.
-    fn remove_buttons(&self, place: Location, message: MessageId) -> Option<CallbackAnswer> {
-        if place.kind == ChatKind::Private {
-            self.replies.send(Reply::Buttons { chat: place.chat, message, keyboard: Keyboard::default() });
+    fn remove_buttons(&self, location: Location, message: MessageId) -> Option<CallbackAnswer> {
+        if location.kind == ChatKind::Private {
+            self.replies.send(Reply::Buttons { chat: location.chat, message, keyboard: Keyboard::default() });
         }
         Some(CallbackAnswer::DraftGone)
     }
 
     /// Starts to send to all users. A shutdown ends the broadcast for good.
-    fn start(&self, place: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
+    fn start(&self, location: Location, locale: Option<&str>, people: Vec<UserId>, text: String) {
         let (own, content) = (self.clone(), OutgoingMessage::from(text));
         let locale = locale.map(str::to_owned);
         self.worker.tasks.spawn(async move {
@@ -169,8 +170,8 @@ impl Broadcasts {
                 }
             }
             tracing::info!(sent, missed, "a message to everybody has gone out");
-            let note = own.settings.command_reply(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
-            own.replies.send(Reply::Send { place, reply_to: None, note });
+            let content = own.settings.command_reply(locale.as_deref(), &CommandReply::BroadcastDone { sent, missed });
+            own.replies.send(Reply::Send { location, reply_to: None, content });
         });
     }
 }
@@ -189,20 +190,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_can_be_taken_once_and_by_its_author_only() {
+    fn a_draft_is_given_once_and_to_its_author_only() {
         let drafts = Drafts::default();
         let draft = drafts.keep(UserId(1), "завтра");
-        assert_eq!(drafts.take(draft, UserId(2)), None);
-        assert_eq!(drafts.take(Uuid::now_v7(), UserId(1)), None);
-        assert_eq!(drafts.take(draft, UserId(1)).as_deref(), Some("завтра"));
-        assert_eq!(drafts.take(draft, UserId(1)), None);
+        assert_eq!(drafts.remove(draft, UserId(2)), None);
+        assert_eq!(drafts.remove(Uuid::now_v7(), UserId(1)), None);
+        assert_eq!(drafts.remove(draft, UserId(1)).as_deref(), Some("завтра"));
+        assert_eq!(drafts.remove(draft, UserId(1)), None);
     }
 
     #[test]
     fn the_oldest_draft_is_dropped_when_there_are_too_many() {
         let drafts = Drafts::default();
         let ids: Vec<_> = (0..=MAX_DRAFTS).map(|number| drafts.keep(UserId(1), &number.to_string())).collect();
-        assert_eq!(drafts.take(ids[0], UserId(1)), None);
-        assert!(ids[1..].iter().all(|id| drafts.take(*id, UserId(1)).is_some()));
+        assert_eq!(drafts.remove(ids[0], UserId(1)), None);
+        assert!(ids[1..].iter().all(|id| drafts.remove(*id, UserId(1)).is_some()));
     }
 }

@@ -62,7 +62,7 @@ impl CancelRegistry {
     }
 
     /// Removes a cancellation of a request that is not registered; returns whether there was one.
-    pub(super) fn take_pending(&self, id: RequestId) -> bool {
+    pub(super) fn remove_pending(&self, id: RequestId) -> bool {
         let mut entries = self.entries();
         let is_pending = entries.get(&id).is_some_and(|entry| entry.pending_since.is_some());
         is_pending && entries.remove(&id).is_some()
@@ -149,17 +149,17 @@ mod tests {
         let guard = cancels.register(RequestId(1));
         cancels.cancel(RequestId(1));
         guard.hand_over();
-        assert!(cancels.take_pending(RequestId(1)));
-        assert!(!cancels.take_pending(RequestId(1)) && cancels.entries().is_empty());
+        assert!(cancels.remove_pending(RequestId(1)));
+        assert!(!cancels.remove_pending(RequestId(1)) && cancels.entries().is_empty());
 
         cancels.register(RequestId(1)).hand_over();
-        assert!(!cancels.take_pending(RequestId(1)) && cancels.entries().is_empty());
+        assert!(!cancels.remove_pending(RequestId(1)) && cancels.entries().is_empty());
         cancels.cancel(RequestId(1));
-        assert!(cancels.take_pending(RequestId(1)));
+        assert!(cancels.remove_pending(RequestId(1)));
 
-        // What works on the request by now ends it.
+        // The work that continues the request ends it.
         cancels.cancel(RequestId(1));
         let next = cancels.register(RequestId(1));
-        assert!(next.token().is_cancelled() && !cancels.take_pending(RequestId(1)));
+        assert!(next.token().is_cancelled() && !cancels.remove_pending(RequestId(1)));
     }
 }

@@ -1,6 +1,6 @@
-//! Delivery of the text: an edit of the message that showed the state, so that a delivery which is repeated after a crash is
-//! the same edit and not a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
-//! recorded, and then edited, for the same reason.
+//! Delivery of the text: an edit of the message that showed the state, so that a delivery which is repeated after a crash
+//! repeats the edit instead of sending a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
+//! recorded, and then edited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::metrics::Work;
 use crate::request::{DeliverFailure, Done, Event, Request, Transcribed, observe};
 use crate::settings::Settings;
 
-/// Holds the place of an answer, or of a further part of it, until the text is there.
+/// Text of a message before it is edited to an answer, or to a further part of it.
 const PLACEHOLDER: &str = "…";
 
 /// Between retries. An answer is never given up because of the network.
@@ -34,7 +34,7 @@ const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), Durati
 /// start.
 const IN_FLIGHT_GRACE: Duration = Duration::from_secs(1);
 
-/// Where an answer goes.
+/// Destination of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addressee {
     pub(super) chat: ChatId,
@@ -52,7 +52,7 @@ impl Addressee {
     }
 }
 
-/// One message to send.
+/// A call of the stack.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
     to: Addressee,
@@ -94,7 +94,7 @@ impl Deliverer {
     pub(crate) async fn deliver(&self, mut request: Request<Transcribed>) -> Result<(), StoreError> {
         // No edit of the state may come after the answer.
         self.editor.close(request.id()).await;
-        // Where the store cannot tell now, Telegram does.
+        // If the store cannot be read now, Telegram's refusal names the supergroup.
         if let Ok(Some(to)) = self.worker.store.users.moved_to(request.chat()).await {
             request.chat_moved(to);
         }
@@ -176,7 +176,7 @@ impl Deliverer {
         BoxCloneSyncService::new(stack)
     }
 
-    /// The parts of a request's answer. The first is a message, which takes the place of the one that showed the state.
+    /// The parts of a request's answer. The first is a message, which replaces the status message.
     fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
         let transcript = &request.stage().transcript;
         let texts = self.settings.texts();

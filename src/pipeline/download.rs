@@ -1,5 +1,4 @@
-//! A request's audio comes to this disk, and its real length becomes known. What the update said of length and
-//! size was only a claim.
+//! Downloads a request's audio and measures its length. Length and size in the update are claims only.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -44,7 +43,7 @@ struct Fetch {
     to: PathBuf,
 }
 
-/// Where a request's audio comes from.
+/// Source of a request's audio.
 #[derive(Debug, Clone)]
 enum Source {
     /// Telegram has it under this id.
@@ -65,7 +64,7 @@ enum FetchError {
 
 type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
-/// Downloads what is admitted. Cheap to clone.
+/// Downloads the audio of admitted requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Downloader {
     pub(crate) worker: Worker,
@@ -125,7 +124,7 @@ impl Downloader {
                     Source::Telegram(file_id) => {
                         client.download(&file_id, &to, limit).await.map(drop).map_err(FetchError::Download)
                     }
-                    // A second name for the same bytes: the first request's may be removed while this one is transcribed.
+                    // A second link to the file: the first request's may be removed while this one is transcribed.
                     Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
                         ErrorKind::NotFound => FetchError::NotKept,
                         _ => FetchError::Download(DownloadError::Write(error)),
@@ -222,7 +221,7 @@ impl Downloader {
                 let queued = request.advance(store, Queued::default()).await?;
                 tracing::debug!(request = queued.id().0, "queued");
                 // Cancelled after the download and before the request was queued, where the store can end it.
-                if self.cancels.take_pending(id) {
+                if self.cancels.remove_pending(id) {
                     let outcome = request::cancel(store, id, user).await?;
                     self.cancels.follow_up(id, outcome);
                 }
@@ -232,7 +231,7 @@ impl Downloader {
         }
     }
 
-    /// Sends the status message and records it at once: after a crash the next attempt edits the same message.
+    /// Sends the status message and records it at once: after a crash the next attempt edits it.
     async fn show(&self, request: &Request<Received>) -> Result<Option<(ChatId, MessageId)>, Stop> {
         let downloading = self.status.message(request.id(), request.locale(), &StatusText::Downloading);
         match self.status.ensure(request, &downloading).await {
@@ -250,7 +249,7 @@ impl Downloader {
         request.fail(&self.worker.store, why).await.map(drop)
     }
 
-    /// The length of what was downloaded, measured by a process of its own: decoders get hostile files.
+    /// Measures the length of a downloaded file in a separate process, since files may be hostile to decoders.
     async fn measure(
         &self,
         request: &Request<Received>,

@@ -1,4 +1,4 @@
-//! What `/forget` erased is gone only when the store's write-ahead log is emptied too. While another program reads the store,
+//! The data that `/forget` erased is gone only when the store's write-ahead log is emptied too. While another program reads the store,
 //! that has to wait: it is tried again until it succeeds, and then the users are informed.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +57,7 @@ impl Erasures {
         }
     }
 
-    fn take(&self) -> Vec<Incomplete> {
+    fn drain(&self) -> Vec<Incomplete> {
         std::mem::take(&mut *self.incomplete.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -73,8 +73,8 @@ impl Erasures {
         if self.tries.0.as_ref().is_some_and(|tries| now < tries.next) {
             return;
         }
-        // Taken first: what is erased during a try waits for the next one.
-        let messages = self.take();
+        // Drained first: an erasure during a try waits for the next one.
+        let messages = self.drain();
         let outcome = match worker.store.log_may_hold_erased() {
             true => worker.store.empty_log().await,
             false => Ok(true),
@@ -85,8 +85,8 @@ impl Erasures {
                     tracing::info!("the store's log is emptied: what was erased is gone");
                 }
                 for Incomplete { chat, message, locale } in messages {
-                    let note = settings.command_reply(locale.as_deref(), &CommandReply::Forgotten);
-                    replies.send(Reply::Edit { chat, message, note });
+                    let content = settings.command_reply(locale.as_deref(), &CommandReply::Forgotten);
+                    replies.send(Reply::Edit { chat, message, content });
                 }
             }
             Ok(false) => {

@@ -1,4 +1,4 @@
-//! Estimates of processing time and progress, from the real-time factor that this machine has lately had with this model.
+//! Estimates of processing time and progress, from the real-time factor that this machine recently had with this model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) fn progress(before: f64, engine: f64, elapsed: Duration, expected: Du
     before.max(engine).max(by_time).clamp(0.0, 1.0)
 }
 
-/// Time until the end: what is left of the expected time, or what the progress so far promises where that is over.
+/// Time until the end: the rest of the expected time, or an extrapolation of the progress once that is over.
 pub(super) fn remaining(fraction: f64, elapsed: Duration, expected: Duration) -> Option<Duration> {
     match expected.checked_sub(elapsed).filter(|left| !left.is_zero()) {
         Some(left) => Some(left),
@@ -65,7 +65,7 @@ mod tests {
         let expected = Duration::from_secs(20);
         let mut shown = 0.0;
         for second in 0..=200 {
-            // An engine that says nothing until two thirds are done.
+            // An engine that reports nothing until two thirds are done.
             let engine = if second < 13 { 0.0 } else { 0.66 };
             let now = progress(shown, engine, Duration::from_secs(second), expected);
             assert!(now >= shown && now < 1.0, "{second}: {now}");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_remains_is_the_rest_of_the_expected_time() {
+    fn the_remaining_time_is_the_rest_of_the_expected_time() {
         let seconds = Duration::from_secs;
         assert_eq!(remaining(0.5, seconds(8), seconds(20)), Some(seconds(12)));
         assert_eq!(remaining(0.75, seconds(30), seconds(20)), Some(seconds(10)));

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use crate::lifecycle::Shutdown;
 use crate::request::{Event, observe};
 
-/// The same failure is logged no more often than this: the log may be on the disk that is full.
+/// Minimum interval between two log lines of one failure: the log may be on the disk that is full.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// When each kind of failure was logged last, by what was tried and what came of it.
+/// When each kind of failure was logged last, by operation and kind of error.
 #[derive(Debug, Clone, Default)]
 struct LogThrottle(Arc<Mutex<HashMap<(&'static str, &'static str), Instant>>>);
 
@@ -32,7 +32,7 @@ impl LogThrottle {
     }
 }
 
-/// Where failures of the store are reported. Clones share the throttle.
+/// Reports failures of the store. Clones share the throttle.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreFailures {
     shutdown: Shutdown,

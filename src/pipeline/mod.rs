@@ -1,5 +1,5 @@
-//! One voice message, from admission to its text. Each file is one transition: its stack of tower layers, then what happens
-//! with what comes out of it.
+//! One voice message, from admission to its text. Each file is one transition: its stack of tower layers, then the handling of
+//! the result.
 //!
 //! ```text
 //! admit       incoming audio becomes a durable request, or is refused
@@ -33,7 +33,7 @@ pub(crate) mod status;
 pub(crate) mod transcribe;
 pub(crate) mod worker;
 
-/// What the bot does, as an operator has set it. A restart sets it to [`ServiceMode::Open`].
+/// Mode that an operator has set. A restart resets it to [`ServiceMode::Open`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ServiceMode {
     /// Accepts and transcribes.

@@ -69,7 +69,7 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Sends what is due, until the soft shutdown.
+    /// Sends due notices until the soft shutdown.
     pub(crate) async fn run(self) {
         let sender = self.deliverer.notice_stack();
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));

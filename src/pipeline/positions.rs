@@ -18,7 +18,7 @@ use crate::settings::Settings;
 
 /// Changes within this time are shown together: they come in bursts.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
-/// Interval in which what could not be shown yet is tried again.
+/// Of positions that could not be shown yet.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shows senders their position in the queue. Cheap to clone.
@@ -157,7 +157,7 @@ async fn settled(changes: &mut watch::Receiver<u64>, mode: &mut watch::Receiver<
     }
 }
 
-/// A waiting request with what its sender is shown.
+/// A waiting request with its position and estimated wait.
 struct Position {
     request: stenobot_store::Waiting,
     /// From 1.
@@ -165,7 +165,7 @@ struct Position {
     wait: Duration,
 }
 
-/// What a sender was shown last.
+/// Position and estimate that a sender was shown last.
 struct Shown {
     number: u32,
     wait: Duration,

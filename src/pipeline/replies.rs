@@ -46,16 +46,16 @@ struct QueuedReply {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A new message.
-    Send { place: Location, reply_to: Option<MessageId>, note: OutgoingMessage },
+    Send { location: Location, reply_to: Option<MessageId>, content: OutgoingMessage },
     /// New text and buttons of a message of the bot.
-    Edit { chat: ChatId, message: MessageId, note: OutgoingMessage },
+    Edit { chat: ChatId, message: MessageId, content: OutgoingMessage },
     /// New buttons under a message of the bot.
     Buttons { chat: ChatId, message: MessageId, keyboard: Keyboard },
     /// Acknowledges a pressed button, with a short text above the chat.
     CallbackAnswer { user: UserId, callback: String, words: Option<String> },
     /// A command that only administrators of the group may give.
     IfAdministrator {
-        place: Location,
+        location: Location,
         user: UserId,
         /// The message with the command, or with the button that was pressed.
         message: MessageId,
@@ -118,7 +118,7 @@ impl QueuedReply {
 impl Reply {
     fn lane(&self) -> Lane {
         match self {
-            Self::Send { place, .. } | Self::IfAdministrator { place, .. } => Lane::Chat(place.chat),
+            Self::Send { location, .. } | Self::IfAdministrator { location, .. } => Lane::Chat(location.chat),
             Self::Edit { chat, .. } | Self::Buttons { chat, .. } => Lane::Chat(*chat),
             Self::CallbackAnswer { user, .. } => Lane::Presses(*user),
             Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
@@ -203,12 +203,12 @@ impl ReplySender {
     /// A new message goes to the supergroup; messages of the old chat cannot be edited there.
     async fn send_to_supergroup(&self, reply: &Reply, to: ChatId) -> Result<(), TelegramError> {
         match reply {
-            Reply::Send { place, note, .. } => {
+            Reply::Send { location, content, .. } => {
                 // If this fails, the next call to the old chat brings the move again.
-                if let Err(error) = self.chats.record_move(place.chat, to).await {
+                if let Err(error) = self.chats.record_move(location.chat, to).await {
                     self.worker.failures.report("record that a group became a supergroup", &error);
                 }
-                self.client.send(to, None, None, note).await.map(drop)
+                self.client.send(to, None, None, content).await.map(drop)
             }
             Reply::Edit { .. }
             | Reply::Buttons { .. }
@@ -221,16 +221,16 @@ impl ReplySender {
     async fn send_once(&self, reply: &Reply) -> Result<(), TelegramError> {
         let client = &self.client;
         match reply {
-            Reply::Send { place, reply_to, note } => {
-                client.send(place.chat, place.thread, *reply_to, note).await.map(drop)
+            Reply::Send { location, reply_to, content } => {
+                client.send(location.chat, location.thread, *reply_to, content).await.map(drop)
             }
-            Reply::Edit { chat, message, note } => client.edit(*chat, *message, note).await,
+            Reply::Edit { chat, message, content } => client.edit(*chat, *message, content).await,
             Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
             Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
-            Reply::IfAdministrator { place, user, message, setting, locale } => {
-                let allowed = client.is_administrator(place.chat, *user).await?;
-                let note = set_in_group(&self.commands, *place, setting, allowed, locale.as_deref()).await;
-                client.send(place.chat, place.thread, Some(*message), &note).await.map(drop)
+            Reply::IfAdministrator { location, user, message, setting, locale } => {
+                let allowed = client.is_administrator(location.chat, *user).await?;
+                let content = set_in_group(&self.commands, *location, setting, allowed, locale.as_deref()).await;
+                client.send(location.chat, location.thread, Some(*message), &content).await.map(drop)
             }
             Reply::PressIfAdministrator { group, press } => {
                 let allowed = match client.is_administrator(*group, press.from.id).await {
@@ -241,7 +241,7 @@ impl ReplySender {
                         | Disposition::OperatorNeeded { .. } => {
                             return Err(error);
                         }
-                        // Telegram does not know the user there, or does not tell.
+                        // The user is unknown there, or Telegram does not answer.
                         Disposition::ChatMoved(_)
                         | Disposition::ChatUnreachable(_)
                         | Disposition::MessageGone

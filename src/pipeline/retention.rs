@@ -1,4 +1,4 @@
-//! Recordings are kept for `audio_retention_seconds` after their answer and then removed. The same interval serves the rest of
+//! Recordings are kept for `audio_retention_seconds` after their answer and then removed. The interval also serves the rest of
 //! the store's upkeep: times that lie ahead because the clock was set back, limits of erased users once their day is over, and
 //! erased data in the write-ahead log.
 
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Removes what is no longer to be kept.
+/// Removes recordings and data whose retention is over.
 pub(crate) struct Retention {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,

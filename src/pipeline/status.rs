@@ -1,4 +1,4 @@
-//! The message that shows a request's state until its answer takes the place.
+//! The message that shows a request's state until its answer replaces it.
 
 use stenobot_domain::{ChatId, MessageId, RequestId};
 use stenobot_telegram::{

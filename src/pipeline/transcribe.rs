@@ -70,7 +70,7 @@ fn failure(error: EngineError) -> TranscribeFailure {
     }
 }
 
-/// Transcribes what waits. Cheap to clone.
+/// Transcribes queued requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Transcriber {
     pub(crate) worker: Worker,
@@ -85,23 +85,23 @@ pub(crate) struct Transcriber {
     pub(crate) deliverer: Deliverer,
 }
 
-/// A request's place among the texts that wait for Telegram.
+/// A request's entry in the backlog of texts that wait for Telegram.
 struct Delivery {
     backlog: Backlog,
-    place: BacklogEntry,
-    /// Notified when the place is free.
+    entry: BacklogEntry,
+    /// Notified when the entry is dropped.
     delivered: Arc<Notify>,
 }
 
 impl Delivery {
-    /// The place of a coalesced request, which is given the same text.
+    /// The delivery of a coalesced request, which is given the text of another.
     fn of_coalesced(&self, request: &Request<Transcribed>) -> Self {
-        let place = self.backlog.enter(request.chat(), request.user(), None);
-        Self { backlog: self.backlog.clone(), place, delivered: self.delivered.clone() }
+        let entry = self.backlog.enter(request.chat(), request.user(), None);
+        Self { backlog: self.backlog.clone(), entry, delivered: self.delivered.clone() }
     }
 
     fn end(self) {
-        drop(self.place);
+        drop(self.entry);
         self.delivered.notify_one();
     }
 }
@@ -142,11 +142,11 @@ impl Transcriber {
             return Ok(Turn::Idle);
         }
         let capacity = async {
-            let place = self.backlog.room().await;
-            engine.ready().await.map(|_| place)
+            let permit = self.backlog.reserve().await;
+            engine.ready().await.map(|_| permit)
         };
-        let place = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
-            Some(Ok(Some(place))) => place,
+        let permit = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
+            Some(Ok(Some(permit))) => permit,
             // The pool has logged why it cannot work; requests wait meanwhile.
             Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
         };
@@ -158,8 +158,8 @@ impl Transcriber {
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
-                let place = self.backlog.enter(request.chat(), request.user(), Some(place));
-                let delivery = Delivery { backlog: self.backlog.clone(), place, delivered: delivered.clone() };
+                let entry = self.backlog.enter(request.chat(), request.user(), Some(permit));
+                let delivery = Delivery { backlog: self.backlog.clone(), entry, delivered: delivered.clone() };
                 self.start(engine, request, delivery).await?;
             }
         }
@@ -269,7 +269,7 @@ impl Transcriber {
         let model = self.estimates.model.to_string();
         let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
         let request = request.advance(store, next()).await?;
-        // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed by itself.
+        // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed separately.
         while let Some(coalesced) = Request::claim_coalesced(store, request.id(), &self.worker.id).await? {
             let per_day = self.settings.config().limits.daily_audio;
             match coalesced.advance_within_day(store, next(), per_day).await? {
@@ -335,7 +335,7 @@ impl Stop {
                 transcription.await
             }
         };
-        // A text that became ready at the same time is not delivered either.
+        // A text that became ready meanwhile is not delivered either.
         if self.guard.token().is_cancelled() { Err(TranscribeFailure::Cancelled) } else { outcome }
     }
 }

@@ -1,4 +1,4 @@
-//! What every claiming stage has: the loop that claims when there is capacity and waits for the store to change when there is
+//! Parts of every claiming stage: the loop that claims when there is capacity and waits for the store to change when there is
 //! nothing, and the tasks in which claimed requests are worked on.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::failures::StoreFailures;
 use crate::lifecycle::Shutdown;
 
-/// Leases run out and pauses end without a change of the store.
+/// Leases expire and pauses end without a change of the store.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after the store failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);

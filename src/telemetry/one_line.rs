@@ -1,5 +1,5 @@
-//! One line of the log for each event: control characters in what an event quotes are escaped, so that a server's answer
-//! can neither begin a line of its own nor steer the terminal.
+//! One line of the log for each event: control characters are escaped, so that a quoted answer of a server can neither begin
+//! a line of its own nor control the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,8 +12,8 @@ const END: u8 = b'\n';
 /// Begins a change of colour, as the formatter writes it on a terminal.
 const COLOUR: &str = "\u{1b}[";
 
-/// The text with control characters as `\n`, `\t`, `\r` or `\u001b`, which JSON understands too. So are the characters
-/// that turn the direction of a line or end it.
+/// Escapes control characters as `\n`, `\t`, `\r` or `\u001b`, as in JSON, and with them the characters that change the
+/// direction of a line or end it.
 pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) {
         return Cow::Borrowed(text);
@@ -39,7 +39,6 @@ fn escape(character: char, to: &mut String) {
     }
 }
 
-/// Makes [`OneLineWriter`]s.
 #[derive(Debug, Clone)]
 pub(crate) struct OneLine<M> {
     inner: M,
@@ -64,7 +63,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for OneLine<M> {
     }
 }
 
-/// Takes one event and writes it when it is dropped.
+/// Collects one event and writes it when dropped.
 #[derive(Debug)]
 pub(crate) struct OneLineWriter<W: Write> {
     inner: W,
@@ -90,7 +89,7 @@ impl<W: Write> Drop for OneLineWriter<W> {
         let event = self.event.strip_suffix(&[END]).unwrap_or(&self.event);
         let mut line = escape_around_colours(&String::from_utf8_lossy(event)).into_bytes();
         line.push(END);
-        // A log that cannot be written has no place left to say so.
+        // There is nowhere left to report that the log cannot be written.
         self.inner.write_all(&line).ok();
     }
 }
@@ -139,7 +138,7 @@ mod tests {
         }
     }
 
-    /// What the pretty log has of an error that says this.
+    /// Output of the pretty log for an error with this text.
     fn logged(ansi: bool, error: &str) -> String {
         let written = Written::default();
         let maker = {
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_stays_in_its_line() {
+    fn an_event_stays_one_line_whatever_it_quotes() {
         for character in ["\n", "\r", "\r\n", "\u{1b}[2J", "\u{8}", "\u{7f}", "\u{9b}31m", "\u{2028}", "\u{202e}", "\0"]
         {
             for ansi in [false, true] {

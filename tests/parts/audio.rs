@@ -1,4 +1,4 @@
-//! Decoding against what ffmpeg made of the same files, stored beside them by `tests/fixtures/make.sh`.
+//! Decoding compared with ffmpeg's of the files, stored beside them by `tests/fixtures/make.sh`.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, not the helpers beside them")]
 
@@ -53,11 +53,11 @@ fn reference(name: &str) -> Vec<f32> {
 }
 
 /// The difference of two signals relative to the second in decibels, at the best of the alignments to one sample.
-fn difference_db(ours: &[f32], theirs: &[f32]) -> f64 {
+fn difference_db(decoded: &[f32], expected: &[f32]) -> f64 {
     let at = |shift: usize| {
-        let pairs = ours.iter().skip(shift).zip(theirs.iter().skip(1));
-        let (noise, signal) = pairs.fold((0.0, 0.0), |(noise, signal), (&our, &their)| {
-            (noise + f64::from(our - their).powi(2), signal + f64::from(their).powi(2))
+        let pairs = decoded.iter().skip(shift).zip(expected.iter().skip(1));
+        let (noise, signal) = pairs.fold((0.0, 0.0), |(noise, signal), (&sample, &reference)| {
+            (noise + f64::from(sample - reference).powi(2), signal + f64::from(reference).powi(2))
         });
         10.0 * (noise / signal).log10()
     };
@@ -65,14 +65,18 @@ fn difference_db(ours: &[f32], theirs: &[f32]) -> f64 {
 }
 
 #[test]
-fn every_file_is_as_long_as_ffmpeg_says() {
+fn every_file_has_ffmpeg_s_length() {
     let files = counted();
     assert_eq!(files.len(), 13 + fs::read_dir(root().join("samples")).unwrap().filter(is_ogg).count());
-    for (name, path, theirs) in files {
-        let ours = decode(&path, LIMIT).unwrap();
-        println!("{name}: {} against {theirs} of ffmpeg", ours.samples.len());
-        assert!(ours.samples.len().abs_diff(theirs) <= tolerance(&name), "{name}: {} for {theirs}", ours.samples.len());
-        assert_eq!(probe(&path, LIMIT).unwrap(), ours.duration(), "{name}");
+    for (name, path, expected) in files {
+        let decoded = decode(&path, LIMIT).unwrap();
+        println!("{name}: {} against {expected} of ffmpeg", decoded.samples.len());
+        assert!(
+            decoded.samples.len().abs_diff(expected) <= tolerance(&name),
+            "{name}: {} for {expected}",
+            decoded.samples.len()
+        );
+        assert_eq!(probe(&path, LIMIT).unwrap(), decoded.duration(), "{name}");
     }
 }
 
@@ -91,8 +95,8 @@ fn every_codec_sounds_as_ffmpeg_decodes_it() {
 
 #[test]
 fn containers_and_channels_do_not_change_the_sound() {
-    // The same packets in another container are the same samples; two runs of a lossy encoder differ by their noise.
-    for (name, other, most) in [
+    // Packets that were copied to another container decode to equal samples; two runs of a lossy encoder differ by their noise.
+    for (name, other, max) in [
         ("opus.webm", "opus.ogg", -100.0),
         ("opus.mp4", "opus.ogg", -100.0),
         ("opus-stereo.ogg", "opus.ogg", -15.0),
@@ -100,15 +104,15 @@ fn containers_and_channels_do_not_change_the_sound() {
         ("video.mp4", "aac.m4a", -10.0),
         ("vorbis.mkv", "vorbis.ogg", -10.0),
     ] {
-        let [ours, theirs] = [name, other].map(|name| decode(&fixture(name), LIMIT).unwrap().samples);
-        let difference = difference_db(&ours, &theirs);
+        let [decoded, expected] = [name, other].map(|name| decode(&fixture(name), LIMIT).unwrap().samples);
+        let difference = difference_db(&decoded, &expected);
         println!("{name} and {other}: {difference:.1} dB");
-        assert!(difference < most, "{name} differs from {other} by {difference:.1} dB");
+        assert!(difference < max, "{name} differs from {other} by {difference:.1} dB");
     }
 }
 
 #[test]
-fn a_video_without_sound_is_told_apart() {
+fn a_video_without_sound_has_no_audio() {
     assert_eq!(probe(&fixture("silent.mp4"), LIMIT), Err(AudioError::NoAudio));
 }
 
@@ -120,16 +124,16 @@ fn kinds(folder: &str) -> Vec<(String, PathBuf)> {
     files.into_iter().map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect()
 }
 
-/// How alike two sounds are, 0 to 1, wherever one begins in the other: codecs differ in their delays.
-fn likeness(ours: &[f32], theirs: &[f32]) -> f64 {
-    let at = |ours: &[f32], theirs: &[f32]| {
-        let sums = ours.iter().zip(theirs).fold([0.0; 3], |[both, us, them], (&our, &their)| {
-            let (our, their) = (f64::from(our), f64::from(their));
-            [both + our * their, us + our * our, them + their * their]
+/// Maximum correlation of two signals, 0 to 1, over their alignments: codecs differ in their delays.
+fn likeness(decoded: &[f32], expected: &[f32]) -> f64 {
+    let at = |decoded: &[f32], expected: &[f32]| {
+        let sums = decoded.iter().zip(expected).fold([0.0; 3], |[both, first, second], (&a, &b)| {
+            let (a, b) = (f64::from(a), f64::from(b));
+            [both + a * b, first + a * a, second + b * b]
         });
         sums[0] / (sums[1] * sums[2]).sqrt()
     };
-    (0..1500).map(|shift| at(&ours[shift..], theirs).max(at(ours, &theirs[shift..]))).fold(0.0, f64::max)
+    (0..1500).map(|shift| at(&decoded[shift..], expected).max(at(decoded, &expected[shift..]))).fold(0.0, f64::max)
 }
 
 /// For videos in fragments whose pictures are not in order: without an edit list, the first one is due at 0.4 s, and the
@@ -141,29 +145,29 @@ fn drop_late_start(samples: &mut Vec<f32>) {
 
 /// Decodes files that were made from the voice of the reference; the sound of the one named `late` starts late.
 fn assert_the_voice(files: Vec<(String, PathBuf)>, late: &str) {
-    let theirs = reference("flac.flac");
+    let expected = reference("flac.flac");
     for (name, path) in files {
-        let mut ours = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
+        let mut decoded = decode(&path, LIMIT).unwrap_or_else(|error| panic!("{name}: {error}")).samples;
         if name == late {
-            drop_late_start(&mut ours);
+            drop_late_start(&mut decoded);
         }
-        let likeness = likeness(&ours, &theirs);
-        println!("{name}: {} samples, likeness {likeness:.3}", ours.len());
-        // Two frames of AAC before and behind the sound are in Matroska not marked as none of it.
-        assert!(ours.len().abs_diff(theirs.len()) <= 2048, "{name}: {} for {}", ours.len(), theirs.len());
+        let likeness = likeness(&decoded, &expected);
+        println!("{name}: {} samples, likeness {likeness:.3}", decoded.len());
+        // Matroska does not mark the padding of AAC, two frames before and after the sound.
+        assert!(decoded.len().abs_diff(expected.len()) <= 2048, "{name}: {} for {}", decoded.len(), expected.len());
         assert!(likeness > 0.75, "{name} is not the sound it was made from: {likeness:.3}");
     }
 }
 
 #[test]
-fn every_kind_that_people_send_is_heard() {
+fn every_common_format_is_decoded() {
     let files = kinds("heard");
     assert_eq!(files.len(), 19);
     assert_the_voice(files, "video-frag_keyframe.mp4");
 }
 
 #[test]
-fn what_has_no_sound_and_what_is_no_recording_are_told_apart() {
+fn files_without_sound_and_files_that_are_no_recordings_are_refused() {
     let files = kinds("refused");
     assert_eq!(files.len(), 13);
     for (name, path) in files {

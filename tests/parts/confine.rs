@@ -1,4 +1,4 @@
-//! The limits that processes set themselves, as the kernel tells of them.
+//! The limits that processes set themselves, as the kernel reports them.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
@@ -20,7 +20,7 @@ fn of_process(pid: u32, file: &str) -> String {
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join(file)).unwrap()
 }
 
-/// The limits of a process, soft and hard, those that do not limit as the largest number.
+/// Soft and hard limits of a process; an unlimited one is the largest number.
 fn limits(pid: u32) -> BTreeMap<String, (u64, u64)> {
     let table = of_process(pid, "limits");
     let lines = table.lines().skip(1).filter(|line| line.starts_with("Max "));
@@ -48,7 +48,7 @@ fn a_probe_has_all_limits() {
         .spawn()
         .unwrap();
     let mut said = String::new();
-    // It may have ended by now; the kernel tells of it until somebody asks how.
+    // It may have ended by now; the kernel keeps its limits until it is waited for.
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     let (limits, expendable) = (limits(child.id()), of_process(child.id(), "oom_score_adj"));
     assert!(child.wait().unwrap().success() && said.starts_with("{\"length_ms\":"), "{said}");
@@ -63,7 +63,7 @@ fn a_probe_has_all_limits() {
 /// A FLAC with so many pictures of 16 MiB each, which are holes in the file and take no room on the disk.
 fn flac_of_pictures(count: usize) -> NamedTempFile {
     const PICTURE: u32 = (1 << 24) - 1;
-    // Mark, header and stream information; the sound comes later.
+    // Mark, header and stream information; the audio follows later.
     const FRONT: usize = 4 + 4 + 34;
     let sound = std::fs::read(repository("tests/fixtures/audio/flac.flac")).unwrap();
     let mut file = NamedTempFile::new().unwrap();
@@ -93,7 +93,7 @@ async fn a_file_that_asks_for_too_much_memory_is_refused() {
     );
 }
 
-/// A program that notes its start, waits until its gate is opened, notes its end, and tells a length.
+/// A program that records its start, waits until its gate is opened, records its end, and prints a length.
 struct Gated {
     folder: tempfile::TempDir,
     gate: std::fs::File,
@@ -116,7 +116,7 @@ impl Gated {
         Self { folder, gate }
     }
 
-    /// How many have begun, and how many have ended.
+    /// Numbers of starts and of ends.
     fn noted(&self) -> (usize, usize) {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         (log.matches('+').count(), log.matches('-').count())
@@ -133,7 +133,7 @@ async fn at_most_two_files_are_probed_at_once() {
         measuring.spawn(async move { probes.measure(Path::new("x"), Duration::from_secs(60)).await });
     }
     for ended in 0..8 {
-        // As many as may have begun.
+        // The maximum has begun.
         let due = (ended + MAX_PROBES).min(8);
         while gated.noted().0 < due {
             tokio::task::yield_now().await;
@@ -145,7 +145,7 @@ async fn at_most_two_files_are_probed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_memory_limit_of_an_engine_follows_the_longest_recording() {
+async fn the_memory_limit_of_an_engine_follows_the_maximum_length() {
     let settings =
         EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("data/models/ggml-base-q8_0.bin"), 1, 2);
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
@@ -155,7 +155,7 @@ async fn the_memory_limit_of_an_engine_follows_the_longest_recording() {
     assert_eq!(before["Max core file size"], (0, 0));
     assert_eq!(before["Max open files"], (64, 64));
     let folder = std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("cwd")).unwrap();
-    assert_eq!(folder, Path::new("/"), "where the bot was started is no concern of the engine's");
+    assert_eq!(folder, Path::new("/"), "independent of the bot's working directory");
     assert_eq!(of_process(pid, "oom_score_adj").trim(), "500");
     assert_eq!(of_process(pid, "coredump_filter").trim(), "00000000");
 
@@ -165,7 +165,7 @@ async fn the_memory_limit_of_an_engine_follows_the_longest_recording() {
         limits(pid)["Max data size"].0
     };
     let (short, long) = (bytes(Duration::from_secs(120)).await, bytes(Duration::from_secs(3_720)).await);
-    assert_eq!(long - short, 3_600 * 3 * 4 * 16_000, "an hour more may be heard");
+    assert_eq!(long - short, 3_600 * 3 * 4 * 16_000, "an hour of samples more");
     let status = of_process(pid, "status");
     let held = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
     let held: u64 = held.trim().trim_end_matches(" kB").parse().unwrap();
@@ -176,7 +176,7 @@ async fn the_memory_limit_of_an_engine_follows_the_longest_recording() {
     pool.shutdown().await;
 }
 
-/// This very process is limited; no other test here wants a core file or another process's look at it.
+/// Limits the test process itself; no other test here needs a core file or access from another process.
 #[test]
 fn the_memory_of_the_bot_is_unreadable_to_others() {
     stenobot_engine::confine::every_process().unwrap();
@@ -196,7 +196,7 @@ fn a_child_reads_only_the_files_given_and_writes_none() {
     }
     let server = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = server.local_addr().unwrap();
-    // What is held applies to the thread that asks for it.
+    // Landlock confines the calling thread.
     let confined = |readable: fn(&Path)| {
         let (given, other) = (given.path().to_owned(), other.path().to_owned());
         let thread = std::thread::spawn(move || {
@@ -214,7 +214,7 @@ fn a_child_reads_only_the_files_given_and_writes_none() {
     let (read, written, removed, started, system, connected) =
         confined(|given| confine_files(Readable::Only(&[given])));
     assert_eq!((read, written, removed, started, system), ([true, false], [false, false], false, false, true));
-    // Connections are held since Linux 6.7.
+    // Landlock confines connections since Linux 6.7.
     let version = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     if (numbers.next(), numbers.next()) >= (Some(6), Some(7)) {
@@ -233,12 +233,12 @@ async fn an_engine_reads_recordings_of_its_folder_only() {
         EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("data/models/ggml-base-q8_0.bin"), 1, 2)
             .reading_only(folder.path());
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
-    let hear = async |file: std::path::PathBuf| {
+    let transcribe = async |file: std::path::PathBuf| {
         let (limit, deadline) = (Duration::from_secs(120), Duration::from_secs(600));
         pool.transcribe(EngineJob::new(&file, SpeechLanguage::Auto, limit, deadline)).await
     };
-    assert!(!hear(recording).await.unwrap().text().0.is_empty());
-    let other = hear(repository("samples/ru-short-08.ogg")).await;
+    assert!(!transcribe(recording).await.unwrap().text().0.is_empty());
+    let other = transcribe(repository("samples/ru-short-08.ogg")).await;
     assert_eq!(other.is_err(), holds_files(), "{other:?}");
     pool.shutdown().await;
 }

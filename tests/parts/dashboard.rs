@@ -1,4 +1,4 @@
-//! What of Grafana's dashboard can be checked without Prometheus. The scenarios put its questions to a real one.
+//! Checks of Grafana's dashboard without Prometheus. The scenarios run its queries on a real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,8 +13,8 @@ const COLUMNS: u64 = 24;
 const LEFT_OUT: &[(&str, &str)] =
     &[(metrics::TRANSITIONS, "every edge of the life cycle; what people feel of it is shown by stage and by outcome")];
 
-/// Of these every machine with the same store reports the same.
-const OF_THE_JOURNAL: &[&str] =
+/// Every machine with one store reports equal values of these.
+const OF_THE_STORE: &[&str] =
     &[metrics::REQUESTS, metrics::QUEUE_LIMIT, metrics::QUEUE_OLDEST, metrics::QUEUE_AUDIO, metrics::JOURNAL_WAL];
 
 fn file(path: &str) -> String {
@@ -61,7 +61,7 @@ fn exported() -> BTreeMap<String, &'static str> {
 }
 
 #[test]
-fn it_can_be_provisioned() {
+fn the_dashboard_can_be_provisioned() {
     let dashboard = dashboard();
     assert_eq!(dashboard["uid"], "stenobot");
     assert_eq!(dashboard["id"], Value::Null, "the id belongs to one Grafana");
@@ -79,19 +79,19 @@ fn it_can_be_provisioned() {
 }
 
 #[test]
-fn grafana_knows_how_often_prometheus_asks() {
+fn grafana_and_prometheus_have_one_scrape_interval() {
     let interval = |path: &str, key: &str| -> String {
         let text = file(path);
         let values = text.lines().filter_map(|line| line.trim().strip_prefix(key));
         values.map(str::trim).next().unwrap_or_else(|| panic!("{path} has no {key}")).to_owned()
     };
     // `$__rate_interval` follows from it.
-    let told = interval("grafana/provisioning/datasources/prometheus.yml", "timeInterval:");
-    assert_eq!(told, interval("prometheus.yml", "scrape_interval:"));
+    let configured = interval("grafana/provisioning/datasources/prometheus.yml", "timeInterval:");
+    assert_eq!(configured, interval("prometheus.yml", "scrape_interval:"));
 }
 
 #[test]
-fn panels_have_places_of_their_own() {
+fn panels_do_not_overlap() {
     let dashboard = dashboard();
     let mut ids = BTreeSet::new();
     let mut taken = BTreeMap::new();
@@ -110,7 +110,7 @@ fn panels_have_places_of_their_own() {
 }
 
 #[test]
-fn panels_say_what_they_show() {
+fn panels_have_description_unit_and_queries() {
     let dashboard = dashboard();
     for panel in panels(&dashboard) {
         let title = panel["title"].as_str().filter(|title| !title.is_empty()).unwrap();
@@ -130,7 +130,7 @@ fn panels_say_what_they_show() {
 }
 
 #[test]
-fn it_asks_only_for_what_is_exported() {
+fn queries_use_exported_metrics_only() {
     let (dashboard, exported) = (dashboard(), exported());
     for expression in expressions(&dashboard) {
         for name in names(expression) {
@@ -151,10 +151,10 @@ fn every_metric_is_shown() {
 }
 
 #[test]
-fn the_journal_is_counted_once_however_many_machines_share_it() {
+fn the_store_is_counted_once_however_many_machines_share_it() {
     let dashboard = dashboard();
     for expression in expressions(&dashboard) {
-        for name in OF_THE_JOURNAL {
+        for name in OF_THE_STORE {
             for (at, _) in expression.match_indices(&format!("{name}{{")) {
                 let before = &expression[..at];
                 let largest = before.ends_with("max(") || before.ends_with("max by (state) (");
@@ -165,7 +165,7 @@ fn the_journal_is_counted_once_however_many_machines_share_it() {
 }
 
 #[test]
-fn every_question_keeps_to_the_machine_that_is_chosen() {
+fn every_query_selects_the_chosen_instance() {
     let dashboard = dashboard();
     for expression in panels(&dashboard).flat_map(targets).map(|target| target["expr"].as_str().unwrap()) {
         for (at, _) in expression.match_indices("stenobot_") {

@@ -10,7 +10,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()))
 }
 
-/// What follows `key` on the only line that begins with it.
+/// The rest of the only line that begins with `key`.
 fn value<'a>(text: &'a str, key: &str) -> &'a str {
     let mut found = text.lines().filter_map(|line| line.trim().strip_prefix(key));
     let value = found.next().unwrap_or_else(|| panic!("{key:?} is missing"));
@@ -59,14 +59,14 @@ fn the_image_copies_all_that_the_build_reads() {
 }
 
 #[test]
-fn whoever_stops_the_bot_waits_longer_than_it_takes() {
-    let patience = seconds(&format!("{}s", default("shutdown_timeout_seconds")));
+fn service_managers_wait_longer_than_the_shutdown_timeout() {
+    let timeout = seconds(&format!("{}s", default("shutdown_timeout_seconds")));
     let (compose, unit) = (text("compose.yaml"), text("deploy/stenobot.service"));
     for (name, given) in [
         ("stop_grace_period", value(&compose, "stop_grace_period:")),
         ("TimeoutStopSec", value(&unit, "TimeoutStopSec=")),
     ] {
-        assert!(seconds(given) >= patience + Duration::from_secs(5), "{name} of {given} is too short for {patience:?}");
+        assert!(seconds(given) >= timeout + Duration::from_secs(5), "{name} of {given} is too short for {timeout:?}");
     }
 }
 
@@ -119,10 +119,10 @@ fn the_unit_and_the_container_read_the_settings_that_a_reload_reads_again() {
 }
 
 #[test]
-fn the_unit_follows_the_bot_s_own_signs_of_life() {
+fn the_unit_uses_the_bot_s_notifications() {
     assert_eq!(unit("Type"), ["notify"]);
     let minutes = |key: &str| -> u64 { unit(key)[0].strip_suffix("min").unwrap().parse().unwrap() };
-    // Longer than the bot waits between two words while it downloads a model.
+    // Longer than the interval of notifications during a model's download.
     assert!(minutes("TimeoutStartSec") >= 2 && minutes("WatchdogSec") >= 1);
     assert_eq!(unit("Restart"), ["on-failure"], "which a watchdog's kill is");
     assert!(unit("RestrictAddressFamilies")[0].contains("AF_UNIX"));
@@ -134,7 +134,7 @@ fn the_unit_follows_the_bot_s_own_signs_of_life() {
 }
 
 #[test]
-fn an_alert_on_a_phone_says_what_where_and_what_to_do() {
+fn an_alert_message_has_instance_summary_and_links() {
     let template = text("deploy/telegram.tmpl");
     for part in [
         ".Labels.instance",
@@ -148,7 +148,7 @@ fn an_alert_on_a_phone_says_what_where_and_what_to_do() {
 }
 
 #[test]
-fn the_watchdog_has_a_route_of_its_own_and_wakes_nobody() {
+fn the_watchdog_alert_has_its_own_route_and_no_telegram_receiver() {
     let configuration = text("deploy/alertmanager.yml");
     let (_, route) = configuration.split_once("- matchers: [alertname = Watchdog]\n").unwrap();
     assert_eq!(route.lines().next().unwrap().trim(), "receiver: watchdog");
@@ -160,7 +160,7 @@ fn the_watchdog_has_a_route_of_its_own_and_wakes_nobody() {
 }
 
 #[test]
-fn tokens_are_put_into_files_for_their_user_alone() {
+fn documented_commands_create_token_files_private_to_their_user() {
     for page in ["README.md", "docs/deployment.md", "dev"] {
         let page = text(page);
         assert!(!page.contains("> .env") && !page.contains(">.env"), "a shell's umask decides who reads .env");
@@ -181,9 +181,9 @@ fn tokens_are_put_into_files_for_their_user_alone() {
 }
 
 #[test]
-fn what_is_published_is_published_on_loopback() {
+fn ports_are_published_on_loopback() {
     let compose = text("compose.yaml");
-    // All that is quoted in a list of its own line and has a colon.
+    // Quoted list items with a colon.
     let ports: Vec<&str> =
         compose.lines().filter_map(|line| line.trim().strip_prefix("- \"")).filter(|line| line.contains(':')).collect();
     assert_eq!(ports.len(), 4, "four pages are published: {ports:?}");

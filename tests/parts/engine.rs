@@ -1,4 +1,4 @@
-//! The engine's pool against a stand-in that misbehaves on demand, and against the real engine with a real model.
+//! The engine pool with a stand-in that misbehaves on demand, and with the real engine and a real model.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use stenobot_simulator::wer::word_errors;
 use tokio::sync::{mpsc, watch};
 use tower::{Service, ServiceExt};
 
-/// Far more than anything here takes; a test that reaches it has failed.
+/// Far longer than any test here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Events = mpsc::UnboundedReceiver<EngineEvent>;
@@ -117,7 +117,7 @@ async fn a_cancelled_job_ends_when_the_child_has_confirmed() {
     until(&pool, |status| status.busy() == 1).await;
     cancel.cancel();
     assert_eq!(soon(running).await.unwrap(), Err(EngineError::Cancelled));
-    // The same child goes on.
+    // The child is reused.
     let pid = until(&pool, |status| status.warm() == 1).await.slots[0].pid;
     assert_eq!(text(soon(pool.transcribe(scripts.job("say next"))).await), "next");
     assert_eq!(pool.status().borrow().slots[0].pid, pid);
@@ -290,7 +290,7 @@ async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
         settings.environment.push(("STAND_IN_START".into(), start_as.into()));
         let (pool, mut events) = start(settings);
         match soon(pool.transcribe(scripts.job("say never"))).await {
-            Err(EngineError::Unavailable { reason: told }) => assert!(told.contains(reason), "{told}"),
+            Err(EngineError::Unavailable { reason: message }) => assert!(message.contains(reason), "{message}"),
             other => panic!("{other:?}"),
         }
         assert!(matches!(next(&mut events).await, EngineEvent::StartFailed { .. }));
@@ -299,8 +299,8 @@ async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     let mut settings = stand_in(1);
     settings.command = "/nowhere/at/all".into();
     let (pool, _events) = start(settings);
-    let told = soon(pool.transcribe(scripts.job("say never"))).await.unwrap_err().to_string();
-    assert!(told.contains("cannot be run"), "{told}");
+    let message = soon(pool.transcribe(scripts.job("say never"))).await.unwrap_err().to_string();
+    assert!(message.contains("cannot be run"), "{message}");
 }
 
 #[tokio::test]
@@ -311,8 +311,8 @@ async fn a_start_that_exceeds_its_timeout_fails() {
     settings.start_attempts = 2;
     settings.environment.push(("STAND_IN_START".into(), "wait 60000".into()));
     let (pool, _events) = start(settings);
-    let told = soon(pool.transcribe(scripts.job("say never"))).await.unwrap_err().to_string();
-    assert!(told.contains("load the model"), "{told}");
+    let message = soon(pool.transcribe(scripts.job("say never"))).await.unwrap_err().to_string();
+    assert!(message.contains("load the model"), "{message}");
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ async fn the_service_is_ready_only_with_an_idle_slot() {
     let mut other = service.clone();
     soon(service.ready()).await.unwrap();
     assert!(futures::poll!(Box::pin(other.ready())).is_pending(), "the one worker is reserved");
-    // A reservation that is not used goes to the next who waits.
+    // An unused reservation goes to the next waiting caller.
     drop(service);
     soon(other.ready()).await.unwrap();
     assert_eq!(text(soon(other.call(scripts.job("say served"))).await), "served");
@@ -443,7 +443,7 @@ async fn a_child_killed_during_a_job_fails_that_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_goes_on() {
+async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_is_reused() {
     let (pool, mut events) = real(1);
     let job = sample("en-short-01", SpeechLanguage::Code("xx".to_owned()));
     assert_eq!(soon(pool.transcribe(job)).await, Err(EngineError::UnknownLanguage("xx".to_owned())));
@@ -458,11 +458,11 @@ async fn an_unknown_language_and_a_file_without_audio_are_refused_and_the_child_
 async fn a_file_that_is_no_model_makes_the_engine_unavailable() {
     let settings = EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), repository("Cargo.toml"), 1, 1);
     let (pool, _events) = start(EngineSettings { backoff: Duration::from_millis(10), ..settings });
-    let told = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
-    assert!(told.contains("Cargo.toml cannot be used: it does not begin like a ggml model"), "{told}");
+    let message = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
+    assert!(message.contains("Cargo.toml cannot be used: it does not begin like a ggml model"), "{message}");
 }
 
-/// ggml answers its own abort by starting what is called gdb, as this user and with a hold on the process.
+/// On an abort, ggml starts the program `gdb` of the PATH, as this user and with trace rights on the process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_aborts_starts_no_debugger() {
     use std::os::unix::fs::PermissionsExt;
@@ -475,7 +475,7 @@ async fn an_engine_that_aborts_starts_no_debugger() {
     };
     let here = folder.path().display();
     program("gdb", format!("#!/bin/sh\necho started >'{here}/started'\n"));
-    // Less memory than the model needs, and a debugger that would be found.
+    // Less memory than the model needs, and a debugger in the PATH.
     let engine = env!("CARGO_BIN_EXE_stenobot");
     let script = format!(
         "#!/bin/sh\necho \"$PATH\" >'{here}/path'\nulimit -d 60000\nPATH='{here}':$PATH\nexport PATH\nexec '{engine}' \"$@\"\n"
@@ -483,8 +483,8 @@ async fn an_engine_that_aborts_starts_no_debugger() {
     let command = program("engine", script);
     let settings = EngineSettings::new(command, repository("data/models/ggml-base-q8_0.bin"), 1, 1);
     let (pool, _events) = start(EngineSettings { backoff: Duration::from_millis(10), ..settings });
-    let told = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
-    assert!(told.contains("signal 6"), "{told}");
+    let message = soon(pool.transcribe(sample("en-short-01", SpeechLanguage::Auto))).await.unwrap_err().to_string();
+    assert!(message.contains("signal 6"), "{message}");
     assert!(!folder.path().join("started").exists(), "a debugger was started");
     assert_eq!(std::fs::read_to_string(folder.path().join("path")).unwrap(), "/usr/bin:/bin\n");
 }
@@ -503,7 +503,7 @@ async fn a_child_ends_with_its_parent() {
         let length = soon(output.read_u32()).await.unwrap();
         soon(output.read_exact(&mut vec![0; length as usize])).await.unwrap();
     }
-    // As the kernel does when the parent dies.
+    // The kernel closes it when the parent dies.
     drop(child.stdin.take());
     assert!(soon(child.wait()).await.unwrap().success());
 }

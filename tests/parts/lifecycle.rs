@@ -1,4 +1,4 @@
-//! Requests with their stage in their type, against a real store.
+//! Requests with their stage in their type, with a real store.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ async fn a_released_request_is_claimed_as_if_for_the_first_time() {
     drop(ready::<Queued>(&test, "w").await);
 }
 
-/// Claims the next and loses it as the end of the bot does.
+/// Claims the next request and abandons it as a killed bot does.
 async fn killed<S: Claimable>(test: &TestStore) {
     drop(ready::<S>(test, "dead").await);
     test.store.queue.expire_other_leases("w").await.unwrap();
@@ -126,7 +126,7 @@ async fn a_request_is_given_up_after_ten_interruptions() {
         drop(ready::<S>(test, "dead").await);
         test.pass(LEASE + Duration::from_secs(1));
         let Some(Claim::Exhausted(request, why)) = Request::<S>::claim(&test.store, "w").await.unwrap() else {
-            panic!("one that takes the machine down each time has to end")
+            panic!("the request has to end")
         };
         assert_eq!(request.id(), id);
         assert!(why.to_string().starts_with("the bot has ended 11 times"), "{why}");
@@ -314,22 +314,22 @@ async fn a_crash_on_the_third_attempt_ends_the_request() {
 async fn a_request_whose_lease_was_lost_cannot_advance() {
     let test = TestStore::new().await;
     let id = test.enqueue(1).await;
-    let zombie = transcribing(&test).await;
+    let stale = transcribing(&test).await;
     test.pass(LEASE + Duration::from_secs(1));
-    let living = transcribing(&test).await;
+    let current = transcribing(&test).await;
     let before = test.row(id).await;
-    let lost = zombie.advance(&test.store, transcript()).await.unwrap_err();
+    let lost = stale.advance(&test.store, transcript()).await.unwrap_err();
     assert!(matches!(lost, StoreError::LeaseLost { id: lost, stage: StageName::Transcribing } if lost == id));
     assert_eq!(test.row(id).await, before);
-    let _delivering = living.advance(&test.store, transcript()).await.unwrap();
+    let _delivering = current.advance(&test.store, transcript()).await.unwrap();
 }
 
-/// Paused time would run ahead whenever the runtime waits for a database thread; a blocking task holds it still.
-struct StillTime {
+/// Keeps paused time from advancing while the runtime waits for a database thread, by a blocking task.
+struct FrozenTime {
     _release: std::sync::mpsc::Sender<()>,
 }
 
-impl StillTime {
+impl FrozenTime {
     fn new() -> Self {
         let (release, held) = std::sync::mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || held.recv_timeout(Duration::from_secs(20)));
@@ -337,8 +337,8 @@ impl StillTime {
         Self { _release: release }
     }
 
-    /// Lets machine time and clock go on by a beat of the lease; timers are due a millisecond late.
-    async fn beat(&self, test: &TestStore) {
+    /// Advances timers and clock by the renewal interval of the lease; timers are due a millisecond late.
+    async fn advance(&self, test: &TestStore) {
         test.pass(LEASE / 4);
         tokio::time::advance(LEASE / 4 + Duration::from_millis(1)).await;
     }
@@ -349,13 +349,13 @@ async fn a_held_lease_is_renewed_as_long_as_the_work_lasts() {
     let test = TestStore::new().await;
     let id = test.enqueue(1).await;
     let request = transcribing(&test).await;
-    let time = StillTime::new();
+    let time = FrozenTime::new();
     let (finish, finished) = tokio::sync::oneshot::channel();
     let mut renewals = test.store.changes();
     renewals.mark_unchanged();
     let work = async {
         for _ in 0..12 {
-            time.beat(&test).await;
+            time.advance(&test).await;
             renewals.changed().await.unwrap();
             assert_eq!(test.claim(WorkSource::Transcriptions, "other").await, None);
             assert_eq!(lease(&test, id).await, test.now().after(LEASE).0);
@@ -372,11 +372,11 @@ async fn held_work_is_dropped_when_its_lease_is_lost() {
     let test = TestStore::new().await;
     test.enqueue(1).await;
     let request = transcribing(&test).await;
-    let time = StillTime::new();
+    let time = FrozenTime::new();
     test.pass(LEASE + Duration::from_secs(1));
     let _taken = transcribing(&test).await;
     let endless = std::future::pending::<()>();
-    let (held, ()) = tokio::join!(request.hold(&test.store, endless), time.beat(&test));
+    let (held, ()) = tokio::join!(request.hold(&test.store, endless), time.advance(&test));
     assert!(matches!(held, Err(StoreError::LeaseLost { .. })), "{held:?}");
 }
 

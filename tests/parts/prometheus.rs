@@ -55,7 +55,7 @@ fn promtool_accepts_the_configuration_and_the_rules() {
 }
 
 #[test]
-fn every_alert_fires_when_it_should_and_only_then() {
+fn promtool_passes_the_rule_tests() {
     promtool(&["test", "rules"], &tests());
 }
 
@@ -74,14 +74,14 @@ fn every_alert_has_a_firing_and_a_quiet_test() {
             let mut found = cases.iter().filter(|case| case.starts_with(&titled)).peekable();
             assert!(found.peek().is_some(), "no test says that {name} {title}");
             for case in found {
-                assert!(case.contains(&asks) && case.contains(result), "this is not what its name says:\n{case}");
+                assert!(case.contains(&asks) && case.contains(result), "the case contradicts its name:\n{case}");
             }
         }
     }
 }
 
 #[test]
-fn every_alert_tells_what_happened_and_what_to_do() {
+fn every_alert_has_summary_description_and_links() {
     let page = text("docs/runbook.md");
     let alerts = alerts();
     assert!(!alerts.is_empty());

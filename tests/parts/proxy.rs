@@ -10,7 +10,7 @@ use stenobot_telegram::{Client, TelegramError};
 
 use crate::proxies::Proxy;
 
-/// A server that only a proxy can find.
+/// A server whose name only the proxy resolves.
 const SERVER: &str = "http://bot-api.test:8081/";
 
 fn through(url: &str) -> Proxies {
@@ -43,7 +43,7 @@ async fn an_https_server_is_reached_through_a_tunnel() {
     let api = BotApi::start(Settings::default()).await.unwrap();
     let to = *api.url().socket_addrs(|| None).unwrap().first().unwrap();
     for (proxy, scheme) in [(Proxy::http(to).await, "http"), (Proxy::socks5(to).await, "socks5h")] {
-        // What is at the other end speaks no TLS, but the way there is made.
+        // The server speaks no TLS, but the tunnel is established.
         let client = client(&through(&proxy.url(scheme)), "https://api.telegram.test", api.token());
         assert_eq!(client.me().await, Err(TelegramError::NoConnection), "{scheme}");
         assert_eq!(proxy.asked(), ["api.telegram.test:443"], "{scheme}");

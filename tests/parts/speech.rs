@@ -1,4 +1,4 @@
-//! Nothing is invented where nobody speaks, and nothing is lost where somebody does: the real engine with detector.
+//! The real engine with the voice activity detector: no text without speech, and no speech without text.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn write_wav(path: &Path, samples: &[f32]) {
     std::fs::write(path, wav).unwrap();
 }
 
-/// A sample's sound and its text.
+/// A sample's audio and its text.
 fn sample(name: &str) -> (Vec<f32>, String) {
     let file = repository("samples").join(name);
     let sound = stenobot_audio::decode(&file.with_extension("ogg"), LIMIT).unwrap().samples;
@@ -60,7 +60,7 @@ fn silence(seconds: usize) -> Vec<f32> {
     vec![0.0; seconds * SAMPLE_RATE as usize]
 }
 
-/// What the sender of a Telegram in Russian is likely to speak.
+/// Likely languages of a sender whose Telegram is in Russian.
 fn russian() -> Vec<LikelyLanguage> {
     LikelyLanguage::weigh([("ru".to_owned(), 3)])
 }
@@ -174,7 +174,7 @@ async fn the_prior_decides_the_language_of_a_second_of_speech() {
         assert_eq!(transcript.language, "ru", "{name}: {text}");
         assert!(text.chars().any(|c| ('а'..='я').contains(&c)), "{name}: {text}");
     }
-    // What is said outweighs what is likely.
+    // The audio outweighs the prior.
     let transcript = transcribe_of(&pool, &repository("samples/en-short-06.ogg"), "auto", &russian()).await;
     assert_eq!((transcript.language.as_str(), transcript.confidence()), ("en", Confidence::High));
 }

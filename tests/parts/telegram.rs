@@ -1,4 +1,4 @@
-//! Telegram's side against a scripted server on loopback that speaks the Bot API's bytes.
+//! The Telegram client with a scripted Bot API server on loopback.
 
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -9,5 +9,5 @@ mod poison;
 mod stub;
 mod updates;
 
-/// Of the form of a real token, and nobody's.
+/// Has the form of a token; never issued.
 const TOKEN: &str = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";

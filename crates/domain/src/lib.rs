@@ -210,8 +210,8 @@ impl Transcript {
         Spoken(self.segments.iter().map(|s| s.text.0.as_str()).collect::<Vec<_>>().join(" "))
     }
 
-    /// How far the text can be trusted, by the model's own account: how probable it finds its words and the language,
-    /// and whether windows were transcribed twice. An empty text is trusted. A text that speech is missing from is not.
+    /// Reliability of the text by the model's probabilities of words and language and by retried windows. An empty text is
+    /// reliable; one in which speech is missing is not.
     pub fn confidence(&self) -> Confidence {
         if self.is_incomplete() || self.is_doubtful() { Confidence::Low } else { Confidence::High }
     }
@@ -247,11 +247,11 @@ const MIN_LOGPROB_RETRIED: f32 = -0.3;
 /// Below this the text may be in another language than the speech.
 const MIN_LANGUAGE_PROBABILITY: f32 = 0.6;
 
-/// How far a text can be trusted.
+/// Reliability of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
-    /// As far as the model ever can.
+    /// No sign of errors.
     High,
     /// Probably wrong in places that matter.
     Low,
@@ -273,16 +273,16 @@ impl Progress {
     }
 }
 
-/// What a loaded model is.
+/// Properties of a loaded model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFacts {
     /// Size, such as `base`.
     pub kind: String,
-    /// How its weights are stored, such as `q8_0`.
+    /// Number format of its weights, such as `q8_0`.
     pub weights: String,
     /// Whether it knows more than English.
     pub multilingual: bool,
-    /// What runs it, such as `whisper.cpp 1.8.3`.
+    /// Name and version of the backend, such as `whisper.cpp 1.8.3`.
     pub backend: String,
 }
 
@@ -294,9 +294,9 @@ pub struct ModelFacts {
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// This point and a while later.
-    pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+    /// Later by `duration`; saturates.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// The time since `earlier`, zero when the clock was set back in between.
@@ -304,32 +304,22 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// This point and a while before.
-    pub fn before(self, while_: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(while_.as_millis()).unwrap_or(i64::MAX)))
+    /// Earlier by `duration`; saturates.
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The day in UTC, as `2026-11-24`.
+    /// The date in UTC, as `2026-11-24`. Times that have no four-digit year give the last date that has one.
     pub fn day(self) -> String {
-        // Days since the first of March of the year 0 in cycles of 400 years (Howard Hinnant, "chrono-Compatible
-        // Low-Level Date Algorithms"): February's length comes last and disturbs nothing.
-        let days = self.0.div_euclid(24 * 60 * 60 * 1000) + 719_468;
-        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        format!("{year:04}-{month:02}-{day:02}")
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F").to_string()
     }
 
-    /// The midnight, UTC, that this day began with.
+    /// The start of the day in UTC.
     pub const fn midnight(self) -> Self {
         Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))
     }
 
-    /// Seconds since the Unix epoch, as metrics want them.
+    /// Seconds since the Unix epoch, the unit of metrics.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -346,7 +336,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The time now.
+    /// The current time.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn now(&self) -> Timestamp {
         match self {
@@ -415,5 +405,16 @@ mod tests {
         let weights: Vec<_> = LikelyLanguage::weigh(observed).into_iter().map(|l| (l.code, l.weight)).collect();
         assert_eq!(weights, [("ru".to_owned(), 0.75), ("en".to_owned(), 0.125)]);
         assert_eq!(LikelyLanguage::weigh([]), []);
+    }
+
+    #[test]
+    fn days_are_dates_in_utc() {
+        let day = |seconds: i64| Timestamp(seconds * 1000).day();
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(Timestamp(-1).day(), "1969-12-31");
+        assert_eq!(day(951_782_400), "2000-02-29");
+        assert_eq!(day(4_107_542_400), "2100-03-01");
+        assert_eq!((day(1_700_006_399), day(1_700_006_400)), ("2023-11-14".into(), "2023-11-15".into()));
+        assert_eq!(Timestamp(i64::MAX).day(), "9999-12-30");
     }
 }

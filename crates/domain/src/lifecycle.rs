@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Declares an enum whose variants have one stored name each, with `ALL`, `as_str`, `Display` and parsing.
+/// Declares an enum whose variants have one stored name each, with `ALL`, `as_str`, `Display` and parsing. Not derived by
+/// strum from the variants: renaming one must not change what the store holds, and `ALL` and `as_str` are inherent constants.
 macro_rules! names {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
@@ -56,7 +57,7 @@ names! {
     }
 }
 
-/// The lifecycle of a request, whole: every legal transition, for macros that generate code from it.
+/// The lifecycle of a request: every legal transition, for macros that generate code from it.
 ///
 /// Calls `$generate!` with `open { ... }`, one entry for each open stage, and `closed [...]`. Of an entry
 /// `Stage position|no_position => next [..] coalesced [..] ends [..] released Stage;`
@@ -245,7 +246,7 @@ names! {
         Failed = "failed",
         /// Cancelled.
         Cancelled = "cancelled",
-        /// The recording has no speech; the sender was told so.
+        /// The recording has no speech; the sender was informed.
         NoSpeech = "no_speech",
     }
 }

@@ -88,7 +88,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_end_after_the_last_retry() {
+    fn pauses_double_up_to_the_maximum_and_end_after_the_last_retry() {
         let mut backoff = RetryPolicy::bounded(5, SECOND, 6 * SECOND).without_jitter().backoff();
         let pauses: Vec<_> = std::iter::from_fn(|| backoff.next_pause()).map(|pause| pause.as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 6, 6]);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_policy_reaches_its_longest_pause_without_overflow() {
+    fn an_endless_policy_reaches_its_maximum_pause_without_overflow() {
         let policy = RetryPolicy::endless(SECOND, 60 * SECOND).without_jitter();
         assert_eq!(policy.pause_after(0), SECOND);
         assert_eq!(policy.pause_after(u32::MAX), 60 * SECOND);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_between_the_first_and_the_longest_pause_and_differs() {
+    fn jitter_stays_between_the_first_and_the_maximum_pause_and_differs() {
         let policy = RetryPolicy::endless(SECOND, 60 * SECOND);
         let pauses: Vec<_> = (0..100).map(|_| policy.pause_after(3)).collect();
         assert!(pauses.iter().all(|pause| (4 * SECOND..=5 * SECOND).contains(pause)), "{pauses:?}");

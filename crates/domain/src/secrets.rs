@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What stands in a text where a token was.
+/// Replaces a token in a text.
 pub const TOKEN_MARK: &str = "<token>";
 /// What stands in a text where another secret was.
 pub const HIDDEN_MARK: &str = "<hidden>";
@@ -64,7 +64,7 @@ pub fn hide(text: &str) -> String {
     clean
 }
 
-/// The next colon, or what it is in an address.
+/// The next colon, plain or percent-encoded.
 fn find_colon(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     (from..bytes.len()).find_map(|at| match bytes[at] {
         b':' => Some(at..at + 1),

@@ -1,4 +1,4 @@
-//! What this machine has, and what processes use of it, as the kernel tells.
+//! Resources of this machine and their use by processes, as reported by the kernel.
 
 mod memory;
 
@@ -11,16 +11,16 @@ use procfs::process::Process;
 
 pub use memory::{Bound, Memory};
 
-/// What one process uses.
+/// Resources that one process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessUsage {
-    /// Whose child it is.
+    /// Process id of the parent.
     pub parent: u32,
     /// Processor time since it started, in user and kernel mode.
     pub cpu: Duration,
-    /// Memory it holds now, in bytes.
+    /// Resident memory now, in bytes.
     pub resident_bytes: u64,
-    /// The most memory it ever held, in bytes.
+    /// Maximum of the resident memory so far, in bytes.
     pub peak_bytes: u64,
 }
 
@@ -53,7 +53,7 @@ impl ProcessUsage {
     }
 }
 
-/// Room on a file system.
+/// Space of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DiskSpace {
     /// Bytes that this user may still write.
@@ -71,7 +71,7 @@ impl DiskSpace {
         Ok(Self {
             free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
             size_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-            // Some file systems do not count files: they tell of none at all.
+            // Some file systems do not count files and report none.
             takes_files: stat.f_files == 0 || stat.f_favail > 100,
         })
     }

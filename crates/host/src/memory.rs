@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 /// Memory that this process may use, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// The most, ever: the least of the machine's memory and all limits.
+    /// Minimum of the machine's memory and all limits.
     pub limit: u64,
-    /// Where the limit comes from.
+    /// Origin of `limit`.
     pub bound: Bound,
-    /// What is left of it now.
+    /// Unused part of it now.
     pub available: u64,
 }
 
-/// Where a limit comes from.
+/// Origin of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// All that the machine has.
@@ -49,7 +49,7 @@ impl Memory {
         Ok(memory)
     }
 
-    /// The machine's own.
+    /// Reads the memory of this process from the kernel.
     ///
     /// # Errors
     /// As [`Memory::read`].
@@ -58,14 +58,14 @@ impl Memory {
     }
 }
 
-/// One control group and the form of its files.
+/// A control group, by the version of its interface.
 enum Group {
     V1(PathBuf),
     V2(PathBuf),
 }
 
 impl Group {
-    /// The groups that a line of `/proc/self/cgroup` tells of, up to the root: each may have a limit. Seen from
+    /// The groups that a line of `/proc/self/cgroup` names, up to the root: each may have a limit. Seen from
     /// inside a container the path may not exist; its own group is the root then.
     fn of(line: &str, cgroup: &Path) -> Vec<Self> {
         let mut parts = line.splitn(3, ':').skip(1);

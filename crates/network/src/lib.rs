@@ -26,15 +26,15 @@ const NO: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// All variables that say how servers are reached.
 pub const PROXY_VARIABLES: [&str; 8] = [HTTPS[0], HTTPS[1], HTTP[0], HTTP[1], ALL[0], ALL[1], NO[0], NO[1]];
 
-/// This machine, which no proxy leads to.
+/// This machine, which is reached directly.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1/128";
-/// Longest user name and longest password that SOCKS5 can carry (RFC 1929).
+/// Bytes of a user name and of a password in SOCKS5 (RFC 1929).
 const MAX_SOCKS_CREDENTIAL: usize = 255;
 
 /// Why a proxy cannot be used. The value is not repeated: it may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ProxyError {
-    /// A protocol that is not spoken here.
+    /// A protocol that is not supported.
     #[error("{origin} names a proxy of the kind {scheme}, which is not supported: give {FORM}")]
     Kind {
         /// The setting or variable.
@@ -118,7 +118,7 @@ pub struct Proxy {
     address: String,
     /// The address with user name and password.
     url: SecretString,
-    /// The password as the operator means it and as it stands in the URL.
+    /// The password decoded and as it stands in the URL.
     passwords: Vec<SecretString>,
 }
 
@@ -194,7 +194,7 @@ pub struct Proxies(Option<Arc<Rules>>);
 struct Rules {
     https: Option<Proxy>,
     http: Option<Proxy>,
-    /// The same rules as reqwest's own, to be asked about.
+    /// A copy of reqwest's rules, which cannot be queried.
     matcher: Matcher,
     of_client: Vec<reqwest::Proxy>,
 }
@@ -234,7 +234,7 @@ impl Proxies {
         Ok(Self(Some(Arc::new(Rules { https, http, matcher, of_client }))))
     }
 
-    /// A client that keeps to these rules and to no others.
+    /// Configures a client with these rules only.
     pub fn apply(&self, client: ClientBuilder) -> ClientBuilder {
         let rules = self.0.iter().flat_map(|rules| rules.of_client.iter().cloned());
         rules.fold(client.no_proxy(), ClientBuilder::proxy)
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused_without_repeating_it() {
+    fn an_invalid_proxy_is_refused_without_quoting_it() {
         let origin = "ALL_PROXY";
         for (value, wanted) in [
             ("socks4://127.0.0.1:1080", ProxyError::Kind { origin, scheme: "socks4".into() }),
@@ -348,7 +348,7 @@ mod tests {
             let said = format!("{error} {error:?}");
             assert!(!said.contains("hidden") && !said.contains("12"), "{said}");
         }
-        // What is not used is not looked at.
+        // Variables that the setting outranks are not parsed.
         assert!(resolve("http://p", &[("ALL_PROXY", "socks4://h")]).is_ok());
     }
 

@@ -71,7 +71,7 @@ pub enum ChatKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceMessage {
     /// Where it was sent.
-    pub place: Location,
+    pub location: Location,
     /// The message that requests the text: the voice message itself, or a reply to it.
     pub asked: MessageId,
     /// The message with the sound.
@@ -105,7 +105,7 @@ pub enum AskedBy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Where it was sent.
-    pub place: Location,
+    pub location: Location,
     /// Its number there.
     pub message: MessageId,
     /// Who sent it.
@@ -124,7 +124,7 @@ pub struct Press {
     /// The user who pressed; in a group, any member.
     pub from: Sender,
     /// Where the message with the button is; `None` when Telegram no longer gives it.
-    pub place: Option<Location>,
+    pub location: Option<Location>,
     /// The message with the button.
     pub message: Option<MessageId>,
     /// What the buttons are for that Telegram's server knows under the message: what is pressed is only a claim of the
@@ -160,7 +160,7 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherKind {
     /// Where it was sent.
-    pub place: Location,
+    pub location: Location,
     /// Its number there.
     pub message: MessageId,
     /// Who sent it.

@@ -11,7 +11,7 @@ use crate::telemetry::Readiness;
 
 /// The readiness is checked this often, which costs a write to the store.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// Longest time of a check; a bot without an answer is not ready.
+/// Of a check; without a result in time the bot is not ready.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps the gauge and the service manager's status up to date.

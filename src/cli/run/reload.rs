@@ -1,4 +1,4 @@
-//! SIGHUP: the sources of the configuration are read again, and what can change in a running bot changes.
+//! SIGHUP: the sources of the configuration are read again, and the settings that a running bot can apply are applied.
 
 use metrics::gauge;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,7 +10,7 @@ use crate::service_manager::ServiceManager;
 use crate::settings::RuntimeConfig;
 use crate::telemetry::LogFilter;
 
-/// Where settings come from and where they go.
+/// Sources of the settings, and the parts that a reload changes.
 pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) versions: watch::Sender<RuntimeConfig>,
@@ -19,7 +19,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// Reloads at each SIGHUP. What cannot be used changes nothing.
+    /// Reloads at each SIGHUP. An invalid configuration changes nothing.
     pub(super) async fn on_hangup(self) -> std::io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         while hangup.recv().await.is_some() {

@@ -1,5 +1,5 @@
-//! Files that players play although their headers break a rule or name a codec by an unusual way; and the names of
-//! the codecs that are not decoded.
+//! Files that players play although their headers break a rule or name a codec in an unusual way; and the names of
+//! unsupported codecs.
 
 use std::fs;
 use std::path::Path;
@@ -44,14 +44,14 @@ fn name_of(result: Result<Vec<f32>, AudioError>) -> String {
 }
 
 #[test]
-fn what_players_play_is_decoded() {
+fn files_that_players_play_are_decoded() {
     let files = files("decoded");
     assert_eq!(files.len(), 24);
     assert_the_voice(files, "hevc-fragments.mp4");
 }
 
 #[test]
-fn codecs_that_are_not_decoded_are_named() {
+fn unsupported_codecs_are_named() {
     let names = [
         ("aac-5.1.aac", "AAC 5.1"),
         ("aac-5.1.m4a", "AAC 5.1"),
@@ -122,7 +122,7 @@ fn grow(bytes: &mut Vec<u8>, path: &[&[u8; 4]], count: u32) {
 fn a_long_configuration_of_the_picture_does_not_matter() {
     let mut video = read("audio/video.mp4");
     let before = decoded(&video).unwrap();
-    // The index is the last box, so that nothing behind it moves.
+    // The index is the last box: no offset changes.
     grow(&mut video, &[b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1", b"avcC"], 3_000);
     assert!(decoded(&video).unwrap() == before);
 }
@@ -216,7 +216,7 @@ fn wrong_zero_and_open_sizes_of_wav_do_not_matter() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_at_once() {
+fn a_file_that_is_not_regular_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

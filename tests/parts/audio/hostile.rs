@@ -1,4 +1,4 @@
-//! Files that nobody's recorder makes. Each gets an answer; none ends the process or keeps it.
+//! Hostile and damaged files. Each gets a result; none crashes or blocks the process.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,7 +41,7 @@ fn probe_bytes(bytes: &[u8]) -> Result<Duration, AudioError> {
     probe(file(bytes).path(), LIMIT)
 }
 
-/// Runs `work` and fails when it has no result after a minute, which no test here comes near.
+/// Runs `work` and fails if it has no result after a minute, far longer than any test here takes.
 pub(super) fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
@@ -49,7 +49,7 @@ pub(super) fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send
 }
 
 #[test]
-fn what_is_no_audio_is_named_as_such() {
+fn a_file_without_audio_is_unsupported_or_damaged() {
     assert_eq!(probe_bytes(b""), Err(AudioError::Empty));
     let text = "Dear bot, this is a letter. ".repeat(1_000);
     let zeros = vec![0; 100_000];
@@ -59,7 +59,7 @@ fn what_is_no_audio_is_named_as_such() {
     }
     let gone = probe(&root().join("no such file"), LIMIT).unwrap_err();
     assert!(matches!(&gone, AudioError::Io { .. }), "{gone}");
-    assert!(!gone.to_string().contains("no such file"), "a path has no place in an error");
+    assert!(!gone.to_string().contains("no such file"), "the error shows the path");
     let folder = probe(root(), LIMIT).unwrap_err();
     assert!(matches!(folder, AudioError::Io { .. }), "{folder}");
 }
@@ -87,7 +87,7 @@ fn a_truncated_file_gives_its_prefix_or_an_error() {
 }
 
 #[test]
-fn damaged_and_lying_files_get_an_answer() {
+fn damaged_files_and_files_with_false_sizes_get_a_result() {
     let (files, decoded, panicked) = within_a_minute(|| {
         let (mut files, mut decoded, mut panicked) = (0, 0, 0);
         for hostile in corpus().iter().filter(|hostile| ["flip", "lie"].contains(&hostile.family())) {
@@ -105,7 +105,7 @@ fn damaged_and_lying_files_get_an_answer() {
 }
 
 #[test]
-fn the_machine_is_not_blamed_for_files_that_fuzzing_found() {
+fn files_found_by_fuzzing_are_no_input_or_output_errors() {
     let found: Vec<_> = corpus().into_iter().filter(|hostile| hostile.family() == "fuzzed").collect();
     assert_eq!(found.len(), 3);
     for hostile in found {
@@ -115,7 +115,7 @@ fn the_machine_is_not_blamed_for_files_that_fuzzing_found() {
 }
 
 #[test]
-fn the_corpus_is_large_and_always_the_same() {
+fn the_corpus_is_large_and_reproducible() {
     let (one, other) = (corpus(), corpus());
     assert!(one.len() > 1_000, "{}", one.len());
     let names: BTreeSet<&str> = one.iter().map(|hostile| hostile.name.as_str()).collect();
@@ -144,7 +144,7 @@ fn a_duration_bomb_stops_at_the_limit() {
 }
 
 #[test]
-fn packets_that_cannot_be_decoded_are_left_out() {
+fn undecodable_packets_are_left_out() {
     let no_frame_count: &[u8] = &[0x03];
     for packet in [no_frame_count, &[]] {
         let error = probe_bytes(&opus_file(100, packet, |_| 0)).unwrap_err();
@@ -158,7 +158,7 @@ fn packets_that_cannot_be_decoded_are_left_out() {
 }
 
 #[test]
-fn the_limit_lets_pass_what_fits() {
+fn a_recording_within_the_limit_is_decoded() {
     let second = wav(1, 16_000, 16, &[0; 2 * 32_000]);
     assert_eq!(probe(file(&second).path(), Duration::from_secs(1)), Ok(Duration::from_secs(2)));
     let more = wav(1, 16_000, 16, &[0; 2 * 32_001]);
@@ -197,7 +197,7 @@ fn absurd_headers_are_refused() {
 }
 
 #[test]
-fn samples_that_are_no_numbers_become_silence() {
+fn samples_that_are_nan_become_silence() {
     let mut floats = fs::read(fixture("float-stereo.wav")).unwrap();
     let from = floats.len() - 800;
     for sample in floats[from..].as_chunks_mut::<4>().0 {
@@ -217,7 +217,7 @@ fn a_chained_ogg_is_decoded_to_its_end() {
 }
 
 #[test]
-fn the_name_of_a_file_means_nothing() {
+fn the_name_of_a_file_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("voice.ogg");
     fs::copy(fixture("mp3.mp3"), &path).unwrap();
@@ -225,7 +225,7 @@ fn the_name_of_a_file_means_nothing() {
 }
 
 #[test]
-fn the_probe_process_prints_what_it_found() {
+fn the_probe_process_prints_length_or_error() {
     let outcome = |path: &std::path::Path| {
         let output = Command::new(env!("CARGO_BIN_EXE_stenobot"))
             .args(["probe", "--limit-ms", "20000"])

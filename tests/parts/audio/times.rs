@@ -14,7 +14,7 @@ use crate::corpus::forge::{bomb, edited, matroska};
 /// The voice of the fixtures in samples, and the time from one start to the next where it comes twice.
 const VOICE: usize = 14_400;
 
-/// What is allowed for delays of codecs and for frames that are cut: 0.1 s.
+/// Tolerance for delays of codecs and for cut frames: 0.1 s.
 const SLACK: usize = 1_600;
 
 fn samples(name: &str) -> Vec<f32> {
@@ -24,7 +24,7 @@ fn samples(name: &str) -> Vec<f32> {
     samples
 }
 
-/// Fails unless the voice is at these places, nothing is between them, and nothing behind the last.
+/// Fails unless the voice is at these offsets, with silence between them and nothing after the last.
 fn assert_voice_at(name: &str, samples: &[f32], starts: &[usize]) {
     let voice = reference("flac.flac");
     let mut silent_from = 0;
@@ -74,14 +74,14 @@ fn a_stream_that_was_cut_begins_with_its_sound() {
 }
 
 #[test]
-fn what_an_edit_list_leaves_out_is_left_out() {
+fn audio_outside_the_edit_list_is_left_out() {
     let trimmed = samples("trimmed.m4a");
     assert_voice_at("trimmed.m4a", &trimmed, &[0]);
-    // As many as ffmpeg gives.
+    // The count is ffmpeg's.
     assert!(trimmed.len().abs_diff(15_296) <= 1, "{}", trimmed.len());
 }
 
-/// `aac.m4a` lasts 0.905 s behind 23 ms of priming; lengths are in milliseconds, places in its media in 44,100ths.
+/// `aac.m4a` lasts 0.905 s behind 23 ms of priming; lengths are in milliseconds, offsets in its media in 44,100ths.
 #[test]
 fn edits_are_presented_in_their_order() {
     let m4a = fs::read(fixture("aac.m4a")).unwrap();
@@ -90,7 +90,7 @@ fn edits_are_presented_in_their_order() {
     assert_about(edits(&[(3_000, -1), (905, 1024)]), 3_905);
     // A part, a pause, a part behind it.
     assert_about(edits(&[(200, 1024), (1_000, -1), (300, 1024 + 22_050)]), 1_500);
-    // The same three times, and two parts in reverse.
+    // One part three times, and two parts in reverse.
     assert_about(edits(&[(400, 1024), (400, 1024), (400, 1024)]), 1_200);
     assert_about(edits(&[(400, 1024 + 22_050), (500, 1024)]), 900);
     // To the end.
@@ -154,7 +154,7 @@ fn channels_that_cancel_each_other_do_not_lose_the_voice() {
 }
 
 #[test]
-fn a_silent_track_gives_way_to_the_next() {
+fn a_silent_track_is_skipped() {
     for name in ["second-track.mp4", "second-track.mkv"] {
         assert_voice_at(name, &samples(name), &[0]);
     }

@@ -1,4 +1,4 @@
-//! What the store says of files that are there.
+//! Verification of the files in the store.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ async fn a_truncated_or_altered_model_is_not_handed_out() {
     let store = offline(&dir.path().join("store"));
     let model = imported(dir.path(), "mine").await;
     assert_eq!(store.find("mine").await.unwrap().sha256, model.sha256);
-    assert_eq!(store.find(model.path.to_str().unwrap()).await.unwrap().sha256, model.sha256, "by path, the same note");
+    assert_eq!(store.find(model.path.to_str().unwrap()).await.unwrap().sha256, model.sha256, "by path");
 
     let whole = std::fs::read(&model.path).unwrap();
     let mut altered = whole.clone();
@@ -31,7 +31,7 @@ async fn a_truncated_or_altered_model_is_not_handed_out() {
         assert!(matches!(error, ModelStoreError::Damaged { remedy: Remedy::Import, .. }), "{error}");
         assert!(error.to_string().ends_with("delete it and import it again"), "{error}");
         let error = store.ensure("mine", |_| {}).await.unwrap_err();
-        assert!(matches!(error, ModelStoreError::Damaged { .. }), "nobody publishes it: {error}");
+        assert!(matches!(error, ModelStoreError::Damaged { .. }), "it is not published: {error}");
     }
     std::fs::write(&model.path, &whole).unwrap();
     store.find("mine").await.unwrap();
@@ -87,7 +87,7 @@ fn whole_tensors_only(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn names_that_lead_nowhere_say_what_to_do() {
+async fn an_unknown_name_gives_an_error_that_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let store = offline(dir.path());
     for (name, wanted) in [
@@ -104,7 +104,7 @@ async fn names_that_lead_nowhere_say_what_to_do() {
     assert!(names(dir.path()).is_empty(), "looking writes nothing");
 }
 
-/// A published file that somebody copied into the folder needs no import.
+/// A published file that was copied into the folder needs no import.
 #[tokio::test]
 async fn a_published_file_put_there_by_hand_is_recognised() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ async fn a_published_file_put_there_by_hand_is_recognised() {
     assert!(store.list().iter().all(|listed| !listed.present));
 }
 
-/// Quantising what is quantised goes through the values it stands for.
+/// A second quantisation starts from the dequantised values.
 #[tokio::test]
 async fn a_quantised_model_can_be_quantised_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Model files that were made to crash what reads them.
+//! Model files that are made to crash their reader.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,10 +97,10 @@ async fn hostile_sizes_are_refused_by_name_before_whisper_cpp_sees_them() {
             let error = refused.unwrap_err();
             assert!(error.to_string().starts_with("hostile.bin cannot be used: "), "{what}: {error}");
         }
-        // The same check, by a process of its own: a few of them are enough.
+        // The check in an engine process: a few files are enough.
         if index % 7 == 0 {
-            let told = engine(&file, None).await.unwrap_err();
-            assert!(told.contains("hostile.bin cannot be used: "), "{what}: {told}");
+            let message = engine(&file, None).await.unwrap_err();
+            assert!(message.contains("hostile.bin cannot be used: "), "{what}: {message}");
         }
     }
 }
@@ -113,8 +113,8 @@ async fn a_hostile_detector_is_refused_by_name() {
     let file = dir.path().join("hostile.bin");
     std::fs::write(&file, &whole).unwrap();
     engine(&model, Some(&file)).await.expect("the published detector is accepted");
-    let told = engine(&model, Some(&model)).await.unwrap_err();
-    assert!(told.contains("is a Whisper model, no voice activity detector"), "{told}");
+    let message = engine(&model, Some(&model)).await.unwrap_err();
+    assert!(message.contains("is a Whisper model, no voice activity detector"), "{message}");
     let store = offline(&dir.path().join("another"));
     let first = 4 + 4 + "silero-16k".len() + 3 * 4;
     for field in 0..19 {
@@ -126,13 +126,13 @@ async fn a_hostile_detector_is_refused_by_name() {
             assert!(error.starts_with("hostile.bin cannot be used"), "{error}");
         }
         if field % 6 == 0 {
-            let told = engine(&model, Some(&file)).await.unwrap_err();
-            assert!(told.contains("hostile.bin cannot be used: "), "{told}");
+            let message = engine(&model, Some(&file)).await.unwrap_err();
+            assert!(message.contains("hostile.bin cannot be used: "), "{message}");
         }
     }
 }
 
-/// A folder whose file says everything more than once: many names for the same weights took gigabytes.
+/// Many names for one tensor's weights took gigabytes.
 #[tokio::test]
 async fn folders_with_doubled_variables_are_refused() {
     let dir = tempfile::tempdir().unwrap();

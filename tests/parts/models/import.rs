@@ -1,4 +1,4 @@
-//! What import makes of real packages and of every form of weights.
+//! Import of real packages and of every form of weights.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ async fn the_packages_give_the_published_files_byte_for_byte() {
     assert_eq!(model.sha1, "7bb89bb49ed6955013b166f1b6a6c04584a20fbe");
 
     // From the ggml file, which takes the other way through the importer. The first is published; the others are
-    // what ggml's own quantize_row_*_ref make of the same tensors.
+    // the results of ggml's quantize_row_*_ref for these tensors.
     let float16 = dir.path().join("ggml-base.bin");
     for (quantisation, bytes, sha1) in [
         (Quantisation::q5_1, 59_707_625, "a3733eda680ef76256db5fc5dd9de8629e62c5e7"),
@@ -38,7 +38,7 @@ async fn the_packages_give_the_published_files_byte_for_byte() {
     }
 }
 
-/// The reference is the conversion of the same file with numpy.
+/// The reference is the file's conversion with numpy.
 #[tokio::test]
 async fn the_detector_is_converted() {
     let dir = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ async fn the_detector_is_converted() {
 }
 
 #[tokio::test]
-async fn every_form_of_weights_gives_the_same_model() {
+async fn all_forms_of_weights_give_one_model() {
     let dir = tempfile::tempdir().unwrap();
     let mut made = Vec::new();
     for form in [Form::F32, Form::F16, Form::Int8, Form::Int8Restored] {
@@ -85,9 +85,9 @@ async fn large_v3_s_mel_bands_and_vocabulary_are_kept() {
 
 /// The folder that the Python tools keep: model.bin lies in a snapshot below it.
 #[tokio::test]
-async fn a_folder_of_the_download_cache_is_understood() {
+async fn a_folder_of_the_download_cache_is_imported() {
     let dir = tempfile::tempdir().unwrap();
-    let cache = dir.path().join("models--somebody--faster-whisper-small");
+    let cache = dir.path().join("models--example--faster-whisper-small");
     Synthetic::small(Form::F16).write(&cache.join("snapshots/0123abc"));
     import(&cache, None, &dir.path().join("store")).await.unwrap();
     Synthetic::small(Form::F16).write(&cache.join("snapshots/4567def"));
@@ -154,7 +154,7 @@ async fn a_disk_that_fills_up_is_named_and_nothing_is_left() {
     assert!(names(&store).is_empty());
 }
 
-/// Whoever no longer waits stops the work, and half a file is not left behind.
+/// No partial file is left.
 #[test]
 fn dropping_the_future_stops_the_work() {
     let dir = tempfile::tempdir().unwrap();
@@ -164,7 +164,7 @@ fn dropping_the_future_stops_the_work() {
         let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
         let (store, target) = (offline(&store), Some(Quantisation::q4_0));
         tokio::select! {
-            _ = store.import(&folder, target, None, |_| _ = begun.send(())) => panic!("it ended before it told of progress"),
+            _ = store.import(&folder, target, None, |_| _ = begun.send(())) => panic!("it ended before it reported progress"),
             _ = begins.recv() => {}
         }
     });

@@ -20,15 +20,15 @@ use tokio::sync::Notify;
 use super::synthetic::{Form, Synthetic};
 use super::{names, offline};
 
-/// What the server does with one request.
+/// Response of the server to one request.
 enum Answer {
-    /// As a good server.
+    /// The requested part.
     Serve,
-    /// Sends so many bytes, sees them arrive, and drops the connection.
+    /// Sends this many bytes and drops the connection once they have arrived.
     Cut(usize),
-    /// Sends the whole file whatever part was asked for.
+    /// Sends the whole file, whatever part is requested.
     IgnoreRange,
-    /// Sends other bytes of the same length.
+    /// Sends other bytes of equal length.
     WrongBytes,
     /// Sends another file.
     Longer,
@@ -36,14 +36,13 @@ enum Answer {
 }
 
 /// Path, `Range` and `If-Range` of a request.
-type Asked = (String, Option<String>, Option<String>);
+type Requested = (String, Option<String>, Option<String>);
 
 struct Server {
     file: Vec<u8>,
     answers: Mutex<VecDeque<Answer>>,
-    /// Every request so far.
-    asked: Mutex<Vec<Asked>>,
-    /// Told when the client has taken bytes over.
+    requested: Mutex<Vec<Requested>>,
+    /// Notified when the client has received bytes.
     arrived: Arc<Notify>,
 }
 
@@ -52,7 +51,7 @@ const TAG: &str = "\"first\"";
 async fn answer(State(server): State<Arc<Server>>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
     let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap().to_owned());
     let (range, if_range) = (text(header::RANGE), text(header::IF_RANGE));
-    server.asked.lock().unwrap().push((uri.path().to_owned(), range.clone(), if_range.clone()));
+    server.requested.lock().unwrap().push((uri.path().to_owned(), range.clone(), if_range.clone()));
     let next = server.answers.lock().unwrap().pop_front().unwrap_or(Answer::Serve);
     let start = range.map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse::<usize>().unwrap());
     let length = server.file.len();
@@ -104,7 +103,7 @@ impl Bench {
             Family { name: "toy".into(), architecture: synthetic.architecture(), published: vec![(None, sha1)] };
 
         let answers = Mutex::new(answers.into_iter().collect());
-        let server = Arc::new(Server { file, answers, asked: Mutex::default(), arrived: Arc::default() });
+        let server = Arc::new(Server { file, answers, requested: Mutex::default(), arrived: Arc::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/models/main", listener.local_addr().unwrap());
         let app = axum::Router::new().fallback(answer).with_state(server.clone());
@@ -117,14 +116,14 @@ impl Bench {
     }
 
     async fn ensure(&self, name: &str) -> Result<Vec<Download>, ModelStoreError> {
-        let mut heard = Vec::new();
+        let mut events = Vec::new();
         let model = self.store.ensure(name, |event| {
             if let Download::Receiving { .. } = event {
                 self.server.arrived.notify_one();
             }
-            heard.push(event);
+            events.push(event);
         });
-        model.await.map(|_| heard)
+        model.await.map(|_| events)
     }
 
     fn folder(&self) -> std::path::PathBuf {
@@ -136,7 +135,7 @@ impl Bench {
     }
 
     fn ranges(&self) -> Vec<Option<String>> {
-        self.server.asked.lock().unwrap().iter().map(|(_, range, _)| range.clone()).collect()
+        self.server.requested.lock().unwrap().iter().map(|(_, range, _)| range.clone()).collect()
     }
 
     fn assert_whole(&self) {
@@ -149,25 +148,25 @@ impl Bench {
 async fn a_model_is_pulled_once_and_then_found() {
     let bench = Bench::new([]).await;
     let total = bench.server.file.len() as u64;
-    let heard = bench.ensure("toy").await.unwrap();
+    let events = bench.ensure("toy").await.unwrap();
     bench.assert_whole();
-    let last = heard.iter().rfind(|event| matches!(event, Download::Receiving { .. })).unwrap();
+    let last = events.iter().rfind(|event| matches!(event, Download::Receiving { .. })).unwrap();
     assert_eq!(*last, Download::Receiving { name: "toy".into(), done: total, total });
     assert!(bench.ensure("toy").await.unwrap().is_empty());
     assert_eq!(bench.store.find("toy").await.unwrap().origin, Origin::Published);
-    let asked = bench.server.asked.lock().unwrap();
-    assert_eq!(*asked, [("/models/main/ggml-toy.bin".to_owned(), None, None)]);
+    let requested = bench.server.requested.lock().unwrap();
+    assert_eq!(*requested, [("/models/main/ggml-toy.bin".to_owned(), None, None)]);
 }
 
 #[tokio::test]
 async fn cut_connections_are_resumed_where_they_ended() {
     let bench = Bench::new([Answer::Cut(1000), Answer::Cut(2000)]).await;
-    let heard = bench.ensure("toy").await.unwrap();
+    let events = bench.ensure("toy").await.unwrap();
     bench.assert_whole();
-    assert_eq!(heard.iter().filter(|event| matches!(event, Download::Waiting { .. })).count(), 2);
-    let asked = bench.server.asked.lock().unwrap();
-    let asked: Vec<_> = asked.iter().map(|(_, range, tag)| (range.as_deref(), tag.as_deref())).collect();
-    assert_eq!(asked, [(None, None), (Some("bytes=1000-"), Some(TAG)), (Some("bytes=3000-"), Some(TAG))]);
+    assert_eq!(events.iter().filter(|event| matches!(event, Download::Waiting { .. })).count(), 2);
+    let requested = bench.server.requested.lock().unwrap();
+    let requested: Vec<_> = requested.iter().map(|(_, range, tag)| (range.as_deref(), tag.as_deref())).collect();
+    assert_eq!(requested, [(None, None), (Some("bytes=1000-"), Some(TAG)), (Some("bytes=3000-"), Some(TAG))]);
 }
 
 #[tokio::test]
@@ -178,7 +177,7 @@ async fn a_server_that_ignores_ranges_is_read_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_briefly_unwell_is_asked_again() {
+async fn a_request_is_repeated_after_a_server_error() {
     let unwell = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_GATEWAY];
     let bench = Bench::new(unwell.map(Answer::Status)).await;
     bench.ensure("toy").await.unwrap();
@@ -186,7 +185,7 @@ async fn a_server_that_is_briefly_unwell_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_arrived_is_kept_for_the_next_run() {
+async fn received_bytes_are_kept_for_the_next_run() {
     let failing = || Answer::Status(StatusCode::SERVICE_UNAVAILABLE);
     let bench = Bench::new([Answer::Cut(5000), failing(), failing(), failing(), failing()]).await;
     let error = bench.ensure("toy").await.unwrap_err();
@@ -202,7 +201,7 @@ async fn what_arrived_is_kept_for_the_next_run() {
 }
 
 #[tokio::test]
-async fn leftovers_of_another_file_are_thrown_away() {
+async fn a_partial_download_of_another_file_is_discarded() {
     for leftover in [vec![7; 4000], vec![7; 10_000_000]] {
         let bench = Bench::new([]).await;
         std::fs::create_dir(bench.folder()).unwrap();
@@ -253,9 +252,9 @@ async fn a_full_disk_is_named() {
     assert!(error.to_string().contains("the disk is full; free some space"), "{error}");
 }
 
-/// More than any disk has.
+/// The length exceeds any disk.
 #[tokio::test]
-async fn a_disk_that_is_too_small_is_seen_beforehand() {
+async fn a_disk_without_space_is_detected_before_the_download() {
     let bench = Bench::new([]).await;
     let mut architecture = Synthetic::small(Form::F16).architecture();
     architecture.tokens = u32::MAX;
@@ -287,7 +286,7 @@ async fn a_damaged_model_is_replaced_by_the_published_one() {
     let path = bench.folder().join("ggml-toy.bin");
     damaged_and_replaced(&bench, &path).await;
 
-    // One that was imported, but is the same as what is published.
+    // An imported model whose bytes equal the published ones.
     let (folder, name) = (bench.dir.path().join("folder"), "toy".parse().unwrap());
     let imported = bench.store.import(&folder, None, Some(name), |_| {}).await.unwrap();
     assert_eq!(imported.origin, Origin::Imported { from: "folder".into() });
@@ -305,14 +304,14 @@ async fn damaged_and_replaced(bench: &Bench, path: &Path) {
 }
 
 #[tokio::test]
-async fn what_nobody_publishes_is_made_from_what_somebody_does() {
+async fn an_unpublished_quantisation_is_made_from_the_published_model() {
     let bench = Bench::new([]).await;
     bench.ensure("toy-q4_0").await.unwrap();
     let made = bench.store.find("toy-q4_0").await.unwrap();
     let source = bench.store.find("toy").await.unwrap();
     assert_eq!(made.origin, Origin::Quantised { from: "toy".into(), from_sha256: source.sha256 });
     let imported = imported_q4_0(bench.dir.path()).await;
-    assert!(std::fs::read(made.path).unwrap() == imported, "quantising on import gives the same bytes");
+    assert!(std::fs::read(made.path).unwrap() == imported, "quantising on import gives equal bytes");
     assert_eq!(bench.ranges().len(), 1);
 }
 

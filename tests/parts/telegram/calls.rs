@@ -1,4 +1,4 @@
-//! Calls, their answers, and what must never be seen in them.
+//! Calls and their answers. No error or log line shows the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,7 +239,7 @@ async fn no_call_is_made_within_a_pause() {
         let client = stub.client();
         let wait = Duration::from_secs(seconds);
         assert_eq!(client.send(CHAT, None, None, &content("one")).await, Err(TelegramError::RetryAfter(wait)));
-        // Neither a message nor an edit, whoever wants it; another chat is not concerned.
+        // Applies to messages and edits of this chat, not to other chats.
         tokio::time::pause();
         for _ in 0..2 {
             let left = client.edit(CHAT, MessageId(7), &content("two")).await.unwrap_err();
@@ -253,15 +253,15 @@ async fn no_call_is_made_within_a_pause() {
         tokio::time::resume();
         assert_eq!(client.send(CHAT, None, None, &content("four")).await, Ok(MessageId(42)));
         assert_eq!(stub.asked().len(), 3);
-        assert_eq!(stub.calls().len(), 3, "what was not made is not reported");
+        assert_eq!(stub.calls().len(), 3, "refused calls are not reported");
     }
 }
 
-/// Every kind of failure, by way of a real call.
+/// Every kind of failure, each from a call.
 async fn failures() -> Vec<TelegramError> {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = Client::new(format!("http://{closed}").parse().unwrap(), TOKEN, Arc::new(|_| {})).unwrap();
-    let mut failures = vec![nobody.me().await.unwrap_err()];
+    let unreachable = Client::new(format!("http://{closed}").parse().unwrap(), TOKEN, Arc::new(|_| {})).unwrap();
+    let mut failures = vec![unreachable.me().await.unwrap_err()];
     let echo = format!("Bad Request: no such method http://127.0.0.1/bot{TOKEN}/GetMe");
     for answer in [
         Answer::Redirect(format!("http://127.0.0.1:1/bot{TOKEN}/GetMe")),

@@ -1,4 +1,4 @@
-//! Downloads: whole ones arrive, others leave nothing.
+//! Downloads: a failed one leaves no file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,12 +11,12 @@ use super::stub::{Answer, Stub};
 
 const LIMIT: u64 = 100_000;
 
-/// What `getFile` answers.
-fn place() -> Answer {
-    place_of(10)
+/// Answer of `getFile`.
+fn get_file_answer() -> Answer {
+    get_file_answer_of(10)
 }
 
-fn place_of(size: u64) -> Answer {
+fn get_file_answer_of(size: u64) -> Answer {
     Answer::ok(json!({
         "file_id": "AwACAgIAAxkBAAIBRmVoice",
         "file_unique_id": "AgADRgADvoice",
@@ -46,7 +46,7 @@ async fn a_downloaded_file_is_whole_and_private() {
     let bytes: Vec<u8> = (0..LIMIT).map(|at| at as u8).collect();
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    let stub = Stub::start([place(), Answer::Whole(200, bytes.clone())]).await;
+    let stub = Stub::start([get_file_answer(), Answer::Whole(200, bytes.clone())]).await;
     assert_eq!(stub.client().download("the id", &to, LIMIT).await.unwrap(), LIMIT);
     assert_eq!(std::fs::read(&to).unwrap(), bytes);
     assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
@@ -61,7 +61,7 @@ async fn a_downloaded_file_is_whole_and_private() {
 async fn an_empty_file_is_downloaded() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    let stub = Stub::start([place_of(0), Answer::Whole(200, Vec::new())]).await;
+    let stub = Stub::start([get_file_answer_of(0), Answer::Whole(200, Vec::new())]).await;
     assert_eq!(stub.client().download("id", &to, LIMIT).await.unwrap(), 0);
     assert_eq!(std::fs::metadata(&to).unwrap().len(), 0);
 }
@@ -70,8 +70,8 @@ async fn an_empty_file_is_downloaded() {
 async fn a_file_over_the_limit_is_refused_whether_announced_or_not() {
     let too_big = "Bad Request: file is too big";
     for answers in [
-        vec![place(), Answer::Whole(200, vec![0; LIMIT as usize + 1])],
-        vec![place(), Answer::Endless],
+        vec![get_file_answer(), Answer::Whole(200, vec![0; LIMIT as usize + 1])],
+        vec![get_file_answer(), Answer::Endless],
         vec![Answer::refusal(400, too_big)],
     ] {
         let (error, _) = failing(answers).await;
@@ -90,7 +90,7 @@ async fn a_refusal_for_size_names_the_public_limit() {
 
 #[tokio::test]
 async fn a_transfer_cut_midway_leaves_nothing_and_is_transient() {
-    let (error, stub) = failing([place(), Answer::Cut(5000, vec![1; 1000])]).await;
+    let (error, stub) = failing([get_file_answer(), Answer::Cut(5000, vec![1; 1000])]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Network(_))), "{error:?}");
     assert!(matches!(error.disposition(), Disposition::Retry { .. }));
     assert_eq!(stub.calls()[1].outcome, CallOutcome::Network);
@@ -98,7 +98,7 @@ async fn a_transfer_cut_midway_leaves_nothing_and_is_transient() {
 
 #[tokio::test]
 async fn a_file_shorter_than_announced_is_incomplete() {
-    let (error, stub) = failing([place_of(1001), Answer::Whole(200, vec![1; 1000])]).await;
+    let (error, stub) = failing([get_file_answer_of(1001), Answer::Whole(200, vec![1; 1000])]).await;
     assert!(matches!(error, DownloadError::Incomplete), "{error:?}");
     assert!(matches!(error.disposition(), Disposition::Retry { .. }));
     assert_eq!(stub.calls()[1].outcome, CallOutcome::Network);
@@ -107,7 +107,7 @@ async fn a_file_shorter_than_announced_is_incomplete() {
 #[tokio::test]
 async fn an_expired_link_is_transient() {
     for status in [404, 410] {
-        let (error, stub) = failing([place(), Answer::refusal(status, "Not Found")]).await;
+        let (error, stub) = failing([get_file_answer(), Answer::refusal(status, "Not Found")]).await;
         assert!(matches!(error, DownloadError::Expired), "{error:?}");
         assert!(matches!(error.disposition(), Disposition::Retry { .. }));
         assert_eq!(stub.calls()[1].outcome, CallOutcome::Client4xx);
@@ -118,7 +118,7 @@ async fn an_expired_link_is_transient() {
 async fn a_transfer_that_stalls_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    let stub = Stub::start([place(), Answer::Stall(vec![1; 1000])]).await;
+    let stub = Stub::start([get_file_answer(), Answer::Stall(vec![1; 1000])]).await;
     let client = stub.client();
     let download = tokio::spawn(async move { client.download("id", &to, LIMIT).await });
     stub.received(2).await;
@@ -132,7 +132,7 @@ async fn a_transfer_that_stalls_times_out() {
 async fn a_cancelled_download_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    let stub = Stub::start([place(), Answer::Stall(vec![1; 1000])]).await;
+    let stub = Stub::start([get_file_answer(), Answer::Stall(vec![1; 1000])]).await;
     let client = stub.client();
     let under_way = async {
         stub.received(2).await;
@@ -149,14 +149,14 @@ async fn a_cancelled_download_leaves_nothing() {
 async fn an_existing_file_is_neither_overwritten_nor_removed() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("one");
-    std::fs::write(&to, "somebody else's").unwrap();
-    let stub = Stub::start([place(), Answer::Whole(200, vec![1])]).await;
+    std::fs::write(&to, "another file").unwrap();
+    let stub = Stub::start([get_file_answer(), Answer::Whole(200, vec![1])]).await;
     let error = stub.client().download("id", &to, LIMIT).await.unwrap_err();
     assert!(
         matches!(&error, DownloadError::Write(why) if why.kind() == std::io::ErrorKind::AlreadyExists),
         "{error:?}"
     );
-    assert_eq!(std::fs::read_to_string(&to).unwrap(), "somebody else's");
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "another file");
 }
 
 #[tokio::test]
@@ -179,16 +179,16 @@ async fn refusals_of_the_server_are_classified() {
         assert!(matches!(error, DownloadError::Unavailable), "{error:?}");
         assert!(matches!(error.disposition(), Disposition::Retry { .. }));
     }
-    let (error, _) = failing([place(), Answer::refusal(429, "Too Many Requests: retry after 9")]).await;
+    let (error, _) = failing([get_file_answer(), Answer::refusal(429, "Too Many Requests: retry after 9")]).await;
     let nine = std::time::Duration::from_secs(9);
     assert_eq!(error.disposition(), Disposition::ServerRequested(nine));
 
-    let (error, _) = failing([place(), Answer::Whole(503, b"<html>".to_vec())]).await;
+    let (error, _) = failing([get_file_answer(), Answer::Whole(503, b"<html>".to_vec())]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Server)), "{error:?}");
 
     let (error, _) = failing([Answer::ok(json!({"file_path": "/var/lib/telegram-bot-api/x/voice/file_1.oga"}))]).await;
     assert!(matches!(error, DownloadError::ServerLocal), "{error:?}");
 
-    let (error, _) = failing([place(), Answer::Redirect("http://127.0.0.1:1/".into())]).await;
+    let (error, _) = failing([get_file_answer(), Answer::Redirect("http://127.0.0.1:1/".into())]).await;
     assert!(matches!(error, DownloadError::Telegram(TelegramError::Server)), "{error:?}");
 }

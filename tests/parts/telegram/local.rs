@@ -11,10 +11,10 @@ use super::stub::{Answer, Stub};
 
 const LIMIT: u64 = 1_000;
 
-/// What a client whose server names `file` makes of it.
+/// Downloads with a server that gives `file` as its path.
 async fn download(folder: &Path, file: &Path) -> Result<u64, DownloadError> {
-    let place = json!({"file_id": "x", "file_unique_id": "y", "file_path": file.to_str().unwrap()});
-    let stub = Stub::start([Answer::ok(place)]).await;
+    let answer = json!({"file_id": "x", "file_unique_id": "y", "file_path": file.to_str().unwrap()});
+    let stub = Stub::start([Answer::ok(answer)]).await;
     let target = tempfile::tempdir().unwrap();
     let to = target.path().join("one");
     let client = stub.client().with_local_files(folder.to_owned());

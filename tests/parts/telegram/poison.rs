@@ -38,7 +38,7 @@ async fn an_update_that_serde_cannot_parse_affects_no_other() {
     let with = |more: &[u8]| voice(11, more);
     let (deep, bottomless) = (nested(200), nested(100_000));
     for (poison, wanted) in [
-        // What is wrong is not used, or can be replaced: the message is served.
+        // The invalid part is not used, or can be replaced: the message is served.
         (with(br#","caption":"\ud800 x""#), UpdateKind::Voice),
         (with(br#","caption":"x\udc00\ud83d""#), UpdateKind::Voice),
         (with(b",\"caption\":\"\xff\xfe\xc3(\""), UpdateKind::Voice),
@@ -50,7 +50,7 @@ async fn an_update_that_serde_cannot_parse_affects_no_other() {
         (with(&[b",\"reply_to_message\":", bottomless.as_slice()].concat()), UpdateKind::Voice),
         (with(b",\"reply_to_message\":{\"caption\":\"\xff\"}"), UpdateKind::Voice),
         (with(br#","caption_entities":[{"type":"\ud800"}]"#), UpdateKind::Voice),
-        // What is wrong is needed, or is no JSON at all.
+        // The invalid part is needed, or is no JSON at all.
         (with(br#","text":1e999"#), UpdateKind::Unreadable),
         (with(br#","text":"x","text":"y""#), UpdateKind::Unreadable),
         (with(br#","date":NaN"#), UpdateKind::Unreadable),
@@ -76,7 +76,7 @@ async fn an_unterminated_first_update_is_skipped() {
     let after = voice(12, b"");
     assert_eq!(kinds(read(batch(&[&voice(10, b""), &poison, &after])).await), [(10, UpdateKind::Voice)]);
     assert_eq!(kinds(read(batch(&[&poison, &after])).await), [(11, UpdateKind::Unreadable)]);
-    // Without a number nothing can be acknowledged, and a body that was cut off on its way is no poison.
+    // Without a number nothing can be acknowledged, and a truncated body is retried.
     assert_eq!(read(batch(&[br#"{"message":""x"}"#])).await, Err(TelegramError::Server));
     let whole = batch(&[&poison, &after]);
     for cut in [1, 2, 40, 200] {
@@ -149,7 +149,7 @@ async fn an_oversized_batch_is_read_in_part_and_an_oversized_update_is_skipped()
     assert_eq!(read(nothing.into_bytes()).await, Err(TelegramError::Server));
 }
 
-/// A message in a private chat or a group, whose words are another's by `mark`.
+/// A message in a private chat or a group, whose author is another by `mark`.
 async fn carried(kind: &str, more: &str, mark: &str) -> Content {
     let chat = if kind == "private" { 5 } else { -100_500 };
     let update = format!(
@@ -177,7 +177,7 @@ async fn forwarded_texts_and_texts_of_inline_bots_are_no_commands() {
             assert_eq!(carried("private", &more, mark).await.kind(), UpdateKind::Other, "{text}{mark}");
             assert_eq!(carried("supergroup", &more, mark).await.kind(), UpdateKind::Group, "{text}{mark}");
         }
-        // A recording is one, whoever recorded it; in a group its caption asks for nothing.
+        // A recording is transcribed whatever its author; in a group its caption requests nothing.
         let more = format!(r#"{sound},"caption":"/transcribe""#);
         assert_eq!(carried("private", &more, mark).await.kind(), UpdateKind::Voice);
         let content = carried("supergroup", &more, mark).await;

@@ -20,13 +20,13 @@ use super::TOKEN;
 pub(super) enum Answer {
     /// A whole body.
     Whole(u16, Vec<u8>),
-    /// A body that is announced as so many bytes and breaks off after these.
+    /// A body with this announced length that breaks off after these bytes.
     Cut(usize, Vec<u8>),
     /// These bytes at first, then nothing, with the connection held open.
     Stall(Vec<u8>),
     /// Bytes without end and without an announced length.
     Endless,
-    /// To another address.
+    /// A redirect to this address.
     Redirect(String),
     /// No answer at all.
     Silence,
@@ -46,7 +46,7 @@ impl Answer {
     }
 }
 
-/// What the server was asked.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) path: String,

@@ -1,4 +1,4 @@
-//! Updates as Telegram sends them, and what the bot makes of them.
+//! Parsing of updates as Telegram sends them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use stenobot_telegram::{
 
 use super::stub::{Answer, Stub};
 
-/// What the bot makes of a batch, once it knows itself.
+/// Parses a batch, once the bot knows its account.
 async fn read(batch: Value) -> Result<Vec<Incoming>, TelegramError> {
     let me = json!({"id": 1, "is_bot": true, "first_name": "Steno", "username": "steno_bot"});
     let client = Stub::start([Answer::ok(me), Answer::ok(batch)]).await.client();
@@ -19,8 +19,8 @@ async fn read(batch: Value) -> Result<Vec<Incoming>, TelegramError> {
     client.updates(None, Duration::ZERO).await
 }
 
-/// What the bot makes of one update.
-async fn one(kind: &str, content: Value) -> Content {
+/// Parses one update.
+async fn read_one(kind: &str, content: Value) -> Content {
     let mut incoming = read(json!([{"update_id": 1, kind: content}])).await.unwrap();
     incoming.remove(0).content
 }
@@ -80,7 +80,7 @@ fn with_anna() -> Location {
 
 fn annas_voice() -> VoiceMessage {
     VoiceMessage {
-        place: with_anna(),
+        location: with_anna(),
         asked: MessageId(70),
         message: MessageId(70),
         from: anna(),
@@ -123,7 +123,7 @@ async fn a_long_poll_may_last_its_whole_timeout() {
 
 #[tokio::test]
 async fn a_voice_message_is_parsed() {
-    assert_eq!(one("message", private(json!({"voice": voice()}))).await, Content::Voice(Box::new(annas_voice())));
+    assert_eq!(read_one("message", private(json!({"voice": voice()}))).await, Content::Voice(Box::new(annas_voice())));
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn a_forwarded_voice_message_belongs_to_its_forwarder() {
         json!({"type": "of a kind to come", "date": "whenever"}),
     ] {
         let message = private(json!({"voice": voice(), "forward_origin": origin, "forward_date": 1_763_000_000}));
-        assert_eq!(one("message", message).await, Content::Voice(Box::new(annas_voice())));
+        assert_eq!(read_one("message", message).await, Content::Voice(Box::new(annas_voice())));
     }
 }
 
@@ -145,20 +145,20 @@ async fn a_music_file_is_parsed_with_its_source() {
         "file_name": "lecture.mp3",
         "mime_type": "audio/mpeg",
         "title": "Lecture",
-        "performer": "Somebody",
+        "performer": "Someone",
         "file_id": "CQACAgIAAxkBAudio",
         "file_unique_id": "AgADaudio",
         "file_size": 3_900_000
     });
     let content =
-        one("message", private(json!({"audio": audio, "message_thread_id": 4, "is_topic_message": true}))).await;
+        read_one("message", private(json!({"audio": audio, "message_thread_id": 4, "is_topic_message": true}))).await;
     assert_eq!(content.kind(), UpdateKind::Audio);
     let Content::Voice(message) = content else { panic!("{content:?}") };
     assert_eq!(message.source, AudioSource::Audio);
     assert_eq!(message.claimed_duration, Some(Duration::from_secs(245)));
     assert_eq!(message.claimed_size, Some(3_900_000));
     assert_eq!(message.file_id, "CQACAgIAAxkBAudio");
-    assert_eq!(message.place.thread, Some(ThreadId(4)));
+    assert_eq!(message.location.thread, Some(ThreadId(4)));
 }
 
 #[tokio::test]
@@ -167,12 +167,12 @@ async fn absurd_claims_are_ignored() {
         let mut voice = voice();
         voice["duration"] = duration;
         voice["file_size"] = size;
-        let Content::Voice(message) = one("message", private(json!({"voice": voice}))).await else { panic!() };
+        let Content::Voice(message) = read_one("message", private(json!({"voice": voice}))).await else { panic!() };
         assert_eq!((message.claimed_duration, message.claimed_size), (Some(Duration::ZERO), None));
     }
     let mut voice = voice();
     voice["duration"] = json!(i64::MAX);
-    let Content::Voice(message) = one("message", private(json!({"voice": voice}))).await else { panic!() };
+    let Content::Voice(message) = read_one("message", private(json!({"voice": voice}))).await else { panic!() };
     assert_eq!(message.claimed_duration, Some(Duration::from_secs(i64::MAX as u64)));
 }
 
@@ -193,13 +193,15 @@ async fn every_kind_with_sound_is_parsed() {
         ("document", file(json!({"mime_type": "application/octet-stream"})), AudioSource::Document),
         ("document", file(json!({})), AudioSource::Document),
     ] {
-        let Content::Voice(voice) = one("message", private(json!({ field: file }))).await else { panic!("{field}") };
+        let Content::Voice(voice) = read_one("message", private(json!({ field: file }))).await else {
+            panic!("{field}")
+        };
         let claimed = (source != AudioSource::Document).then_some(Duration::from_secs(9));
         assert_eq!((voice.source, voice.claimed_duration), (source, claimed));
     }
     for mime in ["image/png", "text/plain", "application/pdf", "application/zip"] {
         let file = file(json!({"mime_type": mime, "file_name": "nothing"}));
-        let content = one("message", private(json!({"document": file}))).await;
+        let content = read_one("message", private(json!({"document": file}))).await;
         assert!(matches!(content, Content::Other(OtherKind { file: true, .. })), "{mime}: {content:?}");
     }
 }
@@ -218,16 +220,16 @@ async fn commands_are_parsed() {
         ("/", None, ""),
     ] {
         let argument = argument.to_owned();
-        let wanted = Command { place: with_anna(), message: MessageId(70), from: anna(), name, argument };
+        let wanted = Command { location: with_anna(), message: MessageId(70), from: anna(), name, argument };
         let entities = json!([{"offset": 0, "length": 6, "type": "bot_command"}]);
-        let content = one("message", private(json!({"text": text, "entities": entities}))).await;
+        let content = read_one("message", private(json!({"text": text, "entities": entities}))).await;
         assert_eq!(content, Content::Command(Box::new(wanted)), "{text}");
     }
 }
 
 #[tokio::test]
 async fn unsupported_messages_are_answered_and_service_messages_are_not() {
-    let other = Content::Other(OtherKind { place: with_anna(), message: MessageId(70), from: anna(), file: false });
+    let other = Content::Other(OtherKind { location: with_anna(), message: MessageId(70), from: anna(), file: false });
     for more in [
         json!({"text": "Привет /start"}),
         json!({"text": ""}),
@@ -236,14 +238,14 @@ async fn unsupported_messages_are_answered_and_service_messages_are_not() {
         json!({"animation": {"file_id": "a"}}),
         json!({"location": {"latitude": 1.0, "longitude": 2.0}}),
     ] {
-        assert_eq!(one("message", private(more.clone())).await, other, "{more}");
+        assert_eq!(read_one("message", private(more.clone())).await, other, "{more}");
     }
     for more in [
         json!({"pinned_message": private(json!({"text": "x"}))}),
         json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 86_400}}),
         json!({"write_access_allowed": {}}),
     ] {
-        assert_eq!(one("message", private(more.clone())).await, Content::Ignored(Ignored::Service), "{more}");
+        assert_eq!(read_one("message", private(more.clone())).await, Content::Ignored(Ignored::Service), "{more}");
     }
 }
 
@@ -263,9 +265,9 @@ fn us() -> Location {
 
 #[tokio::test]
 async fn a_group_s_voice_message_is_unrequested_until_a_user_asks_for_it() {
-    let content = one("message", in_group(json!({"voice": voice()}))).await;
+    let content = read_one("message", in_group(json!({"voice": voice()}))).await;
     let Content::Voice(there) = content else { panic!("{content:?}") };
-    assert_eq!((there.place, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
+    assert_eq!((there.location, there.asked_by, there.message), (us(), AskedBy::Itself, MessageId(90)));
 
     let replied = private(json!({"voice": voice()}));
     for (text, asks) in [
@@ -279,7 +281,7 @@ async fn a_group_s_voice_message_is_unrequested_until_a_user_asks_for_it() {
         ("me@steno_bo", false),
         ("спасибо", false),
     ] {
-        let content = one("message", in_group(json!({"text": text, "reply_to_message": replied}))).await;
+        let content = read_one("message", in_group(json!({"text": text, "reply_to_message": replied}))).await;
         match content {
             Content::Voice(voice) if asks => {
                 assert_eq!((voice.asked, voice.message), (MessageId(90), MessageId(70)), "{text}");
@@ -289,11 +291,11 @@ async fn a_group_s_voice_message_is_unrequested_until_a_user_asks_for_it() {
             other => panic!("{text}: {other:?}"),
         }
     }
-    let captioned = one("message", in_group(json!({"voice": voice(), "caption": "@steno_bot"}))).await;
+    let captioned = read_one("message", in_group(json!({"voice": voice(), "caption": "@steno_bot"}))).await;
     assert!(matches!(captioned, Content::Voice(voice) if voice.asked_by == AskedBy::User));
-    // A flaw in what is answered costs only the answer's meaning.
+    // An invalid replied-to message makes the message no reply.
     let broken = json!({"text": "/transcribe", "reply_to_message": {"voice": 5}});
-    assert!(matches!(one("message", in_group(broken)).await, Content::Command(_)));
+    assert!(matches!(read_one("message", in_group(broken)).await, Content::Command(_)));
 }
 
 #[tokio::test]
@@ -314,22 +316,24 @@ async fn a_reply_to_another_chat_or_topic_carries_its_recording() {
             let external = json!({"origin": origin, "chat": chat, "message_id": 7, field: voice(),
                 "quote": {"text": "то", "position": 0}});
             let more = json!({"text": text, "external_reply": external, "reply_to_message": opened});
-            let content = one("message", in_group(more)).await;
+            let content = read_one("message", in_group(more)).await;
             let Content::Voice(voice) = content else { panic!("{field} {text}: {content:?}") };
             assert_eq!((voice.source, voice.file_id.as_str()), (source, "AwACAgIAAxkBAAIBRmVoice"));
             // Nothing of the other chat is answered here: the answer goes under the command.
-            assert_eq!((voice.place, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
+            assert_eq!((voice.location, voice.asked, voice.message), (us(), MessageId(90), MessageId(90)));
             assert_eq!((voice.asked_by, voice.from), (AskedBy::User, anna()));
         }
     }
-    // From a private chat nothing but origin and file is told.
+    // For a private chat, Telegram gives origin and file only.
     let more = json!({"text": "/transcribe", "external_reply": {"origin": origin, "voice": voice()}});
-    assert!(matches!(one("message", in_group(more.clone())).await, Content::Voice(_)));
-    assert!(matches!(one("message", private(more)).await, Content::Voice(_)));
+    assert!(matches!(read_one("message", in_group(more.clone())).await, Content::Voice(_)));
+    assert!(matches!(read_one("message", private(more)).await, Content::Voice(_)));
     // The recording of this chat comes first, whatever part of it is quoted.
     let more = json!({"text": "/transcribe", "reply_to_message": private(json!({"voice": voice()})),
         "quote": {"text": "часть подписи", "position": 3, "is_manual": true}});
-    assert!(matches!(one("message", in_group(more)).await, Content::Voice(voice) if voice.message == MessageId(70)));
+    assert!(
+        matches!(read_one("message", in_group(more)).await, Content::Voice(voice) if voice.message == MessageId(70))
+    );
 
     for external in [
         json!({"origin": origin, "chat": chat, "message_id": 7}),
@@ -338,14 +342,14 @@ async fn a_reply_to_another_chat_or_topic_carries_its_recording() {
         json!({"origin": origin, "voice": 5}),
         json!("flawed"),
     ] {
-        let content = one("message", in_group(json!({"text": "/transcribe", "external_reply": external}))).await;
+        let content = read_one("message", in_group(json!({"text": "/transcribe", "external_reply": external}))).await;
         assert!(matches!(&content, Content::Command(command) if command.name == Some("transcribe")), "{content:?}");
-        let content = one("message", in_group(json!({"text": "спасибо", "external_reply": external}))).await;
+        let content = read_one("message", in_group(json!({"text": "спасибо", "external_reply": external}))).await;
         assert_eq!(content, Content::Ignored(Ignored::Group));
     }
     // An answer to a recording elsewhere that asks for nothing.
     let more = json!({"text": "спасибо", "external_reply": {"origin": origin, "voice": voice()}});
-    assert_eq!(one("message", in_group(more)).await, Content::Ignored(Ignored::Group));
+    assert_eq!(read_one("message", in_group(more)).await, Content::Ignored(Ignored::Group));
 }
 
 #[tokio::test]
@@ -373,7 +377,7 @@ async fn a_caption_can_request_the_text_of_its_recording() {
     ] {
         for field in ["voice", "audio", "video_note", "video", "document"] {
             let more = json!({field: voice(), "caption": caption, "caption_entities": entities});
-            let content = one("message", in_group(more)).await;
+            let content = read_one("message", in_group(more)).await;
             let Content::Voice(voice) = content else { panic!("{caption}: {content:?}") };
             let wanted = if asks { AskedBy::User } else { AskedBy::Itself };
             assert_eq!(
@@ -383,10 +387,10 @@ async fn a_caption_can_request_the_text_of_its_recording() {
             );
         }
     }
-    // What a channel publishes asks for itself too.
+    // A channel's post requests its own text too.
     let automatic = in_group(json!({"voice": voice(), "is_automatic_forward": true, "caption": "/transcribe",
         "caption_entities": command(0, 11), "sender_chat": {"id": -1007, "type": "channel", "title": "News"}}));
-    assert!(matches!(one("message", automatic).await, Content::Voice(voice) if voice.from.id == UserId(-1007)));
+    assert!(matches!(read_one("message", automatic).await, Content::Voice(voice) if voice.from.id == UserId(-1007)));
 }
 
 #[tokio::test]
@@ -398,14 +402,14 @@ async fn other_messages_and_files_in_a_group_are_ignored() {
         json!({"document": file}),
         json!({"text": "/help@other_bot"}),
     ] {
-        assert_eq!(one("message", in_group(more.clone())).await, Content::Ignored(Ignored::Group), "{more}");
+        assert_eq!(read_one("message", in_group(more.clone())).await, Content::Ignored(Ignored::Group), "{more}");
     }
-    let help = one("message", in_group(json!({"text": "/auto on"}))).await;
+    let help = read_one("message", in_group(json!({"text": "/auto on"}))).await;
     let Content::Command(command) = help else { panic!("{help:?}") };
-    assert_eq!((command.name, command.argument.as_str(), command.place), (Some("auto"), "on", us()));
+    assert_eq!((command.name, command.argument.as_str(), command.location), (Some("auto"), "on", us()));
     let automatic = in_group(json!({"voice": voice(), "is_automatic_forward": true,
         "sender_chat": {"id": -1007, "type": "channel", "title": "News"}}));
-    assert_eq!(one("message", automatic).await, Content::Ignored(Ignored::Group));
+    assert_eq!(read_one("message", automatic).await, Content::Ignored(Ignored::Group));
 }
 
 #[tokio::test]
@@ -414,7 +418,7 @@ async fn a_message_in_the_name_of_a_chat_has_the_chat_s_id() {
     for (chat, admin) in [(GROUP, true), (-1007, false)] {
         let message = in_group(json!({"text": "/auto off", "from": bot,
             "sender_chat": {"id": chat, "type": "supergroup", "title": "Us"}}));
-        let Content::Command(command) = one("message", message).await else { panic!() };
+        let Content::Command(command) = read_one("message", message).await else { panic!() };
         assert_eq!((command.from.id, command.from.anonymous_admin), (UserId(chat), admin));
     }
 }
@@ -423,8 +427,8 @@ async fn a_message_in_the_name_of_a_chat_has_the_chat_s_id() {
 async fn a_topic_is_a_topic_only_when_the_message_says_so() {
     for (is_topic, thread) in [(true, Some(ThreadId(12))), (false, None)] {
         let message = in_group(json!({"voice": voice(), "message_thread_id": 12, "is_topic_message": is_topic}));
-        let Content::Voice(voice) = one("message", message).await else { panic!() };
-        assert_eq!(voice.place.thread, thread);
+        let Content::Voice(voice) = read_one("message", message).await else { panic!() };
+        assert_eq!(voice.location.thread, thread);
     }
 }
 
@@ -437,12 +441,12 @@ async fn a_press_is_parsed_whatever_its_data() {
     let wanted = Press {
         callback: "43".into(),
         from: anna(),
-        place: Some(with_anna()),
+        location: Some(with_anna()),
         message: Some(MessageId(8)),
         buttons: vec![],
         action: Some(Action::Cancel(RequestId(3))),
     };
-    assert_eq!(one("callback_query", press("1:c:3", own.clone())).await, Content::Press(Box::new(wanted.clone())));
+    assert_eq!(read_one("callback_query", press("1:c:3", own.clone())).await, Content::Press(Box::new(wanted.clone())));
     // The buttons that Telegram's server shows, beside what the user's program claims.
     let mut shown = own.clone();
     shown["reply_markup"] = json!({"inline_keyboard": [
@@ -452,14 +456,14 @@ async fn a_press_is_parsed_whatever_its_data() {
     ]});
     let buttons = vec![Action::Forget, Action::ChatLanguages(2)];
     let with_buttons = Press { buttons, ..wanted.clone() };
-    assert_eq!(one("callback_query", press("1:c:3", shown)).await, Content::Press(Box::new(with_buttons)));
+    assert_eq!(read_one("callback_query", press("1:c:3", shown)).await, Content::Press(Box::new(with_buttons)));
     let mut flawed = own.clone();
     flawed["reply_markup"] = json!("flawed");
-    assert_eq!(one("callback_query", press("1:c:3", flawed)).await, Content::Press(Box::new(wanted.clone())));
+    assert_eq!(read_one("callback_query", press("1:c:3", flawed)).await, Content::Press(Box::new(wanted.clone())));
     let unknown = Press { action: None, ..wanted.clone() };
-    assert_eq!(one("callback_query", press("1:c:3:x", own)).await, Content::Press(Box::new(unknown)));
-    let gone = Press { place: None, message: None, ..wanted };
-    assert_eq!(one("callback_query", press("1:c:3", Value::Null)).await, Content::Press(Box::new(gone)));
+    assert_eq!(read_one("callback_query", press("1:c:3:x", own)).await, Content::Press(Box::new(unknown)));
+    let gone = Press { location: None, message: None, ..wanted };
+    assert_eq!(read_one("callback_query", press("1:c:3", Value::Null)).await, Content::Press(Box::new(gone)));
 }
 
 #[tokio::test]
@@ -473,7 +477,7 @@ async fn blocking_and_unblocking_is_parsed() {
         let update = json!({"chat": {"id": 5, "type": "private"}, "from": {"id": 5, "first_name": "A"}, "date": 0,
             "old_chat_member": {"status": "member"}, "new_chat_member": {"status": status, "user": {"id": 1}}});
         let wanted = Membership { chat: ChatId(5), kind: ChatKind::Private, access };
-        assert_eq!(one("my_chat_member", update).await, Content::Membership(wanted), "{status}");
+        assert_eq!(read_one("my_chat_member", update).await, Content::Membership(wanted), "{status}");
     }
 }
 
@@ -488,7 +492,7 @@ async fn the_bot_s_rights_in_a_group_are_parsed() {
         let update = json!({"chat": {"id": GROUP, "type": "supergroup", "title": "Us"}, "date": 0,
             "new_chat_member": member});
         let wanted = Membership { chat: ChatId(GROUP), kind: ChatKind::Group, access };
-        assert_eq!(one("my_chat_member", update).await, Content::Membership(wanted), "{member}");
+        assert_eq!(read_one("my_chat_member", update).await, Content::Membership(wanted), "{member}");
     }
 }
 
@@ -504,8 +508,8 @@ async fn a_move_to_a_supergroup_is_parsed_in_both_chats() {
             message["from"] = from.clone();
             message
         };
-        assert_eq!(one("message", said(GROUP, "group", "migrate_to_chat_id", new)).await, wanted);
-        let read = one("message", said(new, "supergroup", "migrate_from_chat_id", GROUP)).await;
+        assert_eq!(read_one("message", said(GROUP, "group", "migrate_to_chat_id", new)).await, wanted);
+        let read = read_one("message", said(new, "supergroup", "migrate_from_chat_id", GROUP)).await;
         assert_eq!((read.kind().as_str(), read), ("migration", wanted.clone()));
     }
 }
@@ -534,7 +538,7 @@ async fn messages_not_from_users_are_ignored() {
         ("my_chat_member", json!({"chat": {"id": 5, "type": "private"}}), Ignored::Unreadable),
         ("something_to_come", json!(17), Ignored::Unexpected),
     ] {
-        let read = one(kind, content.clone()).await;
+        let read = read_one(kind, content.clone()).await;
         assert_eq!(read, Content::Ignored(wanted), "{kind}: {content}");
         assert!(UpdateKind::ALL.contains(&read.kind()));
     }
@@ -556,7 +560,7 @@ async fn an_unreadable_update_affects_no_other() {
         kinds,
         [(10, UpdateKind::Voice), (11, UpdateKind::Unreadable), (13, UpdateKind::Unexpected), (14, UpdateKind::Voice)]
     );
-    // Nothing here can be acknowledged, so the poll must not come back at once for the same.
+    // Nothing here can be acknowledged, so the poll must not be repeated at once.
     assert_eq!(read(json!([{"message": {}}, 5])).await, Err(TelegramError::Server));
 }
 

@@ -158,7 +158,7 @@ const SOUND_ENDINGS: [&str; 18] = [
 ];
 
 /// Longest argument of a command that is kept, in characters.
-const LONGEST_ARGUMENT: usize = 4096;
+const MAX_ARGUMENT_LENGTH: usize = 4096;
 /// Marked parts of a caption that are looked at; Telegram gives no more.
 const MAX_ENTITIES: usize = 100;
 
@@ -256,7 +256,7 @@ impl Message<'_> {
             Err(why) => return Content::Ignored(why),
         };
         let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
-        let place = Location { chat: ChatId(self.chat.id), kind, thread };
+        let location = Location { chat: ChatId(self.chat.id), kind, thread };
         let asked = MessageId(self.message_id);
         let own_words = self.has_own_words();
         let named = own_words
@@ -265,7 +265,7 @@ impl Message<'_> {
             }) || self.caption_asks(kind, bot));
         let asking = |Sound { file, source, message }, from, asked_by| {
             Content::Voice(Box::new(VoiceMessage {
-                place,
+                location,
                 asked,
                 message,
                 from,
@@ -305,17 +305,21 @@ impl Message<'_> {
                 {
                     return asking(sound, from, AskedBy::User);
                 }
-                let argument = spoken.argument.chars().take(LONGEST_ARGUMENT).collect();
+                let argument = spoken.argument.chars().take(MAX_ARGUMENT_LENGTH).collect();
                 let name = spoken.name;
-                return Content::Command(Box::new(Command { place, message: asked, from, name, argument }));
+                return Content::Command(Box::new(Command { location, message: asked, from, name, argument }));
             }
             if named && let Some(sound) = replied {
                 return asking(sound, from, AskedBy::User);
             }
-            return other(place, asked, from, false);
+            return other(location, asked, from, false);
         }
         let people_sent = || raw::members(json, SENT_BY_PEOPLE).is_some_and(|found| found.iter().any(Option::is_some));
-        if is_file || people_sent() { other(place, asked, from, is_file) } else { Content::Ignored(Ignored::Service) }
+        if is_file || people_sent() {
+            other(location, asked, from, is_file)
+        } else {
+            Content::Ignored(Ignored::Service)
+        }
     }
 
     /// Whether the sender wrote the words of the message. Those that are forwarded, or come through an inline bot, are
@@ -412,9 +416,9 @@ impl File {
     }
 }
 
-fn other(place: Location, message: MessageId, from: Sender, file: bool) -> Content {
-    match place.kind {
-        ChatKind::Private => Content::Other(OtherKind { place, message, from, file }),
+fn other(location: Location, message: MessageId, from: Sender, file: bool) -> Content {
+    match location.kind {
+        ChatKind::Private => Content::Other(OtherKind { location, message, from, file }),
         ChatKind::Group => Content::Ignored(Ignored::Group),
     }
 }

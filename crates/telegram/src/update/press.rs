@@ -39,11 +39,18 @@ impl CallbackQuery<'_> {
         let action = self.data.as_deref().and_then(Action::parse);
         let message = self.message.as_ref().map(|message| MessageId(message.message_id));
         let buttons = self.message.as_ref().map(Pressed::buttons).unwrap_or_default();
-        let place = self.message.and_then(|message| {
+        let location = self.message.and_then(|message| {
             let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId);
             Some(Location { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
         });
-        Content::Press(Box::new(Press { callback: self.id, from: self.from.into(), place, message, buttons, action }))
+        Content::Press(Box::new(Press {
+            callback: self.id,
+            from: self.from.into(),
+            location,
+            message,
+            buttons,
+            action,
+        }))
     }
 }
 
