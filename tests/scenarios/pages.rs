@@ -159,7 +159,15 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
         scene.answer(sent).await;
     }
     scene.wait_until_confirmed(again).await;
+    scene.wait_until_closed().await;
 
+    // The gauges follow the store within a moment.
+    let open_requests = async {
+        while scene.bot.metrics().await.unwrap().sum("stenobot_requests") > 0.0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    eventually("the gauges show no open request", open_requests).await;
     let (_, text) = page(&scene.bot, "/metrics").await;
     let samples: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(sample).collect();
     let value = |name: &str, labels: &[(&str, &str)]| -> f64 {
