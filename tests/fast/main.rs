@@ -1,4 +1,5 @@
 //! The everyday stories with a bot in the test's own process: no model, no engine process, no other program.
+#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod bot;

@@ -197,8 +197,10 @@ async fn fails<S: Stage>(test: &TestStore, request: Request<S>, why: S::Failure,
             assert_eq!(notice.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
-            let at = test.now().after(Duration::from_secs(after));
-            assert_eq!(setback, Setback::Retrying { at }, "{why}");
+            let Setback::Retrying { at } = setback else { panic!("{why}: {setback:?}") };
+            // Jitter makes a pause up to a quarter longer.
+            let [earliest, latest] = [after * 1000, after * 1250].map(|ms| test.now().after(Duration::from_millis(ms)));
+            assert!((earliest..=latest).contains(&at), "{why}: {at:?}");
             assert_eq!(test.value::<String>(id, "stage").await, back_in, "{why}");
             assert_eq!(test.value::<i64>(id, "not_before").await, at.0, "{why}");
             assert_eq!(test.value::<i64>(id, "failures").await, failures + i64::from(counts), "{why}");

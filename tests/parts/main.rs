@@ -1,4 +1,5 @@
 //! The parts of Stenobot, each against its real counterpart: files, databases, processes, servers on loopback.
+#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod audio;

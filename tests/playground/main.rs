@@ -1,4 +1,5 @@
 //! The playground's page in a real browser, and the access checks of its server.
+#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod access;

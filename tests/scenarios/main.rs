@@ -1,4 +1,5 @@
 //! The whole bot from outside: the program as a process, Telegram as a server on loopback, and simulated users.
+#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod alerts;
