@@ -117,7 +117,7 @@ pub enum DownloadFailure {
     #[error("the audio is no longer kept")]
     AudioGone,
     /// Cancelled by its sender meanwhile.
-    #[error("withdrawn by its sender")]
+    #[error("cancelled by its sender")]
     Cancelled,
     /// Tried too often.
     #[error("the file could not be fetched in {attempts} attempts")]
@@ -211,7 +211,7 @@ pub enum TranscribeFailure {
     #[error("cancelled because the service stops")]
     Stopping,
     /// Cancelled by its sender meanwhile.
-    #[error("withdrawn by its sender")]
+    #[error("cancelled by its sender")]
     Cancelled,
     /// The chat is gone, or the bot is blocked: no answer can be sent.
     #[error("the chat is gone or the bot is blocked")]
