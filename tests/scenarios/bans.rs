@@ -47,8 +47,8 @@ async fn says(scene: &Scene, from: &User, text: &str, wanted: &str) {
 
 /// Presses every button of an answer; none gets a text.
 async fn press_all(who: &User, message: MessageId, of: RequestId) {
-    let wishes = [RerunChoice::Language("de".parse().unwrap()), RerunChoice::File(AnswerForm::Txt)];
-    let again = wishes.map(|choice| Action::Rerun { of, choice });
+    let choices = [RerunChoice::Language("de".parse().unwrap()), RerunChoice::File(AnswerForm::Txt)];
+    let again = choices.map(|choice| Action::Rerun { of, choice });
     let others = [Action::Cancel(of), Action::Languages { of, page: 0 }, Action::Back(of), Action::ChatLanguages(1)];
     for action in again.into_iter().chain(others) {
         let toast =

@@ -80,7 +80,7 @@ pub struct VoiceMessage {
     pub from: Sender,
     /// Where to download it from; valid for this bot only.
     pub file_id: String,
-    /// Identifies the file's content, whoever sends it and in whichever bot.
+    /// Identifies the file's content: the same for every sender and every bot.
     pub file_unique_id: String,
     /// Its length in whole seconds; documents do not say.
     pub claimed_duration: Option<Duration>,

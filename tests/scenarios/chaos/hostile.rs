@@ -171,7 +171,7 @@ async fn decodable_files_are_transcribed() {
     assert_eq!(transcribed, most);
     pool.shutdown().await;
     assert!(crashes.try_recv().is_err());
-    measured(&ROW, rounds(1), &format!("{transcribed} heard, none longer than {:.1} s", slowest.as_secs_f64()));
+    measured(&ROW, rounds(1), &format!("{transcribed} transcribed, none longer than {:.1} s", slowest.as_secs_f64()));
 }
 
 /// The worst files, different ones in every round: endless, nested, large; and some of every other family.

@@ -116,7 +116,7 @@ async fn tenfold_overload() {
     scene.wait_until_closed().await;
     scene.shut_down().await;
     let found = format!(
-        "{} sent: {transcribed} heard, {refused} refused, all answered once; depth at most {depth} of {MAX_QUEUE}; RSS at most {} \
+        "{} sent: {transcribed} transcribed, {refused} refused, all answered once; depth at most {depth} of {MAX_QUEUE}; RSS at most {} \
          in the second crowd, {} later: {growth:+.1} %",
         200 * rounds,
         mebibytes(before),
@@ -164,7 +164,7 @@ async fn seventy_percent_load_for_long() {
         sent.iter().map(|sent| sent.trail()).map(|trail| trail.answers[0].at - trail.sent).collect();
     scene.shut_down().await;
     let found = format!(
-        "{users} heard in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
+        "{users} transcribed in {:.0} s, end to end {}; RSS {} in the first quarter, {} in the last: {growth:+.1} %; open files {} \
          before, {} after, at most {} (first minutes {}); recordings on disk at max_of {}, 0 after",
         every.mul_f64(users as f64).as_secs_f64(),
         spread(&took),

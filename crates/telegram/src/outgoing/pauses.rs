@@ -228,7 +228,7 @@ mod tests {
         pass(5_000).await;
         assert_eq!(pauses.enter(probe), Ok(()));
         pass(PROBE_TIMEOUT.as_millis() as u64).await;
-        assert_eq!(pauses.enter(innocent), Ok(()), "a call without a result holds nobody up for long");
+        assert_eq!(pauses.enter(innocent), Ok(()), "a call without a result delays others only until its timeout");
         pauses.record(innocent, &Ok(()));
         assert_eq!((pauses.enter(innocent), pauses.enter(probe)), (Ok(()), Ok(())));
         assert_eq!(pauses.check(ONE), refused(30 - 18), "a chat's own pause goes on");

@@ -208,7 +208,7 @@ async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
     assert!(matches!(admit(4).await, Admission::DayFull(_)), "what was refused does not count, what was accepted does");
     let by = sender(7_000_000_001).id;
     let waiting = test.store.queue.waiting().await.unwrap();
-    let _withdrawn = test.store.queue.cancel(waiting[1].id, by).await.unwrap();
+    let _cancelled = test.store.queue.cancel(waiting[1].id, by).await.unwrap();
     assert!(matches!(admit(5).await, Admission::New(_)), "what was cancelled in time costs nothing");
     assert!(matches!(admit(6).await, Admission::DayFull(_)));
     let midnight = test.now().midnight().after(Duration::from_secs(24 * 60 * 60));
