@@ -7,6 +7,7 @@ mod engine;
 mod health;
 mod import_legacy;
 mod model;
+mod onnx_version;
 #[cfg(feature = "simulator")]
 mod playground;
 mod probe;
@@ -78,6 +79,9 @@ enum Command {
     /// Serve transcriptions over standard input and output (started by the bot)
     #[command(hide = true)]
     Engine(engine::Args),
+    /// Tell the version of an ONNX Runtime library (started by the bot)
+    #[command(hide = true)]
+    OnnxVersion(onnx_version::Args),
     /// Tell the length of an audio file (started by the bot)
     #[command(hide = true)]
     Probe(probe::Args),
@@ -140,6 +144,7 @@ impl Cli {
             #[cfg(feature = "simulator")]
             Command::Playground(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Engine(args) => args.run(),
+            Command::OnnxVersion(args) => args.run(),
             Command::Probe(args) => args.run(),
         }
     }

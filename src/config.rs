@@ -124,6 +124,8 @@ settings! {
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The store's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
+    engine: fixed EngineChoice = EngineChoice::Auto, "auto, onnx or whisper.cpp", "What runs the model: ONNX Runtime, several times faster, or the built-in whisper.cpp; auto takes ONNX Runtime where its library is found.";
+    onnx_library: fixed PathBuf = PathBuf::new(), "empty, or a path", "ONNX Runtime's library; when empty it is looked for beside the program, in `lib` below data_dir and in the system's folders.";
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
     default_locale: live String = "ru".into(), Locale::CODES, "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
@@ -157,6 +159,20 @@ pub(crate) enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
+}
+
+/// What runs the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    /// ONNX Runtime where its library is found, else whisper.cpp.
+    Auto,
+    /// ONNX Runtime.
+    Onnx,
+    /// Built in.
+    #[serde(rename = "whisper.cpp")]
+    #[value(name = "whisper.cpp")]
+    WhisperCpp,
 }
 
 /// Whether speech is looked for before it is recognised.

@@ -8,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 mod doctor;
+mod engine_setup;
 pub mod lifecycle;
 mod service_manager;
 mod telemetry;

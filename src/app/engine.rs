@@ -4,19 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use futures::future::BoxFuture;
 use metrics::{counter, gauge};
 use stenobot_domain::Transcript;
-use stenobot_engine::{EngineError, EngineEvent, EngineJob, EnginePool, EngineSettings, PoolStatus};
-use stenobot_models::{DETECTOR, Download, ModelStore};
+use stenobot_engine::{EngineError, EngineEvent, EngineJob, EnginePool, PoolStatus};
+use stenobot_models::Download;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::Service;
 use tower::util::BoxCloneService;
 
-use crate::config::{Config, VoiceActivity};
+use crate::config::Config;
 use crate::doctor;
+use crate::engine_setup::{EngineSetup, MissingModel};
 use crate::metrics as names;
 use crate::pipeline::transcribe::EngineService;
 use crate::service_manager::ServiceManager;
@@ -71,28 +71,17 @@ impl Engine {
         program: Option<PathBuf>,
         manager: &ServiceManager,
     ) -> anyhow::Result<Self> {
-        let models = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
-            .with_proxies(config.proxies.clone());
-        let model = models.ensure(&config.engine.model, download_log(manager)).await?;
-        if let Some(warning) = doctor::too_large(&model, config.engine.workers)? {
+        let program = match program {
+            Some(program) => program,
+            None => std::env::current_exe()?,
+        };
+        let setup = EngineSetup::prepare(config, program, MissingModel::Obtain, download_log(manager)).await?;
+        if let Some(warning) = doctor::too_large(setup.footprint()?, config.engine.workers)? {
             tracing::warn!("{warning}");
         }
-        tracing::info!(model = model.name, bytes = model.bytes, "model verified");
-        let mut settings = EngineSettings::of_this_program(&model, config.engine.workers, config.engine.threads)?
-            .logging(&config.telemetry.level)
-            .reading_only(&config.storage.audio());
-        settings.command = program.unwrap_or(settings.command);
-        match config.engine.voice_activity {
-            VoiceActivity::On => {
-                // Without it the model invents sentences for noise: its absence is an error.
-                let detector = models.ensure(DETECTOR, download_log(manager)).await;
-                settings = settings.with_detector(&detector.context(
-                    "the voice activity detector is missing; set voice_activity = \"off\" to go without it",
-                )?);
-            }
-            VoiceActivity::Off => {}
-        }
-        let pool = EnginePool::start(settings, count_event);
+        let EngineSetup { model, runtime, settings } = setup;
+        tracing::info!(model = model.name, bytes = model.bytes, engine = runtime.describe(), "model verified");
+        let pool = EnginePool::start(settings.reading_only(&config.storage.audio()), count_event);
         Ok(Self {
             model: model.name.as_str().into(),
             service: BoxCloneService::new(pool.service()),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use stenobot_engine::confine::{self, Readable};
+use stenobot_speech::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use crate::telemetry::OneLine;
@@ -18,6 +19,10 @@ pub(super) struct Args {
     /// Threads to compute with
     #[arg(value_name = "THREADS")]
     engine_threads: usize,
+
+    /// ONNX Runtime's library; then the model's file is a weights file
+    #[arg(long, value_name = "FILE")]
+    onnx_library: Option<PathBuf>,
 
     /// The voice activity detector's file; without it everything is taken for speech
     #[arg(long, value_name = "FILE")]
@@ -33,7 +38,8 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match &self.recordings {
             Some(recordings) => {
-                let models = [Some(&self.model_file), self.detector.as_ref()].into_iter().flatten();
+                let models =
+                    [Some(&self.model_file), self.detector.as_ref(), self.onnx_library.as_ref()].into_iter().flatten();
                 let readable: Vec<&Path> = models.chain([recordings]).map(PathBuf::as_path).collect();
                 confine::engine(Readable::Only(&readable))?;
             }
@@ -43,7 +49,11 @@ impl Args {
         let events = claim_stdout().context("the standard output cannot be taken over")?;
         let events = std::fs::File::from(events);
         let (model, detector) = (&self.model_file, self.detector.as_deref());
-        stenobot_engine::serve(model, detector, self.engine_threads, std::io::stdin(), events)
+        let runtime = match &self.onnx_library {
+            Some(library) => Runtime::Onnx { library },
+            None => Runtime::WhisperCpp,
+        };
+        stenobot_engine::serve(runtime, model, detector, self.engine_threads, std::io::stdin(), events)
             .context("the parent cannot be reached")?;
         Ok(ExitCode::SUCCESS)
     }

@@ -109,6 +109,7 @@ fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
     let made = match &model.origin {
         Origin::Published | Origin::Found => String::new(),
         Origin::Imported { from } => format!(", imported from {from}"),
+        Origin::Prepared { from, .. } => format!(", prepared from {from}"),
         Origin::Quantised { from, .. } => format!(", quantised from {from}, which stays here too"),
     };
     let memory = match model.kind {

@@ -15,6 +15,7 @@ use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
 
 use crate::config::{Config, VoiceActivity};
+use crate::engine_setup::{LibrarySearch, find_library};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -97,7 +98,14 @@ pub(super) fn stop_limit(config: &Config) -> Duration {
 
 /// A bot with the program, this configuration and its model.
 pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<Setup> {
-    let bot = settings(config, model(config).await?)?;
+    let mut bot = settings(config, model(config).await?)?;
+    match find_library(config, &program).await {
+        // The simulated bot has a data folder of its own.
+        LibrarySearch::Found(library) => {
+            bot.insert("onnx_library".to_owned(), std::path::absolute(library.path)?.into());
+        }
+        LibrarySearch::Missing { .. } | LibrarySearch::NotWanted => {}
+    }
     let models = Some(std::path::absolute(config.storage.models())?);
     Ok(Setup { bot, models, ..Setup::of(program) })
 }

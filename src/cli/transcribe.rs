@@ -9,12 +9,12 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
-use stenobot_engine::{EngineEvent, EngineJob, EnginePool, EngineSettings};
-use stenobot_models::{DETECTOR, ModelStore};
+use stenobot_engine::{EngineEvent, EngineJob, EnginePool};
 use tokio::sync::watch;
 
 use super::terminal;
-use crate::config::{Config, VoiceActivity};
+use crate::config::Config;
+use crate::engine_setup::{EngineSetup, MissingModel};
 
 /// Four hours take 920 MB as samples.
 const MAX_LENGTH: Duration = Duration::from_secs(4 * 3600);
@@ -57,22 +57,9 @@ impl Args {
             }
             return Ok(ExitCode::FAILURE);
         }
-        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
-            .with_proxies(config.proxies.clone());
-        let model = store.find(&config.engine.model).await?;
-        let mut settings = EngineSettings::of_this_program(&model, config.engine.workers, config.engine.threads)
-            .context("this program cannot be found")?
-            .logging(&config.telemetry.level);
-        match config.engine.voice_activity {
-            VoiceActivity::On => {
-                let detector = store.find(DETECTOR).await;
-                settings =
-                    settings.with_detector(&detector.context(
-                        "the voice activity detector is missing; give --voice-activity off to go without it",
-                    )?);
-            }
-            VoiceActivity::Off => {}
-        }
+        let program = std::env::current_exe().context("this program cannot be found")?;
+        let setup = EngineSetup::prepare(config, program, MissingModel::Refuse, |_| {}).await?;
+        let mut settings = setup.settings;
         // At the terminal a missing or damaged model is reported at once.
         settings.start_attempts = 1;
         settings.environment.push(("RUST_LOG".into(), "warn".into()));

@@ -66,6 +66,8 @@ impl Raw {
             engine: Engine {
                 model: self.model,
                 model_base_url: url("model_base_url", &self.model_base_url)?,
+                choice: self.engine,
+                onnx_library: Some(self.onnx_library).filter(|path| !path.as_os_str().is_empty()),
                 voice_activity: self.voice_activity,
                 language: self.language,
                 workers,

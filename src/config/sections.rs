@@ -9,7 +9,7 @@ use stenobot_domain::{RequestId, SpeechLanguage};
 use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
-use super::{BotToken, IdList, LogFormat, VoiceActivity};
+use super::{BotToken, EngineChoice, IdList, LogFormat, VoiceActivity};
 
 /// Access to Telegram.
 #[derive(Debug, Clone)]
@@ -68,6 +68,10 @@ pub struct Engine {
     pub model: String,
     /// Base URL of the downloads of catalogue models.
     pub model_base_url: reqwest::Url,
+    /// What runs it.
+    pub choice: EngineChoice,
+    /// ONNX Runtime's library; `None` to look for it.
+    pub onnx_library: Option<PathBuf>,
     /// Whether speech is detected first.
     pub voice_activity: VoiceActivity,
     /// Default speech language.

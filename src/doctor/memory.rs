@@ -5,7 +5,7 @@ use std::fmt;
 use stenobot_engine::confine::{MAX_PROBES, PROBE_MEMORY};
 use stenobot_host::{Bound, Memory};
 
-use super::{Finding, Refusal};
+use super::{Finding, Footprint, Refusal};
 
 /// Resident memory of the bot itself, in bytes: 18 MiB were measured at work.
 const BOT: u64 = 25 << 20;
@@ -25,9 +25,9 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// `engines` engines, each `memory` bytes in all with a model file of `file` bytes.
-    pub(crate) fn of(engines: usize, file: u64, memory: u64) -> Self {
-        Self { engines: engines as u64, model: file, work: memory.saturating_sub(file) }
+    /// `engines` engines.
+    pub(crate) fn of(engines: usize, Footprint { model, work }: Footprint) -> Self {
+        Self { engines: engines as u64, model, work }
     }
 
     pub(crate) fn bytes(self) -> u64 {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_arithmetic_is_in_the_sentence() {
-        let need = Need::of(2, 78 * MIB, 243 * MIB);
+        let need = Need::of(2, Footprint { model: 78 * MIB, work: 165 * MIB });
         let sum = "bot 25 MiB + 2 x probe 72 MiB + 2 x engine (78 MiB model + 165 MiB work) = 655 MiB";
         let memory = |limit, available| Memory { limit: limit * MIB, bound: Bound::Group, available: available * MIB };
 

@@ -17,7 +17,7 @@ use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 
 pub(crate) use machine::{listen, processor};
-pub(crate) use model::too_large;
+pub(crate) use model::{Footprint, too_large};
 pub(crate) use refusal::Refusal;
 
 use crate::config::{BotToken, Config};
@@ -133,7 +133,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         single("journal", FILE_TIMEOUT, storage::store(config.storage.clone(), bot, running).boxed()),
         single(".env", TIMEOUT, std::future::ready(storage::dotenv()).boxed()),
         single("disk", TIMEOUT, storage::disk(config.storage.clone()).boxed()),
-        bounded(vec!["model", "memory"], FILE_TIMEOUT, model::check(config.clone(), running)),
+        bounded(vec!["engine", "model", "memory"], FILE_TIMEOUT, model::check(config.clone(), running)),
         single("detector", TIMEOUT, model::detector(config.clone()).boxed()),
         single("processor", TIMEOUT, async { machine::processor().into() }.boxed()),
         single("cores", TIMEOUT, std::future::ready(machine::cores(&config.engine)).boxed()),

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use stenobot_domain::{Progress, Transcript};
-use stenobot_speech::{LanguageHint, Observer, RecognizerError, Transcriber};
+use stenobot_speech::{LanguageHint, Observer, RecognizerError, Runtime, Transcriber};
 use tokio::time::Instant;
 
 use super::job::TranscribeJob;
@@ -24,6 +24,7 @@ use crate::confine::Headroom;
 /// # Errors
 /// Events cannot be written any more.
 pub fn serve(
+    runtime: Runtime<'_>,
     model: &Path,
     detector: Option<&Path>,
     threads: usize,
@@ -38,7 +39,7 @@ pub fn serve(
     let mut events = BlockingWriter::new(events);
     events.send(&Event::Hello { version: VERSION })?;
     let started = Instant::now();
-    let mut worker = match Transcriber::load(model, detector, threads) {
+    let mut worker = match Transcriber::load(runtime, model, detector, threads) {
         Ok(transcriber) => Worker { transcriber, headroom: Headroom::of_this_process(threads) },
         Err(error) => return events.send(&Event::LoadFailed { reason: error.to_string() }),
     };
@@ -90,6 +91,7 @@ impl From<RecognizerError> for Stop {
             RecognizerError::UnknownLanguage(code) => Self::Failed(JobFailure::UnknownLanguage(code)),
             RecognizerError::Load
             | RecognizerError::Refused(_)
+            | RecognizerError::Library(_)
             | RecognizerError::Detector
             | RecognizerError::Native { .. } => Self::Failed(JobFailure::Inference(error.to_string())),
         }

@@ -27,6 +27,9 @@ const NO_BACKTRACE: (&str, &str) = ("GGML_NO_BACKTRACE", "1");
 /// at once triples the time per token on a quiet machine.
 const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 
+/// ONNX Runtime from 1.29 on sends telemetry unless this is set before it is loaded.
+pub(super) const NO_TELEMETRY: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
+
 /// A child process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct EngineProcess {
@@ -51,7 +54,7 @@ impl EngineProcess {
             .args(&settings.arguments)
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .envs([PATH, NO_BACKTRACE, SPIN_COUNT])
+            .envs([PATH, NO_BACKTRACE, SPIN_COUNT, NO_TELEMETRY])
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
             // Neither reads nor leaves files where the bot was started.
             .current_dir("/")

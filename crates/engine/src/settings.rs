@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stenobot_domain::ModelFacts;
-use stenobot_models::VerifiedModel;
+use stenobot_models::{PreparedModel, VerifiedModel};
 
 use super::error::Exit;
 use super::job::absolute;
@@ -68,6 +68,14 @@ impl EngineSettings {
     #[must_use]
     pub fn reading_only(mut self, recordings: &Path) -> Self {
         self.arguments.extend(["--recordings".into(), absolute(recordings).into()]);
+        self
+    }
+
+    /// The same engine on ONNX Runtime from this library, with this weights file in place of the model.
+    #[must_use]
+    pub fn on_onnx_runtime(mut self, library: &Path, weights: &PreparedModel) -> Self {
+        self.arguments[1] = absolute(&weights.path).into();
+        self.arguments.extend(["--onnx-library".into(), absolute(library).into()]);
         self
     }
 

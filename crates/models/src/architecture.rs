@@ -73,6 +73,28 @@ impl Shape {
 
 /// Tokens of Whisper's models: English, multilingual, and large-v3. whisper.cpp derives the special tokens from the number.
 const TOKENS: [u32; 3] = [51_864, 51_865, 51_866];
+/// Vocabularies from this size on have tokens for languages.
+const MULTILINGUAL_TOKENS: u32 = 51_865;
+/// Tokens for points in time: 0 to 30 s in steps of 20 ms.
+const TIMESTAMPS: i32 = 1501;
+
+/// Numbers of the tokens that are no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpecialTokens {
+    /// Ends the text.
+    pub end_of_text: i32,
+    /// Begins every prompt; the languages follow it.
+    pub start: i32,
+    /// Number of languages; 0 for English only.
+    pub languages: i32,
+    /// The task: text in the language that is spoken.
+    pub transcribe: i32,
+    /// Its probability is that of silence.
+    pub no_speech: i32,
+    /// Time 0.
+    pub first_timestamp: i32,
+}
+
 /// Positions of the encoder and of the decoder.
 const CONTEXTS: [u32; 2] = [1500, 448];
 /// Mel bands, those of large-v3 last.
@@ -85,6 +107,82 @@ const MAX_STATE: u32 = 1280;
 const MAX_LAYERS: u32 = 32;
 
 impl Architecture {
+    /// All sizes, in the order of the fields.
+    pub(super) fn sizes(&self) -> [u32; 12] {
+        let a = self;
+        [
+            a.tokens,
+            a.audio_context,
+            a.audio_state,
+            a.audio_heads,
+            a.audio_layers,
+            a.text_context,
+            a.text_state,
+            a.text_heads,
+            a.text_layers,
+            a.mel_bands,
+            a.text_tokens,
+            a.text_bytes,
+        ]
+    }
+
+    /// The inverse of [`sizes`](Self::sizes).
+    pub(super) fn of_sizes(sizes: [u32; 12]) -> Self {
+        let [tokens, audio_context, audio_state, audio_heads, audio_layers, text_context, rest @ ..] = sizes;
+        let [text_state, text_heads, text_layers, mel_bands, text_tokens, text_bytes] = rest;
+        Self {
+            tokens,
+            audio_context,
+            audio_state,
+            audio_heads,
+            audio_layers,
+            text_context,
+            text_state,
+            text_heads,
+            text_layers,
+            mel_bands,
+            text_tokens,
+            text_bytes,
+        }
+    }
+
+    /// Whether the model knows more than English.
+    pub fn is_multilingual(&self) -> bool {
+        self.tokens >= MULTILINGUAL_TOKENS
+    }
+
+    /// The size's name, such as `base`.
+    pub fn kind(&self) -> &'static str {
+        match (self.audio_layers, self.text_layers) {
+            (4, _) => "tiny",
+            (6, _) => "base",
+            (12, _) => "small",
+            (24, _) => "medium",
+            (32, 4) => "large-v3-turbo",
+            (32, 32) => "large",
+            (32, _) => "distil-large",
+            _ => "other",
+        }
+    }
+
+    /// The tokens with a meaning of their own, which follow from the size of the vocabulary.
+    pub fn special_tokens(&self) -> SpecialTokens {
+        let tokens = self.tokens.cast_signed();
+        // In the order of the vocabulary: the end, the start, languages, tasks and controls, then 1501 timestamps.
+        let first_timestamp = tokens - TIMESTAMPS;
+        let start = if self.is_multilingual() { 50_258 } else { 50_257 };
+        let transcribe = first_timestamp - 5;
+        let languages = if self.is_multilingual() { transcribe - 1 - (start + 1) } else { 0 };
+        SpecialTokens {
+            end_of_text: start - 1,
+            start,
+            languages,
+            transcribe,
+            no_speech: first_timestamp - 2,
+            first_timestamp,
+        }
+    }
+
     /// Refuses sizes that no Whisper model has. whisper.cpp does not check them: over some it writes past the end of a
     /// buffer or ends the process.
     pub(super) fn check(&self) -> Result<(), ModelFileError> {
@@ -167,6 +265,31 @@ impl Architecture {
     }
 }
 
+/// Bytes of one engine on ONNX Runtime, estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnnxMemory {
+    /// Program, library and weights, with the model loaded.
+    pub loaded: u64,
+    /// Beside that for a full window of 30 s.
+    pub window: u64,
+}
+
+impl Architecture {
+    /// An estimate of the memory that one engine on ONNX Runtime needs: the matrices once as 8-bit integers, repacked; for a
+    /// full window keys and values of cross-attention in float32 and the encoder's largest activations.
+    pub fn onnx_memory(&self) -> OnnxMemory {
+        let [width, positions] = [self.audio_state, self.audio_context].map(u64::from);
+        let [audio, text] = [self.audio_layers, self.text_layers].map(u64::from);
+        let matrices = width * width * (12 * audio + 16 * text) + u64::from(self.tokens) * width;
+        // Positional embeddings, the convolutions' weights, biases and scales are below a twentieth.
+        let loaded = matrices + matrices / 20 + (64 << 20);
+        let cross = 2 * 4 * text * positions * width;
+        // Hidden values of the feed-forward part, before and after, in float32 and quantised; keys, values, sums.
+        let activations = positions * width * (2 * 4 * 4 + 4 + 8 * 4);
+        OnnxMemory { loaded, window: cross + activations }
+    }
+}
+
 fn norm(push: &mut impl FnMut(String, &[u32], TensorType), name: &str, width: u32) {
     push(format!("{name}.weight"), &[width], TensorType::F32);
     push(format!("{name}.bias"), &[width], TensorType::F32);
@@ -188,5 +311,26 @@ fn block(push: &mut impl FnMut(String, &[u32], TensorType), name: &str, width: u
         push(format!("{name}.{attention}.key.weight"), &[width, width], TensorType::F16);
         linear(push, &format!("{name}.{attention}.value"), width, width);
         linear(push, &format!("{name}.{attention}.out"), width, width);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Catalogue;
+
+    /// The numbers of OpenAI's tokenisers.
+    #[test]
+    fn special_tokens_follow_from_the_vocabulary() {
+        let tokens = |family: &str| Catalogue::default().family(family).unwrap().architecture.special_tokens();
+        let base = tokens("base");
+        assert_eq!((base.end_of_text, base.start, base.languages), (50_257, 50_258, 99));
+        assert_eq!((base.transcribe, base.no_speech, base.first_timestamp), (50_359, 50_362, 50_364));
+        let turbo = tokens("large-v3-turbo");
+        assert_eq!((turbo.start, turbo.languages), (50_258, 100));
+        assert_eq!((turbo.transcribe, turbo.no_speech, turbo.first_timestamp), (50_360, 50_363, 50_365));
+        let english = tokens("tiny.en");
+        assert_eq!((english.end_of_text, english.start, english.languages), (50_256, 50_257, 0));
+        assert_eq!((english.no_speech, english.first_timestamp), (50_361, 50_363));
     }
 }

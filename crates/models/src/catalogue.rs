@@ -130,7 +130,7 @@ impl Catalogue {
     }
 
     /// The family of that name.
-    fn family(&self, name: &str) -> Option<&Family> {
+    pub(super) fn family(&self, name: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.name == name)
     }
 

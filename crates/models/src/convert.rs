@@ -71,15 +71,29 @@ pub(super) fn write(
 }
 
 /// A ggml file as a source; quantised tensors are read as numbers.
-pub(super) struct GgmlSource<'a> {
-    pub(super) file: &'a File,
-    pub(super) model: &'a ggml::Whisper,
+pub(super) struct GgmlSource {
+    pub(super) file: File,
+    pub(super) model: Box<ggml::Whisper>,
 }
 
-impl Source for GgmlSource<'_> {
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn prelude(&self) -> Result<Vec<u8>, ModelFileError> {
+        (**self).prelude()
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        (**self).shapes()
+    }
+
+    fn read(&self, index: usize, first: u64, values: &mut [f32]) -> Result<(), ModelFileError> {
+        (**self).read(index, first, values)
+    }
+}
+
+impl Source for GgmlSource {
     fn prelude(&self) -> Result<Vec<u8>, ModelFileError> {
         let mut bytes = vec![0; self.model.prelude as usize];
-        ggml::read_at(self.file, 0, &mut bytes)?;
+        ggml::read_at(&self.file, 0, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -96,7 +110,7 @@ impl Source for GgmlSource<'_> {
         let tensor = &self.model.tensors[index];
         let kind = tensor.shape.kind;
         let mut bytes = vec![0; kind.bytes(values.len() as u64) as usize];
-        ggml::read_at(self.file, tensor.offset + kind.bytes(first), &mut bytes)?;
+        ggml::read_at(&self.file, tensor.offset + kind.bytes(first), &mut bytes)?;
         kind.decode(&bytes, values);
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! | download of what is published | `catalogue` (names, hashes), `obtain`, `pull` (one file, resumed) |
 //! | [`ModelStore::import`], quantisation | `make`, from a `convert::Source`: ggml (`convert`), faster-whisper (`faster_whisper`, over `ct2`, `vocabulary`, `mel`) |
 //! | Silero's detector | `silero` |
+//! | [`ModelStore::prepare`]: weights for ONNX Runtime | `prepare` (conversion), `weights` (layout of the file) |
 //! | the file format and its checks | `ggml`, `architecture` (tensors and sizes), `quantise` (number formats) |
 
 mod architecture;
@@ -26,11 +27,13 @@ mod list;
 mod make;
 mod mel;
 mod obtain;
+mod prepare;
 mod pull;
 mod quantise;
 mod record;
 mod silero;
 mod vocabulary;
+mod weights;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -39,14 +42,17 @@ use std::time::Duration;
 use stenobot_domain::RetryPolicy;
 use tokio_util::sync::CancellationToken;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, OnnxMemory, SpecialTokens};
 pub use catalogue::{Catalogue, DETECTOR, Family, ModelName, Published, PublishedHash};
 pub use error::{ModelStoreError, Remedy};
 pub use file_error::ModelFileError;
 pub use list::ListedModel;
+pub use mel::{BINS as MEL_BINS, WINDOW as MEL_WINDOW, filters as mel_filters};
+pub use prepare::PreparedModel;
 pub use pull::PullError;
 pub use quantise::Quantisation;
 pub use record::Origin;
+pub use weights::{Dtype, Sign, WeightsFile, WeightsForm, WeightsTensor};
 
 use digest::Digests;
 use record::{Record, with_suffix};
@@ -282,7 +288,7 @@ impl Check {
         let published = self.published.as_ref().is_some_and(|published| published.matches(&record.digests()));
         match record.origin {
             _ if published => Remedy::Pull,
-            Origin::Published | Origin::Quantised { .. } => Remedy::Pull,
+            Origin::Published | Origin::Quantised { .. } | Origin::Prepared { .. } => Remedy::Pull,
             Origin::Imported { .. } => Remedy::Import,
             Origin::Found => Remedy::Forget { note: shown(&self.record) },
         }

@@ -1,4 +1,4 @@
-use super::{DETECTOR, ModelName, ModelStore, PublishedHash};
+use super::{Architecture, DETECTOR, ModelName, ModelStore, PublishedHash};
 
 /// One line of the list of models.
 #[derive(Debug, Clone)]
@@ -7,7 +7,9 @@ pub struct ListedModel {
     pub name: ModelName,
     /// Size of the file.
     pub bytes: u64,
-    /// Estimated bytes one engine needs; `None` for the detector and for models of unknown sizes.
+    /// The model's sizes; `None` for the detector and for models of unknown sizes.
+    pub architecture: Option<Architecture>,
+    /// Estimated bytes one engine on whisper.cpp needs; `None` for the detector and for models of unknown sizes.
     pub memory_bytes: Option<u64>,
     /// `None` for a model that is not published.
     pub published: Option<PublishedHash>,
@@ -39,6 +41,7 @@ impl ModelStore {
                 let bytes = family.architecture.file_bytes(quantisation);
                 list.push(ListedModel {
                     bytes,
+                    architecture: Some(family.architecture),
                     memory_bytes: Some(family.architecture.memory_bytes(quantisation)),
                     published: self.published(&name).map(|published| published.hash),
                     present: present.iter().any(|(other, length)| *other == name && *length == bytes),
@@ -56,6 +59,7 @@ impl ModelStore {
             let length = present.iter().find(|(other, _)| *other == name).map(|(_, length)| *length);
             list.push(ListedModel {
                 bytes: length.or(published.as_ref().map(|p| p.bytes)).unwrap_or(0),
+                architecture: None,
                 memory_bytes: None,
                 present: length.is_some(),
                 published: published.map(|p| p.hash),

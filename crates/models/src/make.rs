@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 
 use super::architecture::Architecture;
 use super::catalogue::{DETECTOR, ModelName};
-use super::convert::{self, ConversionObserver, GgmlSource};
+use super::convert::{self, ConversionObserver, GgmlSource, Source};
 use super::faster_whisper::{self, FasterWhisper};
 use super::file_error::ModelFileError;
 use super::obtain::commit;
+use super::prepare::Weights;
 use super::quantise::Quantisation;
 use super::record::{Origin, Record, with_suffix};
+use super::weights::WeightsForm;
 use super::{
     Download, ModelStore, ModelStoreError, VerifiedModel, blocking, cancelled, digest, ggml, shown, silero, verified,
 };
 
 /// What can be imported, its tables read.
-enum Import {
+pub(super) enum Import {
     /// A CTranslate2 folder.
     Folder(Box<FasterWhisper>),
     /// A Whisper model in ggml's form.
@@ -44,7 +46,11 @@ impl ModelStore {
         let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| {
             import.write(quantisation, out, observer)
         };
-        self.make(&name, bytes, origin, job, &mut report).await
+        let accept = {
+            let label = name.to_string();
+            move |path, record| verified(path, label, record)
+        };
+        self.make(self.path_of(&name), name.to_string().as_str(), bytes, origin, job, accept, &mut report).await
     }
 
     pub(super) async fn quantise(
@@ -60,7 +66,11 @@ impl ModelStore {
         let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| {
             import.write(quantisation, out, observer)
         };
-        self.make(name, bytes, origin, job, report).await
+        let accept = {
+            let label = name.to_string();
+            move |path, record| verified(path, label, record)
+        };
+        self.make(self.path_of(name), name.to_string().as_str(), bytes, origin, job, accept, report).await
     }
 
     fn name_of(
@@ -82,22 +92,24 @@ impl ModelStore {
         (wanted.unwrap_or_else(guess), bytes)
     }
 
-    /// Writes a temporary file, hashes it, renames it.
-    async fn make(
+    /// Writes a temporary file, hashes it, renames it to `path`; `name` is for progress.
+    #[expect(clippy::too_many_arguments, reason = "each of them differs between the two kinds of files")]
+    pub(super) async fn make<T: Send + 'static>(
         &self,
-        name: &ModelName,
+        path: PathBuf,
+        name: &str,
         bytes: u64,
         origin: Origin,
         job: impl FnOnce(&mut BufWriter<File>, ConversionObserver<'_>) -> Result<(), ModelFileError> + Send + 'static,
+        accept: impl FnOnce(PathBuf, Record) -> Result<T, ModelFileError> + Send + 'static,
         report: &mut impl FnMut(Download),
-    ) -> Result<VerifiedModel, ModelStoreError> {
-        let path = self.path_of(name);
+    ) -> Result<T, ModelStoreError> {
         let temporary = TemporaryFile(with_suffix(&path, ".new"));
         self.make_room(&path, &temporary.0, bytes)?;
         let (progress_sender, mut progress) = tokio::sync::watch::channel((0, 0));
-        let (label, file) = (name.to_string(), shown(&path));
+        let (label, file) = (name.to_owned(), shown(&path));
         let work = blocking({
-            let (label, file) = (label.clone(), file.clone());
+            let file = file.clone();
             move |cancel| {
                 let mut report = |done, total| _ = progress_sender.send_replace((done, total));
                 let in_file = |source| ModelStoreError::in_file(&file, source);
@@ -109,7 +121,7 @@ impl ModelStore {
                     .map_err(|error| ModelStoreError::write(&file, error))?;
                 let record = Record::new(&digest::of_file(&temporary.0, cancel).map_err(in_file)?, origin);
                 commit(&temporary.0, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
-                verified(path, label, record).map_err(in_file)
+                accept(path, record).map_err(in_file)
             }
         });
         tokio::pin!(work);
@@ -143,7 +155,7 @@ fn known_name(name: &str) -> ModelName {
 
 impl Import {
     /// Opens it off the runtime's threads.
-    async fn open_blocking(path: &Path) -> Result<Self, ModelStoreError> {
+    pub(super) async fn open_blocking(path: &Path) -> Result<Self, ModelStoreError> {
         let (path, file) = (path.to_owned(), shown(path));
         blocking(move |_| Self::open(&path)).await.unwrap_or(Err(cancelled(&file)))
     }
@@ -169,6 +181,23 @@ impl Import {
                 std::fs::read(path).map(Self::Detector).map_err(|error| in_file(ModelFileError::Read(error)))
             }
         }
+    }
+
+    /// The model as the source of a weights file.
+    pub(super) fn weights(self, form: WeightsForm) -> Result<Weights<Box<dyn Source + Send>>, ModelFileError> {
+        let (source, architecture, format): (Box<dyn Source + Send>, _, _) = match self {
+            Self::Folder(model) => {
+                let architecture = *model.architecture();
+                (model, architecture, "f16".to_owned())
+            }
+            Self::Ggml(file, model) => {
+                let format = model.quantisation().map_or_else(|| "f16".to_owned(), |q| q.to_string());
+                let architecture = model.architecture;
+                (Box::new(GgmlSource { file, model }), architecture, format)
+            }
+            Self::Detector(_) => return Err(ModelFileError::malformed("it is a voice activity detector")),
+        };
+        Weights::of(source, architecture, form, &format)
     }
 
     fn architecture(&self) -> Option<&Architecture> {
@@ -207,7 +236,7 @@ impl Import {
             Self::Detector(bytes) => out.write_all(&bytes).map_err(ModelFileError::Write),
             Self::Ggml(file, model) => match quantisation {
                 Some(q) if model.quantisation() != Some(q) => {
-                    convert::write(&GgmlSource { file: &file, model: &model }, quantisation, out, observer)
+                    convert::write(&GgmlSource { file, model }, quantisation, out, observer)
                 }
                 _ => copy(file, out, observer),
             },

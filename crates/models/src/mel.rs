@@ -1,14 +1,14 @@
 //! Whisper's mel filters, to the bit.
 
 /// Samples per window of the Fourier transform; the filters weigh half of it plus one bins.
-const WINDOW: usize = 400;
+pub const WINDOW: usize = 400;
 /// Bins that each filter weighs.
-pub(super) const BINS: usize = WINDOW / 2 + 1;
+pub const BINS: usize = WINDOW / 2 + 1;
 
 /// `bands` filters of [`BINS`] weights, row by row: triangles of unit area on Slaney's mel scale (linear below
 /// 1 kHz, logarithmic above), from 0 to 8 kHz. The weights are rounded to single precision before and after
 /// the area normalisation, as the tool that made OpenAI's table did; the published bits depend on it.
-pub(super) fn filters(bands: usize) -> Vec<f32> {
+pub fn filters(bands: usize) -> Vec<f32> {
     let nyquist = f64::from(stenobot_domain::SAMPLE_RATE) / 2.0;
     let spacing = 200.0 / 3.0;
     let step = 6.4f64.ln() / 27.0;

@@ -40,6 +40,13 @@ pub enum Origin {
         /// The name of the file or folder, without the folders above it.
         from: String,
     },
+    /// A weights file, made here from a model.
+    Prepared {
+        /// That model's name.
+        from: String,
+        /// That model's SHA-256.
+        from_sha256: String,
+    },
     /// Put there by the operator and found well-formed.
     Found,
 }

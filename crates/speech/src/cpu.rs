@@ -39,6 +39,36 @@ fn has(_name: &str) -> bool {
     false
 }
 
+/// The widest instructions for 8-bit products of this processor, which decide the speed.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn instruction_set() -> &'static str {
+    // AMX cannot be asked for in stable Rust; it implies VNNI.
+    let amx = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("amx_int8"));
+    match () {
+        () if is_x86_feature_detected!("avx512vnni") && amx => "AMX",
+        () if is_x86_feature_detected!("avx512vnni") => "AVX-512 VNNI",
+        () if is_x86_feature_detected!("avxvnni") => "AVX-VNNI",
+        () if is_x86_feature_detected!("avx512f") => "AVX-512",
+        () => "AVX2",
+    }
+}
+
+/// The widest instructions for 8-bit products of this processor, which decide the speed.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn instruction_set() -> &'static str {
+    match () {
+        () if std::arch::is_aarch64_feature_detected!("i8mm") => "I8MM",
+        () if std::arch::is_aarch64_feature_detected!("dotprod") => "SDOT",
+        () => "NEON",
+    }
+}
+
+/// The widest instructions for 8-bit products of this processor, which decide the speed.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) fn instruction_set() -> &'static str {
+    std::env::consts::ARCH
+}
+
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;

@@ -1,3 +1,5 @@
+use crate::LibraryError;
+
 /// Why there is no transcription.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecognizerError {
@@ -7,6 +9,9 @@ pub enum RecognizerError {
     /// The file of the model or the detector is refused before native code reads it. Names the file.
     #[error("{0}; fetch it again with `stenobot model pull`, or import another")]
     Refused(String),
+    /// ONNX Runtime cannot be used.
+    #[error("{0}; see docs/models.md for the library, or set engine = \"whisper.cpp\"")]
+    Library(#[from] LibraryError),
     /// The detector's file is not well-formed.
     #[error("the voice activity detector cannot be loaded: fetch it again with `stenobot model pull silero-v6.2.0`")]
     Detector,

@@ -37,10 +37,23 @@ pub use error::RecognizerError;
 pub use language::LanguageHint;
 pub use recognizer::Observer;
 pub use recording::Transcription;
+pub use whisper::{LibraryError, onnx_backend, onnx_runtime_version};
 
 use recognizer::Recognizer;
 use silero::Silero;
 use voice_activity::VoiceActivityDetector;
+
+/// What runs the network.
+#[derive(Debug, Clone, Copy)]
+pub enum Runtime<'a> {
+    /// Built in; takes files of ggml's form.
+    WhisperCpp,
+    /// ONNX Runtime from this library; takes weights files.
+    Onnx {
+        /// The library's file.
+        library: &'a Path,
+    },
+}
 
 /// A loaded recogniser, with the voice activity detector if there is one.
 pub struct Transcriber {
@@ -53,9 +66,15 @@ impl Transcriber {
     /// load without an error.
     ///
     /// # Errors
-    /// [`RecognizerError::Load`], [`RecognizerError::Detector`] or [`RecognizerError::Refused`].
-    pub fn load(model: &Path, detector: Option<&Path>, threads: usize) -> Result<Self, RecognizerError> {
-        let recognizer = whisper::load(model, threads)?;
+    /// [`RecognizerError::Load`], [`RecognizerError::Library`], [`RecognizerError::Detector`] or
+    /// [`RecognizerError::Refused`].
+    pub fn load(
+        runtime: Runtime<'_>,
+        model: &Path,
+        detector: Option<&Path>,
+        threads: usize,
+    ) -> Result<Self, RecognizerError> {
+        let recognizer = whisper::load(runtime, model, threads)?;
         let detector = match detector {
             Some(file) => Some(Box::new(Silero::load(file)?) as Box<dyn VoiceActivityDetector>),
             None => None,

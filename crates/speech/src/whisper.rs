@@ -5,6 +5,7 @@ mod context;
 mod decoder;
 mod guard;
 mod native;
+mod onnx;
 mod sampling;
 mod segments;
 mod whisper_cpp;
@@ -13,15 +14,17 @@ use std::path::Path;
 
 use stenobot_domain::{ModelFacts, SAMPLE_RATE};
 
-use super::RecognizerError;
 use super::language::{DetectedLanguage, LanguageChoice};
 use super::recognizer::{Observer, Recognizer, RecognizerFacts, Window, WindowTranscript};
+use super::{RecognizerError, Runtime};
 
 use backend::Backend;
 pub(crate) use context::EncoderContext;
 use decoder::TokenDecoder;
 pub(crate) use decoder::{StopReason, WindowDecoder, WindowText};
 use guard::Defect;
+use onnx::OnnxRuntime;
+pub use onnx::{LibraryError, onnx_backend, onnx_runtime_version};
 use whisper_cpp::WhisperCpp;
 
 /// Longest window in samples: what Whisper's encoder takes at once.
@@ -32,15 +35,21 @@ const SHORT_WINDOW: usize = 2 * SAMPLE_RATE as usize;
 /// Tried in turn when the most probable text is defective.
 const TEMPERATURES: [f32; 2] = [0.4, 0.8];
 
-/// Reads a model file of ggml's form.
+/// Loads a model: a weights file on ONNX Runtime, a file of ggml's form on whisper.cpp.
 ///
 /// # Errors
-/// [`RecognizerError::Load`] or [`RecognizerError::Refused`].
-pub(crate) fn load(model: &Path, threads: usize) -> Result<Box<dyn Recognizer>, RecognizerError> {
-    let backend = WhisperCpp::load(model, threads)?;
+/// [`RecognizerError::Load`], [`RecognizerError::Refused`] or [`RecognizerError::Library`].
+pub(crate) fn load(runtime: Runtime<'_>, model: &Path, threads: usize) -> Result<Box<dyn Recognizer>, RecognizerError> {
+    match runtime {
+        Runtime::WhisperCpp => Ok(recognizer(WhisperCpp::load(model, threads)?)),
+        Runtime::Onnx { library } => Ok(recognizer(OnnxRuntime::load(library, model, threads)?)),
+    }
+}
+
+fn recognizer(backend: impl Backend + 'static) -> Box<dyn Recognizer> {
     let (facts, decoder) = (backend.facts(), TokenDecoder::new(backend));
     let languages = decoder.languages().to_vec();
-    Ok(Box::new(Whisper::new(decoder, facts, languages)))
+    Box::new(Whisper::new(decoder, facts, languages))
 }
 
 /// Whisper's policy over a decoder of windows.
