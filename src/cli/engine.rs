@@ -60,13 +60,13 @@ impl Args {
 }
 
 /// Keeps the pipe for the protocol alone: what native code prints goes to the standard error instead.
-fn claim_stdout() -> rustix::io::Result<OwnedFd> {
+pub(super) fn claim_stdout() -> rustix::io::Result<OwnedFd> {
     let events = rustix::io::dup(rustix::stdio::stdout())?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     Ok(events)
 }
 
-fn log_to_stderr() {
+pub(super) fn log_to_stderr() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A decoder's error is in the job's failure; whisper.cpp logs each buffer that it allocates.
     let quiet = ["whisper_rs=warn", "symphonia=off"];

@@ -9,10 +9,12 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use stenobot_models::{
-    Download, ModelKind, ModelName, ModelStore, Origin, Published, PublishedHash, Quantisation, VerifiedModel,
+    Download, ModelKind, ModelName, ModelStore, ModelStoreError, OnnxMemory, Origin, PreparedModel, Published,
+    PublishedHash, Quantisation, VerifiedModel,
 };
 
 use crate::config::Config;
+use crate::engine_setup::{LibrarySearch, find_library, model_store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -47,6 +49,12 @@ enum Action {
         #[arg(long)]
         name: Option<ModelName>,
     },
+    /// Make the weights of a model that is here for ONNX Runtime, unless they are there; `pull`, `import` and the bot's start
+    /// do so too
+    Prepare {
+        /// Its name or path
+        name: String,
+    },
     /// Check a model that is here and print where its file is
     Path {
         /// Its name
@@ -59,22 +67,30 @@ enum Action {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let store = ModelStore::new(config.storage.models(), config.engine.model_base_url.clone())
-            .with_proxies(config.proxies.clone());
+        let store = model_store(config);
         match self.action {
             Action::List { json } => print(&if json { list_json(&store)? } else { list_table(&store) })?,
             Action::Pull { name, quantize } => {
                 let name = quantised(name, quantize)?;
                 let mut bar = Bar::new();
                 let model = store.ensure(&name.to_string(), |event| bar.show(&event)).await;
+                let made = made(config, &store, model, &mut bar).await;
                 bar.clear();
-                print(&summary(&store, &model?))?;
+                print(&made?)?;
             }
             Action::Import { path, quantize, name } => {
                 let mut bar = Bar::new();
                 let model = store.import(&path, quantize, name, |event| bar.show(&event)).await;
+                let made = made(config, &store, model, &mut bar).await;
                 bar.clear();
-                print(&summary(&store, &model?))?;
+                print(&made?)?;
+            }
+            Action::Prepare { name } => {
+                let mut bar = Bar::new();
+                let model = store.find(&name).await?;
+                let weights = store.prepare(&model, |event| bar.show(&event)).await;
+                bar.clear();
+                print(&weights_line(&weights?))?;
             }
             Action::Path { name, quantize } => {
                 let model = store.find(&quantised(name, quantize)?.to_string()).await?;
@@ -83,6 +99,35 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The summary of a model that has come, with its weights for ONNX Runtime, which are made where that runs the models.
+async fn made(
+    config: &Config,
+    store: &ModelStore,
+    model: Result<VerifiedModel, ModelStoreError>,
+    bar: &mut Bar,
+) -> anyhow::Result<String> {
+    let model = model?;
+    let summary = summary(store, &model);
+    let runs_here = match model.kind {
+        ModelKind::VoiceActivity => false,
+        ModelKind::Whisper { .. } => {
+            matches!(find_library(config, &std::env::current_exe()?).await, LibrarySearch::Found(_))
+        }
+    };
+    if !runs_here {
+        return Ok(summary);
+    }
+    let weights = store.prepare(&model, |event| bar.show(&event)).await?;
+    Ok(format!("{summary}{}", weights_line(&weights)))
+}
+
+fn weights_line(weights: &PreparedModel) -> String {
+    let file = weights.path.file_name().unwrap_or_default().to_string_lossy();
+    let OnnxMemory { loaded, window } = weights.architecture.onnx_memory();
+    let (form, bytes, memory) = (weights.form.name(), size(weights.bytes), size(loaded + window));
+    format!("for ONNX Runtime: {file}, {form}, {bytes}, needs about {memory} of memory\n")
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -40,7 +40,10 @@ pub fn serve(
     events.send(&Event::Hello { version: VERSION })?;
     let started = Instant::now();
     let mut worker = match Transcriber::load(runtime, model, detector, threads) {
-        Ok(transcriber) => Worker { transcriber, headroom: Headroom::of_this_process(threads) },
+        Ok(transcriber) => {
+            let headroom = Headroom::of_this_process(threads, transcriber.working_memory());
+            Worker { transcriber, headroom }
+        }
         Err(error) => return events.send(&Event::LoadFailed { reason: error.to_string() }),
     };
     let load = started.elapsed();

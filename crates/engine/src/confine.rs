@@ -39,7 +39,8 @@ const PROBE_FILES: u64 = 16;
 /// Files that may be open in an engine: also its two models, and what whisper.cpp reads about the machine.
 const ENGINE_FILES: u64 = 64;
 
-/// Memory of an engine beyond what it holds once its models are loaded: 12 MiB were measured.
+/// Memory of an engine beyond what it holds once its models are loaded and what its network needs for a window: 12 MiB were
+/// measured.
 const ENGINE_WORK: u64 = 256 * MIB;
 
 /// Memory of a command that reads a foreign database, beyond what it holds before: SQLite's pages, its schema, and the ids
@@ -131,12 +132,14 @@ fn child() -> Result<(), ConfineError> {
 pub struct Headroom {
     loaded: u64,
     threads: u64,
+    work: u64,
 }
 
 impl Headroom {
-    /// That of this process, whose models are loaded and which will compute with so many threads. `None` without `/proc`.
-    pub fn of_this_process(threads: usize) -> Option<Self> {
-        Some(Self { loaded: held()?, threads: threads as u64 })
+    /// That of this process, whose models are loaded, which will compute with so many threads and needs `work` bytes for
+    /// that. `None` without `/proc`.
+    pub fn of_this_process(threads: usize, work: u64) -> Option<Self> {
+        Some(Self { loaded: held()?, threads: threads as u64, work })
     }
 
     /// Limits this process to what a recording of at most `audio` needs, until the next call.
@@ -150,7 +153,7 @@ impl Headroom {
     }
 
     fn bytes(self, audio: Duration) -> u64 {
-        self.loaded + ENGINE_WORK + STACK * self.threads + AUDIO_SECOND * audio.as_secs()
+        self.loaded + ENGINE_WORK + self.work + STACK * self.threads + AUDIO_SECOND * audio.as_secs()
     }
 }
 

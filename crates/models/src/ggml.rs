@@ -25,8 +25,8 @@ const MAX_QUANTISATION_VERSION: u32 = 2;
 pub(super) enum Contents {
     /// A Whisper model.
     Whisper(Whisper),
-    /// A Silero voice activity detector.
-    VoiceActivity,
+    /// A Silero voice activity detector, with its tensors.
+    VoiceActivity(Vec<Tensor>),
 }
 
 /// A Whisper model file whose tables were read and add up.
@@ -164,18 +164,27 @@ fn voice_activity(mut reader: Reader<'_>, name_length: u32) -> Result<Contents, 
             )));
         }
     }
-    let found = reader.tensors()?;
+    let tensors = reader.tensors()?;
     let sorted = |mut list: Vec<(String, Vec<u32>, TensorType)>| {
         list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         list
     };
-    let found = found.into_iter().map(|Tensor { shape: Shape { name, dims, kind }, .. }| (name, dims, kind)).collect();
+    let found =
+        tensors.iter().map(|Tensor { shape, .. }| (shape.name.clone(), shape.dims.clone(), shape.kind)).collect();
     if sorted(found) != sorted(silero::shapes().map(|Shape { name, dims, kind }| (name, dims, kind)).collect()) {
         return Err(ModelFileError::malformed(
             "its tensors are not those of Silero's detector; it may have been cut short",
         ));
     }
-    Ok(Contents::VoiceActivity)
+    Ok(Contents::VoiceActivity(tensors))
+}
+
+/// The tensors of a detector's file.
+pub(super) fn detector_tensors(file: &File) -> Result<Vec<Tensor>, ModelFileError> {
+    match inspect(file)? {
+        Contents::VoiceActivity(tensors) => Ok(tensors),
+        Contents::Whisper(_) => Err(ModelFileError::malformed("it is a Whisper model, no voice activity detector")),
+    }
 }
 
 struct Reader<'a> {

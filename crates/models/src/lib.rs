@@ -12,6 +12,7 @@
 //! | [`ModelStore::import`], quantisation | `make`, from a `convert::Source`: ggml (`convert`), faster-whisper (`faster_whisper`, over `ct2`, `vocabulary`, `mel`) |
 //! | Silero's detector | `silero` |
 //! | [`ModelStore::prepare`]: weights for ONNX Runtime | `prepare` (conversion), `weights` (layout of the file) |
+//! | models of random numbers, for measurements | `random` |
 //! | the file format and its checks | `ggml`, `architecture` (tensors and sizes), `quantise` (number formats) |
 
 mod architecture;
@@ -30,6 +31,7 @@ mod obtain;
 mod prepare;
 mod pull;
 mod quantise;
+mod random;
 mod record;
 mod silero;
 mod vocabulary;
@@ -52,6 +54,7 @@ pub use prepare::PreparedModel;
 pub use pull::PullError;
 pub use quantise::Quantisation;
 pub use record::Origin;
+pub use silero::DetectorWeights;
 pub use weights::{Dtype, Sign, WeightsFile, WeightsForm, WeightsTensor};
 
 use digest::Digests;
@@ -321,7 +324,7 @@ fn verified(path: PathBuf, name: String, record: Record) -> Result<VerifiedModel
 fn inspect(path: &Path) -> Result<ModelKind, ModelFileError> {
     let file = File::open(path).map_err(ModelFileError::Read)?;
     Ok(match ggml::inspect(&file)? {
-        ggml::Contents::VoiceActivity => ModelKind::VoiceActivity,
+        ggml::Contents::VoiceActivity(_) => ModelKind::VoiceActivity,
         ggml::Contents::Whisper(model) => {
             ModelKind::Whisper { memory_bytes: model.architecture.memory_bytes(model.quantisation()) }
         }

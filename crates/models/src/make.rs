@@ -177,7 +177,7 @@ impl Import {
         let opened = File::open(path).map_err(|error| in_file(ModelFileError::Read(error)))?;
         match ggml::inspect(&opened).map_err(in_file)? {
             ggml::Contents::Whisper(model) => Ok(Self::Ggml(opened, Box::new(model))),
-            ggml::Contents::VoiceActivity => {
+            ggml::Contents::VoiceActivity(_) => {
                 std::fs::read(path).map(Self::Detector).map_err(|error| in_file(ModelFileError::Read(error)))
             }
         }

@@ -88,7 +88,7 @@ impl ModelStore {
     }
 }
 
-fn accept(path: &Path) -> Result<PreparedModel, ModelFileError> {
+pub(super) fn accept(path: &Path) -> Result<PreparedModel, ModelFileError> {
     let file = WeightsFile::open(path)?;
     let bytes = std::fs::metadata(path).map_err(ModelFileError::Read)?.len();
     Ok(PreparedModel { path: path.to_owned(), bytes, architecture: *file.architecture(), form: file.form() })

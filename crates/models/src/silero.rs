@@ -1,6 +1,7 @@
 //! Silero's voice activity detector, from the safetensors file of its Python package to ggml's form.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -86,4 +87,33 @@ fn tensors() -> Vec<(String, String, Vec<u32>, TensorType)> {
     rest("_model.decoder.decoder.2.bias", "final_conv.bias", vec![], TensorType::F32);
     rest("_model.stft.forward_basis_buffer", "stft_conv.weight", vec![256, 1, 258], TensorType::F16);
     list
+}
+
+/// The weights of a detector's file, for another runtime than whisper.cpp.
+#[derive(Debug)]
+pub struct DetectorWeights(BTreeMap<String, Vec<f32>>);
+
+impl DetectorWeights {
+    /// Reads a file of ggml's form.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no detector.
+    pub fn read(path: &Path) -> Result<Self, ModelFileError> {
+        let file = File::open(path).map_err(ModelFileError::Read)?;
+        let tensors = ggml::detector_tensors(&file)?;
+        let read = |tensor: ggml::Tensor| {
+            let ggml::Tensor { shape, offset } = tensor;
+            let mut bytes = vec![0; shape.kind.bytes(shape.values()) as usize];
+            ggml::read_at(&file, offset, &mut bytes)?;
+            let mut values = vec![0f32; shape.values() as usize];
+            shape.kind.decode(&bytes, &mut values);
+            Ok((shape.name, values))
+        };
+        tensors.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A tensor's values in the order of the file, by ggml's name; empty for a name that no detector has.
+    pub fn tensor(&self, name: &str) -> &[f32] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
 }

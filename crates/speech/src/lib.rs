@@ -18,6 +18,7 @@ mod coverage;
 mod cpu;
 mod error;
 mod language;
+mod onnx;
 mod recognizer;
 mod recording;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod whisper;
 mod words;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use stenobot_domain::ModelFacts;
@@ -35,9 +37,10 @@ use stenobot_domain::ModelFacts;
 pub use cpu::{REQUIRED_CPU_FEATURES, missing_cpu_features};
 pub use error::RecognizerError;
 pub use language::LanguageHint;
+pub use onnx::{LibraryError, onnx_backend, onnx_runtime_version};
 pub use recognizer::Observer;
 pub use recording::Transcription;
-pub use whisper::{LibraryError, onnx_backend, onnx_runtime_version};
+pub use whisper::Measured;
 
 use recognizer::Recognizer;
 use silero::Silero;
@@ -53,6 +56,21 @@ pub enum Runtime<'a> {
         /// The library's file.
         library: &'a Path,
     },
+}
+
+/// A runtime that was started.
+enum StartedRuntime {
+    WhisperCpp,
+    Onnx(onnx::Library),
+}
+
+impl Runtime<'_> {
+    fn start(self) -> Result<StartedRuntime, LibraryError> {
+        Ok(match self {
+            Self::WhisperCpp => StartedRuntime::WhisperCpp,
+            Self::Onnx { library } => StartedRuntime::Onnx(onnx::Library::start(library)?),
+        })
+    }
 }
 
 /// A loaded recogniser, with the voice activity detector if there is one.
@@ -74,9 +92,10 @@ impl Transcriber {
         detector: Option<&Path>,
         threads: usize,
     ) -> Result<Self, RecognizerError> {
-        let recognizer = whisper::load(runtime, model, threads)?;
+        let runtime = runtime.start()?;
+        let recognizer = whisper::load(&runtime, model, threads)?;
         let detector = match detector {
-            Some(file) => Some(Box::new(Silero::load(file)?) as Box<dyn VoiceActivityDetector>),
+            Some(file) => Some(Box::new(Silero::load(&runtime, file)?) as Box<dyn VoiceActivityDetector>),
             None => None,
         };
         Ok(Self { recognizer, detector })
@@ -85,6 +104,11 @@ impl Transcriber {
     /// What was loaded.
     pub fn facts(&self) -> &ModelFacts {
         &self.recognizer.facts().model
+    }
+
+    /// Bytes that transcribing takes beside what was allocated by loading and the samples, estimated.
+    pub fn working_memory(&self) -> u64 {
+        self.recognizer.facts().working_memory
     }
 
     /// Transcribes one recording of 16 kHz mono `samples`. With a detector only its speech is transcribed, and no segment
@@ -103,6 +127,33 @@ impl Transcriber {
             None => None,
         };
         recording::transcribe(&mut *self.recognizer, samples, speech.as_deref(), hint, observer)
+    }
+}
+
+/// The voice activity detector by itself.
+pub struct SpeechDetector(Silero);
+
+impl SpeechDetector {
+    /// Loads a detector's file, whose hash must have been checked.
+    ///
+    /// # Errors
+    /// Those of [`Transcriber::load`].
+    pub fn load(runtime: Runtime<'_>, file: &Path) -> Result<Self, RecognizerError> {
+        Silero::load(&runtime.start()?, file).map(Self)
+    }
+
+    /// The ranges of 16 kHz mono `samples` with speech, in order of time, without margins.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Native`].
+    pub fn detect(&mut self, samples: &[f32]) -> Result<Vec<Range<usize>>, RecognizerError> {
+        self.0.detect(samples)
+    }
+}
+
+impl fmt::Debug for SpeechDetector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SpeechDetector").finish()
     }
 }
 

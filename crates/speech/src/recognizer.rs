@@ -39,6 +39,8 @@ pub(crate) trait Recognizer {
 #[derive(Debug)]
 pub(crate) struct RecognizerFacts {
     pub(crate) model: ModelFacts,
+    /// Bytes that one window takes beside what was allocated when the model was loaded, estimated.
+    pub(crate) working_memory: u64,
     /// Longest window in samples.
     pub(crate) max_window: usize,
     /// Codes of the languages that can be given to it.

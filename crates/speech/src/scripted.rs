@@ -100,7 +100,7 @@ pub(crate) fn whisper<D: WindowDecoder>(decoder: &mut D) -> Whisper<&mut D> {
         multilingual: true,
         backend: "scripted".to_owned(),
     };
-    Whisper::new(decoder, facts, vec!["en", "ru"])
+    Whisper::new(decoder, facts, vec!["en", "ru"], 0)
 }
 
 /// Transcribes a recording of so many seconds, all of it speech.

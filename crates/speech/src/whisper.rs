@@ -4,6 +4,7 @@ mod backend;
 mod context;
 mod decoder;
 mod guard;
+mod measure;
 mod native;
 mod onnx;
 mod sampling;
@@ -16,15 +17,15 @@ use stenobot_domain::{ModelFacts, SAMPLE_RATE};
 
 use super::language::{DetectedLanguage, LanguageChoice};
 use super::recognizer::{Observer, Recognizer, RecognizerFacts, Window, WindowTranscript};
-use super::{RecognizerError, Runtime};
+use super::{RecognizerError, StartedRuntime};
 
 use backend::Backend;
 pub(crate) use context::EncoderContext;
 use decoder::TokenDecoder;
 pub(crate) use decoder::{StopReason, WindowDecoder, WindowText};
 use guard::Defect;
+pub use measure::Measured;
 use onnx::OnnxRuntime;
-pub use onnx::{LibraryError, onnx_backend, onnx_runtime_version};
 use whisper_cpp::WhisperCpp;
 
 /// Longest window in samples: what Whisper's encoder takes at once.
@@ -39,17 +40,27 @@ const TEMPERATURES: [f32; 2] = [0.4, 0.8];
 ///
 /// # Errors
 /// [`RecognizerError::Load`], [`RecognizerError::Refused`] or [`RecognizerError::Library`].
-pub(crate) fn load(runtime: Runtime<'_>, model: &Path, threads: usize) -> Result<Box<dyn Recognizer>, RecognizerError> {
-    match runtime {
-        Runtime::WhisperCpp => Ok(recognizer(WhisperCpp::load(model, threads)?)),
-        Runtime::Onnx { library } => Ok(recognizer(OnnxRuntime::load(library, model, threads)?)),
-    }
-}
-
-fn recognizer(backend: impl Backend + 'static) -> Box<dyn Recognizer> {
+pub(crate) fn load(
+    runtime: &StartedRuntime,
+    model: &Path,
+    threads: usize,
+) -> Result<Box<dyn Recognizer>, RecognizerError> {
+    let backend = load_backend(runtime, model, threads)?;
+    let working_memory = backend.working_memory();
     let (facts, decoder) = (backend.facts(), TokenDecoder::new(backend));
     let languages = decoder.languages().to_vec();
-    Box::new(Whisper::new(decoder, facts, languages))
+    Ok(Box::new(Whisper::new(decoder, facts, languages, working_memory)))
+}
+
+/// The network alone.
+///
+/// # Errors
+/// As [`load`].
+fn load_backend(runtime: &StartedRuntime, model: &Path, threads: usize) -> Result<Box<dyn Backend>, RecognizerError> {
+    Ok(match runtime {
+        StartedRuntime::WhisperCpp => Box::new(WhisperCpp::load(model, threads)?),
+        StartedRuntime::Onnx(library) => Box::new(OnnxRuntime::load(library, model, threads)?),
+    })
 }
 
 /// Whisper's policy over a decoder of windows.
@@ -59,8 +70,8 @@ pub(crate) struct Whisper<D> {
 }
 
 impl<D: WindowDecoder> Whisper<D> {
-    pub(crate) fn new(decoder: D, model: ModelFacts, languages: Vec<&'static str>) -> Self {
-        Self { decoder, facts: RecognizerFacts { model, max_window: MAX_WINDOW, languages } }
+    pub(crate) fn new(decoder: D, model: ModelFacts, languages: Vec<&'static str>, working_memory: u64) -> Self {
+        Self { decoder, facts: RecognizerFacts { model, max_window: MAX_WINDOW, languages, working_memory } }
     }
 
     /// Encodes a window with a context that fits, and detects its language unless that is given.

@@ -10,6 +10,9 @@ use crate::{Observer, RecognizerError};
 pub(super) trait Backend {
     fn facts(&self) -> ModelFacts;
 
+    /// Bytes that one window of full length takes beside what was allocated when the model was loaded, estimated.
+    fn working_memory(&self) -> u64;
+
     fn vocabulary(&self) -> Vocabulary;
 
     /// The bytes that a text token stands for; a character may span tokens.
@@ -27,4 +30,35 @@ pub(super) trait Backend {
     /// Runs the decoder on at least one token, the first of them at `position` of the text, over the window that was
     /// encoded last. What was decoded at later positions before is forgotten. Gives the logits of what follows the last.
     fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError>;
+}
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn facts(&self) -> ModelFacts {
+        (**self).facts()
+    }
+
+    fn working_memory(&self) -> u64 {
+        (**self).working_memory()
+    }
+
+    fn vocabulary(&self) -> Vocabulary {
+        (**self).vocabulary()
+    }
+
+    fn token_bytes(&self, token: Token) -> &[u8] {
+        (**self).token_bytes(token)
+    }
+
+    fn encode(
+        &mut self,
+        samples: &[f32],
+        context: EncoderContext,
+        observer: &dyn Observer,
+    ) -> Result<(), RecognizerError> {
+        (**self).encode(samples, context, observer)
+    }
+
+    fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError> {
+        (**self).decode(tokens, position)
+    }
 }

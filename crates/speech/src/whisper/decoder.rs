@@ -205,6 +205,10 @@ mod tests {
             unreachable!("no test asks for them")
         }
 
+        fn working_memory(&self) -> u64 {
+            unreachable!("no test asks for it")
+        }
+
         fn vocabulary(&self) -> Vocabulary {
             Vocabulary {
                 end_of_text: 10,

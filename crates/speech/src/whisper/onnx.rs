@@ -1,22 +1,17 @@
 //! Whisper's network on ONNX Runtime, as two graphs over a weights file.
 //!
-//! The graphs are made when the model is loaded (`encoder`, `decoder`, over `graph` and `proto`); their weights are mapped
-//! from the file. The spectrogram (`mel`) and the embeddings of tokens are computed here.
+//! The graphs are made when the model is loaded (`encoder`, `decoder`, over `layers`); their weights are mapped from the file. The spectrogram (`mel`) and the embeddings of tokens are computed here.
 
 mod decoder;
 mod encoder;
-mod graph;
-mod library;
+mod layers;
 mod mel;
-mod proto;
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use ort::environment::Environment;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorRef};
 use stenobot_domain::ModelFacts;
@@ -25,18 +20,14 @@ use stenobot_models::{Architecture, Sign, WeightsFile, WeightsForm};
 use super::EncoderContext;
 use super::backend::Backend;
 use super::sampling::{Token, Vocabulary};
+use crate::onnx::{Library, onnx_backend};
 use crate::{Observer, RecognizerError};
-use library::Library;
-pub use library::{LibraryError, onnx_runtime_version};
 use mel::MelSpectrogram;
 
 /// Width of one attention head of every Whisper model.
 const HEAD_WIDTH: i64 = 64;
 /// How often the observer is asked while the encoder runs.
 const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// The folder of a graph's weights, for a graph that is not in a file itself.
-const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
-
 /// The names of a decoder layer's inputs and outputs.
 struct Names {
     past_key: String,
@@ -82,8 +73,8 @@ pub(super) struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Starts the library and loads a weights file, whose hash must have been checked.
-    pub(super) fn load(library: &Path, file: &Path, threads: usize) -> Result<Self, RecognizerError> {
+    /// Loads a weights file, whose hash must have been checked.
+    pub(super) fn load(library: &Library, file: &Path, threads: usize) -> Result<Self, RecognizerError> {
         let refused = |reason: String| RecognizerError::Refused(reason);
         let weights = WeightsFile::open(file).map_err(|error| {
             refused(format!("{} cannot be used: {error}", file.file_name().unwrap_or_default().to_string_lossy()))
@@ -94,14 +85,14 @@ impl OnnxRuntime {
             }
             WeightsForm::Int8(_) | WeightsForm::Float32 => {}
         }
-        let Library { environment, version } = Library::start(library).map_err(RecognizerError::Library)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
         let session =
-            |model: &[u8]| session(&environment, model, file, threads).map_err(|error| refused(error.to_string()));
-        let (encoder, decoder) = (session(&encoder::model(&weights))?, session(&decoder::model(&weights))?);
+            |model: Vec<u8>| library.session(&model, folder, threads).map_err(|error| refused(error.to_string()));
+        let (encoder, decoder) = (session(encoder::model(&weights))?, session(decoder::model(&weights))?);
         let architecture = *weights.architecture();
         let unreadable = |error: stenobot_models::ModelFileError| refused(error.to_string());
         Ok(Self {
-            version,
+            version: library.version.clone(),
             encoder,
             decoder,
             mel: MelSpectrogram::new(architecture.mel_bands as usize),
@@ -211,6 +202,10 @@ impl Backend for OnnxRuntime {
         }
     }
 
+    fn working_memory(&self) -> u64 {
+        self.architecture().onnx_memory().window
+    }
+
     fn vocabulary(&self) -> Vocabulary {
         let tokens = self.architecture().special_tokens();
         let blank = self.vocabulary.iter().position(|text| text == b" ");
@@ -263,26 +258,8 @@ impl Backend for OnnxRuntime {
     }
 }
 
-/// Name of the backend for a version of the library: with the instruction set, which decides the speed.
-pub fn onnx_backend(version: &str) -> String {
-    format!("ONNX Runtime {version}, {}", crate::cpu::instruction_set())
-}
-
 fn failed(step: &'static str) -> impl Fn(ort::Error) -> RecognizerError {
     move |error| RecognizerError::Native { step, reason: error.to_string() }
-}
-
-fn session(environment: &Environment, model: &[u8], weights: &Path, threads: usize) -> Result<Session, ort::Error> {
-    let folder = weights.parent().unwrap_or(Path::new("/")).to_string_lossy();
-    let cpu = ort::ep::CPU::default().with_arena_allocator(false).build();
-    let builder = Session::builder(environment)?
-        .with_intra_threads(threads.max(1))?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_execution_providers([cpu])?
-        .with_intra_op_spinning(false)?
-        .with_config_entry(WEIGHTS_FOLDER, folder)?;
-    let mut builder = builder;
-    builder.commit_from_memory(model)
 }
 
 /// The embeddings of tokens and positions.

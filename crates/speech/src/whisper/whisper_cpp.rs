@@ -46,6 +46,11 @@ impl Backend for WhisperCpp {
         }
     }
 
+    /// Its buffers are allocated with the state.
+    fn working_memory(&self) -> u64 {
+        0
+    }
+
     fn vocabulary(&self) -> Vocabulary {
         let context = &self.context;
         let start = context.token_sot();

@@ -2,9 +2,9 @@
 
 use stenobot_models::WeightsFile;
 
-use super::graph::{Graph, Rows};
-use super::proto::{Attribute, MICROSOFT, Size, ValueInfo};
+use super::layers::{Layers, Rows};
 use super::{HEAD_WIDTH, Names};
+use crate::onnx::{Attribute, Size, ValueInfo};
 
 /// Inputs: `embedded` `[1, tokens, width]`, the tokens' embeddings with their positions added; for each layer the keys and
 /// values of earlier positions and those of cross-attention. Outputs: `logits` `[1, 1, vocabulary]` of what follows the last
@@ -18,13 +18,13 @@ pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
     let keys = |name: &str, positions| {
         ValueInfo::floats(name, &[Size::Fixed(1), Size::Fixed(heads), Size::Named(positions), Size::Fixed(HEAD_WIDTH)])
     };
-    let mut graph = Graph::new(weights);
+    let mut layers = Layers::new(weights);
     let mut inputs = vec![ValueInfo::floats("embedded", &[Size::Fixed(1), Size::Named("tokens"), width])];
     let vocabulary = Size::Fixed(i64::from(architecture.tokens));
     let mut outputs = vec![ValueInfo::floats("logits", &[Size::Fixed(1), Size::Fixed(1), vocabulary])];
 
     let mut sum = "embedded".to_owned();
-    let mut normalised = graph.layer_norm(&sum, "decoder.blocks.0.attn_ln");
+    let mut normalised = layers.layer_norm(&sum, "decoder.blocks.0.attn_ln");
     for layer in 0..architecture.text_layers {
         let block = format!("decoder.blocks.{layer}");
         let names = Names::of(layer);
@@ -33,46 +33,45 @@ pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
         outputs.extend([keys(&names.key, "all"), keys(&names.value, "all")]);
 
         let attention = format!("{block}.attn");
-        let joined = graph.product(&normalised, &format!("{attention}.qkv"), Rows::AsTheyAre);
-        let parts = graph.split(&joined, 3);
-        let bias = graph.weight(&format!("{attention}.qkv.bias"));
+        let joined = layers.product(&normalised, &format!("{attention}.qkv"), Rows::AsTheyAre);
+        let parts = layers.graph.split(&joined, -1, 3);
+        let bias = layers.weight(&format!("{attention}.qkv.bias"));
         let attended = format!("{attention}.attended");
-        graph.push(
+        layers.graph.push_runtime(
             "MultiHeadAttention",
-            MICROSOFT,
             &[&parts[0], &parts[1], &parts[2], &bias, "", "", &names.past_key, &names.past_value],
             &[&attended, &names.key, &names.value],
             vec![Attribute::of_integer("num_heads", heads), Attribute::of_integer("unidirectional", 1)],
         );
         let out = format!("{attention}.out");
-        let attended = graph.product(&attended, &out, Rows::AsTheyAre);
-        (normalised, sum) = graph.skip_layer_norm(&attended, &sum, &format!("{block}.cross_attn_ln"), &out);
+        let attended = layers.product(&attended, &out, Rows::AsTheyAre);
+        (normalised, sum) = layers.skip_layer_norm(&attended, &sum, &format!("{block}.cross_attn_ln"), &out);
 
         let cross = format!("{block}.cross_attn");
-        let query = graph.linear(&normalised, &format!("{cross}.query"), Rows::AsTheyAre);
-        let attended = graph.runtime_node(
+        let query = layers.linear(&normalised, &format!("{cross}.query"), Rows::AsTheyAre);
+        let attended = layers.graph.runtime_node(
             "MultiHeadAttention",
             &[&query, &names.cross_key, &names.cross_value],
             vec![Attribute::of_integer("num_heads", heads)],
         );
         let out = format!("{cross}.out");
-        let attended = graph.product(&attended, &out, Rows::AsTheyAre);
-        (normalised, sum) = graph.skip_layer_norm(&attended, &sum, &format!("{block}.mlp_ln"), &out);
+        let attended = layers.product(&attended, &out, Rows::AsTheyAre);
+        (normalised, sum) = layers.skip_layer_norm(&attended, &sum, &format!("{block}.mlp_ln"), &out);
 
-        let fed = graph.feed_forward(&normalised, &block, Rows::AsTheyAre);
+        let fed = layers.feed_forward(&normalised, &block, Rows::AsTheyAre);
         let next = match layer + 1 < architecture.text_layers {
             true => format!("decoder.blocks.{}.attn_ln", layer + 1),
             false => "decoder.ln".to_owned(),
         };
-        (normalised, sum) = graph.skip_layer_norm(&fed, &sum, &next, &format!("{block}.mlp.2"));
+        (normalised, sum) = layers.skip_layer_norm(&fed, &sum, &next, &format!("{block}.mlp.2"));
     }
 
-    let [minus_one, end, axis] = [[-1], [i64::MAX], [1]].map(|value| graph.integers(&value));
-    let last = graph.node("Slice", &[&normalised, &minus_one, &end, &axis], Vec::new());
+    let [minus_one, end, axis] = [[-1], [i64::MAX], [1]].map(|value| layers.graph.integers(&value));
+    let last = layers.graph.node("Slice", &[&normalised, &minus_one, &end, &axis], Vec::new());
     // The embedding's one copy; transposed when the session is made.
-    let embedding = graph.weight("decoder.token_embedding.weight");
-    let projection = graph.node("Transpose", &[&embedding], vec![Attribute::of_integers("perm", &[1, 0])]);
-    let logits = graph.product_with(&last, &projection, "decoder.token_embedding", Rows::AsTheyAre);
-    graph.push("Identity", "", &[&logits], &["logits"], Vec::new());
-    graph.into_model("decoder", inputs, outputs)
+    let embedding = layers.weight("decoder.token_embedding.weight");
+    let projection = layers.graph.node("Transpose", &[&embedding], vec![Attribute::of_integers("perm", &[1, 0])]);
+    let logits = layers.product_with(&last, &projection, "decoder.token_embedding", Rows::AsTheyAre);
+    layers.graph.push_standard("Identity", &[&logits], &["logits"], Vec::new());
+    layers.into_model("decoder", inputs, outputs)
 }

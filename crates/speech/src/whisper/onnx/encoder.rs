@@ -2,67 +2,67 @@
 
 use stenobot_models::WeightsFile;
 
-use super::graph::{Graph, Rows};
-use super::proto::{Attribute, Size, ValueInfo};
+use super::layers::{Layers, Rows};
 use super::{HEAD_WIDTH, Names};
+use crate::onnx::{Attribute, Size, ValueInfo};
 
 /// Input `mel` `[1, bands, 2 * positions]`; outputs `encoded` `[1, positions, width]` and, for each layer of the decoder, keys
 /// and values `[1, heads, positions, 64]`.
 pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
     let architecture = *weights.architecture();
     let heads = i64::from(architecture.audio_heads);
-    let mut graph = Graph::new(weights);
+    let mut layers = Layers::new(weights);
 
     let mut value = "mel".to_owned();
     for (name, stride) in [("encoder.conv1", 1), ("encoder.conv2", 2)] {
-        let (weight, bias) = (graph.weight(&format!("{name}.weight")), graph.weight(&format!("{name}.bias")));
+        let (weight, bias) = (layers.weight(&format!("{name}.weight")), layers.weight(&format!("{name}.bias")));
         let attributes = vec![
             Attribute::of_integers("kernel_shape", &[3]),
             Attribute::of_integers("pads", &[1, 1]),
             Attribute::of_integers("strides", &[stride]),
         ];
-        value = graph.node("Conv", &[&value, &weight, &bias], attributes);
-        value = graph.runtime_node("Gelu", &[&value], Vec::new());
+        value = layers.graph.node("Conv", &[&value, &weight, &bias], attributes);
+        value = layers.graph.runtime_node("Gelu", &[&value], Vec::new());
     }
-    value = graph.node("Transpose", &[&value], vec![Attribute::of_integers("perm", &[0, 2, 1])]);
+    value = layers.graph.node("Transpose", &[&value], vec![Attribute::of_integers("perm", &[0, 2, 1])]);
     let positions =
-        graph.node("Shape", &[&value], vec![Attribute::of_integer("start", 1), Attribute::of_integer("end", 2)]);
-    let (table, zero) = (graph.weight("encoder.positional_embedding"), graph.integers(&[0]));
-    let embedding = graph.node("Slice", &[&table, &zero, &positions, &zero], Vec::new());
-    let mut sum = graph.node("Add", &[&value, &embedding], Vec::new());
+        layers.graph.node("Shape", &[&value], vec![Attribute::of_integer("start", 1), Attribute::of_integer("end", 2)]);
+    let (table, zero) = (layers.weight("encoder.positional_embedding"), layers.graph.integers(&[0]));
+    let embedding = layers.graph.node("Slice", &[&table, &zero, &positions, &zero], Vec::new());
+    let mut sum = layers.graph.node("Add", &[&value, &embedding], Vec::new());
 
-    let mut normalised = graph.layer_norm(&sum, "encoder.blocks.0.attn_ln");
+    let mut normalised = layers.layer_norm(&sum, "encoder.blocks.0.attn_ln");
     for layer in 0..architecture.audio_layers {
         let block = format!("encoder.blocks.{layer}");
         let attention = format!("{block}.attn");
-        let joined = graph.product(&normalised, &format!("{attention}.qkv"), Rows::Scaled);
-        let parts = graph.split(&joined, 3);
-        let bias = graph.weight(&format!("{attention}.qkv.bias"));
+        let joined = layers.product(&normalised, &format!("{attention}.qkv"), Rows::Scaled);
+        let parts = layers.graph.split(&joined, -1, 3);
+        let bias = layers.weight(&format!("{attention}.qkv.bias"));
         let inputs = [&*parts[0], &*parts[1], &*parts[2], &*bias];
         let attended =
-            graph.runtime_node("MultiHeadAttention", &inputs, vec![Attribute::of_integer("num_heads", heads)]);
+            layers.graph.runtime_node("MultiHeadAttention", &inputs, vec![Attribute::of_integer("num_heads", heads)]);
         let out = format!("{attention}.out");
-        let attended = graph.product(&attended, &out, Rows::Scaled);
-        (normalised, sum) = graph.skip_layer_norm(&attended, &sum, &format!("{block}.mlp_ln"), &out);
-        let fed = graph.feed_forward(&normalised, &block, Rows::Scaled);
+        let attended = layers.product(&attended, &out, Rows::Scaled);
+        (normalised, sum) = layers.skip_layer_norm(&attended, &sum, &format!("{block}.mlp_ln"), &out);
+        let fed = layers.feed_forward(&normalised, &block, Rows::Scaled);
         let next = match layer + 1 < architecture.audio_layers {
             true => format!("encoder.blocks.{}.attn_ln", layer + 1),
             false => "encoder.ln_post".to_owned(),
         };
-        (normalised, sum) = graph.skip_layer_norm(&fed, &sum, &next, &format!("{block}.mlp.2"));
+        (normalised, sum) = layers.skip_layer_norm(&fed, &sum, &next, &format!("{block}.mlp.2"));
     }
-    graph.push("Identity", "", &[&normalised], &["encoded"], Vec::new());
+    layers.graph.push_standard("Identity", &[&normalised], &["encoded"], Vec::new());
 
     let width = Size::Fixed(i64::from(architecture.audio_state));
     let mut outputs = vec![ValueInfo::floats("encoded", &[Size::Fixed(1), Size::Named("positions"), width])];
-    let shape = graph.integers(&[0, 0, 2 * heads, HEAD_WIDTH]);
+    let shape = layers.graph.integers(&[0, 0, 2 * heads, HEAD_WIDTH]);
     for layer in 0..architecture.text_layers {
-        let joined = graph.linear(&normalised, &format!("decoder.blocks.{layer}.cross_attn.kv"), Rows::Scaled);
-        let joined = graph.node("Reshape", &[&joined, &shape], Vec::new());
-        let joined = graph.node("Transpose", &[&joined], vec![Attribute::of_integers("perm", &[0, 2, 1, 3])]);
+        let joined = layers.linear(&normalised, &format!("decoder.blocks.{layer}.cross_attn.kv"), Rows::Scaled);
+        let joined = layers.graph.node("Reshape", &[&joined, &shape], Vec::new());
+        let joined = layers.graph.node("Transpose", &[&joined], vec![Attribute::of_integers("perm", &[0, 2, 1, 3])]);
         let Names { cross_key, cross_value, .. } = Names::of(layer);
         let attributes = vec![Attribute::of_integer("axis", 1), Attribute::of_integer("num_outputs", 2)];
-        graph.push("Split", "", &[&joined], &[&cross_key, &cross_value], attributes);
+        layers.graph.push_standard("Split", &[&joined], &[&cross_key, &cross_value], attributes);
         for name in [cross_key, cross_value] {
             let sizes = [Size::Fixed(1), Size::Fixed(heads), Size::Named("positions"), Size::Fixed(HEAD_WIDTH)];
             outputs.push(ValueInfo::floats(&name, &sizes));
@@ -70,5 +70,5 @@ pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
     }
     let mel = [Size::Fixed(1), Size::Fixed(i64::from(architecture.mel_bands)), Size::Named("frames")];
     let inputs = vec![ValueInfo::floats("mel", &mel)];
-    graph.into_model("encoder", inputs, outputs)
+    layers.into_model("encoder", inputs, outputs)
 }

@@ -71,13 +71,15 @@ pub(super) struct Node {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Attribute {
+pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(float, optional, tag = "2")]
     float: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     integer: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    text: Option<Vec<u8>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     integers: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -85,15 +87,15 @@ pub(super) struct Attribute {
 }
 
 impl Attribute {
-    pub(super) fn of_float(name: &str, value: f32) -> Self {
+    pub(crate) fn of_float(name: &str, value: f32) -> Self {
         Self { name: name.to_owned(), float: Some(value), kind: 1, ..Self::default() }
     }
 
-    pub(super) fn of_integer(name: &str, value: i64) -> Self {
+    pub(crate) fn of_integer(name: &str, value: i64) -> Self {
         Self { name: name.to_owned(), integer: Some(value), kind: 2, ..Self::default() }
     }
 
-    pub(super) fn of_integers(name: &str, values: &[i64]) -> Self {
+    pub(crate) fn of_integers(name: &str, values: &[i64]) -> Self {
         Self { name: name.to_owned(), integers: values.to_vec(), kind: 7, ..Self::default() }
     }
 }
@@ -101,7 +103,7 @@ impl Attribute {
 /// Number formats of tensors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
-pub(super) enum ElementType {
+pub(crate) enum ElementType {
     Float = 1,
     Uint8 = 2,
     Int8 = 3,
@@ -170,7 +172,7 @@ struct Entry {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ValueInfo {
+pub(crate) struct ValueInfo {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(message, optional, tag = "2")]
@@ -179,14 +181,14 @@ pub(super) struct ValueInfo {
 
 /// A size that is fixed, or named because it varies.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Fixed(i64),
     Named(&'static str),
 }
 
 impl ValueInfo {
     /// A tensor of floats.
-    pub(super) fn floats(name: &str, sizes: &[Size]) -> Self {
+    pub(crate) fn floats(name: &str, sizes: &[Size]) -> Self {
         let dims = sizes.iter().map(|size| match *size {
             Size::Fixed(value) => Dimension { value: Some(value), parameter: None },
             Size::Named(name) => Dimension { value: None, parameter: Some(name.to_owned()) },

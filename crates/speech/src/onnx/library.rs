@@ -43,10 +43,10 @@ pub enum LibraryError {
 
 /// A started library.
 #[derive(Debug)]
-pub(super) struct Library {
+pub(crate) struct Library {
     pub(super) environment: Environment,
     /// Such as `1.28.0`.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 /// Loads a library to read its version, such as `1.28.0`. Runs its initialisers: meant for a process of its own.
@@ -81,7 +81,7 @@ fn is_accepted(version: &str) -> bool {
 
 impl Library {
     /// Loads and starts it. A process keeps the first library that it loads.
-    pub(super) fn start(path: &Path) -> Result<Self, LibraryError> {
+    pub(crate) fn start(path: &Path) -> Result<Self, LibraryError> {
         let version = onnx_runtime_version(path)?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let failed = |reason: String| LibraryError::Start { file: file.clone(), reason };
