@@ -228,7 +228,7 @@ fn park() -> ! {
 
 /// Allocates until the memory limit is reached.
 fn devour() -> ! {
-    let headroom = Headroom::of_this_process(1).expect("the memory of this process can be read");
+    let headroom = Headroom::of_this_process(1, 0).expect("the memory of this process can be read");
     headroom.allow(LENGTH).expect("the limit can be set");
     let mut taken = Vec::new();
     loop {

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backup;
+mod bench;
 mod doctor;
 mod engine;
 mod health;
@@ -58,6 +59,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Ask the running bot whether it is ready
     Health(health::Args),
+    /// Measure the models on this machine, and say which it bears
+    Bench(bench::Args),
     /// List, download, import and quantise models
     Model(model::Args),
     /// Show what the bot has done: answers, waiting times, speed, failures
@@ -79,6 +82,9 @@ enum Command {
     /// Serve transcriptions over standard input and output (started by the bot)
     #[command(hide = true)]
     Engine(engine::Args),
+    /// Time the steps of a model (started by `bench`)
+    #[command(hide = true)]
+    BenchEngine(bench::EngineArgs),
     /// Tell the version of an ONNX Runtime library (started by the bot)
     #[command(hide = true)]
     OnnxVersion(onnx_version::Args),
@@ -133,6 +139,7 @@ impl Cli {
             Command::Transcribe(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Doctor(args) => async_runtime()?.block_on(args.run(load(&sources))),
             Command::Health(args) => async_runtime()?.block_on(args.run(load(&sources))),
+            Command::Bench(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Model(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Stats(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Backup(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
@@ -144,6 +151,7 @@ impl Cli {
             #[cfg(feature = "simulator")]
             Command::Playground(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Engine(args) => args.run(),
+            Command::BenchEngine(args) => args.run(),
             Command::OnnxVersion(args) => args.run(),
             Command::Probe(args) => args.run(),
         }

@@ -5,6 +5,7 @@ pub mod quantile;
 mod retry;
 pub mod secrets;
 pub mod subtitles;
+pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
 pub use retry::{Backoff, RetryPolicy};

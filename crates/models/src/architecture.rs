@@ -316,7 +316,6 @@ fn block(push: &mut impl FnMut(String, &[u32], TensorType), name: &str, width: u
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::Catalogue;
 
     /// The numbers of OpenAI's tokenisers.

@@ -20,5 +20,6 @@ pub mod terminal;
 mod usage;
 pub mod users;
 pub mod voices;
-pub mod wer;
 pub mod workspace;
+
+pub use stenobot_domain::wer;

@@ -80,6 +80,14 @@ pub(super) fn utterances(speech: &[Range<usize>], range: &Range<usize>) -> Vec<R
     starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
 }
 
+/// Where a window that begins at `at` may end within `lengths`: in the middle of the longest pause there.
+pub(super) fn window_end(at: usize, lengths: Range<usize>, speech: &[Range<usize>]) -> Option<usize> {
+    let ends = at + lengths.start..at + lengths.end;
+    let pauses = speech.windows(2).map(|pair| pair[0].end..pair[1].start);
+    let inside = pauses.filter(|pause| pause.len() >= MIN_PAUSE && ends.contains(&pause.start.midpoint(pause.end)));
+    inside.max_by_key(ExactSizeIterator::len).map(|pause| pause.start.midpoint(pause.end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +120,21 @@ mod tests {
         // An overhang counts for nothing, wherever the hole begins.
         assert_eq!(holes_in(&[(0, 46), (50, 64)], &[(0, 40)]), []);
         assert_eq!(holes_in(&[(0, 46), (50, 68)], &[(0, 40)]), [(48, 70, 18)]);
+    }
+
+    #[test]
+    fn a_window_ends_in_the_longest_of_the_pauses_in_reach() {
+        let end = |speech: &[(usize, usize)], at: usize| {
+            window_end(at * RATE / 10, 3 * RATE..6 * RATE, &ranges(speech)).map(|end| end * 10 / RATE)
+        };
+        let speech = [(0, 20), (30, 40), (44, 50), (53, 90)];
+        assert_eq!(end(&speech, 0), Some(42));
+        // Pauses before and behind are out of reach, however long they are.
+        assert_eq!(end(&speech, 20), Some(51));
+        assert_eq!(end(&speech, 40), None);
+        // A pause within a word is none.
+        assert_eq!(end(&[(0, 40), (42, 90)], 0), None);
+        assert_eq!(end(&[], 0), None);
     }
 
     #[test]

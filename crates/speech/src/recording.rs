@@ -13,6 +13,9 @@ use super::{LanguageHint, Observer, RecognizerError, voice_activity};
 
 /// A rest shorter than this, in samples, holds no intelligible sound.
 const MIN_REST: usize = SAMPLE_RATE as usize / 10;
+/// Where there is more, a window ends in a pause between these lengths, in samples. Encoder and decoder take longer over each
+/// second of a longer window, and a text that a window's end cuts is recognised twice.
+const WINDOW_LENGTHS: Range<usize> = 10 * SAMPLE_RATE as usize..16 * SAMPLE_RATE as usize;
 /// Levels of holes within holes that are transcribed again.
 const MAX_DEPTH: u8 = 3;
 /// A window whose language is less probable than this is searched for another one. Of recordings in one language a third
@@ -161,13 +164,17 @@ impl<'a> Recording<'a> {
                 return Err(RecognizerError::Cancelled);
             }
             let mut window = at..range.end.min(at + max_window);
-            let is_last = window.end == range.end;
+            let is_long = range.end - at > WINDOW_LENGTHS.end;
+            if let Some(pause) = coverage::window_end(at, WINDOW_LENGTHS, speech).filter(|_| is_long) {
+                window.end = pause;
+            }
+            // A window that ends in a pause has no text that the next one completes.
+            let is_last = window.end == range.end || window.end < at + max_window;
             let mut transcript = self.transcribe_window(&window, is_last, speech, None)?;
             if self.may_change_language(&transcript.language)
                 && let Some((end, first)) = self.find_language_change(&window, speech, &transcript.language)?
             {
                 self.passes -= 1;
-                // A window that ends in a pause has no text that the next one completes.
                 let is_last = is_last || end < window.end;
                 window.end = end;
                 transcript = self.transcribe_window(&window, is_last, speech, Some(first))?;

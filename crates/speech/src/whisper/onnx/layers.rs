@@ -127,9 +127,12 @@ impl<'w> Layers<'w> {
         }
         let last = self.graph.integers(&[-1]);
         let tiny = self.graph.floats("tiny", &[], &[1e-9]);
-        let absolute = self.graph.node("Abs", &[value], Vec::new());
-        let greatest = self.graph.node("ReduceMax", &[&absolute, &last], vec![Attribute::of_integer("keepdims", 1)]);
-        let greatest = self.graph.node("Max", &[&greatest, &tiny], Vec::new());
+        // The greatest absolute value, without a copy of the input.
+        let keep = || vec![Attribute::of_integer("keepdims", 1)];
+        let greatest = self.graph.node("ReduceMax", &[value, &last], keep());
+        let least = self.graph.node("ReduceMin", &[value, &last], keep());
+        let least = self.graph.node("Neg", &[&least], Vec::new());
+        let greatest = self.graph.node("Max", &[&greatest, &least, &tiny], Vec::new());
         let scaled = self.graph.node("Div", &[value, &greatest], Vec::new());
         self.scaled.insert(value.to_owned(), (scaled.clone(), greatest.clone()));
         (scaled, greatest)
