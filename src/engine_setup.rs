@@ -7,7 +7,6 @@ use stenobot_engine::{EngineSettings, onnx_runtime_version};
 use stenobot_models::{DETECTOR, Download, ModelStore, PreparedModel, VerifiedModel};
 
 use crate::config::{Config, EngineChoice, VoiceActivity};
-use crate::doctor::{Footprint, Refusal};
 
 /// The release of ONNX Runtime that is tested.
 pub(crate) const TESTED_VERSION: &str = "1.28.0";
@@ -83,17 +82,6 @@ impl Runtime {
 }
 
 impl EngineSetup {
-    /// Memory that one engine needs.
-    ///
-    /// # Errors
-    /// [`Refusal::NoWhisperModel`].
-    pub(crate) fn footprint(&self) -> Result<Footprint, Refusal> {
-        match &self.runtime {
-            Runtime::Onnx { weights, .. } => Ok(Footprint::on_onnx_runtime(&weights.architecture)),
-            Runtime::WhisperCpp { .. } => Footprint::on_whisper_cpp(&self.model),
-        }
-    }
-
     /// Finds, verifies and where that is allowed downloads what the settings name. Weights for ONNX Runtime that are missing
     /// are made from the model in any case. `program` is this program, or replaces it as the engine.
     pub(crate) async fn prepare(

@@ -25,7 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lifecycle", &["lifecycle"]),
     ("service_manager", &["service_manager", "lifecycle"]),
     ("telemetry", &["telemetry", "config", "http_server"]),
-    ("doctor", &["doctor", "config", "lifecycle"]),
+    ("engine_setup", &["engine_setup", "config"]),
+    ("doctor", &["doctor", "config", "engine_setup", "lifecycle"]),
 ];
 
 /// Libraries that one module of the bot alone knows.

@@ -15,7 +15,7 @@ use tower::Service;
 use tower::util::BoxCloneService;
 
 use crate::config::Config;
-use crate::doctor;
+use crate::doctor::{self, Footprint};
 use crate::engine_setup::{EngineSetup, MissingModel};
 use crate::metrics as names;
 use crate::pipeline::transcribe::EngineService;
@@ -76,7 +76,7 @@ impl Engine {
             None => std::env::current_exe()?,
         };
         let setup = EngineSetup::prepare(config, program, MissingModel::Obtain, download_log(manager)).await?;
-        if let Some(warning) = doctor::too_large(setup.footprint()?, config.engine.workers)? {
+        if let Some(warning) = doctor::too_large(Footprint::of(&setup)?, config.engine.workers)? {
             tracing::warn!("{warning}");
         }
         let EngineSetup { model, runtime, settings } = setup;

@@ -8,7 +8,7 @@ use stenobot_models::{
 use super::memory::{Need, admit};
 use super::{Finding, Refusal, Verdict};
 use crate::config::{Config, EngineChoice, VoiceActivity};
-use crate::engine_setup::{LibrarySearch, TESTED_VERSION, find_library, model_store};
+use crate::engine_setup::{EngineSetup, LibrarySearch, Runtime, TESTED_VERSION, find_library, model_store};
 
 /// Memory of one engine, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub(crate) struct Footprint {
 }
 
 impl Footprint {
+    /// # Errors
+    /// [`Refusal::NoWhisperModel`].
+    pub(crate) fn of(setup: &EngineSetup) -> Result<Self, Refusal> {
+        match &setup.runtime {
+            Runtime::Onnx { weights, .. } => Ok(Self::on_onnx_runtime(&weights.architecture)),
+            Runtime::WhisperCpp { .. } => Self::on_whisper_cpp(&setup.model),
+        }
+    }
+
     /// # Errors
     /// [`Refusal::NoWhisperModel`].
     pub(crate) fn on_whisper_cpp(model: &VerifiedModel) -> Result<Self, Refusal> {

@@ -12,6 +12,7 @@ mod deployment;
 mod engine;
 mod lifecycle;
 mod models;
+mod onnx;
 mod prometheus;
 #[path = "../proxies/mod.rs"]
 mod proxies;

@@ -53,7 +53,7 @@ impl Target {
         config.engine.voice_activity = VoiceActivity::Off;
         let report = |event| progress.making(&event);
         let setup = EngineSetup::prepare(&config, program.to_owned(), MissingModel::Refuse, report).await?;
-        let footprint = setup.footprint()?;
+        let footprint = Footprint::of(&setup)?;
         let (file, bytes, library, note) = match setup.runtime {
             Runtime::Onnx { library, weights } => (weights.path, weights.bytes, Some(library.path), None),
             Runtime::WhisperCpp { reason } => (setup.model.path, setup.model.bytes, None, reason),

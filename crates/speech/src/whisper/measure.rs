@@ -1,5 +1,5 @@
-//! The steps of a model's network by themselves, to be timed: the encoder on windows of given length, the decoder token by
-//! token. The content plays no part in either, so that weights may be random.
+//! The steps of a model's network by themselves: the encoder on windows of given length and the decoder token by token, to be
+//! timed with weights that may be random; and both on given input, to be compared with a reference.
 
 use std::path::Path;
 use std::time::Duration;
@@ -52,6 +52,22 @@ impl Measured {
         });
         let noise: Vec<f32> = noise.take(samples).collect();
         self.backend.encode(&noise, EncoderContext::fitting(samples), &Uncancelled)
+    }
+
+    /// Encodes at most 30 s of 16 kHz mono samples with the whole context.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Native`].
+    pub fn encode_samples(&mut self, samples: &[f32]) -> Result<(), RecognizerError> {
+        self.backend.encode(samples, EncoderContext::FULL, &Uncancelled)
+    }
+
+    /// Decodes `tokens`, at least one, the first of them at `position` of the text, and gives the logits of what follows.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Native`].
+    pub fn logits(&mut self, tokens: &[i32], position: usize) -> Result<&[f32], RecognizerError> {
+        self.backend.decode(tokens, position)
     }
 
     /// Decodes the prompt over the window that was encoded last.
