@@ -83,7 +83,7 @@ impl Runtime {
 
 impl EngineSetup {
     /// Finds, verifies and where that is allowed downloads what the settings name. Weights for ONNX Runtime that are missing
-    /// are made from the model in any case. `program` is this program, or replaces it as the engine.
+    /// are made from the model in any case. `program` is this program.
     pub(crate) async fn prepare(
         config: &Config,
         program: PathBuf,

@@ -85,7 +85,7 @@ metrics! {
     ENGINE_CPU = "engine_cpu_seconds_total", Kind::Counter, "", "Processor time of the engine processes.";
     ENGINE_RESTARTS = "engine_restarts_total", Kind::Counter, "", "Engine processes that ended unexpectedly.";
     MODEL_LOAD = "model_load_seconds", Kind::Gauge, "", "Time the engine took to load the model.";
-    MODEL_INFO = "model_info", Kind::Gauge, "model, backend", "The model in use.";
+    MODEL_INFO = "model_info", Kind::Gauge, "model, weights, backend", "The model in use, its weights' form, and what runs it.";
     BUILD_INFO = "build_info", Kind::Gauge, "version", "The version that runs.";
 }
 

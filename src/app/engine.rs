@@ -71,15 +71,13 @@ impl Engine {
         program: Option<PathBuf>,
         manager: &ServiceManager,
     ) -> anyhow::Result<Self> {
-        let program = match program {
-            Some(program) => program,
-            None => std::env::current_exe()?,
-        };
-        let setup = EngineSetup::prepare(config, program, MissingModel::Obtain, download_log(manager)).await?;
+        let this = std::env::current_exe()?;
+        let setup = EngineSetup::prepare(config, this, MissingModel::Obtain, download_log(manager)).await?;
         if let Some(warning) = doctor::too_large(Footprint::of(&setup)?, config.engine.workers)? {
             tracing::warn!("{warning}");
         }
-        let EngineSetup { model, runtime, settings } = setup;
+        let EngineSetup { model, runtime, mut settings } = setup;
+        settings.command = program.unwrap_or(settings.command);
         tracing::info!(model = model.name, bytes = model.bytes, engine = runtime.describe(), "model verified");
         let pool = EnginePool::start(settings.reading_only(&config.storage.audio()), count_event);
         Ok(Self {

@@ -45,9 +45,10 @@ impl Gauges {
             {
                 let status = self.engine.borrow_and_update();
                 gauge!(names::WORKERS_BUSY).set(count(status.busy()));
-                if let Some(model) = &status.model {
-                    let backend = model.backend.clone();
-                    gauge!(names::MODEL_INFO, "model" => self.model.to_string(), "backend" => backend).set(1.0);
+                if let Some(facts) = &status.model {
+                    let (weights, backend) = (facts.weights.clone(), facts.backend.clone());
+                    let model = self.model.to_string();
+                    gauge!(names::MODEL_INFO, "model" => model, "weights" => weights, "backend" => backend).set(1.0);
                 }
             }
             match store.statistics.snapshot().await {

@@ -10,7 +10,7 @@ mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-use stenobot_models::ModelStore;
+use stenobot_models::{ModelStore, VerifiedModel};
 
 /// An asset below `data/`.
 fn asset(path: &str) -> PathBuf {
@@ -22,6 +22,14 @@ fn asset(path: &str) -> PathBuf {
 /// A store whose server refuses every connection.
 fn offline(dir: &Path) -> ModelStore {
     ModelStore::new(dir.to_owned(), "http://127.0.0.1:9/nothing".parse().expect("a URL"))
+}
+
+/// A store with a small model of random weights, for English only, below `dir`.
+pub(crate) async fn small_model(dir: &Path) -> (ModelStore, VerifiedModel) {
+    synthetic::Synthetic::small(synthetic::Form::F16).write(&dir.join("folder"));
+    let store = offline(&dir.join("store"));
+    let model = store.import(&dir.join("folder"), None, Some("small".parse().unwrap()), |_| {}).await.unwrap();
+    (store, model)
 }
 
 /// Names of the files in a folder, sorted.

@@ -61,8 +61,9 @@ impl TestBot for Simulation {
 pub(crate) async fn real(settings: &[(&str, &str)]) -> (MutexGuard<'static, ()>, Scene) {
     // Locked before the start: the requests of the previous test have deadlines.
     let lock = REAL_ENGINE_LOCK.lock().await;
-    let scene = Scene::of(Simulation::start(bot(settings)).await.unwrap());
-    (lock, scene)
+    let library = asset("data/lib/libonnxruntime.so.1.28.0");
+    let setup = bot(settings).with("onnx_library", library.as_os_str());
+    (lock, Scene::of(Simulation::start(setup).await.unwrap()))
 }
 
 /// The program with the real model.
