@@ -22,7 +22,7 @@ use crate::scene::{Scene, bot_with_engine, stand_in};
 async fn a_valid_setup_passes_and_is_not_changed() {
     let setup = TestSetup::good().await;
     let report = setup.doctor().await;
-    assert_eq!(report.lines.len(), 18);
+    assert_eq!(report.lines.len(), 19);
     for (check, (verdict, text)) in &report.lines {
         // Free space and memory depend on the machine that runs the tests.
         let of_the_machine = ["disk", "memory", "open files"].contains(&check.as_str());
@@ -33,14 +33,17 @@ async fn a_valid_setup_passes_and_is_not_changed() {
         memory.starts_with("bot 25 MiB + 2 x probe 72 MiB + 1 x engine (78 MiB model + 165 MiB work) = 412 MiB of "),
         "{memory}"
     );
-    let left: Vec<_> = std::fs::read_dir(setup.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["models"]);
+    let mut left: Vec<_> = std::fs::read_dir(setup.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["lib", "models"]);
+    let (_, engine) = report.line("engine");
+    assert!(engine.starts_with("ONNX Runtime 1.28.0, ") && engine.ends_with("/lib/libonnxruntime.so.1.28.0"), "{engine}");
 
     let output = setup.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 19, "{text}");
-    assert!(lines[18].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(lines.len(), 20, "{text}");
+    assert!(lines[19].ends_with(", 0 failed") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[tokio::test]

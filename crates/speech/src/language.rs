@@ -97,7 +97,7 @@ impl LanguageProbabilities {
     }
 
     /// 0 for a language that the model does not know.
-    fn of(&self, language: &str) -> f32 {
+    pub(crate) fn of(&self, language: &str) -> f32 {
         self.0.iter().find(|(code, _)| *code == language).map_or(0.0, |&(_, probability)| probability)
     }
 

@@ -1,5 +1,6 @@
 //! The seam between recognisers and what is shared above them: windows, languages, coverage, filters.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use stenobot_domain::ModelFacts;
@@ -23,6 +24,13 @@ pub(crate) trait Recognizer {
         language: &LanguageChoice<'_>,
         observer: &mut dyn Observer,
     ) -> Result<WindowTranscript, RecognizerError>;
+
+    /// How probable a language is in these samples of the window that was transcribed last, at little cost and less exactly
+    /// than [`detect_language`](Self::detect_language) says; `None` when that is not possible.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Native`].
+    fn estimate_language(&mut self, part: &Range<usize>, code: &str) -> Result<Option<f32>, RecognizerError>;
 
     /// The language of an utterance. Asked only within windows whose language was uncertain.
     ///

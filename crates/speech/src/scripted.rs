@@ -1,5 +1,6 @@
 //! A scripted decoder of windows, for tests of what is above it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use stenobot_domain::{ModelFacts, SAMPLE_RATE, SpeechLanguage};
@@ -21,6 +22,8 @@ pub(crate) struct ScriptedModel<F> {
     pub(crate) encoded: Vec<(f32, u16)>,
     pub(crate) detections: u32,
     pub(crate) languages: fn(f32) -> (&'static str, f32),
+    /// The probability of Russian in the part of the window from this second on, without encoding it, if that is possible.
+    pub(crate) estimate: Option<fn(f32) -> f32>,
     /// First sample and language of each decoding.
     pub(crate) decoded: Vec<(f32, String)>,
 }
@@ -29,7 +32,7 @@ impl<F: FnMut(f32, EncoderContext, f32) -> WindowText> ScriptedModel<F> {
     pub(crate) fn new(script: F) -> Self {
         let languages = |second: f32| if second == 0.0 { ("en", 0.99) } else { ("ru", 0.99) };
         let window = (0.0, EncoderContext::FULL);
-        Self { script, window, encoded: Vec::new(), detections: 0, languages, decoded: Vec::new() }
+        Self { script, window, encoded: Vec::new(), detections: 0, languages, estimate: None, decoded: Vec::new() }
     }
 }
 
@@ -43,6 +46,15 @@ impl<F: FnMut(f32, EncoderContext, f32) -> WindowText> WindowDecoder for Scripte
         self.window = (samples[0], context);
         self.encoded.push((samples[0], context.positions()));
         Ok(())
+    }
+
+    fn language_probabilities_of(
+        &mut self,
+        part: &Range<usize>,
+    ) -> Result<Option<LanguageProbabilities>, RecognizerError> {
+        let second = self.window.0 + (part.start / SECOND) as f32;
+        let russian = self.estimate.map(|estimate| estimate(second));
+        Ok(russian.map(|russian| LanguageProbabilities::from_weights([("ru", russian), ("en", 1.0 - russian)])))
     }
 
     fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
@@ -74,6 +86,13 @@ impl<D: WindowDecoder> WindowDecoder for &mut D {
         observer: &dyn Observer,
     ) -> Result<(), RecognizerError> {
         (**self).encode(samples, context, observer)
+    }
+
+    fn language_probabilities_of(
+        &mut self,
+        part: &Range<usize>,
+    ) -> Result<Option<LanguageProbabilities>, RecognizerError> {
+        (**self).language_probabilities_of(part)
     }
 
     fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError> {

@@ -143,6 +143,13 @@ mod tests {
             Ok(())
         }
 
+        fn language_probabilities_of(
+            &mut self,
+            _part: &Range<usize>,
+        ) -> Result<Option<LanguageProbabilities>, RecognizerError> {
+            Ok(None)
+        }
+
         fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
             self.detections += 1;
             Ok(LanguageProbabilities::from_weights([("ru", 0.99), ("en", 0.01)]))

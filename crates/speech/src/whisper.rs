@@ -11,6 +11,7 @@ mod sampling;
 mod segments;
 mod whisper_cpp;
 
+use std::ops::Range;
 use std::path::Path;
 
 use stenobot_domain::{ModelFacts, SAMPLE_RATE};
@@ -172,6 +173,10 @@ impl<D: WindowDecoder> Recognizer for Whisper<D> {
         let (next_window, no_speech) = (text.next_window, text.no_speech);
         let segments = guard::into_segments(text);
         Ok(WindowTranscript { segments, next_window, language, no_speech, is_doubtful, is_retried })
+    }
+
+    fn estimate_language(&mut self, part: &Range<usize>, code: &str) -> Result<Option<f32>, RecognizerError> {
+        Ok(self.decoder.language_probabilities_of(part)?.map(|probabilities| probabilities.of(code)))
     }
 
     fn detect_language(

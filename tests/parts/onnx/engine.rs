@@ -123,7 +123,8 @@ async fn the_version_of_a_library_is_read_or_its_fault_named() {
     let cut = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(cut.path(), &std::fs::read(library()).unwrap()[..1 << 20]).unwrap();
     let cut = version(cut.path()).await.unwrap_err();
-    assert!(cut.contains("cannot be loaded: "), "{cut}");
+    // The linker maps it and meets its end, or notices before.
+    assert!(cut.ends_with(" crashes") || cut.contains("cannot be loaded: "), "{cut}");
 
     // A library that is mapped here already is one that can be loaded.
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

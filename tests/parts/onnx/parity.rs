@@ -14,16 +14,8 @@ const WINDOW: usize = 30 * SAMPLE_RATE as usize;
 /// Greatest difference of a logit. The logits of a step spread over about 30.
 const LOGIT_TOLERANCE: f32 = 1e-2;
 /// Recordings of the reference.
-const RECORDINGS: [&str; 8] = [
-    "en-short-01",
-    "en-short-07",
-    "ru-short-03",
-    "ru-short-06",
-    "ru-short-08",
-    "en-30s-1",
-    "ru-30s-1",
-    "ru-30s-4",
-];
+const RECORDINGS: [&str; 8] =
+    ["en-short-01", "en-short-07", "ru-short-03", "ru-short-06", "ru-short-08", "en-30s-1", "ru-30s-1", "ru-30s-4"];
 
 /// What CTranslate2 makes of a recording: see `tests/fixtures/onnx/make.py`.
 #[derive(Debug, Deserialize)]
@@ -64,7 +56,8 @@ async fn float32_weights_give_the_tokens_and_logits_of_the_reference() {
         network.encode_samples(&window(&reference.name)).unwrap();
         let logits = network.logits(&reference.prompt, 0).unwrap();
         assert_eq!(logits.len(), prepared.architecture.tokens as usize);
-        let difference = reference.logits.iter().map(|&(token, logit)| (logits[token] - logit).abs()).fold(0.0, f32::max);
+        let difference =
+            reference.logits.iter().map(|&(token, logit)| (logits[token] - logit).abs()).fold(0.0, f32::max);
         println!("{}: logits differ by at most {difference:.5}", reference.name);
         assert!(difference <= LOGIT_TOLERANCE, "{}: logits differ by {difference}", reference.name);
 

@@ -24,6 +24,7 @@ impl TestSetup {
         let data = folder.path().join("data");
         std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
         symlink(asset("data/models/ggml-base-q8_0.bin").parent().unwrap(), data.join("models")).unwrap();
+        symlink(asset("data/lib/libonnxruntime.so.1.28.0").parent().unwrap(), data.join("lib")).unwrap();
         let api = BotApi::start(Settings::default()).await.unwrap();
         let variables = BTreeMap::from([
             ("TELEGRAM_BOT_TOKEN", api.token().to_owned()),

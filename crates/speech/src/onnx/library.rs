@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
@@ -41,8 +42,11 @@ pub enum LibraryError {
     },
 }
 
+/// The library that this process has started: it can start one only once.
+static STARTED: Mutex<Option<Library>> = Mutex::new(None);
+
 /// A started library.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Library {
     pub(super) environment: Environment,
     /// Such as `1.28.0`.
@@ -80,14 +84,18 @@ fn is_accepted(version: &str) -> bool {
 }
 
 impl Library {
-    /// Loads and starts it. A process keeps the first library that it loads.
+    /// Loads and starts it. A process keeps the first library that it starts, and gives that one for every other.
     pub(crate) fn start(path: &Path) -> Result<Self, LibraryError> {
         let version = onnx_runtime_version(path)?;
+        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(library) = &*started {
+            return Ok(library.clone());
+        }
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let failed = |reason: String| LibraryError::Start { file: file.clone(), reason };
         let builder = ort::init_from(path).map_err(|error| failed(error.to_string()))?;
         let environment = builder.with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
-        Ok(Self { environment, version })
+        Ok(started.insert(Self { environment, version }).clone())
     }
 }
 

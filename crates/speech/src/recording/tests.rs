@@ -149,6 +149,18 @@ fn a_window_in_two_languages_is_split_where_they_change() {
 }
 
 #[test]
+fn utterances_are_encoded_only_where_one_may_be_in_another_language() {
+    let encoded = |estimate: fn(f32) -> f32| {
+        let mut model = ScriptedModel::new(|_, _, _| window_text_between(0, 12, " Найди боевики."));
+        (model.languages, model.estimate) = (|_| ("ru", 0.9), Some(estimate));
+        transcribe_with_speech(&mut model, 12, &[0..4, 6..12], &[]);
+        model.encoded.iter().map(|(second, _)| *second).collect::<Vec<_>>()
+    };
+    assert_eq!(encoded(|_| 0.9), [0.0]);
+    assert_eq!(encoded(|second| if second == 5.0 { 0.1 } else { 0.9 }), [0.0, 0.0, 5.0]);
+}
+
+#[test]
 fn the_language_stays_unless_another_is_clearly_more_probable() {
     let mut model = ScriptedModel::new(|_, _, _| window_text(" так"));
     model.languages = |second| match second {

@@ -1,5 +1,7 @@
 //! What runs Whisper's network: the lowest layer, replaceable by another runtime.
 
+use std::ops::Range;
+
 use stenobot_domain::ModelFacts;
 
 use super::EncoderContext;
@@ -26,6 +28,10 @@ pub(super) trait Backend {
         context: EncoderContext,
         observer: &dyn Observer,
     ) -> Result<(), RecognizerError>;
+
+    /// Lets the decoder attend only to these positions of the window that was encoded last, until the next is encoded, and
+    /// forgets all tokens. `false`: it cannot, and nothing changed.
+    fn attend(&mut self, positions: Range<usize>) -> Result<bool, RecognizerError>;
 
     /// Runs the decoder on at least one token, the first of them at `position` of the text, over the window that was
     /// encoded last. What was decoded at later positions before is forgotten. Gives the logits of what follows the last.
@@ -56,6 +62,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
         observer: &dyn Observer,
     ) -> Result<(), RecognizerError> {
         (**self).encode(samples, context, observer)
+    }
+
+    fn attend(&mut self, positions: Range<usize>) -> Result<bool, RecognizerError> {
+        (**self).attend(positions)
     }
 
     fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError> {

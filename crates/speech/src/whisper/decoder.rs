@@ -1,9 +1,10 @@
 //! One decoding of one window: a loop over tokens by Whisper's rules, the same for every backend. One encoder pass serves
 //! language and text, and the work can be cancelled between two tokens.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::duration_of_samples;
+use stenobot_domain::{SAMPLE_RATE, duration_of_samples};
 
 use super::backend::Backend;
 use super::sampling::{MIN_MEAN_LOGPROB, Random, Token, Vocabulary, probability};
@@ -16,6 +17,11 @@ use crate::{Observer, RecognizerError};
 /// A timestamp this close to the window's end ends the text.
 const END_TOLERANCE: Duration = Duration::from_millis(100);
 
+/// The position of the encoder that a sample belongs to.
+fn position_of(sample: usize) -> usize {
+    sample * 50 / SAMPLE_RATE as usize
+}
+
 /// Decodes windows. Holds the encoder's output of one window at a time.
 pub(crate) trait WindowDecoder {
     /// Encodes a window.
@@ -25,6 +31,13 @@ pub(crate) trait WindowDecoder {
         context: EncoderContext,
         observer: &dyn Observer,
     ) -> Result<(), RecognizerError>;
+
+    /// How probable each language is in these samples of the encoded window, by what the decoder sees of them alone; `None`
+    /// when the backend cannot tell it without encoding them.
+    fn language_probabilities_of(
+        &mut self,
+        part: &Range<usize>,
+    ) -> Result<Option<LanguageProbabilities>, RecognizerError>;
 
     /// How probable each language is in the encoded window.
     fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError>;
@@ -106,6 +119,16 @@ impl<B: Backend> WindowDecoder for TokenDecoder<B> {
         let samples = &samples[..samples.len().min(MAX_WINDOW)];
         self.window = duration_of_samples(samples.len());
         self.backend.encode(samples, context, observer)
+    }
+
+    fn language_probabilities_of(
+        &mut self,
+        part: &Range<usize>,
+    ) -> Result<Option<LanguageProbabilities>, RecognizerError> {
+        match self.backend.attend(position_of(part.start)..position_of(part.end))? {
+            true => self.language_probabilities().map(Some),
+            false => Ok(None),
+        }
     }
 
     fn language_probabilities(&mut self) -> Result<LanguageProbabilities, RecognizerError> {
@@ -233,6 +256,10 @@ mod tests {
             _observer: &dyn Observer,
         ) -> Result<(), RecognizerError> {
             Ok(())
+        }
+
+        fn attend(&mut self, _positions: Range<usize>) -> Result<bool, RecognizerError> {
+            Ok(false)
         }
 
         fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError> {

@@ -8,6 +8,7 @@ mod layers;
 mod mel;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub(super) struct OnnxRuntime {
     names: Vec<Names>,
     /// Keys and values of the window, two for each layer.
     cross: Vec<DynValue>,
+    /// Those of the part of it to which the decoder attends, unless that is all of it.
+    attended: Option<Vec<DynValue>>,
     /// Keys and values of the tokens so far, two for each layer.
     past: Vec<DynValue>,
     /// The tokens so far.
@@ -101,6 +104,7 @@ impl OnnxRuntime {
             names: (0..architecture.text_layers).map(Names::of).collect(),
             weights,
             cross: Vec::new(),
+            attended: None,
             past: Vec::new(),
             decoded: Vec::new(),
             logits: Vec::new(),
@@ -140,7 +144,8 @@ impl OnnxRuntime {
         let width = self.embedding.width;
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(1 + 4 * self.names.len());
         inputs.push(("embedded".into(), TensorRef::from_array_view(([1, tokens, width], embedded))?.into()));
-        let (past, cross) = (self.past.chunks_exact(2), self.cross.chunks_exact(2));
+        let cross = self.attended.as_ref().unwrap_or(&self.cross);
+        let (past, cross) = (self.past.chunks_exact(2), cross.chunks_exact(2));
         for ((names, past), cross) in self.names.iter().zip(past).zip(cross) {
             inputs.push((Cow::Borrowed(&names.past_key), (&past[0]).into()));
             inputs.push((Cow::Borrowed(&names.past_value), (&past[1]).into()));
@@ -236,10 +241,18 @@ impl Backend for OnnxRuntime {
         }
         // What belongs to the last window is not needed beside that of this one.
         self.cross.clear();
+        self.attended = None;
         self.reset().map_err(failed("encoding"))?;
         let frames = 2 * usize::from(context.positions());
         let mel = self.mel.compute(samples, frames);
         self.run_encoder(&mel, frames, observer)
+    }
+
+    fn attend(&mut self, positions: Range<usize>) -> Result<bool, RecognizerError> {
+        self.reset().map_err(failed("decoding"))?;
+        let part = |whole: &DynValue| part_of(whole, &positions);
+        self.attended = Some(self.cross.iter().map(part).collect::<Result<_, _>>().map_err(failed("decoding"))?);
+        Ok(true)
     }
 
     fn decode(&mut self, tokens: &[Token], position: usize) -> Result<&[f32], RecognizerError> {
@@ -256,6 +269,18 @@ impl Backend for OnnxRuntime {
         }
         Ok(&self.logits)
     }
+}
+
+/// The rows `positions` of each head of keys or values `[1, heads, positions, width]`.
+fn part_of(whole: &DynValue, positions: &Range<usize>) -> Result<DynValue, ort::Error> {
+    let (shape, values) = whole.try_extract_tensor::<f32>()?;
+    let [heads, all, width] = [shape[1] as usize, shape[2] as usize, shape[3] as usize];
+    let positions = positions.start.min(all)..positions.end.min(all);
+    let mut part = Vec::with_capacity(heads * positions.len() * width);
+    for head in values.chunks_exact(all * width) {
+        part.extend_from_slice(&head[positions.start * width..positions.end * width]);
+    }
+    Ok(Tensor::from_array(([1, heads, positions.len(), width], part))?.into_dyn())
 }
 
 fn failed(step: &'static str) -> impl Fn(ort::Error) -> RecognizerError {

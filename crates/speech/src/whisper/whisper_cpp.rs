@@ -1,5 +1,6 @@
 //! Whisper's network on whisper.cpp, over whisper-rs's low-level calls.
 
+use std::ops::Range;
 use std::path::Path;
 
 use stenobot_domain::{ModelFacts, SAMPLE_RATE};
@@ -103,6 +104,10 @@ impl Backend for WhisperCpp {
         tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), mel)
             .map_err(failed("the spectrogram"))?;
         self.state.encode(0, self.threads).map_err(failed("encoding"))
+    }
+
+    fn attend(&mut self, _positions: Range<usize>) -> Result<bool, RecognizerError> {
+        Ok(false)
     }
 
     /// One token at a time, since whisper-rs shows the first row of logits only.
