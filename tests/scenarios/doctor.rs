@@ -30,7 +30,7 @@ async fn a_valid_setup_passes_and_is_not_changed() {
     }
     let (_, memory) = report.line("memory");
     assert!(
-        memory.starts_with("bot 25 MiB + 2 x probe 72 MiB + 1 x engine (78 MiB model + 165 MiB work) = 412 MiB of "),
+        memory.starts_with("bot 25 MiB + 2 x probe 72 MiB + 1 x engine (105 MiB model + 94 MiB work) = 368 MiB of "),
         "{memory}"
     );
     let mut left: Vec<_> = std::fs::read_dir(setup.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

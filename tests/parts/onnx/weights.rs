@@ -284,30 +284,3 @@ async fn a_reader_sees_a_whole_file_while_another_is_made() {
     });
     assert!(reads.iter().all(|&count| count > 0), "{reads:?}");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zz_experiment() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, model) = small_model(folder.path()).await;
-    let whole = std::fs::read(store.prepare(&model, |_| {}).await.unwrap().path).unwrap();
-    for delay in [0u64, 5, 10, 20, 40, 60] {
-        let path = folder.path().join(format!("store/onnx-small.safetensors"));
-        std::fs::remove_file(&path).unwrap();
-        let one = {
-            let (store, model) = (store.clone(), model.clone());
-            tokio::spawn(async move {
-                let made = store.prepare(&model, |_| {}).await;
-                made.map(|m| std::fs::read(m.path).unwrap())
-            })
-        };
-        tokio::time::sleep(Duration::from_millis(delay)).await;
-        let two = store.prepare(&model, |_| {}).await.map(|m| std::fs::read(m.path).unwrap());
-        let one = one.await.unwrap();
-        let show = |r: &Result<Vec<u8>, stenobot_models::ModelStoreError>| match r {
-            Ok(b) => format!("ok whole={} len={}", *b == whole, b.len()),
-            Err(e) => e.to_string(),
-        };
-        println!("EXPERIMENT {delay}: one {} two {}", show(&one), show(&two));
-        store.prepare(&model, |_| {}).await.unwrap();
-    }
-}
