@@ -16,12 +16,16 @@ fn repository(path: &str) -> PathBuf {
     path
 }
 
-/// One engine with the detector.
+/// One engine on ONNX Runtime with the detector. The rules are the same above whisper.cpp, which `engine.rs` tests.
 async fn engine() -> EnginePool {
     let store = ModelStore::new(repository("data/models"), "http://127.0.0.1:1/".parse().unwrap());
     let detector = store.find(DETECTOR).await.expect("the detector is there: run `./dev test`");
-    let model = repository("data/models/ggml-base-q8_0.bin");
-    let settings = EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), model, 1, 1).with_detector(&detector);
+    let model = store.find("base-q8_0").await.expect("the model is there: run `./dev test`");
+    let weights = store.find_prepared(&model).await.unwrap().expect("the weights are there: run `./dev test`");
+    let library = repository("data/lib/libonnxruntime.so.1.28.0");
+    let settings = EngineSettings::new(env!("CARGO_BIN_EXE_stenobot").into(), model.path, 1, 1)
+        .on_onnx_runtime(&library, &weights)
+        .with_detector(&detector);
     EnginePool::start(settings, |_: &EngineEvent| {})
 }
 

@@ -37,7 +37,10 @@ async fn a_valid_setup_passes_and_is_not_changed() {
     left.sort();
     assert_eq!(left, ["lib", "models"]);
     let (_, engine) = report.line("engine");
-    assert!(engine.starts_with("ONNX Runtime 1.28.0, ") && engine.ends_with("/lib/libonnxruntime.so.1.28.0"), "{engine}");
+    assert!(
+        engine.starts_with("ONNX Runtime 1.28.0, ") && engine.ends_with("/lib/libonnxruntime.so.1.28.0"),
+        "{engine}"
+    );
 
     let output = setup.run(&["doctor"]).await;
     let text = String::from_utf8(output.stdout).unwrap();

@@ -6,8 +6,7 @@ use super::layers::{Layers, Rows};
 use super::{HEAD_WIDTH, Names};
 use crate::onnx::{Attribute, Size, ValueInfo};
 
-/// Input `mel` `[1, bands, 2 * positions]`; outputs `encoded` `[1, positions, width]` and, for each layer of the decoder, keys
-/// and values `[1, heads, positions, 64]`.
+/// Input `mel` `[1, bands, 2 * positions]`; outputs for each layer of the decoder keys and values `[1, heads, positions, 64]`.
 pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
     let architecture = *weights.architecture();
     let heads = i64::from(architecture.audio_heads);
@@ -51,10 +50,8 @@ pub(super) fn model(weights: &WeightsFile) -> Vec<u8> {
         };
         (normalised, sum) = layers.skip_layer_norm(&fed, &sum, &next, &format!("{block}.mlp.2"));
     }
-    layers.graph.push_standard("Identity", &[&normalised], &["encoded"], Vec::new());
 
-    let width = Size::Fixed(i64::from(architecture.audio_state));
-    let mut outputs = vec![ValueInfo::floats("encoded", &[Size::Fixed(1), Size::Named("positions"), width])];
+    let mut outputs = Vec::new();
     let shape = layers.graph.integers(&[0, 0, 2 * heads, HEAD_WIDTH]);
     for layer in 0..architecture.text_layers {
         let joined = layers.linear(&normalised, &format!("decoder.blocks.{layer}.cross_attn.kv"), Rows::Scaled);
