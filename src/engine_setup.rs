@@ -65,14 +65,15 @@ impl Runtime {
     /// For the log: the runtime, and why it is not the faster one.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Onnx { library, .. } if library.version == TESTED_VERSION => {
-                format!("ONNX Runtime {} from {}", library.version, library.path.display())
+            Self::Onnx { library, .. } => {
+                // The log has no paths.
+                let file = library.path.file_name().unwrap_or_default().to_string_lossy();
+                let tested = match library.version == TESTED_VERSION {
+                    true => String::new(),
+                    false => format!("; the tested version is {TESTED_VERSION}"),
+                };
+                format!("ONNX Runtime {} ({file}){tested}", library.version)
             }
-            Self::Onnx { library, .. } => format!(
-                "ONNX Runtime {} from {}; the tested version is {TESTED_VERSION}",
-                library.version,
-                library.path.display()
-            ),
             Self::WhisperCpp { reason: None } => "whisper.cpp, as the settings say".to_owned(),
             Self::WhisperCpp { reason: Some(reason) } => {
                 format!("whisper.cpp, several times slower than ONNX Runtime: {reason}")

@@ -39,10 +39,6 @@ const PROBE_FILES: u64 = 16;
 /// Files that may be open in an engine: also its two models, and what whisper.cpp reads about the machine.
 const ENGINE_FILES: u64 = 64;
 
-/// By how much an engine's priority is below the bot's: the least there is. Beside two busy neighbours on two cores it costs
-/// nothing that can be measured, 2 costs a fifth, and 5 more than the double.
-const NICENESS: i32 = 1;
-
 /// Memory of an engine beyond what it holds once its models are loaded and what its network needs for a window: 12 MiB were
 /// measured.
 const ENGINE_WORK: u64 = 256 * MIB;
@@ -97,8 +93,6 @@ pub fn probe(file: &Path, audio: Duration) -> Result<(), ConfineError> {
 /// [`ConfineError`].
 pub fn engine(readable: Readable<'_>) -> Result<(), ConfineError> {
     child()?;
-    // Without it the bot answers a little later.
-    let _ = rustix::process::nice(NICENESS);
     confine_files(readable);
     limit("open files", Resource::Nofile, ENGINE_FILES)
 }
