@@ -95,6 +95,7 @@ impl From<RecognizerError> for Stop {
             RecognizerError::Load
             | RecognizerError::Refused(_)
             | RecognizerError::Library(_)
+            | RecognizerError::Weights { .. }
             | RecognizerError::Detector
             | RecognizerError::Native { .. } => Self::Failed(JobFailure::Inference(error.to_string())),
         }

@@ -1,8 +1,13 @@
 //! Models made on this machine: imported, or quantised from another one of the store.
 
 use std::fs::File;
+use std::fs::TryLockError;
 use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::architecture::Architecture;
 use super::catalogue::{DETECTOR, ModelName};
@@ -50,7 +55,8 @@ impl ModelStore {
             let label = name.to_string();
             move |path, record| verified(path, label, record)
         };
-        self.make(self.path_of(&name), name.to_string().as_str(), bytes, origin, job, accept, &mut report).await
+        self.make(self.path_of(&name), name.to_string().as_str(), bytes, origin, |_, _| None, job, accept, &mut report)
+            .await
     }
 
     pub(super) async fn quantise(
@@ -70,7 +76,7 @@ impl ModelStore {
             let label = name.to_string();
             move |path, record| verified(path, label, record)
         };
-        self.make(self.path_of(name), name.to_string().as_str(), bytes, origin, job, accept, report).await
+        self.make(self.path_of(name), name.to_string().as_str(), bytes, origin, |_, _| None, job, accept, report).await
     }
 
     fn name_of(
@@ -92,7 +98,8 @@ impl ModelStore {
         (wanted.unwrap_or_else(guess), bytes)
     }
 
-    /// Writes a temporary file, hashes it, renames it to `path`; `name` is for progress.
+    /// Writes a temporary file, hashes it, renames it to `path`; `name` is for progress. Another process that makes the same
+    /// file is awaited, and what it has made is taken if `existing` accepts it.
     #[expect(clippy::too_many_arguments, reason = "each of them differs between the two kinds of files")]
     pub(super) async fn make<T: Send + 'static>(
         &self,
@@ -100,12 +107,13 @@ impl ModelStore {
         name: &str,
         bytes: u64,
         origin: Origin,
+        existing: impl FnOnce(&Path, &CancellationToken) -> Option<T> + Send + 'static,
         job: impl FnOnce(&mut BufWriter<File>, ConversionObserver<'_>) -> Result<(), ModelFileError> + Send + 'static,
         accept: impl FnOnce(PathBuf, Record) -> Result<T, ModelFileError> + Send + 'static,
         report: &mut impl FnMut(Download),
     ) -> Result<T, ModelStoreError> {
-        let temporary = TemporaryFile(with_suffix(&path, ".new"));
-        self.make_room(&path, &temporary.0, bytes)?;
+        let temporary = with_suffix(&path, ".new");
+        self.make_room(&path, &temporary, bytes)?;
         let (progress_sender, mut progress) = tokio::sync::watch::channel((0, 0));
         let (label, file) = (name.to_owned(), shown(&path));
         let work = blocking({
@@ -113,14 +121,19 @@ impl ModelStore {
             move |cancel| {
                 let mut report = |done, total| _ = progress_sender.send_replace((done, total));
                 let in_file = |source| ModelStoreError::in_file(&file, source);
-                let out = File::create(&temporary.0).map_err(|error| ModelStoreError::write(&file, error))?;
+                let temporary = TemporaryFile::create(temporary, cancel).map_err(in_file)?;
+                if let Some(existing) = existing(&path, cancel) {
+                    return Ok(existing);
+                }
+                let out = temporary.file.try_clone().map_err(|error| ModelStoreError::write(&file, error))?;
                 let mut out = BufWriter::with_capacity(1 << 20, out);
                 job(&mut out, ConversionObserver { cancel, progress: &mut report }).map_err(in_file)?;
                 out.flush()
                     .and_then(|()| out.get_ref().sync_all())
                     .map_err(|error| ModelStoreError::write(&file, error))?;
-                let record = Record::new(&digest::of_file(&temporary.0, cancel).map_err(in_file)?, origin);
-                commit(&temporary.0, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
+                let record = Record::new(&digest::of_file(&temporary.path, cancel).map_err(in_file)?, origin);
+                commit(&temporary.path, &path, &record).map_err(|error| ModelStoreError::write(&file, error))?;
+                temporary.moved();
                 accept(path, record).map_err(in_file)
             }
         });
@@ -140,12 +153,61 @@ impl ModelStore {
     }
 }
 
-/// A file that is deleted unless it was moved away.
-struct TemporaryFile(PathBuf);
+/// A file that is deleted unless it was moved away. Locked as long as it is open, so that one process at a time writes it.
+struct TemporaryFile {
+    path: PathBuf,
+    file: File,
+    is_moved: bool,
+}
+
+/// How often a lock that another process holds is asked for.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+impl TemporaryFile {
+    /// Creates the file, or takes over what an ended process has left of it, and locks it.
+    fn create(path: PathBuf, cancel: &CancellationToken) -> Result<Self, ModelFileError> {
+        loop {
+            let file = File::options().create(true).truncate(false).write(true).open(&path);
+            let file = file.map_err(ModelFileError::Write)?;
+            let is_locked = match file.try_lock() {
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(error)) => return Err(ModelFileError::Write(error)),
+            };
+            // Its former writer may have moved or deleted it between opening and locking.
+            if is_locked && is_at(&file, &path) {
+                let length = file.metadata().map_err(ModelFileError::Write)?.len();
+                if length > 0 {
+                    file.set_len(0).map_err(ModelFileError::Write)?;
+                }
+                return Ok(Self { path, file, is_moved: false });
+            }
+            if cancel.is_cancelled() {
+                return Err(ModelFileError::Cancelled);
+            }
+            if !is_locked {
+                std::thread::sleep(LOCK_POLL_INTERVAL);
+            }
+        }
+    }
+
+    /// From now on a file of its name is another process's.
+    fn moved(mut self) {
+        self.is_moved = true;
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let inode = |metadata: std::io::Result<std::fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
+    inode(file.metadata()).is_some_and(|open| inode(std::fs::metadata(path)) == Some(open))
+}
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).ok();
+        // Before the lock is released.
+        if !self.is_moved {
+            std::fs::remove_file(&self.path).ok();
+        }
     }
 }
 

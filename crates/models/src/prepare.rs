@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use super::convert::{ConversionObserver, Source};
 use super::file_error::ModelFileError;
 use super::ggml::HEADER_BYTES;
@@ -51,12 +53,7 @@ impl ModelStore {
     pub async fn find_prepared(&self, model: &VerifiedModel) -> Result<Option<PreparedModel>, ModelStoreError> {
         let (path, source) = (self.prepared_path(model), model.sha256.clone());
         let file = shown(&path);
-        let check = move |cancel: &_| {
-            let record = Record::load(&with_suffix(&path, ".json"))?;
-            let Origin::Prepared { from_sha256, .. } = &record.origin else { return None };
-            let is_current = *from_sha256 == source && digest::of_file(&path, cancel).ok()? == record.digests();
-            is_current.then(|| accept(&path).ok()).flatten()
-        };
+        let check = move |cancel: &_| current(&path, &source, cancel);
         blocking(check).await.ok_or_else(|| cancelled(&file))
     }
 
@@ -74,7 +71,9 @@ impl ModelStore {
         let weights = import.weights(form).map_err(|error| ModelStoreError::in_file(&file, error))?;
         let bytes = weights.bytes();
         let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| weights.write(out, observer);
-        self.make(path, &model.name, bytes, origin, job, |path, _| accept(&path), report).await
+        let source = model.sha256.clone();
+        let existing = move |path: &Path, cancel: &_| current(path, &source, cancel).filter(|made| made.form == form);
+        self.make(path, &model.name, bytes, origin, existing, job, |path, _| accept(&path), report).await
     }
 
     /// Of a model outside the store it lies in the store's folder, since the model's own folder may not be writable.
@@ -86,6 +85,14 @@ impl ModelStore {
         };
         self.dir.join(format!("onnx-{name}.safetensors"))
     }
+}
+
+/// The weights file at a path, if it is undamaged and was made from the model with this SHA-256.
+fn current(path: &Path, source: &str, cancel: &CancellationToken) -> Option<PreparedModel> {
+    let record = Record::load(&with_suffix(path, ".json"))?;
+    let Origin::Prepared { from_sha256, .. } = &record.origin else { return None };
+    let is_current = from_sha256 == source && digest::of_file(path, cancel).ok()? == record.digests();
+    is_current.then(|| accept(path).ok()).flatten()
 }
 
 pub(super) fn accept(path: &Path) -> Result<PreparedModel, ModelFileError> {

@@ -44,7 +44,7 @@ impl ModelStore {
             let label = label.clone();
             move |path, record| verified(path, label, record)
         };
-        self.make(path, &label, bytes, origin, job, accept, &mut report).await
+        self.make(path, &label, bytes, origin, |_, _| None, job, accept, &mut report).await
     }
 
     /// Makes a weights file of random numbers for this processor, with the sizes of a family of the catalogue. `report` is
@@ -66,7 +66,7 @@ impl ModelStore {
         let job = move |out: &mut BufWriter<File>, observer: ConversionObserver<'_>| weights.write(out, observer);
         let path = self.dir.join(format!("onnx-{name}.safetensors"));
         let origin = Origin::Imported { from: FROM.to_owned() };
-        self.make(path, &label, bytes, origin, job, |path, _| prepare::accept(&path), &mut report).await
+        self.make(path, &label, bytes, origin, |_, _| None, job, |path, _| prepare::accept(&path), &mut report).await
     }
 
     /// The numbers, and the name of what is made of them.

@@ -9,6 +9,14 @@ pub enum RecognizerError {
     /// The file of the model or the detector is refused before native code reads it. Names the file.
     #[error("{0}; fetch it again with `stenobot model pull`, or import another")]
     Refused(String),
+    /// The weights file is refused. Names it.
+    #[error("{file} cannot be used: {reason}; make it again with `stenobot model prepare`")]
+    Weights {
+        /// Its name.
+        file: String,
+        /// Completes the sentence.
+        reason: String,
+    },
     /// ONNX Runtime cannot be used.
     #[error("{0}; see docs/models.md for the library, or set engine = \"whisper.cpp\"")]
     Library(#[from] LibraryError),

@@ -55,19 +55,28 @@ async fn a_job_that_is_cancelled_or_exceeds_its_deadline_leaves_its_child_usable
     pool.shutdown().await;
 }
 
-/// Cancels from its nth question on.
+/// Cancels from its nth question on, and behind the first progress.
 struct CancelledFrom {
     question: u32,
     asked: Cell<u32>,
+    is_over: bool,
+}
+
+impl CancelledFrom {
+    fn new(question: u32) -> Self {
+        Self { question, asked: Cell::new(0), is_over: false }
+    }
 }
 
 impl Observer for CancelledFrom {
     fn is_cancelled(&self) -> bool {
         self.asked.set(self.asked.get() + 1);
-        self.asked.get() >= self.question
+        self.is_over || self.asked.get() >= self.question
     }
 
-    fn on_progress(&mut self, _position: Duration) {}
+    fn on_progress(&mut self, _position: Duration) {
+        self.is_over = self.question < u32::MAX;
+    }
 }
 
 #[tokio::test]
@@ -77,24 +86,39 @@ async fn a_transcription_is_cancelled_at_any_question_and_the_transcriber_stays_
     let runtime = Runtime::Onnx { library: &library };
     let (long, short) = (decoded("ru-110s-1"), decoded("en-short-01"));
     let hint = LanguageHint { language: &SpeechLanguage::Auto, likely: &[] };
-    // Without a detector the second question is asked while the encoder runs, with one between two blocks of sound.
+    // A detector's questions come first, one before each block of sound.
     for detector in [None, Some(&*detector.path)] {
         let mut transcriber = Transcriber::load(runtime, &prepared.path, detector, 2).unwrap();
         let mut transcribe = |samples: &[f32], question| {
-            let mut observer = CancelledFrom { question, asked: Cell::new(0) };
-            let result = transcriber.transcribe(samples, hint, &mut observer);
-            (result.map(|transcription| (transcription.language, transcription.segments)), observer.asked.get())
+            let transcription = transcriber.transcribe(samples, hint, &mut CancelledFrom::new(question));
+            transcription.map(|transcription| (transcription.language, transcription.segments))
         };
-        let (expected, _) = transcribe(&short, u32::MAX);
+        let expected = transcribe(&short, u32::MAX);
         assert_eq!(expected.as_ref().unwrap().0, "en");
         for question in [2, 1, 3, 6, 40] {
-            let (cancelled, asked) = transcribe(&long, question);
-            assert_eq!(cancelled, Err(RecognizerError::Cancelled), "question {question}");
-            // While the encoder ends, it may be asked again.
-            assert!(asked >= question, "question {question} of {asked}");
-            assert_eq!(transcribe(&short, u32::MAX).0, expected, "after question {question}");
+            assert_eq!(transcribe(&long, question), Err(RecognizerError::Cancelled), "question {question}");
+            assert_eq!(transcribe(&short, u32::MAX), expected, "after question {question}");
         }
     }
+}
+
+/// Questions are asked at equal intervals while the encoder runs, so that their number is its time.
+#[tokio::test]
+async fn the_encoder_is_interrupted() {
+    let (_, prepared, _) = models().await;
+    let mut transcriber = Transcriber::load(Runtime::Onnx { library: &library() }, &prepared.path, None, 1).unwrap();
+    let sound = decoded("ru-30s-1");
+    let hint = LanguageHint { language: &SpeechLanguage::Code("ru".to_owned()), likely: &[] };
+    let mut asked_from = |question| {
+        let mut observer = CancelledFrom::new(question);
+        let result = transcriber.transcribe(&sound, hint, &mut observer);
+        assert_eq!(result.unwrap_err(), RecognizerError::Cancelled);
+        observer.asked.get()
+    };
+    // Before the window, before the encoder, then while it runs.
+    let (interrupted, whole) = (asked_from(3) - 3, asked_from(u32::MAX - 1) - 3);
+    println!("{interrupted} questions after the one that cancels, {whole} in all");
+    assert!(interrupted < whole / 2, "{interrupted} of {whole}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

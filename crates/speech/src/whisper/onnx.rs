@@ -78,13 +78,13 @@ pub(super) struct OnnxRuntime {
 impl OnnxRuntime {
     /// Loads a weights file, whose hash must have been checked.
     pub(super) fn load(library: &Library, file: &Path, threads: usize) -> Result<Self, RecognizerError> {
-        let refused = |reason: String| RecognizerError::Refused(reason);
-        let weights = WeightsFile::open(file).map_err(|error| {
-            refused(format!("{} cannot be used: {error}", file.file_name().unwrap_or_default().to_string_lossy()))
-        })?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let refused = |reason: String| RecognizerError::Weights { file: name.clone().into_owned(), reason };
+        let weights = WeightsFile::open(file).map_err(|error| refused(error.to_string()))?;
         match weights.form() {
-            WeightsForm::Int8(sign) if sign != Sign::of_this_processor() => {
-                return Err(refused("the weights file was made for another kind of processor".to_owned()));
+            // They would overflow.
+            WeightsForm::Int8(Sign::Signed) if Sign::of_this_processor() == Sign::Unsigned => {
+                return Err(refused("it was made for processors with VNNI".to_owned()));
             }
             WeightsForm::Int8(_) | WeightsForm::Float32 => {}
         }
