@@ -1,11 +1,9 @@
 //! Models made on this machine: imported, or quantised from another one of the store.
 
 use std::fs::File;
-use std::fs::TryLockError;
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -160,33 +158,23 @@ struct TemporaryFile {
     is_moved: bool,
 }
 
-/// How often a lock that another process holds is asked for.
-const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
-
 impl TemporaryFile {
     /// Creates the file, or takes over what an ended process has left of it, and locks it.
     fn create(path: PathBuf, cancel: &CancellationToken) -> Result<Self, ModelFileError> {
         loop {
             let file = File::options().create(true).truncate(false).write(true).open(&path);
             let file = file.map_err(ModelFileError::Write)?;
-            let is_locked = match file.try_lock() {
-                Ok(()) => true,
-                Err(TryLockError::WouldBlock) => false,
-                Err(TryLockError::Error(error)) => return Err(ModelFileError::Write(error)),
-            };
+            file.lock().map_err(ModelFileError::Write)?;
+            if cancel.is_cancelled() {
+                return Err(ModelFileError::Cancelled);
+            }
             // Its former writer may have moved or deleted it between opening and locking.
-            if is_locked && is_at(&file, &path) {
+            if is_at(&file, &path) {
                 let length = file.metadata().map_err(ModelFileError::Write)?.len();
                 if length > 0 {
                     file.set_len(0).map_err(ModelFileError::Write)?;
                 }
                 return Ok(Self { path, file, is_moved: false });
-            }
-            if cancel.is_cancelled() {
-                return Err(ModelFileError::Cancelled);
-            }
-            if !is_locked {
-                std::thread::sleep(LOCK_POLL_INTERVAL);
             }
         }
     }
