@@ -10,19 +10,39 @@ use tracing_subscriber::EnvFilter;
 
 use crate::telemetry::OneLine;
 
+/// A model and what runs it.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Network {
     /// The model's file
     #[arg(value_name = "FILE")]
-    model_file: PathBuf,
+    pub(super) model_file: PathBuf,
 
     /// Threads to compute with
     #[arg(value_name = "THREADS")]
-    engine_threads: usize,
+    pub(super) engine_threads: usize,
 
     /// ONNX Runtime's library; then the model's file is a weights file
     #[arg(long, value_name = "FILE")]
     onnx_library: Option<PathBuf>,
+}
+
+impl Network {
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        [Some(&self.model_file), self.onnx_library.as_ref()].into_iter().flatten().map(PathBuf::as_path)
+    }
+
+    pub(super) fn runtime(&self) -> Runtime<'_> {
+        match &self.onnx_library {
+            Some(library) => Runtime::Onnx { library },
+            None => Runtime::WhisperCpp,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    network: Network,
 
     /// The voice activity detector's file; without it everything is taken for speech
     #[arg(long, value_name = "FILE")]
@@ -38,9 +58,8 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match &self.recordings {
             Some(recordings) => {
-                let models =
-                    [Some(&self.model_file), self.detector.as_ref(), self.onnx_library.as_ref()].into_iter().flatten();
-                let readable: Vec<&Path> = models.chain([recordings]).map(PathBuf::as_path).collect();
+                let others = self.detector.iter().chain([recordings]).map(PathBuf::as_path);
+                let readable: Vec<&Path> = self.network.files().chain(others).collect();
                 confine::engine(Readable::Only(&readable))?;
             }
             None => confine::engine(Readable::Everything)?,
@@ -48,12 +67,9 @@ impl Args {
         log_to_stderr();
         let events = claim_stdout().context("the standard output cannot be taken over")?;
         let events = std::fs::File::from(events);
-        let (model, detector) = (&self.model_file, self.detector.as_deref());
-        let runtime = match &self.onnx_library {
-            Some(library) => Runtime::Onnx { library },
-            None => Runtime::WhisperCpp,
-        };
-        stenobot_engine::serve(runtime, model, detector, self.engine_threads, std::io::stdin(), events)
+        let Network { model_file, engine_threads, .. } = &self.network;
+        let (runtime, detector) = (self.network.runtime(), self.detector.as_deref());
+        stenobot_engine::serve(runtime, model_file, detector, *engine_threads, std::io::stdin(), events)
             .context("the parent cannot be reached")?;
         Ok(ExitCode::SUCCESS)
     }

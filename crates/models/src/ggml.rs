@@ -70,8 +70,7 @@ pub(super) fn inspect(file: &File) -> Result<Contents, ModelFileError> {
     for size in &mut sizes[1..] {
         *size = reader.number()?;
     }
-    let [tokens, audio_context, audio_state, audio_heads, audio_layers, ..] = sizes;
-    let [.., text_context, text_state, text_heads, text_layers, mel_bands, file_type] = sizes;
+    let [tokens, _, _, _, audio_layers, _, _, _, text_layers, mel_bands, file_type] = sizes;
     let counted = &sizes[..10];
     if counted.iter().any(|&n| n == 0 || n > MAX_SIZE) || audio_layers > 1024 || text_layers > 1024 {
         return Err(ModelFileError::malformed(format!("its header has impossible sizes: {counted:?}")));
@@ -103,20 +102,10 @@ pub(super) fn inspect(file: &File) -> Result<Contents, ModelFileError> {
         reader.skip(u64::from(length))?;
         text_bytes += length;
     }
-    let architecture = Architecture {
-        tokens,
-        audio_context,
-        audio_state,
-        audio_heads,
-        audio_layers,
-        text_context,
-        text_state,
-        text_heads,
-        text_layers,
-        mel_bands,
-        text_tokens,
-        text_bytes,
-    };
+    let mut all = [0; 12];
+    all[..10].copy_from_slice(counted);
+    all[10..].copy_from_slice(&[text_tokens, text_bytes]);
+    let architecture = Architecture::of_sizes(all);
     architecture.check()?;
     let prelude = reader.position;
     let tensors = reader.tensors()?;

@@ -194,21 +194,16 @@ impl<S: Source> Writer<'_, S> {
         let each = outputs / sources.len() as u64;
         let mut transposed = vec![0u8; bytes as usize];
         let mut scales = Vec::with_capacity(outputs as usize);
-        let mut row = 0;
         for source in sources {
-            for first in (0..each).step_by(ROWS as usize) {
-                let mut values = vec![0f32; (ROWS.min(each - first) * inputs) as usize];
-                self.read(source, first * inputs, &mut values)?;
-                for values in values.chunks_exact(inputs as usize) {
-                    let (numbers, scale) = encode_row(values, form);
-                    scales.push(scale);
-                    for (input, number) in numbers.chunks_exact(width).enumerate() {
-                        let at = (input * outputs as usize + row) * width;
-                        transposed[at..at + width].copy_from_slice(number);
-                    }
-                    row += 1;
+            self.each_row(source, each, inputs, |numbers, scale| {
+                let row = scales.len();
+                scales.push(scale);
+                for (input, number) in numbers.chunks_exact(width).enumerate() {
+                    let at = (input * outputs as usize + row) * width;
+                    transposed[at..at + width].copy_from_slice(number);
                 }
-            }
+                Ok(())
+            })?;
         }
         self.scales.insert(name.to_owned(), scales);
         Ok(transposed)
@@ -216,19 +211,32 @@ impl<S: Source> Writer<'_, S> {
 
     /// A matrix of the vocabulary's size is not held in memory.
     fn rows(&mut self, source: &str, tensor: &WeightsTensor, out: &mut impl Write) -> Result<(), ModelFileError> {
-        let form = self.weights.description.form;
         let (rows, inputs) = (tensor.dims[0], tensor.dims[1]);
         let mut scales = Vec::with_capacity(rows as usize);
+        self.each_row(source, rows, inputs, |numbers, scale| {
+            scales.push(scale);
+            out.write_all(numbers).map_err(ModelFileError::Write)
+        })?;
+        self.scales.insert(tensor.name.clone(), scales);
+        Ok(())
+    }
+
+    /// Gives `take` the encoded numbers and the scale of each row of a matrix.
+    fn each_row(
+        &self,
+        source: &str,
+        rows: u64,
+        inputs: u64,
+        mut take: impl FnMut(&[u8], f32) -> Result<(), ModelFileError>,
+    ) -> Result<(), ModelFileError> {
         for first in (0..rows).step_by(ROWS as usize) {
             let mut values = vec![0f32; (ROWS.min(rows - first) * inputs) as usize];
             self.read(source, first * inputs, &mut values)?;
             for values in values.chunks_exact(inputs as usize) {
-                let (numbers, scale) = encode_row(values, form);
-                scales.push(scale);
-                out.write_all(&numbers).map_err(ModelFileError::Write)?;
+                let (numbers, scale) = encode_row(values, self.weights.description.form);
+                take(&numbers, scale)?;
             }
         }
-        self.scales.insert(tensor.name.clone(), scales);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use stenobot_domain::{ModelFacts, quantile};
 use stenobot_engine::confine::{self, Readable};
 use stenobot_host::ProcessUsage;
-use stenobot_speech::{Measured, RecognizerError, Runtime};
+use stenobot_speech::{Measured, RecognizerError};
 use tokio::time::Instant;
 
-use super::super::engine::{claim_stdout, log_to_stderr};
+use super::super::engine::{Network, claim_stdout, log_to_stderr};
 
 /// Tokens that are decoded to time one.
 const TOKENS: u16 = 40;
@@ -93,17 +93,8 @@ pub(super) enum Step {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct EngineArgs {
-    /// The model's file
-    #[arg(value_name = "FILE")]
-    model_file: PathBuf,
-
-    /// Threads to compute with
-    #[arg(value_name = "THREADS")]
-    engine_threads: usize,
-
-    /// ONNX Runtime's library; then the model's file is a weights file
-    #[arg(long, value_name = "FILE")]
-    onnx_library: Option<PathBuf>,
+    #[command(flatten)]
+    network: Network,
 
     /// What is timed
     #[arg(long, value_enum, default_value_t = Pass::Full)]
@@ -117,8 +108,7 @@ pub(in crate::cli) struct EngineArgs {
 impl EngineArgs {
     /// Prints one [`Step`] a line.
     pub(in crate::cli) fn run(self) -> anyhow::Result<ExitCode> {
-        let readable: Vec<&Path> =
-            [Some(&self.model_file), self.onnx_library.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+        let readable: Vec<&Path> = self.network.files().collect();
         confine::engine(Readable::Only(&readable))?;
         log_to_stderr();
         let output = claim_stdout().context("the standard output cannot be taken over")?;
@@ -127,13 +117,8 @@ impl EngineArgs {
             let line = serde_json::to_string(step)? + "\n";
             output.write_all(line.as_bytes()).context("the parent cannot be reached")
         };
-        let runtime = match &self.onnx_library {
-            Some(library) => Runtime::Onnx { library },
-            None => Runtime::WhisperCpp,
-        };
-
         let started = Instant::now();
-        let mut model = Measured::load(runtime, &self.model_file, self.engine_threads)?;
+        let mut model = Measured::load(self.network.runtime(), &self.network.model_file, self.network.engine_threads)?;
         report(&Step::Loaded { seconds: started.elapsed().as_secs_f64(), facts: model.facts() })?;
 
         // Starts the threads and reads the weights once.
