@@ -14,6 +14,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, RequestId, UserId};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::order::TurnClaim;
 use self::rows::{Fence, RequestRow, Running, WorkSource};
 use crate::StoreError;
 use crate::crash::{self, Side};
@@ -57,22 +58,24 @@ impl Queue {
         owner: &str,
         excluded: &ClaimExclusions,
     ) -> Result<Option<RequestRow>, StoreError> {
-        let now = self.0.clock.now();
-        let until = now.after(LEASE);
-        let (row, write) = match source {
+        let (row, has_changed, write) = match source {
             WorkSource::Downloads => {
+                let now = self.0.clock.now();
+                let until = now.after(LEASE);
                 let claim = async { self.0.connections.write().await?.sql().claim_download(owner, until, now).await };
-                (self.0.noting(claim).await?, "claim of a download")
+                let row = self.0.noting(claim).await?;
+                let has_changed = row.is_some();
+                (row, has_changed, "claim of a download")
             }
             WorkSource::Transcriptions => {
-                let claim = async {
-                    self.0.connections.write().await?.sql().claim_transcription(owner, until, now, excluded).await
-                };
-                (self.0.noting(claim).await?, "claim of a transcription")
+                let TurnClaim { row, has_changed } = self.0.noting(self.claim_turn(owner, excluded)).await?;
+                (row, has_changed, "claim of a transcription")
             }
         };
         if row.is_some() {
             crash::point(Side::After, write);
+        }
+        if has_changed {
             self.0.changed();
         }
         Ok(row)

@@ -144,16 +144,3 @@ impl Users {
         }))
     }
 }
-
-impl Queue {
-    /// Open requests of a user, oldest first.
-    pub async fn statuses_of(&self, user: UserId) -> Result<Vec<RequestStatus>, StoreError> {
-        let waiting: Vec<RequestId> = self.waiting().await?.into_iter().map(|waiting| waiting.id).collect();
-        let mut own = self.0.connections.read().await?.sql().statuses_of(user).await?;
-        for status in &mut own {
-            let index = waiting.iter().position(|id| *id == status.id);
-            status.position = index.and_then(|index| u32::try_from(index + 1).ok());
-        }
-        Ok(own)
-    }
-}

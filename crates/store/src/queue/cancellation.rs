@@ -82,6 +82,7 @@ impl Queue {
         }
         let reason = if by.is_some() { CancelledBy::Sender } else { CancelledBy::Operator };
         tx.sql().cancel(id, reason, now).await?;
+        super::order::leave(&mut tx, id).await?;
         crash::point(Side::Before, "cancel");
         tx.commit().await?;
         crash::point(Side::After, "cancel");

@@ -8,6 +8,7 @@ use super::rows::{Fence, RequestUpdate, Settlement};
 use super::{LEASE, Queue};
 use crate::StoreError;
 use crate::crash::{self, Side};
+use crate::sqlite::Transaction;
 
 impl Queue {
     /// Moves a claimed row to its next stage, with what was learned on the way, and renews the lease where the next stage
@@ -73,8 +74,10 @@ impl Queue {
         let settle = || async {
             let now = self.0.clock.now();
             crash::point(Side::Before, "settlement");
-            let settled = self.0.connections.write().await?.sql().settle(fence, settlement, codec, now).await?;
-            self.committed("settlement", fence, settled)
+            let mut tx = self.0.connections.begin().await?;
+            exactly_one(fence, tx.sql().settle(fence, settlement, codec, now).await?)?;
+            super::order::leave(&mut tx, fence.id).await?;
+            self.commit(tx, "settlement").await
         };
         self.0.retrying("end a request", settle).await
     }
@@ -84,8 +87,10 @@ impl Queue {
     pub async fn release(&self, fence: &Fence, not_before: Timestamp, failed: bool) -> Result<(), StoreError> {
         let release = || async {
             crash::point(Side::Before, "release");
-            let released = self.0.connections.write().await?.sql().release(fence, not_before, failed).await?;
-            self.committed("release", fence, released)
+            let mut tx = self.0.connections.begin().await?;
+            exactly_one(fence, tx.sql().release(fence, not_before, failed).await?)?;
+            tx.sql().follow(&[fence.id]).await?;
+            self.commit(tx, "release").await
         };
         self.0.retrying("put a request back", release).await
     }
@@ -138,6 +143,13 @@ impl Queue {
         let set = self.0.noting(set).await?;
         self.0.changed();
         Ok(set)
+    }
+
+    async fn commit(&self, tx: Transaction, write: &str) -> Result<(), StoreError> {
+        tx.commit().await?;
+        crash::point(Side::After, write);
+        self.0.changed();
+        Ok(())
     }
 
     /// The end of a fenced write of one statement that changed `rows`.

@@ -8,11 +8,11 @@ use crate::{ClaimExclusions, Fence, RequestRow, StoreError};
 
 /// The user with the fewest downloads under way is next, then the oldest request: a flood of one user takes only what others
 /// leave. `Downloaded` rows are claimed here too: their download is over, but they are not in the queue yet. So are
-/// coalesced rows whose text never came: they have no audio of their own.
+/// coalesced rows whose text never came: they have no audio of their own, and take the turn of their original.
 pub(super) const CLAIM_DOWNLOAD: &str = concat!(
     "UPDATE usage SET ",
     claimed_by!("?1", "?2"),
-    ", stage = 'received', joined_to = NULL \
+    ", stage = 'received', priority = CASE WHEN joined_to IS NULL THEN priority ELSE 1 END, joined_to = NULL \
      WHERE id = (SELECT usage.id FROM usage LEFT JOIN (SELECT user_id, count(*) AS downloads FROM usage \
      WHERE answered = 0 AND stage IN ",
     download_stages!(),
@@ -27,26 +27,88 @@ pub(super) const CLAIM_DOWNLOAD: &str = concat!(
     request_columns!()
 );
 
-/// Interrupted requests come first: a restart reorders nothing. Otherwise a user's turn comes by the time at which they were
-/// last served, or at which the request arrived if that is later, and what the engine failed on comes behind all that
-/// arrived meanwhile; `fair_order` says the same. Work that a dead worker left comes back to the queue here: its text was
-/// never stored, so it is transcribed again. The chats of `?4` and the users of `?5` are passed over.
+/// Work that a dead worker left comes back to the queue: its text was never stored, so it is transcribed again. A row over
+/// which the bot has ended twice before does not come first: should it be the reason, the others are served between its
+/// attempts.
+pub(super) const REQUEUE_LOST: &str = concat!(
+    "UPDATE usage SET stage = 'queued', owner = NULL, lease_until = NULL, interruptions = interruptions + 1, \
+     priority = CASE WHEN interruptions < 2 THEN 0 ELSE 2 END \
+     WHERE answered = 0 AND owner IS NOT NULL AND lease_until < ?1 AND joined_to IS NULL AND +stage IN ",
+    engine_stages!(),
+    " RETURNING id"
+);
+
+/// A new turn, behind all that wait, for the next failed request whose pause is over.
+pub(super) const RENEW_TURN: &str = concat!(
+    "UPDATE usage SET priority = 1, turn = 1 + max((SELECT turn FROM current_turn), \
+     coalesce((SELECT max(last.turn) FROM usage AS last INDEXED BY ix_usage_turn WHERE last.answered = 0 \
+     AND last.stage IN ",
+    waiting_stages!(),
+    " AND last.priority = 1), 0)) WHERE id = (SELECT id",
+    from_waiting!(),
+    " AND priority = 2 AND joined_to IS NULL AND owner IS NULL AND not_before <= ?1",
+    fair_order!(),
+    " LIMIT 1) RETURNING id"
+);
+
+/// The chats of `?4` and the users of `?5` are passed over.
 pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
     "UPDATE usage SET ",
     claimed_by!("?1", "?2"),
-    ", stage = 'queued', started_at = ?3 \
-     WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage IN ",
-    engine_stages!(),
-    " AND joined_to IS NULL AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 AND ",
+    ", priority = 0, started_at = ?3 WHERE id = (SELECT id",
+    from_waiting!(),
+    " AND stage = 'queued' AND joined_to IS NULL AND owner IS NULL AND not_before <= ?3 AND ",
     is_not_excluded!("?4", "?5"),
-    " ORDER BY NOT ",
-    interrupted!(),
-    ", CASE WHEN NOT ",
-    interrupted!(),
-    " THEN max(received_at, CASE WHEN started_at IS NULL THEN 0 ELSE not_before END, coalesce(",
-    last_start!("?3"),
-    " + 1, 0)) END, id LIMIT 1) RETURNING ",
+    fair_order!(),
+    " LIMIT 1) RETURNING ",
     request_columns!()
+);
+
+/// First turn of the waiting requests of a request's user.
+macro_rules! next_turn_of {
+    ($id:literal) => {
+        concat!(
+            "(SELECT min(next.turn) FROM usage AS next INDEXED BY ix_usage_open_user WHERE next.answered = 0 \
+             AND next.stage IN ",
+            waiting_stages!(),
+            " AND next.priority = 1 AND next.joined_to IS NULL \
+             AND next.user_id = (SELECT user_id FROM usage WHERE id = ",
+            $id,
+            "))"
+        )
+    };
+}
+
+pub(super) const SET_CURRENT_TURN: &str = "UPDATE current_turn SET turn = (SELECT turn FROM usage WHERE id = ?1) \
+     WHERE turn < (SELECT turn FROM usage WHERE id = ?1)";
+
+/// The user of the started request `?1` was passed over, and has turns that are past: the next one is due after this start, so
+/// that the user does not take all of them in a row.
+pub(super) const CATCH_UP: &str = concat!(
+    "UPDATE usage INDEXED BY ix_usage_open_user SET turn = turn + 1 + (SELECT turn FROM current_turn) - ",
+    next_turn_of!("?1"),
+    " WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT user_id FROM usage WHERE id = ?1) AND ",
+    next_turn_of!("?1"),
+    " <= (SELECT turn FROM current_turn) RETURNING id"
+);
+
+/// Has those that wait for the text of these keep their places beside them.
+pub(super) const FOLLOW: &str = concat!(
+    "UPDATE usage INDEXED BY ix_usage_joined SET (priority, turn) = (SELECT original.priority, original.turn \
+     FROM usage AS original WHERE original.id = usage.joined_to) WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND joined_to IS NOT NULL AND joined_to IN (SELECT value FROM json_each(?1))"
+);
+
+/// The later requests of a user whose request `?1` leaves the queue without having been started move up by its turn.
+pub(super) const CLOSE_GAP: &str = concat!(
+    "UPDATE usage INDEXED BY ix_usage_open_user SET turn = turn - 1 WHERE answered = 0 AND stage IN ",
+    waiting_stages!(),
+    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT gone.user_id FROM usage AS gone WHERE gone.id = ?1 \
+     AND gone.started_at IS NULL AND gone.joined_to IS NULL) \
+     AND turn > (SELECT gone.turn FROM usage AS gone WHERE gone.id = ?1) RETURNING id"
 );
 
 /// A request that is coalesced into `?4`; it is about to get the same text.
@@ -54,8 +116,8 @@ pub(super) const CLAIM_COALESCED: &str = concat!(
     "UPDATE usage SET ",
     claimed_by!("?1", "?2"),
     ", stage = 'transcribing', started_at = ?3 \
-     WHERE id = (SELECT id FROM usage WHERE answered = 0 AND stage = 'received' AND joined_to = ?4 \
-     AND (owner IS NULL OR lease_until < ?3) ORDER BY id LIMIT 1) RETURNING ",
+     WHERE id = (SELECT id FROM usage INDEXED BY ix_usage_joined WHERE answered = 0 AND stage = 'received' \
+     AND joined_to = ?4 AND (owner IS NULL OR lease_until < ?3) ORDER BY id LIMIT 1) RETURNING ",
     request_columns!()
 );
 
@@ -89,6 +151,32 @@ impl Statements<'_> {
         let claim = sqlx::query_as(CLAIM_TRANSCRIPTION).bind(owner).bind(until.0).bind(now.0);
         let claim = claim.bind(excluded.chat_list()).bind(excluded.user_list());
         Ok(claim.fetch_optional(self.0).await?)
+    }
+
+    pub(crate) async fn requeue_lost(self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
+        Ok(super::ids(sqlx::query_scalar(REQUEUE_LOST).bind(now.0).fetch_all(self.0).await?))
+    }
+
+    pub(crate) async fn renew_turn(self, now: Timestamp) -> Result<Option<RequestId>, StoreError> {
+        let renewed: Option<i64> = sqlx::query_scalar(RENEW_TURN).bind(now.0).fetch_optional(self.0).await?;
+        Ok(renewed.map(RequestId))
+    }
+
+    pub(crate) async fn close_gap(self, gone: RequestId) -> Result<Vec<RequestId>, StoreError> {
+        Ok(super::ids(sqlx::query_scalar(CLOSE_GAP).bind(gone.0).fetch_all(self.0).await?))
+    }
+
+    pub(crate) async fn set_current_turn(self, started: RequestId) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_CURRENT_TURN).bind(started.0)).await.map(drop)
+    }
+
+    pub(crate) async fn catch_up(self, started: RequestId) -> Result<Vec<RequestId>, StoreError> {
+        Ok(super::ids(sqlx::query_scalar(CATCH_UP).bind(started.0).fetch_all(self.0).await?))
+    }
+
+    pub(crate) async fn follow(self, moved: &[RequestId]) -> Result<(), StoreError> {
+        let moved = super::list(moved.iter().map(|id| id.0));
+        self.execute(sqlx::query(FOLLOW).bind(moved)).await.map(drop)
     }
 
     pub(crate) async fn claim_coalesced(

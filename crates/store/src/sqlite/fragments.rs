@@ -97,23 +97,19 @@ macro_rules! waits_for_another {
     };
 }
 
-/// Start of the latest transcription of a row's user. Starts later than now are of a clock that was set back since.
-macro_rules! last_start {
-    ($now:literal) => {
-        concat!(
-            "(SELECT max(own.started_at) FROM usage AS own WHERE own.user_id = usage.user_id \
-             AND own.started_at IS NOT NULL AND own.started_at <= ",
-            $now,
-            " AND own.joined_to IS NULL)"
-        )
+/// The fair order: a coalesced request comes right behind the one that it gets its text from. Ends with the id, which the
+/// index of this order has as its last column.
+macro_rules! fair_order {
+    () => {
+        " ORDER BY priority, turn, coalesce(joined_to, id), id"
     };
 }
 
-/// Whether a row's transcription was interrupted without a failure of its own. A row over which the bot has ended twice
-/// before is not among them: should it be the reason, the others are served between its attempts.
-macro_rules! interrupted {
+/// The requests that hold a position in the queue. The index is named, since SQLite would choose the one of open rows and
+/// sort.
+macro_rules! from_waiting {
     () => {
-        "(started_at IS NOT NULL AND interruptions < 2 AND (owner IS NOT NULL OR failures = 0))"
+        concat!(" FROM usage INDEXED BY ix_usage_turn WHERE answered = 0 AND stage IN ", waiting_stages!())
     };
 }
 

@@ -160,6 +160,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_waits_keeps_its_order_when_turns_are_introduced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let mut old = options(&path, BUSY_TIMEOUT).connect().await.unwrap();
+        let before_turns = MIGRATIONS.iter().filter(|step| step.version < 11).cloned().collect();
+        Migrator::with_migrations(before_turns).run(&mut old).await.unwrap();
+        // User 1 was served since the others wait; 4 is coalesced into 3, 9 into 8, which runs; the engine failed on 7.
+        let rows = "INSERT INTO users (id, telegram_id, created_at, updated_at)
+                VALUES (1, 1, '', ''), (2, 2, '', ''), (3, 3, '', ''), (4, 4, '', ''), (5, 5, '', '');
+            INSERT INTO usage (id, user_id, chat_id, message_id, voice_file_id, stage, answered, received_at, started_at, owner,
+                lease_until, failures, joined_to, created_at, updated_at) VALUES
+                (1, 1, 1, 1, '', 'done', 1, 1, 20, NULL, NULL, 0, NULL, '', ''),
+                (2, 1, 1, 2, '', 'queued', 0, 2, NULL, NULL, NULL, 0, NULL, '', ''),
+                (3, 2, 2, 3, '', 'queued', 0, 3, NULL, NULL, NULL, 0, NULL, '', ''),
+                (4, 3, 3, 4, '', 'received', 0, 4, NULL, NULL, NULL, 0, 3, '', ''),
+                (5, 2, 2, 5, '', 'queued', 0, 5, NULL, NULL, NULL, 0, NULL, '', ''),
+                (6, 3, 3, 6, '', 'queued', 0, 6, NULL, NULL, NULL, 0, NULL, '', ''),
+                (7, 5, 5, 7, '', 'queued', 0, 1, 30, NULL, NULL, 1, NULL, '', ''),
+                (8, 4, 4, 8, '', 'transcribing', 0, 1, 40, 'dead', 0, 0, NULL, '', ''),
+                (9, 3, 3, 9, '', 'received', 0, 9, NULL, NULL, NULL, 0, 8, '', '');";
+        sqlx::raw_sql(rows).execute(&mut old).await.unwrap();
+        old.close().await.unwrap();
+
+        let store = open(options(&path, BUSY_TIMEOUT)).await.unwrap();
+        let order = async || -> Vec<i64> {
+            store.queue.waiting().await.unwrap().into_iter().map(|waiting| waiting.id.0).collect()
+        };
+        assert_eq!(order().await, [9, 3, 4, 6, 2, 5, 7]);
+        let sender = Sender { id: UserId(6), username: None, first_name: None, last_name: None };
+        let arrival = IncomingAudio::voice(ChatId(6), MessageId(10), sender, "file".into(), "unique".into());
+        let capacity = Capacity { queue: 100, per_user: 100, per_day: None };
+        assert!(matches!(store.queue.admit(&arrival, &capacity).await.unwrap(), Admission::New(_)));
+        assert_eq!(order().await, [9, 3, 4, 6, 2, 5, 10, 7]);
+        let next = store.queue.claim(crate::WorkSource::Transcriptions, "w").await.unwrap().unwrap();
+        assert_eq!(next.fence.id.0, 8, "what was interrupted comes first");
+    }
+
+    #[tokio::test]
     async fn a_lock_of_another_process_is_a_busy_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");

@@ -10,7 +10,6 @@ use stenobot_domain::{
 };
 
 use super::seconds;
-use crate::queue::order::{PastAttempts, Turn, WaitingRow};
 use crate::{ChatSettings, Fence, Notice, RequestRow, RequestStatus, Running, Settlement, Waiting};
 
 /// A stored name that no variant has: the row was written by a newer version, or by hand.
@@ -139,9 +138,9 @@ impl sqlx::FromRow<'_, SqliteRow> for Running {
     }
 }
 
-impl sqlx::FromRow<'_, SqliteRow> for WaitingRow {
+impl sqlx::FromRow<'_, SqliteRow> for Waiting {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let waiting = Waiting {
+        Ok(Self {
             id: RequestId(row.try_get("id")?),
             user: UserId(row.try_get("telegram_id")?),
             chat: ChatId(row.try_get("chat_id")?),
@@ -151,21 +150,7 @@ impl sqlx::FromRow<'_, SqliteRow> for WaitingRow {
             length: length(row)?,
             received_at: Timestamp(row.try_get("received_at")?),
             coalesced_into: request(row, "joined_to")?,
-        };
-        let past = match (row.try_get("started")?, row.try_get("interrupted")?) {
-            (false, _) => PastAttempts::Fresh,
-            (true, true) => PastAttempts::Interrupted,
-            (true, false) => PastAttempts::Failed { rests_until: Timestamp(row.try_get("not_before")?) },
-        };
-        let turn = Turn {
-            id: waiting.id,
-            user: waiting.user,
-            received_at: waiting.received_at,
-            past,
-            last_start: time(row, "last_start")?,
-            coalesced_into: waiting.coalesced_into,
-        };
-        Ok(Self { waiting, turn })
+        })
     }
 }
 

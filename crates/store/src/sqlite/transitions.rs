@@ -43,9 +43,12 @@ pub(super) const SETTLE: &str = concat!(
     fence!("?7", "?8", "?9", "?10")
 );
 
-/// A coalesced row has no audio: it goes back to where it is downloaded.
-const RELEASE: &str = concat!(
+/// A coalesced row has no audio: it goes back to where it is downloaded. What was started comes first again, unless the
+/// engine failed on it, or the bot has ended twice meanwhile.
+pub(super) const RELEASE: &str = concat!(
     "UPDATE usage SET stage = CASE WHEN joined_to IS NULL THEN ?1 ELSE 'received' END, not_before = ?2, \
+     priority = CASE WHEN ?1 <> 'queued' OR joined_to IS NOT NULL THEN priority \
+     WHEN ?3 = 0 AND interruptions < 2 THEN 0 ELSE 2 END, \
      failures = failures + ?3, owner = NULL, lease_until = NULL",
     fence!("?4", "?5", "?6", "?7")
 );
@@ -84,9 +87,9 @@ pub(super) const CANCEL_TARGET: &str =
     concat!("SELECT stage, owner, lease_until, chat_id, ", telegram_id!(), " FROM usage WHERE id = ?1");
 
 pub(super) const OPEN_REQUESTS_OF: &str = concat!(
-    "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
+    "SELECT id FROM usage INDEXED BY ix_usage_open_user WHERE answered = 0 AND stage IN ",
     open_stages!(),
-    " AND +user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id"
+    " AND user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id"
 );
 
 /// Of all users.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stenobot::request::{Claim, Queued, Request, Transcribing};
-use stenobot_domain::{AnswerForm, FailReason, MessageId, RequestId, StageName};
+use stenobot_domain::{AnswerForm, FailReason, MessageId, RequestId, StageName, UserId};
 use stenobot_store::{Admission, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, StoreError, WorkSource};
 
 use super::order::order;
@@ -83,6 +83,31 @@ async fn a_coalesced_request_waits_for_the_text_of_its_original() {
     test.advance(&Fence { stage: StageName::Transcribed, ..held }, StageName::Done).await;
     assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
     drop(request);
+}
+
+#[tokio::test]
+async fn a_coalesced_request_has_the_place_of_its_original() {
+    let test = TestStore::new().await;
+    let (original, id) = coalesced(&test).await;
+    let other = test.enqueue_of(&arrival_of(3, 60)).await;
+    let second = same(&test, 4).await;
+    assert_eq!(order(&test).await, [original, id, second, other]);
+    let position = test.store.queue.statuses_of(UserId(4)).await.unwrap()[0].position;
+    assert_eq!(position, Some(3));
+
+    let fence = test.start("w").await;
+    assert_eq!(order(&test).await, [id, second, other]);
+    test.store.queue.release(&fence, test.now(), false).await.unwrap();
+    assert_eq!(order(&test).await, [original, id, second, other], "it was interrupted");
+    let fence = test.start("w").await;
+    test.store.queue.release(&fence, test.now(), true).await.unwrap();
+    assert_eq!(order(&test).await, [other, original, id, second], "the engine failed on it");
+    test.pass(MILLI);
+    assert_eq!(test.start("w").await.id, other);
+    assert_eq!(order(&test).await, [original, id, second]);
+    let dead = test.start("dead").await;
+    assert_eq!(dead.id, original);
+    assert_eq!(order(&test).await, [id, second], "it runs");
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use stenobot_domain::{MessageId, RejectReason, RequestId, StageName};
-use stenobot_store::{Admission, Capacity, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, WorkSource};
+use stenobot_domain::{MessageId, RejectReason, RequestId, StageName, UserId};
+use stenobot_store::{
+    Admission, Capacity, ClaimExclusions, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, WorkSource,
+};
 
 use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of, sender};
 
@@ -63,6 +65,18 @@ async fn crash(test: &TestStore) -> RequestId {
     fence.id
 }
 
+/// The order that is shown, after a check that every user is shown the same.
+async fn shown(test: &TestStore) -> Vec<RequestId> {
+    let order = order(test).await;
+    for user in 1..=4 {
+        for own in test.store.queue.statuses_of(UserId(user)).await.unwrap() {
+            let position = order.iter().position(|id| *id == own.id).map(|index| u32::try_from(index + 1).unwrap());
+            assert_eq!(own.position, position, "{}", own.id);
+        }
+    }
+    order
+}
+
 #[tokio::test]
 async fn the_shown_order_is_the_order_of_claims() {
     for seed in 0..12 {
@@ -70,12 +84,23 @@ async fn the_shown_order_is_the_order_of_claims() {
         let mut dice = Dice(seed);
         let mut message = 0;
         for _ in 0..40 {
-            match dice.below(5) {
-                0 if !order(&test).await.is_empty() => {
+            let waiting = shown(&test).await;
+            match dice.below(7) {
+                0 if !waiting.is_empty() => {
                     serve(&test).await;
                 }
-                1 if !order(&test).await.is_empty() => {
+                1 if !waiting.is_empty() => {
                     crash(&test).await;
+                }
+                2 if !waiting.is_empty() => {
+                    let fence = test.start("w").await;
+                    test.store.queue.release(&fence, test.now(), false).await.unwrap();
+                }
+                3 if !waiting.is_empty() => {
+                    let id = waiting[usize::try_from(dice.below(u64::try_from(waiting.len()).unwrap())).unwrap()];
+                    let by =
+                        test.store.queue.waiting().await.unwrap().into_iter().find(|one| one.id == id).unwrap().user;
+                    let _cancelled = test.store.queue.cancel(id, by).await.unwrap();
                 }
                 _ => {
                     let person = i64::try_from(1 + dice.below(4)).unwrap();
@@ -86,16 +111,82 @@ async fn the_shown_order_is_the_order_of_claims() {
             // Now and then several come in the same millisecond.
             test.pass(MILLI * u32::try_from(dice.below(3)).unwrap());
         }
-        let mut expected = order(&test).await;
+        let mut expected = shown(&test).await;
         assert!(!expected.is_empty(), "seed {seed}");
         expected.reverse();
         while let Some(next) = expected.pop() {
             assert_eq!(serve(&test).await, next, "seed {seed}");
             let rest: Vec<_> = expected.iter().rev().copied().collect();
-            assert_eq!(order(&test).await, rest, "seed {seed}: a start changes nothing for the others");
+            assert_eq!(shown(&test).await, rest, "seed {seed}: a start changes nothing for the others");
         }
         assert_eq!(test.claim(WorkSource::Transcriptions, "w").await, None);
     }
+}
+
+#[tokio::test]
+async fn a_user_who_was_served_comes_behind_those_who_wait() {
+    let test = TestStore::new().await;
+    test.enqueue_of(&arrival_of(1, 1)).await;
+    let first = test.enqueue_of(&arrival_of(2, 2)).await;
+    let second = test.enqueue_of(&arrival_of(3, 3)).await;
+    serve(&test).await;
+    let again = test.enqueue_of(&arrival_of(1, 4)).await;
+    let own = test.enqueue_of(&arrival_of(2, 5)).await;
+    assert_eq!(shown(&test).await, [first, second, again, own]);
+    assert_eq!([serve(&test).await, serve(&test).await], [first, second]);
+    let new = test.enqueue_of(&arrival_of(4, 6)).await;
+    assert_eq!(shown(&test).await, [again, own, new]);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_served_costs_its_user_no_turn() {
+    let test = TestStore::new().await;
+    let mistakes = [test.enqueue_of(&arrival_of(1, 1)).await, test.enqueue_of(&arrival_of(1, 2)).await];
+    let meant = test.enqueue_of(&arrival_of(1, 3)).await;
+    let others = [test.enqueue_of(&arrival_of(2, 4)).await, test.enqueue_of(&arrival_of(2, 5)).await];
+    assert_eq!(shown(&test).await, [mistakes[0], others[0], mistakes[1], others[1], meant]);
+    let _cancelled = test.store.queue.cancel(mistakes[1], UserId(1)).await.unwrap();
+    assert_eq!(shown(&test).await, [mistakes[0], others[0], meant, others[1]]);
+    let _cancelled = test.store.queue.cancel(mistakes[0], UserId(1)).await.unwrap();
+    assert_eq!(shown(&test).await, [meant, others[0], others[1]]);
+}
+
+#[tokio::test]
+async fn a_user_who_was_passed_over_does_not_take_all_missed_turns_in_a_row() {
+    let test = TestStore::new().await;
+    let (mut missed, mut others) = (Vec::new(), Vec::new());
+    for message in 0..4 {
+        missed.push(test.enqueue_of(&arrival_of(1, message)).await);
+        others.push(test.enqueue_of(&arrival_of(2, 10 + message)).await);
+    }
+    let busy = ClaimExclusions { chats: vec![], users: vec![UserId(1)] };
+    for other in &others[..2] {
+        let row = test.store.queue.claim_excluding(WorkSource::Transcriptions, "w", &busy).await.unwrap().unwrap();
+        assert_eq!(row.fence.id, *other);
+        test.advance(&row.fence, StageName::Transcribing).await;
+    }
+    assert_eq!(serve(&test).await, missed[0]);
+    assert_eq!(shown(&test).await, [missed[1], others[2], missed[2], others[3], missed[3]]);
+}
+
+#[tokio::test]
+async fn a_failed_request_comes_behind_all_that_arrive_before_its_next_attempt() {
+    let test = TestStore::new().await;
+    let poison = test.enqueue_of(&arrival_of(1, 1)).await;
+    let fence = test.start("w").await;
+    test.store.queue.release(&fence, test.now().after(MILLI * 10), true).await.unwrap();
+    // Some are served meanwhile, so that those who arrive last have the latest turns.
+    for message in 2..5 {
+        test.enqueue_of(&arrival_of(2, message)).await;
+        serve(&test).await;
+    }
+    let last = test.enqueue_of(&arrival_of(3, 5)).await;
+    let own = test.enqueue_of(&arrival_of(1, 6)).await;
+    assert_eq!(shown(&test).await, [last, own, poison]);
+    test.pass(MILLI * 10);
+    assert_eq!(serve(&test).await, last);
+    let late = test.enqueue_of(&arrival_of(4, 7)).await;
+    assert_eq!([serve(&test).await, serve(&test).await, serve(&test).await], [own, poison, late]);
 }
 
 #[tokio::test]
