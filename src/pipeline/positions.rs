@@ -1,7 +1,7 @@
 //! Senders see their position in the queue and the estimated wait: the length of the audio ahead times the real-time factor of
 //! recent transcriptions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use stenobot_domain::{AudioLength, RequestId, StageName};
@@ -111,7 +111,8 @@ impl PositionDisplay {
     fn show(&self, positions: Vec<Position>, shown: &mut HashMap<RequestId, Shown>) -> bool {
         let (now, paused) = (Instant::now(), self.is_paused());
         let interval = self.settings.config().timing.progress_interval;
-        shown.retain(|id, _| positions.iter().any(|position| position.request.id == *id));
+        let waiting: HashSet<RequestId> = positions.iter().map(|position| position.request.id).collect();
+        shown.retain(|id, _| waiting.contains(id));
         let mut pending = false;
         for Position { request, number, wait } in positions {
             if request.stage != StageName::Queued && request.coalesced_into.is_none() {
