@@ -82,7 +82,7 @@ impl Filled {
     }
 
     /// Measures claims. Each is given back before the next, so that as many wait every time; by a failure, so that the next
-    /// takes another request: an interrupted one would come first again.
+    /// takes another request: an interrupted one would come first again. The next claim gives it its new turn.
     fn measure_claims(&self, bencher: Bencher, source: WorkSource) {
         let held: Cell<Option<Fence>> = Cell::default();
         let release = || {
@@ -123,7 +123,7 @@ async fn enqueue(store: &Store) {
 }
 
 /// Copies the one request until `waiting` are there, of users with [`PER_USER`] each, who sent them by turns, one each
-/// millisecond. Past the store, in one transaction: each admission counts what waits, so that 100,000 would take an hour.
+/// millisecond. Past the store, in one transaction: 100,000 admissions would take minutes.
 async fn copy(path: &Path, waiting: u32) {
     let users = waiting.div_ceil(PER_USER);
     let number = |count: u32| {
@@ -139,7 +139,7 @@ async fn copy(path: &Path, waiting: u32) {
          UPDATE new_usage SET id = rowid + 1, message_id = rowid + 1, reply_to_message_id = rowid + 1,
              user_id = 1 + rowid % {users}, chat_id = chat_id + rowid % {users},
              voice_file_id = 'file-' || (rowid + 1), file_unique_id = 'unique-' || (rowid + 1),
-             received_at = received_at - {waiting} + rowid;
+             received_at = received_at - {waiting} + rowid, turn = 1 + rowid / {users};
          INSERT INTO usage SELECT * FROM new_usage;
          COMMIT;",
         number(users),
