@@ -15,6 +15,7 @@ use stenobot_domain::Clock;
 use stenobot_engine::probe::Probes;
 use stenobot_simulator::harness::Environment;
 use stenobot_simulator::metrics_page::MetricsPage;
+use stenobot_simulator::server::State;
 use tokio::sync::watch;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -40,7 +41,7 @@ impl InProcessBot {
     async fn run(&mut self) {
         let config = Config::from_settings(self.environment.api().token(), self.settings.clone()).unwrap();
         let shutdown = Shutdown::default();
-        let polls = self.environment.api().read(|state| state.polls());
+        let before = self.environment.api().read(|state| state.requests_for_updates());
         let (log, recorder, stop) = (self.log.clone(), self.recorder, shutdown.clone());
         let thread = std::thread::spawn(move || {
             let subscriber =
@@ -51,8 +52,8 @@ impl InProcessBot {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(config, stop))
         });
         self.running = Some(Running { shutdown, thread });
-        let polled = self.environment.api().wait_for(|state| (state.polls() > polls).then_some(()));
-        eventually("the bot polls", polled).await;
+        let asked = |state: &State| (state.requests_for_updates() > before).then_some(());
+        eventually("the bot asks for updates", self.environment.api().wait_for(asked)).await;
     }
 
     async fn stop(&mut self) {

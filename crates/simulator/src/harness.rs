@@ -20,7 +20,7 @@ use super::users::User;
 pub use super::bot_process::BotProcess;
 pub use environment::Environment;
 
-/// From the bot's start to its first poll: a large model loads slowly from a slow disk.
+/// From the bot's start to its first poll or its webhook: a large model loads slowly from a slow disk.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const METRICS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -64,7 +64,7 @@ pub enum SimulationError {
     /// A folder, a port or the program is missing.
     #[error("the simulation cannot start: {0}")]
     Start(#[from] std::io::Error),
-    /// The bot ended before its first poll.
+    /// The bot ended before it asked for updates.
     #[error("the bot ended with {status} before it asked for updates; its log ends with:\n{log}")]
     Ended {
         /// Exit status.
@@ -72,7 +72,7 @@ pub enum SimulationError {
         /// Last lines of its log.
         log: String,
     },
-    /// The bot runs, but does not poll.
+    /// The bot runs, but neither polls nor sets a webhook.
     #[error("the bot has not asked for updates within {} s; its log ends with:\n{log}", START_TIMEOUT.as_secs())]
     Silent {
         /// Last lines of its log.
@@ -95,7 +95,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Starts the server and the bot, and waits for the bot's first poll.
+    /// Starts the server and the bot, and waits until the bot asks for updates.
     ///
     /// # Errors
     /// When either does not start.
@@ -180,7 +180,8 @@ impl Simulation {
         }
     }
 
-    /// Starts the bot with the data of its predecessor, which is killed if it still runs, and waits for the first poll.
+    /// Starts the bot with the data of its predecessor, which is killed if it still runs, and waits until the
+    /// bot asks for updates: polls, or sets a webhook.
     ///
     /// # Errors
     /// When it does not start.
@@ -189,16 +190,16 @@ impl Simulation {
             old.kill().await?;
         }
         let api = self.environment.api().clone();
-        let polls_before = api.read(|state| state.polls());
+        let before = api.read(|state| state.requests_for_updates());
         let bot = self.bot.insert(BotProcess::start(&self.command)?);
-        let first_poll = api.wait_for(|state| (state.polls() > polls_before).then_some(()));
+        let asked = api.wait_for(|state| (state.requests_for_updates() > before).then_some(()));
         tokio::select! {
             ended = bot.wait_for_exit() => {
                 let status = ended?;
                 self.bot = None;
                 Err(SimulationError::Ended { status, log: self.log_tail() })
             }
-            polled = tokio::time::timeout(START_TIMEOUT, first_poll) => match polled {
+            asked = tokio::time::timeout(START_TIMEOUT, asked) => match asked {
                 Ok(()) => Ok(()),
                 Err(_) => Err(SimulationError::Silent { log: self.log_tail() }),
             },

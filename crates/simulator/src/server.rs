@@ -2,7 +2,8 @@
 //!
 //! A call passes `http` (connections, long polls, faults), `params` (its parameters) and `methods` (what it does), which
 //! changes `state` with `chat`, `group`, `keyboard`, `menu` and `press`; `show` gives the JSON forms, `refusal` the errors,
-//! `flood` the rate limits. `inbound` is the other side: what users do becomes updates.
+//! `flood` the rate limits. `inbound` is the other side: what users do becomes updates, which are polled or which `webhook`
+//! delivers.
 
 mod chat;
 mod fault;
@@ -18,6 +19,7 @@ mod press;
 mod refusal;
 mod show;
 mod state;
+mod webhook;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -38,6 +40,7 @@ pub use menu::MenuEntry;
 pub use press::{CallbackAnswer, Press};
 pub use refusal::Refusal;
 pub use state::{CallOutcome, CallRecord, Method, State, UpdateRecord};
+pub use webhook::{Webhook, WebhookDelivery};
 
 use stenobot_domain::Clock;
 
@@ -144,6 +147,7 @@ impl BotApi {
         });
         let stopping = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, shared.clone(), stopping.clone()));
+        tokio::spawn(webhook::deliver(shared.clone(), stopping.clone()));
         Ok(Self { shared, url, stopping, serving: Arc::new(Mutex::new(Some(serving))) })
     }
 
@@ -196,9 +200,9 @@ impl BotApi {
         self.shared.changed.subscribe()
     }
 
-    /// Reports a webhook at `url` until `deleteWebhook`.
+    /// Sets a webhook as another program would, without a secret.
     pub fn set_webhook(&self, url: &str) {
-        self.shared.change(|state| state.webhook = Some(url.to_owned()));
+        self.shared.change(|state| state.webhook = Some(Webhook::at(url)));
     }
 
     /// Applies `fault` to every further call; `None` ends it.

@@ -88,6 +88,7 @@ async fn method(
         | Method::SetMyCommands
         | Method::AnswerCallbackQuery
         | Method::SendDocument
+        | Method::SetWebhook
         | Method::DeleteWebhook
         | Method::GetWebhookInfo
         | Method::GetChat
@@ -300,26 +301,26 @@ async fn poll(
     let deadline = Instant::now() + timeout.min(MAX_POLL);
     let limit = params.integer("limit").unwrap_or(100).clamp(1, 100).cast_unsigned() as usize;
     let offset = params.integer("offset").unwrap_or(0);
-    let allowed = params.json("allowed_updates").and_then(|kinds| kinds.as_array().cloned());
 
     let mut changes = shared.changed.subscribe();
     let mine = shared.change(|state| {
         state.poll += 1;
-        if let Some(kinds) = allowed {
-            let kinds = kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            state.allowed_updates = Some(kinds).filter(|kinds: &std::collections::HashSet<_>| !kinds.is_empty());
+        state.allow(params);
+        if state.webhook.is_none() {
+            confirm(state, offset, shared.now());
         }
-        confirm(state, offset, shared.now());
         state.poll
     });
     loop {
         changes.borrow_and_update();
         let over = Instant::now() >= deadline || stopping.is_cancelled();
-        let found = shared.read(|state| state.poll != mine || !state.pending.is_empty());
+        let found = shared.read(|state| state.poll != mine || state.webhook.is_some() || !state.pending.is_empty());
         if found || over {
             let call = Call { method: Method::GetUpdates, chat: None, text: "" };
             return shared.change(|state| {
-                let result = if state.poll == mine {
+                let result = if state.webhook.is_some() {
+                    Err(Refusal::WebhookActive.into())
+                } else if state.poll == mine {
                     Ok(deliver(state, limit, shared.now()))
                 } else {
                     Err(Refusal::Conflict.into())

@@ -125,18 +125,15 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             state.answer_press(params)?;
             Ok(json!(true))
         }
-        Method::DeleteWebhook => {
-            if params.json("drop_pending_updates") == Some(json!(true)) {
-                state.pending.clear();
-            }
-            state.webhook = None;
+        Method::SetWebhook => {
+            state.set_webhook(params)?;
             Ok(json!(true))
         }
-        Method::GetWebhookInfo => Ok(json!({
-            "url": state.webhook.as_deref().unwrap_or_default(),
-            "has_custom_certificate": false,
-            "pending_update_count": state.pending.len(),
-        })),
+        Method::DeleteWebhook => {
+            state.delete_webhook(params);
+            Ok(json!(true))
+        }
+        Method::GetWebhookInfo => Ok(state.webhook_info()),
         Method::GetChat => {
             let chat = existing_chat(state, params.chat())?;
             let mut json = chat.to_json();

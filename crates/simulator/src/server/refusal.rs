@@ -26,6 +26,11 @@ pub enum Refusal {
     /// 409: another consumer polls.
     #[error("Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")]
     Conflict,
+    /// 409: updates go to a webhook.
+    #[error(
+        "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+    )]
+    WebhookActive,
     /// 413: a file over 50 MB.
     #[error("Request Entity Too Large")]
     TooLarge,
@@ -116,7 +121,7 @@ impl Refusal {
             Self::Unauthorized => 401,
             Self::Forbidden(_) => 403,
             Self::NotFound => 404,
-            Self::Conflict => 409,
+            Self::Conflict | Self::WebhookActive => 409,
             Self::TooLarge => 413,
             Self::TooMany(_) => 429,
             Self::Overloaded(_) => 503,
@@ -134,6 +139,7 @@ impl Refusal {
             | Self::Forbidden(_)
             | Self::NotFound
             | Self::Conflict
+            | Self::WebhookActive
             | Self::TooLarge
             | Self::Server { .. } => None,
         }

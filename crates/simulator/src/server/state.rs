@@ -11,8 +11,10 @@ use super::Settings;
 use super::chat::{Author, Chat, Message};
 use super::flood::Flood;
 use super::menu::MenuEntry;
+use super::params::Params;
 use super::press::Press;
 use super::refusal::Refusal;
+use super::webhook::{Webhook, WebhookDelivery};
 
 /// A method of the Bot API, parsed without regard to case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumString)]
@@ -40,6 +42,8 @@ pub enum Method {
     AnswerCallbackQuery,
     /// Sends a file.
     SendDocument,
+    /// Sends updates to a URL instead of polling.
+    SetWebhook,
     /// Returns to polling.
     DeleteWebhook,
     /// Whether updates go to a webhook.
@@ -70,8 +74,12 @@ pub struct State {
     pub(crate) menus: BTreeMap<(String, String), Vec<MenuEntry>>,
     /// Button presses by query id.
     pub presses: BTreeMap<String, Press>,
-    /// The reported webhook; set by tests.
-    pub webhook: Option<String>,
+    /// Where updates are sent; without one they are polled.
+    pub webhook: Option<Webhook>,
+    /// Attempts to deliver updates to a webhook, in the order of their ends.
+    pub deliveries: Vec<WebhookDelivery>,
+    /// Calls of `setWebhook`.
+    pub(super) registrations: u64,
     pub(super) files: HashMap<String, StoredFile>,
     pub(super) links: HashMap<String, Link>,
     pub(super) flood: Flood,
@@ -89,9 +97,9 @@ pub struct UpdateRecord {
     pub id: i64,
     /// Kind and content as in the Bot API, without the id.
     pub content: Value,
-    /// Time of each poll response that carried it.
+    /// Time of each poll response or request to the webhook that carried it.
     pub delivered: Vec<Duration>,
-    /// Time of the offset that confirmed it.
+    /// Time of the offset, or of the webhook's answer, that confirmed it.
     pub confirmed: Option<Duration>,
 }
 
@@ -155,6 +163,8 @@ impl State {
             menus: BTreeMap::new(),
             presses: BTreeMap::new(),
             webhook: None,
+            deliveries: Vec::new(),
+            registrations: 0,
             files: HashMap::new(),
             links: HashMap::new(),
             flood: Flood::new(settings.flood),
@@ -163,6 +173,11 @@ impl State {
             next_update: 100_000_001,
             next_file: 1,
         }
+    }
+
+    /// Number of polls received and webhooks set so far: one more means that the bot is ready for updates.
+    pub fn requests_for_updates(&self) -> u64 {
+        self.poll + self.registrations
     }
 
     /// Number of polls received so far.
@@ -200,6 +215,14 @@ impl State {
             .flat_map(|chat| chat.messages.values())
             .filter(move |reply| reply.author == Author::Bot && reply.reply_to == Some(message))
             .filter(|reply| reply.deleted.is_none())
+    }
+
+    /// Follows `allowed_updates`, if they are given; an empty list allows all.
+    pub(super) fn allow(&mut self, params: &Params) {
+        if let Some(kinds) = params.json("allowed_updates").and_then(|kinds| kinds.as_array().cloned()) {
+            let kinds = kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            self.allowed_updates = Some(kinds).filter(|kinds: &HashSet<_>| !kinds.is_empty());
+        }
     }
 
     pub(super) fn queue(&mut self, kind: &str, content: Value) -> i64 {

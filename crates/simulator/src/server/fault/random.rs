@@ -80,6 +80,7 @@ impl FaultInjector for RandomFaults {
             | Method::EditMessageReplyMarkup
             | Method::AnswerCallbackQuery
             | Method::SendDocument
+            | Method::SetWebhook
             | Method::DeleteWebhook
             | Method::GetWebhookInfo
             | Method::GetChat
