@@ -47,6 +47,12 @@ labels! {
         GetMe = "getMe",
         /// The long poll.
         GetUpdates = "getUpdates",
+        /// Updates are sent to us from now on.
+        SetWebhook = "setWebhook",
+        /// Updates are polled from now on.
+        DeleteWebhook = "deleteWebhook",
+        /// How the deliveries to the webhook go.
+        GetWebhookInfo = "getWebhookInfo",
         /// A new message.
         SendMessage = "sendMessage",
         /// New text for a message that is there.

@@ -1,8 +1,7 @@
-//! Diagnostic calls of the doctor. They are not counted as calls.
+//! A diagnostic call of the doctor, which is not counted as a call.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::Deserialize;
 use stenobot_domain::Timestamp;
 use teloxide::payloads;
 use teloxide::requests::Payload;
@@ -22,13 +21,6 @@ pub struct Reached {
     pub date: Option<Timestamp>,
 }
 
-/// Where Telegram sends the bot's updates.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Webhook {
-    /// Empty when none is set, and the updates can be polled.
-    pub url: String,
-}
-
 impl Client {
     /// Calls `getMe` once, outside all pauses, and reads the server's clock from the response headers.
     ///
@@ -44,15 +36,5 @@ impl Client {
         let status = response.status().as_u16();
         let body = read(response).await?;
         Ok(Reached { me: self.answer(status, &body), took: started.elapsed(), date })
-    }
-
-    /// The webhook that is set, which would keep updates from polling.
-    ///
-    /// # Errors
-    /// Any [`TelegramError`].
-    pub async fn webhook(&self) -> Result<Webhook, TelegramError> {
-        let response = self.post(payloads::GetWebhookInfo::NAME, &payloads::GetWebhookInfo::new()).await?;
-        let status = response.status().as_u16();
-        self.answer(status, &read(response).await?)
     }
 }

@@ -182,8 +182,40 @@ impl Client {
         P: Payload + Serialize,
         R: DeserializeOwned,
     {
+        self.call_named(P::NAME, method, payload, limit).await
+    }
+
+    /// As [`Client::call`], with parameters that are no type of teloxide.
+    pub(super) async fn call_method<P, R>(
+        &self,
+        method: Method,
+        payload: &P,
+        limit: Duration,
+    ) -> Result<R, TelegramError>
+    where
+        P: Serialize,
+        R: DeserializeOwned,
+    {
+        self.call_named(method.as_str(), method, payload, limit).await
+    }
+
+    async fn call_named<P, R>(
+        &self,
+        name: &str,
+        method: Method,
+        payload: &P,
+        limit: Duration,
+    ) -> Result<R, TelegramError>
+    where
+        P: Serialize,
+        R: DeserializeOwned,
+    {
         self.0.outbox.check_pause(Scope::Method(method))?;
-        self.within(limit, method, Scope::Method(method), self.exchange(P::NAME, payload)).await
+        self.within(limit, method, Scope::Method(method), self.exchange(name, payload)).await
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// As [`Client::call`], for messages and edits in one chat. They take turns.

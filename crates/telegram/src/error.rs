@@ -250,7 +250,7 @@ impl Refusal {
 }
 
 /// A description short enough for a log line, without links and without the token.
-fn clean(description: &str, redactor: &Redactor) -> String {
+pub(super) fn clean(description: &str, redactor: &Redactor) -> String {
     let clean = redactor.clean(description.as_bytes());
     let clean = String::from_utf8_lossy(&clean);
     let words = clean.split_whitespace().map(|word| if word.contains("://") { "<link>" } else { word });

@@ -19,6 +19,7 @@ mod split;
 mod texts;
 mod update;
 mod updates;
+mod webhook;
 mod write_permissions;
 
 pub use action::{Action, RerunChoice};
@@ -40,3 +41,4 @@ pub use update::{
     Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
     Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
 };
+pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};
