@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use stenobot_telegram::{Content, Incoming, Pushed, StatusText, VoiceMessage};
 
+use super::recent::RecentUpdates;
 use crate::pipeline::admit::Admitter;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::settings::Settings;
 
-/// Time spent on informing senders. The rest are informed after the next poll.
+/// Time spent on informing senders. The rest are informed when their updates come again.
 const MAX_TIME: Duration = Duration::from_secs(2);
 
 /// Which senders have been informed. A restart forgets it.
 pub(super) struct Delays {
     settings: Settings,
     replies: Replies,
-    /// The senders of updates up to this one have been informed.
-    informed_up_to: Option<i64>,
+    /// Updates whose senders have been informed.
+    informed: RecentUpdates,
 }
 
 impl Delays {
     pub(super) fn new(settings: Settings, replies: Replies) -> Self {
-        Self { settings, replies, informed_up_to: None }
+        Self { settings, replies, informed: RecentUpdates::default() }
     }
 
     /// Informs the senders of those recordings that the bot would serve, which may take reading the store.
@@ -29,7 +30,7 @@ impl Delays {
         let inform = async {
             for Incoming { update_id, content } in updates {
                 match content {
-                    Content::Voice(voice) if self.is_new(*update_id) => {
+                    Content::Voice(voice) if !self.informed.contains(*update_id) => {
                         if admitter.would_admit(voice).await && !self.inform(*update_id, voice) {
                             return;
                         }
@@ -49,21 +50,17 @@ impl Delays {
 
     /// Informs the sender of one recording, once. False when too many other replies wait.
     pub(super) fn inform(&mut self, update_id: i64, voice: &VoiceMessage) -> bool {
-        if !self.is_new(update_id) {
+        if self.informed.contains(update_id) {
             return true;
         }
         let content = self.settings.status_text(voice.from.language_code.as_deref(), &StatusText::Delayed).into();
         match self.replies.send(Reply::Send { location: voice.location, reply_to: Some(voice.message), content }) {
             // The replies that wait for this chat already inform its senders.
             Pushed::Taken | Pushed::LaneFull => {
-                self.informed_up_to = Some(update_id);
+                self.informed.insert(update_id);
                 true
             }
             Pushed::Full => false,
         }
-    }
-
-    fn is_new(&self, update_id: i64) -> bool {
-        self.informed_up_to.is_none_or(|informed| informed < update_id)
     }
 }

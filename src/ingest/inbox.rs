@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::delay::Delays;
 use super::presses::Presses;
+use super::recent::RecentUpdates;
 use crate::commands::Commands;
 use crate::layers::OverQuota;
 use crate::lifecycle::Heartbeats;
@@ -47,14 +48,14 @@ pub(crate) struct InboxParts {
 pub(crate) struct Inbox {
     parts: InboxParts,
     delays: Delays,
-    /// The last update that was counted against its sender's quota. While the store fails, an update comes again.
-    counted: Option<i64>,
+    /// Updates that were counted against their senders' quotas.
+    counted: RecentUpdates,
 }
 
 impl Inbox {
     pub(crate) fn new(parts: InboxParts) -> Self {
         let delays = Delays::new(parts.settings.clone(), parts.replies.clone());
-        Self { parts, delays, counted: None }
+        Self { parts, delays, counted: RecentUpdates::default() }
     }
 
     /// Takes updates in, in order, and returns how many of them are ingested: fewer than all when the store failed.
@@ -167,12 +168,7 @@ impl Inbox {
 
     /// Counts an update against the quota of its sender, once.
     fn spend(&mut self, update_id: i64, user: UserId) -> Result<(), OverQuota> {
-        // Not by order: after a quiet week Telegram goes on from any number.
-        if self.counted == Some(update_id) {
-            return Ok(());
-        }
-        self.counted = Some(update_id);
-        self.parts.admitter.spend(user)
+        if self.counted.insert(update_id) { self.parts.admitter.spend(user) } else { Ok(()) }
     }
 
     /// Whether the quota of a sender allows one more answer. A sender who has used it up is informed once.

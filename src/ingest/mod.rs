@@ -7,6 +7,7 @@ mod delay;
 mod inbox;
 pub(crate) mod poll;
 mod presses;
+mod recent;
 
 pub(crate) use inbox::{Inbox, InboxParts};
 pub(crate) use presses::{MAX_ADMIN_PRESSES, Presses, admins_only};
