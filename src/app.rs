@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use stenobot_domain::{Clock, Timestamp};
+use stenobot_domain::Clock;
 use stenobot_engine::PoolStatus;
 use stenobot_engine::probe::Probes;
 use stenobot_store::Store;
-use stenobot_telegram::{Call, Client, MAX_PAUSE, StatusEditor, TelegramError};
+use stenobot_telegram::{Call, Client, MAX_PAUSE, StatusEditor, TelegramError, WebhookSecret};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -22,11 +22,10 @@ pub use data_folder::DataFolder;
 pub use engine::{Engine, StartEngine};
 
 use crate::commands::{COMMANDS, Commands};
-use crate::config::Config;
+use crate::config::{Config, UpdateSource};
 use crate::doctor;
-use crate::ingest::poll::Poller;
-use crate::ingest::{Inbox, InboxParts, MAX_ADMIN_PRESSES, Presses};
-use crate::lifecycle::{Heartbeats, Shutdown};
+use crate::ingest::{Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, WebhookListener};
+use crate::lifecycle::{Heartbeats, Shutdown, WebhookRecord};
 use crate::metrics as names;
 use crate::pipeline::ServiceMode;
 use crate::pipeline::admit::{Admitter, AdmitterParts};
@@ -83,7 +82,8 @@ struct Parts {
     client: Client,
     worker: Worker,
     probes: Probes,
-    last_contact: watch::Sender<Option<Timestamp>>,
+    transport: Transport,
+    contact: watch::Sender<Contact>,
     heartbeats: Heartbeats,
 }
 
@@ -91,7 +91,7 @@ impl App {
     /// Opens the store, for this bot's account only, and takes over what former processes held.
     ///
     /// # Errors
-    /// The token is missing, or the store cannot be used.
+    /// The token is missing, the store cannot be used, or the webhook's address is taken.
     pub async fn build(config: &Config, dependencies: Dependencies) -> anyhow::Result<Self> {
         let Dependencies { folder, settings, clock, probes, engine, shutdown } = dependencies;
         let token = doctor::token(config)?;
@@ -113,7 +113,8 @@ impl App {
             client,
             worker: Worker { store, id, failures, shutdown, tasks: TaskTracker::new() },
             probes,
-            last_contact: watch::Sender::new(None),
+            transport: transport(config).await?,
+            contact: watch::Sender::default(),
             heartbeats: Heartbeats::default(),
         };
         Ok(Self { _folder: folder, parts, engine, engine_status: watch::Sender::new(None) })
@@ -121,7 +122,7 @@ impl App {
 
     /// Answers whether the bot can do its work now.
     pub(crate) fn readiness(&self) -> Readiness {
-        let (contact, engine) = (self.parts.last_contact.subscribe(), self.engine_status.subscribe());
+        let (contact, engine) = (self.parts.contact.subscribe(), self.engine_status.subscribe());
         readiness::readiness(self.parts.worker.store.clone(), contact, engine)
     }
 
@@ -163,7 +164,7 @@ impl App {
         match self.parts.client.me().await {
             Ok(me) => tracing::info!(bot = me.username, "Telegram knows this bot"),
             Err(error @ TelegramError::Unauthorized) => return Err(error.into()),
-            // The poll retries; requests in the store can be processed meanwhile.
+            // Polling and webhook retry; requests in the store can be processed meanwhile.
             Err(error) => tracing::warn!(%error, "Telegram cannot be asked now"),
         }
         let engine = (&mut self.engine).await?;
@@ -299,22 +300,22 @@ impl Parts {
             disk_has_space: disk_has_space.subscribe(),
             heartbeats: self.heartbeats.clone(),
         });
-        let poller = Poller {
+        let intake = Intake {
             client: client.clone(),
             clock: worker.store.clock().clone(),
             inbox,
             admin_presses: waiting_presses,
-            last_contact: self.last_contact.clone(),
+            contact: self.contact.clone(),
             shutdown: shutdown.clone(),
             heartbeats: self.heartbeats.clone(),
         };
-        let contact = self.last_contact.subscribe();
+        let contact = self.contact.subscribe();
         let ready = readiness::announce(client, contact, engine_status.clone(), shutdown.soft.clone());
         let gauges =
             gauges::Gauges { worker, settings, heartbeats: self.heartbeats.clone(), model, engine: engine_status };
         chats.warn_of_old_numbers().await;
         tokio::join!(
-            poller.run(),
+            intake.run(self.transport),
             ready,
             reply_sender.run(),
             menu.register(),
@@ -326,6 +327,20 @@ impl Parts {
             gauges.run(),
         );
     }
+}
+
+/// How updates come in; with a webhook, its listener is bound.
+async fn transport(config: &Config) -> anyhow::Result<Transport> {
+    let record = WebhookRecord::at(config.storage.webhook_record());
+    Ok(match &config.telegram.updates {
+        UpdateSource::Polling => Transport::Polling(record),
+        UpdateSource::Webhook(webhook) => Transport::Webhook(WebhookListener {
+            listener: doctor::Listener::Webhook.bind(webhook.addr).await?,
+            url: webhook.url.clone(),
+            secret: WebhookSecret::generate()?,
+            record,
+        }),
+    })
 }
 
 fn count_call(call: &Call) {

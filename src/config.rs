@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use ids::IdList;
 pub use sections::{Engine, People, Privacy, Telegram};
-pub(crate) use sections::{Limits, Storage, Telemetry, Timing};
+pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
 
 use figment::Figment;
 use figment::providers::{Data, Format, Serialized, Toml};
@@ -120,6 +120,8 @@ settings! {
     telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
     proxy_url: fixed ProxyUrl = ProxyUrl::default(), "empty, or a URL such as socks5h://USER:PASSWORD@HOST:PORT or http://HOST:PORT", "Proxy for the way to Telegram and to the models; empty means that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.";
     telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
+    webhook_url: fixed String = String::new(), "empty, or an https URL without user and query; http on this machine", "Where Telegram sends updates; empty means that the bot polls for them.";
+    webhook_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)), "address:port", "With `webhook_url`: where those updates are received, as plain HTTP from the reverse proxy that `webhook_url` leads to.";
     data_dir: fixed PathBuf = "data".into(), "a folder", "Where the store, the models and audio in flight are kept.";
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The store's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";

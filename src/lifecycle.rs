@@ -1,9 +1,10 @@
-//! Start and stop: the locks that make a data folder and a database one process's own, the folder of recordings, the two
+//! Start and stop: the locks that make a data folder and a database one process's own, the folder of recordings, the record of the webhook, the two
 //! steps of a shutdown, and the heartbeats in between.
 
 mod database;
 mod heartbeat;
 mod recordings;
+mod webhook_record;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use database::{DatabaseLock, DatabaseLockError};
 pub(crate) use heartbeat::Heartbeats;
 pub(crate) use recordings::RecordingsFolder;
+pub(crate) use webhook_record::WebhookRecord;
 
 /// Signals closer together than this are one: `timeout`, a terminal and some service managers signal a whole group, and
 /// a parent in it passes the signal on.

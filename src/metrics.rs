@@ -74,7 +74,9 @@ metrics! {
     TELEGRAM_DURATION = "telegram_request_duration_seconds", Kind::Histogram(CALLS), "method", "Time calls to the Bot API took.";
     TELEGRAM_RETRY_AFTER = "telegram_retry_after_seconds", Kind::Histogram(PAUSES), "", "Pauses that Telegram demanded.";
     TELEGRAM_LONG_PAUSES = "telegram_long_pauses_total", Kind::Counter, "", "Pauses of an hour or more that Telegram demanded; an hour of each is kept.";
-    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all recorded in the store.";
+    TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all recorded in the store; with a webhook also when Telegram last said that its deliveries succeed.";
+    WEBHOOK_REQUESTS = "webhook_requests_total", Kind::Counter, "outcome", "Requests to the webhook.";
+    WEBHOOK_PENDING = "webhook_pending_updates", Kind::Gauge, "", "Updates that wait at Telegram for their delivery to the webhook; 0 without one.";
     READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0; checked every 15 seconds.";
     JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed reads and writes of the store: busy, full, read_only, io, damaged or other.";
     JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the store's write-ahead log.";
@@ -149,6 +151,7 @@ pub fn register() {
         QUEUE_OLDEST,
         QUEUE_AUDIO,
         TELEGRAM_POLL,
+        WEBHOOK_PENDING,
         READY,
         MODEL_LOAD,
         JOURNAL_WAL,
@@ -190,6 +193,9 @@ pub fn register() {
             counter!(TELEGRAM_REQUESTS, "method" => method.as_str(), "outcome" => outcome.as_str()).absolute(0);
         }
     }
+    for outcome in WebhookOutcome::ALL {
+        counter!(WEBHOOK_REQUESTS, "outcome" => outcome.as_str()).absolute(0);
+    }
     for kind in UpdateKind::ALL {
         counter!(UPDATES, "kind" => kind.as_str()).absolute(0);
     }
@@ -225,6 +231,50 @@ impl Work {
             Self::Download => StageName::Received.as_str(),
             Self::Transcription => StageName::Transcribing.as_str(),
             Self::Delivery => StageName::Transcribed.as_str(),
+        }
+    }
+}
+
+/// What became of a request to the webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WebhookOutcome {
+    /// The update is ingested: 200.
+    Ingested,
+    /// Another path or method: 404.
+    NotFound,
+    /// Without the secret: 401.
+    Unauthorized,
+    /// The body is too large: 413.
+    TooLarge,
+    /// The body did not come in time: 408.
+    TooSlow,
+    /// The body is no update: 400.
+    Unreadable,
+    /// The store failed, the bot is stopping, or too many requests came at once: 503.
+    Unavailable,
+}
+
+impl WebhookOutcome {
+    const ALL: [Self; 7] = [
+        Self::Ingested,
+        Self::NotFound,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::Unreadable,
+        Self::Unavailable,
+    ];
+
+    /// Value of the label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingested => "ingested",
+            Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::Unreadable => "unreadable",
+            Self::Unavailable => "unavailable",
         }
     }
 }

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// What each module of the bot may name by `crate::`. `cli` and `app` may name everything.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("ingest", &["ingest", "commands", "pipeline", "request", "layers", "settings", "lifecycle", "metrics"]),
+    (
+        "ingest",
+        &["ingest", "commands", "pipeline", "request", "layers", "settings", "lifecycle", "metrics", "http_server"],
+    ),
     ("commands", &["commands", "pipeline", "request", "settings", "stats"]),
     (
         "pipeline",

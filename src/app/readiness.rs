@@ -11,6 +11,7 @@ use stenobot_telegram::Client;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingest::Contact;
 use crate::metrics as names;
 use crate::telemetry::{self, Readiness};
 
@@ -26,11 +27,7 @@ const NOT_LOADED: &str = "the model is not loaded";
 pub(super) type EngineStatus = watch::Receiver<Option<watch::Receiver<PoolStatus>>>;
 
 /// Answers for `/readyz` and the gauge.
-pub(super) fn readiness(
-    store: Store,
-    last_contact: watch::Receiver<Option<Timestamp>>,
-    engine: EngineStatus,
-) -> Readiness {
+pub(super) fn readiness(store: Store, contact: watch::Receiver<Contact>, engine: EngineStatus) -> Readiness {
     let clock = store.clock().clone();
     // Costs a write to the disk.
     let write: Readiness = Arc::new(move || {
@@ -39,19 +36,13 @@ pub(super) fn readiness(
     });
     let writable = telemetry::cached(write, WRITE_TEST_AGE);
     let check = move || {
-        let (clock, writable, contact, engine) =
-            (clock.clone(), writable.clone(), last_contact.clone(), engine.clone());
+        let (clock, writable, contact, engine) = (clock.clone(), writable.clone(), contact.clone(), engine.clone());
         async move {
             engine
                 .borrow()
                 .as_ref()
                 .map_or_else(|| Err(NOT_LOADED.to_owned()), |status| check_engine(&status.borrow()))?;
-            let age = contact.borrow().map(|contact| clock.now().since(contact));
-            match age {
-                None => return Err("Telegram has not been polled yet".to_owned()),
-                Some(age) if age > MAX_CONTACT_AGE => return Err(format!("no poll for {} s", age.as_secs())),
-                Some(_) => {}
-            }
+            check_contact(&contact.borrow(), clock.now())?;
             writable().await
         }
     };
@@ -63,6 +54,17 @@ pub(super) fn readiness(
             outcome
         })
     })
+}
+
+/// Whether Telegram was reached recently; else why not.
+fn check_contact(contact: &Contact, now: Timestamp) -> Result<(), String> {
+    let age = contact.last.map(|last| now.since(last));
+    match (age, &contact.delivery_failure) {
+        (Some(age), _) if age <= MAX_CONTACT_AGE => Ok(()),
+        (_, Some(failure)) => Err(format!("Telegram cannot deliver updates to the webhook: {failure}")),
+        (None, None) => Err("no contact with Telegram yet".to_owned()),
+        (Some(age), None) => Err(format!("no contact with Telegram for {} s", age.as_secs())),
+    }
 }
 
 /// Whether an engine can transcribe now; else why not.
@@ -77,12 +79,12 @@ fn check_engine(engines: &PoolStatus) -> Result<(), String> {
 /// Logs once, with the bot's address, that Telegram was reached and an engine is warm.
 pub(super) async fn announce(
     client: Client,
-    mut last_contact: watch::Receiver<Option<Timestamp>>,
+    mut contact: watch::Receiver<Contact>,
     mut engines: watch::Receiver<PoolStatus>,
     stop: CancellationToken,
 ) {
     let ready = async {
-        let is_reached = last_contact.wait_for(Option::is_some).await.is_ok();
+        let is_reached = contact.wait_for(|contact| contact.last.is_some()).await.is_ok();
         is_reached && engines.wait_for(|engines| check_engine(engines).is_ok()).await.is_ok()
     };
     if stop.run_until_cancelled(ready).await != Some(true) {
@@ -91,5 +93,25 @@ pub(super) async fn announce(
     match client.known() {
         Some(me) => tracing::info!(bot = me.username, address = format!("https://t.me/{}", me.username), "ready"),
         None => tracing::info!("ready"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_no_contact_is_named() {
+        let now = Timestamp(1_000_000);
+        let check = |age: Option<i64>, failure: Option<&str>| {
+            let last = age.map(|seconds| Timestamp(now.0 - seconds * 1000));
+            check_contact(&Contact { last, delivery_failure: failure.map(str::to_owned) }, now)
+        };
+        assert_eq!(check(Some(120), None), Ok(()));
+        assert_eq!(check(Some(30), Some("502")), Ok(()), "the last update came recently");
+        assert_eq!(check(None, None).unwrap_err(), "no contact with Telegram yet");
+        assert_eq!(check(Some(121), None).unwrap_err(), "no contact with Telegram for 121 s");
+        let failure = "Telegram cannot deliver updates to the webhook: 502";
+        assert_eq!(check(Some(200), Some("502")).unwrap_err(), failure);
     }
 }

@@ -41,7 +41,7 @@ impl Args {
         let signals = tokio::spawn(shutdown.clone().on_signals(config.timing.shutdown)?);
         let folder = DataFolder::claim(&config).await?;
         let metrics = names::install()?;
-        let listener = doctor::listen(config.telemetry.addr).await?;
+        let listener = doctor::Listener::Metrics.bind(config.telemetry.addr).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), metrics = %listener.local_addr()?, "starting");
         for proxy in config.proxies.all() {
             tracing::info!(%proxy, "servers are reached through a proxy");

@@ -111,8 +111,16 @@ pub(super) async fn setup(config: &Config, program: PathBuf) -> anyhow::Result<S
 }
 
 /// Settings that the simulation makes itself.
-const SIMULATION_SETTINGS: [&str; 6] =
-    ["telegram_api_url", "proxy_url", "data_dir", "database_url", "metrics_addr", "log_format"];
+const SIMULATION_SETTINGS: [&str; 8] = [
+    "telegram_api_url",
+    "proxy_url",
+    "webhook_url",
+    "webhook_addr",
+    "data_dir",
+    "database_url",
+    "metrics_addr",
+    "log_format",
+];
 
 /// The settings of the simulated bot.
 fn settings(config: &Config, model: OsString) -> std::io::Result<BTreeMap<String, OsString>> {

@@ -1,9 +1,11 @@
 //! Parses the values by key into a [`Config`].
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use reqwest::Url;
 use stenobot_domain::PUBLIC_FILE_LIMIT;
 use stenobot_domain::secrets;
 use stenobot_store::StoreUrl;
@@ -11,7 +13,7 @@ use stenobot_telegram::Locale;
 
 use super::{
     BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, SETTINGS, Storage, Telegram,
-    Telemetry, Timing,
+    Telemetry, Timing, UpdateSource, Webhook,
 };
 
 /// Telegram's own Bot API server.
@@ -57,6 +59,7 @@ impl Raw {
             telegram: Telegram {
                 token,
                 api_url,
+                updates: update_source(&self.webhook_url, self.webhook_addr)?,
                 default_locale: Locale::from_code(&self.default_locale)
                     .ok_or_else(|| refused("default_locale", &self.default_locale))?,
                 local_dir,
@@ -141,11 +144,37 @@ fn bounded<T: PartialOrd + fmt::Display + Copy>(
     if value < low || value > high { Err(refused(key, value)) } else { Ok(value) }
 }
 
-fn url(key: &'static str, value: &str) -> Result<reqwest::Url, ConfigError> {
-    match reqwest::Url::parse(value) {
+fn url(key: &'static str, value: &str) -> Result<Url, ConfigError> {
+    match Url::parse(value) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(refused(key, value)),
     }
+}
+
+fn update_source(value: &str, addr: SocketAddr) -> Result<UpdateSource, ConfigError> {
+    if value.is_empty() {
+        return Ok(UpdateSource::Polling);
+    }
+    let is_plain = |url: &Url| {
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none()
+    };
+    // Without TLS the secret and what users write would cross the network in clear.
+    let is_protected = |url: &Url| match url.scheme() {
+        "https" => true,
+        "http" => url.host_str().is_some_and(is_this_machine),
+        _ => false,
+    };
+    match Url::parse(value) {
+        Ok(url) if url.has_host() && is_plain(&url) && is_protected(&url) => {
+            Ok(UpdateSource::Webhook(Webhook { url, addr }))
+        }
+        _ => Err(refused("webhook_url", value)),
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn filter(key: &'static str, value: String) -> Result<String, ConfigError> {

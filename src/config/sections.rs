@@ -18,12 +18,32 @@ pub struct Telegram {
     pub token: Option<BotToken>,
     /// Root of the Bot API.
     pub api_url: reqwest::Url,
+    /// How updates come in.
+    pub(crate) updates: UpdateSource,
     /// Locale of users whose language is none of the locales.
     pub(crate) default_locale: Locale,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
     /// Folder of a local Bot API server's files.
     pub(crate) local_dir: Option<PathBuf>,
+}
+
+/// How updates come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UpdateSource {
+    /// The bot asks Telegram for them.
+    Polling,
+    /// Telegram sends them.
+    Webhook(Webhook),
+}
+
+/// Where Telegram sends updates, and where they arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Webhook {
+    /// For Telegram.
+    pub(crate) url: reqwest::Url,
+    /// Of our listener.
+    pub(crate) addr: SocketAddr,
 }
 
 const AUDIO_EXTENSION: &str = ".audio";
@@ -41,6 +61,11 @@ impl Storage {
     /// Model files.
     pub(crate) fn models(&self) -> PathBuf {
         self.data_dir.join("models")
+    }
+
+    /// Holds the URL of the webhook that this bot has set, while there is one.
+    pub(crate) fn webhook_record(&self) -> PathBuf {
+        self.data_dir.join("webhook")
     }
 
     /// Audio of requests under way.

@@ -25,6 +25,30 @@ fn the_defaults_are_those_of_the_readme() {
 }
 
 #[test]
+fn a_webhook_needs_https_or_this_machine() {
+    let updates = |url: &str| from_env(&[("STENOBOT_WEBHOOK_URL", url)]).map(|config| config.telegram.updates);
+    assert_eq!(updates("").unwrap(), UpdateSource::Polling);
+    for allowed in
+        ["https://bot.example.org/hook/1", "http://127.0.0.1:8443/", "http://[::1]:1/a", "http://localhost/a"]
+    {
+        let addr = "127.0.0.1:8443".parse().unwrap();
+        let wanted = UpdateSource::Webhook(Webhook { url: allowed.parse().unwrap(), addr });
+        assert_eq!(updates(allowed).unwrap(), wanted);
+    }
+    for refused in [
+        "bot.example.org",
+        "http://bot.example.org/hook",
+        "http://10.0.0.1/hook",
+        "ftp://127.0.0.1/hook",
+        "https://bot.example.org/hook?secret=1",
+        "https://bot.example.org/hook#1",
+        "https://user:password@bot.example.org/hook",
+    ] {
+        assert!(matches!(updates(refused), Err(ConfigError::Refused { key: "webhook_url", .. })), "{refused}");
+    }
+}
+
+#[test]
 fn the_file_limit_is_at_most_the_bot_api_server_s() {
     const MIB: u64 = 1 << 20;
     for (bytes, api_url, local_dir, limit) in [

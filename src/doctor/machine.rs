@@ -1,4 +1,4 @@
-//! The machine: processor, cores, open files, the port of the metrics page.
+//! The machine: processor, cores, open files, the ports of the listeners.
 
 use std::net::SocketAddr;
 
@@ -59,24 +59,44 @@ pub(super) fn open_files() -> Finding {
     }
 }
 
-/// The socket of the metrics page.
-///
-/// # Errors
-/// [`Refusal::Port`].
-pub(crate) async fn listen(addr: SocketAddr) -> Result<TcpListener, Refusal> {
-    TcpListener::bind(addr).await.map_err(|why| Refusal::Port { addr, why })
+/// A listener of the bot, by the setting that has its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// The metrics page.
+    Metrics,
+    /// The webhook.
+    Webhook,
 }
 
-pub(super) async fn metrics(addr: SocketAddr, running: bool) -> Finding {
-    match listen(addr).await {
-        Ok(_) if running => Finding::warning(format!(
-            "{addr} is free although the bot is running: it runs with another metrics_addr, or is only starting"
-        )),
-        Ok(_) => Finding::ok(format!("{addr} is free")),
-        Err(Refusal::Port { why, .. }) if running && why.kind() == std::io::ErrorKind::AddrInUse => {
-            Finding::ok(format!("{addr} is served by the running bot"))
+impl Listener {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics_addr",
+            Self::Webhook => "webhook_addr",
         }
-        Err(refusal) => Finding::failed(refusal),
+    }
+
+    /// Binds the socket.
+    ///
+    /// # Errors
+    /// [`Refusal::Port`].
+    pub(crate) async fn bind(self, addr: SocketAddr) -> Result<TcpListener, Refusal> {
+        TcpListener::bind(addr).await.map_err(|why| Refusal::Port { setting: self.setting(), addr, why })
+    }
+
+    /// Whether the address is free, or taken by a running bot.
+    pub(super) async fn check(self, addr: SocketAddr, running: bool) -> Finding {
+        match self.bind(addr).await {
+            Ok(_) if running => Finding::warning(format!(
+                "{addr} is free although the bot is running: it runs with another {}, or is only starting",
+                self.setting()
+            )),
+            Ok(_) => Finding::ok(format!("{addr} is free")),
+            Err(Refusal::Port { why, .. }) if running && why.kind() == std::io::ErrorKind::AddrInUse => {
+                Finding::ok(format!("{addr} is served by the running bot"))
+            }
+            Err(refusal) => Finding::failed(refusal),
+        }
     }
 }
 
@@ -95,10 +115,12 @@ mod tests {
     async fn a_port_in_use_is_the_running_bot_s_or_in_the_way() {
         let taken = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = taken.local_addr().unwrap();
-        assert_eq!(metrics(addr, true).await.verdict, Verdict::Ok);
-        let refused = metrics(addr, false).await;
-        assert_eq!(refused, Finding::failed(listen(addr).await.unwrap_err()));
+        let listener = Listener::Metrics;
+        assert_eq!(listener.check(addr, true).await.verdict, Verdict::Ok);
+        let refused = listener.check(addr, false).await;
+        assert_eq!(refused, Finding::failed(listener.bind(addr).await.unwrap_err()));
+        assert!(refused.text.starts_with("metrics_addr = "), "{refused:?}");
         drop(taken);
-        assert_eq!(metrics(addr, false).await.verdict, Verdict::Ok);
+        assert_eq!(listener.check(addr, false).await.verdict, Verdict::Ok);
     }
 }

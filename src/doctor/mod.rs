@@ -16,7 +16,7 @@ use futures::future::join_all;
 use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 
-pub(crate) use machine::{listen, processor};
+pub(crate) use machine::{Listener, processor};
 pub(crate) use model::{Footprint, too_large};
 pub(crate) use refusal::Refusal;
 
@@ -126,7 +126,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         bounded(
             vec!["token", "api", "updates", "clock"],
             TIMEOUT,
-            telegram::check(config.telegram.clone(), config.proxies.clone()),
+            telegram::check(config.telegram.clone(), config.proxies.clone(), config.storage.webhook_record(), running),
         ),
         single("proxy", TIMEOUT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", TIMEOUT, storage::data_folder(config.storage.clone(), state).boxed()),
@@ -139,7 +139,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         single("cores", TIMEOUT, std::future::ready(machine::cores(&config.engine)).boxed()),
         single("confinement", TIMEOUT, async { machine::confinement() }.boxed()),
         single("open files", TIMEOUT, async { machine::open_files() }.boxed()),
-        single("metrics", TIMEOUT, machine::metrics(config.telemetry.addr, running).boxed()),
+        single("metrics", TIMEOUT, Listener::Metrics.check(config.telemetry.addr, running).boxed()),
     ];
     let configuration = match file_limit(config) {
         Some(warning) => Finding::warning(warning),

@@ -19,10 +19,12 @@ pub(crate) enum Refusal {
         /// Their folder, if other users have access to it.
         folder: Option<std::path::PathBuf>,
     },
-    /// The metrics page has no address.
-    #[error("metrics_addr = {addr} cannot be used ({why}); set another, or stop what uses it")]
+    /// A listener has no address.
+    #[error("{setting} = {addr} cannot be used ({why}); set another, or stop what uses it")]
     Port {
-        /// The setting.
+        /// The setting's key.
+        setting: &'static str,
+        /// Its value.
         addr: SocketAddr,
         /// The system's reason.
         why: std::io::Error,

@@ -1,15 +1,18 @@
-//! Telegram: token, server, updates, and the clock compared with the server's.
+//! Telegram: token, server, updates with the webhook's address, and the clock compared with the server's.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_domain::secrets;
 use stenobot_domain::{Clock, Timestamp};
 use stenobot_network::Proxies;
-use stenobot_telegram::{Client, Reached, TelegramError};
+use stenobot_telegram::{Client, Reached, TelegramError, WebhookInfo};
 
-use super::{Finding, Refusal};
-use crate::config;
+use super::machine::Listener;
+use super::{Finding, Refusal, Verdict};
+use crate::config::{self, UpdateSource};
+use crate::lifecycle::WebhookRecord;
 
 /// Used if no token is set: the server's refusal still shows that it answers, and its time.
 const PLACEHOLDER_TOKEN: &str = "0:nobody";
@@ -19,7 +22,12 @@ const SLOW: Duration = Duration::from_secs(2);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Findings on token, api, updates and clock.
-pub(super) async fn check(telegram: config::Telegram, proxies: Proxies) -> Vec<Finding> {
+pub(super) async fn check(
+    telegram: config::Telegram,
+    proxies: Proxies,
+    record: PathBuf,
+    running: bool,
+) -> Vec<Finding> {
     let token = telegram.token.as_ref();
     let exposed = token.map_or(PLACEHOLDER_TOKEN, |token| token.expose());
     let way = match proxies.route(&telegram.api_url) {
@@ -36,14 +44,15 @@ pub(super) async fn check(telegram: config::Telegram, proxies: Proxies) -> Vec<F
         Ok(Err(error)) => return unreachable(&error),
         Err(_) => return unreachable(&TelegramError::Timeout),
     };
+    let updates = async || updates(&client, &telegram.updates, &WebhookRecord::at(record.clone()), running).await;
     let host = telegram.api_url.host_str().unwrap_or("the server").to_owned();
     let (account, updates) = match (&reached.me, token) {
         (_, None) => (Finding::failed(Refusal::NoToken), Finding::warning("not asked without a token")),
-        (Ok(me), Some(_)) => (Finding::ok(format!("accepted: @{}", me.username)), updates(&client).await),
+        (Ok(me), Some(_)) => (Finding::ok(format!("accepted: @{}", me.username)), updates().await),
         (Err(error @ TelegramError::Unauthorized), Some(_)) => {
             (Finding::failed(error), Finding::warning("not asked: the token is not accepted"))
         }
-        (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates(&client).await),
+        (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates().await),
     };
     let api = match (&reached.me, reached.took) {
         (
@@ -93,12 +102,47 @@ fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
     vec![token, api, Finding::warning("not asked"), Finding::warning("not compared with the server's")]
 }
 
-async fn updates(client: &Client) -> Finding {
-    match client.webhook().await {
-        Ok(webhook) if webhook.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
-        // The poll will fail with this error.
-        Ok(_) => Finding::failed(TelegramError::Conflict),
-        Err(error) => Finding::warning(format!("not checked: {error}")),
+async fn updates(client: &Client, source: &UpdateSource, record: &WebhookRecord, running: bool) -> Finding {
+    let info = match client.webhook().await {
+        Ok(info) => info,
+        Err(error) => return Finding::warning(format!("not checked: {error}")),
+    };
+    match source {
+        UpdateSource::Polling if info.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
+        UpdateSource::Polling => match record.url() {
+            Ok(Some(own)) if own == info.url => {
+                Finding::ok("the bot's own webhook is set, which its next start removes")
+            }
+            // The poll will fail with this error.
+            Ok(_) => Finding::failed(TelegramError::Conflict),
+            Err(error) => Finding::warning(format!("a webhook is set, and whose cannot be read: {error}")),
+        },
+        UpdateSource::Webhook(webhook) => {
+            let address = Listener::Webhook.check(webhook.addr, running).await;
+            match address.verdict {
+                Verdict::Ok => deliveries(&info, webhook, running, &address.text),
+                Verdict::Warning | Verdict::Failed => address,
+            }
+        }
+    }
+}
+
+/// How deliveries to the webhook go, with the state of its address.
+fn deliveries(info: &WebhookInfo, webhook: &config::Webhook, running: bool, address: &str) -> Finding {
+    let is_set = reqwest::Url::parse(&info.url).is_ok_and(|url| url == webhook.url);
+    let host = webhook.url.host_str().unwrap_or("the host of webhook_url");
+    match info.trouble(Clock::System.now()) {
+        // While the bot does not run, its proxy has no one to send updates to.
+        Some(error) if is_set && running => Finding::warning(format!(
+            "Telegram cannot deliver {} updates: {}; check the way from {host} to {}",
+            info.pending, error.message, webhook.addr
+        )),
+        _ if is_set => Finding::ok(format!("Telegram sends them to {host}, {} wait; {address}", info.pending)),
+        _ if running => Finding::warning(
+            "the webhook is not set although the bot is running: the bot's log says why, or another program removed it",
+        ),
+        _ if info.url.is_empty() => Finding::ok(format!("no webhook is set: the bot sets it; {address}")),
+        _ => Finding::ok(format!("another webhook is set, which the bot replaces; {address}")),
     }
 }
 
@@ -116,7 +160,6 @@ fn clock(reached: &Reached, now: Timestamp) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
 
     #[test]

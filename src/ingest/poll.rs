@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use metrics::gauge;
-use stenobot_domain::{RetryPolicy, Timestamp};
-use stenobot_telegram::{Client, Disposition, Incoming, Press, TelegramError};
-use tokio::sync::{mpsc, watch};
+use stenobot_domain::RetryPolicy;
+use stenobot_telegram::{Disposition, Incoming, TelegramError};
 
-use super::inbox::{Inbox, UPDATE_TIMEOUT};
-use crate::lifecycle::{Heartbeats, Shutdown};
+use super::Intake;
+use super::contact::Contact;
+use super::inbox::UPDATE_TIMEOUT;
+use super::webhook;
+use crate::lifecycle::WebhookRecord;
 use crate::metrics as names;
 
 /// How long a poll waits at Telegram for updates.
@@ -18,22 +20,10 @@ const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Du
 /// Pause after a failure of the store: retries cost no other service anything, and senders wait.
 const MAX_STORE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Polls Telegram for one inbox.
-pub(crate) struct Poller {
-    pub(crate) client: Client,
-    pub(crate) clock: stenobot_domain::Clock,
-    pub(crate) inbox: Inbox,
-    /// Presses that waited until the user was known to be an admin of the group.
-    pub(crate) admin_presses: mpsc::Receiver<Press>,
-    /// When Telegram last answered a poll.
-    pub(crate) last_contact: watch::Sender<Option<Timestamp>>,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) heartbeats: Heartbeats,
-}
-
-impl Poller {
-    /// Polls until the soft shutdown.
-    pub(crate) async fn run(mut self) {
+impl Intake {
+    /// Polls until the soft shutdown, once the webhook that this bot may have set before is removed.
+    pub(super) async fn poll_on(mut self, webhook: WebhookRecord) {
+        let mut webhook = Some(webhook);
         let mut offset = None;
         let mut failures = 0_u32;
         // The first poll, and the first one after a failure, does not wait for updates: a bot that can poll is ready at once, not
@@ -45,7 +35,7 @@ impl Poller {
                 // Mentions and commands in groups are recognised by the bot's name.
                 let _ = self.shutdown.soft.run_until_cancelled(self.client.me()).await;
             }
-            let Some(polled) = self.poll(offset, poll_timeout).await else { return };
+            let Some(polled) = self.poll(&mut webhook, offset, poll_timeout).await else { return };
             let pause = RETRIES.pause_after(failures.saturating_add(1));
             let wait = match polled {
                 Ok(updates) => {
@@ -77,9 +67,20 @@ impl Poller {
     }
 
     /// One poll, beside which presses of admins are carried out; `None` at the soft shutdown.
-    async fn poll(&mut self, offset: Option<i64>, timeout: Duration) -> Option<Result<Vec<Incoming>, TelegramError>> {
+    async fn poll(
+        &mut self,
+        webhook: &mut Option<WebhookRecord>,
+        offset: Option<i64>,
+        timeout: Duration,
+    ) -> Option<Result<Vec<Incoming>, TelegramError>> {
         let client = self.client.clone();
-        let poll = client.updates(offset, timeout);
+        let poll = async {
+            if let Some(record) = webhook {
+                webhook::leave(&client, record).await?;
+                *webhook = None;
+            }
+            client.updates(offset, timeout).await
+        };
         tokio::pin!(poll);
         loop {
             tokio::select! {
@@ -93,7 +94,7 @@ impl Poller {
     /// Ingests what a poll brought; returns whether everything was.
     async fn ingest(&mut self, updates: &[Incoming], offset: &mut Option<i64>) -> bool {
         let now = self.clock.now();
-        self.last_contact.send_replace(Some(now));
+        self.contact.send_replace(Contact::at(now));
         let ingested = self.inbox.ingest(updates).await;
         if let Some(last) = updates[..ingested].last() {
             *offset = Some(last.update_id + 1);

@@ -53,6 +53,19 @@ mod groups {
     );
 }
 
+mod webhook {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        webhook: an_update_by_webhook_is_answered_and_the_webhook_stays,
+        requests_other_than_telegram_s_are_refused,
+        an_update_that_cannot_be_recorded_is_sent_again_and_answered_once,
+        without_the_setting_the_bot_polls_again,
+        the_webhook_of_another_program_stays,
+    );
+}
+
 mod limits {
     use super::*;
 

@@ -91,6 +91,26 @@ async fn an_unreachable_server_and_a_webhook_are_reported() {
 }
 
 #[tokio::test]
+async fn a_webhook_is_checked_together_with_its_address() {
+    let mut setup = TestSetup::good().await;
+    let addr = unused_address();
+    let url = format!("http://{addr}/hook");
+    setup.set("STENOBOT_WEBHOOK_URL", &url);
+    setup.set("STENOBOT_WEBHOOK_ADDR", addr.to_string());
+    let wanted = format!("no webhook is set: the bot sets it; {addr} is free");
+    assert_eq!(setup.doctor().await.line("updates"), ("ok".to_owned(), wanted));
+    setup.api.set_webhook(&url);
+    let wanted = format!("Telegram sends them to 127.0.0.1, 0 wait; {addr} is free");
+    assert_eq!(setup.doctor().await.line("updates"), ("ok".to_owned(), wanted));
+
+    let _taken = TcpListener::bind(addr).unwrap();
+    let report = setup.doctor().await;
+    assert_eq!(report.failed(), ["updates"]);
+    let beginning = format!("webhook_addr = {addr} cannot be used");
+    assert!(report.line("updates").1.starts_with(&beginning), "{:?}", report.line("updates"));
+}
+
+#[tokio::test]
 async fn the_proxy_is_reported_without_its_password() {
     let mut setup = TestSetup::good().await;
     assert_eq!(setup.doctor().await.line("proxy").1, "none is set: servers are reached directly");

@@ -35,5 +35,6 @@ mod service;
 mod stories;
 mod telegram;
 mod terminal;
+mod webhook;
 
 use stories::recordings;

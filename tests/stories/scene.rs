@@ -19,7 +19,7 @@ use super::{SCENARIO_TIMEOUT, eventually};
 
 /// A bot under test: a child process, or a bot within the process of the test.
 pub(crate) trait TestBot: Sized {
-    /// Starts a bot with these settings, whose recogniser follows the scripts of [`super::script`], and waits until it polls.
+    /// Starts a bot with these settings, whose recogniser follows the scripts of [`super::script`], and waits until it asks for updates.
     async fn start(settings: &[(&str, &str)]) -> Self;
 
     /// The server, users and data folder of the bot.
