@@ -17,7 +17,9 @@ fn check(text: &str, voice: &Voice) {
 
 #[tokio::test]
 async fn a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress() {
-    let (_lock, scene) = real(&[("progress_update_interval_seconds", "1"), ("threads", "1")]).await;
+    // The slower engine leaves time to read the row between progress and answer.
+    let settings = [("progress_update_interval_seconds", "1"), ("threads", "1"), ("engine", "whisper.cpp")];
+    let (_lock, scene) = real(&settings).await;
     let voice = sample("ru-60s-1");
     everyday::a_minute_of_voice_is_recorded_in_stages_and_answered_after_progress(scene, &voice, "base-q8_0", check)
         .await;
