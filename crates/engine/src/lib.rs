@@ -32,5 +32,6 @@ pub use error::{EngineError, Exit};
 pub use job::{EngineJob, TranscribeJob};
 pub use library::onnx_runtime_version;
 pub use pool::EnginePool;
+pub use process::ENVIRONMENT;
 pub use service::EngineService;
 pub use settings::{EngineEvent, EngineSettings, PoolStatus, SlotState};

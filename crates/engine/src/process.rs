@@ -30,6 +30,9 @@ const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 /// ONNX Runtime from 1.29 on sends telemetry unless this is set before it is loaded.
 pub(super) const NO_TELEMETRY: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
 
+/// Variables of every engine process, beside those that it inherits.
+pub const ENVIRONMENT: [(&str, &str); 4] = [PATH, NO_BACKTRACE, SPIN_COUNT, NO_TELEMETRY];
+
 /// A child process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct EngineProcess {
@@ -54,7 +57,7 @@ impl EngineProcess {
             .args(&settings.arguments)
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .envs([PATH, NO_BACKTRACE, SPIN_COUNT, NO_TELEMETRY])
+            .envs(ENVIRONMENT)
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
             // Neither reads nor leaves files where the bot was started.
             .current_dir("/")

@@ -49,14 +49,6 @@ impl EngineSettings {
         }
     }
 
-    /// This program as the engine, with a model whose hash was checked, since a truncated file can load without an error.
-    ///
-    /// # Errors
-    /// The path of this program is unknown.
-    pub fn of_this_program(model: &VerifiedModel, workers: usize, threads: usize) -> std::io::Result<Self> {
-        Ok(Self::new(std::env::current_exe()?, model.path.clone(), workers, threads))
-    }
-
     /// The same engine, which logs by this filter.
     #[must_use]
     pub fn logging(mut self, filter: &str) -> Self {

@@ -246,25 +246,11 @@ impl<'a> Reader<'a> {
 
 /// The bytes before the tensors, from their parts.
 pub(super) fn prelude(architecture: &Architecture, filters: &[f32], vocabulary: &[Vec<u8>]) -> Vec<u8> {
-    let a = architecture;
-    let sizes = [
-        a.tokens,
-        a.audio_context,
-        a.audio_state,
-        a.audio_heads,
-        a.audio_layers,
-        a.text_context,
-        a.text_state,
-        a.text_heads,
-        a.text_layers,
-        a.mel_bands,
-        TensorType::F16.file_type(),
-        a.mel_bands,
-        (filters.len() / a.mel_bands as usize) as u32,
-    ];
+    let bands = architecture.mel_bands;
     let mut bytes = Vec::new();
     push_numbers(&mut bytes, &[MAGIC]);
-    push_numbers(&mut bytes, &sizes);
+    push_numbers(&mut bytes, &architecture.sizes()[..10]);
+    push_numbers(&mut bytes, &[TensorType::F16.file_type(), bands, (filters.len() / bands as usize) as u32]);
     filters.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
     push_numbers(&mut bytes, &[vocabulary.len() as u32]);
     for token in vocabulary {

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 use stenobot_domain::ModelFacts;
+use stenobot_engine::ENVIRONMENT;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
@@ -16,10 +17,6 @@ use super::figures::Figures;
 
 /// Threads that spin beside the engine.
 pub(super) const NEIGHBOURS: usize = 2;
-
-/// Variables of an engine process, as the bot sets them.
-const ENVIRONMENT: [(&str, &str); 4] =
-    [("PATH", "/usr/bin:/bin"), ("GGML_NO_BACKTRACE", "1"), ("GOMP_SPINCOUNT", "1000"), ("ORT_DISABLE_TELEMETRY", "1")];
 
 /// How a model is run.
 #[derive(Debug, Clone, Copy)]

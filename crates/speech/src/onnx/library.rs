@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-/// Name of the first release with the interface that is used, in numbers, and of the releases that were tried.
+/// Major and minor number of the first release with the interface that is used.
 const MIN_VERSION: [u32; 2] = [1, 24];
 
 /// Why the library cannot be used. Names its file.

@@ -78,8 +78,6 @@ pub(crate) struct Attribute {
     float: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     integer: Option<i64>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    text: Option<Vec<u8>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     integers: Vec<i64>,
     #[prost(int32, tag = "20")]
