@@ -8,6 +8,7 @@ use metrics::{counter, gauge};
 use stenobot_domain::StageName;
 use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
+use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
 
 use crate::config::Storage;
@@ -106,8 +107,9 @@ async fn refresh_machine(mut cpu_time: CpuTime, engines: Vec<u32>, storage: Stor
             gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
         }
-        gauge!(names::JOURNAL_WAL)
-            .set(storage.database.write_ahead_log().metadata().map_or(0.0, |file| bytes(file.len())));
+        if let Some(file) = storage.database.file() {
+            gauge!(names::JOURNAL_WAL).set(write_ahead_log(file).metadata().map_or(0.0, |log| bytes(log.len())));
+        }
         cpu_time
     };
     tokio::task::spawn_blocking(refresh).await.unwrap_or_default()

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use stenobot_engine::confine;
-use stenobot_store::{AfterRestore, Restored, restore};
+use stenobot_store::{AfterRestore, NotAFile, Restored, restore};
 
 use crate::config::Config;
 use crate::lifecycle::{DataDirLock, DatabaseLock};
@@ -18,12 +18,13 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let store = config.storage.database.file().ok_or(NotAFile)?;
         confine::foreign_file()?;
         // A running bot has the store open.
         let _lock = DataDirLock::acquire(&config.storage.data_dir).await?;
         let _database = DatabaseLock::acquire(&config.storage.database).await?;
         let open = if self.drop_waiting { AfterRestore::Drop } else { AfterRestore::Continue };
-        let Restored { contents, before } = restore(&self.file, &config.storage.database, open).await?;
+        let Restored { contents, before } = restore(&self.file, store, open).await?;
         println!("restored: people: {}, requests: {}", contents.users, contents.requests);
         match open {
             AfterRestore::Continue if contents.open > 0 => {

@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl FromStr for Since {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let url = &config.storage.database;
-        anyhow::ensure!(url.file().is_file(), "there is no store yet: nothing has been sent to this bot");
+        anyhow::ensure!(url.file().is_none_or(Path::is_file), "there is no store yet: nothing has been sent to this bot");
         let since = match self.since {
             Since::All => None,
             Since::Ago(ago) => {

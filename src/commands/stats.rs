@@ -19,7 +19,7 @@ const PERIOD: Duration = Duration::from_secs(86_400);
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let config = commands.settings.config();
     let store = &commands.worker.store;
-    let since = store.clock().now().before(PERIOD);
+    let since = store.now().before(PERIOD);
     let facts = store.statistics.request_records(Some(since)).await?;
     let total = Statistics::of(&facts).total;
     let stats = Stats {

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
-use stenobot_store::{Store, StoreError, StoreUrl};
+use stenobot_store::{Inspection, POOL_SIZE, Store, StoreError, StoreUrl, write_ahead_log};
 
 use super::{Finding, Refusal};
 use crate::config::{Config, DOTENV_FILE, Storage};
@@ -17,6 +18,10 @@ const OTHERS: u32 = 0o077;
 
 /// Free bytes below which the operator is warned.
 const LOW: u64 = 500_000_000;
+/// Connections that a server must still take: those of one more machine.
+const CONNECTIONS_LOW: u32 = POOL_SIZE + 2;
+/// Round trip above which the store is too far away.
+const LATENCY_HIGH: Duration = Duration::from_millis(20);
 /// Free bytes below which the store may fail at any time.
 const FULL: u64 = 50_000_000;
 
@@ -31,7 +36,7 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
         Ok(state) => state,
         Err(error) => return Finding::failed(error),
     };
-    let has_store = storage.database.exists();
+    let has_store = storage.database.file().is_some_and(Path::exists);
     if let Err(error) = RecordingsFolder::check(&storage.audio(), Storage::is_audio_file, has_store) {
         return Finding::failed(error);
     }
@@ -60,8 +65,9 @@ pub(super) async fn data_folder(storage: Storage, state: Result<DataDirState, Da
 
 /// `bot` is the account whose token is set; `is_running` says whether a bot works with this data folder.
 pub(super) async fn store(storage: Storage, bot: Option<UserId>, is_running: bool) -> Finding {
-    let (url, path) = (&storage.database, storage.database.file());
-    if let Some(refusal) = readable(url) {
+    let url = &storage.database;
+    let StoreUrl::Sqlite(path) = url else { return on_server(url, bot).await };
+    if let Some(refusal) = readable(path) {
         return Finding::failed(refusal);
     }
     if !is_running && DatabaseLock::is_held(url).unwrap_or(false) {
@@ -83,6 +89,34 @@ pub(super) async fn store(storage: Storage, bot: Option<UserId>, is_running: boo
     if access(path, Access::WRITE_OK).is_err() {
         return Finding::failed(StoreError::ReadOnly);
     }
+    described(&inspection, bot, "sound")
+}
+
+/// A database of a PostgreSQL server.
+async fn on_server(url: &StoreUrl, bot: Option<UserId>) -> Finding {
+    let inspection = match Store::inspect(url).await {
+        Ok(Some(inspection)) => inspection,
+        Ok(None) => return Finding::ok(format!("{url} is empty: the first start makes its tables")),
+        Err(error) => return Finding::failed(error),
+    };
+    let Some(server) = &inspection.server else { return Finding::failed("the server says nothing of itself") };
+    let state = format!(
+        "PostgreSQL {}, answers within {:.1} ms, its clock differs by {:.1} s, takes {} more connections",
+        server.version,
+        server.latency.as_secs_f64() * 1000.0,
+        server.clock_difference.as_secs_f64(),
+        server.connections_left
+    );
+    if server.connections_left < CONNECTIONS_LOW {
+        return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", POOL_SIZE + 2));
+    }
+    if server.latency > LATENCY_HIGH {
+        return Finding::warning(format!("{state}: each message takes some 20 round trips; bring the two closer together"));
+    }
+    described(&inspection, bot, &state)
+}
+
+fn described(inspection: &Inspection, bot: Option<UserId>, state: &str) -> Finding {
     if let (Some(store), Some(token)) = (inspection.bot, bot)
         && store != token
     {
@@ -90,17 +124,16 @@ pub(super) async fn store(storage: Storage, bot: Option<UserId>, is_running: boo
     }
     let requests = inspection.requests;
     match inspection.pending {
-        0 => Finding::ok(format!("sound, up to date, requests on record: {requests}")),
+        0 => Finding::ok(format!("{state}, up to date, requests on record: {requests}")),
         pending => Finding::warning(format!(
-            "sound, requests on record: {requests}, migrations to run: {pending}; the next start does that; back it up first"
+            "{state}, requests on record: {requests}, migrations to run: {pending}; the next start does that; back it up first"
         )),
     }
 }
 
 /// Whether other users may read the store or its write-ahead log, which hold names and ids of users.
-fn readable(url: &StoreUrl) -> Option<Refusal> {
-    let database = url.file();
-    let files: Vec<PathBuf> = [database.to_owned(), url.write_ahead_log()]
+fn readable(database: &Path) -> Option<Refusal> {
+    let files: Vec<PathBuf> = [database.to_owned(), write_ahead_log(database)]
         .into_iter()
         .filter(|file| file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0))
         .collect();
@@ -133,8 +166,10 @@ pub(super) fn dotenv() -> Finding {
 }
 
 pub(super) async fn disk(storage: Storage) -> Finding {
-    let folders = [storage.data_dir.as_path(), storage.database.file()].map(nearest);
-    let spaces = tokio::task::spawn_blocking(move || folders.map(|folder| DiskSpace::around(&folder)));
+    let folders: Vec<PathBuf> =
+        std::iter::once(storage.data_dir.as_path()).chain(storage.database.file()).map(nearest).collect();
+    let around = move || folders.iter().map(|folder| DiskSpace::around(folder)).collect::<Vec<_>>();
+    let spaces = tokio::task::spawn_blocking(around);
     let spaces = match spaces.await {
         Ok(spaces) => spaces,
         Err(error) => return Finding::failed(error),

@@ -26,16 +26,18 @@ pub(crate) enum DatabaseLockError {
 }
 
 /// Proof that this process alone works on a database; ends with the process. SQLite's own locks let several processes
-/// write in turns, and each would take requests of the others.
+/// write in turns, and each would take requests of the others. A PostgreSQL database has no such lock: any number of machines
+/// work on it.
 #[derive(Debug)]
-pub(crate) struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct DatabaseLock(#[expect(dead_code, reason = "held for its lock")] Option<File>);
 
 impl DatabaseLock {
     /// Locks the file `NAME.lock` beside the database, which need not exist yet. All paths to one database, also by
     /// symbolic links, have one lock.
     pub(crate) async fn acquire(database: &StoreUrl) -> Result<Self, DatabaseLockError> {
-        match lock(&lock_file(database.file()).map_err(DatabaseLockError::Unusable)?).await {
-            Ok(file) => Ok(Self(file)),
+        let Some(file) = database.file() else { return Ok(Self(None)) };
+        match lock(&lock_file(file).map_err(DatabaseLockError::Unusable)?).await {
+            Ok(file) => Ok(Self(Some(file))),
             Err(TryLockError::WouldBlock) => Err(DatabaseLockError::InUse),
             Err(TryLockError::Error(error)) => Err(DatabaseLockError::Unusable(error)),
         }
@@ -46,7 +48,8 @@ impl DatabaseLock {
     /// # Errors
     /// When the lock file may not be read.
     pub(crate) fn is_held(database: &StoreUrl) -> io::Result<bool> {
-        match lock_file(database.file()) {
+        let Some(file) = database.file() else { return Ok(false) };
+        match lock_file(file) {
             Ok(file) => is_locked(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),

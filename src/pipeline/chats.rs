@@ -83,7 +83,7 @@ impl Chats {
     /// Whether Telegram has refused a message to this chat or topic since the request was accepted, and taken none since:
     /// another message for it would be refused as well. A request that was accepted later is an attempt to write again.
     pub(crate) fn is_write_forbidden(&self, chat: ChatId, thread: Option<ThreadId>, received_at: Timestamp) -> bool {
-        let age = self.store.clock().now().since(received_at);
+        let age = self.store.now().since(received_at);
         self.client.refused_since(chat, thread).is_some_and(|refused| refused <= age)
     }
 }

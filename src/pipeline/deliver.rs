@@ -115,14 +115,12 @@ impl Deliverer {
         match delivered {
             Ok(()) => {
                 // In one write with the end: a button pressed under the answer at once finds the recording kept.
-                let now = self.worker.store.clock().now();
-                let receipt = request
-                    .advance(&self.worker.store, Done { audio_until: retention::kept_until(&self.settings, now) })
-                    .await?;
-                if receipt.stage().audio_until.is_none() {
+                let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings) };
+                let receipt = request.advance(&self.worker.store, done).await?;
+                if receipt.stage().keep_audio_for.is_none() {
                     self.recordings.discard(receipt.id()).await;
                 }
-                let took = self.worker.store.clock().now().since(receipt.received_at());
+                let took = self.worker.store.now().since(receipt.received_at());
                 observe(&Event::Delivered { id: receipt.id(), took, outcome });
                 Ok(())
             }

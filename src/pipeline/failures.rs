@@ -48,10 +48,16 @@ impl StoreFailures {
     /// accepted and answered, so the service stops.
     pub(crate) fn report(&self, what: &'static str, error: &StoreError) {
         let again = match error {
-            StoreError::Damaged => !self.shutdown.fail(),
-            StoreError::Busy | StoreError::Full | StoreError::ReadOnly | StoreError::Disk(_) => {
-                self.throttle.is_repeated(what, error.kind())
-            }
+            StoreError::Damaged | StoreError::Corrupt(_) => !self.shutdown.fail(),
+            StoreError::Busy
+            | StoreError::Full
+            | StoreError::ReadOnly
+            | StoreError::Disk(_)
+            | StoreError::Unreachable(_)
+            | StoreError::TooManyConnections
+            | StoreError::Standby
+            | StoreError::Contended(_)
+            | StoreError::Slow => self.throttle.is_repeated(what, error.kind()),
             StoreError::LeaseLost { .. }
             | StoreError::OtherBot { .. }
             | StoreError::Broken(_)

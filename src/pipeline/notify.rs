@@ -134,10 +134,7 @@ impl Notifier {
             Some(Ok(_)) => None,
         };
         match postponed {
-            Some(pause) => {
-                let at = self.worker.store.clock().now().after(pause);
-                self.worker.store.queue.postpone_notice(&notice.fence, at).await
-            }
+            Some(pause) => self.worker.store.queue.postpone_notice(&notice.fence, pause).await,
             // A notice that was sent is not sent again.
             None => closed().await,
         }

@@ -80,7 +80,7 @@ impl PositionDisplay {
     async fn positions(&self) -> Result<Vec<Position>, StoreError> {
         let store = &self.worker.store;
         let factor = self.estimates.real_time_factor().await;
-        let now = store.clock().now();
+        let now = store.now();
         let running = store.queue.running().await?;
         let mut ahead: f64 = running
             .iter()

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use stenobot_domain::Timestamp;
 use stenobot_store::{DueAudio, StoreError};
 use stenobot_telegram::Keyboard;
 
@@ -62,8 +61,7 @@ impl Retention {
     }
 }
 
-/// Until when the recording of an answer that is delivered now is kept; `None` when it is removed at once.
-pub(super) fn kept_until(settings: &Settings, now: Timestamp) -> Option<Timestamp> {
-    let retention = settings.config().privacy.audio_retention;
-    (!retention.is_zero()).then(|| now.after(retention))
+/// How long the recording of an answer that is delivered now is kept; `None` when it is removed at once.
+pub(super) fn keep_audio_for(settings: &Settings) -> Option<Duration> {
+    Some(settings.config().privacy.audio_retention).filter(|retention| !retention.is_zero())
 }

@@ -178,7 +178,7 @@ impl Transcriber {
 
     async fn start(&self, engine: &mut Engine, request: Request<Queued>, delivery: Delivery) -> Result<(), StoreError> {
         let store = &self.worker.store;
-        let waited = store.clock().now().since(request.received_at());
+        let waited = store.now().since(request.received_at());
         let request = request.advance(store, Transcribing::default()).await?;
         observe(&Event::Started { id: request.id(), waited });
         let guard = self.cancels.register(request.id());

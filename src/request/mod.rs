@@ -38,8 +38,8 @@ pub struct Request<S: Stage> {
 pub enum Setback {
     /// It will be claimed again.
     Retrying {
-        /// Not before this time.
-        at: Timestamp,
+        /// After this pause.
+        after: Duration,
     },
     /// It has ended.
     GaveUp(Settlement),
@@ -178,10 +178,9 @@ impl<S: Stage> Request<S> {
     pub async fn fail(self, store: &Store, why: &S::Failure) -> Result<Setback, StoreError> {
         match why.disposition(self.attempt()) {
             Disposition::Retry { after, counts } => {
-                let at = store.clock().now().after(after);
-                store.queue.release(self.fence(), at, counts).await?;
+                store.queue.release(self.fence(), after, counts).await?;
                 observe(&Event::Retrying { id: self.id(), stage: S::NAME, after, why });
-                Ok(Setback::Retrying { at })
+                Ok(Setback::Retrying { after })
             }
             Disposition::End(settlement) => {
                 store.queue.settle_with_codec(self.fence(), settlement, why.codec()).await?;
@@ -193,7 +192,7 @@ impl<S: Stage> Request<S> {
 
     /// Gives the request back without a failure, because this worker stops.
     pub async fn release(self, store: &Store) -> Result<(), StoreError> {
-        store.queue.release(self.fence(), store.clock().now(), false).await
+        store.queue.release(self.fence(), Duration::ZERO, false).await
     }
 
     /// Records the message in `chat` that shows the request's state.

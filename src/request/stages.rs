@@ -157,8 +157,8 @@ pub struct Transcribed {
 /// Text delivered.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// Until when the audio can be transcribed again; `None` when it is not kept.
-    pub audio_until: Option<Timestamp>,
+    /// How long the audio can be transcribed again; `None` when it is not kept.
+    pub keep_audio_for: Option<Duration>,
 }
 
 stage!(Received, DownloadFailure, held);
@@ -208,7 +208,7 @@ impl Transcribed {
 
 impl Done {
     fn learned(&self) -> RequestUpdate {
-        RequestUpdate { audio_until: self.audio_until, ..RequestUpdate::default() }
+        RequestUpdate { keep_audio_for: self.keep_audio_for, ..RequestUpdate::default() }
     }
 }
 

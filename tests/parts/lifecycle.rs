@@ -197,7 +197,7 @@ async fn fails<S: Stage>(test: &TestStore, request: Request<S>, why: S::Failure,
             assert_eq!(notice.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
-            let Setback::Retrying { at } = setback else { panic!("{why}: {setback:?}") };
+            let Setback::Retrying { after } = setback else { panic!("{why}: {setback:?}") };
             // Jitter makes a pause up to a quarter longer.
             let [earliest, latest] = [after * 1000, after * 1250].map(|ms| test.now().after(Duration::from_millis(ms)));
             assert!((earliest..=latest).contains(&at), "{why}: {at:?}");

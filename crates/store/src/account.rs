@@ -20,8 +20,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::OtherBot`] when another account did before.
     pub async fn belongs_to(&self, bot: UserId) -> Result<(), StoreError> {
-        let now = self.database.clock.now();
         let mut connection = self.database.connections.write().await?;
+        let now = self.database.now(&mut connection).await?;
         connection.sql().claim_account(bot, now).await?;
         match connection.sql().account().await? {
             Some(store) if store != bot => Err(StoreError::OtherBot { store, token: bot }),
@@ -35,8 +35,7 @@ impl Store {
     /// # Errors
     /// Nothing was changed.
     pub async fn adopt(&self, bot: UserId) -> Result<Adopted, StoreError> {
-        let now = self.database.clock.now();
-        let mut tx = self.database.connections.begin().await?;
+        let (mut tx, now) = self.database.begin().await?;
         let before = tx.sql().account().await?;
         let mut ended = 0;
         if before != Some(bot) {

@@ -88,8 +88,9 @@ impl Audio {
     /// kept for longer than `retention` from now is due as well. Audio that is being transcribed again waits for the end of
     /// that. A file that a crash leaves is removed at the next start.
     pub async fn take_due(&self, retention: Duration) -> Result<Vec<DueAudio>, StoreError> {
-        let now = self.0.clock.now();
-        let due = self.0.connections.write().await?.sql().take_due_audio(now, now.after(retention)).await?;
+        let mut connection = self.0.connections.write().await?;
+        let now = self.0.now(&mut connection).await?;
+        let due = connection.sql().take_due_audio(now, now.after(retention)).await?;
         if !due.is_empty() {
             self.0.changed();
         }
@@ -98,8 +99,9 @@ impl Audio {
 
     /// Whether this actor can have a request's audio transcribed again.
     pub async fn kept_audio(&self, of: RequestId, by: impl Into<Actor>) -> Result<AudioLookup, StoreError> {
-        let now = self.0.clock.now();
-        let Some(row) = self.0.connections.read().await?.sql().audio_row(of).await? else {
+        let mut connection = self.0.connections.read().await?;
+        let now = self.0.now(&mut connection).await?;
+        let Some(row) = connection.sql().audio_row(of).await? else {
             return Ok(AudioLookup::Gone);
         };
         match by.into().right(row.kept.owner.id, row.kept.chat) {

@@ -1,28 +1,81 @@
-//! What all aggregates share: connections, clock, change notification, retries.
+//! What all aggregates share: connections, clock, notifications, retries.
 
-use stenobot_domain::Clock;
-use tokio::sync::watch;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use stenobot_domain::{Clock, RequestId, Timestamp};
+use tokio::sync::{broadcast, watch};
+
+use crate::StoreError;
+use crate::backend::{Connection, Connections, Transaction};
 use crate::retry::Retry;
-use crate::sqlite::Connections;
+
+/// Cancellations that a receiver may be behind. One that missed some asks for all.
+const CANCELLATIONS: usize = 64;
 
 /// Connections, clock and state that the aggregates share; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    /// Of the backend. Aggregates use its methods only, none of which shows a type of sqlx.
     pub(crate) connections: Connections,
+    /// Of this process. A PostgreSQL server's own clock is used instead of the system's.
     pub(crate) clock: Clock,
     pub(crate) changes: watch::Sender<u64>,
+    pub(crate) cancellations: broadcast::Sender<RequestId>,
     pub(crate) retry: Retry,
+    /// The store's clock minus this process's when it was asked last, in milliseconds.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Database {
     pub(crate) fn new(connections: Connections, clock: Clock) -> Self {
-        Self { connections, clock, changes: watch::Sender::new(0), retry: Retry::default() }
+        Self {
+            connections,
+            clock,
+            changes: watch::Sender::new(0),
+            cancellations: broadcast::Sender::new(CANCELLATIONS),
+            retry: Retry::default(),
+            ahead: Arc::default(),
+        }
+    }
+
+    /// A transaction, and its time.
+    pub(crate) async fn begin(&self) -> Result<(Transaction, Timestamp), StoreError> {
+        let (transaction, now) = self.connections.begin(&self.clock).await?;
+        self.note_time(now);
+        Ok((transaction, now))
+    }
+
+    /// A transaction that reads the order of the queue and changes it, and its time.
+    pub(crate) async fn begin_in_order(&self) -> Result<(Transaction, Timestamp), StoreError> {
+        let (transaction, now) = self.connections.begin_in_order(&self.clock).await?;
+        self.note_time(now);
+        Ok((transaction, now))
+    }
+
+    /// The time by the store's clock.
+    pub(crate) async fn now(&self, connection: &mut Connection) -> Result<Timestamp, StoreError> {
+        let now = connection.now(&self.clock).await?;
+        self.note_time(now);
+        Ok(now)
+    }
+
+    fn note_time(&self, now: Timestamp) {
+        self.ahead.store(now.0.saturating_sub(self.clock.now().0), Ordering::Relaxed);
+    }
+
+    /// The time by the store's clock as it was known last, to be shown.
+    pub(crate) fn recent_now(&self) -> Timestamp {
+        Timestamp(self.clock.now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
     /// Notifies the receivers of [`Store::changes`](crate::Store::changes).
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    /// Notifies the receivers of [`Store::cancellations`](crate::Store::cancellations).
+    pub(crate) fn cancelled(&self, id: RequestId) {
+        // Without a receiver, nothing is worked on.
+        let _ = self.cancellations.send(id);
     }
 }

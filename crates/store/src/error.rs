@@ -1,6 +1,9 @@
 //! Errors of the store, as its callers distinguish them.
 
+use sqlx::migrate::MigrateError;
 use stenobot_domain::{RequestId, StageName, UserId};
+
+use crate::{postgres, sqlite};
 
 /// A write or a query that failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,24 @@ pub enum StoreError {
          another database_url"
     )]
     Damaged,
+    /// PostgreSQL has found damage in its files: further writes would make it worse.
+    #[error("the PostgreSQL server reports damaged data: {0}; restore a backup, or fail over to a standby")]
+    Corrupt(String),
+    /// The PostgreSQL server cannot be reached, starts, or shuts down.
+    #[error("the PostgreSQL server cannot be reached: {0}")]
+    Unreachable(String),
+    /// The PostgreSQL server takes no more connections.
+    #[error("the PostgreSQL server has no connection left: raise its max_connections, or run fewer machines")]
+    TooManyConnections,
+    /// The PostgreSQL server is a standby, or was set to be read only.
+    #[error("the PostgreSQL server can only be read: it is a standby; name the primary in database_url")]
+    Standby,
+    /// Another transaction kept a row locked, or had to go first.
+    #[error("the store is busy: {0}")]
+    Contended(String),
+    /// A statement took longer than it may.
+    #[error("the store takes too long to answer")]
+    Slow,
     /// It belongs to another account, with other chats and messages.
     #[error(
         "the store belongs to the bot {store}, and the token is that of the bot {token}: set the token of {store}, or \
@@ -54,11 +75,14 @@ impl StoreError {
     /// Label of `journal_errors_total`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Busy => "busy",
+            Self::Busy | Self::Contended(_) => "busy",
             Self::Full => "full",
-            Self::ReadOnly => "read_only",
+            Self::ReadOnly | Self::Standby => "read_only",
             Self::Disk(_) => "io",
-            Self::Damaged => "damaged",
+            Self::Damaged | Self::Corrupt(_) => "damaged",
+            Self::Unreachable(_) => "unreachable",
+            Self::TooManyConnections => "connections",
+            Self::Slow => "timeout",
             Self::LeaseLost { .. } | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => "other",
         }
     }
@@ -66,10 +90,48 @@ impl StoreError {
     /// Whether the same write may succeed later without a change of the store itself.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Busy | Self::Full | Self::ReadOnly | Self::Disk(_) => true,
-            Self::LeaseLost { .. } | Self::Damaged | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => {
-                false
+            Self::Busy
+            | Self::Full
+            | Self::ReadOnly
+            | Self::Disk(_)
+            | Self::Unreachable(_)
+            | Self::TooManyConnections
+            | Self::Standby
+            | Self::Contended(_)
+            | Self::Slow => true,
+            Self::LeaseLost { .. }
+            | Self::Damaged
+            | Self::Corrupt(_)
+            | Self::OtherBot { .. }
+            | Self::Broken(_)
+            | Self::Migration(_) => false,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error() {
+            Some(database) if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() => {
+                sqlite::error::of(&error)
             }
+            Some(_) | None => postgres::error::of(&error),
+        }
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) => Self::from(error),
+            MigrateError::VersionMissing(version) => Self::Migration(format!(
+                "a newer version wrote it (schema {version} is unknown here); run that version again, or restore a backup"
+            )),
+            MigrateError::ExecuteMigration(error, version) => match Self::from(error) {
+                Self::Broken(why) => Self::Migration(format!("step {version} failed: {why}")),
+                other => other,
+            },
+            other => Self::Migration(other.to_string()),
         }
     }
 }
@@ -80,9 +142,19 @@ mod tests {
 
     #[test]
     fn only_errors_that_can_pass_by_themselves_are_transient() {
-        let transient = [StoreError::Busy, StoreError::Full, StoreError::ReadOnly, StoreError::Disk("io".into())];
+        let transient = [
+            StoreError::Busy,
+            StoreError::Full,
+            StoreError::ReadOnly,
+            StoreError::Disk("io".into()),
+            StoreError::Unreachable("gone".into()),
+            StoreError::TooManyConnections,
+            StoreError::Standby,
+            StoreError::Contended("deadlock".into()),
+            StoreError::Slow,
+        ];
         assert!(transient.iter().all(StoreError::is_transient));
-        let lasting = [StoreError::Damaged, StoreError::Broken("?".into()), StoreError::Migration("?".into())];
+        let lasting = [StoreError::Damaged, StoreError::Corrupt("page".into()), StoreError::Broken("?".into()), StoreError::Migration("?".into())];
         assert!(!lasting.iter().any(StoreError::is_transient));
     }
 }

@@ -4,30 +4,44 @@
 //! owner and attempt are the *fencing token* ([`Fence`]). Every later write is conditional on it and must change exactly one
 //! row, so that a worker whose lease ran out and whose row another worker has claimed writes nothing.
 //!
-//! `queue`, `users`, `audio`, `statistics` hold the logic; `sqlite` alone holds statements, row mapping and files.
+//! `queue`, `users`, `audio`, `statistics`, `machines`, `service` hold the logic. `backend` is what they see of the two
+//! databases; `sql` holds the statements, which are compiled for both; `sqlite` and `postgres` hold connections, files, and what
+//! differs.
+
+#![allow(clippy::duplicate_mod, reason = "the statements of `sql` are compiled once for each backend")]
 
 mod account;
 mod audio;
+mod backend;
 mod crash;
 mod database;
 mod error;
+mod inspection;
+mod leadership;
 mod location;
+mod machines;
+mod postgres;
 mod queue;
 mod retry;
+mod service;
 mod sqlite;
 mod statistics;
 mod users;
 
 use std::path::Path;
 
-use stenobot_domain::Clock;
-use tokio::sync::watch;
+use stenobot_domain::{Clock, RequestId, Timestamp};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use account::Adopted;
 pub use audio::{Audio, AudioLookup, DueAudio, KeptAudio};
 pub use error::StoreError;
-pub use location::{BadStoreUrl, StoreUrl};
+pub use inspection::{Inspection, Server};
+pub use leadership::Leadership;
+pub use location::{BadStoreUrl, PostgresUrl, StoreUrl, write_ahead_log};
+pub use machines::{Fleet, HEARTBEAT_INTERVAL, Machine, MachineId, MachineState, Machines, Role, SILENCE, UnknownRole};
+pub use postgres::open::POOL_SIZE;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
@@ -35,13 +49,14 @@ pub use queue::order::Waiting;
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};
 pub use retry::RetriedError;
-pub use sqlite::backup::{AfterRestore, BackupError, Contents, Restored, restore, verify};
-pub use sqlite::inspect::Inspection;
+pub use service::{Pause, Service, ServiceMode};
+pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored, restore, verify};
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
 pub use users::{ChatSettings, MyData, RequestStatus, Users};
 
+use self::backend::Connections;
 use self::database::Database;
 
 /// Everything durable, by subject. Cheap to clone; clones share the connections.
@@ -55,6 +70,10 @@ pub struct Store {
     pub audio: Audio,
     /// Counts and times for gauges and reports.
     pub statistics: Statistics,
+    /// The machines that work on the store.
+    pub machines: Machines,
+    /// What holds for all of them.
+    pub service: Service,
     database: Database,
 }
 
@@ -64,8 +83,18 @@ impl Store {
     /// # Errors
     /// Also [`StoreError::Damaged`]: the whole file is checked.
     pub async fn open(url: &StoreUrl, clock: Clock) -> Result<Self, StoreError> {
-        let StoreUrl::Sqlite(path) = url;
-        Self::over(Database::new(sqlite::open::connect(path).await?, clock)).checked().await
+        let store = match url {
+            StoreUrl::Sqlite(path) => {
+                Self::over(Database::new(Connections::Sqlite(sqlite::open::connect(path).await?), clock))
+            }
+            StoreUrl::Postgres(url) => {
+                let connections = postgres::open::connect(url).await?;
+                let database = Database::new(Connections::Postgres(connections.clone()), clock);
+                postgres::listen::spawn(&database, &connections);
+                Self::over(database)
+            }
+        };
+        store.checked().await
     }
 
     /// Inspects a store and changes nothing, also while a bot works on it: `None` when there is none yet. Reads the whole
@@ -74,8 +103,10 @@ impl Store {
     /// # Errors
     /// What would keep [`Store::open`] from opening it, in the same words; also damage that SQLite finds.
     pub async fn inspect(url: &StoreUrl) -> Result<Option<Inspection>, StoreError> {
-        let StoreUrl::Sqlite(path) = url;
-        sqlite::inspect::inspect(path).await
+        match url {
+            StoreUrl::Sqlite(path) => sqlite::inspect::inspect(path).await,
+            StoreUrl::Postgres(url) => postgres::inspect::inspect(url).await,
+        }
     }
 
     fn over(database: Database) -> Self {
@@ -84,6 +115,8 @@ impl Store {
             users: Users(database.clone()),
             audio: Audio(database.clone()),
             statistics: Statistics(database.clone()),
+            machines: Machines(database.clone()),
+            service: Service(database.clone()),
             database,
         }
     }
@@ -115,7 +148,18 @@ impl Store {
         self.database.changes.subscribe()
     }
 
-    /// The clock by which leases are measured.
+    /// Requests that were cancelled while they are held, perhaps by this process. A receiver that misses some asks
+    /// [`Queue::cancellations_of`].
+    pub fn cancellations(&self) -> broadcast::Receiver<RequestId> {
+        self.database.cancellations.subscribe()
+    }
+
+    /// The time by the store's clock, as far as this process knows it. To be shown, not to be decided by.
+    pub fn now(&self) -> Timestamp {
+        self.database.recent_now()
+    }
+
+    /// The clock of this process.
     pub fn clock(&self) -> &Clock {
         &self.database.clock
     }
@@ -142,14 +186,15 @@ impl Store {
     /// Copies the store to the file `copy`, also while requests are processed: one consistent moment, nothing that was
     /// acknowledged before is missing. The copy appears under its name only when it is verified and on the disk.
     pub async fn backup(&self, copy: &Path, replace: bool) -> Result<Contents, BackupError> {
-        sqlite::backup::backup(self.database.connections.path(), copy, replace).await
+        sqlite::backup::backup(self.database.connections.file().ok_or(NotAFile)?, copy, replace).await
     }
 
     /// Copies the predecessor's `users` and `usage` rows, at either of its revisions, into this store, all or none. The
     /// file is only read, row by row. Rows that are here already are left alone, so that an import may be repeated.
     /// A new user brings the total that the file gives; the total of a known user grows by the rows that are new.
     pub async fn import_legacy(&self, file: &Path) -> Result<Imported, ImportError> {
-        let imported = sqlite::legacy::import(&self.database.connections, file).await?;
+        let Connections::Sqlite(connections) = &self.database.connections else { return Err(ImportError::NotSqlite) };
+        let imported = sqlite::legacy::import(connections, file).await?;
         self.database.changed();
         Ok(imported)
     }
@@ -171,19 +216,22 @@ pub struct ReadOnlyStore {
 impl ReadOnlyStore {
     /// Opens an existing store for reading. Nothing of it is checked.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        let StoreUrl::Sqlite(path) = url;
-        let database = Database::new(sqlite::open::connect_read_only(path).await?, Clock::System);
+        let connections = match url {
+            StoreUrl::Sqlite(path) => Connections::Sqlite(sqlite::open::connect_read_only(path).await?),
+            StoreUrl::Postgres(url) => Connections::Postgres(postgres::open::connect_read_only(url)?),
+        };
+        let database = Database::new(connections, Clock::System);
         Ok(Self { statistics: Statistics(database.clone()), database })
     }
 
     /// Whether the store's schema is exactly the one that this program knows.
     pub async fn check_version(&self) -> Result<(), StoreError> {
-        self.database.connections.read().await?.sql().check_version().await
+        self.database.connections.check_version().await
     }
 
     /// As [`Store::backup`].
     pub async fn backup(&self, copy: &Path, replace: bool) -> Result<Contents, BackupError> {
-        sqlite::backup::backup(self.database.connections.path(), copy, replace).await
+        sqlite::backup::backup(self.database.connections.file().ok_or(NotAFile)?, copy, replace).await
     }
 
     /// Closes the connection.

@@ -4,6 +4,7 @@ pub(crate) mod actor;
 pub(crate) mod admission;
 pub(crate) mod cancellation;
 pub(crate) mod daily_usage;
+pub(crate) mod fenced;
 mod notices;
 pub(crate) mod order;
 pub(crate) mod rows;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, RequestId, UserId};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::fenced::FencedWrite;
 use self::order::TurnClaim;
 use self::rows::{Fence, RequestRow, Running, WorkSource};
 use crate::StoreError;
@@ -60,9 +62,11 @@ impl Queue {
     ) -> Result<Option<RequestRow>, StoreError> {
         let (row, has_changed, write) = match source {
             WorkSource::Downloads => {
-                let now = self.0.clock.now();
-                let until = now.after(LEASE);
-                let claim = async { self.0.connections.write().await?.sql().claim_download(owner, until, now).await };
+                let claim = async {
+                    let mut connection = self.0.connections.write().await?;
+                    let now = self.0.now(&mut connection).await?;
+                    connection.sql().claim_download(owner, now.after(LEASE), now).await
+                };
                 let row = self.0.noting(claim).await?;
                 let has_changed = row.is_some();
                 (row, has_changed, "claim of a download")
@@ -86,8 +90,9 @@ impl Queue {
     /// Retried.
     pub async fn claim_coalesced(&self, into: RequestId, owner: &str) -> Result<Option<RequestRow>, StoreError> {
         let claim = || async {
-            let now = self.0.clock.now();
-            self.0.connections.write().await?.sql().claim_coalesced(into, owner, now.after(LEASE), now).await
+            let mut connection = self.0.connections.write().await?;
+            let now = self.0.now(&mut connection).await?;
+            connection.sql().claim_coalesced(into, owner, now.after(LEASE), now).await
         };
         let row = self.0.retrying("claim a joined request", claim).await?;
         if row.is_some() {
@@ -101,13 +106,7 @@ impl Queue {
 
     /// Extends the lease of a claimed row to [`LEASE`] from now. Retried.
     pub async fn renew(&self, fence: &Fence) -> Result<(), StoreError> {
-        let renew = || async {
-            let until = self.0.clock.now().after(LEASE);
-            crash::point(Side::Before, "renewal");
-            let renewed = self.0.connections.write().await?.sql().renew(fence, until).await?;
-            self.committed("renewal", fence, renewed)
-        };
-        self.0.retrying("renew a lease", renew).await
+        self.write(fence, FencedWrite::Renew).await.map(drop)
     }
 
     /// Runs `work` and renews the lease beside it, so that a slow renewal does not delay the work. When the lease is lost,
@@ -134,6 +133,13 @@ impl Queue {
         }
     }
 
+    /// Expires the leases of an owner that is known to be gone.
+    pub async fn expire_leases_of(&self, owner: &str) -> Result<u64, StoreError> {
+        let expired = self.0.connections.write().await?.sql().expire_leases_of(owner).await?;
+        self.0.changed();
+        Ok(expired)
+    }
+
     /// Expires the leases of all other owners. Only for a process that is alone on this store.
     pub async fn expire_other_leases(&self, owner: &str) -> Result<u64, StoreError> {
         let expired = self.0.connections.write().await?.sql().expire_other_leases(owner).await?;
@@ -145,9 +151,9 @@ impl Queue {
     /// they can back to where they can be, since nothing may wait until the clock has come to them. A worker that is alive
     /// renews its lease long before the new end. Gives the number of changed requests.
     pub async fn clamp_times(&self) -> Result<u64, StoreError> {
-        let now = self.0.clock.now();
-        let (lease, pause) = (now.after(LEASE), now.after(MAX_BACKOFF));
-        let clamped = self.0.connections.write().await?.sql().clamp_times(now, lease, pause).await?;
+        let mut connection = self.0.connections.write().await?;
+        let now = self.0.now(&mut connection).await?;
+        let clamped = connection.sql().clamp_times(now, now.after(LEASE), now.after(MAX_BACKOFF)).await?;
         if clamped > 0 {
             self.0.changed();
         }

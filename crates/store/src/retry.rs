@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::TryFutureExt;
+use futures::future::BoxFuture;
+use stenobot_domain::RetryPolicy;
 use tokio_util::sync::CancellationToken;
 
 use crate::StoreError;
 use crate::database::Database;
 
-/// Between two tries of a write.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two tries of a write. With jitter: many machines wait for one server.
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(2));
 
 /// A transient error of a write that will be tried again.
 #[derive(Debug, Clone, Copy)]
@@ -66,42 +69,49 @@ impl Drop for Waiting {
 
 impl Database {
     pub(crate) fn retrying_until(
-        self,
+        mut self,
         until: CancellationToken,
         on_error: impl Fn(RetriedError<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let retry = Retry { until, on_error: Arc::new(on_error), waiting: self.retry.waiting };
-        Self { retry, ..self }
+        self.retry = Retry { until, on_error: Arc::new(on_error), waiting: self.retry.waiting };
+        self
     }
 
     pub(crate) fn has_retrying_writes(&self) -> bool {
         self.retry.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Runs a write once. A connection that was opened while the file could only be read can never write: after such an
-    /// error the next write gets a new one.
-    pub(crate) async fn noting<T>(&self, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let outcome = write.await;
-        if matches!(outcome, Err(StoreError::ReadOnly)) {
-            self.connections.renew_writer();
-        }
-        outcome
+    /// Runs a write once. A connection that was opened while the file could only be read, or leads to a standby, can never
+    /// write: after such an error the next write gets a new one.
+    ///
+    /// Boxed: the futures of whole requests hold this one, and the compiler's depth has a limit.
+    pub(crate) fn noting<'a, T>(
+        &'a self,
+        write: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        let write = write.inspect_err(|error| {
+            if matches!(error, StoreError::ReadOnly | StoreError::Standby) {
+                self.connections.renew_writer();
+            }
+        });
+        Box::pin(write)
     }
 
     /// Runs a write for a request that is held, until it succeeds or fails for good, or until retries end: to give up at a
     /// transient error would throw work away, or send again what has been sent.
-    pub(crate) async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(crate) async fn retrying<T, F: Future<Output = Result<T, StoreError>> + Send>(
         &self,
         what: &'static str,
         mut write: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
-        let mut waiting = None;
+        let (mut waiting, mut failures) = (None, 0);
         loop {
             match self.noting(write()).await {
                 Err(error) if error.is_transient() => {
                     (self.retry.on_error)(RetriedError { what, error: &error, is_retry: waiting.is_some() });
                     waiting.get_or_insert_with(|| Waiting::new(&self.retry.waiting));
-                    let pause = tokio::time::sleep(RETRY_INTERVAL);
+                    failures += 1;
+                    let pause = tokio::time::sleep(RETRIES.pause_after(failures));
                     if self.retry.until.run_until_cancelled(pause).await.is_none() {
                         return Err(error);
                     }

@@ -1,42 +1,29 @@
-//! The SQLite backend: connections, statements, rows, files. Nothing outside this module names sqlx.
-//!
-//! Statements are methods of [`Statements`], one file per subject: a constant with the SQL, a method that binds and maps.
-//! A statement that selects open requests says `answered = 0` as well: only then does SQLite read the index of open rows.
+//! The SQLite backend: its file, its connections, its dialect.
 
 #[macro_use]
-mod fragments;
+mod dialect;
+#[macro_use]
+#[path = "sql/mod.rs"]
+mod sql;
 
-mod account;
 mod adopt;
-mod audio;
 pub(crate) mod backup;
 mod checkpoint;
-mod claims;
-mod daily_usage;
-mod erasure;
-mod error;
+pub(crate) mod error;
 mod foreign;
 pub(crate) mod inspect;
 pub(crate) mod legacy;
-mod notices;
 pub(crate) mod open;
 #[cfg(test)]
 mod plans;
-mod queue;
-mod rows;
-mod statistics;
-mod transitions;
-mod users;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
-use stenobot_domain::RequestId;
 
 use crate::StoreError;
 
@@ -82,6 +69,19 @@ impl Connections {
         Ok(())
     }
 
+    /// Whether the store's schema is exactly the one that this program knows.
+    pub(crate) async fn check_version(&self) -> Result<(), StoreError> {
+        match open::newest(&mut *self.reader.acquire().await?).await? {
+            Some(version) if version == open::newest_known() => Ok(()),
+            Some(version) if version > open::newest_known() => Err(StoreError::Migration(format!(
+                "a newer version wrote it (schema {version} is unknown here); use that version"
+            ))),
+            Some(_) | None => {
+                Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
+            }
+        }
+    }
+
     /// The database file.
     pub(crate) fn path(&self) -> &Path {
         self.options.get_filename()
@@ -122,26 +122,14 @@ impl Transaction {
 /// The statements, on a connection or in a transaction.
 pub(crate) struct Statements<'c>(&'c mut SqliteConnection);
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
+type DbConnection = SqliteConnection;
+type DbRow = SqliteRow;
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
-impl Statements<'_> {
-    /// Runs a statement and gives the number of changed rows.
-    async fn execute(self, query: Query<'_>) -> Result<u64, StoreError> {
-        Ok(query.execute(self.0).await?.rows_affected())
-    }
-}
+/// Numbers as a parameter: a JSON array.
+type List = String;
 
-/// Numbers as a parameter for `json_each`.
-fn list(numbers: impl Iterator<Item = i64>) -> String {
+fn list(numbers: impl Iterator<Item = i64>) -> List {
     let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
     format!("[{}]", numbers.join(","))
-}
-
-fn ids(stored: Vec<i64>) -> Vec<RequestId> {
-    stored.into_iter().map(RequestId).collect()
-}
-
-/// A stored number of seconds; an impossible one becomes zero.
-fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
 
+use crate::backend::Statements;
 use crate::database::Database;
 use crate::{Queue, Sender, StoreError};
 
@@ -67,9 +68,7 @@ pub struct MyData {
 impl Users {
     /// Records a user who wrote to the bot, by their current names.
     pub async fn upsert(&self, sender: &Sender) -> Result<(), StoreError> {
-        let now = self.0.clock.now();
-        let upsert = async { self.0.connections.write().await?.sql().upsert_user(sender, now).await };
-        self.0.noting(upsert).await.map(|_key| ())
+        self.0.noting(self.writing(async |sql, now| sql.upsert_user(sender, now).await)).await.map(drop)
     }
 
     /// Records that the bot cannot write to a user. It can again when they write.
@@ -82,6 +81,16 @@ impl Users {
         self.0.connections.read().await?.sql().reachable_users().await
     }
 
+    /// One statement that writes, and its time.
+    async fn writing<T>(
+        &self,
+        write: impl AsyncFnOnce(Statements<'_>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.0.connections.write().await?;
+        let now = self.0.now(&mut connection).await?;
+        write(connection.sql(), now).await
+    }
+
     // === Chats ===
 
     /// Settings of a chat; the defaults where none were set.
@@ -91,23 +100,19 @@ impl Users {
 
     /// Sets the language of the speech in a chat; `None` leaves it to the settings of the bot again.
     pub async fn set_speech_language(&self, chat: ChatId, language: Option<SpeechLanguage>) -> Result<(), StoreError> {
-        let now = self.0.clock.now();
-        let set = async { self.0.connections.write().await?.sql().set_speech_language(chat, language, now).await };
-        self.0.noting(set).await
+        self.0.noting(self.writing(async |sql, now| sql.set_speech_language(chat, language, now).await)).await
     }
 
     /// Sets whether audio sent to a chat is transcribed without a command.
     pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), StoreError> {
-        let now = self.0.clock.now();
-        self.0.noting(async { self.0.connections.write().await?.sql().set_auto(chat, auto, now).await }).await
+        self.0.noting(self.writing(async |sql, now| sql.set_auto(chat, auto, now).await)).await
     }
 
     // === Bans ===
 
     /// Bans a user, a group or a channel, known or not. A ban survives [`Users::forget`], which would lift it otherwise.
     pub async fn ban(&self, user: UserId) -> Result<(), StoreError> {
-        let now = self.0.clock.now();
-        self.0.noting(async { self.0.connections.write().await?.sql().ban(user, now).await }).await
+        self.0.noting(self.writing(async |sql, now| sql.ban(user, now).await)).await
     }
 
     /// Lifts a ban, by any id that the chat has or had. False when there was none.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection};
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_simulator::postgres::PrivatePostgres;
 use stenobot_store::{
     Admission, Capacity, Fence, IncomingAudio, RequestRow, RequestUpdate, Sender, Store, StoreUrl, WorkSource,
 };
@@ -36,28 +37,89 @@ impl TestClock {
     }
 }
 
-/// An empty store of its own.
-pub(crate) async fn open_store(clock: TestClock) -> TestStore {
+/// Where a test's store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty store of its own. Where PostgreSQL is missing, and need not be there, one on SQLite with a line that says so.
+pub(crate) async fn open_store(backend: Backend, clock: TestClock) -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let store = Store::open(&StoreUrl::sqlite(&path), clock.clock()).await.unwrap();
-    TestStore { store, path, clock, _folder: folder }
+    let server = match backend {
+        Backend::Sqlite => None,
+        Backend::Postgres => PrivatePostgres::shared_or_skip("the contract on PostgreSQL").await.unwrap(),
+    };
+    let url = match server {
+        Some(server) => server.new_database().await.unwrap().parse().unwrap(),
+        None => StoreUrl::sqlite(&path),
+    };
+    let store = Store::open(&url, clock.clock()).await.unwrap();
+    TestStore { store, url, path, clock, _folder: folder }
 }
 
 pub(crate) struct TestStore {
     pub(crate) store: Store,
+    url: StoreUrl,
+    /// Of SQLite only.
     pub(crate) path: PathBuf,
     clock: TestClock,
     _folder: tempfile::TempDir,
 }
 
+/// A value of a row. PostgreSQL's columns have types: each is cast to the one that the test reads.
+pub(crate) trait Value:
+    for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>
+{
+    fn cast(column: &str) -> String;
+}
+
+impl Value for i64 {
+    fn cast(column: &str) -> String {
+        format!("CAST({column} AS BIGINT)")
+    }
+}
+
+impl Value for f64 {
+    fn cast(column: &str) -> String {
+        column.to_owned()
+    }
+}
+
+impl Value for bool {
+    fn cast(column: &str) -> String {
+        format!("{column} <> 0")
+    }
+}
+
+impl Value for String {
+    fn cast(column: &str) -> String {
+        match column {
+            "created_at" | "updated_at" => format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')"),
+            _ => column.to_owned(),
+        }
+    }
+}
+
+impl<T> Value for Option<T>
+where
+    T: Value,
+    Self: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    fn cast(column: &str) -> String {
+        T::cast(column)
+    }
+}
+
 impl TestStore {
-    pub(crate) async fn new() -> Self {
-        open_store(TestClock::default()).await
+    pub(crate) async fn new(backend: Backend) -> Self {
+        open_store(backend, TestClock::default()).await
     }
 
     pub(crate) fn url(&self) -> StoreUrl {
-        StoreUrl::sqlite(&self.path)
+        self.url.clone()
     }
 
     /// A second handle, as another process has it.
@@ -84,11 +146,17 @@ impl TestStore {
         SqliteConnectOptions::new().filename(&self.path).connect().await.unwrap()
     }
 
+    /// A connection past the store, to a PostgreSQL database.
+    pub(crate) async fn postgres(&self) -> PgConnection {
+        PgConnection::connect(&self.url.to_string()).await.unwrap()
+    }
+
     /// One value of a request's row.
-    pub(crate) async fn value<T>(&self, id: RequestId, column: &str) -> T
-    where
-        T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-    {
+    pub(crate) async fn value<T: Value>(&self, id: RequestId, column: &str) -> T {
+        if self.url.file().is_none() {
+            let query = format!("SELECT {} FROM usage WHERE id = $1", T::cast(column));
+            return sqlx::query_scalar(AssertSqlSafe(query)).bind(id.0).fetch_one(&mut self.postgres().await).await.unwrap();
+        }
         let mut sql = self.sql().await;
         let row: SqliteRow = sqlx::query(AssertSqlSafe(format!("SELECT {column} FROM usage WHERE id = ?1")))
             .bind(id.0)
@@ -101,6 +169,10 @@ impl TestStore {
 
     /// Every column of a request's row, to see that nothing changed.
     pub(crate) async fn row(&self, id: RequestId) -> String {
+        if self.url.file().is_none() {
+            let query = "SELECT CAST(to_jsonb(usage) AS TEXT) FROM usage WHERE id = $1";
+            return sqlx::query_scalar(query).bind(id.0).fetch_one(&mut self.postgres().await).await.unwrap();
+        }
         let mut sql = self.sql().await;
         let columns: Vec<String> =
             sqlx::query_scalar("SELECT name FROM pragma_table_info('usage')").fetch_all(&mut sql).await.unwrap();
@@ -114,6 +186,9 @@ impl TestStore {
     /// Number of rows.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        if self.url.file().is_none() {
+            return sqlx::query_scalar(count).fetch_one(&mut self.postgres().await).await.unwrap();
+        }
         let mut sql = self.sql().await;
         let count = sqlx::query_scalar(count).fetch_one(&mut sql).await.unwrap();
         sql.close().await.unwrap();
@@ -122,6 +197,10 @@ impl TestStore {
 
     /// Runs a statement past the store.
     pub(crate) async fn execute(&self, statement: &'static str) {
+        if self.url.file().is_none() {
+            sqlx::query(statement).execute(&mut self.postgres().await).await.unwrap();
+            return;
+        }
         let mut sql = self.sql().await;
         sqlx::query(statement).execute(&mut sql).await.unwrap();
         sql.close().await.unwrap();

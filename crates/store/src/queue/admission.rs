@@ -9,7 +9,7 @@ use stenobot_domain::{
 use super::{ClaimExclusions, Queue, daily_usage};
 use crate::StoreError;
 use crate::crash::{self, Side};
-use crate::sqlite::Transaction;
+use crate::backend::Transaction;
 
 /// Author of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,8 +146,7 @@ impl Queue {
         capacity: &Capacity,
         excluded: &ClaimExclusions,
     ) -> Result<Admission, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin_in_order().await?;
         let user = tx.sql().upsert_user(&arrival.from, now).await?;
         let decision = decide(&mut tx, arrival, user, (capacity, excluded), now).await?;
         let row = match decision {
@@ -181,8 +180,7 @@ impl Queue {
         arrival: &IncomingAudio,
         reason: RejectReason,
     ) -> Result<Option<RequestId>, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin().await?;
         let user = tx.sql().upsert_user(&arrival.from, now).await?;
         let row = NewRequest { user, refused: Some(reason), coalesced_into: None };
         let Some(id) = tx.sql().insert_request(arrival, &row, now).await? else {

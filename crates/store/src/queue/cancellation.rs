@@ -16,7 +16,7 @@ pub enum CancelOutcome {
         /// The stage that it was in.
         from: StageName,
     },
-    /// A worker holds it: that worker must be stopped, and ends it.
+    /// A worker holds it. That it was cancelled is recorded; the worker is notified, and ends it.
     Running,
     /// It had ended before.
     Over,
@@ -64,10 +64,14 @@ impl Queue {
         Ok(outcomes)
     }
 
+    /// Requests that this owner holds and that were cancelled meanwhile.
+    pub async fn cancellations_of(&self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
+        self.0.connections.read().await?.sql().cancellations_of(owner).await
+    }
+
     /// In the name of an actor, or of the operator.
     async fn cancel_once(&self, id: RequestId, by: Option<Actor>) -> Result<CancelOutcome, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin_in_order().await?;
         let Some(target) = tx.sql().cancel_target(id).await? else { return Ok(CancelOutcome::Unknown) };
         match by.map(|actor| actor.right(target.user, target.chat)) {
             Some(Right::Denied) => return Ok(CancelOutcome::NotYours),
@@ -77,10 +81,13 @@ impl Queue {
         if target.stage.is_terminal() {
             return Ok(CancelOutcome::Over);
         }
+        let reason = if by.is_some() { CancelledBy::Sender } else { CancelledBy::Operator };
         if target.has_owner && target.lease_until.is_some_and(|until| until >= now) {
+            tx.sql().request_cancellation(id, reason).await?;
+            tx.commit().await?;
+            self.0.cancelled(id);
             return Ok(CancelOutcome::Running);
         }
-        let reason = if by.is_some() { CancelledBy::Sender } else { CancelledBy::Operator };
         tx.sql().cancel(id, reason, now).await?;
         super::order::leave(&mut tx, id).await?;
         crash::point(Side::Before, "cancel");

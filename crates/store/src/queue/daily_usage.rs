@@ -9,7 +9,7 @@ use stenobot_domain::{RequestId, Timestamp, UserId};
 
 use super::Queue;
 use crate::StoreError;
-use crate::sqlite::Transaction;
+use crate::backend::Transaction;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -102,8 +102,9 @@ fn hash(key: &[u8], user: UserId) -> Vec<u8> {
 impl Queue {
     /// Deletes what was carried over for any day but today, the keys included.
     pub async fn drop_other_days(&self) -> Result<(), StoreError> {
-        let today = self.0.clock.now().midnight();
-        if self.0.connections.write().await?.sql().drop_other_days(today).await? > 0 {
+        let mut connection = self.0.connections.write().await?;
+        let today = self.0.now(&mut connection).await?.midnight();
+        if connection.sql().drop_other_days(today).await? > 0 {
             self.0.connections.erased_in_log();
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! Notices: answers to ended requests that get no text.
 
-use stenobot_domain::{ChatId, RequestId, Timestamp};
+use std::time::Duration;
 
+use stenobot_domain::{ChatId, RequestId};
+
+use super::fenced::FencedWrite;
 use super::rows::{Fence, Notice};
-use super::transitions::exactly_one;
 use super::{LEASE, Queue};
 use crate::StoreError;
-use crate::crash::{self, Side};
 
 impl Queue {
     /// Claims the oldest notice that is due.
@@ -21,8 +22,7 @@ impl Queue {
     }
 
     async fn claim_notice_once(&self, owner: &str, chats: &[ChatId]) -> Result<Option<Notice>, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin().await?;
         let Some(mut notice) = tx.sql().claim_notice(owner, now.after(LEASE), now, chats).await? else {
             tx.rollback().await?;
             return Ok(None);
@@ -39,30 +39,11 @@ impl Queue {
 
     /// As [`Queue::close_notice`], with the refusals that are folded into the notice.
     pub async fn close_notices(&self, fence: &Fence, folded: &[RequestId]) -> Result<(), StoreError> {
-        self.0.retrying("record a notice", || self.close_notices_once(fence, folded)).await
-    }
-
-    async fn close_notices_once(&self, fence: &Fence, folded: &[RequestId]) -> Result<(), StoreError> {
-        crash::point(Side::Before, "told");
-        let mut tx = self.0.connections.begin().await?;
-        let closed = tx.sql().close(fence).await?;
-        exactly_one(fence, closed)?;
-        if !folded.is_empty() {
-            tx.sql().close_folded(folded).await?;
-        }
-        tx.commit().await?;
-        crash::point(Side::After, "told");
-        self.0.changed();
-        Ok(())
+        self.write(fence, FencedWrite::CloseNotice { folded }).await.map(drop)
     }
 
     /// Puts a notice off. Retried.
-    pub async fn postpone_notice(&self, fence: &Fence, not_before: Timestamp) -> Result<(), StoreError> {
-        let postpone = || async {
-            crash::point(Side::Before, "told later");
-            let postponed = self.0.connections.write().await?.sql().postpone_notice(fence, not_before).await?;
-            self.committed("told later", fence, postponed)
-        };
-        self.0.retrying("put a notice off", postpone).await
+    pub async fn postpone_notice(&self, fence: &Fence, pause: Duration) -> Result<(), StoreError> {
+        self.write(fence, FencedWrite::PostponeNotice { pause }).await.map(drop)
     }
 }

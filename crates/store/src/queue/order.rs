@@ -17,7 +17,7 @@ use stenobot_domain::{AudioLength, ChatId, MessageId, RequestId, StageName, Time
 
 use super::{ClaimExclusions, LEASE, Queue};
 use crate::queue::rows::RequestRow;
-use crate::sqlite::{Connection, Transaction};
+use crate::backend::{Connection, Transaction};
 use crate::{RequestStatus, StoreError};
 
 /// A request on its way to the engine.
@@ -80,8 +80,7 @@ impl Queue {
     /// Claims the request whose turn it is. Before that, what dead workers left comes back to the queue, and failed requests
     /// whose pause is over get their new turns.
     pub(super) async fn claim_turn(&self, owner: &str, excluded: &ClaimExclusions) -> Result<TurnClaim, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin_in_order().await?;
         let mut moved = tx.sql().requeue_lost(now).await?;
         while let Some(renewed) = tx.sql().renew_turn(now).await? {
             moved.push(renewed);

@@ -38,6 +38,8 @@ pub struct RequestRow {
     pub failures: i64,
     /// Claims in this stage whose worker was gone before it recorded an outcome.
     pub interruptions: i64,
+    /// Who has cancelled it while another worker held it.
+    pub cancel_requested: Option<CancelledBy>,
     /// Chat of the answer.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
@@ -87,8 +89,8 @@ pub struct RequestUpdate {
     pub transcription_length: Option<i64>,
     /// Recognised language.
     pub language: Option<String>,
-    /// Until when the audio of an answered request can be transcribed again.
-    pub audio_until: Option<Timestamp>,
+    /// How long the audio of an answered request can be transcribed again.
+    pub keep_audio_for: Option<Duration>,
 }
 
 /// How a request ends other than by delivery.

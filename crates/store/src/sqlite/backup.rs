@@ -11,8 +11,9 @@ use stenobot_domain::with_suffix;
 
 use super::adopt::adopt;
 use super::open::{has_table, newest, newest_known, read_only};
-use super::{account, foreign};
-use crate::{StoreError, StoreUrl};
+use super::foreign;
+use super::sql::account;
+use crate::StoreError;
 
 /// Numbers of rows in a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,18 @@ pub enum BackupError {
         /// The system's error.
         error: io::Error,
     },
+    /// The store is not a file.
+    #[error(transparent)]
+    NotAFile(#[from] NotAFile),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// The store is a database of a PostgreSQL server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store is in PostgreSQL, which has its own tools: back it up with `pg_dump -Fc`, put that back with `pg_restore`")]
+pub struct NotAFile;
 
 impl From<sqlx::Error> for BackupError {
     fn from(error: sqlx::Error) -> Self {
@@ -154,8 +163,7 @@ pub struct Restored {
 /// Replaces `store`, which no process may have open (hold the data folder's lock), by the contents of a copy. The copy is not
 /// trusted: only its rows are taken over, into a new file. The store before is kept beside it. At every moment, also of a
 /// crash, a complete store has the name.
-pub async fn restore(copy: &Path, store: &StoreUrl, open: AfterRestore) -> Result<Restored, BackupError> {
-    let StoreUrl::Sqlite(store) = store;
+pub async fn restore(copy: &Path, store: &Path, open: AfterRestore) -> Result<Restored, BackupError> {
     let unfit = |reason: String| BackupError::Unfit { file: copy.to_path_buf(), reason };
     foreign::length(copy).map_err(|why| unfit(why.to_string()))?;
     let fresh = beside(store, "restoring");

@@ -5,32 +5,22 @@ use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::{ConnectOptions, Connection};
-use stenobot_domain::UserId;
 
-use super::account::account;
+use super::sql::account::account;
 use super::open::{MIGRATIONS, check, has_table, newest, predecessor, read_only};
-use crate::{StoreError, StoreUrl};
+use crate::StoreError;
+use crate::inspection::Inspection;
+use crate::location::write_ahead_log;
 
 /// How long a query waits for another process that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// State of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inspection {
-    /// Migrations that the next start will run.
-    pub pending: usize,
-    /// Number of requests.
-    pub requests: u64,
-    /// The account that it belongs to, `None` before one has worked on it.
-    pub bot: Option<UserId>,
-}
 
 pub(crate) async fn inspect(path: &Path) -> Result<Option<Inspection>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
     // A process that works on the store has a log beside it. Without one, SQLite would leave an empty one here.
-    let is_idle = !StoreUrl::sqlite(path).write_ahead_log().exists();
+    let is_idle = !write_ahead_log(path).exists();
     let mut connection = read_only(path).immutable(is_idle).busy_timeout(BUSY_TIMEOUT).connect().await?;
     let version = newest(&mut connection).await?;
     if version.is_none() && has_table(&mut connection, "alembic_version").await? {
@@ -51,7 +41,7 @@ pub(crate) async fn inspect(path: &Path) -> Result<Option<Inspection>, StoreErro
     };
     connection.close().await?;
     let pending = known().filter(|known| version.is_none_or(|version| *known > version)).count();
-    Ok(Some(Inspection { pending, requests: requests.cast_unsigned(), bot }))
+    Ok(Some(Inspection { pending, requests: requests.cast_unsigned(), bot, server: None }))
 }
 
 #[cfg(test)]
@@ -59,7 +49,7 @@ mod tests {
     use stenobot_domain::Clock;
 
     use super::*;
-    use crate::Store;
+    use crate::{Store, StoreUrl};
 
     #[tokio::test]
     async fn an_inspection_changes_nothing() {
@@ -68,7 +58,7 @@ mod tests {
         let url = StoreUrl::sqlite(&path);
         assert_eq!(Store::inspect(&url).await.unwrap(), None);
         let store = Store::open(&url, Clock::System).await.unwrap();
-        let sound = Some(Inspection { pending: 0, requests: 0, bot: None });
+        let sound = Some(Inspection { pending: 0, requests: 0, bot: None, server: None });
         assert_eq!(Store::inspect(&url).await.unwrap(), sound);
         store.close().await;
 

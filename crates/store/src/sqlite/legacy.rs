@@ -42,6 +42,9 @@ pub enum ImportError {
     /// It is the predecessor's, but later than the revisions that are known here.
     #[error("the file is of a revision that cannot be imported: it has no column {0}")]
     UnknownRevision(String),
+    /// The store is not an SQLite file.
+    #[error("import it into an SQLite store first, and bring that along with `stenobot migrate`")]
+    NotSqlite,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

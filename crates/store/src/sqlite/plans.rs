@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::{audio, claims, daily_usage, erasure, notices, queue, statistics, transitions, users};
+use super::sql::{audio, claims, daily_usage, erasure, notices, queue, statistics, transitions, users};
 
 /// Names of the history's tables in the statements.
 const HISTORY: &[&str] = &[
@@ -35,8 +35,9 @@ async fn no_statement_reads_the_whole_history() {
         claims::CLOSE_GAP,
         claims::CATCH_UP,
         claims::CLAIM_COALESCED,
-        claims::RENEW,
+
         claims::EXPIRE_OTHERS,
+        claims::EXPIRE_OF,
         claims::CLAMP,
         queue::COUNT_WAITING,
         queue::COUNT_NOT_EXCLUDED,
@@ -55,6 +56,8 @@ async fn no_statement_reads_the_whole_history() {
         transitions::ADVANCE,
         transitions::ADD_TO_TOTALS,
         transitions::SETTLE,
+        transitions::RENEW,
+        transitions::CANCELLATIONS_OF,
         transitions::RELEASE,
         transitions::CANCEL_TARGET,
         transitions::OPEN_REQUESTS_OF,

@@ -36,8 +36,7 @@ impl Users {
     }
 
     async fn erase(&self, user: UserId) -> Result<Forgotten, StoreError> {
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin_in_order().await?;
         tx.sql().delete_chat(user).await?;
         let Some(key) = tx.sql().user_key(user).await?.filter(|_| user != ERASED) else {
             tx.commit().await?;

@@ -24,8 +24,7 @@ impl Users {
         if from == to {
             return Ok(false);
         }
-        let now = self.0.clock.now();
-        let mut tx = self.0.connections.begin().await?;
+        let (mut tx, now) = self.0.begin().await?;
         if !tx.sql().record_move(from, to, now).await? {
             tx.rollback().await?;
             return Ok(false);

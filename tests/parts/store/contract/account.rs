@@ -3,6 +3,7 @@
 use stenobot_domain::UserId;
 use stenobot_store::{Adopted, StoreError, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::TestStore;
 
 const ONE: UserId = UserId(7_000_000_001);
@@ -10,7 +11,7 @@ const OTHER: UserId = UserId(7_000_000_002);
 
 #[tokio::test]
 async fn a_store_belongs_to_one_account_until_another_adopts_it() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for _ in 0..2 {
         test.store.belongs_to(ONE).await.unwrap();
     }

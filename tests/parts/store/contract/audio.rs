@@ -5,6 +5,7 @@ use std::time::Duration;
 use stenobot_domain::{MessageId, RequestId, StageName, UserId};
 use stenobot_store::{AudioLookup, IdempotencyKey, IncomingAudio, KeptAudio, LEASE, RequestUpdate, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{TestStore, arrival};
 
 const ME: UserId = UserId(7_000_000_001);
@@ -33,7 +34,7 @@ async fn finish(test: &TestStore) {
 pub(super) async fn finish_and_keep(test: &TestStore, time: Duration) {
     let fence = test.start("w").await;
     let fence = test.advance(&fence, StageName::Transcribed).await;
-    let facts = RequestUpdate { audio_until: Some(test.now().after(time)), ..RequestUpdate::default() };
+    let facts = RequestUpdate { keep_audio_for: Some(time), ..RequestUpdate::default() };
     test.store.queue.advance(&fence, StageName::Done, &facts).await.unwrap();
 }
 
@@ -47,7 +48,7 @@ async fn here(test: &TestStore, id: RequestId) -> Option<KeptAudio> {
 
 #[tokio::test]
 async fn audio_is_kept_for_its_sender_until_its_retention_is_over() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let not_kept = done(&test, &arrival(9)).await;
     assert!(here(&test, not_kept).await.is_none(), "it was not to be kept");
     let id = test.enqueue_of(&IncomingAudio { thread: Some(5), ..arrival(1) }).await;
@@ -73,7 +74,7 @@ async fn audio_is_kept_for_its_sender_until_its_retention_is_over() {
 
 #[tokio::test]
 async fn audio_transcribed_again_is_kept_until_that_is_over_under_the_same_id() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let first = test.enqueue(1).await;
     finish_and_keep(&test, LEASE).await;
     let audio = here(&test, first).await.unwrap().audio;

@@ -10,6 +10,7 @@ use stenobot_store::{
 };
 
 use super::audio::finish_and_keep;
+use super::BACKEND;
 use crate::store::test_store::{TestStore, arrival, arrival_of};
 
 const ME: UserId = UserId(7_000_000_001);
@@ -17,7 +18,7 @@ const ME: UserId = UserId(7_000_000_001);
 #[tokio::test]
 async fn a_waiting_request_is_cancelled_at_once_and_gets_a_notice() {
     for queued in [false, true] {
-        let test = TestStore::new().await;
+        let test = TestStore::new(BACKEND).await;
         let id = if queued { test.enqueue(1).await } else { test.admit(1).await };
         let from = if queued { StageName::Queued } else { StageName::Received };
         assert_eq!(request::cancel(&test.store, id, ME).await.unwrap(), CancelOutcome::Now { from });
@@ -33,7 +34,7 @@ async fn a_waiting_request_is_cancelled_at_once_and_gets_a_notice() {
 
 #[tokio::test]
 async fn a_held_request_is_not_cancelled_until_its_lease_expires() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
     let id = row.fence.id;
@@ -48,7 +49,7 @@ async fn a_held_request_is_not_cancelled_until_its_lease_expires() {
 
 #[tokio::test]
 async fn a_request_of_another_user_is_not_cancelled() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.admit(1).await;
     let before = test.row(id).await;
     assert_eq!(test.store.queue.cancel(id, UserId(2)).await.unwrap(), CancelOutcome::NotYours);
@@ -66,7 +67,7 @@ const GROUP: ChatId = ChatId(-100_200);
 
 #[tokio::test]
 async fn requests_of_a_chat_belong_to_its_admins() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.take(&of_the_group(1)).await;
     let private = test.admit(2).await;
     let admin = Actor::Admin { user: ME, group: GROUP };
@@ -91,7 +92,7 @@ async fn requests_of_a_chat_belong_to_its_admins() {
 
 #[tokio::test]
 async fn cancelling_all_ends_the_requests_of_one_user_only() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let running = test.enqueue(1).await;
     test.start("w").await;
     let queued = test.enqueue(2).await;
@@ -108,7 +109,7 @@ async fn cancelling_all_ends_the_requests_of_one_user_only() {
 
 #[tokio::test]
 async fn the_operator_cancels_any_request_and_its_sender_gets_a_notice() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.admit(1).await;
     let outcomes = request::cancel_all_in(&test.store, arrival(1).chat).await.unwrap();
     assert_eq!(outcomes, [(id, CancelOutcome::Now { from: StageName::Received })]);
@@ -118,7 +119,7 @@ async fn the_operator_cancels_any_request_and_its_sender_gets_a_notice() {
 
 #[tokio::test]
 async fn a_button_is_allowed_under_its_own_message_only() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let own = ChatId(ME.0);
     let id = test.enqueue(1).await;
     let fence = test.start("w").await;
@@ -153,7 +154,7 @@ async fn a_button_is_allowed_under_its_own_message_only() {
 
 #[tokio::test]
 async fn cancelling_a_group_ends_all_its_open_requests() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let in_group = [test.take(&of_the_group(1)).await, test.take(&IncomingAudio { chat: GROUP, ..arrival(2) }).await];
     let private = test.admit(3).await;
     test.store.users.move_chat(GROUP, ChatId(-100_300)).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName};
 use stenobot_store::{Admission, Fence, LEASE, RequestUpdate, Settlement, StoreError, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, START, TestStore, arrival, sender};
 
 const PAST_LEASE: Duration = Duration::from_secs(LEASE.as_secs() + 1);
@@ -14,7 +15,7 @@ const PAST_LEASE: Duration = Duration::from_secs(LEASE.as_secs() + 1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_message_admitted_a_thousand_times_is_one_request() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = test.store.clone();
@@ -36,7 +37,7 @@ async fn a_message_admitted_a_thousand_times_is_one_request() {
 
 #[tokio::test]
 async fn the_idempotency_key_holds_within_its_chat() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let elsewhere = stenobot_store::IncomingAudio { chat: ChatId(-100_500), ..arrival(1) };
     let elsewhere = stenobot_store::IncomingAudio { file_unique_id: "another".into(), ..elsewhere };
@@ -45,7 +46,7 @@ async fn the_idempotency_key_holds_within_its_chat() {
 
 #[tokio::test]
 async fn a_renamed_sender_stays_one_user() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let renamed = stenobot_store::Sender { first_name: Some("Аня".into()), ..sender(7_000_000_001) };
     let again = stenobot_store::IncomingAudio { from: renamed, ..arrival(2) };
@@ -59,7 +60,7 @@ async fn a_renamed_sender_stays_one_user() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_workers_of_two_processes_claim_a_hundred_rows_once_each() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in 0..100 {
         test.admit(message).await;
     }
@@ -82,7 +83,7 @@ async fn eight_workers_of_two_processes_claim_a_hundred_rows_once_each() {
 
 #[tokio::test]
 async fn a_claim_gives_everything_that_was_stored() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.admit(5).await;
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
     assert_eq!(row.fence, Fence { id, stage: StageName::Received, owner: "w".into(), attempt: 1 });
@@ -95,7 +96,7 @@ async fn a_claim_gives_everything_that_was_stored() {
 
 #[tokio::test]
 async fn a_lease_expires_after_its_time_and_each_claim_counts_an_attempt() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let first = test.claim(WorkSource::Downloads, "a").await.unwrap();
     test.pass(LEASE);
@@ -110,7 +111,7 @@ async fn a_lease_expires_after_its_time_and_each_claim_counts_an_attempt() {
 
 #[tokio::test]
 async fn a_late_write_extends_the_lease() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue(1).await;
     let fence = test.start("a").await;
     test.pass(PAST_LEASE);
@@ -128,18 +129,18 @@ async fn a_late_write_extends_the_lease() {
 
 #[tokio::test]
 async fn a_release_counts_a_failure_only_if_told_to() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     for (attempt, (failed, failures)) in (1..).zip([(false, 0), (true, 0), (true, 1), (false, 2), (false, 2)]) {
         let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
         assert_eq!((row.fence.attempt, row.failures, row.interruptions), (attempt, failures, 0));
-        test.store.queue.release(&row.fence, test.now(), failed).await.unwrap();
+        test.store.queue.release(&row.fence, Duration::ZERO, failed).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_lost_claim_counts_as_an_interruption() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     for interruptions in 0..3 {
         let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
@@ -155,10 +156,10 @@ async fn a_lost_claim_counts_as_an_interruption() {
 
 #[tokio::test]
 async fn a_released_row_is_not_claimed_before_its_time() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
-    test.store.queue.release(&row.fence, test.now().after(Duration::from_secs(5)), true).await.unwrap();
+    test.store.queue.release(&row.fence, Duration::from_secs(5), true).await.unwrap();
     test.pass(Duration::from_millis(4_999));
     assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
     test.pass(Duration::from_millis(1));
@@ -167,7 +168,7 @@ async fn a_released_row_is_not_claimed_before_its_time() {
 
 #[tokio::test]
 async fn an_interrupted_download_is_claimed_again() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.admit(1).await;
     let row = test.claim(WorkSource::Downloads, "a").await.unwrap();
     test.advance(&row.fence, StageName::Downloaded).await;
@@ -180,7 +181,7 @@ async fn an_interrupted_download_is_claimed_again() {
 #[tokio::test]
 async fn a_row_of_a_dead_worker_is_claimed_again_from_engine_and_delivery() {
     for died_in in [StageName::Transcribing, StageName::Transcribed] {
-        let test = TestStore::new().await;
+        let test = TestStore::new(BACKEND).await;
         let id = test.enqueue(1).await;
         let mut fence = test.start("a").await;
         if died_in == StageName::Transcribed {
@@ -200,7 +201,7 @@ async fn a_row_of_a_dead_worker_is_claimed_again_from_engine_and_delivery() {
 
 #[tokio::test]
 async fn expiring_other_leases_frees_the_rows_of_other_owners_only() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mine = test.enqueue(1).await;
     test.start("alive").await;
     let theirs = test.enqueue(2).await;
@@ -223,7 +224,7 @@ async fn expiring_other_leases_frees_the_rows_of_other_owners_only() {
 
 #[tokio::test]
 async fn an_expired_worker_writes_nothing() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for round in 0..100 {
         let id = test.enqueue(round).await;
         let zombie = test.start("zombie").await;
@@ -234,12 +235,12 @@ async fn an_expired_worker_writes_nothing() {
         for refused in [
             test.store.queue.advance(&zombie, StageName::Transcribed, &RequestUpdate::default()).await,
             test.store.queue.settle(&zombie, Settlement::Failed(FailReason::Internal)).await,
-            test.store.queue.release(&zombie, test.now(), true).await,
+            test.store.queue.release(&zombie, Duration::ZERO, true).await,
             test.store.queue.renew(&zombie).await,
             test.store.queue.set_status_message(&zombie, arrival(1).chat, MessageId(99)).await,
             test.store.queue.set_parts_delivered(&zombie, 9).await,
             test.store.queue.close_notice(&zombie).await,
-            test.store.queue.postpone_notice(&zombie, test.now()).await,
+            test.store.queue.postpone_notice(&zombie, Duration::ZERO).await,
         ] {
             assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
         }
@@ -250,7 +251,7 @@ async fn an_expired_worker_writes_nothing() {
 
 #[tokio::test]
 async fn every_part_of_the_fencing_token_is_checked() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.enqueue(1).await;
     let fence = test.start("w").await;
     for wrong in [
@@ -275,7 +276,7 @@ async fn each_stage_records_its_facts() {
         let record = records.pop().unwrap();
         (record.audio_seconds, record.model, record.processing_seconds, record.characters)
     }
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.admit(1).await;
     assert_eq!(facts(&test).await, (None, None, None, None));
     assert_eq!(test.value::<String>(id, "created_at").await, "2023-11-14 22:13:20.000");
@@ -299,7 +300,7 @@ async fn each_stage_records_its_facts() {
         processing: Some(Duration::from_millis(2_500)),
         transcription_length: Some(42),
         language: Some("ru".into()),
-        audio_until: None,
+        keep_audio_for: None,
         length: None,
     };
     test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
@@ -320,7 +321,7 @@ async fn each_stage_records_its_facts() {
 
 #[tokio::test]
 async fn every_write_notifies_subscribers() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mut changes = test.store.changes();
     macro_rules! wakes {
         ($write:expr) => {{
@@ -334,7 +335,7 @@ async fn every_write_notifies_subscribers() {
     let row = wakes!(test.store.queue.claim(WorkSource::Downloads, "w")).unwrap();
     wakes!(test.store.queue.advance(&row.fence, StageName::Downloaded, &RequestUpdate::default()));
     let fence = Fence { stage: StageName::Downloaded, ..row.fence };
-    wakes!(test.store.queue.release(&fence, test.now(), false));
+    wakes!(test.store.queue.release(&fence, Duration::ZERO, false));
     let row = wakes!(test.store.queue.claim(WorkSource::Downloads, "w")).unwrap();
     wakes!(test.store.queue.settle(&row.fence, Settlement::Failed(FailReason::Download)));
     wakes!(test.store.queue.refuse(&arrival(2), RejectReason::TooBig));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stenobot_domain::{RequestId, StageName};
 use stenobot_store::{Admission, Capacity, LEASE, MAX_BACKOFF, RequestUpdate, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of};
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -20,11 +21,11 @@ async fn serve(test: &TestStore) -> RequestId {
 
 #[tokio::test]
 async fn kept_audio_is_due_at_once() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue(1).await;
     let fence = test.start("w").await;
     let fence = test.advance(&fence, StageName::Transcribed).await;
-    let kept = RequestUpdate { audio_until: Some(test.now().after(RETENTION)), ..RequestUpdate::default() };
+    let kept = RequestUpdate { keep_audio_for: Some(RETENTION), ..RequestUpdate::default() };
     test.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
     assert_eq!(test.store.audio.take_due(RETENTION).await.unwrap(), []);
     test.set_back(MONTH);
@@ -34,12 +35,12 @@ async fn kept_audio_is_due_at_once() {
 
 #[tokio::test]
 async fn pauses_are_clamped_to_the_longest_backoff() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue_of(&arrival_of(2, 2)).await;
     test.admit(1).await;
     for source in [WorkSource::Downloads, WorkSource::Transcriptions] {
         let row = test.claim(source, "w").await.unwrap();
-        test.store.queue.release(&row.fence, test.now().after(MAX_BACKOFF), true).await.unwrap();
+        test.store.queue.release(&row.fence, MAX_BACKOFF, true).await.unwrap();
     }
     assert_eq!(test.store.queue.clamp_times().await.unwrap(), 0, "this long they may be");
     assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
@@ -51,10 +52,10 @@ async fn pauses_are_clamped_to_the_longest_backoff() {
 
 #[tokio::test]
 async fn a_postponed_notice_is_clamped() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let _id = test.store.queue.refuse(&arrival(1), stenobot_domain::RejectReason::TooLong).await.unwrap();
     let notice = test.store.queue.claim_notice("w").await.unwrap().unwrap();
-    test.store.queue.postpone_notice(&notice.fence, test.now()).await.unwrap();
+    test.store.queue.postpone_notice(&notice.fence, Duration::ZERO).await.unwrap();
     test.set_back(MONTH);
     assert_eq!(test.store.queue.claim_notice("w").await.unwrap(), None);
     assert_eq!(test.store.queue.clamp_times().await.unwrap(), 1);
@@ -63,7 +64,7 @@ async fn a_postponed_notice_is_clamped() {
 
 #[tokio::test]
 async fn a_lost_lease_expires_and_a_renewed_one_stays() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let lost = test.enqueue(1).await;
     test.start("w").await;
     test.enqueue_of(&arrival_of(2, 2)).await;
@@ -80,7 +81,7 @@ async fn a_lost_lease_expires_and_a_renewed_one_stays() {
 
 #[tokio::test]
 async fn earlier_requests_stay_before_later_ones() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     // One who was served before the change, and one who waited.
     test.enqueue_of(&arrival_of(1, 1)).await;
     serve(&test).await;
@@ -98,7 +99,7 @@ async fn earlier_requests_stay_before_later_ones() {
 
 #[tokio::test]
 async fn audio_of_other_days_does_not_count_for_today() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let minute = Capacity { per_day: Some(Duration::from_secs(60)), ..ROOMY };
     let admit = async |message| test.store.queue.admit(&arrival(message), &minute).await.unwrap();
     for message in 0..6 {
@@ -113,7 +114,7 @@ async fn audio_of_other_days_does_not_count_for_today() {
 
 #[tokio::test]
 async fn recorded_times_are_never_negative() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue(1).await;
     test.set_back(MONTH);
     serve(&test).await;

@@ -7,6 +7,7 @@ use stenobot_domain::{AnswerForm, FailReason, MessageId, RequestId, StageName, U
 use stenobot_store::{Admission, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, StoreError, WorkSource};
 
 use super::order::order;
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival_of, queue_of, sender};
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -29,7 +30,7 @@ async fn same(test: &TestStore, user: i64) -> RequestId {
 
 #[tokio::test]
 async fn only_the_same_waiting_audio_in_the_same_language_and_form_is_coalesced() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (original, id) = coalesced(&test).await;
     assert_eq!(test.value::<i64>(id, "joined_to").await, original.0);
     let again = IncomingAudio { file_unique_id: "unique-1".into(), ..arrival_of(3, 51) };
@@ -53,7 +54,7 @@ async fn only_the_same_waiting_audio_in_the_same_language_and_form_is_coalesced(
 
 #[tokio::test]
 async fn a_coalesced_request_waits_for_the_text_of_its_original() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (original, id) = coalesced(&test).await;
     let waiting = test.store.queue.waiting().await.unwrap();
     assert_eq!(waiting.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), [original, id]);
@@ -87,7 +88,7 @@ async fn a_coalesced_request_waits_for_the_text_of_its_original() {
 
 #[tokio::test]
 async fn a_coalesced_request_has_the_place_of_its_original() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (original, id) = coalesced(&test).await;
     let other = test.enqueue_of(&arrival_of(3, 60)).await;
     let second = same(&test, 4).await;
@@ -97,10 +98,10 @@ async fn a_coalesced_request_has_the_place_of_its_original() {
 
     let fence = test.start("w").await;
     assert_eq!(order(&test).await, [id, second, other]);
-    test.store.queue.release(&fence, test.now(), false).await.unwrap();
+    test.store.queue.release(&fence, Duration::ZERO, false).await.unwrap();
     assert_eq!(order(&test).await, [original, id, second, other], "it was interrupted");
     let fence = test.start("w").await;
-    test.store.queue.release(&fence, test.now(), true).await.unwrap();
+    test.store.queue.release(&fence, Duration::ZERO, true).await.unwrap();
     assert_eq!(order(&test).await, [other, original, id, second], "the engine failed on it");
     test.pass(MILLI);
     assert_eq!(test.start("w").await.id, other);
@@ -113,7 +114,7 @@ async fn a_coalesced_request_has_the_place_of_its_original() {
 #[tokio::test]
 async fn a_coalesced_request_without_text_is_downloaded_itself() {
     for died in [false, true] {
-        let test = TestStore::new().await;
+        let test = TestStore::new(BACKEND).await;
         let (original, id) = coalesced(&test).await;
         let fence = test.start("w").await;
         let fence = test.advance(&fence, StageName::Transcribed).await;
@@ -123,7 +124,7 @@ async fn a_coalesced_request_without_text_is_downloaded_itself() {
             assert_eq!(test.claim(WorkSource::Downloads, "v").await, None, "it is held");
             test.pass(LEASE + MILLI);
         } else {
-            test.store.queue.release(&row.fence, test.now(), false).await.unwrap();
+            test.store.queue.release(&row.fence, Duration::ZERO, false).await.unwrap();
         }
         assert_eq!(test.claim(WorkSource::Transcriptions, "v").await, None, "it has no audio");
         let own = test.claim(WorkSource::Downloads, "v").await.unwrap();
@@ -142,7 +143,7 @@ async fn a_coalesced_request_without_text_is_downloaded_itself() {
 
 #[tokio::test]
 async fn a_request_coalesced_into_a_failed_or_cancelled_one_is_downloaded_itself() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (_, id) = coalesced(&test).await;
     let fence = test.start("w").await;
     assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
@@ -150,7 +151,7 @@ async fn a_request_coalesced_into_a_failed_or_cancelled_one_is_downloaded_itself
     assert_eq!(test.download().await, id);
     assert_eq!(test.start("w").await.id, id);
 
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (original, id) = coalesced(&test).await;
     let _ended = test.store.queue.cancel(original, sender(7_000_000_001).id).await.unwrap();
     assert_eq!(test.store.queue.waiting().await.unwrap()[0].coalesced_into, None);

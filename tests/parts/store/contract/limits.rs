@@ -6,6 +6,7 @@ use stenobot::request::{Claim, DownloadFailure, Downloaded, Received, Request, S
 use stenobot_domain::{ChatId, MessageId, RejectReason, StageName, UserId};
 use stenobot_store::{Admission, Capacity, Fence, IncomingAudio, RequestUpdate, Settlement, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival_of};
 
 const ME: UserId = UserId(7_000_000_001);
@@ -51,7 +52,7 @@ async fn answer(test: &TestStore) {
 
 #[tokio::test]
 async fn an_erased_user_has_used_the_same_audio_and_positions_as_before() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, &mine(1, Some(30))).await, Admission::New(_)));
     assert!(measure(&test, 30).await);
     answer(&test).await;
@@ -79,7 +80,7 @@ async fn an_erased_user_has_used_the_same_audio_and_positions_as_before() {
 
 #[tokio::test]
 async fn a_document_claims_no_length_and_counts_when_it_is_measured() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, &mine(1, None)).await, Admission::New(_)));
     assert!(measure(&test, 40).await);
     let Admission::New(over) = admit(&test, &mine(2, None)).await else { panic!("its length is not known yet") };
@@ -92,7 +93,7 @@ async fn a_document_claims_no_length_and_counts_when_it_is_measured() {
 
 #[tokio::test]
 async fn two_concurrent_measurements_do_not_exceed_the_daily_limit() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in [1, 2] {
         assert!(matches!(admit(&test, &mine(message, None)).await, Admission::New(_)));
     }
@@ -104,7 +105,7 @@ async fn two_concurrent_measurements_do_not_exceed_the_daily_limit() {
 
 #[tokio::test]
 async fn a_false_claim_counts_by_its_measured_length_and_a_rounded_one_does_not() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, &mine(1, Some(30))).await, Admission::New(_)));
     assert!(measure(&test, 31).await, "lengths are claimed in whole seconds");
     assert!(matches!(admit(&test, &mine(2, Some(1))).await, Admission::New(_)));
@@ -115,7 +116,7 @@ async fn a_false_claim_counts_by_its_measured_length_and_a_rounded_one_does_not(
 
 #[tokio::test]
 async fn a_request_that_was_queued_before_is_not_refused_at_its_second_download() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, &mine(1, None)).await, Admission::New(_)));
     assert!(measure(&test, 60).await);
     let id = test.store.queue.waiting().await.unwrap()[0].id;
@@ -126,7 +127,7 @@ async fn a_request_that_was_queued_before_is_not_refused_at_its_second_download(
 
 #[tokio::test]
 async fn a_request_over_the_daily_limit_is_refused_with_the_reason_of_the_admission() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let admitted = admit(&test, &mine(1, None)).await;
     let Some(Claim::Ready(request)) = Request::<Received>::claim(&test.store, "w").await.unwrap() else { panic!() };
     let length = Duration::from_secs(61);
@@ -140,7 +141,7 @@ async fn a_request_over_the_daily_limit_is_refused_with_the_reason_of_the_admiss
 
 #[tokio::test]
 async fn the_same_document_many_times_counts_each_time() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let roomy = Capacity { per_user: 10, ..LIMITED };
     let same = |message| IncomingAudio { file_unique_id: "the same".into(), ..mine(message, None) };
     for message in 1..=4 {
@@ -161,7 +162,7 @@ async fn the_same_document_many_times_counts_each_time() {
 
 #[tokio::test]
 async fn an_erased_user_s_limits_hold_in_every_chat() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let in_group = IncomingAudio {
         chat: ChatId(-100),
         key: stenobot_store::IdempotencyKey::Message(MessageId(9)),

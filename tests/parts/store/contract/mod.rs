@@ -1,5 +1,7 @@
 //! The contract of a store, whatever its backend.
 
+use super::BACKEND;
+
 mod account;
 mod audio;
 mod cancellation;

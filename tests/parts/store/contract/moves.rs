@@ -7,6 +7,7 @@ use stenobot_store::{
     Admission, AudioLookup, ChatSettings, IdempotencyKey, IncomingAudio, RequestUpdate, Sender, WorkSource,
 };
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival_of};
 
 const OLD: ChatId = ChatId(-200_300);
@@ -20,7 +21,7 @@ fn in_group(message: i32) -> IncomingAudio {
 
 #[tokio::test]
 async fn open_requests_are_answered_in_the_supergroup_and_keep_their_idempotency_keys() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let held = test.enqueue_of(&in_group(5)).await;
     let fence = test.start("w").await;
     test.store.queue.set_status_message(&fence, OLD, MessageId(6)).await.unwrap();
@@ -48,7 +49,7 @@ async fn open_requests_are_answered_in_the_supergroup_and_keep_their_idempotency
 
 #[tokio::test]
 async fn a_message_id_of_the_former_group_is_dropped() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.enqueue_of(&in_group(1)).await;
     let fence = test.start("w").await;
     test.store.users.move_chat(OLD, NEW).await.unwrap();
@@ -69,7 +70,7 @@ async fn a_message_id_of_the_former_group_is_dropped() {
 
 #[tokio::test]
 async fn a_late_message_of_the_former_group_is_answered_in_the_supergroup() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.store.users.move_chat(OLD, NEW).await.unwrap();
     let id = test.take(&in_group(4)).await;
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
@@ -81,7 +82,7 @@ async fn a_late_message_of_the_former_group_is_answered_in_the_supergroup() {
 
 #[tokio::test]
 async fn settings_bans_and_the_group_as_a_sender_move_too() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let uk = || Some("uk".parse().unwrap());
     test.store.users.set_auto(OLD, true).await.unwrap();
     test.store.users.set_speech_language(OLD, uk()).await.unwrap();
@@ -91,7 +92,7 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
     let fence = test.start("w").await;
     let fence = test.advance(&fence, StageName::Transcribed).await;
     let kept =
-        RequestUpdate { audio_until: Some(test.now().after(Duration::from_secs(600))), ..RequestUpdate::default() };
+        RequestUpdate { keep_audio_for: Some(Duration::from_secs(600)), ..RequestUpdate::default() };
     test.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
 
     test.store.users.move_chat(OLD, NEW).await.unwrap();
@@ -134,7 +135,7 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
 
 #[tokio::test]
 async fn settings_of_the_supergroup_outrank_those_of_the_group() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.store.users.set_auto(OLD, true).await.unwrap();
     test.store.users.set_speech_language(OLD, Some("uk".parse().unwrap())).await.unwrap();
     test.store.users.set_speech_language(NEW, Some("de".parse().unwrap())).await.unwrap();
@@ -145,7 +146,7 @@ async fn settings_of_the_supergroup_outrank_those_of_the_group() {
 
 #[tokio::test]
 async fn due_audio_of_a_moved_chat_names_no_message() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue_of(&in_group(1)).await;
     let fence = test.start("w").await;
     test.store.queue.set_status_message(&fence, OLD, MessageId(6)).await.unwrap();

@@ -7,6 +7,7 @@ use stenobot_domain::{
 };
 use stenobot_store::{Admission, Capacity, ClaimExclusions, IncomingAudio, LEASE, Settlement, StoreError, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of};
 
 const GROUP: ChatId = ChatId(-100_500);
@@ -27,7 +28,7 @@ async fn is_answered(test: &TestStore, id: RequestId) -> bool {
 
 #[tokio::test]
 async fn a_refusal_gets_one_notice() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let id = test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap().unwrap();
     assert_eq!(test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap(), None, "known");
     assert_eq!(test.claim(WorkSource::Downloads, "w").await, None);
@@ -41,7 +42,7 @@ async fn a_refusal_gets_one_notice() {
     );
     assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "it is held");
 
-    test.store.queue.postpone_notice(&notice.fence, test.now().after(Duration::from_secs(30))).await.unwrap();
+    test.store.queue.postpone_notice(&notice.fence, Duration::from_secs(30)).await.unwrap();
     assert_eq!(test.store.queue.claim_notice("v").await.unwrap(), None, "put off");
     test.pass(Duration::from_secs(30));
     let again = test.store.queue.claim_notice("v").await.unwrap().unwrap();
@@ -53,7 +54,7 @@ async fn a_refusal_gets_one_notice() {
 
 #[tokio::test]
 async fn a_notice_of_a_dead_worker_is_claimed_again() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.store.queue.refuse(&arrival(1), RejectReason::TooBig).await.unwrap().unwrap();
     let first = test.store.queue.claim_notice("a").await.unwrap().unwrap();
     test.pass(PAST_LEASE);
@@ -63,7 +64,7 @@ async fn a_notice_of_a_dead_worker_is_claimed_again() {
 
 #[tokio::test]
 async fn every_settlement_is_recorded_and_gets_its_notice() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let reasons = RejectReason::ALL.iter().map(|&reason| Settlement::Rejected(reason));
     let reasons = reasons.chain(FailReason::ALL.iter().map(|&reason| Settlement::Failed(reason)));
     let reasons = reasons.chain(CancelledBy::ALL.iter().map(|&by| Settlement::Cancelled(by)));
@@ -96,7 +97,7 @@ async fn every_settlement_is_recorded_and_gets_its_notice() {
 
 #[tokio::test]
 async fn the_newest_refusal_of_a_chat_answers_the_older_ones() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mut group = Vec::new();
     for (person, message) in [(1, 1), (2, 2), (1, 3)] {
         group.push(refuse(&test, &in_group(person, message), RejectReason::TooLong).await);
@@ -126,12 +127,12 @@ async fn the_newest_refusal_of_a_chat_answers_the_older_ones() {
 
 #[tokio::test]
 async fn folded_refusals_are_claimed_again_after_a_crash_or_a_pause() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let first = refuse(&test, &in_group(1, 1), RejectReason::TooLong).await;
     let second = refuse(&test, &in_group(1, 2), RejectReason::TooLong).await;
     let claimed = test.store.queue.claim_notice("w").await.unwrap().unwrap();
     assert_eq!((claimed.fence.id, claimed.folded), (second, vec![first]));
-    test.store.queue.postpone_notice(&claimed.fence, test.now()).await.unwrap();
+    test.store.queue.postpone_notice(&claimed.fence, Duration::ZERO).await.unwrap();
     let third = refuse(&test, &in_group(2, 3), RejectReason::TooBig).await;
     let claimed = test.store.queue.claim_notice("dead").await.unwrap().unwrap();
     assert_eq!((claimed.fence.id, claimed.folded), (third, vec![first, second]));
@@ -142,7 +143,7 @@ async fn folded_refusals_are_claimed_again_after_a_crash_or_a_pause() {
 
 #[tokio::test]
 async fn failures_and_refusals_with_a_status_message_are_not_folded() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mut ids = Vec::new();
     for (message, settlement) in [
         (1, Settlement::Failed(FailReason::Damaged)),
@@ -164,7 +165,7 @@ async fn failures_and_refusals_with_a_status_message_are_not_folded() {
 
 #[tokio::test]
 async fn notices_of_excluded_chats_are_passed_over() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let held = refuse(&test, &in_group(1, 1), RejectReason::TooLong).await;
     let other = refuse(&test, &arrival_of(9, 1), RejectReason::TooLong).await;
     let notice = test.store.queue.claim_notice_excluding("w", &[GROUP]).await.unwrap().unwrap();
@@ -175,7 +176,7 @@ async fn notices_of_excluded_chats_are_passed_over() {
 
 #[tokio::test]
 async fn transcriptions_of_excluded_chats_and_users_are_passed_over() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let group = test.enqueue_of(&in_group(1, 1)).await;
     let person = test.enqueue_of(&arrival_of(2, 2)).await;
     let other = test.enqueue_of(&arrival_of(3, 3)).await;
@@ -192,7 +193,7 @@ async fn transcriptions_of_excluded_chats_and_users_are_passed_over() {
 
 #[tokio::test]
 async fn requests_of_excluded_chats_do_not_count_for_the_others() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let capacity = Capacity { queue: 3, per_user: 2, ..ROOMY };
     let busy = ClaimExclusions { chats: vec![GROUP], users: vec![] };
     for (person, message) in [(1, 1), (2, 2), (3, 3)] {
@@ -214,7 +215,7 @@ async fn requests_of_excluded_chats_do_not_count_for_the_others() {
 
 #[tokio::test]
 async fn undelivered_texts_count_against_their_sender() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let one = Capacity { per_user: 1, ..ROOMY };
     test.enqueue_of(&arrival_of(1, 1)).await;
     let fence = test.start("w").await;

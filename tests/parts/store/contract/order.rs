@@ -8,6 +8,7 @@ use stenobot_store::{
     Admission, Capacity, ClaimExclusions, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, WorkSource,
 };
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of, sender};
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -28,7 +29,7 @@ async fn serve(test: &TestStore) -> RequestId {
 
 #[tokio::test]
 async fn a_flood_of_fifty_delays_another_user_by_at_most_two_requests() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in 0..50 {
         test.enqueue_of(&arrival_of(1, message)).await;
         test.pass(MILLI);
@@ -61,7 +62,7 @@ async fn crash(test: &TestStore) -> RequestId {
     test.pass(MILLI);
     let fence = test.start("w").await;
     test.pass(MILLI);
-    test.store.queue.release(&fence, test.now().after(MILLI), true).await.unwrap();
+    test.store.queue.release(&fence, MILLI, true).await.unwrap();
     fence.id
 }
 
@@ -80,7 +81,7 @@ async fn shown(test: &TestStore) -> Vec<RequestId> {
 #[tokio::test]
 async fn the_shown_order_is_the_order_of_claims() {
     for seed in 0..12 {
-        let test = TestStore::new().await;
+        let test = TestStore::new(BACKEND).await;
         let mut dice = Dice(seed);
         let mut message = 0;
         for _ in 0..40 {
@@ -94,7 +95,7 @@ async fn the_shown_order_is_the_order_of_claims() {
                 }
                 2 if !waiting.is_empty() => {
                     let fence = test.start("w").await;
-                    test.store.queue.release(&fence, test.now(), false).await.unwrap();
+                    test.store.queue.release(&fence, Duration::ZERO, false).await.unwrap();
                 }
                 3 if !waiting.is_empty() => {
                     let id = waiting[usize::try_from(dice.below(u64::try_from(waiting.len()).unwrap())).unwrap()];
@@ -125,7 +126,7 @@ async fn the_shown_order_is_the_order_of_claims() {
 
 #[tokio::test]
 async fn a_user_who_was_served_comes_behind_those_who_wait() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue_of(&arrival_of(1, 1)).await;
     let first = test.enqueue_of(&arrival_of(2, 2)).await;
     let second = test.enqueue_of(&arrival_of(3, 3)).await;
@@ -140,7 +141,7 @@ async fn a_user_who_was_served_comes_behind_those_who_wait() {
 
 #[tokio::test]
 async fn a_request_that_was_not_served_costs_its_user_no_turn() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mistakes = [test.enqueue_of(&arrival_of(1, 1)).await, test.enqueue_of(&arrival_of(1, 2)).await];
     let meant = test.enqueue_of(&arrival_of(1, 3)).await;
     let others = [test.enqueue_of(&arrival_of(2, 4)).await, test.enqueue_of(&arrival_of(2, 5)).await];
@@ -153,7 +154,7 @@ async fn a_request_that_was_not_served_costs_its_user_no_turn() {
 
 #[tokio::test]
 async fn a_user_who_was_passed_over_does_not_take_all_missed_turns_in_a_row() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (mut missed, mut others) = (Vec::new(), Vec::new());
     for message in 0..4 {
         missed.push(test.enqueue_of(&arrival_of(1, message)).await);
@@ -171,10 +172,10 @@ async fn a_user_who_was_passed_over_does_not_take_all_missed_turns_in_a_row() {
 
 #[tokio::test]
 async fn a_failed_request_comes_behind_all_that_arrive_before_its_next_attempt() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let poison = test.enqueue_of(&arrival_of(1, 1)).await;
     let fence = test.start("w").await;
-    test.store.queue.release(&fence, test.now().after(MILLI * 10), true).await.unwrap();
+    test.store.queue.release(&fence, MILLI * 10, true).await.unwrap();
     // Some are served meanwhile, so that those who arrive last have the latest turns.
     for message in 2..5 {
         test.enqueue_of(&arrival_of(2, message)).await;
@@ -191,7 +192,7 @@ async fn a_failed_request_comes_behind_all_that_arrive_before_its_next_attempt()
 
 #[tokio::test]
 async fn an_interrupted_request_keeps_its_turn() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let flood = [test.enqueue_of(&arrival_of(1, 1)).await, test.enqueue_of(&arrival_of(1, 2)).await];
     test.pass(MILLI);
     let other = test.enqueue_of(&arrival_of(2, 3)).await;
@@ -204,7 +205,7 @@ async fn an_interrupted_request_keeps_its_turn() {
 
 #[tokio::test]
 async fn each_waiting_request_is_delayed_by_one_attempt_of_a_crashing_one() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let poison = test.enqueue_of(&arrival_of(1, 1)).await;
     let own = test.enqueue_of(&arrival_of(1, 2)).await;
     test.pass(MILLI);
@@ -226,7 +227,7 @@ async fn each_waiting_request_is_delayed_by_one_attempt_of_a_crashing_one() {
 
 #[tokio::test]
 async fn an_interrupted_second_attempt_is_not_postponed_again() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let poison = test.enqueue_of(&arrival_of(1, 1)).await;
     crash(&test).await;
     test.pass(MILLI);
@@ -242,7 +243,7 @@ async fn an_interrupted_second_attempt_is_not_postponed_again() {
 
 #[tokio::test]
 async fn the_user_with_the_fewest_downloads_is_next() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in 0..10 {
         test.take(&arrival_of(1, message)).await;
     }
@@ -264,7 +265,7 @@ async fn the_user_with_the_fewest_downloads_is_next() {
 
 #[tokio::test]
 async fn a_user_s_waiting_requests_are_bounded_until_one_starts() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let two = Capacity { per_user: 2, ..ROOMY };
     for message in 0..2 {
         assert!(matches!(test.store.queue.admit(&arrival(message), &two).await.unwrap(), Admission::New(_)));
@@ -285,7 +286,7 @@ async fn a_user_s_waiting_requests_are_bounded_until_one_starts() {
 
 #[tokio::test]
 async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let minute = Capacity { per_day: Some(Duration::from_secs(60)), ..ROOMY };
     let admit = async |message| test.store.queue.admit(&arrival(message), &minute).await.unwrap();
     assert!(matches!(admit(1).await, Admission::New(_)));
@@ -311,7 +312,7 @@ async fn a_day_s_audio_counts_by_its_real_length_until_midnight() {
 
 #[tokio::test]
 async fn each_button_press_is_one_request() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let press = |name: &str, unique: &str| IncomingAudio {
         key: stenobot_store::IdempotencyKey::Button { callback_id: name.into() },
         file_unique_id: unique.into(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stenobot_domain::{AudioLength, CancelledBy, FailReason, RejectReason, RequestId, StageName};
 use stenobot_store::{Admission, LEASE, Settlement, WorkSource};
 
+use super::BACKEND;
 use crate::store::test_store::{ROOMY, TestStore, arrival, queue_of};
 
 async fn positions(test: &TestStore) -> Vec<RequestId> {
@@ -17,7 +18,7 @@ async fn admit(test: &TestStore, message: i32, capacity: u32) -> Admission {
 
 #[tokio::test]
 async fn an_empty_queue_has_no_depth_and_no_claims() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert_eq!(positions(&test).await, []);
     let snapshot = test.store.statistics.snapshot().await.unwrap();
     assert_eq!((test.store.queue.depth().await.unwrap(), snapshot.oldest, snapshot.audio), (0, None, Duration::ZERO));
@@ -26,7 +27,7 @@ async fn an_empty_queue_has_no_depth_and_no_claims() {
 
 #[tokio::test]
 async fn requests_up_to_the_capacity_are_accepted_and_the_next_is_refused() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in 0..3 {
         assert!(matches!(admit(&test, message, 3).await, Admission::New(_)));
     }
@@ -36,14 +37,14 @@ async fn requests_up_to_the_capacity_are_accepted_and_the_next_is_refused() {
 
 #[tokio::test]
 async fn a_queue_of_one_accepts_one() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, 0, 1).await, Admission::New(_)));
     assert!(matches!(admit(&test, 1, 1).await, Admission::QueueFull(_)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_admissions_never_exceed_the_capacity() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let other = test.another().await;
     let mut tasks = tokio::task::JoinSet::new();
     for sender in 0..10 {
@@ -67,7 +68,7 @@ async fn concurrent_admissions_never_exceed_the_capacity() {
 
 #[tokio::test]
 async fn a_position_is_held_from_admission_until_the_engine_starts() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, 0, 1).await, Admission::New(_)));
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
     assert!(matches!(admit(&test, 1, 1).await, Admission::QueueFull(_)), "being downloaded");
@@ -81,7 +82,7 @@ async fn a_position_is_held_from_admission_until_the_engine_starts() {
 
 #[tokio::test]
 async fn a_request_that_ends_while_it_waits_frees_its_position() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, 0, 1).await, Admission::New(_)));
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
     test.store.queue.settle(&row.fence, Settlement::Cancelled(CancelledBy::Sender)).await.unwrap();
@@ -90,7 +91,7 @@ async fn a_request_that_ends_while_it_waits_frees_its_position() {
 
 #[tokio::test]
 async fn refused_requests_hold_no_position_and_get_a_notice() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let first = test.store.queue.refuse(&arrival(0), RejectReason::TooLong).await.unwrap().unwrap();
     assert!(matches!(admit(&test, 1, 1).await, Admission::New(_)));
     let Admission::QueueFull(refused) = admit(&test, 2, 1).await else { panic!("full") };
@@ -102,14 +103,14 @@ async fn refused_requests_hold_no_position_and_get_a_notice() {
 
 #[tokio::test]
 async fn a_known_message_is_a_duplicate_also_in_a_full_queue() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, 0, 1).await, Admission::New(_)));
     assert_eq!(admit(&test, 0, 1).await, Admission::Duplicate);
 }
 
 #[tokio::test]
 async fn a_refused_message_stays_refused_when_it_comes_again() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert!(matches!(admit(&test, 0, 1).await, Admission::New(_)));
     assert!(matches!(admit(&test, 1, 1).await, Admission::QueueFull(_)));
     assert_eq!(admit(&test, 1, 5).await, Admission::Duplicate);
@@ -118,7 +119,7 @@ async fn a_refused_message_stays_refused_when_it_comes_again() {
 
 #[tokio::test]
 async fn requests_of_one_user_are_served_in_order_of_arrival() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let mut ids = Vec::new();
     for message in [9, 3, 7, 1] {
         ids.push(test.enqueue(message).await);
@@ -131,7 +132,7 @@ async fn requests_of_one_user_are_served_in_order_of_arrival() {
 
 #[tokio::test]
 async fn a_slow_download_keeps_its_position_and_delays_no_other() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let slow = test.admit(1).await;
     let row = test.claim(WorkSource::Downloads, "slow").await.unwrap();
     let quick = test.enqueue(2).await;
@@ -146,7 +147,7 @@ async fn a_slow_download_keeps_its_position_and_delays_no_other() {
 
 #[tokio::test]
 async fn positions_decrease_when_a_request_starts_or_ends() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let ids = [test.enqueue(1).await, test.enqueue(2).await, test.enqueue(3).await];
     assert_eq!(positions(&test).await, ids);
     test.start("w").await;
@@ -158,20 +159,20 @@ async fn positions_decrease_when_a_request_starts_or_ends() {
 
 #[tokio::test]
 async fn a_request_released_by_the_engine_is_next() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let ids = [test.enqueue(1).await, test.enqueue(2).await];
     let fence = test.start("w").await;
-    test.store.queue.release(&fence, test.now(), false).await.unwrap();
+    test.store.queue.release(&fence, Duration::ZERO, false).await.unwrap();
     assert_eq!(positions(&test).await, ids);
     assert_eq!(test.start("w").await.id, ids[0]);
 }
 
 #[tokio::test]
 async fn a_request_that_pauses_lets_the_others_pass() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let ids = [test.enqueue(1).await, test.enqueue(2).await];
     let fence = test.start("w").await;
-    test.store.queue.release(&fence, test.now().after(Duration::from_secs(15)), false).await.unwrap();
+    test.store.queue.release(&fence, Duration::from_secs(15), false).await.unwrap();
     assert_eq!(test.start("w").await.id, ids[1]);
     assert_eq!(test.claim(WorkSource::Transcriptions, "w").await, None);
     test.pass(Duration::from_secs(15));
@@ -180,7 +181,7 @@ async fn a_request_that_pauses_lets_the_others_pass() {
 
 #[tokio::test]
 async fn a_request_of_a_dead_worker_is_served_before_later_ones() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let ids = [test.enqueue(1).await, test.enqueue(2).await];
     test.start("dead").await;
     test.pass(LEASE + Duration::from_secs(1));
@@ -190,7 +191,7 @@ async fn a_request_of_a_dead_worker_is_served_before_later_ones() {
 
 #[tokio::test]
 async fn downloads_and_transcriptions_are_claimed_separately() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let queued = test.enqueue(1).await;
     let received = test.admit(2).await;
     assert_eq!(test.claim(WorkSource::Downloads, "w").await.unwrap().fence.id, received);
@@ -201,7 +202,7 @@ async fn downloads_and_transcriptions_are_claimed_separately() {
 
 #[tokio::test]
 async fn the_snapshot_counts_the_rows() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for message in 0..3 {
         test.enqueue(message).await;
         test.pass(Duration::from_secs(1));
@@ -233,7 +234,7 @@ async fn the_snapshot_counts_the_rows() {
 
 #[tokio::test]
 async fn a_waiting_request_gives_its_length_and_message() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue(1).await;
     let waiting = test.store.queue.waiting().await.unwrap().remove(0);
     assert_eq!(
@@ -246,7 +247,7 @@ async fn a_waiting_request_gives_its_length_and_message() {
 
 #[tokio::test]
 async fn the_queue_survives_the_process() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let ids = [test.enqueue(1).await, test.enqueue(2).await, test.admit(3).await];
     test.store.clone().close().await;
     let store = test.another().await;

@@ -6,11 +6,12 @@ use stenobot::stats::Statistics;
 use stenobot_domain::{FailReason, RejectReason, StageName, Timestamp};
 use stenobot_store::{Fence, RequestProgress, RequestUpdate, Settlement};
 
+use super::BACKEND;
 use crate::store::test_store::{START, TestStore, arrival};
 
 #[tokio::test]
 async fn a_finished_request_s_record_has_its_times_in_seconds() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.enqueue(1).await;
     test.pass(Duration::from_secs(3));
     let fence = test.start("w").await;
@@ -38,7 +39,7 @@ async fn a_finished_request_s_record_has_its_times_in_seconds() {
 
 #[tokio::test]
 async fn records_distinguish_ends_and_days() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let _id = test.store.queue.refuse(&arrival(1), RejectReason::TooLong).await.unwrap();
     test.enqueue(2).await;
     let fence = test.start("w").await;
@@ -58,7 +59,7 @@ async fn records_distinguish_ends_and_days() {
 
 #[tokio::test]
 async fn the_recent_real_time_factor_is_of_one_model_and_twenty_requests() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert_eq!(test.store.statistics.recent_real_time_factor("base").await.unwrap(), None);
     for message in 0..25 {
         test.enqueue(message).await;

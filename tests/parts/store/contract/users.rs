@@ -5,13 +5,14 @@ use std::time::Duration;
 use stenobot_domain::{AudioLength, ChatId, RejectReason, StageName, UserId};
 use stenobot_store::{ChatSettings, Fence, RequestStatus, RequestUpdate, Sender};
 
+use super::BACKEND;
 use crate::store::test_store::{START, TestStore, arrival, arrival_of, sender};
 
 const ME: UserId = UserId(7_000_000_001);
 
 #[tokio::test]
 async fn a_user_is_reachable_until_the_bot_cannot_write_to_them() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.store.users.upsert(&sender(1)).await.unwrap();
     test.store.users.upsert(&sender(2)).await.unwrap();
     test.store.users.upsert(&Sender { first_name: Some("Аня".into()), ..sender(1) }).await.unwrap();
@@ -26,7 +27,7 @@ async fn a_user_is_reachable_until_the_bot_cannot_write_to_them() {
 
 #[tokio::test]
 async fn settings_are_kept_by_chat() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let (group, other) = (ChatId(-100), ChatId(-200));
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), ChatSettings::default());
     test.store.users.set_speech_language(group, Some("de".parse().unwrap())).await.unwrap();
@@ -45,7 +46,7 @@ async fn settings_are_kept_by_chat() {
 
 #[tokio::test]
 async fn a_ban_holds_until_it_is_lifted() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     test.store.users.ban(ME).await.unwrap();
     test.store.users.ban(ME).await.unwrap();
     assert!(test.store.users.is_banned(ME).await.unwrap());
@@ -57,7 +58,7 @@ async fn a_ban_holds_until_it_is_lifted() {
 
 #[tokio::test]
 async fn statuses_are_of_the_user_s_own_requests() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     let running = test.enqueue(1).await;
     test.start("w").await;
     test.enqueue_of(&arrival_of(2, 2)).await;
@@ -81,7 +82,7 @@ async fn statuses_are_of_the_user_s_own_requests() {
 
 #[tokio::test]
 async fn my_data_is_everything_stored_about_a_user() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert_eq!(test.store.users.my_data(ME).await.unwrap(), None);
     test.enqueue(1).await;
     let fence = test.start("w").await;
@@ -107,7 +108,7 @@ async fn my_data_is_everything_stored_about_a_user() {
 
 #[tokio::test]
 async fn recent_languages_are_of_recordings_with_text() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     assert_eq!(test.store.users.recent_languages(ME).await.unwrap(), []);
     // The language of a recording without speech says nothing.
     for (update, (language, length)) in [("ru", 9), ("uk", 12), ("ru", 3), ("en", 0)].into_iter().enumerate() {
@@ -131,7 +132,7 @@ async fn recent_languages_are_of_recordings_with_text() {
 
 #[tokio::test]
 async fn totals_of_erased_users_add_up_and_an_unknown_user_is_no_error() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(BACKEND).await;
     for person in [1, 2] {
         test.enqueue_of(&arrival_of(person, 1)).await;
         test.pass(Duration::from_millis(1));

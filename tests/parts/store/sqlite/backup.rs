@@ -7,7 +7,7 @@ use stenobot_domain::{Clock, StageName};
 use stenobot_store::{AfterRestore, BackupError, restore, verify};
 use stenobot_store::{Store, StoreUrl, WorkSource};
 
-use crate::store::test_store::{ROOMY, TestStore, arrival};
+use crate::store::test_store::{Backend, ROOMY, TestStore, arrival};
 
 /// Names in the store's folder, its own files apart.
 fn others(test: &TestStore) -> Vec<String> {
@@ -22,7 +22,7 @@ fn copy(test: &TestStore) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_backup_during_writes_has_every_acknowledged_request() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let store = test.store.clone();
     let (acknowledged, seen) = tokio::sync::watch::channel(0);
     let writer = tokio::spawn(async move {
@@ -46,7 +46,7 @@ async fn a_backup_during_writes_has_every_acknowledged_request() {
 
 #[tokio::test]
 async fn open_requests_continue_after_a_restore_and_the_former_store_is_kept() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     test.store.backup(&copy(&test), false).await.unwrap();
     test.enqueue(2).await;
@@ -65,7 +65,7 @@ async fn open_requests_continue_after_a_restore_and_the_former_store_is_kept() {
 
 #[tokio::test]
 async fn a_restore_can_end_open_requests_without_notices() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     test.store.backup(&copy(&test), false).await.unwrap();
     let (path, file) = (test.path.clone(), copy(&test));
@@ -78,7 +78,7 @@ async fn a_restore_can_end_open_requests_without_notices() {
 
 #[tokio::test]
 async fn a_restore_does_not_apply_a_former_write_ahead_log() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     test.store.backup(&copy(&test), false).await.unwrap();
     // As a killed bot leaves it: its writes are in the log alone.
@@ -97,7 +97,7 @@ async fn a_restore_does_not_apply_a_former_write_ahead_log() {
 
 #[tokio::test]
 async fn a_damaged_copy_is_refused_and_nothing_changes() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     for message in 1..=200 {
         test.admit(message).await;
     }
@@ -143,7 +143,7 @@ async fn a_damaged_copy_is_refused_and_nothing_changes() {
 
 #[tokio::test]
 async fn a_failed_backup_leaves_no_file() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let nowhere = test.path.with_file_name("no-such-folder").join("copy.db");
     let error = test.store.backup(&nowhere, false).await.unwrap_err();
     assert!(matches!(error, BackupError::Write { .. }), "{error}");

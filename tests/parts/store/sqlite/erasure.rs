@@ -8,7 +8,7 @@ use stenobot_store::{
     Admission, Capacity, ChatSettings, IncomingAudio, RequestUpdate, Sender, Store, StoreError, WorkSource,
 };
 
-use crate::store::test_store::{ROOMY, TestStore, arrival, arrival_of, sender};
+use crate::store::test_store::{Backend, ROOMY, TestStore, arrival, arrival_of, sender};
 
 const ME: UserId = UserId(7_000_000_001);
 const LIMITED: Capacity = Capacity { per_user: 2, per_day: Some(Duration::from_secs(60)), ..ROOMY };
@@ -55,7 +55,7 @@ fn found(test: &TestStore) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn no_byte_of_an_erased_user_is_left_but_the_totals_stay() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     // Enough, among others, to fill many pages of the database.
     for message in 0..200 {
         let id = test.enqueue_of(&marked(message)).await;
@@ -114,7 +114,7 @@ async fn no_byte_of_an_erased_user_is_left_but_the_totals_stay() {
 
 #[tokio::test]
 async fn carried_over_limits_are_anonymous_and_deleted_after_their_day() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let mut keys = Vec::new();
     for day in 0..2 {
         assert!(matches!(admit(&test, &mine(day, 50)).await, Admission::New(_)), "a new day");
@@ -169,7 +169,7 @@ fn on_disk(test: &TestStore, part: &[u8]) -> bool {
 #[tokio::test]
 async fn the_write_ahead_log_is_emptied_after_the_last_reader() {
     const NAME: &str = "Ксенофонтия";
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     assert!(test.store.log_may_hold_erased(), "the process before may have been killed in the middle");
     let from = stenobot_store::Sender { first_name: Some(NAME.into()), ..sender(ME.0) };
     test.take(&IncomingAudio { from, ..mine(1, 10) }).await;

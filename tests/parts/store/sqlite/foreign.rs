@@ -9,7 +9,7 @@ use stenobot_domain::Clock;
 use stenobot_store::{AfterRestore, BackupError, restore, verify};
 use stenobot_store::{Store, StoreUrl};
 
-use crate::store::test_store::TestStore;
+use crate::store::test_store::{Backend, TestStore};
 
 async fn sql(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(false).connect().await.unwrap()
@@ -23,7 +23,7 @@ async fn alter(path: &Path, script: &'static str) {
 
 /// A store with a request that waits, and a copy of it.
 async fn copied() -> (TestStore, PathBuf) {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     let copy = test.path.with_file_name("copy.db");
     test.store.backup(&copy, false).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_manipulated_copy_is_refused_and_nothing_changes() {
 
 #[tokio::test]
 async fn a_path_that_is_no_file_is_refused_by_its_kind() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let folder = test.path.parent().unwrap();
     let pipe = folder.join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;

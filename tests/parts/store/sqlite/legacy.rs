@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_domain::Clock;
 use stenobot_store::{Admission, ImportError, Imported, Store, StoreUrl};
 
-use crate::store::test_store::{ROOMY, TestStore, arrival};
+use crate::store::test_store::{Backend, ROOMY, TestStore, arrival};
 
 const TEXTS: [&str; 3] = ["Привет, это секретный разговор.", "Встретимся в полночь у маяка.", ""];
 const BIG_ID: i64 = 7_000_000_001;
@@ -217,7 +217,7 @@ async fn a_migrated_store_recognises_its_users() {
 
 #[tokio::test]
 async fn the_first_revision_is_imported_without_its_texts() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     let before = std::fs::read(&old.path).unwrap();
     let imported = test.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 2, usage: 3, known: 0, orphans: 0 });
@@ -231,7 +231,7 @@ async fn the_first_revision_is_imported_without_its_texts() {
 
 #[tokio::test]
 async fn the_staged_revision_is_imported_with_its_gaps() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     old.upgrade().await;
     old.add(
         "UPDATE usage SET updated_at = created_at;
@@ -254,7 +254,7 @@ async fn the_staged_revision_is_imported_with_its_gaps() {
 
 #[tokio::test]
 async fn a_repeated_import_adds_nothing_also_after_the_predecessor_s_upgrade() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     let _first = test.store.import_legacy(&old.path).await.unwrap();
     let (users_before, rows_before) = (users(&test.path).await, rows(&test.path).await);
     let again = Imported { users: 0, usage: 0, known: 3, orphans: 0 };
@@ -266,7 +266,7 @@ async fn a_repeated_import_adds_nothing_also_after_the_predecessor_s_upgrade() {
 
 #[tokio::test]
 async fn a_second_import_adds_new_rows_and_counts_them_once() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     let _first = test.store.import_legacy(&old.path).await.unwrap();
     assert_eq!((total(&test.path, BIG_ID).await, total(&test.path, 99).await), (42, 0));
     old.add(
@@ -284,7 +284,7 @@ async fn a_second_import_adds_new_rows_and_counts_them_once() {
 
 #[tokio::test]
 async fn a_known_user_keeps_their_data_and_gains_the_imported_rows() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     test.admit(1).await;
     let mut sql = test.sql().await;
     run(&mut sql, "UPDATE users SET total_usage_seconds = 100").await;
@@ -305,7 +305,7 @@ async fn a_known_user_keeps_their_data_and_gains_the_imported_rows() {
 
 #[tokio::test]
 async fn an_import_works_beside_requests_under_way() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     test.enqueue(1).await;
     let held = test.start("running").await;
     let importer = test.another().await;
@@ -324,14 +324,14 @@ async fn an_import_works_beside_requests_under_way() {
 
 #[tokio::test]
 async fn imported_rows_do_not_count_for_the_recent_real_time_factor() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     let _imported = test.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(test.store.statistics.recent_real_time_factor("medium").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn rows_without_their_user_are_counted_and_left_out() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     old.add("PRAGMA foreign_keys = OFF; DELETE FROM users WHERE id = 2").await;
     let imported = test.store.import_legacy(&old.path).await.unwrap();
     assert_eq!(imported, Imported { users: 1, usage: 2, known: 0, orphans: 1 });
@@ -339,7 +339,7 @@ async fn rows_without_their_user_are_counted_and_left_out() {
 
 #[tokio::test]
 async fn a_file_that_is_not_the_predecessor_s_is_refused_and_nothing_is_written() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("notes.txt");
     std::fs::write(&notes, "nothing but notes ".repeat(500)).unwrap();
@@ -364,7 +364,7 @@ async fn a_file_that_is_not_the_predecessor_s_is_refused_and_nothing_is_written(
 
 #[tokio::test]
 async fn ten_thousand_rows_are_imported_in_one_transaction() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     let many = "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 10099) \
                 INSERT INTO usage (id, user_id, voice_duration_seconds, voice_file_id, transcription_text, model_size, \
                 created_at) SELECT i, 1, 5, 'file' || i, 'секретный', 'medium', '2025-10-20 00:00:00' FROM n";
@@ -375,7 +375,7 @@ async fn ten_thousand_rows_are_imported_in_one_transaction() {
 
 #[tokio::test]
 async fn a_hostile_predecessor_s_database_is_refused_and_nothing_is_written() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let endless = "ALTER TABLE usage RENAME TO hidden;
         CREATE VIEW usage AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
             SELECT i AS id, 1 AS user_id, 1 AS voice_duration_seconds, 'x' AS voice_file_id, 'x' AS transcription_text,
@@ -406,7 +406,7 @@ async fn a_hostile_predecessor_s_database_is_refused_and_nothing_is_written() {
 
 #[tokio::test]
 async fn triggers_and_views_of_the_predecessor_s_database_are_not_imported() {
-    let (old, test) = (Old::first().await, TestStore::new().await);
+    let (old, test) = (Old::first().await, TestStore::new(Backend::Sqlite).await);
     old.add(
         "CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;
          CREATE TRIGGER redirect AFTER INSERT ON usage BEGIN UPDATE usage SET voice_file_id = 'other'; END;

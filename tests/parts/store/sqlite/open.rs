@@ -5,7 +5,7 @@ use sqlx::{ConnectOptions, Connection};
 use stenobot_domain::Clock;
 use stenobot_store::{Store, StoreError, StoreUrl};
 
-use crate::store::test_store::{TestStore, arrival};
+use crate::store::test_store::{Backend, TestStore, arrival};
 
 async fn refused(path: &std::path::Path) -> StoreError {
     Store::open(&StoreUrl::sqlite(path), Clock::System).await.map(drop).expect_err("this cannot be opened")
@@ -38,7 +38,7 @@ async fn a_missing_folder_is_named_as_the_cause() {
 
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_refused() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'to come', 1, x'00', 0)";
     sqlx::query(newer).execute(&mut test.sql().await).await.unwrap();
@@ -64,7 +64,7 @@ async fn opening_a_predecessor_s_database_names_the_import_command() {
 
 #[tokio::test]
 async fn a_closed_store_opens_again_unchanged() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let id = test.admit(1).await;
     let before = test.row(id).await;
     test.store.clone().close().await;

@@ -2,11 +2,11 @@
 
 use stenobot_store::{ReadOnlyStore, RequestProgress, WorkSource};
 
-use crate::store::test_store::TestStore;
+use crate::store::test_store::{Backend, TestStore};
 
 #[tokio::test]
 async fn rows_of_a_predecessor_count_without_times() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     let old = "INSERT INTO usage (user_id, voice_duration_seconds, voice_file_id, processing_time_seconds, model_size, \
                transcription_length, created_at, updated_at, legacy_key) \
@@ -21,7 +21,7 @@ async fn rows_of_a_predecessor_count_without_times() {
 
 #[tokio::test]
 async fn statistics_of_another_schema_version_are_refused() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let refused = async || {
         let store = ReadOnlyStore::open(&test.url()).await.unwrap();
         store.check_version().await.unwrap_err().to_string()
@@ -39,7 +39,7 @@ async fn statistics_of_another_schema_version_are_refused() {
 
 #[tokio::test]
 async fn a_read_only_store_reads_beside_an_open_one_and_writes_nothing() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     let store = ReadOnlyStore::open(&test.url()).await.unwrap();
     store.check_version().await.unwrap();

@@ -3,8 +3,7 @@
 use stenobot_domain::{ChatId, RequestId, Timestamp};
 
 use super::Statements;
-use super::transitions::Fenced as _;
-use crate::{Fence, Notice, StoreError};
+use crate::{Notice, StoreError};
 
 /// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them.
 macro_rules! is_plain_refusal {
@@ -19,50 +18,51 @@ macro_rules! is_plain_refusal {
             $table,
             ".owner IS NULL OR ",
             $table,
-            ".lease_until < ?3) AND ",
+            ".lease_until < $3) AND ",
             $table,
-            ".not_before <= ?3"
+            ".not_before <= $3"
         )
     };
 }
 
-/// The chat of the oldest comes first, but not those of `?4`; of its refusals, the newest is claimed for all. The cast is
+/// The chat of the oldest comes first, but not those of `$4`; of its refusals, the newest is claimed for all. The cast is
 /// needed: RETURNING gives a whole number out of a REAL column as an integer, inside an expression.
-pub(super) const CLAIM_NOTICE: &str = concat!(
-    "UPDATE usage SET owner = ?1, lease_until = ?2, attempt = attempt + 1 \
+pub(in super::super) const CLAIM_NOTICE: &str = concat!(
+    "UPDATE usage SET owner = $1, lease_until = $2, attempt = attempt + 1 \
      WHERE id = (SELECT coalesce((SELECT max(newest.id) FROM usage AS newest WHERE oldest.stage = 'rejected' \
      AND oldest.status_message_id IS NULL AND newest.chat_id = oldest.chat_id \
-     AND newest.thread_id IS oldest.thread_id AND ",
+     AND newest.thread_id IS NOT DISTINCT FROM oldest.thread_id AND ",
     is_plain_refusal!("newest"),
     "), oldest.id) FROM usage AS oldest WHERE oldest.answered = 0 AND oldest.stage IN ",
     notice_stages!(),
-    " AND (oldest.owner IS NULL OR oldest.lease_until < ?3) AND oldest.not_before <= ?3 AND ",
+    " AND (oldest.owner IS NULL OR oldest.lease_until < $3) AND oldest.not_before <= $3 AND ",
     chat_now!("oldest.chat_id"),
-    " NOT IN (SELECT value FROM json_each(?4)) ORDER BY oldest.id LIMIT 1) RETURNING id, ",
+    " NOT IN ",
+    list!("$4"),
+    " ORDER BY oldest.id LIMIT 1",
+    skip_locked!("oldest"),
+    ") AND answered = 0 AND (owner IS NULL OR lease_until < $3) RETURNING id, ",
     chat_id!(),
     ", thread_id, reply_to_message_id, status_message_id, locale, stage, reason, codec, owner, attempt, received_at, \
-     CAST(voice_duration_seconds AS REAL) AS voice_duration_seconds, \
-     CAST(claimed_duration_seconds AS REAL) AS claimed_duration_seconds, ",
+     CAST(voice_duration_seconds AS DOUBLE PRECISION) AS voice_duration_seconds, \
+     CAST(claimed_duration_seconds AS DOUBLE PRECISION) AS claimed_duration_seconds, ",
     telegram_id!()
 );
 
-/// The other refusals that the message for `?1` answers as well. Parameters are numbered as in the claim.
-pub(super) const FOLDED: &str = concat!(
-    "SELECT other.id FROM usage AS other JOIN usage AS told ON told.id = ?1 WHERE told.stage = 'rejected' \
+/// The other refusals that the message for `$1` answers as well. Parameters are numbered as in the claim.
+pub(in super::super) const FOLDED: &str = concat!(
+    "SELECT other.id FROM usage AS other JOIN usage AS told ON told.id = $1 WHERE told.stage = 'rejected' \
      AND told.status_message_id IS NULL AND other.id <> told.id AND other.chat_id = told.chat_id \
-     AND other.thread_id IS told.thread_id AND ",
+     AND other.thread_id IS NOT DISTINCT FROM told.thread_id AND ",
     is_plain_refusal!("other")
 );
 
 /// Only those that were not claimed since.
-pub(super) const CLOSE_FOLDED: &str = "UPDATE usage SET answered = 1 WHERE id IN (SELECT value FROM json_each(?1)) \
-     AND answered = 0 AND stage = 'rejected' AND owner IS NULL";
-
-const CLOSE: &str =
-    concat!("UPDATE usage SET answered = 1, owner = NULL, lease_until = NULL", fence!("?1", "?2", "?3", "?4"));
-
-const POSTPONE: &str =
-    concat!("UPDATE usage SET not_before = ?1, owner = NULL, lease_until = NULL", fence!("?2", "?3", "?4", "?5"));
+pub(in super::super) const CLOSE_FOLDED: &str = concat!(
+    "UPDATE usage SET answered = 1 WHERE id IN ",
+    list!("$1"),
+    " AND answered = 0 AND stage = 'rejected' AND owner IS NULL"
+);
 
 impl Statements<'_> {
     pub(crate) async fn claim_notice(
@@ -82,16 +82,8 @@ impl Statements<'_> {
         Ok(super::ids(folded.fetch_all(self.0).await?))
     }
 
-    pub(crate) async fn close(self, fence: &Fence) -> Result<u64, StoreError> {
-        self.execute(sqlx::query(CLOSE).fenced(fence)).await
-    }
-
     pub(crate) async fn close_folded(self, folded: &[RequestId]) -> Result<(), StoreError> {
         let folded = super::list(folded.iter().map(|id| id.0));
         self.execute(sqlx::query(CLOSE_FOLDED).bind(folded)).await.map(drop)
-    }
-
-    pub(crate) async fn postpone_notice(self, fence: &Fence, not_before: Timestamp) -> Result<u64, StoreError> {
-        self.execute(sqlx::query(POSTPONE).bind(not_before.0).fenced(fence)).await
     }
 }

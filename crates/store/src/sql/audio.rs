@@ -1,24 +1,23 @@
 //! Kept audio.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
-use super::{Statements, ids, rows};
+use super::{DbRow, Statements, ids, rows};
 use crate::audio::{AudioRow, DueAudio, KeptAudio};
 use crate::{Sender, StoreError};
 
-pub(super) const WITH_AUDIO: &str = concat!(
+pub(in super::super) const WITH_AUDIO: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
     open_stages!(),
     " UNION SELECT id FROM usage WHERE audio_until IS NOT NULL"
 );
 
-/// Audio that is being transcribed again is kept until that is over. None is kept for longer than until `?2`: a later time
+/// Audio that is being transcribed again is kept until that is over. None is kept for longer than until `$2`: a later time
 /// was written before the clock was set back, or under a longer retention.
-pub(super) const TAKE_DUE: &str = concat!(
+pub(in super::super) const TAKE_DUE: &str = concat!(
     "UPDATE usage SET audio_until = NULL WHERE audio_until IS NOT NULL \
-     AND audio_until NOT BETWEEN ?1 + 1 AND ?2 AND NOT EXISTS \
+     AND audio_until NOT BETWEEN $1 + 1 AND $2 AND NOT EXISTS \
      (SELECT 1 FROM usage AS again WHERE again.answered = 0 AND again.stage IN ",
     open_stages!(),
     " AND again.parent_id = usage.id) RETURNING id, ",
@@ -27,7 +26,7 @@ pub(super) const TAKE_DUE: &str = concat!(
 );
 
 /// The file is that of the request that was downloaded: of a parent, or of the one into which this was coalesced.
-pub(super) const KEPT: &str = concat!(
+pub(in super::super) const KEPT: &str = concat!(
     "SELECT usage.id, usage.stage, ",
     chat_id!(),
     ", usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
@@ -36,7 +35,7 @@ pub(super) const KEPT: &str = concat!(
      owner.telegram_id, owner.username, owner.first_name, owner.last_name \
      FROM usage JOIN users AS owner ON owner.id = usage.user_id LEFT JOIN usage AS original ON original.id = usage.joined_to \
      LEFT JOIN usage AS audio ON audio.id = coalesce(usage.parent_id, original.parent_id, original.id, usage.id) \
-     WHERE usage.id = ?1"
+     WHERE usage.id = $1"
 );
 
 impl Statements<'_> {
@@ -62,7 +61,7 @@ impl Statements<'_> {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<AudioRow, sqlx::Error> {
+fn read(row: &DbRow) -> Result<AudioRow, sqlx::Error> {
     let kept = KeptAudio {
         audio: RequestId(row.try_get("audio_id")?),
         owner: Sender {

@@ -6,50 +6,59 @@ use super::Statements;
 use crate::StoreError;
 
 /// The private chat of a user with the bot has the user's id.
-const DELETE_CHAT: &str = "DELETE FROM chats WHERE chat_id = ?1";
+const DELETE_CHAT: &str = "DELETE FROM chats WHERE chat_id = $1";
 
-const USER_KEY: &str = "SELECT id FROM users WHERE telegram_id = ?1";
+/// Holds the row: what is admitted for the user meanwhile waits, and finds no row then.
+const USER_KEY: &str = concat!("SELECT id FROM users WHERE telegram_id = $1", locked!("users"));
 
-pub(super) const LEASED_OF: &str = concat!(
+pub(in super::super) const LEASED_OF: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
     open_stages!(),
-    " AND owner IS NOT NULL AND lease_until >= ?2 AND +user_id = ?1 ORDER BY id"
+    " AND owner IS NOT NULL AND lease_until >= $2 AND ",
+    unindexed!("user_id"),
+    " = $1 ORDER BY id"
 );
 
-pub(super) const WITH_AUDIO_OF: &str = concat!(
+pub(in super::super) const WITH_AUDIO_OF: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
     open_stages!(),
-    " AND +user_id = ?1 UNION SELECT id FROM usage WHERE audio_until IS NOT NULL AND +user_id = ?1"
+    " AND ",
+    unindexed!("user_id"),
+    " = $1 UNION SELECT id FROM usage WHERE audio_until IS NOT NULL AND ",
+    unindexed!("user_id"),
+    " = $1"
 );
 
 /// Fences of open requests stop holding, so that no worker writes of them any more.
-pub(super) const END_OPEN_OF: &str = concat!(
-    "UPDATE usage SET stage = 'cancelled', finished_at = ?2, reason = 'sender', owner = NULL, lease_until = NULL, \
+pub(in super::super) const END_OPEN_OF: &str = concat!(
+    "UPDATE usage SET stage = 'cancelled', finished_at = $2, reason = 'sender', owner = NULL, lease_until = NULL, \
      attempt = 0, not_before = 0, updated_at = ",
-    text_time!("?2"),
+    time!("$2"),
     " WHERE answered = 0 AND stage IN ",
     open_stages!(),
-    " AND +user_id = ?1"
+    " AND ",
+    unindexed!("user_id"),
+    " = $1"
 );
 
 /// One row stands for all erased users, and keeps their totals.
-pub(super) const ADD_TO_ERASED: &str = concat!(
+pub(in super::super) const ADD_TO_ERASED: &str = concat!(
     "INSERT INTO users (telegram_id, reachable, total_usage_seconds, created_at, updated_at) \
      SELECT 0, 0, total_usage_seconds, ",
-    text_time!("?2"),
+    time!("$2"),
     ", ",
-    text_time!("?2"),
-    " FROM users WHERE id = ?1 ON CONFLICT (telegram_id) DO UPDATE \
+    time!("$2"),
+    " FROM users WHERE id = $1 ON CONFLICT (telegram_id) DO UPDATE \
      SET total_usage_seconds = users.total_usage_seconds + excluded.total_usage_seconds, \
      updated_at = excluded.updated_at RETURNING id"
 );
 
-pub(super) const ANONYMISE: &str = "UPDATE usage SET user_id = ?2, answered = 1, owner = NULL, lease_until = NULL, \
+pub(in super::super) const ANONYMISE: &str = "UPDATE usage SET user_id = $2, answered = 1, owner = NULL, lease_until = NULL, \
      chat_id = NULL, thread_id = NULL, message_id = NULL, reply_to_message_id = NULL, status_message_id = NULL, \
      part_message_id = NULL, callback_id = NULL, voice_file_id = '', file_unique_id = NULL, locale = NULL, \
-     speech_language = NULL, audio_until = NULL, legacy_key = NULL WHERE user_id = ?1";
+     speech_language = NULL, audio_until = NULL, legacy_key = NULL WHERE user_id = $1";
 
-const DELETE_USER: &str = "DELETE FROM users WHERE id = ?1";
+const DELETE_USER: &str = "DELETE FROM users WHERE id = $1";
 
 impl Statements<'_> {
     pub(crate) async fn delete_chat(self, user: UserId) -> Result<(), StoreError> {

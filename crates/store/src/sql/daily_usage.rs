@@ -10,29 +10,35 @@ use crate::StoreError;
 use crate::queue::daily_usage::{MeasuredRequest, Usage};
 
 /// What was cancelled before the engine took it does not count.
-pub(super) const AUDIO_BETWEEN: &str = "SELECT \
-     CAST(coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0) AS REAL) \
-     FROM usage WHERE user_id = ?1 AND received_at >= ?2 AND received_at < ?3 AND stage <> 'rejected' \
+pub(in super::super) const AUDIO_BETWEEN: &str = "SELECT \
+     CAST(coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0) AS DOUBLE PRECISION) \
+     FROM usage WHERE user_id = $1 AND received_at >= $2 AND received_at < $3 AND stage <> 'rejected' \
      AND NOT (stage = 'cancelled' AND started_at IS NULL)";
 
-const NEW_KEY: &str = "INSERT INTO spent_keys (day, key) VALUES (?1, randomblob(32)) ON CONFLICT DO NOTHING";
+const NEW_KEY: &str =
+    concat!("INSERT INTO spent_keys (day, key) VALUES ($1, ", random_key!(), ") ON CONFLICT DO NOTHING");
 
-const KEY_OF_DAY: &str = "SELECT key FROM spent_keys WHERE day = ?1";
+const KEY_OF_DAY: &str = "SELECT key FROM spent_keys WHERE day = $1";
 
 /// Positions that count later than they can were written before the clock was set back.
-const CARRIED: &str = "SELECT seconds, CASE WHEN places_until > ?3 AND places_until <= ?4 THEN places ELSE 0 END \
-     FROM spent WHERE day = ?1 AND person_hash = ?2";
+const CARRIED: &str = "SELECT seconds, CASE WHEN places_until > $3 AND places_until <= $4 THEN places ELSE 0 END \
+     FROM spent WHERE day = $1 AND person_hash = $2";
 
-const CARRY: &str = "INSERT INTO spent (day, person_hash, seconds, places, places_until) VALUES (?1, ?2, ?3, ?4, ?5) \
+const CARRY: &str = "INSERT INTO spent (day, person_hash, seconds, places, places_until) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (day, person_hash) DO UPDATE SET seconds = excluded.seconds, places = excluded.places, \
      places_until = excluded.places_until";
 
 /// The rows of `spent` go with their key.
-const DROP_OTHER_DAYS: &str = "DELETE FROM spent_keys WHERE day <> ?1";
+const DROP_OTHER_DAYS: &str = "DELETE FROM spent_keys WHERE day <> $1";
 
-const MEASURED: &str = "SELECT user_id, telegram_id, coalesce(received_at, ?2) AS received_at, \
+/// Holds the user's row, so that of two requests of a user whose lengths are measured at once only one takes what is left of
+/// the day.
+const MEASURED: &str = concat!(
+    "SELECT user_id, telegram_id, coalesce(received_at, $2) AS received_at, \
      claimed_duration_seconds, voice_duration_seconds, queued_at IS NOT NULL AS was_queued \
-     FROM usage JOIN users ON users.id = usage.user_id WHERE usage.id = ?1";
+     FROM usage JOIN users ON users.id = usage.user_id WHERE usage.id = $1",
+    locked!("users")
+);
 
 impl Statements<'_> {
     pub(crate) async fn audio_between(

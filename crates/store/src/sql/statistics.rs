@@ -2,36 +2,51 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 use stenobot_domain::{StageName, Timestamp};
 
-use super::open::{newest, newest_known};
-use super::{Statements, rows, seconds};
+use super::{DbRow, Statements, rows, seconds};
 use crate::{RequestProgress, RequestRecord, StoreError};
 
-pub(super) const COUNTS: &str =
+pub(in super::super) const COUNTS: &str =
     concat!("SELECT stage, count(*) FROM usage WHERE answered = 0 AND stage IN ", open_stages!(), " GROUP BY stage");
 
-pub(super) const BACKLOG: &str = concat!(
+pub(in super::super) const BACKLOG: &str = concat!(
     "SELECT min(received_at), coalesce(sum(coalesce(voice_duration_seconds, claimed_duration_seconds)), 0.0) \
      FROM usage WHERE answered = 0 AND stage IN ",
     waiting_stages!()
 );
 
 /// Imported rows, which another engine transcribed, have no `finished_at`. Coalesced rows took no processing time.
-pub(super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) \
-     FROM (SELECT processing_time_seconds, voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = ?1 \
+pub(in super::super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) \
+     FROM (SELECT processing_time_seconds, voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = $1 \
      AND finished_at IS NOT NULL AND joined_to IS NULL \
      AND processing_time_seconds IS NOT NULL AND voice_duration_seconds > 0 \
-     ORDER BY finished_at DESC LIMIT 20)";
+     ORDER BY finished_at DESC LIMIT 20) AS recent";
+
+/// From one time to the other; nothing when either is missing.
+macro_rules! seconds_between {
+    ($from:literal, $to:literal) => {
+        concat!("CASE WHEN ", $to, " >= ", $from, " THEN (", $to, " - ", $from, ") * CAST(0.001 AS DOUBLE PRECISION) \
+             WHEN ", $to, " < ", $from, " THEN CAST(0 AS DOUBLE PRECISION) END")
+    };
+}
 
 /// Rows of a predecessor have only the time at which they were written. The clock may have been set back meanwhile.
-const RECORDS: &str = "SELECT strftime('%Y-%m-%d', came / 1000, 'unixepoch') AS day, user_id, stage, reason, failed_stage, \
-     max(started_at - received_at, 0) / 1000.0 AS wait, max(finished_at - received_at, 0) / 1000.0 AS end_to_end, \
+const RECORDS: &str = concat!(
+    "SELECT ",
+    day!("came"),
+    " AS day, user_id, stage, reason, failed_stage, \
+     ",
+    seconds_between!("received_at", "started_at"),
+    " AS wait, ",
+    seconds_between!("received_at", "finished_at"),
+    " AS end_to_end, \
      processing_time_seconds, voice_duration_seconds, transcription_length, model_size \
-     FROM (SELECT *, coalesce(received_at, CAST(strftime('%s', created_at) AS INTEGER) * 1000, 0) AS came FROM usage) \
-     WHERE came >= ?1 ORDER BY came, id";
+     FROM (SELECT *, coalesce(received_at, ",
+    millis!("created_at"),
+    ", 0) AS came FROM usage) AS request WHERE came >= $1 ORDER BY came, id"
+);
 
 impl Statements<'_> {
     /// Open requests by stage.
@@ -54,22 +69,10 @@ impl Statements<'_> {
         let records = sqlx::query_as(RECORDS).bind(since.map_or(i64::MIN, |since| since.0));
         Ok(records.fetch_all(self.0).await?)
     }
-
-    pub(crate) async fn check_version(self) -> Result<(), StoreError> {
-        match newest(self.0).await? {
-            Some(version) if version == newest_known() => Ok(()),
-            Some(version) if version > newest_known() => Err(StoreError::Migration(format!(
-                "a newer version wrote it (schema {version} is unknown here); use that version"
-            ))),
-            Some(_) | None => {
-                Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
-            }
-        }
-    }
 }
 
-impl FromRow<'_, SqliteRow> for RequestRecord {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, DbRow> for RequestRecord {
+    fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
         let progress = match rows::stage(row)? {
             StageName::Done => RequestProgress::Done,
             StageName::Received

@@ -4,65 +4,71 @@ use std::ops::Range;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
-use super::Statements;
+use super::{Statements, claims, count};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
 use crate::queue::order::Place;
 use crate::{ClaimExclusions, IdempotencyKey, IncomingAudio, RequestStatus, Running, StoreError, Waiting};
 
-pub(super) const COUNT_WAITING: &str = concat!("SELECT count(*)", from_waiting!());
+pub(in super::super) const COUNT_WAITING: &str = concat!("SELECT count(*)", from_waiting!());
 
 /// Unlike the count of all, this one reads the rows.
-pub(super) const COUNT_NOT_EXCLUDED: &str =
-    concat!("SELECT count(*)", from_waiting!(), " AND ", is_not_excluded!("?1", "?2"));
+pub(in super::super) const COUNT_NOT_EXCLUDED: &str =
+    concat!("SELECT count(*)", from_waiting!(), " AND ", is_not_excluded!("$1", "$2"));
 
-pub(super) const COUNT_WAITING_IN: &str = concat!(
+pub(in super::super) const COUNT_WAITING_IN: &str = concat!(
     "SELECT count(*) FROM usage WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
     " AND ",
     chat_now!("usage.chat_id"),
-    " = ?1"
+    " = $1"
 );
 
 /// Also the texts that Telegram does not take for now: a user gets no more of them made by having them wait.
-pub(super) const COUNT_WAITING_OF: &str = concat!(
-    "SELECT count(*) FROM usage INDEXED BY ix_usage_open_user WHERE answered = 0 AND (stage IN ",
+pub(in super::super) const COUNT_WAITING_OF: &str = concat!(
+    "SELECT count(*) FROM usage",
+    indexed_by!("ix_usage_open_user"),
+    " WHERE answered = 0 AND (stage IN ",
     waiting_stages!(),
-    " OR stage = 'transcribed') AND user_id = ?1"
+    " OR stage = 'transcribed') AND user_id = $1"
 );
 
 /// A request that waits for the same file in the same language and form.
-pub(super) const SAME_AUDIO: &str = concat!(
-    "SELECT id FROM usage INDEXED BY ix_usage_open_audio WHERE answered = 0 AND stage IN ",
+pub(in super::super) const SAME_AUDIO: &str = concat!(
+    "SELECT id FROM usage",
+    indexed_by!("ix_usage_open_audio"),
+    " WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND joined_to IS NULL AND file_unique_id = ?1 AND speech_language IS ?2 AND form = ?3 ORDER BY id LIMIT 1"
+    " AND joined_to IS NULL AND file_unique_id = $1 AND speech_language IS NOT DISTINCT FROM $2 AND form = $3 ORDER BY id LIMIT 1"
 );
 
 /// Gives nothing when the idempotency key is known. A message of a group that became a supergroup cannot be replied to
 /// there. The turn is one more than that of the request that was started last, and than the sender's newest that waits: see
 /// `queue/order.rs`.
-pub(super) const INSERT_REQUEST: &str = concat!(
+pub(in super::super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
      form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
      stage, reason, answered, received_at, finished_at, priority, turn, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = ?2) THEN NULL ELSE ?5 END, \
-     ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?18, \
-     CASE ?16 WHEN 'rejected' THEN ?18 END, \
-     coalesce((SELECT original.priority FROM usage AS original WHERE original.id = ?11), 1), \
-     coalesce((SELECT original.turn FROM usage AS original WHERE original.id = ?11), \
-     1 + max((SELECT turn FROM current_turn), coalesce((SELECT max(own.turn) FROM usage AS own \
-     INDEXED BY ix_usage_open_user WHERE own.answered = 0 AND own.user_id = ?1 AND own.joined_to IS NULL \
-     AND own.stage IN ",
+     VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = $2) THEN NULL ELSE $5 END, \
+     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, \
+     CASE $16 WHEN 'rejected' THEN $18 END, \
+     coalesce((SELECT original.priority FROM usage AS original WHERE original.id = $11), 1), \
+     coalesce((SELECT original.turn FROM usage AS original WHERE original.id = $11), \
+     1 + ",
+    greatest!(),
+    "((SELECT turn FROM current_turn), coalesce((SELECT max(own.turn) FROM usage AS own",
+    indexed_by!("ix_usage_open_user"),
+    " WHERE own.answered = 0 AND own.user_id = $1 AND own.joined_to IS NULL AND own.stage IN ",
     waiting_stages!(),
     "), 0))), ",
-    text_time!("?18"),
+    time!("$18"),
     ", ",
-    text_time!("?18"),
+    time!("$18"),
     ") ON CONFLICT DO NOTHING RETURNING id"
 );
 
 /// In fair order. A message that may hold an answer already shows no state.
-pub(super) const WAITING: &str = concat!(
+pub(in super::super) const WAITING: &str = concat!(
     "SELECT id, ",
     chat_id!(),
     ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
@@ -75,62 +81,65 @@ pub(super) const WAITING: &str = concat!(
 );
 
 /// Places of one user's requests, in fair order.
-pub(super) const PLACES_OF: &str = concat!(
-    "SELECT id, priority, turn, coalesce(joined_to, id) FROM usage INDEXED BY ix_usage_open_user \
-     WHERE answered = 0 AND stage IN ",
+pub(in super::super) const PLACES_OF: &str = concat!(
+    "SELECT id, priority, turn, coalesce(joined_to, id) FROM usage",
+    indexed_by!("ix_usage_open_user"),
+    " WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND user_id = (SELECT id FROM users WHERE telegram_id = ?1)",
+    " AND user_id = (SELECT id FROM users WHERE telegram_id = $1)",
     fair_order!()
 );
 
-pub(super) const COUNT_BEFORE_PRIORITY: &str = concat!("SELECT count(*)", from_waiting!(), " AND priority < ?1");
+pub(in super::super) const COUNT_BEFORE_PRIORITY: &str = concat!("SELECT count(*)", from_waiting!(), " AND priority < $1");
 
-/// Of the turns from `?2` on, `?3` excluded.
-pub(super) const COUNT_TURNS: &str =
-    concat!("SELECT count(*)", from_waiting!(), " AND priority = ?1 AND turn >= ?2 AND turn < ?3");
+/// Of the turns from `$2` on, `$3` excluded.
+pub(in super::super) const COUNT_TURNS: &str =
+    concat!("SELECT count(*)", from_waiting!(), " AND priority = $1 AND turn >= $2 AND turn < $3");
 
-/// Before the request `?4`, which is transcribed with the request `?3`.
-pub(super) const COUNT_WITHIN_TURN: &str = concat!(
+/// Before the request `$4`, which is transcribed with the request `$3`.
+pub(in super::super) const COUNT_WITHIN_TURN: &str = concat!(
     "SELECT (SELECT count(*)",
     from_waiting!(),
-    " AND priority = ?1 AND turn = ?2 AND coalesce(joined_to, id) < ?3) + (SELECT count(*)",
+    " AND priority = $1 AND turn = $2 AND coalesce(joined_to, id) < $3) + (SELECT count(*)",
     from_waiting!(),
-    " AND priority = ?1 AND turn = ?2 AND coalesce(joined_to, id) = ?3 AND id < ?4)"
+    " AND priority = $1 AND turn = $2 AND coalesce(joined_to, id) = $3 AND id < $4)"
 );
 
-pub(super) const RUNNING: &str = "SELECT voice_duration_seconds, claimed_duration_seconds, \
+pub(in super::super) const RUNNING: &str = "SELECT voice_duration_seconds, claimed_duration_seconds, \
      coalesce(started_at, 0) AS started_at FROM usage WHERE answered = 0 AND stage = 'transcribing' AND joined_to IS NULL";
 
-pub(super) const STATUSES_OF: &str = concat!(
+pub(in super::super) const STATUSES_OF: &str = concat!(
     "SELECT id, ",
     chat_id!(),
     ", stage, received_at, voice_duration_seconds, claimed_duration_seconds \
-     FROM usage INDEXED BY ix_usage_open_user WHERE answered = 0 AND stage IN ",
+     FROM usage",
+    indexed_by!("ix_usage_open_user"),
+    " WHERE answered = 0 AND stage IN ",
     open_stages!(),
-    " AND user_id = (SELECT id FROM users WHERE telegram_id = ?1) ORDER BY id"
+    " AND user_id = (SELECT id FROM users WHERE telegram_id = $1) ORDER BY id"
 );
 
 /// Owner of a request, and the message under which its buttons are: in the chat in which it was made, or in the supergroup
 /// that this one became.
-pub(super) const LOCATION: &str = concat!(
+pub(in super::super) const LOCATION: &str = concat!(
     "SELECT ",
     telegram_id!(),
     ", ",
     chat_id!(),
-    ", usage.chat_id AS first_chat_id, status_message_id FROM usage WHERE id = ?1"
+    ", usage.chat_id AS first_chat_id, status_message_id FROM usage WHERE id = $1"
 );
 
 impl Statements<'_> {
     pub(crate) async fn count_waiting(self, excluded: &ClaimExclusions) -> Result<u32, StoreError> {
         if *excluded == ClaimExclusions::default() {
-            return Ok(sqlx::query_scalar(COUNT_WAITING).fetch_one(self.0).await?);
+            return Ok(count(sqlx::query_scalar(COUNT_WAITING).fetch_one(self.0).await?));
         }
-        let count = sqlx::query_scalar(COUNT_NOT_EXCLUDED).bind(excluded.chat_list()).bind(excluded.user_list());
-        Ok(count.fetch_one(self.0).await?)
+        let waiting = sqlx::query_scalar(COUNT_NOT_EXCLUDED).bind(claims::chats(excluded)).bind(claims::users(excluded));
+        Ok(count(waiting.fetch_one(self.0).await?))
     }
 
     pub(crate) async fn count_waiting_in(self, chat: ChatId) -> Result<u32, StoreError> {
-        Ok(sqlx::query_scalar(COUNT_WAITING_IN).bind(chat.0).fetch_one(self.0).await?)
+        Ok(count(sqlx::query_scalar(COUNT_WAITING_IN).bind(chat.0).fetch_one(self.0).await?))
     }
 
     pub(crate) async fn count_waiting_of(self, user_key: i64) -> Result<i64, StoreError> {
@@ -195,18 +204,18 @@ impl Statements<'_> {
     }
 
     pub(crate) async fn count_before_priority(self, priority: i64) -> Result<u32, StoreError> {
-        Ok(sqlx::query_scalar(COUNT_BEFORE_PRIORITY).bind(priority).fetch_one(self.0).await?)
+        Ok(count(sqlx::query_scalar(COUNT_BEFORE_PRIORITY).bind(priority).fetch_one(self.0).await?))
     }
 
     pub(crate) async fn count_turns(self, priority: i64, turns: Range<i64>) -> Result<u32, StoreError> {
-        let count = sqlx::query_scalar(COUNT_TURNS).bind(priority).bind(turns.start).bind(turns.end);
-        Ok(count.fetch_one(self.0).await?)
+        let before = sqlx::query_scalar(COUNT_TURNS).bind(priority).bind(turns.start).bind(turns.end);
+        Ok(count(before.fetch_one(self.0).await?))
     }
 
     /// Those of the same priority and turn that come before this place.
     pub(crate) async fn count_within_turn(self, place: &Place) -> Result<u32, StoreError> {
-        let count = sqlx::query_scalar(COUNT_WITHIN_TURN).bind(place.priority).bind(place.turn);
-        Ok(count.bind(place.original.0).bind(place.id.0).fetch_one(self.0).await?)
+        let before = sqlx::query_scalar(COUNT_WITHIN_TURN).bind(place.priority).bind(place.turn);
+        Ok(count(before.bind(place.original.0).bind(place.id.0).fetch_one(self.0).await?))
     }
 
     pub(crate) async fn running(self) -> Result<Vec<Running>, StoreError> {

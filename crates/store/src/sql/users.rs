@@ -5,103 +5,110 @@ use std::time::Duration;
 use sqlx::Row;
 use stenobot_domain::{ChatId, SpeechLanguage, StageName, Timestamp, UserId};
 
-use super::Statements;
+use super::{Statements, count};
 use crate::users::Profile;
 use crate::{ChatSettings, Sender, StoreError};
 
 const UPSERT: &str = concat!(
     "INSERT INTO users (telegram_id, username, first_name, last_name, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, ",
-    text_time!("?5"),
+     VALUES ($1, $2, $3, $4, ",
+    time!("$5"),
     ", ",
-    text_time!("?5"),
+    time!("$5"),
     ") ON CONFLICT (telegram_id) DO UPDATE SET username = excluded.username, first_name = excluded.first_name, \
      last_name = excluded.last_name, reachable = 1, updated_at = excluded.updated_at RETURNING id"
 );
 
-const SET_UNREACHABLE: &str = "UPDATE users SET reachable = 0 WHERE telegram_id = ?1";
+const SET_UNREACHABLE: &str = "UPDATE users SET reachable = 0 WHERE telegram_id = $1";
 
 const REACHABLE: &str = "SELECT telegram_id FROM users WHERE reachable = 1 AND telegram_id > 0 \
      AND telegram_id NOT IN (SELECT telegram_id FROM bans) ORDER BY id";
 
 /// An imported time may have any form.
-pub(super) const PROFILE: &str = "SELECT username, first_name, last_name, total_usage_seconds, \
-     coalesce(unixepoch(created_at), 0) * 1000 AS first_seen FROM users WHERE telegram_id = ?1";
+pub(in super::super) const PROFILE: &str = concat!(
+    "SELECT username, first_name, last_name, total_usage_seconds, coalesce(",
+    millis!("created_at"),
+    ", 0) AS first_seen FROM users WHERE telegram_id = $1"
+);
 
-pub(super) const ENDED_OF: &str = concat!(
-    "SELECT stage, count(*) FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) AND stage IN ",
+pub(in super::super) const ENDED_OF: &str = concat!(
+    "SELECT stage, count(*) FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = $1) AND stage IN ",
     closed_stages!(),
     " GROUP BY stage ORDER BY stage"
 );
 
 /// Of the latest requests only, so that a long history costs no more than a short one. A text without a character has no
 /// language of its own.
-pub(super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
-     (SELECT language, transcription_length FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = ?1) \
-     ORDER BY received_at DESC LIMIT 50) \
+pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
+     (SELECT language, transcription_length FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = $1) \
+     ORDER BY received_at DESC LIMIT 50) AS recent \
      WHERE language IS NOT NULL AND transcription_length > 0 GROUP BY language ORDER BY count(*) DESC, language LIMIT 10";
 
 // === Chats ===
 
-pub(super) const CHAT_SETTINGS: &str =
-    concat!("SELECT speech_language, auto FROM chats WHERE chat_id = ", chat_now!("?1"));
+pub(in super::super) const CHAT_SETTINGS: &str =
+    concat!("SELECT speech_language, auto FROM chats WHERE chat_id = ", chat_now!("$1"));
 
 const SET_SPEECH_LANGUAGE: &str = concat!(
     "INSERT INTO chats (chat_id, speech_language, updated_at) VALUES (",
-    chat_now!("?1"),
-    ", ?2, ?3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
      updated_at = excluded.updated_at"
 );
 
 const SET_AUTO: &str = concat!(
     "INSERT INTO chats (chat_id, auto, updated_at) VALUES (",
-    chat_now!("?1"),
-    ", ?2, ?3) ON CONFLICT (chat_id) DO UPDATE SET auto = excluded.auto, updated_at = excluded.updated_at"
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET auto = excluded.auto, updated_at = excluded.updated_at"
 );
 
 // === Bans ===
 
-const BAN: &str = "INSERT INTO bans (telegram_id, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const BAN: &str = "INSERT INTO bans (telegram_id, since) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 /// Every id that a chat has or had: a group that became a supergroup has another one there.
 macro_rules! all_ids {
     () => {
-        "telegram_id IN (SELECT ?1 UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1 \
-         UNION SELECT from_chat_id FROM moved_chats WHERE to_chat_id = ?1)"
+        "telegram_id IN (SELECT $1 UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = $1 \
+         UNION SELECT from_chat_id FROM moved_chats WHERE to_chat_id = $1)"
     };
 }
 
 const UNBAN: &str = concat!("DELETE FROM bans WHERE ", all_ids!());
 
-pub(super) const IS_BANNED: &str = concat!("SELECT EXISTS (SELECT 1 FROM bans WHERE ", all_ids!(), ")");
+pub(in super::super) const IS_BANNED: &str = concat!("SELECT EXISTS (SELECT 1 FROM bans WHERE ", all_ids!(), ")");
 
 // === Groups that became supergroups ===
 
 /// Changes nothing when the move is known.
-const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, moved_at) VALUES (?1, ?2, ?3) \
+const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, moved_at) VALUES ($1, $2, $3) \
      ON CONFLICT DO NOTHING";
 
 /// Settings from before the move hold, unless the supergroup has others already.
 const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, auto, updated_at) \
-     SELECT ?2, speech_language, auto, updated_at FROM chats WHERE chat_id = ?1 \
-     ON CONFLICT (chat_id) DO UPDATE SET auto = max(auto, excluded.auto), \
-     speech_language = coalesce(speech_language, excluded.speech_language)";
+     SELECT $2, speech_language, auto, updated_at FROM chats WHERE chat_id = $1 \
+     ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, \
+     speech_language = coalesce(chats.speech_language, excluded.speech_language)";
 
-const DROP_SETTINGS: &str = "DELETE FROM chats WHERE chat_id = ?1";
+const DROP_SETTINGS: &str = "DELETE FROM chats WHERE chat_id = $1";
 
 /// Requests that are open, or can be transcribed again, are answered in new messages that reply to none.
 const FORGET_MESSAGES: &str = "UPDATE usage SET reply_to_message_id = NULL, status_message_id = NULL, \
-     part_message_id = NULL, thread_id = NULL WHERE chat_id = ?1 AND (answered = 0 OR audio_until IS NOT NULL)";
+     part_message_id = NULL, thread_id = NULL WHERE chat_id = $1 AND (answered = 0 OR audio_until IS NOT NULL)";
 
 /// A group is a sender too: its admins may write in its name.
-const MOVE_SENDER: &str = "UPDATE OR IGNORE users SET telegram_id = ?2 WHERE telegram_id = ?1";
+const MOVE_SENDER: &str = "UPDATE users SET telegram_id = $2 WHERE telegram_id = $1 \
+     AND NOT EXISTS (SELECT 1 FROM users AS present WHERE present.telegram_id = $2)";
 
-const MOVE_BAN: &str = "UPDATE OR REPLACE bans SET telegram_id = ?2 WHERE telegram_id = ?1";
+const COPY_BAN: &str = "INSERT INTO bans (telegram_id, since) SELECT $2, since FROM bans WHERE telegram_id = $1 \
+     ON CONFLICT DO NOTHING";
 
-const MOVED_TO: &str = "SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1";
+const DROP_BAN: &str = "DELETE FROM bans WHERE telegram_id = $1";
 
-const OTHER_IDS: &str = "SELECT from_chat_id FROM moved_chats WHERE to_chat_id = ?1 \
-     UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = ?1";
+const MOVED_TO: &str = "SELECT to_chat_id FROM moved_chats WHERE from_chat_id = $1";
+
+const OTHER_IDS: &str = "SELECT from_chat_id FROM moved_chats WHERE to_chat_id = $1 \
+     UNION SELECT to_chat_id FROM moved_chats WHERE from_chat_id = $1";
 
 impl Statements<'_> {
     /// Records a user by their current names; gives their row's key.
@@ -140,12 +147,13 @@ impl Statements<'_> {
     }
 
     pub(crate) async fn count_ended_of(self, user: UserId) -> Result<Vec<(StageName, u32)>, StoreError> {
-        let ended: Vec<(String, u32)> = sqlx::query_as(ENDED_OF).bind(user.0).fetch_all(self.0).await?;
-        Ok(ended.into_iter().filter_map(|(stage, count)| Some((StageName::parse(&stage)?, count))).collect())
+        let ended: Vec<(String, i64)> = sqlx::query_as(ENDED_OF).bind(user.0).fetch_all(self.0).await?;
+        Ok(ended.into_iter().filter_map(|(stage, ended)| Some((StageName::parse(&stage)?, count(ended)))).collect())
     }
 
     pub(crate) async fn recent_languages(self, user: UserId) -> Result<Vec<(String, u32)>, StoreError> {
-        Ok(sqlx::query_as(RECENT_LANGUAGES).bind(user.0).fetch_all(self.0).await?)
+        let languages: Vec<(String, i64)> = sqlx::query_as(RECENT_LANGUAGES).bind(user.0).fetch_all(self.0).await?;
+        Ok(languages.into_iter().map(|(language, recordings)| (language, count(recordings))).collect())
     }
 
     pub(crate) async fn chat_settings(self, chat: ChatId) -> Result<Option<ChatSettings>, StoreError> {
@@ -184,10 +192,10 @@ impl Statements<'_> {
     }
 
     pub(crate) async fn move_chat(self, from: ChatId, to: ChatId) -> Result<(), StoreError> {
-        for statement in [MOVE_SETTINGS, MOVE_SENDER, MOVE_BAN] {
+        for statement in [MOVE_SETTINGS, MOVE_SENDER, COPY_BAN] {
             sqlx::query(statement).bind(from.0).bind(to.0).execute(&mut *self.0).await?;
         }
-        for statement in [DROP_SETTINGS, FORGET_MESSAGES] {
+        for statement in [DROP_SETTINGS, DROP_BAN, FORGET_MESSAGES] {
             sqlx::query(statement).bind(from.0).execute(&mut *self.0).await?;
         }
         Ok(())

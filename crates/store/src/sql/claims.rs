@@ -2,65 +2,76 @@
 
 use stenobot_domain::{RequestId, Timestamp};
 
-use super::Statements;
-use super::transitions::Fenced as _;
-use crate::{ClaimExclusions, Fence, RequestRow, StoreError};
+use super::{List, Statements, list};
+use crate::{ClaimExclusions, RequestRow, StoreError};
 
 /// The user with the fewest downloads under way is next, then the oldest request: a flood of one user takes only what others
 /// leave. `Downloaded` rows are claimed here too: their download is over, but they are not in the queue yet. So are
 /// coalesced rows whose text never came: they have no audio of their own, and take the turn of their original.
-pub(super) const CLAIM_DOWNLOAD: &str = concat!(
+pub(in super::super) const CLAIM_DOWNLOAD: &str = concat!(
     "UPDATE usage SET ",
-    claimed_by!("?1", "?2"),
+    claimed_by!("$1", "$2"),
     ", stage = 'received', priority = CASE WHEN joined_to IS NULL THEN priority ELSE 1 END, joined_to = NULL \
      WHERE id = (SELECT usage.id FROM usage LEFT JOIN (SELECT user_id, count(*) AS downloads FROM usage \
      WHERE answered = 0 AND stage IN ",
     download_stages!(),
-    " AND lease_until >= ?3 GROUP BY +user_id) AS busy ON busy.user_id = usage.user_id \
+    " AND lease_until >= $3 GROUP BY ",
+    unindexed!("user_id"),
+    ") AS busy ON busy.user_id = usage.user_id \
      WHERE answered = 0 AND stage IN ",
     open_stages!(),
     " AND stage <> 'queued' AND (stage IN ",
     download_stages!(),
-    " OR joined_to IS NOT NULL) AND (owner IS NULL OR lease_until < ?3) AND not_before <= ?3 AND NOT ",
+    " OR joined_to IS NOT NULL) AND (owner IS NULL OR lease_until < $3) AND not_before <= $3 AND NOT ",
     waits_for_another!(),
-    " ORDER BY coalesce(downloads, 0), usage.id LIMIT 1) RETURNING ",
+    " ORDER BY coalesce(downloads, 0), usage.id LIMIT 1",
+    skip_locked!("usage"),
+    ") RETURNING ",
     request_columns!()
 );
 
 /// Work that a dead worker left comes back to the queue: its text was never stored, so it is transcribed again. A row over
 /// which the bot has ended twice before does not come first: should it be the reason, the others are served between its
 /// attempts.
-pub(super) const REQUEUE_LOST: &str = concat!(
+pub(in super::super) const REQUEUE_LOST: &str = concat!(
     "UPDATE usage SET stage = 'queued', owner = NULL, lease_until = NULL, interruptions = interruptions + 1, \
      priority = CASE WHEN interruptions < 2 THEN 0 ELSE 2 END \
-     WHERE answered = 0 AND owner IS NOT NULL AND lease_until < ?1 AND joined_to IS NULL AND +stage IN ",
+     WHERE answered = 0 AND owner IS NOT NULL AND lease_until < $1 AND joined_to IS NULL AND ",
+    unindexed!("stage"),
+    " IN ",
     engine_stages!(),
     " RETURNING id"
 );
 
 /// A new turn, behind all that wait, for the next failed request whose pause is over.
-pub(super) const RENEW_TURN: &str = concat!(
-    "UPDATE usage SET priority = 1, turn = 1 + max((SELECT turn FROM current_turn), \
-     coalesce((SELECT max(last.turn) FROM usage AS last INDEXED BY ix_usage_turn WHERE last.answered = 0 \
-     AND last.stage IN ",
+pub(in super::super) const RENEW_TURN: &str = concat!(
+    "UPDATE usage SET priority = 1, turn = 1 + ",
+    greatest!(),
+    "((SELECT turn FROM current_turn), coalesce((SELECT max(last.turn) FROM usage AS last",
+    indexed_by!("ix_usage_turn"),
+    " WHERE last.answered = 0 AND last.stage IN ",
     waiting_stages!(),
     " AND last.priority = 1), 0)) WHERE id = (SELECT id",
     from_waiting!(),
-    " AND priority = 2 AND joined_to IS NULL AND owner IS NULL AND not_before <= ?1",
+    " AND priority = 2 AND joined_to IS NULL AND owner IS NULL AND not_before <= $1",
     fair_order!(),
-    " LIMIT 1) RETURNING id"
+    " LIMIT 1",
+    skip_locked!("usage"),
+    ") RETURNING id"
 );
 
-/// The chats of `?4` and the users of `?5` are passed over.
-pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
+/// The chats of `$4` and the users of `$5` are passed over.
+pub(in super::super) const CLAIM_TRANSCRIPTION: &str = concat!(
     "UPDATE usage SET ",
-    claimed_by!("?1", "?2"),
-    ", priority = 0, started_at = ?3 WHERE id = (SELECT id",
+    claimed_by!("$1", "$2"),
+    ", priority = 0, started_at = $3 WHERE id = (SELECT id",
     from_waiting!(),
-    " AND stage = 'queued' AND joined_to IS NULL AND owner IS NULL AND not_before <= ?3 AND ",
-    is_not_excluded!("?4", "?5"),
+    " AND stage = 'queued' AND joined_to IS NULL AND owner IS NULL AND not_before <= $3 AND ",
+    is_not_excluded!("$4", "$5"),
     fair_order!(),
-    " LIMIT 1) RETURNING ",
+    " LIMIT 1",
+    skip_locked!("usage"),
+    ") RETURNING ",
     request_columns!()
 );
 
@@ -68,8 +79,9 @@ pub(super) const CLAIM_TRANSCRIPTION: &str = concat!(
 macro_rules! next_turn_of {
     ($id:literal) => {
         concat!(
-            "(SELECT min(next.turn) FROM usage AS next INDEXED BY ix_usage_open_user WHERE next.answered = 0 \
-             AND next.stage IN ",
+            "(SELECT min(next.turn) FROM usage AS next",
+            indexed_by!("ix_usage_open_user"),
+            " WHERE next.answered = 0 AND next.stage IN ",
             waiting_stages!(),
             " AND next.priority = 1 AND next.joined_to IS NULL \
              AND next.user_id = (SELECT user_id FROM usage WHERE id = ",
@@ -79,56 +91,67 @@ macro_rules! next_turn_of {
     };
 }
 
-pub(super) const SET_CURRENT_TURN: &str = "UPDATE current_turn SET turn = (SELECT turn FROM usage WHERE id = ?1) \
-     WHERE turn < (SELECT turn FROM usage WHERE id = ?1)";
+pub(in super::super) const SET_CURRENT_TURN: &str = "UPDATE current_turn SET turn = (SELECT turn FROM usage WHERE id = $1) \
+     WHERE turn < (SELECT turn FROM usage WHERE id = $1)";
 
-/// The user of the started request `?1` was passed over, and has turns that are past: the next one is due after this start, so
+/// The user of the started request `$1` was passed over, and has turns that are past: the next one is due after this start, so
 /// that the user does not take all of them in a row.
-pub(super) const CATCH_UP: &str = concat!(
-    "UPDATE usage INDEXED BY ix_usage_open_user SET turn = turn + 1 + (SELECT turn FROM current_turn) - ",
-    next_turn_of!("?1"),
+pub(in super::super) const CATCH_UP: &str = concat!(
+    "UPDATE usage",
+    indexed_by!("ix_usage_open_user"),
+    " SET turn = turn + 1 + (SELECT turn FROM current_turn) - ",
+    next_turn_of!("$1"),
     " WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT user_id FROM usage WHERE id = ?1) AND ",
-    next_turn_of!("?1"),
+    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT user_id FROM usage WHERE id = $1) AND ",
+    next_turn_of!("$1"),
     " <= (SELECT turn FROM current_turn) RETURNING id"
 );
 
 /// Has those that wait for the text of these keep their places beside them.
-pub(super) const FOLLOW: &str = concat!(
-    "UPDATE usage INDEXED BY ix_usage_joined SET (priority, turn) = (SELECT original.priority, original.turn \
-     FROM usage AS original WHERE original.id = usage.joined_to) WHERE answered = 0 AND stage IN ",
+pub(in super::super) const FOLLOW: &str = concat!(
+    "UPDATE usage",
+    indexed_by!("ix_usage_joined"),
+    " SET (priority, turn) = (SELECT original.priority, original.turn FROM usage AS original WHERE original.id = usage.joined_to) WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND joined_to IS NOT NULL AND joined_to IN (SELECT value FROM json_each(?1))"
+    " AND joined_to IS NOT NULL AND joined_to IN ",
+    list!("$1")
 );
 
-/// The later requests of a user whose request `?1` leaves the queue without having been started move up by its turn.
-pub(super) const CLOSE_GAP: &str = concat!(
-    "UPDATE usage INDEXED BY ix_usage_open_user SET turn = turn - 1 WHERE answered = 0 AND stage IN ",
+/// The later requests of a user whose request `$1` leaves the queue without having been started move up by its turn.
+pub(in super::super) const CLOSE_GAP: &str = concat!(
+    "UPDATE usage",
+    indexed_by!("ix_usage_open_user"),
+    " SET turn = turn - 1 WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT gone.user_id FROM usage AS gone WHERE gone.id = ?1 \
+    " AND priority = 1 AND joined_to IS NULL AND user_id = (SELECT gone.user_id FROM usage AS gone WHERE gone.id = $1 \
      AND gone.started_at IS NULL AND gone.joined_to IS NULL) \
-     AND turn > (SELECT gone.turn FROM usage AS gone WHERE gone.id = ?1) RETURNING id"
+     AND turn > (SELECT gone.turn FROM usage AS gone WHERE gone.id = $1) RETURNING id"
 );
 
-/// A request that is coalesced into `?4`; it is about to get the same text.
-pub(super) const CLAIM_COALESCED: &str = concat!(
+/// A request that is coalesced into `$4`; it is about to get the same text.
+pub(in super::super) const CLAIM_COALESCED: &str = concat!(
     "UPDATE usage SET ",
-    claimed_by!("?1", "?2"),
-    ", stage = 'transcribing', started_at = ?3 \
-     WHERE id = (SELECT id FROM usage INDEXED BY ix_usage_joined WHERE answered = 0 AND stage = 'received' \
-     AND joined_to = ?4 AND (owner IS NULL OR lease_until < ?3) ORDER BY id LIMIT 1) RETURNING ",
+    claimed_by!("$1", "$2"),
+    ", stage = 'transcribing', started_at = $3 \
+     WHERE id = (SELECT id FROM usage",
+    indexed_by!("ix_usage_joined"),
+    " WHERE answered = 0 AND stage = 'received' AND joined_to = $4 AND (owner IS NULL OR lease_until < $3) \
+     ORDER BY id LIMIT 1",
+    skip_locked!("usage"),
+    ") RETURNING ",
     request_columns!()
 );
 
-pub(super) const RENEW: &str = concat!("UPDATE usage SET lease_until = ?1", fence!("?2", "?3", "?4", "?5"));
+pub(in super::super) const EXPIRE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> $1";
 
-pub(super) const EXPIRE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> ?1";
+pub(in super::super) const EXPIRE_OF: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner = $1";
 
-/// SQLite's `min` of NULL is NULL.
-pub(super) const CLAMP: &str = "UPDATE usage SET received_at = min(received_at, ?1), lease_until = min(lease_until, ?2), \
-     not_before = CASE WHEN not_before > ?3 THEN ?1 ELSE not_before END \
-     WHERE answered = 0 AND (received_at > ?1 OR lease_until > ?2 OR not_before > ?3)";
+pub(in super::super) const CLAMP: &str = "UPDATE usage SET \
+     received_at = CASE WHEN received_at > $1 THEN $1 ELSE received_at END, \
+     lease_until = CASE WHEN lease_until > $2 THEN $2 ELSE lease_until END, \
+     not_before = CASE WHEN not_before > $3 THEN $1 ELSE not_before END \
+     WHERE answered = 0 AND (received_at > $1 OR lease_until > $2 OR not_before > $3)";
 
 impl Statements<'_> {
     pub(crate) async fn claim_download(
@@ -149,7 +172,7 @@ impl Statements<'_> {
         excluded: &ClaimExclusions,
     ) -> Result<Option<RequestRow>, StoreError> {
         let claim = sqlx::query_as(CLAIM_TRANSCRIPTION).bind(owner).bind(until.0).bind(now.0);
-        let claim = claim.bind(excluded.chat_list()).bind(excluded.user_list());
+        let claim = claim.bind(chats(excluded)).bind(users(excluded));
         Ok(claim.fetch_optional(self.0).await?)
     }
 
@@ -175,7 +198,7 @@ impl Statements<'_> {
     }
 
     pub(crate) async fn follow(self, moved: &[RequestId]) -> Result<(), StoreError> {
-        let moved = super::list(moved.iter().map(|id| id.0));
+        let moved = list(moved.iter().map(|id| id.0));
         self.execute(sqlx::query(FOLLOW).bind(moved)).await.map(drop)
     }
 
@@ -190,12 +213,12 @@ impl Statements<'_> {
         Ok(claim.fetch_optional(self.0).await?)
     }
 
-    pub(crate) async fn renew(self, fence: &Fence, until: Timestamp) -> Result<u64, StoreError> {
-        self.execute(sqlx::query(RENEW).bind(until.0).fenced(fence)).await
-    }
-
     pub(crate) async fn expire_other_leases(self, owner: &str) -> Result<u64, StoreError> {
         self.execute(sqlx::query(EXPIRE_OTHERS).bind(owner)).await
+    }
+
+    pub(crate) async fn expire_leases_of(self, owner: &str) -> Result<u64, StoreError> {
+        self.execute(sqlx::query(EXPIRE_OF).bind(owner)).await
     }
 
     /// `lease` and `pause` are the latest ends that are possible now.
@@ -209,12 +232,10 @@ impl Statements<'_> {
     }
 }
 
-impl ClaimExclusions {
-    pub(super) fn chat_list(&self) -> String {
-        super::list(self.chats.iter().map(|chat| chat.0))
-    }
+pub(super) fn chats(excluded: &ClaimExclusions) -> List {
+    list(excluded.chats.iter().map(|chat| chat.0))
+}
 
-    pub(super) fn user_list(&self) -> String {
-        super::list(self.users.iter().map(|user| user.0))
-    }
+pub(super) fn users(excluded: &ClaimExclusions) -> List {
+    list(excluded.users.iter().map(|user| user.0))
 }

@@ -1,18 +1,17 @@
 //! The account of the store.
 
-use sqlx::SqliteConnection;
 use stenobot_domain::{Timestamp, UserId};
 
-use super::Statements;
+use super::{DbConnection, Statements};
 use crate::StoreError;
 
-const CLAIM: &str = "INSERT INTO bot (only_row, telegram_id, since) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING";
+const CLAIM: &str = "INSERT INTO bot (only_row, telegram_id, since) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
 
-const SET: &str = "INSERT INTO bot (only_row, telegram_id, since) VALUES (1, ?1, ?2) \
-     ON CONFLICT DO UPDATE SET telegram_id = excluded.telegram_id, since = excluded.since";
+const SET: &str = "INSERT INTO bot (only_row, telegram_id, since) VALUES (1, $1, $2) \
+     ON CONFLICT (only_row) DO UPDATE SET telegram_id = excluded.telegram_id, since = excluded.since";
 
 /// Ends every request that has not ended or has a notice due, without a notice.
-pub(super) const DROP_OPEN: &str = "UPDATE usage SET stage = 'cancelled', reason = 'operator', answered = 1, \
+pub(in super::super) const DROP_OPEN: &str = "UPDATE usage SET stage = 'cancelled', reason = 'operator', answered = 1, \
      owner = NULL, lease_until = NULL, attempt = 0 WHERE answered = 0";
 
 impl Statements<'_> {
@@ -35,7 +34,7 @@ impl Statements<'_> {
 }
 
 /// `None` before an account has worked on the store.
-pub(super) async fn account(connection: &mut SqliteConnection) -> Result<Option<UserId>, StoreError> {
+pub(in super::super) async fn account(connection: &mut DbConnection) -> Result<Option<UserId>, StoreError> {
     let id: Option<i64> = sqlx::query_scalar("SELECT telegram_id FROM bot").fetch_optional(connection).await?;
     Ok(id.map(UserId))
 }

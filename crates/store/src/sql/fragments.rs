@@ -42,13 +42,6 @@ macro_rules! engine_stages {
     };
 }
 
-/// Predecessor's text form of a time in milliseconds.
-macro_rules! text_time {
-    ($millis:literal) => {
-        concat!("strftime('%Y-%m-%d %H:%M:%f', ", $millis, " / 1000.0, 'unixepoch')")
-    };
-}
-
 /// Telegram's id of a row's user.
 macro_rules! telegram_id {
     () => {
@@ -78,7 +71,7 @@ macro_rules! request_columns {
             chat_id!(),
             ", thread_id, reply_to_message_id, source, form, speech_language, parent_id, joined_to, \
              voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
-             interruptions, status_message_id, parts_delivered, part_message_id, received_at, \
+             interruptions, cancel_requested, status_message_id, parts_delivered, part_message_id, received_at, \
              transcription_length IS NOT NULL AS transcribed_before, ",
             telegram_id!()
         )
@@ -109,7 +102,7 @@ macro_rules! fair_order {
 /// sort.
 macro_rules! from_waiting {
     () => {
-        concat!(" FROM usage INDEXED BY ix_usage_turn WHERE answered = 0 AND stage IN ", waiting_stages!())
+        concat!(" FROM usage", indexed_by!("ix_usage_turn"), " WHERE answered = 0 AND stage IN ", waiting_stages!())
     };
 }
 
@@ -121,12 +114,12 @@ macro_rules! claimed_by {
             $owner,
             ", lease_until = ",
             $until,
-            ", attempt = attempt + 1, interruptions = interruptions + (owner IS NOT NULL)"
+            ", attempt = attempt + 1, interruptions = interruptions + CASE WHEN owner IS NULL THEN 0 ELSE 1 END"
         )
     };
 }
 
-/// Condition of a fenced write; bound by [`Fenced::fence`](super::transitions::Fenced).
+/// Condition of a fenced write; bound by `Fenced::fenced`.
 macro_rules! fence {
     ($id:literal, $stage:literal, $owner:literal, $attempt:literal) => {
         concat!(" WHERE id = ", $id, " AND stage = ", $stage, " AND owner = ", $owner, " AND attempt = ", $attempt)
@@ -138,11 +131,13 @@ macro_rules! is_not_excluded {
     ($chats:literal, $users:literal) => {
         concat!(
             chat_now!("usage.chat_id"),
-            " NOT IN (SELECT value FROM json_each(",
-            $chats,
-            ")) AND +user_id NOT IN (SELECT users.id FROM json_each(",
-            $users,
-            ") JOIN users ON users.telegram_id = value)"
+            " NOT IN ",
+            list!($chats),
+            " AND ",
+            unindexed!("user_id"),
+            " NOT IN (SELECT users.id FROM users WHERE users.telegram_id IN ",
+            list!($users),
+            ")"
         )
     };
 }

@@ -1,0 +1,192 @@
+//! The statements that a backend has. Each is written in `sql/`, on a connection or in a transaction of either backend.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use stenobot_domain::{
+    CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+};
+
+use crate::audio::{AudioRow, DueAudio};
+use crate::machines::{Machine, MachineId, MachineState};
+use crate::queue::actor::RequestLocation;
+use crate::queue::admission::NewRequest;
+use crate::queue::cancellation::CancelTarget;
+use crate::queue::daily_usage::{MeasuredRequest, Usage};
+use crate::queue::fenced::FencedWrite;
+use crate::queue::order::Place;
+use crate::service::ServiceMode;
+use crate::users::Profile;
+use crate::{
+    ChatSettings, ClaimExclusions, Fence, IncomingAudio, Notice, RequestRecord, RequestRow, RequestStatus, Running,
+    Sender, StoreError, Waiting, postgres, sqlite,
+};
+
+/// The statements, on a connection or in a transaction.
+pub(crate) enum Statements<'c> {
+    Sqlite(sqlite::Statements<'c>),
+    Postgres(postgres::Statements<'c>),
+}
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
+        impl Statements<'_> {
+            $($(#[$doc])* pub(crate) async fn $name(self, $($argument: $type),*) -> Result<$output, StoreError> {
+                match self {
+                    Self::Sqlite(sqlite) => sqlite.$name($($argument),*).await,
+                    Self::Postgres(postgres) => postgres.$name($($argument),*).await,
+                }
+            })+
+        }
+    };
+}
+
+// === The queue ===
+
+statements! {
+    fn insert_request(arrival: &IncomingAudio, row: &NewRequest, now: Timestamp) -> Option<RequestId>;
+    fn same_audio(arrival: &IncomingAudio) -> Option<RequestId>;
+    fn count_waiting(excluded: &ClaimExclusions) -> u32;
+    fn count_waiting_in(chat: ChatId) -> u32;
+    fn count_waiting_of(user_key: i64) -> i64;
+
+    fn claim_download(owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
+    fn claim_transcription(owner: &str, until: Timestamp, now: Timestamp, excluded: &ClaimExclusions) -> Option<RequestRow>;
+    fn claim_coalesced(into: RequestId, owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
+    fn requeue_lost(now: Timestamp) -> Vec<RequestId>;
+    fn expire_other_leases(owner: &str) -> u64;
+    /// `lease` and `pause` are the latest ends that are possible now.
+    fn clamp_times(now: Timestamp, lease: Timestamp, pause: Timestamp) -> u64;
+
+    /// Gives the number of changed rows: one if the fence holds.
+    fn write_fenced(fence: &Fence, write: &FencedWrite<'_>, now: Timestamp) -> u64;
+    fn add_to_total_usage(id: RequestId) -> ();
+    fn set_coalesced_status_message(id: RequestId, chat: ChatId, message: MessageId) -> bool;
+
+    fn claim_notice(owner: &str, until: Timestamp, now: Timestamp, excluded: &[ChatId]) -> Option<Notice>;
+    fn folded_refusals(id: RequestId, now: Timestamp) -> Vec<RequestId>;
+    fn close_folded(folded: &[RequestId]) -> ();
+
+    fn cancel_target(id: RequestId) -> Option<CancelTarget>;
+    fn cancel(id: RequestId, by: CancelledBy, now: Timestamp) -> ();
+    fn request_cancellation(id: RequestId, by: CancelledBy) -> ();
+    fn has_cancellation(id: RequestId) -> bool;
+    fn cancellations_of(owner: &str) -> Vec<RequestId>;
+    fn open_requests_of(user: UserId) -> Vec<RequestId>;
+    fn open_requests_in(chat: ChatId) -> Vec<RequestId>;
+
+    fn running() -> Vec<Running>;
+    fn statuses_of(user: UserId) -> Vec<RequestStatus>;
+    /// `None` of an unknown request and of an erased user's.
+    fn request_location(id: RequestId) -> Option<RequestLocation>;
+}
+
+// === Its order ===
+
+statements! {
+    fn renew_turn(now: Timestamp) -> Option<RequestId>;
+    fn set_current_turn(started: RequestId) -> ();
+    fn catch_up(started: RequestId) -> Vec<RequestId>;
+    fn close_gap(gone: RequestId) -> Vec<RequestId>;
+    fn follow(moved: &[RequestId]) -> ();
+    fn waiting() -> Vec<Waiting>;
+    fn places_of(user: UserId) -> Vec<Place>;
+    fn count_before_priority(priority: i64) -> u32;
+    fn count_turns(priority: i64, turns: Range<i64>) -> u32;
+    /// Those of the same priority and turn that come before this place.
+    fn count_within_turn(place: &Place) -> u32;
+}
+
+// === Daily usage ===
+
+statements! {
+    fn audio_between(user_key: i64, from: Timestamp, to: Timestamp) -> Duration;
+    fn measured_request(id: RequestId, now: Timestamp) -> MeasuredRequest;
+    fn key_of_day(day: Timestamp) -> Option<Vec<u8>>;
+    /// The key of a day, drawn at random if there is none yet.
+    fn make_key_of_day(day: Timestamp) -> Vec<u8>;
+    /// Positions count until a time after `now`, and `latest` at most.
+    fn carried_usage(day: Timestamp, hash: &[u8], now: Timestamp, latest: Timestamp) -> Usage;
+    fn carry_usage(day: Timestamp, hash: &[u8], usage: Usage, positions_until: Timestamp) -> ();
+    fn drop_other_days(day: Timestamp) -> u64;
+}
+
+// === Users and chats ===
+
+statements! {
+    /// Records a user by their current names; gives their row's key.
+    fn upsert_user(sender: &Sender, now: Timestamp) -> i64;
+    fn set_unreachable(user: UserId) -> ();
+    fn reachable_users() -> Vec<UserId>;
+    fn profile(user: UserId) -> Option<Profile>;
+    fn count_ended_of(user: UserId) -> Vec<(StageName, u32)>;
+    fn recent_languages(user: UserId) -> Vec<(String, u32)>;
+    fn chat_settings(chat: ChatId) -> Option<ChatSettings>;
+    fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();
+    fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
+    fn ban(user: UserId, now: Timestamp) -> ();
+    fn unban(user: UserId) -> bool;
+    fn has_ban(user: UserId) -> bool;
+    /// False when the move is known.
+    fn record_move(from: ChatId, to: ChatId, now: Timestamp) -> bool;
+    fn move_chat(from: ChatId, to: ChatId) -> ();
+    fn moved_to(chat: ChatId) -> Option<ChatId>;
+    fn other_ids(chat: ChatId) -> Vec<ChatId>;
+}
+
+// === Erasing a user ===
+
+statements! {
+    fn delete_chat(user: UserId) -> ();
+    /// Key of a user's row, by which the statements below find their requests.
+    fn user_key(user: UserId) -> Option<i64>;
+    fn leased_requests_of(user: i64, now: Timestamp) -> Vec<RequestId>;
+    fn requests_with_audio_of(user: i64) -> Vec<RequestId>;
+    fn end_open_requests_of(user: i64, now: Timestamp) -> ();
+    /// Gives the key of the row for all erased users.
+    fn add_to_erased_user(user: i64, now: Timestamp) -> i64;
+    fn anonymise_requests(user: i64, erased: i64) -> ();
+    fn delete_user(user: i64) -> ();
+}
+
+// === Kept audio ===
+
+statements! {
+    fn requests_with_audio() -> Vec<RequestId>;
+    /// Takes what is over `now`, or would be kept until after `latest`.
+    fn take_due_audio(now: Timestamp, latest: Timestamp) -> Vec<DueAudio>;
+    fn audio_row(of: RequestId) -> Option<AudioRow>;
+}
+
+// === Statistics ===
+
+statements! {
+    /// Open requests by stage.
+    fn count_by_stage() -> Vec<(StageName, i64)>;
+    /// Admission of the oldest waiting request, and the length of all waiting audio.
+    fn backlog() -> (Option<Timestamp>, Duration);
+    fn recent_real_time_factor(model: &str) -> Option<f64>;
+    fn request_records(since: Option<Timestamp>) -> Vec<RequestRecord>;
+}
+
+// === Account, machines, service ===
+
+statements! {
+    /// Sets the account unless there is one.
+    fn claim_account(bot: UserId, now: Timestamp) -> ();
+    fn set_account(bot: UserId, now: Timestamp) -> ();
+    fn account() -> Option<UserId>;
+    fn drop_open_requests() -> u64;
+
+    fn record_heartbeat(machine: &MachineId, state: MachineState, now: Timestamp) -> ();
+    fn machines_since(earliest: Timestamp) -> Vec<Machine>;
+    fn drop_machine(machine: &MachineId) -> ();
+    fn drop_machines_before(earliest: Timestamp) -> ();
+    fn expire_leases_of(owner: &str) -> u64;
+
+    fn service_mode() -> ServiceMode;
+    fn set_service_mode(mode: ServiceMode, now: Timestamp) -> ();
+    fn record_pause(chat: ChatId, until: Timestamp) -> ();
+    fn pauses_after(now: Timestamp) -> Vec<(ChatId, Timestamp)>;
+    fn drop_pauses_until(now: Timestamp) -> ();
+}

@@ -1,0 +1,56 @@
+//! Notifications of other machines. One that is lost is made up for: loops ask the store now and then, and a holder asks for
+//! cancellations with each renewal of its lease.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use stenobot_domain::{RequestId, RetryPolicy};
+
+use super::Connections;
+use crate::database::Database;
+
+/// Something has changed that other machines wait for.
+const CHANGED: &str = "stenobot_changed";
+
+/// A request that a machine holds was cancelled; the payload is its id.
+const CANCELLED: &str = "stenobot_cancelled";
+
+const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(10));
+
+/// Passes on the notifications of other machines, until the store is closed.
+pub(crate) fn spawn(database: &Database, connections: &Connections) {
+    let (database, options, pool) = (database.clone(), connections.options.clone(), connections.pool.clone());
+    tokio::spawn(async move {
+        let mut backoff = RETRIES.backoff();
+        let listen = async {
+            loop {
+                // Errors are the store's, and are reported where it is used.
+                let _ended = listen(&database, &options, || backoff.reset()).await;
+                let Some(pause) = backoff.next_pause() else { return };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        pool.close_event().do_until(listen).await.ok();
+    });
+}
+
+async fn listen(
+    database: &Database,
+    options: &PgConnectOptions,
+    mut on_connected: impl FnMut(),
+) -> Result<(), sqlx::Error> {
+    // A listener takes its connection from a pool: this one has no other.
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen_all([CHANGED, CANCELLED]).await?;
+    on_connected();
+    // What came before is not known.
+    database.changed();
+    loop {
+        let Some(notification) = listener.try_recv().await? else { return Ok(()) };
+        match (notification.channel(), notification.payload().parse()) {
+            (CANCELLED, Ok(id)) => database.cancelled(RequestId(id)),
+            _ => database.changed(),
+        }
+    }
+}

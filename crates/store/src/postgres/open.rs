@@ -1,0 +1,135 @@
+//! Opening the database: its schema, its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+
+use super::Connections;
+use crate::StoreError;
+use crate::location::PostgresUrl;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// Connections that a machine keeps for its statements. It has two more: one listens, one holds the leader's lock.
+pub const POOL_SIZE: u32 = 8;
+
+/// How long a statement waits for a connection, one that is being opened included.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A connection that is older is replaced, so that after a failover, and behind a balancer, none stays where it was.
+const MAX_LIFETIME: Duration = Duration::from_secs(1800);
+
+/// Bounds of a session, in milliseconds where no unit is given. A machine that is cut off, or stopped in the middle of a
+/// transaction, holds locks that the others wait for: the server ends its transaction, and notices that it is gone.
+const SESSION: [(&str, &str); 6] = [
+    ("statement_timeout", "5000"),
+    ("idle_in_transaction_session_timeout", "5000"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+];
+
+/// How long a migration may take.
+const MIGRATION_TIMEOUT: &str = "600000";
+
+/// Version of the newest migration that this program knows.
+pub(super) fn newest_known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Options of a session of this program.
+pub(super) fn options(url: &PostgresUrl) -> Result<PgConnectOptions, StoreError> {
+    let options = super::parse(url.expose()).ok_or_else(|| StoreError::Broken("its location cannot be read".into()))?;
+    Ok(options.application_name("stenobot"))
+}
+
+/// Connections to the database, with the newest schema.
+pub(crate) async fn connect(url: &PostgresUrl) -> Result<Connections, StoreError> {
+    let options = options(url)?;
+    migrate(&options).await?;
+    Ok(pool(options, POOL_SIZE))
+}
+
+/// Connections that only read. Nothing is checked.
+pub(crate) fn connect_read_only(url: &PostgresUrl) -> Result<Connections, StoreError> {
+    Ok(pool(options(url)?.options([("default_transaction_read_only", "on")]), 1))
+}
+
+fn pool(options: PgConnectOptions, size: u32) -> Connections {
+    let options = options.options(SESSION);
+    let pool = PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(MAX_LIFETIME)
+        .connect_lazy_with(options.clone());
+    Connections { pool, options: Arc::new(options) }
+}
+
+/// Has connections that are idle now closed.
+pub(super) fn renew(pool: &PgPool) {
+    let pool = pool.clone();
+    tokio::spawn(async move {
+        for _ in 0..pool.num_idle() {
+            if let Some(connection) = pool.try_acquire() {
+                // The server may be gone: nothing is to be heard of it.
+                let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+            }
+        }
+    });
+}
+
+/// Runs the migrations that are missing, under an advisory lock: machines that start together do it one after another.
+async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let timeout = [("statement_timeout", MIGRATION_TIMEOUT)];
+    let mut connection = options.clone().options(timeout).connect().await?;
+    migrate_on(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Migrations of a newer version may be there during a rolling upgrade, see [`check`].
+async fn migrate_on(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+    migrator.set_ignore_missing(true).run(&mut *connection).await?;
+    check(connection).await
+}
+
+/// Version of the newest migration that was applied.
+pub(super) async fn newest(connection: &mut PgConnection) -> Result<Option<i64>, StoreError> {
+    let has_migrations: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !has_migrations {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
+}
+
+/// Whether this program may work on the schema: each migration says which is the oldest version of the program's schema that
+/// it can be used with, so that two versions run side by side during an upgrade.
+pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM schema_compatibility").fetch_one(connection).await?;
+    if oldest <= newest_known() {
+        return Ok(());
+    }
+    Err(StoreError::Migration(format!(
+        "a newer version wrote it (schema {oldest} or newer is needed, {} is known here); run that version",
+        newest_known()
+    )))
+}
+
+impl Connections {
+    /// Whether this program may read the schema.
+    pub(crate) async fn check_version(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(super::unavailable)?;
+        match newest(&mut connection).await? {
+            Some(version) if version >= newest_known() => check(&mut connection).await,
+            Some(_) | None => {
+                Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+-- What several machines that work on one store tell each other. An SQLite file has one, which keeps it through a restart.
+
+-- Who cancelled a request while a machine held it: the holder ends it.
+ALTER TABLE usage ADD COLUMN cancel_requested TEXT CHECK (cancel_requested IN ('sender', 'operator'));
+
+-- Heartbeats, in milliseconds since the Unix epoch.
+CREATE TABLE machines (
+    id TEXT NOT NULL PRIMARY KEY,
+    role TEXT NOT NULL,
+    leads INTEGER NOT NULL CHECK (leads IN (0, 1)),
+    -- transcriptions that it does at once
+    workers INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    heartbeat_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The mode that an operator has set; open where there is no row.
+CREATE TABLE service (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    mode TEXT NOT NULL CHECK (mode IN ('open', 'paused', 'draining')),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- Pauses that Telegram has requested: for a chat, or with 0 for all.
+CREATE TABLE telegram_pauses (
+    chat_id INTEGER NOT NULL PRIMARY KEY,
+    paused_until INTEGER NOT NULL
+) STRICT;
