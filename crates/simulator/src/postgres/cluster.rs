@@ -85,7 +85,12 @@ impl Cluster {
             initdb.arg("--wal-segsize=1");
         }
         self.output(initdb)?;
-        let mut lines = vec!["listen_addresses = '127.0.0.1'".to_owned(), "log_line_prefix = '%m [%p] '".to_owned()];
+        let mut lines = vec![
+            "listen_addresses = '127.0.0.1'".to_owned(),
+            "log_line_prefix = '%m [%p] '".to_owned(),
+            // A standby that has lost its primary is promoted after such a pause; 5 s by default.
+            "wal_retrieve_retry_interval = '100ms'".to_owned(),
+        ];
         if !options.is_durable {
             lines.extend(["fsync = off".to_owned(), "full_page_writes = off".to_owned()]);
         }
