@@ -10,6 +10,7 @@ mod programs;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -145,13 +146,22 @@ impl PrivatePostgres {
 
     /// URL of a database, with the password if there is one.
     pub fn url(&self, database: &str) -> String {
-        let password = self.cluster.password().map_or(String::new(), |password| format!(":{password}"));
-        format!("postgres://{SUPERUSER}{password}@127.0.0.1:{}/{database}", self.port())
+        self.url_at(self.address(), database)
     }
 
-    /// TCP port on loopback; the same for the server's whole life.
-    pub fn port(&self) -> u16 {
-        self.cluster.port()
+    /// URL of a database by way of a [`Link`](crate::link::Link) to this server.
+    pub fn url_through(&self, link: &crate::link::Link, database: &str) -> String {
+        self.url_at(link.address(), database)
+    }
+
+    fn url_at(&self, address: SocketAddr, database: &str) -> String {
+        let password = self.cluster.password().map_or(String::new(), |password| format!(":{password}"));
+        format!("postgres://{SUPERUSER}{password}@{address}/{database}")
+    }
+
+    /// Address on loopback; the same for the server's whole life.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.cluster.port()).into()
     }
 
     /// Folder of the UNIX socket.
