@@ -51,6 +51,10 @@ pub(super) struct Args {
     /// The folder of recordings, besides which no file of the user is read; without it any file may be named
     #[arg(long, value_name = "FOLDER")]
     recordings: Option<PathBuf>,
+
+    /// Recognises nothing: waits for the length of a recording times this factor, and answers a text that says so
+    #[arg(long, value_name = "FACTOR")]
+    stand_in: Option<f64>,
 }
 
 impl Args {
@@ -67,6 +71,11 @@ impl Args {
         log_to_stderr();
         let events = claim_stdout().context("the standard output cannot be taken over")?;
         let events = std::fs::File::from(events);
+        if let Some(real_time_factor) = self.stand_in {
+            stenobot_engine::serve_stand_in(real_time_factor, std::io::stdin(), events)
+                .context("the parent cannot be reached")?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let Network { model_file, engine_threads, .. } = &self.network;
         let (runtime, detector) = (self.network.runtime(), self.detector.as_deref());
         stenobot_engine::serve(runtime, model_file, detector, *engine_threads, std::io::stdin(), events)

@@ -4,6 +4,7 @@ mod answers;
 mod groups;
 mod keyboards;
 mod kinds;
+mod postgres;
 mod process;
 mod server;
 mod texts;

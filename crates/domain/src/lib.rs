@@ -4,6 +4,7 @@ mod lifecycle;
 pub mod quantile;
 mod retry;
 pub mod secrets;
+pub mod stand_in;
 pub mod subtitles;
 pub mod wer;
 

@@ -11,7 +11,7 @@
 //!    dead, whatever becomes of the caller's future.
 //! 4. The child decodes and transcribes the file (`child.rs`, in `stenobot engine`), confined by [`confine`].
 //!
-//! Steps 3 and 4 talk by [`protocol`]. [`probe`] measures recordings in short-lived children of their own.
+//! Steps 3 and 4 talk by [`protocol`]; [`serve_stand_in`] speaks it without a model. [`probe`] measures recordings in short-lived children of their own.
 
 mod child;
 pub mod confine;
@@ -26,6 +26,7 @@ pub mod protocol;
 mod service;
 mod settings;
 mod slot;
+mod stand_in;
 
 pub use child::serve;
 pub use error::{EngineError, Exit};
@@ -35,3 +36,4 @@ pub use pool::EnginePool;
 pub use process::ENVIRONMENT;
 pub use service::EngineService;
 pub use settings::{EngineEvent, EngineSettings, PoolStatus, SlotState};
+pub use stand_in::serve_stand_in;
