@@ -12,7 +12,7 @@ CREATE TABLE machines (
     workers INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     heartbeat_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- The mode that an operator has set; open where there is no row.
 CREATE TABLE service (

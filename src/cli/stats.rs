@@ -54,7 +54,10 @@ impl FromStr for Since {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let url = &config.storage.database;
-        anyhow::ensure!(url.file().is_none_or(Path::is_file), "there is no store yet: nothing has been sent to this bot");
+        anyhow::ensure!(
+            url.file().is_none_or(Path::is_file),
+            "there is no store yet: nothing has been sent to this bot"
+        );
         let since = match self.since {
             Since::All => None,
             Since::Ago(ago) => {

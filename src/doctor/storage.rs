@@ -111,7 +111,9 @@ async fn on_server(url: &StoreUrl, bot: Option<UserId>) -> Finding {
         return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", POOL_SIZE + 2));
     }
     if server.latency > LATENCY_HIGH {
-        return Finding::warning(format!("{state}: each message takes some 20 round trips; bring the two closer together"));
+        return Finding::warning(format!(
+            "{state}: each message takes some 20 round trips; bring the two closer together"
+        ));
     }
     described(&inspection, bot, &state)
 }

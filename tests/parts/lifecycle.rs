@@ -11,7 +11,7 @@ use stenobot_domain::{
 };
 use stenobot_store::{LEASE, Settlement, StoreError, WorkSource};
 
-use crate::store::test_store::TestStore;
+use crate::store::test_store::{Backend, TestStore};
 
 const MARKER: &str = "Пароль-от-сейфа-7431-xyzzy";
 
@@ -58,7 +58,7 @@ async fn transcribed(test: &TestStore) -> Request<Transcribed> {
 
 #[tokio::test]
 async fn a_finished_request_leaves_facts_but_no_text() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let id = test.admit(1).await;
     let mut request = ready::<Received>(&test, "w").await;
     assert_eq!((request.id(), request.claimed_length()), (id, Some(Duration::from_secs(10))));
@@ -103,7 +103,7 @@ async fn a_finished_request_leaves_facts_but_no_text() {
 
 #[tokio::test]
 async fn a_released_request_is_claimed_as_if_for_the_first_time() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     for _ in 0..2 * MAX_INTERRUPTIONS {
         transcribing(&test).await.release(&test.store).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_request_is_given_up_after_ten_interruptions() {
         let setback = request.fail(&test.store, &why).await.unwrap();
         assert_eq!(setback, Setback::GaveUp(Settlement::Failed(settled)));
     }
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let queued = test.enqueue(1).await;
     let received = test.admit(2).await;
     runs_out::<Queued>(&test, queued, FailReason::Internal).await;
@@ -142,7 +142,7 @@ async fn a_request_is_given_up_after_ten_interruptions() {
 
 #[tokio::test]
 async fn interruptions_leave_the_allowed_failures_unchanged() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     for failures in 1..=MAX_FAILURES {
         for _ in 0..3 {
@@ -157,7 +157,7 @@ async fn interruptions_leave_the_allowed_failures_unchanged() {
 
 #[tokio::test]
 async fn downloads_that_fail_eight_times_are_given_up() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.admit(1).await;
     for _ in 0..Received::FAILURES {
         let lost = DownloadFailure::Unreachable("no route".into());
@@ -197,10 +197,11 @@ async fn fails<S: Stage>(test: &TestStore, request: Request<S>, why: S::Failure,
             assert_eq!(notice.is_some(), settlement.needs_answer(), "{why}");
         }
         Expected::Retry { after, counts } => {
-            let Setback::Retrying { after } = setback else { panic!("{why}: {setback:?}") };
+            let Setback::Retrying { after: pause } = setback else { panic!("{why}: {setback:?}") };
             // Jitter makes a pause up to a quarter longer.
-            let [earliest, latest] = [after * 1000, after * 1250].map(|ms| test.now().after(Duration::from_millis(ms)));
-            assert!((earliest..=latest).contains(&at), "{why}: {at:?}");
+            let [shortest, longest] = [after * 1000, after * 1250].map(Duration::from_millis);
+            assert!((shortest..=longest).contains(&pause), "{why}: {pause:?}");
+            let at = test.now().after(pause);
             assert_eq!(test.value::<String>(id, "stage").await, back_in, "{why}");
             assert_eq!(test.value::<i64>(id, "not_before").await, at.0, "{why}");
             assert_eq!(test.value::<i64>(id, "failures").await, failures + i64::from(counts), "{why}");
@@ -237,12 +238,12 @@ fn download_failures() -> Vec<(DownloadFailure, Expected)> {
 #[tokio::test]
 async fn each_download_failure_has_its_disposition() {
     for (why, expected) in download_failures() {
-        let test = TestStore::new().await;
+        let test = TestStore::new(Backend::Sqlite).await;
         test.admit(1).await;
         fails(&test, ready::<Received>(&test, "w").await, why, expected, "received").await;
     }
     for (why, expected) in download_failures() {
-        let test = TestStore::new().await;
+        let test = TestStore::new(Backend::Sqlite).await;
         test.admit(1).await;
         fails(&test, downloaded(&test).await, why, expected, "received").await;
     }
@@ -268,12 +269,12 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
 #[tokio::test]
 async fn each_transcription_failure_has_its_disposition() {
     for (why, expected) in transcribe_failures() {
-        let test = TestStore::new().await;
+        let test = TestStore::new(Backend::Sqlite).await;
         test.enqueue(1).await;
         fails(&test, ready::<Queued>(&test, "w").await, why, expected, "queued").await;
     }
     for (why, expected) in transcribe_failures() {
-        let test = TestStore::new().await;
+        let test = TestStore::new(Backend::Sqlite).await;
         test.enqueue(1).await;
         fails(&test, transcribing(&test).await, why, expected, "queued").await;
     }
@@ -288,7 +289,7 @@ async fn each_delivery_failure_has_its_disposition() {
         (DeliverFailure::Refused("x".into()), failed(FailReason::Internal)),
         (DeliverFailure::Stopping, Expected::Retry { after: 0, counts: false }),
     ] {
-        let test = TestStore::new().await;
+        let test = TestStore::new(Backend::Sqlite).await;
         test.enqueue(1).await;
         fails(&test, transcribed(&test).await, why, expected, "queued").await;
     }
@@ -296,7 +297,7 @@ async fn each_delivery_failure_has_its_disposition() {
 
 #[tokio::test]
 async fn a_crash_on_the_third_attempt_ends_the_request() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     for failures in 0..MAX_FAILURES {
         let crash = TranscribeFailure::Crashed("signal 11".into());
@@ -314,7 +315,7 @@ async fn a_crash_on_the_third_attempt_ends_the_request() {
 
 #[tokio::test]
 async fn a_request_whose_lease_was_lost_cannot_advance() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let id = test.enqueue(1).await;
     let stale = transcribing(&test).await;
     test.pass(LEASE + Duration::from_secs(1));
@@ -348,7 +349,7 @@ impl FrozenTime {
 
 #[tokio::test]
 async fn a_held_lease_is_renewed_as_long_as_the_work_lasts() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     let id = test.enqueue(1).await;
     let request = transcribing(&test).await;
     let time = FrozenTime::new();
@@ -371,7 +372,7 @@ async fn a_held_lease_is_renewed_as_long_as_the_work_lasts() {
 
 #[tokio::test]
 async fn held_work_is_dropped_when_its_lease_is_lost() {
-    let test = TestStore::new().await;
+    let test = TestStore::new(Backend::Sqlite).await;
     test.enqueue(1).await;
     let request = transcribing(&test).await;
     let time = FrozenTime::new();

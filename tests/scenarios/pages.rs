@@ -207,7 +207,7 @@ async fn the_metrics_are_complete_from_the_start_and_add_up() {
 
 /// Size of the write-ahead log, which grows with each write of the store.
 fn log_bytes(simulation: &Simulation) -> u64 {
-    stenobot_store::StoreUrl::sqlite(simulation.store()).write_ahead_log().metadata().unwrap().len()
+    stenobot_store::write_ahead_log(&simulation.store()).metadata().unwrap().len()
 }
 
 #[tokio::test]

@@ -154,7 +154,12 @@ mod tests {
             StoreError::Slow,
         ];
         assert!(transient.iter().all(StoreError::is_transient));
-        let lasting = [StoreError::Damaged, StoreError::Corrupt("page".into()), StoreError::Broken("?".into()), StoreError::Migration("?".into())];
+        let lasting = [
+            StoreError::Damaged,
+            StoreError::Corrupt("page".into()),
+            StoreError::Broken("?".into()),
+            StoreError::Migration("?".into()),
+        ];
         assert!(!lasting.iter().any(StoreError::is_transient));
     }
 }

@@ -131,7 +131,9 @@ mod tests {
         assert_eq!(url.file(), None);
         let socket: StoreUrl = "postgresql://bot@%2Frun%2Fpostgresql/steno".parse().unwrap();
         assert_eq!(socket.to_string(), "postgres://bot@/run/postgresql/steno");
-        for wrong in ["postgres://", "postgres://bot@host", "postgres://bot@host:many/steno", "postgres://h/d?sslmode=no"] {
+        for wrong in
+            ["postgres://", "postgres://bot@host", "postgres://bot@host:many/steno", "postgres://h/d?sslmode=no"]
+        {
             assert_eq!(wrong.parse::<StoreUrl>(), Err(BadStoreUrl), "{wrong}");
         }
     }

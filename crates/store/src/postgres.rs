@@ -14,8 +14,6 @@ pub(crate) mod inspect;
 pub(crate) mod leadership;
 pub(crate) mod listen;
 pub(crate) mod open;
-#[cfg(test)]
-mod plans;
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -71,7 +71,12 @@ pub(crate) struct TestStore {
 
 /// A value of a row. PostgreSQL's columns have types: each is cast to the one that the test reads.
 pub(crate) trait Value:
-    for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>
+    Send
+    + Unpin
+    + for<'r> sqlx::Decode<'r, sqlx::Sqlite>
+    + sqlx::Type<sqlx::Sqlite>
+    + for<'r> sqlx::Decode<'r, sqlx::Postgres>
+    + sqlx::Type<sqlx::Postgres>
 {
     fn cast(column: &str) -> String;
 }
@@ -106,7 +111,10 @@ impl Value for String {
 impl<T> Value for Option<T>
 where
     T: Value,
-    Self: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    Self: for<'r> sqlx::Decode<'r, sqlx::Sqlite>
+        + sqlx::Type<sqlx::Sqlite>
+        + for<'r> sqlx::Decode<'r, sqlx::Postgres>
+        + sqlx::Type<sqlx::Postgres>,
 {
     fn cast(column: &str) -> String {
         T::cast(column)
@@ -155,7 +163,11 @@ impl TestStore {
     pub(crate) async fn value<T: Value>(&self, id: RequestId, column: &str) -> T {
         if self.url.file().is_none() {
             let query = format!("SELECT {} FROM usage WHERE id = $1", T::cast(column));
-            return sqlx::query_scalar(AssertSqlSafe(query)).bind(id.0).fetch_one(&mut self.postgres().await).await.unwrap();
+            return sqlx::query_scalar(AssertSqlSafe(query))
+                .bind(id.0)
+                .fetch_one(&mut self.postgres().await)
+                .await
+                .unwrap();
         }
         let mut sql = self.sql().await;
         let row: SqliteRow = sqlx::query(AssertSqlSafe(format!("SELECT {column} FROM usage WHERE id = ?1")))

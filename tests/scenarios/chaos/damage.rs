@@ -45,7 +45,7 @@ async fn assert_start_fails(scene: &mut Scene) {
 }
 
 async fn restore_backup(scene: &mut Scene, copy: &Path) {
-    let _ = restore(copy, &StoreUrl::sqlite(scene.bot.store()), AfterRestore::Continue).await.unwrap();
+    let _ = restore(copy, &scene.bot.store(), AfterRestore::Continue).await.unwrap();
     scene.bot.restart().await.unwrap();
 }
 

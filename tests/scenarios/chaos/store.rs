@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use stenobot_domain::{ChatId, Clock, FailReason, MessageId, StageName, UserId};
 use stenobot_store::{
@@ -79,11 +80,10 @@ async fn an_expired_lease() {
         // Every second time the same process owns both leases, as when one of its tasks hangs.
         let heir = if message % 2 == 0 { "heir" } else { "zombie" };
         let fence = test.store.queue.claim(WorkSource::Downloads, heir).await.unwrap().unwrap().fence;
-        let now = test.store.clock().now();
         let writes = [
             test.store.queue.advance(&zombie, StageName::Downloaded, &RequestUpdate::default()).await,
             test.store.queue.settle(&zombie, Settlement::Failed(FailReason::Download)).await,
-            test.store.queue.release(&zombie, now, true).await,
+            test.store.queue.release(&zombie, Duration::ZERO, true).await,
             test.store.queue.renew(&zombie).await,
             test.store.queue.set_status_message(&zombie, incoming(message).chat, MessageId(7)).await,
         ];
@@ -127,7 +127,7 @@ async fn backup_and_restore() {
         writer.await.unwrap().close().await;
         test.store.clone().close().await;
         // A restore verifies the copy: integrity check, foreign keys, schema.
-        let restored = restore(&copy, &StoreUrl::sqlite(&test.path), AfterRestore::Continue).await.unwrap();
+        let restored = restore(&copy, &test.path, AfterRestore::Continue).await.unwrap();
         lost += (before - restored.contents.requests).max(0);
     }
     assert_eq!(lost, 0);

@@ -3,9 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{
-    CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
-};
+use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
 
 use crate::audio::{AudioRow, DueAudio};
 use crate::machines::{Machine, MachineId, MachineState};

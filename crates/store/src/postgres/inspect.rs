@@ -1,9 +1,10 @@
 //! Inspection of a database that changes nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{ConnectOptions, Connection};
 use stenobot_domain::Clock;
+use tokio::time::Instant;
 
 use super::open::{MIGRATIONS, check, newest, options};
 use super::sql::account::account;

@@ -8,8 +8,8 @@ use stenobot_domain::{
 
 use super::{ClaimExclusions, Queue, daily_usage};
 use crate::StoreError;
-use crate::crash::{self, Side};
 use crate::backend::Transaction;
+use crate::crash::{self, Side};
 
 /// Author of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,21 +14,41 @@ use crate::crash::{self, Side};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FencedWrite<'a> {
     /// To the next stage, unless the length in `update` takes the user over `per_day`, the audio of one day.
-    Advance { to: StageName, update: &'a RequestUpdate, per_day: Option<Duration> },
+    Advance {
+        to: StageName,
+        update: &'a RequestUpdate,
+        per_day: Option<Duration>,
+    },
     /// To an end other than by delivery; `codec` names the one that is not supported.
-    Settle { settlement: Settlement, codec: Option<&'a str> },
+    Settle {
+        settlement: Settlement,
+        codec: Option<&'a str>,
+    },
     /// Back to where it is claimed, after a pause. `failed` counts a failure of the request.
-    Release { pause: Duration, failed: bool },
+    Release {
+        pause: Duration,
+        failed: bool,
+    },
     Renew,
     /// The message in `chat` that shows the state.
-    StatusMessage { chat: ChatId, message: MessageId },
+    StatusMessage {
+        chat: ChatId,
+        message: MessageId,
+    },
     /// The message in `chat` that is about to hold the next part of a long answer.
-    PartMessage { chat: ChatId, message: MessageId },
+    PartMessage {
+        chat: ChatId,
+        message: MessageId,
+    },
     /// Messages of a long answer that were sent.
     PartsDelivered(u32),
     /// With the refusals that are folded into the notice.
-    CloseNotice { folded: &'a [RequestId] },
-    PostponeNotice { pause: Duration },
+    CloseNotice {
+        folded: &'a [RequestId],
+    },
+    PostponeNotice {
+        pause: Duration,
+    },
 }
 
 impl FencedWrite<'_> {

@@ -16,8 +16,8 @@
 use stenobot_domain::{AudioLength, ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
 use super::{ClaimExclusions, LEASE, Queue};
-use crate::queue::rows::RequestRow;
 use crate::backend::{Connection, Transaction};
+use crate::queue::rows::RequestRow;
 use crate::{RequestStatus, StoreError};
 
 /// A request on its way to the engine.

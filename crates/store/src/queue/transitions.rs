@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName};
 
+use super::Queue;
 use super::fenced::FencedWrite;
 use super::rows::{Fence, RequestUpdate, Settlement};
-use super::Queue;
 use crate::StoreError;
 
 impl Queue {

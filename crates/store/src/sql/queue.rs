@@ -90,7 +90,8 @@ pub(in super::super) const PLACES_OF: &str = concat!(
     fair_order!()
 );
 
-pub(in super::super) const COUNT_BEFORE_PRIORITY: &str = concat!("SELECT count(*)", from_waiting!(), " AND priority < $1");
+pub(in super::super) const COUNT_BEFORE_PRIORITY: &str =
+    concat!("SELECT count(*)", from_waiting!(), " AND priority < $1");
 
 /// Of the turns from `$2` on, `$3` excluded.
 pub(in super::super) const COUNT_TURNS: &str =
@@ -134,7 +135,8 @@ impl Statements<'_> {
         if *excluded == ClaimExclusions::default() {
             return Ok(count(sqlx::query_scalar(COUNT_WAITING).fetch_one(self.0).await?));
         }
-        let waiting = sqlx::query_scalar(COUNT_NOT_EXCLUDED).bind(claims::chats(excluded)).bind(claims::users(excluded));
+        let waiting =
+            sqlx::query_scalar(COUNT_NOT_EXCLUDED).bind(claims::chats(excluded)).bind(claims::users(excluded));
         Ok(count(waiting.fetch_one(self.0).await?))
     }
 

@@ -27,8 +27,22 @@ pub(in super::super) const RECENT_RTF: &str = "SELECT sum(processing_time_second
 /// From one time to the other; nothing when either is missing.
 macro_rules! seconds_between {
     ($from:literal, $to:literal) => {
-        concat!("CASE WHEN ", $to, " >= ", $from, " THEN (", $to, " - ", $from, ") * CAST(0.001 AS DOUBLE PRECISION) \
-             WHEN ", $to, " < ", $from, " THEN CAST(0 AS DOUBLE PRECISION) END")
+        concat!(
+            "CASE WHEN ",
+            $to,
+            " >= ",
+            $from,
+            " THEN (",
+            $to,
+            " - ",
+            $from,
+            ") * CAST(0.001 AS DOUBLE PRECISION) \
+             WHEN ",
+            $to,
+            " < ",
+            $from,
+            " THEN CAST(0 AS DOUBLE PRECISION) END"
+        )
     };
 }
 

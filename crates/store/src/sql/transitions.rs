@@ -33,7 +33,7 @@ pub(in super::super) const ADVANCE: &str = concat!(
 );
 
 pub(in super::super) const ADD_TO_TOTALS: &str = "UPDATE users SET total_usage_seconds = total_usage_seconds + \
-     (SELECT CAST(round(coalesce(voice_duration_seconds, 0)) AS BIGINT) FROM usage WHERE id = $1) \
+     (SELECT CAST(round(CAST(coalesce(voice_duration_seconds, 0) AS NUMERIC)) AS BIGINT) FROM usage WHERE id = $1) \
      WHERE id = (SELECT user_id FROM usage WHERE id = $1)";
 
 pub(in super::super) const SETTLE: &str = concat!(

@@ -29,9 +29,10 @@ pub(super) async fn adopt(copy: &Path, fresh: &Path) -> Result<(), Refused> {
     let mut to = options.synchronous(SqliteSynchronous::Off).connect().await?;
     let steps = MIGRATIONS.iter().filter(|step| step.version <= version).cloned().collect();
     Migrator::with_migrations(steps).run(&mut to).await.map_err(|error| Refused(error.to_string()))?;
-    // Carried-over usage of erased users stays behind: nothing may lead to them for longer than that day.
+    // Carried-over usage of erased users stays behind: nothing may lead to them for longer than that day. So do the heartbeats
+    // of machines, which are not at work here.
     let tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' \
-                  AND name NOT IN ('_sqlx_migrations', 'spent', 'spent_keys')";
+                  AND name NOT IN ('_sqlx_migrations', 'spent', 'spent_keys', 'machines')";
     let tables: Vec<(String, String)> = sqlx::query_as(tables).fetch_all(&mut to).await?;
     for (table, made) in &tables {
         match foreign::real_table(&mut from, table).await? {

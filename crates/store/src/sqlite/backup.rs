@@ -10,8 +10,8 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stenobot_domain::with_suffix;
 
 use super::adopt::adopt;
-use super::open::{has_table, newest, newest_known, read_only};
 use super::foreign;
+use super::open::{has_table, newest, newest_known, read_only};
 use super::sql::account;
 use crate::StoreError;
 
@@ -58,7 +58,9 @@ pub enum BackupError {
 
 /// The store is a database of a PostgreSQL server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store is in PostgreSQL, which has its own tools: back it up with `pg_dump -Fc`, put that back with `pg_restore`")]
+#[error(
+    "the store is in PostgreSQL, which has its own tools: back it up with `pg_dump -Fc`, put that back with `pg_restore`"
+)]
 pub struct NotAFile;
 
 impl From<sqlx::Error> for BackupError {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::{ConnectOptions, Connection};
 
-use super::sql::account::account;
 use super::open::{MIGRATIONS, check, has_table, newest, predecessor, read_only};
+use super::sql::account::account;
 use crate::StoreError;
 use crate::inspection::Inspection;
 use crate::location::write_ahead_log;

@@ -144,11 +144,20 @@ mod tests {
     use stenobot_domain::{ChatId, Clock, MessageId, UserId};
 
     use super::*;
+    use crate::backend;
     use crate::database::Database;
     use crate::{Admission, Capacity, IncomingAudio, Sender, Store, StoreUrl};
 
     async fn open(options: SqliteConnectOptions) -> Result<Store, StoreError> {
-        Store::over(Database::new(connect_with(options).await?, Clock::System)).checked().await
+        let connections = backend::Connections::Sqlite(connect_with(options).await?);
+        Store::over(Database::new(connections, Clock::System)).checked().await
+    }
+
+    fn writer(store: &Store) -> &sqlx::SqlitePool {
+        match &store.database.connections {
+            backend::Connections::Sqlite(connections) => &connections.writer,
+            backend::Connections::Postgres(_) => unreachable!("opened above"),
+        }
     }
 
     #[test]
@@ -238,7 +247,7 @@ mod tests {
         let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
         let arrival = IncomingAudio::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
 
-        let mut transaction = store.database.connections.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let mut transaction = writer(&store).begin_with("BEGIN IMMEDIATE").await.unwrap();
         // SQLite does that by itself when the disk is full, and does not ask sqlx.
         sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         drop(transaction);
@@ -292,11 +301,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store = open(options(&path, BUSY_TIMEOUT)).await.unwrap();
-        store.database.connections.writer.set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
+        writer(&store).set_connect_options(options(&path, BUSY_TIMEOUT).read_only(true));
         store.database.connections.renew_writer();
         let error = store.writable().await.unwrap_err();
         assert!(matches!(error, StoreError::ReadOnly), "{error:?}");
-        store.database.connections.writer.set_connect_options(options(&path, BUSY_TIMEOUT));
+        writer(&store).set_connect_options(options(&path, BUSY_TIMEOUT));
         store.writable().await.expect("the next connection writes");
     }
 

@@ -35,7 +35,6 @@ async fn no_statement_reads_the_whole_history() {
         claims::CLOSE_GAP,
         claims::CATCH_UP,
         claims::CLAIM_COALESCED,
-
         claims::EXPIRE_OTHERS,
         claims::EXPIRE_OF,
         claims::CLAMP,

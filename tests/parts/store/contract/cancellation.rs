@@ -9,8 +9,8 @@ use stenobot_store::{
     WorkSource,
 };
 
-use super::audio::finish_and_keep;
 use super::BACKEND;
+use super::audio::finish_and_keep;
 use crate::store::test_store::{TestStore, arrival, arrival_of};
 
 const ME: UserId = UserId(7_000_000_001);
@@ -38,9 +38,16 @@ async fn a_held_request_is_not_cancelled_until_its_lease_expires() {
     test.admit(1).await;
     let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
     let id = row.fence.id;
-    let before = test.row(id).await;
+    let mut cancelled = test.store.cancellations();
+    assert_eq!(test.store.queue.cancellations_of("w").await.unwrap(), []);
     assert_eq!(test.store.queue.cancel(id, ME).await.unwrap(), CancelOutcome::Running);
-    assert_eq!(test.row(id).await, before);
+    assert_eq!(cancelled.recv().await.unwrap(), id, "its holder is notified");
+    assert_eq!(test.value::<String>(id, "stage").await, "received");
+    assert_eq!(test.store.queue.cancellations_of("w").await.unwrap(), [id]);
+    assert_eq!(test.store.queue.cancellations_of("v").await.unwrap(), []);
+    let mut again = test.store.cancellations();
+    test.store.queue.renew(&row.fence).await.unwrap();
+    assert_eq!(again.recv().await.unwrap(), id, "a holder that missed it finds it with the next renewal");
     test.pass(LEASE + Duration::from_millis(1));
     assert_eq!(test.store.queue.cancel(id, ME).await.unwrap(), CancelOutcome::Now { from: StageName::Received });
     let late = test.store.queue.renew(&row.fence).await;

@@ -6,8 +6,8 @@ use stenobot::request::{Claim, Queued, Request, Transcribing};
 use stenobot_domain::{AnswerForm, FailReason, MessageId, RequestId, StageName, UserId};
 use stenobot_store::{Admission, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, StoreError, WorkSource};
 
-use super::order::order;
 use super::BACKEND;
+use super::order::order;
 use crate::store::test_store::{ROOMY, TestStore, arrival_of, queue_of, sender};
 
 const MILLI: Duration = Duration::from_millis(1);

@@ -9,6 +9,7 @@ mod claims;
 mod clock;
 mod coalescing;
 mod limits;
+mod machines;
 mod moves;
 mod notices;
 mod order;

@@ -91,8 +91,7 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
     let id = test.enqueue_of(&IncomingAudio { from: itself, ..in_group(1) }).await;
     let fence = test.start("w").await;
     let fence = test.advance(&fence, StageName::Transcribed).await;
-    let kept =
-        RequestUpdate { keep_audio_for: Some(Duration::from_secs(600)), ..RequestUpdate::default() };
+    let kept = RequestUpdate { keep_audio_for: Some(Duration::from_secs(600)), ..RequestUpdate::default() };
     test.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
 
     test.store.users.move_chat(OLD, NEW).await.unwrap();
@@ -151,7 +150,7 @@ async fn due_audio_of_a_moved_chat_names_no_message() {
     let fence = test.start("w").await;
     test.store.queue.set_status_message(&fence, OLD, MessageId(6)).await.unwrap();
     let fence = test.advance(&fence, StageName::Transcribed).await;
-    let kept = RequestUpdate { audio_until: Some(test.now()), ..RequestUpdate::default() };
+    let kept = RequestUpdate { keep_audio_for: Some(Duration::ZERO), ..RequestUpdate::default() };
     test.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
     test.store.users.move_chat(OLD, NEW).await.unwrap();
     let due = test.store.audio.take_due(std::time::Duration::from_secs(300)).await.unwrap();

@@ -53,7 +53,7 @@ async fn open_requests_continue_after_a_restore_and_the_former_store_is_kept() {
     let (path, file) = (test.path.clone(), copy(&test));
     test.store.clone().close().await;
 
-    let restored = restore(&file, &StoreUrl::sqlite(&path), AfterRestore::Continue).await.unwrap();
+    let restored = restore(&file, &path, AfterRestore::Continue).await.unwrap();
     assert_eq!((restored.contents.requests, restored.contents.open), (1, 1));
     let before = Store::open(&StoreUrl::sqlite(restored.before.unwrap()), Clock::System).await.unwrap();
     assert_eq!(before.queue.depth().await.unwrap(), 2, "nothing of it is lost");
@@ -70,7 +70,7 @@ async fn a_restore_can_end_open_requests_without_notices() {
     test.store.backup(&copy(&test), false).await.unwrap();
     let (path, file) = (test.path.clone(), copy(&test));
     test.store.clone().close().await;
-    let _restored = restore(&file, &StoreUrl::sqlite(&path), AfterRestore::Drop).await.unwrap();
+    let _restored = restore(&file, &path, AfterRestore::Drop).await.unwrap();
     let store = Store::open(&StoreUrl::sqlite(&path), Clock::System).await.unwrap();
     assert_eq!(store.queue.depth().await.unwrap(), 0);
     assert!(store.queue.claim_notice("w").await.unwrap().is_none(), "no notice is due");
@@ -87,7 +87,7 @@ async fn a_restore_does_not_apply_a_former_write_ahead_log() {
     let path = folder.path().join("store.db");
     std::fs::write(&path, db).unwrap();
     std::fs::write(folder.path().join("store.db-wal"), wal).unwrap();
-    let restored = restore(&copy(&test), &StoreUrl::sqlite(&path), AfterRestore::Continue).await.unwrap();
+    let restored = restore(&copy(&test), &path, AfterRestore::Continue).await.unwrap();
     for name in [&path, restored.before.as_ref().unwrap()] {
         let store = Store::open(&StoreUrl::sqlite(name), Clock::System).await.unwrap();
         assert_eq!(store.queue.depth().await.unwrap(), 1, "{}", name.display());
@@ -116,7 +116,7 @@ async fn a_damaged_copy_is_refused_and_nothing_changes() {
         [("flipped", flipped), ("half", half), ("text", b"no database".repeat(100)), ("empty", Vec::new())]
     {
         std::fs::write(&file, bytes).unwrap();
-        let error = restore(&file, &test.url(), AfterRestore::Continue).await.unwrap_err();
+        let error = restore(&file, &test.path, AfterRestore::Continue).await.unwrap_err();
         assert!(matches!(error, BackupError::Unfit { .. }), "{what}: {error}");
     }
     std::fs::write(&file, &whole).unwrap();
@@ -131,10 +131,10 @@ async fn a_damaged_copy_is_refused_and_nothing_changes() {
         .unwrap();
         sql.close().await.unwrap();
     }
-    let error = restore(&file, &test.url(), AfterRestore::Continue).await.unwrap_err().to_string();
+    let error = restore(&file, &test.path, AfterRestore::Continue).await.unwrap_err().to_string();
     assert!(error.contains("a newer version wrote it (schema 9000)"), "{error}");
     let missing =
-        restore(&test.path.with_file_name("nothing.db"), &test.url(), AfterRestore::Continue).await.unwrap_err();
+        restore(&test.path.with_file_name("nothing.db"), &test.path, AfterRestore::Continue).await.unwrap_err();
     assert!(missing.to_string().contains("there is no such file"), "{missing}");
 
     assert_eq!(test.store.queue.depth().await.unwrap(), 200);

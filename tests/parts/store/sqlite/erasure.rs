@@ -65,8 +65,8 @@ async fn no_byte_of_an_erased_user_is_left_but_the_totals_stay() {
             let fence = test.start("w").await;
             let fence = test.advance(&fence, StageName::Transcribed).await;
             test.store.queue.set_status_message(&fence, marked(0).chat, MessageId(900)).await.unwrap();
-            let until = (fence.id == id && message == 0).then(|| test.now().after(Duration::from_secs(600)));
-            let facts = RequestUpdate { audio_until: until, ..RequestUpdate::default() };
+            let kept = (fence.id == id && message == 0).then(|| Duration::from_secs(600));
+            let facts = RequestUpdate { keep_audio_for: kept, ..RequestUpdate::default() };
             test.store.queue.advance(&fence, StageName::Done, &facts).await.unwrap();
         }
     }

@@ -52,7 +52,7 @@ async fn a_restore_takes_over_rows_only() {
     .await;
     let path = test.path.clone();
     test.store.clone().close().await;
-    let restored = restore(&copy, &StoreUrl::sqlite(&path), AfterRestore::Continue).await.unwrap();
+    let restored = restore(&copy, &path, AfterRestore::Continue).await.unwrap();
     assert_eq!((restored.contents.users, restored.contents.requests, restored.contents.open), (1, 1, 1));
     assert_eq!(schema(&path).await, schema(&restored.before.unwrap()).await);
     let rows =
@@ -99,7 +99,7 @@ async fn a_manipulated_copy_is_refused_and_nothing_changes() {
     ] {
         std::fs::write(&copy, &whole).unwrap();
         alter(&copy, script).await;
-        let error = restore(&copy, &test.url(), AfterRestore::Continue).await.unwrap_err();
+        let error = restore(&copy, &test.path, AfterRestore::Continue).await.unwrap_err();
         assert!(matches!(error, BackupError::Unfit { .. }), "{script}: {error:?}");
         let said = error.to_string();
         assert!(said.contains("copy.db cannot be used: ") && said.contains(reason), "{script}: {said}");
@@ -125,7 +125,7 @@ async fn a_path_that_is_no_file_is_refused_by_its_kind() {
         (&folder.join("nothing.db"), "there is no such file"),
         (&folder.join("store.db/x"), "cannot be used: not a directory"),
     ] {
-        let restored = restore(file, &test.url(), AfterRestore::Continue).await.unwrap_err().to_string();
+        let restored = restore(file, &test.path, AfterRestore::Continue).await.unwrap_err().to_string();
         assert!(restored.ends_with(sentence), "{restored}");
         assert_eq!(verify(file).await.unwrap_err().to_string(), restored);
         let imported = test.store.import_legacy(file).await.unwrap_err().to_string();
@@ -141,7 +141,7 @@ async fn restores_in_the_same_second_each_keep_the_former_store() {
     test.store.clone().close().await;
     let mut before = Vec::new();
     for _ in 0..5 {
-        before.push(restore(&copy, &StoreUrl::sqlite(&path), AfterRestore::Continue).await.unwrap().before.unwrap());
+        before.push(restore(&copy, &path, AfterRestore::Continue).await.unwrap().before.unwrap());
     }
     before.sort();
     before.dedup();
