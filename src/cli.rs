@@ -147,7 +147,11 @@ impl Cli {
             Command::Adopt(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             #[cfg(feature = "simulator")]
-            Command::Simulate(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Simulate(args) => {
+                // That of a file or of the environment is the operator's.
+                let database = sources.overrides.database_url.as_deref();
+                async_runtime()?.block_on(args.run(&load(&sources)?, database))
+            }
             #[cfg(feature = "simulator")]
             Command::Playground(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Engine(args) => args.run(),

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use stenobot_domain::SpeechLanguage;
 use stenobot_models::{DETECTOR, ModelStore};
-use stenobot_simulator::harness::Setup;
+use stenobot_simulator::harness::{Role, Setup};
+use stenobot_simulator::postgres::{PostgresOptions, PrivatePostgres};
 use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
 use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
@@ -37,6 +40,19 @@ pub(super) struct Args {
     /// Longest time for all answers, in seconds; by default a minute and three times the length of all recordings.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Processes of the bot with the role `worker`, beside those with the role `bot`, over a PostgreSQL database that they share.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
+    workers: u32,
+    /// Processes of the bot with the role `bot`; one if there are workers. Without either, one process does everything.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
+    bots: u32,
+    /// Kill one of the bot's processes by chance in this interval, and start it again.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    kill_every: Option<u64>,
+    /// Recognise no speech: a stand-in for the engine waits for the length of each recording times this factor, which shows more
+    /// machines at work than this one has cores for.
+    #[arg(long, value_name = "FACTOR", value_parser = real_time_factor)]
+    real_time_factor: Option<f64>,
     /// Program whose `run` is the bot, for comparing builds; by default this one.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     bot: Option<PathBuf>,
@@ -46,8 +62,8 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Exits with status 1 when anything was lost or answered twice.
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+    /// Exits with status 1 when anything was lost or answered twice. `database` is the one that the command line names.
+    pub(super) async fn run(self, config: &Config, database: Option<&str>) -> anyhow::Result<ExitCode> {
         let language = match &config.engine.language {
             SpeechLanguage::Auto => None,
             SpeechLanguage::Code(code) => Some(code.as_str()),
@@ -57,7 +73,23 @@ impl Args {
         let voices = voices.about(Duration::from_secs(self.duration), language)?;
         let plan = self.plan(voices, config);
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
-        let setup = setup(config, program).await?;
+        let mut setup = setup(config, program).await?;
+        let _engine;
+        if let Some(factor) = self.real_time_factor {
+            let engine = stand_in(&setup.program, factor)?;
+            setup.arguments.extend(["--engine-program".into(), engine.as_os_str().to_owned()]);
+            _engine = engine;
+        }
+        let _server;
+        if let Some(url) = database.filter(|url| is_postgres(url)) {
+            setup = setup.with("database_url", url);
+        } else if plan.machines.len() > 1 {
+            // Durable, as an operator's is: its speed is a part of what is measured.
+            let server = PrivatePostgres::start(PostgresOptions { is_durable: true, ..Default::default() }).await;
+            let server = server.context("several processes share a PostgreSQL database: name one by --database-url")?;
+            setup = setup.with("database_url", server.create_database("stenobot").await?);
+            _server = server;
+        }
         let mut screen = self.screen(config);
         let report = simulate(setup, &plan, &mut *screen).await?;
         if self.json {
@@ -76,7 +108,29 @@ impl Args {
             Arrival::PerMinute(rate) => Duration::from_secs(60) * self.users * self.messages / rate.get(),
         };
         let limit = self.timeout.map_or(Duration::from_secs(60) + arriving + audio * 3, Duration::from_secs);
-        Plan { users, per_user, voices, arrival: self.arrival, limit, stop_limit: stop_limit(config) }
+        Plan {
+            users,
+            per_user,
+            voices,
+            arrival: self.arrival,
+            limit,
+            stop_limit: stop_limit(config),
+            machines: self.machines(),
+            kill_interval: self.kill_every.map(Duration::from_secs),
+            stand_in: self.real_time_factor,
+        }
+    }
+
+    fn machines(&self) -> Vec<Role> {
+        let (bots, workers) = match (self.bots, self.workers) {
+            (0, 0) => return vec![Role::All],
+            (0, workers) => (1, workers),
+            // What bots admit, workers transcribe.
+            (bots, 0) => (bots, 1),
+            both => both,
+        };
+        let of = |role, count| std::iter::repeat_n(role, count as usize);
+        of(Role::Bot, bots).chain(of(Role::Worker, workers)).collect()
     }
 
     fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
@@ -84,11 +138,41 @@ impl Args {
             Box::new(Lines::new(std::io::stderr()))
         } else if std::io::stdout().is_terminal() {
             let people = if self.users == 1 { "1 person".to_owned() } else { format!("{} people", self.users) };
-            Box::new(Table::new(format!("{people}, model {}", config.engine.model)))
+            let engine = match self.real_time_factor {
+                Some(factor) => format!("STAND-IN of real-time factor {factor}, no speech recognition"),
+                None => format!("model {}", config.engine.model),
+            };
+            let machines = match self.machines().len() {
+                1 => String::new(),
+                count => format!(", {count} processes"),
+            };
+            Box::new(Table::new(format!("{people}, {engine}{machines}")))
         } else {
             Box::new(Lines::new(std::io::stdout()))
         }
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+/// At most 100 times the length.
+fn real_time_factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (0.0..=100.0).contains(factor));
+    factor.ok_or_else(|| "give a number from 0 to 100".to_owned())
+}
+
+/// A program that takes the place of the engine's: called as that, it starts the stand-in of `program`.
+fn stand_in(program: &Path, factor: f64) -> anyhow::Result<tempfile::TempPath> {
+    let quoted = program.to_str().context("the program's path is not UTF-8")?.replace('\'', r"'\''");
+    let mut file = tempfile::Builder::new()
+        .prefix("stenobot-stand-in-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempfile()?;
+    write!(file, "#!/bin/sh\nshift\nexec '{quoted}' engine --stand-in {factor} \"$@\"\n")?;
+    // Closed, because the system executes no file that is open for writing.
+    Ok(file.into_temp_path())
 }
 
 /// Maximum time from SIGTERM to the bot's end: its own limit, and some time for the system.

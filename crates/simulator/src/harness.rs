@@ -1,9 +1,10 @@
 //! What runs a bot in front of simulated users.
 //!
 //! [`Environment`] is all but the bot, and does not depend on how the bot runs. [`Simulation`] adds a bot that is a child
-//! process.
+//! process, `Machines` several of them.
 
 mod environment;
+mod machines;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,6 +20,8 @@ use super::users::User;
 
 pub use super::bot_process::BotProcess;
 pub use environment::Environment;
+pub(crate) use machines::Machines;
+pub use machines::{MachineReport, Role, Work};
 
 /// From the bot's start to its first poll or its webhook: a large model loads slowly from a slow disk.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -110,25 +113,8 @@ impl Simulation {
     /// # Errors
     /// When no folder or no port is available.
     pub async fn prepare(setup: Setup) -> Result<Self, SimulationError> {
-        let environment = Environment::start(setup.server, setup.data).await?;
-        let metrics = free_address()?;
-        if let Some(models) = setup.models {
-            std::os::unix::fs::symlink(models, environment.data().join("models"))?;
-        }
-        let mut settings = environment.settings();
-        settings.insert("metrics_addr".into(), metrics.to_string().into());
-        settings.extend(setup.bot);
-        let variable = |(key, value): (String, OsString)| (variable_of(&key), value);
-        let mut variables: BTreeMap<String, OsString> = settings.into_iter().map(variable).collect();
-        variables.insert(TOKEN_VARIABLE.into(), environment.api().token().into());
-        let command = BotCommand {
-            program: setup.program,
-            arguments: setup.arguments,
-            environment: variables,
-            directory: environment.folder().to_owned(),
-            log: environment.folder().join("bot.log"),
-            metrics,
-        };
+        let environment = Environment::start(setup.server.clone(), setup.data.clone()).await?;
+        let command = bot_command(&environment, &setup, environment.folder(), environment.data())?;
         Ok(Self { command, bot: None, environment })
     }
 
@@ -224,13 +210,7 @@ impl Simulation {
     /// # Errors
     /// When its metrics page does not respond.
     pub async fn metrics(&self) -> Result<MetricsPage, SimulationError> {
-        let url = format!("http://{}/metrics", self.command.metrics);
-        let failed = |error: reqwest::Error| SimulationError::Metrics(error.without_url().to_string());
-        let request =
-            reqwest::Client::builder().no_proxy().build().map_err(failed)?.get(url).timeout(METRICS_TIMEOUT).send();
-        let page = request.await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-        let page = page.text().await.map_err(failed)?;
-        Ok(MetricsPage::parse(&page))
+        scrape(self.command.metrics).await
     }
 
     /// Address of `/metrics`, `/healthz` and `/readyz`.
@@ -255,17 +235,54 @@ impl Simulation {
 
     /// Last lines of the bot's log.
     pub fn log_tail(&self) -> String {
-        const LINES: usize = 20;
-        let log = std::fs::read(&self.command.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(LINES)..].join("\n")
+        tail(&self.command.log)
     }
 
     /// Keeps the folder with data and log for inspection.
     pub fn keep(&mut self) -> &Path {
         self.environment.keep()
     }
+}
+
+/// A bot with this data folder, that works in `folder` and logs there to `bot.log`.
+fn bot_command(environment: &Environment, setup: &Setup, folder: &Path, data: &Path) -> std::io::Result<BotCommand> {
+    let metrics = free_address()?;
+    if let Some(models) = &setup.models {
+        std::os::unix::fs::symlink(models, data.join("models"))?;
+    }
+    let mut settings = environment.settings();
+    settings.insert("data_dir".into(), data.into());
+    settings.insert("metrics_addr".into(), metrics.to_string().into());
+    settings.extend(setup.bot.clone());
+    let variable = |(key, value): (String, OsString)| (variable_of(&key), value);
+    let mut variables: BTreeMap<String, OsString> = settings.into_iter().map(variable).collect();
+    variables.insert(TOKEN_VARIABLE.into(), environment.api().token().into());
+    Ok(BotCommand {
+        program: setup.program.clone(),
+        arguments: setup.arguments.clone(),
+        environment: variables,
+        directory: folder.to_owned(),
+        log: folder.join("bot.log"),
+        metrics,
+    })
+}
+
+async fn scrape(address: SocketAddr) -> Result<MetricsPage, SimulationError> {
+    let url = format!("http://{address}/metrics");
+    let failed = |error: reqwest::Error| SimulationError::Metrics(error.without_url().to_string());
+    let request =
+        reqwest::Client::builder().no_proxy().build().map_err(failed)?.get(url).timeout(METRICS_TIMEOUT).send();
+    let page = request.await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    Ok(MetricsPage::parse(&page.text().await.map_err(failed)?))
+}
+
+/// Last lines of a log.
+fn tail(log: &Path) -> String {
+    const LINES: usize = 20;
+    let log = std::fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 /// A loopback address without a listener.

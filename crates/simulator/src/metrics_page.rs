@@ -26,12 +26,6 @@ impl MetricsPage {
         let of_name = |series: &str| series.split('{').next() == Some(name);
         self.0.iter().filter(|(series, _)| of_name(series)).map(|(_, value)| value).sum()
     }
-
-    /// The mean of a histogram, `None` without an observation.
-    pub(crate) fn mean(&self, name: &str) -> Option<f64> {
-        let count = self.sum(&format!("{name}_count"));
-        (count > 0.0).then(|| self.sum(&format!("{name}_sum")) / count)
-    }
 }
 
 #[cfg(test)]
@@ -45,7 +39,6 @@ mod tests {
         );
         assert_eq!(page.value("a{state=\"queued\"}"), Some(3.0));
         assert_eq!(page.sum("a"), 7.0);
-        assert_eq!(page.mean("rtf"), Some(0.5));
-        assert_eq!(page.mean("none"), None);
+        assert_eq!(page.value("none"), None);
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use stenobot_domain::quantile::nearest_rank;
 
 use super::answers::{RequestOutcome, Trail};
+use super::harness::{MachineReport, Work};
 use super::server::{CallOutcome, Refusal, State};
 use super::wer::{WordErrors, word_errors};
 
@@ -62,9 +63,17 @@ pub struct SimulationReport {
     pub words_by_language: BTreeMap<String, Words>,
     /// The bot's calls to the Bot API.
     pub calls: Calls,
+    /// The real-time factor of the stand-in that took the engine's place; `null` where speech was recognised.
+    pub stand_in: Option<f64>,
+    /// Answered requests per second of `wall_seconds`.
+    pub answers_per_second: f64,
     /// Memory and processor time.
     pub machine: Option<Machine>,
-    /// How the bot ended after SIGTERM.
+    /// What each process of the bot did.
+    pub machines: Vec<MachineReport>,
+    /// From the kill of the process that polled to the next poll.
+    pub take_over_seconds: Option<Spread>,
+    /// How the bot ended after SIGTERM; of several processes one that failed, if there is any.
     pub bot_exit: BotExit,
     /// Folder with the bot's data and log, kept after a failure.
     pub kept: Option<PathBuf>,
@@ -180,7 +189,11 @@ impl SimulationReport {
             words: Words::default(),
             words_by_language: BTreeMap::new(),
             calls,
+            stand_in: None,
+            answers_per_second: 0.0,
             machine: None,
+            machines: Vec::new(),
+            take_over_seconds: None,
             bot_exit: BotExit::Status(0),
             kept: None,
         };
@@ -209,6 +222,9 @@ impl SimulationReport {
         let first = cases.iter().map(|case| case.trail.sent).min();
         let last = cases.iter().filter_map(|case| case.trail.answer()).map(|answer| answer.at).max();
         report.wall_seconds = first.zip(last).map_or(0.0, |(first, last)| last.saturating_sub(first).as_secs_f64());
+        if report.wall_seconds > 0.0 {
+            report.answers_per_second = report.answered as f64 / report.wall_seconds;
+        }
         report.audio_seconds = audio.as_secs_f64();
         report.wait_seconds =
             Spread::of(cases.iter().filter_map(|case| Some(case.trail.started?.saturating_sub(case.trail.sent))));
@@ -219,6 +235,27 @@ impl SimulationReport {
         report.words = all.into();
         report.words_by_language = by_language.into_iter().map(|(code, errors)| (code, errors.into())).collect();
         report
+    }
+
+    /// One row for each machine.
+    fn show_machines(&self, row: &mut impl FnMut(&str, String) -> fmt::Result) -> fmt::Result {
+        let kills: u32 = self.machines.iter().map(|machine| machine.kills).sum();
+        row("machines", format!("{}, {kills} kills", self.machines.len()))?;
+        if let Some(Spread { p50, max, .. }) = self.take_over_seconds {
+            row("  take-over", format!("p50 {p50:.1} s   max {max:.1} s"))?;
+        }
+        for MachineReport { name, kills, work, usage, .. } in &self.machines {
+            let Work { updates, downloaded, transcribed, answered, .. } = work;
+            let cpu = usage.cpu_seconds();
+            row(
+                &format!("  {name}"),
+                format!(
+                    "{updates} updates, {downloaded} downloaded, {transcribed} transcribed, {answered} answered, \
+                     {kills} kills, {cpu:.1} s of processor"
+                ),
+            )?;
+        }
+        Ok(())
     }
 
     /// Whether every request has exactly one final answer.
@@ -252,6 +289,10 @@ impl fmt::Display for SimulationReport {
         }
         let pace = if self.wall_seconds > 0.0 { self.audio_seconds / self.wall_seconds } else { 0.0 };
         row("audio", format!("{:.0} s in {:.1} s: {pace:.1} s per second", self.audio_seconds, self.wall_seconds))?;
+        row("answers", format!("{:.2} per second", self.answers_per_second))?;
+        if let Some(factor) = self.stand_in {
+            row("engine", format!("STAND-IN of real-time factor {factor}: no speech was recognised"))?;
+        }
         row("real-time factor", self.real_time_factor.map_or("-".into(), |factor| format!("{factor:.3}")))?;
         let rate = |words: &Words| {
             let WordErrors { errors, words: of } = words.counts;
@@ -289,6 +330,9 @@ impl fmt::Display for SimulationReport {
             "Bot API calls",
             format!("{taken} taken, {too_many} too fast ({impatient} while told to wait), {refused} refused"),
         )?;
+        if let [_, _, ..] = self.machines.as_slice() {
+            self.show_machines(&mut row)?;
+        }
         row(
             "bot's exit",
             match self.bot_exit {

@@ -5,11 +5,11 @@ use std::process::ExitStatus;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::answers::Trail;
-use super::harness::{Setup, Simulation, SimulationError};
-use super::report::{BotExit, Calls, Case, Machine, SimulationReport};
+use super::harness::{Environment, Machines, Role, Setup, SimulationError};
+use super::report::{BotExit, Calls, Case, Machine, SimulationReport, Spread};
 use super::usage::Usage;
 use super::users::{SentMessage, User};
 use super::voices::Voice;
@@ -34,6 +34,12 @@ pub struct Plan {
     pub limit: Duration,
     /// Maximum time from SIGTERM to the bot's end.
     pub stop_limit: Duration,
+    /// Processes of the bot; at least one.
+    pub machines: Vec<Role>,
+    /// Interval in which one of them is killed and started again, by chance; `None` kills none.
+    pub kill_interval: Option<Duration>,
+    /// The real-time factor of the engine's stand-in; `None` where the engine recognises speech.
+    pub stand_in: Option<f64>,
 }
 
 /// When recordings are sent.
@@ -103,21 +109,21 @@ struct PlannedMessage {
 /// When the bot does not start. Later failures are in the report.
 pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Result<SimulationReport, SimulationError> {
     screen.starting();
-    let mut simulation = Simulation::prepare(setup).await?;
-    simulation.restart().await?;
-    let mut requests = planned_messages(&simulation, plan);
-    let usage_before = simulation.process().map(|bot| bot.meter().usage()).unwrap_or_default();
+    let mut machines = Machines::start(setup, &plan.machines).await?;
+    let mut requests = planned_messages(machines.environment(), plan);
+    let usage_before = machines.usage();
 
-    let WorkPhase { early_end, worked, usage } = send_and_wait(&mut simulation, &mut requests, plan, screen).await?;
+    let WorkPhase { early_end, worked, usage } = send_and_wait(&mut machines, &mut requests, plan, screen).await?;
 
-    let page = simulation.metrics().await.ok();
+    machines.read_work().await;
     let bot_exit = match early_end {
         Some(_) => BotExit::Early,
-        None => bot_exit(simulation.terminate(plan.stop_limit).await?),
+        None => machines.terminate(plan.stop_limit).await?.into_iter().map(bot_exit).fold(BotExit::Status(0), worse),
     };
     // A bot that shuts down may still answer.
     let rows = rows(&requests);
-    screen.show(simulation.api().now(), &rows);
+    let api = machines.environment().api().clone();
+    screen.show(api.now(), &rows);
     screen.finish();
 
     let cases: Vec<Case> = requests
@@ -131,17 +137,20 @@ pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Res
             })
         })
         .collect();
-    let mut report = SimulationReport::of(&cases, simulation.api().read(Calls::of));
-    report.real_time_factor = page.and_then(|page| page.mean("stenobot_real_time_factor_ratio"));
+    let mut report = SimulationReport::of(&cases, api.read(Calls::of));
+    report.real_time_factor = machines.real_time_factor();
+    report.stand_in = plan.stand_in;
+    report.take_over_seconds = Spread::of(machines.take_overs());
+    report.machines = machines.reports();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let busy = usage.cpu_seconds() - usage_before.cpu_seconds();
     let cpu_share = busy / (worked.as_secs_f64() * cores as f64).max(f64::MIN_POSITIVE);
     report.machine = Some(Machine { usage, cores, cpu_share });
     report.bot_exit = bot_exit;
     if !report.is_exactly_once() || report.bot_exit != BotExit::Status(0) {
-        report.kept = Some(simulation.keep().to_owned());
+        report.kept = Some(machines.keep().to_owned());
     }
-    simulation.api().stop().await;
+    api.stop().await;
     Ok(report)
 }
 
@@ -157,7 +166,7 @@ struct WorkPhase {
 
 /// Sends all messages and waits for the answers.
 async fn send_and_wait(
-    simulation: &mut Simulation,
+    machines: &mut Machines,
     requests: &mut [PlannedMessage],
     plan: &Plan,
     screen: &mut dyn Screen,
@@ -171,6 +180,7 @@ async fn send_and_wait(
     };
     let mut looks = tokio::time::interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kills = plan.kill_interval.map(|every| tokio::time::interval_at(began + every, every));
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     let mut sent = 0;
@@ -182,8 +192,7 @@ async fn send_and_wait(
             sent += 1;
         }
         let rows = rows(requests);
-        screen.show(simulation.api().now(), &rows);
-        let Some(bot) = simulation.process() else { return Err(SimulationError::NotRunning) };
+        screen.show(machines.environment().api().now(), &rows);
         let now = began.elapsed();
         let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
         match &done {
@@ -191,28 +200,37 @@ async fn send_and_wait(
                 return Ok(WorkPhase { early_end: None, worked: *worked, usage: *usage });
             }
             Some(_) => {}
-            None if all_answered => done = Some((now, bot.meter().usage())),
+            None if all_answered => done = Some((now, machines.usage())),
             None if now >= plan.limit => {
-                return Ok(WorkPhase { early_end: None, worked: now, usage: bot.meter().usage() });
+                return Ok(WorkPhase { early_end: None, worked: now, usage: machines.usage() });
             }
             None => {}
         }
-        let usage = bot.meter().usage();
+        let usage = machines.usage();
         tokio::select! {
             _ = looks.tick() => {}
-            ended = bot.wait_for_exit() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
+            () = next_tick(&mut kills), if done.is_none() => machines.kill_one().await?,
+            (_, ended) = machines.next_exit() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
             _ = &mut interrupted => return Ok(WorkPhase { early_end: None, worked: now, usage }),
         }
     }
 }
 
+/// Never without a timer.
+async fn next_tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// All messages in the order of sending: the first of each user, then the second of each.
-fn planned_messages(simulation: &Simulation, plan: &Plan) -> Vec<PlannedMessage> {
+fn planned_messages(environment: &Environment, plan: &Plan) -> Vec<PlannedMessage> {
     let voice = |index: usize| plan.voices[index % plan.voices.len()].clone();
     let users: Vec<User> = (0..plan.users)
         .map(|number| {
             let language = voice(number).language;
-            simulation.new_user(&name(number, &language), &language)
+            environment.new_user(&name(number, &language), &language)
         })
         .collect();
     (0..plan.per_user)
@@ -224,7 +242,11 @@ fn planned_messages(simulation: &Simulation, plan: &Plan) -> Vec<PlannedMessage>
                 (0..plan.voices.len()).filter(|index| plan.voices[*index].language == language).collect();
             let first = own.iter().position(|index| *index == number % plan.voices.len()).unwrap_or(0);
             let index = own[(first + round) % own.len()];
-            PlannedMessage { user: user.clone(), voice: voice(index), sent: None }
+            let voice = match plan.stand_in {
+                Some(_) => voice(index).for_stand_in(round * plan.users + number),
+                None => voice(index),
+            };
+            PlannedMessage { user: user.clone(), voice, sent: None }
         })
         .collect()
 }
@@ -247,6 +269,11 @@ fn name(user: usize, language: &str) -> String {
         0 => names[user].to_owned(),
         round => format!("{} {}", names[user % names.len()], round + 1),
     }
+}
+
+/// Of two exits the one that is a failure.
+fn worse(one: BotExit, other: BotExit) -> BotExit {
+    if one == BotExit::Status(0) { other } else { one }
 }
 
 fn bot_exit(status: ExitStatus) -> BotExit {

@@ -30,6 +30,23 @@ impl Usage {
     pub(crate) fn cpu_seconds(&self) -> f64 {
         self.bot_cpu_seconds + self.engine_cpu_seconds
     }
+
+    /// Of two processes of which the second took the place of the first.
+    pub(crate) fn then(self, later: Self) -> Self {
+        let together_peak_bytes = self.together_peak_bytes.max(later.together_peak_bytes);
+        Self { together_peak_bytes, ..self.beside(later) }
+    }
+
+    /// Of two processes that ran at the same time.
+    pub(crate) fn beside(self, other: Self) -> Self {
+        Self {
+            bot_peak_bytes: self.bot_peak_bytes.max(other.bot_peak_bytes),
+            engine_peak_bytes: self.engine_peak_bytes.max(other.engine_peak_bytes),
+            together_peak_bytes: self.together_peak_bytes + other.together_peak_bytes,
+            bot_cpu_seconds: self.bot_cpu_seconds + other.bot_cpu_seconds,
+            engine_cpu_seconds: self.engine_cpu_seconds + other.engine_cpu_seconds,
+        }
+    }
 }
 
 /// Samples the usage of a process and its children until dropped.

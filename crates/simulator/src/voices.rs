@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use stenobot_domain::stand_in;
 
 /// A sample recording.
 #[derive(Debug, Clone)]
@@ -19,6 +20,16 @@ pub struct Voice {
     pub text: String,
     /// The file, Ogg with Opus.
     pub bytes: Bytes,
+}
+
+impl Voice {
+    /// This recording in a file that differs from those of other numbers, with the text of the engine's stand-in for it.
+    #[must_use]
+    pub(crate) fn for_stand_in(&self, number: usize) -> Self {
+        // Decoders stop at the end of the last page.
+        let bytes = [&self.bytes, format!("\0recording {number}").as_bytes()].concat();
+        Self { text: stand_in::text(&bytes), bytes: bytes.into(), ..self.clone() }
+    }
 }
 
 /// Why a folder gives no recordings.

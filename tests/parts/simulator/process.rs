@@ -1,10 +1,11 @@
 //! Whole simulations with a stand-in for the bot: starting, crashing, stopping, counting.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stenobot_simulator::answers::RequestOutcome;
-use stenobot_simulator::harness::{Setup, Simulation, SimulationError};
+use stenobot_simulator::harness::{Role, Setup, Simulation, SimulationError};
 use stenobot_simulator::report::{BotExit, SimulationReport};
 use stenobot_simulator::server::{FloodLimits, Rate, Settings};
 use stenobot_simulator::simulate::{Arrival, Plan, simulate};
@@ -41,6 +42,9 @@ async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
         arrival: Arrival::AtOnce,
         limit,
         stop_limit: ANSWER_TIMEOUT,
+        machines: vec![Role::All],
+        kill_interval: None,
+        stand_in: None,
     };
     let mut shown = Vec::new();
     let report = simulate(setup, &plan, &mut Lines::new(&mut shown)).await.expect("a report");
@@ -115,23 +119,26 @@ async fn a_killed_bot_gets_the_message_again() {
     assert!(!folder.exists(), "the folder goes with the simulation");
 }
 
-/// The command line with `bot` as its bot, from the repository's folder with the real store of models.
-async fn command(bot: &Path) -> std::process::Output {
+/// The command with two users, from the repository's folder with the real store of models.
+async fn command(arguments: &[&OsStr]) -> std::process::Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let model = root.join("data/models/ggml-base-q8_0.bin");
     assert!(model.is_file(), "{} is missing: run `./dev test`, which makes it", model.display());
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"))
         .args(["--data-dir", "data", "--model", "base-q8_0", "simulate", "--users", "2", "--duration", "4", "--json"])
-        .arg("--bot")
-        .arg(bot)
+        .args(arguments)
         .current_dir(root)
         .output();
     tokio::time::timeout(Duration::from_secs(60), output).await.expect("an end").expect("a start")
 }
 
+async fn command_with(bot: &Path) -> std::process::Output {
+    command(&[OsStr::new("--bot"), bot.as_os_str()]).await
+}
+
 #[tokio::test]
 async fn json_is_the_only_standard_output_of_the_command() {
-    let output = command(&stand_in_program()).await;
+    let output = command_with(&stand_in_program()).await;
     let shown = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -144,9 +151,21 @@ async fn the_command_fails_when_something_was_answered_twice() {
     let folder = tempfile::tempdir().unwrap();
     let bot = folder.path().join("bot_stand_in_twice");
     std::os::unix::fs::symlink(stand_in_program(), &bot).unwrap();
-    let output = command(&bot).await;
+    let output = command_with(&bot).await;
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["lost"], &report["duplicated"]), (&0.into(), &2.into()));
     std::fs::remove_dir_all(report["kept"].as_str().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_bot_that_is_killed_at_intervals_answers_each_recording_once_with_its_own_text() {
+    let arguments = ["--messages", "3", "--real-time-factor", "0.2", "--kill-every", "3"];
+    let output = command(&arguments.map(OsStr::new)).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["answered"], &report["lost"], &report["duplicated"]), (&6.into(), &0.into(), &0.into()));
+    assert_eq!(report["words"]["errors"], 0, "a text went to another recording");
+    assert_eq!(report["stand_in"], 0.2);
+    assert!(report["machines"][0]["kills"].as_u64().unwrap() >= 1, "{report}");
 }
