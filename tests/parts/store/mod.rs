@@ -7,5 +7,6 @@
 #[expect(clippy::duplicate_mod, reason = "the contract is compiled once for each backend")]
 mod on_postgres;
 mod on_sqlite;
+mod postgres;
 mod sqlite;
 pub(crate) mod test_store;
