@@ -15,6 +15,7 @@ pub(crate) mod leadership;
 pub(crate) mod listen;
 pub(crate) mod open;
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ const NOW: &str = "SELECT unix_millis()";
 const LOCK_ORDER: &str = "SELECT CAST(pg_advisory_xact_lock($1, $2) AS TEXT), unix_millis()";
 
 /// Connections to one database; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Connections {
     pool: PgPool,
     /// Of sessions that are not in the pool.
@@ -52,6 +53,13 @@ pub(crate) struct Connections {
 /// the text does not say, as PostgreSQL's own programs do.
 pub(crate) fn parse(url: &str) -> Option<PgConnectOptions> {
     PgConnectOptions::from_str(url).ok()
+}
+
+impl fmt::Debug for Connections {
+    /// Without the options, which hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("open", &self.pool.size()).finish_non_exhaustive()
+    }
 }
 
 impl Connections {

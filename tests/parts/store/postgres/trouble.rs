@@ -81,8 +81,9 @@ async fn a_standby_is_refused_and_used_once_it_is_promoted() {
     let url = primary.create_database("steno").await.unwrap();
     let store = open(&url).await;
     assert!(matches!(admit(&store, 1).await.unwrap(), Admission::New(_)));
-    primary.replicate_synchronously().await.ok();
     let standby = primary.standby().await.unwrap();
+    primary.replicate_synchronously().await.unwrap();
+    assert!(matches!(admit(&store, 3).await.unwrap(), Admission::New(_)));
     let link = Link::to(standby.address()).await.unwrap();
     let there = standby.url_through(&link, "steno");
     let error = Store::open(&parse(&there), Clock::System).await.unwrap_err();
@@ -90,7 +91,7 @@ async fn a_standby_is_refused_and_used_once_it_is_promoted() {
     primary.kill().await.unwrap();
     standby.promote().await.unwrap();
     let store = open(&there).await;
-    assert!(matches!(admit(&store, 1).await.unwrap(), Admission::Duplicate), "it has what was committed");
+    assert!(matches!(admit(&store, 3).await.unwrap(), Admission::Duplicate), "it has what was committed");
     assert!(matches!(admit(&store, 2).await.unwrap(), Admission::New(_)));
 }
 
