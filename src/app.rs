@@ -27,7 +27,6 @@ use crate::doctor;
 use crate::ingest::{Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, WebhookListener};
 use crate::lifecycle::{Heartbeats, Shutdown, WebhookRecord};
 use crate::metrics as names;
-use crate::pipeline::ServiceMode;
 use crate::pipeline::admit::{Admitter, AdmitterParts};
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::broadcast::Broadcasts;
@@ -44,6 +43,7 @@ use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::replies::{Replies, ReplySender};
 use crate::pipeline::retention::Retention;
+use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::status::StatusMessages;
 use crate::pipeline::transcribe::{EngineService, Transcriber};
 use crate::pipeline::worker::Worker;
@@ -182,7 +182,7 @@ impl Parts {
         let (worker, settings, client) = (self.worker.clone(), self.settings.clone(), self.client.clone());
         let (store, failures, shutdown) = (worker.store.clone(), worker.failures.clone(), worker.shutdown.clone());
         let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
-        let mode = watch::Sender::new(ServiceMode::default());
+        let service = ServiceControl::default();
         let disk_has_space = watch::Sender::new(true);
         let (cancels, erasures, backlog) = (CancelRegistry::default(), Erasures::default(), Backlog::default());
         let (replies, recordings) = (Replies::default(), Recordings::new(settings.clone()));
@@ -199,7 +199,7 @@ impl Parts {
         let positions = PositionDisplay {
             worker: worker.clone(),
             settings: settings.clone(),
-            mode: mode.clone(),
+            service: service.clone(),
             status: status.clone(),
             estimates: estimates.clone(),
         };
@@ -208,7 +208,7 @@ impl Parts {
             settings: settings.clone(),
             client: client.clone(),
             backlog: backlog.clone(),
-            mode: mode.clone(),
+            service: service.clone(),
             positions: positions.clone(),
         });
         let downloader = Downloader {
@@ -232,7 +232,7 @@ impl Parts {
         let transcriber = Transcriber {
             worker: worker.clone(),
             settings: settings.clone(),
-            mode: mode.clone(),
+            service: service.clone(),
             status,
             chats: chats.clone(),
             recordings: recordings.clone(),
@@ -265,7 +265,7 @@ impl Parts {
             replies: replies.clone(),
             cancels: cancels.clone(),
             recordings,
-            mode,
+            service,
             erasures,
             broadcasts: broadcasts.clone(),
             estimates,

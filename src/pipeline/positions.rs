@@ -10,8 +10,8 @@ use stenobot_telegram::{StatusText, ThreadId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ServiceMode;
 use super::estimate::Estimates;
+use super::service_mode::{ServiceControl, ServiceMode};
 use super::status::StatusMessages;
 use super::worker::Worker;
 use crate::settings::Settings;
@@ -26,7 +26,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct PositionDisplay {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) status: StatusMessages,
     pub(crate) estimates: Estimates,
 }
@@ -34,7 +34,7 @@ pub(crate) struct PositionDisplay {
 impl PositionDisplay {
     /// Shows every waiting request its position whenever that changes, until the soft shutdown.
     pub(crate) async fn run(self) {
-        let (mut changes, mut mode) = (self.worker.store.changes(), self.mode.subscribe());
+        let (mut changes, mut mode) = (self.worker.store.changes(), self.service.changes());
         let mut shown = HashMap::new();
         loop {
             changes.mark_unchanged();
@@ -61,7 +61,7 @@ impl PositionDisplay {
         let show = async move {
             let positions = own.positions().await?;
             let Some(at) = positions.iter().find(|position| position.request.id == into) else { return Ok(()) };
-            let text = text(at.number, at.wait, own.is_paused());
+            let text = text(at.number, at.wait, own.service.is_paused());
             let message = own.status.message(id, arrival.locale.as_deref(), &text);
             let thread = arrival.thread.map(ThreadId);
             if let Ok(message) = own.status.send(arrival.chat, thread, arrival.reply_to, &message).await {
@@ -70,11 +70,6 @@ impl PositionDisplay {
             Ok(())
         };
         self.worker.spawn(tracing::info_span!("request", id = id.0), "show a coalesced request's position", show);
-    }
-
-    /// Whether an operator has paused the engine.
-    fn is_paused(&self) -> bool {
-        *self.mode.borrow() == ServiceMode::Paused
     }
 
     async fn positions(&self) -> Result<Vec<Position>, StoreError> {
@@ -109,7 +104,7 @@ impl PositionDisplay {
     /// Shows positions that differ from what was shown, in each chat at most once in the progress interval. An estimate that
     /// shrinks as time passes is not shown. Returns whether something is still to be shown.
     fn show(&self, positions: Vec<Position>, shown: &mut HashMap<RequestId, Shown>) -> bool {
-        let (now, paused) = (Instant::now(), self.is_paused());
+        let (now, paused) = (Instant::now(), self.service.is_paused());
         let interval = self.settings.config().timing.progress_interval;
         let waiting: HashSet<RequestId> = positions.iter().map(|position| position.request.id).collect();
         shown.retain(|id, _| waiting.contains(id));

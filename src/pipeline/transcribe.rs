@@ -21,10 +21,11 @@ use super::cancels::{CancelGuard, CancelRegistry};
 use super::chats::Chats;
 use super::deliver::Deliverer;
 use super::estimate::{self, Estimates};
+use super::likely;
 use super::recordings::Recordings;
+use super::service_mode::ServiceControl;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
-use super::{ServiceMode, likely};
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
 use crate::request::{
@@ -75,7 +76,7 @@ fn failure(error: EngineError) -> TranscribeFailure {
 pub(crate) struct Transcriber {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) status: StatusMessages,
     pub(crate) chats: Chats,
     pub(crate) recordings: Recordings,
@@ -138,7 +139,7 @@ impl Transcriber {
     }
 
     async fn turn(&self, engine: &mut Engine, delivered: &Arc<Notify>) -> Result<Turn, StoreError> {
-        if *self.mode.borrow() == ServiceMode::Paused {
+        if self.service.is_paused() {
             return Ok(Turn::Idle);
         }
         let capacity = async {
