@@ -37,6 +37,7 @@ use crate::pipeline::download::Downloader;
 use crate::pipeline::erasure::Erasures;
 use crate::pipeline::estimate::Estimates;
 use crate::pipeline::failures::StoreFailures;
+use crate::pipeline::fetch::Fetchers;
 use crate::pipeline::menu::CommandMenu;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::positions::PositionDisplay;
@@ -211,11 +212,12 @@ impl Parts {
             service: service.clone(),
             positions: positions.clone(),
         });
+        let fetchers = Fetchers::new(settings.clone(), client.clone(), recordings.clone());
         let downloader = Downloader {
             worker: worker.clone(),
             settings: settings.clone(),
-            client: client.clone(),
             status: status.clone(),
+            fetchers: fetchers.clone(),
             recordings: recordings.clone(),
             cancels: cancels.clone(),
             probes: self.probes.clone(),
@@ -236,8 +238,10 @@ impl Parts {
             status,
             chats: chats.clone(),
             recordings: recordings.clone(),
+            fetchers: fetchers.clone(),
             cancels: cancels.clone(),
             estimates: estimates.clone(),
+            model: model.clone(),
             backlog,
             deliverer: deliverer.clone(),
         };

@@ -21,6 +21,7 @@ pub(crate) mod download;
 pub(crate) mod erasure;
 pub(crate) mod estimate;
 pub(crate) mod failures;
+pub(crate) mod fetch;
 mod keyboards;
 mod likely;
 pub(crate) mod menu;

@@ -77,6 +77,18 @@ mod limits {
     );
 }
 
+mod missing_audio {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        missing_audio: a_recording_that_is_gone_when_its_request_is_claimed_is_fetched_again,
+        others_are_transcribed_while_a_recording_is_fetched_again,
+        a_recording_that_telegram_refuses_to_give_again_ends_its_request,
+        a_kept_recording_that_is_gone_is_fetched_to_be_transcribed_again,
+    );
+}
+
 mod everyday {
     use super::*;
     use crate::stories::everyday as story;
