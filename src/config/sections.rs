@@ -60,6 +60,13 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    /// Whether several processes can work on the store at once.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.database {
+            StoreUrl::Sqlite(_) => false,
+        }
+    }
+
     /// Model files.
     pub(crate) fn models(&self) -> PathBuf {
         self.data_dir.join("models")

@@ -122,6 +122,21 @@ fn absurd_values_are_refused_with_key_value_and_range() {
 }
 
 #[test]
+fn a_role_besides_all_is_refused_with_an_sqlite_store() {
+    assert_eq!(from_env(&[("STENOBOT_ROLE", "all")]).unwrap().role, Role::All);
+    for role in ["bot", "worker"] {
+        let message = from_env(&[("STENOBOT_ROLE", role)]).unwrap_err().to_string();
+        let wanted = format!(
+            "role = {role} needs a PostgreSQL store, since several processes cannot share an SQLite file: set database_url \
+             to it, or role to all"
+        );
+        assert_eq!(message, wanted);
+    }
+    let message = from_env(&[("STENOBOT_ROLE", "leader")]).unwrap_err().to_string();
+    assert!(message.contains("role") && message.contains("give all, bot or worker"), "{message}");
+}
+
+#[test]
 fn an_unknown_key_is_refused_by_name() {
     let message = from_env(&[("STENOBOT_MAX_QUEU_SIZE", "5")]).unwrap_err().to_string();
     assert_eq!(message, "max_queu_size is no setting; `stenobot --help` lists them");

@@ -82,7 +82,7 @@ impl PositionDisplay {
             .map(|run| (seconds(run.length) * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
-        let workers = self.settings.config().engine.workers as f64;
+        let slots = self.estimates.slots() as f64;
         let mut number = 0;
         let waiting = store.queue.waiting().await?;
         Ok(waiting
@@ -95,7 +95,7 @@ impl PositionDisplay {
                     number += 1;
                     ahead += own;
                 }
-                let wait = Duration::try_from_secs_f64(before / workers).unwrap_or_default();
+                let wait = Duration::try_from_secs_f64(before / slots).unwrap_or_default();
                 Position { request, number: number.max(1), wait }
             })
             .collect())
