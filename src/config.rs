@@ -134,7 +134,7 @@ settings! {
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
     default_locale: live String = "ru".into(), Locale::CODES, "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
-    max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
+    max_queue_size: live u32 = 50, "1 to 100000", "Requests that may wait at once; further ones are refused.";
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
     threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
     max_voice_duration_seconds: live u64 = 120, "1 to 14400", "Longest message that is accepted.";

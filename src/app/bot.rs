@@ -14,7 +14,6 @@ use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::erasure::Erasures;
 use crate::pipeline::menu::CommandMenu;
 use crate::pipeline::notify::Notifier;
-use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::replies::{Replies, ReplySender};
 use crate::pipeline::retention::Retention;
 
@@ -48,20 +47,13 @@ impl BotRole {
         let (replies, erasures) = (Replies::default(), Erasures::default());
         let (admin_presses, waiting_presses) = mpsc::channel(MAX_ADMIN_PRESSES);
 
-        let positions = PositionDisplay {
-            worker: worker.clone(),
-            settings: settings.clone(),
-            service: service.clone(),
-            status: common.status.clone(),
-            estimates: estimates.clone(),
-        };
         let admitter = Admitter::new(AdmitterParts {
             store: worker.store.clone(),
             settings: settings.clone(),
             client: client.clone(),
             backlog: common.backlog.clone(),
             service: service.clone(),
-            positions: positions.clone(),
+            positions: common.positions.clone(),
         });
         let notifier = Notifier {
             worker: worker.clone(),
@@ -137,7 +129,7 @@ impl BotRole {
             intake.run(self.transport),
             reply_sender.run(),
             menu.register(),
-            positions.run(),
+            common.positions.clone().run(),
             notifier.run(),
             retention.run(),
         );

@@ -12,6 +12,7 @@ use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::chats::Chats;
 use crate::pipeline::deliver::Deliverer;
 use crate::pipeline::estimate::Estimates;
+use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::status::StatusMessages;
@@ -41,6 +42,7 @@ pub(super) struct Common {
     /// Whether downloads begin.
     pub(super) disk_has_space: watch::Sender<bool>,
     pub(super) estimates: Estimates,
+    pub(super) positions: PositionDisplay,
     pub(super) deliverer: Deliverer,
 }
 
@@ -70,9 +72,18 @@ impl Common {
             chats: chats.clone(),
             recordings: recordings.clone(),
         };
+        let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
+        let service = ServiceControl::default();
+        let positions = PositionDisplay {
+            worker: worker.clone(),
+            settings: settings.clone(),
+            service: service.clone(),
+            status: status.clone(),
+            estimates: estimates.clone(),
+        };
         Self {
-            service: ServiceControl::default(),
-            status: StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone()),
+            service,
+            status,
             editor,
             chats,
             recordings,
@@ -80,6 +91,7 @@ impl Common {
             backlog: Backlog::default(),
             disk_has_space: watch::Sender::new(true),
             estimates,
+            positions,
             deliverer,
             parts,
         }

@@ -57,6 +57,7 @@ impl StartedWorker {
             settings: settings.clone(),
             fetchers: fetchers.clone(),
             status: status.clone(),
+            positions: common.positions.clone(),
             recordings: recordings.clone(),
             cancels: cancels.clone(),
             probes: self.probes.clone(),

@@ -82,7 +82,7 @@ impl Raw {
                 threads,
             },
             limits: Limits {
-                queue: bounded("max_queue_size", self.max_queue_size, 1, 10_000)?,
+                queue: bounded("max_queue_size", self.max_queue_size, 1, 100_000)?,
                 voice: seconds("max_voice_duration_seconds", self.max_voice_duration_seconds, 1, 14_400)?,
                 file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?.min(server_limit),
                 waiting_per_user: bounded("max_waiting_per_user", self.max_waiting_per_user, 1, 10_000)?,

@@ -13,6 +13,7 @@ use tower::{Service, ServiceExt};
 
 use super::cancels::CancelRegistry;
 use super::fetch::{Fetch, Fetcher, Fetchers};
+use super::positions::{PositionDisplay, QueuedRequest};
 use super::recordings::Recordings;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
@@ -30,6 +31,7 @@ pub(crate) struct Downloader {
     pub(crate) settings: Settings,
     pub(crate) fetchers: Fetchers,
     pub(crate) status: StatusMessages,
+    pub(crate) positions: PositionDisplay,
     pub(crate) recordings: Recordings,
     pub(crate) cancels: CancelRegistry,
     /// Measure recordings in processes of their own.
@@ -136,8 +138,10 @@ impl Downloader {
         match request.advance_within_day(store, Downloaded { length }, per_day).await? {
             WithinDay::Entered(request) => {
                 cancel.hand_over();
+                let waiting = QueuedRequest::of(&request);
                 let queued = request.advance(store, Queued::default()).await?;
                 tracing::debug!(request = queued.id().0, "queued");
+                self.positions.show_distant(waiting);
                 // Cancelled after the download and before the request was queued, where the store can end it.
                 if self.cancels.remove_pending(id) {
                     let outcome = request::cancel(store, id, user).await?;

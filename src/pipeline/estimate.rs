@@ -23,8 +23,10 @@ pub(crate) struct Estimates {
 
 impl Estimates {
     /// Transcriptions that run at once.
-    pub(super) fn slots(&self) -> usize {
-        self.settings.config().engine.workers
+    pub(super) fn slots(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
+        let slots = self.settings.config().engine.workers as f64;
+        slots
     }
 
     /// Processing time over audio time of recent transcriptions, which the store remembers between runs.

@@ -20,6 +20,7 @@ mod queue {
         three_concurrent_requests_move_up_and_are_answered_in_order,
         the_length_limit_holds_for_claimed_and_measured_length,
         a_repeated_update_creates_no_request,
+        positions_far_behind_are_rounded_and_seldom_edited,
     );
 }
 
