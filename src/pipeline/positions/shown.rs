@@ -42,16 +42,19 @@ impl Shown {
         if self.is_paused != newer.is_paused {
             return true;
         }
-        match self.position {
-            QueuePosition::Exact(_) => {
+        match (self.position, newer.position) {
+            (QueuePosition::Exact(before), QueuePosition::Exact(now)) => {
                 let expected = self.wait.saturating_sub(self.age(newer.at));
                 // By more than a quarter, and by more than a reader would notice.
                 let differs = newer.wait.abs_diff(expected) > (expected / 4).max(Duration::from_secs(10));
-                self.position != newer.position || !self.is_paused && differs
+                before != now || !self.is_paused && differs
             }
             // Where requests come and go, a position next to the middle of two steps does not change back and forth.
-            QueuePosition::About(shown) => {
-                self.position != newer.position && shown.abs_diff(number) * 4 > step(number) * 3
+            (QueuePosition::About(before), QueuePosition::About(now)) => {
+                before != now && before.abs_diff(number) * 4 > step(number) * 3
+            }
+            (QueuePosition::Exact(_), QueuePosition::About(_)) | (QueuePosition::About(_), QueuePosition::Exact(_)) => {
+                true
             }
         }
     }
