@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use divan::counter::CharsCount;
 use divan::{Bencher, black_box};
-use stenobot_telegram::{Locale, Percent, StatusText, Texts, split};
+use stenobot_telegram::{Locale, Percent, QueuePosition, StatusText, Texts, split};
 
 /// What one message holds, in UTF-16 units.
 const MESSAGE_UNITS: usize = 4096;
@@ -36,7 +36,7 @@ fn render_downloading(bencher: Bencher) {
 
 #[divan::bench]
 fn render_queued(bencher: Bencher) {
-    render(bencher, &StatusText::Queued { position: 7, wait: Some(Duration::from_secs(75)) });
+    render(bencher, &StatusText::Queued { position: QueuePosition::Exact(7), wait: Some(Duration::from_secs(75)) });
 }
 
 #[divan::bench]

@@ -4,6 +4,7 @@
 mod environment;
 mod ids;
 mod parse;
+mod role;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use ids::IdList;
+pub use role::Role;
 pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
 
@@ -122,6 +124,7 @@ settings! {
     telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
     webhook_url: fixed String = String::new(), "empty, or an https URL without user and query; http on this machine", "Where Telegram sends updates; empty means that the bot polls for them.";
     webhook_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)), "address:port", "With `webhook_url`: where those updates are received, as plain HTTP from the reverse proxy that `webhook_url` leads to.";
+    role: fixed Role = Role::All, "all, bot or worker", "What this process does: a bot takes messages in and shows their states, a worker transcribes and answers; bot and worker need a PostgreSQL store.";
     data_dir: fixed PathBuf = "data".into(), "a folder", "Where the store, the models and audio in flight are kept.";
     database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The store's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
@@ -131,7 +134,7 @@ settings! {
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
     default_locale: live String = "ru".into(), Locale::CODES, "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
-    max_queue_size: live u32 = 50, "1 to 10000", "Requests that may wait at once; further ones are refused.";
+    max_queue_size: live u32 = 50, "1 to 100000", "Requests that may wait at once; further ones are refused.";
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";
     threads: fixed u32 = 0, "0 to 256", "Threads of each engine; 0 shares the usable cores among the workers.";
     max_voice_duration_seconds: live u64 = 120, "1 to 14400", "Longest message that is accepted.";
@@ -192,6 +195,7 @@ pub enum VoiceActivity {
 pub struct Config {
     /// The values by key.
     raw: Raw,
+    pub(crate) role: Role,
     pub(crate) proxies: Proxies,
     pub(crate) telegram: Telegram,
     pub(crate) storage: Storage,
@@ -274,6 +278,15 @@ pub enum ConfigError {
     NotText {
         /// Its name.
         variable: String,
+    },
+    /// A role for one of several processes, of which an SQLite file has one only.
+    #[error(
+        "role = {role} needs a PostgreSQL store, since several processes cannot share an SQLite file: set database_url to \
+         it, or role to all"
+    )]
+    UnsharedStore {
+        /// The role.
+        role: Role,
     },
     /// A proxy that cannot be used. Its address is not repeated.
     #[error(transparent)]
@@ -386,7 +399,7 @@ impl ConfigError {
             Self::Refused { key, value, allowed } => Self::Refused { key, value: hide(value), allowed },
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
             Self::NotText { variable } => Self::NotText { variable: hide(variable) },
-            Self::Token { .. } | Self::Misplaced { .. } | Self::Proxy(_) => self,
+            Self::Token { .. } | Self::Misplaced { .. } | Self::UnsharedStore { .. } | Self::Proxy(_) => self,
         }
     }
 }

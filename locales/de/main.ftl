@@ -4,6 +4,7 @@
 
 downloading = 📥 Ich lade die Datei herunter...
 queued = 📋 In der Warteschlange: Platz { $position }
+queued-about = 📋 In der Warteschlange: etwa Platz { $position }
 queued-wait = ⏱️ Geschätzte Wartezeit: ~{ $wait }
 queued-paused = ⏸️ Der Bot macht gerade Pause: Ihre Nachricht ist gespeichert und wird später abgeschrieben; Sie brauchen sie nicht noch einmal zu schicken.
 starting = ⚙️ Ich fange an...

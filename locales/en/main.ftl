@@ -4,6 +4,7 @@
 
 downloading = 📥 Downloading the file...
 queued = 📋 In the queue: position { $position }
+queued-about = 📋 In the queue: position about { $position }
 queued-wait = ⏱️ Estimated wait: ~{ $wait }
 queued-paused = ⏸️ The bot is paused: your message is kept and will be transcribed later, there is no need to send it again.
 starting = ⚙️ Starting...

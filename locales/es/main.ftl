@@ -4,6 +4,7 @@
 
 downloading = 📥 Descargando el archivo...
 queued = 📋 En la cola: puesto { $position }
+queued-about = 📋 En la cola: puesto { $position } aproximadamente
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
 queued-paused = ⏸️ El bot está en pausa: su mensaje está guardado y se transcribirá más tarde, no hace falta enviarlo otra vez.
 starting = ⚙️ Empezando...

@@ -4,6 +4,7 @@
 
 downloading = 📥 Baixando o arquivo...
 queued = 📋 Na fila: posição { $position }
+queued-about = 📋 Na fila: posição { $position } aproximadamente
 queued-wait = ⏱️ Espera estimada: ~{ $wait }
 queued-paused = ⏸️ O bot está em pausa: a sua mensagem está guardada e será transcrita mais tarde, não é preciso enviá-la outra vez.
 starting = ⚙️ Começando...

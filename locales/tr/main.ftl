@@ -4,6 +4,7 @@
 
 downloading = 📥 Dosyayı indiriyorum...
 queued = 📋 Kuyrukta: { $position }. sıra
+queued-about = 📋 Kuyrukta: yaklaşık { $position }. sıra
 queued-wait = ⏱️ Tahmini bekleme süresi: ~{ $wait }
 queued-paused = ⏸️ Bot duraklatıldı: mesajınız saklandı ve daha sonra yazıya dökülecek, yeniden göndermenize gerek yok.
 starting = ⚙️ Başlıyorum...

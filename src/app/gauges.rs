@@ -28,9 +28,15 @@ pub(super) struct Gauges {
     pub(super) worker: Worker,
     pub(super) settings: Settings,
     pub(super) heartbeats: Heartbeats,
+    /// Of a process that transcribes.
+    pub(super) engine: Option<EngineGauges>,
+}
+
+/// What the engine's gauges show.
+pub(super) struct EngineGauges {
     /// Name of the model.
     pub(super) model: Arc<str>,
-    pub(super) engine: watch::Receiver<PoolStatus>,
+    pub(super) status: watch::Receiver<PoolStatus>,
 }
 
 impl Gauges {
@@ -43,14 +49,8 @@ impl Gauges {
         loop {
             self.heartbeats.gauges.due_within(ROUND_TIMEOUT);
             changes.mark_unchanged();
-            {
-                let status = self.engine.borrow_and_update();
-                gauge!(names::WORKERS_BUSY).set(count(status.busy()));
-                if let Some(facts) = &status.model {
-                    let (weights, backend) = (facts.weights.clone(), facts.backend.clone());
-                    let model = self.model.to_string();
-                    gauge!(names::MODEL_INFO, "model" => model, "weights" => weights, "backend" => backend).set(1.0);
-                }
+            if let Some(engine) = &mut self.engine {
+                engine.refresh();
             }
             match store.statistics.snapshot().await {
                 Ok(snapshot) => {
@@ -66,14 +66,41 @@ impl Gauges {
             tokio::select! {
                 () = self.worker.shutdown.soft.cancelled() => return,
                 _ = changes.changed() => {}
-                _ = self.engine.changed() => {}
+                () = engine_changed(&mut self.engine) => {}
                 _ = interval.tick() => {
-                    let engines = self.engine.borrow().slots.iter().filter_map(|slot| slot.pid).collect();
+                    let engines = self.engine.as_ref().map(EngineGauges::processes).unwrap_or_default();
                     cpu_time = refresh_machine(cpu_time, engines, self.settings.config().storage.clone()).await;
                 }
             }
         }
     }
+}
+
+impl EngineGauges {
+    fn refresh(&mut self) {
+        let status = self.status.borrow_and_update();
+        gauge!(names::WORKERS_BUSY).set(count(status.busy()));
+        if let Some(facts) = &status.model {
+            let (weights, backend) = (facts.weights.clone(), facts.backend.clone());
+            let model = self.model.to_string();
+            gauge!(names::MODEL_INFO, "model" => model, "weights" => weights, "backend" => backend).set(1.0);
+        }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.status.borrow().slots.iter().filter_map(|slot| slot.pid).collect()
+    }
+}
+
+/// Waits for a change of the engine; for ever where there is none.
+async fn engine_changed(engine: &mut Option<EngineGauges>) {
+    if let Some(engine) = engine
+        && engine.status.changed().await.is_ok()
+    {
+        return;
+    }
+    // The engine has ended, or there is none.
+    std::future::pending().await
 }
 
 /// Processor time of engine processes, ended ones included.

@@ -1,4 +1,5 @@
-//! Whether the bot can do its work now: an engine is warm, Telegram was reached recently, and the store can be written.
+//! Whether this process can do its work now: the store can be written, Telegram was reached recently if it takes updates in, and
+//! an engine is warm if it transcribes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use stenobot_engine::PoolStatus;
 use stenobot_store::Store;
 use stenobot_telegram::Client;
 use tokio::sync::watch;
+use tokio::sync::watch::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Contact;
@@ -26,8 +28,12 @@ const NOT_LOADED: &str = "the model is not loaded";
 /// The status of an engine that may not be started yet.
 pub(super) type EngineStatus = watch::Receiver<Option<watch::Receiver<PoolStatus>>>;
 
-/// Answers for `/readyz` and the gauge.
-pub(super) fn readiness(store: Store, contact: watch::Receiver<Contact>, engine: EngineStatus) -> Readiness {
+/// Answers for `/readyz` and the gauge, for the roles of which there is `contact` and `engine`.
+pub(super) fn readiness(
+    store: Store,
+    contact: Option<watch::Receiver<Contact>>,
+    engine: Option<EngineStatus>,
+) -> Readiness {
     let clock = store.clock().clone();
     // Costs a write to the disk.
     let write: Readiness = Arc::new(move || {
@@ -38,11 +44,13 @@ pub(super) fn readiness(store: Store, contact: watch::Receiver<Contact>, engine:
     let check = move || {
         let (clock, writable, contact, engine) = (clock.clone(), writable.clone(), contact.clone(), engine.clone());
         async move {
-            engine
-                .borrow()
-                .as_ref()
-                .map_or_else(|| Err(NOT_LOADED.to_owned()), |status| check_engine(&status.borrow()))?;
-            check_contact(&contact.borrow(), clock.now())?;
+            if let Some(engine) = engine {
+                let status = engine.borrow();
+                status.as_ref().map_or_else(|| Err(NOT_LOADED.to_owned()), |status| check_engine(&status.borrow()))?;
+            }
+            if let Some(contact) = contact {
+                check_contact(&contact.borrow(), clock.now())?;
+            }
             writable().await
         }
     };
@@ -76,20 +84,23 @@ fn check_engine(engines: &PoolStatus) -> Result<(), String> {
     }
 }
 
-/// Logs once, with the bot's address, that Telegram was reached and an engine is warm.
+/// Logs once, with the bot's address, that Telegram was reached and an engine is warm, as far as this process needs them.
 pub(super) async fn announce(
     client: Client,
-    mut contact: watch::Receiver<Contact>,
-    mut engines: watch::Receiver<PoolStatus>,
+    contact: Option<watch::Receiver<Contact>>,
+    engines: Option<watch::Receiver<PoolStatus>>,
     stop: CancellationToken,
 ) {
     let ready = async {
-        let is_reached = contact.wait_for(|contact| contact.last.is_some()).await.is_ok();
-        is_reached && engines.wait_for(|engines| check_engine(engines).is_ok()).await.is_ok()
+        if let Some(mut contact) = contact {
+            contact.wait_for(|contact| contact.last.is_some()).await?;
+        }
+        if let Some(mut engines) = engines {
+            engines.wait_for(|engines| check_engine(engines).is_ok()).await?;
+        }
+        Ok::<(), RecvError>(())
     };
-    if stop.run_until_cancelled(ready).await != Some(true) {
-        return;
-    }
+    let Some(Ok(())) = stop.run_until_cancelled(ready).await else { return };
     match client.known() {
         Some(me) => tracing::info!(bot = me.username, address = format!("https://t.me/{}", me.username), "ready"),
         None => tracing::info!("ready"),

@@ -32,7 +32,9 @@ impl Args {
     /// the exit status.
     pub(super) async fn run(self, config: Config, sources: Sources) -> anyhow::Result<ExitCode> {
         let token = doctor::token(&config)?.clone();
-        doctor::processor()?;
+        if config.role.has_worker() {
+            doctor::processor()?;
+        }
         let redactor = Redactor::new(token.expose()).hiding(config.passwords());
         let log = telemetry::start_log(&config.telemetry, redactor.wrap(std::io::stderr))?;
         telemetry::log_panics();

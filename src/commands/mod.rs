@@ -22,9 +22,7 @@ use futures::future::BoxFuture;
 use stenobot_domain::MessageId;
 use stenobot_store::StoreError;
 use stenobot_telegram::{ChatKind, Client, Command, CommandReply, Location, OutgoingMessage, Sender};
-use tokio::sync::watch;
 
-use crate::pipeline::ServiceMode;
 use crate::pipeline::admit::sender;
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
@@ -32,6 +30,7 @@ use crate::pipeline::erasure::Erasures;
 use crate::pipeline::estimate::Estimates;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::replies::{Replies, Reply};
+use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
@@ -105,7 +104,7 @@ pub(crate) struct Commands {
     pub(crate) replies: Replies,
     pub(crate) cancels: CancelRegistry,
     pub(crate) recordings: Recordings,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) erasures: Erasures,
     pub(crate) broadcasts: Broadcasts,
     pub(crate) estimates: Estimates,

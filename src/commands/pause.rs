@@ -4,7 +4,7 @@ use stenobot_store::StoreError;
 use stenobot_telegram::{CommandReply, OutgoingMessage};
 
 use super::{Audience, Commands, Definition, Invocation, resume};
-use crate::pipeline::ServiceMode;
+use crate::pipeline::service_mode::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
     name: "pause",
@@ -13,5 +13,5 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    Ok(Some(resume::change_mode(commands, invocation, ServiceMode::Paused, &CommandReply::Paused)))
+    resume::change_mode(commands, invocation, ServiceMode::Paused, &CommandReply::Paused).await.map(Some)
 }

@@ -4,7 +4,7 @@ use stenobot_store::StoreError;
 use stenobot_telegram::{CommandReply, OutgoingMessage};
 
 use super::{Audience, Commands, Definition, Invocation};
-use crate::pipeline::ServiceMode;
+use crate::pipeline::service_mode::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
     name: "resume",
@@ -13,16 +13,16 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    Ok(Some(change_mode(commands, invocation, ServiceMode::Open, &CommandReply::Resumed)))
+    change_mode(commands, invocation, ServiceMode::Open, &CommandReply::Resumed).await.map(Some)
 }
 
-pub(super) fn change_mode(
+pub(super) async fn change_mode(
     commands: &Commands,
     invocation: &Invocation<'_>,
     mode: ServiceMode,
     reply: &CommandReply,
-) -> OutgoingMessage {
+) -> Result<OutgoingMessage, StoreError> {
     tracing::info!(flow = ?mode, "an administrator changes what the bot does");
-    commands.mode.send_replace(mode);
-    commands.reply(invocation, reply)
+    commands.service.set(mode).await?;
+    Ok(commands.reply(invocation, reply))
 }

@@ -12,7 +12,7 @@ use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
 use super::{
-    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, SETTINGS, Storage, Telegram,
+    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, Role, SETTINGS, Storage, Telegram,
     Telemetry, Timing, UpdateSource, Webhook,
 };
 
@@ -53,8 +53,13 @@ impl Raw {
             Some(_) if api_url.host_str() != Some(TELEGRAM_HOST) => u64::MAX,
             Some(_) | None => PUBLIC_FILE_LIMIT,
         };
+        let storage = Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir };
+        if self.role != Role::All && !storage.is_shared() {
+            return Err(ConfigError::UnsharedStore { role: self.role });
+        }
         Ok(Config {
             raw,
+            role: self.role,
             proxies,
             telegram: Telegram {
                 token,
@@ -65,7 +70,7 @@ impl Raw {
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
-            storage: Storage { database: database(&self.database_url, &self.data_dir)?, data_dir: self.data_dir },
+            storage,
             engine: Engine {
                 model: self.model,
                 model_base_url: url("model_base_url", &self.model_base_url)?,
@@ -77,7 +82,7 @@ impl Raw {
                 threads,
             },
             limits: Limits {
-                queue: bounded("max_queue_size", self.max_queue_size, 1, 10_000)?,
+                queue: bounded("max_queue_size", self.max_queue_size, 1, 100_000)?,
                 voice: seconds("max_voice_duration_seconds", self.max_voice_duration_seconds, 1, 14_400)?,
                 file_bytes: bounded("max_file_size_bytes", self.max_file_size_bytes, 1024, 1 << 31)?.min(server_limit),
                 waiting_per_user: bounded("max_waiting_per_user", self.max_waiting_per_user, 1, 10_000)?,

@@ -47,6 +47,8 @@ pub(crate) struct Webhook {
 }
 
 const AUDIO_EXTENSION: &str = ".audio";
+/// Of a recording that is being downloaded.
+const PARTIAL_EXTENSION: &str = ".partial";
 
 /// Files of the bot.
 #[derive(Debug, Clone)]
@@ -58,6 +60,14 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    /// Whether several processes can work on the store at once.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.database {
+            StoreUrl::Sqlite(_) => false,
+            StoreUrl::Postgres(_) => true,
+        }
+    }
+
     /// Model files.
     pub(crate) fn models(&self) -> PathBuf {
         self.data_dir.join("models")
@@ -78,9 +88,16 @@ impl Storage {
         self.audio().join(format!("{id}{AUDIO_EXTENSION}"))
     }
 
-    /// Whether [`Storage::audio_file`] gives such a name.
+    /// One request's audio while it is downloaded.
+    pub(crate) fn partial_audio_file(&self, id: RequestId) -> PathBuf {
+        self.audio().join(format!("{id}{PARTIAL_EXTENSION}"))
+    }
+
+    /// Whether [`Storage::audio_file`] or [`Storage::partial_audio_file`] gives such a name.
     pub(crate) fn is_audio_file(name: &OsStr) -> bool {
-        let id = name.to_str().and_then(|name| name.strip_suffix(AUDIO_EXTENSION));
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(AUDIO_EXTENSION).or_else(|| name.strip_suffix(PARTIAL_EXTENSION)));
         let number = id.and_then(|id| id.parse::<i64>().ok());
         number.is_some_and(|number| number > 0 && id == Some(number.to_string().as_str()))
     }

@@ -100,9 +100,9 @@ fn flags_outrank_environment_outranks_dotenv_outranks_file() {
 #[test]
 fn absurd_values_are_refused_with_key_value_and_range() {
     for (name, value, wanted) in [
-        ("STENOBOT_MAX_QUEUE_SIZE", "0", "max_queue_size = 0 is not allowed: give 1 to 10000"),
-        ("STENOBOT_MAX_QUEUE_SIZE", "-3", "max_queue_size = -3 is not allowed: give 1 to 10000"),
-        ("STENOBOT_MAX_QUEUE_SIZE", "many", "max_queue_size = many is not allowed: give 1 to 10000"),
+        ("STENOBOT_MAX_QUEUE_SIZE", "0", "max_queue_size = 0 is not allowed: give 1 to 100000"),
+        ("STENOBOT_MAX_QUEUE_SIZE", "-3", "max_queue_size = -3 is not allowed: give 1 to 100000"),
+        ("STENOBOT_MAX_QUEUE_SIZE", "many", "max_queue_size = many is not allowed: give 1 to 100000"),
         ("STENOBOT_MAX_CONCURRENT_WORKERS", "65", "max_concurrent_workers = 65 is not allowed: give 1 to 64"),
         ("STENOBOT_TELEGRAM_API_URL", "ftp://x", "telegram_api_url = ftp://x is not allowed: give http or https URL"),
         ("STENOBOT_DATABASE_URL", "mysql://x", "database_url = mysql://x is not allowed: give empty, or sqlite://FILE"),
@@ -119,6 +119,21 @@ fn absurd_values_are_refused_with_key_value_and_range() {
     assert!(message.contains("metrics_addr") && message.contains("address:port"), "{message}");
     let message = from_env(&[("STENOBOT_LANGUAGE", "Klingon")]).unwrap_err().to_string();
     assert!(message.contains("language") && message.contains("Klingon"), "{message}");
+}
+
+#[test]
+fn a_role_besides_all_is_refused_with_an_sqlite_store() {
+    assert_eq!(from_env(&[("STENOBOT_ROLE", "all")]).unwrap().role, Role::All);
+    for role in ["bot", "worker"] {
+        let message = from_env(&[("STENOBOT_ROLE", role)]).unwrap_err().to_string();
+        let wanted = format!(
+            "role = {role} needs a PostgreSQL store, since several processes cannot share an SQLite file: set database_url \
+             to it, or role to all"
+        );
+        assert_eq!(message, wanted);
+    }
+    let message = from_env(&[("STENOBOT_ROLE", "leader")]).unwrap_err().to_string();
+    assert!(message.contains("role") && message.contains("give all, bot or worker"), "{message}");
 }
 
 #[test]
@@ -142,7 +157,7 @@ fn a_token_is_found_and_never_printed() {
 #[test]
 fn the_table_names_every_key_with_its_default() {
     let table = table();
-    assert!(table.contains("| `max_queue_size` | `50` | 1 to 10000 |"));
+    assert!(table.contains("| `max_queue_size` | `50` | 1 to 100000 |"));
     assert_eq!(table.lines().count(), SETTINGS.len() + 2);
 }
 

@@ -126,18 +126,32 @@ pub(crate) async fn examine(config: &Config) -> Report {
         bounded(
             vec!["token", "api", "updates", "clock"],
             TIMEOUT,
-            telegram::check(config.telegram.clone(), config.proxies.clone(), config.storage.webhook_record(), running),
+            telegram::check(
+                config.telegram.clone(),
+                config.proxies.clone(),
+                config.storage.webhook_record(),
+                config.role,
+                running,
+            ),
         ),
         single("proxy", TIMEOUT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", TIMEOUT, storage::data_folder(config.storage.clone(), state).boxed()),
         single("journal", FILE_TIMEOUT, storage::store(config.storage.clone(), bot, running).boxed()),
         single(".env", TIMEOUT, std::future::ready(storage::dotenv()).boxed()),
         single("disk", TIMEOUT, storage::disk(config.storage.clone()).boxed()),
-        bounded(vec!["engine", "model", "memory"], FILE_TIMEOUT, model::check(config.clone(), running)),
-        single("detector", TIMEOUT, model::detector(config.clone()).boxed()),
-        single("processor", TIMEOUT, async { machine::processor().into() }.boxed()),
-        single("cores", TIMEOUT, std::future::ready(machine::cores(&config.engine)).boxed()),
-        single("confinement", TIMEOUT, async { machine::confinement() }.boxed()),
+    ];
+    // What an engine needs.
+    let engine: Vec<BoxFuture<'static, Vec<Line>>> = match config.role.has_worker() {
+        true => vec![
+            bounded(vec!["engine", "model", "memory"], FILE_TIMEOUT, model::check(config.clone(), running)),
+            single("detector", TIMEOUT, model::detector(config.clone()).boxed()),
+            single("processor", TIMEOUT, async { machine::processor().into() }.boxed()),
+            single("cores", TIMEOUT, std::future::ready(machine::cores(&config.engine)).boxed()),
+            single("confinement", TIMEOUT, async { machine::confinement() }.boxed()),
+        ],
+        false => Vec::new(),
+    };
+    let machine: Vec<BoxFuture<'static, Vec<Line>>> = vec![
         single("open files", TIMEOUT, async { machine::open_files() }.boxed()),
         single("metrics", TIMEOUT, Listener::Metrics.check(config.telemetry.addr, running).boxed()),
     ];
@@ -146,7 +160,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         None => Finding::ok("read, every value is allowed"),
     };
     let configuration = line("configuration", configuration);
-    let rest = join_all(checks).await.into_iter().flatten();
+    let rest = join_all(checks.into_iter().chain(engine).chain(machine)).await.into_iter().flatten();
     Report { checks: std::iter::once(configuration).chain(rest).collect() }
 }
 

@@ -11,7 +11,7 @@ use stenobot_telegram::{Client, Reached, TelegramError, WebhookInfo};
 
 use super::machine::Listener;
 use super::{Finding, Refusal, Verdict};
-use crate::config::{self, UpdateSource};
+use crate::config::{self, Role, UpdateSource};
 use crate::lifecycle::WebhookRecord;
 
 /// Used if no token is set: the server's refusal still shows that it answers, and its time.
@@ -26,6 +26,7 @@ pub(super) async fn check(
     telegram: config::Telegram,
     proxies: Proxies,
     record: PathBuf,
+    role: Role,
     running: bool,
 ) -> Vec<Finding> {
     let token = telegram.token.as_ref();
@@ -44,7 +45,10 @@ pub(super) async fn check(
         Ok(Err(error)) => return unreachable(&error),
         Err(_) => return unreachable(&TelegramError::Timeout),
     };
-    let updates = async || updates(&client, &telegram.updates, &WebhookRecord::at(record.clone()), running).await;
+    let updates = async || match role.has_bot() {
+        true => updates(&client, &telegram.updates, &WebhookRecord::at(record.clone()), running).await,
+        false => Finding::ok("a worker takes none in"),
+    };
     let host = telegram.api_url.host_str().unwrap_or("the server").to_owned();
     let (account, updates) = match (&reached.me, token) {
         (_, None) => (Finding::failed(Refusal::NoToken), Finding::warning("not asked without a token")),

@@ -106,20 +106,32 @@ impl RecordingsFolder {
         Ok(Some(folder))
     }
 
-    /// Removes the recordings that `keep` does not select. Other files stay.
+    /// Names of the recordings. Other files are left out.
     ///
     /// # Errors
-    /// The folder cannot be read or written.
-    pub(crate) fn sweep(&self, keep: impl Fn(&OsStr) -> bool) -> io::Result<()> {
+    /// The folder cannot be read.
+    pub(crate) fn list(&self) -> io::Result<Vec<OsString>> {
+        let mut own = Vec::new();
         for name in self.names()? {
-            if self.is_own(&name)? && !keep(&name) {
-                match unlinkat(&self.folder, name.as_os_str(), AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {}
-                    Err(error) => return Err(error.into()),
-                }
+            if self.is_own(&name)? {
+                own.push(name);
             }
         }
-        Ok(())
+        Ok(own)
+    }
+
+    /// Removes a recording; another file stays.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        if !self.is_own(name)? {
+            return Ok(());
+        }
+        match unlinkat(&self.folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn names(&self) -> io::Result<Vec<OsString>> {
@@ -182,11 +194,16 @@ mod tests {
         for name in ["1.audio", "2.audio"] {
             std::fs::write(audio.join(name), "").unwrap();
         }
-        // Added later: kept by the sweep, refused at the next start.
+        // Added later: never removed, refused at the next start.
         std::fs::write(audio.join("song.mp3"), "").unwrap();
         symlink(audio.join("song.mp3"), audio.join("3.audio")).unwrap();
         std::fs::create_dir(audio.join("4.audio")).unwrap();
-        folder.sweep(|name| name == "2.audio").unwrap();
+        let mut found = folder.list().unwrap();
+        found.sort_unstable();
+        assert_eq!(found, ["1.audio", "2.audio"]);
+        for name in ["1.audio", "song.mp3", "3.audio", "4.audio", "5.audio"] {
+            folder.remove(OsStr::new(name)).unwrap();
+        }
         assert!(!audio.join("1.audio").exists());
         for name in ["2.audio", "song.mp3", "3.audio", "4.audio"] {
             assert!(audio.join(name).exists(), "{name}");
@@ -204,7 +221,7 @@ mod tests {
                 std::fs::remove_file(found).unwrap();
             }
         }
-        prepare(data, false).unwrap().sweep(|_| false).unwrap();
+        prepare(data, false).unwrap().remove(OsStr::new("2.audio")).unwrap();
         assert_eq!(std::fs::read_dir(&audio).unwrap().count(), 0);
     }
 

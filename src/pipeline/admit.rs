@@ -5,14 +5,13 @@ use metrics::counter;
 use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
 use stenobot_telegram::{AskedBy, ChatKind, Client, ThreadId, VoiceMessage};
-use tokio::sync::watch;
 use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use super::ServiceMode;
 use super::backlog::Backlog;
 use super::bans::is_banned;
 use super::positions::PositionDisplay;
+use super::service_mode::ServiceControl;
 use crate::config::Limits;
 use crate::layers::{Depth, Keyed, KeyedQuotaLayer, ObserveLayer, OverQuota, Overloaded, ShedOnDepthLayer};
 use crate::metrics::{self as names, Work};
@@ -107,7 +106,7 @@ pub(crate) struct AdmitterParts {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) backlog: Backlog,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) positions: PositionDisplay,
 }
 
@@ -167,10 +166,9 @@ impl Admitter {
 
     /// Whether the bot would serve a message, as far as that can be known while the store fails.
     pub(crate) async fn would_admit(&self, voice: &VoiceMessage) -> bool {
-        let draining = *self.parts.mode.borrow() == ServiceMode::Draining;
         let chat = voice.location.chat;
         let closed = self.parts.client.refused_since(chat, voice.location.thread).is_some();
-        if draining || closed || !matches!(self.check(voice).await, Ok(None)) {
+        if self.parts.service.is_draining() || closed || !matches!(self.check(voice).await, Ok(None)) {
             return false;
         }
         let store = &self.parts.store;
@@ -207,7 +205,7 @@ impl Admitter {
 
     /// Admits audio; returns whether it will be transcribed.
     async fn admit(&mut self, incoming: IncomingAudio) -> Result<bool, StoreError> {
-        if *self.parts.mode.borrow() == ServiceMode::Draining {
+        if self.parts.service.is_draining() {
             return self.refuse_counted(&incoming, RejectReason::Maintenance).await.map(|()| false);
         }
         let key = (incoming.chat, incoming.key.clone());

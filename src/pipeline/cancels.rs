@@ -51,7 +51,8 @@ impl CancelRegistry {
         CancelGuard { id, token: entry.token.clone(), registry: self.clone(), is_handed_over: false }
     }
 
-    /// Cancels the work on a request that is leased according to the store.
+    /// Cancels the work on a request that is leased according to the store. Every path that learns of a
+    /// cancellation calls this.
     pub(crate) fn cancel(&self, id: RequestId) {
         let now = Instant::now();
         let mut entries = self.entries();

@@ -1,76 +1,37 @@
 //! Downloads a request's audio and measures its length. Length and size in the update are claims only.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_audio::AudioError;
-use stenobot_domain::{ChatId, MessageId, RetryPolicy};
+use stenobot_domain::{ChatId, MessageId};
 use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
 use stenobot_store::StoreError;
-use stenobot_telegram::{Client, Disposition, DownloadError, StatusText, Unreachable};
-use tokio::sync::{Semaphore, watch};
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::retry::RetryLayer;
-use tower::util::BoxService;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use stenobot_telegram::{StatusText, Unreachable};
+use tokio::sync::watch;
+use tower::{Service, ServiceExt};
 
 use super::cancels::CancelRegistry;
+use super::fetch::{Fetch, Fetcher, Fetchers};
+use super::positions::{PositionDisplay, QueuedRequest};
 use super::recordings::Recordings;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
-use crate::layers::{NextTry, ObserveLayer, Retry, TimeoutLayer};
-use crate::metrics::Work;
 use crate::request::{self, Claim, DownloadFailure, Downloaded, Queued, Received, Request, WithinDay};
 use crate::settings::Settings;
-
-/// Concurrent downloads. They wait for the network, not for the processor.
-const MAX_CONCURRENT: usize = 4;
-
-/// Retries of one file, within the time limit of a download.
-const RETRIES: RetryPolicy = RetryPolicy::bounded(2, Duration::from_secs(1), Duration::from_secs(10));
 
 /// Free bytes that are left to the store: with less no download begins. The store needs a few megabytes for its write-ahead
 /// log; a download that began before may still take its part of the rest.
 const MIN_FREE_BYTES: u64 = 32 << 20;
-
-/// One file to fetch.
-#[derive(Debug, Clone)]
-struct Fetch {
-    from: Source,
-    to: PathBuf,
-}
-
-/// Source of a request's audio.
-#[derive(Debug, Clone)]
-enum Source {
-    /// Telegram has it under this id.
-    Telegram(String),
-    /// The recording of an earlier request, which is still kept.
-    Kept(PathBuf),
-}
-
-/// Why a file could not be fetched.
-#[derive(Debug)]
-enum FetchError {
-    /// The recording to transcribe again is no longer kept.
-    NotKept,
-    /// The whole, retries included, took longer than allowed.
-    TimedOut,
-    Download(DownloadError),
-}
-
-type Fetcher = BoxService<Fetch, (), DownloadFailure>;
 
 /// Downloads the audio of admitted requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Downloader {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
-    pub(crate) client: Client,
+    pub(crate) fetchers: Fetchers,
     pub(crate) status: StatusMessages,
+    pub(crate) positions: PositionDisplay,
     pub(crate) recordings: Recordings,
     pub(crate) cancels: CancelRegistry,
     /// Measure recordings in processes of their own.
@@ -88,14 +49,12 @@ enum Stop {
 impl Downloader {
     /// Claims and downloads until the soft shutdown.
     pub(crate) async fn run(mut self) {
-        // The permits outlive a stack that is built anew for other settings.
-        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
-        let mut fetcher = self.stack(permits.clone());
+        let mut fetcher = self.fetchers.stack();
         let worker = self.worker.clone();
         worker
             .run("claim a download", async || {
                 if self.settings.have_changed() {
-                    fetcher = self.stack(permits.clone());
+                    fetcher = self.fetchers.stack();
                 }
                 let Some(ready) = self.worker.shutdown.soft.run_until_cancelled(fetcher.ready()).await else {
                     return Ok(Turn::Idle);
@@ -112,51 +71,12 @@ impl Downloader {
             .await;
     }
 
-    fn stack(&self, permits: Arc<Semaphore>) -> Fetcher {
-        let config = self.settings.config();
-        let (client, limit) = (self.client.clone(), config.limits.file_bytes);
-        let fetch = service_fn(move |Fetch { from, to }: Fetch| {
-            let client = client.clone();
-            async move {
-                // A file of an attempt that was cut off would be in the way.
-                let _ = tokio::fs::remove_file(&to).await;
-                match from {
-                    Source::Telegram(file_id) => {
-                        client.download(&file_id, &to, limit).await.map(drop).map_err(FetchError::Download)
-                    }
-                    // A second link to the file: the first request's may be removed while this one is transcribed.
-                    Source::Kept(audio) => tokio::fs::hard_link(audio, to).await.map_err(|error| match error.kind() {
-                        ErrorKind::NotFound => FetchError::NotKept,
-                        _ => FetchError::Download(DownloadError::Write(error)),
-                    }),
-                }
-            }
-        });
-        ServiceBuilder::new()
-            .boxed()
-            // Waiting for a permit is not part of the stage's time.
-            .layer(ObserveLayer::new(Work::Download))
-            .map_err(move |error| to_download_failure(error, limit))
-            // Also bounds the disk space of unfinished files.
-            .layer(GlobalConcurrencyLimitLayer::with_semaphore(permits))
-            // Outside of the retries: a sender waits for the whole, not for a try.
-            .layer(TimeoutLayer::new(config.timing.download, || FetchError::TimedOut))
-            // A dropped connection is common and worth a second try right away.
-            .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
-            .service(fetch)
-    }
-
     async fn claim(&self, fetcher: &mut Fetcher) -> Result<Turn, StoreError> {
         match Request::<Received>::claim(&self.worker.store, &self.worker.id).await? {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
             Some(Claim::Ready(request)) => {
-                let to = self.recordings.file(request.id());
-                let from = match request.parent() {
-                    Some(parent) => Source::Kept(self.recordings.file(parent)),
-                    None => Source::Telegram(request.file_id().to_owned()),
-                };
-                let fetching = fetcher.call(Fetch { from, to });
+                let fetching = fetcher.call(Fetch::of(&request));
                 let span = request.span();
                 let own = self.clone();
                 self.worker.spawn(span, "finish a download", async move { own.process(request, fetching).await });
@@ -218,8 +138,10 @@ impl Downloader {
         match request.advance_within_day(store, Downloaded { length }, per_day).await? {
             WithinDay::Entered(request) => {
                 cancel.hand_over();
+                let waiting = QueuedRequest::of(&request);
                 let queued = request.advance(store, Queued::default()).await?;
                 tracing::debug!(request = queued.id().0, "queued");
+                self.positions.show_distant(waiting);
                 // Cancelled after the download and before the request was queued, where the store can end it.
                 if self.cancels.remove_pending(id) {
                     let outcome = request::cancel(store, id, user).await?;
@@ -262,46 +184,6 @@ impl Downloader {
             Err(ProbeError::Audio(error)) => Err(of_audio(error, limit)),
             Err(error) => Err(DownloadFailure::Damaged(error.to_string())),
         }
-    }
-}
-
-fn classify(error: &FetchError) -> NextTry {
-    match error {
-        FetchError::NotKept | FetchError::TimedOut => NextTry::Never,
-        // A full disk stays full for minutes: the permit goes to another request meanwhile.
-        FetchError::Download(DownloadError::Write(_)) => NextTry::Never,
-        FetchError::Download(error) => match error.disposition() {
-            // Within the time limit, the file is waited for.
-            Disposition::OperatorNeeded { after } => NextTry::ServerRequested(after),
-            disposition => disposition.into(),
-        },
-    }
-}
-
-fn to_download_failure(error: FetchError, limit: u64) -> DownloadFailure {
-    let error = match error {
-        FetchError::NotKept => return DownloadFailure::AudioGone,
-        FetchError::TimedOut => return DownloadFailure::Unreachable("it took too long".to_owned()),
-        FetchError::Download(error) => error,
-    };
-    match &error {
-        DownloadError::TooBig { .. } => DownloadFailure::TooBig { limit },
-        DownloadError::Write(why) => DownloadFailure::Local(why.kind().to_string()),
-        DownloadError::Gone
-        | DownloadError::ServerLocal
-        | DownloadError::NotRegular
-        | DownloadError::Unavailable
-        | DownloadError::Expired
-        | DownloadError::Incomplete
-        | DownloadError::Telegram(_) => match error.disposition() {
-            Disposition::ChatUnreachable(why) => why.into(),
-            Disposition::ServerRequested(_) | Disposition::Retry { .. } | Disposition::OperatorNeeded { .. } => {
-                DownloadFailure::Unreachable(error.to_string())
-            }
-            Disposition::ChatMoved(_) | Disposition::MessageGone | Disposition::Final => {
-                DownloadFailure::Refused(error.to_string())
-            }
-        },
     }
 }
 

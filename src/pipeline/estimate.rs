@@ -6,6 +6,7 @@ use std::time::Duration;
 use stenobot_store::Store;
 
 use super::failures::StoreFailures;
+use crate::settings::Settings;
 
 /// Real-time factor until this machine has measured its own.
 pub(crate) const DEFAULT_REAL_TIME_FACTOR: f64 = 0.3;
@@ -15,11 +16,19 @@ pub(crate) const DEFAULT_REAL_TIME_FACTOR: f64 = 0.3;
 pub(crate) struct Estimates {
     pub(crate) store: Store,
     pub(crate) failures: StoreFailures,
-    /// Name of the model, as the store keeps it.
+    pub(crate) settings: Settings,
+    /// Name of the model, as the store keeps it; without an engine here, as the settings name it.
     pub(crate) model: Arc<str>,
 }
 
 impl Estimates {
+    /// Transcriptions that run at once.
+    pub(super) fn slots(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
+        let slots = self.settings.config().engine.workers as f64;
+        slots
+    }
+
     /// Processing time over audio time of recent transcriptions, which the store remembers between runs.
     pub(super) async fn real_time_factor(&self) -> f64 {
         match self.store.statistics.recent_real_time_factor(&self.model).await {

@@ -21,6 +21,7 @@ pub(crate) mod download;
 pub(crate) mod erasure;
 pub(crate) mod estimate;
 pub(crate) mod failures;
+pub(crate) mod fetch;
 mod keyboards;
 mod likely;
 pub(crate) mod menu;
@@ -29,18 +30,7 @@ pub(crate) mod positions;
 pub(crate) mod recordings;
 pub(crate) mod replies;
 pub(crate) mod retention;
+pub(crate) mod service_mode;
 pub(crate) mod status;
 pub(crate) mod transcribe;
 pub(crate) mod worker;
-
-/// Mode that an operator has set. A restart resets it to [`ServiceMode::Open`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum ServiceMode {
-    /// Accepts and transcribes.
-    #[default]
-    Open,
-    /// Accepts, and does not transcribe.
-    Paused,
-    /// Transcribes, and does not accept.
-    Draining,
-}

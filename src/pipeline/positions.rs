@@ -1,46 +1,117 @@
 //! Senders see their position in the queue and the estimated wait: the length of the audio ahead times the real-time factor of
 //! recent transcriptions.
+//!
+//! The head of the queue is read whenever it changes. The rest is read in pages, one in each round, so that a round costs the
+//! same however many wait; it begins anew when its end is reached and something has changed.
 
-use std::collections::{HashMap, HashSet};
+mod line;
+mod shown;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, RequestId, StageName};
+use stenobot_domain::{ChatId, MessageId, RequestId, StageName, UserId};
 use stenobot_store::{IncomingAudio, StoreError};
-use stenobot_telegram::{StatusText, ThreadId};
+use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ServiceMode;
+use self::line::{Line, Position, page};
+use self::shown::{EXACT_POSITIONS, Shown};
 use super::estimate::Estimates;
+use super::service_mode::{ServiceControl, ServiceMode};
 use super::status::StatusMessages;
 use super::worker::Worker;
+use crate::request::{Request, Stage};
 use crate::settings::Settings;
 
 /// Changes within this time are shown together: they come in bursts.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
-/// Of positions that could not be shown yet.
+/// Of positions that could not be shown yet, and of further pages.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Requests that are read in every round, all that have an exact position among them.
+const HEAD_SIZE: usize = EXACT_POSITIONS as usize;
+/// Requests that are read in one round behind the head.
+const PAGE_SIZE: usize = 500;
+/// Edits in one round behind the head: fewer than Telegram takes, since answers and the head have them too.
+const MAX_PAGE_EDITS: usize = 10;
+/// A request that is queued at this position or behind it is shown its position at once. Fewer than [`EXACT_POSITIONS`], since it
+/// may fall behind before the head is read.
+const FIRST_DISTANT_POSITION: u32 = EXACT_POSITIONS / 2;
 
 /// Shows senders their position in the queue. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct PositionDisplay {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) status: StatusMessages,
     pub(crate) estimates: Estimates,
+}
+
+/// What the loop has shown, and where it is.
+#[derive(Default)]
+struct Display {
+    head: HashMap<RequestId, Shown>,
+    /// Behind the head, of the pages since the last one that began there.
+    met: HashMap<RequestId, Shown>,
+    /// Behind the head, of the passes before that, without those in `met`.
+    unmet: HashMap<RequestId, Shown>,
+    /// Where the next page begins; `None` behind the head.
+    next_page: Option<(RequestId, Line)>,
+}
+
+impl Display {
+    fn take_distant(&mut self, id: RequestId) -> Option<Shown> {
+        self.met.remove(&id).or_else(|| self.unmet.remove(&id))
+    }
+
+    /// Forgets the requests that have left the queue since the pass before.
+    fn end_pass(&mut self) {
+        (self.unmet, self.next_page) = (std::mem::take(&mut self.met), None);
+    }
+}
+
+/// What was done about one request.
+enum Update {
+    /// Nothing: what it shows is not outdated.
+    None(Shown),
+    /// It is outdated, and was shown too recently.
+    Late(Shown),
+    Edited(Shown),
+}
+
+/// A request that is about to be queued, with what is needed to show its position.
+pub(super) struct QueuedRequest {
+    id: RequestId,
+    user: UserId,
+    chat: ChatId,
+    status_message: Option<MessageId>,
+    locale: Option<String>,
+}
+
+impl QueuedRequest {
+    pub(super) fn of<S: Stage>(request: &Request<S>) -> Self {
+        Self {
+            id: request.id(),
+            user: request.user(),
+            chat: request.chat(),
+            status_message: request.status_message(),
+            locale: request.locale().map(str::to_owned),
+        }
+    }
 }
 
 impl PositionDisplay {
     /// Shows every waiting request its position whenever that changes, until the soft shutdown.
     pub(crate) async fn run(self) {
-        let (mut changes, mut mode) = (self.worker.store.changes(), self.mode.subscribe());
-        let mut shown = HashMap::new();
+        let (mut changes, mut mode) = (self.worker.store.changes(), self.service.changes());
+        let mut display = Display::default();
         loop {
             changes.mark_unchanged();
             mode.mark_unchanged();
-            let pending = match self.positions().await {
-                Ok(positions) => self.show(positions, &mut shown),
+            let pending = match self.refresh(&mut display).await {
+                Ok(pending) => pending,
                 Err(error) => {
                     self.worker.failures.report("read the queue", &error);
                     false
@@ -59,10 +130,8 @@ impl PositionDisplay {
     pub(super) fn show_coalesced(&self, id: RequestId, into: RequestId, arrival: &IncomingAudio) {
         let (own, arrival) = (self.clone(), arrival.clone());
         let show = async move {
-            let positions = own.positions().await?;
-            let Some(at) = positions.iter().find(|position| position.request.id == into) else { return Ok(()) };
-            let text = text(at.number, at.wait, own.is_paused());
-            let message = own.status.message(id, arrival.locale.as_deref(), &text);
+            let Some(shown) = own.look_up(id, into, arrival.from.id).await? else { return Ok(()) };
+            let message = own.status.message(id, arrival.locale.as_deref(), &shown.text());
             let thread = arrival.thread.map(ThreadId);
             if let Ok(message) = own.status.send(arrival.chat, thread, arrival.reply_to, &message).await {
                 own.worker.store.queue.set_coalesced_status_message(id, arrival.chat, message).await?;
@@ -72,81 +141,128 @@ impl PositionDisplay {
         self.worker.spawn(tracing::info_span!("request", id = id.0), "show a coalesced request's position", show);
     }
 
-    /// Whether an operator has paused the engine.
-    fn is_paused(&self) -> bool {
-        *self.mode.borrow() == ServiceMode::Paused
+    /// Shows the position of a request that was just queued far behind the head, which the loop reaches much later.
+    pub(super) fn show_distant(&self, request: QueuedRequest) {
+        let own = self.clone();
+        let QueuedRequest { id, user, chat, status_message, locale } = request;
+        let show = async move {
+            if let Some(number) = own.position_of(id, user).await?.filter(|number| *number >= FIRST_DISTANT_POSITION) {
+                let wait = own.line().await?.wait_at(&own.worker.store, number).await?;
+                let shown = Shown::new(number, wait, own.service.is_paused(), Instant::now());
+                own.status.show(id, chat, status_message, locale.as_deref(), &shown.text());
+            }
+            Ok(())
+        };
+        self.worker.spawn(tracing::info_span!("request", id = id.0), "show a request's position", show);
     }
 
-    async fn positions(&self) -> Result<Vec<Position>, StoreError> {
-        let store = &self.worker.store;
-        let factor = self.estimates.real_time_factor().await;
-        let now = store.now();
-        let running = store.queue.running().await?;
-        let mut ahead: f64 = running
-            .iter()
-            .map(|run| (seconds(run.length) * factor - now.since(run.started_at).as_secs_f64()).max(0.0))
-            .sum();
-        #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
-        let workers = self.settings.config().engine.workers as f64;
-        let mut number = 0;
-        let waiting = store.queue.waiting().await?;
-        Ok(waiting
-            .into_iter()
-            .map(|request| {
-                let own = seconds(request.length) * factor;
-                // A coalesced request has the position of the one that it gets its text from, and takes no time of its own.
-                let before = if request.coalesced_into.is_some() { (ahead - own).max(0.0) } else { ahead };
-                if request.coalesced_into.is_none() {
-                    number += 1;
-                    ahead += own;
-                }
-                let wait = Duration::try_from_secs_f64(before / workers).unwrap_or_default();
-                Position { request, number: number.max(1), wait }
-            })
-            .collect())
+    async fn line(&self) -> Result<Line, StoreError> {
+        Line::start(&self.worker.store, &self.estimates).await
     }
 
-    /// Shows positions that differ from what was shown, in each chat at most once in the progress interval. An estimate that
-    /// shrinks as time passes is not shown. Returns whether something is still to be shown.
-    fn show(&self, positions: Vec<Position>, shown: &mut HashMap<RequestId, Shown>) -> bool {
-        let (now, paused) = (Instant::now(), self.is_paused());
-        let interval = self.settings.config().timing.progress_interval;
-        let waiting: HashSet<RequestId> = positions.iter().map(|position| position.request.id).collect();
-        shown.retain(|id, _| waiting.contains(id));
-        let mut pending = false;
-        for Position { request, number, wait } in positions {
-            if request.stage != StageName::Queued && request.coalesced_into.is_none() {
-                continue;
+    async fn position_of(&self, id: RequestId, user: UserId) -> Result<Option<u32>, StoreError> {
+        let own = self.worker.store.queue.statuses_of(user).await?;
+        Ok(own.iter().find(|request| request.id == id).and_then(|request| request.position))
+    }
+
+    /// The position of the request `into`, or of the user's request `id` behind the head, which has the same place.
+    async fn look_up(&self, id: RequestId, into: RequestId, user: UserId) -> Result<Option<Shown>, StoreError> {
+        let (store, mut line) = (&self.worker.store, self.line().await?);
+        let place = |number, wait| Some(Shown::new(number, wait, self.service.is_paused(), Instant::now()));
+        for request in page(store, None, HEAD_SIZE).await? {
+            let Position { request, number, wait } = line.place(request);
+            if request.id == into {
+                return Ok(place(number, wait));
             }
-            if let Some(last) = shown.get(&request.id) {
-                let since = now.saturating_duration_since(last.at);
-                let expected = last.wait.saturating_sub(since);
-                // By more than a quarter, and by more than a reader would notice.
-                let differs = !paused && wait.abs_diff(expected) > (expected / 4).max(Duration::from_secs(10));
-                if last.number == number && last.paused == paused && !differs {
-                    continue;
-                }
-                if since < interval {
-                    pending = true;
-                    continue;
-                }
-            }
-            shown.insert(request.id, Shown { number, wait, paused, at: now });
-            let text = text(number, wait, paused);
-            self.status.show(request.id, request.chat, request.status_message, request.locale.as_deref(), &text);
         }
-        pending
+        let Some(number) = self.position_of(id, user).await? else { return Ok(None) };
+        Ok(place(number, self.line().await?.wait_at(store, number).await?))
+    }
+
+    /// Shows the positions of the head and of one page behind it. Returns whether something is still to be shown.
+    async fn refresh(&self, display: &mut Display) -> Result<bool, StoreError> {
+        let mut line = self.line().await?;
+        let head = page(&self.worker.store, None, HEAD_SIZE).await?;
+        let end = head.last().map(|request| request.id).filter(|_| head.len() == HEAD_SIZE);
+        // Those that are in the head no longer are forgotten: when they come back, they have shown another state meanwhile.
+        let mut before = std::mem::take(&mut display.head);
+        let mut pending = false;
+        for request in head {
+            let position = line.place(request);
+            let id = position.request.id;
+            let last = before.remove(&id).or_else(|| display.take_distant(id));
+            if let Some(update) = self.show(&position, last) {
+                pending |= matches!(update, Update::Late(_));
+                display.head.insert(id, update.shown());
+            }
+        }
+        match end {
+            Some(end) => pending |= self.refresh_page(display, end, line).await?,
+            None => *display = Display { head: std::mem::take(&mut display.head), ..Display::default() },
+        }
+        Ok(pending)
+    }
+
+    /// Shows the positions of the next page behind the head, which ends with `end` and `line`. Returns whether there are more.
+    async fn refresh_page(&self, display: &mut Display, end: RequestId, line: Line) -> Result<bool, StoreError> {
+        let (after, mut line) = display.next_page.take().unwrap_or((end, line));
+        let page = page(&self.worker.store, Some(after), PAGE_SIZE).await?;
+        let is_last = page.len() < PAGE_SIZE;
+        let mut edits = 0;
+        for request in page {
+            let position = line.place(request);
+            let id = position.request.id;
+            let update = match display.take_distant(id) {
+                Some(last) => self.show(&position, Some(last)),
+                // It was shown its position when it was queued.
+                None => self.state_of(&position).map(Update::None),
+            };
+            if let Some(update) = update {
+                edits += usize::from(matches!(update, Update::Edited(_)));
+                display.met.insert(id, update.shown());
+            }
+            if edits == MAX_PAGE_EDITS {
+                display.next_page = Some((id, line));
+                return Ok(true);
+            }
+            display.next_page = Some((id, line));
+        }
+        if is_last {
+            display.end_pass();
+        }
+        Ok(!is_last)
+    }
+
+    /// What a request is to show; `None` while it shows its download.
+    fn state_of(&self, Position { request, number, wait }: &Position) -> Option<Shown> {
+        let waits = request.stage == StageName::Queued || request.coalesced_into.is_some();
+        waits.then(|| Shown::new(*number, *wait, self.service.is_paused(), Instant::now()))
+    }
+
+    /// Shows a position that differs from what was shown `last`, at most once in the progress interval.
+    fn show(&self, position: &Position, last: Option<Shown>) -> Option<Update> {
+        let newer = self.state_of(position)?;
+        let request = &position.request;
+        Some(match last {
+            Some(last) if !last.is_outdated_by(&newer, position.number) => Update::None(last),
+            Some(last) if last.age(Instant::now()) < self.settings.config().timing.progress_interval => {
+                Update::Late(last)
+            }
+            Some(_) | None => {
+                let (chat, message, locale) = (request.chat, request.status_message, request.locale.as_deref());
+                self.status.show(request.id, chat, message, locale, &newer.text());
+                Update::Edited(newer)
+            }
+        })
     }
 }
 
-/// Length of a recording in seconds; 0 while it is unknown.
-fn seconds(length: Option<AudioLength>) -> f64 {
-    length.map_or(0.0, |length| length.duration().as_secs_f64())
-}
-
-/// The text for a position. While the engine is paused, the wait cannot be estimated.
-fn text(position: u32, wait: Duration, paused: bool) -> StatusText {
-    if paused { StatusText::Paused { position } } else { StatusText::Queued { position, wait: Some(wait) } }
+impl Update {
+    fn shown(self) -> Shown {
+        match self {
+            Self::None(shown) | Self::Late(shown) | Self::Edited(shown) => shown,
+        }
+    }
 }
 
 /// Waits for a change that can move positions, after the time in which changes are collected.
@@ -156,20 +272,4 @@ async fn settled(changes: &mut watch::Receiver<u64>, mode: &mut watch::Receiver<
         _ = changes.changed() => {}
         _ = mode.changed() => {}
     }
-}
-
-/// A waiting request with its position and estimated wait.
-struct Position {
-    request: stenobot_store::Waiting,
-    /// From 1.
-    number: u32,
-    wait: Duration,
-}
-
-/// Position and estimate that a sender was shown last.
-struct Shown {
-    number: u32,
-    wait: Duration,
-    paused: bool,
-    at: Instant,
 }

@@ -19,6 +19,16 @@ impl Recordings {
         self.0.config().storage.audio_file(id)
     }
 
+    /// Where a recording is written while it is downloaded.
+    pub(super) fn partial_file(&self, id: RequestId) -> PathBuf {
+        self.0.config().storage.partial_audio_file(id)
+    }
+
+    /// Whether a request's recording is on this machine.
+    pub(super) async fn has(&self, id: RequestId) -> bool {
+        tokio::fs::try_exists(self.file(id)).await.unwrap_or(false)
+    }
+
     /// Removes a request's recording, if there is one.
     pub(crate) async fn discard(&self, id: RequestId) {
         match tokio::fs::remove_file(self.file(id)).await {

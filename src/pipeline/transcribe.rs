@@ -1,6 +1,8 @@
 //! The engine transcribes a request. Its slot in the engine is reserved before the request is claimed, and is free again only
 //! when the native code has stopped.
 
+mod fetch_and_start;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +11,11 @@ use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::StoreError;
 use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tower::util::{BoxCloneService, BoxService};
+use tower::util::BoxCloneService;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 use super::backlog::{Backlog, BacklogEntry};
@@ -21,14 +23,16 @@ use super::cancels::{CancelGuard, CancelRegistry};
 use super::chats::Chats;
 use super::deliver::Deliverer;
 use super::estimate::{self, Estimates};
+use super::fetch::Fetchers;
+use super::likely;
 use super::recordings::Recordings;
+use super::service_mode::ServiceControl;
 use super::status::StatusMessages;
 use super::worker::{Turn, Worker};
-use super::{ServiceMode, likely};
 use crate::layers::{DeadlineLayer, Deadlined, ObserveLayer, deadline_of};
 use crate::metrics::Work;
 use crate::request::{
-    Claim, Event, Queued, Request, Setback, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe,
+    Claim, Event, Queued, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe,
 };
 use crate::settings::Settings;
 
@@ -57,7 +61,8 @@ impl Deadlined for TranscribeRequest {
     }
 }
 
-type Engine = BoxService<TranscribeRequest, Transcript, TranscribeFailure>;
+/// A clone that is ready holds a slot until it is called or dropped; a fresh clone holds none.
+type Engine = BoxCloneService<TranscribeRequest, Transcript, TranscribeFailure>;
 
 fn failure(error: EngineError) -> TranscribeFailure {
     match error {
@@ -75,12 +80,15 @@ fn failure(error: EngineError) -> TranscribeFailure {
 pub(crate) struct Transcriber {
     pub(crate) worker: Worker,
     pub(crate) settings: Settings,
-    pub(crate) mode: watch::Sender<ServiceMode>,
+    pub(crate) service: ServiceControl,
     pub(crate) status: StatusMessages,
     pub(crate) chats: Chats,
     pub(crate) recordings: Recordings,
+    pub(crate) fetchers: Fetchers,
     pub(crate) cancels: CancelRegistry,
     pub(crate) estimates: Estimates,
+    /// Name of the engine's model, as the store keeps it.
+    pub(crate) model: Arc<str>,
     pub(crate) backlog: Backlog,
     pub(crate) deliverer: Deliverer,
 }
@@ -115,17 +123,21 @@ struct Stop {
 impl Transcriber {
     /// Claims and transcribes until the soft shutdown.
     pub(crate) async fn run(self, engine: EngineService) {
-        let mut engine = self.stack(engine);
+        let engine = self.stack(engine);
         let delivered = Arc::new(Notify::new());
+        // One more than there are slots: the engine works while a recording is fetched.
+        let fetches = Arc::new(Semaphore::new(self.settings.config().engine.workers + 1));
         let worker = self.worker.clone();
-        worker.run_woken("claim a transcription", &delivered, async || self.turn(&mut engine, &delivered).await).await;
+        worker
+            .run_woken("claim a transcription", &delivered, async || self.turn(&engine, &fetches, &delivered).await)
+            .await;
     }
 
     fn stack(&self, engine: EngineService) -> Engine {
         let settings = self.settings.clone();
         let cap = move || settings.config().timing.transcription;
         ServiceBuilder::new()
-            .boxed()
+            .boxed_clone()
             // Decoding and inference; the wait for the engine is in `queue_wait_seconds`.
             .layer(ObserveLayer::new(Work::Transcription))
             .map_err(failure)
@@ -137,18 +149,27 @@ impl Transcriber {
             .service(engine)
     }
 
-    async fn turn(&self, engine: &mut Engine, delivered: &Arc<Notify>) -> Result<Turn, StoreError> {
-        if *self.mode.borrow() == ServiceMode::Paused {
+    async fn turn(
+        &self,
+        engine: &Engine,
+        fetches: &Arc<Semaphore>,
+        delivered: &Arc<Notify>,
+    ) -> Result<Turn, StoreError> {
+        if self.service.is_paused() {
             return Ok(Turn::Idle);
         }
+        let mut engine = engine.clone();
         let capacity = async {
-            let permit = self.backlog.reserve().await;
-            engine.ready().await.map(|_| permit)
+            let permit = self.backlog.reserve().await?;
+            // Whether a request's audio is here is known only when it is claimed.
+            let fetch = fetches.clone().acquire_owned().await.ok()?;
+            engine.ready().await.ok()?;
+            Some((permit, fetch))
         };
-        let permit = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
-            Some(Ok(Some(permit))) => permit,
+        let (permit, fetch) = match self.worker.shutdown.soft.run_until_cancelled(capacity).await {
+            Some(Some(permits)) => permits,
             // The pool has logged why it cannot work; requests wait meanwhile.
-            Some(Err(_) | Ok(None)) | None => return Ok(Turn::Idle),
+            Some(None) | None => return Ok(Turn::Idle),
         };
         let (store, busy) = (&self.worker.store, self.backlog.busy());
         match Request::<Queued>::claim_excluding(store, &self.worker.id, &busy).await? {
@@ -160,10 +181,32 @@ impl Transcriber {
             Some(Claim::Ready(request)) => {
                 let entry = self.backlog.enter(request.chat(), request.user(), Some(permit));
                 let delivery = Delivery { backlog: self.backlog.clone(), entry, delivered: delivered.clone() };
-                self.start(engine, request, delivery).await?;
+                let guard = self.cancels.register(request.id());
+                if self.recordings.has(request.id()).await {
+                    self.start(engine, request, guard, delivery).await?;
+                } else {
+                    // Without the slot.
+                    let engine = engine.clone();
+                    let (own, span) = (self.clone(), request.span());
+                    self.worker.spawn(span, "fetch a recording", async move {
+                        own.fetch_and_start(engine, request, guard, delivery, fetch).await
+                    });
+                }
             }
         }
         Ok(Turn::Worked)
+    }
+
+    async fn fail<S: Stage<Failure = TranscribeFailure>>(
+        &self,
+        request: Request<S>,
+        why: &TranscribeFailure,
+    ) -> Result<(), StoreError> {
+        let id = request.id();
+        if let Setback::GaveUp(_) = request.fail(&self.worker.store, why).await? {
+            self.recordings.discard(id).await;
+        }
+        Ok(())
     }
 
     /// Whether the text could not be delivered: then the engine is left to other requests.
@@ -176,12 +219,18 @@ impl Transcriber {
         request.fail(&self.worker.store, why).await.map(drop)
     }
 
-    async fn start(&self, engine: &mut Engine, request: Request<Queued>, delivery: Delivery) -> Result<(), StoreError> {
+    /// Starts the transcription in the slot that `engine` holds.
+    async fn start(
+        &self,
+        mut engine: Engine,
+        request: Request<Queued>,
+        guard: CancelGuard,
+        delivery: Delivery,
+    ) -> Result<(), StoreError> {
         let store = &self.worker.store;
         let waited = store.now().since(request.received_at());
         let request = request.advance(store, Transcribing::default()).await?;
         observe(&Event::Started { id: request.id(), waited });
-        let guard = self.cancels.register(request.id());
         let factor = self.estimates.real_time_factor().await;
         let config = self.settings.config();
         let language = request.speech_language().cloned().unwrap_or_else(|| config.engine.language.clone());
@@ -242,13 +291,7 @@ impl Transcriber {
         };
         match request.hold(store, work).await? {
             Ok(transcript) => self.finish(request, transcript, delivery).await,
-            Err(why) => {
-                let id = request.id();
-                if let Setback::GaveUp(_) = request.fail(store, &why).await? {
-                    self.recordings.discard(id).await;
-                }
-                Ok(())
-            }
+            Err(why) => self.fail(request, &why).await,
         }
     }
 
@@ -266,7 +309,7 @@ impl Transcriber {
             processing: transcript.processing,
             characters: transcript.text().0.chars().count(),
         });
-        let model = self.estimates.model.to_string();
+        let model = self.model.to_string();
         let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
         let request = request.advance(store, next()).await?;
         // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed separately.

@@ -8,6 +8,10 @@ use stenobot_store::{MAX_BACKOFF, Settlement};
 /// Failures of the engine on a request, while the bot ran, after which the request is given up.
 pub const MAX_FAILURES: i64 = 3;
 
+/// Downloads that fail while the bot runs, after which the request is given up. Most failures are the network's: it gets about
+/// ten minutes to come back.
+pub(super) const MAX_FAILED_DOWNLOADS: i64 = 8;
+
 /// As [`MAX_FAILURES`], for a request whose text an earlier attempt had: it does not crash the engine, and its answer may have
 /// arrived, so that an apology would be a second one.
 const MAX_FAILURES_ONCE_TRANSCRIBED: i64 = 10;
@@ -186,6 +190,9 @@ fn backoff(policy: RetryPolicy, failures: i64) -> Duration {
 /// The engine gave no text.
 #[derive(Debug, thiserror::Error)]
 pub enum TranscribeFailure {
+    /// The audio is not on this machine, and could not be fetched again.
+    #[error("{0}")]
+    Fetch(DownloadFailure),
     /// The engine crashed or broke the protocol.
     #[error("the engine process ended: {0}")]
     Crashed(String),
@@ -236,6 +243,16 @@ pub enum TranscribeFailure {
 impl Failure for TranscribeFailure {
     fn disposition(&self, attempt: Attempt) -> Disposition {
         match self {
+            Self::Fetch(why) => match why.disposition(attempt) {
+                Disposition::Retry { counts: true, .. }
+                    if attempt.failures + 1 >= attempt.allowed(MAX_FAILED_DOWNLOADS) =>
+                {
+                    Disposition::End(Settlement::Failed(FailReason::Download))
+                }
+                // It was accepted before: the limits have changed since.
+                Disposition::End(Settlement::Rejected(_)) => Disposition::End(Settlement::Failed(FailReason::Download)),
+                disposition => disposition,
+            },
             Self::Crashed(_) if !attempt.is_last() => {
                 Disposition::Retry { after: Duration::from_secs(1), counts: true }
             }
@@ -307,7 +324,7 @@ mod tests {
 
     #[test]
     fn failures_end_requests_by_steps_of_the_lifecycle() {
-        use crate::request::{Downloaded, Received, Transcribed, Transcribing};
+        use crate::request::{Downloaded, Queued, Received, Transcribed, Transcribing};
 
         let text = String::new;
         let download = || {
@@ -320,6 +337,7 @@ mod tests {
         };
         ends_by_legal_steps::<Received>(download());
         ends_by_legal_steps::<Downloaded>(download());
+        ends_by_legal_steps::<Queued>(download().into_iter().map(TranscribeFailure::Fetch).collect());
         ends_by_legal_steps::<Transcribing>(vec![
             TranscribeFailure::Crashed(text()),
             TranscribeFailure::DayFull,
@@ -334,6 +352,14 @@ mod tests {
         assert!(matches!(crash.disposition(after(0)), Disposition::Retry { counts: true, .. }));
         assert!(matches!(crash.disposition(after(1)), Disposition::Retry { counts: true, .. }));
         assert_eq!(crash.disposition(after(2)), Disposition::End(Settlement::Failed(FailReason::Poison)));
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_fetched_again_is_given_up_after_as_many_attempts_as_a_download() {
+        let unreachable = TranscribeFailure::Fetch(DownloadFailure::Unreachable("no route".into()));
+        let last = MAX_FAILED_DOWNLOADS - 1;
+        assert!(matches!(unreachable.disposition(after(last - 1)), Disposition::Retry { counts: true, .. }));
+        assert_eq!(unreachable.disposition(after(last)), Disposition::End(Settlement::Failed(FailReason::Download)));
     }
 
     #[test]

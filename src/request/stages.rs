@@ -5,7 +5,8 @@ use std::time::Duration;
 use stenobot_domain::{RequestId, StageName, Timestamp, Transcript};
 use stenobot_store::{RequestRow, RequestUpdate, WorkSource};
 
-use super::{DeliverFailure, DownloadFailure, Failure, MAX_FAILURES, Request, TranscribeFailure};
+use super::failures::MAX_FAILED_DOWNLOADS;
+use super::{DeliverFailure, DownloadFailure, Failure, Request, TranscribeFailure};
 
 mod sealed {
     pub trait Sealed {}
@@ -214,8 +215,7 @@ impl Done {
 
 impl Claimable for Received {
     const SOURCE: WorkSource = WorkSource::Downloads;
-    // Most failures are the network's: it gets about ten minutes to come back.
-    const FAILURES: i64 = 8;
+    const FAILURES: i64 = MAX_FAILED_DOWNLOADS;
 
     fn exhausted(attempts: i64) -> DownloadFailure {
         DownloadFailure::Exhausted { attempts }
@@ -232,7 +232,8 @@ impl Claimable for Received {
 
 impl Claimable for Queued {
     const SOURCE: WorkSource = WorkSource::Transcriptions;
-    const FAILURES: i64 = MAX_FAILURES;
+    // A crash of the engine ends the request earlier, with its failure.
+    const FAILURES: i64 = MAX_FAILED_DOWNLOADS;
 
     fn exhausted(attempts: i64) -> TranscribeFailure {
         TranscribeFailure::Exhausted { attempts }

@@ -20,6 +20,7 @@ mod queue {
         three_concurrent_requests_move_up_and_are_answered_in_order,
         the_length_limit_holds_for_claimed_and_measured_length,
         a_repeated_update_creates_no_request,
+        positions_far_behind_are_rounded_and_seldom_edited,
     );
 }
 
@@ -74,6 +75,18 @@ mod limits {
         limits: forget_resets_neither_the_waiting_limit_nor_the_daily_limit,
         forget_does_not_reset_the_rate_limit,
         allowed_users_and_the_daily_limit_are_enforced,
+    );
+}
+
+mod missing_audio {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        missing_audio: a_recording_that_is_gone_when_its_request_is_claimed_is_fetched_again,
+        others_are_transcribed_while_a_recording_is_fetched_again,
+        a_recording_that_telegram_refuses_to_give_again_ends_its_request,
+        a_kept_recording_that_is_gone_is_fetched_to_be_transcribed_again,
     );
 }
 

@@ -253,6 +253,9 @@ fn transcribe_failures() -> Vec<(TranscribeFailure, Expected)> {
     let text = || "x".to_owned();
     vec![
         (TranscribeFailure::Crashed(text()), Expected::Retry { after: 1, counts: true }),
+        (TranscribeFailure::Fetch(DownloadFailure::Unreachable(text())), Expected::Retry { after: 5, counts: true }),
+        (TranscribeFailure::Fetch(DownloadFailure::Local(text())), Expected::Retry { after: 5, counts: false }),
+        (TranscribeFailure::Fetch(DownloadFailure::Refused(text())), failed(FailReason::Download)),
         (TranscribeFailure::Deadline { limit: Duration::from_secs(120) }, failed(FailReason::Deadline)),
         (TranscribeFailure::Damaged(text()), failed(FailReason::Damaged)),
         (TranscribeFailure::Misconfigured("the language".into()), failed(FailReason::Engine)),

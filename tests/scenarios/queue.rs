@@ -11,3 +11,11 @@ run_stories!(
     the_length_limit_holds_for_claimed_and_measured_length,
     a_repeated_update_creates_no_request,
 );
+
+run_stories!(
+    Simulation,
+    missing_audio: a_recording_that_is_gone_when_its_request_is_claimed_is_fetched_again,
+    others_are_transcribed_while_a_recording_is_fetched_again,
+    a_recording_that_telegram_refuses_to_give_again_ends_its_request,
+    a_kept_recording_that_is_gone_is_fetched_to_be_transcribed_again,
+);

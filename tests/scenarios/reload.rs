@@ -53,7 +53,7 @@ async fn settings_texts_and_log_change_without_a_restart() {
 
     std::fs::write(&config, "max_queue_size = 0\n").unwrap();
     hang_up(&mut scene.bot);
-    logged(&scene.bot, "max_queue_size = 0 is not allowed: give 1 to 10000", 1).await;
+    logged(&scene.bot, "max_queue_size = 0 is not allowed: give 1 to 100000", 1).await;
     let sent = scene.send_voice(&scripted(11, "say три"));
     assert_eq!(rejected(scene.answer(&sent).await), "Короче 10с, пожалуйста.", "nothing has changed");
 

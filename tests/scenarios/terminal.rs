@@ -113,7 +113,7 @@ fn a_failed_start_is_explained_in_one_sentence() {
         "TELEGRAM_BOT_TOKEN does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...",
     );
     for (key, value, sentence) in [
-        ("STENOBOT_MAX_QUEUE_SIZE", "0", "max_queue_size = 0 is not allowed: give 1 to 10000"),
+        ("STENOBOT_MAX_QUEUE_SIZE", "0", "max_queue_size = 0 is not allowed: give 1 to 100000"),
         ("STENOBOT_MAX_CONCURRENT_WORKERS", "1000", "max_concurrent_workers = 1000 is not allowed: give 1 to 64"),
         (
             "STENOBOT_TRANSCRIPTION_TIMEOUT_SECONDS",

@@ -122,3 +122,40 @@ pub(crate) async fn a_repeated_update_creates_no_request<B: TestBot>() {
     assert_eq!(scene.calls(Method::Download), 1);
     assert_eq!(scene.shut_down().await.len(), 1);
 }
+
+#[allow(dead_code, reason = "in one process only: it takes long")]
+pub(crate) async fn positions_far_behind_are_rounded_and_seldom_edited<B: TestBot>() {
+    let settings = [("max_queue_size", "300"), ("progress_update_interval_seconds", "1")];
+    let mut scene = Scene::<B>::start(&settings).await;
+    let gate = Gate::new().await;
+    let first = scene.send_voice(&scripted(3, &format!("{};say первая", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let second = scene.send_voice(&scripted(3, &format!("{};say вторая", gate.instruction())));
+    let mut sent = vec![second];
+    sent.extend((0..129).map(|_| scene.send_voice(&scripted(3, "say дальше"))));
+    // From 1: exact up to 100, then rounded to fifties.
+    let positions = |waiting: u32| -> Vec<u32> {
+        (1..=waiting).map(|number| if number > 100 { (number + 25) / 50 * 50 } else { number }).collect()
+    };
+    let sorted = |mut positions: Vec<u32>| {
+        positions.sort_unstable();
+        positions
+    };
+    scene.wait_for_positions(&sent, &sorted(positions(130))).await;
+    let edits = |scene: &Scene<B>| -> usize {
+        let last = sent.last().unwrap();
+        scene.api().read(|state| state.replies(last.chat(), last.id()).map(|message| message.edits.len()).sum())
+    };
+    let before = edits(&scene);
+    held.release();
+    let held = gate.wait_reached().await;
+    assert_eq!(scene.text(&first).await, "первая");
+    // The first hundred move up. Of the others, those that are still close to what they show keep it.
+    scene.wait_for_positions(&sent[1..101], &positions(100)).await;
+    assert_eq!(edits(&scene), before, "the last one's rounded position is the same");
+    held.release();
+    for sent in &sent {
+        scene.answer(sent).await;
+    }
+    scene.shut_down().await;
+}

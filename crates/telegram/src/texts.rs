@@ -39,15 +39,15 @@ pub enum StatusText {
     Downloading,
     /// The request waits.
     Queued {
-        /// From 1, the next one.
-        position: u32,
+        /// Position in the queue.
+        position: QueuePosition,
         /// Until it starts, where that can be said.
         wait: Option<Duration>,
     },
     /// The request waits while an operator has paused the bot.
     Paused {
-        /// From 1, the next one.
-        position: u32,
+        /// Position in the queue.
+        position: QueuePosition,
     },
     /// The transcription starts.
     Starting,
@@ -129,6 +129,15 @@ pub enum StatusText {
     Unsupported,
 }
 
+/// Position of a request in the queue, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePosition {
+    /// Exactly this one.
+    Exact(u32),
+    /// A rounded number.
+    About(u32),
+}
+
 /// The arguments of one message.
 type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 
@@ -150,14 +159,11 @@ impl Texts {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
             StatusText::Downloading => renderer.text("downloading"),
-            StatusText::Queued { position, wait: None } => renderer.format("queued", [("position", number(*position))]),
+            StatusText::Queued { position, wait: None } => renderer.position(*position),
             StatusText::Queued { position, wait: Some(wait) } => {
-                let first = renderer.format("queued", [("position", number(*position))]);
-                first + "\n" + &renderer.format("queued-wait", [("wait", renderer.span(*wait))])
+                renderer.position(*position) + "\n" + &renderer.format("queued-wait", [("wait", renderer.span(*wait))])
             }
-            StatusText::Paused { position } => {
-                renderer.format("queued", [("position", number(*position))]) + "\n" + &renderer.text("queued-paused")
-            }
+            StatusText::Paused { position } => renderer.position(*position) + "\n" + &renderer.text("queued-paused"),
             StatusText::Starting => renderer.text("starting"),
             StatusText::Progress { percent, elapsed, remaining } => {
                 let first =
@@ -286,6 +292,13 @@ impl Renderer<'_> {
         let arguments: Arguments = arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
         let own = self.overrides.lookup(self.locale, id, &arguments);
         own.unwrap_or_else(|| MESSAGES.lookup_with_args(&self.locale.identifier(), id, &arguments))
+    }
+
+    fn position(&self, position: QueuePosition) -> String {
+        match position {
+            QueuePosition::Exact(position) => self.format("queued", [("position", number(position))]),
+            QueuePosition::About(position) => self.format("queued-about", [("position", number(position))]),
+        }
     }
 
     fn span(&self, duration: Duration) -> FluentValue<'static> {

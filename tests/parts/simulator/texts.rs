@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stenobot_domain::{RequestId, Spoken};
 use stenobot_simulator::answers::{BotText, RequestOutcome, read, request_number};
-use stenobot_telegram::{Locale, Percent, StatusText, Texts};
+use stenobot_telegram::{Locale, Percent, QueuePosition, StatusText, Texts};
 
 fn kind(said: &BotText) -> &'static str {
     match said {
@@ -30,8 +30,9 @@ fn every_text_is_recognised() {
     let wait = Duration::from_secs(70);
     for (text, wanted) in [
         (StatusText::Downloading, "received"),
-        (StatusText::Queued { position: 3, wait: Some(wait) }, "queued third"),
-        (StatusText::Queued { position: 3, wait: None }, "queued third"),
+        (StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(wait) }, "queued third"),
+        (StatusText::Queued { position: QueuePosition::Exact(3), wait: None }, "queued third"),
+        (StatusText::Queued { position: QueuePosition::About(3), wait: None }, "queued third"),
         (StatusText::Starting, "started"),
         (StatusText::Progress { percent: Percent::running(0.405), elapsed: wait, remaining: Some(wait) }, "at 40 %"),
         (StatusText::Done { text: Spoken("One. Two.\n\nThree.".into()) }, "answered"),

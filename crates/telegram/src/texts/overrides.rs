@@ -252,7 +252,7 @@ fn collect_in_arguments(arguments: &CallArguments<&str>, variables: &mut BTreeSe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{StatusText, Texts};
+    use crate::{QueuePosition, StatusText, Texts};
 
     fn folder(russian: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -266,7 +266,10 @@ mod tests {
         let texts =
             Texts::with_overrides(folder("queue-full = Занято.\nqueued = Вы { $position }-й.\n").path()).unwrap();
         assert_eq!(texts.render(Locale::Ru, &StatusText::QueueFull), "Занято.");
-        assert_eq!(texts.render(Locale::Ru, &StatusText::Queued { position: 3, wait: None }), "Вы 3-й.");
+        assert_eq!(
+            texts.render(Locale::Ru, &StatusText::Queued { position: QueuePosition::Exact(3), wait: None }),
+            "Вы 3-й."
+        );
         assert_eq!(
             texts.render(Locale::Ru, &StatusText::Starting),
             Texts::default().render(Locale::Ru, &StatusText::Starting)

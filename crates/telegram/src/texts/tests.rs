@@ -86,8 +86,9 @@ fn every_message_is_used() {
 fn one_of_each() -> Vec<StatusText> {
     vec![
         StatusText::Downloading,
-        StatusText::Queued { position: 3, wait: None },
-        StatusText::Queued { position: 3, wait: Some(seconds(40)) },
+        StatusText::Queued { position: QueuePosition::Exact(3), wait: None },
+        StatusText::Queued { position: QueuePosition::About(1500), wait: None },
+        StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(40)) },
         StatusText::Starting,
         progress(0.2, 8, Some(12)),
         progress(0.0, 8, None),
@@ -96,7 +97,7 @@ fn one_of_each() -> Vec<StatusText> {
         StatusText::TooLong { limit: seconds(120), actual: None },
         StatusText::TooBig { limit: 20 << 20 },
         StatusText::TooBig { limit: 1024 },
-        StatusText::Paused { position: 3 },
+        StatusText::Paused { position: QueuePosition::Exact(3) },
         StatusText::QueueFull,
         StatusText::UserLimit { retry: seconds(5) },
         StatusText::UserLimit { retry: seconds(90) },
@@ -249,9 +250,13 @@ fn a_text_has_the_same_emoji_in_every_locale() {
 fn russian_texts_are_exact() {
     for (text, wanted) in [
         (StatusText::Downloading, "📥 Загружаю файл..."),
-        (StatusText::Queued { position: 2, wait: None }, "📋 В очереди: позиция 2"),
+        (StatusText::Queued { position: QueuePosition::Exact(2), wait: None }, "📋 В очереди: позиция 2"),
         (
-            StatusText::Queued { position: 2, wait: Some(seconds(36)) },
+            StatusText::Queued { position: QueuePosition::About(1500), wait: None },
+            "📋 В очереди: позиция примерно 1500",
+        ),
+        (
+            StatusText::Queued { position: QueuePosition::Exact(2), wait: Some(seconds(36)) },
             "📋 В очереди: позиция 2\n⏱️ Примерное время ожидания: ~36с",
         ),
         (StatusText::Starting, "⚙️ Начинаю обработку..."),
@@ -355,8 +360,8 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
     for locale in Locale::ALL.iter().copied() {
         let (minutes, hours) = five_minutes_and_two_hours(locale);
         for (length, wanted) in [(300, minutes), (7200, hours), (7259, hours)] {
-            let waiting =
-                Texts::default().render(locale, &StatusText::Queued { position: 3, wait: Some(seconds(length)) });
+            let waiting = Texts::default()
+                .render(locale, &StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
             let kept = Texts::default().command_reply(locale, &CommandReply::Privacy { retention: seconds(length) });
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");

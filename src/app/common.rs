@@ -1,0 +1,99 @@
+//! Parts that the stages of a bot and of a worker share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stenobot_telegram::{Client, StatusEditor};
+use tokio::sync::watch;
+
+use crate::lifecycle::Heartbeats;
+use crate::pipeline::backlog::Backlog;
+use crate::pipeline::cancels::CancelRegistry;
+use crate::pipeline::chats::Chats;
+use crate::pipeline::deliver::Deliverer;
+use crate::pipeline::estimate::Estimates;
+use crate::pipeline::positions::PositionDisplay;
+use crate::pipeline::recordings::Recordings;
+use crate::pipeline::service_mode::ServiceControl;
+use crate::pipeline::status::StatusMessages;
+use crate::pipeline::worker::Worker;
+use crate::settings::Settings;
+
+/// What the app is built of, whatever its role.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) client: Client,
+    pub(super) worker: Worker,
+    pub(super) heartbeats: Heartbeats,
+}
+
+/// What the stages of a running app share.
+pub(super) struct Common {
+    pub(super) parts: Parts,
+    pub(super) service: ServiceControl,
+    pub(super) editor: StatusEditor,
+    pub(super) chats: Chats,
+    pub(super) status: StatusMessages,
+    pub(super) recordings: Recordings,
+    pub(super) cancels: CancelRegistry,
+    /// Texts that wait for their delivery by this process.
+    pub(super) backlog: Backlog,
+    /// Whether downloads begin.
+    pub(super) disk_has_space: watch::Sender<bool>,
+    pub(super) estimates: Estimates,
+    pub(super) positions: PositionDisplay,
+    pub(super) deliverer: Deliverer,
+}
+
+impl Common {
+    /// `model` is the name under which the store has the transcriptions that estimates are made from.
+    pub(super) fn new(parts: Parts, model: Arc<str>) -> Self {
+        let Parts { settings, client, worker, .. } = &parts;
+        let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
+        let chats = Chats {
+            store: worker.store.clone(),
+            client: client.clone(),
+            settings: settings.clone(),
+            failures: worker.failures.clone(),
+        };
+        let recordings = Recordings::new(settings.clone());
+        let estimates = Estimates {
+            store: worker.store.clone(),
+            failures: worker.failures.clone(),
+            settings: settings.clone(),
+            model,
+        };
+        let deliverer = Deliverer {
+            worker: worker.clone(),
+            settings: settings.clone(),
+            client: client.clone(),
+            editor: editor.clone(),
+            chats: chats.clone(),
+            recordings: recordings.clone(),
+        };
+        let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
+        let service = ServiceControl::default();
+        let positions = PositionDisplay {
+            worker: worker.clone(),
+            settings: settings.clone(),
+            service: service.clone(),
+            status: status.clone(),
+            estimates: estimates.clone(),
+        };
+        Self {
+            service,
+            status,
+            editor,
+            chats,
+            recordings,
+            cancels: CancelRegistry::default(),
+            backlog: Backlog::default(),
+            disk_has_space: watch::Sender::new(true),
+            estimates,
+            positions,
+            deliverer,
+            parts,
+        }
+    }
+}
