@@ -8,6 +8,7 @@ mod common;
 mod data_folder;
 mod engine;
 mod gauges;
+mod machine;
 mod readiness;
 mod worker;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use futures::future::OptionFuture;
 use metrics::{counter, gauge, histogram};
-use stenobot_domain::Clock;
+use stenobot_domain::{Clock, Role};
 use stenobot_engine::probe::Probes;
 use stenobot_store::Store;
 use stenobot_telegram::{Call, Client, MAX_PAUSE, TelegramError};
@@ -28,6 +29,7 @@ pub use engine::{Engine, StartEngine};
 use self::bot::BotRole;
 use self::common::{Common, Parts};
 use self::gauges::{EngineGauges, Gauges};
+use self::machine::ThisMachine;
 use self::worker::{StartedWorker, WorkerRole};
 use crate::commands::COMMANDS;
 use crate::config::Config;
@@ -61,6 +63,7 @@ pub struct App {
     /// Also held for its locks.
     folder: DataFolder,
     parts: Parts,
+    role: Role,
     bot: Option<BotRole>,
     worker: Option<WorkerRole>,
 }
@@ -97,7 +100,7 @@ impl App {
             false => None,
         };
         let worker = config.role.has_worker().then(|| WorkerRole::new(probes, engine));
-        Ok(Self { folder, parts, bot, worker })
+        Ok(Self { folder, parts, role: config.role, bot, worker })
     }
 
     /// Answers whether this process can do its work now.
@@ -117,14 +120,17 @@ impl App {
     /// # Errors
     /// The token is refused, or the engine cannot be started.
     pub async fn run(self, on_started: impl FnOnce()) -> anyhow::Result<()> {
-        let Self { folder, parts, bot, worker } = self;
+        let Self { folder, parts, role, bot, worker } = self;
         let shutdown = parts.worker.shutdown.clone();
         let Some(started) = shutdown.soft.run_until_cancelled(start(&parts, worker)).await else { return Ok(()) };
         let worker = started?;
         on_started();
         let (tasks, store) = (parts.worker.tasks.clone(), parts.worker.store.clone());
+        let config = parts.settings.config();
+        let slots = worker.as_ref().map_or(0, |_| u32::try_from(config.engine.workers).unwrap_or(u32::MAX));
+        let machine = ThisMachine::new(parts.worker.clone(), role, slots, config.storage.is_shared());
         let work = async {
-            run_roles(&folder, parts, bot, worker.as_ref()).await;
+            run_roles(&folder, parts, &machine, bot, worker.as_ref()).await;
             // Waits for work under way, releases the rest, ends the engine and closes the store.
             tasks.close();
             tasks.wait().await;
@@ -132,6 +138,10 @@ impl App {
             if let Some(worker) = worker {
                 worker.engine.backing.shut_down().await;
             }
+            if let Err(error) = machine.leave().await {
+                tracing::warn!(%error, "this machine could not be taken off the list: it is silent there for a while");
+            }
+            drop(machine);
             store.close().await;
         };
         tokio::select! {
@@ -161,12 +171,18 @@ async fn start(parts: &Parts, worker: Option<WorkerRole>) -> anyhow::Result<Opti
 }
 
 /// Runs the loops of the roles until the soft shutdown.
-async fn run_roles(folder: &DataFolder, parts: Parts, bot: Option<BotRole>, worker: Option<&StartedWorker>) {
+async fn run_roles(
+    folder: &DataFolder,
+    parts: Parts,
+    machine: &ThisMachine,
+    bot: Option<BotRole>,
+    worker: Option<&StartedWorker>,
+) {
     let model = match worker {
         Some(worker) => worker.engine.model.clone(),
         None => parts.settings.config().engine.model.as_str().into(),
     };
-    let common = Common::new(parts.clone(), model);
+    let common = Common::new(parts.clone(), model, machine.fleet());
     let contact = bot.as_ref().map(|bot| bot.contact.subscribe());
     let engine = worker.map(|worker| worker.engine.status.clone());
     let ready = readiness::announce(parts.client, contact, engine, parts.worker.shutdown.soft.clone());
@@ -180,7 +196,10 @@ async fn run_roles(folder: &DataFolder, parts: Parts, bot: Option<BotRole>, work
     tokio::join!(
         ready,
         gauges.run(),
-        OptionFuture::from(bot.map(|bot| bot.run(&common))),
+        machine.run(|_machines| {}),
+        machine.follow_cancellations(&common.cancels),
+        common.service.follow(&common.parts.worker),
+        OptionFuture::from(bot.zip(machine.leadership.clone()).map(|(bot, leadership)| bot.run(&common, leadership))),
         OptionFuture::from(worker.map(|worker| worker.run(&common, folder))),
     );
 }

@@ -4,7 +4,6 @@
 mod environment;
 mod ids;
 mod parse;
-mod role;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -13,9 +12,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use ids::IdList;
-pub use role::Role;
 pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
+pub use stenobot_domain::Role;
 
 use figment::Figment;
 use figment::providers::{Data, Format, Serialized, Toml};

@@ -77,8 +77,12 @@ metrics! {
     TELEGRAM_POLL = "telegram_poll_last_success_timestamp_seconds", Kind::Gauge, "", "When updates were last received and, if there were any, all recorded in the store; with a webhook also when Telegram last said that its deliveries succeed.";
     WEBHOOK_REQUESTS = "webhook_requests_total", Kind::Counter, "outcome", "Requests to the webhook.";
     WEBHOOK_PENDING = "webhook_pending_updates", Kind::Gauge, "", "Updates that wait at Telegram for their delivery to the webhook; 0 without one.";
+    LEADER = "leader", Kind::Gauge, "", "Whether this machine leads: it alone polls, and shows positions. 1 or 0.";
+    MACHINES = "machines", Kind::Gauge, "role", "Machines with a recent heartbeat, as this one sees them.";
+    MACHINES_SILENT = "machines_silent", Kind::Gauge, "role", "Machines without a heartbeat for 15 seconds; forgotten after 15 minutes.";
+    LEASES_TAKEN = "leases_taken_over_total", Kind::Counter, "", "Requests whose lease this leader ended, since the machine that held them was silent.";
     READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0; checked every 15 seconds.";
-    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed reads and writes of the store: busy, full, read_only, io, damaged or other.";
+    JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed reads and writes of the store: busy, full, read_only, io, damaged, unreachable, connections, timeout or other.";
     JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the store's write-ahead log.";
     DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Free space on the data folder's file system.";
     DATA_SIZE = "data_size_bytes", Kind::Gauge, "", "Size of the data folder's file system.";

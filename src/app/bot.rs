@@ -1,5 +1,6 @@
 //! The role of a bot: takes updates in, shows states, and answers what needs no engine.
 
+use stenobot_store::Leadership;
 use stenobot_telegram::WebhookSecret;
 use tokio::sync::{mpsc, watch};
 
@@ -33,7 +34,7 @@ impl BotRole {
             UpdateSource::Webhook(webhook) => Transport::Webhook(WebhookListener {
                 listener: doctor::Listener::Webhook.bind(webhook.addr).await?,
                 url: webhook.url.clone(),
-                secret: WebhookSecret::generate()?,
+                secret: WebhookSecret::of(doctor::token(config)?.expose(), &webhook.url),
                 record,
             }),
         };
@@ -41,7 +42,7 @@ impl BotRole {
     }
 
     /// Wires the stages and runs them until the soft shutdown.
-    pub(super) async fn run(self, common: &Common) {
+    pub(super) async fn run(self, common: &Common, leadership: Leadership) {
         let Common { parts, service, editor, chats, recordings, cancels, estimates, .. } = common;
         let Parts { settings, client, worker, heartbeats } = parts;
         let (replies, erasures) = (Replies::default(), Erasures::default());
@@ -121,6 +122,7 @@ impl BotRole {
             inbox,
             admin_presses: waiting_presses,
             contact: self.contact,
+            leadership: leadership.clone(),
             shutdown: worker.shutdown.clone(),
             heartbeats: heartbeats.clone(),
         };
@@ -129,7 +131,7 @@ impl BotRole {
             intake.run(self.transport),
             reply_sender.run(),
             menu.register(),
-            common.positions.clone().run(),
+            common.positions.clone().run(leadership),
             notifier.run(),
             retention.run(),
         );

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stenobot_store::Fleet;
 use stenobot_telegram::{Client, StatusEditor};
 use tokio::sync::watch;
 
@@ -48,7 +49,7 @@ pub(super) struct Common {
 
 impl Common {
     /// `model` is the name under which the store has the transcriptions that estimates are made from.
-    pub(super) fn new(parts: Parts, model: Arc<str>) -> Self {
+    pub(super) fn new(parts: Parts, model: Arc<str>, fleet: watch::Receiver<Arc<Fleet>>) -> Self {
         let Parts { settings, client, worker, .. } = &parts;
         let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
         let chats = Chats {
@@ -62,6 +63,7 @@ impl Common {
             store: worker.store.clone(),
             failures: worker.failures.clone(),
             settings: settings.clone(),
+            fleet,
             model,
         };
         let deliverer = Deliverer {
@@ -73,7 +75,8 @@ impl Common {
             recordings: recordings.clone(),
         };
         let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
-        let service = ServiceControl::default();
+        let is_shared = settings.config().storage.is_shared();
+        let service = ServiceControl::new(is_shared.then(|| worker.store.clone()));
         let positions = PositionDisplay {
             worker: worker.clone(),
             settings: settings.clone(),

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use stenobot_domain::SpeechLanguage;
+use stenobot_domain::{Role, SpeechLanguage};
 use stenobot_models::{DETECTOR, ModelStore};
-use stenobot_simulator::harness::{Role, Setup};
+use stenobot_simulator::harness::Setup;
 use stenobot_simulator::postgres::{PostgresOptions, PrivatePostgres};
 use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
 use stenobot_simulator::terminal::{Lines, Table};

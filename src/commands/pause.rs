@@ -1,10 +1,9 @@
 //! `/pause`: requests are accepted and not transcribed until `/resume`. For operators.
 
-use stenobot_store::StoreError;
+use stenobot_store::{ServiceMode, StoreError};
 use stenobot_telegram::{CommandReply, OutgoingMessage};
 
 use super::{Audience, Commands, Definition, Invocation, resume};
-use crate::pipeline::service_mode::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
     name: "pause",

@@ -1,10 +1,9 @@
 //! `/resume`: ends `/pause` and `/drain`. For operators.
 
-use stenobot_store::StoreError;
+use stenobot_store::{ServiceMode, StoreError};
 use stenobot_telegram::{CommandReply, OutgoingMessage};
 
 use super::{Audience, Commands, Definition, Invocation};
-use crate::pipeline::service_mode::ServiceMode;
 
 pub(super) const COMMAND: Definition = Definition {
     name: "resume",

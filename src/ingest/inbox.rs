@@ -60,8 +60,16 @@ impl Inbox {
 
     /// Takes updates in, in order, and returns how many of them are ingested: fewer than all when the store failed.
     pub(crate) async fn ingest(&mut self, updates: &[Incoming]) -> usize {
+        self.ingest_while(updates, || true).await
+    }
+
+    /// As [`Inbox::ingest`], as long as `may_continue`.
+    pub(super) async fn ingest_while(&mut self, updates: &[Incoming], may_continue: impl Fn() -> bool) -> usize {
         self.parts.admitter.follow_settings();
         for (index, Incoming { update_id, content }) in updates.iter().enumerate() {
+            if !may_continue() {
+                return index;
+            }
             self.parts.heartbeats.poll.due_within(UPDATE_TIMEOUT);
             counter!(names::UPDATES, "kind" => content.kind().as_str()).increment(1);
             // A panic over one update costs that update, not the bot.

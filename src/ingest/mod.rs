@@ -18,6 +18,7 @@ pub(crate) use presses::{MAX_ADMIN_PRESSES, Presses, admins_only};
 pub(crate) use webhook::WebhookListener;
 
 use stenobot_domain::Clock;
+use stenobot_store::Leadership;
 use stenobot_telegram::{Client, Press};
 use tokio::sync::{mpsc, watch};
 
@@ -39,6 +40,8 @@ pub(crate) struct Intake {
     /// Presses that waited until the user was known to be an admin of the group.
     pub(crate) admin_presses: mpsc::Receiver<Press>,
     pub(crate) contact: watch::Sender<Contact>,
+    /// One bot polls: the leader.
+    pub(crate) leadership: Leadership,
     pub(crate) shutdown: Shutdown,
     pub(crate) heartbeats: Heartbeats,
 }

@@ -20,8 +20,18 @@ const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Du
 /// Pause after a failure of the store: retries cost no other service anything, and senders wait.
 const MAX_STORE_PAUSE: Duration = Duration::from_secs(2);
 
+/// Between two questions whether Telegram can be reached, of a bot that does not lead.
+const CONTACT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How a poll ended.
+enum Polled {
+    Answer(Result<Vec<Incoming>, TelegramError>),
+    NoLongerLeading,
+    Stopping,
+}
+
 impl Intake {
-    /// Polls until the soft shutdown, once the webhook that this bot may have set before is removed.
+    /// Polls until the soft shutdown while this bot leads, once the webhook that this bot may have set before is removed.
     pub(super) async fn poll_on(mut self, webhook: WebhookRecord) {
         let mut webhook = Some(webhook);
         let mut offset = None;
@@ -31,11 +41,22 @@ impl Intake {
         let mut poll_timeout = Duration::ZERO;
         while !self.shutdown.soft.is_cancelled() {
             self.heartbeats.poll.due_within(UPDATE_TIMEOUT);
+            if !self.leadership.leads() {
+                gauge!(names::TELEGRAM_POLL).set(0.0);
+                self.stand_by().await;
+                // What the leader before has not confirmed comes again: it may not have been recorded.
+                (offset, poll_timeout) = (None, Duration::ZERO);
+                continue;
+            }
             if self.client.known().is_none() {
                 // Mentions and commands in groups are recognised by the bot's name.
                 let _ = self.shutdown.soft.run_until_cancelled(self.client.me()).await;
             }
-            let Some(polled) = self.poll(&mut webhook, offset, poll_timeout).await else { return };
+            let polled = match self.poll(&mut webhook, offset, poll_timeout).await {
+                Polled::Answer(polled) => polled,
+                Polled::NoLongerLeading => continue,
+                Polled::Stopping => return,
+            };
             let pause = RETRIES.pause_after(failures.saturating_add(1));
             let wait = match polled {
                 Ok(updates) => {
@@ -66,14 +87,29 @@ impl Intake {
         }
     }
 
-    /// One poll, beside which presses of admins are carried out; `None` at the soft shutdown.
-    async fn poll(
-        &mut self,
-        webhook: &mut Option<WebhookRecord>,
-        offset: Option<i64>,
-        timeout: Duration,
-    ) -> Option<Result<Vec<Incoming>, TelegramError>> {
-        let client = self.client.clone();
+    /// Waits until this bot leads, or the soft shutdown. Meanwhile it is asked whether Telegram can be reached.
+    async fn stand_by(&mut self) {
+        let (client, mut leadership) = (self.client.clone(), self.leadership.clone());
+        let mut interval = tokio::time::interval(CONTACT_INTERVAL);
+        loop {
+            self.heartbeats.poll.due_within(CONTACT_INTERVAL + UPDATE_TIMEOUT);
+            tokio::select! {
+                () = self.shutdown.soft.cancelled() => return,
+                () = leadership.gained() => return,
+                Some(press) = self.admin_presses.recv() => self.inbox.admin_press(&press).await,
+                _ = interval.tick() => {
+                    let asked = self.shutdown.soft.run_until_cancelled(client.me()).await;
+                    if let Some(Ok(_)) = asked {
+                        self.contact.send_replace(Contact::at(self.clock.now()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One poll, beside which presses of admins are carried out. It is given up when another bot may lead soon.
+    async fn poll(&mut self, webhook: &mut Option<WebhookRecord>, offset: Option<i64>, timeout: Duration) -> Polled {
+        let (client, mut leadership) = (self.client.clone(), self.leadership.clone());
         let poll = async {
             if let Some(record) = webhook {
                 webhook::leave(&client, record).await?;
@@ -84,9 +120,10 @@ impl Intake {
         tokio::pin!(poll);
         loop {
             tokio::select! {
-                () = self.shutdown.soft.cancelled() => return None,
+                () = self.shutdown.soft.cancelled() => return Polled::Stopping,
+                () = leadership.lost() => return Polled::NoLongerLeading,
                 Some(press) = self.admin_presses.recv() => self.inbox.admin_press(&press).await,
-                polled = &mut poll => return Some(polled),
+                polled = &mut poll => return Polled::Answer(polled),
             }
         }
     }
@@ -95,7 +132,8 @@ impl Intake {
     async fn ingest(&mut self, updates: &[Incoming], offset: &mut Option<i64>) -> bool {
         let now = self.clock.now();
         self.contact.send_replace(Contact::at(now));
-        let ingested = self.inbox.ingest(updates).await;
+        // What this bot does not reach while it leads, the next leader is sent again.
+        let ingested = self.inbox.ingest_while(updates, || self.leadership.leads()).await;
         if let Some(last) = updates[..ingested].last() {
             *offset = Some(last.update_id + 1);
         }

@@ -9,7 +9,7 @@ use stenobot_store::{CancelOutcome, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::request;
+use crate::request::{self, Request, Stage};
 
 /// How long a cancellation is kept for a request that is not registered: longer than any request waits in the queue.
 const PENDING_RETENTION: Duration = Duration::from_secs(4 * 3600);
@@ -41,9 +41,17 @@ impl CancelRegistry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers the work on a request that was just claimed. The token is cancelled already if the cancellation came between
-    /// the claim and this call.
-    pub(super) fn register(&self, id: RequestId) -> CancelGuard {
+    /// Registers the work on a request that was just claimed. The token is cancelled already if the cancellation came before,
+    /// to another machine, or between the claim and this call.
+    pub(super) fn register<S: Stage>(&self, request: &Request<S>) -> CancelGuard {
+        let guard = self.register_id(request.id());
+        if request.is_cancelled() {
+            guard.token.cancel();
+        }
+        guard
+    }
+
+    fn register_id(&self, id: RequestId) -> CancelGuard {
         let mut entries = self.entries();
         let new = || Entry { token: CancellationToken::new(), pending_since: None };
         let entry = entries.entry(id).or_insert_with(new);
@@ -60,6 +68,13 @@ impl CancelRegistry {
         entries.retain(|_, entry| entry.pending_since.is_none_or(is_recent));
         let pending = || Entry { token: CancellationToken::new(), pending_since: Some(now) };
         entries.entry(id).or_insert_with(pending).token.cancel();
+    }
+
+    /// Cancels the work on a request if it is done here. On another machine it is registered there.
+    pub(crate) fn cancel_registered(&self, id: RequestId) {
+        if let Some(entry) = self.entries().get(&id) {
+            entry.token.cancel();
+        }
     }
 
     /// Removes a cancellation of a request that is not registered; returns whether there was one.
@@ -119,27 +134,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pending_cancellation_expires() {
         let cancels = CancelRegistry::default();
-        let working = cancels.register(RequestId(1));
+        let working = cancels.register_id(RequestId(1));
         cancels.cancel(RequestId(2));
         tokio::time::advance(PENDING_RETENTION).await;
         cancels.cancel(RequestId(3));
         assert_eq!(cancels.entries().len(), 2, "the registered one, and the latest pending one");
-        assert!(!cancels.register(RequestId(2)).token().is_cancelled());
+        assert!(!cancels.register_id(RequestId(2)).token().is_cancelled());
         drop(working);
     }
 
     #[tokio::test]
     async fn a_cancellation_before_the_registration_reaches_the_work() {
         let cancels = CancelRegistry::default();
-        let guard = cancels.register(RequestId(1));
+        let guard = cancels.register_id(RequestId(1));
         assert!(!guard.token().is_cancelled());
         cancels.cancel(RequestId(1));
         assert!(guard.token().is_cancelled());
         drop(guard);
-        assert!(!cancels.register(RequestId(1)).token().is_cancelled(), "a cancellation ends with its work");
+        assert!(!cancels.register_id(RequestId(1)).token().is_cancelled(), "a cancellation ends with its work");
 
         cancels.cancel(RequestId(2));
-        assert!(cancels.register(RequestId(2)).token().is_cancelled());
+        assert!(cancels.register_id(RequestId(2)).token().is_cancelled());
         assert!(cancels.entries().is_empty());
     }
 
@@ -147,20 +162,20 @@ mod tests {
     async fn a_cancellation_during_a_hand_over_stays_pending() {
         let cancels = CancelRegistry::default();
         // Too late for the download, before the request is in the queue.
-        let guard = cancels.register(RequestId(1));
+        let guard = cancels.register_id(RequestId(1));
         cancels.cancel(RequestId(1));
         guard.hand_over();
         assert!(cancels.remove_pending(RequestId(1)));
         assert!(!cancels.remove_pending(RequestId(1)) && cancels.entries().is_empty());
 
-        cancels.register(RequestId(1)).hand_over();
+        cancels.register_id(RequestId(1)).hand_over();
         assert!(!cancels.remove_pending(RequestId(1)) && cancels.entries().is_empty());
         cancels.cancel(RequestId(1));
         assert!(cancels.remove_pending(RequestId(1)));
 
         // The work that continues the request ends it.
         cancels.cancel(RequestId(1));
-        let next = cancels.register(RequestId(1));
+        let next = cancels.register_id(RequestId(1));
         assert!(next.token().is_cancelled() && !cancels.remove_pending(RequestId(1)));
     }
 }

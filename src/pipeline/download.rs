@@ -105,7 +105,7 @@ impl Downloader {
         fetching: impl Future<Output = Result<(), DownloadFailure>>,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
-        let cancel = self.cancels.register(request.id());
+        let cancel = self.cancels.register(&request);
         let work = async {
             // The sender is informed while the file is on its way; neither waits for the other. Where no answer can be sent,
             // the file is not needed.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_store::Store;
+use stenobot_store::{Fleet, Store};
+use tokio::sync::watch;
 
 use super::failures::StoreFailures;
 use crate::settings::Settings;
@@ -17,16 +18,19 @@ pub(crate) struct Estimates {
     pub(crate) store: Store,
     pub(crate) failures: StoreFailures,
     pub(crate) settings: Settings,
+    /// The machines there are; none where this one is alone.
+    pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
     /// Name of the model, as the store keeps it; without an engine here, as the settings name it.
     pub(crate) model: Arc<str>,
 }
 
 impl Estimates {
-    /// Transcriptions that run at once.
+    /// Transcriptions that run at once, on all machines.
     pub(super) fn slots(&self) -> f64 {
+        let slots: u32 = self.fleet.borrow().live.iter().map(|machine| machine.state.workers).sum();
         #[expect(clippy::cast_precision_loss, reason = "at most 64 workers")]
-        let slots = self.settings.config().engine.workers as f64;
-        slots
+        let own = self.settings.config().engine.workers as f64;
+        if slots > 0 { f64::from(slots) } else { own }
     }
 
     /// Processing time over audio time of recent transcriptions, which the store remembers between runs.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, UserId};
-use stenobot_store::{IncomingAudio, StoreError};
+use stenobot_store::{IncomingAudio, Leadership, ServiceMode, StoreError};
 use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::line::{Line, Position, page};
 use self::shown::{EXACT_POSITIONS, Shown};
 use super::estimate::Estimates;
-use super::service_mode::{ServiceControl, ServiceMode};
+use super::service_mode::ServiceControl;
 use super::status::StatusMessages;
 use super::worker::Worker;
 use crate::request::{Request, Stage};
@@ -103,11 +103,18 @@ impl QueuedRequest {
 }
 
 impl PositionDisplay {
-    /// Shows every waiting request its position whenever that changes, until the soft shutdown.
-    pub(crate) async fn run(self) {
+    /// Shows every waiting request its position whenever that changes, while this machine leads, until the soft shutdown.
+    pub(crate) async fn run(self, mut leadership: Leadership) {
         let (mut changes, mut mode) = (self.worker.store.changes(), self.service.changes());
         let mut display = Display::default();
         loop {
+            if !leadership.leads() {
+                if self.worker.shutdown.soft.run_until_cancelled(leadership.gained()).await.is_none() {
+                    return;
+                }
+                // What the leader before has shown is not known.
+                display = Display::default();
+            }
             changes.mark_unchanged();
             mode.mark_unchanged();
             let pending = match self.refresh(&mut display).await {

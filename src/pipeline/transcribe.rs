@@ -181,7 +181,7 @@ impl Transcriber {
             Some(Claim::Ready(request)) => {
                 let entry = self.backlog.enter(request.chat(), request.user(), Some(permit));
                 let delivery = Delivery { backlog: self.backlog.clone(), entry, delivered: delivered.clone() };
-                let guard = self.cancels.register(request.id());
+                let guard = self.cancels.register(&request);
                 if self.recordings.has(request.id()).await {
                     self.start(engine, request, guard, delivery).await?;
                 } else {

@@ -75,6 +75,15 @@ impl Worker {
         }
     }
 
+    /// Runs `look` at once, whenever the store has changed, and now and then, until the soft shutdown.
+    pub(crate) async fn watch(&self, what: &'static str, mut look: impl AsyncFnMut() -> Result<(), StoreError>) {
+        let looking = async || {
+            look().await?;
+            Ok(Turn::Idle)
+        };
+        self.run_woken(what, &Notify::new(), looking).await;
+    }
+
     /// Starts work beside the loop; the shutdown waits for it. `what` names the work in a failure.
     pub(super) fn spawn(
         &self,

@@ -190,6 +190,11 @@ impl<S: Stage> Request<S> {
         }
     }
 
+    /// Whether it was cancelled while another worker held it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.row.cancel_requested.is_some()
+    }
+
     /// Gives the request back without a failure, because this worker stops.
     pub async fn release(self, store: &Store) -> Result<(), StoreError> {
         store.queue.release(self.fence(), Duration::ZERO, false).await

@@ -3,6 +3,7 @@
 mod lifecycle;
 pub mod quantile;
 mod retry;
+mod role;
 pub mod secrets;
 pub mod stand_in;
 pub mod subtitles;
@@ -10,6 +11,7 @@ pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
 pub use retry::{Backoff, RetryPolicy};
+pub use role::{Role, UnknownRole};
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -21,7 +21,7 @@ use super::users::User;
 pub use super::bot_process::BotProcess;
 pub use environment::Environment;
 pub(crate) use machines::Machines;
-pub use machines::{MachineReport, Role, Work};
+pub use machines::{MachineReport, Work};
 
 /// From the bot's start to its first poll or its webhook: a large model loads slowly from a slow disk.
 const START_TIMEOUT: Duration = Duration::from_secs(120);

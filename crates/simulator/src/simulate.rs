@@ -5,10 +5,11 @@ use std::process::ExitStatus;
 use std::str::FromStr;
 use std::time::Duration;
 
+use stenobot_domain::Role;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::answers::Trail;
-use super::harness::{Environment, Machines, Role, Setup, SimulationError};
+use super::harness::{Environment, Machines, Setup, SimulationError};
 use super::report::{BotExit, Calls, Case, Machine, SimulationReport, Spread};
 use super::usage::Usage;
 use super::users::{SentMessage, User};

@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use inspection::{Inspection, Server};
 pub use leadership::Leadership;
 pub use location::{BadStoreUrl, PostgresUrl, StoreUrl, write_ahead_log};
-pub use machines::{Fleet, HEARTBEAT_INTERVAL, Machine, MachineId, MachineState, Machines, Role, SILENCE, UnknownRole};
+pub use machines::{Fleet, HEARTBEAT_INTERVAL, Machine, MachineId, MachineState, Machines, SILENCE};
 pub use postgres::open::POOL_SIZE;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};

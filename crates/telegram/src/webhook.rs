@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use stenobot_domain::Timestamp;
 
 use super::call::Method;
@@ -22,22 +23,17 @@ pub const MAX_WEBHOOK_CONNECTIONS: u8 = 4;
 /// Telegram tries again at least once a minute.
 const MAX_ERROR_AGE: Duration = Duration::from_secs(180);
 
-/// Random bytes of a secret.
-const SECRET_BYTES: usize = 32;
-
 /// The secret by which Telegram's requests are recognised. Cannot be printed.
 #[derive(Clone)]
 pub struct WebhookSecret(SecretString);
 
 impl WebhookSecret {
-    /// A new secret of 256 random bits.
-    ///
-    /// # Errors
-    /// The system gives no random numbers.
-    pub fn generate() -> std::io::Result<Self> {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
-        Ok(Self(SecretString::from(bytes.map(|byte| format!("{byte:02x}")).concat())))
+    /// The secret of the bot with this token, at this address: the same on all machines that Telegram's requests may reach,
+    /// and told by nothing that is sent. A hash of both; the token cannot be computed from it.
+    pub fn of(token: &str, url: &Url) -> Self {
+        let digest =
+            Sha256::new().chain_update("webhook\0").chain_update(token).chain_update("\0").chain_update(url.as_str());
+        Self(SecretString::from(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
     }
 
     /// Whether this is the secret. The time that it takes does not depend on where the two differ.
@@ -164,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_secret_matches_itself_only() {
-        let (secret, other) = (WebhookSecret::generate().unwrap(), WebhookSecret::generate().unwrap());
+        let url = Url::parse("https://bot.example/hook").unwrap();
+        let (secret, other) = (WebhookSecret::of("1:a", &url), WebhookSecret::of("2:a", &url));
         let text = secret.0.expose_secret().to_owned();
         assert_eq!(text.len(), 2 * SECRET_BYTES);
         assert!(secret.matches(text.as_bytes()));

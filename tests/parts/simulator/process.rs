@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stenobot_domain::Role;
 use stenobot_simulator::answers::RequestOutcome;
-use stenobot_simulator::harness::{Role, Setup, Simulation, SimulationError};
+use stenobot_simulator::harness::{Setup, Simulation, SimulationError};
 use stenobot_simulator::report::{BotExit, SimulationReport};
 use stenobot_simulator::server::{FloodLimits, Rate, Settings};
 use stenobot_simulator::simulate::{Arrival, Plan, simulate};

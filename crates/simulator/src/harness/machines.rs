@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all, select_all};
 use serde::Serialize;
+use stenobot_domain::Role;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -17,19 +18,6 @@ use super::{Environment, START_TIMEOUT, Setup, SimulationError, bot_command, scr
 
 /// Between two questions whether a machine is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What a machine does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Role {
-    /// Everything.
-    All,
-    /// Takes updates and shows positions.
-    Bot,
-    /// Downloads, transcribes, answers.
-    Worker,
-}
 
 /// What one machine did, all its processes together.
 #[derive(Debug, Clone, PartialEq, Serialize)]

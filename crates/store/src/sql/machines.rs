@@ -4,7 +4,7 @@ use stenobot_domain::Timestamp;
 
 use super::Statements;
 use crate::StoreError;
-use crate::machines::{Machine, MachineId, MachineState, Role};
+use crate::machines::{Machine, MachineId, MachineState};
 
 const RECORD_HEARTBEAT: &str = "INSERT INTO machines (id, role, leads, workers, started_at, heartbeat_at) \
      VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO UPDATE SET leads = excluded.leads, \
@@ -36,7 +36,7 @@ impl Statements<'_> {
         let machine = |(id, role, leads, workers, started_at, heartbeat_at): Row| {
             Some(Machine {
                 id: MachineId::new(id),
-                state: MachineState { role: Role::parse(&role)?, leads, workers: super::count(workers) },
+                state: MachineState { role: role.parse().ok()?, leads, workers: super::count(workers) },
                 started_at: Timestamp(started_at),
                 heartbeat_at: Timestamp(heartbeat_at),
             })

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stenobot_domain::ChatId;
-use stenobot_store::{MachineId, MachineState, Pause, Role, SILENCE, ServiceMode, WorkSource};
+use stenobot_domain::{ChatId, Role};
+use stenobot_store::{MachineId, MachineState, Pause, SILENCE, ServiceMode, WorkSource};
 
 use super::BACKEND;
 use crate::store::test_store::TestStore;
@@ -27,7 +27,7 @@ async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
     let fleet = machines.record_heartbeat(&one, WORKER).await.unwrap();
     assert_eq!((fleet.live.len(), fleet.silent.len()), (2, 0), "it is back");
     assert_eq!((fleet.live[0].started_at, fleet.live[0].heartbeat_at), (started, test.now()));
-    assert_eq!((fleet.count(Role::is_bot), fleet.count(Role::is_worker)), (1, 1));
+    assert_eq!((fleet.count(Role::has_bot), fleet.count(Role::has_worker)), (1, 1));
     machines.leave(&two).await.unwrap();
     assert_eq!(machines.fleet().await.unwrap().live.len(), 1);
     test.pass(Duration::from_secs(3600));

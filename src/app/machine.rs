@@ -1,0 +1,126 @@
+//! This process as one of the machines on a store: its heartbeat, what it learns of the others, and leading them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use stenobot_domain::Role;
+use stenobot_store::{Fleet, HEARTBEAT_INTERVAL, Leadership, MachineId, MachineState, StoreError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+use crate::metrics as names;
+use crate::pipeline::cancels::CancelRegistry;
+use crate::pipeline::worker::Worker;
+
+/// Between two looks at machines that have become silent.
+const LEADING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// This machine.
+#[derive(Clone)]
+pub(super) struct ThisMachine {
+    worker: Worker,
+    id: MachineId,
+    role: Role,
+    /// Transcriptions at once.
+    slots: u32,
+    /// Only bots lead: what a leader does is a bot's work.
+    pub(super) leadership: Option<Leadership>,
+    fleet: watch::Sender<Arc<Fleet>>,
+    is_shared: bool,
+}
+
+impl ThisMachine {
+    /// `is_shared` says whether there can be others.
+    pub(super) fn new(worker: Worker, role: Role, slots: u32, is_shared: bool) -> Self {
+        let leadership = role.has_bot().then(|| worker.store.lead());
+        let id = MachineId::new(&*worker.id);
+        Self { worker, id, role, slots, leadership, fleet: watch::Sender::default(), is_shared }
+    }
+
+    /// The machines there are, this one included; none where it is alone.
+    pub(super) fn fleet(&self) -> watch::Receiver<Arc<Fleet>> {
+        self.fleet.subscribe()
+    }
+
+    fn leads(&self) -> bool {
+        self.leadership.as_ref().is_some_and(Leadership::leads)
+    }
+
+    /// Sends heartbeats until the soft shutdown. `on_fleet` gets the number of machines that send messages.
+    pub(super) async fn run(&self, on_fleet: impl Fn(NonZeroU32)) {
+        let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut since_look = LEADING_INTERVAL;
+        while self.worker.shutdown.soft.run_until_cancelled(interval.tick()).await.is_some() {
+            let leads = self.leads();
+            gauge!(names::LEADER).set(if leads { 1.0 } else { 0.0 });
+            if !self.is_shared {
+                gauge!(names::MACHINES, "role" => self.role.as_str()).set(1.0);
+                continue;
+            }
+            let state = MachineState { role: self.role, leads, workers: self.slots };
+            match self.worker.store.machines.record_heartbeat(&self.id, state).await {
+                Ok(fleet) => {
+                    count(&fleet);
+                    on_fleet(NonZeroU32::new(u32::try_from(fleet.live.len()).unwrap_or(1)).unwrap_or(NonZeroU32::MIN));
+                    since_look += HEARTBEAT_INTERVAL;
+                    if leads && since_look >= LEADING_INTERVAL {
+                        since_look = Duration::ZERO;
+                        self.take_over(&fleet).await;
+                    }
+                    self.fleet.send_replace(Arc::new(fleet));
+                }
+                Err(error) => self.worker.failures.report("record a heartbeat", &error),
+            }
+        }
+    }
+
+    /// What a silent machine held is claimed by others before its leases end. Should it be alive, its fences hold no more.
+    async fn take_over(&self, fleet: &Fleet) {
+        for silent in &fleet.silent {
+            match self.worker.store.queue.expire_leases_of(silent.id.as_str()).await {
+                Ok(0) => {}
+                Ok(requests) => {
+                    counter!(names::LEASES_TAKEN).increment(requests);
+                    let (machine, role) = (silent.id.as_str(), silent.state.role.as_str());
+                    tracing::warn!(machine, role, requests, "a machine is silent: others go on with what it held");
+                }
+                Err(error) => self.worker.failures.report("take over from a silent machine", &error),
+            }
+        }
+    }
+
+    /// Passes cancellations to the work on their requests, until the soft shutdown.
+    pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) {
+        let mut cancellations = self.worker.store.cancellations();
+        loop {
+            let Some(cancelled) = self.worker.shutdown.hard.run_until_cancelled(cancellations.recv()).await else {
+                return;
+            };
+            match cancelled {
+                Ok(id) => cancels.cancel_registered(id),
+                Err(RecvError::Lagged(_)) => match self.worker.store.queue.cancellations_of(&self.worker.id).await {
+                    Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
+                    Err(error) => self.worker.failures.report("look for cancelled requests", &error),
+                },
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Takes this machine off the list, so that no one waits for it.
+    pub(super) async fn leave(&self) -> Result<(), StoreError> {
+        if self.is_shared { self.worker.store.machines.leave(&self.id).await } else { Ok(()) }
+    }
+}
+
+fn count(fleet: &Fleet) {
+    for role in Role::ALL {
+        let live = fleet.count(|other| other == role);
+        gauge!(names::MACHINES, "role" => role.as_str()).set(super::gauges::count(live));
+        let silent = fleet.silent.iter().filter(|machine| machine.state.role == role).count();
+        gauge!(names::MACHINES_SILENT, "role" => role.as_str()).set(super::gauges::count(silent));
+    }
+}
