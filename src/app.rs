@@ -177,11 +177,12 @@ async fn run_roles(folder: &DataFolder, parts: Parts, bot: Option<BotRole>, work
         engine: worker
             .map(|worker| EngineGauges { model: worker.engine.model.clone(), status: worker.engine.status.clone() }),
     };
+    // Boxed: together the loops of a role are a large future.
     tokio::join!(
         ready,
         gauges.run(),
-        OptionFuture::from(bot.map(|bot| bot.run(&common))),
-        OptionFuture::from(worker.map(|worker| worker.run(&common, folder))),
+        OptionFuture::from(bot.map(|bot| Box::pin(bot.run(&common)))),
+        OptionFuture::from(worker.map(|worker| Box::pin(worker.run(&common, folder)))),
     );
 }
 
