@@ -193,14 +193,18 @@ async fn run_roles(
         engine: worker
             .map(|worker| EngineGauges { model: worker.engine.model.clone(), status: worker.engine.status.clone() }),
     };
+    // Boxed: together the loops of a role are a large future.
     tokio::join!(
         ready,
         gauges.run(),
         machine.run(|_machines| {}),
         machine.follow_cancellations(&common.cancels),
         common.service.follow(&common.parts.worker),
-        OptionFuture::from(bot.zip(machine.leadership.clone()).map(|(bot, leadership)| bot.run(&common, leadership))),
-        OptionFuture::from(worker.map(|worker| worker.run(&common, folder))),
+        // Boxed: together they are more than a thread's stack is meant for.
+        OptionFuture::from(
+            bot.zip(machine.leadership.clone()).map(|(bot, leadership)| Box::pin(bot.run(&common, leadership)))
+        ),
+        OptionFuture::from(worker.map(|worker| Box::pin(worker.run(&common, folder)))),
     );
 }
 

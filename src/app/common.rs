@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_store::Fleet;
-use stenobot_telegram::{Client, StatusEditor};
+use stenobot_telegram::{Client, MayEdit, StatusEditor};
 use tokio::sync::watch;
 
 use crate::lifecycle::Heartbeats;
@@ -47,11 +47,28 @@ pub(super) struct Common {
     pub(super) deliverer: Deliverer,
 }
 
+/// Between two edits of one message.
+const EDIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The state of a request is shown by the machine that holds it, and while it waits by the leader. An edit of a machine that
+/// holds it no more would overwrite what another has answered.
+fn may_edit(worker: &Worker) -> MayEdit {
+    let worker = worker.clone();
+    Arc::new(move |request| {
+        let worker = worker.clone();
+        Box::pin(async move { worker.store.queue.is_shown_by(request, &worker.id).await.unwrap_or(false) })
+    })
+}
+
 impl Common {
     /// `model` is the name under which the store has the transcriptions that estimates are made from.
     pub(super) fn new(parts: Parts, model: Arc<str>, fleet: watch::Receiver<Arc<Fleet>>) -> Self {
         let Parts { settings, client, worker, .. } = &parts;
-        let editor = StatusEditor::start(client.clone(), Duration::from_secs(1));
+        let is_shared = settings.config().storage.is_shared();
+        let editor = match is_shared {
+            false => StatusEditor::start(client.clone(), EDIT_INTERVAL),
+            true => StatusEditor::start_guarded(client.clone(), EDIT_INTERVAL, may_edit(worker)),
+        };
         let chats = Chats {
             store: worker.store.clone(),
             client: client.clone(),
@@ -75,7 +92,6 @@ impl Common {
             recordings: recordings.clone(),
         };
         let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
-        let is_shared = settings.config().storage.is_shared();
         let service = ServiceControl::new(is_shared.then(|| worker.store.clone()));
         let positions = PositionDisplay {
             worker: worker.clone(),

@@ -71,7 +71,8 @@ impl DataFolder {
         if found.is_empty() {
             return Ok(());
         }
-        let in_use = store.audio.ids_in_use().await?;
+        let requests: Vec<RequestId> = found.iter().filter_map(|name| Storage::request_of(name)).collect();
+        let in_use = store.audio.in_use(&requests).await?;
         let kept: Vec<PathBuf> = in_use.into_iter().flat_map(files).collect();
         let is_kept = |name: &OsString| kept.iter().any(|file| file.file_name() == Some(name.as_os_str()));
         for name in found.iter().filter(|name| !is_kept(name)) {

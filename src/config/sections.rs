@@ -93,13 +93,17 @@ impl Storage {
         self.audio().join(format!("{id}{PARTIAL_EXTENSION}"))
     }
 
-    /// Whether [`Storage::audio_file`] or [`Storage::partial_audio_file`] gives such a name.
+    /// The request for which [`Storage::audio_file`] or [`Storage::partial_audio_file`] gives this name.
+    pub(crate) fn request_of(name: &OsStr) -> Option<RequestId> {
+        let name = name.to_str()?;
+        let id = name.strip_suffix(AUDIO_EXTENSION).or_else(|| name.strip_suffix(PARTIAL_EXTENSION))?;
+        let number = id.parse::<i64>().ok().filter(|number| *number > 0 && *id == number.to_string())?;
+        Some(RequestId(number))
+    }
+
+    /// Whether a name is one of those.
     pub(crate) fn is_audio_file(name: &OsStr) -> bool {
-        let id = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(AUDIO_EXTENSION).or_else(|| name.strip_suffix(PARTIAL_EXTENSION)));
-        let number = id.and_then(|id| id.parse::<i64>().ok());
-        number.is_some_and(|number| number > 0 && id == Some(number.to_string().as_str()))
+        Self::request_of(name).is_some()
     }
 }
 

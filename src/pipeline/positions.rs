@@ -16,7 +16,7 @@ use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::line::{Line, Position, page};
+use self::line::{Line, Position};
 use self::shown::{EXACT_POSITIONS, Shown};
 use super::estimate::Estimates;
 use super::service_mode::ServiceControl;
@@ -30,9 +30,9 @@ const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// Of positions that could not be shown yet, and of further pages.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Requests that are read in every round, all that have an exact position among them.
-const HEAD_SIZE: usize = EXACT_POSITIONS as usize;
+const HEAD_SIZE: u32 = EXACT_POSITIONS;
 /// Requests that are read in one round behind the head.
-const PAGE_SIZE: usize = 500;
+const PAGE_SIZE: u32 = 500;
 /// Edits in one round behind the head: fewer than Telegram takes, since answers and the head have them too.
 const MAX_PAGE_EDITS: usize = 10;
 /// A request that is queued at this position or behind it is shown its position at once. Fewer than [`EXACT_POSITIONS`], since it
@@ -176,7 +176,7 @@ impl PositionDisplay {
     async fn look_up(&self, id: RequestId, into: RequestId, user: UserId) -> Result<Option<Shown>, StoreError> {
         let (store, mut line) = (&self.worker.store, self.line().await?);
         let place = |number, wait| Some(Shown::new(number, wait, self.service.is_paused(), Instant::now()));
-        for request in page(store, None, HEAD_SIZE).await? {
+        for request in store.queue.waiting_page(None, HEAD_SIZE).await? {
             let Position { request, number, wait } = line.place(request);
             if request.id == into {
                 return Ok(place(number, wait));
@@ -189,8 +189,8 @@ impl PositionDisplay {
     /// Shows the positions of the head and of one page behind it. Returns whether something is still to be shown.
     async fn refresh(&self, display: &mut Display) -> Result<bool, StoreError> {
         let mut line = self.line().await?;
-        let head = page(&self.worker.store, None, HEAD_SIZE).await?;
-        let end = head.last().map(|request| request.id).filter(|_| head.len() == HEAD_SIZE);
+        let head = self.worker.store.queue.waiting_page(None, HEAD_SIZE).await?;
+        let end = head.last().map(|request| request.id).filter(|_| head.len() == HEAD_SIZE as usize);
         // Those that are in the head no longer are forgotten: when they come back, they have shown another state meanwhile.
         let mut before = std::mem::take(&mut display.head);
         let mut pending = false;
@@ -213,8 +213,8 @@ impl PositionDisplay {
     /// Shows the positions of the next page behind the head, which ends with `end` and `line`. Returns whether there are more.
     async fn refresh_page(&self, display: &mut Display, end: RequestId, line: Line) -> Result<bool, StoreError> {
         let (after, mut line) = display.next_page.take().unwrap_or((end, line));
-        let page = page(&self.worker.store, Some(after), PAGE_SIZE).await?;
-        let is_last = page.len() < PAGE_SIZE;
+        let page = self.worker.store.queue.waiting_page(Some(after), PAGE_SIZE).await?;
+        let is_last = page.len() < PAGE_SIZE as usize;
         let mut edits = 0;
         for request in page {
             let position = line.place(request);

@@ -84,6 +84,11 @@ impl Audio {
         self.0.connections.read().await?.sql().requests_with_audio().await
     }
 
+    /// Those of these requests whose audio files must stay.
+    pub async fn in_use(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        self.0.connections.read().await?.sql().requests_with_audio_among(ids).await
+    }
+
     /// Takes the requests whose audio's retention is over, each once: their files are to be removed now. Audio that would be
     /// kept for longer than `retention` from now is due as well. Audio that is being transcribed again waits for the end of
     /// that. A file that a crash leaves is removed at the next start.

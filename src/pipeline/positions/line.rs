@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, RequestId, StageName};
+use stenobot_domain::{AudioLength, StageName};
 use stenobot_store::{Store, StoreError, Waiting};
 
 use crate::pipeline::estimate::Estimates;
@@ -65,17 +65,6 @@ impl Line {
     fn wait(&self, seconds: f64) -> Duration {
         Duration::try_from_secs_f64(seconds / self.slots).unwrap_or_default()
     }
-}
-
-/// At most `limit` waiting requests in fair order, the first ones or those after `after`; none when that one is unknown.
-pub(super) async fn page(store: &Store, after: Option<RequestId>, limit: usize) -> Result<Vec<Waiting>, StoreError> {
-    let mut waiting = store.queue.waiting().await?;
-    if let Some(after) = after {
-        let next = waiting.iter().position(|request| request.id == after).map_or(waiting.len(), |at| at + 1);
-        waiting.drain(..next);
-    }
-    waiting.truncate(limit);
-    Ok(waiting)
 }
 
 /// Length of a recording in seconds; 0 while it is unknown.

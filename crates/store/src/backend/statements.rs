@@ -88,6 +88,10 @@ statements! {
     fn close_gap(gone: RequestId) -> Vec<RequestId>;
     fn follow(moved: &[RequestId]) -> ();
     fn waiting() -> Vec<Waiting>;
+    /// In fair order, from the head or behind the place of a request; none when that is unknown.
+    fn waiting_page(after: Option<RequestId>, limit: u32) -> Vec<Waiting>;
+    /// Whether `owner` holds a request, or nobody does while it waits.
+    fn is_shown_by(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
     fn count_turns(priority: i64, turns: Range<i64>) -> u32;
@@ -151,6 +155,7 @@ statements! {
 
 statements! {
     fn requests_with_audio() -> Vec<RequestId>;
+    fn requests_with_audio_among(ids: &[RequestId]) -> Vec<RequestId>;
     /// Takes what is over `now`, or would be kept until after `latest`.
     fn take_due_audio(now: Timestamp, latest: Timestamp) -> Vec<DueAudio>;
     fn audio_row(of: RequestId) -> Option<AudioRow>;

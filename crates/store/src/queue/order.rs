@@ -65,6 +65,17 @@ impl Queue {
         self.0.connections.read().await?.sql().waiting().await
     }
 
+    /// A page of [`Queue::waiting`]: at most `limit` requests, from the head or behind the place of `after`, which may have left
+    /// the queue meanwhile. None when that is unknown.
+    pub async fn waiting_page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        self.0.connections.read().await?.sql().waiting_page(after, limit).await
+    }
+
+    /// Whether the state of a request is for `owner` to show: it holds the request, or the request waits and is not held.
+    pub async fn is_shown_by(&self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
+        self.0.connections.read().await?.sql().is_shown_by(id, owner).await
+    }
+
     /// Open requests of a user, oldest first.
     pub async fn statuses_of(&self, user: UserId) -> Result<Vec<RequestStatus>, StoreError> {
         let mut connection = self.0.connections.read().await?;

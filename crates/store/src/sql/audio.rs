@@ -3,7 +3,7 @@
 use sqlx::Row;
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
 
-use super::{DbRow, Statements, ids, rows};
+use super::{DbRow, Statements, ids, list, rows};
 use crate::audio::{AudioRow, DueAudio, KeptAudio};
 use crate::{Sender, StoreError};
 
@@ -11,6 +11,15 @@ pub(in super::super) const WITH_AUDIO: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
     open_stages!(),
     " UNION SELECT id FROM usage WHERE audio_until IS NOT NULL"
+);
+
+/// Of these.
+pub(in super::super) const WITH_AUDIO_AMONG: &str = concat!(
+    "SELECT id FROM usage WHERE id IN ",
+    list!("$1"),
+    " AND ((answered = 0 AND stage IN ",
+    open_stages!(),
+    ") OR audio_until IS NOT NULL)"
 );
 
 /// Audio that is being transcribed again is kept until that is over. None is kept for longer than until `$2`: a later time
@@ -41,6 +50,11 @@ pub(in super::super) const KEPT: &str = concat!(
 impl Statements<'_> {
     pub(crate) async fn requests_with_audio(self) -> Result<Vec<RequestId>, StoreError> {
         Ok(ids(sqlx::query_scalar(WITH_AUDIO).fetch_all(self.0).await?))
+    }
+
+    pub(crate) async fn requests_with_audio_among(self, of: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        let of = list(of.iter().map(|id| id.0));
+        Ok(ids(sqlx::query_scalar(WITH_AUDIO_AMONG).bind(of).fetch_all(self.0).await?))
     }
 
     /// Takes what is over `now`, or would be kept until after `latest`.

@@ -67,17 +67,43 @@ pub(in super::super) const INSERT_REQUEST: &str = concat!(
     ") ON CONFLICT DO NOTHING RETURNING id"
 );
 
-/// In fair order. A message that may hold an answer already shows no state.
-pub(in super::super) const WAITING: &str = concat!(
-    "SELECT id, ",
-    chat_id!(),
-    ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
-     locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, CASE WHEN ",
-    waits_for_another!(),
-    " THEN joined_to END AS joined_to, ",
-    telegram_id!(),
+/// A message that may hold an answer already shows no state.
+macro_rules! waiting_columns {
+    () => {
+        concat!(
+            "SELECT id, ",
+            chat_id!(),
+            ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
+             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, CASE WHEN ",
+            waits_for_another!(),
+            " THEN joined_to END AS joined_to, ",
+            telegram_id!()
+        )
+    };
+}
+
+/// In fair order.
+pub(in super::super) const WAITING: &str = concat!(waiting_columns!(), from_waiting!(), fair_order!());
+
+/// A page of that list: `$2` rows behind the place of the request `$1`, or from the head when that is NULL.
+pub(in super::super) const WAITING_FROM_HEAD: &str =
+    concat!(waiting_columns!(), from_waiting!(), fair_order!(), " LIMIT $1");
+
+/// Row values are compared column by column, along the index.
+pub(in super::super) const WAITING_AFTER: &str = concat!(
+    waiting_columns!(),
     from_waiting!(),
-    fair_order!()
+    " AND (priority, turn, coalesce(joined_to, id), id) > (SELECT last.priority, last.turn, \
+     coalesce(last.joined_to, last.id), last.id FROM usage AS last WHERE last.id = $1)",
+    fair_order!(),
+    " LIMIT $2"
+);
+
+/// Whether `$2` holds the request, or nobody does while it waits.
+pub(in super::super) const IS_SHOWN_BY: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM usage WHERE id = $1 AND answered = 0 AND (owner = $2 OR (owner IS NULL AND stage IN ",
+    waiting_stages!(),
+    ")))"
 );
 
 /// Places of one user's requests, in fair order.
@@ -196,6 +222,18 @@ impl Statements<'_> {
 
     pub(crate) async fn waiting(self) -> Result<Vec<Waiting>, StoreError> {
         Ok(sqlx::query_as(WAITING).fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn waiting_page(self, after: Option<RequestId>, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        let page = match after {
+            None => sqlx::query_as(WAITING_FROM_HEAD).bind(i64::from(limit)),
+            Some(after) => sqlx::query_as(WAITING_AFTER).bind(after.0).bind(i64::from(limit)),
+        };
+        Ok(page.fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn is_shown_by(self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(IS_SHOWN_BY).bind(id.0).bind(owner).fetch_one(self.0).await?)
     }
 
     pub(crate) async fn places_of(self, user: UserId) -> Result<Vec<Place>, StoreError> {

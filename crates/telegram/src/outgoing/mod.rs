@@ -17,4 +17,4 @@ pub use message::{Button, Keyboard, OutgoingMessage};
 pub use outbox::Outbox;
 pub use pauses::MAX_PAUSE;
 pub(crate) use pauses::Scope;
-pub use status::{Edit, StatusEditor};
+pub use status::{Edit, MayEdit, StatusEditor};

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use stenobot_domain::{ChatId, MessageId, RequestId};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{self, JoinSet};
@@ -27,6 +28,9 @@ const MAX_IN_FLIGHT_IN_CHAT: usize = 2;
 const CLOSED_RETENTION: Duration = Duration::from_secs(300);
 /// Idle time after which a message is forgotten; closing is the ordinary end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Whether the message of a request may be edited now.
+pub type MayEdit = Arc<dyn Fn(RequestId) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// Edits messages: [`Client`], or a fake in tests. A call must end by itself within some seconds.
 pub trait Edit: Clone + Send + Sync + 'static {
@@ -89,11 +93,18 @@ impl Inbox {
 impl StatusEditor {
     /// Starts the task on the current runtime. A message is edited once in `message_interval` at most.
     pub fn start(edit: impl Edit, message_interval: Duration) -> Self {
+        Self::start_guarded(edit, message_interval, Arc::new(|_| Box::pin(std::future::ready(true))))
+    }
+
+    /// As [`StatusEditor::start`]; `may_edit` is asked right before each edit, and one that it denies is dropped. Another
+    /// process may have answered in the message meanwhile, which only a store knows.
+    pub fn start_guarded(edit: impl Edit, message_interval: Duration, may_edit: MayEdit) -> Self {
         let inbox = Arc::new(Inbox::default());
         let stop = CancellationToken::new();
         let open = Arc::new(stop.clone().drop_guard());
         let mut editor = EditLoop {
             edit,
+            may_edit,
             message_interval,
             inbox: Arc::clone(&inbox),
             messages: HashMap::new(),
@@ -130,6 +141,7 @@ impl StatusEditor {
 /// The editor's task.
 struct EditLoop<E> {
     edit: E,
+    may_edit: MayEdit,
     message_interval: Duration,
     inbox: Arc<Inbox>,
     messages: HashMap<RequestId, MessageState>,
@@ -238,8 +250,12 @@ impl<E: Edit> EditLoop<E> {
             let state = self.messages.get_mut(&request)?;
             let content = state.wanted.take()?;
             let (edit, chat, message) = (self.edit.clone(), state.chat, state.message);
+            let may_edit = (self.may_edit)(request);
             let work = async move {
-                let result = edit.edit(chat, message, content.clone()).await;
+                let result = match may_edit.await {
+                    true => edit.edit(chat, message, content.clone()).await,
+                    false => Ok(()),
+                };
                 Edited { content, result }
             };
             state.in_flight = Some((self.in_flight.spawn(work).id(), message));
