@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::doctor;
 use crate::lifecycle::{Heartbeats, Shutdown};
 use crate::metrics as names;
+use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::failures::StoreFailures;
 use crate::pipeline::worker::Worker;
 use crate::request;
@@ -129,8 +130,9 @@ impl App {
         let config = parts.settings.config();
         let slots = worker.as_ref().map_or(0, |_| u32::try_from(config.engine.workers).unwrap_or(u32::MAX));
         let machine = ThisMachine::new(parts.worker.clone(), role, slots, config.storage.is_shared());
+        let cancels = CancelRegistry::default();
         let work = async {
-            run_roles(&folder, parts, &machine, bot, worker.as_ref()).await;
+            run_roles(&folder, parts, (&machine, &cancels), bot, worker.as_ref()).await;
             // Waits for work under way, releases the rest, ends the engine and closes the store.
             tasks.close();
             tasks.wait().await;
@@ -141,11 +143,12 @@ impl App {
             if let Err(error) = machine.leave().await {
                 tracing::warn!(%error, "this machine could not be taken off the list: it is silent there for a while");
             }
-            drop(machine);
             store.close().await;
         };
         tokio::select! {
             () = work => tracing::info!("stopped"),
+            // Also of what is finished after the soft shutdown.
+            never = machine.follow_cancellations(&cancels) => match never {},
             () = shutdown.grace_expired() => {
                 tracing::warn!("stopped in the middle of something: the next start goes on with it");
             }
@@ -174,7 +177,7 @@ async fn start(parts: &Parts, worker: Option<WorkerRole>) -> anyhow::Result<Opti
 async fn run_roles(
     folder: &DataFolder,
     parts: Parts,
-    machine: &ThisMachine,
+    (machine, cancels): (&ThisMachine, &CancelRegistry),
     bot: Option<BotRole>,
     worker: Option<&StartedWorker>,
 ) {
@@ -182,7 +185,7 @@ async fn run_roles(
         Some(worker) => worker.engine.model.clone(),
         None => parts.settings.config().engine.model.as_str().into(),
     };
-    let common = Common::new(parts.clone(), model, machine.fleet());
+    let common = Common::new(parts.clone(), model, machine.fleet(), cancels.clone());
     let contact = bot.as_ref().map(|bot| bot.contact.subscribe());
     let engine = worker.map(|worker| worker.engine.status.clone());
     let ready = readiness::announce(parts.client, contact, engine, parts.worker.shutdown.soft.clone());
@@ -198,7 +201,6 @@ async fn run_roles(
         ready,
         gauges.run(),
         machine.run(|_machines| {}),
-        machine.follow_cancellations(&common.cancels),
         common.service.follow(&common.parts.worker),
         // Boxed: together they are more than a thread's stack is meant for.
         OptionFuture::from(

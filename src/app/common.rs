@@ -62,7 +62,12 @@ fn may_edit(worker: &Worker) -> MayEdit {
 
 impl Common {
     /// `model` is the name under which the store has the transcriptions that estimates are made from.
-    pub(super) fn new(parts: Parts, model: Arc<str>, fleet: watch::Receiver<Arc<Fleet>>) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        model: Arc<str>,
+        fleet: watch::Receiver<Arc<Fleet>>,
+        cancels: CancelRegistry,
+    ) -> Self {
         let Parts { settings, client, worker, .. } = &parts;
         let is_shared = settings.config().storage.is_shared();
         let editor = match is_shared {
@@ -106,7 +111,7 @@ impl Common {
             editor,
             chats,
             recordings,
-            cancels: CancelRegistry::default(),
+            cancels,
             backlog: Backlog::default(),
             disk_has_space: watch::Sender::new(true),
             estimates,

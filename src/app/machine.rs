@@ -1,5 +1,6 @@
 //! This process as one of the machines on a store: its heartbeat, what it learns of the others, and leading them.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,20 +93,18 @@ impl ThisMachine {
         }
     }
 
-    /// Passes cancellations to the work on their requests, until the soft shutdown.
-    pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) {
+    /// Passes cancellations to the work on their requests.
+    pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) -> Infallible {
         let mut cancellations = self.worker.store.cancellations();
         loop {
-            let Some(cancelled) = self.worker.shutdown.hard.run_until_cancelled(cancellations.recv()).await else {
-                return;
-            };
-            match cancelled {
+            match cancellations.recv().await {
                 Ok(id) => cancels.cancel_registered(id),
                 Err(RecvError::Lagged(_)) => match self.worker.store.queue.cancellations_of(&self.worker.id).await {
                     Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
                     Err(error) => self.worker.failures.report("look for cancelled requests", &error),
                 },
-                Err(RecvError::Closed) => return,
+                // The store is closed: nothing is worked on.
+                Err(RecvError::Closed) => std::future::pending().await,
             }
         }
     }
