@@ -130,7 +130,7 @@ async fn command(arguments: &[&OsStr]) -> std::process::Output {
         .args(arguments)
         .current_dir(root)
         .output();
-    tokio::time::timeout(Duration::from_secs(60), output).await.expect("an end").expect("a start")
+    tokio::time::timeout(Duration::from_secs(120), output).await.expect("an end").expect("a start")
 }
 
 async fn command_with(bot: &Path) -> std::process::Output {
@@ -169,4 +169,27 @@ async fn a_bot_that_is_killed_at_intervals_answers_each_recording_once_with_its_
     assert_eq!(report["words"]["errors"], 0, "a text went to another recording");
     assert_eq!(report["stand_in"], 0.2);
     assert!(report["machines"][0]["kills"].as_u64().unwrap() >= 1, "{report}");
+}
+
+#[tokio::test]
+async fn bots_and_workers_on_one_database_answer_each_recording_once_while_they_are_killed() {
+    let arguments =
+        ["--messages", "4", "--real-time-factor", "0.3", "--bots", "2", "--workers", "2", "--kill-every", "2"];
+    let output = command(&arguments.map(OsStr::new)).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["answered"], &report["lost"], &report["duplicated"]), (&8.into(), &0.into(), &0.into()));
+    assert_eq!(report["words"]["errors"], 0, "a text went to another recording");
+    let machines = report["machines"].as_array().unwrap();
+    let names: Vec<_> = machines.iter().map(|machine| machine["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bot-1", "bot-2", "worker-1", "worker-2"]);
+    let answered = |role: &str| -> u64 {
+        machines
+            .iter()
+            .filter(|machine| machine["role"] == role)
+            .map(|machine| machine["answered"].as_u64().unwrap())
+            .sum()
+    };
+    assert_eq!(answered("bot"), 0);
+    assert!(machines.iter().any(|machine| machine["kills"].as_u64().unwrap() > 0), "{report}");
 }
