@@ -56,7 +56,7 @@ fn may_edit(worker: &Worker) -> MayEdit {
     let worker = worker.clone();
     Arc::new(move |request| {
         let worker = worker.clone();
-        Box::pin(async move { worker.store.queue.is_shown_by(request, &worker.id).await.unwrap_or(false) })
+        Box::pin(async move { worker.store.queue.shows_state(request, &worker.id).await.unwrap_or(false) })
     })
 }
 

@@ -91,7 +91,7 @@ statements! {
     /// In fair order, from the head or behind the place of a request; none when that is unknown.
     fn waiting_page(after: Option<RequestId>, limit: u32) -> Vec<Waiting>;
     /// Whether `owner` holds a request, or nobody does while it waits.
-    fn is_shown_by(id: RequestId, owner: &str) -> bool;
+    fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
     fn count_turns(priority: i64, turns: Range<i64>) -> u32;

@@ -72,8 +72,8 @@ impl Queue {
     }
 
     /// Whether the state of a request is for `owner` to show: it holds the request, or the request waits and is not held.
-    pub async fn is_shown_by(&self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
-        self.0.connections.read().await?.sql().is_shown_by(id, owner).await
+    pub async fn shows_state(&self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
+        self.0.connections.read().await?.sql().shows_state(id, owner).await
     }
 
     /// Open requests of a user, oldest first.

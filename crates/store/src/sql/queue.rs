@@ -100,7 +100,7 @@ pub(in super::super) const WAITING_AFTER: &str = concat!(
 );
 
 /// Whether `$2` holds the request, or nobody does while it waits.
-pub(in super::super) const IS_SHOWN_BY: &str = concat!(
+pub(in super::super) const SHOWS_STATE: &str = concat!(
     "SELECT EXISTS (SELECT 1 FROM usage WHERE id = $1 AND answered = 0 AND (owner = $2 OR (owner IS NULL AND stage IN ",
     waiting_stages!(),
     ")))"
@@ -232,8 +232,8 @@ impl Statements<'_> {
         Ok(page.fetch_all(self.0).await?)
     }
 
-    pub(crate) async fn is_shown_by(self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(IS_SHOWN_BY).bind(id.0).bind(owner).fetch_one(self.0).await?)
+    pub(crate) async fn shows_state(self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(SHOWS_STATE).bind(id.0).bind(owner).fetch_one(self.0).await?)
     }
 
     pub(crate) async fn places_of(self, user: UserId) -> Result<Vec<Place>, StoreError> {

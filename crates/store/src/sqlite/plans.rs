@@ -47,7 +47,7 @@ async fn no_statement_reads_the_whole_history() {
         queue::WAITING,
         queue::WAITING_FROM_HEAD,
         queue::WAITING_AFTER,
-        queue::IS_SHOWN_BY,
+        queue::SHOWS_STATE,
         queue::PLACES_OF,
         queue::COUNT_BEFORE_PRIORITY,
         queue::COUNT_TURNS,
