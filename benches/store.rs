@@ -1,24 +1,23 @@
-//! Operations of the store on the way of one voice message, by the number of requests that wait. A file on the disk, as the
-//! bot opens it: writes include their sync.
+//! Operations of the store on the way of one voice message, by backend and by the number of requests that wait. A file on the
+//! disk, and a PostgreSQL server of its own on this machine: writes include their sync.
 #![allow(clippy::unwrap_used, reason = "an operation that fails has no time to be measured")]
 
 use std::cell::Cell;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use divan::Bencher;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, UserId};
+use stenobot_simulator::postgres::{PostgresOptions, PrivatePostgres};
 use stenobot_store::{
     Admission, CancelOutcome, Capacity, Fence, IncomingAudio, RequestUpdate, Sender, Store, StoreUrl, WorkSource,
 };
-use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-/// The setting `max_queue_size` allows up to 10,000; the last shows what it protects from.
+/// The setting `max_queue_size` allows up to the last.
 const WAITING: &[u32] = &[10, 1_000, 10_000, 100_000];
 
 /// Requests of one user that wait.
@@ -37,32 +36,77 @@ fn main() {
     divan::main();
 }
 
+/// Where the store of a benchmark is.
+trait Backend {
+    /// An empty place, and what keeps it there.
+    fn place(runtime: &Runtime) -> (StoreUrl, Box<dyn std::any::Any>);
+
+    /// Runs a script past the store.
+    async fn script(url: &StoreUrl, script: String);
+}
+
+struct Sqlite;
+
+impl Backend for Sqlite {
+    fn place(_: &Runtime) -> (StoreUrl, Box<dyn std::any::Any>) {
+        // Not in /tmp, which may be memory, where a sync costs nothing.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        (StoreUrl::sqlite(folder.path().join("store.db")), Box::new(folder))
+    }
+
+    async fn script(url: &StoreUrl, script: String) {
+        let mut sql = SqliteConnectOptions::new().filename(url.file().unwrap()).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut sql).await.unwrap();
+        sql.close().await.unwrap();
+    }
+}
+
+struct Postgres;
+
+impl Backend for Postgres {
+    fn place(runtime: &Runtime) -> (StoreUrl, Box<dyn std::any::Any>) {
+        let options = PostgresOptions { is_durable: true, ..PostgresOptions::default() };
+        let server = runtime.block_on(PrivatePostgres::start(options)).unwrap();
+        let url = runtime.block_on(server.new_database()).unwrap();
+        (url.parse().unwrap(), Box::new(server))
+    }
+
+    async fn script(url: &StoreUrl, script: String) {
+        let mut sql = PgConnection::connect(&url.to_string()).await.unwrap();
+        // The identity columns go on behind the rows that the script brings; the planner knows them.
+        let after = "SELECT setval(pg_get_serial_sequence('usage', 'id'), max(id)) FROM usage;
+            SELECT setval(pg_get_serial_sequence('users', 'id'), max(id)) FROM users; VACUUM ANALYZE";
+        for statement in script.split(';').chain(after.split(';')).filter(|statement| !statement.trim().is_empty()) {
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut sql).await.unwrap();
+        }
+        sql.close().await.unwrap();
+    }
+}
+
 /// A store in which requests wait for the engine.
 struct Filled {
     store: Store,
     /// Set by hand: SQLite does not write a row that is as before, like a lease renewed twice in one millisecond.
     time: Arc<AtomicI64>,
     runtime: Runtime,
-    _folder: TempDir,
+    _place: Box<dyn std::any::Any>,
 }
 
 impl Filled {
-    fn new(waiting: u32) -> Self {
-        // Not in /tmp, which may be memory, where a sync costs nothing.
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let path = folder.path().join("store.db");
+    fn new<B: Backend>(waiting: u32) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (url, place) = B::place(&runtime);
         let time = Arc::new(AtomicI64::new(START));
         let store = runtime.block_on(async {
-            let store = open(&path, &time).await;
+            let store = open(&url, &time).await;
             enqueue(&store).await;
             store.close().await;
-            copy(&path, waiting).await;
-            let store = open(&path, &time).await;
+            B::script(&url, copies(waiting)).await;
+            let store = open(&url, &time).await;
             assert_eq!(store.queue.depth().await.unwrap(), waiting);
             store
         });
-        Self { store, time, runtime, _folder: folder }
+        Self { store, time, runtime, _place: place }
     }
 
     /// Advances the clock.
@@ -95,8 +139,8 @@ impl Filled {
     }
 }
 
-async fn open(path: &Path, time: &Arc<AtomicI64>) -> Store {
-    Store::open(&StoreUrl::sqlite(path), Clock::Manual(Arc::clone(time))).await.unwrap()
+async fn open(url: &StoreUrl, time: &Arc<AtomicI64>) -> Store {
+    Store::open(url, Clock::Manual(Arc::clone(time))).await.unwrap()
 }
 
 /// A voice message of 10 s of the first user.
@@ -123,36 +167,31 @@ async fn enqueue(store: &Store) {
 
 /// Copies the one request until `waiting` are there, of users with [`PER_USER`] each, who sent them by turns, one each
 /// millisecond. Past the store, in one transaction: 100,000 admissions would take minutes.
-async fn copy(path: &Path, waiting: u32) {
+fn copies(waiting: u32) -> String {
     let users = waiting.div_ceil(PER_USER);
-    let number = |count: u32| {
-        format!("WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})")
+    let numbers = |last: u32| {
+        format!("WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {last})")
     };
-    // The rows of a temporary table are numbered from 1.
-    let statements = format!(
+    format!(
         "BEGIN;
-         CREATE TEMP TABLE new_users AS {} SELECT users.* FROM users, number;
-         UPDATE new_users SET id = rowid + 1, telegram_id = telegram_id + rowid;
-         INSERT INTO users SELECT * FROM new_users;
-         CREATE TEMP TABLE new_usage AS {} SELECT usage.* FROM usage, number;
-         UPDATE new_usage SET id = rowid + 1, message_id = rowid + 1, reply_to_message_id = rowid + 1,
-             user_id = 1 + rowid % {users}, chat_id = chat_id + rowid % {users},
-             voice_file_id = 'file-' || (rowid + 1), file_unique_id = 'unique-' || (rowid + 1),
-             received_at = received_at - {waiting} + rowid, turn = 1 + rowid / {users};
-         INSERT INTO usage SELECT * FROM new_usage;
+         INSERT INTO users (id, telegram_id, created_at, updated_at)
+             {} SELECT n, telegram_id + n, created_at, updated_at FROM users, number WHERE n <= {users};
+         INSERT INTO usage (id, user_id, chat_id, message_id, reply_to_message_id, voice_file_id, file_unique_id,
+                 received_at, queued_at, stage, answered, turn, voice_duration_seconds, created_at, updated_at)
+             {} SELECT n, 1 + n % {users}, chat_id + n % {users}, n, n, concat('file-', n), concat('unique-', n),
+                 received_at - {waiting} + n, queued_at, stage, answered, 1 + n / {users}, voice_duration_seconds,
+                 created_at, updated_at
+             FROM usage, number WHERE n <= {waiting};
          COMMIT;",
-        number(users),
-        number(waiting),
-    );
-    let mut sql = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut sql).await.unwrap();
-    sql.close().await.unwrap();
+        numbers(users.max(2)),
+        numbers(waiting),
+    )
 }
 
 /// One more message. It is cancelled before the next, so that as many wait every time.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn admit(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn admit<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     let admitted: Cell<Option<RequestId>> = Cell::default();
     let mut message = i32::try_from(waiting).unwrap();
     let next = || {
@@ -168,44 +207,59 @@ fn admit(bencher: Bencher, waiting: u32) {
 }
 
 /// The one request that waits for its download, beside those in the queue.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn claim_download(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn claim_download<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     filled.admit(&arrival(i32::try_from(waiting).unwrap() + 1));
     filled.measure_claims(bencher, WorkSource::Downloads);
 }
 
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn claim_transcription(bencher: Bencher, waiting: u32) {
-    Filled::new(waiting).measure_claims(bencher, WorkSource::Transcriptions);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn claim_transcription<B: Backend>(bencher: Bencher, waiting: u32) {
+    Filled::new::<B>(waiting).measure_claims(bencher, WorkSource::Transcriptions);
 }
 
 /// A fenced write, which finds its row by its id. Transitions from stage to stage are writes of the same kind.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn renew(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn renew<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     let fence = filled.claim(WorkSource::Transcriptions);
     let renew = |()| filled.runtime.block_on(filled.store.queue.renew(&fence)).unwrap();
     bencher.with_inputs(|| filled.pass_millisecond()).bench_local_values(renew);
 }
 
 /// How many wait: asked before each admission.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn depth(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn depth<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.depth()).unwrap());
 }
 
-/// All that wait in the order of claims: the positions and waits that users are shown, after each change.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn waiting_list(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+/// The head of the queue, whose exact positions are shown.
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn head<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
+    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.waiting_page(None, 100)).unwrap());
+}
+
+/// The last page of the queue.
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn last_page<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
+    let after = Some(RequestId(i64::from(waiting.saturating_sub(50).max(1))));
+    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.waiting_page(after, 500)).unwrap());
+}
+
+/// All that wait in the order of claims.
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn waiting_list<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.waiting()).unwrap());
 }
 
 /// Positions of one user's requests, for `/queue`.
-#[divan::bench(args = WAITING, sample_size = 1, max_time = 5)]
-fn positions_of_one_user(bencher: Bencher, waiting: u32) {
-    let filled = Filled::new(waiting);
+#[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
+fn positions_of_one_user<B: Backend>(bencher: Bencher, waiting: u32) {
+    let filled = Filled::new::<B>(waiting);
     bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.statuses_of(FIRST_USER)).unwrap());
 }
