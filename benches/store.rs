@@ -4,10 +4,11 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
 
 use divan::Bencher;
+use divan::counter::ItemsCount;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use stenobot_domain::{ChatId, Clock, MessageId, RequestId, StageName, UserId};
@@ -262,4 +263,72 @@ fn waiting_list<B: Backend>(bencher: Bencher, waiting: u32) {
 fn positions_of_one_user<B: Backend>(bencher: Bencher, waiting: u32) {
     let filled = Filled::new::<B>(waiting);
     bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.statuses_of(FIRST_USER)).unwrap());
+}
+
+/// Requests that go through their whole life in one run of [`life`].
+const LIVES: u32 = 200;
+
+/// Machines that work at once in [`life`].
+const MACHINES: &[usize] = &[1, 2, 4, 8, 16];
+
+/// Requests from their admission to their end, with everything that the pipeline records of one on its way: what the store
+/// bears, whatever the engines and Telegram do. Each machine has connections of its own, and works on one request at a time.
+#[divan::bench(types = [Sqlite, Postgres], args = MACHINES, sample_size = 1, max_time = 10)]
+fn life<B: Backend>(bencher: Bencher, machines: usize) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (url, _place) = B::place(&runtime);
+    let stores: Vec<Store> = runtime.block_on(async {
+        // One process has the file of SQLite.
+        let first = Store::open(&url, Clock::System).await.unwrap();
+        let mut stores = vec![first.clone()];
+        while stores.len() < machines {
+            stores.push(match url.file() {
+                Some(_) => first.clone(),
+                None => Store::open(&url, Clock::System).await.unwrap(),
+            });
+        }
+        stores
+    });
+    let next = AtomicI32::new(1);
+    bencher.counter(ItemsCount::new(LIVES)).bench_local(|| {
+        let last = next.load(Ordering::SeqCst) + i32::try_from(LIVES).unwrap();
+        let work = stores.iter().enumerate().map(|(machine, store)| {
+            let next = &next;
+            async move {
+                loop {
+                    let message = next.fetch_add(1, Ordering::SeqCst);
+                    if message >= last {
+                        return;
+                    }
+                    live(store, &format!("machine {machine}"), message).await;
+                }
+            }
+        });
+        runtime.block_on(futures::future::join_all(work));
+        next.store(last, Ordering::SeqCst);
+    });
+}
+
+/// Takes one request in, and the next one of each stage on; over time, as many come as go.
+async fn live(store: &Store, machine: &str, message: i32) {
+    let mut arrival = arrival(message);
+    // Ten users.
+    arrival.chat = ChatId(FIRST_USER.0 + i64::from(message % 10));
+    arrival.from.id = UserId(arrival.chat.0);
+    let _admission = store.queue.admit(&arrival, &UNLIMITED).await.unwrap();
+    if let Some(row) = store.queue.claim(WorkSource::Downloads, machine).await.unwrap() {
+        let mut fence = row.fence;
+        store.queue.set_status_message(&fence, row.chat, MessageId(message)).await.unwrap();
+        let measured = RequestUpdate { length: Some(Duration::from_secs(10)), ..RequestUpdate::default() };
+        store.queue.advance(&fence, StageName::Downloaded, &measured).await.unwrap();
+        fence.stage = StageName::Downloaded;
+        store.queue.advance(&fence, StageName::Queued, &RequestUpdate::default()).await.unwrap();
+    }
+    if let Some(row) = store.queue.claim(WorkSource::Transcriptions, machine).await.unwrap() {
+        let mut fence = row.fence;
+        for stage in [StageName::Transcribing, StageName::Transcribed, StageName::Done] {
+            store.queue.advance(&fence, stage, &RequestUpdate::default()).await.unwrap();
+            fence.stage = stage;
+        }
+    }
 }
