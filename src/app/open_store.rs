@@ -33,7 +33,7 @@ async fn retry_transient<T>(open: impl AsyncFn() -> Result<T, StoreError>) -> Re
         let pause = backoff.next_pause().filter(|pause| error.is_transient() && Instant::now() + *pause < end);
         let Some(pause) = pause else { return Err(error) };
         if !std::mem::replace(&mut is_logged, true) {
-            tracing::warn!(%error, patience_seconds = MAX_WAIT.as_secs(), "waiting for the store");
+            tracing::warn!(%error, limit_seconds = MAX_WAIT.as_secs(), "waiting for the store");
         }
         sleep(pause).await;
     }
