@@ -9,6 +9,8 @@ mod data_folder;
 mod engine;
 mod gauges;
 mod machine;
+mod open_store;
+mod pauses;
 mod readiness;
 mod worker;
 
@@ -18,13 +20,13 @@ use futures::future::OptionFuture;
 use metrics::{counter, gauge, histogram};
 use stenobot_domain::{Clock, Role};
 use stenobot_engine::probe::Probes;
-use stenobot_store::Store;
 use stenobot_telegram::{Call, Client, MAX_PAUSE, TelegramError};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use data_folder::DataFolder;
 pub use engine::{Engine, StartEngine};
+pub use pauses::SharedPauses;
 
 use self::bot::BotRole;
 use self::common::{Common, Parts};
@@ -78,7 +80,7 @@ impl App {
         let Dependencies { folder, settings, clock, probes, engine, shutdown } = dependencies;
         let token = doctor::token(config)?;
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-        let store = Store::open(&config.storage.database, clock).await?;
+        let store = open_store::open(&config.storage, clock).await?;
         store.belongs_to(token.bot()).await?;
         folder.recover(&store, config, &id).await?;
         let store = store.retrying_until(shutdown.hard.clone(), request::observe_retried);
@@ -131,6 +133,8 @@ impl App {
         let slots = worker.as_ref().map_or(0, |_| u32::try_from(config.engine.workers).unwrap_or(u32::MAX));
         let machine = ThisMachine::new(parts.worker.clone(), role, slots, config.storage.is_shared());
         let cancels = CancelRegistry::default();
+        let pauses = SharedPauses::new(store.clone(), parts.client.clone(), shutdown.clone());
+        let _pauses = OptionFuture::from(config.storage.is_shared().then(|| pauses.start())).await;
         let work = async {
             run_roles(&folder, parts, (&machine, &cancels), bot, worker.as_ref()).await;
             // Waits for work under way, releases the rest, ends the engine and closes the store.
@@ -188,6 +192,7 @@ async fn run_roles(
     let common = Common::new(parts.clone(), model, machine.fleet(), cancels.clone());
     let contact = bot.as_ref().map(|bot| bot.contact.subscribe());
     let engine = worker.map(|worker| worker.engine.status.clone());
+    let client = parts.client.clone();
     let ready = readiness::announce(parts.client, contact, engine, parts.worker.shutdown.soft.clone());
     let gauges = Gauges {
         worker: parts.worker,
@@ -200,7 +205,7 @@ async fn run_roles(
     tokio::join!(
         ready,
         gauges.run(),
-        machine.run(|_machines| {}),
+        machine.run(|machines| client.set_machines(machines)),
         common.service.follow(&common.parts.worker),
         // Boxed: together they are more than a thread's stack is meant for.
         OptionFuture::from(

@@ -125,7 +125,7 @@ settings! {
     webhook_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)), "address:port", "With `webhook_url`: where those updates are received, as plain HTTP from the reverse proxy that `webhook_url` leads to.";
     role: fixed Role = Role::All, "all, bot or worker", "What this process does: a bot takes messages in and shows their states, a worker transcribes and answers; bot and worker need a PostgreSQL store.";
     data_dir: fixed PathBuf = "data".into(), "a folder", "Where the store, the models and audio in flight are kept.";
-    database_url: fixed String = String::new(), "empty, or sqlite://FILE", "The store's database; empty means stenobot.db in data_dir.";
+    database_url: fixed String = String::new(), "empty, sqlite://FILE or postgres://USER@HOST/DATABASE", "The store's database; empty means stenobot.db in data_dir.";
     model: fixed String = "base-q8_0".into(), "a name from `stenobot model list`, or a path", "The Whisper model.";
     model_base_url: fixed String = "https://huggingface.co/ggerganov/whisper.cpp/resolve/main".into(), "http or https URL", "Where models are downloaded from.";
     engine: fixed EngineChoice = EngineChoice::Auto, "auto, onnx or whisper.cpp", "What runs the model: ONNX Runtime, several times faster, or the built-in whisper.cpp; auto takes ONNX Runtime where its library is found.";
@@ -327,7 +327,8 @@ impl Config {
     /// Secrets besides the token: the passwords of proxies and of the servers' addresses.
     pub(crate) fn passwords(&self) -> impl Iterator<Item = &str> {
         let servers = [&self.telegram.api_url, &self.engine.model_base_url];
-        self.proxies.passwords().chain(servers.into_iter().filter_map(|server| server.password()))
+        let servers = servers.into_iter().filter_map(|server| server.password());
+        self.proxies.passwords().chain(servers).chain(parse::password(&self.raw.database_url))
     }
 
     /// Reads all sources again for a bot that runs with this configuration. The new one has the changes that a running bot can

@@ -198,3 +198,5 @@ CREATE TRIGGER usage_cancelled AFTER UPDATE OF cancel_requested ON usage FOR EAC
     EXECUTE FUNCTION notify_cancelled();
 CREATE TRIGGER service_changed AFTER INSERT OR UPDATE ON service
     FOR EACH STATEMENT EXECUTE FUNCTION notify_changed();
+CREATE TRIGGER pause_recorded AFTER INSERT OR UPDATE ON telegram_pauses
+    FOR EACH ROW EXECUTE FUNCTION notify_changed();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use stenobot_domain::Clock;
 use stenobot_engine::confine;
-use stenobot_store::Store;
+use stenobot_store::{ImportError, Store};
 
 use crate::config::Config;
 use crate::lifecycle::create_private;
@@ -18,6 +18,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let file = self.file.display();
+        if config.storage.database.file().is_none() {
+            return Err(ImportError::NotSqlite.into());
+        }
         confine::foreign_file()?;
         let folder = &config.storage.data_dir;
         create_private(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;

@@ -195,3 +195,9 @@ fn database(value: &str, data_dir: &Path) -> Result<StoreUrl, ConfigError> {
         url => url.parse().map_err(|_| refused("database_url", value)),
     }
 }
+
+/// The password in a URL, as it is written there.
+pub(super) fn password(url: &str) -> Option<&str> {
+    let (user, _) = url.split_once("://")?.1.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}

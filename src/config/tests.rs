@@ -105,7 +105,11 @@ fn absurd_values_are_refused_with_key_value_and_range() {
         ("STENOBOT_MAX_QUEUE_SIZE", "many", "max_queue_size = many is not allowed: give 1 to 100000"),
         ("STENOBOT_MAX_CONCURRENT_WORKERS", "65", "max_concurrent_workers = 65 is not allowed: give 1 to 64"),
         ("STENOBOT_TELEGRAM_API_URL", "ftp://x", "telegram_api_url = ftp://x is not allowed: give http or https URL"),
-        ("STENOBOT_DATABASE_URL", "mysql://x", "database_url = mysql://x is not allowed: give empty, or sqlite://FILE"),
+        (
+            "STENOBOT_DATABASE_URL",
+            "mysql://x",
+            "database_url = mysql://x is not allowed: give empty, sqlite://FILE or postgres://USER@HOST/DATABASE",
+        ),
         ("STENOBOT_DEFAULT_LOCALE", "xx", "default_locale = xx is not allowed: give ru, en, uk, kk, es, de, pt or tr"),
         (
             "STENOBOT_LOG_LEVEL",

@@ -13,6 +13,7 @@ mod engine;
 mod lifecycle;
 mod models;
 mod onnx;
+mod pauses;
 mod prometheus;
 #[path = "../proxies/mod.rs"]
 mod proxies;

@@ -1,5 +1,6 @@
 //! `stenobot doctor`, `stenobot health`, and starts that fail for the same reasons with the same sentences.
 
+mod postgres;
 mod setup;
 
 use std::fs::Permissions;

@@ -38,7 +38,7 @@ pub enum StoreError {
     #[error("the PostgreSQL server reports damaged data: {0}; restore a backup, or fail over to a standby")]
     Corrupt(String),
     /// The PostgreSQL server cannot be reached, starts, or shuts down.
-    #[error("the PostgreSQL server cannot be reached: {0}")]
+    #[error("the PostgreSQL server cannot be reached: {0}; look at the server, the network and database_url")]
     Unreachable(String),
     /// The PostgreSQL server takes no more connections.
     #[error("the PostgreSQL server has no connection left: raise its max_connections, or run fewer machines")]

@@ -102,9 +102,7 @@ impl Connections {
 /// No connection became free, or could be opened, in time.
 fn unavailable(error: sqlx::Error) -> StoreError {
     match error {
-        sqlx::Error::PoolTimedOut => {
-            StoreError::Unreachable("no connection could be opened in time; look at the server and the network".into())
-        }
+        sqlx::Error::PoolTimedOut => StoreError::Unreachable("no connection could be opened in time".into()),
         error => error.into(),
     }
 }

@@ -5,6 +5,7 @@
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 use super::administrators::AdministratorCache;
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Parameters, Refusal, TelegramError};
-use super::outgoing::{Limits, MAX_PAUSE, Outbox, Priority, Scope};
+use super::outgoing::{LearnedPause, Limits, MAX_PAUSE, Outbox, Priority, Scope};
 use super::redact::Redactor;
 use super::update::Identity;
 use super::write_permissions::WritePermissions;
@@ -150,6 +151,23 @@ impl Client {
     /// Whether a pause of all chats is inferred.
     pub fn all_chats_paused(&self) -> bool {
         self.0.outbox.pauses().all_paused()
+    }
+
+    /// Waits for pauses of messages and edits that Telegram demanded of this process, in one chat or in all, and gives those
+    /// that are new since the last call. Cancellation-safe; for one caller.
+    pub async fn learned_pauses(&self) -> Vec<LearnedPause> {
+        self.0.outbox.pauses().next_learned().await
+    }
+
+    /// Holds a pause that another machine learned, in one chat or (`None`) in all. Never shortens a pause; calls that wait for
+    /// such a chat end at once with what is left.
+    pub fn impose_pause(&self, chat: Option<ChatId>, left: Duration) {
+        self.0.outbox.impose_pause(chat, left);
+    }
+
+    /// Sets how many machines send for this bot: this one sends its share of what Telegram takes. By default it is alone.
+    pub fn set_machines(&self, machines: NonZeroU32) {
+        self.0.outbox.set_machines(machines);
     }
 
     pub(super) fn administrators(&self) -> &AdministratorCache {

@@ -31,7 +31,8 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    Button, Edit, Keyboard, Lanes, Limits, MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, StatusEditor,
+    Button, Edit, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed,
+    StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use redact::Redactor;

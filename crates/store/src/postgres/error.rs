@@ -9,9 +9,9 @@ pub(crate) fn of(error: &sqlx::Error) -> StoreError {
         return of_state(&code, message);
     }
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            StoreError::Unreachable(error.to_string())
-        }
+        sqlx::Error::Io(error) => StoreError::Unreachable(error.to_string()),
+        sqlx::Error::Tls(error) => StoreError::Unreachable(format!("TLS failed: {error}")),
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => StoreError::Unreachable(error.to_string()),
         sqlx::Error::PoolTimedOut => StoreError::Busy,
         // What the server sends while it ends is cut off.
         sqlx::Error::Protocol(_) => StoreError::Unreachable(error.to_string()),
@@ -34,8 +34,12 @@ fn of_state(code: &str, message: &str) -> StoreError {
         "57P01" | "57P02" | "57P03" | "57P05" => StoreError::Unreachable(message.to_owned()),
         "58030" => StoreError::Disk(message.to_owned()),
         "XX001" | "XX002" => StoreError::Corrupt(message.to_owned()),
-        "28000" | "28P01" => StoreError::Broken(format!("the PostgreSQL server refuses the user: {message}")),
-        "3D000" => StoreError::Broken(format!("{message}; create it first")),
+        "28000" | "28P01" => StoreError::Broken(format!(
+            "the PostgreSQL server refuses the user: {message}; check the user in database_url, and the password there, in \
+             PGPASSWORD or in ~/.pgpass"
+        )),
+        "3D000" => StoreError::Broken(format!("{message}; create it first, with `createdb`")),
+        "42501" => StoreError::Broken(format!("{message}; make the user in database_url the owner of the database")),
         _ if code.starts_with("08") => StoreError::Unreachable(message.to_owned()),
         _ if code.starts_with("53") => StoreError::Contended(message.to_owned()),
         _ => StoreError::Broken(format!("{message} (SQLSTATE {code})")),

@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
 use stenobot_domain::Clock;
 use tokio::time::Instant;
 
-use super::open::{MIGRATIONS, check, newest, options};
+use super::open::{MIGRATIONS, check, check_server, newest, options, session};
 use super::sql::account::account;
 use crate::StoreError;
 use crate::inspection::{Inspection, Server};
 use crate::location::PostgresUrl;
 
-/// The oldest version that is supported, as `server_version_num` gives it.
-const OLDEST: i32 = 140_000;
-
-/// Server's version as number and text, its time, whether it is a standby, and its connections: those that are left of those
+/// Server's version, its time, whether it is a standby, and its connections: those that are left of those
 /// that there may be for this user.
-const SERVER: &str = "SELECT CAST(current_setting('server_version_num') AS INTEGER), \
-     current_setting('server_version'), CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), \
+const SERVER: &str = "SELECT current_setting('server_version'), CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), \
      pg_is_in_recovery(), \
      CAST(current_setting('max_connections') AS BIGINT) - CAST(current_setting('superuser_reserved_connections') AS BIGINT), \
      (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')";
@@ -26,15 +22,12 @@ const SERVER: &str = "SELECT CAST(current_setting('server_version_num') AS INTEG
 /// `None` when no bot has worked on it yet.
 pub(crate) async fn inspect(url: &PostgresUrl) -> Result<Option<Inspection>, StoreError> {
     let options = options(url)?.options([("default_transaction_read_only", "on"), ("statement_timeout", "5000")]);
-    let mut connection = options.connect().await?;
+    let mut connection = session(&options).await?;
+    check_server(&mut connection).await?;
     let asked = Instant::now();
-    type Row = (i32, String, i64, bool, i64, i64);
-    let (number, version, time, is_standby, connections, used): Row =
-        sqlx::query_as(SERVER).fetch_one(&mut connection).await?;
+    type Row = (String, i64, bool, i64, i64);
+    let (version, time, is_standby, connections, used): Row = sqlx::query_as(SERVER).fetch_one(&mut connection).await?;
     let latency = asked.elapsed();
-    if number < OLDEST {
-        return Err(StoreError::Broken(format!("PostgreSQL {version} is too old: version 14 or newer is needed")));
-    }
     if is_standby {
         return Err(StoreError::Standby);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::time::timeout;
 
 use super::Connections;
 use crate::StoreError;
@@ -18,6 +19,12 @@ pub const POOL_SIZE: u32 = 8;
 
 /// How long a statement waits for a connection, one that is being opened included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long a session outside of the pool may take to open: a network that drops packets gives no other answer for minutes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The oldest version of the server that is supported, as `server_version_num` gives it.
+const OLDEST_SERVER: i32 = 140_000;
 
 /// A connection that is older is replaced, so that after a failover, and behind a balancer, none stays where it was.
 const MAX_LIFETIME: Duration = Duration::from_secs(1800);
@@ -44,7 +51,9 @@ pub(super) fn newest_known() -> i64 {
 /// Options of a session of this program.
 pub(super) fn options(url: &PostgresUrl) -> Result<PgConnectOptions, StoreError> {
     let options = super::parse(url.expose()).ok_or_else(|| StoreError::Broken("its location cannot be read".into()))?;
-    Ok(options.application_name("stenobot"))
+    // Statements are in no log, at whatever level: what fails is an error, which its caller logs.
+    let options = options.application_name("stenobot").options([("client_min_messages", "warning")]);
+    Ok(options.disable_statement_logging())
 }
 
 /// Connections to the database, with the newest schema.
@@ -84,11 +93,35 @@ pub(super) fn renew(pool: &PgPool) {
 
 /// Runs the migrations that are missing, under an advisory lock: machines that start together do it one after another.
 async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
-    let timeout = [("statement_timeout", MIGRATION_TIMEOUT)];
-    let mut connection = options.clone().options(timeout).connect().await?;
+    let options = options.clone().options([("statement_timeout", MIGRATION_TIMEOUT)]);
+    let mut connection = session(&options).await?;
+    check_server(&mut connection).await?;
     migrate_on(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// A session that is not of the pool.
+pub(super) async fn session(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    match timeout(CONNECT_TIMEOUT, options.connect()).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Whether the server is of a version that can be used.
+pub(super) async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
+    const VERSION: &str =
+        "SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_version')";
+    let (number, version): (i32, String) = sqlx::query_as(VERSION).fetch_one(connection).await?;
+    supported(number, &version)
+}
+
+fn supported(number: i32, version: &str) -> Result<(), StoreError> {
+    if number >= OLDEST_SERVER {
+        return Ok(());
+    }
+    Err(StoreError::Broken(format!("PostgreSQL {version} is too old; use a server of version 14 or newer")))
 }
 
 /// Migrations of a newer version may be there during a rolling upgrade, see [`check`].
@@ -127,9 +160,27 @@ impl Connections {
         let mut connection = self.pool.acquire().await.map_err(super::unavailable)?;
         match newest(&mut connection).await? {
             Some(version) if version >= newest_known() => check(&mut connection).await,
-            Some(_) | None => {
+            Some(_) => {
                 Err(StoreError::Migration("it is of an older version; start the bot once, which updates it".into()))
             }
+            None => Err(StoreError::Broken("it has no tables yet; start the bot once, which makes them".into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused() {
+        assert!(supported(140_000, "14.0").is_ok());
+        let error = supported(130_014, "13.14 (Debian 13.14-0+deb11u1)").unwrap_err();
+        assert!(!error.is_transient());
+        assert_eq!(
+            error.to_string(),
+            "the store cannot be used: PostgreSQL 13.14 (Debian 13.14-0+deb11u1) is too old; use a server of version 14 \
+             or newer"
+        );
     }
 }

@@ -43,7 +43,10 @@ pub enum ImportError {
     #[error("the file is of a revision that cannot be imported: it has no column {0}")]
     UnknownRevision(String),
     /// The store is not an SQLite file.
-    #[error("import it into an SQLite store first, and bring that along with `stenobot migrate`")]
+    #[error(
+        "the store is in PostgreSQL: import the predecessor's file into an SQLite store first, and bring that along with \
+         `stenobot migrate`"
+    )]
     NotSqlite,
     /// The store failed.
     #[error(transparent)]

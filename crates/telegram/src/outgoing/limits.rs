@@ -1,5 +1,6 @@
 //! How much Telegram takes, and how much of it each kind of message may use.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use stenobot_domain::ChatId;
@@ -37,6 +38,9 @@ pub struct Limits {
     pub broadcast_interval: Duration,
 }
 
+/// Messages and edits in one group within a minute that each of several machines may make in any case.
+const MIN_PER_GROUP: usize = 3;
+
 /// Window of Telegram's limit for groups.
 pub(super) const GROUP_WINDOW: Duration = Duration::from_secs(60);
 
@@ -55,6 +59,24 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// One machine's share, of so many that send for the same bot.
+    ///
+    /// The overall paces are divided: together the machines send what one may. A group's limit per minute is divided too, since
+    /// any machine may edit there: it holds back status edits only, while a refusal would pause the group's answers on every
+    /// machine. Down to [`MIN_PER_GROUP`], because a group seldom concerns more than a few machines at a time; where it does,
+    /// Telegram's refusal and the shared pause decide. Not divided are the intervals in one chat, whose requests are mostly one
+    /// machine's, and a broadcast's, which one machine makes and the overall pace bounds already.
+    pub(super) fn shared_by(self, machines: NonZeroU32) -> Self {
+        let machines = machines.get();
+        let per_machine = self.max_per_group / usize::try_from(machines).unwrap_or(usize::MAX);
+        Self {
+            message_interval: self.message_interval.saturating_mul(machines),
+            status_interval: self.status_interval.saturating_mul(machines),
+            max_per_group: per_machine.max(MIN_PER_GROUP.min(self.max_per_group)),
+            ..self
+        }
+    }
+
     pub(super) fn status_interval_in(&self, chat: ChatId) -> Duration {
         if is_group(chat) {
             self.status_interval_per_group.max(self.status_interval_per_chat)

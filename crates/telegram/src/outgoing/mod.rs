@@ -15,6 +15,6 @@ pub use lanes::{Lanes, Pushed};
 pub use limits::{Limits, Priority};
 pub use message::{Button, Keyboard, OutgoingMessage};
 pub use outbox::Outbox;
-pub use pauses::MAX_PAUSE;
 pub(crate) use pauses::Scope;
+pub use pauses::{LearnedPause, MAX_PAUSE};
 pub use status::{Edit, MayEdit, StatusEditor};

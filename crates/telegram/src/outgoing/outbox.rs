@@ -10,6 +10,8 @@
 //! queue would be outdated when it leaves.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +34,10 @@ pub struct Outbox(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// Of all machines together.
     limits: Limits,
+    /// How many share them; at least 1.
+    machines: AtomicU32,
     pauses: Pauses,
     state: Mutex<State>,
     /// Notified when waiting calls have to look again.
@@ -110,7 +115,20 @@ impl Outbox {
             groups: HashMap::new(),
         };
         let (pauses, state) = (Pauses::default(), Mutex::new(state));
-        Self(Arc::new(Shared { limits, pauses, state, changed: Notify::new() }))
+        Self(Arc::new(Shared { limits, machines: AtomicU32::new(1), pauses, state, changed: Notify::new() }))
+    }
+
+    /// Sets how many machines share the limits. A slot that has its time keeps it.
+    pub(crate) fn set_machines(&self, machines: NonZeroU32) {
+        if self.0.machines.swap(machines.get(), Ordering::Relaxed) != machines.get() {
+            self.0.changed.notify_waiters();
+        }
+    }
+
+    /// This machine's share.
+    fn limits(&self) -> Limits {
+        let machines = NonZeroU32::new(self.0.machines.load(Ordering::Relaxed));
+        self.0.limits.shared_by(machines.unwrap_or(NonZeroU32::MIN))
     }
 
     /// Waits for the turn of one message or edit. Cancellation-safe.
@@ -136,6 +154,12 @@ impl Outbox {
         self.0.changed.notify_waiters();
     }
 
+    /// Holds a pause that another machine learned.
+    pub(crate) fn impose_pause(&self, chat: Option<ChatId>, left: Duration) {
+        self.0.pauses.impose(chat, left);
+        self.0.changed.notify_waiters();
+    }
+
     pub(crate) fn pauses(&self) -> &Pauses {
         &self.0.pauses
     }
@@ -149,17 +173,17 @@ impl Outbox {
         };
         let state = self.state();
         let in_chat = state.next_status_in.get(&chat).copied().unwrap_or(now);
-        let in_group = state.group_free_at(chat, &self.0.limits).unwrap_or(now);
+        let in_group = state.group_free_at(chat, &self.limits()).unwrap_or(now);
         state.next_status.max(in_chat).max(in_group).max(pause).max(now)
     }
 
     /// Counts a status edit that starts now.
     pub(super) fn status_started(&self, chat: ChatId) {
-        let now = Instant::now();
+        let (now, limits) = (Instant::now(), self.limits());
         let mut state = self.state();
         state.next_status_in.retain(|_, free_at| *free_at > now);
-        state.next_status_in.insert(chat, now + self.0.limits.status_interval_in(chat));
-        state.next_status = now + self.0.limits.status_interval;
+        state.next_status_in.insert(chat, now + limits.status_interval_in(chat));
+        state.next_status = now + limits.status_interval;
     }
 
     /// Puts off the status edits of a chat after an edit that was refused.
@@ -183,7 +207,7 @@ impl Outbox {
 
     /// Gives the call its slot if it is its turn.
     fn step(&self, ticket: u64, chat: ChatId) -> Result<Step, TelegramError> {
-        let Shared { limits, pauses, .. } = &*self.0;
+        let (limits, pauses) = (&self.limits(), &self.0.pauses);
         pauses.check(Scope::Chat(chat))?;
         let now = Instant::now();
         let mut state = self.state();

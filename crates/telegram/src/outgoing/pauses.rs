@@ -1,11 +1,13 @@
 //! Pauses that Telegram demands, by chat and by method. Every call is checked here first: within a pause it is not made, but
-//! fails at once with what is left of the pause.
+//! fails at once with what is left of the pause. Pauses of chats hold for all machines that send for the bot: those learned
+//! here are given out once ([`Pauses::next_learned`]), those that another machine learned are imposed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stenobot_domain::ChatId;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::call::Method;
@@ -34,14 +36,32 @@ pub(crate) enum Scope {
     Method(Method),
 }
 
+/// A pause of messages and edits that Telegram demanded of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnedPause {
+    /// The chat; `None` for all.
+    pub chat: Option<ChatId>,
+    /// Its end.
+    pub until: Instant,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Pauses(Mutex<Held>);
+pub(crate) struct Pauses {
+    held: Mutex<Held>,
+    /// Notified when a pause was learned.
+    learned: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Held {
     until: HashMap<Scope, Instant>,
     /// A pause of all chats.
     all_chats: Option<PauseOfAll>,
+    /// End of a pause of all chats that another machine learned. A success here does not end it: that call may have begun
+    /// before the refusals there.
+    imposed_on_all: Option<Instant>,
+    /// Ends of the pauses of chats, and of all, that were learned since they were last taken.
+    learned: HashMap<Option<ChatId>, Instant>,
     /// Private chats refused since the last success, and when.
     refused: Vec<(ChatId, Instant)>,
 }
@@ -60,6 +80,22 @@ impl Held {
         let all = self.all_chats.filter(|_| matches!(scope, Scope::Chat(_))).map(|all| all.until);
         let left = own.max(all).map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         if left.is_zero() { Ok(()) } else { Err(TelegramError::RetryAfter(left)) }
+    }
+
+    fn extend(&mut self, scope: Scope, until: Instant) {
+        let known = self.until.entry(scope).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    fn extend_all(&mut self, until: Instant) {
+        let until = self.all_chats.map_or(until, |all| all.until.max(until));
+        self.all_chats = Some(PauseOfAll { until, probe: None });
+    }
+
+    /// Also of learned ones that are not taken: in a process that is alone, nothing takes them.
+    fn drop_past(&mut self, now: Instant) {
+        self.until.retain(|_, until| *until > now);
+        self.learned.retain(|_, until| *until > now);
     }
 }
 
@@ -119,9 +155,12 @@ impl Pauses {
                 | Disposition::Final,
             ) => {
                 if matches!(scope, Scope::Chat(_)) {
+                    let now = Instant::now();
                     let mut held = self.held();
                     held.refused.clear();
-                    held.all_chats = None;
+                    if held.imposed_on_all.is_none_or(|until| until <= now) {
+                        held.all_chats = None;
+                    }
                 }
             }
             Some(Disposition::Retry { .. } | Disposition::OperatorNeeded { .. }) => {}
@@ -132,17 +171,19 @@ impl Pauses {
         let now = Instant::now();
         let until = now + wait.min(MAX_PAUSE);
         let mut held = self.held();
-        held.until.retain(|_, until| *until > now);
-        let own = held.until.entry(scope).or_insert(until);
-        *own = until.max(*own);
+        held.drop_past(now);
+        held.extend(scope, until);
+        if let Scope::Chat(chat) = scope {
+            self.learn(&mut held, Some(chat), until);
+        }
         match scope {
             Scope::Chat(chat) if chat.0 > 0 => {
                 held.refused.retain(|(other, at)| *other != chat && now < *at + BURST_WINDOW);
                 held.refused.push((chat, now));
                 if held.refused.len() >= MIN_REFUSED_CHATS || held.all_chats.is_some() {
                     let until = now + wait.min(MAX_PAUSE_OF_ALL);
-                    let until = held.all_chats.map_or(until, |all| all.until.max(until));
-                    held.all_chats = Some(PauseOfAll { until, probe: None });
+                    held.extend_all(until);
+                    self.learn(&mut held, None, until);
                 }
             }
             // A group's refusal says nothing of the other chats: the next call may probe.
@@ -155,9 +196,44 @@ impl Pauses {
         }
     }
 
+    /// Holds a pause that another machine learned. One that ends earlier than a known one changes nothing.
+    pub(crate) fn impose(&self, chat: Option<ChatId>, left: Duration) {
+        let now = Instant::now();
+        let mut held = self.held();
+        held.drop_past(now);
+        match chat {
+            Some(chat) => held.extend(Scope::Chat(chat), now + left.min(MAX_PAUSE)),
+            None => {
+                let until = now + left.min(MAX_PAUSE_OF_ALL);
+                if held.imposed_on_all.is_none_or(|known| known < until) {
+                    held.imposed_on_all = Some(until);
+                    held.extend_all(until);
+                }
+            }
+        }
+    }
+
+    /// Waits for pauses of chats that were learned here, and gives those that are new since the last call. Cancellation-safe;
+    /// for one caller.
+    pub(crate) async fn next_learned(&self) -> Vec<LearnedPause> {
+        loop {
+            let learned = std::mem::take(&mut self.held().learned);
+            if !learned.is_empty() {
+                return learned.into_iter().map(|(chat, until)| LearnedPause { chat, until }).collect();
+            }
+            self.learned.notified().await;
+        }
+    }
+
+    fn learn(&self, held: &mut Held, chat: Option<ChatId>, until: Instant) {
+        let known = held.learned.entry(chat).or_insert(until);
+        *known = until.max(*known);
+        self.learned.notify_one();
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // Every change under the lock leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -233,6 +309,57 @@ mod tests {
         assert_eq!((pauses.enter(innocent), pauses.enter(probe)), (Ok(()), Ok(())));
         assert_eq!(pauses.check(ONE), refused(30 - 18), "a chat's own pause goes on");
         assert_eq!(pauses.paused_chats(9).len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn learned_pauses_of_chats_are_given_once_and_those_of_methods_never() {
+        let pauses = Pauses::default();
+        pauses.record(Scope::Method(Method::GetUpdates), &refused(9));
+        pauses.record(ONE, &refused(30));
+        pauses.record(ONE, &refused(10));
+        let end = Instant::now() + Duration::from_secs(30);
+        assert_eq!(pauses.next_learned().await, [LearnedPause { chat: Some(ChatId(1)), until: end }]);
+        pauses.impose(Some(ChatId(2)), Duration::from_secs(5));
+        let next = tokio::time::timeout(Duration::from_secs(1), pauses.next_learned());
+        assert!(next.await.is_err(), "what was imposed comes from another machine");
+        for chat in 3..=5 {
+            pauses.record(Scope::Chat(ChatId(chat)), &refused(30));
+        }
+        let learned = pauses.next_learned().await;
+        assert_eq!(learned.len(), 4);
+        let all = LearnedPause { chat: None, until: Instant::now() + MAX_PAUSE_OF_ALL };
+        assert!(learned.contains(&all), "{learned:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_imposed_pause_holds_and_never_shortens_a_known_one() {
+        let pauses = Pauses::default();
+        pauses.impose(Some(ChatId(1)), Duration::from_secs(30));
+        pauses.impose(Some(ChatId(1)), Duration::from_secs(3));
+        pauses.record(OTHER, &refused(60));
+        pauses.impose(Some(ChatId(2)), Duration::from_secs(3));
+        pauses.record(ONE, &Ok(()));
+        assert_eq!((pauses.check(ONE), pauses.check(OTHER)), (refused(30), refused(60)));
+        assert_eq!(pauses.paused_chats(9).len(), 2);
+        pauses.impose(Some(ChatId(3)), Duration::MAX);
+        assert_eq!(pauses.check(Scope::Chat(ChatId(3))), Err(TelegramError::RetryAfter(MAX_PAUSE)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_imposed_pause_of_all_outlasts_a_success_and_ends_with_a_probe() {
+        let pauses = Pauses::default();
+        pauses.impose(None, Duration::from_secs(4));
+        pauses.record(OTHER, &Ok(()));
+        pass(3000).await;
+        // The same pause, read again.
+        pauses.impose(None, Duration::from_secs(1));
+        assert_eq!((pauses.check(ONE), pauses.all_paused()), (refused(1), true));
+        assert_eq!(pauses.check(Scope::Method(Method::GetUpdates)), Ok(()));
+        pass(1000).await;
+        assert_eq!(pauses.enter(ONE), Ok(()), "one call is made");
+        assert_eq!(pauses.enter(OTHER), Err(TelegramError::RetryAfter(PROBE_INTERVAL)), "and no other");
+        pauses.record(ONE, &Ok(()));
+        assert_eq!((pauses.enter(OTHER), pauses.all_paused()), (Ok(()), false));
     }
 
     #[tokio::test(start_paused = true)]

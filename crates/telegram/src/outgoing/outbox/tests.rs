@@ -176,3 +176,52 @@ async fn no_second_has_more_slots_than_telegram_takes() {
     assert_eq!(times.len(), 100);
     assert!(times.windows(30).all(|window| window[29] - window[0] >= 1000), "{times:?}");
 }
+
+const fn machines(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn machines_together_keep_the_pace_of_one_and_a_change_of_their_number_counts_at_once() {
+    let calls = Calls::new();
+    calls.outbox.set_machines(machines(3));
+    for chat in 0..4 {
+        calls.start("call", ChatId(chat), Priority::Answer, Duration::ZERO).await;
+    }
+    pass(300).await;
+    // The other two are gone; the slot at 324 ms has its time already.
+    calls.outbox.set_machines(machines(1));
+    for chat in 4..7 {
+        calls.start("call", ChatId(chat), Priority::Answer, Duration::ZERO).await;
+    }
+    pass(1000).await;
+    assert_eq!(calls.times(), [0, 108, 216, 324, 360, 396, 432]);
+}
+
+#[test]
+fn a_share_divides_what_is_over_all_chats_and_leaves_a_group_a_few_edits() {
+    let all = Limits { max_per_group: 20, ..LIMITS };
+    assert_eq!(all.shared_by(machines(1)), all);
+    let two = all.shared_by(machines(2));
+    assert_eq!((two.message_interval, two.status_interval), (2 * all.message_interval, 2 * all.status_interval));
+    assert_eq!((two.max_per_group, two.status_interval_per_chat), (10, all.status_interval_per_chat));
+    assert_eq!(all.shared_by(machines(100)).max_per_group, 3);
+    assert_eq!(Limits { max_per_group: 1, ..all }.shared_by(machines(100)).max_per_group, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_imposed_pause_ends_the_calls_that_wait_for_its_chat_at_once() {
+    let calls = Calls::new();
+    for name in ["one", "two"] {
+        calls.start(name, CHAT, Priority::Notice, Duration::from_secs(5)).await;
+        pass(50).await;
+    }
+    let outbox = calls.outbox.clone();
+    let waiting = tokio::spawn(async move { outbox.acquire(CHAT, Priority::Answer).await.map(drop) });
+    pass(50).await;
+    calls.outbox.impose_pause(Some(CHAT), Duration::from_secs(30));
+    assert_eq!(waiting.await.unwrap(), retry_after(30));
+    assert!(calls.outbox.acquire(ChatId(2), Priority::Broadcast).await.is_ok());
+    calls.outbox.impose_pause(None, Duration::from_secs(2));
+    assert_eq!(calls.outbox.acquire(ChatId(2), Priority::Answer).await.map(drop), retry_after(2));
+}
