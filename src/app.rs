@@ -205,7 +205,7 @@ async fn run_roles(
     tokio::join!(
         ready,
         gauges.run(),
-        machine.run(|machines| client.set_machines(machines)),
+        machine.run(&client),
         common.service.follow(&common.parts.worker),
         // Boxed: together they are more than a thread's stack is meant for.
         OptionFuture::from(

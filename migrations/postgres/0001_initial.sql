@@ -160,7 +160,8 @@ CREATE TABLE machines (
     leads BOOLEAN NOT NULL,
     workers BIGINT NOT NULL,
     started_at BIGINT NOT NULL,
-    heartbeat_at BIGINT NOT NULL
+    heartbeat_at BIGINT NOT NULL,
+    demand BIGINT NOT NULL
 );
 
 CREATE TABLE service (

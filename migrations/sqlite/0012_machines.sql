@@ -11,7 +11,9 @@ CREATE TABLE machines (
     -- transcriptions that it does at once
     workers INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
-    heartbeat_at INTEGER NOT NULL
+    heartbeat_at INTEGER NOT NULL,
+    -- messages that it wanted to send between its last two heartbeats: by these the sending rate is shared
+    demand INTEGER NOT NULL
 ) STRICT;
 
 -- The mode that an operator has set; open where there is no row.

@@ -1,13 +1,13 @@
 //! This process as one of the machines on a store: its heartbeat, what it learns of the others, and leading them.
 
 use std::convert::Infallible;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use stenobot_domain::Role;
 use stenobot_store::{Fleet, HEARTBEAT_INTERVAL, Leadership, MachineId, MachineState, StoreError};
+use stenobot_telegram::{Client, Share};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
@@ -49,8 +49,8 @@ impl ThisMachine {
         self.leadership.as_ref().is_some_and(Leadership::leads)
     }
 
-    /// Sends heartbeats until the soft shutdown. `on_fleet` gets the number of machines that send messages.
-    pub(super) async fn run(&self, on_fleet: impl Fn(NonZeroU32)) {
+    /// Sends heartbeats until the soft shutdown, and has `client` send this machine's share of the messages.
+    pub(super) async fn run(&self, client: &Client) {
         let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut since_look = LEADING_INTERVAL;
@@ -61,11 +61,12 @@ impl ThisMachine {
                 gauge!(names::MACHINES, "role" => self.role.as_str()).set(1.0);
                 continue;
             }
-            let state = MachineState { role: self.role, leads, workers: self.slots };
+            let state = MachineState { role: self.role, leads, workers: self.slots, demand: client.take_demand() };
             match self.worker.store.machines.record_heartbeat(&self.id, state).await {
                 Ok(fleet) => {
                     count(&fleet);
-                    on_fleet(NonZeroU32::new(u32::try_from(fleet.live.len()).unwrap_or(1)).unwrap_or(NonZeroU32::MIN));
+                    let others = fleet.live.iter().filter(|machine| machine.id != self.id);
+                    client.set_share(Share::of(state.demand, others.map(|machine| machine.state.demand)));
                     since_look += HEARTBEAT_INTERVAL;
                     if leads && since_look >= LEADING_INTERVAL {
                         since_look = Duration::ZERO;

@@ -46,6 +46,8 @@ pub struct MachineState {
     pub leads: bool,
     /// Transcriptions that it does at once; 0 without an engine.
     pub workers: u32,
+    /// Messages that it wanted to send since the heartbeat before.
+    pub demand: u32,
 }
 
 /// A machine, as the others see it.

@@ -5,7 +5,6 @@
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 use super::administrators::AdministratorCache;
 use super::call::{Call, CallOutcome, Method, Observer};
 use super::error::{Parameters, Refusal, TelegramError};
-use super::outgoing::{LearnedPause, Limits, MAX_PAUSE, Outbox, Priority, Scope};
+use super::outgoing::{LearnedPause, Limits, MAX_PAUSE, Outbox, Priority, Scope, Share};
 use super::redact::Redactor;
 use super::update::Identity;
 use super::write_permissions::WritePermissions;
@@ -165,9 +164,14 @@ impl Client {
         self.0.outbox.impose_pause(chat, left);
     }
 
-    /// Sets how many machines send for this bot: this one sends its share of what Telegram takes. By default it is alone.
-    pub fn set_machines(&self, machines: NonZeroU32) {
-        self.0.outbox.set_machines(machines);
+    /// Sets this machine's part of what Telegram takes from the bot. By default it is alone.
+    pub fn set_share(&self, share: Share) {
+        self.0.outbox.set_share(share);
+    }
+
+    /// Messages and edits that were to be sent since this was asked last, or wait since before.
+    pub fn take_demand(&self) -> u32 {
+        self.0.outbox.take_demand()
     }
 
     pub(super) fn administrators(&self) -> &AdministratorCache {

@@ -32,7 +32,7 @@ pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
     Button, Edit, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed,
-    StatusEditor,
+    Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use redact::Redactor;

@@ -58,21 +58,55 @@ impl Default for Limits {
     }
 }
 
+/// A machine's part of what Telegram takes from a bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    own: NonZeroU32,
+    all: NonZeroU32,
+}
+
+impl Default for Share {
+    /// Of a machine that is alone.
+    fn default() -> Self {
+        Self { own: NonZeroU32::MIN, all: NonZeroU32::MIN }
+    }
+}
+
+impl Share {
+    /// Of a machine that wanted to send `own` messages lately, beside others that wanted to send `others` each. One that was
+    /// idle has a small share as well, with which it starts.
+    pub fn of(own: u32, others: impl IntoIterator<Item = u32>) -> Self {
+        let weight = |demand: u32| NonZeroU32::MIN.saturating_add(IDLE_DEMAND - 1).saturating_add(demand);
+        let own = weight(own);
+        let all = others.into_iter().fold(own, |all, demand| all.saturating_add(weight(demand).get()));
+        Self { own, all }
+    }
+
+    fn reciprocal(self) -> f64 {
+        f64::from(self.all.get()) / f64::from(self.own.get())
+    }
+}
+
+/// What an idle machine counts as, so that its first messages do not wait for its next heartbeat.
+const IDLE_DEMAND: u32 = 5;
+
 impl Limits {
-    /// One machine's share, of so many that send for the same bot.
+    /// One machine's share.
     ///
     /// The overall paces are divided: together the machines send what one may. A group's limit per minute is divided too, since
     /// any machine may edit there: it holds back status edits only, while a refusal would pause the group's answers on every
     /// machine. Down to [`MIN_PER_GROUP`], because a group seldom concerns more than a few machines at a time; where it does,
     /// Telegram's refusal and the shared pause decide. Not divided are the intervals in one chat, whose requests are mostly one
     /// machine's, and a broadcast's, which one machine makes and the overall pace bounds already.
-    pub(super) fn shared_by(self, machines: NonZeroU32) -> Self {
-        let machines = machines.get();
-        let per_machine = self.max_per_group / usize::try_from(machines).unwrap_or(usize::MAX);
+    pub(super) fn shared(self, share: Share) -> Self {
+        let Share { own, all } = share;
+        let in_group = u64::try_from(self.max_per_group).unwrap_or(u64::MAX).saturating_mul(own.get().into())
+            / u64::from(all.get());
+        let in_group = usize::try_from(in_group).unwrap_or(usize::MAX);
         Self {
-            message_interval: self.message_interval.saturating_mul(machines),
-            status_interval: self.status_interval.saturating_mul(machines),
-            max_per_group: per_machine.max(MIN_PER_GROUP.min(self.max_per_group)),
+            message_interval: self.message_interval.mul_f64(share.reciprocal()),
+            status_interval: self.status_interval.mul_f64(share.reciprocal()),
+            max_per_group: in_group.max(MIN_PER_GROUP.min(self.max_per_group)),
             ..self
         }
     }

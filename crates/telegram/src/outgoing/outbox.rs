@@ -10,8 +10,6 @@
 //! queue would be outdated when it leaves.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +17,7 @@ use stenobot_domain::ChatId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::limits::{GROUP_WINDOW, Limits, Priority, is_group};
+use super::limits::{GROUP_WINDOW, Limits, Priority, Share, is_group};
 use super::pauses::{Pauses, Scope};
 use crate::error::TelegramError;
 
@@ -36,8 +34,8 @@ pub struct Outbox(Arc<Shared>);
 struct Shared {
     /// Of all machines together.
     limits: Limits,
-    /// How many share them; at least 1.
-    machines: AtomicU32,
+    /// This machine's part of them.
+    share: Mutex<Share>,
     pauses: Pauses,
     state: Mutex<State>,
     /// Notified when waiting calls have to look again.
@@ -49,6 +47,8 @@ struct State {
     /// Calls that wait, by number of arrival.
     waiting: BTreeMap<u64, Ticket>,
     next_ticket: u64,
+    /// Tickets before this one were counted by [`Outbox::take_demand`].
+    demand_taken: u64,
     chats: HashMap<ChatId, ChatQueue>,
     /// Slots given so far.
     turns: u64,
@@ -106,6 +106,7 @@ impl Outbox {
         let state = State {
             waiting: BTreeMap::new(),
             next_ticket: 0,
+            demand_taken: 0,
             chats: HashMap::new(),
             turns: 0,
             next_slot: now,
@@ -115,20 +116,28 @@ impl Outbox {
             groups: HashMap::new(),
         };
         let (pauses, state) = (Pauses::default(), Mutex::new(state));
-        Self(Arc::new(Shared { limits, machines: AtomicU32::new(1), pauses, state, changed: Notify::new() }))
+        Self(Arc::new(Shared { limits, share: Mutex::default(), pauses, state, changed: Notify::new() }))
     }
 
-    /// Sets how many machines share the limits. A slot that has its time keeps it.
-    pub(crate) fn set_machines(&self, machines: NonZeroU32) {
-        if self.0.machines.swap(machines.get(), Ordering::Relaxed) != machines.get() {
-            self.0.changed.notify_waiters();
-        }
+    /// Sets this machine's part of the limits. A slot that has its time keeps it.
+    pub(crate) fn set_share(&self, share: Share) {
+        *self.0.share.lock().unwrap_or_else(PoisonError::into_inner) = share;
+        self.0.changed.notify_waiters();
+    }
+
+    /// Messages that came since this was asked last, or wait since before.
+    pub(crate) fn take_demand(&self) -> u32 {
+        let mut state = self.state();
+        let older = state.waiting.range(..state.demand_taken).count() as u64;
+        let demand = state.next_ticket - state.demand_taken + older;
+        state.demand_taken = state.next_ticket;
+        u32::try_from(demand).unwrap_or(u32::MAX)
     }
 
     /// This machine's share.
     fn limits(&self) -> Limits {
-        let machines = NonZeroU32::new(self.0.machines.load(Ordering::Relaxed));
-        self.0.limits.shared_by(machines.unwrap_or(NonZeroU32::MIN))
+        let share = *self.0.share.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.limits.shared(share)
     }
 
     /// Waits for the turn of one message or edit. Cancellation-safe.

@@ -8,7 +8,7 @@ use stenobot_store::{MachineId, MachineState, Pause, SILENCE, ServiceMode, WorkS
 use super::BACKEND;
 use crate::store::test_store::TestStore;
 
-const WORKER: MachineState = MachineState { role: Role::Worker, leads: false, workers: 2 };
+const WORKER: MachineState = MachineState { role: Role::Worker, leads: false, workers: 2, demand: 3 };
 
 #[tokio::test]
 async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
@@ -18,7 +18,7 @@ async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
     let started = test.now();
     machines.record_heartbeat(&one, WORKER).await.unwrap();
     test.pass(SILENCE + Duration::from_millis(1));
-    let leader = MachineState { role: Role::Bot, leads: true, workers: 0 };
+    let leader = MachineState { role: Role::Bot, leads: true, workers: 0, demand: 0 };
     let fleet = machines.record_heartbeat(&two, leader).await.unwrap();
     assert_eq!(fleet.live.iter().map(|machine| &machine.id).collect::<Vec<_>>(), [&two]);
     assert_eq!(fleet.live[0].state, leader);

@@ -1,3 +1,4 @@
+use super::super::limits::Share;
 use super::*;
 
 const LIMITS: Limits = Limits {
@@ -177,20 +178,21 @@ async fn no_second_has_more_slots_than_telegram_takes() {
     assert!(times.windows(30).all(|window| window[29] - window[0] >= 1000), "{times:?}");
 }
 
-const fn machines(count: u32) -> NonZeroU32 {
-    NonZeroU32::new(count).unwrap()
+/// Of one of so many machines that are equally busy.
+fn machines(count: usize) -> Share {
+    Share::of(0, vec![0; count - 1])
 }
 
 #[tokio::test(start_paused = true)]
 async fn machines_together_keep_the_pace_of_one_and_a_change_of_their_number_counts_at_once() {
     let calls = Calls::new();
-    calls.outbox.set_machines(machines(3));
+    calls.outbox.set_share(machines(3));
     for chat in 0..4 {
         calls.start("call", ChatId(chat), Priority::Answer, Duration::ZERO).await;
     }
     pass(300).await;
     // The other two are gone; the slot at 324 ms has its time already.
-    calls.outbox.set_machines(machines(1));
+    calls.outbox.set_share(machines(1));
     for chat in 4..7 {
         calls.start("call", ChatId(chat), Priority::Answer, Duration::ZERO).await;
     }
@@ -201,12 +203,36 @@ async fn machines_together_keep_the_pace_of_one_and_a_change_of_their_number_cou
 #[test]
 fn a_share_divides_what_is_over_all_chats_and_leaves_a_group_a_few_edits() {
     let all = Limits { max_per_group: 20, ..LIMITS };
-    assert_eq!(all.shared_by(machines(1)), all);
-    let two = all.shared_by(machines(2));
+    assert_eq!(all.shared(machines(1)), all);
+    let two = all.shared(machines(2));
     assert_eq!((two.message_interval, two.status_interval), (2 * all.message_interval, 2 * all.status_interval));
     assert_eq!((two.max_per_group, two.status_interval_per_chat), (10, all.status_interval_per_chat));
-    assert_eq!(all.shared_by(machines(100)).max_per_group, 3);
-    assert_eq!(Limits { max_per_group: 1, ..all }.shared_by(machines(100)).max_per_group, 1);
+    assert_eq!(all.shared(machines(100)).max_per_group, 3);
+    assert_eq!(Limits { max_per_group: 1, ..all }.shared(machines(100)).max_per_group, 1);
+}
+
+#[test]
+fn a_busy_machine_has_most_of_what_idle_ones_leave() {
+    let all = Limits { message_interval: Duration::from_millis(36), ..LIMITS };
+    let interval = |share| all.shared(share).message_interval;
+    // 60 messages of 60 and three times 5 for the idle ones, each of which has 5 of these.
+    assert_eq!(interval(Share::of(60, [0, 0, 0])), Duration::from_millis(36).mul_f64(80.0 / 65.0));
+    assert_eq!(interval(Share::of(0, [60, 0, 0])), Duration::from_millis(36) * 16);
+    assert_eq!(interval(Share::default()), Duration::from_millis(36));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_demand_counts_what_came_and_what_still_waits() {
+    let calls = Calls::new();
+    assert_eq!(calls.outbox.take_demand(), 0);
+    for chat in 0..3 {
+        calls.start("call", ChatId(chat), Priority::Answer, Duration::ZERO).await;
+    }
+    assert_eq!(calls.outbox.take_demand(), 3);
+    let waiting = calls.outbox.take_demand();
+    pass(1000).await;
+    assert!(waiting < 3, "{waiting} of 3 still wait");
+    assert_eq!(calls.outbox.take_demand(), 0);
 }
 
 #[tokio::test(start_paused = true)]
