@@ -86,7 +86,8 @@ impl App {
         let store = store.retrying_until(shutdown.hard.clone(), request::observe_retried);
         let client =
             Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
-        let client = client.with_commands(COMMANDS.iter().map(|command| command.name).collect());
+        let client =
+            client.with_rate(config.telegram.rate).with_commands(COMMANDS.iter().map(|command| command.name).collect());
         let client = match &config.telegram.local_dir {
             Some(folder) => client.with_local_files(folder.clone()),
             None => client,

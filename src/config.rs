@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use stenobot_domain::secrets;
 use stenobot_domain::{SpeechLanguage, UserId};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
-use stenobot_telegram::Locale;
+use stenobot_telegram::{DEFAULT_RATE, Locale};
 
 /// Prefix of the environment variables: `STENOBOT_MAX_QUEUE_SIZE` sets `max_queue_size`.
 pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
@@ -120,6 +120,7 @@ pub(crate) struct Change {
 settings! {
     telegram_api_url: fixed String = "https://api.telegram.org".into(), "http or https URL", "The Bot API server, Telegram's own or a local one.";
     proxy_url: fixed ProxyUrl = ProxyUrl::default(), "empty, or a URL such as socks5h://USER:PASSWORD@HOST:PORT or http://HOST:PORT", "Proxy for the way to Telegram and to the models; empty means that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.";
+    telegram_messages_per_second: fixed u32 = DEFAULT_RATE.get(), "1 to 1000", "Messages and edits a second that Telegram takes from this bot, all machines together; more than 28 only if Telegram has raised its limit of about 30.";
     telegram_local_dir: fixed PathBuf = PathBuf::new(), "empty, or a folder", "Where a Bot API server started with --local keeps its files on this machine.";
     webhook_url: fixed String = String::new(), "empty, or an https URL without user and query; http on this machine", "Where Telegram sends updates; empty means that the bot polls for them.";
     webhook_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)), "address:port", "With `webhook_url`: where those updates are received, as plain HTTP from the reverse proxy that `webhook_url` leads to.";

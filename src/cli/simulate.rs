@@ -13,6 +13,7 @@ use stenobot_domain::{Role, SpeechLanguage};
 use stenobot_models::{DETECTOR, ModelStore};
 use stenobot_simulator::harness::Setup;
 use stenobot_simulator::postgres::{PostgresOptions, PrivatePostgres};
+use stenobot_simulator::server::Rate;
 use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
 use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
@@ -56,6 +57,9 @@ pub(super) struct Args {
     /// Program whose `run` is the bot, for comparing builds; by default this one.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     bot: Option<PathBuf>,
+    /// Messages and edits that the simulated Telegram takes in a second; by default about 30, as Telegram does.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    messages_per_second: Option<u32>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -74,6 +78,11 @@ impl Args {
         let plan = self.plan(voices, config);
         let program = self.bot.clone().map_or_else(std::env::current_exe, std::path::absolute)?;
         let mut setup = setup(config, program).await?;
+        if let Some(rate) = self.messages_per_second {
+            setup.server.flood.overall = Rate { burst: rate, every: Duration::from_secs(1) / rate };
+            // With the room that the bot's own default leaves.
+            setup = setup.with("telegram_messages_per_second", (rate * 28 / 30).max(1).to_string());
+        }
         let _engine;
         if let Some(factor) = self.real_time_factor {
             let engine = stand_in(&setup.program, factor)?;

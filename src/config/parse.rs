@@ -67,6 +67,13 @@ impl Raw {
                 updates: update_source(&self.webhook_url, self.webhook_addr)?,
                 default_locale: Locale::from_code(&self.default_locale)
                     .ok_or_else(|| refused("default_locale", &self.default_locale))?,
+                rate: std::num::NonZeroU32::new(bounded(
+                    "telegram_messages_per_second",
+                    self.telegram_messages_per_second,
+                    1,
+                    1000,
+                )?)
+                .unwrap_or(std::num::NonZeroU32::MIN),
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },

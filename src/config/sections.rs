@@ -24,6 +24,8 @@ pub struct Telegram {
     pub(crate) default_locale: Locale,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
+    /// Messages and edits a second, of all machines together.
+    pub(crate) rate: std::num::NonZeroU32,
     /// Folder of a local Bot API server's files.
     pub(crate) local_dir: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@
 //! does not know into an error, though the message was sent. Answers are read into the few fields we use.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -118,6 +119,15 @@ impl Client {
     pub fn with_local_files(mut self, folder: PathBuf) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.local_files = Some(folder);
+        }
+        self
+    }
+
+    /// Lets the client send this many messages and edits a second, over all chats.
+    #[must_use]
+    pub fn with_rate(mut self, messages_per_second: NonZeroU32) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.outbox = Outbox::new(Limits::of_rate(messages_per_second));
         }
         self
     }

@@ -44,16 +44,27 @@ const MIN_PER_GROUP: usize = 3;
 /// Window of Telegram's limit for groups.
 pub(super) const GROUP_WINDOW: Duration = Duration::from_secs(60);
 
+/// Messages a second that leave some room under what Telegram takes from a bot.
+pub const DEFAULT_RATE: NonZeroU32 = NonZeroU32::new(28).unwrap();
+
 impl Default for Limits {
     fn default() -> Self {
+        Self::of_rate(DEFAULT_RATE)
+    }
+}
+
+impl Limits {
+    /// With so many messages and edits a second over all chats. Nine tenths of them may be status edits, half a broadcast's.
+    pub(crate) fn of_rate(messages_per_second: NonZeroU32) -> Self {
+        let message_interval = Duration::from_secs(1) / messages_per_second.get();
         Self {
-            message_interval: Duration::from_millis(36),
+            message_interval,
             max_in_flight_per_chat: 2,
             max_per_group: 20,
-            status_interval: Duration::from_millis(40),
+            status_interval: message_interval.mul_f64(1.1),
             status_interval_per_chat: Duration::from_secs(1),
             status_interval_per_group: Duration::from_secs(5),
-            broadcast_interval: Duration::from_millis(70),
+            broadcast_interval: 2 * message_interval,
         }
     }
 }

@@ -12,7 +12,7 @@ mod pauses;
 mod status;
 
 pub use lanes::{Lanes, Pushed};
-pub use limits::{Limits, Priority, Share};
+pub use limits::{DEFAULT_RATE, Limits, Priority, Share};
 pub use message::{Button, Keyboard, OutgoingMessage};
 pub use outbox::Outbox;
 pub(crate) use pauses::Scope;
