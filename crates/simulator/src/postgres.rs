@@ -115,7 +115,7 @@ impl PrivatePostgres {
     /// # Errors
     /// When programs are missing, or fail.
     pub async fn shared_or_skip(test: &str) -> Result<Option<&'static Self>, PostgresError> {
-        let is_required = ["CI", "STENOBOT_TEST_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
+        let is_required = ["CI", "REQUIRE_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
         match Self::shared().await {
             Err(PostgresError::Missing) if !is_required => {
                 // A terminal that takes no more lines is no reason to fail.
