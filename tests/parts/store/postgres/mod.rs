@@ -1,6 +1,7 @@
 //! What is particular to PostgreSQL: a server, and several machines.
 
 mod clock;
+mod history;
 mod leadership;
 mod machines;
 mod trouble;
