@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use stenobot_domain::{RequestId, RetryPolicy};
+use tokio::time::timeout;
 
 use super::Connections;
 use crate::database::Database;
@@ -14,6 +15,12 @@ const CHANGED: &str = "stenobot_changed";
 
 /// A request that a machine holds was cancelled; the payload is its id.
 const CANCELLED: &str = "stenobot_cancelled";
+
+/// Silence after which the server is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long its answer is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(10));
 
@@ -47,7 +54,19 @@ async fn listen(
     // What came before is not known.
     database.changed();
     loop {
-        let Some(notification) = listener.try_recv().await? else { return Ok(()) };
+        let notification = match timeout(PING_INTERVAL, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) => notification,
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            // A server that is gone without a word would be listened to for ever.
+            Err(_) => match timeout(ANSWER_TIMEOUT, sqlx::query("SELECT 1").execute(&mut listener)).await {
+                Ok(answered) => {
+                    answered?;
+                    continue;
+                }
+                Err(_) => return Ok(()),
+            },
+        };
         match (notification.channel(), notification.payload().parse()) {
             (CANCELLED, Ok(id)) => database.cancelled(RequestId(id)),
             _ => database.changed(),

@@ -166,12 +166,14 @@ mod tests {
     /// Every other statement names stages by the macros of this file.
     #[test]
     fn no_other_file_lists_stages() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sqlite");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let lists = StageName::ALL.iter().filter(|stage| text.contains(&format!("('{stage}', "))).count();
-            assert!(lists == 0 || path.ends_with("fragments.rs"), "{}", path.display());
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for folder in ["sql", "sqlite", "postgres"] {
+            for entry in std::fs::read_dir(source.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                let lists = StageName::ALL.iter().filter(|stage| text.contains(&format!("('{stage}', "))).count();
+                assert!(lists == 0 || path.ends_with("fragments.rs"), "{}", path.display());
+            }
         }
     }
 }
