@@ -19,8 +19,8 @@ pub(in super::super) const CLAIM_DOWNLOAD: &str = concat!(
     unindexed!("user_id"),
     ") AS busy ON busy.user_id = usage.user_id \
      WHERE answered = 0 AND stage IN ",
-    open_stages!(),
-    " AND stage <> 'queued' AND (stage IN ",
+    unqueued_stages!(),
+    " AND (stage IN ",
     download_stages!(),
     " OR joined_to IS NOT NULL) AND (owner IS NULL OR lease_until < $3) AND not_before <= $3 AND NOT ",
     waits_for_another!(),

@@ -35,6 +35,13 @@ macro_rules! download_stages {
     };
 }
 
+/// Stages of open requests but for those that are in the queue, which may be many.
+macro_rules! unqueued_stages {
+    () => {
+        "('received', 'downloaded', 'transcribing', 'transcribed')"
+    };
+}
+
 /// Stages in which a request waits for the engine, or is held after it.
 macro_rules! engine_stages {
     () => {
@@ -160,6 +167,7 @@ mod tests {
         let answered = StageName::Done;
         assert_eq!(notice_stages!(), list(StageName::CLOSED.iter().copied().filter(|stage| *stage != answered)));
         assert_eq!(download_stages!(), list(open().filter(|stage| stage.released() == StageName::Received)));
+        assert_eq!(unqueued_stages!(), list(open().filter(|stage| *stage != StageName::Queued)));
         assert_eq!(engine_stages!(), list(open().filter(|stage| stage.released() == StageName::Queued)));
     }
 
