@@ -90,19 +90,24 @@ impl Intake {
     /// Waits until this bot leads, or the soft shutdown. Meanwhile it is asked whether Telegram can be reached.
     async fn stand_by(&mut self) {
         let (client, mut leadership) = (self.client.clone(), self.leadership.clone());
-        let mut interval = tokio::time::interval(CONTACT_INTERVAL);
+        let (contact, clock, heartbeats) = (self.contact.clone(), self.clock.clone(), self.heartbeats.clone());
+        let keep_contact = async {
+            let mut interval = tokio::time::interval(CONTACT_INTERVAL);
+            loop {
+                interval.tick().await;
+                heartbeats.poll.due_within(CONTACT_INTERVAL + UPDATE_TIMEOUT);
+                if client.me().await.is_ok() {
+                    contact.send_replace(Contact::at(clock.now()));
+                }
+            }
+        };
+        tokio::pin!(keep_contact);
         loop {
-            self.heartbeats.poll.due_within(CONTACT_INTERVAL + UPDATE_TIMEOUT);
             tokio::select! {
                 () = self.shutdown.soft.cancelled() => return,
                 () = leadership.gained() => return,
+                never = &mut keep_contact => match never {},
                 Some(press) = self.admin_presses.recv() => self.inbox.admin_press(&press).await,
-                _ = interval.tick() => {
-                    let asked = self.shutdown.soft.run_until_cancelled(client.me()).await;
-                    if let Some(Ok(_)) = asked {
-                        self.contact.send_replace(Contact::at(self.clock.now()));
-                    }
-                }
             }
         }
     }
