@@ -240,15 +240,15 @@ fn depth<B: Backend>(bencher: Bencher, waiting: u32) {
 #[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
 fn head<B: Backend>(bencher: Bencher, waiting: u32) {
     let filled = Filled::new::<B>(waiting);
-    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.waiting_page(None, 100)).unwrap());
+    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.head()).unwrap());
 }
 
 /// The last page of the queue.
 #[divan::bench(types = [Sqlite, Postgres], args = WAITING, sample_size = 1, max_time = 5)]
 fn last_page<B: Backend>(bencher: Bencher, waiting: u32) {
     let filled = Filled::new::<B>(waiting);
-    let after = Some(RequestId(i64::from(waiting.saturating_sub(50).max(1))));
-    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.waiting_page(after, 500)).unwrap());
+    let after = RequestId(i64::from(waiting.saturating_sub(50).max(1)));
+    bencher.bench_local(|| filled.runtime.block_on(filled.store.queue.page_after(after)).unwrap());
 }
 
 /// All that wait in the order of claims.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RequestId, StageName, UserId};
-use stenobot_store::{IncomingAudio, Leadership, ServiceMode, StoreError};
+use stenobot_store::{HEAD_SIZE, IncomingAudio, Leadership, PAGE_SIZE, ServiceMode, StoreError};
 use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,10 +29,6 @@ use crate::settings::Settings;
 const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// Of positions that could not be shown yet, and of further pages.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Requests that are read in every round, all that have an exact position among them.
-const HEAD_SIZE: u32 = EXACT_POSITIONS;
-/// Requests that are read in one round behind the head.
-const PAGE_SIZE: u32 = 500;
 /// Edits in one round behind the head: fewer than Telegram takes, since answers and the head have them too.
 const MAX_PAGE_EDITS: usize = 10;
 /// A request that is queued at this position or behind it is shown its position at once. Fewer than [`EXACT_POSITIONS`], since it
@@ -176,7 +172,7 @@ impl PositionDisplay {
     async fn look_up(&self, id: RequestId, into: RequestId, user: UserId) -> Result<Option<Shown>, StoreError> {
         let (store, mut line) = (&self.worker.store, self.line().await?);
         let place = |number, wait| Some(Shown::new(number, wait, self.service.is_paused(), Instant::now()));
-        for request in store.queue.waiting_page(None, HEAD_SIZE).await? {
+        for request in store.queue.head().await? {
             let Position { request, number, wait } = line.place(request);
             if request.id == into {
                 return Ok(place(number, wait));
@@ -189,8 +185,8 @@ impl PositionDisplay {
     /// Shows the positions of the head and of one page behind it. Returns whether something is still to be shown.
     async fn refresh(&self, display: &mut Display) -> Result<bool, StoreError> {
         let mut line = self.line().await?;
-        let head = self.worker.store.queue.waiting_page(None, HEAD_SIZE).await?;
-        let end = head.last().map(|request| request.id).filter(|_| head.len() == HEAD_SIZE as usize);
+        let head = self.worker.store.queue.head().await?;
+        let end = head.last().map(|request| request.id).filter(|_| head.len() == HEAD_SIZE);
         // Those that are in the head no longer are forgotten: when they come back, they have shown another state meanwhile.
         let mut before = std::mem::take(&mut display.head);
         let mut pending = false;
@@ -213,8 +209,8 @@ impl PositionDisplay {
     /// Shows the positions of the next page behind the head, which ends with `end` and `line`. Returns whether there are more.
     async fn refresh_page(&self, display: &mut Display, end: RequestId, line: Line) -> Result<bool, StoreError> {
         let (after, mut line) = display.next_page.take().unwrap_or((end, line));
-        let page = self.worker.store.queue.waiting_page(Some(after), PAGE_SIZE).await?;
-        let is_last = page.len() < PAGE_SIZE as usize;
+        let page = self.worker.store.queue.page_after(after).await?;
+        let is_last = page.len() < PAGE_SIZE;
         let mut edits = 0;
         for request in page {
             let position = line.place(request);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 /// Requests whose exact position is shown.
 pub(super) const EXACT_POSITIONS: u32 = 100;
+const _: () = assert!(EXACT_POSITIONS as usize == stenobot_store::HEAD_SIZE, "what is shown exactly is the head");
 
 /// Position and estimate that a sender was shown last.
 #[derive(Debug, Clone, Copy)]

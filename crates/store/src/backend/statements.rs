@@ -88,8 +88,11 @@ statements! {
     fn close_gap(gone: RequestId) -> Vec<RequestId>;
     fn follow(moved: &[RequestId]) -> ();
     fn waiting() -> Vec<Waiting>;
-    /// In fair order, from the head or behind the place of a request; none when that is unknown.
-    fn waiting_page(after: Option<RequestId>, limit: u32) -> Vec<Waiting>;
+    /// The first 100.
+    fn head() -> Vec<Waiting>;
+    /// At most 500 behind a place.
+    fn page_after(place: &Place) -> Vec<Waiting>;
+    fn place_of(id: RequestId) -> Option<Place>;
     /// Whether `owner` holds a request, or nobody does while it waits.
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;

@@ -20,6 +20,12 @@ use crate::backend::{Connection, Transaction};
 use crate::queue::rows::RequestRow;
 use crate::{RequestStatus, StoreError};
 
+/// Requests in [`Queue::head`], as the statement has it.
+pub const HEAD_SIZE: usize = 100;
+
+/// Requests in [`Queue::page_after`], as the statement has it.
+pub const PAGE_SIZE: usize = 500;
+
 /// A request on its way to the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
@@ -65,10 +71,19 @@ impl Queue {
         self.0.connections.read().await?.sql().waiting().await
     }
 
-    /// A page of [`Queue::waiting`]: at most `limit` requests, from the head or behind the place of `after`, which may have left
-    /// the queue meanwhile. None when that is unknown.
-    pub async fn waiting_page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<Waiting>, StoreError> {
-        self.0.connections.read().await?.sql().waiting_page(after, limit).await
+    /// The first [`HEAD_SIZE`] of [`Queue::waiting`].
+    pub async fn head(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.0.connections.read().await?.sql().head().await
+    }
+
+    /// At most [`PAGE_SIZE`] of [`Queue::waiting`], behind the place of `after`, which may have left the queue meanwhile. None
+    /// when that is unknown.
+    pub async fn page_after(&self, after: RequestId) -> Result<Vec<Waiting>, StoreError> {
+        let mut connection = self.0.connections.read().await?;
+        match connection.sql().place_of(after).await? {
+            Some(place) => connection.sql().page_after(&place).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Whether the state of a request is for `owner` to show: it holds the request, or the request waits and is not held.

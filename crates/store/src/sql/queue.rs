@@ -85,19 +85,19 @@ macro_rules! waiting_columns {
 /// In fair order.
 pub(in super::super) const WAITING: &str = concat!(waiting_columns!(), from_waiting!(), fair_order!());
 
-/// A page of that list: `$2` rows behind the place of the request `$1`, or from the head when that is NULL.
-pub(in super::super) const WAITING_FROM_HEAD: &str =
-    concat!(waiting_columns!(), from_waiting!(), fair_order!(), " LIMIT $1");
+/// The head of that list. The limits are numbers, not parameters: PostgreSQL would plan for a tenth of all rows.
+pub(in super::super) const HEAD: &str = concat!(waiting_columns!(), from_waiting!(), fair_order!(), " LIMIT 100");
 
-/// Row values are compared column by column, along the index.
-pub(in super::super) const WAITING_AFTER: &str = concat!(
+/// A page behind a place, along the index.
+pub(in super::super) const PAGE: &str = concat!(
     waiting_columns!(),
     from_waiting!(),
-    " AND (priority, turn, coalesce(joined_to, id), id) > (SELECT last.priority, last.turn, \
-     coalesce(last.joined_to, last.id), last.id FROM usage AS last WHERE last.id = $1)",
+    " AND (priority, turn, coalesce(joined_to, id), id) > ($1, $2, $3, $4)",
     fair_order!(),
-    " LIMIT $2"
+    " LIMIT 500"
 );
+
+const PLACE_OF: &str = "SELECT id, priority, turn, coalesce(joined_to, id) FROM usage WHERE id = $1";
 
 /// Whether `$2` holds the request, or nobody does while it waits.
 pub(in super::super) const SHOWS_STATE: &str = concat!(
@@ -224,12 +224,18 @@ impl Statements<'_> {
         Ok(sqlx::query_as(WAITING).fetch_all(self.0).await?)
     }
 
-    pub(crate) async fn waiting_page(self, after: Option<RequestId>, limit: u32) -> Result<Vec<Waiting>, StoreError> {
-        let page = match after {
-            None => sqlx::query_as(WAITING_FROM_HEAD).bind(i64::from(limit)),
-            Some(after) => sqlx::query_as(WAITING_AFTER).bind(after.0).bind(i64::from(limit)),
-        };
+    pub(crate) async fn head(self) -> Result<Vec<Waiting>, StoreError> {
+        Ok(sqlx::query_as(HEAD).fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn page_after(self, place: &Place) -> Result<Vec<Waiting>, StoreError> {
+        let page = sqlx::query_as(PAGE).bind(place.priority).bind(place.turn).bind(place.original.0).bind(place.id.0);
         Ok(page.fetch_all(self.0).await?)
+    }
+
+    pub(crate) async fn place_of(self, id: RequestId) -> Result<Option<Place>, StoreError> {
+        let row: Option<(i64, i64, i64, i64)> = sqlx::query_as(PLACE_OF).bind(id.0).fetch_optional(self.0).await?;
+        Ok(row.map(place))
     }
 
     pub(crate) async fn shows_state(self, id: RequestId, owner: &str) -> Result<bool, StoreError> {
@@ -238,8 +244,6 @@ impl Statements<'_> {
 
     pub(crate) async fn places_of(self, user: UserId) -> Result<Vec<Place>, StoreError> {
         let places: Vec<(i64, i64, i64, i64)> = sqlx::query_as(PLACES_OF).bind(user.0).fetch_all(self.0).await?;
-        let place =
-            |(id, priority, turn, original)| Place { id: RequestId(id), priority, turn, original: RequestId(original) };
         Ok(places.into_iter().map(place).collect())
     }
 
@@ -278,4 +282,9 @@ impl Statements<'_> {
             status_message: status_message.map(MessageId),
         }))
     }
+}
+
+/// From the columns of [`PLACE_OF`] and [`PLACES_OF`].
+fn place((id, priority, turn, original): (i64, i64, i64, i64)) -> Place {
+    Place { id: RequestId(id), priority, turn, original: RequestId(original) }
 }

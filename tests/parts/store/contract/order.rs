@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use stenobot_domain::{MessageId, RejectReason, RequestId, StageName, UserId};
 use stenobot_store::{
-    Admission, Capacity, ClaimExclusions, Fence, IncomingAudio, LEASE, RequestUpdate, Settlement, WorkSource,
+    Admission, Capacity, ClaimExclusions, Fence, HEAD_SIZE, IncomingAudio, LEASE, PAGE_SIZE, RequestUpdate, Settlement,
+    Waiting, WorkSource,
 };
 
 use super::BACKEND;
@@ -326,4 +327,23 @@ async fn each_button_press_is_one_request() {
     assert_eq!([ordinary, pressed, other].into_iter().collect::<HashSet<_>>().len(), 3);
     let _first = test.claim(WorkSource::Downloads, "w").await.unwrap();
     assert_eq!(test.claim(WorkSource::Downloads, "w").await.unwrap().reply_to, Some(MessageId(1)));
+}
+
+#[tokio::test]
+async fn the_head_and_the_pages_behind_it_are_the_whole_list() {
+    let test = TestStore::new(BACKEND).await;
+    for message in 0..(i32::try_from(HEAD_SIZE + PAGE_SIZE).unwrap() + 7) {
+        test.take(&arrival_of(i64::from(message % 50) + 1, message)).await;
+    }
+    let ids = |waiting: Vec<Waiting>| waiting.into_iter().map(|waiting| waiting.id).collect::<Vec<_>>();
+    let all = ids(test.store.queue.waiting().await.unwrap());
+    let mut read = ids(test.store.queue.head().await.unwrap());
+    assert_eq!(read.len(), HEAD_SIZE);
+    for expected in [PAGE_SIZE, 7, 0] {
+        let page = ids(test.store.queue.page_after(*read.last().unwrap()).await.unwrap());
+        assert_eq!(page.len(), expected);
+        read.extend(page);
+    }
+    assert_eq!(read, all);
+    assert_eq!(test.store.queue.page_after(RequestId(999_999)).await.unwrap(), []);
 }

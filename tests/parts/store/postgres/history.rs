@@ -63,7 +63,7 @@ async fn no_statement_reads_the_whole_history() {
     }
     let user = arrival_of(1003, 1).from.id;
     store.queue.statuses_of(user).await.unwrap();
-    store.queue.waiting_page(None, 100).await.unwrap();
+    store.queue.head().await.unwrap();
     store.queue.depth().await.unwrap();
     store.queue.running().await.unwrap();
     store.queue.clamp_times().await.unwrap();
