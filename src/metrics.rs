@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use stenobot_domain::{FailReason, Outcome, RejectReason, StageName};
+use stenobot_domain::{FailReason, Outcome, RejectReason, Role, StageName};
 use stenobot_telegram::{CallOutcome, Method, UpdateKind};
 
 /// Kind of a metric, as Prometheus types it.
@@ -145,7 +145,7 @@ pub fn register() {
             Kind::Histogram(_) => describe_histogram!(*name, *help),
         }
     }
-    for plain in [IGNORED, RESCUED, AUDIO_PROCESSED, TELEGRAM_LONG_PAUSES, ENGINE_RESTARTS, ENGINE_CPU] {
+    for plain in [IGNORED, RESCUED, AUDIO_PROCESSED, TELEGRAM_LONG_PAUSES, LEASES_TAKEN, ENGINE_RESTARTS, ENGINE_CPU] {
         counter!(plain).absolute(0);
     }
     for plain in [
@@ -156,6 +156,7 @@ pub fn register() {
         QUEUE_AUDIO,
         TELEGRAM_POLL,
         WEBHOOK_PENDING,
+        LEADER,
         READY,
         MODEL_LOAD,
         JOURNAL_WAL,
@@ -189,7 +190,11 @@ pub fn register() {
     for outcome in Outcome::ALL {
         counter!(FINISHED, "outcome" => outcome.as_str()).absolute(0);
     }
-    for kind in ["busy", "full", "read_only", "io", "damaged", "other"] {
+    for role in Role::ALL {
+        gauge!(MACHINES, "role" => role.as_str()).set(0.0);
+        gauge!(MACHINES_SILENT, "role" => role.as_str()).set(0.0);
+    }
+    for kind in ["busy", "full", "read_only", "io", "damaged", "unreachable", "connections", "timeout", "other"] {
         counter!(JOURNAL_ERRORS, "kind" => kind).absolute(0);
     }
     for method in Method::ALL {

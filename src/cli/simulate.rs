@@ -32,7 +32,8 @@ pub(super) struct Args {
     /// Recordings that each user sends.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     messages: u32,
-    /// When they are sent: `at-once`, or a number of messages per minute.
+    /// When they are sent: `at-once`, a number of messages per minute, evenly spaced, or `random:` and that number, as messages of
+    /// many people come.
     #[arg(long, default_value_t = Arrival::AtOnce)]
     arrival: Arrival,
     /// Folder of the sample voices.
@@ -114,7 +115,9 @@ impl Args {
         let audio: Duration = voices.iter().cycle().take(users * per_user).map(|voice| voice.duration).sum();
         let arriving = match self.arrival {
             Arrival::AtOnce => Duration::ZERO,
-            Arrival::PerMinute(rate) => Duration::from_secs(60) * self.users * self.messages / rate.get(),
+            Arrival::PerMinute(rate) | Arrival::Random(rate) => {
+                Duration::from_secs(60) * self.users * self.messages / rate.get()
+            }
         };
         let limit = self.timeout.map_or(Duration::from_secs(60) + arriving + audio * 3, Duration::from_secs);
         Plan {

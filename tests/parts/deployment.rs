@@ -72,18 +72,18 @@ fn service_managers_wait_longer_than_the_shutdown_timeout() {
 
 #[test]
 fn every_file_that_is_mounted_exists() {
-    let compose = text("compose.yaml");
-    let mounted: Vec<&str> = compose
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- ./"))
-        .map(|mount| mount.split(':').next().unwrap())
-        .collect();
-    assert!(mounted.len() >= 5, "only {mounted:?} are mounted");
-    for path in mounted {
-        assert!(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(),
-            "compose.yaml mounts {path}, which is missing"
-        );
+    for (file, count) in [("compose.yaml", 5), ("compose.cluster.yaml", 3)] {
+        let compose = text(file);
+        let mounted: Vec<&str> = compose
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- ./"))
+            .map(|mount| mount.split(':').next().unwrap())
+            .collect();
+        assert!(mounted.len() >= count, "only {mounted:?} are mounted");
+        for path in mounted {
+            let exists = Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists();
+            assert!(exists, "{file} mounts {path}, which is missing");
+        }
     }
 }
 
@@ -190,4 +190,97 @@ fn ports_are_published_on_loopback() {
     for port in ports {
         assert!(port.starts_with("127.0.0.1:"), "{port} is published to everyone");
     }
+}
+
+// === Several machines ===
+
+const CLUSTER: &str = "compose.cluster.yaml";
+
+/// The services of the file for several machines: name and text.
+fn cluster() -> Vec<(String, String)> {
+    let compose = text(CLUSTER);
+    let (_, services) = compose.split_once("\nservices:\n").unwrap();
+    let (services, _) = services.split_once("\nnetworks:\n").unwrap();
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in services.lines() {
+        match line.strip_prefix("  ").filter(|rest| !rest.starts_with([' ', '#'])) {
+            Some(name) => found.push((name.trim_end_matches(':').to_owned(), String::new())),
+            None => found.last_mut().unwrap().1 += &format!("{line}\n"),
+        }
+    }
+    found
+}
+
+fn service(name: &str) -> String {
+    cluster().into_iter().find(|(other, _)| other == name).unwrap_or_else(|| panic!("there is no {name}")).1
+}
+
+#[test]
+fn the_cluster_s_services_are_as_confined_as_the_bot_s() {
+    let names: Vec<String> = cluster().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["postgres", "bot", "worker", "prometheus", "alertmanager", "grafana"]);
+    for (name, service) in cluster() {
+        if service.contains("extends:\n      file: compose.yaml\n") {
+            assert!(service.contains(&format!("service: {name}\n")), "{name} is another service there");
+            continue;
+        }
+        assert!(service.contains("<<: *hardened") || service.contains("<<: *machine"), "{name} is not confined");
+        for part in ["mem_limit:", "memswap_limit:", "pids_limit:"] {
+            assert!(service.contains(part), "{name} has no {part}");
+        }
+    }
+    let hardened = |text: &str| text.split_once("x-hardened: ").unwrap().1.split("\n\n").next().unwrap().to_owned();
+    let compose = text(CLUSTER);
+    assert_eq!(hardened(&compose), hardened(&text("compose.yaml")));
+    let (_, machine) = compose.split_once("x-machine: &machine\n").unwrap();
+    let machine = machine.split("\n\n").next().unwrap();
+    assert!(machine.contains("<<: *hardened") && machine.contains("user: \"10001:10001\""));
+}
+
+#[test]
+fn the_cluster_s_machines_have_roles_and_data_folders_of_their_own() {
+    for role in ["bot", "worker"] {
+        let service = service(role);
+        assert!(service.contains("<<: *database") && service.contains(&format!("STENOBOT_ROLE: {role}\n")));
+        assert!(role.parse::<stenobot_domain::Role>().is_ok());
+        assert!(service.contains("      - /data\n"), "replicas of {role} would share a data folder");
+        assert!(!service.contains("ports:"), "replicas of {role} would publish one port");
+    }
+    let compose = text(CLUSTER);
+    let timeout = seconds(&format!("{}s", default("shutdown_timeout_seconds")));
+    let (_, machine) = compose.split_once("x-machine: &machine\n").unwrap();
+    assert!(
+        seconds(value(machine.split("\n\n").next().unwrap(), "stop_grace_period:")) >= timeout + Duration::from_secs(5)
+    );
+    assert!(!compose.contains("${STENOBOT_"), "Compose hands all of .env to the bot");
+}
+
+#[test]
+fn the_cluster_s_database_is_private_and_takes_the_machines_connections() {
+    let (compose, postgres) = (text(CLUSTER), service("postgres"));
+    assert_eq!(value(&postgres, "networks:"), "[store]");
+    assert!(!postgres.contains("ports:") && compose.contains("  store:\n    internal: true\n"));
+    for line in compose.lines().filter(|line| line.contains("PASSWORD: ")) {
+        assert!(line.contains("${POSTGRES_PASSWORD:?"), "a password in the file: {line}");
+    }
+    let url: stenobot_store::StoreUrl = value(&compose, "STENOBOT_DATABASE_URL:").parse().unwrap();
+    assert_eq!(url.to_string(), "postgres://stenobot@postgres:5432/stenobot");
+    let connections: u32 = value(&postgres, "- -cmax_connections=").parse().unwrap();
+    assert!(connections >= 16 * (stenobot_store::POOL_SIZE + 2));
+}
+
+#[test]
+fn the_cluster_s_prometheus_finds_its_machines_and_has_the_other_s_rules() {
+    let (one, several) = (text("prometheus.yml"), text("prometheus.cluster.yml"));
+    let parts = |text: &str| -> (String, String) {
+        let (rest, targets) = text.split_once("scrape_configs:\n").unwrap();
+        (rest.lines().filter(|line| !line.starts_with('#')).collect(), targets.to_owned())
+    };
+    let ((rest, _), (same, targets)) = (parts(&one), parts(&several));
+    assert_eq!(rest, same);
+    assert_eq!(value(&targets, "- job_name:"), "stenobot");
+    let names = value(&targets, "- names:").trim_matches(['[', ']']);
+    assert_eq!(names.split(", ").collect::<Vec<_>>(), ["bot", "worker"]);
+    assert_eq!(value(&targets, "port:"), default("metrics_addr").rsplit(':').next().unwrap());
+    assert!(service("prometheus").contains("- ./prometheus.cluster.yml:/etc/prometheus/prometheus.yml:ro"));
 }

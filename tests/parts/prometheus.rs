@@ -50,7 +50,7 @@ fn alerts() -> Vec<Alert> {
 
 #[test]
 fn promtool_accepts_the_configuration_and_the_rules() {
-    promtool(&["check", "config", "prometheus.yml"], &[]);
+    promtool(&["check", "config", "prometheus.yml", "prometheus.cluster.yml"], &[]);
     promtool(&["check", "rules", "prometheus/recording.yml", "prometheus/alerts.yml"], &[]);
 }
 

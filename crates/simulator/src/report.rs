@@ -79,9 +79,11 @@ pub struct SimulationReport {
     pub kept: Option<PathBuf>,
 }
 
-/// Quantiles (nearest rank).
+/// Mean and quantiles (nearest rank).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
+    /// Arithmetic mean.
+    pub mean: f64,
     /// Median.
     pub p50: f64,
     /// 95 %.
@@ -96,7 +98,9 @@ impl Spread {
         let mut values: Vec<f64> = values.into_iter().map(|value| value.as_secs_f64()).collect();
         values.sort_by(f64::total_cmp);
         let rank = |percent| nearest_rank(&values, percent);
-        Some(Self { p50: rank(50)?, p95: rank(95)?, max: *values.last()? })
+        #[expect(clippy::cast_precision_loss, reason = "few values")]
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Some(Self { mean, p50: rank(50)?, p95: rank(95)?, max: *values.last()? })
     }
 }
 
@@ -282,8 +286,8 @@ impl fmt::Display for SimulationReport {
         row("lost", self.lost.to_string())?;
         row("duplicated", self.duplicated.to_string())?;
         for (name, spread) in [("wait", self.wait_seconds), ("end to end", self.end_to_end_seconds)] {
-            let shown = spread.map_or("-".into(), |Spread { p50, p95, max }| {
-                format!("p50 {p50:.1} s   p95 {p95:.1} s   max {max:.1} s")
+            let shown = spread.map_or("-".into(), |Spread { mean, p50, p95, max }| {
+                format!("mean {mean:.1} s   p50 {p50:.1} s   p95 {p95:.1} s   max {max:.1} s")
             });
             row(name, shown)?;
         }

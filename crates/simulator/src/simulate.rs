@@ -1,5 +1,6 @@
 //! `stenobot simulate`: starts the bot, sends the users' recordings, waits for the answers, stops the bot, counts.
 
+use std::num::NonZeroU32;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::str::FromStr;
@@ -49,23 +50,52 @@ pub enum Arrival {
     /// All at the same time.
     AtOnce,
     /// At this rate per minute, evenly spaced.
-    PerMinute(std::num::NonZeroU32),
+    PerMinute(NonZeroU32),
+    /// At this mean rate per minute, independently of each other (a Poisson process); the same in every simulation.
+    Random(NonZeroU32),
 }
 
 /// The text is no [`Arrival`].
 #[derive(Debug, thiserror::Error)]
-#[error("give `at-once`, or a whole number of messages per minute")]
+#[error("give `at-once`, or a whole number of messages per minute, or `random:` and that number")]
 pub struct BadArrival;
 
 impl FromStr for Arrival {
     type Err = BadArrival;
 
     fn from_str(text: &str) -> Result<Self, BadArrival> {
-        match text {
-            "at-once" => Ok(Self::AtOnce),
-            rate => rate.parse().map(Self::PerMinute).map_err(|_| BadArrival),
+        match (text, text.strip_prefix("random:")) {
+            ("at-once", _) => Ok(Self::AtOnce),
+            (_, Some(rate)) => rate.parse().map(Self::Random).map_err(|_| BadArrival),
+            (rate, None) => rate.parse().map(Self::PerMinute).map_err(|_| BadArrival),
         }
     }
+}
+
+impl Arrival {
+    /// From the first message to each of `count`.
+    fn times(self, count: usize) -> Vec<Duration> {
+        let mut time = Duration::ZERO;
+        let times = (0..count as u64).map(|index| {
+            let arrival = time;
+            time += match self {
+                Self::AtOnce => Duration::ZERO,
+                Self::PerMinute(rate) => Duration::from_secs(60) / rate.get(),
+                Self::Random(rate) => (Duration::from_secs(60) / rate.get()).mul_f64(-fraction(index).ln()),
+            };
+            arrival
+        });
+        times.collect()
+    }
+}
+
+/// Above 0 and at most 1: evenly spread over the indices, which are hashed as SplitMix64 does.
+#[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
+fn fraction(index: u64) -> f64 {
+    let mut bits = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (((bits ^ (bits >> 31)) >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
 
 impl std::fmt::Display for Arrival {
@@ -73,6 +103,7 @@ impl std::fmt::Display for Arrival {
         match self {
             Self::AtOnce => f.write_str("at-once"),
             Self::PerMinute(rate) => rate.fmt(f),
+            Self::Random(rate) => write!(f, "random:{rate}"),
         }
     }
 }
@@ -173,12 +204,7 @@ async fn send_and_wait(
     screen: &mut dyn Screen,
 ) -> Result<WorkPhase, SimulationError> {
     let began = Instant::now();
-    let due = |index: usize| match plan.arrival {
-        Arrival::AtOnce => began,
-        Arrival::PerMinute(rate) => {
-            began + Duration::from_secs(60) * u32::try_from(index).unwrap_or(u32::MAX) / rate.get()
-        }
-    };
+    let due = plan.arrival.times(requests.len());
     let mut looks = tokio::time::interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut kills = plan.kill_interval.map(|every| tokio::time::interval_at(began + every, every));
@@ -187,7 +213,7 @@ async fn send_and_wait(
     let mut sent = 0;
     let mut done: Option<(Duration, Usage)> = None;
     loop {
-        while sent < requests.len() && due(sent) <= Instant::now() {
+        while sent < requests.len() && due[sent] <= began.elapsed() {
             let PlannedMessage { user, voice, sent: handle } = &mut requests[sent];
             *handle = Some(user.send_voice(voice));
             sent += 1;
@@ -282,5 +308,25 @@ fn bot_exit(status: ExitStatus) -> BotExit {
         (Some(code), _) => BotExit::Status(code),
         (None, Some(signal)) => BotExit::Signal(signal),
         (None, None) => BotExit::Early,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_arrivals_keep_their_rate_and_vary_as_a_poisson_process() {
+        let arrival: Arrival = "random:60".parse().unwrap();
+        assert_eq!(arrival.to_string(), "random:60");
+        let times = arrival.times(10_001);
+        let gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        let mean = gaps.iter().sum::<f64>() / 10_000.0;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / 10_000.0;
+        assert!(
+            (0.97..1.03).contains(&mean) && (0.93..1.07).contains(&(variance / mean.powi(2))),
+            "{mean}, {variance}"
+        );
+        assert_eq!("120".parse::<Arrival>().unwrap().times(3)[2], Duration::from_secs(1));
     }
 }

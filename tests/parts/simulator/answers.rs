@@ -181,8 +181,8 @@ fn a_report_counts_every_request_once() {
     assert_eq!(report.duplicated, 1);
     assert!(!report.is_exactly_once());
 
-    assert_eq!(report.wait_seconds, Some(Spread { p50: 4.0, p95: 10.0, max: 10.0 }));
-    assert_eq!(report.end_to_end_seconds, Some(Spread { p50: 10.0, p95: 20.0, max: 20.0 }));
+    assert_eq!(report.wait_seconds, Some(Spread { mean: 4.8, p50: 4.0, p95: 10.0, max: 10.0 }));
+    assert_eq!(report.end_to_end_seconds, Some(Spread { mean: 35.5 / 3.0, p50: 10.0, p95: 20.0, max: 20.0 }));
     assert_eq!(report.wall_seconds, 30.0);
     assert_eq!(report.audio_seconds, 90.0);
     assert_eq!((report.words.counts.errors, report.words.counts.words), (1, 8));
@@ -194,7 +194,7 @@ fn a_report_counts_every_request_once() {
 #[test]
 fn quantiles_are_observed_values() {
     let values = (1..=100).rev().map(Duration::from_secs);
-    assert_eq!(Spread::of(values), Some(Spread { p50: 50.0, p95: 95.0, max: 100.0 }));
+    assert_eq!(Spread::of(values), Some(Spread { mean: 50.5, p50: 50.0, p95: 95.0, max: 100.0 }));
     assert_eq!(Spread::of([]), None);
 }
 
@@ -206,7 +206,7 @@ fn a_report_has_a_table_and_a_stable_json_form() {
         "  sent                  7\n",
         "  lost                  1\n",
         "  duplicated            1\n",
-        "  wait                  p50 4.0 s   p95 10.0 s   max 10.0 s\n",
+        "  wait                  mean 4.8 s   p50 4.0 s   p95 10.0 s   max 10.0 s\n",
         "  audio                 90 s in 30.0 s: 3.0 s per second\n",
         "  real-time factor      0.200\n",
         "  word error rate       12.5 % (1 of 8 words)\n",
@@ -219,7 +219,7 @@ fn a_report_has_a_table_and_a_stable_json_form() {
 
     let value = serde_json::to_value(&report).unwrap();
     assert_eq!(value["lost"], 1);
-    assert_eq!(value["wait_seconds"], json!({ "p50": 4.0, "p95": 10.0, "max": 10.0 }));
+    assert_eq!(value["wait_seconds"], json!({ "mean": 4.8, "p50": 4.0, "p95": 10.0, "max": 10.0 }));
     assert_eq!(value["words"], json!({ "errors": 1, "words": 8, "error_rate": 0.125 }));
     assert_eq!(value["bot_exit"], json!({ "status": 0 }));
 }
