@@ -18,6 +18,9 @@ use crate::pipeline::worker::Worker;
 /// Between two looks at machines that have become silent.
 const LEADING_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Between two looks for cancellations of what is worked on here: their notifications can be lost.
+const CANCELLATION_INTERVAL: Duration = Duration::from_secs(1);
+
 /// This machine.
 #[derive(Clone)]
 pub(super) struct ThisMachine {
@@ -97,16 +100,29 @@ impl ThisMachine {
     /// Passes cancellations to the work on their requests.
     pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) -> Infallible {
         let mut cancellations = self.worker.store.cancellations();
+        let mut interval = tokio::time::interval(CANCELLATION_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            match cancellations.recv().await {
-                Ok(id) => cancels.cancel_registered(id),
-                Err(RecvError::Lagged(_)) => match self.worker.store.queue.cancellations_of(&self.worker.id).await {
-                    Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
-                    Err(error) => self.worker.failures.report("look for cancelled requests", &error),
+            tokio::select! {
+                cancelled = cancellations.recv() => match cancelled {
+                    Ok(id) => cancels.cancel_registered(id),
+                    Err(RecvError::Lagged(_)) => self.look_for_cancellations(cancels).await,
+                    // The store is closed: nothing is worked on.
+                    Err(RecvError::Closed) => std::future::pending().await,
                 },
-                // The store is closed: nothing is worked on.
-                Err(RecvError::Closed) => std::future::pending().await,
+                _ = interval.tick(), if self.is_shared => {
+                    if cancels.has_entries() {
+                        self.look_for_cancellations(cancels).await;
+                    }
+                }
             }
+        }
+    }
+
+    async fn look_for_cancellations(&self, cancels: &CancelRegistry) {
+        match self.worker.store.queue.cancellations_of(&self.worker.id).await {
+            Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
+            Err(error) => self.worker.failures.report("look for cancelled requests", &error),
         }
     }
 
