@@ -243,6 +243,15 @@ impl<S: Stage> Request<S> {
     pub async fn hold<T>(&self, store: &Store, work: impl Future<Output = T>) -> Result<T, StoreError> {
         store.queue.hold(self.fence(), work).await
     }
+
+    /// As [`Request::hold`], for `work` that sends: it is dropped, too, before other machines send in place of this one.
+    pub(crate) async fn hold_to_send<T>(
+        &self,
+        store: &Store,
+        work: impl Future<Output = T>,
+    ) -> Result<T, StoreError> {
+        store.queue.hold_to_send(self.fence(), work).await
+    }
 }
 
 impl Request<Received> {

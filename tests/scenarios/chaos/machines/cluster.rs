@@ -118,6 +118,16 @@ impl Cluster {
         }
     }
 
+    /// Waits until every request is closed in the database, which happens shortly after its answer is sent.
+    pub(super) async fn wait_until_closed(&self) {
+        let closed = async {
+            while self.psql("SELECT count(*) FROM usage WHERE answered = 0").await != "0" {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        eventually("every request is closed", closed).await;
+    }
+
     fn sent(&self) -> Vec<(SentMessage, String)> {
         self.sent.lock().unwrap().clone()
     }
@@ -244,12 +254,7 @@ impl Cluster {
     /// twice. Gives the text for the table.
     pub(super) async fn finish(mut self) -> String {
         self.wait_until_answered().await;
-        let closed = async {
-            while self.psql("SELECT count(*) FROM usage WHERE answered = 0").await != "0" {
-                tokio::time::sleep(LOOK_INTERVAL).await;
-            }
-        };
-        eventually("every request is closed", closed).await;
+        self.wait_until_closed().await;
         let rows: usize = self.psql("SELECT count(*) FROM usage").await.parse().unwrap();
         self.stop_all().await;
         let sent = self.sent();

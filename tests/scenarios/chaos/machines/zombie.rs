@@ -53,11 +53,17 @@ async fn a_stopped_worker_neither_writes_nor_answers() {
             cluster.wait_until_answered().await;
             worker
         };
+        cluster.wait_until_closed().await;
         let written = cluster.psql("SELECT count(*), max(updated_at) FROM usage").await;
         let edits = cluster.api().read(|state| state.calls.len());
         cluster.resume(worker);
         tokio::time::sleep(AFTERMATH).await;
-        assert_eq!(cluster.psql("SELECT count(*), max(updated_at) FROM usage").await, written);
+        assert_eq!(
+            cluster.psql("SELECT count(*), max(updated_at) FROM usage").await,
+            written,
+            "{}",
+            cluster.describe()
+        );
         let later = cluster.api().read(|state| {
             let later = state.calls[edits..].iter().filter(|call| call.chat.is_some());
             later.map(|call| format!("{call:?}")).collect::<Vec<_>>()
