@@ -174,7 +174,7 @@ impl Machines {
         let before = api.read(|state| state.requests_for_updates());
         self.machines.iter_mut().try_for_each(Machine::start)?;
         let asked = api.wait_for(|state| (state.requests_for_updates() > before).then_some(()));
-        let pages: Vec<String> = self.machines.iter().filter_map(Machine::start_page).collect();
+        let pages: Vec<String> = self.machines.iter().map(Machine::start_page).collect();
         let started = async {
             asked.await;
             join_all(pages.iter().map(|page| wait_for_page(page))).await;
@@ -243,11 +243,9 @@ impl Machines {
         self.machines[machine].start()
     }
 
-    /// Waits until a machine is ready: its bot alive, or its worker able to work. Without a time limit.
+    /// Waits until a machine is ready: a bot alive, a worker able to work. Without a time limit.
     pub async fn wait_until_ready(&self, machine: usize) {
-        if let Some(page) = self.machines[machine].start_page() {
-            wait_for_page(&page).await;
-        }
+        wait_for_page(&self.machines[machine].start_page()).await;
     }
 
     /// Waits until a process ends by itself; its index. Cancel safe.
@@ -364,12 +362,11 @@ impl Machine {
     }
 
     /// The page that answers 200 when it has started, beside the first bot's request for updates.
-    fn start_page(&self) -> Option<String> {
+    fn start_page(&self) -> String {
         let address: SocketAddr = self.command.metrics;
         match self.role {
-            Role::All => None,
-            Role::Bot => Some(format!("http://{address}/healthz")),
-            Role::Worker => Some(format!("http://{address}/readyz")),
+            Role::All | Role::Bot => format!("http://{address}/healthz"),
+            Role::Worker => format!("http://{address}/readyz"),
         }
     }
 }

@@ -59,14 +59,19 @@ pub(super) async fn durable_server(test: &str) -> Option<PrivatePostgres> {
 impl Cluster {
     /// Starts bots, which come first, and workers on a new database.
     pub(super) async fn start(server: PrivatePostgres, bots: usize, workers: usize, settings: &[(&str, &str)]) -> Self {
+        let roles = [vec![Role::Bot; bots], vec![Role::Worker; workers]].concat();
+        Self::of_roles(server, &roles, settings).await
+    }
+
+    /// Starts machines of these roles on a new database; workers come last.
+    pub(super) async fn of_roles(server: PrivatePostgres, roles: &[Role], settings: &[(&str, &str)]) -> Self {
         let database = format!("t{}", uuid::Uuid::now_v7().simple());
         server.create_database(&database).await.unwrap();
         let mut setup = bot_with_engine(&stand_in(), settings);
         for (key, value) in [("max_queue_size", "1000"), ("max_concurrent_workers", "1")] {
             setup.bot.entry(key.to_owned()).or_insert_with(|| value.into());
         }
-        let roles = [vec![Role::Bot; bots], vec![Role::Worker; workers]].concat();
-        let mut machines = Machines::prepare(setup, &roles).await.unwrap();
+        let mut machines = Machines::prepare(setup, roles).await.unwrap();
         let mut links = Vec::new();
         for machine in 0..roles.len() {
             let link = Link::to(server.address()).await.unwrap();
@@ -74,6 +79,7 @@ impl Cluster {
             links.push(link);
         }
         machines.start_all().await.unwrap();
+        let bots = roles.iter().filter(|role| role.has_bot()).count();
         let (sent, stopped) = (Sent::default(), BTreeSet::new());
         Self { machines, links, server, database, bots, stopped, sent, load: None }
     }

@@ -57,7 +57,7 @@ async fn measure_cancels(row: &Row, loses_notifications: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_reaches_the_worker() {
     const ROW: Row = Row {
-        number: 109,
+        number: 110,
         test: "a button pressed at the bot cancels what a worker transcribes",
         figure: "within 2 s",
         name: "machines::commands::a_cancel_reaches_the_worker",
@@ -68,7 +68,7 @@ async fn a_cancel_reaches_the_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_whose_notification_is_lost_reaches_the_worker() {
     const ROW: Row = Row {
-        number: 110,
+        number: 111,
         test: "the same while the sessions of all listeners are ended, so that the notification is lost",
         figure: "within 2 s",
         name: "machines::commands::a_cancel_whose_notification_is_lost_reaches_the_worker",
@@ -88,7 +88,7 @@ async fn reply(cluster: &Cluster, sent: &SentMessage) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_and_a_ban_hold_on_all_machines() {
     const ROW: Row = Row {
-        number: 111,
+        number: 112,
         test: "/pause and /ban at one bot, whose machine is then killed",
         figure: "no worker begins, the next leader ignores the banned user; after /resume all is answered",
         name: "machines::commands::a_pause_and_a_ban_hold_on_all_machines",

@@ -1,15 +1,18 @@
 //! The network between one machine and the database is cut, and healed later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_simulator::postgres::PrivatePostgres;
+use stenobot_simulator::server::{Call, Effect, FaultAction, Refusal};
+use tokio::sync::watch;
 
 use super::cluster::{Cluster, TAKE_OVER_TIMEOUT};
 use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
 use crate::recordings::Gate;
-use crate::scene::SCENARIO_TIMEOUT;
+use crate::scene::{SCENARIO_TIMEOUT, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_leader_is_cut_off() {
@@ -83,6 +86,64 @@ async fn a_worker_is_cut_off_while_it_transcribes() {
     let found =
         format!("{found}; another worker began after {others}; after 4 s, answered after the end of the cut {own}");
     measured(&ROW, rounds, &found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_is_cut_off_while_telegram_demands_a_pause() {
+    const ROW: Row = Row {
+        number: 113,
+        test: "Telegram refuses the answer for 25 s; meanwhile the worker that has the text is cut off from PostgreSQL",
+        figure: "another worker sends the answer, the former one tries no more",
+        name: "machines::network::a_worker_is_cut_off_while_telegram_demands_a_pause",
+    };
+    const PAUSE: Duration = Duration::from_secs(25);
+    let rounds = rounds(1);
+    let Some(server) = PrivatePostgres::shared_or_skip(ROW.name).await.unwrap() else { return };
+    let cluster = Cluster::start(server.clone(), 1, 2, &[]).await;
+    let mut took = Vec::new();
+    for _ in 0..rounds {
+        let (answers, mut sent_answers) = watch::channel(0);
+        let answers = Arc::new(answers);
+        let count = answers.clone();
+        let refuse_first = move |call: &Call| -> FaultAction {
+            if !call.text.starts_with('✅') {
+                return Effect::Pass.into();
+            }
+            count.send_modify(|count| *count += 1);
+            if *count.borrow() == 1 { Effect::Refuse(Refusal::TooMany(PAUSE)).into() } else { Effect::Pass.into() }
+        };
+        cluster.api().set_fault(Some(Arc::new(refuse_first)));
+        let gate = Gate::new().await;
+        let sent = cluster.send(&gate.instruction());
+        let held = gate.wait_reached().await;
+        let worker = cluster.machine_of(held.pid);
+        held.release();
+        eventually("the answer is refused", sent_answers.wait_for(|count| *count == 1)).await.unwrap();
+        let noted = async {
+            while cluster.psql("SELECT count(*) FROM telegram_pauses").await == "0" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        eventually("all machines know of the pause", noted).await;
+        let since = cluster.now();
+        cluster.links[worker].cut();
+        let next = gate.wait_reached().await;
+        assert_ne!(cluster.machine_of(next.pid), worker);
+        next.release();
+        sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
+        took.push(cluster.now() - since);
+        // The former holder's pause ends as well.
+        tokio::time::sleep(PAUSE.saturating_sub(cluster.now() - since) + Duration::from_secs(3)).await;
+        assert_eq!(*answers.borrow(), 2, "{}", cluster.describe());
+        cluster.api().set_fault(None);
+        cluster.links[worker].heal();
+    }
+    let found = cluster.finish().await;
+    measured(
+        &ROW,
+        rounds,
+        &format!("{found}; one more try each, by the other worker; answered after {}", spread(&took)),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
