@@ -20,6 +20,7 @@ use futures::future::OptionFuture;
 use metrics::{counter, gauge, histogram};
 use stenobot_domain::{Clock, Role};
 use stenobot_engine::probe::Probes;
+use stenobot_store::Leadership;
 use stenobot_telegram::{Call, Client, MAX_PAUSE, TelegramError};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -136,7 +137,10 @@ impl App {
         let cancels = CancelRegistry::default();
         let pauses = SharedPauses::new(store.clone(), parts.client.clone(), shutdown.clone());
         let _pauses = OptionFuture::from(config.storage.is_shared().then(|| pauses.start())).await;
+        let (candidacy, client) = (machine.candidacy(), parts.client.clone());
+        let heartbeats = machine.run(&client, candidacy.clone());
         let work = async {
+            let bot = bot.zip(candidacy);
             run_roles(&folder, parts, (&machine, &cancels), bot, worker.as_ref()).await;
             // Waits for work under way, releases the rest, ends the engine and closes the store.
             tasks.close();
@@ -145,15 +149,21 @@ impl App {
             if let Some(worker) = worker {
                 worker.engine.backing.shut_down().await;
             }
+        };
+        let stop = async {
+            tokio::select! {
+                () = work => {}
+                // Also for what is finished after the soft shutdown.
+                never = machine.follow_cancellations(&cancels) => match never {},
+                never = heartbeats => match never {},
+            }
             if let Err(error) = machine.leave().await {
                 tracing::warn!(%error, "this machine could not be taken off the list: it is silent there for a while");
             }
             store.close().await;
         };
         tokio::select! {
-            () = work => tracing::info!("stopped"),
-            // Also of what is finished after the soft shutdown.
-            never = machine.follow_cancellations(&cancels) => match never {},
+            () = stop => tracing::info!("stopped"),
             () = shutdown.grace_expired() => {
                 tracing::warn!("stopped in the middle of something: the next start goes on with it");
             }
@@ -183,7 +193,7 @@ async fn run_roles(
     folder: &DataFolder,
     parts: Parts,
     (machine, cancels): (&ThisMachine, &CancelRegistry),
-    bot: Option<BotRole>,
+    bot: Option<(BotRole, Leadership)>,
     worker: Option<&StartedWorker>,
 ) {
     let model = match worker {
@@ -191,9 +201,8 @@ async fn run_roles(
         None => parts.settings.config().engine.model.as_str().into(),
     };
     let common = Common::new(parts.clone(), model, machine.fleet(), cancels.clone());
-    let contact = bot.as_ref().map(|bot| bot.contact.subscribe());
+    let contact = bot.as_ref().map(|(bot, _)| bot.contact.subscribe());
     let engine = worker.map(|worker| worker.engine.status.clone());
-    let client = parts.client.clone();
     let ready = readiness::announce(parts.client, contact, engine, parts.worker.shutdown.soft.clone());
     let gauges = Gauges {
         worker: parts.worker,
@@ -206,12 +215,9 @@ async fn run_roles(
     tokio::join!(
         ready,
         gauges.run(),
-        machine.run(&client),
         common.service.follow(&common.parts.worker),
         // Boxed: together they are more than a thread's stack is meant for.
-        OptionFuture::from(
-            bot.zip(machine.leadership.clone()).map(|(bot, leadership)| Box::pin(bot.run(&common, leadership)))
-        ),
+        OptionFuture::from(bot.map(|(bot, leadership)| Box::pin(bot.run(&common, leadership)))),
         OptionFuture::from(worker.map(|worker| Box::pin(worker.run(&common, folder)))),
     );
 }

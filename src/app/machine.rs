@@ -18,6 +18,9 @@ use crate::pipeline::worker::Worker;
 /// Between two looks at machines that have become silent.
 const LEADING_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Between two looks for cancellations of what is worked on here: their notifications can be lost.
+const CANCELLATION_INTERVAL: Duration = Duration::from_secs(1);
+
 /// This machine.
 #[derive(Clone)]
 pub(super) struct ThisMachine {
@@ -26,8 +29,6 @@ pub(super) struct ThisMachine {
     role: Role,
     /// Transcriptions at once.
     slots: u32,
-    /// Only bots lead: what a leader does is a bot's work.
-    pub(super) leadership: Option<Leadership>,
     fleet: watch::Sender<Arc<Fleet>>,
     is_shared: bool,
 }
@@ -35,9 +36,8 @@ pub(super) struct ThisMachine {
 impl ThisMachine {
     /// `is_shared` says whether there can be others.
     pub(super) fn new(worker: Worker, role: Role, slots: u32, is_shared: bool) -> Self {
-        let leadership = role.has_bot().then(|| worker.store.lead());
         let id = MachineId::new(&*worker.id);
-        Self { worker, id, role, slots, leadership, fleet: watch::Sender::default(), is_shared }
+        Self { worker, id, role, slots, fleet: watch::Sender::default(), is_shared }
     }
 
     /// The machines there are, this one included; none where it is alone.
@@ -45,17 +45,26 @@ impl ThisMachine {
         self.fleet.subscribe()
     }
 
-    fn leads(&self) -> bool {
-        self.leadership.as_ref().is_some_and(Leadership::leads)
+    /// A candidacy for the lead. Only bots lead: what a leader does is a bot's work.
+    pub(super) fn candidacy(&self) -> Option<Leadership> {
+        self.role.has_bot().then(|| self.worker.store.lead())
     }
 
-    /// Sends heartbeats until the soft shutdown, and has `client` send this machine's share of the messages.
-    pub(super) async fn run(&self, client: &Client) {
+    /// Sends heartbeats, also while work is finished after the soft shutdown, and has `client` send this machine's share of
+    /// the messages.
+    pub(super) async fn run(&self, client: &Client, leadership: Option<Leadership>) -> Infallible {
+        let soft = &self.worker.shutdown.soft;
+        let mut leadership = leadership;
         let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut since_look = LEADING_INTERVAL;
-        while self.worker.shutdown.soft.run_until_cancelled(interval.tick()).await.is_some() {
-            let leads = self.leads();
+        loop {
+            tokio::select! {
+                _ = interval.tick() => {}
+                // Another machine leads while this one finishes its work.
+                () = soft.cancelled(), if leadership.is_some() => leadership = None,
+            }
+            let leads = leadership.as_ref().is_some_and(Leadership::leads);
             gauge!(names::LEADER).set(if leads { 1.0 } else { 0.0 });
             if !self.is_shared {
                 gauge!(names::MACHINES, "role" => self.role.as_str()).set(1.0);
@@ -97,16 +106,29 @@ impl ThisMachine {
     /// Passes cancellations to the work on their requests.
     pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) -> Infallible {
         let mut cancellations = self.worker.store.cancellations();
+        let mut interval = tokio::time::interval(CANCELLATION_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            match cancellations.recv().await {
-                Ok(id) => cancels.cancel_registered(id),
-                Err(RecvError::Lagged(_)) => match self.worker.store.queue.cancellations_of(&self.worker.id).await {
-                    Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
-                    Err(error) => self.worker.failures.report("look for cancelled requests", &error),
+            tokio::select! {
+                cancelled = cancellations.recv() => match cancelled {
+                    Ok(id) => cancels.cancel_registered(id),
+                    Err(RecvError::Lagged(_)) => self.look_for_cancellations(cancels).await,
+                    // The store is closed: nothing is worked on.
+                    Err(RecvError::Closed) => std::future::pending().await,
                 },
-                // The store is closed: nothing is worked on.
-                Err(RecvError::Closed) => std::future::pending().await,
+                _ = interval.tick(), if self.is_shared => {
+                    if cancels.has_entries() {
+                        self.look_for_cancellations(cancels).await;
+                    }
+                }
             }
+        }
+    }
+
+    async fn look_for_cancellations(&self, cancels: &CancelRegistry) {
+        match self.worker.store.queue.cancellations_of(&self.worker.id).await {
+            Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
+            Err(error) => self.worker.failures.report("look for cancelled requests", &error),
         }
     }
 

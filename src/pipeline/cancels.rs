@@ -77,6 +77,11 @@ impl CancelRegistry {
         }
     }
 
+    /// Whether requests are worked on, or cancellations pending.
+    pub(crate) fn has_entries(&self) -> bool {
+        !self.entries().is_empty()
+    }
+
     /// Removes a cancellation of a request that is not registered; returns whether there was one.
     pub(super) fn remove_pending(&self, id: RequestId) -> bool {
         let mut entries = self.entries();

@@ -252,7 +252,7 @@ impl Deliverer {
             // No message becomes a file: a file is always a new one.
             Part::File(_) => {
                 let file = Outgoing { to: addressee(request), target: Target::New, part };
-                request.hold(&self.worker.store, sender.oneshot(file)).await??;
+                request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
                 Ok(())
             }
         }
@@ -272,17 +272,17 @@ impl Deliverer {
         let known = if index == 0 { request.status_message() } else { request.part_message() };
         if let Some(message) = known {
             let edit = Outgoing { to, target: Target::Edit(message), part: Part::Message(content.clone()) };
-            match request.hold(&self.worker.store, sender.clone().oneshot(edit)).await? {
+            match request.hold_to_send(&self.worker.store, sender.clone().oneshot(edit)).await? {
                 Err(TelegramError::MessageGone) => {}
                 sent => return Ok(sent.map(drop)?),
             }
         }
         let placeholder = Outgoing { to, target: Target::New, part: Part::Message(PLACEHOLDER.to_owned().into()) };
-        let message = request.hold(&self.worker.store, sender.clone().oneshot(placeholder)).await??;
+        let message = request.hold_to_send(&self.worker.store, sender.clone().oneshot(placeholder)).await??;
         self.record_message(request, index, message).await?;
         // Where this one is deleted as well, a message remains that may come twice.
         let to = Addressee { status: Some(message), ..to };
-        let holder = request.hold(&self.worker.store, answer(sender, to, content)).await??;
+        let holder = request.hold_to_send(&self.worker.store, answer(sender, to, content)).await??;
         if holder != message {
             self.record_message(request, index, holder).await?;
         }

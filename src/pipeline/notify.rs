@@ -114,8 +114,12 @@ impl Notifier {
         let content = self.sentence(notice).into();
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
         let work = self.deliverer.answer_following_moves(sender, to, content);
-        let sent =
-            self.worker.shutdown.hard.run_until_cancelled(self.worker.store.queue.hold(&notice.fence, work)).await;
+        let sent = self
+            .worker
+            .shutdown
+            .hard
+            .run_until_cancelled(self.worker.store.queue.hold_to_send(&notice.fence, work))
+            .await;
         let postponed = match sent.transpose()? {
             None => Some(Duration::ZERO),
             Some(Err(error)) => match error.disposition() {

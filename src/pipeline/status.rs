@@ -45,6 +45,16 @@ impl StatusMessages {
         }
     }
 
+    /// Deletes a request's status message, so that the next state is shown in a new one. An edit that another machine has under
+    /// way finds no message then.
+    pub(super) async fn renew<S: Stage>(&self, request: &mut Request<S>) {
+        let Some(message) = request.status_message() else { return };
+        match self.client.delete(request.chat(), message).await {
+            Ok(()) | Err(TelegramError::MessageGone) => request.forget_status_message(),
+            Err(error) => tracing::debug!(request = request.id().0, %error, "the state is not deleted"),
+        }
+    }
+
     /// Sends a message to the chat and thread of `reply_to`.
     pub(super) async fn send(
         &self,

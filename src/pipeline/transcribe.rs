@@ -271,6 +271,10 @@ impl Transcriber {
         // An earlier attempt had the text: its sender may have the answer, over which no state is shown.
         let silent = request.was_transcribed_before();
         if !silent {
+            // The machine that held it before may only have stood still, and then shows a state in the message of the answer.
+            if self.settings.config().storage.is_shared() && request.is_taken_over() {
+                self.status.renew(&mut request).await;
+            }
             match self.show_start(&request).await {
                 Ok(Some((chat, message))) => request.set_status_message(store, chat, message).await?,
                 Ok(None) => {}

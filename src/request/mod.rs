@@ -223,6 +223,16 @@ impl<S: Stage> Request<S> {
         store.queue.set_status_message(self.fence(), chat, message).await
     }
 
+    /// Whether the lease of an earlier holder ran out, who may be alive, and whose text was not sent in part.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.row.interruptions > 0 && self.row.parts_delivered == 0
+    }
+
+    /// The status message was deleted: the next one is a new one.
+    pub(crate) fn forget_status_message(&mut self) {
+        self.row.status_message = None;
+    }
+
     /// The message that was recorded, in `chat`.
     pub(crate) fn knows_status_message(&mut self, chat: ChatId, message: MessageId) {
         self.chat_moved(chat);
@@ -242,6 +252,11 @@ impl<S: Stage> Request<S> {
     /// Runs `work` and renews the lease beside it. When the lease is lost, `work` is dropped.
     pub async fn hold<T>(&self, store: &Store, work: impl Future<Output = T>) -> Result<T, StoreError> {
         store.queue.hold(self.fence(), work).await
+    }
+
+    /// As [`Request::hold`], for `work` that sends: it is dropped, too, before other machines send in place of this one.
+    pub(crate) async fn hold_to_send<T>(&self, store: &Store, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        store.queue.hold_to_send(self.fence(), work).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What runs a bot in front of simulated users.
 //!
 //! [`Environment`] is all but the bot, and does not depend on how the bot runs. [`Simulation`] adds a bot that is a child
-//! process, `Machines` several of them.
+//! process, [`Machines`] several of them.
 
 mod environment;
 mod machines;
@@ -20,8 +20,7 @@ use super::users::User;
 
 pub use super::bot_process::BotProcess;
 pub use environment::Environment;
-pub(crate) use machines::Machines;
-pub use machines::{MachineReport, Work};
+pub use machines::{MachineReport, Machines, Work};
 
 /// From the bot's start to its first poll or its webhook: a large model loads slowly from a slow disk.
 const START_TIMEOUT: Duration = Duration::from_secs(120);

@@ -20,10 +20,11 @@ pub struct Link {
     _accepting: AbortOnDropHandle<()>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct State {
+    server: SocketAddr,
     is_cut: bool,
-    /// Number of calls of [`Link::reset`].
+    /// Number of times that all connections were reset.
     resets: u64,
 }
 
@@ -35,12 +36,12 @@ impl Link {
     pub async fn to(server: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (state, states) = watch::channel(State::default());
+        let (state, states) = watch::channel(State { server, is_cut: false, resets: 0 });
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(connect(client, server, states.clone()));
+                connections.spawn(connect(client, states.clone()));
             }
         });
         Ok(Self { address, state, _accepting: AbortOnDropHandle::new(accepting) })
@@ -62,6 +63,14 @@ impl Link {
         self.state.send_modify(|state| state.resets += 1);
     }
 
+    /// Ends all connections with RST, and forwards new ones to another server: an address that moves in a failover.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.state.send_modify(|state| {
+            state.server = server;
+            state.resets += 1;
+        });
+    }
+
     /// Ends [`cut`](Self::cut).
     pub fn heal(&self) {
         self.state.send_modify(|state| state.is_cut = false);
@@ -69,12 +78,12 @@ impl Link {
 }
 
 /// One connection from its acceptance to its end.
-async fn connect(mut client: TcpStream, server: SocketAddr, mut states: watch::Receiver<State>) {
+async fn connect(mut client: TcpStream, mut states: watch::Receiver<State>) {
     let resets = states.borrow_and_update().resets;
     let mut connected = None;
     let mut reset = states.clone();
     let has_ended_in_order = tokio::select! {
-        done = forward(&mut client, server, &mut connected, states) => done.is_ok(),
+        done = forward(&mut client, &mut connected, states) => done.is_ok(),
         // The sender is dropped with the link.
         _ = reset.wait_for(|state| state.resets != resets) => false,
     };
@@ -89,11 +98,11 @@ async fn connect(mut client: TcpStream, server: SocketAddr, mut states: watch::R
 /// Forwards both directions to their ends. `connected` keeps the connection to the server for a reset.
 async fn forward(
     client: &mut TcpStream,
-    server: SocketAddr,
     connected: &mut Option<TcpStream>,
     mut states: watch::Receiver<State>,
 ) -> std::io::Result<()> {
     wait_while_cut(&mut states).await?;
+    let server = states.borrow().server;
     let server = connected.insert(TcpStream::connect(server).await?);
     server.set_nodelay(true)?;
     client.set_nodelay(true)?;
@@ -190,6 +199,16 @@ mod tests {
         link.heal();
         TcpStream::connect(link.address()).await.unwrap();
         listener.accept().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_redirected_link_resets_connections_and_leads_to_the_other_server() {
+        let (link, _listener, mut client, _server) = connection().await;
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        link.redirect(other.local_addr().unwrap());
+        assert_eq!(client.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        TcpStream::connect(link.address()).await.unwrap();
+        other.accept().await.unwrap();
     }
 
     #[tokio::test]

@@ -115,15 +115,15 @@ impl PrivatePostgres {
     /// # Errors
     /// When programs are missing, or fail.
     pub async fn shared_or_skip(test: &str) -> Result<Option<&'static Self>, PostgresError> {
-        let is_required = ["CI", "REQUIRE_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
-        match Self::shared().await {
-            Err(PostgresError::Missing) if !is_required => {
-                // A terminal that takes no more lines is no reason to fail.
-                let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {}\n", PostgresError::Missing);
-                Ok(None)
-            }
-            other => other.map(Some),
-        }
+        or_skip(test, Self::shared().await)
+    }
+
+    /// As [`start`](Self::start); `None` as [`shared_or_skip`](Self::shared_or_skip).
+    ///
+    /// # Errors
+    /// When the server's programs are missing, or fail.
+    pub async fn start_or_skip(test: &str, options: PostgresOptions) -> Result<Option<Self>, PostgresError> {
+        or_skip(test, Self::start(options).await)
     }
 
     /// Creates a database; returns its URL.
@@ -280,6 +280,19 @@ impl PrivatePostgres {
 impl From<Cluster> for PrivatePostgres {
     fn from(cluster: Cluster) -> Self {
         Self { cluster: Arc::new(cluster) }
+    }
+}
+
+/// `None`, said loudly, where the programs are missing and need not be there.
+fn or_skip<T>(test: &str, started: Result<T, PostgresError>) -> Result<Option<T>, PostgresError> {
+    let is_required = ["CI", "REQUIRE_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
+    match started {
+        Err(PostgresError::Missing) if !is_required => {
+            // A terminal that takes no more lines is no reason to fail.
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {}\n", PostgresError::Missing);
+            Ok(None)
+        }
+        other => other.map(Some),
     }
 }
 

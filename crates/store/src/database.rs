@@ -1,10 +1,13 @@
 //! What all aggregates share: connections, clock, notifications, retries.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 
 use stenobot_domain::{Clock, RequestId, Timestamp};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::backend::{Connection, Connections, Transaction};
@@ -22,6 +25,8 @@ pub(crate) struct Database {
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) cancellations: broadcast::Sender<RequestId>,
     pub(crate) retry: Retry,
+    /// Until when the other machines do not take this one for silent; `None` where there are no heartbeats.
+    alive_until: watch::Sender<Option<Instant>>,
     /// The store's clock minus this process's when it was asked last, in milliseconds.
     ahead: Arc<AtomicI64>,
 }
@@ -34,6 +39,7 @@ impl Database {
             changes: watch::Sender::new(0),
             cancellations: broadcast::Sender::new(CANCELLATIONS),
             retry: Retry::default(),
+            alive_until: watch::Sender::default(),
             ahead: Arc::default(),
         }
     }
@@ -66,6 +72,28 @@ impl Database {
     /// The time by the store's clock as it was known last, to be shown.
     pub(crate) fn recent_now(&self) -> Timestamp {
         Timestamp(self.clock.now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+    }
+
+    /// Records until when the other machines do not take this one for silent.
+    pub(crate) fn alive_until(&self, end: Instant) {
+        self.alive_until.send_replace(Some(end));
+    }
+
+    /// Ends when the other machines may take this one for silent. Asks the clock whenever it is polled: of a process that was
+    /// stopped, timers may fire later than other tasks run.
+    pub(crate) async fn silence(&self) {
+        let mut ends = self.alive_until.subscribe();
+        loop {
+            let end = *ends.borrow_and_update();
+            let is_over = || end.is_some_and(|end| Instant::now() >= end);
+            tokio::select! {
+                biased;
+                () = poll_fn(|_| if is_over() { Poll::Ready(()) } else { Poll::Pending }) => return,
+                // The sender is in `self`.
+                _ = ends.changed() => {}
+                () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {}
+            }
+        }
     }
 
     /// Notifies the receivers of [`Store::changes`](crate::Store::changes).

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stenobot_domain::{Role, Timestamp};
+use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::database::Database;
@@ -13,6 +14,9 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// A machine whose last heartbeat is older is silent: it has ended without [`Machines::leave`], hangs, or cannot reach the
 /// store.
 pub const SILENCE: Duration = Duration::from_secs(15);
+
+/// Without a heartbeat recorded for so long, a machine sends nothing more: it may be silent soon, and others answer for it.
+const QUIET_AFTER: Duration = Duration::from_secs(13);
 
 /// How long a silent machine is listed.
 const LISTED: Duration = Duration::from_secs(900);
@@ -82,11 +86,13 @@ impl Fleet {
 impl Machines {
     /// Records a heartbeat and gives the machines there are.
     pub async fn record_heartbeat(&self, machine: &MachineId, state: MachineState) -> Result<Fleet, StoreError> {
+        let begun = Instant::now();
         let record = async {
             let mut connection = self.0.connections.write().await?;
             let now = self.0.now(&mut connection).await?;
             connection.sql().record_heartbeat(machine, state, now).await?;
             connection.sql().drop_machines_before(now.before(LISTED)).await?;
+            self.0.alive_until(begun + QUIET_AFTER);
             fleet(connection.sql().machines_since(now.before(LISTED)).await?, now)
         };
         self.0.noting(record).await

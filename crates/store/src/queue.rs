@@ -118,6 +118,18 @@ impl Queue {
         }
     }
 
+    /// As [`Queue::hold`], for `work` that sends: it is dropped, too, before the other machines take this one for silent and
+    /// send in its place.
+    pub async fn hold_to_send<T>(&self, fence: &Fence, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        tokio::select! {
+            biased;
+            () = self.0.silence() => {
+                Err(StoreError::Unreachable("others answer in place of this machine, which has been cut off too long".into()))
+            }
+            held = self.hold(fence, work) => held,
+        }
+    }
+
     /// Renews the lease until another worker has claimed the request, or the store fails for good.
     async fn renew_until_lost(&self, fence: &Fence) -> StoreError {
         let mut interval = tokio::time::interval_at(Instant::now() + RENEWAL_INTERVAL, RENEWAL_INTERVAL);

@@ -59,6 +59,8 @@ labels! {
         EditMessageText = "editMessageText",
         /// New buttons for a message that is there.
         EditMessageReplyMarkup = "editMessageReplyMarkup",
+        /// Deletion of a message.
+        DeleteMessage = "deleteMessage",
         /// A file, as a message.
         SendDocument = "sendDocument",
         /// Acknowledgement of a pressed button.

@@ -260,6 +260,25 @@ impl Client {
         self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await
     }
 
+    /// As [`Client::write`]; `None` if `allowed`, which is waited for when the call has its slot, is false.
+    pub(super) async fn write_if<P, R>(
+        &self,
+        chat: ChatId,
+        method: Method,
+        payload: &P,
+        allowed: impl Future<Output = bool>,
+    ) -> Result<Option<R>, TelegramError>
+    where
+        P: Payload + Serialize,
+        R: DeserializeOwned,
+    {
+        let _slot = self.0.outbox.acquire(chat, self.1).await?;
+        if !allowed.await {
+            return Ok(None);
+        }
+        self.within(CALL, method, Scope::Chat(chat), self.exchange(P::NAME, payload)).await.map(Some)
+    }
+
     pub(super) async fn within<R>(
         &self,
         limit: Duration,

@@ -207,8 +207,9 @@ const WRITE_FORBIDDEN: [&str; 8] = [
 const TOPIC_CLOSED: [&str; 3] = ["topic_closed", "topic_deleted", "message thread not found"];
 
 /// Descriptions (lower case) that mean the message is gone for good.
-const MESSAGE_GONE: [&str; 6] = [
+const MESSAGE_GONE: [&str; 7] = [
     "message to edit not found",
+    "message to delete not found",
     "message can't be edited",
     "message_id_invalid",
     "message to be replied not found",

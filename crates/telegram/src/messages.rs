@@ -83,6 +83,17 @@ impl Client {
     /// # Errors
     /// Any [`TelegramError`].
     pub async fn edit(&self, chat: ChatId, message: MessageId, content: &OutgoingMessage) -> Result<(), TelegramError> {
+        self.edit_if(chat, message, content, std::future::ready(true)).await
+    }
+
+    /// As [`Client::edit`]; does nothing if `allowed`, which is waited for when the call has its slot, is false.
+    pub(crate) async fn edit_if(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        content: &OutgoingMessage,
+        allowed: impl Future<Output = bool>,
+    ) -> Result<(), TelegramError> {
         let mut edit = payloads::EditMessageText::new(
             teloxide::types::ChatId(chat.0),
             teloxide::types::MessageId(message.0),
@@ -90,7 +101,20 @@ impl Client {
         );
         edit.link_preview_options = Some(no_preview());
         let call = WithKeyboard { payload: &edit, reply_markup: content.keyboard.shown() };
-        self.record_edit(chat, self.write(chat, Method::EditMessageText, &call).await)
+        match self.write_if(chat, Method::EditMessageText, &call, allowed).await.transpose() {
+            Some(edited) => self.record_edit(chat, edited),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a message of the bot. Of one that is deleted already, [`TelegramError::MessageGone`].
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
+        let delete =
+            payloads::DeleteMessage::new(teloxide::types::ChatId(chat.0), teloxide::types::MessageId(message.0));
+        self.write::<_, bool>(chat, Method::DeleteMessage, &delete).await.map(drop)
     }
 
     /// Replaces the buttons under a message of the bot. An edit that changes nothing succeeds.

@@ -9,6 +9,7 @@ mod figures;
 mod hostile;
 mod kills;
 mod load;
+mod machines;
 mod native;
 mod outgoing;
 mod score;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stenobot_simulator::answers::{BotText, read};
+use stenobot_simulator::server::BotApi;
 use stenobot_simulator::users::SentMessage;
 
 use super::figures::spread;
@@ -28,7 +29,7 @@ impl Score {
             self.requests += 1;
             self.lost += usize::from(trail.is_lost());
             self.duplicated += usize::from(trail.is_duplicated());
-            self.stray += stray_count(scene, sent);
+            self.stray += stray_count(scene.api(), sent);
             assert!(!trail.is_lost() && !trail.is_duplicated(), "{}", sent.history());
         }
     }
@@ -61,8 +62,8 @@ impl Score {
 }
 
 /// Status messages that stay for ever: Telegram accepted them, and the bot never got their id.
-pub(crate) fn stray_count(scene: &Scene, sent: &SentMessage) -> usize {
-    scene.api().read(|state| {
+pub(crate) fn stray_count(api: &BotApi, sent: &SentMessage) -> usize {
+    api.read(|state| {
         let replies = state.replies(sent.chat(), sent.id());
         replies.filter_map(|reply| reply.content.text()).filter(|text| is_status(text)).count()
     })

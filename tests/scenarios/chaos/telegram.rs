@@ -104,7 +104,7 @@ async fn a_fifth_of_all_calls_fails() {
     let mut took: Vec<Duration> = Vec::new();
     let mut stray = 0;
     for (sent, text) in &all {
-        stray += stray_count(&scene, sent);
+        stray += stray_count(scene.api(), sent);
         took.push(answered_once(sent, text));
     }
     let rows = scene.shut_down().await;

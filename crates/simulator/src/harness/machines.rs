@@ -1,6 +1,8 @@
 //! Several bots as child processes in one [`Environment`]: one machine each, of one role.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -85,8 +87,9 @@ impl Work {
     }
 }
 
-/// Machines that share one Bot API server. More than one need a database that they share as well.
-pub(crate) struct Machines {
+/// Machines that share one Bot API server. More than one need a database that they share as well. They are numbered from 0
+/// in the order of the roles that they were started with.
+pub struct Machines {
     // Dropped before the environment, so that all bots have ended when its folder is removed.
     machines: Vec<Machine>,
     /// Time from each kill of the leader to the next poll.
@@ -129,11 +132,11 @@ impl Machine {
 }
 
 impl Machines {
-    /// Starts a machine of each role, and waits until the bot asks for updates and every worker is ready.
+    /// Starts the server only; [`Machines::start_all`] starts a machine of each role.
     ///
     /// # Errors
-    /// When one of them does not start.
-    pub(crate) async fn start(setup: Setup, roles: &[Role]) -> Result<Self, SimulationError> {
+    /// When no folder or no port is available.
+    pub async fn prepare(setup: Setup, roles: &[Role]) -> Result<Self, SimulationError> {
         let environment = Environment::start(setup.server.clone(), setup.data.clone()).await?;
         let mut machines = Vec::new();
         for (index, role) in roles.iter().enumerate() {
@@ -149,17 +152,29 @@ impl Machines {
                 Machine::new(name, *role, bot_command(&environment, &setup, &folder, &data)?)
             });
         }
-        let mut machines = Self { machines, take_overs: JoinSet::new(), environment };
+        Ok(Self { machines, take_overs: JoinSet::new(), environment })
+    }
+
+    /// Starts a machine of each role, and waits until the bot asks for updates and every worker is ready.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub(crate) async fn start(setup: Setup, roles: &[Role]) -> Result<Self, SimulationError> {
+        let mut machines = Self::prepare(setup, roles).await?;
         machines.start_all().await?;
         Ok(machines)
     }
 
-    async fn start_all(&mut self) -> Result<(), SimulationError> {
+    /// Starts all machines, and waits until a bot asks for updates and every worker is ready.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub async fn start_all(&mut self) -> Result<(), SimulationError> {
         let api = self.environment.api().clone();
         let before = api.read(|state| state.requests_for_updates());
         self.machines.iter_mut().try_for_each(Machine::start)?;
         let asked = api.wait_for(|state| (state.requests_for_updates() > before).then_some(()));
-        let pages: Vec<String> = self.machines.iter().filter_map(Machine::start_page).collect();
+        let pages: Vec<String> = self.machines.iter().map(Machine::start_page).collect();
         let started = async {
             asked.await;
             join_all(pages.iter().map(|page| wait_for_page(page))).await;
@@ -176,8 +191,61 @@ impl Machines {
     }
 
     /// Server, users and folder.
-    pub(crate) fn environment(&self) -> &Environment {
+    pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Changes a setting of one machine for its next start.
+    pub fn set(&mut self, machine: usize, key: &str, value: impl Into<OsString>) {
+        self.machines[machine].command.environment.insert(super::variable_of(key), value.into());
+    }
+
+    /// Process id of a machine; `None` after its end.
+    pub fn pid(&self, machine: usize) -> Option<u32> {
+        self.machines[machine].process.as_ref().map(BotProcess::pid)
+    }
+
+    /// Scrapes a machine's metrics.
+    ///
+    /// # Errors
+    /// When its metrics page does not respond.
+    pub async fn metrics(&self, machine: usize) -> Result<MetricsPage, SimulationError> {
+        scrape(self.machines[machine].command.metrics).await
+    }
+
+    /// Path of a machine's log.
+    pub fn log(&self, machine: usize) -> &Path {
+        &self.machines[machine].command.log
+    }
+
+    /// Kills a machine with SIGKILL.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn kill(&mut self, machine: usize) -> Result<(), SimulationError> {
+        self.machines[machine].kill().await
+    }
+
+    /// Sends SIGTERM to a machine, and SIGKILL if it has not ended within `limit`.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn terminate_one(&mut self, machine: usize, limit: Duration) -> Result<ExitStatus, SimulationError> {
+        let process = self.machines[machine].process.take().ok_or(SimulationError::NotRunning)?;
+        Ok(process.terminate(limit).await?)
+    }
+
+    /// Starts a machine again that has ended; does not wait until it is ready.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start_again(&mut self, machine: usize) -> Result<(), SimulationError> {
+        self.machines[machine].start()
+    }
+
+    /// Waits until a machine is ready: a bot alive, a worker able to work. Without a time limit.
+    pub async fn wait_until_ready(&self, machine: usize) {
+        wait_for_page(&self.machines[machine].start_page()).await;
     }
 
     /// Waits until a process ends by itself; its index. Cancel safe.
@@ -265,7 +333,7 @@ impl Machines {
     ///
     /// # Errors
     /// When a status cannot be read.
-    pub(crate) async fn terminate(&mut self, limit: Duration) -> Result<Vec<ExitStatus>, SimulationError> {
+    pub async fn terminate(&mut self, limit: Duration) -> Result<Vec<ExitStatus>, SimulationError> {
         let ends = self.machines.iter_mut().filter_map(|machine| {
             machine.former_usage = machine.usage();
             Some(machine.process.take()?.terminate(limit))
@@ -275,7 +343,7 @@ impl Machines {
     }
 
     /// Keeps the folder with data and logs for inspection.
-    pub(crate) fn keep(&mut self) -> &std::path::Path {
+    pub fn keep(&mut self) -> &Path {
         self.environment.keep()
     }
 }
@@ -294,12 +362,11 @@ impl Machine {
     }
 
     /// The page that answers 200 when it has started, beside the first bot's request for updates.
-    fn start_page(&self) -> Option<String> {
+    fn start_page(&self) -> String {
         let address: SocketAddr = self.command.metrics;
         match self.role {
-            Role::All => None,
-            Role::Bot => Some(format!("http://{address}/healthz")),
-            Role::Worker => Some(format!("http://{address}/readyz")),
+            Role::All | Role::Bot => format!("http://{address}/healthz"),
+            Role::Worker => format!("http://{address}/readyz"),
         }
     }
 }

@@ -17,4 +17,4 @@ pub use message::{Button, Keyboard, OutgoingMessage};
 pub use outbox::Outbox;
 pub(crate) use pauses::Scope;
 pub use pauses::{LearnedPause, MAX_PAUSE};
-pub use status::{Edit, MayEdit, StatusEditor};
+pub use status::{Edit, EditGuard, MayEdit, StatusEditor};

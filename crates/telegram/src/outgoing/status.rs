@@ -32,17 +32,45 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Whether the message of a request may be edited now.
 pub type MayEdit = Arc<dyn Fn(RequestId) -> BoxFuture<'static, bool> + Send + Sync>;
 
+/// How long the answer of a guard holds: a process that was stopped meanwhile asks again.
+const GUARD_TIMEOUT: Duration = Duration::from_millis(500);
+/// Questions to a guard that takes longer.
+const MAX_GUARD_QUESTIONS: usize = 3;
+
+/// Asks whether one edit may be made, right before it is.
+pub struct EditGuard {
+    may_edit: MayEdit,
+    request: RequestId,
+}
+
+impl EditGuard {
+    /// Whether the edit may be made at once.
+    pub async fn allows(self) -> bool {
+        for _ in 0..MAX_GUARD_QUESTIONS {
+            let asked = Instant::now();
+            if !(self.may_edit)(self.request).await {
+                return false;
+            }
+            if asked.elapsed() < GUARD_TIMEOUT {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// Edits messages: [`Client`], or a fake in tests. A call must end by itself within some seconds.
 pub trait Edit: Clone + Send + Sync + 'static {
     /// The outbox that paces the edits.
     fn outbox(&self) -> &Outbox;
 
-    /// Replaces the content of a message.
+    /// Replaces the content of a message, if the guard allows it when the edit has its slot.
     fn edit(
         &self,
         chat: ChatId,
         message: MessageId,
         content: OutgoingMessage,
+        guard: EditGuard,
     ) -> impl Future<Output = Result<(), TelegramError>> + Send;
 }
 
@@ -51,8 +79,14 @@ impl Edit for Client {
         self.outbox()
     }
 
-    async fn edit(&self, chat: ChatId, message: MessageId, content: OutgoingMessage) -> Result<(), TelegramError> {
-        Client::edit(&self.with_priority(Priority::Status), chat, message, &content).await
+    async fn edit(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        content: OutgoingMessage,
+        guard: EditGuard,
+    ) -> Result<(), TelegramError> {
+        self.with_priority(Priority::Status).edit_if(chat, message, &content, guard.allows()).await
     }
 }
 
@@ -250,12 +284,9 @@ impl<E: Edit> EditLoop<E> {
             let state = self.messages.get_mut(&request)?;
             let content = state.wanted.take()?;
             let (edit, chat, message) = (self.edit.clone(), state.chat, state.message);
-            let may_edit = (self.may_edit)(request);
+            let guard = EditGuard { may_edit: self.may_edit.clone(), request };
             let work = async move {
-                let result = match may_edit.await {
-                    true => edit.edit(chat, message, content.clone()).await,
-                    false => Ok(()),
-                };
+                let result = edit.edit(chat, message, content.clone(), guard).await;
                 Edited { content, result }
             };
             state.in_flight = Some((self.in_flight.spawn(work).id(), message));

@@ -73,7 +73,16 @@ impl Edit for Fake {
         &self.0.outbox
     }
 
-    async fn edit(&self, chat: ChatId, message: MessageId, content: OutgoingMessage) -> Result<(), TelegramError> {
+    async fn edit(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        content: OutgoingMessage,
+        guard: EditGuard,
+    ) -> Result<(), TelegramError> {
+        if !guard.allows().await {
+            return Ok(());
+        }
         let text = content.text;
         assert_ne!(text, "panic", "as the test wants");
         let at = self.0.start.elapsed();
@@ -386,4 +395,36 @@ async fn an_edit_is_sent_in_real_time() {
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), sent).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_dropped_when_its_guard_denies_it() {
+    let fake = Fake::quick();
+    let may_edit: MayEdit = Arc::new(|request| Box::pin(std::future::ready(request != RequestId(1))));
+    let editor = StatusEditor::start_guarded(fake.clone(), MESSAGE_INTERVAL, may_edit);
+    show(&editor, 1, "denied");
+    show(&editor, 2, "allowed");
+    pass(100).await;
+    assert_eq!(fake.texts(), ["allowed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_whose_answer_is_old_is_asked_again() {
+    let fake = Fake::quick();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let questions = asked.clone();
+    // As of a process that was stopped while it waited for the first answer.
+    let may_edit: MayEdit = Arc::new(move |_| {
+        let is_first = questions.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move {
+            if is_first {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            }
+            is_first
+        })
+    });
+    let editor = StatusEditor::start_guarded(fake.clone(), MESSAGE_INTERVAL, may_edit);
+    show(&editor, 1, "stale");
+    pass(30_000).await;
+    assert_eq!((fake.texts(), asked.load(Ordering::SeqCst)), (Vec::new(), 2));
 }
