@@ -41,7 +41,7 @@ impl Args {
             println!("requests under way go on, with the same messages, when the bot starts with the copy");
         }
         println!("{from} is as it was: no bot may run with it from now on");
-        println!("to go on, set database_url to {to} and start the bot");
+        println!("to go on, set database_url to the second argument of this command ({to}) and start the bot");
         Ok(ExitCode::SUCCESS)
     }
 }

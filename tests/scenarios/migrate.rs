@@ -42,7 +42,10 @@ async fn a_request_that_waits_is_answered_in_the_same_message_by_a_bot_over_post
     let said = String::from_utf8(moved.stdout).unwrap();
     assert!(moved.status.success(), "{said}{}", String::from_utf8_lossy(&moved.stderr));
     assert!(said.starts_with("copied and verified: people: 1, requests: 1, under way: 1; "), "{said}");
-    assert!(said.contains(&format!("set database_url to {url} and start the bot")), "{said}");
+    assert!(
+        said.contains(&format!("set database_url to the second argument of this command ({url}) and start the bot")),
+        "{said}"
+    );
 
     scene.bot.set("database_url", url.as_str());
     scene.bot.restart().await.unwrap();

@@ -27,9 +27,9 @@ pub enum MigrationPhase {
 /// How far a migration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrationProgress {
-    /// What it does.
+    /// The current phase.
     pub phase: MigrationPhase,
-    /// Rows that the phase is through with.
+    /// Rows that are processed.
     pub done: u64,
     /// Rows of the phase.
     pub total: u64,
@@ -133,7 +133,7 @@ pub(crate) trait Side {
     /// Deletes all rows and records what is copied next, in one transaction.
     async fn start_over(&mut self, unfinished: &Unfinished) -> Result<(), StoreError>;
 
-    /// Has the store opened from now on.
+    /// Allows the store to be opened.
     async fn finish(&mut self) -> Result<(), StoreError>;
 
     async fn close(self) -> Result<(), StoreError>;
