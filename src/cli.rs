@@ -7,6 +7,7 @@ mod doctor;
 mod engine;
 mod health;
 mod import_legacy;
+mod migrate;
 mod model;
 mod onnx_version;
 #[cfg(feature = "simulator")]
@@ -69,6 +70,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a copy of the store back
     Restore(restore::Args),
+    /// Copy the store from SQLite to PostgreSQL, or back
+    Migrate(migrate::Args),
     /// Let the bot of this token take over the store of another bot
     Adopt(adopt::Args),
     /// Bring along people and usage from a predecessor's database
@@ -144,6 +147,7 @@ impl Cli {
             Command::Stats(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Backup(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Restore(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Migrate(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Adopt(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             #[cfg(feature = "simulator")]

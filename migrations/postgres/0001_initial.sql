@@ -175,6 +175,14 @@ CREATE TABLE telegram_pauses (
     paused_until BIGINT NOT NULL
 );
 
+-- Of a store into which another one is being copied: no bot opens it while there is a row.
+CREATE TABLE migration_in_progress (
+    only_row SMALLINT NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    -- location of the store that is copied, and the checksum of its rows
+    source TEXT NOT NULL,
+    fingerprint TEXT NOT NULL
+);
+
 -- Machines are notified of what they wait for, when the transaction commits. PostgreSQL lets one transaction that notifies
 -- commit at a time: what no other machine waits for does not notify.
 CREATE FUNCTION notify_changed() RETURNS TRIGGER LANGUAGE plpgsql AS $$

@@ -28,3 +28,11 @@ CREATE TABLE telegram_pauses (
     chat_id INTEGER NOT NULL PRIMARY KEY,
     paused_until INTEGER NOT NULL
 ) STRICT;
+
+-- Of a store into which another one is being copied: no bot opens it while there is a row.
+CREATE TABLE migration_in_progress (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    -- location of the store that is copied, and the checksum of its rows
+    source TEXT NOT NULL,
+    fingerprint TEXT NOT NULL
+) STRICT;

@@ -61,6 +61,7 @@ impl StoreFailures {
             StoreError::LeaseLost { .. }
             | StoreError::OtherBot { .. }
             | StoreError::Broken(_)
+            | StoreError::Unfinished(_)
             | StoreError::Migration(_) => false,
         };
         observe(&Event::StoreFailed { what, error, is_repeated: again });

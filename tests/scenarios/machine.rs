@@ -20,7 +20,7 @@ const SECRET: &str = "AAE-no-bot-of-anybody-has-this-token";
 const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
 /// Every command that reads the configuration, with arguments that let it start.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 11] = [
     &["run"],
     &["doctor"],
     &["doctor", "--json"],
@@ -31,6 +31,7 @@ const COMMANDS: [&[&str]; 10] = [
     &["backup", "copy.db"],
     &["restore", "copy.db"],
     &["adopt"],
+    &["migrate", "sqlite://none.db", "postgres://bot@127.0.0.1:9/none"],
 ];
 
 /// The program in its own folder, with no variables but those that a test sets. All network connections are refused at
@@ -340,6 +341,7 @@ async fn two_bots_do_not_share_a_database() {
             ("link.db", &["run"]),
             ("link.db", &["adopt"]),
             ("link.db", &["restore", "no-copy.db"]),
+            ("link.db", &["migrate", "sqlite:link.db", "postgres://bot@127.0.0.1:9/none"]),
             ("link.db", &["doctor"]),
         ] {
             let url = format!("sqlite:{other}");

@@ -18,6 +18,7 @@ mod kinds;
 mod limits;
 mod logs;
 mod machine;
+mod migrate;
 mod pages;
 mod panels;
 mod people;

@@ -66,6 +66,12 @@ pub enum StoreError {
     /// The file cannot be opened, or a statement failed for another reason.
     #[error("the store cannot be used: {0}")]
     Broken(String),
+    /// A migration from another store was interrupted.
+    #[error(
+        "the store holds an unfinished copy of {0}: run the same `stenobot migrate` again, which completes it, or set \
+         another database_url"
+    )]
+    Unfinished(String),
     /// The schema could not be brought up to date.
     #[error("the store could not be migrated: {0}")]
     Migration(String),
@@ -83,7 +89,11 @@ impl StoreError {
             Self::Unreachable(_) => "unreachable",
             Self::TooManyConnections => "connections",
             Self::Slow => "timeout",
-            Self::LeaseLost { .. } | Self::OtherBot { .. } | Self::Broken(_) | Self::Migration(_) => "other",
+            Self::LeaseLost { .. }
+            | Self::OtherBot { .. }
+            | Self::Broken(_)
+            | Self::Unfinished(_)
+            | Self::Migration(_) => "other",
         }
     }
 
@@ -104,6 +114,7 @@ impl StoreError {
             | Self::Corrupt(_)
             | Self::OtherBot { .. }
             | Self::Broken(_)
+            | Self::Unfinished(_)
             | Self::Migration(_) => false,
         }
     }

@@ -13,6 +13,7 @@ pub(crate) mod error;
 pub(crate) mod inspect;
 pub(crate) mod leadership;
 pub(crate) mod listen;
+pub(crate) mod migrate;
 pub(crate) mod open;
 
 use std::fmt;

@@ -13,6 +13,7 @@ pub(crate) mod error;
 mod foreign;
 pub(crate) mod inspect;
 pub(crate) mod legacy;
+pub(crate) mod migrate;
 pub(crate) mod open;
 #[cfg(test)]
 mod plans;
@@ -71,8 +72,9 @@ impl Connections {
 
     /// Whether the store's schema is exactly the one that this program knows.
     pub(crate) async fn check_version(&self) -> Result<(), StoreError> {
-        match open::newest(&mut *self.reader.acquire().await?).await? {
-            Some(version) if version == open::newest_known() => Ok(()),
+        let mut connection = self.reader.acquire().await?;
+        match open::newest(&mut connection).await? {
+            Some(version) if version == open::newest_known() => open::check_finished(&mut connection).await,
             Some(version) if version > open::newest_known() => Err(StoreError::Migration(format!(
                 "a newer version wrote it (schema {version} is unknown here); use that version"
             ))),

@@ -97,6 +97,7 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = session(&options).await?;
     check_server(&mut connection).await?;
     migrate_on(&mut connection).await?;
+    check_finished(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
@@ -125,10 +126,10 @@ fn supported(number: i32, version: &str) -> Result<(), StoreError> {
 }
 
 /// Migrations of a newer version may be there during a rolling upgrade, see [`check`].
-async fn migrate_on(connection: &mut PgConnection) -> Result<(), StoreError> {
+pub(super) async fn migrate_on(connection: &mut PgConnection) -> Result<(), StoreError> {
     let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
     migrator.set_ignore_missing(true).run(&mut *connection).await?;
-    check(connection).await
+    check_compatible(connection).await
 }
 
 /// Version of the newest migration that was applied.
@@ -141,9 +142,31 @@ pub(super) async fn newest(connection: &mut PgConnection) -> Result<Option<i64>,
     Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
 }
 
+/// Whether this program may work on the schema, and on the rows.
+pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
+    check_compatible(connection).await?;
+    check_finished(connection).await
+}
+
+/// Whether another store is still to be copied into this one.
+pub(super) async fn check_finished(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let source = sqlx::query_scalar("SELECT source FROM migration_in_progress").fetch_optional(connection).await?;
+    source.map_or(Ok(()), |source| Err(StoreError::Unfinished(source)))
+}
+
+/// Whether this program knows the whole schema: of one that is newer, it would leave columns out.
+pub(super) async fn check_known(connection: &mut PgConnection) -> Result<(), StoreError> {
+    match newest(connection).await? {
+        Some(version) if version > newest_known() => Err(StoreError::Migration(format!(
+            "a newer version wrote it (schema {version} is unknown here); use that version"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Whether this program may work on the schema: each migration says which is the oldest version of the program's schema that
 /// it can be used with, so that two versions run side by side during an upgrade.
-pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
+async fn check_compatible(connection: &mut PgConnection) -> Result<(), StoreError> {
     let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM schema_compatibility").fetch_one(connection).await?;
     if oldest <= newest_known() {
         return Ok(());

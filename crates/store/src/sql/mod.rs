@@ -14,6 +14,7 @@ pub(super) mod claims;
 pub(super) mod daily_usage;
 pub(super) mod erasure;
 mod machines;
+pub(super) mod migrate;
 pub(super) mod notices;
 pub(super) mod queue;
 mod rows;

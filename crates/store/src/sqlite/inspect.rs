@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::{ConnectOptions, Connection};
 
-use super::open::{MIGRATIONS, check, has_table, newest, predecessor, read_only};
+use super::open::{MIGRATIONS, check, check_finished, has_table, newest, predecessor, read_only};
 use super::sql::account::account;
 use crate::StoreError;
 use crate::inspection::Inspection;
@@ -31,6 +31,9 @@ pub(crate) async fn inspect(path: &Path) -> Result<Option<Inspection>, StoreErro
         return Err(MigrateError::VersionMissing(version).into());
     }
     check(&mut connection).await?;
+    if has_table(&mut connection, "migration_in_progress").await? {
+        check_finished(&mut connection).await?;
+    }
     let requests: i64 = match has_table(&mut connection, "usage").await? {
         true => sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut connection).await?,
         false => 0,

@@ -67,6 +67,13 @@ pub(super) fn read_only(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).read_only(true)
 }
 
+/// One connection to a file that may hold an unfinished copy of another store, with the newest schema.
+pub(super) async fn connect_unfinished(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = options(path, BUSY_TIMEOUT);
+    migrate(&options).await?;
+    Ok(options.connect().await?)
+}
+
 async fn connect_with(options: SqliteConnectOptions) -> Result<Connections, StoreError> {
     migrate(&options).await?;
     let pool = || SqlitePoolOptions::new().acquire_timeout(2 * BUSY_TIMEOUT);
@@ -79,6 +86,7 @@ async fn connect_with(options: SqliteConnectOptions) -> Result<Connections, Stor
         Box::pin(std::future::ready(Ok(usable)))
     });
     let writer = writer.connect_with(options.clone()).await?;
+    check_finished(&mut *writer.acquire().await?).await?;
     let reader = pool().max_connections(4).connect_with(options.clone().pragma("query_only", "ON")).await?;
     Ok(Connections {
         writer,
@@ -114,6 +122,12 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<(), StoreError> {
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
     if damage == "ok" { Ok(()) } else { Err(StoreError::Damaged) }
+}
+
+/// Whether another store is still to be copied into this one.
+pub(super) async fn check_finished(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let source = sqlx::query_scalar("SELECT source FROM migration_in_progress").fetch_optional(connection).await?;
+    source.map_or(Ok(()), |source| Err(StoreError::Unfinished(source)))
 }
 
 pub(super) fn predecessor() -> StoreError {

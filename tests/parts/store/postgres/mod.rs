@@ -4,6 +4,7 @@ mod clock;
 mod history;
 mod leadership;
 mod machines;
+mod migrate;
 mod trouble;
 mod versions;
 
