@@ -114,14 +114,13 @@ mod tests {
             ("2023-14-90", 0),
         ] {
             let query = format!("SELECT {} FROM (SELECT $1 AS at)", read(&Column("at", Kind::Time)));
-            let read: i64 =
+            let found: i64 =
                 sqlx::query_scalar(AssertSqlSafe(query.clone())).bind(text).fetch_one(&mut side.0).await.unwrap();
-            assert_eq!(read, millis, "{text}");
+            assert_eq!(found, millis, "{text}");
             let writing = AssertSqlSafe(format!("SELECT {}", write(Kind::Time, 1)));
             let written: String = sqlx::query_scalar(writing).bind(millis).fetch_one(&mut side.0).await.unwrap();
-            let again = format!("SELECT {} FROM (SELECT $1 AS at)", read_time());
             let again: i64 =
-                sqlx::query_scalar(AssertSqlSafe(again)).bind(written).fetch_one(&mut side.0).await.unwrap();
+                sqlx::query_scalar(AssertSqlSafe(query)).bind(written).fetch_one(&mut side.0).await.unwrap();
             assert_eq!(again, millis, "{text}");
         }
     }
