@@ -404,7 +404,7 @@ async fn an_edit_is_dropped_when_its_guard_denies_it() {
     let editor = StatusEditor::start_guarded(fake.clone(), MESSAGE_INTERVAL, may_edit);
     show(&editor, 1, "denied");
     show(&editor, 2, "allowed");
-    pass(100).await;
+    pass(2_000).await;
     assert_eq!(fake.texts(), ["allowed"]);
 }
 
