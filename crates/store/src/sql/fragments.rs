@@ -85,14 +85,15 @@ macro_rules! request_columns {
     };
 }
 
-/// Whether the request that a row is coalesced into is open.
+/// Whether the request that a row is coalesced into is open. Not by EXISTS, for which PostgreSQL would first read all open rows
+/// into memory.
 macro_rules! waits_for_another {
     () => {
         concat!(
-            "EXISTS (SELECT 1 FROM usage AS first WHERE first.id = usage.joined_to AND first.answered = 0 \
+            "((SELECT 1 FROM usage AS first WHERE first.id = usage.joined_to AND first.answered = 0 \
              AND first.stage IN ",
             open_stages!(),
-            ")"
+            ") IS NOT NULL)"
         )
     };
 }
