@@ -81,13 +81,16 @@ impl StatusMessages {
         if request.status_message().is_some() {
             return Ok(None);
         }
-        let sent = match self.client.send(chat, thread, request.reply_to(), message).await {
-            // In the store before anything is sent there: the message would belong to no chat after a crash.
-            Err(TelegramError::ChatMoved(to)) if self.chats.follow_move(chat, to).await.is_ok() => {
-                self.client.send(to, None, None, message).await.map(|message| (to, message))
+        let send = async {
+            match self.client.send(chat, thread, request.reply_to(), message).await {
+                // In the store before anything is sent there: the message would belong to no chat after a crash.
+                Err(TelegramError::ChatMoved(to)) if self.chats.follow_move(chat, to).await.is_ok() => {
+                    self.client.send(to, None, None, message).await.map(|message| (to, message))
+                }
+                sent => sent.map(|message| (chat, message)),
             }
-            sent => sent.map(|message| (chat, message)),
         };
+        let Some(sent) = self.chats.store.unless_silent(send).await else { return Ok(None) };
         match sent {
             Ok(sent) => Ok(Some(sent)),
             Err(error) => match error.disposition() {

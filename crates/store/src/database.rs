@@ -79,9 +79,18 @@ impl Database {
         self.alive_until.send_replace(Some(end));
     }
 
+    /// Runs `work`; drops it and gives `None` before the other machines take this one for silent.
+    pub(crate) async fn unless_silent<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.silence() => None,
+            output = work => Some(output),
+        }
+    }
+
     /// Ends when the other machines may take this one for silent. Asks the clock whenever it is polled: of a process that was
     /// stopped, timers may fire later than other tasks run.
-    pub(crate) async fn silence(&self) {
+    async fn silence(&self) {
         let mut ends = self.alive_until.subscribe();
         loop {
             let end = *ends.borrow_and_update();

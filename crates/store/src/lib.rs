@@ -156,6 +156,12 @@ impl Store {
         self.database.cancellations.subscribe()
     }
 
+    /// Runs `work` that sends; drops it and gives `None` before the other machines take this one for silent and send in its
+    /// place.
+    pub async fn unless_silent<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.database.unless_silent(work).await
+    }
+
     /// The time by the store's clock, as far as this process knows it. To be shown, not to be decided by.
     pub fn now(&self) -> Timestamp {
         self.database.recent_now()

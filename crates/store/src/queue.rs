@@ -121,13 +121,9 @@ impl Queue {
     /// As [`Queue::hold`], for `work` that sends: it is dropped, too, before the other machines take this one for silent and
     /// send in its place.
     pub async fn hold_to_send<T>(&self, fence: &Fence, work: impl Future<Output = T>) -> Result<T, StoreError> {
-        tokio::select! {
-            biased;
-            () = self.0.silence() => {
-                Err(StoreError::Unreachable("others answer in place of this machine, which has been cut off too long".into()))
-            }
-            held = self.hold(fence, work) => held,
-        }
+        let cut_off = "others answer in place of this machine, which has been cut off for too long";
+        let held = self.0.unless_silent(self.hold(fence, work)).await;
+        held.unwrap_or_else(|| Err(StoreError::Unreachable(cut_off.into())))
     }
 
     /// Renews the lease until another worker has claimed the request, or the store fails for good.

@@ -30,10 +30,11 @@ const OLDEST_SERVER: i32 = 140_000;
 const MAX_LIFETIME: Duration = Duration::from_secs(1800);
 
 /// Bounds of a session, in milliseconds where no unit is given. A machine that is cut off, or stopped in the middle of a
-/// transaction, holds locks that the others wait for: the server ends its transaction, and notices that it is gone.
+/// transaction, holds locks that the others wait for, the next leader too: the server ends its transaction as soon as the
+/// lead of a silent machine, and notices that it is gone.
 const SESSION: [(&str, &str); 6] = [
     ("statement_timeout", "5000"),
-    ("idle_in_transaction_session_timeout", "5000"),
+    ("idle_in_transaction_session_timeout", "2500"),
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),

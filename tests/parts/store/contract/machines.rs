@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, Role};
 use stenobot_store::{MachineId, MachineState, Pause, SILENCE, ServiceMode, WorkSource};
+use tokio::time::Instant;
 
 use super::BACKEND;
 use crate::store::test_store::TestStore;
@@ -32,6 +33,25 @@ async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
     assert_eq!(machines.fleet().await.unwrap().live.len(), 1);
     test.pass(Duration::from_secs(3600));
     assert_eq!(machines.record_heartbeat(&two, leader).await.unwrap().silent, [], "forgotten after a while");
+}
+
+#[tokio::test]
+async fn a_machine_whose_heartbeats_fail_sends_nothing_more_before_it_is_silent() {
+    let test = TestStore::new(BACKEND).await;
+    let id = MachineId::new("one");
+    assert_eq!(test.store.unless_silent(async { 1 }).await, Some(1), "without heartbeats it is alone");
+    test.store.machines.record_heartbeat(&id, WORKER).await.unwrap();
+    assert_eq!(test.store.unless_silent(async { 2 }).await, Some(2));
+    tokio::time::pause();
+    let since = Instant::now();
+    assert_eq!(test.store.unless_silent(std::future::pending::<()>()).await, None);
+    assert!(since.elapsed() > SILENCE / 2 && since.elapsed() < SILENCE, "{:?}", since.elapsed());
+    let mut polled = false;
+    assert_eq!(test.store.unless_silent(async { polled = true }).await, None);
+    assert!(!polled, "as after SIGCONT: nothing begins");
+    tokio::time::resume();
+    test.store.machines.record_heartbeat(&id, WORKER).await.unwrap();
+    assert_eq!(test.store.unless_silent(async { 3 }).await, Some(3), "it is back");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn the_standby_takes_over() {
         name: "machines::database::the_standby_takes_over",
     };
     let rounds = rounds(1);
-    let (mut all, mut recoveries) = (Vec::new(), Vec::new());
+    let (mut all, mut promotions, mut recoveries) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         let Some(primary) = durable_server(ROW.name).await else { return };
         let standby = primary.standby().await.unwrap();
@@ -82,6 +82,7 @@ async fn the_standby_takes_over() {
         let since = cluster.now();
         cluster.server.kill().await.unwrap();
         standby.promote().await.unwrap();
+        promotions.push(cluster.now() - since);
         let polls = cluster.polls();
         cluster.links.iter().for_each(|link| link.redirect(standby.address()));
         cluster.server = standby;
@@ -89,6 +90,7 @@ async fn the_standby_takes_over() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         all.push(cluster.finish().await);
     }
-    let (found, recovery) = (all.join("; "), spread(&recoveries));
-    measured(&ROW, rounds, &format!("{found}; polled again after the primary's death {recovery}"));
+    let (found, promotion, recovery) = (all.join("; "), spread(&promotions), spread(&recoveries));
+    let found = format!("{found}; promoted after {promotion}, polled again after the primary's death {recovery}");
+    measured(&ROW, rounds, &found);
 }
