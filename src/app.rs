@@ -141,7 +141,7 @@ impl App {
         let heartbeats = machine.run(&client, candidacy.clone());
         let work = async {
             let bot = bot.zip(candidacy);
-            run_roles(&folder, parts, (&machine, &cancels), bot, worker.as_ref()).await;
+            Box::pin(run_roles(&folder, parts, (&machine, &cancels), bot, worker.as_ref())).await;
             // Waits for work under way, releases the rest, ends the engine and closes the store.
             tasks.close();
             tasks.wait().await;

@@ -53,7 +53,7 @@ fn a_probe_has_all_limits() {
     let (limits, expendable) = (limits(child.id()), of_process(child.id(), "oom_score_adj"));
     assert!(child.wait().unwrap().success() && said.starts_with("{\"length_ms\":"), "{said}");
     assert_eq!(limits["Max core file size"], (0, 0));
-    assert_eq!(limits["Max address space"], (96 * MIB, 96 * MIB));
+    assert_eq!(limits["Max address space"], (136 * MIB, 136 * MIB));
     assert_eq!(limits["Max cpu time"], (36, 36));
     assert_eq!(limits["Max open files"], (16, 16));
     assert_eq!(limits["Max processes"], (0, 0));
