@@ -122,11 +122,22 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error() {
-            Some(database) if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() => {
-                sqlite::error::of(&error)
+        if let Some(database) = error.as_database_error() {
+            return match database.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+                Some(_) => sqlite::error::of(database),
+                None => postgres::error::of(database),
+            };
+        }
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            // Of the way to a server; SQLite has none.
+            sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
+            sqlx::Error::Tls(error) => Self::Unreachable(format!("TLS failed: {error}")),
+            // What a server sends while it ends is cut off.
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => {
+                Self::Unreachable(error.to_string())
             }
-            Some(_) | None => postgres::error::of(&error),
+            error => Self::Broken(error.to_string()),
         }
     }
 }

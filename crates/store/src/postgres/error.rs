@@ -1,22 +1,12 @@
 //! PostgreSQL's errors as the store's, by SQLSTATE.
 
+use sqlx::error::DatabaseError;
+
 use crate::StoreError;
 
-/// An error of PostgreSQL, or of the way to it.
-pub(crate) fn of(error: &sqlx::Error) -> StoreError {
-    if let Some(database) = error.as_database_error() {
-        let (code, message) = (database.code().unwrap_or_default(), database.message());
-        return of_state(&code, message);
-    }
-    match error {
-        sqlx::Error::Io(error) => StoreError::Unreachable(error.to_string()),
-        sqlx::Error::Tls(error) => StoreError::Unreachable(format!("TLS failed: {error}")),
-        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => StoreError::Unreachable(error.to_string()),
-        sqlx::Error::PoolTimedOut => StoreError::Busy,
-        // What the server sends while it ends is cut off.
-        sqlx::Error::Protocol(_) => StoreError::Unreachable(error.to_string()),
-        _ => StoreError::Broken(error.to_string()),
-    }
+/// An error of PostgreSQL.
+pub(crate) fn of(error: &dyn DatabaseError) -> StoreError {
+    of_state(&error.code().unwrap_or_default(), error.message())
 }
 
 fn of_state(code: &str, message: &str) -> StoreError {
@@ -72,6 +62,7 @@ mod tests {
             let error = of_state(code, "why");
             assert_eq!((error.kind(), error.is_transient()), (kind, false), "{code}");
         }
-        assert_eq!(of(&sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into())).kind(), "unreachable");
+        let refused = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(StoreError::from(refused).kind(), "unreachable");
     }
 }

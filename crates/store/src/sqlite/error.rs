@@ -1,10 +1,12 @@
 //! SQLite's errors as the store's.
 
+use sqlx::error::DatabaseError;
+
 use crate::StoreError;
 
 /// An error of SQLite, by the primary result code: the low byte of the extended code.
-pub(crate) fn of(error: &sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(|database| database.code()).and_then(|code| code.parse().ok());
+pub(crate) fn of(error: &dyn DatabaseError) -> StoreError {
+    let code = error.code().and_then(|code| code.parse().ok());
     match code.map(|code: u32| code & 0xff) {
         Some(5 | 6) => StoreError::Busy,
         Some(13) => StoreError::Full,
