@@ -20,11 +20,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::{PgConnection, PgPool, Postgres};
 use stenobot_domain::{Clock, Timestamp};
 
+pub(crate) use self::sql::{Connection, Statements, Transaction};
 use crate::StoreError;
 
 /// First half of this program's advisory locks: the letters STEN.
@@ -123,39 +123,13 @@ fn chosen(clock: &Clock, now: Timestamp) -> Timestamp {
     }
 }
 
-/// A connection of the pool.
-pub(crate) struct Connection(PoolConnection<Postgres>);
-
 impl Connection {
-    pub(crate) fn sql(&mut self) -> Statements<'_> {
-        Statements(&mut self.0)
-    }
-
     pub(crate) async fn now(&mut self, clock: &Clock) -> Result<Timestamp, StoreError> {
         now(&mut self.0, clock).await
     }
 }
 
-/// A transaction on a connection of the pool.
-pub(crate) struct Transaction(sqlx::Transaction<'static, Postgres>);
-
-impl Transaction {
-    pub(crate) fn sql(&mut self) -> Statements<'_> {
-        Statements(&mut self.0)
-    }
-
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
-    }
-
-    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.0.rollback().await?)
-    }
-}
-
-/// The statements, on a connection or in a transaction.
-pub(crate) struct Statements<'c>(&'c mut PgConnection);
-
+type Db = Postgres;
 type DbConnection = PgConnection;
 type DbRow = PgRow;
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;

@@ -22,10 +22,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
+pub(crate) use self::sql::{Connection, Statements, Transaction};
 use crate::StoreError;
 
 /// Connections to one file; cheap to clone.
@@ -95,35 +95,7 @@ impl Connections {
     }
 }
 
-/// A connection of one of the pools.
-pub(crate) struct Connection(PoolConnection<Sqlite>);
-
-impl Connection {
-    pub(crate) fn sql(&mut self) -> Statements<'_> {
-        Statements(&mut self.0)
-    }
-}
-
-/// A transaction on the writing connection.
-pub(crate) struct Transaction(sqlx::Transaction<'static, Sqlite>);
-
-impl Transaction {
-    pub(crate) fn sql(&mut self) -> Statements<'_> {
-        Statements(&mut self.0)
-    }
-
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
-    }
-
-    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.0.rollback().await?)
-    }
-}
-
-/// The statements, on a connection or in a transaction.
-pub(crate) struct Statements<'c>(&'c mut SqliteConnection);
-
+type Db = Sqlite;
 type DbConnection = SqliteConnection;
 type DbRow = SqliteRow;
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;

@@ -25,10 +25,40 @@ pub(super) mod users;
 
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use stenobot_domain::RequestId;
 
-use super::{DbConnection, DbRow, List, Query, Statements, list};
+use super::{Db, DbConnection, DbRow, List, Query, list};
 use crate::StoreError;
+
+/// A connection of a pool.
+pub(crate) struct Connection(pub(super) PoolConnection<Db>);
+
+impl Connection {
+    pub(crate) fn sql(&mut self) -> Statements<'_> {
+        Statements(&mut self.0)
+    }
+}
+
+/// A transaction; rolled back when it is dropped.
+pub(crate) struct Transaction(pub(super) sqlx::Transaction<'static, Db>);
+
+impl Transaction {
+    pub(crate) fn sql(&mut self) -> Statements<'_> {
+        Statements(&mut self.0)
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+/// The statements, on a connection or in a transaction.
+pub(crate) struct Statements<'c>(&'c mut DbConnection);
 
 impl Statements<'_> {
     /// Runs a statement and gives the number of changed rows.
