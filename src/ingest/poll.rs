@@ -70,15 +70,7 @@ impl Intake {
                 Err(error) => {
                     poll_timeout = Duration::ZERO;
                     report(&error);
-                    match error.disposition() {
-                        Disposition::ServerRequested(requested) => requested.max(pause),
-                        Disposition::Retry { .. }
-                        | Disposition::OperatorNeeded { .. }
-                        | Disposition::ChatMoved(_)
-                        | Disposition::ChatUnreachable(_)
-                        | Disposition::MessageGone
-                        | Disposition::Final => pause,
-                    }
+                    error.pause_of_at_least(pause)
                 }
             };
             failures = failures.saturating_add(1);

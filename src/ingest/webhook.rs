@@ -116,7 +116,7 @@ impl Registration {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     report(&error);
-                    pause(&error, failures)
+                    error.pause_of_at_least(RETRIES.pause_after(failures))
                 }
             };
             if soft.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
@@ -216,19 +216,6 @@ fn report(error: &TelegramError) {
         | Disposition::ChatMoved(_)
         | Disposition::ChatUnreachable(_)
         | Disposition::MessageGone => tracing::warn!(%error, "the webhook cannot be set or checked, will try again"),
-    }
-}
-
-fn pause(error: &TelegramError, failures: u32) -> Duration {
-    let pause = RETRIES.pause_after(failures);
-    match error.disposition() {
-        Disposition::ServerRequested(requested) => requested.max(pause),
-        Disposition::Retry { .. }
-        | Disposition::OperatorNeeded { .. }
-        | Disposition::ChatMoved(_)
-        | Disposition::ChatUnreachable(_)
-        | Disposition::MessageGone
-        | Disposition::Final => pause,
     }
 }
 

@@ -120,6 +120,20 @@ impl TelegramError {
         }
     }
 
+    /// The pause before the call is made again: this one, or the longer one that Telegram demands.
+    #[must_use]
+    pub fn pause_of_at_least(&self, pause: Duration) -> Duration {
+        match self.disposition() {
+            Disposition::ServerRequested(requested) => requested.max(pause),
+            Disposition::Retry { .. }
+            | Disposition::OperatorNeeded { .. }
+            | Disposition::ChatMoved(_)
+            | Disposition::ChatUnreachable(_)
+            | Disposition::MessageGone
+            | Disposition::Final => pause,
+        }
+    }
+
     /// Whether the effect of the call is unknown. Repeating an edit is harmless, repeating a new message may show it twice.
     pub fn may_have_worked(&self) -> bool {
         match self {
