@@ -79,12 +79,7 @@ pub(crate) struct AudioRow {
 }
 
 impl Audio {
-    /// Ids of the requests whose audio files must stay: open ones, and those whose audio is kept.
-    pub async fn ids_in_use(&self) -> Result<Vec<RequestId>, StoreError> {
-        self.0.connections.read().await?.sql().requests_with_audio().await
-    }
-
-    /// Those of these requests whose audio files must stay.
+    /// Those of these requests whose audio files must stay: open ones, and those whose audio is kept.
     pub async fn in_use(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
         self.0.connections.read().await?.sql().requests_with_audio_among(ids).await
     }

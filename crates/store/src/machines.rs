@@ -98,13 +98,6 @@ impl Machines {
         self.0.noting(record).await
     }
 
-    /// The machines there are.
-    pub async fn fleet(&self) -> Result<Fleet, StoreError> {
-        let mut connection = self.0.connections.read().await?;
-        let now = self.0.now(&mut connection).await?;
-        fleet(connection.sql().machines_since(now.before(LISTED)).await?, now)
-    }
-
     /// Removes a machine that ends.
     pub async fn leave(&self, machine: &MachineId) -> Result<(), StoreError> {
         self.0.noting(async { self.0.connections.write().await?.sql().drop_machine(machine).await }).await

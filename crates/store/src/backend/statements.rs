@@ -93,7 +93,7 @@ statements! {
     /// At most 500 behind a place.
     fn page_after(place: &Place) -> Vec<Waiting>;
     fn place_of(id: RequestId) -> Option<Place>;
-    /// Whether `owner` holds a request, or nobody does while it waits.
+    /// Whether `owner` holds a request, or no worker does while it waits.
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
@@ -157,7 +157,6 @@ statements! {
 // === Kept audio ===
 
 statements! {
-    fn requests_with_audio() -> Vec<RequestId>;
     fn requests_with_audio_among(ids: &[RequestId]) -> Vec<RequestId>;
     /// Takes what is over `now`, or would be kept until after `latest`.
     fn take_due_audio(now: Timestamp, latest: Timestamp) -> Vec<DueAudio>;

@@ -7,13 +7,6 @@ use super::{DbRow, Statements, ids, list, rows};
 use crate::audio::{AudioRow, DueAudio, KeptAudio};
 use crate::{Sender, StoreError};
 
-pub(in super::super) const WITH_AUDIO: &str = concat!(
-    "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
-    open_stages!(),
-    " UNION SELECT id FROM usage WHERE audio_until IS NOT NULL"
-);
-
-/// Of these.
 pub(in super::super) const WITH_AUDIO_AMONG: &str = concat!(
     "SELECT id FROM usage WHERE id IN ",
     list!("$1"),
@@ -48,10 +41,6 @@ pub(in super::super) const KEPT: &str = concat!(
 );
 
 impl Statements<'_> {
-    pub(crate) async fn requests_with_audio(self) -> Result<Vec<RequestId>, StoreError> {
-        Ok(ids(sqlx::query_scalar(WITH_AUDIO).fetch_all(self.0).await?))
-    }
-
     pub(crate) async fn requests_with_audio_among(self, of: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
         let of = list(of.iter().map(|id| id.0));
         Ok(ids(sqlx::query_scalar(WITH_AUDIO_AMONG).bind(of).fetch_all(self.0).await?))

@@ -99,7 +99,7 @@ pub(in super::super) const PAGE: &str = concat!(
 
 const PLACE_OF: &str = "SELECT id, priority, turn, coalesce(joined_to, id) FROM usage WHERE id = $1";
 
-/// Whether `$2` holds the request, or nobody does while it waits.
+/// Whether `$2` holds the request, or no worker does while it waits.
 pub(in super::super) const SHOWS_STATE: &str = concat!(
     "SELECT EXISTS (SELECT 1 FROM usage WHERE id = $1 AND answered = 0 AND (owner = $2 OR (owner IS NULL AND stage IN ",
     waiting_stages!(),

@@ -72,7 +72,6 @@ async fn no_statement_reads_the_whole_history() {
         statistics::COUNTS,
         statistics::BACKLOG,
         statistics::RECENT_RTF,
-        audio::WITH_AUDIO,
         audio::WITH_AUDIO_AMONG,
         audio::TAKE_DUE,
         audio::KEPT,

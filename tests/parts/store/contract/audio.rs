@@ -54,7 +54,7 @@ async fn audio_is_kept_for_its_sender_until_its_retention_is_over() {
     let id = test.enqueue_of(&IncomingAudio { thread: Some(5), ..arrival(1) }).await;
     assert!(here(&test, id).await.is_none(), "it is not done");
     finish_and_keep(&test, RETENTION).await;
-    assert_eq!(test.store.audio.ids_in_use().await.unwrap(), [id], "its file stays at the next start");
+    assert_eq!(test.store.audio.in_use(&[not_kept, id]).await.unwrap(), [id], "its file stays at the next start");
 
     let kept = here(&test, id).await.unwrap();
     assert_eq!((kept.audio, kept.chat, kept.reply_to, kept.thread), (id, arrival(1).chat, Some(MessageId(1)), Some(5)));
@@ -69,7 +69,7 @@ async fn audio_is_kept_for_its_sender_until_its_retention_is_over() {
     assert!(here(&test, id).await.is_none(), "over, whether or not the file is still there");
     assert_eq!(due(&test).await, [id]);
     assert_eq!(due(&test).await, [], "taken once");
-    assert_eq!(test.store.audio.ids_in_use().await.unwrap(), []);
+    assert_eq!(test.store.audio.in_use(&[not_kept, id]).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -229,7 +229,8 @@ async fn the_snapshot_counts_the_rows() {
         Duration::from_secs(1),
         "the third is the oldest that waits"
     );
-    assert_eq!(test.store.audio.ids_in_use().await.unwrap().len(), 5);
+    let all: Vec<_> = (1..=9).map(RequestId).collect();
+    assert_eq!(test.store.audio.in_use(&all).await.unwrap().len(), 5);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, ChatId, MessageId, StageName};
+use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, StageName};
 use stenobot_store::{Capacity, RequestUpdate, Settlement, WorkSource};
 
 use super::{database, open};
@@ -72,7 +72,7 @@ async fn no_statement_reads_the_whole_history() {
     store.statistics.snapshot().await.unwrap();
     store.statistics.recent_real_time_factor("base").await.unwrap();
     store.audio.take_due(Duration::from_secs(600)).await.unwrap();
-    store.audio.ids_in_use().await.unwrap();
+    store.audio.in_use(&[RequestId(1), RequestId(50_001)]).await.unwrap();
     store.users.my_data(user).await.unwrap();
     store.users.recent_languages(user).await.unwrap();
     let _ = store.users.forget(user).await.unwrap();
