@@ -211,12 +211,11 @@ async fn run_roles(
         engine: worker
             .map(|worker| EngineGauges { model: worker.engine.model.clone(), status: worker.engine.status.clone() }),
     };
-    // Boxed: together the loops of a role are a large future.
     tokio::join!(
         ready,
         gauges.run(),
         common.service.follow(&common.parts.worker),
-        // Boxed: together they are more than a thread's stack is meant for.
+        // Boxed: together the loops of a role are more than a thread's stack is meant for.
         OptionFuture::from(bot.map(|(bot, leadership)| Box::pin(bot.run(&common, leadership)))),
         OptionFuture::from(worker.map(|worker| Box::pin(worker.run(&common, folder)))),
     );

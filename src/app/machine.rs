@@ -22,7 +22,6 @@ const LEADING_INTERVAL: Duration = Duration::from_secs(5);
 const CANCELLATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// This machine.
-#[derive(Clone)]
 pub(super) struct ThisMachine {
     worker: Worker,
     id: MachineId,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,13 +68,7 @@ impl Raw {
                 updates: update_source(&self.webhook_url, self.webhook_addr)?,
                 default_locale: Locale::from_code(&self.default_locale)
                     .ok_or_else(|| refused("default_locale", &self.default_locale))?,
-                rate: std::num::NonZeroU32::new(bounded(
-                    "telegram_messages_per_second",
-                    self.telegram_messages_per_second,
-                    1,
-                    1000,
-                )?)
-                .unwrap_or(std::num::NonZeroU32::MIN),
+                rate: positive("telegram_messages_per_second", self.telegram_messages_per_second, 1000)?,
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
             },
@@ -105,13 +100,7 @@ impl Raw {
                     50,
                 )? as usize)
                 .unwrap_or(std::num::NonZeroUsize::MIN),
-                user_per_minute: std::num::NonZeroU32::new(bounded(
-                    "user_requests_per_minute",
-                    self.user_requests_per_minute,
-                    1,
-                    600,
-                )?)
-                .unwrap_or(std::num::NonZeroU32::MIN),
+                user_per_minute: positive("user_requests_per_minute", self.user_requests_per_minute, 600)?,
             },
             people: People { allowed: self.allowed_users, operators: self.admin_users },
             privacy: Privacy {
@@ -154,6 +143,11 @@ fn bounded<T: PartialOrd + fmt::Display + Copy>(
     high: T,
 ) -> Result<T, ConfigError> {
     if value < low || value > high { Err(refused(key, value)) } else { Ok(value) }
+}
+
+/// From 1 to `high`.
+fn positive(key: &'static str, value: u32, high: u32) -> Result<NonZeroU32, ConfigError> {
+    NonZeroU32::new(bounded(key, value, 1, high)?).ok_or_else(|| refused(key, value))
 }
 
 fn url(key: &'static str, value: &str) -> Result<Url, ConfigError> {

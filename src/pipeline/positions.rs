@@ -170,7 +170,8 @@ impl PositionDisplay {
 
     /// The position of the request `into`, or of the user's request `id` behind the head, which has the same place.
     async fn look_up(&self, id: RequestId, into: RequestId, user: UserId) -> Result<Option<Shown>, StoreError> {
-        let (store, mut line) = (&self.worker.store, self.line().await?);
+        let (store, start) = (&self.worker.store, self.line().await?);
+        let mut line = start;
         let place = |number, wait| Some(Shown::new(number, wait, self.service.is_paused(), Instant::now()));
         for request in store.queue.head().await? {
             let Position { request, number, wait } = line.place(request);
@@ -179,7 +180,7 @@ impl PositionDisplay {
             }
         }
         let Some(number) = self.position_of(id, user).await? else { return Ok(None) };
-        Ok(place(number, self.line().await?.wait_at(store, number).await?))
+        Ok(place(number, start.wait_at(store, number).await?))
     }
 
     /// Shows the positions of the head and of one page behind it. Returns whether something is still to be shown.
@@ -224,11 +225,10 @@ impl PositionDisplay {
                 edits += usize::from(matches!(update, Update::Edited(_)));
                 display.met.insert(id, update.shown());
             }
+            display.next_page = Some((id, line));
             if edits == MAX_PAGE_EDITS {
-                display.next_page = Some((id, line));
                 return Ok(true);
             }
-            display.next_page = Some((id, line));
         }
         if is_last {
             display.end_pass();

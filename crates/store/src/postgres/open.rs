@@ -85,7 +85,7 @@ pub(super) fn renew(pool: &PgPool) {
     tokio::spawn(async move {
         for _ in 0..pool.num_idle() {
             if let Some(connection) = pool.try_acquire() {
-                // The server may be gone: nothing is to be heard of it.
+                // The server may be gone, and the connection with it.
                 let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
             }
         }
