@@ -19,7 +19,7 @@ use crate::recordings::scripted;
 use crate::scene::{SCENARIO_TIMEOUT, answered, bot_with_engine, eventually, signal, stand_in};
 
 /// The longest time without a leader that is accepted.
-pub(super) const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(5);
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Id of the first user; the environment counts from a smaller one.
 const FIRST_USER: i64 = 700_000;
@@ -293,4 +293,10 @@ fn parent(pid: u32) -> u32 {
     // The name before it stands in parentheses and may hold spaces.
     let (_, rest) = stat.rsplit_once(") ").unwrap();
     rest.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Holds that no take-over took longer than is accepted.
+pub(super) fn assert_in_time(take_overs: &[Duration]) {
+    let slowest = take_overs.iter().max().copied().unwrap_or_default();
+    assert!(slowest < TAKE_OVER_TIMEOUT, "{slowest:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, TAKE_OVER_TIMEOUT, durable_server};
+use super::cluster::{Cluster, assert_in_time, durable_server};
 use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
@@ -46,8 +46,8 @@ async fn at_random_under_load() {
         }
     }
     let found = cluster.finish().await;
-    let slowest = take_overs.iter().chain(&recoveries).max().copied().unwrap_or_default();
-    assert!(slowest < TAKE_OVER_TIMEOUT, "{slowest:?}");
+    assert_in_time(&take_overs);
+    assert_in_time(&recoveries);
     let (leaders, servers) = (spread(&take_overs), spread(&recoveries));
     let found = format!(
         "{found}; take-over after the leader's death {leaders}, polled again after the server's start {servers}"

@@ -7,7 +7,7 @@ use stenobot_simulator::postgres::PrivatePostgres;
 use stenobot_simulator::server::{Call, Effect, FaultAction, Refusal};
 use tokio::sync::watch;
 
-use super::cluster::{Cluster, TAKE_OVER_TIMEOUT};
+use super::cluster::{Cluster, assert_in_time};
 use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
@@ -41,8 +41,7 @@ async fn the_leader_is_cut_off() {
     }
     assert_eq!(cluster.overlapping_polls(), 0, "the former leader polls beside the new one");
     let found = cluster.finish().await;
-    let slowest = take_overs.iter().max().copied().unwrap_or_default();
-    assert!(slowest < TAKE_OVER_TIMEOUT, "{slowest:?}");
+    assert_in_time(&take_overs);
     measured(&ROW, rounds, &format!("{found}, 0 overlapping polls; take-over {}", spread(&take_overs)));
 }
 

@@ -7,7 +7,7 @@ use stenobot_domain::Role;
 use stenobot_simulator::postgres::PrivatePostgres;
 use stenobot_simulator::server::BotApi;
 
-use super::cluster::{Cluster, SHUTDOWN_TIMEOUT, TAKE_OVER_TIMEOUT};
+use super::cluster::{Cluster, SHUTDOWN_TIMEOUT, assert_in_time};
 use crate::chaos::figures::spread;
 use crate::chaos::{Row, measured, rounds};
 use crate::scene::eventually;
@@ -64,7 +64,7 @@ async fn restart_in_turn(row: &Row, rounds: usize, mut cluster: Cluster) {
         }
     }
     assert!(exits.iter().all(|exit| *exit < Duration::from_secs(25)), "{}", spread(&exits));
-    assert!(take_overs.iter().all(|time| *time < TAKE_OVER_TIMEOUT), "{}", spread(&take_overs));
+    assert_in_time(&take_overs);
     let found = cluster.finish().await;
     let (exits, take_overs) = (spread(&exits), spread(&take_overs));
     measured(row, rounds, &format!("{found}; exit {exits}; another leader polled after {take_overs}"));

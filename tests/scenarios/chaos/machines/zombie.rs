@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stenobot_simulator::postgres::PrivatePostgres;
 
-use super::cluster::{Cluster, TAKE_OVER_TIMEOUT};
+use super::cluster::{Cluster, assert_in_time};
 use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
@@ -103,7 +103,6 @@ async fn a_stopped_leader_is_replaced_and_polls_no_more() {
         assert_eq!(cluster.overlapping_polls(), overlapping, "the former leader polls");
     }
     let found = cluster.finish().await;
-    let slowest = take_overs.iter().max().copied().unwrap_or_default();
-    assert!(slowest < TAKE_OVER_TIMEOUT, "{slowest:?}");
+    assert_in_time(&take_overs);
     measured(&ROW, rounds, &format!("{found}; take-over {}", spread(&take_overs)));
 }

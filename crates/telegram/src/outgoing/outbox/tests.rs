@@ -1,3 +1,5 @@
+use tokio::task::JoinHandle;
+
 use super::super::limits::Share;
 use super::*;
 
@@ -44,6 +46,18 @@ impl Calls {
 
     fn times(&self) -> Vec<u128> {
         self.log.lock().unwrap().iter().map(|(_, at)| *at).collect()
+    }
+
+    /// Starts a call that waits in [`CHAT`], where two are under way.
+    async fn wait_behind_two(&self) -> JoinHandle<Result<(), TelegramError>> {
+        for name in ["one", "two"] {
+            self.start(name, CHAT, Priority::Notice, Duration::from_secs(5)).await;
+            pass(50).await;
+        }
+        let outbox = self.outbox.clone();
+        let waiting = tokio::spawn(async move { outbox.acquire(CHAT, Priority::Answer).await.map(drop) });
+        pass(50).await;
+        waiting
     }
 }
 
@@ -104,13 +118,7 @@ async fn calls_that_hang_in_a_chat_delay_no_other_and_the_next_gives_up_after_a_
 #[tokio::test(start_paused = true)]
 async fn a_pause_ends_the_calls_that_wait_for_its_chat_at_once_and_only_those() {
     let calls = Calls::new();
-    for name in ["one", "two"] {
-        calls.start(name, CHAT, Priority::Notice, Duration::from_secs(5)).await;
-        pass(50).await;
-    }
-    let outbox = calls.outbox.clone();
-    let waiting = tokio::spawn(async move { outbox.acquire(CHAT, Priority::Answer).await.map(drop) });
-    pass(50).await;
+    let waiting = calls.wait_behind_two().await;
     calls.outbox.record(Scope::Chat(CHAT), &retry_after(30));
     assert_eq!(waiting.await.unwrap(), retry_after(30));
     assert_eq!(calls.outbox.acquire(CHAT, Priority::Answer).await.map(drop), retry_after(30));
@@ -238,13 +246,7 @@ async fn the_demand_counts_what_came_and_what_still_waits() {
 #[tokio::test(start_paused = true)]
 async fn an_imposed_pause_ends_the_calls_that_wait_for_its_chat_at_once() {
     let calls = Calls::new();
-    for name in ["one", "two"] {
-        calls.start(name, CHAT, Priority::Notice, Duration::from_secs(5)).await;
-        pass(50).await;
-    }
-    let outbox = calls.outbox.clone();
-    let waiting = tokio::spawn(async move { outbox.acquire(CHAT, Priority::Answer).await.map(drop) });
-    pass(50).await;
+    let waiting = calls.wait_behind_two().await;
     calls.outbox.impose_pause(Some(CHAT), Duration::from_secs(30));
     assert_eq!(waiting.await.unwrap(), retry_after(30));
     assert!(calls.outbox.acquire(ChatId(2), Priority::Broadcast).await.is_ok());
