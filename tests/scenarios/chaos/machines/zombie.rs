@@ -9,7 +9,7 @@ use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
 use crate::recordings::Gate;
-use crate::scene::SCENARIO_TIMEOUT;
+use crate::scene::{SCENARIO_TIMEOUT, eventually};
 
 /// In which a machine that goes on does what it had in mind.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -33,6 +33,12 @@ async fn a_stopped_worker_neither_writes_nor_answers() {
             let sent = cluster.send(&gate.instruction());
             let held = gate.wait_reached().await;
             let worker = cluster.machine_of(held.pid);
+            // An edit that has left the machine for the network cannot be taken back: the one of this state has arrived.
+            let shown = cluster.api().wait_for(|state| {
+                let mut replies = state.replies(sent.chat(), sent.id());
+                replies.any(|reply| reply.content.text().is_some_and(|text| text.starts_with('⚙'))).then_some(())
+            });
+            eventually("the state is shown", shown).await;
             let since = cluster.now();
             cluster.stop(worker);
             // Its result waits for it.
