@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// Gauges are refreshed this often at least; they change with the store.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// Between two refreshes at least: all machines read the same from the store, which changes often.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Of one refresh: beyond it the loop counts as stuck.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -62,6 +65,9 @@ impl Gauges {
                     gauge!(names::QUEUE_AUDIO).set(snapshot.audio.as_secs_f64());
                 }
                 Err(error) => self.worker.failures.report("read the queue's gauges", &error),
+            }
+            if self.worker.shutdown.soft.run_until_cancelled(tokio::time::sleep(MIN_INTERVAL)).await.is_none() {
+                return;
             }
             tokio::select! {
                 () = self.worker.shutdown.soft.cancelled() => return,

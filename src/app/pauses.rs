@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_store::{Pause, Store};
+use stenobot_store::{Pause, Store, Topic};
 use stenobot_telegram::{Client, LearnedPause};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -68,7 +68,7 @@ impl SharedPauses {
     }
 
     async fn impose_known(&self) {
-        let mut changes = self.store.changes();
+        let mut changes = self.store.changes_of(Topic::Pauses);
         let mut dropped = Instant::now();
         loop {
             changes.mark_unchanged();

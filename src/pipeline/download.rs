@@ -6,7 +6,7 @@ use stenobot_audio::AudioError;
 use stenobot_domain::{ChatId, MessageId};
 use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
-use stenobot_store::StoreError;
+use stenobot_store::{StoreError, Topic, WorkSource};
 use stenobot_telegram::{StatusText, Unreachable};
 use tokio::sync::watch;
 use tower::{Service, ServiceExt};
@@ -52,7 +52,7 @@ impl Downloader {
         let mut fetcher = self.fetchers.stack();
         let worker = self.worker.clone();
         worker
-            .run("claim a download", async || {
+            .run("claim a download", worker.store.changes_of(Topic::Work(WorkSource::Downloads)), async || {
                 if self.settings.have_changed() {
                     fetcher = self.fetchers.stack();
                 }

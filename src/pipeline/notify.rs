@@ -76,7 +76,7 @@ impl Notifier {
         let chats = BusyChats::default();
         let ended = Arc::new(Notify::new());
         self.worker
-            .run_woken("claim a notice", &ended, async || {
+            .run_woken("claim a notice", self.worker.store.changes(), &ended, async || {
                 let permit = self.worker.shutdown.soft.run_until_cancelled(permits.clone().acquire_owned()).await;
                 let Some(Ok(permit)) = permit else { return Ok(Turn::Idle) };
                 if self.client.all_chats_paused() {

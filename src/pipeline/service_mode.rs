@@ -3,7 +3,7 @@
 //! One machine that is alone keeps the mode in memory: a restart resets it. Where there are several, it is a row of the store,
 //! which holds for all of them until an operator changes it.
 
-use stenobot_store::{ServiceMode, Store, StoreError};
+use stenobot_store::{ServiceMode, Store, StoreError, Topic};
 use tokio::sync::watch;
 
 use super::worker::Worker;
@@ -56,6 +56,6 @@ impl ServiceControl {
             self.mode.send_if_modified(|held| std::mem::replace(held, mode) != mode);
             Ok(())
         };
-        worker.watch("read the mode of the service", follow).await;
+        worker.watch("read the mode of the service", store.changes_of(Topic::Mode), follow).await;
     }
 }

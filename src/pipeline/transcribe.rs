@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
-use stenobot_store::StoreError;
+use stenobot_store::{StoreError, Topic, WorkSource};
 use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -128,8 +128,9 @@ impl Transcriber {
         // One more than there are slots: the engine works while a recording is fetched.
         let fetches = Arc::new(Semaphore::new(self.settings.config().engine.workers + 1));
         let worker = self.worker.clone();
+        let changes = worker.store.changes_of(Topic::Work(WorkSource::Transcriptions));
         worker
-            .run_woken("claim a transcription", &delivered, async || self.turn(&engine, &fetches, &delivered).await)
+            .run_woken("claim a transcription", changes, &delivered, async || self.turn(&engine, &fetches, &delivered).await)
             .await;
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_store::{Store, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -39,21 +39,26 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Takes turns until the soft shutdown. `turn` claims at most one request and starts work on it; `what` names the claim in
-    /// a failure.
-    pub(super) async fn run(&self, what: &'static str, turn: impl AsyncFnMut() -> Result<Turn, StoreError>) {
-        self.run_woken(what, &Notify::new(), turn).await;
+    /// Takes turns until the soft shutdown, after each of the `changes` and now and then. `turn` claims at most one request and
+    /// starts work on it; `what` names the claim in a failure.
+    pub(super) async fn run(
+        &self,
+        what: &'static str,
+        changes: watch::Receiver<u64>,
+        turn: impl AsyncFnMut() -> Result<Turn, StoreError>,
+    ) {
+        self.run_woken(what, changes, &Notify::new(), turn).await;
     }
 
     /// Like [`Worker::run`]; `wake` ends an idle pause early, when what the claims passed over can be claimed.
     pub(super) async fn run_woken(
         &self,
         what: &'static str,
+        mut changes: watch::Receiver<u64>,
         wake: &Notify,
         mut turn: impl AsyncFnMut() -> Result<Turn, StoreError>,
     ) {
         let soft = &self.shutdown.soft;
-        let mut changes = self.store.changes();
         while !soft.is_cancelled() {
             changes.mark_unchanged();
             let turn = if self.store.has_retrying_writes() { Ok(Turn::Idle) } else { turn().await };
@@ -75,13 +80,18 @@ impl Worker {
         }
     }
 
-    /// Runs `look` at once, whenever the store has changed, and now and then, until the soft shutdown.
-    pub(crate) async fn watch(&self, what: &'static str, mut look: impl AsyncFnMut() -> Result<(), StoreError>) {
+    /// Runs `look` at once, after each of the `changes`, and now and then, until the soft shutdown.
+    pub(crate) async fn watch(
+        &self,
+        what: &'static str,
+        changes: watch::Receiver<u64>,
+        mut look: impl AsyncFnMut() -> Result<(), StoreError>,
+    ) {
         let looking = async || {
             look().await?;
             Ok(Turn::Idle)
         };
-        self.run_woken(what, &Notify::new(), looking).await;
+        self.run(what, changes, looking).await;
     }
 
     /// Starts work beside the loop; the shutdown waits for it. `what` names the work in a failure.

@@ -10,7 +10,7 @@ pub mod subtitles;
 pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
-pub use retry::{Backoff, RetryPolicy};
+pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};
 
 use std::fmt;

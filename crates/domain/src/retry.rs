@@ -77,7 +77,7 @@ impl Backoff {
 }
 
 /// Uniform in 0 to 1. The standard library seeds each hasher state differently, which is random enough to spread retries.
-fn random_fraction() -> f64 {
+pub fn random_fraction() -> f64 {
     f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::backend::{Connection, Connections, Transaction};
+use crate::changes::Changes;
 use crate::retry::Retry;
 
 /// Cancellations that a receiver may be behind. One that missed some asks for all.
@@ -22,7 +23,7 @@ pub(crate) struct Database {
     pub(crate) connections: Connections,
     /// Of this process. A PostgreSQL server's own clock is used instead of the system's.
     pub(crate) clock: Clock,
-    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) changes: Changes,
     pub(crate) cancellations: broadcast::Sender<RequestId>,
     pub(crate) retry: Retry,
     /// Until when the other machines do not take this one for silent; `None` where there are no heartbeats.
@@ -36,7 +37,7 @@ impl Database {
         Self {
             connections,
             clock,
-            changes: watch::Sender::new(0),
+            changes: Changes::default(),
             cancellations: broadcast::Sender::new(CANCELLATIONS),
             retry: Retry::default(),
             alive_until: watch::Sender::default(),
@@ -105,9 +106,9 @@ impl Database {
         }
     }
 
-    /// Notifies the receivers of [`Store::changes`](crate::Store::changes).
+    /// Notifies all that wait for changes in this process.
     pub(crate) fn changed(&self) {
-        self.changes.send_modify(|version| *version = version.wrapping_add(1));
+        self.changes.notify_all();
     }
 
     /// Notifies the receivers of [`Store::cancellations`](crate::Store::cancellations).

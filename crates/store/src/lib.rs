@@ -13,6 +13,7 @@
 mod account;
 mod audio;
 mod backend;
+mod changes;
 mod crash;
 mod database;
 mod error;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Adopted;
 pub use audio::{Audio, AudioLookup, DueAudio, KeptAudio};
+pub use changes::Topic;
 pub use error::StoreError;
 pub use inspection::{Inspection, Server};
 pub use leadership::Leadership;
@@ -145,9 +147,16 @@ impl Store {
         self.database.has_retrying_writes()
     }
 
-    /// A receiver that is notified after each write. Subscribe before a query, and no change is missed.
+    /// A receiver that is notified after each write of this process, and of others' writes that are waited for. Subscribe
+    /// before a query, and no change is missed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.database.changes.subscribe()
+    }
+
+    /// As [`Store::changes`], of others' writes only those of this topic. When there is work, each machine is notified at
+    /// another moment.
+    pub fn changes_of(&self, topic: Topic) -> watch::Receiver<u64> {
+        self.database.changes.subscribe_to(topic)
     }
 
     /// Requests that were cancelled while they are held, perhaps by this process. A receiver that misses some asks

@@ -82,6 +82,7 @@ statements! {
 // === Its order ===
 
 statements! {
+    fn has_turn(now: Timestamp, excluded: &ClaimExclusions) -> bool;
     fn renew_turn(now: Timestamp) -> Option<RequestId>;
     fn set_current_turn(started: RequestId) -> ();
     fn catch_up(started: RequestId) -> Vec<RequestId>;

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use stenobot_domain::{RequestId, RetryPolicy};
-use tokio::time::timeout;
+use stenobot_domain::{RequestId, RetryPolicy, random_fraction};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 use super::Connections;
+use crate::changes::{Changes, Topic};
 use crate::database::Database;
+use crate::WorkSource;
 
-/// Something has changed that other machines wait for.
+/// Something has changed that other machines wait for; the payload says what, see [`Topic::of_notification`].
 const CHANGED: &str = "stenobot_changed";
 
 /// A request that a machine holds was cancelled; the payload is its id.
@@ -21,6 +24,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long its answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Machines that wait for work ask for it within this time after a notification, each at a moment by chance: one takes it, and
+/// nearly all others find it taken without having to lock the order of the queue.
+const WORK_SPREAD: Duration = Duration::from_millis(50);
 
 const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_millis(500), Duration::from_secs(10));
 
@@ -34,7 +41,7 @@ pub(crate) fn spawn(database: &Database, connections: &Connections) {
                 // Errors are the store's, and are reported where it is used.
                 let _ended = listen(&database, &options, || backoff.reset()).await;
                 let Some(pause) = backoff.next_pause() else { return };
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
             }
         };
         pool.close_event().do_until(listen).await.ok();
@@ -53,13 +60,21 @@ async fn listen(
     on_connected();
     // What came before is not known.
     database.changed();
+    let work = SpreadWork::default();
+    tokio::select! {
+        ended = receive(database, &mut listener, &work) => ended,
+        () = work.pass_on(&database.changes) => Ok(()),
+    }
+}
+
+async fn receive(database: &Database, listener: &mut PgListener, work: &SpreadWork) -> Result<(), sqlx::Error> {
     loop {
         let notification = match timeout(PING_INTERVAL, listener.try_recv()).await {
             Ok(Ok(Some(notification))) => notification,
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             // A server that is gone without a word would be listened to for ever.
-            Err(_) => match timeout(ANSWER_TIMEOUT, sqlx::query("SELECT 1").execute(&mut listener)).await {
+            Err(_) => match timeout(ANSWER_TIMEOUT, sqlx::query("SELECT 1").execute(&mut *listener)).await {
                 Ok(answered) => {
                     answered?;
                     continue;
@@ -69,7 +84,42 @@ async fn listen(
         };
         match (notification.channel(), notification.payload().parse()) {
             (CANCELLED, Ok(id)) => database.cancelled(RequestId(id)),
-            _ => database.changed(),
+            (_, _) => {
+                for topic in Topic::of_notification(notification.payload()) {
+                    match topic {
+                        Topic::Work(source) => work.of(*source).notify_one(),
+                        Topic::Mode | Topic::Pauses => database.changes.notify_of(*topic),
+                    }
+                }
+                database.changes.notify();
+            }
         }
+    }
+}
+
+/// Notifications of work that are passed on within [`WORK_SPREAD`]; several of that time count as one.
+#[derive(Default)]
+struct SpreadWork {
+    downloads: Notify,
+    transcriptions: Notify,
+}
+
+impl SpreadWork {
+    fn of(&self, source: WorkSource) -> &Notify {
+        match source {
+            WorkSource::Downloads => &self.downloads,
+            WorkSource::Transcriptions => &self.transcriptions,
+        }
+    }
+
+    async fn pass_on(&self, changes: &Changes) {
+        let pass_on = async |source| {
+            loop {
+                self.of(source).notified().await;
+                sleep(WORK_SPREAD.mul_f64(random_fraction())).await;
+                changes.notify_of(Topic::Work(source));
+            }
+        };
+        tokio::join!(pass_on(WorkSource::Downloads), pass_on(WorkSource::Transcriptions));
     }
 }

@@ -106,6 +106,12 @@ impl Queue {
     /// Claims the request whose turn it is. Before that, what dead workers left comes back to the queue, and failed requests
     /// whose pause is over get their new turns.
     pub(super) async fn claim_turn(&self, owner: &str, excluded: &ClaimExclusions) -> Result<TurnClaim, StoreError> {
+        let mut connection = self.0.connections.read().await?;
+        let now = self.0.now(&mut connection).await?;
+        if !connection.sql().has_turn(now, excluded).await? {
+            return Ok(TurnClaim { row: None, has_changed: false });
+        }
+        drop(connection);
         let (mut tx, now) = self.0.begin_in_order().await?;
         let mut moved = tx.sql().requeue_lost(now).await?;
         while let Some(renewed) = tx.sql().renew_turn(now).await? {

@@ -30,16 +30,46 @@ pub(in super::super) const CLAIM_DOWNLOAD: &str = concat!(
     request_columns!()
 );
 
+/// Whether a row is work that a dead worker left.
+macro_rules! is_lost {
+    ($now:literal) => {
+        concat!(
+            "answered = 0 AND owner IS NOT NULL AND lease_until < ",
+            $now,
+            " AND joined_to IS NULL AND ",
+            unindexed!("stage"),
+            " IN ",
+            engine_stages!()
+        )
+    };
+}
+
+/// Whether a waiting row failed on the engine, and its pause is over.
+macro_rules! is_due_again {
+    ($now:literal) => {
+        concat!("priority = 2 AND joined_to IS NULL AND owner IS NULL AND not_before <= ", $now)
+    };
+}
+
+/// Whether a waiting row can be transcribed now.
+macro_rules! is_ready {
+    ($now:literal, $chats:literal, $users:literal) => {
+        concat!(
+            "stage = 'queued' AND joined_to IS NULL AND owner IS NULL AND not_before <= ",
+            $now,
+            " AND ",
+            is_not_excluded!($chats, $users)
+        )
+    };
+}
+
 /// Work that a dead worker left comes back to the queue: its text was never stored, so it is transcribed again. A row over
 /// which the bot has ended twice before does not come first: should it be the reason, the others are served between its
 /// attempts.
 pub(in super::super) const REQUEUE_LOST: &str = concat!(
     "UPDATE usage SET stage = 'queued', owner = NULL, lease_until = NULL, interruptions = interruptions + 1, \
-     priority = CASE WHEN interruptions < 2 THEN 0 ELSE 2 END \
-     WHERE answered = 0 AND owner IS NOT NULL AND lease_until < $1 AND joined_to IS NULL AND ",
-    unindexed!("stage"),
-    " IN ",
-    engine_stages!(),
+     priority = CASE WHEN interruptions < 2 THEN 0 ELSE 2 END WHERE ",
+    is_lost!("$1"),
     " RETURNING id"
 );
 
@@ -53,7 +83,8 @@ pub(in super::super) const RENEW_TURN: &str = concat!(
     waiting_stages!(),
     " AND last.priority = 1), 0)) WHERE id = (SELECT id",
     from_waiting!(),
-    " AND priority = 2 AND joined_to IS NULL AND owner IS NULL AND not_before <= $1",
+    " AND ",
+    is_due_again!("$1"),
     fair_order!(),
     " LIMIT 1",
     skip_locked!("usage"),
@@ -66,13 +97,31 @@ pub(in super::super) const CLAIM_TRANSCRIPTION: &str = concat!(
     claimed_by!("$1", "$2"),
     ", priority = 0, started_at = $3 WHERE id = (SELECT id",
     from_waiting!(),
-    " AND stage = 'queued' AND joined_to IS NULL AND owner IS NULL AND not_before <= $3 AND ",
-    is_not_excluded!("$4", "$5"),
+    " AND ",
+    is_ready!("$3", "$4", "$5"),
     fair_order!(),
     " LIMIT 1",
     skip_locked!("usage"),
     ") RETURNING ",
     request_columns!()
+);
+
+/// Whether [`REQUEUE_LOST`], [`RENEW_TURN`] or [`CLAIM_TRANSCRIPTION`] finds a row. A machine that finds none here leaves the
+/// order unlocked.
+pub(in super::super) const HAS_TURN: &str = concat!(
+    "SELECT (SELECT id FROM usage WHERE ",
+    is_lost!("$1"),
+    " LIMIT 1) IS NOT NULL OR (SELECT id",
+    from_waiting!(),
+    " AND ",
+    is_due_again!("$1"),
+    fair_order!(),
+    " LIMIT 1) IS NOT NULL OR (SELECT id",
+    from_waiting!(),
+    " AND ",
+    is_ready!("$1", "$2", "$3"),
+    fair_order!(),
+    " LIMIT 1) IS NOT NULL"
 );
 
 /// First turn of the waiting requests of a request's user.
@@ -174,6 +223,12 @@ impl Statements<'_> {
         let claim = sqlx::query_as(CLAIM_TRANSCRIPTION).bind(owner).bind(until.0).bind(now.0);
         let claim = claim.bind(chats(excluded)).bind(users(excluded));
         Ok(claim.fetch_optional(self.0).await?)
+    }
+
+    /// Whether a claim of a transcription finds anything.
+    pub(crate) async fn has_turn(self, now: Timestamp, excluded: &ClaimExclusions) -> Result<bool, StoreError> {
+        let has = sqlx::query_scalar(HAS_TURN).bind(now.0).bind(chats(excluded)).bind(users(excluded));
+        Ok(has.fetch_one(self.0).await?)
     }
 
     pub(crate) async fn requeue_lost(self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {

@@ -28,6 +28,7 @@ async fn no_statement_reads_the_whole_history() {
     for statement in [
         claims::CLAIM_DOWNLOAD,
         claims::CLAIM_TRANSCRIPTION,
+        claims::HAS_TURN,
         claims::REQUEUE_LOST,
         claims::RENEW_TURN,
         claims::SET_CURRENT_TURN,
