@@ -130,7 +130,9 @@ impl Transcriber {
         let worker = self.worker.clone();
         let changes = worker.store.changes_of(Topic::Work(WorkSource::Transcriptions));
         worker
-            .run_woken("claim a transcription", changes, &delivered, async || self.turn(&engine, &fetches, &delivered).await)
+            .run_woken("claim a transcription", changes, &delivered, async || {
+                self.turn(&engine, &fetches, &delivered).await
+            })
             .await;
     }
 

@@ -37,20 +37,11 @@ impl Changes {
         self.sender(topic).subscribe()
     }
 
-    /// Something has changed that concerns no topic.
-    pub(crate) fn notify(&self) {
+    /// A change of these topics, or of none.
+    pub(crate) fn notify(&self, topics: &[Topic]) {
         increment(&self.any);
-    }
-
-    pub(crate) fn notify_of(&self, topic: Topic) {
-        increment(self.sender(topic));
-    }
-
-    /// Anything may have changed.
-    pub(crate) fn notify_all(&self) {
-        self.notify();
-        for topic in Topic::ALL {
-            self.notify_of(*topic);
+        for topic in topics {
+            increment(self.sender(*topic));
         }
     }
 
@@ -65,8 +56,11 @@ impl Changes {
 }
 
 impl Topic {
-    const ALL: &[Self] =
+    pub(crate) const ALL: &[Self] =
         &[Self::Work(WorkSource::Downloads), Self::Work(WorkSource::Transcriptions), Self::Mode, Self::Pauses];
+
+    /// What a write to the queue may concern.
+    pub(crate) const WORK: &[Self] = &[Self::Work(WorkSource::Downloads), Self::Work(WorkSource::Transcriptions)];
 
     /// Topics of a notification by the triggers of the database. One of an older version says nothing.
     pub(crate) fn of_notification(payload: &str) -> &'static [Self] {

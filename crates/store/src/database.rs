@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::backend::{Connection, Connections, Transaction};
-use crate::changes::Changes;
+use crate::changes::{Changes, Topic};
 use crate::retry::Retry;
 
 /// Cancellations that a receiver may be behind. One that missed some asks for all.
@@ -106,9 +106,9 @@ impl Database {
         }
     }
 
-    /// Notifies all that wait for changes in this process.
+    /// Notifies what waits in this process for a change of the queue.
     pub(crate) fn changed(&self) {
-        self.changes.notify_all();
+        self.changes.notify(Topic::WORK);
     }
 
     /// Notifies the receivers of [`Store::cancellations`](crate::Store::cancellations).

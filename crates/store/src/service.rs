@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, Timestamp};
 
-use crate::StoreError;
 use crate::database::Database;
+use crate::{StoreError, Topic};
 
 /// Mode and pauses.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl Service {
             connection.sql().set_service_mode(mode, now).await
         };
         self.0.noting(set).await?;
-        self.0.changed();
+        self.0.changes.notify(&[Topic::Mode]);
         Ok(())
     }
 

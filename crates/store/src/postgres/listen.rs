@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::Connections;
+use crate::WorkSource;
 use crate::changes::{Changes, Topic};
 use crate::database::Database;
-use crate::WorkSource;
 
 /// Something has changed that other machines wait for; the payload says what, see [`Topic::of_notification`].
 const CHANGED: &str = "stenobot_changed";
@@ -59,7 +59,7 @@ async fn listen(
     listener.listen_all([CHANGED, CANCELLED]).await?;
     on_connected();
     // What came before is not known.
-    database.changed();
+    database.changes.notify(Topic::ALL);
     let work = SpreadWork::default();
     tokio::select! {
         ended = receive(database, &mut listener, &work) => ended,
@@ -85,13 +85,13 @@ async fn receive(database: &Database, listener: &mut PgListener, work: &SpreadWo
         match (notification.channel(), notification.payload().parse()) {
             (CANCELLED, Ok(id)) => database.cancelled(RequestId(id)),
             (_, _) => {
+                database.changes.notify(&[]);
                 for topic in Topic::of_notification(notification.payload()) {
                     match topic {
                         Topic::Work(source) => work.of(*source).notify_one(),
-                        Topic::Mode | Topic::Pauses => database.changes.notify_of(*topic),
+                        Topic::Mode | Topic::Pauses => database.changes.notify(&[*topic]),
                     }
                 }
-                database.changes.notify();
             }
         }
     }
@@ -117,7 +117,7 @@ impl SpreadWork {
             loop {
                 self.of(source).notified().await;
                 sleep(WORK_SPREAD.mul_f64(random_fraction())).await;
-                changes.notify_of(Topic::Work(source));
+                changes.notify(&[Topic::Work(source)]);
             }
         };
         tokio::join!(pass_on(WorkSource::Downloads), pass_on(WorkSource::Transcriptions));

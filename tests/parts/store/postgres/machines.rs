@@ -1,20 +1,39 @@
 //! Machines beside each other.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::future::join_all;
 use stenobot_domain::StageName;
-use stenobot_store::{Admission, CancelOutcome, Capacity, ServiceMode, Store, WorkSource};
+use stenobot_store::{
+    Admission, CancelOutcome, Capacity, Fence, Pause, RequestUpdate, ServiceMode, Store, Topic, WorkSource,
+};
 
 use super::{database, open};
 use crate::store::test_store::{ROOMY, arrival, arrival_of, queue_of};
 
+/// Notifications of what was done before may come within this time.
+const LATE: Duration = Duration::from_millis(300);
+
 async fn changed(store: &Store, change: impl Future<Output = ()>) {
     let mut changes = store.changes();
-    // What was notified before may come now.
-    while tokio::time::timeout(std::time::Duration::from_millis(300), changes.changed()).await.is_ok() {}
+    while tokio::time::timeout(LATE, changes.changed()).await.is_ok() {}
     change.await;
     changes.changed().await.unwrap();
+}
+
+/// The topics of which `store` is notified when another one makes this change.
+async fn topics_of(store: &Store, change: impl Future<Output = ()>) -> Vec<Topic> {
+    const TOPICS: [Topic; 4] =
+        [Topic::Work(WorkSource::Downloads), Topic::Work(WorkSource::Transcriptions), Topic::Mode, Topic::Pauses];
+    let mut receivers = TOPICS.map(|topic| (topic, store.changes_of(topic)));
+    tokio::time::sleep(LATE).await;
+    for (_, changes) in &mut receivers {
+        changes.mark_unchanged();
+    }
+    changed(store, change).await;
+    tokio::time::sleep(LATE).await;
+    receivers.iter().filter(|(_, changes)| changes.has_changed().unwrap()).map(|(topic, _)| *topic).collect()
 }
 
 #[tokio::test]
@@ -32,6 +51,35 @@ async fn a_machine_is_notified_of_what_another_does() {
     let sender = arrival(1).from.id;
     assert_eq!(one.queue.cancel(row.fence.id, sender).await.unwrap(), CancelOutcome::Running);
     assert_eq!(cancellations.recv().await.unwrap(), row.fence.id);
+}
+
+#[tokio::test]
+async fn a_machine_is_woken_only_for_what_it_waits_for() {
+    let Some((_, url)) = database("topics").await else { return };
+    let (one, two) = (open(&url).await, open(&url).await);
+    let admit = async {
+        let _ = one.queue.admit(&arrival(1), &ROOMY).await.unwrap();
+    };
+    assert_eq!(topics_of(&two, admit).await, [Topic::Work(WorkSource::Downloads)]);
+    let queue = async {
+        let mut fence = one.queue.claim(WorkSource::Downloads, "one").await.unwrap().unwrap().fence;
+        for stage in [StageName::Downloaded, StageName::Queued] {
+            one.queue.advance(&fence, stage, &RequestUpdate::default()).await.unwrap();
+            fence = Fence { stage, ..fence };
+        }
+    };
+    assert_eq!(topics_of(&two, queue).await, [Topic::Work(WorkSource::Transcriptions)]);
+    let start = async {
+        let fence = one.queue.claim(WorkSource::Transcriptions, "one").await.unwrap().unwrap().fence;
+        one.queue.advance(&fence, StageName::Transcribing, &RequestUpdate::default()).await.unwrap();
+    };
+    assert_eq!(topics_of(&two, start).await, []);
+    assert_eq!(
+        topics_of(&two, async { one.service.set_mode(ServiceMode::Paused).await.unwrap() }).await,
+        [Topic::Mode]
+    );
+    let pause = Pause { chat: None, left: Duration::from_secs(9) };
+    assert_eq!(topics_of(&two, async { one.service.record_pause(pause).await.unwrap() }).await, [Topic::Pauses]);
 }
 
 #[tokio::test]
@@ -66,7 +114,7 @@ async fn no_request_is_claimed_twice_and_the_queue_takes_no_more_than_it_may() {
             };
             let mut fence = row.fence;
             for stage in next {
-                store.queue.advance(&fence, stage, &stenobot_store::RequestUpdate::default()).await.unwrap();
+                store.queue.advance(&fence, stage, &RequestUpdate::default()).await.unwrap();
                 fence.stage = stage;
             }
             taken.push(fence.id);
