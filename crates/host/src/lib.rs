@@ -30,13 +30,13 @@ impl ProcessUsage {
         Self::read(&Process::new(i32::try_from(pid).ok()?).ok()?)
     }
 
-    /// The children of `parent` that live now, with their ids.
+    /// The children of `parent` that live now, with their ids. Asks the kernel for its list: reading all processes would take
+    /// longer the more of them there are.
     pub fn children_of(parent: u32) -> impl Iterator<Item = (u32, Self)> {
-        let processes = procfs::process::all_processes().into_iter().flatten().flatten();
-        processes.filter_map(move |process| {
-            let usage = Self::read(&process).filter(|usage| usage.parent == parent)?;
-            Some((u32::try_from(process.pid).ok()?, usage))
-        })
+        let process = i32::try_from(parent).ok().and_then(|pid| Process::new(pid).ok());
+        let threads = process.and_then(|process| process.tasks().ok());
+        let children = threads.into_iter().flatten().flatten().filter_map(|thread| thread.children().ok()).flatten();
+        children.filter_map(|pid| Some((pid, Self::of(pid)?)))
     }
 
     fn read(process: &Process) -> Option<Self> {
