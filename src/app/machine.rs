@@ -10,6 +10,7 @@ use stenobot_store::{Fleet, HEARTBEAT_INTERVAL, Leadership, MachineId, MachineSt
 use stenobot_telegram::{Client, Share};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::metrics as names;
 use crate::pipeline::cancels::CancelRegistry;
@@ -83,6 +84,28 @@ impl ThisMachine {
                     self.fleet.send_replace(Arc::new(fleet));
                 }
                 Err(error) => self.worker.failures.report("record a heartbeat", &error),
+            }
+        }
+    }
+
+    /// Logs when this machine gains and loses the lead, until the soft shutdown.
+    pub(super) async fn log_lead(&self, mut leadership: Leadership) {
+        if !self.is_shared {
+            return;
+        }
+        let soft = &self.worker.shutdown.soft;
+        while soft.run_until_cancelled(leadership.gained()).await.is_some() {
+            let since = Instant::now();
+            tracing::info!("this machine leads");
+            let is_lost = soft.run_until_cancelled(leadership.lost()).await.is_some();
+            let led_seconds = since.elapsed().as_secs_f64();
+            if is_lost {
+                tracing::info!(
+                    led_seconds,
+                    "this machine no longer leads: it could not reach the database server in time"
+                );
+            } else {
+                tracing::info!(led_seconds, "this machine gives up the lead");
             }
         }
     }
