@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::counter;
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_store::StoreError;
+use stenobot_store::{Store, StoreError};
 use stenobot_telegram::{
     Access, ChatKind, Client, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText,
 };
@@ -56,6 +56,11 @@ impl Inbox {
     pub(crate) fn new(parts: InboxParts) -> Self {
         let delays = Delays::new(parts.settings.clone(), parts.replies.clone());
         Self { parts, delays, counted: RecentUpdates::default() }
+    }
+
+    /// Where what updates ask for is recorded.
+    pub(super) fn store(&self) -> &Store {
+        &self.parts.worker.store
     }
 
     /// Takes updates in, in order, and returns how many of them are ingested: fewer than all when the store failed.

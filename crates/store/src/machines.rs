@@ -16,7 +16,10 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// Without a heartbeat recorded for so long, a machine sends nothing more: it may be silent soon, and others answer for it.
-const QUIET_AFTER: Duration = Duration::from_secs(13);
+pub(crate) const QUIET_AFTER: Duration = Duration::from_secs(13);
+
+/// Without a heartbeat recorded for so long, a machine cannot reach the store: two heartbeats are missing.
+pub(crate) const UNREACHABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a silent machine is listed.
 const LISTED: Duration = Duration::from_secs(900);
@@ -92,7 +95,7 @@ impl Machines {
             let now = self.0.now(&mut connection).await?;
             connection.sql().record_heartbeat(machine, state, now).await?;
             connection.sql().drop_machines_before(now.before(LISTED)).await?;
-            self.0.alive_until(begun + QUIET_AFTER);
+            self.0.note_heartbeat(begun);
             fleet(connection.sql().machines_since(now.before(LISTED)).await?, now)
         };
         self.0.noting(record).await
