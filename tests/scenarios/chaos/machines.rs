@@ -1,11 +1,13 @@
 //! Several machines on one PostgreSQL database, under faults.
 
+mod balancer;
 mod cluster;
 mod commands;
 mod database;
 mod kills;
 mod network;
 mod rolling;
+mod webhook;
 mod zombie;
 
 use std::time::Duration;
