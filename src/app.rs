@@ -200,7 +200,7 @@ async fn run_roles(
         Some(worker) => worker.engine.model.clone(),
         None => parts.settings.config().engine.model.as_str().into(),
     };
-    let common = Common::new(parts.clone(), model, machine.fleet(), cancels.clone());
+    let common = Common::new(parts.clone(), model, machine, cancels.clone());
     let contact = bot.as_ref().map(|(bot, _)| bot.contact.subscribe());
     let lead_log = bot.as_ref().map(|(_, leadership)| machine.log_lead(leadership.clone()));
     let engine = worker.map(|worker| worker.engine.status.clone());

@@ -30,6 +30,7 @@ pub(super) struct ThisMachine {
     /// Transcriptions at once.
     slots: u32,
     fleet: watch::Sender<Arc<Fleet>>,
+    disk_has_space: watch::Sender<bool>,
     is_shared: bool,
 }
 
@@ -37,12 +38,25 @@ impl ThisMachine {
     /// `is_shared` says whether there can be others.
     pub(super) fn new(worker: Worker, role: Role, slots: u32, is_shared: bool) -> Self {
         let id = MachineId::new(&*worker.id);
-        Self { worker, id, role, slots, fleet: watch::Sender::default(), is_shared }
+        Self {
+            worker,
+            id,
+            role,
+            slots,
+            fleet: watch::Sender::default(),
+            disk_has_space: watch::Sender::new(true),
+            is_shared,
+        }
     }
 
     /// The machines there are, this one included; none where it is alone.
     pub(super) fn fleet(&self) -> watch::Receiver<Arc<Fleet>> {
         self.fleet.subscribe()
+    }
+
+    /// Whether this machine's downloads begin; its downloader sends it.
+    pub(super) fn disk_has_space(&self) -> watch::Sender<bool> {
+        self.disk_has_space.clone()
     }
 
     /// A candidacy for the lead. Only bots lead: what a leader does is a bot's work.
@@ -70,7 +84,8 @@ impl ThisMachine {
                 gauge!(names::MACHINES, "role" => self.role.as_str()).set(1.0);
                 continue;
             }
-            let state = MachineState { role: self.role, leads, workers: self.slots, demand: client.take_demand() };
+            let (demand, has_disk_space) = (client.take_demand(), *self.disk_has_space.borrow());
+            let state = MachineState { role: self.role, leads, workers: self.slots, demand, has_disk_space };
             match self.worker.store.machines.record_heartbeat(&self.id, state).await {
                 Ok(fleet) => {
                     count(&fleet);

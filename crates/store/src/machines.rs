@@ -55,6 +55,8 @@ pub struct MachineState {
     pub workers: u32,
     /// Messages that it wanted to send since the heartbeat before.
     pub demand: u32,
+    /// Whether its disk has space for recordings; true of a machine without an engine.
+    pub has_disk_space: bool,
 }
 
 /// A machine, as the others see it.
@@ -83,6 +85,12 @@ impl Fleet {
     /// Live machines that receive and send.
     pub fn count(&self, does: impl Fn(Role) -> bool) -> usize {
         self.live.iter().filter(|machine| does(machine.state.role)).count()
+    }
+
+    /// Whether one of the machines that transcribe can take recordings; `None` without such a machine.
+    pub fn has_disk_space(&self) -> Option<bool> {
+        let workers = self.live.iter().filter(|machine| machine.state.role.has_worker());
+        workers.map(|machine| machine.state.has_disk_space).reduce(|one, other| one || other)
     }
 }
 

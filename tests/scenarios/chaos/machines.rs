@@ -4,6 +4,7 @@ mod balancer;
 mod cluster;
 mod commands;
 mod database;
+mod disk;
 mod kills;
 mod network;
 mod rolling;
