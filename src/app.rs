@@ -200,8 +200,9 @@ async fn run_roles(
         Some(worker) => worker.engine.model.clone(),
         None => parts.settings.config().engine.model.as_str().into(),
     };
-    let common = Common::new(parts.clone(), model, machine.fleet(), cancels.clone());
+    let common = Common::new(parts.clone(), model, machine, cancels.clone());
     let contact = bot.as_ref().map(|(bot, _)| bot.contact.subscribe());
+    let lead_log = bot.as_ref().map(|(_, leadership)| machine.log_lead(leadership.clone()));
     let engine = worker.map(|worker| worker.engine.status.clone());
     let ready = readiness::announce(parts.client, contact, engine, parts.worker.shutdown.soft.clone());
     let gauges = Gauges {
@@ -214,6 +215,7 @@ async fn run_roles(
     tokio::join!(
         ready,
         gauges.run(),
+        OptionFuture::from(lead_log),
         common.service.follow(&common.parts.worker),
         // Boxed: together the loops of a role are more than a thread's stack is meant for.
         OptionFuture::from(bot.map(|(bot, leadership)| Box::pin(bot.run(&common, leadership)))),

@@ -113,7 +113,7 @@ impl BotRole {
             admitter,
             commands,
             presses,
-            disk_has_space: common.disk_has_space.subscribe(),
+            download_space: common.download_space.clone(),
             heartbeats: heartbeats.clone(),
         });
         let intake = Intake {

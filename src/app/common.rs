@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_store::Fleet;
 use stenobot_telegram::{Client, MayEdit, StatusEditor};
-use tokio::sync::watch;
 
+use super::machine::ThisMachine;
 use crate::lifecycle::Heartbeats;
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::chats::Chats;
 use crate::pipeline::deliver::Deliverer;
+use crate::pipeline::download::DownloadSpace;
 use crate::pipeline::estimate::Estimates;
 use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
@@ -40,8 +40,7 @@ pub(super) struct Common {
     pub(super) cancels: CancelRegistry,
     /// Texts that wait for their delivery by this process.
     pub(super) backlog: Backlog,
-    /// Whether downloads begin.
-    pub(super) disk_has_space: watch::Sender<bool>,
+    pub(super) download_space: DownloadSpace,
     pub(super) estimates: Estimates,
     pub(super) positions: PositionDisplay,
     pub(super) deliverer: Deliverer,
@@ -62,12 +61,7 @@ fn may_edit(worker: &Worker) -> MayEdit {
 
 impl Common {
     /// `model` is the name under which the store has the transcriptions that estimates are made from.
-    pub(super) fn new(
-        parts: Parts,
-        model: Arc<str>,
-        fleet: watch::Receiver<Arc<Fleet>>,
-        cancels: CancelRegistry,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, model: Arc<str>, machine: &ThisMachine, cancels: CancelRegistry) -> Self {
         let Parts { settings, client, worker, .. } = &parts;
         let is_shared = settings.config().storage.is_shared();
         let editor = match is_shared {
@@ -85,7 +79,7 @@ impl Common {
             store: worker.store.clone(),
             failures: worker.failures.clone(),
             settings: settings.clone(),
-            fleet,
+            fleet: machine.fleet(),
             model,
         };
         let deliverer = Deliverer {
@@ -113,7 +107,7 @@ impl Common {
             recordings,
             cancels,
             backlog: Backlog::default(),
-            disk_has_space: watch::Sender::new(true),
+            download_space: DownloadSpace { fleet: machine.fleet(), own: machine.disk_has_space() },
             estimates,
             positions,
             deliverer,

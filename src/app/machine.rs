@@ -10,6 +10,7 @@ use stenobot_store::{Fleet, HEARTBEAT_INTERVAL, Leadership, MachineId, MachineSt
 use stenobot_telegram::{Client, Share};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::metrics as names;
 use crate::pipeline::cancels::CancelRegistry;
@@ -29,6 +30,7 @@ pub(super) struct ThisMachine {
     /// Transcriptions at once.
     slots: u32,
     fleet: watch::Sender<Arc<Fleet>>,
+    disk_has_space: watch::Sender<bool>,
     is_shared: bool,
 }
 
@@ -36,12 +38,25 @@ impl ThisMachine {
     /// `is_shared` says whether there can be others.
     pub(super) fn new(worker: Worker, role: Role, slots: u32, is_shared: bool) -> Self {
         let id = MachineId::new(&*worker.id);
-        Self { worker, id, role, slots, fleet: watch::Sender::default(), is_shared }
+        Self {
+            worker,
+            id,
+            role,
+            slots,
+            fleet: watch::Sender::default(),
+            disk_has_space: watch::Sender::new(true),
+            is_shared,
+        }
     }
 
     /// The machines there are, this one included; none where it is alone.
     pub(super) fn fleet(&self) -> watch::Receiver<Arc<Fleet>> {
         self.fleet.subscribe()
+    }
+
+    /// Whether this machine's downloads begin; its downloader sends it.
+    pub(super) fn disk_has_space(&self) -> watch::Sender<bool> {
+        self.disk_has_space.clone()
     }
 
     /// A candidacy for the lead. Only bots lead: what a leader does is a bot's work.
@@ -69,7 +84,8 @@ impl ThisMachine {
                 gauge!(names::MACHINES, "role" => self.role.as_str()).set(1.0);
                 continue;
             }
-            let state = MachineState { role: self.role, leads, workers: self.slots, demand: client.take_demand() };
+            let (demand, has_disk_space) = (client.take_demand(), *self.disk_has_space.borrow());
+            let state = MachineState { role: self.role, leads, workers: self.slots, demand, has_disk_space };
             match self.worker.store.machines.record_heartbeat(&self.id, state).await {
                 Ok(fleet) => {
                     count(&fleet);
@@ -83,6 +99,28 @@ impl ThisMachine {
                     self.fleet.send_replace(Arc::new(fleet));
                 }
                 Err(error) => self.worker.failures.report("record a heartbeat", &error),
+            }
+        }
+    }
+
+    /// Logs when this machine gains and loses the lead, until the soft shutdown.
+    pub(super) async fn log_lead(&self, mut leadership: Leadership) {
+        if !self.is_shared {
+            return;
+        }
+        let soft = &self.worker.shutdown.soft;
+        while soft.run_until_cancelled(leadership.gained()).await.is_some() {
+            let since = Instant::now();
+            tracing::info!("this machine leads");
+            let is_lost = soft.run_until_cancelled(leadership.lost()).await.is_some();
+            let led_seconds = since.elapsed().as_secs_f64();
+            if is_lost {
+                tracing::info!(
+                    led_seconds,
+                    "this machine no longer leads: it could not reach the database server in time"
+                );
+            } else {
+                tracing::info!(led_seconds, "this machine gives up the lead");
             }
         }
     }

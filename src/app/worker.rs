@@ -61,7 +61,7 @@ impl StartedWorker {
             recordings: recordings.clone(),
             cancels: cancels.clone(),
             probes: self.probes.clone(),
-            disk_has_space: common.disk_has_space.clone(),
+            disk_has_space: common.download_space.own.clone(),
         };
         let transcriber = Transcriber {
             worker: worker.clone(),

@@ -6,11 +6,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::counter;
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_store::StoreError;
+use stenobot_store::{Store, StoreError};
 use stenobot_telegram::{
     Access, ChatKind, Client, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText,
 };
-use tokio::sync::watch;
 
 use super::delay::Delays;
 use super::presses::Presses;
@@ -22,6 +21,7 @@ use crate::metrics as names;
 use crate::pipeline::admit::Admitter;
 use crate::pipeline::bans::is_banned;
 use crate::pipeline::chats::Chats;
+use crate::pipeline::download::DownloadSpace;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
@@ -39,8 +39,7 @@ pub(crate) struct InboxParts {
     pub(crate) admitter: Admitter,
     pub(crate) commands: Commands,
     pub(crate) presses: Presses,
-    /// Whether downloads begin.
-    pub(crate) disk_has_space: watch::Receiver<bool>,
+    pub(crate) download_space: DownloadSpace,
     pub(crate) heartbeats: Heartbeats,
 }
 
@@ -56,6 +55,11 @@ impl Inbox {
     pub(crate) fn new(parts: InboxParts) -> Self {
         let delays = Delays::new(parts.settings.clone(), parts.replies.clone());
         Self { parts, delays, counted: RecentUpdates::default() }
+    }
+
+    /// Where what updates ask for is recorded.
+    pub(super) fn store(&self) -> &Store {
+        &self.parts.worker.store
     }
 
     /// Takes updates in, in order, and returns how many of them are ingested: fewer than all when the store failed.
@@ -109,7 +113,7 @@ impl Inbox {
         match content {
             Content::Voice(voice) => {
                 let is_admitted = self.parts.admitter.message(voice).await?;
-                if is_admitted && !*self.parts.disk_has_space.borrow() {
+                if is_admitted && !self.parts.download_space.is_left() {
                     self.delays.inform(update_id, voice);
                 }
                 Ok(())

@@ -44,7 +44,8 @@ impl Intake {
         let WebhookListener { listener, url, secret, record } = webhook;
         let (deliveries, received) = mpsc::channel(usize::from(MAX_WEBHOOK_CONNECTIONS));
         let stop = self.shutdown.soft.clone();
-        let endpoint = Endpoint::new(url.path(), secret.clone(), self.client.clone(), deliveries, stop.clone());
+        let (client, store) = (self.client.clone(), self.inbox.store().clone());
+        let endpoint = Endpoint::new(url.path(), secret.clone(), client, store, deliveries, stop.clone());
         let registration = Registration {
             client: self.client.clone(),
             clock: self.clock.clone(),
@@ -62,19 +63,27 @@ impl Intake {
         );
     }
 
-    /// Ingests updates until no request can bring another.
+    /// Ingests updates until no request can bring another. Those that wait are a batch, as one poll brings: when the store
+    /// fails at one of them, the others do not wait for as long again, but come again, or to another bot.
     async fn ingest_deliveries(mut self, mut received: mpsc::Receiver<Delivery>) {
         loop {
             self.heartbeats.poll.due_within(IDLE_INTERVAL + UPDATE_TIMEOUT);
+            let mut batch = Vec::new();
             tokio::select! {
-                delivery = received.recv() => {
-                    let Some(Delivery { update, done }) = delivery else { return };
-                    let is_ingested = self.inbox.ingest(std::slice::from_ref(&update)).await == 1;
-                    if is_ingested {
+                waiting = received.recv_many(&mut batch, usize::from(MAX_WEBHOOK_CONNECTIONS)) => {
+                    if waiting == 0 {
+                        return;
+                    }
+                    let (updates, requests): (Vec<_>, Vec<_>) =
+                        batch.into_iter().map(|Delivery { update, done }| (update, done)).unzip();
+                    let ingested = self.inbox.ingest(&updates).await;
+                    if ingested > 0 {
                         note_contact(&self.contact, self.clock.now());
                     }
-                    // Without the request Telegram sends the update again, which changes nothing then.
-                    let _ = done.send(is_ingested);
+                    for (index, request) in requests.into_iter().enumerate() {
+                        // Without the request Telegram sends the update again, which changes nothing then.
+                        let _ = request.send(index < ingested);
+                    }
                 }
                 Some(press) = self.admin_presses.recv() => self.inbox.admin_press(&press).await,
                 () = tokio::time::sleep(IDLE_INTERVAL) => {}

@@ -1,12 +1,13 @@
 //! Downloads a request's audio and measures its length. Length and size in the update are claims only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_audio::AudioError;
 use stenobot_domain::{ChatId, MessageId};
 use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
-use stenobot_store::{StoreError, Topic, WorkSource};
+use stenobot_store::{Fleet, StoreError, Topic, WorkSource};
 use stenobot_telegram::{StatusText, Unreachable};
 use tokio::sync::watch;
 use tower::{Service, ServiceExt};
@@ -38,6 +39,22 @@ pub(crate) struct Downloader {
     pub(crate) probes: Probes,
     /// Whether the disk has space for more recordings.
     pub(crate) disk_has_space: watch::Sender<bool>,
+}
+
+/// Whether recordings are downloaded, by this machine or another. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct DownloadSpace {
+    /// The machines there are; none where this one is alone.
+    pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
+    /// Of this machine's disk.
+    pub(crate) own: watch::Sender<bool>,
+}
+
+impl DownloadSpace {
+    /// Whether a machine has space.
+    pub(crate) fn is_left(&self) -> bool {
+        self.fleet.borrow().has_disk_space().unwrap_or_else(|| *self.own.borrow())
+    }
 }
 
 /// Why a download ends before the file is here.

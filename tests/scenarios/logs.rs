@@ -2,16 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::Duration;
 
 use stenobot_domain::RequestId;
 use stenobot_simulator::answers::{RequestOutcome, request_number};
 use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::link::Link;
+use stenobot_simulator::postgres::PrivatePostgres;
 use stenobot_simulator::server::Attachment;
 use stenobot_simulator::users::SentMessage;
 use stenobot_telegram::Action;
 
 use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{SCENARIO_TIMEOUT, Scene, bot_with_engine, eventually, failed, rejected, stand_in};
+
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two looks at a log: it sends no event.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The names in the first column of the tables in `docs/logging.md`.
 fn documented() -> BTreeSet<String> {
@@ -49,6 +56,50 @@ async fn every_field_of_the_json_log_is_documented() {
         assert!(seen.contains(expected), "the log should have said {expected}: {seen:?}");
     }
     scene.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_log_says_from_when_and_how_long_a_machine_leads() {
+    let Some(server) = PrivatePostgres::shared_or_skip("the log of the lead").await.unwrap() else { return };
+    let url = server.new_database().await.unwrap();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let link = Link::to(server.address()).await.unwrap();
+    let url = server.url_through(&link, database);
+    let setup = bot_with_engine(&stand_in(), &[("log_format", "json"), ("database_url", &url)]);
+    let mut bot = Simulation::start(setup).await.unwrap();
+
+    wait_for_lead_log(&bot, &["this machine leads"]).await;
+    link.cut();
+    wait_for_lead_log(&bot, &["this machine leads", "this machine no longer leads"]).await;
+    link.heal();
+    let again = ["this machine leads", "this machine no longer leads", "this machine leads"];
+    wait_for_lead_log(&bot, &again).await;
+    assert!(bot.terminate(SHUTDOWN_TIMEOUT).await.unwrap().success());
+    let lines = wait_for_lead_log(&bot, &[&again[..], &["this machine gives up the lead"]].concat()).await;
+    let led: Vec<_> =
+        lines.iter().map(|line| line["led_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0)).collect();
+    assert_eq!(led, [false, true, false, true]);
+    assert!(documented().contains("led_seconds"));
+}
+
+/// Waits until the lines about the lead begin with these words.
+async fn wait_for_lead_log(bot: &Simulation, expected: &[&str]) -> Vec<serde_json::Value> {
+    let logged = async {
+        loop {
+            let log = std::fs::read_to_string(bot.log()).unwrap();
+            // The last line may not be written to its end.
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let words = |line: &serde_json::Value| line["message"].as_str().unwrap_or_default().to_owned();
+            let lines: Vec<_> = lines.filter(|line| words(line).starts_with("this machine ")).collect();
+            if lines.len() == expected.len() {
+                let all = lines.iter().zip(expected);
+                assert!(all.into_iter().all(|(line, start)| words(line).starts_with(start)), "{lines:?}");
+                return lines;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    };
+    eventually("the log tells of the lead", logged).await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use stenobot_domain::{Clock, RequestId, Timestamp};
 use tokio::sync::{broadcast, watch};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::StoreError;
 use crate::backend::{Connection, Connections, Transaction};
 use crate::changes::{Changes, Topic};
+use crate::machines::{QUIET_AFTER, UNREACHABLE_AFTER};
 use crate::retry::Retry;
 
 /// Cancellations that a receiver may be behind. One that missed some asks for all.
@@ -26,8 +28,8 @@ pub(crate) struct Database {
     pub(crate) changes: Changes,
     pub(crate) cancellations: broadcast::Sender<RequestId>,
     pub(crate) retry: Retry,
-    /// Until when the other machines do not take this one for silent; `None` where there are no heartbeats.
-    alive_until: watch::Sender<Option<Instant>>,
+    /// When this machine began to record its latest heartbeat that was recorded; `None` where there are no heartbeats.
+    heartbeat: watch::Sender<Option<Instant>>,
     /// The store's clock minus this process's when it was asked last, in milliseconds.
     ahead: Arc<AtomicI64>,
 }
@@ -40,7 +42,7 @@ impl Database {
             changes: Changes::default(),
             cancellations: broadcast::Sender::new(CANCELLATIONS),
             retry: Retry::default(),
-            alive_until: watch::Sender::default(),
+            heartbeat: watch::Sender::default(),
             ahead: Arc::default(),
         }
     }
@@ -75,32 +77,40 @@ impl Database {
         Timestamp(self.clock.now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
-    /// Records until when the other machines do not take this one for silent.
-    pub(crate) fn alive_until(&self, end: Instant) {
-        self.alive_until.send_replace(Some(end));
+    /// Notes that a heartbeat which was begun at this time is recorded.
+    pub(crate) fn note_heartbeat(&self, begun: Instant) {
+        self.heartbeat.send_replace(Some(begun));
     }
 
     /// Runs `work`; drops it and gives `None` before the other machines take this one for silent.
     pub(crate) async fn unless_silent<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.until_heartbeat_is_older(QUIET_AFTER, work).await
+    }
+
+    /// Runs `work`; drops it and gives `None` when heartbeats do not reach the store.
+    pub(crate) async fn while_reachable<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.until_heartbeat_is_older(UNREACHABLE_AFTER, work).await
+    }
+
+    async fn until_heartbeat_is_older<T>(&self, age: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.silence() => None,
+            () = self.heartbeat_is_older(age) => None,
             output = work => Some(output),
         }
     }
 
-    /// Ends when the other machines may take this one for silent. Asks the clock whenever it is polled: of a process that was
-    /// stopped, timers may fire later than other tasks run.
-    async fn silence(&self) {
-        let mut ends = self.alive_until.subscribe();
+    /// Asks the clock whenever it is polled: of a process that was stopped, timers may fire later than other tasks run.
+    async fn heartbeat_is_older(&self, age: Duration) {
+        let mut heartbeats = self.heartbeat.subscribe();
         loop {
-            let end = *ends.borrow_and_update();
+            let end = heartbeats.borrow_and_update().map(|begun| begun + age);
             let is_over = || end.is_some_and(|end| Instant::now() >= end);
             tokio::select! {
                 biased;
                 () = poll_fn(|_| if is_over() { Poll::Ready(()) } else { Poll::Pending }) => return,
                 // The sender is in `self`.
-                _ = ends.changed() => {}
+                _ = heartbeats.changed() => {}
                 () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {}
             }
         }

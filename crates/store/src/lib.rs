@@ -171,6 +171,12 @@ impl Store {
         self.database.unless_silent(work).await
     }
 
+    /// Runs `work`; drops it and gives `None` while this machine's heartbeats have not reached the store for some seconds.
+    /// Where there are no heartbeats, as with an SQLite file, it runs to its end.
+    pub async fn while_reachable<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.database.while_reachable(work).await
+    }
+
     /// The time by the store's clock, as far as this process knows it. To be shown, not to be decided by.
     pub fn now(&self) -> Timestamp {
         self.database.recent_now()

@@ -16,7 +16,10 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// Without a heartbeat recorded for so long, a machine sends nothing more: it may be silent soon, and others answer for it.
-const QUIET_AFTER: Duration = Duration::from_secs(13);
+pub(crate) const QUIET_AFTER: Duration = Duration::from_secs(13);
+
+/// Without a heartbeat recorded for so long, a machine cannot reach the store: two heartbeats are missing.
+pub(crate) const UNREACHABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a silent machine is listed.
 const LISTED: Duration = Duration::from_secs(900);
@@ -52,6 +55,8 @@ pub struct MachineState {
     pub workers: u32,
     /// Messages that it wanted to send since the heartbeat before.
     pub demand: u32,
+    /// Whether its disk has space for recordings; true of a machine without an engine.
+    pub has_disk_space: bool,
 }
 
 /// A machine, as the others see it.
@@ -81,6 +86,12 @@ impl Fleet {
     pub fn count(&self, does: impl Fn(Role) -> bool) -> usize {
         self.live.iter().filter(|machine| does(machine.state.role)).count()
     }
+
+    /// Whether one of the machines that transcribe can take recordings; `None` without such a machine.
+    pub fn has_disk_space(&self) -> Option<bool> {
+        let workers = self.live.iter().filter(|machine| machine.state.role.has_worker());
+        workers.map(|machine| machine.state.has_disk_space).reduce(|one, other| one || other)
+    }
 }
 
 impl Machines {
@@ -92,7 +103,7 @@ impl Machines {
             let now = self.0.now(&mut connection).await?;
             connection.sql().record_heartbeat(machine, state, now).await?;
             connection.sql().drop_machines_before(now.before(LISTED)).await?;
-            self.0.alive_until(begun + QUIET_AFTER);
+            self.0.note_heartbeat(begun);
             fleet(connection.sql().machines_since(now.before(LISTED)).await?, now)
         };
         self.0.noting(record).await

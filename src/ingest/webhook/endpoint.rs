@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::counter;
+use stenobot_store::Store;
 use stenobot_telegram::{Client, Incoming, MAX_WEBHOOK_CONNECTIONS, WebhookSecret};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ pub(super) struct Endpoint {
     path: String,
     secret: WebhookSecret,
     client: Client,
+    store: Store,
     deliveries: mpsc::Sender<Delivery>,
     permits: Semaphore,
     stop: CancellationToken,
@@ -51,6 +53,7 @@ impl Endpoint {
         path: &str,
         secret: WebhookSecret,
         client: Client,
+        store: Store,
         deliveries: mpsc::Sender<Delivery>,
         stop: CancellationToken,
     ) -> Self {
@@ -58,6 +61,7 @@ impl Endpoint {
             path: path.to_owned(),
             secret,
             client,
+            store,
             deliveries,
             permits: Semaphore::new(MAX_REQUESTS),
             stop,
@@ -94,12 +98,13 @@ impl Endpoint {
             return WebhookOutcome::Unreadable;
         };
         let (done, is_ingested) = oneshot::channel();
-        if self.deliveries.send(Delivery { update, done }).await.is_err() {
-            return WebhookOutcome::Unavailable;
-        }
-        match is_ingested.await {
-            Ok(true) => WebhookOutcome::Ingested,
-            Ok(false) | Err(_) => WebhookOutcome::Unavailable,
+        let ingest = async {
+            self.deliveries.send(Delivery { update, done }).await.is_ok() && is_ingested.await.unwrap_or(false)
+        };
+        // A bot that is cut off from the store says so at once: another may take the update.
+        match self.store.while_reachable(ingest).await {
+            Some(true) => WebhookOutcome::Ingested,
+            Some(false) | None => WebhookOutcome::Unavailable,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Several machines on one PostgreSQL database, under faults.
 
+mod balancer;
 mod cluster;
 mod commands;
 mod database;
+mod disk;
 mod kills;
 mod network;
 mod rolling;
+mod webhook;
 mod zombie;
 
 use std::time::Duration;

@@ -321,6 +321,8 @@ impl Drop for Cluster {
                 postmaster.kill_all();
             }
         }
+        // A server that was killed leaves it, and the folder's removal would wait for the server.
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
     }
 }
 

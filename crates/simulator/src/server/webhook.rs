@@ -1,9 +1,13 @@
-//! The webhook: `setWebhook` and its kin, and the delivery of updates, one at a time, each until it is answered by 200.
+//! The webhook: `setWebhook` and its kin, and the delivery of updates: those of several chats beside each other, those of one chat
+//! in order, each until it is answered by 200.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
@@ -112,12 +116,26 @@ impl State {
     }
 }
 
+/// Chat of an update; updates without one are in order among themselves.
+type ChatOfUpdate = Option<i64>;
+
+/// An update on its way.
+struct Outgoing {
+    webhook: Webhook,
+    target: Url,
+    update: i64,
+    body: String,
+    chat: ChatOfUpdate,
+}
+
 /// Sends pending updates to the webhook until `stopping`.
 pub(super) async fn deliver(shared: Arc<Shared>, stopping: CancellationToken) {
+    // Each update has a connection of its own: a balancer may choose by connections.
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ANSWER_TIMEOUT)
+        .pool_max_idle_per_host(0)
         .build();
     let client = match client {
         Ok(client) => client,
@@ -125,30 +143,20 @@ pub(super) async fn deliver(shared: Arc<Shared>, stopping: CancellationToken) {
     };
     let mut changes = shared.changed.subscribe();
     let deliver_all = async {
+        let (mut deliveries, mut busy) = (FuturesUnordered::new(), HashSet::new());
         loop {
             changes.borrow_and_update();
-            let next = shared.read(|state| {
-                let webhook = state.webhook.clone()?;
-                let (target, update) = (webhook.target()?, state.pending.front()?);
-                let mut json = update.content.clone();
-                json["update_id"] = json!(update.id);
-                Some((webhook, target, update.id, json))
-            });
-            let Some((webhook, target, update, json)) = next else {
-                if changes.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            };
-            shared.change(|state| state.note_sent(update, shared.now()));
-            let mut request = client.post(target).header(CONTENT_TYPE, "application/json").body(json.to_string());
-            if let Some(secret) = &webhook.secret_token {
-                request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
+            while let Some(outgoing) = shared.read(|state| state.next_outgoing(&busy)) {
+                busy.insert(outgoing.chat);
+                deliveries.push(deliver_one(&shared, &client, outgoing));
             }
-            let status = request.send().await.ok().map(|response| response.status());
-            shared.change(|state| state.note_answer(&webhook, update, status, shared.now(), shared.date()));
-            if status != Some(StatusCode::OK) {
-                tokio::time::sleep(RETRY_INTERVAL).await;
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                Some(chat) = deliveries.next() => drop(busy.remove(&chat)),
             }
         }
     };
@@ -158,7 +166,44 @@ pub(super) async fn deliver(shared: Arc<Shared>, stopping: CancellationToken) {
     }
 }
 
+/// One attempt, with the pause after a failure; gives the chat.
+async fn deliver_one(shared: &Shared, client: &reqwest::Client, outgoing: Outgoing) -> ChatOfUpdate {
+    let Outgoing { webhook, target, update, body, chat } = outgoing;
+    shared.change(|state| state.note_sent(update, shared.now()));
+    let mut request = client.post(target).header(CONTENT_TYPE, "application/json").body(body);
+    if let Some(secret) = &webhook.secret_token {
+        request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
+    }
+    let status = request.send().await.ok().map(|response| response.status());
+    shared.change(|state| state.note_answer(&webhook, update, status, shared.now(), shared.date()));
+    if status != Some(StatusCode::OK) {
+        tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+    chat
+}
+
+fn chat_of(update: &Value) -> ChatOfUpdate {
+    let content = update.as_object()?.values().next()?;
+    content.pointer("/chat/id").or_else(|| content.pointer("/message/chat/id"))?.as_i64()
+}
+
 impl State {
+    /// The next update of a chat that is not busy, unless all connections are.
+    fn next_outgoing(&self, busy: &HashSet<ChatOfUpdate>) -> Option<Outgoing> {
+        let webhook = self.webhook.as_ref()?;
+        let target = webhook.target()?;
+        if busy.len() >= usize::try_from(webhook.max_connections).ok()? {
+            return None;
+        }
+        let (record, chat) = self.pending.iter().find_map(|record| {
+            let chat = chat_of(&record.content);
+            (!busy.contains(&chat)).then_some((record, chat))
+        })?;
+        let mut json = record.content.clone();
+        json["update_id"] = json!(record.id);
+        Some(Outgoing { webhook: webhook.clone(), target, update: record.id, body: json.to_string(), chat })
+    }
+
     fn note_sent(&mut self, update: i64, now: Duration) {
         if let Some(record) = self.pending.iter_mut().find(|record| record.id == update) {
             record.delivered.push(now);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, Role};
-use stenobot_store::{MachineId, MachineState, Pause, SILENCE, ServiceMode, WorkSource};
+use stenobot_store::{HEARTBEAT_INTERVAL, MachineId, MachineState, Pause, SILENCE, ServiceMode, WorkSource};
 use tokio::time::Instant;
 
 use super::BACKEND;
 use crate::store::test_store::TestStore;
 
-const WORKER: MachineState = MachineState { role: Role::Worker, leads: false, workers: 2, demand: 3 };
+const WORKER: MachineState =
+    MachineState { role: Role::Worker, leads: false, workers: 2, demand: 3, has_disk_space: true };
 
 #[tokio::test]
 async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
@@ -19,7 +20,7 @@ async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
     let started = test.now();
     machines.record_heartbeat(&one, WORKER).await.unwrap();
     test.pass(SILENCE + Duration::from_millis(1));
-    let leader = MachineState { role: Role::Bot, leads: true, workers: 0, demand: 0 };
+    let leader = MachineState { role: Role::Bot, leads: true, workers: 0, demand: 0, has_disk_space: true };
     let fleet = machines.record_heartbeat(&two, leader).await.unwrap();
     assert_eq!(fleet.live.iter().map(|machine| &machine.id).collect::<Vec<_>>(), [&two]);
     assert_eq!(fleet.live[0].state, leader);
@@ -33,6 +34,36 @@ async fn a_machine_without_heartbeat_is_silent_and_one_that_ends_is_gone() {
     assert_eq!(machines.record_heartbeat(&one, WORKER).await.unwrap().live.len(), 1);
     test.pass(Duration::from_secs(3600));
     assert_eq!(machines.record_heartbeat(&two, leader).await.unwrap().silent, [], "forgotten after a while");
+}
+
+#[tokio::test]
+async fn recordings_find_space_while_one_worker_has_it() {
+    let test = TestStore::new(BACKEND).await;
+    let [bot, one, two] = ["bot", "one", "two"].map(MachineId::new);
+    let machines = &test.store.machines;
+    let without_engine = MachineState { role: Role::Bot, workers: 0, ..WORKER };
+    let full = MachineState { has_disk_space: false, ..WORKER };
+    let fleet = machines.record_heartbeat(&bot, without_engine).await.unwrap();
+    assert_eq!(fleet.has_disk_space(), None, "a bot takes no recordings");
+    assert_eq!(machines.record_heartbeat(&one, full).await.unwrap().has_disk_space(), Some(false));
+    assert_eq!(machines.record_heartbeat(&two, WORKER).await.unwrap().has_disk_space(), Some(true));
+    assert_eq!(machines.record_heartbeat(&two, full).await.unwrap().has_disk_space(), Some(false));
+    assert_eq!(machines.record_heartbeat(&one, WORKER).await.unwrap().has_disk_space(), Some(true));
+}
+
+#[tokio::test]
+async fn a_machine_whose_heartbeats_fail_takes_no_more_updates_after_some_seconds() {
+    let test = TestStore::new(BACKEND).await;
+    assert_eq!(test.store.while_reachable(async { 1 }).await, Some(1), "without heartbeats it is alone");
+    test.store.machines.record_heartbeat(&MachineId::new("one"), WORKER).await.unwrap();
+    tokio::time::pause();
+    let since = Instant::now();
+    assert_eq!(test.store.while_reachable(std::future::pending::<()>()).await, None);
+    assert!(since.elapsed() > 2 * HEARTBEAT_INTERVAL && since.elapsed() < SILENCE / 2, "{:?}", since.elapsed());
+    assert_eq!(test.store.while_reachable(async { 2 }).await, None, "at once");
+    tokio::time::resume();
+    test.store.machines.record_heartbeat(&MachineId::new("one"), WORKER).await.unwrap();
+    assert_eq!(test.store.while_reachable(async { 3 }).await, Some(3), "it is back");
 }
 
 #[tokio::test]

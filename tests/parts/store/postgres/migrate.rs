@@ -322,7 +322,7 @@ async fn a_database_that_a_bot_works_on_is_refused() {
     let (source, back) = (File::with(MANY).await, File::new());
     let store = open(&url).await;
     let machine = MachineId::new("worker");
-    let state = MachineState { role: Role::Worker, leads: false, workers: 1, demand: 0 };
+    let state = MachineState { role: Role::Worker, leads: false, workers: 1, demand: 0, has_disk_space: true };
     store.machines.record_heartbeat(&machine, state).await.unwrap();
     let is_refused = async || {
         for (from, to) in [(source.url(), parse(&url)), (parse(&url), back.url())] {

@@ -65,6 +65,13 @@ impl Cluster {
 
     /// Starts machines of these roles on a new database; workers come last.
     pub(super) async fn of_roles(server: PrivatePostgres, roles: &[Role], settings: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::prepare(server, roles, settings).await;
+        cluster.machines.start_all().await.unwrap();
+        cluster
+    }
+
+    /// Machines of these roles on a new database, which are not started yet; workers come last.
+    pub(super) async fn prepare(server: PrivatePostgres, roles: &[Role], settings: &[(&str, &str)]) -> Self {
         let database = format!("t{}", uuid::Uuid::now_v7().simple());
         server.create_database(&database).await.unwrap();
         let mut setup = bot_with_engine(&stand_in(), settings);
@@ -78,7 +85,6 @@ impl Cluster {
             machines.set(machine, "database_url", server.url_through(&link, &database));
             links.push(link);
         }
-        machines.start_all().await.unwrap();
         let bots = roles.iter().filter(|role| role.has_bot()).count();
         let (sent, stopped) = (Sent::default(), BTreeSet::new());
         Self { machines, links, server, database, bots, stopped, sent, load: None }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use stenobot_simulator::answers::{BotText, Trail};
 use stenobot_simulator::postgres::{PostgresError, PostgresOptions, PrivatePostgres};
 
-use super::cluster::{Cluster, durable_server};
+use super::cluster::{Cluster, assert_in_time, durable_server};
 use super::random_moment;
 use crate::chaos::figures::{Dice, spread};
 use crate::chaos::{Row, measured, rounds};
+use crate::scene::SCENARIO_TIMEOUT;
 
 /// Of the small disk.
 const DISK: u64 = 96 << 20;
@@ -50,7 +52,7 @@ async fn the_server_s_disk_is_full() {
         }
         let since = cluster.now();
         let sent = cluster.send("wait 1");
-        sent.final_answer(crate::scene::SCENARIO_TIMEOUT).await.unwrap();
+        sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
         recoveries.push(cluster.now() - since);
     }
     let found = cluster.finish().await;
@@ -67,11 +69,12 @@ async fn the_standby_takes_over() {
     const ROW: Row = Row {
         number: 107,
         test: "kill -9 of PostgreSQL's primary under 4 recordings a second; its synchronous standby is promoted and gets its address",
-        figure: "0 lost, 0 answered twice, goes on by itself",
+        figure: "0 lost, 0 answered twice, accepts recordings again by itself within 5 s",
         name: "machines::database::the_standby_takes_over",
     };
     let rounds = rounds(1);
-    let (mut all, mut promotions, mut recoveries) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut all, mut promotions) = (Vec::new(), Vec::new());
+    let (mut acceptances, mut answers) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let Some(primary) = durable_server(ROW.name).await else { return };
         let standby = primary.standby().await.unwrap();
@@ -81,16 +84,26 @@ async fn the_standby_takes_over() {
         random_moment(&mut Dice::new(round as u64), 2000, 5000).await;
         let since = cluster.now();
         cluster.server.kill().await.unwrap();
+        let sent = cluster.send("wait 1");
         standby.promote().await.unwrap();
         promotions.push(cluster.now() - since);
-        let polls = cluster.polls();
         cluster.links.iter().for_each(|link| link.redirect(standby.address()));
-        cluster.server = standby;
-        recoveries.push(cluster.wait_for_poll(polls, since).await);
+        let former = std::mem::replace(&mut cluster.server, standby);
+        let accepted = |trail: &Trail| trail.latest.clone().filter(|latest| *latest != BotText::Delayed);
+        sent.wait_for("it is accepted", SCENARIO_TIMEOUT, accepted).await.unwrap();
+        acceptances.push(cluster.now() - since);
+        sent.final_answer(SCENARIO_TIMEOUT).await.unwrap();
+        answers.push(cluster.now() - since);
+        drop(former);
         tokio::time::sleep(Duration::from_secs(2)).await;
         all.push(cluster.finish().await);
     }
-    let (found, promotion, recovery) = (all.join("; "), spread(&promotions), spread(&recoveries));
-    let found = format!("{found}; promoted after {promotion}, polled again after the primary's death {recovery}");
+    assert_in_time(&acceptances);
+    let (found, promotion, accepted, answered) =
+        (all.join("; "), spread(&promotions), spread(&acceptances), spread(&answers));
+    let found = format!(
+        "{found}; promoted after {promotion}; a recording sent at the primary's death is accepted after {accepted}, and \
+         answered after {answered}"
+    );
     measured(&ROW, rounds, &found);
 }
