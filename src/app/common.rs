@@ -13,6 +13,7 @@ use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::chats::Chats;
 use crate::pipeline::deliver::Deliverer;
 use crate::pipeline::estimate::Estimates;
+use crate::pipeline::file_names::FileNames;
 use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::service_mode::ServiceControl;
@@ -45,6 +46,7 @@ pub(super) struct Common {
     pub(super) estimates: Estimates,
     pub(super) positions: PositionDisplay,
     pub(super) deliverer: Deliverer,
+    pub(super) file_names: FileNames,
 }
 
 /// Between two edits of one message.
@@ -88,6 +90,7 @@ impl Common {
             fleet,
             model,
         };
+        let file_names = FileNames::default();
         let deliverer = Deliverer {
             worker: worker.clone(),
             settings: settings.clone(),
@@ -95,6 +98,7 @@ impl Common {
             editor: editor.clone(),
             chats: chats.clone(),
             recordings: recordings.clone(),
+            file_names: file_names.clone(),
         };
         let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
         let service = ServiceControl::new(is_shared.then(|| worker.store.clone()));
@@ -117,6 +121,7 @@ impl Common {
             estimates,
             positions,
             deliverer,
+            file_names,
             parts,
         }
     }
