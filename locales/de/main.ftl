@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Vergangen: { $elapsed } | Noch: ~{ $remaining }
 ## Answers
 
 done = ✅ Fertig!
+answer-language = 🌐 Sprache: { $language }
 low-confidence = ⚠️ Schlecht zu hören: Der Text kann Fehler enthalten.
 missed-speech = ⚠️ Ein Teil der Sprache wurde nicht erkannt und fehlt im Text.
 in-the-file = 📄 Der ganze Text steht in der Datei.

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Elapsed: { $elapsed } | Remaining: ~{ $remaining }
 ## Answers
 
 done = ✅ Done!
+answer-language = 🌐 Language: { $language }
 low-confidence = ⚠️ Hard to hear: the text may be wrong in places.
 missed-speech = ⚠️ Part of the speech could not be recognised and is missing from the text.
 in-the-file = 📄 The whole text is in the file.

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Transcurrido: { $elapsed } | Restante: ~{ $remaining
 ## Answers
 
 done = ✅ ¡Listo!
+answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Se oye mal: el texto puede tener errores.
 missed-speech = ⚠️ No se pudo reconocer una parte del habla: falta en el texto.
 in-the-file = 📄 El texto completo está en el archivo.

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Өтті: { $elapsed } | Қалды: ~{ $remaining }
 ## Answers
 
 done = ✅ Дайын!
+answer-language = 🌐 Тілі: { $language }
 low-confidence = ⚠️ Нашар естіледі: мәтінде қателер болуы мүмкін.
 missed-speech = ⚠️ Сөйлеген сөздің бір бөлігі танылмады, ол мәтінде жоқ.
 in-the-file = 📄 Толық мәтін файлда.

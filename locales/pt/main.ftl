@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Decorrido: { $elapsed } | Restante: ~{ $remaining }
 ## Answers
 
 done = ✅ Pronto!
+answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Difícil de ouvir: o texto pode ter erros.
 missed-speech = ⚠️ Não foi possível reconhecer uma parte da fala: ela falta no texto.
 in-the-file = 📄 O texto completo está no arquivo.

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Прошло: { $elapsed } | Осталось: ~{ $r
 ## Answers
 
 done = ✅ Готово!
+answer-language = 🌐 Язык: { $language }
 low-confidence = ⚠️ Слышно плохо: в тексте могут быть ошибки.
 missed-speech = ⚠️ Часть речи распознать не удалось: в тексте ее нет.
 in-the-file = 📄 Полный текст в файле.

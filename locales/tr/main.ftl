@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Geçen: { $elapsed } | Kalan: ~{ $remaining }
 ## Answers
 
 done = ✅ Hazır!
+answer-language = 🌐 Dil: { $language }
 low-confidence = ⚠️ Zor duyuluyor: metinde hatalar olabilir.
 missed-speech = ⚠️ Konuşmanın bir kısmı tanınamadı ve metinde yok.
 in-the-file = 📄 Metnin tamamı dosyada.

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Минуло: { $elapsed } | Залишилося: ~
 ## Answers
 
 done = ✅ Готово!
+answer-language = 🌐 Мова: { $language }
 low-confidence = ⚠️ Погано чути: у тексті можуть бути помилки.
 missed-speech = ⚠️ Частину мовлення розпізнати не вдалося: у тексті її немає.
 in-the-file = 📄 Повний текст у файлі.

@@ -55,6 +55,7 @@ impl BotRole {
             backlog: common.backlog.clone(),
             service: service.clone(),
             positions: common.positions.clone(),
+            file_names: common.file_names.clone(),
         });
         let notifier = Notifier {
             worker: worker.clone(),

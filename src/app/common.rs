@@ -13,6 +13,7 @@ use crate::pipeline::chats::Chats;
 use crate::pipeline::deliver::Deliverer;
 use crate::pipeline::download::DownloadSpace;
 use crate::pipeline::estimate::Estimates;
+use crate::pipeline::file_names::FileNames;
 use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::service_mode::ServiceControl;
@@ -44,6 +45,7 @@ pub(super) struct Common {
     pub(super) estimates: Estimates,
     pub(super) positions: PositionDisplay,
     pub(super) deliverer: Deliverer,
+    pub(super) file_names: FileNames,
 }
 
 /// Between two edits of one message.
@@ -82,6 +84,7 @@ impl Common {
             fleet: machine.fleet(),
             model,
         };
+        let file_names = FileNames::default();
         let deliverer = Deliverer {
             worker: worker.clone(),
             settings: settings.clone(),
@@ -89,6 +92,7 @@ impl Common {
             editor: editor.clone(),
             chats: chats.clone(),
             recordings: recordings.clone(),
+            file_names: file_names.clone(),
         };
         let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
         let service = ServiceControl::new(is_shared.then(|| worker.store.clone()));
@@ -111,6 +115,7 @@ impl Common {
             estimates,
             positions,
             deliverer,
+            file_names,
             parts,
         }
     }

@@ -18,6 +18,7 @@ use crate::commands::{Commands, forget, language};
 use crate::pipeline::admit::{Admitter, sender};
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
+use crate::pipeline::file_names::file_stem;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::pipeline::worker::Worker;
 use crate::request;
@@ -149,7 +150,9 @@ impl Presses {
                 Kept::Audio(audio) => {
                     let keyboard = self.settings.answer_buttons(locale, *of, true);
                     self.replies.send(Reply::Buttons { chat, message, keyboard });
-                    let is_admitted = admitter.kept_audio(repeated(*audio, press, choice)).await?;
+                    let stem = press.replied.as_ref();
+                    let stem = stem.map(|to| file_stem(to.file_name.as_deref(), audio.source, to.date));
+                    let is_admitted = admitter.kept_audio(repeated(*audio, press, choice), stem).await?;
                     if is_admitted { CallbackAnswer::Rerunning } else { CallbackAnswer::NoRoom }
                 }
                 Kept::Answer(answer) => answer,

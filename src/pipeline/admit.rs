@@ -10,6 +10,7 @@ use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::backlog::Backlog;
 use super::bans::is_banned;
+use super::file_names::{FileNames, file_stem};
 use super::positions::PositionDisplay;
 use super::service_mode::ServiceControl;
 use crate::config::Limits;
@@ -108,6 +109,7 @@ pub(crate) struct AdmitterParts {
     pub(crate) backlog: Backlog,
     pub(crate) service: ServiceControl,
     pub(crate) positions: PositionDisplay,
+    pub(crate) file_names: FileNames,
 }
 
 /// Admits messages and presses of buttons, one at a time.
@@ -159,7 +161,10 @@ impl Admitter {
         }
         let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
         match self.check(voice).await? {
-            None => self.admit(incoming).await,
+            None => {
+                let stem = file_stem(voice.file_name.as_deref(), voice.source, self.parts.store.now());
+                self.admit(incoming, Some(stem).filter(|_| voice.file_name.is_some())).await
+            }
             Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }
     }
@@ -177,12 +182,17 @@ impl Admitter {
             && !is_banned(store, &self.parts.settings, voice.from.id, chat).await.unwrap_or(false)
     }
 
-    /// Admits a kept recording once more, if its answer can be sent; returns whether it will be transcribed.
-    pub(crate) async fn kept_audio(&mut self, incoming: IncomingAudio) -> Result<bool, StoreError> {
+    /// Admits a kept recording once more, if its answer can be sent; returns whether it will be transcribed. `stem` is the
+    /// name of a file with the answer, without extension.
+    pub(crate) async fn kept_audio(
+        &mut self,
+        incoming: IncomingAudio,
+        stem: Option<String>,
+    ) -> Result<bool, StoreError> {
         if !self.may_answer(incoming.chat, incoming.thread.map(ThreadId)) {
             return Ok(false);
         }
-        self.admit(incoming).await
+        self.admit(incoming, stem).await
     }
 
     /// Records a refusal, unless the sender's quota is used up.
@@ -204,7 +214,7 @@ impl Admitter {
     }
 
     /// Admits audio; returns whether it will be transcribed.
-    async fn admit(&mut self, incoming: IncomingAudio) -> Result<bool, StoreError> {
+    async fn admit(&mut self, incoming: IncomingAudio, stem: Option<String>) -> Result<bool, StoreError> {
         if self.parts.service.is_draining() {
             return self.refuse_counted(&incoming, RejectReason::Maintenance).await.map(|()| false);
         }
@@ -219,6 +229,9 @@ impl Admitter {
             observe(&Event::Refused { id, reason });
             Ok(false)
         };
+        if let (Ok(Admission::New(id) | Admission::Coalesced { id, .. }), Some(stem)) = (&admitted, stem) {
+            self.parts.file_names.record(*id, stem);
+        }
         match admitted {
             Ok(Admission::New(id)) => {
                 observe(&Event::Admitted { id, claimed: incoming.claimed });

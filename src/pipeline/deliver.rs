@@ -1,21 +1,19 @@
-//! Delivery of the text: an edit of the message that showed the state, so that a delivery which is repeated after a crash
+//! Delivery of the text: an edit of the message that showed the state, also to a file, so that a delivery which is repeated after a crash
 //! repeats the edit instead of sending a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
 //! recorded, and then edited.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::subtitles;
-use stenobot_domain::{AnswerForm, ChatId, MessageId, Outcome, RetryPolicy};
+use stenobot_domain::{ChatId, MessageId, Outcome, RetryPolicy};
 use stenobot_store::StoreError;
-use stenobot_telegram::{
-    Answer, Client, Disposition, Document, OutgoingMessage, Priority, StatusEditor, TelegramError, ThreadId,
-};
+use stenobot_telegram::{Client, Disposition, OutgoingMessage, Priority, StatusEditor, TelegramError, ThreadId};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
+use super::answer::Part;
 use super::chats::Chats;
+use super::file_names::FileNames;
 use super::recordings::Recordings;
 use super::retention;
 use super::worker::Worker;
@@ -67,14 +65,6 @@ enum Target {
     New,
 }
 
-/// A part of an answer.
-#[derive(Debug, Clone)]
-enum Part {
-    Message(OutgoingMessage),
-    // Shared, since every retry needs it.
-    File(Arc<Document>),
-}
-
 /// Gives the id of the message that now holds the part.
 pub(super) type Sender = BoxCloneSyncService<Outgoing, MessageId, TelegramError>;
 
@@ -87,6 +77,7 @@ pub(crate) struct Deliverer {
     pub(crate) editor: StatusEditor,
     pub(crate) chats: Chats,
     pub(crate) recordings: Recordings,
+    pub(crate) file_names: FileNames,
 }
 
 impl Deliverer {
@@ -117,6 +108,7 @@ impl Deliverer {
                 // In one write with the end: a button pressed under the answer at once finds the recording kept.
                 let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings) };
                 let receipt = request.advance(&self.worker.store, done).await?;
+                self.file_names.forget(receipt.id());
                 if receipt.stage().keep_audio_for.is_none() {
                     self.recordings.discard(receipt.id()).await;
                 }
@@ -159,7 +151,10 @@ impl Deliverer {
                     (Target::New, Part::Message(content)) => {
                         client.send(to.chat, to.thread, to.reply_to, &content).await
                     }
-                    (Target::Edit(_) | Target::New, Part::File(file)) => {
+                    (Target::Edit(message), Part::File(file)) => {
+                        client.edit_to_document(to.chat, message, &file).await.map(|()| message)
+                    }
+                    (Target::New, Part::File(file)) => {
                         client.send_document(to.chat, to.thread, to.reply_to, &file).await
                     }
                 }
@@ -172,43 +167,6 @@ impl Deliverer {
             .layer(RetryLayer::new(Retry::new(RETRIES, classify)))
             .service(send);
         BoxCloneSyncService::new(stack)
-    }
-
-    /// The parts of a request's answer. The first is a message, which replaces the status message.
-    fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
-        let transcript = &request.stage().transcript;
-        let texts = self.settings.texts();
-        let locale = self.settings.locale(request.locale());
-        let spoken = transcript.text();
-        let max_messages = self.settings.config().limits.answer_messages;
-        let file = |name: &str, media_type, text: String| {
-            let document = Document { name: name.to_owned(), media_type, bytes: text.into_bytes() };
-            Part::File(Arc::new(document))
-        };
-        let text_file = |text: &str| file("text.txt", "text/plain", text.to_owned() + "\n");
-        let has_text = !spoken.0.trim().is_empty();
-        let requested_file = match request.form() {
-            AnswerForm::Message => None,
-            AnswerForm::Txt => Some(text_file(spoken.0.trim())),
-            AnswerForm::Srt => Some(file("subtitles.srt", "application/x-subrip", subtitles::srt(transcript))),
-            AnswerForm::Vtt => Some(file("subtitles.vtt", "text/vtt", subtitles::vtt(transcript))),
-        };
-        if let Some(file) = requested_file.filter(|_| has_text) {
-            return vec![Part::Message(texts.heading(locale, transcript).into()), file];
-        }
-        let keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
-        match texts.answer(locale, transcript, max_messages) {
-            Answer::Messages(messages) => {
-                let mut keyboard = Some(keyboard);
-                // The buttons are under the message that the store knows.
-                let with_buttons =
-                    |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
-                messages.into_iter().map(with_buttons).collect()
-            }
-            Answer::File { preview } => {
-                vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(spoken.0.trim())]
-            }
-        }
     }
 
     /// Sends the parts that an earlier attempt has not sent.
@@ -248,30 +206,62 @@ impl Deliverer {
         part: Part,
     ) -> Result<(), PartError> {
         match part {
-            Part::Message(content) => self.deliver_message(request, sender, index, content).await,
-            // No message becomes a file: a file is always a new one.
-            Part::File(_) => {
-                let file = Outgoing { to: addressee(request), target: Target::New, part };
-                request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
-                Ok(())
+            Part::File(_) if index == 0 => self.deliver_file_in_place(request, sender, part).await,
+            // What is behind a message is a message of its own.
+            Part::File(_) => self.send_file(request, sender, part).await,
+            Part::Message(_) => self.fill_message(request, sender, index, part).await,
+        }
+    }
+
+    /// Puts a file in place of the status message; where the server does not do that, sends it instead.
+    async fn deliver_file_in_place(
+        &self,
+        request: &mut Request<Transcribed>,
+        sender: Sender,
+        file: Part,
+    ) -> Result<(), PartError> {
+        match self.fill_message(request, sender.clone(), 0, file.clone()).await {
+            Err(PartError::Telegram(TelegramError::Refused(why))) => {
+                tracing::info!(%why, "no file takes the place of a status message: it is sent as a message of its own");
+            }
+            filled => return filled,
+        }
+        // Before the file, so that the file is the last that is sent: a crash before the end repeats it alone.
+        if let Some(status) = request.status_message() {
+            let client = self.client.with_priority(Priority::Answer);
+            let delete = client.delete(request.chat(), status);
+            match request.hold_to_send(&self.worker.store, delete).await? {
+                Ok(()) | Err(TelegramError::MessageGone) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "a status message stays above its file");
+                    let heading = Part::Message(self.heading(request));
+                    self.fill_message(request, sender.clone(), 0, heading).await?;
+                }
             }
         }
+        self.send_file(request, sender, file).await
+    }
+
+    async fn send_file(&self, request: &Request<Transcribed>, sender: Sender, part: Part) -> Result<(), PartError> {
+        let file = Outgoing { to: addressee(request), target: Target::New, part };
+        request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
+        Ok(())
     }
 
     /// Puts a part into the message that is meant for it. Whether Telegram carried out a call may be unknown: an edit is then
     /// repeated without harm, but a new message would appear twice. So the message is in the store before the part is in the
     /// message: the one that showed the state, or a placeholder where there is none or it was deleted.
-    async fn deliver_message(
+    async fn fill_message(
         &self,
         request: &mut Request<Transcribed>,
         sender: Sender,
         index: u32,
-        content: OutgoingMessage,
+        part: Part,
     ) -> Result<(), PartError> {
         let to = addressee(request);
         let known = if index == 0 { request.status_message() } else { request.part_message() };
         if let Some(message) = known {
-            let edit = Outgoing { to, target: Target::Edit(message), part: Part::Message(content.clone()) };
+            let edit = Outgoing { to, target: Target::Edit(message), part: part.clone() };
             match request.hold_to_send(&self.worker.store, sender.clone().oneshot(edit)).await? {
                 Err(TelegramError::MessageGone) => {}
                 sent => return Ok(sent.map(drop)?),
@@ -282,7 +272,7 @@ impl Deliverer {
         self.record_message(request, index, message).await?;
         // Where this one is deleted as well, a message remains that may come twice.
         let to = Addressee { status: Some(message), ..to };
-        let holder = request.hold_to_send(&self.worker.store, answer(sender, to, content)).await??;
+        let holder = request.hold_to_send(&self.worker.store, answer(sender, to, part)).await??;
         if holder != message {
             self.record_message(request, index, holder).await?;
         }
@@ -310,9 +300,10 @@ impl Deliverer {
         to: Addressee,
         content: OutgoingMessage,
     ) -> Result<MessageId, TelegramError> {
-        match answer(sender.clone(), to, content.clone()).await {
+        let part = Part::Message(content);
+        match answer(sender.clone(), to, part.clone()).await {
             Err(TelegramError::ChatMoved(chat)) if self.chats.follow_move(to.chat, chat).await.is_ok() => {
-                answer(sender, Addressee::in_supergroup(chat), content).await
+                answer(sender, Addressee::in_supergroup(chat), part).await
             }
             sent => sent,
         }
@@ -376,13 +367,13 @@ fn addressee(request: &Request<Transcribed>) -> Addressee {
 }
 
 /// Edits the message that showed the state; a new message where there is none.
-async fn answer(sender: Sender, to: Addressee, content: OutgoingMessage) -> Result<MessageId, TelegramError> {
+async fn answer(sender: Sender, to: Addressee, part: Part) -> Result<MessageId, TelegramError> {
     if let Some(status) = to.status {
-        let edit = Outgoing { to, target: Target::Edit(status), part: Part::Message(content.clone()) };
+        let edit = Outgoing { to, target: Target::Edit(status), part: part.clone() };
         match sender.clone().oneshot(edit).await {
             Err(TelegramError::MessageGone) => {}
             sent => return sent,
         }
     }
-    sender.oneshot(Outgoing { to, target: Target::New, part: Part::Message(content) }).await
+    sender.oneshot(Outgoing { to, target: Target::New, part }).await
 }

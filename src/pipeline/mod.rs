@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod admit;
+mod answer;
 pub(crate) mod backlog;
 pub(crate) mod bans;
 pub(crate) mod broadcast;
@@ -22,6 +23,7 @@ pub(crate) mod erasure;
 pub(crate) mod estimate;
 pub(crate) mod failures;
 pub(crate) mod fetch;
+pub(crate) mod file_names;
 mod keyboards;
 mod likely;
 pub(crate) mod menu;

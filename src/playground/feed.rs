@@ -36,6 +36,8 @@ struct EventStream {
     shown: BTreeMap<MessageId, Shown>,
     menu: Vec<Command>,
     fresh: bool,
+    /// The page was told that the playground stops.
+    is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -55,6 +57,7 @@ pub(super) fn feed(
         shown: BTreeMap::new(),
         menu: Vec::new(),
         fresh: true,
+        is_over: false,
         _permit: permit,
     };
     stream::unfold(stream_state, |mut stream_state| async move {
@@ -65,11 +68,17 @@ pub(super) fn feed(
 
 impl EventStream {
     async fn next(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
         loop {
             if !self.fresh {
                 tokio::select! {
                     changed = self.changes.changed() => changed.ok()?,
-                    () = self.shared.stopping.cancelled() => return None,
+                    () = self.shared.stopping.cancelled() => {
+                        self.is_over = true;
+                        return Some(Event::default().event("end").data("stopped"));
+                    }
                 }
             }
             self.changes.borrow_and_update();

@@ -239,7 +239,7 @@ mod tests {
     fn the_page_offers_every_locale() {
         let options = PAGE.split("<select id=\"language\">").nth(1).unwrap().split("</select>").next().unwrap();
         for locale in Locale::ALL {
-            let option = format!("<option value=\"{}\">{}</option>", locale.code(), locale.name());
+            let option = format!("<option value=\"{0}\" lang=\"{0}\">{1}</option>", locale.code(), locale.name());
             assert!(options.contains(&option), "page/index.html lacks {option}");
         }
         assert_eq!(options.matches("<option").count(), Locale::ALL.len());

@@ -19,7 +19,9 @@ pub use stages::{
     Claimable, CommittedRow, Done, Downloaded, Measured, Queued, Receipt, Received, Stage, Transcribed, Transcribing,
 };
 
-use stenobot_domain::{AnswerForm, AudioLength, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId};
+use stenobot_domain::{
+    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId,
+};
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
 /// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of a claim or a
@@ -84,6 +86,11 @@ impl<S: Stage> Request<S> {
     /// User or chat that made the request.
     pub fn user(&self) -> UserId {
         self.row.user
+    }
+
+    /// Kind of the message with the audio.
+    pub(crate) fn source(&self) -> AudioSource {
+        self.row.source
     }
 
     /// Wanted form of the answer.

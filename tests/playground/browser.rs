@@ -95,6 +95,39 @@ impl Browser {
         self.act("execute/sync", json!({ "script": script, "args": [] })).await
     }
 
+    /// The value that an asynchronous script gives to its last argument.
+    pub(crate) async fn script_async(&self, script: &str) -> Value {
+        self.act("execute/async", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Sets the size of the page in CSS pixels, which no window limits.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Sets the system's preferences: colour scheme and forced colours.
+    pub(crate) async fn emulate(&self, scheme: &str, forced_colors: &str) {
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "forced-colors", "value": forced_colors },
+            // Colours are measured, not on their way.
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.act("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    /// Presses keys, given as WebDriver's code points, where the focus is.
+    pub(crate) async fn keys(&self, keys: &str) {
+        let press = |key: char| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
+        let actions: Vec<Value> = keys.chars().flat_map(press).collect();
+        self.act("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })).await;
+    }
+
     /// Waits, by an observer and not by polling, until an expression of the page is true.
     pub(crate) async fn until(&self, expression: &str) {
         let script = format!(

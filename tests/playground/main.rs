@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not know their helpers")]
 
 mod access;
+mod accessibility;
 mod browser;
 mod command;
 mod page;

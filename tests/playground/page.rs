@@ -10,7 +10,7 @@ use crate::recordings::{Gate, asset, scripted};
 use crate::scene::{PageServer, eventually, scripted_engine};
 
 /// User 1's id and the id of their chat.
-const ANNA: i64 = 700_001;
+pub(crate) const ANNA: i64 = 700_001;
 
 #[tokio::test]
 async fn two_users_queue_cancel_and_receive_their_texts() {
@@ -91,7 +91,7 @@ async fn buttons_documents_and_commands_work() {
     browser.until_bot_says("Cancelled.").await;
     assert_eq!(browser.script("return document.querySelectorAll('.buttons').length").await, 0);
 
-    send_document(&server, "text.srt", "1\nHello\n").await;
+    server.send_document(ANNA, "text.srt", "1\nHello\n").await;
     browser.until("document.querySelector('a.file')").await;
     let (name, content) =
         ("return document.querySelector('a.file').download", "return document.querySelector('a.file').href");
@@ -109,17 +109,6 @@ async fn buttons_documents_and_commands_work() {
     browser.click("#commands button").await;
     browser.until("[...document.querySelectorAll('.mine')].at(-1).innerText.includes('/help')").await;
     browser.check(server.url()).await;
-}
-
-async fn send_document(server: &PageServer, name: &str, content: &str) {
-    let url = format!("{}bot{}/sendDocument", server.api.url(), server.api.token());
-    let body = format!(
-        "--cut\r\nContent-Disposition: form-data; name=\"chat_id\"\r\n\r\n{ANNA}\r\n\
-         --cut\r\nContent-Disposition: form-data; name=\"document\"; filename=\"{name}\"\r\n\
-         Content-Type: text/plain\r\n\r\n{content}\r\n--cut--\r\n"
-    );
-    let request = reqwest::Client::new().post(url).header("Content-Type", "multipart/form-data; boundary=cut");
-    assert!(request.body(body).send().await.unwrap().status().is_success());
 }
 
 #[tokio::test]
@@ -212,4 +201,87 @@ async fn a_reconnected_page_shows_missed_messages() {
         assert_eq!(said, if text.contains('%') { Value::from("🔄 50%") } else { Value::from(text) });
     }
     browser.check(server.url()).await;
+}
+
+#[tokio::test]
+async fn a_long_answer_is_shown_from_its_top() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let sent = server.call("sendMessage", json!({ "chat_id": ANNA, "text": "🔄 40%" })).await;
+    browser.until_bot_says("40%").await;
+    let long = format!("✅ Done!\n\n{}", "A sentence that is said. ".repeat(160).trim());
+    let edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": long });
+    server.call("editMessageText", edit).await;
+    browser.until_bot_says("Done!").await;
+    let top = "const chat = document.getElementById('chat').getBoundingClientRect(); \
+               const answer = [...document.querySelectorAll('.message')].at(-1).getBoundingClientRect(); \
+               return [answer.top - chat.top, answer.height > chat.height]";
+    let top = browser.script(top).await;
+    assert!((0.0..20.0).contains(&top[0].as_f64().unwrap()) && top[1] == true, "{top}");
+    browser.until("!document.getElementById('to-end').hidden").await;
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
+async fn a_page_whose_playground_has_ended_says_what_to_do() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.until("document.getElementById('link').textContent === 'bot'").await;
+    assert_eq!(browser.script("return document.getElementById('ended').hidden").await, true);
+    server.playground.stop().await;
+    browser.until("!document.getElementById('ended').hidden").await;
+    let banner = browser.script("return document.getElementById('ended').innerText").await;
+    assert!(banner.as_str().unwrap().contains("./dev playground"), "{banner}");
+    let disabled =
+        "return [...document.querySelectorAll('#composer button, #composer textarea')].every((one) => one.disabled)";
+    assert_eq!(browser.script(disabled).await, true);
+    assert_eq!(browser.script("return document.getElementById('link').textContent").await, "ended");
+}
+
+#[tokio::test]
+async fn commands_in_messages_are_sent_by_a_click() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let text = "More: /help, as (/queue) or and/or https://example.org/path @bot/x";
+    server.call("sendMessage", json!({ "chat_id": ANNA, "text": text })).await;
+    browser.until_bot_says("More").await;
+    let commands = "return [...document.querySelectorAll('.message:not(.mine) .command')].map((one) => one.innerText)";
+    assert_eq!(browser.script(commands).await, json!(["/help", "/queue"]));
+    browser.click(".command").await;
+    browser.until("[...document.querySelectorAll('.mine')].at(-1).innerText.includes('/help')").await;
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
+async fn the_waveform_shows_the_loudness_of_the_recording() {
+    let mut voice = scripted(4, "say nothing");
+    voice.bytes = half_silent().into();
+    voice.name = "half".into();
+    let server = PageServer::of(PageServer::without_bot().await.api, &[voice]).await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.until("document.querySelector('#samples button')").await;
+    browser.click("[data-name=half]").await;
+    browser.until("document.querySelector('.wave i')?.style.height").await;
+    let heights = "return [...document.querySelectorAll('.wave i')].map((bar) => parseFloat(bar.style.height))";
+    let heights: Vec<f64> = serde_json::from_value(browser.script(heights).await).unwrap();
+    let (quiet, loud) = heights.split_at(heights.len() / 2);
+    assert!(quiet.iter().all(|height| *height < 4.0) && loud.iter().all(|height| *height > 20.0), "{heights:?}");
+    browser.check(server.url()).await;
+}
+
+/// Two seconds of silence, then two of a square wave, as a WAV file with 8000 samples of one byte a second.
+fn half_silent() -> Vec<u8> {
+    let samples = (0..32_000_u32).map(|at| if at < 16_000 { 128 } else { 64 + 128 * u8::from(at % 16 < 8) });
+    let mut wav =
+        b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\0\x7d\0\0".to_vec();
+    wav.extend(samples);
+    wav
 }

@@ -72,6 +72,20 @@ impl PageServer {
     }
 }
 
+impl PageServer {
+    /// Sends a file as the bot.
+    pub(crate) async fn send_document(&self, chat: i64, name: &str, content: &str) {
+        let url = format!("{}bot{}/sendDocument", self.api.url(), self.api.token());
+        let body = format!(
+            "--cut\r\nContent-Disposition: form-data; name=\"chat_id\"\r\n\r\n{chat}\r\n\
+             --cut\r\nContent-Disposition: form-data; name=\"document\"; filename=\"{name}\"\r\n\
+             Content-Type: text/plain\r\n\r\n{content}\r\n--cut--\r\n"
+        );
+        let request = reqwest::Client::new().post(url).header("Content-Type", "multipart/form-data; boundary=cut");
+        assert!(request.body(body).send().await.unwrap().status().is_success());
+    }
+}
+
 fn write(folder: &Path, voices: &[Voice]) {
     let entries = voices.iter().map(|voice| {
         std::fs::write(folder.join(format!("{}.ogg", voice.name)), &voice.bytes).unwrap();

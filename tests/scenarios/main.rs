@@ -12,6 +12,7 @@ mod crashes;
 mod doctor;
 mod engine;
 mod everyday;
+mod files;
 mod forged;
 mod groups;
 mod kinds;

@@ -318,6 +318,11 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F").to_string()
     }
 
+    /// Date and minute in UTC, as `2026-11-24-0542`, for file names.
+    pub fn minute(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F-%H%M").to_string()
+    }
+
     /// The start of the day in UTC.
     pub const fn midnight(self) -> Self {
         Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))

@@ -199,8 +199,16 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
     };
     let mut standing = false;
     for message in belonging(state, chat, request) {
-        let shown: Vec<(Duration, BotText)> =
-            message.texts_or_caption().into_iter().map(|(at, text)| (at, read(text))).collect();
+        // The file that takes the place of a status message is an answer, whatever its caption says.
+        let became_file = message.edits.last().filter(|_| message.content.text().is_none()).map(|edit| edit.at);
+        let texts = if became_file.is_some() { message.texts() } else { message.texts_or_caption() };
+        let mut shown: Vec<(Duration, BotText)> = texts.into_iter().map(|(at, text)| (at, read(text))).collect();
+        let is_answered = shown.iter().any(|(_, said)| matches!(said, BotText::Final(_)));
+        shown.extend(
+            became_file
+                .filter(|_| !is_answered)
+                .map(|at| (at, BotText::Final(RequestOutcome::Answered(String::new())))),
+        );
         for (index, (at, said)) in shown.iter().enumerate() {
             match said {
                 BotText::Received | BotText::Delayed | BotText::Queued { .. } => {}

@@ -57,6 +57,8 @@ labels! {
         SendMessage = "sendMessage",
         /// New text for a message that is there.
         EditMessageText = "editMessageText",
+        /// A file in place of a message that is there.
+        EditMessageMedia = "editMessageMedia",
         /// New buttons for a message that is there.
         EditMessageReplyMarkup = "editMessageReplyMarkup",
         /// Deletion of a message.

@@ -220,9 +220,11 @@ const WRITE_FORBIDDEN: [&str; 8] = [
 /// Descriptions (lower case) that mean the bot may not write to one topic.
 const TOPIC_CLOSED: [&str; 3] = ["topic_closed", "topic_deleted", "message thread not found"];
 
-/// Descriptions (lower case) that mean the message is gone for good.
-const MESSAGE_GONE: [&str; 7] = [
+/// Descriptions (lower case) that mean the message is gone for good, or never takes a text again.
+const MESSAGE_GONE: [&str; 8] = [
     "message to edit not found",
+    // A file took the place of its text.
+    "there is no text in the message to edit",
     "message to delete not found",
     "message can't be edited",
     "message_id_invalid",

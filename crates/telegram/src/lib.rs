@@ -42,6 +42,6 @@ pub use texts::{
 };
 pub use update::{
     Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
-    Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
+    Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
 };
 pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};

@@ -36,10 +36,12 @@ impl<P: Payload> Payload for WithKeyboard<'_, P> {
 /// A file to send as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its name: letters, digits, dots and hyphens.
+    /// Its name, without path separators and control characters.
     pub name: String,
     /// Its media type.
     pub media_type: &'static str,
+    /// Text under it, at most 1024 UTF-16 units.
+    pub caption: Option<String>,
     /// Content.
     pub bytes: Vec<u8>,
 }
@@ -107,6 +109,25 @@ impl Client {
         }
     }
 
+    /// Puts a file in place of a message of the bot, without buttons. An edit that changes nothing succeeds.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`]; `Refused` by a server that puts no file in place of a text (before Bot API 7.11).
+    pub async fn edit_to_document(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        document: &Document,
+    ) -> Result<(), TelegramError> {
+        let mut media = serde_json::json!({ "type": "document", "media": format!("attach://{DOCUMENT}") });
+        if let Some(caption) = &document.caption {
+            media["caption"] = caption.as_str().into();
+        }
+        let form = form(chat, document)?.text("message_id", message.0.to_string()).text("media", media.to_string());
+        let name = payloads::EditMessageMedia::NAME;
+        self.record_edit(chat, self.upload(chat, Method::EditMessageMedia, name, form).await)
+    }
+
     /// Deletes a message of the bot. Of one that is deleted already, [`TelegramError::MessageGone`].
     ///
     /// # Errors
@@ -157,10 +178,10 @@ impl Client {
         reply_to: Option<MessageId>,
         document: &Document,
     ) -> Result<MessageId, TelegramError> {
-        // From memory, so that the length of the body is known and it is not sent in chunks.
-        let file = Part::bytes(document.bytes.clone()).file_name(document.name.clone()).mime_str(document.media_type);
-        let file = file.map_err(|error| TelegramError::from_transport(&error))?;
-        let mut form = Form::new().text("chat_id", chat.0.to_string()).part("document", file);
+        let mut form = form(chat, document)?;
+        if let Some(caption) = &document.caption {
+            form = form.text("caption", caption.clone());
+        }
         if let Some(ThreadId(thread)) = thread {
             form = form.text("message_thread_id", thread.to_string());
         }
@@ -230,6 +251,18 @@ impl Client {
         self.administrators().set(chat, user, is_administrator);
         Ok(is_administrator)
     }
+}
+
+/// Part of a form that holds the file.
+const DOCUMENT: &str = "document";
+
+/// A form with chat and file.
+fn form(chat: ChatId, document: &Document) -> Result<Form, TelegramError> {
+    // From memory, so that the length of the body is known and it is not sent in chunks.
+    let file = Part::bytes(document.bytes.clone()).file_name(document.name.clone()).mime_str(document.media_type);
+    let file = file.map_err(|error| TelegramError::from_transport(&error))?;
+    // The Bot API reads names as UTF-8 and does not know `filename*`.
+    Ok(Form::new().percent_encode_noop().text("chat_id", chat.0.to_string()).part(DOCUMENT, file))
 }
 
 fn topic(thread: ThreadId) -> teloxide::types::ThreadId {

@@ -20,6 +20,7 @@ pub use replies::{CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 
+use super::languages::language_name;
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 use super::split::{MESSAGE_UNITS, split};
 
@@ -229,27 +230,43 @@ impl Texts {
         self.render(locale, text) + &others + "\n" + &number
     }
 
-    /// The heading of an answer without its text, for the message above a file.
-    pub fn heading(&self, locale: Locale, transcript: &Transcript) -> String {
+    /// The heading of an answer without its text, for the message above a file. `language` is the code of a language to
+    /// name.
+    pub fn heading(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> String {
+        let done = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
+        std::iter::once(done).chain(self.remarks(locale, transcript, language)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The text under a file that is an answer: what [`Texts::heading`] says beside that it is done.
+    pub fn caption(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Option<String> {
+        Some(self.remarks(locale, transcript, language).join("\n")).filter(|caption| !caption.is_empty())
+    }
+
+    fn remarks(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Vec<String> {
         let renderer = Renderer { overrides: &self.overrides, locale };
-        let mut heading = self.render(locale, &StatusText::Done { text: Spoken(String::new()) }).trim_end().to_owned();
+        let language = language.map(|code| language_name(code).unwrap_or(code).to_owned());
+        let language = language.map(|name| renderer.format("answer-language", [("language", name.into())]));
         let marks = [(transcript.is_doubtful(), "low-confidence"), (transcript.is_incomplete(), "missed-speech")];
-        for (_, mark) in marks.into_iter().filter(|(is_marked, _)| *is_marked) {
-            heading = heading + "\n" + &renderer.text(mark);
-        }
-        heading
+        let marks = marks.into_iter().filter(|(is_marked, _)| *is_marked).map(|(_, mark)| renderer.text(mark));
+        language.into_iter().chain(marks).collect()
     }
 
     /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. A blank transcript gives [`StatusText::NoSpeech`].
-    pub fn answer(&self, locale: Locale, transcript: &Transcript, most: NonZeroUsize) -> Answer {
+    /// lines. A blank transcript gives [`StatusText::NoSpeech`]. `language` is the code of a language to name.
+    pub fn answer(
+        &self,
+        locale: Locale,
+        transcript: &Transcript,
+        language: Option<&str>,
+        most: NonZeroUsize,
+    ) -> Answer {
         let spoken = transcript.text();
         let words = spoken.0.trim();
         if words.is_empty() {
             return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
         }
         let renderer = Renderer { overrides: &self.overrides, locale };
-        let heading = self.heading(locale, transcript) + "\n\n";
+        let heading = self.heading(locale, transcript, language) + "\n\n";
         let room = MESSAGE_UNITS - heading.encode_utf16().count();
         let mut parts = split(words, room, MESSAGE_UNITS);
         if parts.len() > most.get() {

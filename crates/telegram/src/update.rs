@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use command::{Identity, TRANSCRIBE};
 
-use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
+use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp, UserId};
 
 use super::action::Action;
 use super::call::labels;
@@ -88,6 +88,8 @@ pub struct VoiceMessage {
     pub claimed_size: Option<u64>,
     /// How it was sent.
     pub source: AudioSource,
+    /// Name of the file, where the sender's client gives one.
+    pub file_name: Option<String>,
     /// How the bot was asked for it.
     pub asked_by: AskedBy,
 }
@@ -132,6 +134,17 @@ pub struct Press {
     pub buttons: Vec<Action>,
     /// What the button is for; `None` for one that this version does not know.
     pub action: Option<Action>,
+    /// The message to which the one with the button replies.
+    pub replied: Option<Replied>,
+}
+
+/// What is known of a message that was replied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replied {
+    /// When it was sent.
+    pub date: Timestamp,
+    /// Name of its file, if there is one.
+    pub file_name: Option<String>,
 }
 
 /// The bot's membership in a chat has changed.

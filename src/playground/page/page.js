@@ -1,4 +1,4 @@
-// The chat page. Hears of its chat by server-sent events, acts by POST. Whatever people or the bot wrote reaches the
+// The chat page. Receives its chat by server-sent events, acts by POST. Whatever people or the bot wrote reaches the
 // document as text, never as markup.
 "use strict";
 
@@ -11,6 +11,7 @@ const store = {
   set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* the choice lasts as long as the page */ } },
 };
 
+let ended = false;
 let offer = { people: [], file_bytes: 0, samples: [] };
 
 /** An element with properties and children; strings become text. */
@@ -31,9 +32,10 @@ function icon(name) {
 
 const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const clock = (date) => new Date(date * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const size = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+// In the units of the bot, which rounds down.
+const size = (bytes) => bytes < 2 ** 20 ? `${Math.max(1, Math.floor(bytes / 2 ** 10))} KB` : `${Math.floor(bytes / 2 ** 20)} MB`;
 
-/* Theme: the system's until somebody chooses. */
+/* Theme: the system's until the user chooses. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 function theme() {
@@ -60,7 +62,7 @@ language.addEventListener("change", () => {
   connect();
 });
 
-/* Toasts, and words for those who listen. */
+/* Toasts, and texts for screen readers. */
 
 let toastEnds = 0;
 function toast(text) {
@@ -86,6 +88,7 @@ async function post(path, body, type = "application/json") {
     else toast((await answer.text()) || "This did not work.");
   } catch {
     toast("The playground does not answer. Is it still running?");
+    probe();
   }
   return false;
 }
@@ -126,6 +129,17 @@ chat.addEventListener("scroll", () => { $("to-end").hidden = atEnd(); }, { passi
 $("to-end").addEventListener("click", toEnd);
 new ResizeObserver(() => { if (!$("to-end").hidden) return; toEnd(); }).observe(chat);
 
+/** To the newest message; a longer one than fits is shown from its top. */
+function follow(changed) {
+  const last = changed.findLast(({ mine }) => !mine);
+  const element = last && shown.get(last.id)?.element;
+  if (element && element.offsetHeight > chat.clientHeight - 24) {
+    chat.scrollTop += element.getBoundingClientRect().top - chat.getBoundingClientRect().top - 8;
+  } else {
+    toEnd();
+  }
+}
+
 function receive({ fresh, messages, gone, menu: commands }) {
   const stay = !fresh && !atEnd();
   if (fresh) {
@@ -140,7 +154,8 @@ function receive({ fresh, messages, gone, menu: commands }) {
   group();
   if (commands) menu(commands);
   $("empty").hidden = shown.size > 0;
-  if (!stay) toEnd();
+  if (fresh) toEnd();
+  else if (!stay) follow(messages);
   $("to-end").hidden = atEnd();
 }
 
@@ -188,7 +203,7 @@ function draw(message) {
   if (message.quote) bubble.append(quote(message.quote));
   if (message.file) bubble.append(file(message, message.file));
   if (message.text !== null) {
-    const text = make("p", { className: "text", dir: "auto" }, message.text);
+    const text = make("p", { className: "text", dir: "auto" }, ...spoken(message));
     text.dataset.meta = meta;
     bubble.append(text);
   }
@@ -197,6 +212,23 @@ function draw(message) {
   return make("li", { className: message.mine ? "message mine" : "message" },
     make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
     make("div", { className: "stack" }, bubble, message.buttons.length ? buttons(message) : null));
+}
+
+/** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
+function spoken({ mine, text }) {
+  const cut = !mine && text.startsWith("✅") ? text.indexOf("\n\n") : -1;
+  const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
+  return cut < 0 ? [own] : [own, text.slice(cut)];
+}
+
+/** Commands in a text, as buttons that send them. Recognised as Telegram does. */
+function linked(text) {
+  return text.split(/((?<![\p{L}\p{N}_/@])\/[A-Za-z0-9_]+)/u).map((piece, index) => {
+    if (index % 2 === 0) return piece;
+    const button = make("button", { type: "button", className: "command" }, piece);
+    button.addEventListener("click", () => sendText(piece));
+    return button;
+  });
 }
 
 const kinds = { voice: "Voice message", audio: "Audio file", video: "Video", video_note: "Video message", document: "File" };
@@ -232,6 +264,38 @@ const audio = new Audio();
 audio.preload = "none";
 let playing = null; // { id, href }
 
+const BARS = 34;
+const waves = new Map(); // message id -> promise of its bars, each from 0 to 1
+
+/** Loudness over time, from the decoded sound; flat where the browser cannot decode it. */
+function peaks(id, href) {
+  if (!waves.has(id)) waves.set(id, loudness(href).catch(() => new Array(BARS).fill(0)));
+  return waves.get(id);
+}
+
+async function loudness(href) {
+  const answer = await fetch(href);
+  const decoder = new OfflineAudioContext(1, 1, 8000);
+  const samples = (await decoder.decodeAudioData(await answer.arrayBuffer())).getChannelData(0);
+  const bars = Array.from({ length: BARS }, (_, index) => {
+    const from = Math.floor(index * samples.length / BARS);
+    const to = Math.max(from + 1, Math.floor((index + 1) * samples.length / BARS));
+    let sum = 0;
+    for (let at = from; at < to; at++) sum += samples[at] ** 2;
+    return Math.sqrt(sum / (to - from));
+  });
+  const loudest = Math.max(...bars);
+  return bars.map((bar) => loudest > 0 ? bar / loudest : 0);
+}
+
+// A recording is decoded when its message is first in view.
+const seen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+    seen.unobserve(target);
+    target.peaks();
+  }
+});
+
 function player(id, href, kind, name, seconds, alone) {
   const button = make("button", { type: "button", className: "round" }, icon("play"));
   button.setAttribute("aria-label", `Play: ${name ?? kinds[kind]}, ${minutes(seconds)}`);
@@ -244,12 +308,13 @@ function player(id, href, kind, name, seconds, alone) {
     audio.play().catch(() => toast("The browser cannot play this."));
   });
   const wave = make("div", { className: "wave", ariaHidden: "true" });
-  // A picture of no sound in particular, but always the same for one message.
-  for (let i = 0, seed = id * 7919 + 13; i < 34; i++) {
-    seed = (seed * 1103515245 + 12345) % 2147483648;
-    const bar = make("i");
-    bar.style.height = `${3 + (seed % 1000) / 1000 * 17 * (0.6 + 0.4 * Math.sin(i / 3.1 + id))}px`;
-    wave.append(bar);
+  const bars = Array.from({ length: BARS }, () => make("i"));
+  wave.append(...bars);
+  if (kind === "voice") {
+    wave.peaks = () => peaks(id, href).then((heights) => heights.forEach((height, index) => {
+      bars[index].style.height = `${3 + 19 * height}px`;
+    }));
+    seen.observe(wave);
   }
   const head = kind === "voice" ? wave : make("div", { className: "name" }, name ?? kinds[kind]);
   const about = make("div", { className: "about" }, head, make("small", {}, seconds ? minutes(seconds) : kinds[kind]));
@@ -284,17 +349,19 @@ function buttons(message) {
     });
     return button;
   })));
-  return make("div", { className: "buttons" }, ...rows);
+  const group = make("div", { className: "buttons", role: "group" }, ...rows);
+  group.setAttribute("aria-label", `Buttons of: ${(message.text ?? message.file?.name ?? "message").split("\n")[0]}`);
+  return group;
 }
 
 function menu(commands) {
   $("commands-button").hidden = commands.length === 0;
   $("commands").replaceChildren(...commands.map(({ command, description }) => {
-    const entry = make("button", { type: "button" }, make("b", {}, `/${command}`), make("span", {}, description));
+    const entry = make("button", { type: "button", tabIndex: -1 }, make("b", {}, `/${command}`), make("span", { lang: language.value }, description));
     entry.setAttribute("role", "menuitem");
     entry.addEventListener("click", () => {
       $("commands").hidePopover();
-      post("text", { text: `/${command}` });
+      sendText(`/${command}`);
       $("text").focus();
     });
     return entry;
@@ -304,12 +371,18 @@ $("commands").addEventListener("toggle", (event) => {
   if (event.newState === "open") $("commands").querySelector("button")?.focus();
 });
 $("commands").addEventListener("keydown", (event) => {
-  const entries = [...$("commands").children];
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  event.preventDefault();
-  entries[(entries.indexOf(document.activeElement) + step + entries.length) % entries.length]?.focus();
+  if (event.key === "Tab") $("commands").hidePopover();
+  else move(event, [...$("commands").children]);
 });
+
+/** Moves the focus among elements by the arrow keys, Home and End. */
+function move(event, elements) {
+  const at = elements.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+  if (to === undefined || elements.length === 0) return;
+  event.preventDefault();
+  elements.at(to % elements.length).focus();
+}
 
 /* Writing. */
 
@@ -332,12 +405,16 @@ $("composer").addEventListener("submit", async (event) => {
   if (!words) return;
   text.value = "";
   composing();
-  if (!(await post("text", { text: words }))) {
+  if (!(await sendText(words))) {
     text.value = words;
     composing();
   }
-  toEnd();
 });
+async function sendText(words) {
+  const sent = await post("text", { text: words });
+  toEnd();
+  return sent;
+}
 
 /* Files. */
 
@@ -431,6 +508,8 @@ addEventListener("keydown", (event) => {
 
 async function sendSample(sample) {
   openSide(false);
+  // The answer appears there.
+  chat.focus();
   await post("sample", { name: sample.name });
   toEnd();
 }
@@ -453,33 +532,41 @@ function showSamples() {
   const own = (sample) => sample.language === language.value ? 0 : 1;
   const sorted = offer.samples.toSorted((one, other) => own(one) - own(other));
   $("samples").replaceChildren(...sorted.map((sample) => {
-    const button = make("button", { type: "button" },
+    const button = make("button", { type: "button", tabIndex: -1, disabled: ended },
       make("span", { className: "badge" }, sample.language), make("span", { className: "name" }, tongue.of(sample.language)),
       make("span", { className: "length" }, minutes(sample.seconds)), make("span", { className: "text", lang: sample.language }, sample.text));
     button.dataset.name = sample.name;
     button.title = sample.text;
     button.addEventListener("click", () => sendSample(sample));
-    return make("li", {}, button);
+    button.addEventListener("focus", () => {
+      for (const other of $("samples").children) other.tabIndex = other === button ? 0 : -1;
+    });
+    return button;
   }));
+  // One stop of the Tab key; the arrow keys go from one to the next.
+  if ($("samples").firstChild) $("samples").firstChild.tabIndex = 0;
 }
+$("samples").addEventListener("keydown", (event) => move(event, [...$("samples").children]));
 $("try").addEventListener("click", () => {
   const own = offer.samples.find((sample) => sample.language === language.value) ?? offer.samples[0];
   sendSample(own);
 });
 
-/* The connection. A browser holds few of them to one address, so a page that nobody sees lets go of its own. */
+/* The connection. A browser holds few of them to one address, so a page that is not in view closes its own. */
 
 let events = null;
 function connect() {
-  if (document.hidden) {
+  if (document.hidden || ended) {
     events?.close();
     events = null;
   } else if (!events) {
     events = new EventSource(`people/${number}/${language.value}/chat`);
-    events.onopen = () => { $("link").textContent = "bot"; };
+    events.onopen = () => { failures = 0; $("link").textContent = "bot"; };
     events.onmessage = (event) => receive(JSON.parse(event.data));
+    events.addEventListener("end", end);
     events.onerror = () => {
       $("link").textContent = "waiting for the playground...";
+      probe();
       // Refused for good rather than cut off: try again all the same.
       if (events?.readyState === EventSource.CLOSED) {
         events = null;
@@ -490,10 +577,41 @@ function connect() {
 }
 document.addEventListener("visibilitychange", connect);
 
+/* The end of the playground: it says so, or nothing answers at its address. It never comes back to the same address. */
+
+const maxFailures = 3;
+let failures = 0;
+let probing = 0;
+function probe() {
+  clearTimeout(probing);
+  if (ended) return;
+  fetch("offer", { method: "HEAD" }).then((answer) => answer.status !== 404, () => false).then((runs) => {
+    failures = runs ? 0 : failures + 1;
+    if (failures >= maxFailures) end();
+    else if (!runs) probing = setTimeout(probe, 2000);
+  });
+}
+
+function end() {
+  ended = true;
+  events?.close();
+  events = null;
+  if (recorder) endRecording(false);
+  toast("");
+  $("link").textContent = "ended";
+  $("ended").hidden = false;
+  const controls = "#composer button, #composer textarea, #samples button, #empty button, .buttons button, .command, #language";
+  for (const control of document.querySelectorAll(controls)) control.disabled = true;
+  if (atEnd()) toEnd();
+}
+
 menu([]);
 fetch("offer").then((answer) => answer.json()).then((given) => {
   offer = given;
   number = Math.min(number, offer.people.length);
   showOffer();
   connect();
-}).catch(() => { $("link").textContent = "The playground does not answer: is it still running?"; });
+}).catch(() => {
+  $("link").textContent = "waiting for the playground...";
+  probe();
+});

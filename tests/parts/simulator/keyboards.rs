@@ -11,8 +11,8 @@ use stenobot_simulator::users::User;
 use teloxide::ApiError;
 use teloxide::prelude::*;
 use teloxide::types::{
-    AllowedUpdate, BotCommand, BotCommandScope, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, ReplyParameters,
-    UpdateKind,
+    AllowedUpdate, BotCommand, BotCommandScope, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMedia,
+    InputMediaDocument, ReplyParameters, UpdateKind,
 };
 
 use super::server::{ANNA, api_error, chat, id, start, unknown, unlimited};
@@ -217,6 +217,36 @@ async fn documents_have_size_limits() {
     assert_eq!(anna.keyboard(MessageId(sent.id.0))[0][0].label, "Again");
     let as_text = bot.edit_message_text(chat(ANNA), sent.id, "b").await;
     assert_eq!(api_error(as_text), unknown("Bad Request: there is no text in the message to edit"));
+}
+
+#[tokio::test]
+async fn a_text_becomes_a_file_but_no_file_a_text() {
+    let (_api, bot, anna) = someone().await;
+    let sent = anna.send_file(Attachment::voice(Duration::from_secs(3)), &b"OggS"[..]);
+    let reply = ReplyParameters::new(id(sent.id()));
+    let status = bot.send_message(chat(ANNA), "📥 ...").reply_markup(button("Stop", "stop")).reply_parameters(reply);
+    let status = status.await.unwrap();
+    let media = |bytes: &'static [u8]| {
+        let file = InputFile::memory(bytes).file_name("текст.srt");
+        InputMedia::Document(InputMediaDocument::new(file).caption("⚠️"))
+    };
+    let edited = bot.edit_message_media(chat(ANNA), status.id, media(b"1")).await.unwrap();
+    assert_eq!(edited.document().unwrap().file_name.as_deref(), Some("текст.srt"));
+    assert!(anna.keyboard(MessageId(status.id.0)).is_empty());
+    let again = bot.edit_message_media(chat(ANNA), status.id, media(b"1")).await;
+    assert_eq!(api_error(again), ApiError::MessageNotModified);
+    bot.edit_message_media(chat(ANNA), status.id, media(b"2")).await.unwrap();
+    assert_eq!(
+        api_error(bot.edit_message_media(chat(ANNA), id(sent.id()), media(b"1")).await),
+        ApiError::MessageCantBeEdited
+    );
+    assert_eq!(
+        api_error(bot.edit_message_text(chat(ANNA), status.id, "b").await),
+        unknown("Bad Request: there is no text in the message to edit")
+    );
+    let trail = sent.trail();
+    assert_eq!(trail.answers.len(), 1, "{trail:?}");
+    assert_eq!((&trail.answers[0].documents[0].bytes[..], trail.overwritten), (&b"2"[..], false));
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stenobot_domain::{AudioSource, ChatId, MessageId, RequestId, UserId};
+use stenobot_domain::{AudioSource, ChatId, MessageId, RequestId, Timestamp, UserId};
 use stenobot_telegram::{
     Access, Action, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Location, Membership, OtherKind, Press,
-    Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
+    Replied, Sender, TelegramError, ThreadId, UpdateKind, VoiceMessage,
 };
 
 use super::stub::{Answer, Stub};
@@ -89,6 +89,7 @@ fn annas_voice() -> VoiceMessage {
         claimed_duration: Some(Duration::from_secs(12)),
         claimed_size: Some(45_678),
         source: AudioSource::Voice,
+        file_name: None,
         asked_by: AskedBy::User,
     }
 }
@@ -445,6 +446,7 @@ async fn a_press_is_parsed_whatever_its_data() {
         message: Some(MessageId(8)),
         buttons: vec![],
         action: Some(Action::Cancel(RequestId(3))),
+        replied: None,
     };
     assert_eq!(read_one("callback_query", press("1:c:3", own.clone())).await, Content::Press(Box::new(wanted.clone())));
     // The buttons that Telegram's server shows, beside what the user's program claims.
@@ -460,6 +462,12 @@ async fn a_press_is_parsed_whatever_its_data() {
     let mut flawed = own.clone();
     flawed["reply_markup"] = json!("flawed");
     assert_eq!(read_one("callback_query", press("1:c:3", flawed)).await, Content::Press(Box::new(wanted.clone())));
+    let mut replying = own.clone();
+    replying["reply_to_message"] = json!({"message_id": 7, "date": 1_795_930_920, "chat": own["chat"],
+        "audio": {"file_id": "a", "file_unique_id": "b", "duration": 3, "file_name": "Лекция.mp3"}});
+    let replied = Replied { date: Timestamp(1_795_930_920_000), file_name: Some("Лекция.mp3".into()) };
+    let answered = Press { replied: Some(replied), ..wanted.clone() };
+    assert_eq!(read_one("callback_query", press("1:c:3", replying)).await, Content::Press(Box::new(answered)));
     let unknown = Press { action: None, ..wanted.clone() };
     assert_eq!(read_one("callback_query", press("1:c:3:x", own)).await, Content::Press(Box::new(unknown)));
     let gone = Press { location: None, message: None, ..wanted };

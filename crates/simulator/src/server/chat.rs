@@ -201,12 +201,12 @@ impl Content {
     }
 }
 
-/// One edit of a text.
+/// One edit of a text or file.
 #[derive(Debug, Clone)]
 pub struct Edit {
     /// Time, from the server's start.
     pub at: Duration,
-    /// The text that was replaced.
+    /// The text that was replaced; empty for a file.
     pub before: String,
 }
 
@@ -218,16 +218,14 @@ impl Message {
         starts.zip(texts).collect()
     }
 
-    /// As [`Message::texts`], or the caption of a file.
+    /// As [`Message::texts`], with the caption of a file if it has one.
     pub fn texts_or_caption(&self) -> Vec<(Duration, &str)> {
-        match self.content.text() {
-            Some(_) => self.texts(),
-            None => Some(self.content.text_or_caption())
-                .filter(|words| !words.is_empty())
-                .map(|words| (self.sent, words))
-                .into_iter()
-                .collect(),
+        let mut texts = self.texts();
+        let caption = self.content.text_or_caption();
+        if self.content.text().is_none() && !caption.is_empty() {
+            texts.push((self.edits.last().map_or(self.sent, |edit| edit.at), caption));
         }
+        texts
     }
 }
 

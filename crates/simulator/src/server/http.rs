@@ -81,6 +81,7 @@ async fn method(
         Method::GetMe
         | Method::SendMessage
         | Method::EditMessageText
+        | Method::EditMessageMedia
         | Method::EditMessageReplyMarkup
         | Method::DeleteMessage
         | Method::GetFile
@@ -213,7 +214,11 @@ async fn intercept(shared: &Shared, call: &Call<'_>) -> Result<ReceivedCall, Res
 fn is_rate_limited(method: Method) -> bool {
     matches!(
         method,
-        Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
+        Method::SendMessage
+            | Method::SendDocument
+            | Method::EditMessageText
+            | Method::EditMessageMedia
+            | Method::EditMessageReplyMarkup
     )
 }
 

@@ -8,7 +8,7 @@ use stenobot_domain::{ChatId, MessageId, UserId};
 use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
 use super::flood::TooFast;
 use super::keyboard;
-use super::params::Params;
+use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
@@ -60,22 +60,11 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             send(shared, state, chat, params, Content::Text(text.to_owned()))
         }
         Method::SendDocument => {
-            let caption = params.text("caption").unwrap_or_default().trim().to_owned();
             let chat = writable(state, params)?;
             let Some(upload) = params.upload("document") else {
                 return Err(Refusal::Bad("there is no document in the request").into());
             };
-            if upload.bytes.is_empty() {
-                return Err(Refusal::Bad("file must be non-empty").into());
-            }
-            if upload.bytes.len() > MAX_UPLOAD {
-                return Err(Refusal::TooLarge.into());
-            }
-            if caption.encode_utf16().count() > MAX_CAPTION {
-                return Err(Refusal::Bad("message caption is too long").into());
-            }
-            let content =
-                Content::Document { file_name: upload.file_name.clone(), bytes: upload.bytes.clone(), caption };
+            let content = document(upload, params.text("caption").unwrap_or_default())?;
             send(shared, state, chat, params, content)
         }
         Method::EditMessageText => {
@@ -85,7 +74,17 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
                 units if units > MAX_TEXT => return Err(Refusal::EDIT_TOO_LONG.into()),
                 _ => {}
             }
-            edit(shared, state, params, Some(text))
+            edit(shared, state, params, Some(Content::Text(text.to_owned())))
+        }
+        Method::EditMessageMedia => {
+            let media = params.json("media").ok_or(Refusal::NO_MEDIA)?;
+            let attached = media["media"].as_str().and_then(|media| media.strip_prefix("attach://"));
+            if media["type"] != "document" {
+                return Err(Refusal::Bad("the simulator knows documents only").into());
+            }
+            let upload = attached.and_then(|name| params.attached(name)).ok_or(Refusal::NO_MEDIA)?;
+            let content = document(upload, media["caption"].as_str().unwrap_or_default())?;
+            edit(shared, state, params, Some(content))
         }
         Method::EditMessageReplyMarkup => edit(shared, state, params, None),
         Method::DeleteMessage => {
@@ -199,8 +198,24 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
     message_result(state, shared, chat, id)
 }
 
-/// Replaces the keyboard, and the text if one is given.
-fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>) -> Result<Value, Refused> {
+/// An uploaded file as the content of a message.
+fn document(upload: &Upload, caption: &str) -> Result<Content, Refusal> {
+    let caption = caption.trim();
+    if upload.bytes.is_empty() {
+        return Err(Refusal::Bad("file must be non-empty"));
+    }
+    if upload.bytes.len() > MAX_UPLOAD {
+        return Err(Refusal::TooLarge);
+    }
+    if caption.encode_utf16().count() > MAX_CAPTION {
+        return Err(Refusal::Bad("message caption is too long"));
+    }
+    let (file_name, bytes) = (upload.file_name.clone(), upload.bytes.clone());
+    Ok(Content::Document { file_name, bytes, caption: caption.to_owned() })
+}
+
+/// Replaces the keyboard, and the content if one is given. A text can become a file, but no file a text.
+fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Content>) -> Result<Value, Refused> {
     let chat = writable(state, params)?;
     let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
     let markup = keyboard::read_inline(params)?;
@@ -212,12 +227,11 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     if message.author != Author::Bot {
         return Err(Refusal::CANNOT_EDIT.into());
     }
-    let before = message.content.text().map(str::to_owned);
-    if text.is_some() && before.is_none() {
+    if content.as_ref().and_then(Content::text).is_some() && message.content.text().is_none() {
         return Err(Refusal::NO_TEXT_TO_EDIT.into());
     }
-    let other_text = text.filter(|text| before.as_deref() != Some(*text));
-    let unchanged = other_text.is_none() && message.markup == markup;
+    let other = content.filter(|content| message.content != *content);
+    let unchanged = other.is_none() && message.markup == markup;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
@@ -225,9 +239,10 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, text: Option<&str>)
     }
     let chat_state: &mut Chat = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = chat_state.messages.get_mut(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
-    if let (Some(text), Some(before)) = (other_text, before) {
+    if let Some(content) = other {
+        let before = message.content.text().unwrap_or_default().to_owned();
         message.edits.push(Edit { at: shared.now(), before });
-        message.content = Content::Text(text.to_owned());
+        message.content = content;
     }
     message.markup = markup;
     message_result(state, shared, chat, id)

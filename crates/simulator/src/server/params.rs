@@ -108,7 +108,12 @@ impl Params {
     /// The file uploaded as `field`, directly or by `attach://NAME`.
     pub(super) fn upload(&self, field: &str) -> Option<&Upload> {
         let attached = self.text(field).and_then(|value| value.strip_prefix("attach://")).unwrap_or(field);
-        self.files.iter().find(|file| file.field == attached)
+        self.attached(attached)
+    }
+
+    /// The file that `attach://NAME` means.
+    pub(super) fn attached(&self, name: &str) -> Option<&Upload> {
+        self.files.iter().find(|file| file.field == name)
     }
 }
 

@@ -88,6 +88,10 @@ impl Refusal {
     pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
     /// A missing topic, or a thread of replies.
     pub(crate) const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
+    /// A file in place of a message, but no file in the request.
+    pub(crate) const NO_MEDIA: Self = Self::Bad("can't parse InputMedia: media not found");
+    /// A file in place of a text, on a server before Bot API 7.11.
+    pub const NO_MEDIA_TO_EDIT: Self = Self::Bad("there is no media in the message to edit");
     /// A text edit of a message without text.
     pub(crate) const NO_TEXT_TO_EDIT: Self = Self::Bad("there is no text in the message to edit");
     /// A malformed row of buttons.

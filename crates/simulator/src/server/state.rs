@@ -28,6 +28,8 @@ pub enum Method {
     SendMessage,
     /// Replaces the text of a message.
     EditMessageText,
+    /// Puts a file in place of a message.
+    EditMessageMedia,
     /// Deletes a message.
     DeleteMessage,
     /// Gives a download link.

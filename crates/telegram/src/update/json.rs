@@ -274,6 +274,7 @@ impl Message<'_> {
                 claimed_duration: file.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
                 claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
                 source,
+                file_name: file.file_name,
                 asked_by,
             }))
         };

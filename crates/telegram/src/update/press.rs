@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use stenobot_domain::{ChatId, MessageId};
+use stenobot_domain::{ChatId, MessageId, Timestamp};
 
 use super::json::{Chat, User};
 use super::raw;
-use super::{Content, Location, Press, ThreadId};
+use super::{Content, Location, Press, Replied, ThreadId};
 use crate::action::Action;
 
 /// Buttons of a message that are looked at; Telegram takes no more.
@@ -32,6 +32,22 @@ struct Pressed<'a> {
     /// The buttons as Telegram's server knows them; a flaw in them does not cost the press.
     #[serde(borrow)]
     reply_markup: Option<&'a RawValue>,
+    /// Read as leniently.
+    #[serde(borrow)]
+    reply_to_message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RepliedMessage {
+    date: i64,
+    audio: Option<NamedFile>,
+    video: Option<NamedFile>,
+    document: Option<NamedFile>,
+}
+
+#[derive(Deserialize)]
+struct NamedFile {
+    file_name: Option<String>,
 }
 
 impl CallbackQuery<'_> {
@@ -39,6 +55,7 @@ impl CallbackQuery<'_> {
         let action = self.data.as_deref().and_then(Action::parse);
         let message = self.message.as_ref().map(|message| MessageId(message.message_id));
         let buttons = self.message.as_ref().map(Pressed::buttons).unwrap_or_default();
+        let replied = self.message.as_ref().and_then(Pressed::replied);
         let location = self.message.and_then(|message| {
             let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId);
             Some(Location { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
@@ -50,11 +67,19 @@ impl CallbackQuery<'_> {
             message,
             buttons,
             action,
+            replied,
         }))
     }
 }
 
 impl Pressed<'_> {
+    fn replied(&self) -> Option<Replied> {
+        let message: RepliedMessage = serde_json::from_str(self.reply_to_message?.get()).ok()?;
+        let file = message.audio.or(message.video).or(message.document);
+        let date = Timestamp(message.date.saturating_mul(1000));
+        Some(Replied { date, file_name: file.and_then(|file| file.file_name) })
+    }
+
     /// What the buttons under the message are for.
     fn buttons(&self) -> Vec<Action> {
         let data = |button| raw::members(button, ["callback_data"])?[0];

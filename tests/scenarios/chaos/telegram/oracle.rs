@@ -21,7 +21,11 @@ enum Scope {
 fn scope_of(call: &CallRecord) -> Scope {
     let writes = matches!(
         call.method,
-        Method::SendMessage | Method::SendDocument | Method::EditMessageText | Method::EditMessageReplyMarkup
+        Method::SendMessage
+            | Method::SendDocument
+            | Method::EditMessageText
+            | Method::EditMessageMedia
+            | Method::EditMessageReplyMarkup
     );
     match call.chat {
         Some(chat) if writes => Scope::Chat(chat),

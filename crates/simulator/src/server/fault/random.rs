@@ -73,6 +73,7 @@ impl FaultInjector for RandomFaults {
             Method::GetMe
             | Method::SendMessage
             | Method::EditMessageText
+            | Method::EditMessageMedia
             | Method::DeleteMessage
             | Method::GetFile
             | Method::SendChatAction

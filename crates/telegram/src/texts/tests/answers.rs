@@ -23,7 +23,7 @@ fn transcript(words: &str, confidence: Confidence) -> Transcript {
 }
 
 fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
-    Texts::default().answer(Locale::Ru, &transcript(words, confidence), NonZeroUsize::new(most).unwrap())
+    Texts::default().answer(Locale::Ru, &transcript(words, confidence), None, NonZeroUsize::new(most).unwrap())
 }
 
 #[test]
@@ -60,9 +60,20 @@ fn a_text_with_missed_speech_is_marked() {
     let incomplete = Transcript { missed_speech, ..transcript("Привет", Confidence::High) };
     let heading = "✅ Готово!\n⚠️ Часть речи распознать не удалось: в тексте ее нет.";
     let one = NonZeroUsize::MIN;
-    let answer = Texts::default().answer(Locale::Ru, &incomplete, one);
+    let answer = Texts::default().answer(Locale::Ru, &incomplete, None, one);
     assert_eq!(answer, Answer::Messages(vec![heading.to_owned() + "\n\nПривет"]));
-    assert_eq!(Texts::default().heading(Locale::Ru, &incomplete), heading);
+    assert_eq!(Texts::default().heading(Locale::Ru, &incomplete, None), heading);
     let both = Transcript { missed_speech, ..transcript("Привет", Confidence::Low) };
-    assert_eq!(Texts::default().heading(Locale::Ru, &both).lines().count(), 3);
+    assert_eq!(Texts::default().heading(Locale::Ru, &both, None).lines().count(), 3);
+}
+
+#[test]
+fn an_answer_in_a_chosen_language_names_it() {
+    let doubtful = transcript("Hallo", Confidence::Low);
+    let texts = Texts::default();
+    let heading = texts.heading(Locale::Ru, &doubtful, Some("de"));
+    assert_eq!(heading, "✅ Готово!\n🌐 Язык: Deutsch\n⚠️ Слышно плохо: в тексте могут быть ошибки.");
+    let caption = texts.caption(Locale::En, &transcript("Hallo", Confidence::High), Some("yue"));
+    assert_eq!(caption.unwrap(), "🌐 Language: yue", "a code without a name stands for itself");
+    assert_eq!(texts.caption(Locale::En, &transcript("Hallo", Confidence::High), None), None);
 }

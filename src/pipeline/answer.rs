@@ -1,0 +1,81 @@
+//! The parts of which an answer consists.
+
+use std::sync::Arc;
+
+use stenobot_domain::{AnswerForm, SpeechLanguage, subtitles};
+use stenobot_telegram::{Answer, Document, OutgoingMessage};
+
+use super::deliver::Deliverer;
+use super::file_names::file_stem;
+use crate::request::{Request, Transcribed};
+
+/// A part of an answer.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Message(OutgoingMessage),
+    // Shared, since every retry needs it.
+    File(Arc<Document>),
+}
+
+impl Deliverer {
+    /// The parts of a request's answer. The first takes the place of the status message.
+    pub(super) fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
+        let transcript = &request.stage().transcript;
+        let texts = self.settings.texts();
+        let locale = self.settings.locale(request.locale());
+        let language = chosen_language(request);
+        let spoken = transcript.text();
+        let has_text = !spoken.0.trim().is_empty();
+        let stem = || {
+            let recorded = self.file_names.get(request.id());
+            recorded.unwrap_or_else(|| file_stem(None, request.source(), request.received_at()))
+        };
+        let file = |extension, media_type, text: String, caption| {
+            let name = format!("{}.{extension}", stem());
+            Part::File(Arc::new(Document { name, media_type, caption, bytes: text.into_bytes() }))
+        };
+        let text_file = |caption| file("txt", "text/plain", spoken.0.trim().to_owned() + "\n", caption);
+        let caption = || texts.caption(locale, transcript, language);
+        let requested_file = match request.form() {
+            AnswerForm::Message => None,
+            AnswerForm::Txt if has_text => Some(text_file(caption())),
+            AnswerForm::Srt if has_text => {
+                Some(file("srt", "application/x-subrip", subtitles::srt(transcript), caption()))
+            }
+            AnswerForm::Vtt if has_text => Some(file("vtt", "text/vtt", subtitles::vtt(transcript), caption())),
+            AnswerForm::Txt | AnswerForm::Srt | AnswerForm::Vtt => None,
+        };
+        if let Some(file) = requested_file {
+            return vec![file];
+        }
+        let keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
+        match texts.answer(locale, transcript, language, self.settings.config().limits.answer_messages) {
+            Answer::Messages(messages) => {
+                let mut keyboard = Some(keyboard);
+                // The buttons are under the message that the store knows.
+                let with_buttons =
+                    |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
+                messages.into_iter().map(with_buttons).collect()
+            }
+            Answer::File { preview } => {
+                vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(None)]
+            }
+        }
+    }
+
+    /// The message beside a file, where the file could not take its place.
+    pub(super) fn heading(&self, request: &Request<Transcribed>) -> OutgoingMessage {
+        let locale = self.settings.locale(request.locale());
+        let transcript = &request.stage().transcript;
+        self.settings.texts().heading(locale, transcript, chosen_language(request)).into()
+    }
+}
+
+/// The language that was chosen for another text of the same recording: the answer names it.
+fn chosen_language(request: &Request<Transcribed>) -> Option<&str> {
+    request.parent()?;
+    match request.speech_language()? {
+        SpeechLanguage::Code(code) => Some(code),
+        SpeechLanguage::Auto => Some(&request.stage().transcript.language),
+    }
+}
