@@ -120,7 +120,11 @@ fn a_failed_start_is_explained_in_one_sentence() {
             "x",
             "transcription_timeout_seconds = x is not allowed: give 5 to 14400",
         ),
-        ("STENOBOT_MAX_QUEU_SIZE", "5", "max_queu_size is no setting; `stenobot --help` lists them"),
+        (
+            "STENOBOT_MAX_QUEU_SIZE",
+            "5",
+            "max_queu_size (STENOBOT_MAX_QUEU_SIZE in the environment) is no setting: did you mean `max_queue_size`?",
+        ),
     ] {
         one_sentence(&run(&[("TELEGRAM_BOT_TOKEN", TOKEN), (key, value)]), sentence);
     }
