@@ -42,6 +42,7 @@ async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
         voices: vec![voice("en-short-01")],
         arrival: Arrival::AtOnce,
         limit,
+        is_limit_chosen: false,
         stop_limit: ANSWER_TIMEOUT,
         machines: vec![Role::All],
         kill_interval: None,
