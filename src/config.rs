@@ -154,7 +154,7 @@ settings! {
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
     log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
-    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
+    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged; debug alone means that of this program.";
 }
 
 /// Form of the log.

@@ -123,7 +123,10 @@ pub(super) fn command() -> clap::Command {
 /// before its name.
 pub(super) fn documented() -> clap::Command {
     let mut all = command();
-    let subcommands: Vec<clap::Command> = all.get_subcommands_mut().map(std::mem::take).collect();
+    let subcommands: Vec<clap::Command> = all
+        .get_subcommands_mut()
+        .map(|command| std::mem::take(command).mut_args(|arg| arg.hide_short_help(false)))
+        .collect();
     clap::Command::new("stenobot")
         .about(all.get_about().cloned().unwrap_or_default())
         .version(super::VERSION)

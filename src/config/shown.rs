@@ -7,9 +7,6 @@ use stenobot_domain::secrets;
 use super::layers::{Layers, Origin};
 use super::{Config, ConfigError, SETTINGS, Sources};
 
-/// In place of a secret.
-const MASK: &str = "***";
-
 /// A setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Shown {
@@ -44,26 +41,13 @@ impl Config {
 }
 
 fn masked(key: &str, value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(secrets::hide(&without_password(text, key == "proxy_url"))),
-        other => other.clone(),
-    }
-}
-
-/// The URL with [`MASK`] for its password; for user and password if the user is a secret too.
-fn without_password(url: &str, is_user_secret: bool) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None if is_user_secret => (String::new(), url),
-        None => return url.to_owned(),
+    let Value::String(text) = value else { return value.clone() };
+    // Without a scheme, a proxy's address is not recognised as one.
+    let text = match text.rsplit_once('@') {
+        Some((_, host)) if key == "proxy_url" && !text.contains("://") => format!("{}@{host}", secrets::HIDDEN_MARK),
+        Some(_) | None => text.clone(),
     };
-    let Some((user, host)) = rest.rsplit_once('@') else { return without_parameter(url) };
-    let user = match user.split_once(':') {
-        _ if is_user_secret => MASK.to_owned(),
-        Some((name, _)) => format!("{name}:{MASK}"),
-        None => user.to_owned(),
-    };
-    without_parameter(&format!("{scheme}{user}@{host}"))
+    Value::String(secrets::hide(&without_parameter(&text)))
 }
 
 /// PostgreSQL takes the password as a parameter, too.
@@ -72,7 +56,7 @@ fn without_parameter(url: &str) -> String {
     let Some(at) = url.find(PARAMETER) else { return url.to_owned() };
     let (head, tail) = url.split_at(at + PARAMETER.len());
     let rest = tail.find('&').map_or("", |end| &tail[end..]);
-    format!("{head}{MASK}{rest}")
+    format!("{head}{}{rest}", secrets::HIDDEN_MARK)
 }
 
 #[cfg(test)]
@@ -81,17 +65,15 @@ mod tests {
 
     #[test]
     fn passwords_are_masked() {
-        for (url, wanted) in [
-            ("postgres://bot:se@cret@db/x", "postgres://bot:***@db/x"),
-            ("postgres://bot@db/x?password=secret&a=1", "postgres://bot@db/x?password=***&a=1"),
-            ("postgres://bot@db/x", "postgres://bot@db/x"),
-            ("data/stenobot.db", "data/stenobot.db"),
-            ("", ""),
+        for (key, value, wanted) in [
+            ("database_url", "postgres://bot:se@cret@db/x", "postgres://<hidden>@db/x"),
+            ("database_url", "postgres://db/x?password=secret&a=1", "postgres://db/x?password=<hidden>&a=1"),
+            ("data_dir", "data@home", "data@home"),
+            ("proxy_url", "socks5h://me:secret@p:1", "socks5h://<hidden>@p:1"),
+            ("proxy_url", "me:secret@p", "<hidden>@p"),
+            ("proxy_url", "p:1", "p:1"),
         ] {
-            assert_eq!(without_password(url, false), wanted);
-        }
-        for (url, wanted) in [("socks5h://me:secret@p:1", "socks5h://***@p:1"), ("secret@p", "***@p"), ("p:1", "p:1")] {
-            assert_eq!(without_password(url, true), wanted);
+            assert_eq!(masked(key, &value.into()), Value::from(wanted));
         }
     }
 }

@@ -134,6 +134,18 @@ fn absurd_values_are_refused_with_key_value_and_range() {
 }
 
 #[test]
+fn a_bare_level_below_info_is_that_of_this_program() {
+    for (given, wanted) in [
+        ("info", "info"),
+        ("debug", "info,stenobot=debug"),
+        ("TRACE", "info,stenobot=trace"),
+        ("debug,sqlx=warn", "debug,sqlx=warn"),
+    ] {
+        assert_eq!(from_env(&[("STENOBOT_LOG_LEVEL", given)]).unwrap().telemetry.level, wanted);
+    }
+}
+
+#[test]
 fn a_role_besides_all_is_refused_with_an_sqlite_store() {
     assert_eq!(from_env(&[("STENOBOT_ROLE", "all")]).unwrap().role, Role::All);
     for role in ["bot", "worker"] {

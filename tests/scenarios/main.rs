@@ -37,5 +37,6 @@ mod stories;
 mod telegram;
 mod terminal;
 mod webhook;
+mod wrong_uses;
 
 use stories::recordings;
