@@ -1,5 +1,6 @@
 //! The log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
+mod line;
 mod one_line;
 
 use std::any::Any;
@@ -52,7 +53,8 @@ where
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine::of(writer));
     let (filter, started) = match telemetry.format {
         LogFormat::Pretty => {
-            let log = log.with_ansi(std::io::stderr().is_terminal() && has_colours()).with_filter_reloading();
+            let log = log.with_ansi(std::io::stderr().is_terminal() && has_colours()).event_format(line::Line);
+            let log = log.with_filter_reloading();
             let handle = log.reload_handle();
             (LogFilter(Box::new(move |filter| handle.reload(filter))), log.try_init())
         }

@@ -212,7 +212,7 @@ fn good_for(name: &ModelName) -> String {
         "medium" => "noise and accents",
         "large-v1" | "large-v2" => "comparison with v3",
         "large-v3" => "the fewest errors; slow",
-        "large-v3-turbo" => "noise and accents, at medium's speed",
+        "large-v3-turbo" => "noise and accents; faster",
         _ if name.to_string() == DETECTOR => "finding the speech; needed by all",
         _ => return String::new(),
     };

@@ -2,12 +2,13 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stenobot_domain::Clock;
 use stenobot_store::{Store, StoreUrl};
+use tokio::time::Instant;
 
 use crate::terminal::{TOKEN, one_sentence, stenobot};
 

@@ -128,7 +128,9 @@ impl Database {
                     }
                 }
                 outcome => {
-                    if waiting.take().is_some() && outcome.is_ok() && !self.has_retrying_writes() {
+                    // Ends the count of this one.
+                    let has_waited = waiting.take().is_some();
+                    if has_waited && outcome.is_ok() && !self.has_retrying_writes() {
                         (self.retry.on_recovery)();
                     }
                     return outcome;
