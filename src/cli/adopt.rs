@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::process::ExitCode;
 
 use stenobot_domain::Clock;
@@ -15,8 +14,6 @@ impl Args {
     /// Ends the requests that waited: their chats and files are the other bot's.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let bot = doctor::token(config)?.bot();
-        let is_there = config.storage.database.file().is_none_or(Path::is_file);
-        anyhow::ensure!(is_there, "there is no store to adopt: the bot of this token makes its own at its first start");
         let _data = DataDirLock::acquire(&config.storage.data_dir).await?;
         let _database = DatabaseLock::acquire(&config.storage.database).await?;
         let store = Store::open(&config.storage.database, Clock::System).await?;

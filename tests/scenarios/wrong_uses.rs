@@ -54,7 +54,6 @@ async fn commands_before_the_first_start_say_so_and_leave_nothing_behind() {
         ),
         (vec!["model", "import", absolute], &no_file),
         (vec!["model", "import", "note.txt"], "note.txt cannot be used: it does not begin like a ggml model"),
-        (vec!["adopt"], "there is no store to adopt: the bot of this token makes its own at its first start"),
         (vec!["migrate", "sqlite://a.db", "postgres://127.0.0.1:1/x"], "there is no store at sqlite://a.db"),
         (vec!["stats"], "there is no store yet: nothing has been sent to this bot"),
         (vec!["transcribe", "."], ".: it is a folder, not a file: name the recordings in it"),
