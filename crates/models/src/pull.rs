@@ -109,7 +109,7 @@ impl Pull<'_> {
         let mut target =
             Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None, is_reached: false };
         let filled = self.fill(&mut target, &mut report).await;
-        if filled.is_err() && target.done == 0 {
+        if matches!(filled, Err(AttemptError::Transient(_))) && !target.is_reached && target.done == 0 {
             // Nothing has arrived that another run could go on with.
             let _ = tokio::fs::remove_file(self.part).await;
         }
