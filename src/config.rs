@@ -3,24 +3,24 @@
 
 mod environment;
 mod ids;
+mod layers;
 mod parse;
 mod sections;
+mod shown;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) use ids::IdList;
 pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
+pub(crate) use shown::{Shown, ShownToken};
 pub use stenobot_domain::Role;
 
-use figment::Figment;
-use figment::providers::{Data, Format, Serialized, Toml};
+use layers::Layers;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use stenobot_domain::secrets;
 use stenobot_domain::{SpeechLanguage, UserId};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 use stenobot_telegram::{DEFAULT_RATE, Locale};
@@ -72,7 +72,8 @@ macro_rules! settings {
         pub(crate) struct Overrides {
             $(
                 #[doc = $help]
-                #[arg(long, global = true, hide_short_help = true, value_name = "VALUE")]
+                // Shown in the help of those commands that read the setting.
+                #[arg(long, global = true, hide = true, value_name = "VALUE")]
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $key: Option<$type>,
             )*
@@ -153,7 +154,7 @@ settings! {
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
     log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
-    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
+    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged; debug alone means that of this program.";
 }
 
 /// Form of the log.
@@ -245,6 +246,19 @@ impl fmt::Debug for BotToken {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A key that is no setting.
+    #[error(
+        "{name} ({origin}) is no setting{}",
+        similar.map_or("; `stenobot run --help` lists them".to_owned(), |key| format!(": did you mean `{key}`?"))
+    )]
+    Unknown {
+        /// The key as it was given.
+        name: String,
+        /// The file or variable that gives it.
+        origin: String,
+        /// The setting with the most similar name.
+        similar: Option<&'static str>,
+    },
     /// A value out of its range.
     #[error("{key} = {value} is not allowed: give {allowed}")]
     Refused {
@@ -255,7 +269,7 @@ pub enum ConfigError {
         /// The range or the form of allowed values.
         allowed: &'static str,
     },
-    /// An unknown key or a value of the wrong type.
+    /// A value of the wrong type, or a file that cannot be read.
     #[error("{0}")]
     Unreadable(String),
     /// The token is malformed. The value is not repeated.
@@ -305,9 +319,7 @@ pub(crate) struct Sources {
 impl Config {
     /// Reads all sources from the working directory and the environment.
     pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let dotenv = environment::of_file(Path::new(DOTENV_FILE))?;
-        let environment = environment::of_process(std::env::vars_os())?;
-        Self::assemble(sources, &dotenv, &environment)
+        Layers::read(sources)?.into_config()
     }
 
     /// A configuration from values by key, as in the file, and a token: nothing is read from files or the environment.
@@ -321,8 +333,7 @@ impl Config {
         let variable = |(key, value): (String, String)| (format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()), value);
         let mut environment: Vec<_> = settings.into_iter().map(variable).collect();
         environment.push((TOKEN_VARIABLES[0].to_owned(), token.to_owned()));
-        let nothing = Toml::string("");
-        Self::merge(nothing, &Overrides::default(), &[], &environment, &[])
+        Layers::of_variables(environment).merge(&[])
     }
 
     /// Secrets besides the token: the passwords of proxies and of the servers' addresses.
@@ -342,7 +353,7 @@ impl Config {
 
     /// Every key with its value as it would be given in the environment.
     #[cfg(feature = "simulator")]
-    pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn values(&self) -> std::collections::BTreeMap<&'static str, String> {
         let values = serde_json::to_value(&self.raw).unwrap_or_default();
         let text = |key: &str| match &values[key] {
             serde_json::Value::String(text) => text.clone(),
@@ -350,54 +361,17 @@ impl Config {
         };
         SETTINGS.iter().map(|setting| (setting.key, text(setting.key))).collect()
     }
-
-    fn assemble(
-        sources: &Sources,
-        dotenv: &[(String, String)],
-        environment: &[(String, String)],
-    ) -> Result<Self, ConfigError> {
-        let tokens = environment::token_values([environment, dotenv]);
-        let file = match &sources.file {
-            Some(path) if !path.is_file() => {
-                return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
-            }
-            Some(path) => Toml::file_exact(path),
-            None => Toml::file(DEFAULT_FILE),
-        };
-        Self::merge(file, &sources.overrides, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
-    }
-
-    /// `tokens` are those that no setting may hold.
-    fn merge(
-        file: Data<Toml>,
-        overrides: &Overrides,
-        dotenv: &[(String, String)],
-        environment: &[(String, String)],
-        tokens: &[&str],
-    ) -> Result<Self, ConfigError> {
-        let raw: Raw = Figment::from(Serialized::defaults(Raw::default()))
-            .merge(file)
-            .merge(prefixed(dotenv))
-            .merge(prefixed(environment))
-            .merge(Serialized::defaults(overrides))
-            .extract()
-            .map_err(|error| ConfigError::Unreadable(explain(error)))?;
-        raw.refuse_tokens(tokens)?;
-        let token = find_token(environment, dotenv)?;
-        let proxies = Proxies::resolve(&raw.proxy_url, |name| {
-            let mut layers = [environment, dotenv].into_iter().flatten();
-            layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
-        })?;
-        raw.parse(token, proxies)
-    }
 }
 
 impl ConfigError {
     /// Replaces these tokens where the error quotes them.
     fn without(self, tokens: &[&str]) -> Self {
-        let hide = |text: String| tokens.iter().fold(text, |text, token| text.replace(token, secrets::TOKEN_MARK));
+        let hide = |text| layers::without(tokens, text);
         match self {
             Self::Refused { key, value, allowed } => Self::Refused { key, value: hide(value), allowed },
+            Self::Unknown { name, origin, similar } => {
+                Self::Unknown { name: hide(name), origin: hide(origin), similar }
+            }
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
             Self::NotText { variable } => Self::NotText { variable: hide(variable) },
             Self::Token { .. } | Self::Misplaced { .. } | Self::UnsharedStore { .. } | Self::Proxy(_) => self,
@@ -405,83 +379,37 @@ impl ConfigError {
     }
 }
 
-/// The variables with our prefix as one layer of keys. Values are typed as TOML reads them.
-fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figment::value::Value>> {
-    let pairs = variables.iter().filter_map(|(name, value)| {
-        let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
-        let value = value.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-        Some((key, value))
-    });
-    Serialized::defaults(pairs.collect())
-}
-
-fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
-    for variables in [environment, dotenv] {
-        for variable in TOKEN_VARIABLES {
-            let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
-                continue;
-            };
-            return BotToken::parse(value).map(Some).ok_or(ConfigError::Token { variable });
-        }
+impl Setting {
+    /// Name of the environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.key.to_ascii_uppercase())
     }
-    Ok(None)
-}
 
-/// One sentence with the key, the value and the allowed values. Secrets in the value are hidden.
-fn explain(error: figment::Error) -> String {
-    use figment::error::Kind;
-    let key = error.path.join(".");
-    let allowed = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| setting.allowed);
-    secrets::hide(&match (&error.kind, allowed) {
-        (Kind::UnknownField(name, _), _) => {
-            format!("{name} is no setting; `stenobot --help` lists them")
-        }
-        (Kind::InvalidType(found, _) | Kind::InvalidValue(found, _), Some(allowed)) => {
-            format!("{key} = {} is not allowed: give {allowed}", Found(found))
-        }
-        (_, Some(allowed)) => format!("{key} is not allowed: {}; give {allowed}", error.kind),
-        (_, None) => format!("configuration cannot be read: {}", without_excerpt(&error.to_string())),
-    })
-}
-
-/// A message of the TOML parser without the lines of the file that it quotes: they may hold a password.
-fn without_excerpt(message: &str) -> String {
-    let quoted =
-        |line: &&str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|');
-    message.lines().filter(|line| !quoted(line) && !line.trim().is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-/// A value as the operator wrote it.
-struct Found<'a>(&'a figment::error::Actual);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use figment::error::Actual;
-        match self.0 {
-            Actual::Bool(value) => value.fmt(f),
-            Actual::Unsigned(value) => value.fmt(f),
-            Actual::Signed(value) => value.fmt(f),
-            Actual::Float(value) => value.fmt(f),
-            Actual::Str(value) => value.fmt(f),
-            other => other.fmt(f),
-        }
+    /// Name of the flag, without the dashes before it.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace('_', "-")
     }
+}
+
+/// The default of each key as it would be given in the environment.
+pub(crate) fn defaults() -> impl Iterator<Item = (&'static Setting, String)> {
+    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
+    let text = move |key: &str| match &defaults[key] {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    SETTINGS.iter().map(move |setting| (setting, text(setting.key)))
 }
 
 /// The README's table of settings.
 pub fn table() -> String {
-    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
     let mut table = String::from("| key | default | allowed | meaning | SIGHUP |\n| --- | --- | --- | --- | --- |\n");
-    for Setting { key, reload, allowed, help } in SETTINGS {
+    for (Setting { key, reload, allowed, help }, default) in defaults() {
         let reload = match reload {
             Reload::live => "yes",
             Reload::fixed => "",
         };
-        let default = match &defaults[key] {
-            serde_json::Value::String(text) if text.is_empty() => String::new(),
-            serde_json::Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
-        };
+        let default = if default.is_empty() { default } else { format!("`{default}`") };
         table.push_str(&format!("| `{key}` | {default} | {allowed} | {help} | {reload} |\n"));
     }
     table

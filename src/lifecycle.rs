@@ -3,6 +3,7 @@
 
 mod database;
 mod heartbeat;
+mod leftovers;
 mod recordings;
 mod webhook_record;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use database::{DatabaseLock, DatabaseLockError};
 pub(crate) use heartbeat::Heartbeats;
+pub(crate) use leftovers::Leftovers;
 pub(crate) use recordings::RecordingsFolder;
 pub(crate) use webhook_record::WebhookRecord;
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use stenobot_store::{Contents, ReadOnlyStore};
@@ -16,6 +16,14 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        if let Some(store) = config.storage.database.file() {
+            anyhow::ensure!(
+                store.exists(),
+                "there is no store yet, so nothing to copy: the bot's first start makes it"
+            );
+            let is_same = |copy: &Path| Ok::<_, std::io::Error>(copy.canonicalize()? == store.canonicalize()?);
+            anyhow::ensure!(!is_same(&self.file).unwrap_or(false), "that file is the store itself: give another name");
+        }
         let store = ReadOnlyStore::open(&config.storage.database).await?;
         let Contents { users, requests, open } = store.backup(&self.file, self.force).await?;
         store.close().await;

@@ -67,7 +67,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Exits with status 1 when anything was lost or answered twice. `database` is the one that the command line names.
+    /// Exits with status 1 when not everything was answered exactly once. `database` is the one that the command line names.
     pub(super) async fn run(self, config: &Config, database: Option<&str>) -> anyhow::Result<ExitCode> {
         let language = match &config.engine.language {
             SpeechLanguage::Auto => None,
@@ -126,6 +126,7 @@ impl Args {
             voices,
             arrival: self.arrival,
             limit,
+            is_limit_chosen: self.timeout.is_some(),
             stop_limit: stop_limit(config),
             machines: self.machines(),
             kill_interval: self.kill_every.map(Duration::from_secs),
@@ -148,7 +149,7 @@ impl Args {
     fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
         if self.json {
             Box::new(Lines::new(std::io::stderr()))
-        } else if std::io::stdout().is_terminal() {
+        } else if std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb") {
             let people = if self.users == 1 { "1 person".to_owned() } else { format!("{} people", self.users) };
             let engine = match self.real_time_factor {
                 Some(factor) => format!("STAND-IN of real-time factor {factor}, no speech recognition"),

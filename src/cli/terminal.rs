@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use stenobot_telegram::Redactor;
 
 use crate::config::{Config, TOKEN_VARIABLES};
+use crate::doctor;
+use crate::telemetry::has_colours;
 
 /// Values of the variables for a token, known before the configuration is read.
 static VARIABLES: OnceLock<Vec<Redactor>> = OnceLock::new();
@@ -37,6 +39,11 @@ pub(super) fn clean(text: &str) -> String {
     known.fold(text.to_owned(), |text, redactor| String::from_utf8_lossy(&redactor.clean(text.as_bytes())).into_owned())
 }
 
+/// A size in megabytes, from 1000 on in gigabytes.
+pub(super) fn size(bytes: u64) -> String {
+    doctor::size(bytes)
+}
+
 /// Prints a failure.
 pub(super) fn report(sentence: &str) {
     eprintln!("stenobot: {}", clean(sentence));
@@ -51,6 +58,7 @@ pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
 /// Prints why the command line cannot be parsed.
 pub(super) fn explain_usage(error: &clap::Error) {
     let text = error.render();
-    let text = if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    let text =
+        if std::io::stderr().is_terminal() && has_colours() { text.ansi().to_string() } else { text.to_string() };
     eprint!("{}", clean(&text));
 }

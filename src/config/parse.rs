@@ -185,6 +185,10 @@ fn is_this_machine(host: &str) -> bool {
 
 fn filter(key: &'static str, value: String) -> Result<String, ConfigError> {
     match tracing_subscriber::EnvFilter::builder().parse(&value) {
+        // Of this program: what libraries do then, such as every statement to the store, would hide it.
+        Ok(_) if ["debug", "trace"].iter().any(|level| value.eq_ignore_ascii_case(level)) => {
+            Ok(format!("info,stenobot={}", value.to_ascii_lowercase()))
+        }
         Ok(_) => Ok(value),
         Err(_) => Err(refused(key, value)),
     }

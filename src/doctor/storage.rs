@@ -9,7 +9,7 @@ use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
 use stenobot_store::{Inspection, POOL_SIZE, Store, StoreError, StoreUrl, write_ahead_log};
 
-use super::{Finding, Refusal};
+use super::{Finding, Refusal, size};
 use crate::config::{Config, DOTENV_FILE, Storage};
 use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
 
@@ -187,14 +187,14 @@ pub(super) async fn disk(storage: Storage) -> Finding {
 }
 
 fn classify_space(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
-    let megabytes = free / 1_000_000;
+    let shown = size(free);
     if !takes_files {
         return Finding::failed("the disk can hold no more files (its inodes are used up): delete some");
     }
     match free {
-        ..FULL => Finding::failed(format!("only {megabytes} MB are free: free some space, 50 MB at the very least")),
-        FULL..LOW => Finding::warning(format!("only {megabytes} MB are free: free some space, or it will be full")),
-        LOW.. => Finding::ok(format!("{megabytes} MB are free")),
+        ..FULL => Finding::failed(format!("only {shown} are free: free some space, 50 MB at the very least")),
+        FULL..LOW => Finding::warning(format!("only {shown} are free: free some space, or it will be full")),
+        LOW.. => Finding::ok(format!("{shown} are free")),
     }
 }
 

@@ -96,8 +96,9 @@ impl Table {
     pub fn new(heading: String) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
         let title = bars.add(bar());
-        // See no-color.org.
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        // See no-color.org; a terminal of the kind `dumb` has no colours.
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
         Self { bars, title, slots: Vec::new(), heading, printed: Vec::new(), plain }
     }
 

@@ -141,6 +141,12 @@ impl Store {
         Self::over(self.database.retrying_until(end, on_error))
     }
 
+    /// This store, which calls `on_recovery` when the last write that waited for a transient error to pass has succeeded.
+    #[must_use]
+    pub fn reporting_recovery(self, on_recovery: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::over(self.database.reporting_recovery(on_recovery))
+    }
+
     /// Whether a write waits for a transient error to pass. The lease of its request may have run out meanwhile: what has
     /// been done is to be recorded before anything is claimed.
     pub fn has_retrying_writes(&self) -> bool {

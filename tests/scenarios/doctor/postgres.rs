@@ -97,7 +97,7 @@ async fn a_bot_that_starts_before_its_server_waits_and_logs_no_statement_and_no_
     let url = server.create_database("steno").await.unwrap();
     server.stop().await.unwrap();
     let mut setup = bot_with(&url).await;
-    setup.set("STENOBOT_LOG_LEVEL", "debug");
+    setup.set("STENOBOT_LOG_LEVEL", "debug,stenobot=debug");
     let log = setup.folder.path().join("log");
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_stenobot"));
     command.arg("run").current_dir(setup.folder.path()).env_clear().envs(&setup.variables).kill_on_drop(true);
