@@ -80,6 +80,11 @@ impl Storage {
         self.data_dir.join("webhook")
     }
 
+    /// Holds the time of the last backup.
+    pub(crate) fn backup_record(&self) -> PathBuf {
+        self.data_dir.join("last-backup")
+    }
+
     /// Audio of requests under way.
     pub(crate) fn audio(&self) -> PathBuf {
         self.data_dir.join("audio")
