@@ -2,26 +2,30 @@
 //! only allowed values: a [`Config`] needs no further check.
 
 mod environment;
+mod examples;
 mod ids;
 mod parse;
 mod sections;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use examples::{dotenv_example, toml_example};
 pub(crate) use ids::IdList;
 pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
 pub use stenobot_domain::Role;
+pub use token::BotToken;
+use token::TokenFile;
 
 use figment::Figment;
 use figment::providers::{Data, Format, Serialized, Toml};
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use stenobot_domain::SpeechLanguage;
 use stenobot_domain::secrets;
-use stenobot_domain::{SpeechLanguage, UserId};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 use stenobot_telegram::{DEFAULT_RATE, Locale};
 
@@ -29,6 +33,8 @@ use stenobot_telegram::{DEFAULT_RATE, Locale};
 pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
 /// The variables that may hold the token, the first that is set wins.
 pub(crate) const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
+/// Names a file that holds the token, in place of them.
+pub(crate) const TOKEN_FILE_VARIABLE: &str = "TELEGRAM_BOT_TOKEN_FILE";
 /// Read from the working directory when no other file is named.
 pub(crate) const DEFAULT_FILE: &str = "stenobot.toml";
 /// Variables of the working directory, which those of the environment outrank.
@@ -151,6 +157,7 @@ settings! {
     user_requests_per_minute: live u32 = 20, "1 to 600", "Messages, commands and pressed buttons of one person per minute that are answered.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
+    dashboard_url: live String = String::new(), "empty, or an http or https URL without user", "Address of the Grafana dashboard as operators reach it, shown under /stats.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
     log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
     log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
@@ -207,41 +214,6 @@ pub struct Config {
     pub(crate) telemetry: Telemetry,
 }
 
-/// The bot's token. Cannot be printed.
-#[derive(Clone)]
-pub struct BotToken {
-    bot: UserId,
-    token: SecretString,
-}
-
-impl BotToken {
-    /// Reads `<bot id>:<secret>`; `None` when it is no token.
-    fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.split_once(':')?;
-        let well_formed = id.bytes().all(|b| b.is_ascii_digit())
-            && secret.len() >= 20
-            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let bot = id.parse().map(UserId).ok().filter(|_| well_formed)?;
-        Some(Self { bot, token: SecretString::from(text.to_owned()) })
-    }
-
-    /// The account that the token belongs to, which outlives the token: @BotFather can give it another.
-    pub fn bot(&self) -> UserId {
-        self.bot
-    }
-
-    /// The token in clear, for the one client that sends it.
-    pub fn expose(&self) -> &str {
-        self.token.expose_secret()
-    }
-}
-
-impl fmt::Debug for BotToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BotToken(hidden)")
-    }
-}
-
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -261,8 +233,24 @@ pub enum ConfigError {
     /// The token is malformed. The value is not repeated.
     #[error("{variable} does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...")]
     Token {
-        /// The variable that holds it.
+        /// What holds it: a variable, a file by the variable that names it, or a credential.
         variable: &'static str,
+    },
+    /// The file with the token cannot be read.
+    #[error("the bot's token cannot be read from {path}: {error}")]
+    TokenFile {
+        /// Its path.
+        path: String,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// Which of two tokens counts would depend on rules that an operator does not have in mind.
+    #[error("the bot's token is given twice, by {first} and by {second}: take one of them out")]
+    TwoTokens {
+        /// A variable.
+        first: &'static str,
+        /// Another one, or a credential.
+        second: &'static str,
     },
     /// A token in a setting, where it would be shown. The value is not repeated.
     #[error(
@@ -322,7 +310,7 @@ impl Config {
         let mut environment: Vec<_> = settings.into_iter().map(variable).collect();
         environment.push((TOKEN_VARIABLES[0].to_owned(), token.to_owned()));
         let nothing = Toml::string("");
-        Self::merge(nothing, &Overrides::default(), &[], &environment, &[])
+        Self::merge(nothing, &Overrides::default(), &[], &environment, &[], None)
     }
 
     /// Secrets besides the token: the passwords of proxies and of the servers' addresses.
@@ -356,7 +344,8 @@ impl Config {
         dotenv: &[(String, String)],
         environment: &[(String, String)],
     ) -> Result<Self, ConfigError> {
-        let tokens = environment::token_values([environment, dotenv]);
+        let token_file = TokenFile::read(environment, dotenv)?;
+        let tokens = environment::token_values([environment, dotenv], token_file.as_ref());
         let file = match &sources.file {
             Some(path) if !path.is_file() => {
                 return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
@@ -364,7 +353,8 @@ impl Config {
             Some(path) => Toml::file_exact(path),
             None => Toml::file(DEFAULT_FILE),
         };
-        Self::merge(file, &sources.overrides, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
+        Self::merge(file, &sources.overrides, dotenv, environment, &tokens, token_file.as_ref())
+            .map_err(|error| error.without(&tokens))
     }
 
     /// `tokens` are those that no setting may hold.
@@ -374,6 +364,7 @@ impl Config {
         dotenv: &[(String, String)],
         environment: &[(String, String)],
         tokens: &[&str],
+        token_file: Option<&TokenFile>,
     ) -> Result<Self, ConfigError> {
         let raw: Raw = Figment::from(Serialized::defaults(Raw::default()))
             .merge(file)
@@ -383,7 +374,7 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::Unreadable(explain(error)))?;
         raw.refuse_tokens(tokens)?;
-        let token = find_token(environment, dotenv)?;
+        let token = token::find(environment, dotenv, token_file)?;
         let proxies = Proxies::resolve(&raw.proxy_url, |name| {
             let mut layers = [environment, dotenv].into_iter().flatten();
             layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
@@ -400,7 +391,12 @@ impl ConfigError {
             Self::Refused { key, value, allowed } => Self::Refused { key, value: hide(value), allowed },
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
             Self::NotText { variable } => Self::NotText { variable: hide(variable) },
-            Self::Token { .. } | Self::Misplaced { .. } | Self::UnsharedStore { .. } | Self::Proxy(_) => self,
+            Self::Token { .. }
+            | Self::TokenFile { .. }
+            | Self::TwoTokens { .. }
+            | Self::Misplaced { .. }
+            | Self::UnsharedStore { .. }
+            | Self::Proxy(_) => self,
         }
     }
 }
@@ -413,18 +409,6 @@ fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figme
         Some((key, value))
     });
     Serialized::defaults(pairs.collect())
-}
-
-fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
-    for variables in [environment, dotenv] {
-        for variable in TOKEN_VARIABLES {
-            let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
-                continue;
-            };
-            return BotToken::parse(value).map(Some).ok_or(ConfigError::Token { variable });
-        }
-    }
-    Ok(None)
 }
 
 /// One sentence with the key, the value and the allowed values. Secrets in the value are hidden.

@@ -188,6 +188,8 @@ pub(crate) struct Timing {
 pub(crate) struct Telemetry {
     /// Address of the metrics and health server.
     pub addr: SocketAddr,
+    /// Address of the dashboard, for operators.
+    pub(crate) dashboard: Option<reqwest::Url>,
     /// Form of the log.
     pub format: LogFormat,
     /// Filter of the log.

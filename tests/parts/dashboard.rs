@@ -106,7 +106,12 @@ fn links_lead_to_pages_that_exist_below_the_address_of_the_runbook() {
 fn starts_of_the_bot_are_marked() {
     let dashboard = dashboard();
     let [starts] = dashboard["annotations"]["list"].as_array().unwrap().as_slice() else { panic!("one kind of mark") };
-    assert!(starts["expr"].as_str().unwrap().contains("process_start_time_seconds{job=~\".*stenobot.*\",instance=~\"$instance\"}"));
+    assert!(
+        starts["expr"]
+            .as_str()
+            .unwrap()
+            .contains("process_start_time_seconds{job=~\".*stenobot.*\",instance=~\"$instance\"}")
+    );
     assert_eq!(starts["useValueForTime"], "on", "a start is marked when it was, not when it was first scraped");
 }
 
@@ -117,7 +122,8 @@ fn descriptions_explain_every_reason_and_kind() {
         panels(&dashboard).find(|panel| panel["title"] == title).unwrap()["description"].as_str().unwrap().to_owned()
     };
     let explained = |title: &str, label: &str| {
-        let found = description(title).split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == label);
+        let found =
+            description(title).split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == label);
         assert!(found, "{title:?} does not explain {label}");
     };
     RejectReason::ALL.iter().for_each(|reason| explained("Refused", reason.as_str()));
@@ -131,7 +137,9 @@ fn descriptions_explain_every_reason_and_kind() {
 #[test]
 fn the_line_of_the_disk_is_where_its_alert_fires() {
     let alerts = file("prometheus/alerts.yml");
-    assert!(alerts.contains("stenobot_data_free_bytes < 1024 * 1024 * 1024\n          and instance:stenobot_data_free:ratio < 0.2\n"));
+    assert!(alerts.contains(
+        "stenobot_data_free_bytes < 1024 * 1024 * 1024\n          and instance:stenobot_data_free:ratio < 0.2\n"
+    ));
     let dashboard = dashboard();
     let disk = panels(&dashboard).find(|panel| panel["title"] == "Disk left").unwrap();
     let line = targets(disk).iter().find(|target| target["legendFormat"] == "alert below").unwrap();

@@ -106,8 +106,7 @@ fn every_alert_has_summary_description_and_links() {
 #[test]
 fn queries_of_the_runbook_are_valid_and_use_metrics_that_exist() {
     let page = text("docs/runbook.md");
-    let queries: Vec<&str> =
-        page.split("**Query** `").skip(1).map(|rest| rest.split_once('`').unwrap().0).collect();
+    let queries: Vec<&str> = page.split("**Query** `").skip(1).map(|rest| rest.split_once('`').unwrap().0).collect();
     assert_eq!(queries.len(), alerts().len());
     let rules: String =
         queries.iter().enumerate().map(|(at, query)| format!("  - record: query{at}\n    expr: '{query}'\n")).collect();
