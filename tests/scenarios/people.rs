@@ -152,7 +152,7 @@ async fn an_operator_pauses_drains_and_bans() {
     admin.send_text("/banned");
     scene.wait_for_text(admin.chat(), "Никто не заблокирован").await;
     admin.send_text(&format!("/ban {}", anna.chat()));
-    scene.wait_for_text(admin.chat(), "заблокирован.").await;
+    scene.wait_for_text(admin.chat(), "Пользователь").await;
     admin.send_text("/banned");
     let (_, banned) = scene.wait_for_text(admin.chat(), "Заблокировано: 1").await;
     assert!(banned.contains(&format!("\n{} · Анна", anna.chat())) && banned.contains("/unban ID"), "{banned}");
