@@ -2,26 +2,28 @@
 //! only allowed values: a [`Config`] needs no further check.
 
 mod environment;
+mod examples;
 mod ids;
 mod layers;
 mod parse;
 mod sections;
 mod shown;
+mod token;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use examples::{dotenv_example, toml_example};
 pub(crate) use ids::IdList;
 pub use sections::{Engine, People, Privacy, Telegram};
 pub(crate) use sections::{Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
 pub(crate) use shown::{Shown, ShownToken};
 pub use stenobot_domain::Role;
+pub use token::BotToken;
 
 use layers::Layers;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use stenobot_domain::{SpeechLanguage, UserId};
+use stenobot_domain::SpeechLanguage;
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 use stenobot_telegram::{DEFAULT_RATE, Locale};
 
@@ -29,6 +31,8 @@ use stenobot_telegram::{DEFAULT_RATE, Locale};
 pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
 /// The variables that may hold the token, the first that is set wins.
 pub(crate) const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
+/// Names a file that holds the token, in place of them.
+pub(crate) const TOKEN_FILE_VARIABLE: &str = "TELEGRAM_BOT_TOKEN_FILE";
 /// Read from the working directory when no other file is named.
 pub(crate) const DEFAULT_FILE: &str = "stenobot.toml";
 /// Variables of the working directory, which those of the environment outrank.
@@ -152,6 +156,7 @@ settings! {
     user_requests_per_minute: live u32 = 20, "1 to 600", "Messages, commands and pressed buttons of one person per minute that are answered.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
+    dashboard_url: live String = String::new(), "empty, or an http or https URL without user", "Address of the Grafana dashboard as operators reach it, shown under /stats.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
     log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
     log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged; debug alone means that of this program.";
@@ -208,41 +213,6 @@ pub struct Config {
     pub(crate) telemetry: Telemetry,
 }
 
-/// The bot's token. Cannot be printed.
-#[derive(Clone)]
-pub struct BotToken {
-    bot: UserId,
-    token: SecretString,
-}
-
-impl BotToken {
-    /// Reads `<bot id>:<secret>`; `None` when it is no token.
-    fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.split_once(':')?;
-        let well_formed = id.bytes().all(|b| b.is_ascii_digit())
-            && secret.len() >= 20
-            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let bot = id.parse().map(UserId).ok().filter(|_| well_formed)?;
-        Some(Self { bot, token: SecretString::from(text.to_owned()) })
-    }
-
-    /// The account that the token belongs to, which outlives the token: @BotFather can give it another.
-    pub fn bot(&self) -> UserId {
-        self.bot
-    }
-
-    /// The token in clear, for the one client that sends it.
-    pub fn expose(&self) -> &str {
-        self.token.expose_secret()
-    }
-}
-
-impl fmt::Debug for BotToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BotToken(hidden)")
-    }
-}
-
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -275,8 +245,24 @@ pub enum ConfigError {
     /// The token is malformed. The value is not repeated.
     #[error("{variable} does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...")]
     Token {
-        /// The variable that holds it.
+        /// What holds it: a variable, a file by the variable that names it, or a credential.
         variable: &'static str,
+    },
+    /// The file with the token cannot be read.
+    #[error("the bot's token cannot be read from {path}: {error}")]
+    TokenFile {
+        /// Its path.
+        path: String,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// Which of two tokens counts would depend on rules that an operator does not have in mind.
+    #[error("the bot's token is given twice, by {first} and by {second}: take one of them out")]
+    TwoTokens {
+        /// A variable.
+        first: &'static str,
+        /// Another one, or a credential.
+        second: &'static str,
     },
     /// A token in a setting, where it would be shown. The value is not repeated.
     #[error(
@@ -374,7 +360,12 @@ impl ConfigError {
             }
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
             Self::NotText { variable } => Self::NotText { variable: hide(variable) },
-            Self::Token { .. } | Self::Misplaced { .. } | Self::UnsharedStore { .. } | Self::Proxy(_) => self,
+            Self::Token { .. }
+            | Self::TokenFile { .. }
+            | Self::TwoTokens { .. }
+            | Self::Misplaced { .. }
+            | Self::UnsharedStore { .. }
+            | Self::Proxy(_) => self,
         }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use stenobot_domain::StageName;
+use stenobot_domain::{StageName, Timestamp};
 use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
 use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
 
 use crate::config::Storage;
-use crate::lifecycle::Heartbeats;
+use crate::lifecycle::{BackupRecord, Heartbeats};
 use crate::metrics as names;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
@@ -140,6 +140,8 @@ async fn refresh_machine(mut cpu_time: CpuTime, engines: Vec<u32>, storage: Stor
             gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
         }
+        let backup = BackupRecord::at(storage.backup_record()).time();
+        gauge!(names::BACKUP).set(backup.map_or(0.0, Timestamp::as_secs_f64));
         if let Some(file) = storage.database.file() {
             gauge!(names::JOURNAL_WAL).set(write_ahead_log(file).metadata().map_or(0.0, |log| bytes(log.len())));
         }

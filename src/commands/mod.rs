@@ -2,6 +2,7 @@
 
 mod auto;
 mod ban;
+mod banned;
 mod broadcast;
 mod cancel;
 mod drain;
@@ -54,6 +55,7 @@ pub(crate) static COMMANDS: &[Definition] = &[
     drain::COMMAND,
     ban::COMMAND,
     unban::COMMAND,
+    banned::COMMAND,
     broadcast::COMMAND,
 ];
 

@@ -11,9 +11,10 @@ use serde::Serialize;
 use stenobot_domain::secrets;
 use stenobot_network::Proxies;
 
+use super::token::TokenFile;
 use super::{
-    BotToken, Config, ConfigError, DEFAULT_FILE, DOTENV_FILE, ENV_PREFIX, Overrides, Raw, SETTINGS, Sources,
-    TOKEN_VARIABLES, environment,
+    Config, ConfigError, DEFAULT_FILE, DOTENV_FILE, ENV_PREFIX, Overrides, Raw, SETTINGS, Sources, TOKEN_VARIABLES,
+    environment, token,
 };
 
 /// Similarity (Jaro-Winkler, 0 to 1) from which on a setting is suggested for an unknown key.
@@ -42,6 +43,11 @@ pub(crate) enum Origin {
         /// Name of the variable.
         variable: String,
     },
+    /// A credential of systemd.
+    Credential {
+        /// Its name.
+        credential: &'static str,
+    },
     /// The command line.
     Flag {
         /// With its dashes.
@@ -57,6 +63,7 @@ impl fmt::Display for Origin {
             Self::File { file, line: None } => write!(f, "{}", file.display()),
             Self::Dotenv { variable } => write!(f, "{variable} in {DOTENV_FILE}"),
             Self::Environment { variable } => write!(f, "{variable} in the environment"),
+            Self::Credential { credential } => write!(f, "systemd's credential {credential}"),
             Self::Flag { flag } => f.write_str(flag),
         }
     }
@@ -68,6 +75,7 @@ pub(super) struct Layers {
     dotenv: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     overrides: Overrides,
+    token_file: Option<TokenFile>,
 }
 
 impl Layers {
@@ -84,26 +92,28 @@ impl Layers {
         dotenv: Vec<(String, String)>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, ConfigError> {
+        let token_file = TokenFile::read(&environment, &dotenv)?;
         let file = match &sources.file {
             Some(path) if !path.is_file() => {
                 let path = path.display().to_string();
-                let path = without(&environment::token_values([&environment, &dotenv]), path);
+                let path = without(&environment::token_values([&environment, &dotenv], token_file.as_ref()), path);
                 return Err(ConfigError::Unreadable(format!("configuration file {path} does not exist")));
             }
             Some(path) => Toml::file_exact(path),
             None => Toml::file(DEFAULT_FILE),
         };
-        Ok(Self { file, dotenv, environment, overrides: sources.overrides.clone() })
+        Ok(Self { file, dotenv, environment, overrides: sources.overrides.clone(), token_file })
     }
 
     /// Nothing but these variables.
     pub(super) fn of_variables(environment: Vec<(String, String)>) -> Self {
-        Self { file: Toml::string(""), dotenv: Vec::new(), environment, overrides: Overrides::default() }
+        let (file, overrides) = (Toml::string(""), Overrides::default());
+        Self { file, dotenv: Vec::new(), environment, overrides, token_file: None }
     }
 
     /// Errors do not quote the tokens of the variables.
     pub(super) fn into_config(self) -> Result<Config, ConfigError> {
-        let tokens = environment::token_values([&self.environment, &self.dotenv]);
+        let tokens = environment::token_values([&self.environment, &self.dotenv], self.token_file.as_ref());
         self.merge(&tokens).map_err(|error| error.without(&tokens))
     }
 
@@ -120,7 +130,7 @@ impl Layers {
             .extract()
             .map_err(|error| ConfigError::Unreadable(explain(error)))?;
         raw.refuse_tokens(tokens)?;
-        let token = find_token(&self.environment, &self.dotenv)?;
+        let token = token::find(&self.environment, &self.dotenv, self.token_file.as_ref())?;
         let proxies = Proxies::resolve(&raw.proxy_url, |name| {
             let mut layers = self.environment.iter().chain(&self.dotenv);
             layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
@@ -159,6 +169,7 @@ impl Layers {
         first(&self.environment)
             .map(|variable| Origin::Environment { variable })
             .or_else(|| first(&self.dotenv).map(|variable| Origin::Dotenv { variable }))
+            .or_else(|| self.token_file.as_ref().map(TokenFile::origin))
     }
 
     /// The keys of the file; none of a file that cannot be read, which [`Layers::merge`] reports.
@@ -215,18 +226,6 @@ fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figme
         Some((key, value))
     });
     Serialized::defaults(pairs.collect())
-}
-
-fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
-    for variables in [environment, dotenv] {
-        for variable in TOKEN_VARIABLES {
-            let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
-                continue;
-            };
-            return BotToken::parse(value).map(Some).ok_or(ConfigError::Token { variable });
-        }
-    }
-    Ok(None)
 }
 
 /// The text with each of these tokens replaced.

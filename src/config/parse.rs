@@ -119,6 +119,7 @@ impl Raw {
             },
             telemetry: Telemetry {
                 addr: self.metrics_addr,
+                dashboard: dashboard(&self.dashboard_url)?,
                 format: self.log_format,
                 level: filter("log_level", self.log_level)?,
             },
@@ -175,6 +176,18 @@ fn update_source(value: &str, addr: SocketAddr) -> Result<UpdateSource, ConfigEr
             Ok(UpdateSource::Webhook(Webhook { url, addr }))
         }
         _ => Err(refused("webhook_url", value)),
+    }
+}
+
+/// `None` of an empty value. A password would be shown to every operator.
+fn dashboard(value: &str) -> Result<Option<Url>, ConfigError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let url = url("dashboard_url", value)?;
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok(Some(url)),
+        false => Err(refused("dashboard_url", value)),
     }
 }
 

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use super::*;
 
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn assemble(
+pub(super) fn assemble(
     sources: &Sources,
     dotenv: &[(String, String)],
     environment: &[(String, String)],
@@ -30,6 +30,17 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!(config.telemetry.addr.to_string(), "127.0.0.1:9464");
     assert_eq!(config.storage.database, stenobot_store::StoreUrl::sqlite("data/stenobot.db"));
     assert!(config.telegram.token.is_none());
+}
+
+#[test]
+fn the_address_of_the_dashboard_is_a_url_without_user() {
+    let dashboard = |url: &str| from_env(&[("STENOBOT_DASHBOARD_URL", url)]).map(|config| config.telemetry.dashboard);
+    assert_eq!(dashboard("").unwrap(), None);
+    let url = "http://127.0.0.1:3000/d/stenobot?var-instance=a";
+    assert_eq!(dashboard(url).unwrap(), Some(url.parse().unwrap()));
+    for refused in ["grafana", "ftp://grafana.example/", "https://me:verborgen@grafana.example/"] {
+        assert!(matches!(dashboard(refused), Err(ConfigError::Refused { key: "dashboard_url", .. })), "{refused}");
+    }
 }
 
 #[test]

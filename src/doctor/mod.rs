@@ -187,7 +187,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         single("proxy", TIMEOUT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", TIMEOUT, storage::data_folder(config.storage.clone(), state).boxed()),
         single("journal", FILE_TIMEOUT, storage::store(config.storage.clone(), bot, running).boxed()),
-        single(".env", TIMEOUT, std::future::ready(storage::dotenv()).boxed()),
+        single(".env", TIMEOUT, std::future::ready(storage::token_files(config.telegram.token.as_ref())).boxed()),
         single("disk", TIMEOUT, storage::disk(config.storage.clone()).boxed()),
     ];
     // What an engine needs.

@@ -10,7 +10,7 @@ use stenobot_host::DiskSpace;
 use stenobot_store::{Inspection, POOL_SIZE, Store, StoreError, StoreUrl, write_ahead_log};
 
 use super::{Finding, Refusal, size};
-use crate::config::{Config, DOTENV_FILE, Storage};
+use crate::config::{BotToken, Config, DOTENV_FILE, Storage};
 use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
 
 /// Permission bits of users other than the owner.
@@ -149,21 +149,26 @@ fn readable(database: &Path) -> Option<Refusal> {
     Some(Refusal::ReadableStore { files: names.join(" "), folder })
 }
 
-/// Whether other users may read the file with the token.
-pub(super) fn dotenv() -> Finding {
-    let file = Path::new(DOTENV_FILE);
-    let metadata = match file.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::ok("none in this folder: the token is in the environment, or in no place yet");
+/// Whether other users may read `.env`, or the file that holds the token.
+pub(super) fn token_files(token: Option<&BotToken>) -> Finding {
+    let named = token.and_then(BotToken::file);
+    let mut private = Vec::new();
+    for file in [Some(Path::new(DOTENV_FILE)), named].into_iter().flatten() {
+        let metadata = match file.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Finding::warning(format!("{} cannot be looked at: {error}", file.display())),
+        };
+        let file = file.display();
+        if metadata.permissions().mode() & OTHERS != 0 {
+            let text = format!("other users of this machine can read the token in {file}: `chmod 600 {file}`");
+            return Finding::warning(text);
         }
-        Err(error) => return Finding::warning(format!("{DOTENV_FILE} cannot be looked at: {error}")),
-    };
-    match metadata.permissions().mode() & OTHERS {
-        0 => Finding::ok(format!("{DOTENV_FILE} is private")),
-        _ => Finding::warning(format!(
-            "other users of this machine can read the token in {DOTENV_FILE}: `chmod 600 {DOTENV_FILE}`"
-        )),
+        private.push(format!("{file} is private"));
+    }
+    match private.is_empty() {
+        true => Finding::ok("none in this folder: the token is in the environment, or in no place yet"),
+        false => Finding::ok(private.join(", ")),
     }
 }
 

@@ -58,7 +58,7 @@ pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
-pub use users::{ChatSettings, MyData, RequestStatus, Users};
+pub use users::{Ban, ChatSettings, MyData, RequestStatus, Users};
 
 use self::backend::Connections;
 use self::database::Database;
