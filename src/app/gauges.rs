@@ -10,6 +10,7 @@ use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
 use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::Storage;
 use crate::lifecycle::{BackupRecord, Heartbeats};
@@ -20,7 +21,7 @@ use crate::settings::Settings;
 /// Gauges are refreshed this often at least; they change with the store.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Between two refreshes at least: all machines read the same from the store, which changes often.
+/// Between two refreshes at least that follow changes of the store: it changes often, and every machine reads it.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Of one refresh: beyond it the loop counts as stuck.
@@ -66,12 +67,10 @@ impl Gauges {
                 }
                 Err(error) => self.worker.failures.report("read the queue's gauges", &error),
             }
-            if self.worker.shutdown.soft.run_until_cancelled(tokio::time::sleep(MIN_INTERVAL)).await.is_none() {
-                return;
-            }
+            let read_at = Instant::now();
             tokio::select! {
                 () = self.worker.shutdown.soft.cancelled() => return,
-                _ = changes.changed() => {}
+                () = settled(&mut changes, read_at) => {}
                 () = engine_changed(&mut self.engine) => {}
                 _ = interval.tick() => {
                     let engines = self.engine.as_ref().map(EngineGauges::processes).unwrap_or_default();
@@ -96,6 +95,13 @@ impl EngineGauges {
     fn processes(&self) -> Vec<u32> {
         self.status.borrow().slots.iter().filter_map(|slot| slot.pid).collect()
     }
+}
+
+/// Waits for a change of the store, and until [`MIN_INTERVAL`] after the store was read.
+async fn settled(changes: &mut watch::Receiver<u64>, read_at: Instant) {
+    // The sender lives as long as the store.
+    let _ = changes.changed().await;
+    tokio::time::sleep_until(read_at + MIN_INTERVAL).await;
 }
 
 /// Waits for a change of the engine; for ever where there is none.
