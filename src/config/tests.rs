@@ -182,10 +182,10 @@ fn an_unknown_key_is_refused_by_name() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("my.toml");
-    std::fs::write(&file, "threads = 2\n\nlog_levle = \"debug\"\n").unwrap();
+    std::fs::write(&file, "threads = 2\n\nlog_levels = \"debug\"\n").unwrap();
     let sources = Sources { file: Some(file.clone()), ..Sources::default() };
     let message = assemble(&sources, &[], &[]).unwrap_err().to_string();
-    assert_eq!(message, format!("log_levle ({}:3) is no setting: did you mean `log_level`?", file.display()));
+    assert_eq!(message, format!("log_levels ({}:3) is no setting: did you mean `log_level`?", file.display()));
 }
 
 #[test]
