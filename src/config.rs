@@ -340,12 +340,7 @@ impl Config {
     /// Every key with its value as it would be given in the environment.
     #[cfg(feature = "simulator")]
     pub(crate) fn values(&self) -> std::collections::BTreeMap<&'static str, String> {
-        let values = serde_json::to_value(&self.raw).unwrap_or_default();
-        let text = |key: &str| match &values[key] {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        SETTINGS.iter().map(|setting| (setting.key, text(setting.key))).collect()
+        self.raw.texts().map(|(setting, text)| (setting.key, text)).collect()
     }
 }
 
@@ -382,14 +377,21 @@ impl Setting {
     }
 }
 
+impl Raw {
+    /// Each setting with its value as it would be given in the environment.
+    fn texts(&self) -> impl Iterator<Item = (&'static Setting, String)> + use<> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        let text = move |key: &str| match &values[key] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        SETTINGS.iter().map(move |setting| (setting, text(setting.key)))
+    }
+}
+
 /// The default of each key as it would be given in the environment.
 pub(crate) fn defaults() -> impl Iterator<Item = (&'static Setting, String)> {
-    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
-    let text = move |key: &str| match &defaults[key] {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    SETTINGS.iter().map(move |setting| (setting, text(setting.key)))
+    Raw::default().texts()
 }
 
 /// The README's table of settings.

@@ -40,7 +40,12 @@ impl LogFilter {
 /// Whether a terminal may be sent colours: see no-color.org; a terminal of the kind `dumb` has none.
 pub(crate) fn has_colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+    !is_set("NO_COLOR") && !is_dumb_terminal()
+}
+
+/// Whether the terminal can only add lines.
+pub(crate) fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
 }
 
 /// Starts the log. `writer` is standard error with its redaction. Each event is one line, also if it quotes control

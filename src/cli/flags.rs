@@ -6,6 +6,9 @@ use clap::{Arg, ArgMatches, CommandFactory};
 use super::Cli;
 use crate::config::{self, Overrides, SETTINGS, Setting};
 
+/// Keys of settings, in groups that commands share.
+type Keys = &'static [&'static [&'static str]];
+
 /// Settings of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reads {
@@ -14,17 +17,17 @@ enum Reads {
     /// All; the help refers to that of `run`.
     AllUnlisted,
     /// All but these; the help refers to that of `run`.
-    AllUnlistedBut(&'static [&'static str]),
+    AllUnlistedBut(Keys),
     /// These.
-    Only(&'static [&'static str]),
+    Only(Keys),
 }
 
 impl Reads {
     fn has(self, key: &str) -> bool {
         match self {
             Self::All | Self::AllUnlisted => true,
-            Self::AllUnlistedBut(others) => !others.contains(&key),
-            Self::Only(keys) => keys.contains(&key),
+            Self::AllUnlistedBut(others) => !contains(others, key),
+            Self::Only(keys) => contains(keys, key),
         }
     }
 
@@ -36,77 +39,47 @@ impl Reads {
     }
 }
 
+fn contains(keys: Keys, key: &str) -> bool {
+    keys.iter().any(|group| group.contains(&key))
+}
+
 const STORE: &[&str] = &["data_dir", "database_url"];
+
+/// What an engine needs that runs without a bot.
+const ENGINE: &[&str] = &[
+    "data_dir",
+    "model",
+    "engine",
+    "onnx_library",
+    "voice_activity",
+    "language",
+    "default_locale",
+    "max_concurrent_workers",
+    "threads",
+    "log_level",
+];
+
+/// What a simulation sets itself.
+const SIMULATED: &[&str] =
+    &["telegram_api_url", "proxy_url", "webhook_url", "webhook_addr", "role", "metrics_addr", "log_format"];
 
 /// The commands that read the configuration. The others ignore it.
 const COMMANDS: &[(&str, Reads)] = &[
     ("run", Reads::All),
     ("doctor", Reads::AllUnlisted),
     ("config", Reads::AllUnlisted),
-    ("health", Reads::Only(&["metrics_addr"])),
-    (
-        "transcribe",
-        Reads::Only(&[
-            "data_dir",
-            "model",
-            "engine",
-            "onnx_library",
-            "voice_activity",
-            "language",
-            "default_locale",
-            "max_concurrent_workers",
-            "threads",
-            "log_level",
-        ]),
-    ),
-    (
-        "bench",
-        Reads::Only(&[
-            "data_dir",
-            "model",
-            "model_base_url",
-            "engine",
-            "onnx_library",
-            "voice_activity",
-            "language",
-            "default_locale",
-            "max_concurrent_workers",
-            "threads",
-            "log_level",
-        ]),
-    ),
-    ("model", Reads::Only(&["data_dir", "model_base_url", "proxy_url", "engine", "onnx_library"])),
-    ("stats", Reads::Only(STORE)),
-    ("backup", Reads::Only(STORE)),
-    ("restore", Reads::Only(STORE)),
-    ("migrate", Reads::Only(&["data_dir"])),
-    ("adopt", Reads::Only(STORE)),
-    ("import-legacy", Reads::Only(STORE)),
-    (
-        "simulate",
-        Reads::AllUnlistedBut(&[
-            "telegram_api_url",
-            "proxy_url",
-            "webhook_url",
-            "webhook_addr",
-            "role",
-            "metrics_addr",
-            "log_format",
-        ]),
-    ),
-    (
-        "playground",
-        Reads::AllUnlistedBut(&[
-            "telegram_api_url",
-            "proxy_url",
-            "webhook_url",
-            "webhook_addr",
-            "role",
-            "database_url",
-            "metrics_addr",
-            "log_format",
-        ]),
-    ),
+    ("health", Reads::Only(&[&["metrics_addr"]])),
+    ("transcribe", Reads::Only(&[ENGINE])),
+    ("bench", Reads::Only(&[ENGINE, &["model_base_url"]])),
+    ("model", Reads::Only(&[&["data_dir", "model_base_url", "proxy_url", "engine", "onnx_library"]])),
+    ("stats", Reads::Only(&[STORE])),
+    ("backup", Reads::Only(&[STORE])),
+    ("restore", Reads::Only(&[STORE])),
+    ("migrate", Reads::Only(&[&["data_dir"]])),
+    ("adopt", Reads::Only(&[STORE])),
+    ("import-legacy", Reads::Only(&[STORE])),
+    ("simulate", Reads::AllUnlistedBut(&[SIMULATED])),
+    ("playground", Reads::AllUnlistedBut(&[SIMULATED, &["database_url"]])),
 ];
 
 const REFERENCE: &str = "Takes the flags of the settings too, as `stenobot run` does: see `stenobot run --help`.";
@@ -202,11 +175,11 @@ mod tests {
         let root = Cli::command();
         for (name, reads) in COMMANDS {
             assert!(root.find_subcommand(name).is_some(), "{name}");
-            let keys: &[&str] = match reads {
+            let keys: Keys = match reads {
                 Reads::All | Reads::AllUnlisted => &[],
                 Reads::AllUnlistedBut(keys) | Reads::Only(keys) => keys,
             };
-            for key in keys {
+            for key in keys.iter().copied().flatten() {
                 assert!(SETTINGS.iter().any(|setting| setting.key == *key), "{name}: {key}");
             }
         }

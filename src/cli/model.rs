@@ -13,8 +13,8 @@ use stenobot_models::{
     Published, PublishedHash, Quantisation, VerifiedModel,
 };
 
-use super::terminal::size;
 use crate::config::Config;
+use crate::doctor::size;
 use crate::engine_setup::{LibrarySearch, find_library, model_store};
 use crate::lifecycle::Leftovers;
 
@@ -35,7 +35,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Download a model and check it; one that nobody publishes is quantised here
+    /// Download a model and check it; one that is not published is quantised here
     Pull {
         /// A name from the list, or one with another quantisation such as medium-q4_0
         name: ModelName,
@@ -156,7 +156,7 @@ fn quantised(name: ModelName, quantize: Option<Quantisation>) -> anyhow::Result<
 fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
     let published = model.name.parse().ok().and_then(|name| store.published(&name));
     let verdict = match published {
-        None => "nobody publishes a hash to compare with".to_owned(),
+        None => "no hash is published to compare with".to_owned(),
         Some(Published { hash: PublishedHash::Sha1(hash), .. }) if hash == model.sha1 => "as published".to_owned(),
         Some(Published { hash: PublishedHash::Sha256(hash), .. }) if hash == model.sha256 => "as published".to_owned(),
         Some(Published { hash, .. }) => format!("not the published file, whose {hash}"),
@@ -190,7 +190,7 @@ fn list_table(store: &ModelStore) -> String {
     }
     table.push_str(
         "\nEvery model can be had as q8_0, q5_1, q5_0, q4_1 and q4_0: for example\n\
-         `stenobot model pull medium-q4_0` makes what nobody publishes.\n\
+         `stenobot model pull medium-q4_0` makes what is not published.\n\
          MEMORY is an estimate for one engine: the file, its attention caches and its\n\
          working buffers. The published hashes are in the output of --json.\n",
     );

@@ -20,6 +20,7 @@ use stenobot_simulator::voices::{Voice, Voices};
 
 use crate::config::{Config, VoiceActivity};
 use crate::engine_setup::{LibrarySearch, find_library};
+use crate::telemetry::{has_colours, is_dumb_terminal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -149,7 +150,7 @@ impl Args {
     fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
         if self.json {
             Box::new(Lines::new(std::io::stderr()))
-        } else if std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb") {
+        } else if std::io::stdout().is_terminal() && !is_dumb_terminal() {
             let people = if self.users == 1 { "1 person".to_owned() } else { format!("{} people", self.users) };
             let engine = match self.real_time_factor {
                 Some(factor) => format!("STAND-IN of real-time factor {factor}, no speech recognition"),
@@ -159,7 +160,7 @@ impl Args {
                 1 => String::new(),
                 count => format!(", {count} processes"),
             };
-            Box::new(Table::new(format!("{people}, {engine}{machines}")))
+            Box::new(Table::new(format!("{people}, {engine}{machines}"), has_colours()))
         } else {
             Box::new(Lines::new(std::io::stdout()))
         }

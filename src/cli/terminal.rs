@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use stenobot_telegram::Redactor;
 
 use crate::config::{Config, TOKEN_VARIABLES};
-use crate::doctor;
 use crate::telemetry::has_colours;
 
 /// Values of the variables for a token, known before the configuration is read.
@@ -37,11 +36,6 @@ pub(super) fn clean(text: &str) -> String {
     let unknown = Redactor::default();
     let known = VARIABLES.get().into_iter().flatten().chain(SECRETS.get()).chain([&unknown]);
     known.fold(text.to_owned(), |text, redactor| String::from_utf8_lossy(&redactor.clean(text.as_bytes())).into_owned())
-}
-
-/// A size in megabytes, from 1000 on in gigabytes.
-pub(super) fn size(bytes: u64) -> String {
-    doctor::size(bytes)
 }
 
 /// Prints a failure.
