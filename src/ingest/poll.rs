@@ -12,6 +12,7 @@ use super::inbox::UPDATE_TIMEOUT;
 use super::webhook;
 use crate::lifecycle::WebhookRecord;
 use crate::metrics as names;
+use crate::request::observe_recovery;
 
 /// How long a poll waits at Telegram for updates.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -70,7 +71,7 @@ impl Intake {
                         failures = 0;
                         // These are the updates that could not be taken before.
                         if !updates.is_empty() && std::mem::take(&mut is_store_failing) {
-                            tracing::info!("the store works again");
+                            observe_recovery();
                         }
                         continue;
                     }

@@ -21,12 +21,9 @@ impl Leftovers {
     /// As [`Leftovers::of_locks`], and the database, which does not exist yet.
     pub(crate) fn of_new_store(data_dir: &Path, database: &StoreUrl) -> Self {
         let mut leftovers = Self::of_locks(data_dir, [database]);
-        let file = database.file().map(Path::to_owned);
-        leftovers.0.extend(
-            file.iter().cloned().chain(
-                file.iter().flat_map(|file| ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(file, suffix))),
-            ),
-        );
+        if let Some(file) = database.file() {
+            leftovers.0.extend(["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(file, suffix)));
+        }
         leftovers
     }
 

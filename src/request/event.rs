@@ -196,8 +196,8 @@ pub fn observe(event: &Event<'_>) {
     }
 }
 
-/// In seconds, rounded to milliseconds.
-fn seconds(duration: Duration) -> f64 {
+/// In seconds, rounded to milliseconds, as the log has times.
+pub(crate) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

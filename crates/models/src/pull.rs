@@ -135,18 +135,14 @@ impl Pull<'_> {
         let started = Instant::now();
         while target.done < self.expected {
             let before = target.done;
-            // How long the server may still be without an answer.
-            let left =
-                self.reach_timeout.filter(|_| !target.is_reached).map(|all| all.saturating_sub(started.elapsed()));
-            match self.attempt(target, left, &mut resumed, report).await {
+            match self.attempt(target, self.left_to_reach(target, started), &mut resumed, report).await {
                 Ok(()) => {}
                 Err(AttemptError::Transient(why)) => {
                     target.file.flush().await?;
                     if target.done > before {
                         backoff.reset();
                     }
-                    let left = self.reach_timeout.filter(|_| !target.is_reached);
-                    let left = left.map(|all| all.saturating_sub(started.elapsed()));
+                    let left = self.left_to_reach(target, started);
                     let wait = backoff.next_pause().filter(|wait| left.is_none_or(|left| *wait < left));
                     let wait = wait.ok_or(AttemptError::Transient(why))?;
                     report(Step::Waiting(wait));
@@ -161,6 +157,12 @@ impl Pull<'_> {
         target.file.flush().await?;
         target.file.get_ref().sync_all().await?;
         Ok(resumed)
+    }
+
+    /// How long the server may still be without an answer.
+    fn left_to_reach(&self, target: &Target, started: Instant) -> Option<Duration> {
+        let limit = self.reach_timeout.filter(|_| !target.is_reached)?;
+        Some(limit.saturating_sub(started.elapsed()))
     }
 
     async fn attempt(
