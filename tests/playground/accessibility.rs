@@ -126,6 +126,8 @@ async fn the_keyboard_reaches_everything_in_few_steps() {
     }
 
     browser.click("#commands-button").await;
+    // The browser reports that a menu is open after the click has ended.
+    browser.until("document.activeElement.closest('#commands')").await;
     for (key, wanted) in [("", "/help"), (END, "/privacy"), (DOWN, "/help"), (UP, "/privacy"), (HOME, "/help")] {
         browser.keys(key).await;
         assert_eq!(focused(&browser).await, wanted);
