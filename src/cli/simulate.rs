@@ -17,10 +17,14 @@ use stenobot_simulator::server::Rate;
 use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
 use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
+use stenobot_store::MAX_CONNECTIONS;
 
 use crate::config::{Config, VoiceActivity};
 use crate::engine_setup::{LibrarySearch, find_library};
 use crate::telemetry::{has_colours, is_dumb_terminal};
+
+/// For what is not a machine, such as the creation of the database.
+const SPARE_CONNECTIONS: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -96,7 +100,11 @@ impl Args {
             setup = setup.with("database_url", url);
         } else if plan.machines.len() > 1 {
             // Durable, as an operator's is: its speed is a part of what is measured.
-            let server = PrivatePostgres::start(PostgresOptions { is_durable: true, ..Default::default() }).await;
+            let machines = u32::try_from(plan.machines.len()).unwrap_or(u32::MAX);
+            let connections = machines.saturating_mul(MAX_CONNECTIONS).saturating_add(SPARE_CONNECTIONS);
+            let configuration = vec![format!("max_connections = {connections}")];
+            let options = PostgresOptions { is_durable: true, configuration, ..Default::default() };
+            let server = PrivatePostgres::start(options).await;
             let server = server.context("several processes share a PostgreSQL database: name one by --database-url")?;
             setup = setup.with("database_url", server.create_database("stenobot").await?);
             _server = server;

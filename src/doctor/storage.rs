@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
-use stenobot_store::{Inspection, POOL_SIZE, Store, StoreError, StoreUrl, write_ahead_log};
+use stenobot_store::{Inspection, MAX_CONNECTIONS, Store, StoreError, StoreUrl, write_ahead_log};
 
 use super::{Finding, Refusal, size};
 use crate::config::{BotToken, Config, DOTENV_FILE, Storage};
@@ -18,8 +18,6 @@ const OTHERS: u32 = 0o077;
 
 /// Free bytes below which the operator is warned.
 const LOW: u64 = 500_000_000;
-/// Connections that a server must still take: those of one more machine.
-const CONNECTIONS_LOW: u32 = POOL_SIZE + 2;
 /// Round trip above which the store is too far away.
 const LATENCY_HIGH: Duration = Duration::from_millis(20);
 /// Free bytes below which the store may fail at any time.
@@ -107,8 +105,9 @@ async fn on_server(url: &StoreUrl, bot: Option<UserId>) -> Finding {
         server.clock_difference.as_secs_f64(),
         server.connections_left
     );
-    if server.connections_left < CONNECTIONS_LOW {
-        return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", POOL_SIZE + 2));
+    // Those of one more machine.
+    if server.connections_left < MAX_CONNECTIONS {
+        return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", MAX_CONNECTIONS));
     }
     if server.latency > LATENCY_HIGH {
         return Finding::warning(format!(

@@ -296,7 +296,7 @@ fn the_cluster_s_database_is_private_and_takes_the_machines_connections() {
     let url: stenobot_store::StoreUrl = value(&compose, "STENOBOT_DATABASE_URL:").parse().unwrap();
     assert_eq!(url.to_string(), "postgres://stenobot@postgres:5432/stenobot");
     let connections: u32 = value(&postgres, "- -cmax_connections=").parse().unwrap();
-    assert!(connections >= 16 * (stenobot_store::POOL_SIZE + 2));
+    assert!(connections >= 16 * stenobot_store::MAX_CONNECTIONS);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub use leadership::Leadership;
 pub use location::{BadStoreUrl, PostgresUrl, StoreUrl, write_ahead_log};
 pub use machines::{Fleet, HEARTBEAT_INTERVAL, Machine, MachineId, MachineState, Machines, SILENCE};
 pub use migrate::{MigrateError, Migrated, MigrationPhase, MigrationProgress, migrate};
-pub use postgres::open::POOL_SIZE;
+pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
