@@ -15,6 +15,7 @@ mod queue;
 mod resume;
 mod start;
 mod stats;
+mod times;
 mod transcribe;
 mod unban;
 
@@ -41,6 +42,7 @@ pub(crate) static COMMANDS: &[Definition] = &[
     start::COMMAND,
     help::COMMAND,
     language::COMMAND,
+    times::COMMAND,
     queue::COMMAND,
     cancel::COMMAND,
     privacy::COMMAND,

@@ -132,6 +132,7 @@ pub(crate) const TABLES: &[Table] = &[
             Column("chat_id", Integer),
             Column("speech_language", Text),
             Column("auto", Boolean),
+            Column("times", Boolean),
             Column("updated_at", Integer),
         ],
     },
