@@ -29,10 +29,11 @@ RUN mkdir -p /out/lib /out/doc \
     && rm -rf /tmp/onnxruntime
 WORKDIR /src
 COPY . .
+ARG REVISION=unknown
 # The target folder is a cache mount per architecture: copy the result out of it in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=stenobot-target-${TARGETARCH},sharing=locked \
-    cargo build --release --locked --bin stenobot \
+    BUILD_COMMIT="$REVISION" cargo build --release --locked --bin stenobot \
     && install -D target/release/stenobot /out/stenobot \
     && install -d -m 0700 /out/data
 

@@ -31,7 +31,7 @@ for package in metadata["packages"]:
         errors.append(f"{package['name']} {package['version']} needs Rust {needed}; rust-version is {oldest}")
 
 used = {}
-for path in ["Dockerfile", ".github/workflows/ci.yml"]:
+for path in ["Dockerfile", ".github/workflows/ci.yml", ".github/workflows/release.yml"]:
     used[path] = set(re.findall(r"\brust:([0-9.]+)", pathlib.Path(path).read_text()))
 releases = set.union(*used.values())
 if len(releases) != 1 or not all(used.values()):

@@ -84,7 +84,9 @@ impl App {
         let store = open_store::open(&config.storage, clock).await?;
         store.belongs_to(token.bot()).await?;
         folder.recover(&store, config, &id).await?;
-        let store = store.retrying_until(shutdown.hard.clone(), request::observe_retried);
+        let store = store
+            .retrying_until(shutdown.hard.clone(), request::observe_retried)
+            .reporting_recovery(request::observe_recovery);
         let client =
             Client::through(&config.proxies, config.telegram.api_url.clone(), token.expose(), Arc::new(count_call))?;
         let client =

@@ -3,10 +3,14 @@
 mod adopt;
 mod backup;
 mod bench;
+mod completions;
+mod config;
 mod doctor;
 mod engine;
+mod flags;
 mod health;
 mod import_legacy;
+mod man;
 mod migrate;
 mod model;
 mod onnx_version;
@@ -25,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use stenobot_domain::secrets;
 use stenobot_engine::confine;
 
@@ -35,11 +39,17 @@ use crate::{lifecycle, telemetry};
 /// How long the process waits for blocking calls after the bot has stopped.
 const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The package's version and, of a release build, the commit: see build.rs.
+pub(crate) const VERSION: &str = match option_env!("BUILD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Turns Telegram voice messages into text on this machine.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version = VERSION, propagate_version = true, after_help = EXIT_STATUS)]
 pub(crate) struct Cli {
-    /// Configuration file; without it stenobot.toml is read if present.
+    /// Configuration file; without it stenobot.toml is read if present
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -76,6 +86,12 @@ enum Command {
     Adopt(adopt::Args),
     /// Bring along people and usage from a predecessor's database
     ImportLegacy(import_legacy::Args),
+    /// Show the settings that are in effect, and where each comes from
+    Config(config::Args),
+    /// Print a script for the completion of commands and options in a shell
+    Completions(completions::Args),
+    /// Write the manual pages into a folder, or print that of the program
+    Man(man::Args),
     /// Run the real bot against a local Bot API server with simulated people
     #[cfg(feature = "simulator")]
     Simulate(simulate::Args),
@@ -99,6 +115,17 @@ enum Command {
 /// Exit status of a command line that cannot be parsed, as clap has it.
 const USAGE: u8 = 2;
 
+/// The end of the help.
+const EXIT_STATUS: &str = "\
+Settings are flags of the commands that use them, too: `stenobot run --help` lists all.
+
+Exit status:
+  0  the command did its work; of `run`: it was stopped by a signal
+  1  it failed, and says why on standard error. Also: `doctor` found a failure,
+     `health` a bot that is not ready, `transcribe` a file without a result,
+     `simulate` a request that was not answered exactly once
+  2  the command line cannot be used";
+
 /// The whole program: parses the command line, runs the command, turns its outcome into an exit status.
 ///
 /// Every command creates files for its user alone, keeps its memory and environment unreadable to other processes of that
@@ -116,7 +143,13 @@ pub fn main() -> ExitCode {
                         put the token into .env as TELEGRAM_BOT_TOKEN, and have @BotFather revoke this one";
         return terminal::fail(&anyhow::anyhow!(sentence));
     }
-    let cli = match Cli::try_parse() {
+    let mut command = flags::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        flags::refuse_unused(&mut command, &matches, &cli.overrides)?;
+        Ok(cli)
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             terminal::explain_usage(&error);
@@ -149,6 +182,9 @@ impl Cli {
             Command::Restore(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Migrate(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             Command::Adopt(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
+            Command::Config(args) => args.run(&sources),
+            Command::Completions(args) => args.run(),
+            Command::Man(args) => args.run(),
             Command::ImportLegacy(args) => async_runtime()?.block_on(args.run(&load(&sources)?)),
             #[cfg(feature = "simulator")]
             Command::Simulate(args) => {

@@ -2,26 +2,28 @@
 //! only allowed values: a [`Config`] needs no further check.
 
 mod environment;
+mod examples;
 mod ids;
+mod layers;
 mod parse;
 mod sections;
+mod shown;
+mod token;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+pub use examples::{dotenv_example, toml_example};
 pub(crate) use ids::IdList;
 pub(crate) use sections::{AnswerStyle, Limits, Storage, Telemetry, Timing, UpdateSource, Webhook};
 pub use sections::{Engine, People, Privacy, Telegram};
+pub(crate) use shown::{Shown, ShownToken};
 pub use stenobot_domain::Role;
+pub use token::BotToken;
 
-use figment::Figment;
-use figment::providers::{Data, Format, Serialized, Toml};
-use secrecy::{ExposeSecret, SecretString};
+use layers::Layers;
 use serde::{Deserialize, Serialize};
-use stenobot_domain::secrets;
-use stenobot_domain::{SpeechLanguage, UserId};
+use stenobot_domain::SpeechLanguage;
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 use stenobot_telegram::{DEFAULT_RATE, Locale};
 
@@ -29,6 +31,8 @@ use stenobot_telegram::{DEFAULT_RATE, Locale};
 pub(crate) const ENV_PREFIX: &str = "STENOBOT_";
 /// The variables that may hold the token, the first that is set wins.
 pub(crate) const TOKEN_VARIABLES: [&str; 2] = ["TELEGRAM_BOT_TOKEN", "TELOXIDE_TOKEN"];
+/// Names a file that holds the token, in place of them.
+pub(crate) const TOKEN_FILE_VARIABLE: &str = "TELEGRAM_BOT_TOKEN_FILE";
 /// Read from the working directory when no other file is named.
 pub(crate) const DEFAULT_FILE: &str = "stenobot.toml";
 /// Variables of the working directory, which those of the environment outrank.
@@ -72,7 +76,8 @@ macro_rules! settings {
         pub(crate) struct Overrides {
             $(
                 #[doc = $help]
-                #[arg(long, global = true, hide_short_help = true, value_name = "VALUE")]
+                // Shown in the help of those commands that read the setting.
+                #[arg(long, global = true, hide = true, value_name = "VALUE")]
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $key: Option<$type>,
             )*
@@ -152,9 +157,10 @@ settings! {
     user_requests_per_minute: live u32 = 20, "1 to 600", "Messages, commands and pressed buttons of one person per minute that are answered.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
+    dashboard_url: live String = String::new(), "empty, or an http or https URL without user", "Address of the Grafana dashboard as operators reach it, shown under /stats.";
     texts_dir: live PathBuf = PathBuf::new(), "empty, or a folder", "Locale files whose messages take the place of the bot's own, as `ru/main.ftl` in it.";
     log_format: fixed LogFormat = LogFormat::Pretty, "pretty or json", "Form of the log on standard error.";
-    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged.";
+    log_level: live String = "info".into(), "a tracing filter such as info or stenobot=debug", "What is logged; debug alone means that of this program.";
 }
 
 /// Form of the log.
@@ -208,44 +214,22 @@ pub struct Config {
     pub(crate) telemetry: Telemetry,
 }
 
-/// The bot's token. Cannot be printed.
-#[derive(Clone)]
-pub struct BotToken {
-    bot: UserId,
-    token: SecretString,
-}
-
-impl BotToken {
-    /// Reads `<bot id>:<secret>`; `None` when it is no token.
-    fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.split_once(':')?;
-        let well_formed = id.bytes().all(|b| b.is_ascii_digit())
-            && secret.len() >= 20
-            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let bot = id.parse().map(UserId).ok().filter(|_| well_formed)?;
-        Some(Self { bot, token: SecretString::from(text.to_owned()) })
-    }
-
-    /// The account that the token belongs to, which outlives the token: @BotFather can give it another.
-    pub fn bot(&self) -> UserId {
-        self.bot
-    }
-
-    /// The token in clear, for the one client that sends it.
-    pub fn expose(&self) -> &str {
-        self.token.expose_secret()
-    }
-}
-
-impl fmt::Debug for BotToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BotToken(hidden)")
-    }
-}
-
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A key that is no setting.
+    #[error(
+        "{name} ({origin}) is no setting{}",
+        similar.map_or("; `stenobot run --help` lists them".to_owned(), |key| format!(": did you mean `{key}`?"))
+    )]
+    Unknown {
+        /// The key as it was given.
+        name: String,
+        /// The file or variable that gives it.
+        origin: String,
+        /// The setting with the most similar name.
+        similar: Option<&'static str>,
+    },
     /// A value out of its range.
     #[error("{key} = {value} is not allowed: give {allowed}")]
     Refused {
@@ -256,14 +240,30 @@ pub enum ConfigError {
         /// The range or the form of allowed values.
         allowed: &'static str,
     },
-    /// An unknown key or a value of the wrong type.
+    /// A value of the wrong type, or a file that cannot be read.
     #[error("{0}")]
     Unreadable(String),
     /// The token is malformed. The value is not repeated.
     #[error("{variable} does not look like a bot token: @BotFather gives tokens of the form 123456789:AAE...")]
     Token {
-        /// The variable that holds it.
+        /// What holds it: a variable, a file by the variable that names it, or a credential.
         variable: &'static str,
+    },
+    /// The file with the token cannot be read.
+    #[error("the bot's token cannot be read from {path}: {error}")]
+    TokenFile {
+        /// Its path.
+        path: String,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// Which of two tokens counts would depend on rules that an operator does not have in mind.
+    #[error("the bot's token is given twice, by {first} and by {second}: take one of them out")]
+    TwoTokens {
+        /// A variable.
+        first: &'static str,
+        /// Another one, or a credential.
+        second: &'static str,
     },
     /// A token in a setting, where it would be shown. The value is not repeated.
     #[error(
@@ -306,9 +306,7 @@ pub(crate) struct Sources {
 impl Config {
     /// Reads all sources from the working directory and the environment.
     pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let dotenv = environment::of_file(Path::new(DOTENV_FILE))?;
-        let environment = environment::of_process(std::env::vars_os())?;
-        Self::assemble(sources, &dotenv, &environment)
+        Layers::read(sources)?.into_config()
     }
 
     /// A configuration from values by key, as in the file, and a token: nothing is read from files or the environment.
@@ -322,8 +320,7 @@ impl Config {
         let variable = |(key, value): (String, String)| (format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()), value);
         let mut environment: Vec<_> = settings.into_iter().map(variable).collect();
         environment.push((TOKEN_VARIABLES[0].to_owned(), token.to_owned()));
-        let nothing = Toml::string("");
-        Self::merge(nothing, &Overrides::default(), &[], &environment, &[])
+        Layers::of_variables(environment).merge(&[])
     }
 
     /// Secrets besides the token: the passwords of proxies and of the servers' addresses.
@@ -343,146 +340,70 @@ impl Config {
 
     /// Every key with its value as it would be given in the environment.
     #[cfg(feature = "simulator")]
-    pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
-        let values = serde_json::to_value(&self.raw).unwrap_or_default();
-        let text = |key: &str| match &values[key] {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        SETTINGS.iter().map(|setting| (setting.key, text(setting.key))).collect()
-    }
-
-    fn assemble(
-        sources: &Sources,
-        dotenv: &[(String, String)],
-        environment: &[(String, String)],
-    ) -> Result<Self, ConfigError> {
-        let tokens = environment::token_values([environment, dotenv]);
-        let file = match &sources.file {
-            Some(path) if !path.is_file() => {
-                return Err(ConfigError::Unreadable(format!("configuration file {} does not exist", path.display())));
-            }
-            Some(path) => Toml::file_exact(path),
-            None => Toml::file(DEFAULT_FILE),
-        };
-        Self::merge(file, &sources.overrides, dotenv, environment, &tokens).map_err(|error| error.without(&tokens))
-    }
-
-    /// `tokens` are those that no setting may hold.
-    fn merge(
-        file: Data<Toml>,
-        overrides: &Overrides,
-        dotenv: &[(String, String)],
-        environment: &[(String, String)],
-        tokens: &[&str],
-    ) -> Result<Self, ConfigError> {
-        let raw: Raw = Figment::from(Serialized::defaults(Raw::default()))
-            .merge(file)
-            .merge(prefixed(dotenv))
-            .merge(prefixed(environment))
-            .merge(Serialized::defaults(overrides))
-            .extract()
-            .map_err(|error| ConfigError::Unreadable(explain(error)))?;
-        raw.refuse_tokens(tokens)?;
-        let token = find_token(environment, dotenv)?;
-        let proxies = Proxies::resolve(&raw.proxy_url, |name| {
-            let mut layers = [environment, dotenv].into_iter().flatten();
-            layers.find(|(variable, value)| variable == name && !value.is_empty()).map(|(_, value)| value.as_str())
-        })?;
-        raw.parse(token, proxies)
+    pub(crate) fn values(&self) -> std::collections::BTreeMap<&'static str, String> {
+        self.raw.texts().map(|(setting, text)| (setting.key, text)).collect()
     }
 }
 
 impl ConfigError {
     /// Replaces these tokens where the error quotes them.
     fn without(self, tokens: &[&str]) -> Self {
-        let hide = |text: String| tokens.iter().fold(text, |text, token| text.replace(token, secrets::TOKEN_MARK));
+        let hide = |text| layers::without(tokens, text);
         match self {
             Self::Refused { key, value, allowed } => Self::Refused { key, value: hide(value), allowed },
+            Self::Unknown { name, origin, similar } => {
+                Self::Unknown { name: hide(name), origin: hide(origin), similar }
+            }
             Self::Unreadable(text) => Self::Unreadable(hide(text)),
             Self::NotText { variable } => Self::NotText { variable: hide(variable) },
-            Self::Token { .. } | Self::Misplaced { .. } | Self::UnsharedStore { .. } | Self::Proxy(_) => self,
+            Self::Token { .. }
+            | Self::TokenFile { .. }
+            | Self::TwoTokens { .. }
+            | Self::Misplaced { .. }
+            | Self::UnsharedStore { .. }
+            | Self::Proxy(_) => self,
         }
     }
 }
 
-/// The variables with our prefix as one layer of keys. Values are typed as TOML reads them.
-fn prefixed(variables: &[(String, String)]) -> Serialized<BTreeMap<String, figment::value::Value>> {
-    let pairs = variables.iter().filter_map(|(name, value)| {
-        let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
-        let value = value.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-        Some((key, value))
-    });
-    Serialized::defaults(pairs.collect())
-}
-
-fn find_token(environment: &[(String, String)], dotenv: &[(String, String)]) -> Result<Option<BotToken>, ConfigError> {
-    for variables in [environment, dotenv] {
-        for variable in TOKEN_VARIABLES {
-            let Some((_, value)) = variables.iter().find(|(name, value)| name == variable && !value.is_empty()) else {
-                continue;
-            };
-            return BotToken::parse(value).map(Some).ok_or(ConfigError::Token { variable });
-        }
+impl Setting {
+    /// Name of the environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.key.to_ascii_uppercase())
     }
-    Ok(None)
-}
 
-/// One sentence with the key, the value and the allowed values. Secrets in the value are hidden.
-fn explain(error: figment::Error) -> String {
-    use figment::error::Kind;
-    let key = error.path.join(".");
-    let allowed = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| setting.allowed);
-    secrets::hide(&match (&error.kind, allowed) {
-        (Kind::UnknownField(name, _), _) => {
-            format!("{name} is no setting; `stenobot --help` lists them")
-        }
-        (Kind::InvalidType(found, _) | Kind::InvalidValue(found, _), Some(allowed)) => {
-            format!("{key} = {} is not allowed: give {allowed}", Found(found))
-        }
-        (_, Some(allowed)) => format!("{key} is not allowed: {}; give {allowed}", error.kind),
-        (_, None) => format!("configuration cannot be read: {}", without_excerpt(&error.to_string())),
-    })
-}
-
-/// A message of the TOML parser without the lines of the file that it quotes: they may hold a password.
-fn without_excerpt(message: &str) -> String {
-    let quoted =
-        |line: &&str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|');
-    message.lines().filter(|line| !quoted(line) && !line.trim().is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-/// A value as the operator wrote it.
-struct Found<'a>(&'a figment::error::Actual);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use figment::error::Actual;
-        match self.0 {
-            Actual::Bool(value) => value.fmt(f),
-            Actual::Unsigned(value) => value.fmt(f),
-            Actual::Signed(value) => value.fmt(f),
-            Actual::Float(value) => value.fmt(f),
-            Actual::Str(value) => value.fmt(f),
-            other => other.fmt(f),
-        }
+    /// Name of the flag, without the dashes before it.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace('_', "-")
     }
+}
+
+impl Raw {
+    /// Each setting with its value as it would be given in the environment.
+    fn texts(&self) -> impl Iterator<Item = (&'static Setting, String)> + use<> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        let text = move |key: &str| match &values[key] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        SETTINGS.iter().map(move |setting| (setting, text(setting.key)))
+    }
+}
+
+/// The default of each key as it would be given in the environment.
+pub(crate) fn defaults() -> impl Iterator<Item = (&'static Setting, String)> {
+    Raw::default().texts()
 }
 
 /// The README's table of settings.
 pub fn table() -> String {
-    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
     let mut table = String::from("| key | default | allowed | meaning | SIGHUP |\n| --- | --- | --- | --- | --- |\n");
-    for Setting { key, reload, allowed, help } in SETTINGS {
+    for (Setting { key, reload, allowed, help }, default) in defaults() {
         let reload = match reload {
             Reload::live => "yes",
             Reload::fixed => "",
         };
-        let default = match &defaults[key] {
-            serde_json::Value::String(text) if text.is_empty() => String::new(),
-            serde_json::Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
-        };
+        let default = if default.is_empty() { default } else { format!("`{default}`") };
         table.push_str(&format!("| `{key}` | {default} | {allowed} | {help} | {reload} |\n"));
     }
     table

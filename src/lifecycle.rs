@@ -1,12 +1,15 @@
-//! Start and stop: the locks that make a data folder and a database one process's own, the folder of recordings, the record of the webhook, the two
-//! steps of a shutdown, and the heartbeats in between.
+//! Start and stop: the locks that make a data folder and a database one process's own, the folder of recordings, the records of the webhook and
+//! of the last backup, the two steps of a shutdown, and the heartbeats in between.
 
+mod backup_record;
 mod database;
 mod heartbeat;
+mod leftovers;
 mod recordings;
 mod webhook_record;
 
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use backup_record::BackupRecord;
 pub(crate) use database::{DatabaseLock, DatabaseLockError};
 pub(crate) use heartbeat::Heartbeats;
+pub(crate) use leftovers::Leftovers;
 pub(crate) use recordings::RecordingsFolder;
 pub(crate) use webhook_record::WebhookRecord;
 
@@ -211,6 +216,15 @@ pub(crate) fn set_private_umask() {
 pub(crate) fn create_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file, durably, in place of another. A reader sees the old text or the new one.
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(new, path)
 }
 
 #[cfg(test)]

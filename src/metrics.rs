@@ -84,6 +84,7 @@ metrics! {
     READY = "ready", Kind::Gauge, "", "Whether the bot can do its work now, as /readyz says: 1 or 0; checked every 15 seconds.";
     JOURNAL_ERRORS = "journal_errors_total", Kind::Counter, "kind", "Failed reads and writes of the store: busy, full, read_only, io, damaged, unreachable, connections, timeout or other.";
     JOURNAL_WAL = "journal_wal_bytes", Kind::Gauge, "", "Size of the store's write-ahead log.";
+    BACKUP = "backup_last_success_timestamp_seconds", Kind::Gauge, "", "When `stenobot backup` last succeeded; 0 before the first time.";
     DATA_FREE = "data_free_bytes", Kind::Gauge, "", "Free space on the data folder's file system.";
     DATA_SIZE = "data_size_bytes", Kind::Gauge, "", "Size of the data folder's file system.";
     MEMORY_LIMIT = "memory_limit_bytes", Kind::Gauge, "", "Memory that bot and engines may use together: the cgroup's limit, else the machine's memory.";
@@ -160,6 +161,7 @@ pub fn register() {
         READY,
         MODEL_LOAD,
         JOURNAL_WAL,
+        BACKUP,
         DATA_FREE,
         DATA_SIZE,
         MEMORY_LIMIT,

@@ -1,5 +1,6 @@
 //! The log on standard error, and `/metrics`, `/healthz`, `/readyz` over HTTP.
 
+mod line;
 mod one_line;
 
 use std::any::Any;
@@ -36,6 +37,17 @@ impl LogFilter {
     }
 }
 
+/// Whether a terminal may be sent colours: see no-color.org; a terminal of the kind `dumb` has none.
+pub(crate) fn has_colours() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !is_set("NO_COLOR") && !is_dumb_terminal()
+}
+
+/// Whether the terminal can only add lines.
+pub(crate) fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
+}
+
 /// Starts the log. `writer` is standard error with its redaction. Each event is one line, also if it quotes control
 /// characters.
 pub(crate) fn start_log<W>(telemetry: &Telemetry, writer: W) -> anyhow::Result<LogFilter>
@@ -46,7 +58,8 @@ where
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine::of(writer));
     let (filter, started) = match telemetry.format {
         LogFormat::Pretty => {
-            let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let log = log.with_ansi(std::io::stderr().is_terminal() && has_colours()).event_format(line::Line);
+            let log = log.with_filter_reloading();
             let handle = log.reload_handle();
             (LogFilter(Box::new(move |filter| handle.reload(filter))), log.try_init())
         }

@@ -211,6 +211,23 @@ fn the_readme_fits_two_minutes() {
     assert!(readme.lines().count() <= 250, "move details of README.md to docs/");
 }
 
+/// `UPDATE_TABLES=1 cargo test --test architecture` writes them.
+#[test]
+fn the_examples_are_generated_from_the_table_of_settings() {
+    let examples = [
+        (".env.example", stenobot::config::dotenv_example()),
+        ("stenobot.toml.example", stenobot::config::toml_example()),
+    ];
+    for (name, example) in examples {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if std::env::var_os("UPDATE_TABLES").is_some() {
+            fs::write(&path, example).unwrap();
+        } else {
+            assert_eq!(fs::read_to_string(&path).unwrap(), example, "{name}: run this test with UPDATE_TABLES=1");
+        }
+    }
+}
+
 /// `UPDATE_TABLES=1 cargo test --test architecture` writes the tables into the documents.
 #[test]
 fn the_tables_of_settings_and_metrics_are_generated_from_the_code() {

@@ -161,6 +161,10 @@ banned = 🚫 { $id } ist gesperrt.
 unbanned = ✅ { $id } ist entsperrt.
 ban-how = Geben Sie eine ID an: /ban 123456789
 ban-chats = Möglich ist die ID einer Person, einer Gruppe oder eines Kanals. Eine gesperrte Person kann in einer Gruppe noch im Namen eines Kanals schreiben: Sperren Sie diesen Kanal über seine eigene ID. Telegram teilt dem Bot nicht mit, wer im Namen eines Kanals schreibt.
+banned-none = Niemand ist gesperrt.
+banned-list = 🚫 Gesperrt: { $count }
+banned-more = … und ältere: { $count }
+banned-hint = Entsperren: /unban ID
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
 broadcast-preview =
     📣 Vorschau. Geht an { $count ->
@@ -217,6 +221,7 @@ command-resume = Fortsetzen
 command-drain = Nichts Neues annehmen, Warteschlange abarbeiten
 command-ban = Eine Person sperren
 command-unban = Eine Person entsperren
+command-banned = Liste der Gesperrten
 command-broadcast = Eine Nachricht an alle
 
 ## Lengths and sizes

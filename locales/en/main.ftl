@@ -161,6 +161,10 @@ banned = 🚫 { $id } is blocked.
 unbanned = ✅ { $id } is unblocked.
 ban-how = Give an ID: /ban 123456789
 ban-chats = The ID of a person, a group or a channel. A banned person can still write in a group in the name of a channel: ban the channel by its own ID. Telegram does not tell the bot who writes as a channel.
+banned-none = Nobody is blocked.
+banned-list = 🚫 Blocked: { $count }
+banned-more = … and { $count } older ones
+banned-hint = To unblock: /unban ID
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-preview =
     📣 Preview. Goes to { $count ->
@@ -217,6 +221,7 @@ command-resume = Resume
 command-drain = Take nothing new, finish the queue
 command-ban = Block a person
 command-unban = Unblock a person
+command-banned = The blocked ones
 command-broadcast = A message to everyone
 
 ## Lengths and sizes

@@ -167,6 +167,10 @@ banned = 🚫 El usuario { $id } está bloqueado.
 unbanned = ✅ El usuario { $id } está desbloqueado.
 ban-how = Indique un ID: /ban 123456789
 ban-chats = Puede ser el ID de una persona, un grupo o un canal. Una persona bloqueada todavía puede escribir en un grupo en nombre de un canal: bloquee ese canal por su propio ID. Telegram no le dice al bot quién escribe en nombre de un canal.
+banned-none = Nadie está bloqueado.
+banned-list = 🚫 Bloqueados: { $count }
+banned-more = … y anteriores: { $count }
+banned-hint = Desbloquear: /unban ID
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->
@@ -225,6 +229,7 @@ command-resume = Reanudar
 command-drain = No recibir nada nuevo, terminar la cola
 command-ban = Bloquear a una persona
 command-unban = Desbloquear a una persona
+command-banned = Lista de bloqueados
 command-broadcast = Un mensaje para todos
 
 ## Lengths and sizes

@@ -161,6 +161,10 @@ banned = 🚫 { $id } бұғатталды.
 unbanned = ✅ { $id } бұғаттан шығарылды.
 ban-how = ID көрсетіңіз: /ban 123456789
 ban-chats = Адамның, топтың немесе арнаның ID-і жарайды. Бұғатталған адам топта арна атынан әлі де жаза алады: ондай арнаны өз ID-і бойынша бұғаттаңыз. Telegram арна атынан кім жазатынын ботқа хабарламайды.
+banned-none = Ешкім бұғатталмаған.
+banned-list = 🚫 Бұғатталғандар: { $count }
+banned-more = … және бұрынғылары: { $count }
+banned-hint = Бұғаттан шығару: /unban ID
 broadcast-how = Пәрменнен кейін мәтін жазыңыз: /broadcast Ертең бот жұмыс істемейді
 broadcast-preview =
     📣 Алдын ала қарау. { $count ->
@@ -217,6 +221,7 @@ command-resume = Жалғастыру
 command-drain = Жаңасын қабылдамау, кезекті аяқтау
 command-ban = Адамды бұғаттау
 command-unban = Бұғаттан шығару
+command-banned = Бұғатталғандар тізімі
 command-broadcast = Бәріне хабарлама
 
 ## Lengths and sizes

@@ -167,6 +167,10 @@ banned = 🚫 O usuário { $id } está bloqueado.
 unbanned = ✅ O usuário { $id } está desbloqueado.
 ban-how = Informe um ID: /ban 123456789
 ban-chats = Pode ser o ID de uma pessoa, de um grupo ou de um canal. Uma pessoa bloqueada ainda pode escrever num grupo em nome de um canal: bloqueie esse canal pelo ID dele. O Telegram não informa ao bot quem escreve em nome de um canal.
+banned-none = Ninguém está bloqueado.
+banned-list = 🚫 Bloqueados: { $count }
+banned-more = … e anteriores: { $count }
+banned-hint = Desbloquear: /unban ID
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->
@@ -225,6 +229,7 @@ command-resume = Retomar
 command-drain = Não receber nada novo, concluir a fila
 command-ban = Bloquear uma pessoa
 command-unban = Desbloquear uma pessoa
+command-banned = Lista de bloqueados
 command-broadcast = Uma mensagem para todos
 
 ## Lengths and sizes

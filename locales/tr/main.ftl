@@ -161,6 +161,10 @@ banned = 🚫 { $id } kullanıcısı engellendi.
 unbanned = ✅ { $id } kullanıcısının engeli kaldırıldı.
 ban-how = Bir kimlik (ID) verin: /ban 123456789
 ban-chats = Bir kişinin, grubun veya kanalın kimliği (ID) olabilir. Engellenen kişi bir grupta kanal adına yazmaya devam edebilir: bu kanalı kendi kimliğiyle engelleyin. Telegram, kanal adına kimin yazdığını bota bildirmez.
+banned-none = Engellenen kimse yok.
+banned-list = 🚫 Engellenenler: { $count }
+banned-more = … ve daha eskileri: { $count }
+banned-hint = Engeli kaldırmak için: /unban ID
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-preview =
     📣 Önizleme. { $count ->
@@ -217,6 +221,7 @@ command-resume = Sürdür
 command-drain = Yeni kayıt alma, kuyruğu bitir
 command-ban = Bir kişiyi engelle
 command-unban = Bir kişinin engelini kaldır
+command-banned = Engellenenlerin listesi
 command-broadcast = Herkese mesaj
 
 ## Lengths and sizes

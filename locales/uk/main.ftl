@@ -173,6 +173,10 @@ banned = 🚫 Користувача { $id } заблоковано.
 unbanned = ✅ Користувача { $id } розблоковано.
 ban-how = Вкажіть ID: /ban 123456789
 ban-chats = Підійде ID людини, групи або каналу. Заблокована людина може писати в групі від імені каналу: такий канал блокують за його власним ID. Telegram не повідомляє боту, хто пише від імені каналу.
+banned-none = Нікого не заблоковано.
+banned-list = 🚫 Заблоковано: { $count }
+banned-more = … і ще { $count }
+banned-hint = Розблокувати: /unban ID
 broadcast-how = Напишіть текст після команди: /broadcast Завтра бот не працює
 broadcast-preview =
     📣 Попередній перегляд. Отримають { $count ->
@@ -233,6 +237,7 @@ command-resume = Продовжити
 command-drain = Не приймати нове, допрацювати чергу
 command-ban = Заблокувати користувача
 command-unban = Розблокувати користувача
+command-banned = Список заблокованих
 command-broadcast = Повідомлення всім
 
 ## Lengths and sizes

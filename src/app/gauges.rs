@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use stenobot_domain::StageName;
+use stenobot_domain::{StageName, Timestamp};
 use stenobot_engine::PoolStatus;
 use stenobot_host::{DiskSpace, Memory, ProcessUsage};
 use stenobot_store::write_ahead_log;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::Storage;
-use crate::lifecycle::Heartbeats;
+use crate::lifecycle::{BackupRecord, Heartbeats};
 use crate::metrics as names;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
@@ -20,7 +21,7 @@ use crate::settings::Settings;
 /// Gauges are refreshed this often at least; they change with the store.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Between two refreshes at least: all machines read the same from the store, which changes often.
+/// Between two refreshes at least that follow changes of the store: it changes often, and every machine reads it.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Of one refresh: beyond it the loop counts as stuck.
@@ -66,12 +67,10 @@ impl Gauges {
                 }
                 Err(error) => self.worker.failures.report("read the queue's gauges", &error),
             }
-            if self.worker.shutdown.soft.run_until_cancelled(tokio::time::sleep(MIN_INTERVAL)).await.is_none() {
-                return;
-            }
+            let read_at = Instant::now();
             tokio::select! {
                 () = self.worker.shutdown.soft.cancelled() => return,
-                _ = changes.changed() => {}
+                () = settled(&mut changes, read_at) => {}
                 () = engine_changed(&mut self.engine) => {}
                 _ = interval.tick() => {
                     let engines = self.engine.as_ref().map(EngineGauges::processes).unwrap_or_default();
@@ -96,6 +95,13 @@ impl EngineGauges {
     fn processes(&self) -> Vec<u32> {
         self.status.borrow().slots.iter().filter_map(|slot| slot.pid).collect()
     }
+}
+
+/// Waits for a change of the store, and until [`MIN_INTERVAL`] after the store was read.
+async fn settled(changes: &mut watch::Receiver<u64>, read_at: Instant) {
+    // The sender lives as long as the store.
+    let _ = changes.changed().await;
+    tokio::time::sleep_until(read_at + MIN_INTERVAL).await;
 }
 
 /// Waits for a change of the engine; for ever where there is none.
@@ -140,6 +146,8 @@ async fn refresh_machine(mut cpu_time: CpuTime, engines: Vec<u32>, storage: Stor
             gauge!(names::DATA_FREE).set(bytes(space.free_bytes));
             gauge!(names::DATA_SIZE).set(bytes(space.size_bytes));
         }
+        let backup = BackupRecord::at(storage.backup_record()).time();
+        gauge!(names::BACKUP).set(backup.map_or(0.0, Timestamp::as_secs_f64));
         if let Some(file) = storage.database.file() {
             gauge!(names::JOURNAL_WAL).set(write_ahead_log(file).metadata().map_or(0.0, |log| bytes(log.len())));
         }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::metrics as names;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::worker::Worker;
+use crate::request::seconds;
 
 /// Between two looks at machines that have become silent.
 const LEADING_INTERVAL: Duration = Duration::from_secs(5);
@@ -113,7 +114,7 @@ impl ThisMachine {
             let since = Instant::now();
             tracing::info!("this machine leads");
             let is_lost = soft.run_until_cancelled(leadership.lost()).await.is_some();
-            let led_seconds = since.elapsed().as_secs_f64();
+            let led_seconds = seconds(since.elapsed());
             if is_lost {
                 tracing::info!(
                     led_seconds,

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::terminal;
 use crate::config::{Config, ConfigError};
 use crate::doctor::{self, Line, Report, Verdict};
-use crate::telemetry::escape_controls;
+use crate::telemetry::{escape_controls, has_colours};
 
 /// Width of lines on a terminal.
 const WIDTH: usize = 80;
@@ -33,21 +33,30 @@ impl Args {
         for line in &mut report.checks {
             line.text = escape_controls(&terminal::clean(&line.text)).into_owned();
         }
-        let counts = [Verdict::Ok, Verdict::Warning, Verdict::Failed].map(|verdict| report.count(verdict));
-        let [ok, warnings, failed] = counts;
+        let counts =
+            [Verdict::Ok, Verdict::Skipped, Verdict::Warning, Verdict::Failed].map(|verdict| report.count(verdict));
+        let [ok, skipped, warnings, failed] = counts;
         let mut stdout = std::io::stdout();
         let text = match self.json {
             true => {
-                let all = json!({ "checks": report.checks, "ok": ok, "warnings": warnings, "failed": failed });
+                let all = json!({
+                    "version": super::VERSION,
+                    "checks": report.checks,
+                    "ok": ok,
+                    "skipped": skipped,
+                    "warnings": warnings,
+                    "failed": failed,
+                });
                 serde_json::to_string_pretty(&all)? + "\n"
             }
             false => {
                 let terminal = stdout.is_terminal();
-                let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                let colour = terminal && has_colours();
                 let mut text: String =
                     report.checks.iter().map(|line| show(line, terminal.then_some(WIDTH), colour)).collect();
                 let s = if warnings == 1 { "" } else { "s" };
-                text.push_str(&format!("{ok} ok, {warnings} warning{s}, {failed} failed\n"));
+                let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+                text.push_str(&format!("{ok} ok, {warnings} warning{s}, {failed} failed{skipped}\n"));
                 text
             }
         };
@@ -60,6 +69,7 @@ impl Args {
 fn show(line: &Line, width: Option<usize>, colour: bool) -> String {
     let (word, style) = match line.verdict {
         Verdict::Ok => ("ok", AnsiColor::Green.on_default()),
+        Verdict::Skipped => ("skipped", AnsiColor::BrightBlack.on_default()),
         Verdict::Warning => ("warning", AnsiColor::Yellow.on_default()),
         Verdict::Failed => ("failed", AnsiColor::Red.on_default().bold()),
     };

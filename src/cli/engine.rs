@@ -8,7 +8,7 @@ use stenobot_engine::confine::{self, Readable};
 use stenobot_speech::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::telemetry::OneLine;
+use crate::telemetry::{OneLine, has_colours};
 
 /// A model and what runs it.
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,7 @@ pub(super) fn log_to_stderr() {
     // A decoder's error is in the job's failure; whisper.cpp logs each buffer that it allocates.
     let quiet = ["whisper_rs=warn", "symphonia=off"];
     let filter = quiet.iter().filter_map(|directive| directive.parse().ok()).fold(chosen, EnvFilter::add_directive);
-    let ansi = std::io::stderr().is_terminal();
+    let ansi = std::io::stderr().is_terminal() && has_colours();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(OneLine::of(std::io::stderr)).init();
     // The usual message of a panic may quote transcribed text.
     std::panic::set_hook(Box::new(|panic| {

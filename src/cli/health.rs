@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use stenobot_network::failure_cause;
 
 use crate::config::{Config, ConfigError};
 
@@ -34,10 +34,9 @@ impl Args {
             let healthy = response.status().is_success();
             Ok::<_, reqwest::Error>((healthy, response.text().await?))
         };
-        let (healthy, answer) = asked
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("no bot answers at {url}: start it, or give --url"))?;
+        let (healthy, answer) = asked.await.map_err(|error| {
+            anyhow::anyhow!("no bot answers at {url} ({}): start it, or give --url", failure_cause(&error))
+        })?;
         println!("{}", answer.trim_end());
         Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use stenobot_store::{MigrateError, Migrated, MigrationPhase, MigrationProgress, StoreUrl, migrate};
 
 use crate::config::Config;
-use crate::lifecycle::{DataDirLock, DatabaseLock};
+use crate::lifecycle::{DataDirLock, DatabaseLock, Leftovers};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,16 +23,23 @@ impl Args {
         if from.file().is_some() == to.file().is_some() {
             return Err(MigrateError::SameKind.into());
         }
+        if from.file().is_some_and(|file| !file.exists()) {
+            return Err(MigrateError::NoStore(from.to_string()).into());
+        }
+        let leftovers = Leftovers::of_locks(&config.storage.data_dir, [&from, &to]);
         // A running bot has the store open.
         let _data = DataDirLock::acquire(&config.storage.data_dir).await?;
         let _from = DatabaseLock::acquire(&from).await?;
         let _to = DatabaseLock::acquire(&to).await?;
+        // Dropped before the locks.
+        let leftovers = leftovers;
         // Silent where there is no terminal.
         let bar = ProgressBar::no_length();
         bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")?);
         let migrated = migrate(&from, &to, |progress| show(&bar, progress)).await;
         bar.finish_and_clear();
         let Migrated { users, requests, open, rows, resumed } = migrated?;
+        leftovers.keep();
         println!("copied and verified: people: {users}, requests: {requests}, under way: {open}; {rows} rows in all");
         if resumed > 0 {
             println!("rows among them that an interrupted run had copied: {resumed}");

@@ -9,12 +9,17 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use stenobot_models::{
-    Download, ModelKind, ModelName, ModelStore, ModelStoreError, OnnxMemory, Origin, PreparedModel, Published,
-    PublishedHash, Quantisation, VerifiedModel,
+    DETECTOR, Download, ModelKind, ModelName, ModelStore, ModelStoreError, OnnxMemory, Origin, PreparedModel,
+    Published, PublishedHash, Quantisation, VerifiedModel,
 };
 
 use crate::config::Config;
+use crate::doctor::size;
 use crate::engine_setup::{LibrarySearch, find_library, model_store};
+use crate::lifecycle::Leftovers;
+
+/// From the first attempt to reach the host of a model to giving up, without an answer.
+const REACH_TIMEOUT: Duration = Duration::from_secs(12);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,7 +35,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Download a model and check it; one that nobody publishes is quantised here
+    /// Download a model and check it; one that is not published is quantised here
     Pull {
         /// A name from the list, or one with another quantisation such as medium-q4_0
         name: ModelName,
@@ -72,13 +77,18 @@ impl Args {
             Action::List { json } => print(&if json { list_json(&store)? } else { list_table(&store) })?,
             Action::Pull { name, quantize } => {
                 let name = quantised(name, quantize)?;
+                let store = store.reaching_within(REACH_TIMEOUT);
+                let leftovers = Leftovers::of_models(&config.storage.data_dir, &config.storage.models());
                 let mut bar = Bar::new();
                 let model = store.ensure(&name.to_string(), |event| bar.show(&event)).await;
                 let made = made(config, &store, model, &mut bar).await;
                 bar.clear();
-                print(&made?)?;
+                let made = made?;
+                leftovers.keep();
+                print(&made)?;
             }
             Action::Import { path, quantize, name } => {
+                anyhow::ensure!(path.exists(), "there is no file or folder {}", path.display());
                 let mut bar = Bar::new();
                 let model = store.import(&path, quantize, name, |event| bar.show(&event)).await;
                 let made = made(config, &store, model, &mut bar).await;
@@ -146,7 +156,7 @@ fn quantised(name: ModelName, quantize: Option<Quantisation>) -> anyhow::Result<
 fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
     let published = model.name.parse().ok().and_then(|name| store.published(&name));
     let verdict = match published {
-        None => "nobody publishes a hash to compare with".to_owned(),
+        None => "no hash is published to compare with".to_owned(),
         Some(Published { hash: PublishedHash::Sha1(hash), .. }) if hash == model.sha1 => "as published".to_owned(),
         Some(Published { hash: PublishedHash::Sha256(hash), .. }) if hash == model.sha256 => "as published".to_owned(),
         Some(Published { hash, .. }) => format!("not the published file, whose {hash}"),
@@ -165,27 +175,48 @@ fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
     format!("{name}: {}{memory}{made}\nSHA-1 {sha1}, {verdict}\n", size(*bytes))
 }
 
-fn size(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
-}
-
+/// Within 80 columns.
 fn list_table(store: &ModelStore) -> String {
-    let mut table = format!("{:<20} {:>8} {:>8}  {:<7} {}\n", "NAME", "DISK", "MEMORY", "PRESENT", "PUBLISHED HASH");
+    let mut table = format!("{:<20} {:>8} {:>8}  {:<4} {}\n", "NAME", "DISK", "MEMORY", "HERE", "GOOD FOR");
     for model in store.list() {
         let memory = model.memory_bytes.map(size).unwrap_or_default();
-        let present = if model.present { "yes" } else { "" };
-        let hash = model.published.map_or("none: made here".to_owned(), |hash| hash.to_string());
+        let here = if model.present { "yes" } else { "" };
         table.push_str(&format!(
-            "{:<20} {:>8} {memory:>8}  {present:<7} {hash}\n",
+            "{:<20} {:>8} {memory:>8}  {here:<4} {}\n",
             model.name.to_string(),
-            size(model.bytes)
+            size(model.bytes),
+            good_for(&model.name),
         ));
     }
     table.push_str(
-        "Every model can be had as q8_0, q5_1, q5_0, q4_1 and q4_0: `stenobot model pull medium-q4_0` makes what nobody publishes.\n\
-         MEMORY is an estimate for one engine: the file, its attention caches and its working buffers, from the model's sizes.\n",
+        "\nEvery model can be had as q8_0, q5_1, q5_0, q4_1 and q4_0: for example\n\
+         `stenobot model pull medium-q4_0` makes what is not published.\n\
+         MEMORY is an estimate for one engine: the file, its attention caches and its\n\
+         working buffers. The published hashes are in the output of --json.\n",
     );
     table
+}
+
+/// Uses of a model; empty for one of unknown origin.
+fn good_for(name: &ModelName) -> String {
+    let family = name.family();
+    let (family, language) = match family.strip_suffix(".en") {
+        Some(family) => (family, ", English only"),
+        None => (family, ""),
+    };
+    let what = match family {
+        "tiny" => "a first try",
+        "base" if name.quantisation() == Some(Quantisation::q8_0) && language.is_empty() => "clear speech; the default",
+        "base" => "clear speech",
+        "small" => "everyday speech",
+        "medium" => "noise and accents",
+        "large-v1" | "large-v2" => "comparison with v3",
+        "large-v3" => "the fewest errors; slow",
+        "large-v3-turbo" => "noise and accents; faster",
+        _ if name.to_string() == DETECTOR => "finding the speech; needed by all",
+        _ => return String::new(),
+    };
+    format!("{what}{language}")
 }
 
 fn list_json(store: &ModelStore) -> anyhow::Result<String> {
@@ -254,5 +285,20 @@ impl Bar {
 
     fn clear(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_models_fits_into_80_columns() {
+        let table = list_table(&ModelStore::new("nowhere".into(), "http://127.0.0.1".parse().unwrap()));
+        let longest = table.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{table}");
+        let default = table.lines().find(|line| line.starts_with("base-q8_0 ")).unwrap();
+        assert!(default.contains(" 82 MB") && default.ends_with("clear speech; the default"), "{default}");
+        assert!(table.lines().skip(1).take_while(|line| !line.is_empty()).all(|line| line.len() > 47), "{table}");
     }
 }

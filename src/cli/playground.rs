@@ -12,7 +12,7 @@ use stenobot_simulator::workspace::Workspace;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
-use crate::config::{Config, TOKEN_VARIABLES};
+use crate::config::{Config, TOKEN_FILE_VARIABLE, TOKEN_VARIABLES};
 use crate::playground::{Playground, PlaygroundSettings};
 
 #[derive(Debug, clap::Args)]
@@ -113,7 +113,7 @@ fn open(url: &str) -> std::io::Result<Workspace> {
     );
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?.write_all(page.as_bytes())?;
     let mut browser = std::process::Command::new("xdg-open");
-    for variable in TOKEN_VARIABLES {
+    for variable in TOKEN_VARIABLES.into_iter().chain([TOKEN_FILE_VARIABLE]) {
         browser.env_remove(variable);
     }
     browser.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

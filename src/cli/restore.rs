@@ -5,7 +5,7 @@ use stenobot_engine::confine;
 use stenobot_store::{AfterRestore, NotAFile, Restored, restore};
 
 use crate::config::Config;
-use crate::lifecycle::{DataDirLock, DatabaseLock};
+use crate::lifecycle::{DataDirLock, DatabaseLock, Leftovers};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,11 +20,15 @@ impl Args {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let store = config.storage.database.file().ok_or(NotAFile)?;
         confine::foreign_file()?;
+        let leftovers = Leftovers::of_locks(&config.storage.data_dir, [&config.storage.database]);
         // A running bot has the store open.
         let _lock = DataDirLock::acquire(&config.storage.data_dir).await?;
         let _database = DatabaseLock::acquire(&config.storage.database).await?;
+        // Dropped before the locks.
+        let leftovers = leftovers;
         let open = if self.drop_waiting { AfterRestore::Drop } else { AfterRestore::Continue };
         let Restored { contents, before } = restore(&self.file, store, open).await?;
+        leftovers.keep();
         println!("restored: people: {}, requests: {}", contents.users, contents.requests);
         match open {
             AfterRestore::Continue if contents.open > 0 => {

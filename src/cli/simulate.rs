@@ -17,9 +17,14 @@ use stenobot_simulator::server::Rate;
 use stenobot_simulator::simulate::{Arrival, Plan, Screen, simulate};
 use stenobot_simulator::terminal::{Lines, Table};
 use stenobot_simulator::voices::{Voice, Voices};
+use stenobot_store::MAX_CONNECTIONS;
 
 use crate::config::{Config, VoiceActivity};
 use crate::engine_setup::{LibrarySearch, find_library};
+use crate::telemetry::{has_colours, is_dumb_terminal};
+
+/// For what is not a machine, such as the creation of the database.
+const SPARE_CONNECTIONS: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -67,7 +72,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Exits with status 1 when anything was lost or answered twice. `database` is the one that the command line names.
+    /// Exits with status 1 when not everything was answered exactly once. `database` is the one that the command line names.
     pub(super) async fn run(self, config: &Config, database: Option<&str>) -> anyhow::Result<ExitCode> {
         let language = match &config.engine.language {
             SpeechLanguage::Auto => None,
@@ -95,7 +100,11 @@ impl Args {
             setup = setup.with("database_url", url);
         } else if plan.machines.len() > 1 {
             // Durable, as an operator's is: its speed is a part of what is measured.
-            let server = PrivatePostgres::start(PostgresOptions { is_durable: true, ..Default::default() }).await;
+            let machines = u32::try_from(plan.machines.len()).unwrap_or(u32::MAX);
+            let connections = machines.saturating_mul(MAX_CONNECTIONS).saturating_add(SPARE_CONNECTIONS);
+            let configuration = vec![format!("max_connections = {connections}")];
+            let options = PostgresOptions { is_durable: true, configuration, ..Default::default() };
+            let server = PrivatePostgres::start(options).await;
             let server = server.context("several processes share a PostgreSQL database: name one by --database-url")?;
             setup = setup.with("database_url", server.create_database("stenobot").await?);
             _server = server;
@@ -126,6 +135,7 @@ impl Args {
             voices,
             arrival: self.arrival,
             limit,
+            is_limit_chosen: self.timeout.is_some(),
             stop_limit: stop_limit(config),
             machines: self.machines(),
             kill_interval: self.kill_every.map(Duration::from_secs),
@@ -148,7 +158,7 @@ impl Args {
     fn screen(&self, config: &Config) -> Box<dyn Screen + Send> {
         if self.json {
             Box::new(Lines::new(std::io::stderr()))
-        } else if std::io::stdout().is_terminal() {
+        } else if std::io::stdout().is_terminal() && !is_dumb_terminal() {
             let people = if self.users == 1 { "1 person".to_owned() } else { format!("{} people", self.users) };
             let engine = match self.real_time_factor {
                 Some(factor) => format!("STAND-IN of real-time factor {factor}, no speech recognition"),
@@ -158,7 +168,7 @@ impl Args {
                 1 => String::new(),
                 count => format!(", {count} processes"),
             };
-            Box::new(Table::new(format!("{people}, {engine}{machines}")))
+            Box::new(Table::new(format!("{people}, {engine}{machines}"), has_colours()))
         } else {
             Box::new(Lines::new(std::io::stdout()))
         }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use stenobot_telegram::Redactor;
 
 use crate::config::{Config, TOKEN_VARIABLES};
+use crate::telemetry::has_colours;
 
 /// Values of the variables for a token, known before the configuration is read.
 static VARIABLES: OnceLock<Vec<Redactor>> = OnceLock::new();
@@ -51,6 +52,7 @@ pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
 /// Prints why the command line cannot be parsed.
 pub(super) fn explain_usage(error: &clap::Error) {
     let text = error.render();
-    let text = if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    let text =
+        if std::io::stderr().is_terminal() && has_colours() { text.ansi().to_string() } else { text.to_string() };
     eprint!("{}", clean(&text));
 }

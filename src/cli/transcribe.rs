@@ -3,13 +3,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures::{FutureExt, StreamExt};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
 use stenobot_engine::{EngineEvent, EngineJob, EnginePool};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::terminal;
@@ -23,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Audio or video files
+    /// Audio or video files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -34,11 +37,18 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// As --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 }
+
+/// Name of standard input among the files.
+const STDIN: &str = "-";
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Format {
-    /// The bare text, one line for each file
+    /// The text, a line for each file; of several files each below its name
     Text,
     /// One JSON object a line for each file, times in seconds
     Json,
@@ -51,12 +61,32 @@ enum Format {
 impl Args {
     /// Prints the files' texts in the order given. Fails, after the others, when any file failed.
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        // Installed first: a signal removes the copy of standard input and ends the engines.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut copy = None;
+        tokio::select! {
+            done = self.transcribe(config, &mut copy) => done,
+            _ = terminate.recv() => bail!("stopped before the end"),
+            _ = interrupt.recv() => bail!("stopped before the end"),
+        }
+    }
+
+    /// `copy` gets the file with the content of standard input.
+    async fn transcribe(self, config: &Config, copy: &mut Option<NamedTempFile>) -> anyhow::Result<ExitCode> {
         if self.files.iter().all(|file| unfit(file).is_some()) {
             for file in &self.files {
                 terminal::report(&format!("{}: {}", file.display(), unfit(file).unwrap_or_default()));
             }
             return Ok(ExitCode::FAILURE);
         }
+        match self.files.iter().filter(|file| is_stdin(file)).count() {
+            0 => {}
+            1 => *copy = Some(copy_of_stdin().await?),
+            _ => bail!("{STDIN} can be given once: standard input has one recording"),
+        }
+        let format = if self.json { Format::Json } else { self.format };
+        let print = Print { format, has_names: self.files.len() > 1 };
         let program = std::env::current_exe().context("this program cannot be found")?;
         let setup = EngineSetup::prepare(config, program, MissingModel::Refuse, |_| {}).await?;
         let mut settings = setup.settings;
@@ -77,7 +107,8 @@ impl Args {
                 if let Some(why) = unfit(&file) {
                     return async move { (Err(why.to_owned()), file) }.left_future();
                 }
-                let mut job = EngineJob::new(&file, config.engine.language.clone(), MAX_LENGTH, DEADLINE);
+                let path = copy.as_ref().filter(|_| is_stdin(&file)).map_or(file.as_path(), NamedTempFile::path);
+                let mut job = EngineJob::new(path, config.engine.language.clone(), MAX_LENGTH, DEADLINE);
                 let (sender, progress) = watch::channel(Progress::default());
                 job.progress = sender;
                 job.job.likely = likely.clone();
@@ -92,7 +123,7 @@ impl Args {
         let mut code = ExitCode::SUCCESS;
         while let Some((result, file)) = results.next().await {
             match result {
-                Ok(transcript) => bars.suspend(|| self.format.print(&file, &transcript))?,
+                Ok(transcript) => bars.suspend(|| print.transcript(&file, &transcript))?,
                 Err(error) => {
                     bars.suspend(|| terminal::report(&format!("{}: {error}", file.display())));
                     code = ExitCode::FAILURE;
@@ -106,13 +137,31 @@ impl Args {
 
 /// Why `file` is not opened: opening a FIFO without a writer, for example, would block for ever.
 fn unfit(file: &Path) -> Option<&'static str> {
+    if is_stdin(file) {
+        return None;
+    }
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => None,
-        Ok(metadata) if metadata.is_dir() => Some("it is a folder, not a file"),
+        Ok(metadata) if metadata.is_dir() => Some("it is a folder, not a file: name the recordings in it"),
         Ok(_) => Some("it is not a regular file: save the recording in one first"),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some("it may not be read"),
         Err(_) => Some("there is no such file"),
     }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new(STDIN)
+}
+
+/// A private file with the content of standard input: a decoder reads a recording from several places. It is removed when
+/// dropped.
+async fn copy_of_stdin() -> anyhow::Result<NamedTempFile> {
+    let copy = tempfile::Builder::new().prefix("stenobot-stdin-").tempfile()?;
+    let mut file = tokio::fs::File::from_std(copy.reopen()?);
+    let bytes = tokio::io::copy(&mut tokio::io::stdin(), &mut file).await.context("standard input cannot be read")?;
+    file.flush().await.context("standard input cannot be copied")?;
+    anyhow::ensure!(bytes > 0, "{STDIN}: standard input is empty");
+    Ok(copy)
 }
 
 /// Shows a progress bar while `work` runs, on a terminal.
@@ -146,13 +195,25 @@ async fn with_bar<T>(
     done
 }
 
-impl Format {
-    fn print(self, file: &Path, transcript: &Transcript) -> anyhow::Result<()> {
-        let text = match self {
-            Self::Text => format!("{}\n", transcript.text().0),
-            Self::Json => format!("{}\n", serde_json::to_string(&Json::of(file, transcript))?),
-            Self::Srt => subtitles::srt(transcript),
-            Self::Vtt => subtitles::vtt(transcript),
+/// How transcripts are printed.
+#[derive(Debug, Clone, Copy)]
+struct Print {
+    format: Format,
+    /// A text comes below the name of its file.
+    has_names: bool,
+}
+
+impl Print {
+    fn transcript(self, file: &Path, transcript: &Transcript) -> anyhow::Result<()> {
+        if transcript.segments.is_empty() {
+            terminal::report(&format!("{}: no speech was found", file.display()));
+        }
+        let text = match self.format {
+            Format::Text if self.has_names => format!("==> {} <==\n{}\n", file.display(), transcript.text().0),
+            Format::Text => format!("{}\n", transcript.text().0),
+            Format::Json => format!("{}\n", serde_json::to_string(&Json::of(file, transcript))?),
+            Format::Srt => subtitles::srt(transcript),
+            Format::Vtt => subtitles::vtt(transcript),
         };
         std::io::stdout().write_all(text.as_bytes()).context("the text cannot be written")
     }
@@ -162,15 +223,24 @@ impl Format {
 #[derive(Serialize)]
 struct Json<'a> {
     file: String,
-    language: &'a str,
+    outcome: Outcome,
+    /// `None` without speech, as are its probability and the confidence.
+    language: Option<&'a str>,
     language_probability: Option<f32>,
     duration_seconds: f64,
     processing_seconds: f64,
     retried_windows: u32,
     missed_speech_seconds: f64,
-    confidence: Confidence,
+    confidence: Option<Confidence>,
     text: String,
     segments: Vec<JsonSegment<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Text,
+    NoSpeech,
 }
 
 #[derive(Serialize)]
@@ -191,15 +261,18 @@ impl<'a> Json<'a> {
             mean_logprob: segment.mean_logprob,
             no_speech: segment.no_speech,
         });
+        let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Text };
+        let has_text = outcome == Outcome::Text;
         Self {
+            outcome,
             file: file.display().to_string(),
-            language: &transcript.language,
-            language_probability: transcript.language_probability,
+            language: has_text.then_some(transcript.language.as_str()),
+            language_probability: transcript.language_probability.filter(|_| has_text),
             duration_seconds: transcript.audio.as_secs_f64(),
             processing_seconds: transcript.processing.as_secs_f64(),
             retried_windows: transcript.retried_windows,
             missed_speech_seconds: transcript.missed_speech.as_secs_f64(),
-            confidence: transcript.confidence(),
+            confidence: has_text.then(|| transcript.confidence()),
             text: transcript.text().0,
             segments: segments.collect(),
         }

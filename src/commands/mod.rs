@@ -2,6 +2,7 @@
 
 mod auto;
 mod ban;
+mod banned;
 mod broadcast;
 mod cancel;
 mod drain;
@@ -56,6 +57,7 @@ pub(crate) static COMMANDS: &[Definition] = &[
     drain::COMMAND,
     ban::COMMAND,
     unban::COMMAND,
+    banned::COMMAND,
     broadcast::COMMAND,
 ];
 

@@ -35,5 +35,9 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
         median_wait: total.wait_seconds.and_then(|wait| Duration::try_from_secs_f64(wait.p50).ok()),
         real_time_factor: store.statistics.recent_real_time_factor(&commands.estimates.model).await?,
     };
-    Ok(Some(commands.reply(invocation, &CommandReply::Stats(stats))))
+    let mut message = commands.reply(invocation, &CommandReply::Stats(stats));
+    if let Some(dashboard) = &config.telemetry.dashboard {
+        message.text += &format!("\n📈 {dashboard}");
+    }
+    Ok(Some(message))
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use stenobot_network::PROXY_VARIABLES;
 
-use super::{ConfigError, ENV_PREFIX, TOKEN_VARIABLES};
+use super::token::TokenFile;
+use super::{ConfigError, ENV_PREFIX, TOKEN_FILE_VARIABLE, TOKEN_VARIABLES};
 
 /// Shorter values of a token's variables are no tokens, and hiding them would garble most sentences.
 const MIN_TOKEN: usize = 8;
@@ -17,7 +18,7 @@ pub(super) fn of_process(
     let mut texts = Vec::new();
     for (name, value) in variables {
         let is_ours = name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes())
-            || TOKEN_VARIABLES.into_iter().chain(PROXY_VARIABLES).any(|ours| name == ours);
+            || TOKEN_VARIABLES.into_iter().chain([TOKEN_FILE_VARIABLE]).chain(PROXY_VARIABLES).any(|ours| name == ours);
         match (name.into_string(), value.into_string()) {
             (Ok(name), Ok(value)) => texts.push((name, value)),
             (Ok(variable), Err(_)) if is_ours => return Err(ConfigError::NotText { variable }),
@@ -41,11 +42,14 @@ pub(super) fn of_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError>
     lines.collect::<Result<_, _>>().map_err(|_| unreadable())
 }
 
-/// Values of the variables for a token, in any form, and their secret halves; the longest first.
-pub(super) fn token_values(layers: [&[(String, String)]; 2]) -> Vec<&str> {
+/// Values of the variables for a token and the text of the file with it, in any form, and their secret halves; the longest
+/// first.
+pub(super) fn token_values<'a>(layers: [&'a [(String, String)]; 2], file: Option<&'a TokenFile>) -> Vec<&'a str> {
     let variables = layers.into_iter().flatten().filter(|(name, _)| TOKEN_VARIABLES.contains(&name.as_str()));
     let mut values: Vec<&str> = variables
-        .flat_map(|(_, value)| [Some(value.as_str()), value.split_once(':').map(|(_, secret)| secret)])
+        .map(|(_, value)| value.as_str())
+        .chain(file.map(TokenFile::expose))
+        .flat_map(|value| [Some(value), value.split_once(':').map(|(_, secret)| secret)])
         .flatten()
         .filter(|value| value.len() >= MIN_TOKEN)
         .collect();

@@ -120,6 +120,7 @@ impl Raw {
             },
             telemetry: Telemetry {
                 addr: self.metrics_addr,
+                dashboard: dashboard(&self.dashboard_url)?,
                 format: self.log_format,
                 level: filter("log_level", self.log_level)?,
             },
@@ -179,6 +180,18 @@ fn update_source(value: &str, addr: SocketAddr) -> Result<UpdateSource, ConfigEr
     }
 }
 
+/// `None` of an empty value. A password would be shown to every operator.
+fn dashboard(value: &str) -> Result<Option<Url>, ConfigError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let url = url("dashboard_url", value)?;
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok(Some(url)),
+        false => Err(refused("dashboard_url", value)),
+    }
+}
+
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -186,6 +199,10 @@ fn is_this_machine(host: &str) -> bool {
 
 fn filter(key: &'static str, value: String) -> Result<String, ConfigError> {
     match tracing_subscriber::EnvFilter::builder().parse(&value) {
+        // Of this program: what libraries do then, such as every statement to the store, would hide it.
+        Ok(_) if ["debug", "trace"].iter().any(|level| value.eq_ignore_ascii_case(level)) => {
+            Ok(format!("info,stenobot={}", value.to_ascii_lowercase()))
+        }
         Ok(_) => Ok(value),
         Err(_) => Err(refused(key, value)),
     }

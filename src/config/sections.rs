@@ -93,6 +93,11 @@ impl Storage {
         self.data_dir.join("webhook")
     }
 
+    /// Holds the time of the last backup.
+    pub(crate) fn backup_record(&self) -> PathBuf {
+        self.data_dir.join("last-backup")
+    }
+
     /// Audio of requests under way.
     pub(crate) fn audio(&self) -> PathBuf {
         self.data_dir.join("audio")
@@ -196,6 +201,8 @@ pub(crate) struct Timing {
 pub(crate) struct Telemetry {
     /// Address of the metrics and health server.
     pub addr: SocketAddr,
+    /// Address of the dashboard, for operators.
+    pub(crate) dashboard: Option<reqwest::Url>,
     /// Form of the log.
     pub format: LogFormat,
     /// Filter of the log.

@@ -2,12 +2,20 @@ use std::time::Duration;
 
 use super::*;
 
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+pub(super) fn assemble(
+    sources: &Sources,
+    dotenv: &[(String, String)],
+    environment: &[(String, String)],
+) -> Result<Config, ConfigError> {
+    Layers::assemble(sources, dotenv.to_vec(), environment.to_vec())?.into_config()
+}
+
 fn from_env(list: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::assemble(&Sources::default(), &[], &pairs(list))
+    assemble(&Sources::default(), &[], &pairs(list))
 }
 
 #[test]
@@ -22,6 +30,17 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!(config.telemetry.addr.to_string(), "127.0.0.1:9464");
     assert_eq!(config.storage.database, stenobot_store::StoreUrl::sqlite("data/stenobot.db"));
     assert!(config.telegram.token.is_none());
+}
+
+#[test]
+fn the_address_of_the_dashboard_is_a_url_without_user() {
+    let dashboard = |url: &str| from_env(&[("STENOBOT_DASHBOARD_URL", url)]).map(|config| config.telemetry.dashboard);
+    assert_eq!(dashboard("").unwrap(), None);
+    let url = "http://127.0.0.1:3000/d/stenobot?var-instance=a";
+    assert_eq!(dashboard(url).unwrap(), Some(url.parse().unwrap()));
+    for refused in ["grafana", "ftp://grafana.example/", "https://me:verborgen@grafana.example/"] {
+        assert!(matches!(dashboard(refused), Err(ConfigError::Refused { key: "dashboard_url", .. })), "{refused}");
+    }
 }
 
 #[test]
@@ -81,7 +100,7 @@ fn flags_outrank_environment_outranks_dotenv_outranks_file() {
     )
     .unwrap();
     let overrides = Overrides { max_queue_size: Some(40), ..Overrides::default() };
-    let config = Config::assemble(
+    let config = assemble(
         &Sources { file: Some(file), overrides },
         &pairs(&[
             ("STENOBOT_MAX_QUEUE_SIZE", "20"),
@@ -126,6 +145,18 @@ fn absurd_values_are_refused_with_key_value_and_range() {
 }
 
 #[test]
+fn a_bare_level_below_info_is_that_of_this_program() {
+    for (given, wanted) in [
+        ("info", "info"),
+        ("debug", "info,stenobot=debug"),
+        ("TRACE", "info,stenobot=trace"),
+        ("debug,sqlx=warn", "debug,sqlx=warn"),
+    ] {
+        assert_eq!(from_env(&[("STENOBOT_LOG_LEVEL", given)]).unwrap().telemetry.level, wanted);
+    }
+}
+
+#[test]
 fn a_role_besides_all_is_refused_with_an_sqlite_store() {
     assert_eq!(from_env(&[("STENOBOT_ROLE", "all")]).unwrap().role, Role::All);
     for role in ["bot", "worker"] {
@@ -143,7 +174,42 @@ fn a_role_besides_all_is_refused_with_an_sqlite_store() {
 #[test]
 fn an_unknown_key_is_refused_by_name() {
     let message = from_env(&[("STENOBOT_MAX_QUEU_SIZE", "5")]).unwrap_err().to_string();
-    assert_eq!(message, "max_queu_size is no setting; `stenobot --help` lists them");
+    let wanted = "(STENOBOT_MAX_QUEU_SIZE in the environment) is no setting: did you mean `max_queue_size`?";
+    assert_eq!(message, format!("max_queu_size {wanted}"));
+    let dotenv = pairs(&[("STENOBOT_ZZZ", "5")]);
+    let message = assemble(&Sources::default(), &dotenv, &[]).unwrap_err().to_string();
+    assert_eq!(message, "zzz (STENOBOT_ZZZ in .env) is no setting; `stenobot run --help` lists them");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "threads = 2\n\nlog_levels = \"debug\"\n").unwrap();
+    let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+    let message = assemble(&sources, &[], &[]).unwrap_err().to_string();
+    assert_eq!(message, format!("log_levels ({}:3) is no setting: did you mean `log_level`?", file.display()));
+}
+
+#[test]
+fn each_value_has_the_origin_that_outranks_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "# all of it\nthreads = 4\nmodel = \"a\"\nlanguage = \"ru\"\nlog_level = \"warn\"\n")
+        .unwrap();
+    let overrides = Overrides { threads: Some(1), ..Overrides::default() };
+    let sources = Sources { file: Some(file.clone()), overrides };
+    let dotenv = pairs(&[("STENOBOT_THREADS", "2"), ("STENOBOT_MODEL", "b"), ("STENOBOT_LANGUAGE", "en")]);
+    let environment = pairs(&[("STENOBOT_THREADS", "3"), ("STENOBOT_MODEL", "c"), ("TELOXIDE_TOKEN", "1:x")]);
+    let layers = Layers::assemble(&sources, dotenv, environment).unwrap();
+    let origins = layers.origins();
+    for (key, wanted) in [
+        ("threads", "--threads".to_owned()),
+        ("model", "STENOBOT_MODEL in the environment".to_owned()),
+        ("language", "STENOBOT_LANGUAGE in .env".to_owned()),
+        ("log_level", format!("{}:5", file.display())),
+        ("data_dir", "default".to_owned()),
+    ] {
+        assert_eq!(origins[key].to_string(), wanted);
+    }
+    assert_eq!(layers.origin_of_token().unwrap().to_string(), "TELOXIDE_TOKEN in the environment");
 }
 
 #[test]
@@ -171,7 +237,7 @@ fn a_reload_applies_live_settings_and_lists_the_others() {
     let file = folder.path().join("my.toml");
     let sources = Sources { file: Some(file.clone()), ..Sources::default() };
     std::fs::write(&file, "threads = 2\n").unwrap();
-    let running = Config::assemble(&sources, &[], &[]).unwrap();
+    let running = assemble(&sources, &[], &[]).unwrap();
 
     std::fs::write(&file, "threads = 4\nmax_queue_size = 9\n").unwrap();
     let (config, changes) = running.reload(&sources).unwrap();
@@ -209,7 +275,7 @@ fn id_lists_parse_in_every_form() {
 #[test]
 fn proxies_come_from_the_setting_the_environment_and_dotenv() {
     let route = |dotenv: &[(&str, &str)], environment: &[(&str, &str)]| {
-        let config = Config::assemble(&Sources::default(), &pairs(dotenv), &pairs(environment)).unwrap();
+        let config = assemble(&Sources::default(), &pairs(dotenv), &pairs(environment)).unwrap();
         config.proxies.route(&config.telegram.api_url).map(ToString::to_string)
     };
     assert_eq!(route(&[], &[]), None);
@@ -291,7 +357,7 @@ fn the_shipped_settings_file_shows_the_defaults_of_live_settings() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stenobot.toml");
     std::fs::write(&file, lines.join("\n")).unwrap();
-    let config = Config::assemble(&Sources { file: Some(file), ..Sources::default() }, &[], &[]).unwrap();
+    let config = assemble(&Sources { file: Some(file), ..Sources::default() }, &[], &[]).unwrap();
     assert_eq!(config.values(), from_env(&[]).unwrap().values());
     let shown: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
     let mut live: Vec<&str> =

@@ -57,17 +57,28 @@ pub(crate) fn admit(memory: Memory, need: Need, running: bool) -> Result<Finding
         Bound::Machine => "of this machine",
         Bound::Group => "of the control group's limit",
     };
-    let arithmetic = format!("{need} of {} MiB {owner}", memory.limit >> 20);
+    let arithmetic = format!("{need} of {} {owner}", shown(memory.limit));
     if need.bytes() > memory.limit {
         return Err(Refusal::Memory { arithmetic: format!("too little memory: {arithmetic}") });
     }
     Ok(match running || need.bytes() <= memory.available {
         true => Finding::ok(arithmetic),
         false => Finding::warning(format!(
-            "{arithmetic}, but only {} MiB are free now: stop something, or choose a smaller model",
-            memory.available >> 20
+            "{arithmetic}, but only {} are free now: stop something, or choose a smaller model",
+            shown(memory.available)
         )),
     })
+}
+
+/// In MiB, from 1000 on in GiB, rounded down.
+fn shown(bytes: u64) -> String {
+    match bytes >> 20 {
+        mebibytes @ ..1000 => format!("{mebibytes} MiB"),
+        mebibytes => {
+            let tenths = mebibytes * 10 / 1024;
+            format!("{}.{} GiB", tenths / 10, tenths % 10)
+        }
+    }
 }
 
 fn mebibytes(bytes: u64) -> u64 {

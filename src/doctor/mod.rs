@@ -3,6 +3,7 @@
 //! The checks change nothing and do not disturb a running bot. [`Refusal`] and the errors of the other modules hold the
 //! sentences, with which `stenobot run` refuses to start too.
 
+mod hint;
 mod machine;
 pub(crate) mod memory;
 mod model;
@@ -33,6 +34,8 @@ const FILE_TIMEOUT: Duration = Duration::from_secs(120);
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Ok,
+    /// It was not looked at, for the reason in the text.
+    Skipped,
     /// The bot starts, but the operator should act.
     Warning,
     /// The bot cannot work.
@@ -52,6 +55,10 @@ impl Finding {
         Self { verdict: Verdict::Ok, text: text.into() }
     }
 
+    fn skipped(text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, text: text.into() }
+    }
+
     fn warning(text: impl Into<String>) -> Self {
         Self { verdict: Verdict::Warning, text: text.into() }
     }
@@ -68,7 +75,7 @@ impl<E: std::fmt::Display> From<Result<Finding, E>> for Finding {
 }
 
 /// One line of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     /// Name of the check.
     pub(crate) check: &'static str,
@@ -77,8 +84,51 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
+impl Line {
+    /// Name of the check for programs.
+    fn id(&self) -> String {
+        match self.check {
+            "journal" => "store".to_owned(),
+            ".env" => "dotenv".to_owned(),
+            check => check.replace(' ', "_"),
+        }
+    }
+}
+
+impl Serialize for Line {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            id: String,
+            check: &'static str,
+            verdict: Verdict,
+            /// Finding and hint as one sentence.
+            text: &'a str,
+            finding: &'a str,
+            hint: Option<&'a str>,
+        }
+        let (finding, hint) = match self.verdict {
+            Verdict::Warning | Verdict::Failed => hint::split(&self.text),
+            Verdict::Ok | Verdict::Skipped => (self.text.as_str(), None),
+        };
+        Json { id: self.id(), check: self.check, verdict: self.verdict, text: &self.text, finding, hint }
+            .serialize(serializer)
+    }
+}
+
+/// A size in megabytes, from 1000 on in gigabytes.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes.div_ceil(1_000_000) {
+        megabytes @ ..1000 => format!("{megabytes} MB"),
+        megabytes => {
+            let tenths = (megabytes + 50) / 100;
+            format!("{}.{} GB", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// All lines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     /// The lines, in a fixed order.
     pub(crate) checks: Vec<Line>,
@@ -137,7 +187,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         single("proxy", TIMEOUT, std::future::ready(telegram::proxy(config)).boxed()),
         single("data folder", TIMEOUT, storage::data_folder(config.storage.clone(), state).boxed()),
         single("journal", FILE_TIMEOUT, storage::store(config.storage.clone(), bot, running).boxed()),
-        single(".env", TIMEOUT, std::future::ready(storage::dotenv()).boxed()),
+        single(".env", TIMEOUT, std::future::ready(storage::token_files(config.telegram.token.as_ref())).boxed()),
         single("disk", TIMEOUT, storage::disk(config.storage.clone()).boxed()),
     ];
     // What an engine needs.
@@ -188,6 +238,12 @@ fn bounded(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_from_a_thousand_megabytes_on_are_gigabytes() {
+        let shown = [885_098, 999_000_000, 999_000_001, 1_000_000_001, 49_153_000_000].map(size);
+        assert_eq!(shown, ["1 MB", "999 MB", "1.0 GB", "1.0 GB", "49.2 GB"]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_check_that_hangs_fails_after_its_timeout() {

@@ -6,7 +6,7 @@ use stenobot_models::{
 };
 
 use super::memory::{Need, admit};
-use super::{Finding, Refusal, Verdict};
+use super::{Finding, Refusal, Verdict, size};
 use crate::config::{Config, EngineChoice, VoiceActivity};
 use crate::engine_setup::{EngineSetup, LibrarySearch, Runtime, TESTED_VERSION, find_library, model_store};
 
@@ -56,7 +56,7 @@ pub(crate) fn too_large(footprint: Footprint, engines: usize) -> Result<Option<S
     let Ok(memory) = Memory::here() else { return Ok(None) };
     let finding = admit(memory, need, false)?;
     Ok(match finding.verdict {
-        Verdict::Ok => None,
+        Verdict::Ok | Verdict::Skipped => None,
         Verdict::Warning | Verdict::Failed => Some(finding.text),
     })
 }
@@ -72,7 +72,7 @@ pub(super) async fn check(config: Config, running: bool) -> Vec<Finding> {
     let on_onnx_runtime = matches!(search, LibrarySearch::Found(_));
     let (model, need) = match found(&store, &config.engine.model).await {
         Ok(model) => {
-            let said = format!("{}, {} MB, {}", model.name, megabytes(model.bytes), verified(&model));
+            let said = format!("{}, {}, {}", model.name, size(model.bytes), verified(&model));
             match footprint(&store, &model, on_onnx_runtime).await {
                 Ok((footprint, note)) => (Finding::ok(format!("{said}{note}")), Some(Need::of(workers, footprint))),
                 Err(refusal) => (Finding::failed(refusal), None),
@@ -93,7 +93,7 @@ pub(super) async fn check(config: Config, running: bool) -> Vec<Finding> {
     let memory = match (need, Memory::here()) {
         (Some(need), Ok(memory)) => admit(memory, need, running).into(),
         (Some(need), Err(error)) => Finding::warning(format!("{need}, but what there is cannot be read: {error}")),
-        (None, _) => Finding::warning("not known without a model"),
+        (None, _) => Finding::skipped("not known without a model"),
     };
     vec![engine, model, memory]
 }
@@ -132,7 +132,7 @@ async fn footprint(
     }
     Ok(match store.find_prepared(model).await {
         Ok(Some(weights)) => {
-            let note = format!("; weights for ONNX Runtime: {}, {} MB", weights.form.name(), megabytes(weights.bytes));
+            let note = format!("; weights for ONNX Runtime: {}, {}", weights.form.name(), size(weights.bytes));
             (Footprint::on_onnx_runtime(&weights.architecture), note)
         }
         Ok(None) | Err(_) => {
@@ -174,7 +174,7 @@ async fn missing(store: &ModelStore, name: &ModelName) -> (Finding, Option<Liste
     let listed = store.list().into_iter().find(|listed| listed.name == *name);
     let finding = match store.offers(name).await {
         Ok(()) => {
-            let size = listed.as_ref().map_or(String::new(), |listed| format!(" ({} MB)", megabytes(listed.bytes)));
+            let size = listed.as_ref().map_or(String::new(), |listed| format!(" ({})", size(listed.bytes)));
             let error = ModelStoreError::Missing(name.clone());
             Finding::warning(format!("{error}, or leave that{size} to the first start"))
         }
@@ -183,8 +183,4 @@ async fn missing(store: &ModelStore, name: &ModelName) -> (Finding, Option<Liste
         )),
     };
     (finding, listed)
-}
-
-fn megabytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1_000_000)
 }

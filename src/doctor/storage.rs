@@ -7,10 +7,10 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 use stenobot_domain::UserId;
 use stenobot_host::DiskSpace;
-use stenobot_store::{Inspection, POOL_SIZE, Store, StoreError, StoreUrl, write_ahead_log};
+use stenobot_store::{Inspection, MAX_CONNECTIONS, Store, StoreError, StoreUrl, write_ahead_log};
 
-use super::{Finding, Refusal};
-use crate::config::{Config, DOTENV_FILE, Storage};
+use super::{Finding, Refusal, size};
+use crate::config::{BotToken, Config, DOTENV_FILE, Storage};
 use crate::lifecycle::{DataDirError, DataDirState, DatabaseLock, DatabaseLockError, RecordingsFolder};
 
 /// Permission bits of users other than the owner.
@@ -18,8 +18,6 @@ const OTHERS: u32 = 0o077;
 
 /// Free bytes below which the operator is warned.
 const LOW: u64 = 500_000_000;
-/// Connections that a server must still take: those of one more machine.
-const CONNECTIONS_LOW: u32 = POOL_SIZE + 2;
 /// Round trip above which the store is too far away.
 const LATENCY_HIGH: Duration = Duration::from_millis(20);
 /// Free bytes below which the store may fail at any time.
@@ -107,8 +105,9 @@ async fn on_server(url: &StoreUrl, bot: Option<UserId>) -> Finding {
         server.clock_difference.as_secs_f64(),
         server.connections_left
     );
-    if server.connections_left < CONNECTIONS_LOW {
-        return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", POOL_SIZE + 2));
+    // Those of one more machine.
+    if server.connections_left < MAX_CONNECTIONS {
+        return Finding::warning(format!("{state}: a machine needs up to {}; raise max_connections", MAX_CONNECTIONS));
     }
     if server.latency > LATENCY_HIGH {
         return Finding::warning(format!(
@@ -149,21 +148,26 @@ fn readable(database: &Path) -> Option<Refusal> {
     Some(Refusal::ReadableStore { files: names.join(" "), folder })
 }
 
-/// Whether other users may read the file with the token.
-pub(super) fn dotenv() -> Finding {
-    let file = Path::new(DOTENV_FILE);
-    let metadata = match file.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::ok("none in this folder: the token is in the environment, or in no place yet");
+/// Whether other users may read `.env`, or the file that holds the token.
+pub(super) fn token_files(token: Option<&BotToken>) -> Finding {
+    let named = token.and_then(BotToken::file);
+    let mut private = Vec::new();
+    for file in [Some(Path::new(DOTENV_FILE)), named].into_iter().flatten() {
+        let metadata = match file.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Finding::warning(format!("{} cannot be looked at: {error}", file.display())),
+        };
+        let file = file.display();
+        if metadata.permissions().mode() & OTHERS != 0 {
+            let text = format!("other users of this machine can read the token in {file}: `chmod 600 {file}`");
+            return Finding::warning(text);
         }
-        Err(error) => return Finding::warning(format!("{DOTENV_FILE} cannot be looked at: {error}")),
-    };
-    match metadata.permissions().mode() & OTHERS {
-        0 => Finding::ok(format!("{DOTENV_FILE} is private")),
-        _ => Finding::warning(format!(
-            "other users of this machine can read the token in {DOTENV_FILE}: `chmod 600 {DOTENV_FILE}`"
-        )),
+        private.push(format!("{file} is private"));
+    }
+    match private.is_empty() {
+        true => Finding::ok("none in this folder: the token is in the environment, or in no place yet"),
+        false => Finding::ok(private.join(", ")),
     }
 }
 
@@ -187,14 +191,14 @@ pub(super) async fn disk(storage: Storage) -> Finding {
 }
 
 fn classify_space(DiskSpace { free_bytes: free, takes_files, .. }: DiskSpace) -> Finding {
-    let megabytes = free / 1_000_000;
+    let shown = size(free);
     if !takes_files {
         return Finding::failed("the disk can hold no more files (its inodes are used up): delete some");
     }
     match free {
-        ..FULL => Finding::failed(format!("only {megabytes} MB are free: free some space, 50 MB at the very least")),
-        FULL..LOW => Finding::warning(format!("only {megabytes} MB are free: free some space, or it will be full")),
-        LOW.. => Finding::ok(format!("{megabytes} MB are free")),
+        ..FULL => Finding::failed(format!("only {shown} are free: free some space, 50 MB at the very least")),
+        FULL..LOW => Finding::warning(format!("only {shown} are free: free some space, or it will be full")),
+        LOW.. => Finding::ok(format!("{shown} are free")),
     }
 }
 

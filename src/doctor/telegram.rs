@@ -51,12 +51,12 @@ pub(super) async fn check(
     };
     let host = telegram.api_url.host_str().unwrap_or("the server").to_owned();
     let (account, updates) = match (&reached.me, token) {
-        (_, None) => (Finding::failed(Refusal::NoToken), Finding::warning("not asked without a token")),
+        (_, None) => (Finding::failed(Refusal::NoToken), Finding::skipped("not asked without a token")),
         (Ok(me), Some(_)) => (Finding::ok(format!("accepted: @{}", me.username)), updates().await),
         (Err(error @ TelegramError::Unauthorized), Some(_)) => {
-            (Finding::failed(error), Finding::warning("not asked: the token is not accepted"))
+            (Finding::failed(error), Finding::skipped("not asked: the token is not accepted"))
         }
-        (Err(error), Some(_)) => (Finding::warning(format!("not checked: {error}")), updates().await),
+        (Err(error), Some(_)) => (Finding::skipped(format!("not checked: {error}")), updates().await),
     };
     let api = match (&reached.me, reached.took) {
         (
@@ -99,17 +99,17 @@ pub(super) fn proxy(config: &config::Config) -> Finding {
 
 fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
     let token = match token {
-        true => Finding::warning("set, but Telegram cannot be asked about it"),
+        true => Finding::skipped("set, but Telegram cannot be asked about it"),
         false => Finding::failed(Refusal::NoToken),
     };
     let api = Finding::failed(format!("{error}; {way}"));
-    vec![token, api, Finding::warning("not asked"), Finding::warning("not compared with the server's")]
+    vec![token, api, Finding::skipped("not asked"), Finding::skipped("not compared with the server's")]
 }
 
 async fn updates(client: &Client, source: &UpdateSource, record: &WebhookRecord, running: bool) -> Finding {
     let info = match client.webhook().await {
         Ok(info) => info,
-        Err(error) => return Finding::warning(format!("not checked: {error}")),
+        Err(error) => return Finding::skipped(format!("not checked: {error}")),
     };
     match source {
         UpdateSource::Polling if info.url.is_empty() => Finding::ok("no webhook is set: they can be polled"),
@@ -125,7 +125,7 @@ async fn updates(client: &Client, source: &UpdateSource, record: &WebhookRecord,
             let address = Listener::Webhook.check(webhook.addr, running).await;
             match address.verdict {
                 Verdict::Ok => deliveries(&info, webhook, running, &address.text),
-                Verdict::Warning | Verdict::Failed => address,
+                Verdict::Skipped | Verdict::Warning | Verdict::Failed => address,
             }
         }
     }

@@ -12,6 +12,7 @@ use super::inbox::UPDATE_TIMEOUT;
 use super::webhook;
 use crate::lifecycle::WebhookRecord;
 use crate::metrics as names;
+use crate::request::observe_recovery;
 
 /// How long a poll waits at Telegram for updates.
 const POLL_TIMEOUT: Duration = Duration::from_secs(25);
@@ -36,6 +37,8 @@ impl Intake {
         let mut webhook = Some(webhook);
         let mut offset = None;
         let mut failures = 0_u32;
+        // What the failures since the last success were; the end of each is logged.
+        let (mut is_unreached, mut is_store_failing) = (false, false);
         // The first poll, and the first one after a failure, does not wait for updates: a bot that can poll is ready at once, not
         // when the first quiet long poll ends.
         let mut poll_timeout = Duration::ZERO;
@@ -61,16 +64,26 @@ impl Intake {
             let wait = match polled {
                 Ok(updates) => {
                     poll_timeout = POLL_TIMEOUT;
+                    if std::mem::take(&mut is_unreached) {
+                        tracing::info!("updates are received again");
+                    }
                     if self.ingest(&updates, &mut offset).await {
                         failures = 0;
+                        // These are the updates that could not be taken before.
+                        if !updates.is_empty() && std::mem::take(&mut is_store_failing) {
+                            observe_recovery();
+                        }
                         continue;
                     }
+                    is_store_failing |= self.leadership.leads();
                     pause.min(MAX_STORE_PAUSE)
                 }
                 Err(error) => {
                     poll_timeout = Duration::ZERO;
-                    report(&error);
-                    error.pause_of_at_least(pause)
+                    is_unreached = true;
+                    let wait = error.pause_of_at_least(pause);
+                    report(&error, wait);
+                    wait
                 }
             };
             failures = failures.saturating_add(1);
@@ -143,10 +156,11 @@ impl Intake {
 }
 
 /// Logs a failed poll, as an error only if it needs the operator.
-fn report(error: &TelegramError) {
+fn report(error: &TelegramError, wait: Duration) {
+    let again_in_seconds = wait.as_secs().max(1);
     if let Disposition::OperatorNeeded { .. } = error.disposition() {
-        tracing::error!(%error, "no updates");
+        tracing::error!(%error, again_in_seconds, "no updates, will ask again");
     } else {
-        tracing::warn!(%error, "no updates, will ask again");
+        tracing::warn!(%error, again_in_seconds, "no updates, will ask again");
     }
 }

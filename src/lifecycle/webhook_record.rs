@@ -1,8 +1,10 @@
 //! Which webhook this bot has set. Any other at Telegram is another program's, and is left alone.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+
+use super::write_durably;
 
 /// File with the URL of the webhook that this bot has set, while there is one.
 #[derive(Debug, Clone)]
@@ -24,11 +26,7 @@ impl WebhookRecord {
 
     /// Records a URL, durably, in place of another.
     pub(crate) fn save(&self, url: &str) -> io::Result<()> {
-        let new = self.0.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(url.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(new, &self.0)
+        write_durably(&self.0, url)
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {

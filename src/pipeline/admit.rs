@@ -162,8 +162,9 @@ impl Admitter {
         let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
         match self.check(voice).await? {
             None => {
-                let stem = file_stem(voice.file_name.as_deref(), voice.source, self.parts.store.now());
-                self.admit(incoming, Some(stem).filter(|_| voice.file_name.is_some())).await
+                let now = self.parts.store.now();
+                let stem = voice.file_name.as_deref().map(|name| file_stem(Some(name), voice.source, now));
+                self.admit(incoming, stem).await
             }
             Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }

@@ -40,14 +40,11 @@ impl Deliverer {
         let caption = || texts.caption(locale, transcript, language);
         let requested_file = match request.form() {
             AnswerForm::Message => None,
-            AnswerForm::Txt if has_text => Some(text_file(caption())),
-            AnswerForm::Srt if has_text => {
-                Some(file("srt", "application/x-subrip", subtitles::srt(transcript), caption()))
-            }
-            AnswerForm::Vtt if has_text => Some(file("vtt", "text/vtt", subtitles::vtt(transcript), caption())),
-            AnswerForm::Txt | AnswerForm::Srt | AnswerForm::Vtt => None,
+            AnswerForm::Txt => Some(text_file(caption())),
+            AnswerForm::Srt => Some(file("srt", "application/x-subrip", subtitles::srt(transcript), caption())),
+            AnswerForm::Vtt => Some(file("vtt", "text/vtt", subtitles::vtt(transcript), caption())),
         };
-        if let Some(file) = requested_file {
+        if let Some(file) = requested_file.filter(|_| has_text) {
             return vec![file];
         }
         let mut keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);

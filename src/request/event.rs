@@ -130,7 +130,7 @@ pub fn observe(event: &Event<'_>) {
     match *event {
         Event::Admitted { id, claimed } => {
             accepted(claimed);
-            tracing::info!(request = id.0, claimed_seconds = claimed.map(|claimed| claimed.as_secs_f64()), "admitted");
+            tracing::info!(request = id.0, claimed_seconds = claimed.map(seconds), "admitted");
         }
         Event::Coalesced { id, into, claimed } => {
             accepted(claimed);
@@ -157,7 +157,7 @@ pub fn observe(event: &Event<'_>) {
         }
         Event::Started { id, waited } => {
             histogram!(names::QUEUE_WAIT).record(waited);
-            tracing::info!(request = id.0, waited_seconds = waited.as_secs_f64(), "transcription started");
+            tracing::info!(request = id.0, waited_seconds = seconds(waited), "transcription started");
         }
         Event::Transcribed { id, audio, processing, characters } => {
             let factor = processing.as_secs_f64() / audio.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -165,8 +165,8 @@ pub fn observe(event: &Event<'_>) {
             histogram!(names::REAL_TIME_FACTOR).record(factor);
             tracing::info!(
                 request = id.0,
-                audio_seconds = audio.as_secs_f64(),
-                processing_seconds = processing.as_secs_f64(),
+                audio_seconds = seconds(audio),
+                processing_seconds = seconds(processing),
                 characters,
                 "transcribed"
             );
@@ -174,7 +174,7 @@ pub fn observe(event: &Event<'_>) {
         Event::Delivered { id, took, outcome } => {
             histogram!(names::REQUEST_DURATION).record(took);
             counter!(names::FINISHED, "outcome" => outcome.as_str()).increment(1);
-            tracing::info!(request = id.0, took_seconds = took.as_secs_f64(), outcome = outcome.as_str(), "delivered");
+            tracing::info!(request = id.0, took_seconds = seconds(took), outcome = outcome.as_str(), "delivered");
         }
         Event::Retrying { id, stage, after, why } => {
             counter!(names::STAGE_RETRIES, "stage" => stage.as_str()).increment(1);
@@ -196,9 +196,19 @@ pub fn observe(event: &Event<'_>) {
     }
 }
 
+/// In seconds, rounded to milliseconds, as the log has times.
+pub(crate) fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
 /// Logs and counts an error of a write that the store retries.
 pub(crate) fn observe_retried(RetriedError { what, error, is_retry }: RetriedError<'_>) {
     observe(&Event::StoreFailed { what, error, is_repeated: is_retry });
+}
+
+/// Logs that the writes which the store retried have succeeded.
+pub(crate) fn observe_recovery() {
+    tracing::info!("the store works again");
 }
 
 fn accepted(claimed: Option<Duration>) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use cancel::{cancel, cancel_all, cancel_all_in};
 pub use claim::{Claim, MAX_INTERRUPTIONS};
 pub use event::observe;
-pub(crate) use event::{Event, observe_retried};
+pub(crate) use event::{Event, observe_recovery, observe_retried, seconds};
 pub use failures::{Attempt, DeliverFailure, Disposition, DownloadFailure, Failure, MAX_FAILURES, TranscribeFailure};
 pub(crate) use stages::Follows;
 pub use stages::{

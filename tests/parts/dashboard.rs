@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use stenobot::metrics::{self, Kind, METRICS};
+use stenobot_domain::{FailReason, RejectReason};
 
 /// Grafana divides the page into so many columns.
 const COLUMNS: u64 = 24;
@@ -75,7 +76,7 @@ fn the_dashboard_can_be_provisioned() {
     assert_eq!(dashboard["id"], Value::Null, "the id belongs to one Grafana");
     let variables: Vec<&str> =
         dashboard["templating"]["list"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(variables, ["datasource", "instance"]);
+    assert_eq!(variables, ["datasource", "instance", "docs"]);
     let rows: Vec<&str> = dashboard["panels"]
         .as_array()
         .unwrap()
@@ -84,6 +85,66 @@ fn the_dashboard_can_be_provisioned() {
         .map(|row| row["title"].as_str().unwrap())
         .collect();
     assert_eq!(rows, ["Overview", "Flow", "Inference", "Telegram", "Machines", "Host"]);
+}
+
+#[test]
+fn links_lead_to_pages_that_exist_below_the_address_of_the_runbook() {
+    let dashboard = dashboard();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let docs = variables.iter().find(|it| it["name"] == "docs").unwrap()["query"].as_str().unwrap();
+    assert!(file("prometheus.yml").contains(&format!("runbook_url: {docs}/runbook.md\n")));
+    let links = dashboard["links"].as_array().unwrap();
+    let pages: Vec<&str> =
+        links.iter().map(|link| link["url"].as_str().unwrap().strip_prefix("${docs}/").unwrap()).collect();
+    assert_eq!(pages, ["runbook.md", "logging.md", "metrics.md"]);
+    for page in pages {
+        assert!(!file(&format!("docs/{page}")).is_empty());
+    }
+}
+
+#[test]
+fn starts_of_the_bot_are_marked() {
+    let dashboard = dashboard();
+    let [starts] = dashboard["annotations"]["list"].as_array().unwrap().as_slice() else { panic!("one kind of mark") };
+    assert!(
+        starts["expr"]
+            .as_str()
+            .unwrap()
+            .contains("process_start_time_seconds{job=~\".*stenobot.*\",instance=~\"$instance\"}")
+    );
+    assert_eq!(starts["useValueForTime"], "on", "a start is marked when it was, not when it was first scraped");
+}
+
+#[test]
+fn descriptions_explain_every_reason_and_kind() {
+    let dashboard = dashboard();
+    let description = |title: &str| -> String {
+        panels(&dashboard).find(|panel| panel["title"] == title).unwrap()["description"].as_str().unwrap().to_owned()
+    };
+    let explained = |title: &str, label: &str| {
+        let found =
+            description(title).split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == label);
+        assert!(found, "{title:?} does not explain {label}");
+    };
+    RejectReason::ALL.iter().for_each(|reason| explained("Refused", reason.as_str()));
+    FailReason::ALL.iter().for_each(|reason| explained("Failures and retries", reason.as_str()));
+    let help = METRICS.iter().find(|metric| metric.name == metrics::JOURNAL_ERRORS).unwrap().help;
+    let (_, kinds) = help.trim_end_matches('.').split_once(": ").unwrap();
+    kinds.split(", ").flat_map(|kind| kind.split(" or ")).for_each(|kind| explained("Journal errors", kind));
+}
+
+/// The alert fires below 1 GiB and below a fifth of the disk: the smaller of both is the line of the panel.
+#[test]
+fn the_line_of_the_disk_is_where_its_alert_fires() {
+    let alerts = file("prometheus/alerts.yml");
+    assert!(alerts.contains(
+        "stenobot_data_free_bytes < 1024 * 1024 * 1024\n          and instance:stenobot_data_free:ratio < 0.2\n"
+    ));
+    let dashboard = dashboard();
+    let disk = panels(&dashboard).find(|panel| panel["title"] == "Disk left").unwrap();
+    let line = targets(disk).iter().find(|target| target["legendFormat"] == "alert below").unwrap();
+    let wanted = "min(clamp_max(stenobot_data_size_bytes{instance=~\"$instance\"} / 5, 1024 * 1024 * 1024))";
+    assert_eq!(line["expr"], wanted);
 }
 
 #[test]

@@ -134,6 +134,36 @@ fn the_unit_uses_the_bot_s_notifications() {
 }
 
 #[test]
+fn the_token_is_a_file_and_no_variable_of_the_deployment() {
+    let file = "TELEGRAM_BOT_TOKEN_FILE: /run/secrets/telegram_bot_token\n";
+    for compose in ["compose.yaml", CLUSTER] {
+        let compose = text(compose);
+        assert!(compose.contains(file) && !compose.contains("TELEGRAM_BOT_TOKEN:"));
+        assert!(compose.contains("  telegram_bot_token:\n    file: ./secrets/telegram_bot_token\n"));
+    }
+    assert_eq!(unit("LoadCredential"), ["telegram_bot_token:/etc/stenobot/token"]);
+    // It may be absent: it is for a proxy's password.
+    assert_eq!(unit("EnvironmentFile"), ["-/etc/stenobot/env"]);
+    let docs = [text("README.md"), text("docs/deployment.md")].concat();
+    assert!(docs.contains("-o 10001 -g 10001 -m 0600 /dev/stdin secrets/telegram_bot_token"));
+    assert!(docs.contains("install -m 0600 -D /dev/stdin /etc/stenobot/token"));
+}
+
+#[test]
+fn the_backup_runs_as_the_bot_without_its_token_and_is_started_by_its_timer() {
+    let (bot, backup) = (text("deploy/stenobot.service"), text("deploy/stenobot-backup.service"));
+    assert_eq!(value(&backup, "User="), "stenobot", "DynamicUser gives the bot the name of its unit");
+    assert!(!bot.contains("User=root") && bot.contains("DynamicUser=yes") && backup.contains("DynamicUser=yes"));
+    assert!(value(&backup, "StateDirectory=").split(' ').eq(["stenobot", "stenobot-backups"]));
+    assert!(value(&backup, "ExecStart=").contains(" backup --force "));
+    for secret in ["LoadCredential=", "EnvironmentFile="] {
+        assert!(!backup.contains(secret), "a backup needs no {secret}");
+    }
+    let timer = text("deploy/stenobot-backup.timer");
+    assert!(timer.contains("OnCalendar=daily\n") && timer.contains("Persistent=yes\n"));
+}
+
+#[test]
 fn an_alert_message_has_instance_summary_and_links() {
     let template = text("deploy/telegram.tmpl");
     for part in [
@@ -266,7 +296,7 @@ fn the_cluster_s_database_is_private_and_takes_the_machines_connections() {
     let url: stenobot_store::StoreUrl = value(&compose, "STENOBOT_DATABASE_URL:").parse().unwrap();
     assert_eq!(url.to_string(), "postgres://stenobot@postgres:5432/stenobot");
     let connections: u32 = value(&postgres, "- -cmax_connections=").parse().unwrap();
-    assert!(connections >= 16 * (stenobot_store::POOL_SIZE + 2));
+    assert!(connections >= 16 * stenobot_store::MAX_CONNECTIONS);
 }
 
 #[test]

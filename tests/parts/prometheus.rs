@@ -97,6 +97,31 @@ fn every_alert_has_summary_description_and_links() {
         let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("docs/runbook.md lacks {name}"));
         let section = section.split("\n#").next().unwrap();
         assert!(section.trim().len() > 100, "docs/runbook.md says too little about {name}");
+        let parts = ["**Query** `", "**Check** ", "**Fix:** ", "**Over when** "];
+        let found: Vec<_> = parts.iter().filter_map(|part| section.find(part)).collect();
+        assert!(found.len() == parts.len() && found.is_sorted(), "the section of {name} needs {parts:?} in this order");
+    }
+}
+
+#[test]
+fn queries_of_the_runbook_are_valid_and_use_metrics_that_exist() {
+    let page = text("docs/runbook.md");
+    let queries: Vec<&str> = page.split("**Query** `").skip(1).map(|rest| rest.split_once('`').unwrap().0).collect();
+    assert_eq!(queries.len(), alerts().len());
+    let rules: String =
+        queries.iter().enumerate().map(|(at, query)| format!("  - record: query{at}\n    expr: '{query}'\n")).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("groups:\n- name: runbook\n  rules:\n{rules}")).unwrap();
+    promtool(&["check", "rules", "--lint=none"], &[file.path().to_path_buf()]);
+    let recorded = text("prometheus/recording.yml");
+    for query in queries {
+        for name in query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')) {
+            if name.contains(':') {
+                assert!(recorded.contains(&format!("record: {name}\n")), "{name} is not recorded");
+            } else if name.starts_with("stenobot_") {
+                assert!(METRICS.iter().any(|metric| metric.name == name), "{name} is no metric");
+            }
+        }
     }
 }
 

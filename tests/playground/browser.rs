@@ -128,12 +128,21 @@ impl Browser {
         self.act("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })).await;
     }
 
-    /// Waits, by an observer and not by polling, until an expression of the page is true.
+    /// Waits, by events and not by polling, until an expression of the page is true.
+    ///
+    /// A moved focus and an opened menu are no mutations of the document, so their events are observed beside them.
     pub(crate) async fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1];
-             const look = () => {{ if ({expression}) {{ watch.disconnect(); done(true); }} }};
+             const events = ['focusin', 'focusout', 'toggle'];
+             const look = () => {{
+               if (!({expression})) return;
+               watch.disconnect();
+               for (const name of events) document.removeEventListener(name, look, true);
+               done(true);
+             }};
              const watch = new MutationObserver(look);
+             for (const name of events) document.addEventListener(name, look, true);
              watch.observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});
              look();"
         );

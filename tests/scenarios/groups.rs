@@ -142,7 +142,9 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
     assert_eq!(toast(&anna, first, &german).await, "Слушаю еще раз...");
     let again = scene.api().wait_for(|state| {
         let rest = state.replies(GROUP, sound).filter(|reply| reply.id != first);
-        rest.filter(|reply| reply.content.text() == Some("✅ Готово!\n\nde")).map(|reply| reply.id).next()
+        rest.filter(|reply| reply.content.text() == Some("✅ Готово!\n🌐 Язык: Deutsch\n\nde"))
+            .map(|reply| reply.id)
+            .next()
     });
     let second = eventually("the second answer", again).await;
 

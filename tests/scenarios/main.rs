@@ -38,5 +38,6 @@ mod stories;
 mod telegram;
 mod terminal;
 mod webhook;
+mod wrong_uses;
 
 use stories::recordings;

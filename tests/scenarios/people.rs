@@ -127,7 +127,8 @@ async fn a_text_longer_than_the_message_limit_is_sent_as_a_file_with_a_preview()
 
 #[tokio::test]
 async fn an_operator_pauses_drains_and_bans() {
-    let mut scene = Scene::start(&[("admin_users", "600001")]).await;
+    let settings = [("admin_users", "600001"), ("dashboard_url", "https://grafana.example/d/stenobot")];
+    let mut scene = Scene::start(&settings).await;
     let admin = scene.new_user("Админ", "ru");
     assert_eq!(admin.chat().0, 600_001);
     let anna = scene.new_user("Анна", "ru");
@@ -147,8 +148,14 @@ async fn an_operator_pauses_drains_and_bans() {
     admin.send_text("/stats");
     let (_, stats) = scene.wait_for_text(admin.chat(), "За сутки").await;
     assert!(stats.contains("сообщений — 2, людей — 1") && stats.contains("отказы: 1"), "{stats}");
+    assert!(stats.ends_with("\n📈 https://grafana.example/d/stenobot"), "{stats}");
+    admin.send_text("/banned");
+    scene.wait_for_text(admin.chat(), "Никто не заблокирован").await;
     admin.send_text(&format!("/ban {}", anna.chat()));
-    scene.wait_for_text(admin.chat(), "заблокирован").await;
+    scene.wait_for_text(admin.chat(), "Пользователь").await;
+    admin.send_text("/banned");
+    let (_, banned) = scene.wait_for_text(admin.chat(), "Заблокировано: 1").await;
+    assert!(banned.contains(&format!("\n{} · Анна", anna.chat())) && banned.contains("/unban ID"), "{banned}");
     let ignored = anna.send_voice(&scripted(3, "say тишина"));
     admin.send_text(&format!("/unban {}", anna.chat()));
     scene.wait_for_text(admin.chat(), "разблокирован").await;

@@ -10,7 +10,7 @@ use crate::scene::{Scene, bot_with_engine, stand_in};
 
 /// A bot that reaches its server only through the proxy that its `.env` sets in `variable`.
 async fn behind(proxy: impl AsyncFnOnce(SocketAddr) -> Proxy, variable: &str, scheme: &str) {
-    let settings = [("telegram_api_url", "http://bot-api.test:8081/"), ("log_level", "trace")];
+    let settings = [("telegram_api_url", "http://bot-api.test:8081/"), ("log_level", "trace,stenobot=trace")];
     let mut simulation = Simulation::prepare(bot_with_engine(&stand_in(), &settings)).await.unwrap();
     let proxy = proxy(*simulation.api().url().socket_addrs(|| None).unwrap().first().unwrap()).await;
     let folder = simulation.data().parent().unwrap().to_path_buf();

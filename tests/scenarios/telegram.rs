@@ -114,7 +114,7 @@ async fn a_sender_who_blocks_the_bot_does_not_affect_others() {
 #[tokio::test]
 async fn broken_connections_neither_lose_nor_duplicate_answers() {
     // Libraries may log addresses that contain the token.
-    let mut scene = Scene::start(&[("log_level", "debug")]).await;
+    let mut scene = Scene::start(&[("log_level", "debug,stenobot=debug")]).await;
     // Of three calls of a method the first breaks, the second fails at Telegram, the third passes; downloads, which need two
     // calls, fail less often. An edit that breaks was accepted, which the bot can repeat safely. A new message that breaks may
     // have been accepted, too, and would then be sent twice.

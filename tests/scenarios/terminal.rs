@@ -11,17 +11,17 @@ use stenobot_simulator::wer::word_errors;
 use crate::recordings::{asset, sample, scripted};
 use crate::scene::{REAL_ENGINE_LOCK, Scene, bot_with_engine, stand_in};
 
-const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
+pub(crate) const TOKEN: &str = "123456789:AAE-no-bot-of-anybody-has-this-token";
 
 /// The program in `folder`, with no more of this environment than it needs.
-fn stenobot(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn stenobot(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
     command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap()
 }
 
 /// Asserts a failure with exactly this sentence.
-fn one_sentence(output: &Output, sentence: &str) {
+pub(crate) fn one_sentence(output: &Output, sentence: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.trim_end(), format!("stenobot: {sentence}"));
     assert_eq!(output.status.code(), Some(1));
@@ -53,6 +53,7 @@ fn files_are_transcribed_in_four_forms() {
     right(&text);
 
     let json: serde_json::Value = serde_json::from_str(&print("json")).unwrap();
+    assert_eq!(json["outcome"], "text");
     assert_eq!((json["file"].as_str(), json["language"].as_str()), (Some("ru-short-05.ogg"), Some("ru")));
     assert!((json["duration_seconds"].as_f64().unwrap() - voice.duration.as_secs_f64()).abs() < 0.1);
     right(json["text"].as_str().unwrap());
@@ -74,7 +75,45 @@ fn files_that_are_no_recordings_are_reported_and_the_others_transcribed() {
     assert_eq!(lines.len(), 2, "{said}");
     assert_eq!(lines[0], "stenobot: nowhere.ogg: there is no such file");
     assert!(lines[1].starts_with("stenobot: ru-short-03.txt: the file is of a kind that cannot be read"), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "==> ru-short-01.ogg <=="), "{text}");
+}
+
+#[test]
+fn standard_input_and_a_recording_without_speech_are_transcribed() {
+    let _turn = REAL_ENGINE_LOCK.blocking_lock();
+    let data = asset("data");
+    let transcribe = |arguments: &[&str], input: std::fs::File| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stenobot"));
+        command.env_clear().args(["transcribe", "--language", "ru", "--json", "--data-dir"]).arg(&data);
+        command.args(arguments).stdin(input).output().unwrap()
+    };
+    let voice = std::fs::File::open(asset("samples/ru-short-01.ogg")).unwrap();
+    let output = transcribe(&["-"], voice);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["file"].as_str(), json["outcome"].as_str()), (Some("-"), Some("text")));
+
+    let silence = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
+    let samples = vec![0_u8; 2 * 16_000];
+    let length = u32::try_from(samples.len()).unwrap();
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + length).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data");
+    wav.extend(length.to_le_bytes());
+    wav.extend(samples);
+    std::fs::write(silence.path(), wav).unwrap();
+    let path = silence.path().to_str().unwrap();
+    let output = transcribe(&[path], std::fs::File::open("/dev/null").unwrap());
+    assert!(output.status.success());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["outcome"], "no_speech");
+    assert!(json["language"].is_null() && json["confidence"].is_null(), "{json}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.trim_end(), format!("stenobot: {path}: no speech was found"));
+
+    let output = transcribe(&["-"], std::fs::File::open("/dev/null").unwrap());
+    one_sentence(&output, "-: standard input is empty");
 }
 
 #[test]
@@ -91,7 +130,11 @@ fn missing_files_and_names_that_are_not_utf8_are_reported() {
         command.args([folder.path(), fifo.as_path(), Path::new("/dev/null"), name.as_path()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    let ends = ["it is a folder, not a file", "it is not a regular file", "it is not a regular file"];
+    let ends = [
+        "it is a folder, not a file: name the recordings in it",
+        "it is not a regular file",
+        "it is not a regular file",
+    ];
     assert_eq!(said.lines().count(), ends.len(), "{said}");
     for (line, end) in said.lines().zip(ends) {
         assert!(line.contains(end), "{said}");
@@ -120,7 +163,11 @@ fn a_failed_start_is_explained_in_one_sentence() {
             "x",
             "transcription_timeout_seconds = x is not allowed: give 5 to 14400",
         ),
-        ("STENOBOT_MAX_QUEU_SIZE", "5", "max_queu_size is no setting; `stenobot --help` lists them"),
+        (
+            "STENOBOT_MAX_QUEU_SIZE",
+            "5",
+            "max_queu_size (STENOBOT_MAX_QUEU_SIZE in the environment) is no setting: did you mean `max_queue_size`?",
+        ),
     ] {
         one_sentence(&run(&[("TELEGRAM_BOT_TOKEN", TOKEN), (key, value)]), sentence);
     }

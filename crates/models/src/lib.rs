@@ -68,6 +68,7 @@ pub struct ModelStore {
     base_url: reqwest::Url,
     catalogue: Catalogue,
     retries: RetryPolicy,
+    reach_timeout: Option<Duration>,
     proxies: Proxies,
 }
 
@@ -159,7 +160,14 @@ impl ModelStore {
     /// A store in `dir`, which need not exist yet, that downloads the published models from below `base_url`.
     pub fn new(dir: PathBuf, base_url: reqwest::Url) -> Self {
         let retries = RetryPolicy::bounded(6, Duration::from_secs(1), Duration::from_secs(30));
-        Self { dir, base_url, catalogue: Catalogue::default(), retries, proxies: Proxies::default() }
+        Self {
+            dir,
+            base_url,
+            catalogue: Catalogue::default(),
+            retries,
+            reach_timeout: None,
+            proxies: Proxies::default(),
+        }
     }
 
     /// The same store, which downloads through these proxies.
@@ -170,6 +178,12 @@ impl ModelStore {
     /// The same store with other models than the published ones.
     pub fn with_catalogue(self, catalogue: Catalogue) -> Self {
         Self { catalogue, ..self }
+    }
+
+    /// Gives up a download after this time without any answer of its server.
+    #[must_use]
+    pub fn reaching_within(self, limit: Duration) -> Self {
+        Self { reach_timeout: Some(limit), ..self }
     }
 
     /// Replaces the policy of retries of a download.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use stenobot_network::failure_cause;
+
 use super::catalogue::{ModelName, Published};
 use super::pull::{Pull, Step};
 use super::record::{Origin, Record, with_suffix};
@@ -58,6 +60,7 @@ impl ModelStore {
                 part: &part,
                 expected: published.bytes,
                 retries: self.retries,
+                reach_timeout: self.reach_timeout,
             };
             let pulled = pull.run(|step| {
                 let name = name.to_string();
@@ -117,7 +120,10 @@ impl ModelStore {
         match client.head(self.url_of(&source)).send().await {
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(response) => Err(format!("the server refuses it ({})", response.status())),
-            Err(_) => Err("the server does not answer".to_owned()),
+            Err(error) => {
+                let host = self.base_url.host_str().unwrap_or("the server");
+                Err(format!("{host} cannot be reached, {}", failure_cause(&error)))
+            }
         }
     }
 

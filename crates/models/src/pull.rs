@@ -8,8 +8,10 @@ use futures::StreamExt;
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode, Url};
 use stenobot_domain::RetryPolicy;
+use stenobot_network::failure_cause;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
+use tokio::time::Instant;
 
 use super::file_error;
 
@@ -30,6 +32,14 @@ pub enum PullError {
     /// The network or the server failed, and kept failing.
     #[error("the connection keeps failing ({0}); what has arrived is kept, try again later")]
     Network(String),
+    /// The server never answered.
+    #[error("{host} cannot be reached: {why}; check the network, model_base_url and the proxy, if there is one")]
+    Unreachable {
+        /// The server.
+        host: String,
+        /// A few words.
+        why: String,
+    },
     /// The disk is full.
     #[error("the disk is full; free some space and try again, what has arrived is kept")]
     Full,
@@ -71,13 +81,7 @@ impl From<io::Error> for AttemptError {
 impl From<reqwest::Error> for AttemptError {
     /// The address is left out: a mirror's may hold a password.
     fn from(error: reqwest::Error) -> Self {
-        use std::error::Error;
-        let error = error.without_url();
-        let mut deepest: &dyn Error = &error;
-        while let Some(source) = deepest.source() {
-            deepest = source;
-        }
-        Self::Transient(deepest.to_string())
+        Self::Transient(failure_cause(&error))
     }
 }
 
@@ -90,6 +94,8 @@ pub(super) struct Pull<'a> {
     pub(super) expected: u64,
     /// An attempt that brought bytes starts the backoff over.
     pub(super) retries: RetryPolicy,
+    /// Longest time without any answer of the server; without it the retries alone bound it.
+    pub(super) reach_timeout: Option<Duration>,
 }
 
 impl Pull<'_> {
@@ -100,11 +106,21 @@ impl Pull<'_> {
             file.map_err(|error| if file_error::is_full(&error) { PullError::Full } else { PullError::Write(error) })?;
         // The lock goes with the file handle, whatever way this ends.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| PullError::Busy)?;
-        let mut target = Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None };
-        match self.fill(&mut target, &mut report).await {
+        let mut target =
+            Target { file: BufWriter::with_capacity(1 << 18, file), done: 0, etag: None, is_reached: false };
+        let filled = self.fill(&mut target, &mut report).await;
+        if matches!(filled, Err(AttemptError::Transient(_))) && !target.is_reached && target.done == 0 {
+            // Nothing has arrived that another run could go on with.
+            let _ = tokio::fs::remove_file(self.part).await;
+        }
+        match filled {
             Ok(resumed) => Ok(Pulled { resumed, _lock: target.file.into_inner() }),
             Err(AttemptError::Permanent(error)) => Err(error),
-            Err(AttemptError::Transient(why)) => Err(PullError::Network(why)),
+            Err(AttemptError::Transient(why)) if target.is_reached => Err(PullError::Network(why)),
+            Err(AttemptError::Transient(why)) => {
+                let host = self.url.host_str().unwrap_or("the server").to_owned();
+                Err(PullError::Unreachable { host, why })
+            }
         }
     }
 
@@ -116,16 +132,19 @@ impl Pull<'_> {
         let mut resumed = target.done > 0;
         target.file.seek(io::SeekFrom::End(0)).await?;
         let mut backoff = self.retries.backoff();
+        let started = Instant::now();
         while target.done < self.expected {
             let before = target.done;
-            match self.attempt(target, &mut resumed, report).await {
+            match self.attempt(target, self.left_to_reach(target, started), &mut resumed, report).await {
                 Ok(()) => {}
                 Err(AttemptError::Transient(why)) => {
                     target.file.flush().await?;
                     if target.done > before {
                         backoff.reset();
                     }
-                    let wait = backoff.next_pause().ok_or(AttemptError::Transient(why))?;
+                    let left = self.left_to_reach(target, started);
+                    let wait = backoff.next_pause().filter(|wait| left.is_none_or(|left| *wait < left));
+                    let wait = wait.ok_or(AttemptError::Transient(why))?;
                     report(Step::Waiting(wait));
                     tokio::time::sleep(wait).await;
                 }
@@ -140,9 +159,16 @@ impl Pull<'_> {
         Ok(resumed)
     }
 
+    /// How long the server may still be without an answer.
+    fn left_to_reach(&self, target: &Target, started: Instant) -> Option<Duration> {
+        let limit = self.reach_timeout.filter(|_| !target.is_reached)?;
+        Some(limit.saturating_sub(started.elapsed()))
+    }
+
     async fn attempt(
         &self,
         target: &mut Target,
+        answer_within: Option<Duration>,
         resumed: &mut bool,
         report: &mut impl FnMut(Step),
     ) -> Result<(), AttemptError> {
@@ -153,7 +179,13 @@ impl Pull<'_> {
                 request = request.header(IF_RANGE, etag);
             }
         }
-        let response = request.send().await?;
+        let response = match answer_within {
+            Some(limit) => tokio::time::timeout(limit, request.send())
+                .await
+                .map_err(|_| AttemptError::Transient("no answer in time".to_owned()))??,
+            None => request.send().await?,
+        };
+        target.is_reached = true;
         let offered = match response.status() {
             StatusCode::PARTIAL_CONTENT => match content_range(&response) {
                 Some((start, total)) if start == target.done => total,
@@ -204,6 +236,8 @@ struct Target {
     /// Bytes written, some of them perhaps still in the buffer.
     done: u64,
     etag: Option<HeaderValue>,
+    /// The server has answered.
+    is_reached: bool,
 }
 
 impl Target {

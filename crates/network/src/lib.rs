@@ -59,6 +59,28 @@ pub enum ProxyError {
     },
 }
 
+/// Why an HTTP request got no answer, in a few words and without an address.
+pub fn failure_cause(error: &reqwest::Error) -> String {
+    use std::error::Error;
+    use std::io::ErrorKind;
+    type Cause = dyn Error + 'static;
+    let causes: Vec<&Cause> = std::iter::successors(error.source(), |&error| error.source()).collect();
+    let is_refused = |cause: &&Cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    };
+    let deepest = causes.last().map_or_else(String::new, ToString::to_string);
+    match () {
+        () if causes.iter().any(|cause| cause.to_string() == "dns error") => {
+            format!("its name is not found: {deepest}")
+        }
+        () if causes.iter().any(is_refused) => "connection refused".to_owned(),
+        () if error.is_timeout() => "no answer in time".to_owned(),
+        () if deepest.contains("certificate") => format!("TLS: {deepest}"),
+        () if deepest.is_empty() => "the connection failed".to_owned(),
+        () => deepest,
+    }
+}
+
 /// The form of a proxy's URL.
 const FORM: &str = "http://, https://, socks5:// or socks5h:// and [USER:PASSWORD@]HOST[:PORT]";
 

@@ -43,8 +43,10 @@ pub struct SimulationReport {
     pub failed: usize,
     /// Cancelled by their senders.
     pub cancelled: usize,
-    /// Without a final answer. The sum of these six is `sent`.
+    /// Without a final answer although the bot had its time.
     pub lost: usize,
+    /// Without a final answer when the simulation was interrupted or its time was over. The sum of these seven is `sent`.
+    pub not_finished: usize,
     /// With more than one final answer of any kind.
     pub duplicated: usize,
     /// From the first message sent to the last final answer.
@@ -184,6 +186,7 @@ impl SimulationReport {
             failed: 0,
             cancelled: 0,
             lost: 0,
+            not_finished: 0,
             duplicated: cases.iter().filter(|case| case.trail.is_duplicated()).count(),
             wall_seconds: 0.0,
             audio_seconds: 0.0,
@@ -264,7 +267,7 @@ impl SimulationReport {
 
     /// Whether every request has exactly one final answer.
     pub fn is_exactly_once(&self) -> bool {
-        self.lost == 0 && self.duplicated == 0
+        self.lost == 0 && self.not_finished == 0 && self.duplicated == 0
     }
 }
 
@@ -284,6 +287,9 @@ impl fmt::Display for SimulationReport {
             }
         }
         row("lost", self.lost.to_string())?;
+        if self.not_finished > 0 {
+            row("not finished", format!("{}: the simulation ended before", self.not_finished))?;
+        }
         row("duplicated", self.duplicated.to_string())?;
         for (name, spread) in [("wait", self.wait_seconds), ("end to end", self.end_to_end_seconds)] {
             let shown = spread.map_or("-".into(), |Spread { mean, p50, p95, max }| {

@@ -34,6 +34,8 @@ pub struct Plan {
     pub arrival: Arrival,
     /// Maximum time from the first message to the last answer.
     pub limit: Duration,
+    /// The limit is the user's, not the time in which a bot must have answered: what has no answer then is not lost.
+    pub is_limit_chosen: bool,
     /// Maximum time from SIGTERM to the bot's end.
     pub stop_limit: Duration,
     /// Processes of the bot; at least one.
@@ -135,7 +137,7 @@ struct PlannedMessage {
     sent: Option<SentMessage>,
 }
 
-/// Runs a simulation to its end. Ctrl-C ends it early; requests without an answer then count as lost.
+/// Runs a simulation to its end. Ctrl-C or a chosen limit ends it early; requests without an answer are then not finished.
 ///
 /// # Errors
 /// When the bot does not start. Later failures are in the report.
@@ -145,7 +147,8 @@ pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Res
     let mut requests = planned_messages(machines.environment(), plan);
     let usage_before = machines.usage();
 
-    let WorkPhase { early_end, worked, usage } = send_and_wait(&mut machines, &mut requests, plan, screen).await?;
+    let WorkPhase { early_end, is_complete, worked, usage } =
+        send_and_wait(&mut machines, &mut requests, plan, screen).await?;
 
     machines.read_work().await;
     let bot_exit = match early_end {
@@ -170,6 +173,9 @@ pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Res
         })
         .collect();
     let mut report = SimulationReport::of(&cases, api.read(Calls::of));
+    if !is_complete && early_end.is_none() {
+        report.not_finished = std::mem::take(&mut report.lost);
+    }
     report.real_time_factor = machines.real_time_factor();
     report.stand_in = plan.stand_in;
     report.take_over_seconds = Spread::of(machines.take_overs());
@@ -190,6 +196,8 @@ pub async fn simulate(setup: Setup, plan: &Plan, screen: &mut dyn Screen) -> Res
 struct WorkPhase {
     /// Exit status of a bot that ended by itself.
     early_end: Option<ExitStatus>,
+    /// What has no answer is lost.
+    is_complete: bool,
     /// From the first message to the last answer, or to the time limit.
     worked: Duration,
     /// Resources used since the bot's start.
@@ -224,12 +232,17 @@ async fn send_and_wait(
         let all_answered = rows.iter().all(|row| row.trail.as_ref().is_some_and(|trail| !trail.is_lost()));
         match &done {
             Some((worked, usage)) if now >= *worked + DUPLICATE_WAIT => {
-                return Ok(WorkPhase { early_end: None, worked: *worked, usage: *usage });
+                return Ok(WorkPhase { early_end: None, is_complete: true, worked: *worked, usage: *usage });
             }
             Some(_) => {}
             None if all_answered => done = Some((now, machines.usage())),
             None if now >= plan.limit => {
-                return Ok(WorkPhase { early_end: None, worked: now, usage: machines.usage() });
+                return Ok(WorkPhase {
+                    early_end: None,
+                    is_complete: !plan.is_limit_chosen,
+                    worked: now,
+                    usage: machines.usage(),
+                });
             }
             None => {}
         }
@@ -237,8 +250,12 @@ async fn send_and_wait(
         tokio::select! {
             _ = looks.tick() => {}
             () = next_tick(&mut kills), if done.is_none() => machines.kill_one().await?,
-            (_, ended) = machines.next_exit() => return Ok(WorkPhase { early_end: Some(ended?), worked: now, usage }),
-            _ = &mut interrupted => return Ok(WorkPhase { early_end: None, worked: now, usage }),
+            (_, ended) = machines.next_exit() => {
+                return Ok(WorkPhase { early_end: Some(ended?), is_complete: false, worked: now, usage });
+            },
+            _ = &mut interrupted => {
+                return Ok(WorkPhase { early_end: None, is_complete: false, worked: now, usage });
+            },
         }
     }
 }

@@ -88,21 +88,19 @@ pub struct Table {
     slots: Vec<ProgressBar>,
     heading: String,
     printed: Vec<bool>,
-    plain: bool,
+    has_colours: bool,
 }
 
 impl Table {
     /// Draws on standard output, which must be a terminal. `heading` describes the simulation.
-    pub fn new(heading: String) -> Self {
+    pub fn new(heading: String, has_colours: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
         let title = bars.add(bar());
-        // See no-color.org.
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { bars, title, slots: Vec::new(), heading, printed: Vec::new(), plain }
+        Self { bars, title, slots: Vec::new(), heading, printed: Vec::new(), has_colours }
     }
 
     fn paint(&self, colour: u8, text: &str) -> String {
-        if self.plain { text.to_owned() } else { format!("\x1b[{colour}m{text}\x1b[0m") }
+        if self.has_colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// Prints each transcript above the table, once; none when there are more rows than the table has.

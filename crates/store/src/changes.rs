@@ -41,8 +41,13 @@ impl Changes {
     pub(crate) fn notify(&self, topics: &[Topic]) {
         increment(&self.any);
         for topic in topics {
-            increment(self.sender(*topic));
+            self.notify_only(*topic);
         }
+    }
+
+    /// Notifies those that wait for this topic of a change of which the others know.
+    pub(crate) fn notify_only(&self, topic: Topic) {
+        increment(self.sender(topic));
     }
 
     fn sender(&self, topic: Topic) -> &watch::Sender<u64> {

@@ -45,7 +45,7 @@ pub use leadership::Leadership;
 pub use location::{BadStoreUrl, PostgresUrl, StoreUrl, write_ahead_log};
 pub use machines::{Fleet, HEARTBEAT_INTERVAL, Machine, MachineId, MachineState, Machines, SILENCE};
 pub use migrate::{MigrateError, Migrated, MigrationPhase, MigrationProgress, migrate};
-pub use postgres::open::POOL_SIZE;
+pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
@@ -58,7 +58,7 @@ pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
-pub use users::{ChatSettings, MyData, RequestStatus, Users};
+pub use users::{Ban, ChatSettings, MyData, RequestStatus, Users};
 
 use self::backend::Connections;
 use self::database::Database;
@@ -139,6 +139,12 @@ impl Store {
         on_error: impl Fn(RetriedError<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self::over(self.database.retrying_until(end, on_error))
+    }
+
+    /// This store, which calls `on_recovery` when the last write that waited for a transient error to pass has succeeded.
+    #[must_use]
+    pub fn reporting_recovery(self, on_recovery: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::over(self.database.reporting_recovery(on_recovery))
     }
 
     /// Whether a write waits for a transient error to pass. The lease of its request may have run out meanwhile: what has

@@ -35,13 +35,19 @@ pub(crate) struct Retry {
     /// Cancelled when transient errors are no longer waited out.
     until: CancellationToken,
     on_error: ErrorObserver,
+    on_recovery: Arc<dyn Fn() + Send + Sync>,
     /// Number of writes that wait for a transient error to pass.
     waiting: Arc<AtomicUsize>,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { until: CancellationToken::new(), on_error: Arc::new(|_| {}), waiting: Arc::default() }
+        Self {
+            until: CancellationToken::new(),
+            on_error: Arc::new(|_| {}),
+            on_recovery: Arc::new(|| {}),
+            waiting: Arc::default(),
+        }
     }
 }
 
@@ -73,7 +79,12 @@ impl Database {
         until: CancellationToken,
         on_error: impl Fn(RetriedError<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.retry = Retry { until, on_error: Arc::new(on_error), waiting: self.retry.waiting };
+        self.retry = Retry { until, on_error: Arc::new(on_error), ..self.retry };
+        self
+    }
+
+    pub(crate) fn reporting_recovery(mut self, on_recovery: impl Fn() + Send + Sync + 'static) -> Self {
+        self.retry.on_recovery = Arc::new(on_recovery);
         self
     }
 
@@ -116,7 +127,14 @@ impl Database {
                         return Err(error);
                     }
                 }
-                outcome => return outcome,
+                outcome => {
+                    // Ends the count of this one.
+                    let has_waited = waiting.take().is_some();
+                    if has_waited && outcome.is_ok() && !self.has_retrying_writes() {
+                        (self.retry.on_recovery)();
+                    }
+                    return outcome;
+                }
             }
         }
     }

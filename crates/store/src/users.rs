@@ -49,6 +49,21 @@ pub struct RequestStatus {
     pub length: Option<AudioLength>,
 }
 
+/// A ban, with the names of a user who has written to the bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ban {
+    /// Of a user, a group or a channel.
+    pub id: i64,
+    /// Time of the ban.
+    pub since: Timestamp,
+    /// Without `@`.
+    pub username: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+}
+
 /// Names of a user, and totals.
 pub(crate) struct Profile {
     pub(crate) sender: Sender,
@@ -136,6 +151,12 @@ impl Users {
     /// Whether a user, a group or a channel is banned, by any id that the chat has or had.
     pub async fn is_banned(&self, user: UserId) -> Result<bool, StoreError> {
         self.0.connections.read().await?.sql().has_ban(user).await
+    }
+
+    /// The newest bans, at most `limit`, and the number of all.
+    pub async fn bans(&self, limit: u32) -> Result<(Vec<Ban>, u32), StoreError> {
+        let mut connection = self.0.connections.read().await?;
+        Ok((connection.sql().newest_bans(limit).await?, connection.sql().count_bans().await?))
     }
 
     // === Queries ===

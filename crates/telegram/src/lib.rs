@@ -38,8 +38,8 @@ pub use progress::{Percent, bar};
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, AnswerLayout, AnswerText, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry, QueuePosition,
-    Stats, StatusText, Texts, body,
+    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry,
+    QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
     Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,

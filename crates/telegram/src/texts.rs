@@ -17,7 +17,7 @@ pub use answer::{Answer, AnswerLayout, AnswerText, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
-pub use replies::{CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
+pub use replies::{BanEntry, CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 

@@ -36,12 +36,17 @@ fn voice(name: &str) -> Voice {
 }
 
 async fn run_plan(setup: Setup, limit: Duration) -> (SimulationReport, String) {
+    run_plan_with(setup, limit, false).await
+}
+
+async fn run_plan_with(setup: Setup, limit: Duration, is_limit_chosen: bool) -> (SimulationReport, String) {
     let plan = Plan {
         users: 3,
         per_user: 2,
         voices: vec![voice("en-short-01")],
         arrival: Arrival::AtOnce,
         limit,
+        is_limit_chosen,
         stop_limit: ANSWER_TIMEOUT,
         machines: vec![Role::All],
         kill_interval: None,
@@ -80,6 +85,16 @@ async fn a_silent_bot_loses_everything() {
     let (report, _) = run_plan(stand_in("silent"), Duration::from_millis(500)).await;
     assert_eq!((report.sent, report.answered, report.lost), (6, 0, 6));
     assert_eq!(report.end_to_end_seconds, None);
+    std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn what_has_no_answer_at_a_chosen_limit_is_not_finished() {
+    let (report, _) = run_plan_with(stand_in("silent"), Duration::from_millis(500), true).await;
+    assert_eq!((report.sent, report.lost, report.not_finished), (6, 0, 6));
+    assert!(!report.is_exactly_once());
+    let shown = report.to_string();
+    assert!(shown.contains("not finished          6: the simulation ended before"), "{shown}");
     std::fs::remove_dir_all(report.kept.unwrap()).unwrap();
 }
 

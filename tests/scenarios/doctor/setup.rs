@@ -87,6 +87,13 @@ impl DoctorReport {
     pub(super) fn of(output: &Output) -> Self {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
+        assert!(json["version"].as_str().is_some_and(|version| version.starts_with("0.")), "{json}");
+        for line in json["checks"].as_array().unwrap() {
+            let (text, finding) = (word(line, "text"), word(line, "finding"));
+            let hint = line["hint"].as_str().unwrap_or_default();
+            assert!(text.starts_with(&finding) && text.ends_with(hint), "{line}");
+            assert!(word(line, "id").bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        }
         let lines: BTreeMap<_, _> = json["checks"]
             .as_array()
             .unwrap()
@@ -94,7 +101,7 @@ impl DoctorReport {
             .map(|line| (word(line, "check"), (word(line, "verdict"), word(line, "text"))))
             .collect();
         let count = |verdict: &str| lines.values().filter(|(found, _)| found == verdict).count();
-        for (key, verdict) in [("ok", "ok"), ("warnings", "warning"), ("failed", "failed")] {
+        for (key, verdict) in [("ok", "ok"), ("skipped", "skipped"), ("warnings", "warning"), ("failed", "failed")] {
             assert_eq!(json[key].as_u64().unwrap(), count(verdict) as u64, "{json}");
         }
         assert_eq!(output.status.code(), Some(i32::from(count("failed") > 0)), "{json}");

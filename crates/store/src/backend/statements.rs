@@ -14,7 +14,7 @@ use crate::queue::daily_usage::{MeasuredRequest, Usage};
 use crate::queue::fenced::FencedWrite;
 use crate::queue::order::Place;
 use crate::service::ServiceMode;
-use crate::users::Profile;
+use crate::users::{Ban, Profile};
 use crate::{
     ChatSettings, ClaimExclusions, Fence, IncomingAudio, Notice, RequestRecord, RequestRow, RequestStatus, Running,
     Sender, StoreError, Waiting, postgres, sqlite,
@@ -134,6 +134,8 @@ statements! {
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;
+    fn newest_bans(limit: u32) -> Vec<Ban>;
+    fn count_bans() -> u32;
     /// False when the move is known.
     fn record_move(from: ChatId, to: ChatId, now: Timestamp) -> bool;
     fn move_chat(from: ChatId, to: ChatId) -> ();

@@ -89,7 +89,7 @@ async fn receive(database: &Database, listener: &mut PgListener, work: &SpreadWo
                 for topic in Topic::of_notification(notification.payload()) {
                     match topic {
                         Topic::Work(source) => work.of(*source).notify_one(),
-                        Topic::Mode | Topic::Pauses => database.changes.notify(&[*topic]),
+                        Topic::Mode | Topic::Pauses => database.changes.notify_only(*topic),
                     }
                 }
             }
@@ -117,7 +117,7 @@ impl SpreadWork {
             loop {
                 self.of(source).notified().await;
                 sleep(WORK_SPREAD.mul_f64(random_fraction())).await;
-                changes.notify(&[Topic::Work(source)]);
+                changes.notify_only(Topic::Work(source));
             }
         };
         tokio::join!(pass_on(WorkSource::Downloads), pass_on(WorkSource::Transcriptions));

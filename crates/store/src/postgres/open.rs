@@ -14,8 +14,11 @@ use crate::location::PostgresUrl;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
-/// Connections that a machine keeps for its statements. It has two more: one listens, one holds the leader's lock.
-pub const POOL_SIZE: u32 = 8;
+/// Connections that a machine keeps for its statements.
+const POOL_SIZE: u32 = 8;
+
+/// Connections of one process at most: those of the pool, the listener, and the one that holds the lead.
+pub const MAX_CONNECTIONS: u32 = POOL_SIZE + 2;
 
 /// How long a statement waits for a connection, one that is being opened included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);

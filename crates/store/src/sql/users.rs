@@ -6,7 +6,7 @@ use sqlx::Row;
 use stenobot_domain::{ChatId, SpeechLanguage, StageName, Timestamp, UserId};
 
 use super::{Statements, count};
-use crate::users::Profile;
+use crate::users::{Ban, Profile};
 use crate::{ChatSettings, Sender, StoreError};
 
 const UPSERT: &str = concat!(
@@ -81,6 +81,12 @@ macro_rules! all_ids {
 }
 
 const UNBAN: &str = concat!("DELETE FROM bans WHERE ", all_ids!());
+
+/// Channels and groups have no row of a user.
+const NEWEST_BANS: &str = "SELECT bans.telegram_id, since, username, first_name, last_name FROM bans \
+     LEFT JOIN users ON users.telegram_id = bans.telegram_id ORDER BY since DESC, bans.telegram_id LIMIT $1";
+
+const COUNT_BANS: &str = "SELECT count(*) FROM bans";
 
 pub(in super::super) const IS_BANNED: &str = concat!("SELECT EXISTS (SELECT 1 FROM bans WHERE ", all_ids!(), ")");
 
@@ -191,6 +197,25 @@ impl Statements<'_> {
 
     pub(crate) async fn unban(self, user: UserId) -> Result<bool, StoreError> {
         Ok(self.execute(sqlx::query(UNBAN).bind(user.0)).await? > 0)
+    }
+
+    pub(crate) async fn newest_bans(self, limit: u32) -> Result<Vec<Ban>, StoreError> {
+        let rows = sqlx::query(NEWEST_BANS).bind(i64::from(limit)).fetch_all(self.0).await?;
+        let mut bans = Vec::new();
+        for row in rows {
+            bans.push(Ban {
+                id: row.try_get("telegram_id")?,
+                since: Timestamp(row.try_get("since")?),
+                username: row.try_get("username")?,
+                first_name: row.try_get("first_name")?,
+                last_name: row.try_get("last_name")?,
+            });
+        }
+        Ok(bans)
+    }
+
+    pub(crate) async fn count_bans(self) -> Result<u32, StoreError> {
+        Ok(count(sqlx::query_scalar(COUNT_BANS).fetch_one(self.0).await?))
     }
 
     pub(crate) async fn has_ban(self, user: UserId) -> Result<bool, StoreError> {

@@ -283,6 +283,9 @@ mod tests {
         let store = store.retrying_until(end.clone(), move |failed| {
             seen.lock().unwrap().push((failed.what, failed.error.kind(), failed.is_retry));
         });
+        let recoveries = Arc::new(Mutex::new(0));
+        let counted = recoveries.clone();
+        let store = store.reporting_recovery(move || *counted.lock().unwrap() += 1);
         let sender = Sender { id: UserId(1), username: None, first_name: None, last_name: None };
         let arrival = IncomingAudio::voice(ChatId(1), MessageId(1), sender, "file".into(), "unique".into());
         let capacity = Capacity { queue: 1, per_user: 1, per_day: None };
@@ -301,7 +304,9 @@ mod tests {
         assert!(store.has_retrying_writes());
         assert!(matches!(store.queue.claim(crate::WorkSource::Downloads, "v").await, Err(StoreError::Busy)), "once");
         sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        assert_eq!(*recoveries.lock().unwrap(), 0);
         renewal.await.unwrap().expect("it is retried");
+        assert_eq!(*recoveries.lock().unwrap(), 1);
         assert!(!store.has_retrying_writes());
         assert_eq!(errors.lock().unwrap()[..2], [("renew a lease", "busy", false), ("renew a lease", "busy", true)]);
 

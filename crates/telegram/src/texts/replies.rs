@@ -79,6 +79,13 @@ pub enum CommandReply {
     Unbanned(i64),
     /// To /ban and /unban without an id: usage.
     BanHow,
+    /// To /banned.
+    BanList {
+        /// The newest first.
+        entries: Vec<BanEntry>,
+        /// Number of all bans, also of those that are not among the entries.
+        total: u64,
+    },
     /// To /broadcast without a text.
     BroadcastHow,
     /// Preview of a broadcast, above the buttons that send or drop it.
@@ -113,6 +120,17 @@ pub struct QueueEntry {
     pub position: Option<u32>,
     /// Length of the recording.
     pub length: Duration,
+}
+
+/// A line of /banned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanEntry {
+    /// Of a user, a group or a channel.
+    pub id: i64,
+    /// Names as Telegram gave them; empty where they are not known.
+    pub name: String,
+    /// The day of the ban, `2026-11-24`.
+    pub since: String,
 }
 
 /// Stored data of a user.
@@ -290,6 +308,8 @@ impl Texts {
             CommandReply::Banned(id) => renderer.format("banned", [("id", id.to_string().into())]),
             CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
             CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
+            CommandReply::BanList { total: 0, .. } => renderer.text("banned-none"),
+            CommandReply::BanList { entries, total } => ban_list(&renderer, entries, *total),
             CommandReply::BroadcastHow => renderer.text("broadcast-how"),
             CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
@@ -368,4 +388,31 @@ impl Texts {
     pub fn command(&self, locale: Locale, name: &str) -> String {
         Renderer { overrides: &self.overrides, locale }.text(&format!("command-{name}"))
     }
+}
+
+/// One line for each ban, as many as fit one message, and the number of the others.
+fn ban_list(renderer: &Renderer<'_>, entries: &[BanEntry], total: u64) -> String {
+    let units = |text: &str| text.encode_utf16().count();
+    let heading = renderer.format("banned-list", [("count", number(total))]) + "\n";
+    let footer = |more: u64| {
+        let hint = renderer.text("banned-hint");
+        match more {
+            0 => format!("\n\n{hint}"),
+            more => format!("\n{}\n\n{hint}", renderer.format("banned-more", [("count", number(more))])),
+        }
+    };
+    let mut text = heading;
+    let mut shown = 0;
+    for BanEntry { id, name, since } in entries {
+        // A name may hold line breaks.
+        let words = [id.to_string(), name.split_whitespace().collect::<Vec<_>>().join(" "), since.clone()];
+        let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let line = format!("\n{}", words.join(" · "));
+        if units(&text) + units(&line) + units(&footer(total)) > MESSAGE_UNITS {
+            break;
+        }
+        text += &line;
+        shown += 1;
+    }
+    text + &footer(total.saturating_sub(shown))
 }

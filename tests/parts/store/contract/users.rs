@@ -61,6 +61,23 @@ async fn a_ban_holds_until_it_is_lifted() {
 }
 
 #[tokio::test]
+async fn bans_are_listed_newest_first_with_names_that_are_known() {
+    let test = TestStore::new(BACKEND).await;
+    assert_eq!(test.store.users.bans(10).await.unwrap(), (Vec::new(), 0));
+    let channel = UserId(-100_123);
+    test.store.users.ban(channel).await.unwrap();
+    test.pass(Duration::from_secs(60));
+    test.store.users.upsert(&Sender { username: Some("anna".into()), ..sender(ME.0) }).await.unwrap();
+    test.store.users.ban(ME).await.unwrap();
+    let (bans, count) = test.store.users.bans(10).await.unwrap();
+    let ids: Vec<_> = bans.iter().map(|ban| (ban.id, ban.username.as_deref())).collect();
+    assert_eq!((ids, count), (vec![(ME.0, Some("anna")), (channel.0, None)], 2));
+    assert!(bans[0].since > bans[1].since);
+    let (bans, count) = test.store.users.bans(1).await.unwrap();
+    assert_eq!((bans.len(), bans[0].id, count), (1, ME.0, 2));
+}
+
+#[tokio::test]
 async fn statuses_are_of_the_user_s_own_requests() {
     let test = TestStore::new(BACKEND).await;
     let running = test.enqueue(1).await;
