@@ -91,6 +91,7 @@ help =
     Höchstgröße: { $size }
 
     /language — Sprache der Aufnahmen
+    /times off — Zeitangaben in langen Texten weglassen
     /queue — meine Aufnahmen in der Warteschlange
     /cancel — sie abbrechen
     /privacy — was gespeichert wird und wie lange

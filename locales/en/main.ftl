@@ -91,6 +91,7 @@ help =
     Maximum size: { $size }
 
     /language — the language of the recordings
+    /times off — leave out the times in long texts
     /queue — my recordings in the queue
     /cancel — cancel them
     /privacy — what is kept, and how long

@@ -96,6 +96,7 @@ help =
     Tamaño máximo: { $size }
 
     /language — el idioma de las grabaciones
+    /times off — quitar los tiempos de los textos largos
     /queue — mis grabaciones en la cola
     /cancel — cancelarlas
     /privacy — qué se guarda y cuánto tiempo

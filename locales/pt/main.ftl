@@ -96,6 +96,7 @@ help =
     Tamanho máximo: { $size }
 
     /language — o idioma das gravações
+    /times off — tirar os tempos dos textos longos
     /queue — minhas gravações na fila
     /cancel — cancelá-las
     /privacy — o que é guardado e por quanto tempo

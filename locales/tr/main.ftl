@@ -91,6 +91,7 @@ help =
     Maksimum boyut: { $size }
 
     /language — kayıtların dili
+    /times off — uzun metinlerde zamanları gösterme
     /queue — kuyruktaki kayıtlarım
     /cancel — onları iptal et
     /privacy — ne, ne kadar süre saklanıyor

@@ -111,6 +111,7 @@ pub(crate) const TABLES: &[Table] = &[
             Column("interruptions", Integer),
             Column("not_before", Integer),
             Column("cancel_requested", Text),
+            Column("stop_requested", Integer),
             Column("status_message_id", Integer),
             Column("part_message_id", Integer),
             Column("parts_delivered", Integer),

@@ -23,6 +23,7 @@ fn transcript(words: &str, confidence: Confidence) -> Transcript {
         processing: end,
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        speech: Vec::new(),
     }
 }
 
