@@ -91,6 +91,7 @@ help =
     Höchstgröße: { $size }
 
     /language — Sprache der Aufnahmen
+    /times off — Zeitangaben in langen Texten weglassen
     /queue — meine Aufnahmen in der Warteschlange
     /cancel — sie abbrechen
     /privacy — was gespeichert wird und wie lange
@@ -145,6 +146,9 @@ transcribe-how = 🎙️ Antworten Sie mit diesem Befehl auf eine Sprachnachrich
 auto-on = 👥 Ab jetzt transkribiere ich alle Sprachnachrichten in dieser Gruppe.
 auto-off = 👥 Ab jetzt transkribiere ich nur auf Wunsch: Antworten Sie auf eine Nachricht mit /transcribe
 auto-how = 👥 /auto on — alle Sprachnachrichten transkribieren, /auto off — nur auf Wunsch
+times-on = ⏱️ In Texten von Aufnahmen ab 45 Sekunden steht vor jedem Absatz seine Zeit.
+times-off = ⏱️ Ab jetzt stehen keine Zeiten in den Texten.
+times-how = ⏱️ /times on — in Texten langer Aufnahmen die Zeit jedes Absatzes nennen, /times off — weglassen
 admins-only = 🔒 Das können nur die Administratoren der Gruppe.
 groups-only = 👥 Dieser Befehl ist für Gruppen. Hier transkribiere ich ohnehin alles.
 private-only = 🔒 Darauf antworte ich nur im privaten Chat, damit es nicht die ganze Gruppe sieht.
@@ -186,6 +190,7 @@ stats =
 
 label-cancel = ✖️ Abbrechen
 label-other-language = 🌐 Andere Sprache
+label-copy = 📋 Kopieren
 label-back = ↩️ Zurück
 label-automatic = Automatisch erkennen
 label-file = 📄 { $form }
@@ -210,6 +215,7 @@ command-mydata = Was über mich gespeichert ist
 command-forget = Alles über mich löschen
 command-transcribe = Die Nachricht transkribieren, auf die Sie antworten
 command-auto = Alle Sprachnachrichten transkribieren
+command-times = Zeiten in langen Texten
 command-stats = Statistik
 command-pause = Arbeit anhalten
 command-resume = Fortsetzen

@@ -91,6 +91,7 @@ help =
     Maximum size: { $size }
 
     /language — the language of the recordings
+    /times off — leave out the times in long texts
     /queue — my recordings in the queue
     /cancel — cancel them
     /privacy — what is kept, and how long
@@ -145,6 +146,9 @@ transcribe-how = 🎙️ Reply to a voice message, a video note, audio or video 
 auto-on = 👥 I transcribe all voice messages in this group from now on.
 auto-off = 👥 I transcribe on request only from now on: reply to a message with /transcribe
 auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
+times-on = ⏱️ Texts of recordings of 45 seconds and more show the time of each paragraph.
+times-off = ⏱️ Texts come without times from now on.
+times-how = ⏱️ /times on — show the time of each paragraph in texts of long recordings, /times off — leave it out
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
 private-only = 🔒 I answer that only in a private chat, so that the group does not see it.
@@ -186,6 +190,7 @@ stats =
 
 label-cancel = ✖️ Cancel
 label-other-language = 🌐 Other language
+label-copy = 📋 Copy
 label-back = ↩️ Back
 label-automatic = Detect automatically
 label-file = 📄 { $form }
@@ -210,6 +215,7 @@ command-mydata = What is kept about me
 command-forget = Erase everything about me
 command-transcribe = Transcribe the message you reply to
 command-auto = Transcribe all voice messages
+command-times = Times in long texts
 command-stats = How the bot is doing
 command-pause = Pause the work
 command-resume = Resume

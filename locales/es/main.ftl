@@ -96,6 +96,7 @@ help =
     Tamaño máximo: { $size }
 
     /language — el idioma de las grabaciones
+    /times off — quitar los tiempos de los textos largos
     /queue — mis grabaciones en la cola
     /cancel — cancelarlas
     /privacy — qué se guarda y cuánto tiempo
@@ -151,6 +152,9 @@ transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un video
 auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
 auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
 auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off — solo a petición
+times-on = ⏱️ En los textos de grabaciones de 45 segundos o más, cada párrafo lleva su tiempo.
+times-off = ⏱️ Desde ahora los textos llegan sin tiempos.
+times-how = ⏱️ /times on — indicar el tiempo de cada párrafo en los textos largos, /times off — no indicarlo
 admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
 groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
 private-only = 🔒 A eso respondo solo en un chat privado, para que no lo vea todo el grupo.
@@ -194,6 +198,7 @@ stats =
 
 label-cancel = ✖️ Cancelar
 label-other-language = 🌐 Otro idioma
+label-copy = 📋 Copiar
 label-back = ↩️ Volver
 label-automatic = Detectar automáticamente
 label-file = 📄 { $form }
@@ -218,6 +223,7 @@ command-mydata = Qué se guarda sobre mí
 command-forget = Borrar todo sobre mí
 command-transcribe = Transcribir el mensaje al que responde
 command-auto = Transcribir todos los mensajes de voz
+command-times = Tiempos en los textos largos
 command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
 command-resume = Reanudar

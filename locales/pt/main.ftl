@@ -96,6 +96,7 @@ help =
     Tamanho máximo: { $size }
 
     /language — o idioma das gravações
+    /times off — tirar os tempos dos textos longos
     /queue — minhas gravações na fila
     /cancel — cancelá-las
     /privacy — o que é guardado e por quanto tempo
@@ -151,6 +152,9 @@ transcribe-how = 🎙️ Responda com este comando a uma mensagem de voz, uma me
 auto-on = 👥 A partir de agora transcrevo todas as mensagens de voz deste grupo.
 auto-off = 👥 A partir de agora transcrevo só a pedido: responda a uma mensagem com /transcribe
 auto-how = 👥 /auto on — transcrever todas as mensagens de voz, /auto off — só a pedido
+times-on = ⏱️ Nos textos de gravações de 45 segundos ou mais, cada parágrafo traz o seu tempo.
+times-off = ⏱️ A partir de agora os textos vêm sem tempos.
+times-how = ⏱️ /times on — mostrar o tempo de cada parágrafo nos textos longos, /times off — não mostrar
 admins-only = 🔒 Só os administradores do grupo podem fazer isso.
 groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualquer forma.
 private-only = 🔒 Isso eu respondo só em um chat privado, para que o grupo todo não veja.
@@ -194,6 +198,7 @@ stats =
 
 label-cancel = ✖️ Cancelar
 label-other-language = 🌐 Outro idioma
+label-copy = 📋 Copiar
 label-back = ↩️ Voltar
 label-automatic = Detectar automaticamente
 label-file = 📄 { $form }
@@ -218,6 +223,7 @@ command-mydata = O que é guardado sobre mim
 command-forget = Apagar tudo sobre mim
 command-transcribe = Transcrever a mensagem a que você responde
 command-auto = Transcrever todas as mensagens de voz
+command-times = Tempos nos textos longos
 command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
 command-resume = Retomar

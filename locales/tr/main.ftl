@@ -91,6 +91,7 @@ help =
     Maksimum boyut: { $size }
 
     /language — kayıtların dili
+    /times off — uzun metinlerde zamanları gösterme
     /queue — kuyruktaki kayıtlarım
     /cancel — onları iptal et
     /privacy — ne, ne kadar süre saklanıyor
@@ -145,6 +146,9 @@ transcribe-how = 🎙️ Bu komutla bir sesli mesajı, görüntülü mesajı, se
 auto-on = 👥 Bundan sonra bu gruptaki tüm sesli mesajları yazıya dökerim.
 auto-off = 👥 Bundan sonra yalnızca istenince: bir mesajı /transcribe ile yanıtlayın
 auto-how = 👥 /auto on — tüm sesli mesajları yazıya dök, /auto off — yalnızca istenince
+times-on = ⏱️ 45 saniye ve daha uzun kayıtların metinlerinde her paragrafın zamanı gösterilir.
+times-off = ⏱️ Metinler artık zamansız gelir.
+times-how = ⏱️ /times on — uzun kayıtların metinlerinde paragrafların zamanını göster, /times off — gösterme
 admins-only = 🔒 Bunu yalnızca grubun yöneticileri yapabilir.
 groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya döküyorum.
 private-only = 🔒 Buna yalnızca özel sohbette yanıt veririm, böylece tüm grup görmez.
@@ -186,6 +190,7 @@ stats =
 
 label-cancel = ✖️ İptal
 label-other-language = 🌐 Başka dil
+label-copy = 📋 Kopyala
 label-back = ↩️ Geri
 label-automatic = Otomatik algıla
 label-file = 📄 { $form }
@@ -210,6 +215,7 @@ command-mydata = Benim hakkımda ne saklanıyor
 command-forget = Benim hakkımdaki her şeyi sil
 command-transcribe = Yanıtladığınız mesajı yazıya dök
 command-auto = Tüm sesli mesajları yazıya dök
+command-times = Uzun metinlerde zamanlar
 command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür

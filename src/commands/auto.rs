@@ -17,6 +17,8 @@ pub(super) const COMMAND: Definition = Definition {
 pub(crate) enum GroupSetting {
     /// Whether every recording in the group is transcribed.
     Auto(bool),
+    /// Whether the paragraphs of long texts begin with their times.
+    Times(bool),
 }
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
@@ -56,6 +58,9 @@ pub(crate) async fn set_in_group(
     let (set, reply) = match setting {
         GroupSetting::Auto(on) => {
             (commands.worker.store.users.set_auto(location.chat, *on).await, CommandReply::Auto(*on))
+        }
+        GroupSetting::Times(on) => {
+            (commands.worker.store.users.set_times(location.chat, *on).await, CommandReply::Times(*on))
         }
     };
     match set {

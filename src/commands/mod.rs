@@ -16,6 +16,7 @@ mod queue;
 mod resume;
 mod start;
 mod stats;
+mod times;
 mod transcribe;
 mod unban;
 
@@ -42,6 +43,7 @@ pub(crate) static COMMANDS: &[Definition] = &[
     start::COMMAND,
     help::COMMAND,
     language::COMMAND,
+    times::COMMAND,
     queue::COMMAND,
     cancel::COMMAND,
     privacy::COMMAND,

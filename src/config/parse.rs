@@ -68,6 +68,7 @@ impl Raw {
                 updates: update_source(&self.webhook_url, self.webhook_addr)?,
                 default_locale: Locale::from_code(&self.default_locale)
                     .ok_or_else(|| refused("default_locale", &self.default_locale))?,
+                answer_style: self.answer_style,
                 rate: positive("telegram_messages_per_second", self.telegram_messages_per_second, 1000)?,
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),

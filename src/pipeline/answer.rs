@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use stenobot_domain::{AnswerForm, SpeechLanguage, subtitles};
-use stenobot_telegram::{Answer, Document, OutgoingMessage};
+use stenobot_store::ChatSettings;
+use stenobot_telegram::{Answer, AnswerLayout, AnswerText, Document, Keyboard, OutgoingMessage, body};
 
 use super::deliver::Deliverer;
 use super::file_names::file_stem;
+use crate::config::AnswerStyle;
 use crate::request::{Request, Transcribed};
 
 /// A part of an answer.
@@ -19,7 +21,7 @@ pub(super) enum Part {
 
 impl Deliverer {
     /// The parts of a request's answer. The first takes the place of the status message.
-    pub(super) fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
+    pub(super) fn answer_parts(&self, request: &Request<Transcribed>, chat: &ChatSettings) -> Vec<Part> {
         let transcript = &request.stage().transcript;
         let texts = self.settings.texts();
         let locale = self.settings.locale(request.locale());
@@ -34,7 +36,7 @@ impl Deliverer {
             let name = format!("{}.{extension}", stem());
             Part::File(Arc::new(Document { name, media_type, caption, bytes: text.into_bytes() }))
         };
-        let text_file = |caption| file("txt", "text/plain", spoken.0.trim().to_owned() + "\n", caption);
+        let text_file = |caption| file("txt", "text/plain", body(transcript, chat.times) + "\n", caption);
         let caption = || texts.caption(locale, transcript, language);
         let requested_file = match request.form() {
             AnswerForm::Message => None,
@@ -45,18 +47,25 @@ impl Deliverer {
         if let Some(file) = requested_file.filter(|_| has_text) {
             return vec![file];
         }
-        let keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
-        match texts.answer(locale, transcript, language, self.settings.config().limits.answer_messages) {
+        let mut keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
+        keyboard.0.extend(self.settings.copy_button(request.locale(), spoken.0.trim()).map(|copy| vec![copy]));
+        let config = self.settings.config();
+        let layout = AnswerLayout {
+            language,
+            most: config.limits.answer_messages,
+            has_heading: config.telegram.answer_style == AnswerStyle::Marked,
+            has_times: chat.times,
+            // Groups and channels have negative ids.
+            is_folded: request.chat().0 < 0,
+        };
+        let message = |AnswerText { text, folded }, keyboard| Part::Message(OutgoingMessage { text, folded, keyboard });
+        match texts.answer(locale, transcript, layout) {
+            // The buttons are under the message that the store knows.
             Answer::Messages(messages) => {
-                let mut keyboard = Some(keyboard);
-                // The buttons are under the message that the store knows.
-                let with_buttons =
-                    |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
-                messages.into_iter().map(with_buttons).collect()
+                let keyboards = std::iter::once(keyboard).chain(std::iter::repeat_with(Keyboard::default));
+                messages.into_iter().zip(keyboards).map(|(text, keyboard)| message(text, keyboard)).collect()
             }
-            Answer::File { preview } => {
-                vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(None)]
-            }
+            Answer::File { preview } => vec![message(preview, keyboard), text_file(None)],
         }
     }
 

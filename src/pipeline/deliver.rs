@@ -91,7 +91,8 @@ impl Deliverer {
         }
         let transcript = &request.stage().transcript;
         let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
-        let parts = self.answer_parts(&request);
+        let chat = self.worker.store.users.chat_settings(request.chat()).await?;
+        let parts = self.answer_parts(&request, &chat);
         let thread = request.thread().map(ThreadId);
         let delivered = if self.chats.is_write_forbidden(request.chat(), thread, request.received_at()) {
             Err(DeliverError::Failed(DeliverFailure::WriteForbidden))
@@ -145,12 +146,14 @@ impl Deliverer {
             let client = client.clone();
             async move {
                 match (target, part) {
-                    (Target::Edit(message), Part::Message(content)) => {
-                        client.edit(to.chat, message, &content).await.map(|()| message)
-                    }
-                    (Target::New, Part::Message(content)) => {
-                        client.send(to.chat, to.thread, to.reply_to, &content).await
-                    }
+                    (target, Part::Message(content)) => match put(&client, to, target, &content).await {
+                        // The text matters more than how it is shown.
+                        Err(error) if content.is_decorated() && error.is_about_decoration() => {
+                            tracing::info!(%error, "the server takes no folded text or no button that copies: the text goes without");
+                            put(&client, to, target, &content.undecorated()).await
+                        }
+                        put => put,
+                    },
                     (Target::Edit(message), Part::File(file)) => {
                         client.edit_to_document(to.chat, message, &file).await.map(|()| message)
                     }
@@ -363,6 +366,19 @@ fn addressee(request: &Request<Transcribed>) -> Addressee {
         thread: request.thread().map(ThreadId),
         status: request.status_message(),
         reply_to: request.reply_to(),
+    }
+}
+
+/// Puts a text into a message.
+async fn put(
+    client: &Client,
+    to: Addressee,
+    target: Target,
+    content: &OutgoingMessage,
+) -> Result<MessageId, TelegramError> {
+    match target {
+        Target::Edit(message) => client.edit(to.chat, message, content).await.map(|()| message),
+        Target::New => client.send(to.chat, to.thread, to.reply_to, content).await,
     }
 }
 

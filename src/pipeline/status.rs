@@ -27,6 +27,7 @@ impl StatusMessages {
     pub(super) fn message(&self, id: RequestId, locale: Option<&str>, text: &StatusText) -> OutgoingMessage {
         OutgoingMessage {
             text: self.settings.status_text(locale, text),
+            folded: None,
             keyboard: self.settings.cancel_button(locale, id),
         }
     }

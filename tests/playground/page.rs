@@ -226,6 +226,44 @@ async fn a_long_answer_is_shown_from_its_top() {
 }
 
 #[tokio::test]
+async fn a_folded_text_is_opened_and_a_short_one_copied() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    // The sign is of one unit, the headphones of two.
+    let paragraphs = format!("0:00 {}\n\n0:32 🎧 The end.", "A sentence that is said. ".repeat(30).trim());
+    let text = format!("✅ Done!\n\n{paragraphs}");
+    let fold = json!([{ "type": "expandable_blockquote", "offset": 9, "length": paragraphs.encode_utf16().count() }]);
+    server.call("sendMessage", json!({ "chat_id": ANNA, "text": text, "entities": fold })).await;
+    browser.until("document.querySelector('.fold .words')").await;
+    let words = browser.script("return document.querySelector('.fold .words').textContent").await;
+    assert_eq!(words, paragraphs);
+    let heights = "const words = document.querySelector('.fold .words'); \
+                   return [words.clientHeight, words.scrollHeight, document.querySelector('.fold-toggle').textContent]";
+    let closed = browser.script(heights).await;
+    assert!(closed[0].as_f64() < closed[1].as_f64() && closed[2] == "Show all", "{closed}");
+    browser.click(".fold-toggle").await;
+    let open = browser.script(heights).await;
+    assert!(open[0] == open[1] && open[2] == "Show less", "{open}");
+    // It stays open when the message changes.
+    let keyboard = json!({ "inline_keyboard": [[{ "text": "📋 Copy", "copy_text": { "text": "The end." } }]] });
+    let mut edit = json!({ "chat_id": ANNA, "message_id": 2, "text": text, "entities": fold });
+    edit["reply_markup"] = keyboard;
+    server.call("editMessageText", edit).await;
+    browser.until("document.querySelector('.buttons button')").await;
+    assert_eq!(browser.script("return document.querySelector('.fold-toggle').textContent").await, "Show less");
+    let taken = "navigator.clipboard.writeText = async (text) => { window.taken = text; }";
+    browser.script(taken).await;
+    browser.click(".buttons button").await;
+    browser.until("window.taken === 'The end.'").await;
+    browser.until("document.getElementById('toast').textContent === 'Copied'").await;
+    assert!(server.api.read(|state| state.pending.iter().all(|update| update.content["callback_query"].is_null())));
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_page_whose_playground_has_ended_says_what_to_do() {
     let server = PageServer::without_bot().await;
     let (browser, _turn) = server.browser().await;

@@ -37,6 +37,7 @@ mod service;
 mod stories;
 mod telegram;
 mod terminal;
+mod texts;
 mod webhook;
 mod wrong_uses;
 

@@ -16,6 +16,7 @@ pub(crate) mod scene;
 #[allow(dead_code, reason = "tests write scripts, scripted recognisers read them")]
 pub(crate) mod script;
 pub(crate) mod secrets;
+pub(crate) mod texts;
 pub(crate) mod webhook;
 
 use std::time::Duration;

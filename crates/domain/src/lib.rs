@@ -1,6 +1,7 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
 mod lifecycle;
+mod paragraphs;
 pub mod quantile;
 mod retry;
 mod role;
@@ -10,10 +11,12 @@ pub mod subtitles;
 pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -206,6 +209,8 @@ pub struct Transcript {
     pub retried_windows: u32,
     /// Speech that was detected and that no segment covers, short remainders not counted.
     pub missed_speech: Duration,
+    /// Where the detector found speech, in order of time, disjoint; empty without a detector.
+    pub speech: Vec<Range<Duration>>,
 }
 
 impl Transcript {
@@ -378,6 +383,7 @@ mod tests {
             processing: Duration::from_secs(1),
             retried_windows: 0,
             missed_speech: Duration::ZERO,
+            speech: Vec::new(),
         }
     }
 

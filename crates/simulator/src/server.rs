@@ -6,6 +6,7 @@
 //! delivers.
 
 mod chat;
+mod entities;
 mod fault;
 mod flood;
 mod group;

@@ -42,6 +42,8 @@ pub struct Transcription {
     pub retried_windows: u32,
     /// Speech that was detected and that no segment covers, holes of at most 1.5 s not counted.
     pub missed_speech: Duration,
+    /// Where speech was detected, in order of time, without margins; empty without a detector.
+    pub speech: Vec<Range<Duration>>,
 }
 
 /// Transcribes 16 kHz mono `samples`: the ranges of detected `speech` with margins, or everything where nothing was looked
@@ -66,7 +68,9 @@ pub(crate) fn transcribe(
             recording.observer.on_progress(duration_of_samples(samples.len()));
         }
     }
-    Ok(recording.finish())
+    let found = speech.unwrap_or_default().iter();
+    let speech = found.map(|range| duration_of_samples(range.start)..duration_of_samples(range.end)).collect();
+    Ok(Transcription { speech, ..recording.finish() })
 }
 
 /// One recording in progress. Ranges are in samples of the recording.
@@ -148,6 +152,7 @@ impl<'a> Recording<'a> {
             language: self.fixed.map(str::to_owned).or(main.map(|main| main.code)).unwrap_or_else(|| "en".to_owned()),
             retried_windows: self.retried_windows,
             missed_speech: duration_of_samples(self.missed_samples),
+            speech: Vec::new(),
         }
     }
 

@@ -16,12 +16,20 @@ use crate::{Queue, Sender, StoreError};
 pub struct Users(pub(crate) Database);
 
 /// Settings of a chat.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatSettings {
     /// The language of the speech; `None` leaves it to the settings of the bot.
     pub speech_language: Option<SpeechLanguage>,
     /// Whether audio sent to the chat is transcribed without a command; false until it is set.
     pub auto: bool,
+    /// Whether the paragraphs of long recordings begin with their times; true until it is set.
+    pub times: bool,
+}
+
+impl Default for ChatSettings {
+    fn default() -> Self {
+        Self { speech_language: None, auto: false, times: true }
+    }
 }
 
 /// An open request, as its sender is shown it.
@@ -121,6 +129,11 @@ impl Users {
     /// Sets whether audio sent to a chat is transcribed without a command.
     pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), StoreError> {
         self.0.noting(self.writing(async |sql, now| sql.set_auto(chat, auto, now).await)).await
+    }
+
+    /// Sets whether the paragraphs of long recordings begin with their times.
+    pub async fn set_times(&self, chat: ChatId, times: bool) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_times(chat, times, now).await)).await
     }
 
     // === Bans ===

@@ -155,6 +155,12 @@ impl TelegramError {
         matches!(self, Self::Refused(description) if description.contains("message is not modified"))
     }
 
+    /// Whether a server refuses entities or a kind of button that it does not know, rather than the text.
+    pub fn is_about_decoration(&self) -> bool {
+        let about = |description: &str| ["entit", "button", "keyboard"].iter().any(|what| description.contains(what));
+        matches!(self, Self::Refused(description) if about(&description.to_lowercase()))
+    }
+
     /// From a failed exchange of bytes; reqwest's own text may hold the URL and with it the token.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
         if error.is_connect() {

@@ -31,15 +31,15 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    Button, DEFAULT_RATE, Edit, EditGuard, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit, Outbox,
-    OutgoingMessage, Priority, Pushed, Share, StatusEditor,
+    Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit,
+    Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, BanEntry, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry, QueuePosition, Stats,
-    StatusText, Texts,
+    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry,
+    QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
     Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,

@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 use stenobot_domain::{ChatId, MessageId, UserId};
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, ReplyParameters};
+use teloxide::types::{
+    BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, MessageEntity, MessageEntityKind, ReplyParameters,
+};
 
 use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::TelegramError;
-use super::outgoing::{Keyboard, OutgoingMessage};
+use super::outgoing::{Folded, Keyboard, OutgoingMessage};
 use super::update::ThreadId;
 
 /// The used field of a sent or edited message.
@@ -73,6 +75,7 @@ impl Client {
         message.message_thread_id = thread.map(topic);
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
+        message.entities = content.folded.map(entities);
         let call = WithKeyboard { payload: &message, reply_markup: content.keyboard.shown() };
         let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
         self.write_permissions().record_sent(chat, thread, &sent);
@@ -102,6 +105,7 @@ impl Client {
             content.text.as_str(),
         );
         edit.link_preview_options = Some(no_preview());
+        edit.entities = content.folded.map(entities);
         let call = WithKeyboard { payload: &edit, reply_markup: content.keyboard.shown() };
         match self.write_if(chat, Method::EditMessageText, &call, allowed).await.transpose() {
             Some(edited) => self.record_edit(chat, edited),
@@ -267,6 +271,11 @@ fn form(chat: ChatId, document: &Document) -> Result<Form, TelegramError> {
 
 fn topic(thread: ThreadId) -> teloxide::types::ThreadId {
     teloxide::types::ThreadId(teloxide::types::MessageId(thread.0))
+}
+
+/// Never `parse_mode`: a transcript may hold any character.
+fn entities(folded: Folded) -> Vec<MessageEntity> {
+    vec![MessageEntity::new(MessageEntityKind::ExpandableBlockquote, folded.offset, folded.length)]
 }
 
 fn answering(message: MessageId) -> ReplyParameters {

@@ -1,18 +1,19 @@
 //! All texts of the bot: locale files with typed arguments.
 
+mod answer;
 mod locale;
 mod overrides;
 mod replies;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
+pub use answer::{Answer, AnswerLayout, AnswerText, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
@@ -22,7 +23,6 @@ use stenobot_domain::{RequestId, Spoken, Transcript};
 
 use super::languages::language_name;
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
-use super::split::{MESSAGE_UNITS, split};
 
 static_loader! {
     static MESSAGES = {
@@ -250,48 +250,6 @@ impl Texts {
         let marks = marks.into_iter().filter(|(is_marked, _)| *is_marked).map(|(_, mark)| renderer.text(mark));
         language.into_iter().chain(marks).collect()
     }
-
-    /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. A blank transcript gives [`StatusText::NoSpeech`]. `language` is the code of a language to name.
-    pub fn answer(
-        &self,
-        locale: Locale,
-        transcript: &Transcript,
-        language: Option<&str>,
-        most: NonZeroUsize,
-    ) -> Answer {
-        let spoken = transcript.text();
-        let words = spoken.0.trim();
-        if words.is_empty() {
-            return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
-        }
-        let renderer = Renderer { overrides: &self.overrides, locale };
-        let heading = self.heading(locale, transcript, language) + "\n\n";
-        let room = MESSAGE_UNITS - heading.encode_utf16().count();
-        let mut parts = split(words, room, MESSAGE_UNITS);
-        if parts.len() > most.get() {
-            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
-            let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
-            return Answer::File { preview: heading + &preview + " …" + &note };
-        }
-        parts[0].insert_str(0, &heading);
-        Answer::Messages(parts)
-    }
-}
-
-/// Preview of a text above its file, in UTF-16 units: about a phone's screen.
-const PREVIEW_UNITS: usize = 600;
-
-/// Form of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// As these messages; the first takes the place of the status message.
-    Messages(Vec<String>),
-    /// As a text file, after this message.
-    File {
-        /// Heading and first lines.
-        preview: String,
-    },
 }
 
 /// Formats messages in one locale.

@@ -215,10 +215,36 @@ function draw(message) {
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
-function spoken({ mine, text }) {
+function spoken({ id, mine, text, folded }) {
+  if (folded) {
+    const [start, end] = folded;
+    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
+  }
   const cut = !mine && text.startsWith("✅") ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
   return cut < 0 ? [own] : [own, text.slice(cut)];
+}
+
+const opened = new Set(); // ids of messages whose quotations are open
+
+/** A quotation of at most three lines that a click opens and closes. */
+function fold(id, text) {
+  const words = make("span", { className: "words" }, text);
+  const button = make("button", { type: "button", className: "fold-toggle" });
+  const quotation = make("span", { className: "fold" }, words, button);
+  const show = () => {
+    quotation.classList.toggle("open", opened.has(id));
+    button.setAttribute("aria-expanded", opened.has(id));
+    button.textContent = opened.has(id) ? "Show less" : "Show all";
+  };
+  button.addEventListener("click", () => {
+    if (!opened.delete(id)) opened.add(id);
+    show();
+  });
+  show();
+  // What fits into three lines has nothing to open.
+  requestAnimationFrame(() => { button.hidden = !opened.has(id) && words.scrollHeight <= words.clientHeight + 1; });
+  return quotation;
 }
 
 /** Commands in a text, as buttons that send them. Recognised as Telegram does. */
@@ -337,10 +363,14 @@ for (const event of ["play", "pause", "ended", "timeupdate"]) audio.addEventList
 /* Buttons below messages, and the menu of commands. */
 
 function buttons(message) {
-  const rows = message.buttons.map((row) => make("div", { className: "row" }, ...row.map(({ label, data }) => {
-    const button = make("button", { type: "button", disabled: data === null }, label);
-    button.dataset.data = data;
+  const rows = message.buttons.map((row) => make("div", { className: "row" }, ...row.map(({ label, data, copies }) => {
+    const button = make("button", { type: "button", disabled: data === null && copies === null }, label);
+    button.dataset.data = data ?? label;
     button.addEventListener("click", async () => {
+      if (copies !== null) {
+        await navigator.clipboard.writeText(copies).then(() => toast("Copied"), () => toast("The browser does not allow to copy."));
+        return;
+      }
       button.setAttribute("aria-busy", "true");
       const answer = await post("press", { message: message.id, data });
       if (answer?.text && answer.alert) alert(answer.text);

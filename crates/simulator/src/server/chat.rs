@@ -1,6 +1,7 @@
 //! Chats, members and messages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,6 +70,8 @@ pub struct Message {
     pub topic: Option<MessageId>,
     /// Origin of a forwarded message.
     pub forwarded: Option<Origin>,
+    /// The folded quotation of a text, in bytes.
+    pub folded: Option<Range<usize>>,
     /// `reply_markup` as sent by the bot.
     pub markup: Option<Value>,
     /// Time of sending, from the server's start.
@@ -285,6 +288,7 @@ impl Message {
             reply_elsewhere,
             topic,
             forwarded,
+            folded: None,
             markup: None,
             sent,
             date,

@@ -7,11 +7,10 @@ use stenobot_domain::{ChatId, MessageId, UserId};
 
 use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
 use super::flood::TooFast;
-use super::keyboard;
 use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
-use super::{Settings, Shared};
+use super::{Settings, Shared, entities, keyboard};
 
 /// Maximum length of a text in UTF-16 units.
 const MAX_TEXT: usize = 4096;
@@ -189,12 +188,13 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
+    let folded = content.text().map(|text| entities::folded(params, text)).transpose()?.flatten();
     let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
     let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let id = chat_state.next_message();
     let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
-    chat_state.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
+    chat_state.messages.insert(id, Message { markup, folded, ..Message::of(post, id, shared.now(), shared.date()) });
     message_result(state, shared, chat, id)
 }
 
@@ -230,8 +230,12 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
     if content.as_ref().and_then(Content::text).is_some() && message.content.text().is_none() {
         return Err(Refusal::NO_TEXT_TO_EDIT.into());
     }
+    let folded = match &content {
+        Some(content) => content.text().map(|text| entities::folded(params, text)).transpose()?.flatten(),
+        None => message.folded.clone(),
+    };
     let other = content.filter(|content| message.content != *content);
-    let unchanged = other.is_none() && message.markup == markup;
+    let unchanged = other.is_none() && message.markup == markup && message.folded == folded;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
@@ -245,6 +249,7 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
         message.content = content;
     }
     message.markup = markup;
+    message.folded = folded;
     message_result(state, shared, chat, id)
 }
 

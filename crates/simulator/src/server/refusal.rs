@@ -65,6 +65,15 @@ impl Refusal {
     pub(crate) const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
     /// An edit of nothing.
     pub const EDIT_NOT_FOUND: Self = Self::Bad("message to edit not found");
+    /// A button that copies nothing or too much.
+    pub(crate) const BUTTON_COPY: Self = Self::Bad("BUTTON_COPY_TEXT_INVALID");
+    /// An entity that is no object with type, offset and length.
+    pub(crate) const ENTITY_UNREADABLE: Self = Self::Bad("can't parse entities");
+    /// An entity outside of the text.
+    pub(crate) const ENTITY_OUTSIDE: Self = Self::Bad("entity ends after the end of the text");
+    /// An entity that cuts a character in two.
+    pub(crate) const ENTITY_IN_CHARACTER: Self =
+        Self::Bad("entity beginning or ending in the middle of a UTF-16 symbol");
     /// An edit of a message that is not the bot's.
     pub(crate) const CANNOT_EDIT: Self = Self::Bad("message can't be edited");
     /// An edit that changes nothing.

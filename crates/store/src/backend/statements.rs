@@ -130,6 +130,7 @@ statements! {
     fn chat_settings(chat: ChatId) -> Option<ChatSettings>;
     fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();
     fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
+    fn set_times(chat: ChatId, times: bool, now: Timestamp) -> ();
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;

@@ -174,6 +174,6 @@ impl sqlx::FromRow<'_, DbRow> for RequestStatus {
 
 impl sqlx::FromRow<'_, DbRow> for ChatSettings {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { speech_language: speech_language(row)?, auto: row.try_get("auto")? })
+        Ok(Self { speech_language: speech_language(row)?, auto: row.try_get("auto")?, times: row.try_get("times")? })
     }
 }

@@ -59,6 +59,10 @@ pub enum CommandReply {
     Auto(bool),
     /// To /auto with an argument other than on or off.
     AutoHow,
+    /// To /times, after it was set.
+    Times(bool),
+    /// To /times with an argument other than on or off.
+    TimesHow,
     /// The command is for administrators of the group.
     AdminsOnly,
     /// The command is for groups.
@@ -211,6 +215,8 @@ pub enum Label {
     Cancel,
     /// Opens the list of languages.
     OtherLanguage,
+    /// Copies the text of an answer.
+    Copy,
     /// Closes the list of languages.
     Back,
     /// Language detection.
@@ -291,6 +297,9 @@ impl Texts {
             CommandReply::Auto(true) => renderer.text("auto-on"),
             CommandReply::Auto(false) => renderer.text("auto-off"),
             CommandReply::AutoHow => renderer.text("auto-how"),
+            CommandReply::Times(true) => renderer.text("times-on"),
+            CommandReply::Times(false) => renderer.text("times-off"),
+            CommandReply::TimesHow => renderer.text("times-how"),
             CommandReply::AdminsOnly => renderer.text("admins-only"),
             CommandReply::GroupsOnly => renderer.text("groups-only"),
             CommandReply::Paused => renderer.text("paused"),
@@ -366,6 +375,7 @@ impl Texts {
         match label {
             Label::Cancel => renderer.text("label-cancel"),
             Label::OtherLanguage => renderer.text("label-other-language"),
+            Label::Copy => renderer.text("label-copy"),
             Label::Back => renderer.text("label-back"),
             Label::Automatic => renderer.text("label-automatic"),
             Label::File(form) => renderer.format("label-file", [("form", form.into())]),

@@ -76,7 +76,7 @@ fn every_count_has_the_plural_forms_of_its_language() {
 
 #[test]
 fn every_message_is_used() {
-    let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
+    let source = [include_str!("../texts.rs"), include_str!("answer.rs"), include_str!("replies.rs")].concat();
     // Those of commands are named by the commands of the bot.
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
@@ -159,6 +159,9 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::Auto(true),
         CommandReply::Auto(false),
         CommandReply::AutoHow,
+        CommandReply::Times(true),
+        CommandReply::Times(false),
+        CommandReply::TimesHow,
         CommandReply::AdminsOnly,
         CommandReply::GroupsOnly,
         CommandReply::Paused,
@@ -214,8 +217,15 @@ fn everything(locale: Locale) -> Vec<String> {
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
         said.push(toast);
     }
-    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase]
-    {
+    for label in [
+        Label::Cancel,
+        Label::Copy,
+        Label::OtherLanguage,
+        Label::Back,
+        Label::Automatic,
+        Label::File("SRT"),
+        Label::Erase,
+    ] {
         let label = texts.label(locale, label);
         assert!(label.chars().count() <= 30, "no button is that wide: {label}");
         said.push(label);
