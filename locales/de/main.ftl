@@ -21,6 +21,16 @@ missed-speech = ⚠️ Ein Teil der Sprache wurde nicht erkannt und fehlt im Tex
 in-the-file = 📄 Der ganze Text steht in der Datei.
 no-speech = 🤷 Keine Sprache gefunden: In der Aufnahme sind keine Wörter zu hören.
 
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Mit deinem Konto verbunden. Wenn du eine Sprachnachricht, eine Videonachricht oder Audio bekommst, schicke ich den Text hierher. Die andere Seite merkt davon nichts.
+business-refused = 🔒 Ich bin mit deinem Konto verbunden, aber dieser Bot ist nur für bestimmte Personen da: Ich lese und speichere nichts. Bitte entferne mich in den Einstellungen von Telegram.
+help-business = 🔗 Verbinde mich in den Einstellungen von Telegram mit deinem eigenen Konto, und ich schreibe hier auf, was andere dir schicken.
+privacy-business = 🔗 Von Aufnahmen, die du auf deinem eigenen Konto bekommst, wird der Name des Absenders gespeichert, bis der Text verschickt ist, und sonst nichts, was ihn benennt. Wird eine Nachricht dort gelöscht, werden Aufnahme und Text auch hier gelöscht.
+my-data-business = 🔗 Ich bin mit deinem eigenen Konto verbunden.
+
 ## Refusals
 
 request-number = Anfrage Nr. { $number }

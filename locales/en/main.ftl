@@ -21,6 +21,16 @@ missed-speech = ⚠️ Part of the speech could not be recognised and is missing
 in-the-file = 📄 The whole text is in the file.
 no-speech = 🤷 No speech found in this recording.
 
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Connected to your account. When you receive a voice message, a video note or audio, I send its text here. The other side notices nothing.
+business-refused = 🔒 I am connected to your account, but this bot serves certain people only: I read and keep nothing. Please remove me in Telegram's settings.
+help-business = 🔗 Connect me to your own account in Telegram's settings, and I transcribe here what others send you.
+privacy-business = 🔗 Of recordings that you receive on your own account, the sender's name is kept until the text is sent, and nothing else that names them. If a message is deleted there, recording and text are deleted here too.
+my-data-business = 🔗 I am connected to your own account.
+
 ## Refusals
 
 request-number = Request { $number }

@@ -21,6 +21,16 @@ missed-speech = ⚠️ No se pudo reconocer una parte del habla: falta en el tex
 in-the-file = 📄 El texto completo está en el archivo.
 no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
 
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Conectado a tu cuenta. Cuando recibas un mensaje de voz, un videomensaje o un audio, te enviaré el texto aquí. La otra persona no nota nada.
+business-refused = 🔒 Estoy conectado a tu cuenta, pero este bot solo atiende a ciertas personas: no leo ni guardo nada. Por favor, desconéctame en los ajustes de Telegram.
+help-business = 🔗 Conéctame a tu propia cuenta en los ajustes de Telegram y transcribiré aquí lo que te envíen.
+privacy-business = 🔗 De las grabaciones que recibes en tu propia cuenta se guarda el nombre del remitente hasta que se envía el texto, y nada más que lo identifique. Si el mensaje se borra allí, la grabación y el texto se borran también aquí.
+my-data-business = 🔗 Estoy conectado a tu propia cuenta.
+
 ## Refusals
 
 request-number = Solicitud n.º { $number }

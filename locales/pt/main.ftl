@@ -21,6 +21,16 @@ missed-speech = ⚠️ Não foi possível reconhecer uma parte da fala: ela falt
 in-the-file = 📄 O texto completo está no arquivo.
 no-speech = 🤷 Nenhuma fala encontrada: não se ouvem palavras na gravação.
 
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Conectado à sua conta. Quando você receber uma mensagem de voz, uma mensagem de vídeo ou um áudio, envio o texto aqui. A outra pessoa não percebe nada.
+business-refused = 🔒 Estou conectado à sua conta, mas este bot só atende certas pessoas: não leio nem guardo nada. Por favor, remova-me nas configurações do Telegram.
+help-business = 🔗 Conecte-me à sua própria conta nas configurações do Telegram e transcrevo aqui o que lhe enviarem.
+privacy-business = 🔗 Das gravações que você recebe na sua própria conta, o nome do remetente é guardado até o texto ser enviado, e nada mais que o identifique. Se a mensagem for apagada lá, a gravação e o texto também são apagados aqui.
+my-data-business = 🔗 Estou conectado à sua própria conta.
+
 ## Refusals
 
 request-number = Solicitação nº { $number }

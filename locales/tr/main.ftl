@@ -21,6 +21,16 @@ missed-speech = ⚠️ Konuşmanın bir kısmı tanınamadı ve metinde yok.
 in-the-file = 📄 Metnin tamamı dosyada.
 no-speech = 🤷 Konuşma bulunamadı: kayıtta duyulan söz yok.
 
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Hesabınıza bağlandım. Size bir sesli mesaj, görüntülü mesaj veya ses dosyası geldiğinde metnini buraya gönderirim. Karşı taraf bunu fark etmez.
+business-refused = 🔒 Hesabınıza bağlandım, ancak bu bot yalnızca belirli kişilere hizmet veriyor: hiçbir şeyi okumuyor ve saklamıyorum. Lütfen beni Telegram ayarlarından kaldırın.
+help-business = 🔗 Beni Telegram ayarlarından kendi hesabınıza bağlayın; size gönderilenleri burada yazıya dökeyim.
+privacy-business = 🔗 Kendi hesabınıza gelen kayıtlarda gönderenin adı metin gönderilene kadar saklanır, onu tanıtan başka hiçbir şey saklanmaz. Mesaj orada silinirse kayıt ve metin burada da silinir.
+my-data-business = 🔗 Kendi hesabınıza bağlıyım.
+
 ## Refusals
 
 request-number = İstek no: { $number }

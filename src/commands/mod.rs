@@ -144,6 +144,12 @@ impl Commands {
         self.settings.command_reply(invocation.locale, reply)
     }
 
+    /// Whether the user may connect the bot to their own account, and asks in private.
+    fn is_account_owner(&self, invocation: &Invocation<'_>) -> bool {
+        let owners = &self.settings.config().people.owners;
+        invocation.location.kind == ChatKind::Private && owners.contains(&invocation.from.id.0)
+    }
+
     /// The reply in a group to a command about a member's data, with a link that gives the command in the private chat.
     fn private_only(&self, invocation: &Invocation<'_>, command: &str) -> OutgoingMessage {
         let mut message = self.reply(invocation, &CommandReply::PrivateOnly);

@@ -19,10 +19,12 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
         return Ok(Some(commands.private_only(invocation, NAME)));
     }
     let data = commands.worker.store.users.my_data(invocation.from.id).await?;
-    Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))
+    let is_connected = commands.worker.store.business.is_connected(invocation.from.id).await?;
+    Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, |data| describe(data, is_connected)))))
 }
 
-fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: MyData) -> CommandReply {
+fn describe(data: MyData, is_connected: bool) -> CommandReply {
+    let MyData { sender, first_seen, ended, audio, settings, under_way } = data;
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -38,5 +40,6 @@ fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: My
             Some(SpeechLanguage::Code(code)) => language_name(&code),
             Some(SpeechLanguage::Auto) | None => None,
         },
+        is_connected,
     })
 }

@@ -103,7 +103,7 @@ impl Raw {
                 .unwrap_or(std::num::NonZeroUsize::MIN),
                 user_per_minute: positive("user_requests_per_minute", self.user_requests_per_minute, 600)?,
             },
-            people: People { allowed: self.allowed_users, operators: self.admin_users },
+            people: People { allowed: self.allowed_users, operators: self.admin_users, owners: self.owner_accounts },
             privacy: Privacy {
                 audio_retention: seconds("audio_retention_seconds", self.audio_retention_seconds, 0, 86_400)?,
             },

@@ -174,6 +174,8 @@ pub struct People {
     pub allowed: IdList,
     /// Numbers of the bot's administrators.
     pub(crate) operators: IdList,
+    /// Numbers of people whose own accounts may be connected; empty for nobody.
+    pub(crate) owners: IdList,
 }
 
 /// Retention.

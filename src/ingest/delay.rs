@@ -40,6 +40,9 @@ impl Delays {
                     | Content::Press(_)
                     | Content::Membership(_)
                     | Content::Moved { .. }
+                    | Content::BusinessConnection(_)
+                    | Content::BusinessAudio(_)
+                    | Content::BusinessDeletion(_)
                     | Content::Other(_)
                     | Content::Ignored(_) => {}
                 }

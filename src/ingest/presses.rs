@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
+use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage};
 use stenobot_store::{
     Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
 };
@@ -263,11 +263,17 @@ fn repeated(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAu
         RerunChoice::Language(language) => (Some(language.clone()), AnswerForm::Message),
         RerunChoice::File(form) => (audio.speech_language, *form),
     };
+    // The recording itself is in another chat: the new text replies to the first, which says who sent it.
+    let reply_to = match &audio.origin {
+        Origin::Chat => audio.reply_to,
+        Origin::Business(_) => audio.status_message,
+    };
     IncomingAudio {
         chat: audio.chat,
         thread: audio.thread,
         key: IdempotencyKey::Button { callback_id: press.callback.clone() },
-        reply_to: audio.reply_to,
+        reply_to,
+        origin: audio.origin,
         from: if audio.owner.id == press.from.id { sender(&press.from) } else { audio.owner },
         source: audio.source,
         file_id: audio.file_id,

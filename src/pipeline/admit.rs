@@ -2,9 +2,9 @@
 
 use futures::future::BoxFuture;
 use metrics::counter;
-use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
+use stenobot_domain::{AnswerForm, BusinessKey, BusinessMessage, ChatId, Origin, PersonName, RejectReason, UserId};
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
-use stenobot_telegram::{AskedBy, ChatKind, Client, ThreadId, VoiceMessage};
+use stenobot_telegram::{AskedBy, BusinessAudio, ChatKind, Client, ThreadId, VoiceMessage};
 use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -59,7 +59,7 @@ impl Keyed for AdmitRequest {
     fn key(&self) -> Option<UserId> {
         match self.incoming.key {
             // While the store cannot be written, the update is repeated. That does not count against its sender.
-            IdempotencyKey::Message(_) => (!self.is_retry).then_some(self.incoming.from.id),
+            IdempotencyKey::Message(_) | IdempotencyKey::Origin => (!self.is_retry).then_some(self.incoming.from.id),
             // The press was counted.
             IdempotencyKey::Button { .. } => None,
         }
@@ -99,6 +99,15 @@ impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async { self.0.queue.depth_excluding(&self.1.busy()).await })
     }
+}
+
+/// The user for whom a recording that they received on their own account is transcribed.
+pub(crate) struct OwnAccount {
+    pub(crate) user: Sender,
+    /// Their private chat with the bot.
+    pub(crate) chat: ChatId,
+    /// Language code of their Telegram.
+    pub(crate) locale: Option<String>,
 }
 
 /// Parameters of [`Admitter::new`].
@@ -167,6 +176,27 @@ impl Admitter {
                 self.admit(incoming, stem).await
             }
             Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
+        }
+    }
+
+    /// Admits a recording that the user of a connected account received, in their name; returns whether it will be transcribed.
+    pub(crate) async fn business_audio(
+        &mut self,
+        account: OwnAccount,
+        audio: &BusinessAudio,
+    ) -> Result<bool, StoreError> {
+        if !self.may_answer(account.chat, None) {
+            return Ok(false);
+        }
+        let speech_language = self.parts.store.users.chat_settings(account.chat).await?.speech_language;
+        let incoming = IncomingAudio { speech_language, ..received(account, audio) };
+        match check_claims(&audio.voice, &self.parts.settings.config().limits) {
+            Ok(()) => {
+                let name = audio.voice.file_name.as_deref();
+                let stem = name.map(|name| file_stem(Some(name), audio.voice.source, audio.sent_at));
+                self.admit(incoming, stem).await
+            }
+            Err(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }
     }
 
@@ -328,6 +358,7 @@ fn incoming(voice: &VoiceMessage) -> IncomingAudio {
         thread: voice.location.thread.map(|thread| thread.0),
         key: IdempotencyKey::Message(voice.asked),
         reply_to: Some(voice.message),
+        origin: Origin::Chat,
         from: sender(&voice.from),
         source: voice.source,
         file_id: voice.file_id.clone(),
@@ -337,6 +368,26 @@ fn incoming(voice: &VoiceMessage) -> IncomingAudio {
         speech_language: None,
         form: AnswerForm::Message,
         parent: None,
+    }
+}
+
+/// The request of the account's user. What is kept of the message names neither its chat nor, once it is answered, its author.
+fn received(account: OwnAccount, audio: &BusinessAudio) -> IncomingAudio {
+    let BusinessAudio { connection, sent_at, voice } = audio;
+    let names = [Some(voice.from.first_name.as_str()), voice.from.last_name.as_deref()];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    IncomingAudio {
+        chat: account.chat,
+        key: IdempotencyKey::Origin,
+        reply_to: None,
+        origin: Origin::Business(BusinessMessage {
+            key: BusinessKey::of(connection, voice.location.chat, voice.message),
+            author: PersonName::new(&name),
+            sent_at: *sent_at,
+        }),
+        from: account.user,
+        locale: account.locale,
+        ..incoming(voice)
     }
 }
 

@@ -23,7 +23,7 @@ impl Deliverer {
     /// The parts of a request's answer. The first takes the place of the status message.
     pub(super) fn answer_parts(&self, request: &Request<Transcribed>, chat: &ChatSettings) -> Vec<Part> {
         let transcript = &request.stage().transcript;
-        let texts = self.settings.texts();
+        let texts = self.settings.texts_of(request.locale(), request.origin());
         let locale = self.settings.locale(request.locale());
         let language = chosen_language(request);
         let spoken = transcript.text();
@@ -73,7 +73,8 @@ impl Deliverer {
     pub(super) fn heading(&self, request: &Request<Transcribed>) -> OutgoingMessage {
         let locale = self.settings.locale(request.locale());
         let transcript = &request.stage().transcript;
-        self.settings.texts().heading(locale, transcript, chosen_language(request)).into()
+        let texts = self.settings.texts_of(request.locale(), request.origin());
+        texts.heading(locale, transcript, chosen_language(request)).into()
     }
 }
 

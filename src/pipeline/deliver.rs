@@ -247,7 +247,8 @@ impl Deliverer {
 
     async fn send_file(&self, request: &Request<Transcribed>, sender: Sender, part: Part) -> Result<(), PartError> {
         let file = Outgoing { to: addressee(request), target: Target::New, part };
-        request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
+        let message = request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
+        request.record_sent_message(&self.worker.store, message).await?;
         Ok(())
     }
 

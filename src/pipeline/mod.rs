@@ -17,6 +17,7 @@ pub(crate) mod bans;
 pub(crate) mod broadcast;
 pub(crate) mod cancels;
 pub(crate) mod chats;
+pub(crate) mod deletion;
 pub(crate) mod deliver;
 pub(crate) mod download;
 pub(crate) mod erasure;

@@ -149,11 +149,11 @@ impl Notifier {
     fn sentence(&self, notice: &Notice) -> String {
         let (locale, text) = (notice.locale.as_deref(), self.reason_text(notice));
         match notice.settlement {
-            Settlement::Cancelled(CancelledBy::Sender) => self.settings.status_text(locale, &text),
+            Settlement::Cancelled(CancelledBy::Sender) => self.settings.request_text(locale, &notice.origin, &text),
             Settlement::Rejected(_)
             | Settlement::Failed(_)
             | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
-                self.settings.numbered_text(locale, &text, notice.folded.len(), notice.fence.id)
+                self.settings.numbered_text(locale, &notice.origin, &text, notice.folded.len(), notice.fence.id)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The message that shows a request's state until its answer replaces it.
 
-use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_domain::{ChatId, MessageId, Origin, RequestId};
 use stenobot_telegram::{
     Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, ThreadId, Unreachable,
 };
@@ -24,9 +24,15 @@ impl StatusMessages {
     }
 
     /// A state with the button that cancels the request.
-    pub(super) fn message(&self, id: RequestId, locale: Option<&str>, text: &StatusText) -> OutgoingMessage {
+    pub(super) fn message(
+        &self,
+        id: RequestId,
+        origin: &Origin,
+        locale: Option<&str>,
+        text: &StatusText,
+    ) -> OutgoingMessage {
         OutgoingMessage {
-            text: self.settings.status_text(locale, text),
+            text: self.settings.request_text(locale, origin, text),
             folded: None,
             keyboard: self.settings.cancel_button(locale, id),
         }
@@ -35,14 +41,14 @@ impl StatusMessages {
     /// Schedules an edit of a request's status message, if it has one.
     pub(super) fn show(
         &self,
-        id: RequestId,
+        (id, origin): (RequestId, &Origin),
         chat: ChatId,
         status: Option<MessageId>,
         locale: Option<&str>,
         text: &StatusText,
     ) {
         if let Some(message) = status {
-            self.editor.show(id, chat, message, self.message(id, locale, text));
+            self.editor.show(id, chat, message, self.message(id, origin, locale, text));
         }
     }
 

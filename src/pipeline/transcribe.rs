@@ -343,8 +343,9 @@ impl Transcriber {
     /// Shows that work has begun: by an edit, or by a new message if there is none yet.
     async fn show_start(&self, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
         let text = &StatusText::Starting;
-        self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), text);
-        self.status.ensure(request, &self.status.message(request.id(), request.locale(), text)).await
+        let (id, origin) = (request.id(), request.origin());
+        self.status.show((id, origin), request.chat(), request.status_message(), request.locale(), text);
+        self.status.ensure(request, &self.status.message(id, origin, request.locale(), text)).await
     }
 
     /// Shows progress in every progress interval, for as long as it is polled: the engine's own, blended with the expected
@@ -366,7 +367,8 @@ impl Transcriber {
             best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
             let remaining = estimate::remaining(best, elapsed, expected);
             let text = StatusText::Progress { percent: Percent::running(best), elapsed, remaining };
-            self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
+            let request_of = (request.id(), request.origin());
+            self.status.show(request_of, request.chat(), request.status_message(), request.locale(), &text);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId};
-use stenobot_simulator::server::{Attachment, Author, Content, MenuEntry, Message, State, keyboard};
+use stenobot_simulator::server::{Attachment, Author, Chat, Content, MenuEntry, Message, State, keyboard};
 
 /// Maximum number of messages on a page; older ones are left out.
 const MAX_MESSAGES: usize = 300;
@@ -74,8 +74,8 @@ pub(super) struct Command {
 }
 
 /// The newest messages of a chat, without deleted ones.
-pub(super) fn messages(state: &State, chat: ChatId) -> BTreeMap<MessageId, Shown> {
-    let Some(chat) = state.chats.get(&chat) else { return BTreeMap::new() };
+pub(super) fn messages(chat: Option<&Chat>) -> BTreeMap<MessageId, Shown> {
+    let Some(chat) = chat else { return BTreeMap::new() };
     let standing = chat.messages.values().rev().filter(|message| message.deleted.is_none()).take(MAX_MESSAGES);
     standing.map(|message| (message.id, shown(message, &chat.messages))).collect()
 }

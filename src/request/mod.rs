@@ -9,6 +9,7 @@ mod stages;
 
 use std::time::Duration;
 
+pub(crate) use cancel::delete_source;
 pub use cancel::{cancel, cancel_all, cancel_all_in};
 pub use claim::{Claim, MAX_INTERRUPTIONS};
 pub use event::observe;
@@ -20,7 +21,7 @@ pub use stages::{
 };
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, Timestamp, UserId,
 };
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
@@ -81,6 +82,11 @@ impl<S: Stage> Request<S> {
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub fn reply_to(&self) -> Option<MessageId> {
         self.row.reply_to
+    }
+
+    /// Where the recording comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.row.origin
     }
 
     /// User or chat that made the request.
@@ -298,6 +304,14 @@ impl Request<Transcribed> {
         store.queue.set_part_message(self.fence(), self.chat(), message).await?;
         self.row.part_message = Some(message);
         Ok(())
+    }
+
+    /// Records a file of the answer that was sent as a message of its own, if it is to be deleted with its source.
+    pub(crate) async fn record_sent_message(&self, store: &Store, message: MessageId) -> Result<(), StoreError> {
+        match self.origin() {
+            Origin::Chat => Ok(()),
+            Origin::Business(_) => store.queue.add_sent_message(self.fence(), message).await,
+        }
     }
 
     /// Records how many messages of a long answer have been sent, so that none is sent twice.

@@ -44,7 +44,7 @@ async fn shown(scene: &Scene, to: MessageId) -> MessageId {
 
 async fn request_of(scene: &Scene, message: MessageId) -> RequestId {
     let rows = scene.rows().await;
-    let row = rows.iter().find(|row| row.chat_id == GROUP.0 && row.message_id == message.0);
+    let row = rows.iter().find(|row| row.chat_id == GROUP.0 && row.message_id == Some(message.0));
     RequestId(row.expect("the request has a row").id)
 }
 

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod bans;
+mod business;
 mod chaos;
 mod chats;
 #[path = "../corpus/mod.rs"]

@@ -4,6 +4,7 @@
 //! [`run_stories`]; the stories of [`everyday`] take the scene and the recordings as parameters. `scenarios` runs them with the
 //! program as a child process.
 
+pub(crate) mod business;
 pub(crate) mod cancel;
 pub(crate) mod commands;
 pub(crate) mod everyday;

@@ -1,6 +1,7 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
 mod lifecycle;
+mod origin;
 mod paragraphs;
 pub mod quantile;
 mod retry;
@@ -11,6 +12,7 @@ pub mod subtitles;
 pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use origin::{BusinessKey, BusinessMessage, Origin, PersonName};
 pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};
@@ -326,6 +328,11 @@ impl Timestamp {
     /// Date and minute in UTC, as `2026-11-24-0542`, for file names.
     pub fn minute(self) -> String {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F-%H%M").to_string()
+    }
+
+    /// Date and minute in UTC, as `2026-11-24 05:42 UTC`, to be read.
+    pub fn date_and_minute(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F %H:%M UTC").to_string()
     }
 
     /// The start of the day in UTC.

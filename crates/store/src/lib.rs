@@ -13,6 +13,7 @@
 mod account;
 mod audio;
 mod backend;
+mod business;
 mod changes;
 mod crash;
 mod database;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Adopted;
 pub use audio::{Audio, AudioLookup, DueAudio, KeptAudio};
+pub use business::{Business, BusinessConnection};
 pub use changes::Topic;
 pub use error::StoreError;
 pub use inspection::{Inspection, Server};
@@ -49,6 +51,7 @@ pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
+pub use queue::deletion::DeletedSource;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};
@@ -72,6 +75,8 @@ pub struct Store {
     pub users: Users,
     /// Recordings that are kept on the disk.
     pub audio: Audio,
+    /// Accounts of users to which the bot is connected.
+    pub business: Business,
     /// Counts and times for gauges and reports.
     pub statistics: Statistics,
     /// The machines that work on the store.
@@ -118,6 +123,7 @@ impl Store {
             queue: Queue(database.clone()),
             users: Users(database.clone()),
             audio: Audio(database.clone()),
+            business: Business(database.clone()),
             statistics: Statistics(database.clone()),
             machines: Machines(database.clone()),
             service: Service(database.clone()),

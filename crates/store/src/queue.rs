@@ -4,6 +4,7 @@ pub(crate) mod actor;
 pub(crate) mod admission;
 pub(crate) mod cancellation;
 pub(crate) mod daily_usage;
+pub(crate) mod deletion;
 pub(crate) mod fenced;
 mod notices;
 pub(crate) mod order;

@@ -71,6 +71,8 @@ labels! {
         SetMyCommands = "setMyCommands",
         /// Status of a user in a group.
         GetChatMember = "getChatMember",
+        /// A user's own account to which the bot is connected.
+        GetBusinessConnection = "getBusinessConnection",
         /// Where a file can be fetched.
         GetFile = "getFile",
         /// The bytes of a file.

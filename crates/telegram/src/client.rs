@@ -27,6 +27,7 @@ use super::error::{Parameters, Refusal, TelegramError};
 use super::outgoing::{LearnedPause, Limits, MAX_PAUSE, Outbox, Priority, Scope, Share};
 use super::redact::Redactor;
 use super::update::Identity;
+use super::updates::UpdateKinds;
 use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
@@ -52,6 +53,7 @@ struct Inner {
     outbox: Outbox,
     write_permissions: WritePermissions,
     administrators: AdministratorCache,
+    update_kinds: UpdateKinds,
     me: OnceLock<Me>,
     /// Names of the bot's commands.
     commands: Vec<&'static str>,
@@ -66,6 +68,9 @@ pub struct Me {
     pub id: UserId,
     /// Its name without `@`.
     pub username: String,
+    /// Whether users can connect it to their own accounts, as its owner has set.
+    #[serde(default)]
+    pub can_connect_to_business: bool,
 }
 
 fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
@@ -107,6 +112,7 @@ impl Client {
             outbox: Outbox::new(Limits::default()),
             write_permissions: WritePermissions::default(),
             administrators: AdministratorCache::default(),
+            update_kinds: UpdateKinds::default(),
             me: OnceLock::new(),
             commands: Vec::new(),
             local_files: None,
@@ -186,6 +192,10 @@ impl Client {
 
     pub(super) fn administrators(&self) -> &AdministratorCache {
         &self.0.administrators
+    }
+
+    pub(super) fn wanted_updates(&self) -> &UpdateKinds {
+        &self.0.update_kinds
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {

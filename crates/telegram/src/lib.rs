@@ -5,6 +5,7 @@
 
 mod action;
 mod administrators;
+mod business;
 mod call;
 mod checkup;
 mod client;
@@ -42,7 +43,9 @@ pub use texts::{
     QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
-    Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
-    Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
+    Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Identity,
+    Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind,
+    VoiceMessage,
 };
+pub use updates::OptionalUpdates;
 pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};

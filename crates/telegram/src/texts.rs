@@ -19,7 +19,7 @@ pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
 pub use replies::{BanEntry, CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
 
-use stenobot_domain::{RequestId, Spoken, Transcript};
+use stenobot_domain::{PersonName, RequestId, Spoken, Timestamp, Transcript};
 
 use super::languages::language_name;
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
@@ -146,17 +146,40 @@ type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
     overrides: TextOverrides,
+    /// The first line of all texts of one request.
+    heading: Option<String>,
 }
 
 impl Texts {
     /// The built-in texts, with messages from `folder` (`ru/main.ftl`) in place of the built-in ones of the same name. An
     /// unknown message is an error, since it is probably misspelt.
     pub fn with_overrides(folder: &Path) -> Result<Self, OverridesError> {
-        Ok(Self { overrides: TextOverrides::read(folder)? })
+        Ok(Self { overrides: TextOverrides::read(folder)?, heading: None })
+    }
+
+    /// These texts for a request whose recording comes from another chat: each begins with a line that says who sent it, if that
+    /// is known, and when.
+    #[must_use]
+    pub fn headed_by_source(&self, locale: Locale, author: Option<&PersonName>, sent_at: Timestamp) -> Self {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        let time = ("time", sent_at.date_and_minute().into());
+        let heading = match author {
+            Some(author) => renderer.format("business-heading", [("name", author.as_str().to_owned().into()), time]),
+            None => renderer.format("business-heading-unnamed", [time]),
+        };
+        Self { heading: Some(heading), ..self.clone() }
     }
 
     /// The text in the given locale.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
+        let text = self.render_alone(locale, text);
+        match &self.heading {
+            Some(heading) => format!("{heading}\n{text}"),
+            None => text,
+        }
+    }
+
+    fn render_alone(&self, locale: Locale, text: &StatusText) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
             StatusText::Downloading => renderer.text("downloading"),
@@ -239,7 +262,9 @@ impl Texts {
 
     /// The text under a file that is an answer: what [`Texts::heading`] says beside that it is done.
     pub fn caption(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Option<String> {
-        Some(self.remarks(locale, transcript, language).join("\n")).filter(|caption| !caption.is_empty())
+        let lines: Vec<String> =
+            self.heading.clone().into_iter().chain(self.remarks(locale, transcript, language)).collect();
+        Some(lines.join("\n")).filter(|caption| !caption.is_empty())
     }
 
     fn remarks(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What an update means to the bot.
 
+mod business;
 mod command;
 mod json;
 mod press;
@@ -7,6 +8,7 @@ pub(super) mod raw;
 
 use std::time::Duration;
 
+pub(super) use business::ConnectionJson;
 pub use command::{Identity, TRANSCRIBE};
 
 use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp, UserId};
@@ -41,6 +43,12 @@ pub enum Content {
         /// The supergroup's id.
         to: ChatId,
     },
+    /// The bot was connected to a user's own account, or a connection has changed or ended.
+    BusinessConnection(Box<BusinessConnection>),
+    /// A recording in a chat of such an account.
+    BusinessAudio(Box<BusinessAudio>),
+    /// Messages in a chat of such an account were deleted.
+    BusinessDeletion(BusinessDeletion),
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
     /// No action and no answer.
@@ -158,6 +166,42 @@ pub struct Membership {
     pub access: Access,
 }
 
+/// A connection of the bot to a user's own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessConnection {
+    /// Telegram's id of it.
+    pub id: String,
+    /// Whose account it is.
+    pub user: Sender,
+    /// The user's private chat with the bot.
+    pub chat: ChatId,
+    /// False when it has ended.
+    pub is_enabled: bool,
+}
+
+/// A recording in a private chat of a connected account. In `voice`, location and sender are of that chat, in which the bot is
+/// not; the sender may be the user of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessAudio {
+    /// Id of the connection.
+    pub connection: String,
+    /// By Telegram's clock.
+    pub sent_at: Timestamp,
+    /// The message.
+    pub voice: VoiceMessage,
+}
+
+/// Messages that were deleted in a private chat of a connected account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessDeletion {
+    /// Id of the connection.
+    pub connection: String,
+    /// The chat.
+    pub chat: ChatId,
+    /// The messages.
+    pub messages: Vec<MessageId>,
+}
+
 /// What the bot may do in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -216,6 +260,8 @@ pub enum Ignored {
     Service,
     /// A message from a bot.
     Bot,
+    /// A message without a recording in a chat of a connected account.
+    Business,
     /// A kind of update that was not requested.
     Unexpected,
     /// An update that cannot be read.
@@ -243,6 +289,14 @@ labels! {
         Membership = "membership",
         /// [`Content::Moved`]
         Migration = "migration",
+        /// [`Content::BusinessConnection`]
+        BusinessConnection = "business_connection",
+        /// [`Content::BusinessAudio`]
+        BusinessAudio = "business_audio",
+        /// [`Content::BusinessDeletion`]
+        BusinessDeletion = "business_deletion",
+        /// [`Ignored::Business`]
+        BusinessOther = "business_other",
         /// [`Content::Other`]
         Other = "other",
         /// [`Ignored::Group`]
@@ -277,6 +331,9 @@ impl Content {
             Self::Press(_) => UpdateKind::Button,
             Self::Membership(_) => UpdateKind::Membership,
             Self::Moved { .. } => UpdateKind::Migration,
+            Self::BusinessConnection(_) => UpdateKind::BusinessConnection,
+            Self::BusinessAudio(_) => UpdateKind::BusinessAudio,
+            Self::BusinessDeletion(_) => UpdateKind::BusinessDeletion,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {
                 Ignored::Group => UpdateKind::Group,
@@ -284,6 +341,7 @@ impl Content {
                 Ignored::Edited => UpdateKind::Edited,
                 Ignored::Service => UpdateKind::Service,
                 Ignored::Bot => UpdateKind::Bot,
+                Ignored::Business => UpdateKind::BusinessOther,
                 Ignored::Unexpected => UpdateKind::Unexpected,
                 Ignored::Unreadable => UpdateKind::Unreadable,
             },

@@ -208,6 +208,11 @@ function draw(message) {
     bubble.append(text);
   }
   bubble.append(make("span", { className: "meta" }, meta));
+  if (number === offer.partner) {
+    const remove = make("button", { type: "button", className: "command" }, "Delete");
+    remove.addEventListener("click", () => post("delete", { message: message.id }));
+    bubble.append(remove);
+  }
   if (message.buttons.length) bubble.classList.add("has-buttons");
   return make("li", { className: message.mine ? "message mine" : "message" },
     make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
@@ -550,7 +555,15 @@ function showOffer() {
   $("avatar").textContent = name[0];
   document.querySelector(".you").style.setProperty("--hue", String((number * 67 + 190) % 360));
   document.title = `${name} - Stenobot playground`;
-  $("another").href = `?person=${number % offer.people.length + 1}`;
+  // The last one writes to the first one's own account, to which the bot is connected.
+  const isPartner = number === offer.partner;
+  $("another").href = `?person=${isPartner ? 1 : number % (offer.people.length - 1) + 1}`;
+  $("partner").href = `?person=${offer.partner}`;
+  $("partner").hidden = isPartner || !offer.partner;
+  if (isPartner) {
+    document.querySelector(".title h1").textContent = `${offer.people[0]} (own account)`;
+    $("link").textContent = `the text appears in ${offer.people[0]}'s chat with the bot`;
+  }
   $("samples-title").hidden = offer.samples.length === 0;
   $("try").hidden = offer.samples.length === 0;
   showSamples();
@@ -591,7 +604,10 @@ function connect() {
     events = null;
   } else if (!events) {
     events = new EventSource(`people/${number}/${language.value}/chat`);
-    events.onopen = () => { failures = 0; $("link").textContent = "bot"; };
+    events.onopen = () => {
+      failures = 0;
+      $("link").textContent = number === offer.partner ? `the text appears in ${offer.people[0]}'s chat with the bot` : "bot";
+    };
     events.onmessage = (event) => receive(JSON.parse(event.data));
     events.addEventListener("end", end);
     events.onerror = () => {

@@ -27,7 +27,10 @@ async fn edit_refused_with(answer: Answer) -> Result<(), TelegramError> {
 async fn me_returns_the_account_of_the_token() {
     let me = json!({"id": 123456789, "is_bot": true, "first_name": "Steno", "username": "steno_bot", "new_field": {}});
     let stub = Stub::start([Answer::ok(me)]).await;
-    assert_eq!(stub.client().me().await, Ok(Me { id: UserId(123456789), username: "steno_bot".into() }));
+    assert_eq!(
+        stub.client().me().await,
+        Ok(Me { id: UserId(123456789), username: "steno_bot".into(), can_connect_to_business: false })
+    );
     assert_eq!(stub.asked()[0].path, format!("/bot{TOKEN}/GetMe"));
 }
 

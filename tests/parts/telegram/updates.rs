@@ -103,11 +103,11 @@ async fn the_poll_asks_for_messages_after_the_offset() {
     let asked = stub.asked();
     assert_eq!(
         asked[0].body,
-        json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+        json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member", "business_connection"]})
     );
     assert_eq!(
         asked[1].body,
-        json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
+        json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member", "business_connection"]})
     );
 }
 

@@ -93,6 +93,7 @@ async fn method(
         | Method::DeleteWebhook
         | Method::GetWebhookInfo
         | Method::GetChat
+        | Method::GetBusinessConnection
         | Method::GetChatMember
         | Method::Download => shared.change(|state| {
             let result = execute(&shared, state, method, &params);

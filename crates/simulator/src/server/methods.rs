@@ -139,6 +139,11 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             json["max_reaction_count"] = json!(11);
             Ok(json)
         }
+        Method::GetBusinessConnection => {
+            let id = params.text("business_connection_id").unwrap_or_default();
+            let account = state.accounts.get(id).ok_or(Refusal::CONNECTION_NOT_FOUND)?;
+            Ok(account.to_json(id))
+        }
         Method::GetChatMember => {
             let chat = existing_chat(state, params.chat())?;
             let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
@@ -154,7 +159,7 @@ fn me(state: &State, settings: &Settings) -> Value {
         ("can_join_groups", true),
         ("can_read_all_group_messages", !settings.privacy_mode),
         ("supports_inline_queries", false),
-        ("can_connect_to_business", false),
+        ("can_connect_to_business", settings.business_mode),
         ("has_main_web_app", false),
     ] {
         json[name] = json!(value);

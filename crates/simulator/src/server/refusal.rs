@@ -53,6 +53,8 @@ pub enum Refusal {
 impl Refusal {
     /// A chat the bot was never in.
     pub(crate) const CHAT_NOT_FOUND: Self = Self::Bad("chat not found");
+    /// A connection to an account that the bot never had.
+    pub(crate) const CONNECTION_NOT_FOUND: Self = Self::Bad("business connection not found");
     /// A user who has blocked the bot.
     pub(crate) const BLOCKED: Self = Self::Forbidden("bot was blocked by the user");
     /// A text of white space only.

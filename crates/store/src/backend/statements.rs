@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{
+    BusinessKey, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+};
 
 use crate::audio::{AudioRow, DueAudio};
 use crate::machines::{Machine, MachineId, MachineState};
@@ -16,8 +18,8 @@ use crate::queue::order::Place;
 use crate::service::ServiceMode;
 use crate::users::{Ban, Profile};
 use crate::{
-    ChatSettings, ClaimExclusions, Fence, IncomingAudio, Notice, RequestRecord, RequestRow, RequestStatus, Running,
-    Sender, StoreError, Waiting, postgres, sqlite,
+    BusinessConnection, ChatSettings, ClaimExclusions, DeletedSource, Fence, IncomingAudio, Notice, RequestRecord,
+    RequestRow, RequestStatus, Running, Sender, StoreError, Waiting, postgres, sqlite,
 };
 
 /// The statements, on a connection or in a transaction.
@@ -141,6 +143,22 @@ statements! {
     fn move_chat(from: ChatId, to: ChatId) -> ();
     fn moved_to(chat: ChatId) -> Option<ChatId>;
     fn other_ids(chat: ChatId) -> Vec<ChatId>;
+}
+
+// === Users' own accounts ===
+
+statements! {
+    fn business_connection(id: &str) -> Option<BusinessConnection>;
+    fn record_business_connection(connection: &BusinessConnection, now: Timestamp) -> ();
+    /// False when it was refused before.
+    fn refuse_business_connection(id: &str) -> bool;
+    fn has_business_connection(user: UserId) -> bool;
+    fn delete_business_connections_of(user: UserId) -> ();
+
+    fn mark_source_deleted(source: BusinessKey) -> Vec<RequestId>;
+    fn deleted_sources(now: Timestamp) -> Vec<DeletedSource>;
+    fn finish_deletion(id: RequestId) -> ();
+    fn erase_author_names() -> u64;
 }
 
 // === Erasing a user ===

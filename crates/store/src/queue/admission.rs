@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioSource, ChatId, MessageId, Origin, RejectReason, RequestId, SpeechLanguage, Timestamp, UserId,
 };
 
 use super::{ClaimExclusions, Queue, daily_usage};
@@ -34,6 +34,8 @@ pub enum IdempotencyKey {
         /// Telegram's id of this press.
         callback_id: String,
     },
+    /// The message that the origin names, which is in no chat of the bot.
+    Origin,
 }
 
 /// A request for a transcript as it came in. What it says of the audio is only a claim.
@@ -47,6 +49,8 @@ pub struct IncomingAudio {
     pub key: IdempotencyKey,
     /// The message with the audio, which is replied to; `None` where it is not in this chat.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
     /// User or chat that makes the request.
     pub from: Sender,
     /// Kind of the message with the audio.
@@ -75,6 +79,7 @@ impl IncomingAudio {
             thread: None,
             key: IdempotencyKey::Message(message),
             reply_to: Some(message),
+            origin: Origin::Chat,
             from,
             source: AudioSource::Voice,
             file_id,

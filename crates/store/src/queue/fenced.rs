@@ -40,6 +40,10 @@ pub(crate) enum FencedWrite<'a> {
         chat: ChatId,
         message: MessageId,
     },
+    /// A further message of the answer, which is deleted with the message that it answers.
+    SentMessage {
+        message: MessageId,
+    },
     /// Messages of a long answer that were sent.
     PartsDelivered(u32),
     /// With the refusals that are folded into the notice.
@@ -59,7 +63,7 @@ impl FencedWrite<'_> {
             Self::Settle { .. } => "end a request",
             Self::Release { .. } => "put a request back",
             Self::Renew => "renew a lease",
-            Self::StatusMessage { .. } | Self::PartMessage { .. } => "remember a message",
+            Self::StatusMessage { .. } | Self::PartMessage { .. } | Self::SentMessage { .. } => "remember a message",
             Self::PartsDelivered(_) => "remember what was sent",
             Self::CloseNotice { .. } => "record a notice",
             Self::PostponeNotice { .. } => "put a notice off",
@@ -75,6 +79,7 @@ impl FencedWrite<'_> {
             Self::Renew => "renewal",
             Self::StatusMessage { .. } => "status message",
             Self::PartMessage { .. } => "part message",
+            Self::SentMessage { .. } => "sent message",
             Self::PartsDelivered(_) => "part",
             Self::CloseNotice { .. } => "told",
             Self::PostponeNotice { .. } => "told later",
@@ -89,6 +94,7 @@ impl FencedWrite<'_> {
             | Self::Renew
             | Self::StatusMessage { .. }
             | Self::PartMessage { .. }
+            | Self::SentMessage { .. }
             | Self::PartsDelivered(_)
             | Self::CloseNotice { .. }
             | Self::PostponeNotice { .. } => false,
@@ -125,6 +131,7 @@ impl Queue {
             FencedWrite::Advance { .. }
             | FencedWrite::StatusMessage { .. }
             | FencedWrite::PartMessage { .. }
+            | FencedWrite::SentMessage { .. }
             | FencedWrite::PartsDelivered(_)
             | FencedWrite::CloseNotice { .. }
             | FencedWrite::PostponeNotice { .. } => {}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId,
+    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, Origin, RejectReason, RequestId,
     SpeechLanguage, StageName, Timestamp, UserId,
 };
 
@@ -46,6 +46,8 @@ pub struct RequestRow {
     pub thread: Option<i32>,
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
     /// User or chat that made the request.
     pub user: UserId,
     /// Kind of the message with the audio.
@@ -143,6 +145,8 @@ pub struct Notice {
     pub thread: Option<i32>,
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
     /// User or chat that made the request.
     pub user: UserId,
     /// The message that showed the state, if any.

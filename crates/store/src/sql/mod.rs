@@ -10,8 +10,10 @@ mod fragments;
 
 pub(super) mod account;
 pub(super) mod audio;
+mod business;
 pub(super) mod claims;
 pub(super) mod daily_usage;
+pub(super) mod deletion;
 pub(super) mod erasure;
 mod machines;
 pub(super) mod migrate;

@@ -12,6 +12,8 @@ macro_rules! is_plain_refusal {
             $table,
             ".answered = 0 AND ",
             $table,
+            ".source_deleted = 0 AND ",
+            $table,
             ".stage = 'rejected' AND ",
             $table,
             ".status_message_id IS NULL AND (",
@@ -33,7 +35,8 @@ pub(in super::super) const CLAIM_NOTICE: &str = concat!(
      AND oldest.status_message_id IS NULL AND newest.chat_id = oldest.chat_id \
      AND newest.thread_id IS NOT DISTINCT FROM oldest.thread_id AND ",
     is_plain_refusal!("newest"),
-    "), oldest.id) FROM usage AS oldest WHERE oldest.answered = 0 AND oldest.stage IN ",
+    "), oldest.id) FROM usage AS oldest WHERE oldest.answered = 0 \
+     AND oldest.source_deleted = 0 AND oldest.stage IN ",
     notice_stages!(),
     " AND (oldest.owner IS NULL OR oldest.lease_until < $3) AND oldest.not_before <= $3 AND ",
     chat_now!("oldest.chat_id"),
@@ -44,6 +47,7 @@ pub(in super::super) const CLAIM_NOTICE: &str = concat!(
     ") AND answered = 0 AND (owner IS NULL OR lease_until < $3) RETURNING id, ",
     chat_id!(),
     ", thread_id, reply_to_message_id, status_message_id, locale, stage, reason, codec, owner, attempt, received_at, \
+     business_key, author_name, sent_at, \
      CAST(voice_duration_seconds AS DOUBLE PRECISION) AS voice_duration_seconds, \
      CAST(claimed_duration_seconds AS DOUBLE PRECISION) AS claimed_duration_seconds, ",
     telegram_id!()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_domain::{ChatId, MessageId, Origin, PersonName, RequestId, StageName, Timestamp, UserId};
 
 use super::{Statements, claims, count};
 use crate::queue::actor::RequestLocation;
@@ -48,9 +48,9 @@ pub(in super::super) const SAME_AUDIO: &str = concat!(
 pub(in super::super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
      form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
-     stage, reason, answered, received_at, finished_at, priority, turn, created_at, updated_at) \
+     stage, reason, answered, received_at, business_key, author_name, sent_at, finished_at, priority, turn, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = $2) THEN NULL ELSE $5 END, \
-     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, \
+     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, \
      CASE $16 WHEN 'rejected' THEN $18 END, \
      coalesce((SELECT original.priority FROM usage AS original WHERE original.id = $11), 1), \
      coalesce((SELECT original.turn FROM usage AS original WHERE original.id = $11), \
@@ -74,7 +74,8 @@ macro_rules! waiting_columns {
             "SELECT id, ",
             chat_id!(),
             ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
-             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, CASE WHEN ",
+             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, business_key, author_name, sent_at, \
+             CASE WHEN ",
             waits_for_another!(),
             " THEN joined_to END AS joined_to, ",
             telegram_id!()
@@ -194,6 +195,11 @@ impl Statements<'_> {
         let (message, callback) = match &arrival.key {
             IdempotencyKey::Message(message) => (Some(message.0), None),
             IdempotencyKey::Button { callback_id } => (None, Some(callback_id)),
+            IdempotencyKey::Origin => (None, None),
+        };
+        let business = match &arrival.origin {
+            Origin::Chat => None,
+            Origin::Business(message) => Some(message),
         };
         let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
         let id: Option<i64> = sqlx::query_scalar(INSERT_REQUEST)
@@ -215,6 +221,9 @@ impl Statements<'_> {
             .bind(stage.as_str())
             .bind(row.refused.map(stenobot_domain::RejectReason::as_str))
             .bind(now.0)
+            .bind(business.map(|message| message.key.as_bytes()))
+            .bind(business.and_then(|message| message.author.as_ref()).map(PersonName::as_str))
+            .bind(business.map(|message| message.sent_at.0))
             .fetch_optional(self.0)
             .await?;
         Ok(id.map(RequestId))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::Row;
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId,
-    SpeechLanguage, StageName, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, BusinessKey, BusinessMessage, CancelledBy, ChatId, FailReason, MessageId,
+    Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
 };
 
 use super::{DbRow, count, seconds};
@@ -90,6 +90,16 @@ pub(super) fn time(row: &DbRow, column: &str) -> Result<Option<Timestamp>, sqlx:
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
 }
 
+pub(super) fn origin(row: &DbRow) -> Result<Origin, sqlx::Error> {
+    let Some(key) = row.try_get::<Option<Vec<u8>>, _>("business_key")? else { return Ok(Origin::Chat) };
+    let author: Option<String> = row.try_get("author_name")?;
+    Ok(Origin::Business(BusinessMessage {
+        key: BusinessKey::from_bytes(&key).ok_or_else(|| sqlx::Error::Decode("business_key is no hash".into()))?,
+        author: author.as_deref().and_then(PersonName::new),
+        sent_at: time(row, "sent_at")?.unwrap_or(Timestamp(0)),
+    }))
+}
+
 impl sqlx::FromRow<'_, DbRow> for RequestRow {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
@@ -100,6 +110,7 @@ impl sqlx::FromRow<'_, DbRow> for RequestRow {
             chat: ChatId(row.try_get("chat_id")?),
             thread: row.try_get("thread_id")?,
             reply_to: message(row, "reply_to_message_id")?,
+            origin: origin(row)?,
             user: UserId(row.try_get("telegram_id")?),
             source: source(row)?,
             form: form(row)?,
@@ -125,6 +136,7 @@ impl sqlx::FromRow<'_, DbRow> for Notice {
             chat: ChatId(row.try_get("chat_id")?),
             thread: row.try_get("thread_id")?,
             reply_to: message(row, "reply_to_message_id")?,
+            origin: origin(row)?,
             user: UserId(row.try_get("telegram_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
@@ -149,6 +161,7 @@ impl sqlx::FromRow<'_, DbRow> for Waiting {
             id: RequestId(row.try_get("id")?),
             user: UserId(row.try_get("telegram_id")?),
             chat: ChatId(row.try_get("chat_id")?),
+            origin: origin(row)?,
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
             stage: stage(row)?,

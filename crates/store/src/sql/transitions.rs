@@ -65,8 +65,15 @@ const SET_STATUS_MESSAGE: &str = concat!(
 const SET_PART_MESSAGE: &str = concat!(
     "UPDATE usage SET part_message_id = CASE ",
     chat_now!("usage.chat_id"),
-    " WHEN $3 THEN $1 ELSE part_message_id END, lease_until = $2",
+    " WHEN $3 THEN $1 ELSE part_message_id END, sent_messages = CASE WHEN business_key IS NOT NULL \
+     THEN coalesce(sent_messages, '') || ' ' || CAST($1 AS TEXT) END, lease_until = $2",
     fence!("$4", "$5", "$6", "$7")
+);
+
+/// Beside those that were recorded as [`SET_PART_MESSAGE`] does.
+const ADD_SENT_MESSAGE: &str = concat!(
+    "UPDATE usage SET sent_messages = coalesce(sent_messages, '') || ' ' || CAST($1 AS TEXT), lease_until = $2",
+    fence!("$3", "$4", "$5", "$6")
 );
 
 const SET_PARTS_DELIVERED: &str = concat!(
@@ -191,6 +198,9 @@ impl Statements<'_> {
             }
             FencedWrite::PartMessage { chat, message } => {
                 sqlx::query(SET_PART_MESSAGE).bind(message.0).bind(lease_until).bind(chat.0).fenced(fence)
+            }
+            FencedWrite::SentMessage { message } => {
+                sqlx::query(ADD_SENT_MESSAGE).bind(message.0).bind(lease_until).fenced(fence)
             }
             FencedWrite::PartsDelivered(parts) => {
                 sqlx::query(SET_PARTS_DELIVERED).bind(i64::from(parts)).bind(lease_until).fenced(fence)

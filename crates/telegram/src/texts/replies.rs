@@ -24,6 +24,8 @@ pub enum CommandReply {
         size: u64,
         /// The bot's name without `@`, which groups use to ask it.
         bot: String,
+        /// Whether the user may connect the bot to their own account.
+        is_owner: bool,
     },
     /// To /language, over the buttons.
     Languages {
@@ -40,7 +42,13 @@ pub enum CommandReply {
     Privacy {
         /// How long recordings are kept after their text was delivered.
         retention: Duration,
+        /// Whether the user may connect the bot to their own account.
+        is_owner: bool,
     },
+    /// The bot was connected to the user's own account, which it serves.
+    BusinessConnected,
+    /// The bot was connected to an account that it does not serve.
+    BusinessRefused,
     /// To /mydata of a user without stored data.
     NoData,
     /// To /mydata.
@@ -152,6 +160,8 @@ pub struct MyData {
     pub audio: Duration,
     /// Native name of the language set.
     pub language: Option<&'static str>,
+    /// Whether the bot is connected to the user's own account.
+    pub is_connected: bool,
 }
 
 /// Statistics for operators.
@@ -237,10 +247,12 @@ impl Texts {
             CommandReply::Greeting { duration, size } => {
                 renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
             }
-            CommandReply::Help { duration, size, bot } => renderer.format(
-                "help",
-                [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
-            ),
+            CommandReply::Help { duration, size, bot, is_owner } => {
+                let (duration, size) = (renderer.limit(*duration), renderer.size(*size));
+                let help =
+                    renderer.format("help", [("duration", duration), ("size", size), ("bot", bot.clone().into())]);
+                with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))
+            }
             CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
             CommandReply::Languages { current: Some(name) } => {
                 renderer.format("languages", [("language", (*name).into())])
@@ -258,36 +270,43 @@ impl Texts {
             }
             CommandReply::Cancelled(0) => renderer.text("cancel-nothing"),
             CommandReply::Cancelled(count) => renderer.format("cancel-count", [("count", number(*count))]),
-            CommandReply::Privacy { retention } => {
+            CommandReply::Privacy { retention, is_owner } => {
                 let kept = match retention.as_secs() {
                     0 => renderer.text("privacy-audio-at-once"),
                     _ => renderer.format("privacy-audio-kept", [("time", renderer.span(*retention))]),
                 };
-                renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits")
+                let privacy =
+                    renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits");
+                with_line(privacy, is_owner.then(|| renderer.text("privacy-business")))
             }
+            CommandReply::BusinessConnected => renderer.text("business-connected"),
+            CommandReply::BusinessRefused => renderer.text("business-refused"),
             CommandReply::NoData => renderer.text("my-data-none"),
-            CommandReply::MyData(data) => renderer.format(
-                "my-data",
-                [
-                    (
-                        "name",
-                        [Some(data.name.clone()), data.username.clone()]
-                            .into_iter()
-                            .flatten()
-                            .collect::<Vec<_>>()
-                            .join(" ")
-                            .into(),
-                    ),
-                    ("id", data.id.to_string().into()),
-                    ("since", data.since.clone().into()),
-                    ("requests", number(data.requests)),
-                    ("answered", number(data.answered)),
-                    ("audio", renderer.span(data.audio)),
-                    (
-                        "language",
-                        data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
-                    ),
-                ],
+            CommandReply::MyData(data) => with_line(
+                renderer.format(
+                    "my-data",
+                    [
+                        (
+                            "name",
+                            [Some(data.name.clone()), data.username.clone()]
+                                .into_iter()
+                                .flatten()
+                                .collect::<Vec<_>>()
+                                .join(" ")
+                                .into(),
+                        ),
+                        ("id", data.id.to_string().into()),
+                        ("since", data.since.clone().into()),
+                        ("requests", number(data.requests)),
+                        ("answered", number(data.answered)),
+                        ("audio", renderer.span(data.audio)),
+                        (
+                            "language",
+                            data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
+                        ),
+                    ],
+                ),
+                data.is_connected.then(|| renderer.text("my-data-business")),
             ),
             CommandReply::ForgetAsk => renderer.text("forget-ask"),
             CommandReply::Forgotten => renderer.text("forgotten"),
@@ -387,6 +406,13 @@ impl Texts {
     /// The description of a command in Telegram's menu: the text `command-NAME`.
     pub fn command(&self, locale: Locale, name: &str) -> String {
         Renderer { overrides: &self.overrides, locale }.text(&format!("command-{name}"))
+    }
+}
+
+fn with_line(text: String, line: Option<String>) -> String {
+    match line {
+        Some(line) => text + "\n" + &line,
+        None => text,
     }
 }
 

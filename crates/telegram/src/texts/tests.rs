@@ -129,7 +129,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         vec![QueueEntry { position: Some(2), length: seconds(30) }, QueueEntry { position: None, length: hour }];
     vec![
         CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
-        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
+        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into(), is_owner: true },
         CommandReply::Languages { current: None },
         CommandReply::Languages { current: Some("Deutsch") },
         CommandReply::LanguageSet(None),
@@ -138,8 +138,10 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::QueueEntries(entries),
         CommandReply::Cancelled(0),
         CommandReply::Cancelled(2),
-        CommandReply::Privacy { retention: Duration::ZERO },
-        CommandReply::Privacy { retention: seconds(300) },
+        CommandReply::Privacy { retention: Duration::ZERO, is_owner: false },
+        CommandReply::Privacy { retention: seconds(300), is_owner: true },
+        CommandReply::BusinessConnected,
+        CommandReply::BusinessRefused,
         CommandReply::NoData,
         CommandReply::MyData(MyData {
             name: "Anna".into(),
@@ -150,6 +152,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             answered: 4,
             audio: hour,
             language: None,
+            is_connected: true,
         }),
         CommandReply::ForgetAsk,
         CommandReply::Forgotten,
@@ -378,7 +381,8 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
             let waiting = Texts::default()
                 .render(locale, &StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
-            let kept = Texts::default().command_reply(locale, &CommandReply::Privacy { retention: seconds(length) });
+            let kept = Texts::default()
+                .command_reply(locale, &CommandReply::Privacy { retention: seconds(length), is_owner: false });
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
         }
     }

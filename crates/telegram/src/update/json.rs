@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
+use super::business::{ConnectionJson, DeletionJson, MessageJson};
 use super::command::{Identity, Spoken, TRANSCRIBE};
 use super::press::CallbackQuery;
 use super::raw;
@@ -67,7 +68,7 @@ pub(super) struct Chat {
 pub(super) struct User {
     id: i64,
     #[serde(default)]
-    is_bot: bool,
+    pub(super) is_bot: bool,
     #[serde(default)]
     first_name: String,
     last_name: Option<String>,
@@ -76,12 +77,12 @@ pub(super) struct User {
 }
 
 #[derive(Deserialize)]
-struct File {
-    file_id: String,
-    file_unique_id: String,
-    duration: Option<i64>,
-    file_size: Option<i64>,
-    file_name: Option<String>,
+pub(super) struct File {
+    pub(super) file_id: String,
+    pub(super) file_unique_id: String,
+    pub(super) duration: Option<i64>,
+    pub(super) file_size: Option<i64>,
+    pub(super) file_name: Option<String>,
     mime_type: Option<String>,
 }
 
@@ -175,9 +176,13 @@ impl Incoming {
             "message",
             "callback_query",
             "my_chat_member",
+            "business_message",
+            "business_connection",
+            "deleted_business_messages",
         ];
-        let Some([id, edited, edited_post, edited_business, post, message, query, member]) =
-            raw::members(update, names)
+        let Some(
+            [id, edited, edited_post, edited_business, post, message, query, member, business, connection, deleted],
+        ) = raw::members(update, names)
         else {
             return raw::update_id(update).map(Self::unreadable);
         };
@@ -192,6 +197,13 @@ impl Incoming {
             readable(query, |json| Ok(serde_json::from_slice::<CallbackQuery<'_>>(json)?.into_content()))
         } else if let Some(member) = member {
             readable(member, |json| Ok(serde_json::from_slice::<MemberUpdated>(json)?.into_content()))
+        } else if let Some(message) = business {
+            readable(message, |json| Ok(serde_json::from_slice::<MessageJson>(json)?.into_content()))
+        } else if let Some(connection) = connection {
+            let read = |json: &[u8]| Ok(serde_json::from_slice::<ConnectionJson>(json)?.into());
+            readable(connection, |json| Ok(Content::BusinessConnection(Box::new(read(json)?))))
+        } else if let Some(deleted) = deleted {
+            readable(deleted, |json| Ok(serde_json::from_slice::<DeletionJson>(json)?.into_content()))
         } else {
             Content::Ignored(Ignored::Unexpected)
         };

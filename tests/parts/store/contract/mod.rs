@@ -4,6 +4,7 @@ use super::BACKEND;
 
 mod account;
 mod audio;
+mod business;
 mod cancellation;
 mod claims;
 mod clock;

@@ -85,6 +85,7 @@ impl FaultInjector for RandomFaults {
             | Method::DeleteWebhook
             | Method::GetWebhookInfo
             | Method::GetChat
+            | Method::GetBusinessConnection
             | Method::GetChatMember => &[],
         };
         let at = dice.below((ANY.len() + own.len()) as u64) as usize;
