@@ -149,7 +149,7 @@ statements! {
 statements! {
     fn business_connection(id: &str) -> Option<BusinessConnection>;
     fn record_business_connection(connection: &BusinessConnection, now: Timestamp) -> ();
-    fn is_business_connection_refused(id: &str) -> bool;
+    fn has_refused_business_connection(id: &str) -> bool;
     /// False when it was refused before.
     fn refuse_business_connection(id: &str) -> bool;
     fn has_business_connection(user: UserId) -> bool;

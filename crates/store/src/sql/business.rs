@@ -43,7 +43,7 @@ impl Statements<'_> {
         self.execute(record).await.map(drop)
     }
 
-    pub(crate) async fn is_business_connection_refused(self, id: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn has_refused_business_connection(self, id: &str) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar(IS_REFUSED).bind(id).fetch_one(self.0).await?)
     }
 
