@@ -9,7 +9,8 @@ use crate::commands::Commands;
 use crate::config::{Config, UpdateSource};
 use crate::doctor;
 use crate::ingest::{
-    BusinessAccounts, Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, WebhookListener,
+    BusinessAccounts, Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, Unanswered,
+    WebhookListener,
 };
 use crate::lifecycle::WebhookRecord;
 use crate::pipeline::admit::{Admitter, AdmitterParts};
@@ -103,6 +104,7 @@ impl BotRole {
             client: client.clone(),
             replies: replies.clone(),
             cancels: cancels.clone(),
+            unanswered: Unanswered::default(),
         };
         let deletions = Deletions {
             worker: worker.clone(),

@@ -5,6 +5,8 @@
 //! Whom a connection belongs to is in the store, so that every machine knows it; of a connection that is not recorded, as after a
 //! restored backup, Telegram is asked.
 
+use std::time::Duration;
+
 use stenobot_domain::{BusinessKey, ChatId, UserId};
 use stenobot_store as store;
 use stenobot_store::StoreError;
@@ -12,6 +14,7 @@ use stenobot_telegram::{
     BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Client, CommandReply, Disposition, Location,
     TelegramError,
 };
+use tokio::time::Instant;
 
 use crate::pipeline::admit::{Admitter, OwnAccount, sender};
 use crate::pipeline::bans::is_banned;
@@ -28,7 +31,16 @@ pub(crate) struct BusinessAccounts {
     pub(crate) client: Client,
     pub(crate) replies: Replies,
     pub(crate) cancels: CancelRegistry,
+    pub(crate) unanswered: Unanswered,
 }
+
+/// A connection that Telegram is asked about without success, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Unanswered(Option<(String, Instant)>);
+
+/// How long updates wait for the answer about one connection. Then its message is passed over: no connection may keep those of all
+/// others from being served.
+const MAX_LOOK_UP_TIME: Duration = Duration::from_secs(60);
 
 /// Why an update is not ingested yet. It comes again.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +66,11 @@ impl BusinessAccounts {
         business.record(&now).await?;
         let began = connection.is_enabled && before.is_none_or(|before| !before.is_enabled);
         match (began, self.is_owner(now.user)) {
-            (true, true) => self.reply(&now, &CommandReply::BusinessConnected),
+            (true, true) if !is_banned(&self.worker.store, &self.settings, now.user, now.chat).await? => {
+                self.reply(&now, &CommandReply::BusinessConnected);
+            }
             (true, false) => self.refuse(&now).await?,
-            (false, _) => {}
+            (true, true) | (false, _) => {}
         }
         Ok(())
     }
@@ -67,7 +81,7 @@ impl BusinessAccounts {
     }
 
     /// Has a recording that the user of an account received transcribed for them.
-    pub(super) async fn audio(&self, admitter: &mut Admitter, audio: &BusinessAudio) -> Result<(), IngestError> {
+    pub(super) async fn audio(&mut self, admitter: &mut Admitter, audio: &BusinessAudio) -> Result<(), IngestError> {
         let Some(connection) = self.look_up(&audio.connection).await? else { return Ok(()) };
         let own = audio.voice.from.id == connection.user;
         if own || !self.may_serve(&connection, audio.voice.from.id).await? {
@@ -110,19 +124,28 @@ impl BusinessAccounts {
     }
 
     /// A connection by its id, as it was recorded last or as Telegram has it; `None` of one that Telegram does not know.
-    async fn look_up(&self, id: &str) -> Result<Option<store::BusinessConnection>, IngestError> {
-        let business = &self.worker.store.business;
-        if let Some(known) = business.connection(id).await? {
+    async fn look_up(&mut self, id: &str) -> Result<Option<store::BusinessConnection>, IngestError> {
+        if let Some(known) = self.worker.store.business.connection(id).await? {
             return Ok(Some(known));
         }
         match self.client.business_connection(id).await {
             Ok(connection) => {
+                self.unanswered.0 = None;
                 let connection = stored(&connection);
-                business.record(&connection).await?;
+                self.worker.store.business.record(&connection).await?;
                 Ok(Some(connection))
             }
             Err(error) => match error.disposition() {
                 Disposition::ServerRequested(_) | Disposition::Retry { .. } | Disposition::OperatorNeeded { .. } => {
+                    let since = match self.unanswered.0.take() {
+                        Some((unanswered, since)) if unanswered == id => since,
+                        Some(_) | None => Instant::now(),
+                    };
+                    if since.elapsed() >= MAX_LOOK_UP_TIME {
+                        tracing::warn!(%error, "a message is passed over: Telegram does not say whose connection it is of");
+                        return Ok(None);
+                    }
+                    self.unanswered.0 = Some((id.to_owned(), since));
                     Err(IngestError::Telegram(error))
                 }
                 Disposition::ChatMoved(_)

@@ -13,7 +13,7 @@ mod presses;
 mod recent;
 mod webhook;
 
-pub(crate) use business::BusinessAccounts;
+pub(crate) use business::{BusinessAccounts, Unanswered};
 pub(crate) use contact::Contact;
 pub(crate) use inbox::{Inbox, InboxParts};
 pub(crate) use presses::{MAX_ADMIN_PRESSES, Presses, admins_only};

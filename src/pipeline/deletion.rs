@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use stenobot_store::{DeletedSource, Leadership, StoreError};
 use stenobot_telegram::{Client, Disposition, Priority, StatusEditor, TelegramError};
+use tokio::time::MissedTickBehavior;
 
 use super::recordings::Recordings;
 use super::worker::Worker;
 
-/// Names are erased this long after their request was closed, at most.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// Between two looks. Neither is urgent, and a look at every change of the store would cost a busy one.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Removes what is left of recordings that were deleted where they were sent.
 pub(crate) struct Deletions {
@@ -18,25 +19,34 @@ pub(crate) struct Deletions {
     pub(crate) client: Client,
     pub(crate) editor: StatusEditor,
     pub(crate) recordings: Recordings,
-    /// One machine deletes: others would only repeat its calls.
+    /// One machine does it: others would only repeat its calls.
     pub(crate) leadership: Leadership,
 }
 
 impl Deletions {
     /// Runs until the soft shutdown.
     pub(crate) async fn run(self) {
-        let looking = async || {
-            if self.leadership.leads() {
-                for deleted in self.worker.store.queue.deleted_sources().await? {
-                    self.remove(deleted).await?;
-                }
+        let soft = self.worker.shutdown.soft.clone();
+        let mut interval = tokio::time::interval(INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while soft.run_until_cancelled(interval.tick()).await.is_some() {
+            if !self.leadership.leads() {
+                continue;
             }
-            Ok(())
-        };
-        tokio::join!(
-            self.worker.watch("look for deleted recordings", self.worker.store.changes(), looking),
-            self.erase_names()
-        );
+            // What the shutdown interrupts is due again after the next start.
+            if let Some(Err(error)) = soft.run_until_cancelled(self.look()).await {
+                self.worker.failures.report("look for deleted recordings", &error);
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
+        let queue = &self.worker.store.queue;
+        queue.erase_author_names().await?;
+        for deleted in queue.deleted_sources().await? {
+            self.remove(deleted).await?;
+        }
+        Ok(())
     }
 
     /// Removes recording and messages. Those of a chat that Telegram wants left alone for now wait for the next round.
@@ -65,14 +75,5 @@ impl Deletions {
             }
         }
         self.worker.store.queue.finish_deletion(id).await
-    }
-
-    async fn erase_names(&self) {
-        let mut interval = tokio::time::interval(INTERVAL);
-        while self.worker.shutdown.soft.run_until_cancelled(interval.tick()).await.is_some() {
-            if let Err(error) = self.worker.store.queue.erase_author_names().await {
-                self.worker.failures.report("erase names of authors", &error);
-            }
-        }
     }
 }

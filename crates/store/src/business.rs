@@ -42,6 +42,10 @@ impl Business {
 
     /// Records that the user of a connection was informed that the bot does not serve it. False when that is recorded already.
     pub async fn refuse(&self, id: &str) -> Result<bool, StoreError> {
+        // Every message of such a connection asks: only the first one writes.
+        if self.0.connections.read().await?.sql().has_refused_business_connection(id).await? {
+            return Ok(false);
+        }
         let refuse = async { self.0.connections.write().await?.sql().refuse_business_connection(id).await };
         self.0.noting(refuse).await
     }

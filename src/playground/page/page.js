@@ -561,6 +561,7 @@ function showOffer() {
   $("partner").href = `?person=${offer.partner}`;
   $("partner").hidden = isPartner || !offer.partner;
   if (isPartner) {
+    $("empty").querySelector("strong").textContent = `Send ${offer.people[0]} something to listen to.`;
     document.querySelector(".title h1").textContent = `${offer.people[0]} (own account)`;
     $("link").textContent = `the text appears in ${offer.people[0]}'s chat with the bot`;
   }

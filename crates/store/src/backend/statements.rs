@@ -150,14 +150,17 @@ statements! {
 statements! {
     fn business_connection(id: &str) -> Option<BusinessConnection>;
     fn record_business_connection(connection: &BusinessConnection, now: Timestamp) -> ();
+    fn has_refused_business_connection(id: &str) -> bool;
     /// False when it was refused before.
     fn refuse_business_connection(id: &str) -> bool;
     fn has_business_connection(user: UserId) -> bool;
     fn delete_business_connections_of(user: UserId) -> ();
 
+    fn has_source(source: BusinessKey) -> bool;
     fn mark_source_deleted(source: BusinessKey) -> Vec<RequestId>;
     fn deleted_sources(now: Timestamp) -> Vec<DeletedSource>;
     fn finish_deletion(id: RequestId) -> ();
+    fn has_author_names() -> bool;
     fn erase_author_names() -> u64;
 }
 

@@ -22,6 +22,10 @@ impl Queue {
     /// Records that a message with a recording was deleted, and cancels what is under way for it; gives the requests. None of them
     /// is answered from now on, and kept audio is no longer kept. An update that comes again changes nothing.
     pub async fn delete_source(&self, source: BusinessKey) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
+        // Most messages that are deleted hold no recording: those write nothing.
+        if !self.0.connections.read().await?.sql().has_source(source).await? {
+            return Ok(Vec::new());
+        }
         let mark = async { self.0.connections.write().await?.sql().mark_source_deleted(source).await };
         let mut outcomes = Vec::new();
         for id in self.0.noting(mark).await? {
@@ -46,8 +50,17 @@ impl Queue {
         Ok(())
     }
 
-    /// Erases the names of those who sent the recordings of requests that are closed; gives their number.
+    /// Erases the names of those who sent the recordings of requests that are closed; gives their number. They are in the
+    /// write-ahead log until [`Store::empty_log`](crate::Store::empty_log) succeeds.
     pub async fn erase_author_names(&self) -> Result<u64, StoreError> {
-        self.0.noting(async { self.0.connections.write().await?.sql().erase_author_names().await }).await
+        if !self.0.connections.read().await?.sql().has_author_names().await? {
+            return Ok(0);
+        }
+        let erase = async { self.0.connections.write().await?.sql().erase_author_names().await };
+        let erased = self.0.noting(erase).await?;
+        if erased > 0 {
+            self.0.connections.erased_in_log();
+        }
+        Ok(erased)
     }
 }

@@ -15,6 +15,8 @@ const RECORD: &str = "INSERT INTO business_connections (connection_id, telegram_
      chat_id = excluded.chat_id, locale = coalesce(excluded.locale, business_connections.locale), \
      is_enabled = excluded.is_enabled, updated_at = excluded.updated_at";
 
+const IS_REFUSED: &str = "SELECT EXISTS (SELECT 1 FROM business_connections WHERE connection_id = $1 AND is_refused)";
+
 const REFUSE: &str = "UPDATE business_connections SET is_refused = TRUE WHERE connection_id = $1 AND NOT is_refused";
 
 const IS_CONNECTED: &str = "SELECT EXISTS (SELECT 1 FROM business_connections WHERE telegram_id = $1 AND is_enabled)";
@@ -39,6 +41,10 @@ impl Statements<'_> {
             .bind(connection.is_enabled)
             .bind(now.0);
         self.execute(record).await.map(drop)
+    }
+
+    pub(crate) async fn has_refused_business_connection(self, id: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(IS_REFUSED).bind(id).fetch_one(self.0).await?)
     }
 
     pub(crate) async fn refuse_business_connection(self, id: &str) -> Result<bool, StoreError> {

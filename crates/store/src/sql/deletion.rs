@@ -5,6 +5,8 @@ use stenobot_domain::{BusinessKey, ChatId, MessageId, RequestId, Timestamp};
 use super::Statements;
 use crate::{DeletedSource, StoreError};
 
+pub(in super::super) const HAS_SOURCE: &str = "SELECT EXISTS (SELECT 1 FROM usage WHERE business_key = $1)";
+
 /// Also of second transcriptions.
 pub(in super::super) const MARK: &str =
     "UPDATE usage SET source_deleted = 1, audio_until = NULL WHERE business_key = $1 RETURNING id";
@@ -25,10 +27,17 @@ pub(in super::super) const FINISH: &str = concat!(
     closed_stages!()
 );
 
+pub(in super::super) const HAS_NAMES: &str =
+    "SELECT EXISTS (SELECT 1 FROM usage WHERE author_name IS NOT NULL AND answered = 1)";
+
 pub(in super::super) const ERASE_NAMES: &str =
     "UPDATE usage SET author_name = NULL WHERE author_name IS NOT NULL AND answered = 1";
 
 impl Statements<'_> {
+    pub(crate) async fn has_source(self, source: BusinessKey) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(HAS_SOURCE).bind(source.as_bytes()).fetch_one(self.0).await?)
+    }
+
     pub(crate) async fn mark_source_deleted(self, source: BusinessKey) -> Result<Vec<RequestId>, StoreError> {
         let mut marked: Vec<i64> = sqlx::query_scalar(MARK).bind(source.as_bytes()).fetch_all(self.0).await?;
         marked.sort_unstable();
@@ -55,6 +64,10 @@ impl Statements<'_> {
 
     pub(crate) async fn finish_deletion(self, id: RequestId) -> Result<(), StoreError> {
         self.execute(sqlx::query(FINISH).bind(id.0)).await.map(drop)
+    }
+
+    pub(crate) async fn has_author_names(self) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(HAS_NAMES).fetch_one(self.0).await?)
     }
 
     pub(crate) async fn erase_author_names(self) -> Result<u64, StoreError> {
