@@ -98,6 +98,7 @@ help =
     /forget — alles über mich löschen
 
     👥 Antworten Sie in einer Gruppe mit /transcribe auf eine Sprachnachricht oder erwähnen Sie @{ $bot }. Ein Administrator kann alle Nachrichten transkribieren lassen: /auto on
+help-groups = 👥 Für Gruppenadministratoren: /status — Stand als Reaktion oder als Nachricht, /quiet on — nur Texte
 
 ## Commands
 
@@ -145,6 +146,12 @@ transcribe-how = 🎙️ Antworten Sie mit diesem Befehl auf eine Sprachnachrich
 auto-on = 👥 Ab jetzt transkribiere ich alle Sprachnachrichten in dieser Gruppe.
 auto-off = 👥 Ab jetzt transkribiere ich nur auf Wunsch: Antworten Sie auf eine Nachricht mit /transcribe
 auto-how = 👥 /auto on — alle Sprachnachrichten transkribieren, /auto off — nur auf Wunsch
+status-reactions = 👀 Den Stand zeigt ab jetzt eine Reaktion auf der Aufnahme: 👀, solange sie wartet, 🤷, wenn keine Sprache darin ist.
+status-messages = 👀 Der Stand wird ab jetzt in einer Nachricht gezeigt.
+status-how = 👀 /status reactions — Stand als Reaktion auf der Aufnahme, /status messages — in einer Nachricht
+quiet-on = 🔕 Ab jetzt schicke ich nur noch Texte, ohne Benachrichtigung. 🙈 auf einer Aufnahme heißt: Es gibt keinen Text.
+quiet-off = 🔔 Ab jetzt zeige ich wieder den Stand der Aufnahmen und sage, warum ein Text fehlt.
+quiet-how = 🔕 /quiet on — nur Texte, ohne Benachrichtigung, /quiet off — auch Stand und Erklärungen
 admins-only = 🔒 Das können nur die Administratoren der Gruppe.
 groups-only = 👥 Dieser Befehl ist für Gruppen. Hier transkribiere ich ohnehin alles.
 private-only = 🔒 Darauf antworte ich nur im privaten Chat, damit es nicht die ganze Gruppe sieht.
@@ -210,6 +217,8 @@ command-mydata = Was über mich gespeichert ist
 command-forget = Alles über mich löschen
 command-transcribe = Die Nachricht transkribieren, auf die Sie antworten
 command-auto = Alle Sprachnachrichten transkribieren
+command-status = Stand als Reaktion oder Nachricht
+command-quiet = Nur Texte
 command-stats = Statistik
 command-pause = Arbeit anhalten
 command-resume = Fortsetzen

@@ -98,6 +98,7 @@ help =
     /forget — erase everything about me
 
     👥 In a group, reply to a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+help-groups = 👥 Administrators of a group: /status — the state as reactions or as messages, /quiet on — nothing but texts
 
 ## Commands
 
@@ -145,6 +146,12 @@ transcribe-how = 🎙️ Reply to a voice message, a video note, audio or video 
 auto-on = 👥 I transcribe all voice messages in this group from now on.
 auto-off = 👥 I transcribe on request only from now on: reply to a message with /transcribe
 auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
+status-reactions = 👀 The state is shown by a reaction on the recording from now on: 👀 while it waits, 🤷 if there is no speech.
+status-messages = 👀 The state is shown in a message from now on.
+status-how = 👀 /status reactions — the state as a reaction on the recording, /status messages — in a message
+quiet-on = 🔕 From now on I send nothing but texts, without notifications. 🙈 on a recording means: no text for it.
+quiet-off = 🔔 From now on I show the state of recordings again, and say why a text is missing.
+quiet-how = 🔕 /quiet on — nothing but texts, without notifications, /quiet off — state and explanations too
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
 private-only = 🔒 I answer that only in a private chat, so that the group does not see it.
@@ -210,6 +217,8 @@ command-mydata = What is kept about me
 command-forget = Erase everything about me
 command-transcribe = Transcribe the message you reply to
 command-auto = Transcribe all voice messages
+command-status = State as reactions or as messages
+command-quiet = Nothing but texts
 command-stats = How the bot is doing
 command-pause = Pause the work
 command-resume = Resume

@@ -103,6 +103,7 @@ help =
     /forget — borrar todo sobre mí
 
     👥 En un grupo, responda a un mensaje de voz con /transcribe o mencione a @{ $bot }. Un administrador puede hacer que se transcriban todos: /auto on
+help-groups = 👥 Para administradores de grupos: /status — el estado como reacción o como mensaje, /quiet on — solo textos
 
 ## Commands
 
@@ -151,6 +152,12 @@ transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un video
 auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
 auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
 auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off — solo a petición
+status-reactions = 👀 A partir de ahora el estado es una reacción en la grabación: 👀 mientras espera, 🤷 si no hay voz.
+status-messages = 👀 A partir de ahora el estado se muestra en un mensaje.
+status-how = 👀 /status reactions — el estado como reacción en la grabación, /status messages — en un mensaje
+quiet-on = 🔕 A partir de ahora solo envío textos, sin notificaciones. 🙈 en una grabación significa que no habrá texto.
+quiet-off = 🔔 A partir de ahora vuelvo a mostrar el estado de las grabaciones y explico por qué falta un texto.
+quiet-how = 🔕 /quiet on — solo textos, sin notificaciones, /quiet off — también el estado y las explicaciones
 admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
 groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
 private-only = 🔒 A eso respondo solo en un chat privado, para que no lo vea todo el grupo.
@@ -218,6 +225,8 @@ command-mydata = Qué se guarda sobre mí
 command-forget = Borrar todo sobre mí
 command-transcribe = Transcribir el mensaje al que responde
 command-auto = Transcribir todos los mensajes de voz
+command-status = Estado como reacción o como mensaje
+command-quiet = Solo textos
 command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
 command-resume = Reanudar

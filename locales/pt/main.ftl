@@ -103,6 +103,7 @@ help =
     /forget — apagar tudo sobre mim
 
     👥 Num grupo, responda a uma mensagem de voz com /transcribe ou mencione @{ $bot }. Um administrador pode mandar transcrever todas: /auto on
+help-groups = 👥 Para administradores de grupos: /status — o estado como reação ou como mensagem, /quiet on — só textos
 
 ## Commands
 
@@ -151,6 +152,12 @@ transcribe-how = 🎙️ Responda com este comando a uma mensagem de voz, uma me
 auto-on = 👥 A partir de agora transcrevo todas as mensagens de voz deste grupo.
 auto-off = 👥 A partir de agora transcrevo só a pedido: responda a uma mensagem com /transcribe
 auto-how = 👥 /auto on — transcrever todas as mensagens de voz, /auto off — só a pedido
+status-reactions = 👀 A partir de agora, o estado é uma reação na gravação: 👀 enquanto espera, 🤷 se não há fala.
+status-messages = 👀 A partir de agora, o estado aparece em uma mensagem.
+status-how = 👀 /status reactions — o estado como reação na gravação, /status messages — em uma mensagem
+quiet-on = 🔕 A partir de agora envio só textos, sem notificações. 🙈 em uma gravação quer dizer: não haverá texto.
+quiet-off = 🔔 A partir de agora volto a mostrar o estado das gravações e explico quando não há texto.
+quiet-how = 🔕 /quiet on — só textos, sem notificações, /quiet off — também o estado e as explicações
 admins-only = 🔒 Só os administradores do grupo podem fazer isso.
 groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualquer forma.
 private-only = 🔒 Isso eu respondo só em um chat privado, para que o grupo todo não veja.
@@ -218,6 +225,8 @@ command-mydata = O que é guardado sobre mim
 command-forget = Apagar tudo sobre mim
 command-transcribe = Transcrever a mensagem a que você responde
 command-auto = Transcrever todas as mensagens de voz
+command-status = Estado como reação ou mensagem
+command-quiet = Só textos
 command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
 command-resume = Retomar

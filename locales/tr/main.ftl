@@ -98,6 +98,7 @@ help =
     /forget — benim hakkımdaki her şeyi sil
 
     👥 Bir grupta sesli mesajı /transcribe ile yanıtlayın ya da @{ $bot } yazın. Yönetici tüm mesajları yazıya döktürebilir: /auto on
+help-groups = 👥 Grup yöneticileri için: /status — durum tepki olarak mı mesaj olarak mı, /quiet on — yalnızca metinler
 
 ## Commands
 
@@ -145,6 +146,12 @@ transcribe-how = 🎙️ Bu komutla bir sesli mesajı, görüntülü mesajı, se
 auto-on = 👥 Bundan sonra bu gruptaki tüm sesli mesajları yazıya dökerim.
 auto-off = 👥 Bundan sonra yalnızca istenince: bir mesajı /transcribe ile yanıtlayın
 auto-how = 👥 /auto on — tüm sesli mesajları yazıya dök, /auto off — yalnızca istenince
+status-reactions = 👀 Bundan böyle durumu kayda bırakılan tepki gösterir: beklerken 👀, konuşma yoksa 🤷.
+status-messages = 👀 Bundan böyle durum bir mesajda gösterilir.
+status-how = 👀 /status reactions — durum kayda bırakılan tepkiyle, /status messages — bir mesajla
+quiet-on = 🔕 Bundan böyle bildirimsiz olarak yalnızca metinleri gönderirim. Kayıttaki 🙈 metin olmayacak demektir.
+quiet-off = 🔔 Bundan böyle kayıtların durumunu yeniden gösterir, metin yoksa nedenini söylerim.
+quiet-how = 🔕 /quiet on — bildirimsiz, yalnızca metinler, /quiet off — durum ve açıklamalar da
 admins-only = 🔒 Bunu yalnızca grubun yöneticileri yapabilir.
 groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya döküyorum.
 private-only = 🔒 Buna yalnızca özel sohbette yanıt veririm, böylece tüm grup görmez.
@@ -210,6 +217,8 @@ command-mydata = Benim hakkımda ne saklanıyor
 command-forget = Benim hakkımdaki her şeyi sil
 command-transcribe = Yanıtladığınız mesajı yazıya dök
 command-auto = Tüm sesli mesajları yazıya dök
+command-status = Durum: tepki ya da mesaj
+command-quiet = Yalnızca metinler
 command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür

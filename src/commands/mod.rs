@@ -5,17 +5,21 @@ mod ban;
 mod banned;
 mod broadcast;
 mod cancel;
+mod channel;
 mod drain;
 pub(crate) mod forget;
+mod group_setting;
 mod help;
 pub(crate) mod language;
 mod mydata;
 mod pause;
 mod privacy;
 mod queue;
+mod quiet;
 mod resume;
 mod start;
 mod stats;
+mod status;
 mod transcribe;
 mod unban;
 
@@ -35,7 +39,7 @@ use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
-pub(crate) use auto::{GroupSetting, set_in_group};
+pub(crate) use group_setting::{GroupSetting, set_in_group};
 
 /// Every command, in the order of Telegram's menu.
 pub(crate) static COMMANDS: &[Definition] = &[
@@ -49,6 +53,8 @@ pub(crate) static COMMANDS: &[Definition] = &[
     forget::COMMAND,
     transcribe::COMMAND,
     auto::COMMAND,
+    status::COMMAND,
+    quiet::COMMAND,
     stats::COMMAND,
     pause::COMMAND,
     resume::COMMAND,
@@ -118,6 +124,9 @@ impl Commands {
     pub(crate) async fn run(&self, command: &Command) -> Result<(), StoreError> {
         let Command { location, message, from, name, argument } = command;
         let locale = from.language_code.as_deref();
+        if location.kind == ChatKind::Channel {
+            return channel::run(self, command).await;
+        }
         let is_private = location.kind == ChatKind::Private;
         if is_private {
             self.worker.store.users.upsert(&sender(from)).await?;

@@ -40,6 +40,7 @@ impl Delays {
                     | Content::Press(_)
                     | Content::Membership(_)
                     | Content::Moved { .. }
+                    | Content::Discussion(_)
                     | Content::Other(_)
                     | Content::Ignored(_) => {}
                 }

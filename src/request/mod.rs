@@ -20,7 +20,8 @@ pub use stages::{
 };
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, StateDisplay, ThreadId,
+    Timestamp, UserId,
 };
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
@@ -74,13 +75,18 @@ impl<S: Stage> Request<S> {
     }
 
     /// The topic of the chat, where there are topics.
-    pub fn thread(&self) -> Option<i32> {
+    pub fn thread(&self) -> Option<ThreadId> {
         self.row.thread
     }
 
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub fn reply_to(&self) -> Option<MessageId> {
         self.row.reply_to
+    }
+
+    /// How the state is shown.
+    pub(crate) fn display(&self) -> StateDisplay {
+        self.row.display
     }
 
     /// User or chat that made the request.

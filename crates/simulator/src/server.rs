@@ -5,6 +5,7 @@
 //! `flood` the rate limits. `inbound` is the other side: what users do becomes updates, which are polled or which `webhook`
 //! delivers.
 
+mod channel;
 mod chat;
 mod fault;
 mod flood;
@@ -16,6 +17,7 @@ mod menu;
 mod methods;
 mod params;
 mod press;
+mod reaction;
 mod refusal;
 mod show;
 mod state;

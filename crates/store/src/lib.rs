@@ -49,6 +49,7 @@ pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
+pub use queue::comments::CommentPlace;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};

@@ -5,7 +5,7 @@ mod moves;
 
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
 use crate::backend::Statements;
 use crate::database::Database;
@@ -22,6 +22,10 @@ pub struct ChatSettings {
     pub speech_language: Option<SpeechLanguage>,
     /// Whether audio sent to the chat is transcribed without a command; false until it is set.
     pub auto: bool,
+    /// How the state of requests is shown; `None` leaves it to the bot.
+    pub status: Option<StatusStyle>,
+    /// Whether only texts are sent.
+    pub quiet: bool,
 }
 
 /// An open request, as its sender is shown it.
@@ -121,6 +125,16 @@ impl Users {
     /// Sets whether audio sent to a chat is transcribed without a command.
     pub async fn set_auto(&self, chat: ChatId, auto: bool) -> Result<(), StoreError> {
         self.0.noting(self.writing(async |sql, now| sql.set_auto(chat, auto, now).await)).await
+    }
+
+    /// Sets how the state of requests is shown in a chat.
+    pub async fn set_status(&self, chat: ChatId, style: StatusStyle) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_status(chat, style, now).await)).await
+    }
+
+    /// Sets whether only texts are sent to a chat.
+    pub async fn set_quiet(&self, chat: ChatId, quiet: bool) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_quiet(chat, quiet, now).await)).await
     }
 
     // === Bans ===

@@ -6,6 +6,7 @@
 mod action;
 mod administrators;
 mod call;
+mod channels;
 mod checkup;
 mod client;
 mod download;
@@ -14,6 +15,7 @@ mod languages;
 mod messages;
 mod outgoing;
 mod progress;
+mod reactions;
 mod redact;
 mod split;
 mod texts;
@@ -22,8 +24,11 @@ mod updates;
 mod webhook;
 mod write_permissions;
 
+pub use stenobot_domain::ThreadId;
+
 pub use action::{Action, RerunChoice};
 pub use call::{Call, CallOutcome, Method};
+pub use channels::CAPTION_UNITS;
 pub use checkup::Reached;
 pub use client::{Client, Me};
 pub use download::DownloadError;
@@ -35,6 +40,7 @@ pub use outgoing::{
     OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
+pub use reactions::Reaction;
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
@@ -42,7 +48,7 @@ pub use texts::{
     StatusText, Texts,
 };
 pub use update::{
-    Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
-    Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
+    Access, AskedBy, ChatKind, Command, Content, Discussion, Identity, Ignored, Incoming, Location, Membership,
+    OtherKind, Press, Replied, Sender, TRANSCRIBE, UpdateKind, VoiceMessage,
 };
 pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};

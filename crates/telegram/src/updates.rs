@@ -18,7 +18,7 @@ const BATCH: usize = 100;
 /// As much of a batch as is read; a hundred updates are a few hundred kilobytes. What does not fit comes with the next poll.
 const MAX_BATCH: usize = 4 << 20;
 /// The kinds of updates that the bot uses.
-pub(super) const KINDS: [&str; 3] = ["message", "callback_query", "my_chat_member"];
+pub(super) const KINDS: [&str; 4] = ["message", "channel_post", "callback_query", "my_chat_member"];
 
 /// Parameters of `getUpdates`; teloxide's offset has 32 bits.
 #[derive(Serialize)]

@@ -3,13 +3,16 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{
+    CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId,
+};
 
 use crate::audio::{AudioRow, DueAudio};
 use crate::machines::{Machine, MachineId, MachineState};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
 use crate::queue::cancellation::CancelTarget;
+use crate::queue::comments::CommentPlace;
 use crate::queue::daily_usage::{MeasuredRequest, Usage};
 use crate::queue::fenced::FencedWrite;
 use crate::queue::order::Place;
@@ -95,6 +98,8 @@ statements! {
     fn page_after(place: &Place) -> Vec<Waiting>;
     fn place_of(id: RequestId) -> Option<Place>;
     /// Whether `owner` holds a request, or no worker does while it waits.
+    fn set_comment_place(channel: ChatId, post: MessageId, place: CommentPlace) -> ();
+    fn comment_place(of: RequestId) -> Option<CommentPlace>;
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
@@ -130,6 +135,8 @@ statements! {
     fn chat_settings(chat: ChatId) -> Option<ChatSettings>;
     fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();
     fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
+    fn set_status(chat: ChatId, style: StatusStyle, now: Timestamp) -> ();
+    fn set_quiet(chat: ChatId, quiet: bool, now: Timestamp) -> ();
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, StateDisplay, ThreadId,
+    Timestamp, UserId,
 };
 
 use super::{ClaimExclusions, Queue, daily_usage};
@@ -42,11 +43,13 @@ pub struct IncomingAudio {
     /// Where the answer goes.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// By which it is recognised when the update comes again.
     pub key: IdempotencyKey,
     /// The message with the audio, which is replied to; `None` where it is not in this chat.
     pub reply_to: Option<MessageId>,
+    /// How the state is to be shown.
+    pub display: StateDisplay,
     /// User or chat that makes the request.
     pub from: Sender,
     /// Kind of the message with the audio.
@@ -75,6 +78,7 @@ impl IncomingAudio {
             thread: None,
             key: IdempotencyKey::Message(message),
             reply_to: Some(message),
+            display: StateDisplay::Message,
             from,
             source: AudioSource::Voice,
             file_id,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stenobot_domain::StatusStyle;
+
 use super::{Renderer, Texts, number};
 use crate::Locale;
 use crate::split::{MESSAGE_UNITS, split};
@@ -59,6 +61,14 @@ pub enum CommandReply {
     Auto(bool),
     /// To /auto with an argument other than on or off.
     AutoHow,
+    /// To /status, after it was set.
+    Status(StatusStyle),
+    /// To /status with any other argument.
+    StatusHow,
+    /// To /quiet, after it was set.
+    Quiet(bool),
+    /// To /quiet with an argument other than on or off.
+    QuietHow,
     /// The command is for administrators of the group.
     AdminsOnly,
     /// The command is for groups.
@@ -231,10 +241,12 @@ impl Texts {
             CommandReply::Greeting { duration, size } => {
                 renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
             }
-            CommandReply::Help { duration, size, bot } => renderer.format(
-                "help",
-                [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
-            ),
+            CommandReply::Help { duration, size, bot } => {
+                let limits = [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))];
+                let [duration, size] = limits;
+                let help = renderer.format("help", [duration, size, ("bot", bot.clone().into())]);
+                help + "\n" + &renderer.text("help-groups")
+            }
             CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
             CommandReply::Languages { current: Some(name) } => {
                 renderer.format("languages", [("language", (*name).into())])
@@ -291,6 +303,12 @@ impl Texts {
             CommandReply::Auto(true) => renderer.text("auto-on"),
             CommandReply::Auto(false) => renderer.text("auto-off"),
             CommandReply::AutoHow => renderer.text("auto-how"),
+            CommandReply::Status(StatusStyle::Messages) => renderer.text("status-messages"),
+            CommandReply::Status(StatusStyle::Reactions) => renderer.text("status-reactions"),
+            CommandReply::StatusHow => renderer.text("status-how"),
+            CommandReply::Quiet(true) => renderer.text("quiet-on"),
+            CommandReply::Quiet(false) => renderer.text("quiet-off"),
+            CommandReply::QuietHow => renderer.text("quiet-how"),
             CommandReply::AdminsOnly => renderer.text("admins-only"),
             CommandReply::GroupsOnly => renderer.text("groups-only"),
             CommandReply::Paused => renderer.text("paused"),

@@ -14,8 +14,8 @@ use super::command::{Identity, Spoken, TRANSCRIBE};
 use super::press::CallbackQuery;
 use super::raw;
 use super::{
-    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Location, Membership, OtherKind, Sender, ThreadId,
-    VoiceMessage,
+    Access, AskedBy, ChatKind, Command, Content, Discussion, Ignored, Incoming, Location, Membership, OtherKind,
+    Sender, ThreadId, VoiceMessage,
 };
 use crate::client::Me;
 
@@ -25,6 +25,9 @@ struct Message<'a> {
     message_thread_id: Option<i32>,
     #[serde(default)]
     is_topic_message: bool,
+    /// In a chat of a channel's direct messages; read as leniently.
+    #[serde(borrow)]
+    direct_messages_topic: Option<&'a RawValue>,
     #[serde(default)]
     is_automatic_forward: bool,
     chat: Chat,
@@ -36,7 +39,8 @@ struct Message<'a> {
     /// What is answered when that is in another chat or topic; read as leniently.
     #[serde(borrow)]
     external_reply: Option<&'a RawValue>,
-    forward_origin: Option<IgnoredAny>,
+    #[serde(borrow)]
+    forward_origin: Option<&'a RawValue>,
     /// What servers of before Bot API 7.0 give in its place.
     forward_date: Option<IgnoredAny>,
     via_bot: Option<IgnoredAny>,
@@ -106,6 +110,18 @@ struct Entity {
     length: usize,
 }
 
+/// Origin of a message that was published by a channel.
+#[derive(Deserialize)]
+struct ChannelOrigin {
+    chat: Chat,
+    message_id: i32,
+}
+
+#[derive(Deserialize)]
+struct DirectTopic {
+    topic_id: i64,
+}
+
 #[derive(Deserialize)]
 struct MemberUpdated {
     chat: Chat,
@@ -117,6 +133,8 @@ struct Member {
     status: String,
     /// Of a restricted member.
     can_send_messages: Option<bool>,
+    /// Of an administrator of a channel.
+    can_edit_messages: Option<bool>,
 }
 
 /// Fields of a message that a person filled, other than text and what has sound.
@@ -184,8 +202,8 @@ impl Incoming {
         let update_id = raw::number(id?)?;
         let content = if edited.or(edited_post).or(edited_business).is_some() {
             Content::Ignored(Ignored::Edited)
-        } else if post.is_some() {
-            Content::Ignored(Ignored::Channel)
+        } else if let Some(post) = post {
+            readable(post, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_post(bot)))
         } else if let Some(message) = message {
             readable(message, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_content(json, bot)))
         } else if let Some(query) = query {
@@ -215,7 +233,7 @@ impl Chat {
         match self.r#type.as_str() {
             "private" => Ok(ChatKind::Private),
             "group" | "supergroup" => Ok(ChatKind::Group),
-            "channel" => Err(Ignored::Channel),
+            "channel" => Ok(ChatKind::Channel),
             _ => Err(Ignored::Unexpected),
         }
     }
@@ -245,6 +263,7 @@ impl Message<'_> {
     /// `json` is the message itself.
     fn into_content(mut self, json: &[u8], bot: Identity<'_>) -> Content {
         let kind = match self.chat.kind() {
+            Ok(ChatKind::Channel) => return Content::Ignored(Ignored::Channel),
             Ok(kind) => kind,
             Err(why) => return Content::Ignored(why),
         };
@@ -255,7 +274,7 @@ impl Message<'_> {
             Ok(from) => from,
             Err(why) => return Content::Ignored(why),
         };
-        let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
+        let thread = self.thread();
         let location = Location { chat: ChatId(self.chat.id), kind, thread };
         let asked = MessageId(self.message_id);
         let own_words = self.has_own_words();
@@ -276,6 +295,7 @@ impl Message<'_> {
                 source,
                 file_name: file.file_name,
                 asked_by,
+                has_free_caption: false,
             }))
         };
         let sound_in = |answered: Option<&RawValue>| serde_json::from_str::<Media>(answered?.get()).ok()?.sound(kind);
@@ -287,13 +307,17 @@ impl Message<'_> {
             Some(Sound { file, source, message: asked })
         });
         let is_file = self.document.is_some();
-        let (automatic, text) = (self.is_automatic_forward, self.text.take());
+        let (automatic, text, discussion) = (self.is_automatic_forward, self.text.take(), self.discussion());
         if let Some(sound) = self.sound(kind) {
             return match (kind, named) {
-                (ChatKind::Private, _) | (ChatKind::Group, true) => asking(sound, from, AskedBy::User),
+                (ChatKind::Private, _) | (ChatKind::Group | ChatKind::Channel, true) => {
+                    asking(sound, from, AskedBy::User)
+                }
                 // What a channel publishes lands in its group by itself.
-                (ChatKind::Group, false) if automatic => Content::Ignored(Ignored::Group),
-                (ChatKind::Group, false) => asking(sound, from, AskedBy::Itself),
+                (ChatKind::Group | ChatKind::Channel, false) if automatic => {
+                    discussion.map_or(Content::Ignored(Ignored::Group), Content::Discussion)
+                }
+                (ChatKind::Group | ChatKind::Channel, false) => asking(sound, from, AskedBy::Itself),
             };
         }
         if let Some(text) = text {
@@ -321,6 +345,70 @@ impl Message<'_> {
         } else {
             Content::Ignored(Ignored::Service)
         }
+    }
+
+    /// A post of a channel: a voice message, or a command of its administrators, who alone can post. What is forwarded keeps the
+    /// caption of its author.
+    fn into_post(mut self, bot: Identity<'_>) -> Content {
+        if self.chat.kind() != Ok(ChatKind::Channel) {
+            return Content::Ignored(Ignored::Channel);
+        }
+        let from = Sender {
+            id: UserId(self.chat.id),
+            username: self.chat.username.take(),
+            first_name: self.chat.title.take().unwrap_or_default(),
+            last_name: None,
+            language_code: None,
+            anonymous_admin: true,
+        };
+        let location = Location { chat: ChatId(self.chat.id), kind: ChatKind::Channel, thread: None };
+        let (message, own_words) = (MessageId(self.message_id), self.has_own_words());
+        let has_free_caption = own_words && self.caption.as_deref().is_none_or(|caption| caption.trim().is_empty());
+        if let Some(file) = self.voice.take() {
+            return Content::Voice(Box::new(VoiceMessage {
+                location,
+                asked: message,
+                message,
+                from,
+                file_id: file.file_id,
+                file_unique_id: file.file_unique_id,
+                claimed_duration: file.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+                claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
+                source: AudioSource::Voice,
+                file_name: None,
+                asked_by: AskedBy::Itself,
+                has_free_caption,
+            }));
+        }
+        let text = self.text.take().filter(|_| own_words);
+        let spoken = text.as_deref().and_then(|text| bot.parse(text));
+        match spoken.filter(|spoken| spoken.name.is_some() && is_ours(spoken, ChatKind::Channel, bot.me)) {
+            None => Content::Ignored(Ignored::Channel),
+            Some(spoken) => {
+                let argument = spoken.argument.chars().take(MAX_ARGUMENT_LENGTH).collect();
+                let name = spoken.name;
+                Content::Command(Box::new(Command { location, message, from, name, argument }))
+            }
+        }
+    }
+
+    /// The topic of the message.
+    fn thread(&self) -> Option<ThreadId> {
+        let direct = self.direct_messages_topic.and_then(|json| serde_json::from_str::<DirectTopic>(json.get()).ok());
+        let topic = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId::Topic);
+        direct.map(|topic| ThreadId::Direct(topic.topic_id)).or(topic)
+    }
+
+    /// The post of which this is the copy in the linked group.
+    fn discussion(&self) -> Option<Discussion> {
+        let origin: ChannelOrigin =
+            serde_json::from_str(self.forward_origin.filter(|_| self.is_automatic_forward)?.get()).ok()?;
+        Some(Discussion {
+            channel: ChatId(origin.chat.id),
+            post: MessageId(origin.message_id),
+            group: ChatId(self.chat.id),
+            message: MessageId(self.message_id),
+        })
     }
 
     /// Whether the sender wrote the words of the message. Those that are forwarded, or come through an inline bot, are
@@ -384,7 +472,7 @@ impl Media {
     fn sound(self, kind: ChatKind) -> Option<(File, AudioSource, Option<i32>)> {
         let document = self.document.filter(|file| match kind {
             ChatKind::Private => file.may_have_sound(),
-            ChatKind::Group => file.claims_sound(),
+            ChatKind::Group | ChatKind::Channel => file.claims_sound(),
         });
         // A video note or an animation comes with a document of the same file for old programs.
         let (file, source) = match (self.voice, self.audio, self.video_note, self.video, document) {
@@ -421,6 +509,7 @@ fn other(location: Location, message: MessageId, from: Sender, file: bool) -> Co
     match location.kind {
         ChatKind::Private => Content::Other(OtherKind { location, message, from, file }),
         ChatKind::Group => Content::Ignored(Ignored::Group),
+        ChatKind::Channel => Content::Ignored(Ignored::Channel),
     }
 }
 
@@ -452,8 +541,10 @@ impl MemberUpdated {
         match self.chat.kind() {
             Ok(kind) => {
                 let member = self.new_chat_member;
+                let may_edit = member.can_edit_messages == Some(true);
                 let access = match (member.status.as_str(), member.can_send_messages) {
                     ("left" | "kicked", _) => Access::Gone,
+                    ("administrator", _) if kind == ChatKind::Channel && !may_edit => Access::Silenced,
                     ("restricted", Some(false)) => Access::Silenced,
                     _ => Access::Writes,
                 };
