@@ -5,8 +5,11 @@
 //! program as a child process.
 
 pub(crate) mod cancel;
+pub(crate) mod channels;
 pub(crate) mod commands;
+pub(crate) mod display;
 pub(crate) mod everyday;
+pub(crate) mod group_changes;
 pub(crate) mod groups;
 pub(crate) mod limits;
 pub(crate) mod missing_audio;

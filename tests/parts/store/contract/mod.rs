@@ -8,6 +8,7 @@ mod cancellation;
 mod claims;
 mod clock;
 mod coalescing;
+mod display;
 mod limits;
 mod machines;
 mod moves;
