@@ -139,6 +139,7 @@ my-data =
     Sprache der Aufnahmen: { $language }
 
     /forget löscht all das.
+my-data-invited = Eingeladen seit { $since }; nach /forget brauchen Sie eine neue Einladung.
 forget-ask = 🗑️ Alles löschen, was über Sie gespeichert ist? Aufnahmen in der Warteschlange werden abgebrochen. Es bleiben nur anonyme Zahlen.
 forgotten = 🗑️ Alles über Sie ist gelöscht. Es bleiben nur anonyme Zahlen.
 forgotten-soon = 🗑️ Alles über Sie wird gelöscht: In wenigen Minuten ist nichts mehr davon da. Es bleiben nur anonyme Zahlen.
@@ -169,6 +170,14 @@ banned-none = Niemand ist gesperrt.
 banned-list = 🚫 Gesperrt: { $count }
 banned-more = … und ältere: { $count }
 banned-hint = Entsperren: /unban ID
+invite = ✉️ Schicken Sie diesen Link weiter: Wer ihn zuerst öffnet, darf den Bot benutzen. Er gilt einmal, { $time } lang.
+invite-needless = ✉️ Der Bot steht allen offen, niemand braucht eine Einladung. Mit allowed_users wäre er nur für bestimmte Personen da.
+invitation-accepted = ✅ Sie sind eingeladen und können den Bot jetzt benutzen.
+invitation-invalid = ✉️ Diese Einladung wurde schon benutzt oder ist abgelaufen. Bitten Sie um eine neue.
+uninvited = 🚪 { $id } ist nicht mehr eingeladen. Wer in allowed_users steht, wird weiterhin bedient.
+invited-none = ✉️ Noch ist niemand über eine Einladung gekommen.
+invited-list = ✉️ Über eine Einladung gekommen: { $count }
+invited-hint = Zurücknehmen: /uninvite ID
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
 broadcast-preview =
     📣 Vorschau. Geht an { $count ->
@@ -223,6 +232,8 @@ command-stats = Statistik
 command-pause = Arbeit anhalten
 command-resume = Fortsetzen
 command-drain = Nichts Neues annehmen, Warteschlange abarbeiten
+command-invite = Link für eine weitere Person
+command-uninvite = Einladung zurücknehmen
 command-ban = Eine Person sperren
 command-unban = Eine Person entsperren
 command-banned = Liste der Gesperrten

@@ -139,6 +139,7 @@ my-data =
     Language of the recordings: { $language }
 
     /forget erases all of it.
+my-data-invited = By an invitation since { $since }; after /forget you need a new one.
 forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only anonymous totals remain.
 forgotten = 🗑️ Everything about you is erased. Only anonymous totals remain.
 forgotten-soon = 🗑️ Your data is being erased: within minutes nothing about you is left. Only anonymous totals remain.
@@ -169,6 +170,14 @@ banned-none = Nobody is blocked.
 banned-list = 🚫 Blocked: { $count }
 banned-more = … and { $count } older ones
 banned-hint = To unblock: /unban ID
+invite = ✉️ Send this link to the person: whoever opens it first may use the bot. It works once, for { $time }.
+invite-needless = ✉️ The bot serves everyone: nobody needs an invitation. With `allowed_users` it would serve certain people only.
+invitation-accepted = ✅ You have been invited: you may use the bot now.
+invitation-invalid = ✉️ This invitation has been used or has expired. Please ask for a new one.
+uninvited = 🚪 { $id } is no longer invited. Who is in allowed_users is served still.
+invited-none = ✉️ Nobody has come by an invitation.
+invited-list = ✉️ Came by an invitation: { $count }
+invited-hint = To take it back: /uninvite ID
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-preview =
     📣 Preview. Goes to { $count ->
@@ -223,6 +232,8 @@ command-stats = How the bot is doing
 command-pause = Pause the work
 command-resume = Resume
 command-drain = Take nothing new, finish the queue
+command-invite = A link for one more person
+command-uninvite = Take an invitation back
 command-ban = Block a person
 command-unban = Unblock a person
 command-banned = The blocked ones

@@ -145,6 +145,7 @@ my-data =
     Idioma de las grabaciones: { $language }
 
     /forget borra todo esto.
+my-data-invited = Con invitación desde { $since }; después de /forget necesitarás otra.
 forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.
 forgotten = 🗑️ Se ha borrado todo sobre usted. Solo quedan cifras anónimas.
 forgotten-soon = 🗑️ Se está borrando todo sobre usted: en unos minutos no quedará nada. Solo quedarán cifras anónimas.
@@ -175,6 +176,14 @@ banned-none = Nadie está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … y anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envía este enlace: podrá usar el bot quien lo abra primero. Sirve una sola vez, durante { $time }.
+invite-needless = ✉️ El bot atiende a todo el mundo: nadie necesita invitación. Con allowed_users atendería solo a ciertas personas.
+invitation-accepted = ✅ Tienes una invitación: ya puedes usar el bot.
+invitation-invalid = ✉️ Esta invitación ya se usó o ha caducado. Pide otra.
+uninvited = 🚪 { $id } ya no está entre los invitados. A quien figure en allowed_users se le sigue atendiendo.
+invited-none = ✉️ Nadie ha llegado todavía con una invitación.
+invited-list = ✉️ Llegaron con una invitación: { $count }
+invited-hint = Para retirarla: /uninvite ID
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->
@@ -231,6 +240,8 @@ command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
 command-resume = Reanudar
 command-drain = No recibir nada nuevo, terminar la cola
+command-invite = Enlace para una persona más
+command-uninvite = Retirar una invitación
 command-ban = Bloquear a una persona
 command-unban = Desbloquear a una persona
 command-banned = Lista de bloqueados

@@ -145,6 +145,7 @@ my-data =
     Idioma das gravações: { $language }
 
     /forget apaga tudo isso.
+my-data-invited = Por convite desde { $since }; depois de /forget será preciso outro.
 forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Só ficam números anônimos.
 forgotten = 🗑️ Tudo sobre você foi apagado. Só ficam números anônimos.
 forgotten-soon = 🗑️ Tudo sobre você está sendo apagado: em alguns minutos não restará nada. Só ficarão números anônimos.
@@ -175,6 +176,14 @@ banned-none = Ninguém está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … e anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envie este link: poderá usar o bot quem o abrir primeiro. Funciona uma única vez, por { $time }.
+invite-needless = ✉️ O bot atende a todos: ninguém precisa de convite. Com allowed_users ele atenderia só certas pessoas.
+invitation-accepted = ✅ Você foi convidado: já pode usar o bot.
+invitation-invalid = ✉️ Este convite já foi usado ou expirou. Peça outro.
+uninvited = 🚪 { $id } não está mais entre os convidados. Quem está em allowed_users continua a ser atendido.
+invited-none = ✉️ Ninguém chegou ainda por convite.
+invited-list = ✉️ Chegaram por convite: { $count }
+invited-hint = Para retirar: /uninvite ID
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->
@@ -231,6 +240,8 @@ command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
 command-resume = Retomar
 command-drain = Não receber nada novo, concluir a fila
+command-invite = Link para mais uma pessoa
+command-uninvite = Retirar um convite
 command-ban = Bloquear uma pessoa
 command-unban = Desbloquear uma pessoa
 command-banned = Lista de bloqueados

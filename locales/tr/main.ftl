@@ -139,6 +139,7 @@ my-data =
     Kayıtların dili: { $language }
 
     /forget bunların hepsini siler.
+my-data-invited = { $since } tarihinden beri davetli; /forget sonrasında yeni bir davet gerekir.
 forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Kuyruktaki kayıtlar iptal edilir. Yalnızca anonim sayılar kalır.
 forgotten = 🗑️ Sizin hakkınızdaki her şey silindi. Yalnızca anonim sayılar kalır.
 forgotten-soon = 🗑️ Sizin hakkınızdaki her şey siliniyor: birkaç dakika içinde hiçbir şey kalmayacak. Yalnızca anonim sayılar kalır.
@@ -169,6 +170,14 @@ banned-none = Engellenen kimse yok.
 banned-list = 🚫 Engellenenler: { $count }
 banned-more = … ve daha eskileri: { $count }
 banned-hint = Engeli kaldırmak için: /unban ID
+invite = ✉️ Bu bağlantıyı gönderin: botu, bağlantıyı ilk açan kişi kullanabilir. Bir kez ve { $time } süreyle geçerlidir.
+invite-needless = ✉️ Bot herkese açık: davete gerek yok. allowed_users ayarlanırsa yalnızca belirli kişilere hizmet eder.
+invitation-accepted = ✅ Davet edildiniz: artık botu kullanabilirsiniz.
+invitation-invalid = ✉️ Bu davet kullanılmış ya da süresi dolmuş. Yenisini isteyin.
+uninvited = 🚪 { $id } artık davetliler arasında değil. allowed_users içindekilere hizmet sürer.
+invited-none = ✉️ Henüz davetle gelen olmadı.
+invited-list = ✉️ Davetle gelenler: { $count }
+invited-hint = Geri almak için: /uninvite ID
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-preview =
     📣 Önizleme. { $count ->
@@ -223,6 +232,8 @@ command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür
 command-drain = Yeni kayıt alma, kuyruğu bitir
+command-invite = Bir kişi daha için bağlantı
+command-uninvite = Daveti geri al
 command-ban = Bir kişiyi engelle
 command-unban = Bir kişinin engelini kaldır
 command-banned = Engellenenlerin listesi

@@ -10,6 +10,7 @@ mod drain;
 pub(crate) mod forget;
 mod group_setting;
 mod help;
+mod invite;
 pub(crate) mod language;
 mod mydata;
 mod pause;
@@ -22,6 +23,7 @@ mod stats;
 mod status;
 mod transcribe;
 mod unban;
+mod uninvite;
 
 use futures::future::BoxFuture;
 use stenobot_domain::MessageId;
@@ -59,6 +61,8 @@ pub(crate) static COMMANDS: &[Definition] = &[
     pause::COMMAND,
     resume::COMMAND,
     drain::COMMAND,
+    invite::COMMAND,
+    uninvite::COMMAND,
     ban::COMMAND,
     unban::COMMAND,
     banned::COMMAND,

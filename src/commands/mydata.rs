@@ -22,7 +22,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))
 }
 
-fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: MyData) -> CommandReply {
+fn describe(MyData { sender, first_seen, ended, audio, settings, invited_since, under_way }: MyData) -> CommandReply {
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -34,6 +34,7 @@ fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: My
         requests: count(&|_| true) + under_way.len() as u64,
         answered: count(&|stage| stage == StageName::Done),
         audio,
+        invited: invited_since.map(|since| since.day()),
         language: match settings.speech_language {
             Some(SpeechLanguage::Code(code)) => language_name(&code),
             Some(SpeechLanguage::Auto) | None => None,

@@ -301,6 +301,7 @@ impl Admitter {
         if people.allowed.is_empty()
             || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
             || people.operators.contains(&voice.from.id.0)
+            || self.parts.store.users.invited_since(voice.from.id).await?.is_some()
         {
             return Ok(true);
         }

@@ -59,6 +59,7 @@ pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
+pub use users::invitations::InvitationSecret;
 pub use users::{Ban, ChatSettings, MyData, RequestStatus, Users};
 
 use self::backend::Connections;

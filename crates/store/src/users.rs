@@ -1,6 +1,7 @@
 //! Users and chats: names, settings, bans, what is stored about a user.
 
 pub(crate) mod erasure;
+pub(crate) mod invitations;
 mod moves;
 
 use std::time::Duration;
@@ -80,6 +81,8 @@ pub struct MyData {
     pub audio: Duration,
     /// Settings of the private chat with the bot.
     pub settings: ChatSettings,
+    /// Since when they are among the invited.
+    pub invited_since: Option<Timestamp>,
     /// Open requests.
     pub under_way: Vec<RequestStatus>,
 }
@@ -180,6 +183,7 @@ impl Users {
             ended,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
+            invited_since: self.invited_since(user).await?,
             under_way: Queue(self.0.clone()).statuses_of(user).await?,
         }))
     }

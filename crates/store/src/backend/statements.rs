@@ -137,6 +137,15 @@ statements! {
     fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
     fn set_status(chat: ChatId, style: StatusStyle, now: Timestamp) -> ();
     fn set_quiet(chat: ChatId, quiet: bool, now: Timestamp) -> ();
+    fn invitation_key() -> Vec<u8>;
+    fn add_invitation(hash: &[u8], expires_at: Timestamp) -> ();
+    fn drop_expired_invitations(now: Timestamp) -> ();
+    fn take_invitation(hash: &[u8]) -> bool;
+    fn add_invited(user: UserId, now: Timestamp) -> ();
+    fn invited_since(user: UserId) -> Option<Timestamp>;
+    fn newest_invited(limit: u32) -> Vec<Ban>;
+    fn count_invited() -> u32;
+    fn remove_invited(user: UserId) -> bool;
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;

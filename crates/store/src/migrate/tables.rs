@@ -148,6 +148,18 @@ pub(crate) const TABLES: &[Table] = &[
         columns: &[Column("telegram_id", Integer), Column("since", Integer)],
     },
     Table {
+        name: "invitations",
+        key: 1,
+        has_first_row: false,
+        columns: &[Column("secret_hash", Bytes), Column("expires_at", Integer)],
+    },
+    Table {
+        name: "invited_users",
+        key: 1,
+        has_first_row: false,
+        columns: &[Column("telegram_id", Integer), Column("since", Integer)],
+    },
+    Table {
         name: "moved_chats",
         key: 1,
         has_first_row: false,

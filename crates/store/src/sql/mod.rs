@@ -13,6 +13,7 @@ pub(super) mod audio;
 pub(super) mod claims;
 pub(super) mod daily_usage;
 pub(super) mod erasure;
+mod invitations;
 mod machines;
 pub(super) mod migrate;
 pub(super) mod notices;

@@ -92,6 +92,28 @@ pub enum CommandReply {
         /// Number of all bans, also of those that are not among the entries.
         total: u64,
     },
+    /// To /invite.
+    Invitation {
+        /// The link.
+        link: String,
+        /// How long it can be opened.
+        lifetime: Duration,
+    },
+    /// To /invite of a bot that serves everyone.
+    InviteNeedless,
+    /// An invitation was accepted.
+    InvitationAccepted,
+    /// An invitation was used before, or has expired.
+    InvitationInvalid,
+    /// To /uninvite with an id.
+    Uninvited(i64),
+    /// To /uninvite without an id.
+    InvitedList {
+        /// The newest first.
+        entries: Vec<BanEntry>,
+        /// Number of all invited users, also of those that are not among the entries.
+        total: u64,
+    },
     /// To /broadcast without a text.
     BroadcastHow,
     /// Preview of a broadcast, above the buttons that send or drop it.
@@ -156,6 +178,8 @@ pub struct MyData {
     pub answered: u64,
     /// Total length of the recordings.
     pub audio: Duration,
+    /// The day on which an invitation was accepted.
+    pub invited: Option<String>,
     /// Native name of the language set.
     pub language: Option<&'static str>,
 }
@@ -272,29 +296,34 @@ impl Texts {
                 renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits")
             }
             CommandReply::NoData => renderer.text("my-data-none"),
-            CommandReply::MyData(data) => renderer.format(
-                "my-data",
-                [
-                    (
-                        "name",
-                        [Some(data.name.clone()), data.username.clone()]
-                            .into_iter()
-                            .flatten()
-                            .collect::<Vec<_>>()
-                            .join(" ")
-                            .into(),
-                    ),
-                    ("id", data.id.to_string().into()),
-                    ("since", data.since.clone().into()),
-                    ("requests", number(data.requests)),
-                    ("answered", number(data.answered)),
-                    ("audio", renderer.span(data.audio)),
-                    (
-                        "language",
-                        data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
-                    ),
-                ],
-            ),
+            CommandReply::MyData(data) => {
+                let text = renderer.format(
+                    "my-data",
+                    [
+                        (
+                            "name",
+                            [Some(data.name.clone()), data.username.clone()]
+                                .into_iter()
+                                .flatten()
+                                .collect::<Vec<_>>()
+                                .join(" ")
+                                .into(),
+                        ),
+                        ("id", data.id.to_string().into()),
+                        ("since", data.since.clone().into()),
+                        ("requests", number(data.requests)),
+                        ("answered", number(data.answered)),
+                        ("audio", renderer.span(data.audio)),
+                        (
+                            "language",
+                            data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
+                        ),
+                    ],
+                );
+                let invited = data.invited.clone();
+                let invited = invited.map(|day| renderer.format("my-data-invited", [("since", day.into())]));
+                [Some(text), invited].into_iter().flatten().collect::<Vec<_>>().join("\n")
+            }
             CommandReply::ForgetAsk => renderer.text("forget-ask"),
             CommandReply::Forgotten => renderer.text("forgotten"),
             CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),
@@ -318,7 +347,20 @@ impl Texts {
             CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
             CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
             CommandReply::BanList { total: 0, .. } => renderer.text("banned-none"),
-            CommandReply::BanList { entries, total } => ban_list(&renderer, entries, *total),
+            CommandReply::BanList { entries, total } => {
+                user_list(&renderer, ("banned-list", "banned-hint"), entries, *total)
+            }
+            CommandReply::Invitation { link, lifetime } => {
+                renderer.format("invite", [("time", renderer.span(*lifetime))]) + "\n" + link
+            }
+            CommandReply::InviteNeedless => renderer.text("invite-needless"),
+            CommandReply::InvitationAccepted => renderer.text("invitation-accepted"),
+            CommandReply::InvitationInvalid => renderer.text("invitation-invalid"),
+            CommandReply::Uninvited(id) => renderer.format("uninvited", [("id", id.to_string().into())]),
+            CommandReply::InvitedList { total: 0, .. } => renderer.text("invited-none"),
+            CommandReply::InvitedList { entries, total } => {
+                user_list(&renderer, ("invited-list", "invited-hint"), entries, *total)
+            }
             CommandReply::BroadcastHow => renderer.text("broadcast-how"),
             CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
@@ -399,11 +441,11 @@ impl Texts {
 }
 
 /// One line for each ban, as many as fit one message, and the number of the others.
-fn ban_list(renderer: &Renderer<'_>, entries: &[BanEntry], total: u64) -> String {
+fn user_list(renderer: &Renderer<'_>, (heading, hint): (&str, &str), entries: &[BanEntry], total: u64) -> String {
     let units = |text: &str| text.encode_utf16().count();
-    let heading = renderer.format("banned-list", [("count", number(total))]) + "\n";
+    let heading = renderer.format(heading, [("count", number(total))]) + "\n";
     let footer = |more: u64| {
-        let hint = renderer.text("banned-hint");
+        let hint = renderer.text(hint);
         match more {
             0 => format!("\n\n{hint}"),
             more => format!("\n{}\n\n{hint}", renderer.format("banned-more", [("count", number(more))])),
