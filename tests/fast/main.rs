@@ -96,6 +96,17 @@ mod group_changes {
     );
 }
 
+mod invitations {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        invitations: whoever_opens_an_invitation_first_is_served,
+        an_invitation_survives_a_restart_and_a_ban_outranks_it,
+        a_bot_that_serves_everyone_makes_no_invitations,
+    );
+}
+
 mod webhook {
     use super::*;
 

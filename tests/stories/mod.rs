@@ -11,6 +11,7 @@ pub(crate) mod display;
 pub(crate) mod everyday;
 pub(crate) mod group_changes;
 pub(crate) mod groups;
+pub(crate) mod invitations;
 pub(crate) mod limits;
 pub(crate) mod missing_audio;
 pub(crate) mod queue;

@@ -9,6 +9,7 @@ mod claims;
 mod clock;
 mod coalescing;
 mod display;
+mod invitations;
 mod limits;
 mod machines;
 mod moves;
