@@ -109,6 +109,7 @@ help =
     /forget — alles über mich löschen
 
     👥 Antworten Sie in einer Gruppe mit /transcribe auf eine Sprachnachricht oder erwähnen Sie @{ $bot }. Ein Administrator kann alle Nachrichten transkribieren lassen: /auto on
+help-groups = 👥 Für Gruppenadministratoren: /status — Stand als Reaktion oder als Nachricht, /quiet on — nur Texte
 
 ## Commands
 
@@ -149,6 +150,7 @@ my-data =
     Sprache der Aufnahmen: { $language }
 
     /forget löscht all das.
+my-data-invited = Eingeladen seit { $since }; nach /forget brauchen Sie eine neue Einladung.
 forget-ask = 🗑️ Alles löschen, was über Sie gespeichert ist? Aufnahmen in der Warteschlange werden abgebrochen. Es bleiben nur anonyme Zahlen.
 forgotten = 🗑️ Alles über Sie ist gelöscht. Es bleiben nur anonyme Zahlen.
 forgotten-soon = 🗑️ Alles über Sie wird gelöscht: In wenigen Minuten ist nichts mehr davon da. Es bleiben nur anonyme Zahlen.
@@ -159,6 +161,12 @@ auto-how = 👥 /auto on — alle Sprachnachrichten transkribieren, /auto off �
 times-on = ⏱️ In Texten von Aufnahmen ab 45 Sekunden steht vor jedem Absatz seine Zeit.
 times-off = ⏱️ Ab jetzt stehen keine Zeiten in den Texten.
 times-how = ⏱️ /times on — in Texten langer Aufnahmen die Zeit jedes Absatzes nennen, /times off — weglassen
+status-reactions = 👀 Den Stand zeigt ab jetzt eine Reaktion auf der Aufnahme: 👀, solange sie wartet, 🤷, wenn keine Sprache darin ist.
+status-messages = 👀 Der Stand wird ab jetzt in einer Nachricht gezeigt.
+status-how = 👀 /status reactions — Stand als Reaktion auf der Aufnahme, /status messages — in einer Nachricht
+quiet-on = 🔕 Ab jetzt schicke ich nur noch Texte, ohne Benachrichtigung. 🙈 auf einer Aufnahme heißt: Es gibt keinen Text.
+quiet-off = 🔔 Ab jetzt zeige ich wieder den Stand der Aufnahmen und sage, warum ein Text fehlt.
+quiet-how = 🔕 /quiet on — nur Texte, ohne Benachrichtigung, /quiet off — auch Stand und Erklärungen
 admins-only = 🔒 Das können nur die Administratoren der Gruppe.
 groups-only = 👥 Dieser Befehl ist für Gruppen. Hier transkribiere ich ohnehin alles.
 private-only = 🔒 Darauf antworte ich nur im privaten Chat, damit es nicht die ganze Gruppe sieht.
@@ -176,6 +184,14 @@ banned-none = Niemand ist gesperrt.
 banned-list = 🚫 Gesperrt: { $count }
 banned-more = … und ältere: { $count }
 banned-hint = Entsperren: /unban ID
+invite = ✉️ Schicken Sie diesen Link weiter: Wer ihn zuerst öffnet, darf den Bot benutzen. Er gilt einmal, { $time } lang.
+invite-needless = ✉️ Der Bot steht allen offen, niemand braucht eine Einladung. Mit allowed_users wäre er nur für bestimmte Personen da.
+invitation-accepted = ✅ Sie sind eingeladen und können den Bot jetzt benutzen.
+invitation-invalid = ✉️ Diese Einladung wurde schon benutzt oder ist abgelaufen. Bitten Sie um eine neue.
+uninvited = 🚪 { $id } ist nicht mehr eingeladen. Wer in allowed_users steht, wird weiterhin bedient.
+invited-none = ✉️ Noch ist niemand über eine Einladung gekommen.
+invited-list = ✉️ Über eine Einladung gekommen: { $count }
+invited-hint = Zurücknehmen: /uninvite ID
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
 broadcast-preview =
     📣 Vorschau. Geht an { $count ->
@@ -226,10 +242,14 @@ command-forget = Alles über mich löschen
 command-transcribe = Die Nachricht transkribieren, auf die Sie antworten
 command-auto = Alle Sprachnachrichten transkribieren
 command-times = Zeiten in langen Texten
+command-status = Stand als Reaktion oder Nachricht
+command-quiet = Nur Texte
 command-stats = Statistik
 command-pause = Arbeit anhalten
 command-resume = Fortsetzen
 command-drain = Nichts Neues annehmen, Warteschlange abarbeiten
+command-invite = Link für eine weitere Person
+command-uninvite = Einladung zurücknehmen
 command-ban = Eine Person sperren
 command-unban = Eine Person entsperren
 command-banned = Liste der Gesperrten

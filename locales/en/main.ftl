@@ -109,6 +109,7 @@ help =
     /forget — erase everything about me
 
     👥 In a group, reply to a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+help-groups = 👥 Administrators of a group: /status — the state as reactions or as messages, /quiet on — nothing but texts
 
 ## Commands
 
@@ -149,6 +150,7 @@ my-data =
     Language of the recordings: { $language }
 
     /forget erases all of it.
+my-data-invited = By an invitation since { $since }; after /forget you need a new one.
 forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only anonymous totals remain.
 forgotten = 🗑️ Everything about you is erased. Only anonymous totals remain.
 forgotten-soon = 🗑️ Your data is being erased: within minutes nothing about you is left. Only anonymous totals remain.
@@ -159,6 +161,12 @@ auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on req
 times-on = ⏱️ Texts of recordings of 45 seconds and more show the time of each paragraph.
 times-off = ⏱️ Texts come without times from now on.
 times-how = ⏱️ /times on — show the time of each paragraph in texts of long recordings, /times off — leave it out
+status-reactions = 👀 The state is shown by a reaction on the recording from now on: 👀 while it waits, 🤷 if there is no speech.
+status-messages = 👀 The state is shown in a message from now on.
+status-how = 👀 /status reactions — the state as a reaction on the recording, /status messages — in a message
+quiet-on = 🔕 From now on I send nothing but texts, without notifications. 🙈 on a recording means: no text for it.
+quiet-off = 🔔 From now on I show the state of recordings again, and say why a text is missing.
+quiet-how = 🔕 /quiet on — nothing but texts, without notifications, /quiet off — state and explanations too
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
 private-only = 🔒 I answer that only in a private chat, so that the group does not see it.
@@ -176,6 +184,14 @@ banned-none = Nobody is blocked.
 banned-list = 🚫 Blocked: { $count }
 banned-more = … and { $count } older ones
 banned-hint = To unblock: /unban ID
+invite = ✉️ Send this link to the person: whoever opens it first may use the bot. It works once, for { $time }.
+invite-needless = ✉️ The bot serves everyone: nobody needs an invitation. With `allowed_users` it would serve certain people only.
+invitation-accepted = ✅ You have been invited: you may use the bot now.
+invitation-invalid = ✉️ This invitation has been used or has expired. Please ask for a new one.
+uninvited = 🚪 { $id } is no longer invited. Who is in allowed_users is served still.
+invited-none = ✉️ Nobody has come by an invitation.
+invited-list = ✉️ Came by an invitation: { $count }
+invited-hint = To take it back: /uninvite ID
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-preview =
     📣 Preview. Goes to { $count ->
@@ -226,10 +242,14 @@ command-forget = Erase everything about me
 command-transcribe = Transcribe the message you reply to
 command-auto = Transcribe all voice messages
 command-times = Times in long texts
+command-status = State as reactions or as messages
+command-quiet = Nothing but texts
 command-stats = How the bot is doing
 command-pause = Pause the work
 command-resume = Resume
 command-drain = Take nothing new, finish the queue
+command-invite = A link for one more person
+command-uninvite = Take an invitation back
 command-ban = Block a person
 command-unban = Unblock a person
 command-banned = The blocked ones

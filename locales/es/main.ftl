@@ -114,6 +114,7 @@ help =
     /forget — borrar todo sobre mí
 
     👥 En un grupo, responda a un mensaje de voz con /transcribe o mencione a @{ $bot }. Un administrador puede hacer que se transcriban todos: /auto on
+help-groups = 👥 Para administradores de grupos: /status — el estado como reacción o como mensaje, /quiet on — solo textos
 
 ## Commands
 
@@ -155,6 +156,7 @@ my-data =
     Idioma de las grabaciones: { $language }
 
     /forget borra todo esto.
+my-data-invited = Con invitación desde { $since }; después de /forget necesitarás otra.
 forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.
 forgotten = 🗑️ Se ha borrado todo sobre usted. Solo quedan cifras anónimas.
 forgotten-soon = 🗑️ Se está borrando todo sobre usted: en unos minutos no quedará nada. Solo quedarán cifras anónimas.
@@ -165,6 +167,12 @@ auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off �
 times-on = ⏱️ En los textos de grabaciones de 45 segundos o más, cada párrafo lleva su tiempo.
 times-off = ⏱️ Desde ahora los textos llegan sin tiempos.
 times-how = ⏱️ /times on — indicar el tiempo de cada párrafo en los textos largos, /times off — no indicarlo
+status-reactions = 👀 A partir de ahora el estado es una reacción en la grabación: 👀 mientras espera, 🤷 si no hay voz.
+status-messages = 👀 A partir de ahora el estado se muestra en un mensaje.
+status-how = 👀 /status reactions — el estado como reacción en la grabación, /status messages — en un mensaje
+quiet-on = 🔕 A partir de ahora solo envío textos, sin notificaciones. 🙈 en una grabación significa que no habrá texto.
+quiet-off = 🔔 A partir de ahora vuelvo a mostrar el estado de las grabaciones y explico por qué falta un texto.
+quiet-how = 🔕 /quiet on — solo textos, sin notificaciones, /quiet off — también el estado y las explicaciones
 admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
 groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
 private-only = 🔒 A eso respondo solo en un chat privado, para que no lo vea todo el grupo.
@@ -182,6 +190,14 @@ banned-none = Nadie está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … y anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envía este enlace: podrá usar el bot quien lo abra primero. Sirve una sola vez, durante { $time }.
+invite-needless = ✉️ El bot atiende a todo el mundo: nadie necesita invitación. Con allowed_users atendería solo a ciertas personas.
+invitation-accepted = ✅ Tienes una invitación: ya puedes usar el bot.
+invitation-invalid = ✉️ Esta invitación ya se usó o ha caducado. Pide otra.
+uninvited = 🚪 { $id } ya no está entre los invitados. A quien figure en allowed_users se le sigue atendiendo.
+invited-none = ✉️ Nadie ha llegado todavía con una invitación.
+invited-list = ✉️ Llegaron con una invitación: { $count }
+invited-hint = Para retirarla: /uninvite ID
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->
@@ -234,10 +250,14 @@ command-forget = Borrar todo sobre mí
 command-transcribe = Transcribir el mensaje al que responde
 command-auto = Transcribir todos los mensajes de voz
 command-times = Tiempos en los textos largos
+command-status = Estado como reacción o como mensaje
+command-quiet = Solo textos
 command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
 command-resume = Reanudar
 command-drain = No recibir nada nuevo, terminar la cola
+command-invite = Enlace para una persona más
+command-uninvite = Retirar una invitación
 command-ban = Bloquear a una persona
 command-unban = Desbloquear a una persona
 command-banned = Lista de bloqueados

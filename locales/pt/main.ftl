@@ -114,6 +114,7 @@ help =
     /forget — apagar tudo sobre mim
 
     👥 Num grupo, responda a uma mensagem de voz com /transcribe ou mencione @{ $bot }. Um administrador pode mandar transcrever todas: /auto on
+help-groups = 👥 Para administradores de grupos: /status — o estado como reação ou como mensagem, /quiet on — só textos
 
 ## Commands
 
@@ -155,6 +156,7 @@ my-data =
     Idioma das gravações: { $language }
 
     /forget apaga tudo isso.
+my-data-invited = Por convite desde { $since }; depois de /forget será preciso outro.
 forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Só ficam números anônimos.
 forgotten = 🗑️ Tudo sobre você foi apagado. Só ficam números anônimos.
 forgotten-soon = 🗑️ Tudo sobre você está sendo apagado: em alguns minutos não restará nada. Só ficarão números anônimos.
@@ -165,6 +167,12 @@ auto-how = 👥 /auto on — transcrever todas as mensagens de voz, /auto off �
 times-on = ⏱️ Nos textos de gravações de 45 segundos ou mais, cada parágrafo traz o seu tempo.
 times-off = ⏱️ A partir de agora os textos vêm sem tempos.
 times-how = ⏱️ /times on — mostrar o tempo de cada parágrafo nos textos longos, /times off — não mostrar
+status-reactions = 👀 A partir de agora, o estado é uma reação na gravação: 👀 enquanto espera, 🤷 se não há fala.
+status-messages = 👀 A partir de agora, o estado aparece em uma mensagem.
+status-how = 👀 /status reactions — o estado como reação na gravação, /status messages — em uma mensagem
+quiet-on = 🔕 A partir de agora envio só textos, sem notificações. 🙈 em uma gravação quer dizer: não haverá texto.
+quiet-off = 🔔 A partir de agora volto a mostrar o estado das gravações e explico quando não há texto.
+quiet-how = 🔕 /quiet on — só textos, sem notificações, /quiet off — também o estado e as explicações
 admins-only = 🔒 Só os administradores do grupo podem fazer isso.
 groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualquer forma.
 private-only = 🔒 Isso eu respondo só em um chat privado, para que o grupo todo não veja.
@@ -182,6 +190,14 @@ banned-none = Ninguém está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … e anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envie este link: poderá usar o bot quem o abrir primeiro. Funciona uma única vez, por { $time }.
+invite-needless = ✉️ O bot atende a todos: ninguém precisa de convite. Com allowed_users ele atenderia só certas pessoas.
+invitation-accepted = ✅ Você foi convidado: já pode usar o bot.
+invitation-invalid = ✉️ Este convite já foi usado ou expirou. Peça outro.
+uninvited = 🚪 { $id } não está mais entre os convidados. Quem está em allowed_users continua a ser atendido.
+invited-none = ✉️ Ninguém chegou ainda por convite.
+invited-list = ✉️ Chegaram por convite: { $count }
+invited-hint = Para retirar: /uninvite ID
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->
@@ -234,10 +250,14 @@ command-forget = Apagar tudo sobre mim
 command-transcribe = Transcrever a mensagem a que você responde
 command-auto = Transcrever todas as mensagens de voz
 command-times = Tempos nos textos longos
+command-status = Estado como reação ou mensagem
+command-quiet = Só textos
 command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
 command-resume = Retomar
 command-drain = Não receber nada novo, concluir a fila
+command-invite = Link para mais uma pessoa
+command-uninvite = Retirar um convite
 command-ban = Bloquear uma pessoa
 command-unban = Desbloquear uma pessoa
 command-banned = Lista de bloqueados

@@ -109,6 +109,7 @@ help =
     /forget — benim hakkımdaki her şeyi sil
 
     👥 Bir grupta sesli mesajı /transcribe ile yanıtlayın ya da @{ $bot } yazın. Yönetici tüm mesajları yazıya döktürebilir: /auto on
+help-groups = 👥 Grup yöneticileri için: /status — durum tepki olarak mı mesaj olarak mı, /quiet on — yalnızca metinler
 
 ## Commands
 
@@ -149,6 +150,7 @@ my-data =
     Kayıtların dili: { $language }
 
     /forget bunların hepsini siler.
+my-data-invited = { $since } tarihinden beri davetli; /forget sonrasında yeni bir davet gerekir.
 forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Kuyruktaki kayıtlar iptal edilir. Yalnızca anonim sayılar kalır.
 forgotten = 🗑️ Sizin hakkınızdaki her şey silindi. Yalnızca anonim sayılar kalır.
 forgotten-soon = 🗑️ Sizin hakkınızdaki her şey siliniyor: birkaç dakika içinde hiçbir şey kalmayacak. Yalnızca anonim sayılar kalır.
@@ -159,6 +161,12 @@ auto-how = 👥 /auto on — tüm sesli mesajları yazıya dök, /auto off — y
 times-on = ⏱️ 45 saniye ve daha uzun kayıtların metinlerinde her paragrafın zamanı gösterilir.
 times-off = ⏱️ Metinler artık zamansız gelir.
 times-how = ⏱️ /times on — uzun kayıtların metinlerinde paragrafların zamanını göster, /times off — gösterme
+status-reactions = 👀 Bundan böyle durumu kayda bırakılan tepki gösterir: beklerken 👀, konuşma yoksa 🤷.
+status-messages = 👀 Bundan böyle durum bir mesajda gösterilir.
+status-how = 👀 /status reactions — durum kayda bırakılan tepkiyle, /status messages — bir mesajla
+quiet-on = 🔕 Bundan böyle bildirimsiz olarak yalnızca metinleri gönderirim. Kayıttaki 🙈 metin olmayacak demektir.
+quiet-off = 🔔 Bundan böyle kayıtların durumunu yeniden gösterir, metin yoksa nedenini söylerim.
+quiet-how = 🔕 /quiet on — bildirimsiz, yalnızca metinler, /quiet off — durum ve açıklamalar da
 admins-only = 🔒 Bunu yalnızca grubun yöneticileri yapabilir.
 groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya döküyorum.
 private-only = 🔒 Buna yalnızca özel sohbette yanıt veririm, böylece tüm grup görmez.
@@ -176,6 +184,14 @@ banned-none = Engellenen kimse yok.
 banned-list = 🚫 Engellenenler: { $count }
 banned-more = … ve daha eskileri: { $count }
 banned-hint = Engeli kaldırmak için: /unban ID
+invite = ✉️ Bu bağlantıyı gönderin: botu, bağlantıyı ilk açan kişi kullanabilir. Bir kez ve { $time } süreyle geçerlidir.
+invite-needless = ✉️ Bot herkese açık: davete gerek yok. allowed_users ayarlanırsa yalnızca belirli kişilere hizmet eder.
+invitation-accepted = ✅ Davet edildiniz: artık botu kullanabilirsiniz.
+invitation-invalid = ✉️ Bu davet kullanılmış ya da süresi dolmuş. Yenisini isteyin.
+uninvited = 🚪 { $id } artık davetliler arasında değil. allowed_users içindekilere hizmet sürer.
+invited-none = ✉️ Henüz davetle gelen olmadı.
+invited-list = ✉️ Davetle gelenler: { $count }
+invited-hint = Geri almak için: /uninvite ID
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-preview =
     📣 Önizleme. { $count ->
@@ -226,10 +242,14 @@ command-forget = Benim hakkımdaki her şeyi sil
 command-transcribe = Yanıtladığınız mesajı yazıya dök
 command-auto = Tüm sesli mesajları yazıya dök
 command-times = Uzun metinlerde zamanlar
+command-status = Durum: tepki ya da mesaj
+command-quiet = Yalnızca metinler
 command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür
 command-drain = Yeni kayıt alma, kuyruğu bitir
+command-invite = Bir kişi daha için bağlantı
+command-uninvite = Daveti geri al
 command-ban = Bir kişiyi engelle
 command-unban = Bir kişinin engelini kaldır
 command-banned = Engellenenlerin listesi

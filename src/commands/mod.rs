@@ -5,20 +5,26 @@ mod ban;
 mod banned;
 mod broadcast;
 mod cancel;
+mod channel;
 mod drain;
 pub(crate) mod forget;
+mod group_setting;
 mod help;
+mod invite;
 pub(crate) mod language;
 mod mydata;
 mod pause;
 mod privacy;
 mod queue;
+mod quiet;
 mod resume;
 mod start;
 mod stats;
+mod status;
 mod times;
 mod transcribe;
 mod unban;
+mod uninvite;
 
 use futures::future::BoxFuture;
 use stenobot_domain::MessageId;
@@ -36,7 +42,7 @@ use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
-pub(crate) use auto::{GroupSetting, set_in_group};
+pub(crate) use group_setting::{GroupSetting, set_in_group};
 
 /// Every command, in the order of Telegram's menu.
 pub(crate) static COMMANDS: &[Definition] = &[
@@ -51,10 +57,14 @@ pub(crate) static COMMANDS: &[Definition] = &[
     forget::COMMAND,
     transcribe::COMMAND,
     auto::COMMAND,
+    status::COMMAND,
+    quiet::COMMAND,
     stats::COMMAND,
     pause::COMMAND,
     resume::COMMAND,
     drain::COMMAND,
+    invite::COMMAND,
+    uninvite::COMMAND,
     ban::COMMAND,
     unban::COMMAND,
     banned::COMMAND,
@@ -120,6 +130,9 @@ impl Commands {
     pub(crate) async fn run(&self, command: &Command) -> Result<(), StoreError> {
         let Command { location, message, from, name, argument } = command;
         let locale = from.language_code.as_deref();
+        if location.kind == ChatKind::Channel {
+            return channel::run(self, command).await;
+        }
         let is_private = location.kind == ChatKind::Private;
         if is_private {
             self.worker.store.users.upsert(&sender(from)).await?;

@@ -24,7 +24,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
 }
 
 fn describe(data: MyData, is_connected: bool) -> CommandReply {
-    let MyData { sender, first_seen, ended, audio, settings, under_way } = data;
+    let MyData { sender, first_seen, ended, audio, settings, invited_since, under_way } = data;
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -36,6 +36,7 @@ fn describe(data: MyData, is_connected: bool) -> CommandReply {
         requests: count(&|_| true) + under_way.len() as u64,
         answered: count(&|stage| stage == StageName::Done),
         audio,
+        invited: invited_since.map(|since| since.day()),
         language: match settings.speech_language {
             Some(SpeechLanguage::Code(code)) => language_name(&code),
             Some(SpeechLanguage::Auto) | None => None,

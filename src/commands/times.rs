@@ -1,28 +1,17 @@
 //! `/times on` and `/times off`: whether the paragraphs of a chat's long texts begin with their times. In groups for their admins.
 
-use stenobot_store::StoreError;
-use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage};
+use stenobot_telegram::CommandReply;
 
-use super::{Audience, Commands, Definition, GroupSetting, Invocation, set_in_group};
-use crate::pipeline::replies::Reply;
+use super::group_setting::{self, GroupSetting, switch};
+use super::{Audience, Definition};
 
 pub(super) const COMMAND: Definition = Definition {
     name: "times",
     audience: Audience::Everywhere,
-    handler: |commands, invocation| Box::pin(handle(commands, invocation)),
+    handler: |commands, invocation| {
+        let setting = switch(invocation.argument).map(GroupSetting::Times);
+        Box::pin(async move {
+            Ok(group_setting::handle_anywhere(commands, invocation, setting, &CommandReply::TimesHow).await)
+        })
+    },
 };
-
-async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    let Invocation { location, message, from, argument, locale } = *invocation;
-    let setting = match argument.to_ascii_lowercase().as_str() {
-        "on" => GroupSetting::Times(true),
-        "off" => GroupSetting::Times(false),
-        _ => return Ok(Some(commands.reply(invocation, &CommandReply::TimesHow))),
-    };
-    if location.kind == ChatKind::Private || from.anonymous_admin {
-        return Ok(Some(set_in_group(commands, location, &setting, true, locale).await));
-    }
-    let locale = from.language_code.clone();
-    commands.replies.send(Reply::IfAdministrator { location, user: from.id, message, setting, locale });
-    Ok(None)
-}

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::counter;
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_store::{Store, StoreError};
+use stenobot_store::{CommentPlace, Store, StoreError};
 use stenobot_telegram::{
-    Access, ChatKind, Client, Content, Ignored, Incoming, Location, Membership, OptionalUpdates, Press, Sender,
-    StatusText,
+    Access, ChatKind, Client, Content, Discussion, Ignored, Incoming, Location, Membership, OptionalUpdates, Press,
+    Sender, StatusText,
 };
 
 use super::business::{BusinessAccounts, IngestError};
@@ -129,7 +129,10 @@ impl Inbox {
         match content {
             Content::Voice(voice) => {
                 let is_admitted = self.parts.admitter.message(voice).await?;
-                if is_admitted && !self.parts.download_space.is_left() {
+                if is_admitted
+                    && !self.parts.download_space.is_left()
+                    && self.parts.admitter.is_told(voice.location).await
+                {
                     self.delays.inform(update_id, voice);
                 }
                 Ok(())
@@ -153,6 +156,10 @@ impl Inbox {
                 }
             },
             Content::Membership(membership) => Ok(self.membership(membership).await?),
+            Content::Discussion(Discussion { channel, post, group, message }) => {
+                let place = CommentPlace { group: *group, message: *message };
+                Ok(self.parts.worker.store.queue.set_comment_place(*channel, *post, place).await?)
+            }
             Content::Moved { from, to } => Ok(self.parts.chats.record_move(*from, *to).await?),
             Content::BusinessConnection(connection) => match self.spend(update_id, connection.user.id) {
                 Ok(()) => Ok(self.parts.business.connection(connection).await?),
@@ -200,6 +207,7 @@ impl Inbox {
             | Content::BusinessDeletion(_)
             | Content::Membership(_)
             | Content::Moved { .. }
+            | Content::Discussion(_)
             | Content::Ignored(_) => return Ok(false),
         };
         let is_banned = is_banned(&self.parts.worker.store, &self.parts.settings, from, chat).await?;
@@ -220,7 +228,7 @@ impl Inbox {
         match self.spend(update_id, from.id) {
             Ok(()) => true,
             Err(OverQuota { retry, first }) => {
-                if first {
+                if first && location.kind != ChatKind::Channel {
                     let text = StatusText::UserLimit { retry };
                     let content = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
                     self.parts.replies.send_last(Reply::Send { location, reply_to: Some(message), content });
@@ -237,8 +245,8 @@ impl Inbox {
                 self.parts.worker.store.users.unreachable(UserId(chat.0)).await
             }
             // A group that the bot was removed from sends nothing, and may be about to become a supergroup.
-            (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
-            (ChatKind::Group, Access::Writes | Access::Silenced) => {
+            (ChatKind::Private, Access::Writes) | (ChatKind::Group | ChatKind::Channel, Access::Gone) => Ok(()),
+            (ChatKind::Group | ChatKind::Channel, Access::Writes | Access::Silenced) => {
                 self.parts.client.set_writable(*chat, *access == Access::Writes);
                 Ok(())
             }
@@ -252,9 +260,11 @@ pub(super) fn follow_update_kinds(settings: &Settings, client: &Client) {
     client.set_optional_updates(OptionalUpdates { business });
 }
 
-/// Where an update's sender can be answered, and in which language.
+/// Where an update's sender can be answered, and in which language. Nothing is said in a channel.
 fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
     match content {
+        Content::Voice(voice) if voice.location.kind == ChatKind::Channel => None,
+        Content::Command(command) if command.location.kind == ChatKind::Channel => None,
         Content::Voice(voice) => Some((voice.location, voice.message, voice.from.language_code.as_deref())),
         Content::Command(command) => Some((command.location, command.message, command.from.language_code.as_deref())),
         Content::Other(other) => Some((other.location, other.message, other.from.language_code.as_deref())),
@@ -264,6 +274,7 @@ fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
         | Content::BusinessDeletion(_)
         | Content::Membership(_)
         | Content::Moved { .. }
+        | Content::Discussion(_)
         | Content::Ignored(_) => None,
     }
 }

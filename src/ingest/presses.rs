@@ -8,14 +8,14 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage};
+use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay};
 use stenobot_store::{
     Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
 };
 use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
 use crate::commands::{Commands, forget, language};
-use crate::pipeline::admit::{Admitter, sender};
+use crate::pipeline::admit::{Admitter, display, sender};
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::file_names::file_stem;
@@ -87,8 +87,8 @@ impl Presses {
                 let (user, group) = (press.from.id, location.chat);
                 let actor = match location.kind {
                     ChatKind::Private => Actor::Sender(user),
-                    ChatKind::Group if is_admin => Actor::Admin { user, group },
-                    ChatKind::Group => Actor::Member { user, group },
+                    ChatKind::Group | ChatKind::Channel if is_admin => Actor::Admin { user, group },
+                    ChatKind::Group | ChatKind::Channel => Actor::Member { user, group },
                 };
                 let locale = press.from.language_code.as_deref();
                 let known = KnownPress { press, actor, action, location, message, locale };
@@ -152,7 +152,10 @@ impl Presses {
                     self.replies.send(Reply::Buttons { chat, message, keyboard });
                     let stem = press.replied.as_ref();
                     let stem = stem.map(|to| file_stem(to.file_name.as_deref(), audio.source, to.date));
-                    let is_admitted = admitter.kept_audio(repeated(*audio, press, choice), stem).await?;
+                    let settings = self.worker.store.users.chat_settings(chat).await?;
+                    let display = display(location.kind, &settings);
+                    let repeated = IncomingAudio { display, ..repeated(*audio, press, choice) };
+                    let is_admitted = admitter.kept_audio(repeated, stem).await?;
                     if is_admitted { CallbackAnswer::Rerunning } else { CallbackAnswer::NoRoom }
                 }
                 Kept::Answer(answer) => answer,
@@ -274,6 +277,7 @@ fn repeated(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAu
         key: IdempotencyKey::Button { callback_id: press.callback.clone() },
         reply_to,
         origin: audio.origin,
+        display: StateDisplay::Message,
         from: if audio.owner.id == press.from.id { sender(&press.from) } else { audio.owner },
         source: audio.source,
         file_id: audio.file_id,

@@ -2,9 +2,12 @@
 
 use futures::future::BoxFuture;
 use metrics::counter;
-use stenobot_domain::{AnswerForm, BusinessKey, BusinessMessage, ChatId, Origin, PersonName, RejectReason, UserId};
+use stenobot_domain::{
+    AnswerForm, BusinessKey, BusinessMessage, ChatId, Origin, PersonName, RejectReason, StateDisplay, StatusStyle,
+    UserId,
+};
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
-use stenobot_telegram::{AskedBy, BusinessAudio, ChatKind, Client, ThreadId, VoiceMessage};
+use stenobot_telegram::{AskedBy, BusinessAudio, ChatKind, Client, Location, ThreadId, VoiceMessage};
 use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -168,7 +171,8 @@ impl Admitter {
         if is_unrequested(voice, &settings) || !self.may_answer(voice.location.chat, voice.location.thread) {
             return Ok(false);
         }
-        let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
+        let display = display_of(voice, &settings);
+        let incoming = IncomingAudio { speech_language: settings.speech_language.clone(), display, ..incoming(voice) };
         match self.check(voice).await? {
             None => {
                 let now = self.parts.store.now();
@@ -200,6 +204,12 @@ impl Admitter {
         }
     }
 
+    /// Whether the chat is told more than texts, as far as that can be known.
+    pub(crate) async fn is_told(&self, location: Location) -> bool {
+        let settings = self.parts.store.users.chat_settings(location.chat).await.unwrap_or_default();
+        is_told(location.kind, &settings)
+    }
+
     /// Whether the bot would serve a message, as far as that can be known while the store fails.
     pub(crate) async fn would_admit(&self, voice: &VoiceMessage) -> bool {
         let chat = voice.location.chat;
@@ -210,6 +220,7 @@ impl Admitter {
         let store = &self.parts.store;
         let settings = store.users.chat_settings(chat).await.unwrap_or_default();
         !is_unrequested(voice, &settings)
+            && is_told(voice.location.kind, &settings)
             && !is_banned(store, &self.parts.settings, voice.from.id, chat).await.unwrap_or(false)
     }
 
@@ -220,7 +231,7 @@ impl Admitter {
         incoming: IncomingAudio,
         stem: Option<String>,
     ) -> Result<bool, StoreError> {
-        if !self.may_answer(incoming.chat, incoming.thread.map(ThreadId)) {
+        if !self.may_answer(incoming.chat, incoming.thread) {
             return Ok(false);
         }
         self.admit(incoming, stem).await
@@ -323,12 +334,13 @@ impl Admitter {
         if people.allowed.is_empty()
             || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
             || people.operators.contains(&voice.from.id.0)
+            || self.parts.store.users.invited_since(voice.from.id).await?.is_some()
         {
             return Ok(true);
         }
         match voice.location.kind {
             ChatKind::Private => Ok(false),
-            ChatKind::Group => {
+            ChatKind::Group | ChatKind::Channel => {
                 let ids = self.parts.store.users.other_ids(chat).await?;
                 Ok(ids.iter().any(|id| people.allowed.contains(&id.0)))
             }
@@ -336,9 +348,39 @@ impl Admitter {
     }
 }
 
-/// Whether audio in a group is to be ignored: no member requested its text, and `/auto` is off.
+/// Whether audio in a group or channel is to be ignored: no member requested its text, and `/auto` is off.
 fn is_unrequested(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
-    voice.location.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
+    voice.location.kind != ChatKind::Private && voice.asked_by == AskedBy::Itself && !settings.auto
+}
+
+/// Whether a chat is told more than texts.
+fn is_told(kind: ChatKind, settings: &ChatSettings) -> bool {
+    match kind {
+        ChatKind::Private => true,
+        ChatKind::Group => !settings.quiet,
+        ChatKind::Channel => false,
+    }
+}
+
+/// How the state of a request is shown.
+fn display_of(voice: &VoiceMessage, settings: &ChatSettings) -> StateDisplay {
+    match voice.location.kind {
+        ChatKind::Channel if voice.has_free_caption => StateDisplay::Caption,
+        kind => display(kind, settings),
+    }
+}
+
+/// How the state of a request is shown in such a chat.
+pub(crate) fn display(kind: ChatKind, settings: &ChatSettings) -> StateDisplay {
+    match kind {
+        ChatKind::Channel => StateDisplay::Comment,
+        ChatKind::Private => StateDisplay::Message,
+        ChatKind::Group if settings.quiet => StateDisplay::Quiet,
+        ChatKind::Group => match settings.status.unwrap_or(StatusStyle::Reactions) {
+            StatusStyle::Messages => StateDisplay::Message,
+            StatusStyle::Reactions => StateDisplay::Reaction,
+        },
+    }
 }
 
 /// Checks a message's claims of length and size before anything is downloaded. The downloaded file is measured.
@@ -355,10 +397,11 @@ fn check_claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReaso
 fn incoming(voice: &VoiceMessage) -> IncomingAudio {
     IncomingAudio {
         chat: voice.location.chat,
-        thread: voice.location.thread.map(|thread| thread.0),
+        thread: voice.location.thread,
         key: IdempotencyKey::Message(voice.asked),
         reply_to: Some(voice.message),
         origin: Origin::Chat,
+        display: StateDisplay::Message,
         from: sender(&voice.from),
         source: voice.source,
         file_id: voice.file_id.clone(),

@@ -30,6 +30,7 @@ mod likely;
 pub(crate) mod menu;
 pub(crate) mod notify;
 pub(crate) mod positions;
+pub(crate) mod reactions;
 pub(crate) mod recordings;
 pub(crate) mod replies;
 pub(crate) mod retention;

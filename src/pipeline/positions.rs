@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, Origin, RequestId, StageName, UserId};
 use stenobot_store::{HEAD_SIZE, IncomingAudio, Leadership, PAGE_SIZE, ServiceMode, StoreError};
-use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -137,8 +136,7 @@ impl PositionDisplay {
         let show = async move {
             let Some(shown) = own.look_up(id, into, arrival.from.id).await? else { return Ok(()) };
             let message = own.status.message(id, &arrival.origin, arrival.locale.as_deref(), &shown.text());
-            let thread = arrival.thread.map(ThreadId);
-            if let Ok(message) = own.status.send(arrival.chat, thread, arrival.reply_to, &message).await {
+            if let Ok(Some(message)) = own.status.show_first(&arrival, &message).await {
                 own.worker.store.queue.set_coalesced_status_message(id, arrival.chat, message).await?;
             }
             Ok(())

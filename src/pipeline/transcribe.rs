@@ -10,7 +10,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::{StoreError, Topic, WorkSource};
-use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
+use stenobot_telegram::{Percent, StatusText, Unreachable};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -179,6 +179,7 @@ impl Transcriber {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
             Some(Claim::Ready(request)) if self.is_write_forbidden(&request) => {
+                self.status.clear(&request).await;
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
@@ -214,7 +215,7 @@ impl Transcriber {
 
     /// Whether the text could not be delivered: then the engine is left to other requests.
     fn is_write_forbidden(&self, request: &Request<Queued>) -> bool {
-        self.chats.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
+        self.chats.is_write_forbidden(request.chat(), request.thread(), request.received_at())
     }
 
     async fn give_up(&self, request: Request<Queued>, why: &TranscribeFailure) -> Result<(), StoreError> {
@@ -345,7 +346,7 @@ impl Transcriber {
         let text = &StatusText::Starting;
         let (id, origin) = (request.id(), request.origin());
         self.status.show((id, origin), request.chat(), request.status_message(), request.locale(), text);
-        self.status.ensure(request, &self.status.message(id, origin, request.locale(), text)).await
+        self.status.ensure_again(request, &self.status.message(id, origin, request.locale(), text)).await
     }
 
     /// Shows progress in every progress interval, for as long as it is polled: the engine's own, blended with the expected

@@ -21,7 +21,8 @@ pub use stages::{
 };
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay, ThreadId,
+    Timestamp, UserId,
 };
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
@@ -75,7 +76,7 @@ impl<S: Stage> Request<S> {
     }
 
     /// The topic of the chat, where there are topics.
-    pub fn thread(&self) -> Option<i32> {
+    pub fn thread(&self) -> Option<ThreadId> {
         self.row.thread
     }
 
@@ -87,6 +88,11 @@ impl<S: Stage> Request<S> {
     /// Where the recording comes from.
     pub fn origin(&self) -> &Origin {
         &self.row.origin
+    }
+
+    /// How the state is shown.
+    pub(crate) fn display(&self) -> StateDisplay {
+        self.row.display
     }
 
     /// User or chat that made the request.

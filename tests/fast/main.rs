@@ -69,6 +69,59 @@ mod groups {
     );
 }
 
+mod display {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        display: a_reaction_shows_the_state_until_the_text_is_there,
+        a_recording_without_speech_gets_a_reaction_and_no_message,
+        where_reactions_are_not_allowed_messages_show_the_state,
+        a_refused_last_reaction_is_said_in_a_message,
+        group_admins_choose_between_reactions_and_messages,
+        cancelling_removes_the_reaction,
+        a_quiet_group_gets_texts_without_notifications_and_nothing_else,
+    );
+}
+
+mod channels {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        channels: a_voice_post_gets_its_text_as_the_caption_when_its_administrators_want_that,
+        what_no_caption_can_hold_is_a_comment_in_the_linked_group,
+        a_channel_that_takes_the_right_to_edit_or_removes_the_bot_ends_requests,
+    );
+}
+
+mod group_changes {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        group_changes: a_text_follows_its_group_into_the_supergroup,
+        a_text_stays_in_its_topic,
+        a_deleted_topic_ends_its_requests_and_no_others,
+        a_bot_that_may_no_longer_write_ends_the_request_and_takes_its_reaction_back,
+        a_bot_that_is_removed_ends_the_request,
+        a_recording_of_a_hidden_user_is_transcribed_for_who_forwards_it,
+        an_anonymous_administrator_sets_up_a_group_and_is_answered,
+        an_answer_to_direct_messages_of_a_channel_goes_to_their_topic,
+    );
+}
+
+mod invitations {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        invitations: whoever_opens_an_invitation_first_is_served,
+        an_invitation_survives_a_restart_and_a_ban_outranks_it,
+        a_bot_that_serves_everyone_makes_no_invitations,
+    );
+}
+
 mod webhook {
     use super::*;
 

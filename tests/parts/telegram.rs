@@ -7,6 +7,7 @@ mod calls;
 mod downloads;
 mod local;
 mod poison;
+mod posts;
 mod stub;
 mod updates;
 

@@ -10,6 +10,7 @@ mod chats;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crashes;
+mod display;
 mod doctor;
 mod engine;
 mod everyday;

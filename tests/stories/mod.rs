@@ -6,9 +6,13 @@
 
 pub(crate) mod business;
 pub(crate) mod cancel;
+pub(crate) mod channels;
 pub(crate) mod commands;
+pub(crate) mod display;
 pub(crate) mod everyday;
+pub(crate) mod group_changes;
 pub(crate) mod groups;
+pub(crate) mod invitations;
 pub(crate) mod limits;
 pub(crate) mod missing_audio;
 pub(crate) mod queue;

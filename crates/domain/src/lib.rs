@@ -11,7 +11,9 @@ pub mod stand_in;
 pub mod subtitles;
 pub mod wer;
 
-pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use lifecycle::{
+    AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
+};
 pub use origin::{BusinessKey, BusinessMessage, Origin, PersonName};
 pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
@@ -54,6 +56,33 @@ id!(/// A Telegram chat.
     ChatId(i64));
 id!(/// A message within one chat.
     MessageId(i32));
+
+/// A part of a chat in which messages are, and their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThreadId {
+    /// A topic of a group.
+    Topic(i32),
+    /// What one user and a channel write to each other directly.
+    Direct(i64),
+}
+
+impl ThreadId {
+    /// A topic of a group, if it is one.
+    pub const fn topic(self) -> Option<i32> {
+        match self {
+            Self::Topic(topic) => Some(topic),
+            Self::Direct(_) => None,
+        }
+    }
+
+    /// A topic of direct messages, if it is one.
+    pub const fn direct(self) -> Option<i64> {
+        match self {
+            Self::Topic(_) => None,
+            Self::Direct(topic) => Some(topic),
+        }
+    }
+}
 
 /// A whole number of samples as a duration at [`SAMPLE_RATE`].
 pub fn duration_of_samples(samples: usize) -> Duration {

@@ -6,6 +6,7 @@
 //! delivers.
 
 mod business;
+mod channel;
 mod chat;
 mod entities;
 mod fault;
@@ -18,6 +19,7 @@ mod menu;
 mod methods;
 mod params;
 mod press;
+mod reaction;
 mod refusal;
 mod show;
 mod state;

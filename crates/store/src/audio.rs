@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, StageName, Timestamp,
+    AnswerForm, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, StageName, ThreadId, Timestamp,
 };
 
 use crate::database::Database;
@@ -39,7 +39,7 @@ pub struct KeptAudio {
     /// Chat of the answer.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// The message with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
     /// Where the recording comes from.

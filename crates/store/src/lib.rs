@@ -51,6 +51,7 @@ pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
+pub use queue::comments::CommentPlace;
 pub use queue::deletion::DeletedSource;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
@@ -61,6 +62,7 @@ pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
+pub use users::invitations::InvitationSecret;
 pub use users::{Ban, ChatSettings, MyData, RequestStatus, Users};
 
 use self::backend::Connections;

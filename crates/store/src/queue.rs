@@ -3,6 +3,7 @@
 pub(crate) mod actor;
 pub(crate) mod admission;
 pub(crate) mod cancellation;
+pub(crate) mod comments;
 pub(crate) mod daily_usage;
 pub(crate) mod deletion;
 pub(crate) mod fenced;

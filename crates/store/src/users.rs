@@ -1,11 +1,12 @@
 //! Users and chats: names, settings, bans, what is stored about a user.
 
 pub(crate) mod erasure;
+pub(crate) mod invitations;
 mod moves;
 
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
 use crate::backend::Statements;
 use crate::database::Database;
@@ -24,11 +25,15 @@ pub struct ChatSettings {
     pub auto: bool,
     /// Whether the paragraphs of long recordings begin with their times; true until it is set.
     pub times: bool,
+    /// How the state of requests is shown; `None` leaves it to the bot.
+    pub status: Option<StatusStyle>,
+    /// Whether only texts are sent.
+    pub quiet: bool,
 }
 
 impl Default for ChatSettings {
     fn default() -> Self {
-        Self { speech_language: None, auto: false, times: true }
+        Self { speech_language: None, auto: false, times: true, status: None, quiet: false }
     }
 }
 
@@ -84,6 +89,8 @@ pub struct MyData {
     pub audio: Duration,
     /// Settings of the private chat with the bot.
     pub settings: ChatSettings,
+    /// Since when they are among the invited.
+    pub invited_since: Option<Timestamp>,
     /// Open requests.
     pub under_way: Vec<RequestStatus>,
 }
@@ -136,6 +143,16 @@ impl Users {
         self.0.noting(self.writing(async |sql, now| sql.set_times(chat, times, now).await)).await
     }
 
+    /// Sets how the state of requests is shown in a chat.
+    pub async fn set_status(&self, chat: ChatId, style: StatusStyle) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_status(chat, style, now).await)).await
+    }
+
+    /// Sets whether only texts are sent to a chat.
+    pub async fn set_quiet(&self, chat: ChatId, quiet: bool) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_quiet(chat, quiet, now).await)).await
+    }
+
     // === Bans ===
 
     /// Bans a user, a group or a channel, known or not. A ban survives [`Users::forget`], which would lift it otherwise.
@@ -179,6 +196,7 @@ impl Users {
             ended,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
+            invited_since: self.invited_since(user).await?,
             under_way: Queue(self.0.clone()).statuses_of(user).await?,
         }))
     }

@@ -61,6 +61,10 @@ labels! {
         EditMessageMedia = "editMessageMedia",
         /// New buttons for a message that is there.
         EditMessageReplyMarkup = "editMessageReplyMarkup",
+        /// New caption for a post of a channel.
+        EditMessageCaption = "editMessageCaption",
+        /// A reaction on a message.
+        SetMessageReaction = "setMessageReaction",
         /// Deletion of a message.
         DeleteMessage = "deleteMessage",
         /// A file, as a message.

@@ -42,7 +42,7 @@ const MAX_ANSWER: usize = 1 << 20;
 
 /// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>, Priority);
+pub struct Client(Arc<Inner>, Priority, Notification);
 
 struct Inner {
     http: reqwest::Client,
@@ -58,6 +58,13 @@ struct Inner {
     /// Names of the bot's commands.
     commands: Vec<&'static str>,
     local_files: Option<PathBuf>,
+}
+
+/// Whether a new message makes the chat's members' programs notify them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notification {
+    On,
+    Off,
 }
 
 /// The bot's own account.
@@ -117,7 +124,7 @@ impl Client {
             commands: Vec::new(),
             local_files: None,
         };
-        Ok(Self(Arc::new(inner), Priority::Notice))
+        Ok(Self(Arc::new(inner), Priority::Notice, Notification::On))
     }
 
     /// Lets the client read files that a local Bot API server names by a path on this machine, if they are below `folder`.
@@ -155,7 +162,17 @@ impl Client {
     /// A client for messages and edits of this priority; by default they are [`Priority::Notice`]. Shares everything else.
     #[must_use]
     pub fn with_priority(&self, priority: Priority) -> Self {
-        Self(self.0.clone(), priority)
+        Self(self.0.clone(), priority, self.2)
+    }
+
+    /// A client whose new messages notify nobody. Shares everything else.
+    #[must_use]
+    pub fn without_notifications(&self) -> Self {
+        Self(self.0.clone(), self.1, Notification::Off)
+    }
+
+    pub(super) fn notification(&self) -> Notification {
+        self.2
     }
 
     /// Chats within a pause of their own, at most `most`.

@@ -7,6 +7,7 @@ mod action;
 mod administrators;
 mod business;
 mod call;
+mod channels;
 mod checkup;
 mod client;
 mod download;
@@ -15,6 +16,7 @@ mod languages;
 mod messages;
 mod outgoing;
 mod progress;
+mod reactions;
 mod redact;
 mod split;
 mod texts;
@@ -23,8 +25,11 @@ mod updates;
 mod webhook;
 mod write_permissions;
 
+pub use stenobot_domain::ThreadId;
+
 pub use action::{Action, RerunChoice};
 pub use call::{Call, CallOutcome, Method};
+pub use channels::CAPTION_UNITS;
 pub use checkup::Reached;
 pub use client::{Client, Me};
 pub use download::DownloadError;
@@ -36,6 +41,7 @@ pub use outgoing::{
     Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
+pub use reactions::Reaction;
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
@@ -43,8 +49,8 @@ pub use texts::{
     QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
-    Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Identity,
-    Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind,
+    Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Discussion,
+    Identity, Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE, UpdateKind,
     VoiceMessage,
 };
 pub use updates::OptionalUpdates;

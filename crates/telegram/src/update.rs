@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) use business::ConnectionJson;
 pub use command::{Identity, TRANSCRIBE};
 
-use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp, UserId};
+use stenobot_domain::{AudioSource, ChatId, MessageId, ThreadId, Timestamp, UserId};
 
 use super::action::Action;
 use super::call::labels;
@@ -49,6 +49,8 @@ pub enum Content {
     BusinessAudio(Box<BusinessAudio>),
     /// Messages in a chat of such an account were deleted.
     BusinessDeletion(BusinessDeletion),
+    /// The copy of a channel's recording in the linked group, under which it is commented on.
+    Discussion(Discussion),
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
     /// No action and no answer.
@@ -73,6 +75,8 @@ pub enum ChatKind {
     Private,
     /// A group, with or without topics.
     Group,
+    /// A channel, of which the bot is an administrator.
+    Channel,
 }
 
 /// A message with sound. Lengths, sizes and kinds are claims of the sender's client.
@@ -100,6 +104,8 @@ pub struct VoiceMessage {
     pub file_name: Option<String>,
     /// How the bot was asked for it.
     pub asked_by: AskedBy,
+    /// Of a channel's post: whether its caption can take the text.
+    pub has_free_caption: bool,
 }
 
 /// How a text was asked for.
@@ -213,6 +219,19 @@ pub enum Access {
     Gone,
 }
 
+/// The copy of a channel's post in the group that is linked to the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discussion {
+    /// The channel.
+    pub channel: ChatId,
+    /// The post there.
+    pub post: MessageId,
+    /// The linked group.
+    pub group: ChatId,
+    /// The copy there.
+    pub message: MessageId,
+}
+
 /// A message from a private chat that the bot cannot use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherKind {
@@ -242,10 +261,6 @@ pub struct Sender {
     /// An administrator writing in the name of the group.
     pub anonymous_admin: bool,
 }
-
-/// A topic within a chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ThreadId(pub i32);
 
 /// Why an update is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -334,6 +349,7 @@ impl Content {
             Self::BusinessConnection(_) => UpdateKind::BusinessConnection,
             Self::BusinessAudio(_) => UpdateKind::BusinessAudio,
             Self::BusinessDeletion(_) => UpdateKind::BusinessDeletion,
+            Self::Discussion(_) => UpdateKind::Group,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {
                 Ignored::Group => UpdateKind::Group,

@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 /// As much of a batch as is read; a hundred updates are a few hundred kilobytes. What does not fit comes with the next poll.
 const MAX_BATCH: usize = 4 << 20;
 /// The kinds of updates that the bot always uses. An edited message has the recording that it had before.
-const KINDS: [&str; 4] = ["message", "callback_query", "my_chat_member", "business_connection"];
+const KINDS: [&str; 5] = ["message", "channel_post", "callback_query", "my_chat_member", "business_connection"];
 /// Those of the chats of connected accounts: a bot that serves no such account is sent none of their messages.
 const BUSINESS_KINDS: [&str; 2] = ["business_message", "deleted_business_messages"];
 

@@ -40,7 +40,10 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
     let stub = Stub::start([Answer::ok(sent.clone()), Answer::ok(sent)]).await;
     let client = stub.client();
     let text = "<b>не разметка</b> https://example.org";
-    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), &content(text)).await, Ok(MessageId(42)));
+    assert_eq!(
+        client.send(CHAT, Some(ThreadId::Topic(3)), Some(MessageId(7)), &content(text)).await,
+        Ok(MessageId(42))
+    );
     assert_eq!(client.send(CHAT, None, None, &content("x")).await, Ok(MessageId(42)));
     let asked = stub.asked();
     assert_eq!(asked[0].path, format!("/bot{TOKEN}/SendMessage"));

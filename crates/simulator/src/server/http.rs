@@ -83,6 +83,8 @@ async fn method(
         | Method::EditMessageText
         | Method::EditMessageMedia
         | Method::EditMessageReplyMarkup
+        | Method::EditMessageCaption
+        | Method::SetMessageReaction
         | Method::DeleteMessage
         | Method::GetFile
         | Method::SendChatAction
@@ -219,6 +221,7 @@ fn is_rate_limited(method: Method) -> bool {
             | Method::SendDocument
             | Method::EditMessageText
             | Method::EditMessageMedia
+            | Method::EditMessageCaption
             | Method::EditMessageReplyMarkup
     )
 }

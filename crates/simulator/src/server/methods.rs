@@ -10,12 +10,13 @@ use super::flood::TooFast;
 use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
-use super::{Settings, Shared, entities, keyboard};
+use super::{Settings, Shared};
+use super::{channel, entities, keyboard, reaction};
 
 /// Maximum length of a text in UTF-16 units.
 const MAX_TEXT: usize = 4096;
 /// Maximum length of a caption in UTF-16 units.
-const MAX_CAPTION: usize = 1024;
+pub(super) const MAX_CAPTION: usize = 1024;
 /// Maximum size of an upload in bytes.
 const MAX_UPLOAD: usize = 50 * 1024 * 1024;
 /// Minimum lifetime of a download link.
@@ -86,6 +87,8 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             edit(shared, state, params, Some(content))
         }
         Method::EditMessageReplyMarkup => edit(shared, state, params, None),
+        Method::EditMessageCaption => channel::edit_caption(shared, state, params),
+        Method::SetMessageReaction => reaction::set(shared, state, params),
         Method::DeleteMessage => {
             let chat = writable(state, params)?;
             let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
@@ -178,7 +181,7 @@ fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
 }
 
 /// A chat that exists under its id.
-fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+pub(super) fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
     let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
     match chat.upgraded_to {
         Some(to) => Err(Refusal::Upgraded(to)),
@@ -199,7 +202,11 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
     let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let id = chat_state.next_message();
     let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
-    chat_state.messages.insert(id, Message { markup, folded, ..Message::of(post, id, shared.now(), shared.date()) });
+    let is_silent = params.json("disable_notification") == Some(json!(true));
+    let direct_topic = params.integer("direct_messages_topic_id");
+    let message =
+        Message { markup, folded, is_silent, direct_topic, ..Message::of(post, id, shared.now(), shared.date()) };
+    chat_state.messages.insert(id, message);
     message_result(state, shared, chat, id)
 }
 
@@ -276,7 +283,7 @@ fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Va
     }
 }
 
-fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
+pub(super) fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
     let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = chat_state.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
     Ok(state.to_json(chat_state, message, &shared.settings.username))
@@ -286,6 +293,9 @@ fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -
 /// the message replied to.
 fn reply_and_topic(chat_state: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
     let topic = params.message("message_thread_id");
+    if chat_state.is_direct && params.integer("direct_messages_topic_id").is_none() {
+        return Err(Refusal::DIRECT_TOPIC_REQUIRED);
+    }
     if topic.is_some_and(|topic| !chat_state.topics.contains_key(&topic)) {
         return Err(Refusal::TOPIC_NOT_FOUND);
     }

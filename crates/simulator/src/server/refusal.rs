@@ -87,6 +87,8 @@ impl Refusal {
     pub(crate) const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
     /// A group that has banned the bot.
     pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
+    /// A channel that has removed the bot.
+    pub(crate) const KICKED_FROM_CHANNEL: Self = Self::Forbidden("bot was kicked from the channel chat");
     /// A group that the bot has left.
     pub(crate) const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
     /// A group whose members may not send.
@@ -97,6 +99,16 @@ impl Refusal {
     pub const WRITE_FORBIDDEN: Self = Self::Bad("CHAT_WRITE_FORBIDDEN");
     /// A closed topic, in which only administrators may send.
     pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
+    /// A reaction that the chat does not allow, or that does not exist.
+    pub const REACTION_INVALID: Self = Self::Bad("REACTION_INVALID");
+    /// A reaction on nothing.
+    pub(crate) const REACT_NOT_FOUND: Self = Self::Bad("message to react not found");
+    /// A message to a chat of direct messages without a topic. Telegram's words are not documented; any 400 has the same effect.
+    pub(crate) const DIRECT_TOPIC_REQUIRED: Self = Self::Bad("direct messages topic must be specified");
+    /// A caption over 1024 UTF-16 units.
+    pub(crate) const CAPTION_TOO_LONG: Self = Self::Bad("MEDIA_CAPTION_TOO_LONG");
+    /// An edit in a channel of which the bot is no administrator.
+    pub const NEEDS_ADMIN: Self = Self::Bad("need administrator rights in the channel chat");
     /// A missing topic, or a thread of replies.
     pub(crate) const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
     /// A file in place of a message, but no file in the request.

@@ -31,6 +31,10 @@ pub enum Method {
     EditMessageText,
     /// Puts a file in place of a message.
     EditMessageMedia,
+    /// Replaces the caption of a message.
+    EditMessageCaption,
+    /// Sets or removes a reaction.
+    SetMessageReaction,
     /// Deletes a message.
     DeleteMessage,
     /// Gives a download link.

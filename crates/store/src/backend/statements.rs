@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use stenobot_domain::{
-    BusinessKey, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+    BusinessKey, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId,
 };
 
 use crate::audio::{AudioRow, DueAudio};
@@ -12,6 +12,7 @@ use crate::machines::{Machine, MachineId, MachineState};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
 use crate::queue::cancellation::CancelTarget;
+use crate::queue::comments::CommentPlace;
 use crate::queue::daily_usage::{MeasuredRequest, Usage};
 use crate::queue::fenced::FencedWrite;
 use crate::queue::order::Place;
@@ -97,6 +98,8 @@ statements! {
     fn page_after(place: &Place) -> Vec<Waiting>;
     fn place_of(id: RequestId) -> Option<Place>;
     /// Whether `owner` holds a request, or no worker does while it waits.
+    fn set_comment_place(channel: ChatId, post: MessageId, place: CommentPlace) -> ();
+    fn comment_place(of: RequestId) -> Option<CommentPlace>;
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
@@ -133,6 +136,17 @@ statements! {
     fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();
     fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
     fn set_times(chat: ChatId, times: bool, now: Timestamp) -> ();
+    fn set_status(chat: ChatId, style: StatusStyle, now: Timestamp) -> ();
+    fn set_quiet(chat: ChatId, quiet: bool, now: Timestamp) -> ();
+    fn invitation_key() -> Vec<u8>;
+    fn add_invitation(hash: &[u8], expires_at: Timestamp) -> ();
+    fn drop_expired_invitations(now: Timestamp) -> ();
+    fn take_invitation(hash: &[u8]) -> bool;
+    fn add_invited(user: UserId, now: Timestamp) -> ();
+    fn invited_since(user: UserId) -> Option<Timestamp>;
+    fn newest_invited(limit: u32) -> Vec<Ban>;
+    fn count_invited() -> u32;
+    fn remove_invited(user: UserId) -> bool;
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::Row;
 use stenobot_domain::{
     AnswerForm, AudioLength, AudioSource, BusinessKey, BusinessMessage, CancelledBy, ChatId, FailReason, MessageId,
-    Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName, Timestamp, UserId,
+    Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName, StateDisplay, StatusStyle, ThreadId,
+    Timestamp, UserId,
 };
 
 use super::{DbRow, count, seconds};
@@ -59,6 +60,11 @@ pub(super) fn form(row: &DbRow) -> Result<AnswerForm, sqlx::Error> {
     AnswerForm::parse(name).ok_or_else(|| unknown("form", name))
 }
 
+pub(super) fn display(row: &DbRow) -> Result<StateDisplay, sqlx::Error> {
+    let name: &str = row.try_get("display")?;
+    StateDisplay::parse(name).ok_or_else(|| unknown("display", name))
+}
+
 pub(super) fn speech_language(row: &DbRow) -> Result<Option<SpeechLanguage>, sqlx::Error> {
     let code: Option<&str> = row.try_get("speech_language")?;
     code.map(|code| code.parse().map_err(|_| unknown("speech_language", code))).transpose()
@@ -67,6 +73,11 @@ pub(super) fn speech_language(row: &DbRow) -> Result<Option<SpeechLanguage>, sql
 fn cancellation(row: &DbRow) -> Result<Option<CancelledBy>, sqlx::Error> {
     let by: Option<&str> = row.try_get("cancel_requested")?;
     by.map(|by| CancelledBy::parse(by).ok_or_else(|| unknown("cancel_requested", by))).transpose()
+}
+
+pub(super) fn thread(row: &DbRow) -> Result<Option<ThreadId>, sqlx::Error> {
+    let topic = row.try_get::<Option<i32>, _>("thread_id")?.map(ThreadId::Topic);
+    Ok(topic.or(row.try_get::<Option<i64>, _>("direct_topic_id")?.map(ThreadId::Direct)))
 }
 
 pub(super) fn request(row: &DbRow, column: &str) -> Result<Option<RequestId>, sqlx::Error> {
@@ -108,9 +119,10 @@ impl sqlx::FromRow<'_, DbRow> for RequestRow {
             interruptions: row.try_get("interruptions")?,
             cancel_requested: cancellation(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            thread: row.try_get("thread_id")?,
+            thread: thread(row)?,
             reply_to: message(row, "reply_to_message_id")?,
             origin: origin(row)?,
+            display: display(row)?,
             user: UserId(row.try_get("telegram_id")?),
             source: source(row)?,
             form: form(row)?,
@@ -134,9 +146,10 @@ impl sqlx::FromRow<'_, DbRow> for Notice {
         Ok(Self {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            thread: row.try_get("thread_id")?,
+            thread: thread(row)?,
             reply_to: message(row, "reply_to_message_id")?,
             origin: origin(row)?,
+            display: display(row)?,
             user: UserId(row.try_get("telegram_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
@@ -187,6 +200,13 @@ impl sqlx::FromRow<'_, DbRow> for RequestStatus {
 
 impl sqlx::FromRow<'_, DbRow> for ChatSettings {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { speech_language: speech_language(row)?, auto: row.try_get("auto")?, times: row.try_get("times")? })
+        let status: Option<&str> = row.try_get("status")?;
+        Ok(Self {
+            speech_language: speech_language(row)?,
+            auto: row.try_get("auto")?,
+            times: row.try_get("times")?,
+            status: status.map(|name| StatusStyle::parse(name).ok_or_else(|| unknown("status", name))).transpose()?,
+            quiet: row.try_get("quiet")?,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::Row;
-use stenobot_domain::{ChatId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{ChatId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
 use super::{Statements, count};
 use crate::users::{Ban, Profile};
@@ -47,7 +47,7 @@ pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) F
 // === Chats ===
 
 pub(in super::super) const CHAT_SETTINGS: &str =
-    concat!("SELECT speech_language, auto, times FROM chats WHERE chat_id = ", chat_now!("$1"));
+    concat!("SELECT speech_language, auto, times, status, quiet FROM chats WHERE chat_id = ", chat_now!("$1"));
 
 const SET_SPEECH_LANGUAGE: &str = concat!(
     "INSERT INTO chats (chat_id, speech_language, updated_at) VALUES (",
@@ -66,6 +66,18 @@ const SET_TIMES: &str = concat!(
     "INSERT INTO chats (chat_id, times, updated_at) VALUES (",
     chat_now!("$1"),
     ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET times = excluded.times, updated_at = excluded.updated_at"
+);
+
+const SET_STATUS: &str = concat!(
+    "INSERT INTO chats (chat_id, status, updated_at) VALUES (",
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at"
+);
+
+const SET_QUIET: &str = concat!(
+    "INSERT INTO chats (chat_id, quiet, updated_at) VALUES (",
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET quiet = excluded.quiet, updated_at = excluded.updated_at"
 );
 
 // === Bans ===
@@ -97,10 +109,10 @@ const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, mo
      ON CONFLICT DO NOTHING";
 
 /// Settings from before the move hold, unless the supergroup has others already.
-const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, auto, times, updated_at) \
-     SELECT $2, speech_language, auto, times, updated_at FROM chats WHERE chat_id = $1 \
-     ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, \
-     times = chats.times AND excluded.times, \
+const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, auto, times, status, quiet, updated_at) \
+     SELECT $2, speech_language, auto, times, status, quiet, updated_at FROM chats WHERE chat_id = $1 \
+     ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, quiet = chats.quiet OR excluded.quiet, \
+     times = chats.times AND excluded.times, status = coalesce(chats.status, excluded.status), \
      speech_language = coalesce(chats.speech_language, excluded.speech_language)";
 
 const DROP_SETTINGS: &str = "DELETE FROM chats WHERE chat_id = $1";
@@ -189,6 +201,14 @@ impl Statements<'_> {
 
     pub(crate) async fn set_times(self, chat: ChatId, times: bool, now: Timestamp) -> Result<(), StoreError> {
         self.execute(sqlx::query(SET_TIMES).bind(chat.0).bind(times).bind(now.0)).await.map(drop)
+    }
+
+    pub(crate) async fn set_status(self, chat: ChatId, style: StatusStyle, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_STATUS).bind(chat.0).bind(style.as_str()).bind(now.0)).await.map(drop)
+    }
+
+    pub(crate) async fn set_quiet(self, chat: ChatId, quiet: bool, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_QUIET).bind(chat.0).bind(quiet).bind(now.0)).await.map(drop)
     }
 
     pub(crate) async fn ban(self, user: UserId, now: Timestamp) -> Result<(), StoreError> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stenobot_domain::StatusStyle;
+
 use super::{Renderer, Texts, number};
 use crate::Locale;
 use crate::split::{MESSAGE_UNITS, split};
@@ -71,6 +73,14 @@ pub enum CommandReply {
     Times(bool),
     /// To /times with an argument other than on or off.
     TimesHow,
+    /// To /status, after it was set.
+    Status(StatusStyle),
+    /// To /status with any other argument.
+    StatusHow,
+    /// To /quiet, after it was set.
+    Quiet(bool),
+    /// To /quiet with an argument other than on or off.
+    QuietHow,
     /// The command is for administrators of the group.
     AdminsOnly,
     /// The command is for groups.
@@ -92,6 +102,28 @@ pub enum CommandReply {
         /// The newest first.
         entries: Vec<BanEntry>,
         /// Number of all bans, also of those that are not among the entries.
+        total: u64,
+    },
+    /// To /invite.
+    Invitation {
+        /// The link.
+        link: String,
+        /// How long it can be opened.
+        lifetime: Duration,
+    },
+    /// To /invite of a bot that serves everyone.
+    InviteNeedless,
+    /// An invitation was accepted.
+    InvitationAccepted,
+    /// An invitation was used before, or has expired.
+    InvitationInvalid,
+    /// To /uninvite with an id.
+    Uninvited(i64),
+    /// To /uninvite without an id.
+    InvitedList {
+        /// The newest first.
+        entries: Vec<BanEntry>,
+        /// Number of all invited users, also of those that are not among the entries.
         total: u64,
     },
     /// To /broadcast without a text.
@@ -158,6 +190,8 @@ pub struct MyData {
     pub answered: u64,
     /// Total length of the recordings.
     pub audio: Duration,
+    /// The day on which an invitation was accepted.
+    pub invited: Option<String>,
     /// Native name of the language set.
     pub language: Option<&'static str>,
     /// Whether the bot is connected to the user's own account.
@@ -251,6 +285,7 @@ impl Texts {
                 let (duration, size) = (renderer.limit(*duration), renderer.size(*size));
                 let help =
                     renderer.format("help", [("duration", duration), ("size", size), ("bot", bot.clone().into())]);
+                let help = help + "\n" + &renderer.text("help-groups");
                 with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))
             }
             CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
@@ -282,8 +317,8 @@ impl Texts {
             CommandReply::BusinessConnected => renderer.text("business-connected"),
             CommandReply::BusinessRefused => renderer.text("business-refused"),
             CommandReply::NoData => renderer.text("my-data-none"),
-            CommandReply::MyData(data) => with_line(
-                renderer.format(
+            CommandReply::MyData(data) => {
+                let text = renderer.format(
                     "my-data",
                     [
                         (
@@ -305,9 +340,11 @@ impl Texts {
                             data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
                         ),
                     ],
-                ),
-                data.is_connected.then(|| renderer.text("my-data-business")),
-            ),
+                );
+                let text = with_line(text, data.is_connected.then(|| renderer.text("my-data-business")));
+                let invited = data.invited.clone();
+                with_line(text, invited.map(|day| renderer.format("my-data-invited", [("since", day.into())])))
+            }
             CommandReply::ForgetAsk => renderer.text("forget-ask"),
             CommandReply::Forgotten => renderer.text("forgotten"),
             CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),
@@ -319,6 +356,12 @@ impl Texts {
             CommandReply::Times(true) => renderer.text("times-on"),
             CommandReply::Times(false) => renderer.text("times-off"),
             CommandReply::TimesHow => renderer.text("times-how"),
+            CommandReply::Status(StatusStyle::Messages) => renderer.text("status-messages"),
+            CommandReply::Status(StatusStyle::Reactions) => renderer.text("status-reactions"),
+            CommandReply::StatusHow => renderer.text("status-how"),
+            CommandReply::Quiet(true) => renderer.text("quiet-on"),
+            CommandReply::Quiet(false) => renderer.text("quiet-off"),
+            CommandReply::QuietHow => renderer.text("quiet-how"),
             CommandReply::AdminsOnly => renderer.text("admins-only"),
             CommandReply::GroupsOnly => renderer.text("groups-only"),
             CommandReply::Paused => renderer.text("paused"),
@@ -328,7 +371,20 @@ impl Texts {
             CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
             CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
             CommandReply::BanList { total: 0, .. } => renderer.text("banned-none"),
-            CommandReply::BanList { entries, total } => ban_list(&renderer, entries, *total),
+            CommandReply::BanList { entries, total } => {
+                user_list(&renderer, ("banned-list", "banned-hint"), entries, *total)
+            }
+            CommandReply::Invitation { link, lifetime } => {
+                renderer.format("invite", [("time", renderer.span(*lifetime))]) + "\n" + link
+            }
+            CommandReply::InviteNeedless => renderer.text("invite-needless"),
+            CommandReply::InvitationAccepted => renderer.text("invitation-accepted"),
+            CommandReply::InvitationInvalid => renderer.text("invitation-invalid"),
+            CommandReply::Uninvited(id) => renderer.format("uninvited", [("id", id.to_string().into())]),
+            CommandReply::InvitedList { total: 0, .. } => renderer.text("invited-none"),
+            CommandReply::InvitedList { entries, total } => {
+                user_list(&renderer, ("invited-list", "invited-hint"), entries, *total)
+            }
             CommandReply::BroadcastHow => renderer.text("broadcast-how"),
             CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
@@ -417,11 +473,11 @@ fn with_line(text: String, line: Option<String>) -> String {
 }
 
 /// One line for each ban, as many as fit one message, and the number of the others.
-fn ban_list(renderer: &Renderer<'_>, entries: &[BanEntry], total: u64) -> String {
+fn user_list(renderer: &Renderer<'_>, (heading, hint): (&str, &str), entries: &[BanEntry], total: u64) -> String {
     let units = |text: &str| text.encode_utf16().count();
-    let heading = renderer.format("banned-list", [("count", number(total))]) + "\n";
+    let heading = renderer.format(heading, [("count", number(total))]) + "\n";
     let footer = |more: u64| {
-        let hint = renderer.text("banned-hint");
+        let hint = renderer.text(hint);
         match more {
             0 => format!("\n\n{hint}"),
             more => format!("\n{}\n\n{hint}", renderer.format("banned-more", [("count", number(more))])),

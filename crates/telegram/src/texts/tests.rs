@@ -2,6 +2,7 @@ mod answers;
 mod counts;
 
 use fluent_syntax::ast::{Entry, Expression, PatternElement, VariantKey};
+use stenobot_domain::StatusStyle;
 
 use super::overrides::{built_in, messages};
 use super::*;
@@ -143,6 +144,18 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::BusinessConnected,
         CommandReply::BusinessRefused,
         CommandReply::NoData,
+        CommandReply::Status(StatusStyle::Messages),
+        CommandReply::Status(StatusStyle::Reactions),
+        CommandReply::StatusHow,
+        CommandReply::Quiet(true),
+        CommandReply::Quiet(false),
+        CommandReply::QuietHow,
+        CommandReply::Invitation { link: "https://t.me/bot?start=a".into(), lifetime: Duration::from_secs(86_400) },
+        CommandReply::InviteNeedless,
+        CommandReply::InvitationAccepted,
+        CommandReply::InvitationInvalid,
+        CommandReply::Uninvited(5),
+        CommandReply::InvitedList { entries: Vec::new(), total: 0 },
         CommandReply::MyData(MyData {
             name: "Anna".into(),
             username: Some("@anna".into()),
@@ -151,6 +164,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             requests: 5,
             answered: 4,
             audio: hour,
+            invited: None,
             language: None,
             is_connected: true,
         }),

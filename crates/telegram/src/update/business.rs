@@ -62,7 +62,7 @@ impl MessageJson {
     pub(super) fn into_content(self) -> Content {
         let kind = match self.chat.kind() {
             // Connected accounts have private chats only.
-            Ok(ChatKind::Group) => return Content::Ignored(Ignored::Unexpected),
+            Ok(ChatKind::Group | ChatKind::Channel) => return Content::Ignored(Ignored::Unexpected),
             Ok(kind @ ChatKind::Private) => kind,
             Err(why) => return Content::Ignored(why),
         };
@@ -94,6 +94,7 @@ impl MessageJson {
                 source,
                 file_name: file.file_name,
                 asked_by: AskedBy::Itself,
+                has_free_caption: false,
             },
         }))
     }

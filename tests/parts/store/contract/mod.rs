@@ -9,6 +9,8 @@ mod cancellation;
 mod claims;
 mod clock;
 mod coalescing;
+mod display;
+mod invitations;
 mod limits;
 mod machines;
 mod moves;

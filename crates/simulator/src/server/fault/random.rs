@@ -74,6 +74,8 @@ impl FaultInjector for RandomFaults {
             | Method::SendMessage
             | Method::EditMessageText
             | Method::EditMessageMedia
+            | Method::EditMessageCaption
+            | Method::SetMessageReaction
             | Method::DeleteMessage
             | Method::GetFile
             | Method::SendChatAction
