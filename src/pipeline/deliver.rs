@@ -127,7 +127,8 @@ impl Deliverer {
             Err(DeliverError::Failed(why)) => {
                 if !matches!(why, DeliverFailure::Stopping) {
                     self.recordings.discard(request.id()).await;
-                    self.reactions.clear(request.display(), request.chat(), request.reply_to()).await;
+                    let clear = self.reactions.clear(request.display(), request.chat(), request.reply_to());
+                    request.hold_to_send(&self.worker.store, clear).await?;
                 }
                 request.fail(&self.worker.store, &why).await.map(drop)
             }

@@ -131,9 +131,11 @@ impl StatusMessages {
         }
     }
 
-    /// Removes the reaction of a request that ends without an answer.
-    pub(super) async fn clear<S: Stage>(&self, request: &Request<S>) {
-        self.reactions.clear(request.display(), request.chat(), request.reply_to()).await;
+    /// Removes the reaction of a request that ends without an answer, which may take a while.
+    pub(super) fn clear<S: Stage>(&self, request: &Request<S>) -> impl Future<Output = ()> + use<S> {
+        let (reactions, display) = (self.reactions.clone(), request.display());
+        let (chat, recording) = (request.chat(), request.reply_to());
+        async move { reactions.clear(display, chat, recording).await }
     }
 
     fn check_writable<S: Stage>(&self, request: &Request<S>) -> Result<(), Unreachable> {

@@ -179,7 +179,11 @@ impl Transcriber {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
             Some(Claim::Ready(request)) if self.is_write_forbidden(&request) => {
-                self.status.clear(&request).await;
+                let (span, clear) = (request.span(), self.status.clear(&request));
+                self.worker.spawn(span, "remove a reaction", async {
+                    clear.await;
+                    Ok(())
+                });
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {

@@ -5,8 +5,8 @@ use stenobot_domain::{ChatId, RequestId, Timestamp};
 use super::Statements;
 use crate::{Notice, StoreError};
 
-/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them. A recording that was
-/// downloaded may carry a reaction.
+/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them. What was not refused at its
+/// admission may carry a reaction.
 macro_rules! is_plain_refusal {
     ($table:literal) => {
         concat!(
@@ -23,7 +23,9 @@ macro_rules! is_plain_refusal {
             $table,
             ".display = 'reaction' AND ",
             $table,
-            ".failed_stage IS NULL)) AND (",
+            ".finished_at = ",
+            $table,
+            ".received_at)) AND (",
             $table,
             ".owner IS NULL OR ",
             $table,

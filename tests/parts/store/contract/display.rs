@@ -1,5 +1,7 @@
 //! How requests are shown, where they are answered, and what groups have chosen.
 
+use std::time::Duration;
+
 use stenobot_domain::{ChatId, MessageId, RejectReason, StateDisplay, StatusStyle, ThreadId};
 use stenobot_store::{ChatSettings, CommentPlace, IncomingAudio, Settlement, WorkSource};
 
@@ -39,6 +41,7 @@ async fn refusals_that_are_shown_by_reactions_are_answered_one_by_one() {
     for message in [3, 4] {
         test.take(&in_group(message, StateDisplay::Reaction)).await;
         let row = test.claim(WorkSource::Downloads, "w").await.unwrap();
+        test.pass(Duration::from_millis(1));
         test.store.queue.settle(&row.fence, Settlement::Rejected(RejectReason::TooLong)).await.unwrap();
     }
     for _ in 0..4 {
