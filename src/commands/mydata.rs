@@ -22,7 +22,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))
 }
 
-fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: MyData) -> CommandReply {
+fn describe(MyData { sender, first_seen, ended, stopped, audio, settings, under_way }: MyData) -> CommandReply {
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -32,7 +32,8 @@ fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: My
         id: sender.id.0,
         since: first_seen.day(),
         requests: count(&|_| true) + under_way.len() as u64,
-        answered: count(&|stage| stage == StageName::Done),
+        answered: count(&|stage| stage == StageName::Done).saturating_sub(stopped.into()),
+        stopped: stopped.into(),
         audio,
         language: match settings.speech_language {
             Some(SpeechLanguage::Code(code)) => language_name(&code),

@@ -9,6 +9,7 @@ pub(crate) mod commands;
 pub(crate) mod everyday;
 pub(crate) mod groups;
 pub(crate) mod limits;
+pub(crate) mod live;
 pub(crate) mod missing_audio;
 pub(crate) mod queue;
 pub(crate) mod recordings;

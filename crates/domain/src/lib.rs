@@ -1,6 +1,7 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
 mod lifecycle;
+mod live_text;
 mod paragraphs;
 pub mod quantile;
 mod retry;
@@ -11,6 +12,7 @@ pub mod subtitles;
 pub mod wer;
 
 pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use live_text::LiveText;
 pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};

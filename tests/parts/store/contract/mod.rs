@@ -15,4 +15,5 @@ mod notices;
 mod order;
 mod queue;
 mod statistics;
+mod stop;
 mod users;
