@@ -16,7 +16,7 @@
 //! | `closed` | closes its output and keeps running |
 //! | `gate PORT` | sends its process id to the test that listens there, and continues when the test disconnects |
 //! | `length SECONDS` | from now on the recording is this long |
-//! | `segment START END TEXT` | this text, with its times in milliseconds, is in the transcript before what follows |
+//! | `segment START END TEXT` | reports this text, with its times in milliseconds; it is in the transcript too, before what follows |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the requested language code |
 //! | `likely` | finishes with the given likely languages, as `ru 0.40, en 0.40` |
@@ -170,7 +170,12 @@ impl StandIn {
                 }
                 "gate" => wait_at_gate(parse_number(rest))?,
                 "length" => told.length = Duration::from_secs(parse_number(rest)),
-                "segment" => told.segments.push(script::segment(rest)),
+                "segment" => {
+                    let segment = script::segment(rest);
+                    told.segments.push(segment.clone());
+                    let (segments, language) = (vec![segment], "ru".to_owned());
+                    self.events.send(&Event::Segments { number, segments, language })?;
+                }
                 "say" => return Ok(Event::Finished { number, transcript: told.transcript(rest) }),
                 "language" => {
                     return Ok(Event::Finished { number, transcript: told.transcript(&job.language.to_string()) });

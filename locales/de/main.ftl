@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Vergangen: { $elapsed } | Noch: ~{ $remaining }
 ## Answers
 
 done = ✅ Fertig!
+stopped = ⏹️ Gestoppt bei { $time } von { $length }
 answer-language = 🌐 Sprache: { $language }
 low-confidence = ⚠️ Schlecht zu hören: Der Text kann Fehler enthalten.
 missed-speech = ⚠️ Ein Teil der Sprache wurde nicht erkannt und fehlt im Text.
@@ -145,7 +146,7 @@ my-data =
     Name: { $name }
     Telegram-ID: { $id }
     Erste Nachricht: { $since }
-    Nachrichten: { $requests }, beantwortet: { $answered }
+    Nachrichten: { $requests }, beantwortet: { $answered }, vorzeitig gestoppt: { $stopped }
     Gesamtdauer der Aufnahmen: { $audio }
     Sprache der Aufnahmen: { $language }
 
@@ -208,13 +209,14 @@ broadcast-done = 📣 Gesendet: { $sent }, nicht zugestellt: { $missed }
 stats =
     📊 In der Warteschlange: { $waiting } von { $limit }
     In 24 Stunden: Nachrichten { $requests }, Personen { $people }
-    Texte: { $answered }, ohne Sprache: { $nospeech }, gescheitert: { $failed }, abgelehnt: { $rejected }
+    Texte: { $answered }, vorzeitig gestoppt: { $stopped }, ohne Sprache: { $nospeech }, gescheitert: { $failed }, abgelehnt: { $rejected }
     Audio: { $audio }, Wartezeit (Median): { $wait }
     Verarbeitung: { $factor } der Dauer einer Aufnahme
 
 ## Buttons
 
 label-cancel = ✖️ Abbrechen
+label-stop = ⏹️ Stopp, Text behalten
 label-other-language = 🌐 Andere Sprache
 label-copy = 📋 Kopieren
 label-back = ↩️ Zurück
@@ -226,6 +228,7 @@ toast-not-yours = Das ist die Aufnahme von jemand anderem.
 toast-admins-only = Das wurde im Namen der Gruppe oder eines Kanals angefordert: Diese Schaltflächen können nur die Administratoren der Gruppe benutzen.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Wird abgebrochen...
+toast-no-text = Es gibt noch keinen Text.
 toast-again = Ich höre noch einmal zu...
 toast-draft-gone = Diesen Entwurf gibt es nicht mehr. Schicken Sie /broadcast noch einmal.
 

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Elapsed: { $elapsed } | Remaining: ~{ $remaining }
 ## Answers
 
 done = ✅ Done!
+stopped = ⏹️ Stopped at { $time } of { $length }
 answer-language = 🌐 Language: { $language }
 low-confidence = ⚠️ Hard to hear: the text may be wrong in places.
 missed-speech = ⚠️ Part of the speech could not be recognised and is missing from the text.
@@ -145,7 +146,7 @@ my-data =
     Name: { $name }
     Telegram ID: { $id }
     First message: { $since }
-    Messages: { $requests }, answered: { $answered }
+    Messages: { $requests }, answered: { $answered }, stopped early: { $stopped }
     Total length of recordings: { $audio }
     Language of the recordings: { $language }
 
@@ -208,13 +209,14 @@ broadcast-done = 📣 Sent: { $sent }, not delivered: { $missed }
 stats =
     📊 In the queue: { $waiting } of { $limit }
     Last 24 hours. Messages: { $requests }, people: { $people }
-    Texts: { $answered }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
+    Texts: { $answered }, stopped early: { $stopped }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
     Audio: { $audio }, wait (median): { $wait }
     Processing: { $factor } of a recording's length
 
 ## Buttons
 
 label-cancel = ✖️ Cancel
+label-stop = ⏹️ Stop and keep
 label-other-language = 🌐 Other language
 label-copy = 📋 Copy
 label-back = ↩️ Back
@@ -226,6 +228,7 @@ toast-not-yours = This is somebody else's recording.
 toast-admins-only = This was asked for in the name of the group or of a channel: only the group's administrators can use these buttons.
 toast-over = This recording is done already.
 toast-cancelling = Stopping...
+toast-no-text = There is no text yet.
 toast-again = Listening again...
 toast-draft-gone = This draft is no longer there. Send /broadcast again.
 

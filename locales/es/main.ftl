@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Transcurrido: { $elapsed } | Restante: ~{ $remaining
 ## Answers
 
 done = ✅ ¡Listo!
+stopped = ⏹️ Detenido en { $time } de { $length }
 answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Se oye mal: el texto puede tener errores.
 missed-speech = ⚠️ No se pudo reconocer una parte del habla: falta en el texto.
@@ -151,7 +152,7 @@ my-data =
     Nombre: { $name }
     ID de Telegram: { $id }
     Primer mensaje: { $since }
-    Mensajes: { $requests }, con respuesta: { $answered }
+    Mensajes: { $requests }, con respuesta: { $answered }, detenidos antes: { $stopped }
     Duración total de las grabaciones: { $audio }
     Idioma de las grabaciones: { $language }
 
@@ -216,13 +217,14 @@ broadcast-done = 📣 Enviados: { $sent }, no entregados: { $missed }
 stats =
     📊 En la cola: { $waiting } de { $limit }
     En 24 horas: mensajes { $requests }, personas { $people }
-    Textos: { $answered }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
+    Textos: { $answered }, detenidos antes: { $stopped }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
     Audio: { $audio }, espera (mediana): { $wait }
     Proceso: { $factor } de la duración de una grabación
 
 ## Buttons
 
 label-cancel = ✖️ Cancelar
+label-stop = ⏹️ Parar y conservar
 label-other-language = 🌐 Otro idioma
 label-copy = 📋 Copiar
 label-back = ↩️ Volver
@@ -234,6 +236,7 @@ toast-not-yours = Esta grabación es de otra persona.
 toast-admins-only = Esto se pidió en nombre del grupo o de un canal: solo los administradores del grupo pueden usar estos botones.
 toast-over = Esta grabación ya está terminada.
 toast-cancelling = Deteniendo...
+toast-no-text = Todavía no hay texto.
 toast-again = Escuchando de nuevo...
 toast-draft-gone = Este borrador ya no existe. Envíe /broadcast otra vez.
 

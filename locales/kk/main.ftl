@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Өтті: { $elapsed } | Қалды: ~{ $remaining }
 ## Answers
 
 done = ✅ Дайын!
+stopped = ⏹️ Тоқтатылды: { $time } / { $length }
 answer-language = 🌐 Тілі: { $language }
 low-confidence = ⚠️ Нашар естіледі: мәтінде қателер болуы мүмкін.
 missed-speech = ⚠️ Сөйлеген сөздің бір бөлігі танылмады, ол мәтінде жоқ.
@@ -145,7 +146,7 @@ my-data =
     Атыңыз: { $name }
     Telegram ID: { $id }
     Алғашқы хабарлама: { $since }
-    Хабарламалар: { $requests }, жауабы бар: { $answered }
+    Хабарламалар: { $requests }, жауабы бар: { $answered }, ерте тоқтатылғаны: { $stopped }
     Жазбалардың жалпы ұзақтығы: { $audio }
     Жазбалардың тілі: { $language }
 
@@ -208,13 +209,14 @@ broadcast-done = 📣 Жіберілді: { $sent }, жеткізілмеді: {
 stats =
     📊 Кезекте: { $waiting }, шегі { $limit }
     Тәулікте: хабарлама — { $requests }, адам — { $people }
-    Мәтіндер: { $answered }, сөзсіз: { $nospeech }, қателер: { $failed }, бас тартулар: { $rejected }
+    Мәтіндер: { $answered }, ерте тоқтатылғаны: { $stopped }, сөзсіз: { $nospeech }, қателер: { $failed }, бас тартулар: { $rejected }
     Аудио: { $audio }, күту (медиана): { $wait }
     Өңдеу: жазба ұзақтығының { $factor } бөлігі
 
 ## Buttons
 
 label-cancel = ✖️ Бас тарту
+label-stop = ⏹️ Тоқтату, мәтін қалсын
 label-other-language = 🌐 Басқа тіл
 label-copy = 📋 Көшіру
 label-back = ↩️ Артқа
@@ -226,6 +228,7 @@ toast-not-yours = Бұл басқа адамның жазбасы.
 toast-admins-only = Бұл топтың немесе арнаның атынан сұралған: бұл түймелерді тек топ әкімшілері пайдалана алады.
 toast-over = Бұл жазба өңделіп қойған.
 toast-cancelling = Тоқтатып жатырмын...
+toast-no-text = Мәтін әлі жоқ.
 toast-again = Қайта тыңдап жатырмын...
 toast-draft-gone = Бұл жоба енді жоқ. /broadcast пәрменін қайта жіберіңіз.
 

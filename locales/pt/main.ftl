@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Decorrido: { $elapsed } | Restante: ~{ $remaining }
 ## Answers
 
 done = ✅ Pronto!
+stopped = ⏹️ Parada em { $time } de { $length }
 answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Difícil de ouvir: o texto pode ter erros.
 missed-speech = ⚠️ Não foi possível reconhecer uma parte da fala: ela falta no texto.
@@ -151,7 +152,7 @@ my-data =
     Nome: { $name }
     ID do Telegram: { $id }
     Primeira mensagem: { $since }
-    Mensagens: { $requests }, respondidas: { $answered }
+    Mensagens: { $requests }, respondidas: { $answered }, paradas antes: { $stopped }
     Duração total das gravações: { $audio }
     Idioma das gravações: { $language }
 
@@ -216,13 +217,14 @@ broadcast-done = 📣 Enviadas: { $sent }, não entregues: { $missed }
 stats =
     📊 Na fila: { $waiting } de { $limit }
     Em 24 horas: mensagens { $requests }, pessoas { $people }
-    Textos: { $answered }, sem fala: { $nospeech }, com falha: { $failed }, recusadas: { $rejected }
+    Textos: { $answered }, paradas antes: { $stopped }, sem fala: { $nospeech }, com falha: { $failed }, recusadas: { $rejected }
     Áudio: { $audio }, espera (mediana): { $wait }
     Processamento: { $factor } da duração de uma gravação
 
 ## Buttons
 
 label-cancel = ✖️ Cancelar
+label-stop = ⏹️ Parar e manter
 label-other-language = 🌐 Outro idioma
 label-copy = 📋 Copiar
 label-back = ↩️ Voltar
@@ -234,6 +236,7 @@ toast-not-yours = Esta gravação é de outra pessoa.
 toast-admins-only = Isto foi pedido em nome do grupo ou de um canal: só os administradores do grupo podem usar estes botões.
 toast-over = Esta gravação já terminou.
 toast-cancelling = Parando...
+toast-no-text = Ainda não há texto.
 toast-again = Ouvindo de novo...
 toast-draft-gone = Este rascunho não existe mais. Envie /broadcast outra vez.
 

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Прошло: { $elapsed } | Осталось: ~{ $r
 ## Answers
 
 done = ✅ Готово!
+stopped = ⏹️ Остановлено на { $time } из { $length }
 answer-language = 🌐 Язык: { $language }
 low-confidence = ⚠️ Слышно плохо: в тексте могут быть ошибки.
 missed-speech = ⚠️ Часть речи распознать не удалось: в тексте ее нет.
@@ -157,7 +158,7 @@ my-data =
     Имя: { $name }
     Telegram ID: { $id }
     Первое сообщение: { $since }
-    Сообщений: { $requests }, с ответом: { $answered }
+    Сообщений: { $requests }, с ответом: { $answered }, остановлено раньше: { $stopped }
     Длительность всех записей: { $audio }
     Язык записей: { $language }
 
@@ -224,13 +225,14 @@ broadcast-done = 📣 Отправлено: { $sent }, не доставлено
 stats =
     📊 В очереди: { $waiting } из { $limit }
     За сутки: сообщений — { $requests }, людей — { $people }
-    Тексты: { $answered }, без речи: { $nospeech }, ошибки: { $failed }, отказы: { $rejected }
+    Тексты: { $answered }, остановлено раньше: { $stopped }, без речи: { $nospeech }, ошибки: { $failed }, отказы: { $rejected }
     Аудио: { $audio }, ожидание (медиана): { $wait }
     Обработка: { $factor } от длительности записи
 
 ## Buttons
 
 label-cancel = ✖️ Отменить
+label-stop = ⏹️ Хватит, оставить текст
 label-other-language = 🌐 Другой язык
 label-copy = 📋 Скопировать
 label-back = ↩️ Назад
@@ -242,6 +244,7 @@ toast-not-yours = Это чужая запись.
 toast-admins-only = Расшифровка запрошена от имени группы или канала: эти кнопки доступны только администраторам группы.
 toast-over = Эта запись уже обработана.
 toast-cancelling = Останавливаю...
+toast-no-text = Текста пока нет.
 toast-again = Слушаю еще раз...
 toast-draft-gone = Этого черновика больше нет. Отправьте /broadcast еще раз.
 

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Geçen: { $elapsed } | Kalan: ~{ $remaining }
 ## Answers
 
 done = ✅ Hazır!
+stopped = ⏹️ Durduruldu: { $time } / { $length }
 answer-language = 🌐 Dil: { $language }
 low-confidence = ⚠️ Zor duyuluyor: metinde hatalar olabilir.
 missed-speech = ⚠️ Konuşmanın bir kısmı tanınamadı ve metinde yok.
@@ -145,7 +146,7 @@ my-data =
     Ad: { $name }
     Telegram kimliği (ID): { $id }
     İlk mesaj: { $since }
-    Mesajlar: { $requests }, yanıtlanan: { $answered }
+    Mesajlar: { $requests }, yanıtlanan: { $answered }, erken durdurulan: { $stopped }
     Kayıtların toplam süresi: { $audio }
     Kayıtların dili: { $language }
 
@@ -208,13 +209,14 @@ broadcast-done = 📣 Gönderilen: { $sent }, teslim edilemeyen: { $missed }
 stats =
     📊 Kuyrukta: { $waiting } / { $limit }
     24 saatte: { $requests } mesaj, { $people } kişi
-    Metinler: { $answered }, konuşmasız: { $nospeech }, başarısız: { $failed }, reddedilen: { $rejected }
+    Metinler: { $answered }, erken durdurulan: { $stopped }, konuşmasız: { $nospeech }, başarısız: { $failed }, reddedilen: { $rejected }
     Ses: { $audio }, bekleme (ortanca): { $wait }
     İşleme: kayıt süresinin { $factor } katı
 
 ## Buttons
 
 label-cancel = ✖️ İptal
+label-stop = ⏹️ Durdur ve sakla
 label-other-language = 🌐 Başka dil
 label-copy = 📋 Kopyala
 label-back = ↩️ Geri
@@ -226,6 +228,7 @@ toast-not-yours = Bu başka birinin kaydı.
 toast-admins-only = Bu, grup ya da bir kanal adına istendi: bu düğmeleri yalnızca grubun yöneticileri kullanabilir.
 toast-over = Bu kaydın işlenmesi tamamlandı.
 toast-cancelling = Durduruyorum...
+toast-no-text = Henüz metin yok.
 toast-again = Yeniden dinliyorum...
 toast-draft-gone = Bu taslak artık yok. /broadcast komutunu yeniden gönderin.
 

@@ -15,6 +15,7 @@ progress-remaining = ⏱️ Минуло: { $elapsed } | Залишилося: ~
 ## Answers
 
 done = ✅ Готово!
+stopped = ⏹️ Зупинено на { $time } з { $length }
 answer-language = 🌐 Мова: { $language }
 low-confidence = ⚠️ Погано чути: у тексті можуть бути помилки.
 missed-speech = ⚠️ Частину мовлення розпізнати не вдалося: у тексті її немає.
@@ -157,7 +158,7 @@ my-data =
     Ім'я: { $name }
     Telegram ID: { $id }
     Перше повідомлення: { $since }
-    Повідомлень: { $requests }, з відповіддю: { $answered }
+    Повідомлень: { $requests }, з відповіддю: { $answered }, зупинено раніше: { $stopped }
     Тривалість усіх записів: { $audio }
     Мова записів: { $language }
 
@@ -224,13 +225,14 @@ broadcast-done = 📣 Надіслано: { $sent }, не доставлено: 
 stats =
     📊 У черзі: { $waiting } з { $limit }
     За добу: повідомлень — { $requests }, людей — { $people }
-    Тексти: { $answered }, без мовлення: { $nospeech }, помилки: { $failed }, відмови: { $rejected }
+    Тексти: { $answered }, зупинено раніше: { $stopped }, без мовлення: { $nospeech }, помилки: { $failed }, відмови: { $rejected }
     Аудіо: { $audio }, очікування (медіана): { $wait }
     Обробка: { $factor } від тривалості запису
 
 ## Buttons
 
 label-cancel = ✖️ Скасувати
+label-stop = ⏹️ Досить, залишити текст
 label-other-language = 🌐 Інша мова
 label-copy = 📋 Скопіювати
 label-back = ↩️ Назад
@@ -242,6 +244,7 @@ toast-not-yours = Це чужий запис.
 toast-admins-only = Це замовлено від імені групи або каналу: цими кнопками можуть користуватися лише адміністратори групи.
 toast-over = Цей запис уже оброблено.
 toast-cancelling = Зупиняю...
+toast-no-text = Тексту поки немає.
 toast-again = Слухаю ще раз...
 toast-draft-gone = Цієї чернетки більше немає. Надішліть /broadcast ще раз.
 

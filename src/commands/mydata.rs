@@ -24,7 +24,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
 }
 
 fn describe(data: MyData, is_connected: bool) -> CommandReply {
-    let MyData { sender, first_seen, ended, audio, settings, invited_since, under_way } = data;
+    let MyData { sender, first_seen, ended, stopped, audio, settings, invited_since, under_way } = data;
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -34,7 +34,8 @@ fn describe(data: MyData, is_connected: bool) -> CommandReply {
         id: sender.id.0,
         since: first_seen.day(),
         requests: count(&|_| true) + under_way.len() as u64,
-        answered: count(&|stage| stage == StageName::Done),
+        answered: count(&|stage| stage == StageName::Done).saturating_sub(stopped.into()),
+        stopped: stopped.into(),
         audio,
         invited: invited_since.map(|since| since.day()),
         language: match settings.speech_language {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay};
 use stenobot_store::{
-    Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
+    Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StopOutcome,
+    StoreError,
 };
 use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
@@ -130,6 +131,16 @@ impl Presses {
                     CancelOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
                 })
             }
+            Action::Stop(id) => Ok(match self.worker.store.queue.stop(*id, actor).await? {
+                StopOutcome::Stopping => {
+                    self.cancels.stop_registered(*id);
+                    Some(CallbackAnswer::Cancelling)
+                }
+                StopOutcome::Waiting => Some(CallbackAnswer::NoTextYet),
+                StopOutcome::Over | StopOutcome::Unknown => Some(CallbackAnswer::Over),
+                StopOutcome::NotYours => Some(CallbackAnswer::NotYours),
+                StopOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
+            }),
             Action::Languages { of, page } => Ok(match self.kept_audio(*of, actor).await? {
                 Kept::Audio(_) => {
                     let keyboard = self.settings.again_buttons(locale, *of, *page);
@@ -186,7 +197,7 @@ impl Presses {
         message: MessageId,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let (of, elsewhere) = match action {
-            Action::Cancel(of) => (*of, CallbackAnswer::Over),
+            Action::Cancel(of) | Action::Stop(of) => (*of, CallbackAnswer::Over),
             Action::Rerun { of, .. } | Action::Languages { of, .. } | Action::Back(of) => {
                 (*of, CallbackAnswer::AudioGone)
             }
@@ -247,6 +258,7 @@ pub(crate) fn admins_only(press: &Press) -> CallbackAnswer {
         Some(Action::SetLanguage(_)) => CallbackAnswer::AdminsOnlyHere,
         Some(
             Action::Cancel(_)
+            | Action::Stop(_)
             | Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)

@@ -37,7 +37,11 @@ impl Deliverer {
             Part::File(Arc::new(Document { name, media_type, caption, bytes: text.into_bytes() }))
         };
         let text_file = |caption| file("txt", "text/plain", body(transcript, chat.times) + "\n", caption);
-        let caption = || texts.caption(locale, transcript, language);
+        let stopped_at = request.stage().stopped_at;
+        let caption = || match stopped_at {
+            Some(at) => Some(texts.stopped_heading(locale, transcript, language, at)),
+            None => texts.caption(locale, transcript, language),
+        };
         let requested_file = match request.form() {
             AnswerForm::Message => None,
             AnswerForm::Txt => Some(text_file(caption())),
@@ -57,6 +61,7 @@ impl Deliverer {
             has_times: chat.times,
             // Groups and channels have negative ids.
             is_folded: request.chat().0 < 0,
+            stopped_at,
         };
         let message = |AnswerText { text, folded }, keyboard| Part::Message(OutgoingMessage { text, folded, keyboard });
         match texts.answer(locale, transcript, layout) {

@@ -96,7 +96,12 @@ impl Deliverer {
             request.chat_moved(to);
         }
         let transcript = &request.stage().transcript;
-        let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
+        let is_stopped = request.stage().stopped_at.is_some();
+        let outcome = match (transcript.segments.is_empty(), is_stopped) {
+            (true, _) => Outcome::NoSpeech,
+            (false, true) => Outcome::Stopped,
+            (false, false) => Outcome::Done,
+        };
         let chat = self.worker.store.users.chat_settings(request.chat()).await?;
         let parts = self.answer_parts(&request, &chat);
         let thread = request.thread();
@@ -113,7 +118,7 @@ impl Deliverer {
         match delivered {
             Ok(()) => {
                 // In one write with the end: a button pressed under the answer at once finds the recording kept.
-                let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings) };
+                let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings), is_stopped };
                 let receipt = request.advance(&self.worker.store, done).await?;
                 self.file_names.forget(receipt.id());
                 if receipt.stage().keep_audio_for.is_none() {

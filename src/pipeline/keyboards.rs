@@ -11,6 +11,11 @@ const PAGE_SIZE: usize = 8;
 const MAX_COPIED: usize = 256;
 
 impl Settings {
+    /// Ends a request with the text that is there.
+    pub(super) fn stop_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
+        Keyboard::single(self.label(locale, Label::Stop), Action::Stop(id))
+    }
+
     /// Cancels a request.
     pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
         Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))

@@ -11,6 +11,9 @@ use super::reactions::{Reactions, Surface};
 use crate::request::{Request, Stage};
 use crate::settings::Settings;
 
+/// Of a text so far, in UTF-16 units: as little as of a folded text.
+const LIVE_UNITS_IN_GROUP: usize = 200;
+
 /// Sends and edits status messages.
 #[derive(Clone)]
 pub(crate) struct StatusMessages {
@@ -59,6 +62,26 @@ impl StatusMessages {
         if let Some(message) = status {
             self.editor.show(id, chat, message, self.message(id, origin, locale, text));
         }
+    }
+
+    /// As [`StatusMessages::show`], with the text so far and the button that ends the request with it.
+    pub(super) fn show_text<S: Stage>(&self, request: &Request<S>, state: &StatusText, text: &str) {
+        let Some(message) = request.status_message() else { return };
+        let locale = request.locale();
+        // Groups and channels have negative ids.
+        let most = if request.chat().0 < 0 { LIVE_UNITS_IN_GROUP } else { usize::MAX };
+        let content = OutgoingMessage {
+            text: self.settings.texts_of(locale, request.origin()).live(
+                self.settings.locale(locale),
+                state,
+                text,
+                most,
+            ),
+            // A server that knows no folded text would refuse every edit.
+            folded: None,
+            keyboard: self.settings.stop_button(locale, request.id()),
+        };
+        self.editor.show(request.id(), request.chat(), message, content);
     }
 
     /// Deletes a request's status message, so that the next state is shown in a new one. An edit that another machine has under

@@ -135,6 +135,17 @@ mod webhook {
     );
 }
 
+mod live {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        live: the_text_so_far_is_shown_and_the_button_ends_the_request_with_it,
+        joined_requests_get_the_whole_text_of_a_request_that_is_stopped,
+        a_joined_request_that_goes_on_can_be_stopped_too,
+    );
+}
+
 mod texts {
     use super::*;
 

@@ -58,7 +58,11 @@ async fn play(job: EngineJob) -> Result<Transcript, EngineError> {
                 let _ = stream.read(&mut [0]).await;
             }
             "length" => told.length = Duration::from_secs(number()),
-            "segment" => told.segments.push(script::segment(rest)),
+            "segment" => {
+                let segment = script::segment(rest);
+                told.segments.push(segment.clone());
+                job.text.send_modify(|text| text.add(vec![segment], "ru".to_owned()));
+            }
             "say" => return Ok(told.transcript(rest)),
             "language" => return Ok(told.transcript(&job.job.language.to_string())),
             "likely" => {

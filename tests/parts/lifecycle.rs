@@ -50,7 +50,7 @@ fn transcript() -> Transcribed {
         missed_speech: Duration::ZERO,
         speech: Vec::new(),
     };
-    Transcribed { transcript, model: "base-q5_1".into() }
+    Transcribed { transcript, model: "base-q5_1".into(), stopped_at: None }
 }
 
 async fn transcribed(test: &TestStore) -> Request<Transcribed> {

@@ -226,6 +226,38 @@ async fn a_long_answer_is_shown_from_its_top() {
 }
 
 #[tokio::test]
+async fn the_text_so_far_is_shown_below_the_progress_and_not_read_aloud() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let stop = json!({ "inline_keyboard": [[{ "text": "⏹️ Stop and keep", "callback_data": "1:k:1" }]] });
+    let bar = |percent| format!("🔄 Transcribing [██░░] {percent}%\n⏱️ Elapsed: {percent}s");
+    let sent = server.call("sendMessage", json!({ "chat_id": ANNA, "text": bar(10) })).await;
+    browser.until_bot_says("10%").await;
+    for (percent, spoken) in [(20, "0:00 Guten Tag."), (30, "0:00 Guten Tag.\n\n0:32 Auf Wiedersehen.")] {
+        let text = format!("{}\n\n{spoken}", bar(percent));
+        let mut edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": text });
+        edit["reply_markup"] = stop.clone();
+        server.call("editMessageText", edit).await;
+        browser.until_bot_says(spoken.lines().last().unwrap()).await;
+        let shown = browser.script("return [...document.querySelectorAll('.text')].at(-1).textContent").await;
+        assert_eq!(shown, text);
+        // The bot's own words are in the language of the user, the text in one that is not known.
+        let own = browser.script("return [...document.querySelectorAll('.text')].at(-1).firstChild.textContent").await;
+        assert_eq!(own, bar(percent));
+        let aloud = browser.script("return document.getElementById('announcer').textContent").await;
+        assert_eq!(aloud, bar(10));
+    }
+    assert_eq!(
+        browser.script("return document.querySelector('.buttons button').textContent").await,
+        "⏹️ Stop and keep"
+    );
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_folded_text_is_opened_and_a_short_one_copied() {
     let server = PageServer::without_bot().await;
     let (browser, _turn) = server.browser().await;

@@ -14,6 +14,7 @@ pub(crate) mod group_changes;
 pub(crate) mod groups;
 pub(crate) mod invitations;
 pub(crate) mod limits;
+pub(crate) mod live;
 pub(crate) mod missing_audio;
 pub(crate) mod queue;
 pub(crate) mod recordings;

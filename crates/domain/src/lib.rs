@@ -1,6 +1,7 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
 mod lifecycle;
+mod live_text;
 mod origin;
 mod paragraphs;
 pub mod quantile;
@@ -14,6 +15,7 @@ pub mod wer;
 pub use lifecycle::{
     AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
 };
+pub use live_text::LiveText;
 pub use origin::{BusinessKey, BusinessMessage, Origin, PersonName};
 pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};

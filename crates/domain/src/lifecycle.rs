@@ -274,6 +274,8 @@ names! {
         Cancelled = "cancelled",
         /// The recording has no speech; the sender was informed.
         NoSpeech = "no_speech",
+        /// Ended by its sender with the text that was there.
+        Stopped = "stopped",
     }
 }
 

@@ -68,7 +68,7 @@ pub fn read(text: &str) -> BotText {
         BotText::Started
     } else if let Some(rest) = after("🔄") {
         BotText::Progress { percent: percent(first_line(rest)) }
-    } else if let Some(rest) = after("✅") {
+    } else if let Some(rest) = after_any(&["✅", "⏹"]) {
         // Heading, at times a warning, an empty line, the transcript.
         let spoken = rest.split_once("\n\n").map_or("", |(_, spoken)| spoken.trim());
         BotText::Final(RequestOutcome::Answered(spoken.to_owned()))
@@ -81,7 +81,7 @@ pub fn read(text: &str) -> BotText {
         BotText::Final(RequestOutcome::Rejected(split_number(rest).0.to_owned()))
     } else if let Some(rest) = after("❌") {
         BotText::Final(RequestOutcome::Failed(split_number(rest).0.to_owned()))
-    } else if after_any(&["🛑", "⏹", "🚫"]).is_some() {
+    } else if after_any(&["🛑", "🚫"]).is_some() {
         BotText::Final(RequestOutcome::Cancelled)
     } else {
         BotText::Part(text.to_owned())

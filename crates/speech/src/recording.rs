@@ -197,6 +197,9 @@ impl<'a> Recording<'a> {
             if !segments.is_empty() {
                 let duration = segments.iter().map(|segment| segment.end.saturating_sub(segment.start)).sum();
                 self.count_language(&transcript.language, duration);
+                let main = self.fixed.or_else(|| Some(self.main_language()?.code.as_str()));
+                let language = main.unwrap_or_default().to_owned();
+                self.observer.on_segments(&segments, &language);
             }
             self.latest = Some(transcript.language);
             self.segments.extend(segments);

@@ -55,6 +55,7 @@ pub use queue::comments::CommentPlace;
 pub use queue::deletion::DeletedSource;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
+pub use queue::stop::StopOutcome;
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};
 pub use retry::RetriedError;
 pub use service::{Pause, Service, ServiceMode};
@@ -177,6 +178,11 @@ impl Store {
     /// [`Queue::cancellations_of`].
     pub fn cancellations(&self) -> broadcast::Receiver<RequestId> {
         self.database.cancellations.subscribe()
+    }
+
+    /// Requests that were stopped while they are held, as [`Store::cancellations`]; see [`Queue::stops_of`].
+    pub fn stops(&self) -> broadcast::Receiver<RequestId> {
+        self.database.stops.subscribe()
     }
 
     /// Runs `work` that sends; drops it and gives `None` before the other machines take this one for silent and send in its

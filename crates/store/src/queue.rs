@@ -10,6 +10,7 @@ pub(crate) mod fenced;
 mod notices;
 pub(crate) mod order;
 pub(crate) mod rows;
+pub(crate) mod stop;
 mod transitions;
 
 use std::time::Duration;

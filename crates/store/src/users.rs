@@ -85,6 +85,8 @@ pub struct MyData {
     pub first_seen: Timestamp,
     /// Number of ended requests by their stage; stages without any are absent.
     pub ended: Vec<(StageName, u32)>,
+    /// Those of them that the user has ended with the text that was there.
+    pub stopped: u32,
     /// Length of all transcribed audio, in whole seconds.
     pub audio: Duration,
     /// Settings of the private chat with the bot.
@@ -188,12 +190,14 @@ impl Users {
         let mut connection = self.0.connections.read().await?;
         let Some(profile) = connection.sql().profile(user).await? else { return Ok(None) };
         let ended = connection.sql().count_ended_of(user).await?;
+        let stopped = connection.sql().count_stopped_of(user).await?;
         drop(connection);
         let Profile { sender, first_seen, audio } = profile;
         Ok(Some(MyData {
             sender,
             first_seen,
             ended,
+            stopped,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
             invited_since: self.invited_since(user).await?,

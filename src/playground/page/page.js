@@ -225,7 +225,7 @@ function spoken({ id, mine, text, folded }) {
     const [start, end] = folded;
     return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
   }
-  const cut = !mine && text.startsWith("✅") ? text.indexOf("\n\n") : -1;
+  const cut = !mine && /^[✅⏹🔄]/u.test(text) ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
   return cut < 0 ? [own] : [own, text.slice(cut)];
 }

@@ -54,6 +54,8 @@ statements! {
     fn claim_download(owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
     fn claim_transcription(owner: &str, until: Timestamp, now: Timestamp, excluded: &ClaimExclusions) -> Option<RequestRow>;
     fn claim_coalesced(into: RequestId, owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
+    /// Those that wait for the text of `from` wait for that of `to`.
+    fn coalesce_into_another(from: RequestId, to: RequestId) -> ();
     fn requeue_lost(now: Timestamp) -> Vec<RequestId>;
     fn expire_other_leases(owner: &str) -> u64;
     /// `lease` and `pause` are the latest ends that are possible now.
@@ -73,6 +75,9 @@ statements! {
     fn request_cancellation(id: RequestId, by: CancelledBy) -> ();
     fn has_cancellation(id: RequestId) -> bool;
     fn cancellations_of(owner: &str) -> Vec<RequestId>;
+    fn request_stop(id: RequestId) -> bool;
+    fn has_stop(id: RequestId) -> bool;
+    fn stops_of(owner: &str) -> Vec<RequestId>;
     fn open_requests_of(user: UserId) -> Vec<RequestId>;
     fn open_requests_in(chat: ChatId) -> Vec<RequestId>;
 
@@ -131,6 +136,7 @@ statements! {
     fn reachable_users() -> Vec<UserId>;
     fn profile(user: UserId) -> Option<Profile>;
     fn count_ended_of(user: UserId) -> Vec<(StageName, u32)>;
+    fn count_stopped_of(user: UserId) -> u32;
     fn recent_languages(user: UserId) -> Vec<(String, u32)>;
     fn chat_settings(chat: ChatId) -> Option<ChatSettings>;
     fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();

@@ -114,7 +114,7 @@ impl Queue {
         if tx.sql().write_fenced(fence, &write, now).await? != 1 {
             return Err(StoreError::LeaseLost { id: fence.id, stage: fence.stage });
         }
-        let mut is_cancelled = false;
+        let (mut is_cancelled, mut is_stopped) = (false, false);
         match write {
             FencedWrite::Advance { per_day: Some(limit), .. }
                 if daily_usage::is_over(&mut tx, fence.id, limit, now).await? =>
@@ -126,7 +126,10 @@ impl Queue {
             FencedWrite::Settle { .. } => order::leave(&mut tx, fence.id).await?,
             FencedWrite::Release { .. } => tx.sql().follow(&[fence.id]).await?,
             // Should the notification have been lost.
-            FencedWrite::Renew => is_cancelled = tx.sql().has_cancellation(fence.id).await?,
+            FencedWrite::Renew => {
+                is_cancelled = tx.sql().has_cancellation(fence.id).await?;
+                is_stopped = tx.sql().has_stop(fence.id).await?;
+            }
             FencedWrite::CloseNotice { folded } if !folded.is_empty() => tx.sql().close_folded(folded).await?,
             FencedWrite::Advance { .. }
             | FencedWrite::StatusMessage { .. }
@@ -141,6 +144,9 @@ impl Queue {
         self.0.changed();
         if is_cancelled {
             self.0.cancelled(fence.id);
+        }
+        if is_stopped {
+            self.0.stopped(fence.id);
         }
         Ok(true)
     }

@@ -95,6 +95,8 @@ pub struct RequestUpdate {
     pub language: Option<String>,
     /// How long the audio of an answered request can be transcribed again.
     pub keep_audio_for: Option<Duration>,
+    /// Whether its sender has ended it with the text that was there.
+    pub is_stopped: bool,
 }
 
 /// How a request ends other than by delivery.

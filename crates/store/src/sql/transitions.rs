@@ -27,6 +27,8 @@ pub(in super::super) const ADVANCE: &str = concat!(
      transcription_length = coalesce($6, transcription_length), \
      language = coalesce($7, language), \
      audio_until = coalesce($8, audio_until), \
+     reason = CASE WHEN $14 = 1 THEN 'stopped' ELSE reason END, \
+     stop_requested = CASE $1 WHEN 'transcribing' THEN 0 ELSE stop_requested END, \
      updated_at = ",
     time!("$2"),
     fence!("$9", "$10", "$11", "$12")
@@ -133,6 +135,19 @@ const REQUEST_CANCELLATION: &str = "UPDATE usage SET cancel_requested = $2 WHERE
 
 const HAS_CANCELLATION: &str = "SELECT cancel_requested IS NOT NULL FROM usage WHERE id = $1";
 
+/// Of an attempt that is under way: the text of an earlier one is lost.
+const REQUEST_STOP: &str =
+    "UPDATE usage SET stop_requested = 1 WHERE id = $1 AND answered = 0 AND stage = 'transcribing'";
+
+const HAS_STOP: &str = "SELECT stop_requested = 1 FROM usage WHERE id = $1";
+
+/// Of all requests that an owner holds.
+const STOPS_OF: &str = concat!(
+    "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
+    open_stages!(),
+    " AND owner = $1 AND stop_requested = 1"
+);
+
 /// Of all requests that an owner holds.
 pub(in super::super) const CANCELLATIONS_OF: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
@@ -171,7 +186,7 @@ impl Statements<'_> {
                     .bind(&update.language)
                     .bind(update.keep_audio_for.map(|kept| now.after(kept).0))
                     .fenced(fence);
-                advance.bind(lease_until)
+                advance.bind(lease_until).bind(i64::from(update.is_stopped))
             }
             FencedWrite::Settle { settlement, codec } => {
                 let failed_stage = match settlement {
@@ -256,6 +271,19 @@ impl Statements<'_> {
 
     pub(crate) async fn has_cancellation(self, id: RequestId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar(HAS_CANCELLATION).bind(id.0).fetch_one(self.0).await?)
+    }
+
+    /// Whether the request is being transcribed.
+    pub(crate) async fn request_stop(self, id: RequestId) -> Result<bool, StoreError> {
+        Ok(self.execute(sqlx::query(REQUEST_STOP).bind(id.0)).await? == 1)
+    }
+
+    pub(crate) async fn has_stop(self, id: RequestId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(HAS_STOP).bind(id.0).fetch_one(self.0).await?)
+    }
+
+    pub(crate) async fn stops_of(self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
+        Ok(super::ids(sqlx::query_scalar(STOPS_OF).bind(owner).fetch_all(self.0).await?))
     }
 
     pub(crate) async fn cancellations_of(self, owner: &str) -> Result<Vec<RequestId>, StoreError> {

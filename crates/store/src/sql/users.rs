@@ -37,6 +37,9 @@ pub(in super::super) const ENDED_OF: &str = concat!(
     " GROUP BY stage ORDER BY stage"
 );
 
+const STOPPED_OF: &str = "SELECT count(*) FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = $1) \
+     AND stage = 'done' AND reason = 'stopped'";
+
 /// Of the latest requests only, so that a long history costs no more than a short one. A text without a character has no
 /// language of its own.
 pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
@@ -174,6 +177,11 @@ impl Statements<'_> {
     pub(crate) async fn count_ended_of(self, user: UserId) -> Result<Vec<(StageName, u32)>, StoreError> {
         let ended: Vec<(String, i64)> = sqlx::query_as(ENDED_OF).bind(user.0).fetch_all(self.0).await?;
         Ok(ended.into_iter().filter_map(|(stage, ended)| Some((StageName::parse(&stage)?, count(ended)))).collect())
+    }
+
+    pub(crate) async fn count_stopped_of(self, user: UserId) -> Result<u32, StoreError> {
+        let stopped: i64 = sqlx::query_scalar(STOPPED_OF).bind(user.0).fetch_one(self.0).await?;
+        Ok(count(stopped))
     }
 
     pub(crate) async fn recent_languages(self, user: UserId) -> Result<Vec<(String, u32)>, StoreError> {

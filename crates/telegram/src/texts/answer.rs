@@ -1,5 +1,6 @@
 //! The text of an answer: heading, paragraphs with their times, messages, folding.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct AnswerLayout<'a> {
     pub has_times: bool,
     /// Whether a short text is folded too.
     pub is_folded: bool,
+    /// Where the text ends, if its sender has stopped the transcription.
+    pub stopped_at: Option<Duration>,
 }
 
 /// Form of an answer.
@@ -82,9 +85,10 @@ impl Texts {
             return Answer::Messages(vec![AnswerText { text, folded: None }]);
         }
         let renderer = Renderer { overrides: &self.overrides, locale };
-        let heading = match layout.has_heading {
-            true => Some(self.heading(locale, transcript, layout.language)),
-            false => self.caption(locale, transcript, layout.language),
+        let heading = match (layout.stopped_at, layout.has_heading) {
+            (Some(at), _) => Some(self.stopped_heading(locale, transcript, layout.language, at)),
+            (None, true) => Some(self.heading(locale, transcript, layout.language)),
+            (None, false) => self.caption(locale, transcript, layout.language),
         };
         let heading = heading.map(|heading| heading + "\n\n").unwrap_or_default();
         let is_folded = layout.is_folded || units(&words) >= FOLDED_UNITS;
@@ -101,6 +105,48 @@ impl Texts {
         let headings = std::iter::once(heading.as_str()).chain(std::iter::repeat(""));
         Answer::Messages(headings.zip(&parts).map(|(heading, part)| text(heading, part, "")).collect())
     }
+}
+
+impl Texts {
+    /// A state with the text so far below it: its end, if it is longer than `most` units or than a message.
+    pub fn live(&self, locale: Locale, state: &StatusText, text: &str, most: usize) -> String {
+        let state = self.render(locale, state) + "\n\n";
+        let room = MESSAGE_UNITS.saturating_sub(units(&state)).min(most);
+        state + &end_of(text, room)
+    }
+
+    /// The heading of a text whose transcription was stopped at this time of the recording.
+    pub fn stopped_heading(
+        &self,
+        locale: Locale,
+        transcript: &Transcript,
+        language: Option<&str>,
+        at: Duration,
+    ) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        let times = [("time", time(at).into()), ("length", time(transcript.audio).into())];
+        let stopped = renderer.format("stopped", times);
+        let source = self.heading.clone().into_iter();
+        source.chain([stopped]).chain(self.remarks(locale, transcript, language)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A text of at most `room` units, or its end from the beginning of a word on.
+fn end_of(text: &str, room: usize) -> Cow<'_, str> {
+    const CUT: &str = "… ";
+    let all = units(text);
+    if all <= room {
+        return text.into();
+    }
+    let mut over = all + units(CUT) - room.min(all);
+    let start = text.char_indices().find(|(_, character)| {
+        let is_start = over == 0;
+        over = over.saturating_sub(character.len_utf16());
+        is_start
+    });
+    let rest = &text[start.map_or(text.len(), |(start, _)| start)..];
+    let rest = rest.split_once(char::is_whitespace).map_or(rest, |(_, rest)| rest).trim_start();
+    format!("{CUT}{rest}").into()
 }
 
 fn units(text: &str) -> usize {

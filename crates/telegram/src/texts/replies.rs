@@ -186,8 +186,10 @@ pub struct MyData {
     pub since: String,
     /// Messages sent.
     pub requests: u64,
-    /// Texts received.
+    /// Texts received, those of stopped requests not counted.
     pub answered: u64,
+    /// Texts of requests that the user has stopped.
+    pub stopped: u64,
     /// Total length of the recordings.
     pub audio: Duration,
     /// The day on which an invitation was accepted.
@@ -207,8 +209,10 @@ pub struct Stats {
     pub limit: u64,
     /// Requests in the last 24 hours, as all counts below.
     pub requests: u64,
-    /// Texts delivered.
+    /// Texts delivered, those of stopped requests not counted.
     pub answered: u64,
+    /// Texts of requests that their senders have stopped.
+    pub stopped: u64,
     /// Recordings without speech.
     pub no_speech: u64,
     /// Requests that failed.
@@ -242,8 +246,10 @@ pub enum CallbackAnswer {
     Over,
     /// The recording is no longer kept.
     AudioGone,
-    /// The request is being cancelled.
+    /// The request is being cancelled, or stopped.
     Cancelling,
+    /// The request has no text with which it could end.
+    NoTextYet,
     /// The recording is transcribed again.
     Rerunning,
     /// The queue is full, or too many requests of the user wait.
@@ -257,6 +263,8 @@ pub enum CallbackAnswer {
 pub enum Label {
     /// Cancels a request.
     Cancel,
+    /// Ends a request with the text that is there.
+    Stop,
     /// Opens the list of languages.
     OtherLanguage,
     /// Copies the text of an answer.
@@ -334,6 +342,7 @@ impl Texts {
                         ("since", data.since.clone().into()),
                         ("requests", number(data.requests)),
                         ("answered", number(data.answered)),
+                        ("stopped", number(data.stopped)),
                         ("audio", renderer.span(data.audio)),
                         (
                             "language",
@@ -413,6 +422,7 @@ impl Texts {
                         ("limit", number(stats.limit)),
                         ("requests", number(stats.requests)),
                         ("answered", number(stats.answered)),
+                        ("stopped", number(stats.stopped)),
                         ("nospeech", number(stats.no_speech)),
                         ("failed", number(stats.failed)),
                         ("rejected", number(stats.rejected)),
@@ -438,6 +448,7 @@ impl Texts {
             CallbackAnswer::Over => renderer.text("toast-over"),
             CallbackAnswer::AudioGone => renderer.text("audio-gone"),
             CallbackAnswer::Cancelling => renderer.text("toast-cancelling"),
+            CallbackAnswer::NoTextYet => renderer.text("toast-no-text"),
             CallbackAnswer::Rerunning => renderer.text("toast-again"),
             CallbackAnswer::NoRoom => renderer.text("queue-full"),
             CallbackAnswer::DraftGone => renderer.text("toast-draft-gone"),
@@ -449,6 +460,7 @@ impl Texts {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match label {
             Label::Cancel => renderer.text("label-cancel"),
+            Label::Stop => renderer.text("label-stop"),
             Label::OtherLanguage => renderer.text("label-other-language"),
             Label::Copy => renderer.text("label-copy"),
             Label::Back => renderer.text("label-back"),

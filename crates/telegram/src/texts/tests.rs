@@ -163,6 +163,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             since: "2026-11-24".into(),
             requests: 5,
             answered: 4,
+            stopped: 1,
             audio: hour,
             invited: None,
             language: None,
@@ -202,6 +203,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             limit: 50,
             requests: 9,
             answered: 5,
+            stopped: 1,
             no_speech: 1,
             failed: 1,
             rejected: 1,
@@ -227,6 +229,7 @@ fn everything(locale: Locale) -> Vec<String> {
         CallbackAnswer::Over,
         CallbackAnswer::AudioGone,
         CallbackAnswer::Cancelling,
+        CallbackAnswer::NoTextYet,
         CallbackAnswer::Rerunning,
         CallbackAnswer::NoRoom,
     ] {
@@ -236,6 +239,7 @@ fn everything(locale: Locale) -> Vec<String> {
     }
     for label in [
         Label::Cancel,
+        Label::Stop,
         Label::Copy,
         Label::OtherLanguage,
         Label::Back,
@@ -352,6 +356,7 @@ fn counts_of_statistics_need_no_plural() {
         limit: 50,
         requests: 1,
         answered: 1,
+        stopped: 1,
         no_speech: 1,
         failed: 1,
         rejected: 1,

@@ -18,4 +18,5 @@ mod notices;
 mod order;
 mod queue;
 mod statistics;
+mod stop;
 mod users;

@@ -33,7 +33,7 @@ fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
 
 fn layout(most: usize) -> AnswerLayout<'static> {
     let most = NonZeroUsize::new(most).unwrap();
-    AnswerLayout { language: None, most, has_heading: true, has_times: true, is_folded: false }
+    AnswerLayout { language: None, most, has_heading: true, has_times: true, is_folded: false, stopped_at: None }
 }
 
 /// The only message of an answer, not folded.
@@ -136,4 +136,30 @@ fn paragraphs_of_long_recordings_begin_with_their_times() {
     assert_eq!(body(&long, false), format!("{said}\n\n{said}\n\n{said}"));
     long.audio = Duration::from_millis(44_900);
     assert_eq!(body(&long, true), body(&long, false));
+}
+
+#[test]
+fn the_text_so_far_is_shown_from_its_end() {
+    let state = StatusText::Starting;
+    let live = |text: &str, most| Texts::default().live(Locale::En, &state, text, most);
+    assert_eq!(live("one two three", 100), "⚙️ Starting...\n\none two three");
+    assert_eq!(live("one two three", 9), "⚙️ Starting...\n\n… three");
+    let long = "слово 🎧 ".repeat(2000);
+    let shown = live(long.trim(), usize::MAX);
+    let length = shown.encode_utf16().count();
+    assert!((4000..=4096).contains(&length) && shown.ends_with("🎧"), "{length}");
+    assert!(shown.starts_with("⚙️ Starting...\n\n… "), "{}", &shown[..60]);
+    assert_eq!(live("words", 0), "⚙️ Starting...\n\n… ", "no room for a word");
+}
+
+#[test]
+fn a_stopped_text_says_where_it_ends_in_both_styles() {
+    for has_heading in [true, false] {
+        let transcript = Transcript { audio: Duration::from_secs(3725), ..transcript("words", Confidence::High) };
+        let layout = AnswerLayout { has_heading, stopped_at: Some(Duration::from_millis(92_900)), ..layout(1) };
+        let Answer::Messages(messages) = Texts::default().answer(Locale::En, &transcript, layout) else {
+            panic!("a file")
+        };
+        assert_eq!(messages[0].text, "⏹️ Stopped at 1:32 of 1:02:05\n\nwords");
+    }
 }
