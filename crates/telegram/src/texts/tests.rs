@@ -77,7 +77,13 @@ fn every_count_has_the_plural_forms_of_its_language() {
 
 #[test]
 fn every_message_is_used() {
-    let source = [include_str!("../texts.rs"), include_str!("answer.rs"), include_str!("replies.rs")].concat();
+    let source = [
+        include_str!("../texts.rs"),
+        include_str!("answer.rs"),
+        include_str!("replies.rs"),
+        include_str!("user_list.rs"),
+    ];
+    let source = source.concat();
     // Those of commands are named by the commands of the bot.
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
