@@ -116,7 +116,7 @@ mod invitations {
 
     run_stories!(
         InProcessBot,
-        invitations: whoever_opens_an_invitation_first_is_served,
+        invitations: the_first_user_who_opens_an_invitation_is_served,
         an_invitation_survives_a_restart_and_a_ban_outranks_it,
         a_bot_that_serves_everyone_makes_no_invitations,
     );

@@ -144,7 +144,7 @@ async fn a_group_sees_no_private_data_of_its_members() {
 
 run_stories!(
     Simulation,
-    invitations: whoever_opens_an_invitation_first_is_served,
+    invitations: the_first_user_who_opens_an_invitation_is_served,
     an_invitation_survives_a_restart_and_a_ban_outranks_it,
     a_bot_that_serves_everyone_makes_no_invitations,
 );

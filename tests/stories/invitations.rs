@@ -29,7 +29,7 @@ async fn is_served<B: TestBot>(scene: &Scene<B>, user: &User) -> bool {
     }
 }
 
-pub(crate) async fn whoever_opens_an_invitation_first_is_served<B: TestBot>() {
+pub(crate) async fn the_first_user_who_opens_an_invitation_is_served<B: TestBot>() {
     let scene = Scene::<B>::start(&SETTINGS).await;
     let operator = scene.new_user("Админ", "ru");
     let (anna, boris) = (scene.new_user("Анна", "ru"), scene.new_user("Борис", "ru"));
@@ -51,7 +51,7 @@ pub(crate) async fn whoever_opens_an_invitation_first_is_served<B: TestBot>() {
     assert!(listed.contains(&anna.chat().0.to_string()), "{listed}");
     asks(&scene, &operator, &format!("/uninvite {}", anna.chat().0), "🚪").await;
     assert!(!is_served(&scene, &anna).await);
-    asks(&scene, &operator, "/uninvite", "✉️ По приглашению ещё никто").await;
+    asks(&scene, &operator, "/uninvite", "✉️ По приглашению еще никто").await;
     let log = scene.bot.log();
     assert!(!log.contains(&secret), "the secret is in the log");
     scene.shut_down().await;
