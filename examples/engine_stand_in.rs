@@ -17,7 +17,7 @@
 //! | `gate PORT` | sends its process id to the test that listens there, and continues when the test disconnects |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the requested language code |
-//! | `likely` | finishes with the given likely languages, as `ru 0.40, en 0.40` |
+//! | `likely` | finishes with the given likely languages, candidates with a star, as `ru* 0.40, en 0.40`, as a text that depends on the sender |
 //! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
@@ -170,8 +170,12 @@ impl StandIn {
                     return Ok(Event::Finished { number, transcript: transcript(&job.language.to_string()) });
                 }
                 "likely" => {
-                    let likely: Vec<_> = job.likely.iter().map(|l| format!("{} {:.2}", l.code, l.weight)).collect();
-                    return Ok(Event::Finished { number, transcript: transcript(&likely.join(", ")) });
+                    let mark = |is_candidate| if is_candidate { "*" } else { "" };
+                    let likely =
+                        job.likely.iter().map(|l| format!("{}{} {:.2}", l.code, mark(l.is_candidate), l.weight));
+                    let transcript = transcript(&likely.collect::<Vec<_>>().join(", "));
+                    let transcript = Transcript { is_sender_independent: false, ..transcript };
+                    return Ok(Event::Finished { number, transcript });
                 }
                 "missed" => {
                     let missed_speech = Duration::from_secs(2);
@@ -258,5 +262,6 @@ fn transcript(text: &str) -> Transcript {
         processing: Duration::from_millis(5),
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        is_sender_independent: true,
     }
 }

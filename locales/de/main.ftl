@@ -90,7 +90,7 @@ help =
     Höchstdauer: { $duration }
     Höchstgröße: { $size }
 
-    /language — Sprache der Aufnahmen
+    /language — Sprache der Aufnahmen; mehrere: /language de en
     /queue — meine Aufnahmen in der Warteschlange
     /cancel — sie abbrechen
     /privacy — was gespeichert wird und wie lange
@@ -106,6 +106,10 @@ languages =
     Wählen Sie eine andere:
 languages-automatic = 🌐 Die Sprache der Aufnahmen wird automatisch erkannt. Falls das nicht gelingt, wählen Sie sie:
 language-set = 🌐 Sprache der Aufnahmen: { $language }
+language-set-several = 🌐 Sprachen der Aufnahmen: { $languages }. Eine andere kommt nur in Frage, wenn keine davon passt.
+language-how =
+    🌐 /language de — eine Sprache, /language de en — mehrere, /language auto — automatische Erkennung.
+    Sprachen: { $codes }
 language-automatic = 🌐 Die Sprache der Aufnahmen wird ab jetzt automatisch erkannt.
 language-detected = wird automatisch erkannt
 queue-empty = 📋 Sie haben keine Aufnahmen in der Warteschlange.
@@ -121,7 +125,7 @@ cancel-count =
 privacy =
     🔒 Texte werden nirgends gespeichert: weder in der Datenbank noch in Protokollen.
     { $audio }
-    Gespeichert werden: Ihr Name bei Telegram, Zeit und Dauer der Aufnahmen, Länge der Texte. Aufnahmen verlassen den Rechner nicht, auf dem der Bot läuft.
+    Gespeichert werden: Ihr Name bei Telegram, Zeit, Dauer und Sprache der Aufnahmen, Länge der Texte. Aufnahmen verlassen den Rechner nicht, auf dem der Bot läuft.
 
     /mydata zeigt, was über Sie gespeichert ist. /forget löscht es.
 privacy-audio-at-once = Aufnahmen werden gleich nach der Antwort gelöscht.
@@ -136,6 +140,7 @@ my-data =
     Nachrichten: { $requests }, beantwortet: { $answered }
     Gesamtdauer der Aufnahmen: { $audio }
     Sprache der Aufnahmen: { $language }
+    In den letzten Aufnahmen erkannt: { $recognised }
 
     /forget löscht all das.
 forget-ask = 🗑️ Alles löschen, was über Sie gespeichert ist? Aufnahmen in der Warteschlange werden abgebrochen. Es bleiben nur anonyme Zahlen.

@@ -95,7 +95,7 @@ help =
     Duración máxima: { $duration }
     Tamaño máximo: { $size }
 
-    /language — el idioma de las grabaciones
+    /language — el idioma de las grabaciones; varios: /language es en
     /queue — mis grabaciones en la cola
     /cancel — cancelarlas
     /privacy — qué se guarda y cuánto tiempo
@@ -111,6 +111,10 @@ languages =
     Elija otro:
 languages-automatic = 🌐 El idioma de las grabaciones se detecta automáticamente. Si no acierta, elíjalo:
 language-set = 🌐 Idioma de las grabaciones: { $language }
+language-set-several = 🌐 Idiomas de las grabaciones: { $languages }. Solo se considera otro si ninguno de estos encaja.
+language-how =
+    🌐 /language es — un idioma, /language es en — varios, /language auto — detección automática.
+    Idiomas: { $codes }
 language-automatic = 🌐 Desde ahora el idioma de las grabaciones se detecta automáticamente.
 language-detected = se detecta automáticamente
 queue-empty = 📋 No tiene grabaciones en la cola.
@@ -127,7 +131,7 @@ cancel-count =
 privacy =
     🔒 Los textos no se guardan en ningún sitio: ni en la base de datos ni en los registros.
     { $audio }
-    Se guardan: su nombre de Telegram, la hora y la duración de las grabaciones y la longitud de los textos. Las grabaciones no salen de la máquina en la que funciona el bot.
+    Se guardan: su nombre de Telegram, la hora, la duración y el idioma de las grabaciones y la longitud de los textos. Las grabaciones no salen de la máquina en la que funciona el bot.
 
     /mydata muestra qué se guarda sobre usted. /forget lo borra.
 privacy-audio-at-once = Las grabaciones se borran justo después de la respuesta.
@@ -142,6 +146,7 @@ my-data =
     Mensajes: { $requests }, con respuesta: { $answered }
     Duración total de las grabaciones: { $audio }
     Idioma de las grabaciones: { $language }
+    Reconocidos en las últimas grabaciones: { $recognised }
 
     /forget borra todo esto.
 forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.

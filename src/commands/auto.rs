@@ -1,5 +1,6 @@
 //! `/auto on` and `/auto off`: whether a group's voice messages are all transcribed. For group admins.
 
+use stenobot_domain::SpeechLanguage;
 use stenobot_store::StoreError;
 use stenobot_telegram::{ChatKind, CommandReply, Location, OutgoingMessage, StatusText};
 
@@ -17,6 +18,8 @@ pub(super) const COMMAND: Definition = Definition {
 pub(crate) enum GroupSetting {
     /// Whether every recording in the group is transcribed.
     Auto(bool),
+    /// The languages of its recordings.
+    Language(SpeechLanguage),
 }
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
@@ -53,13 +56,15 @@ pub(crate) async fn set_in_group(
     if !is_admin {
         return commands.settings.command_reply(locale, &CommandReply::AdminsOnly);
     }
-    let (set, reply) = match setting {
+    let set = match setting {
         GroupSetting::Auto(on) => {
-            (commands.worker.store.users.set_auto(location.chat, *on).await, CommandReply::Auto(*on))
+            let set = commands.worker.store.users.set_auto(location.chat, *on).await;
+            set.map(|()| CommandReply::Auto(*on))
         }
+        GroupSetting::Language(language) => super::language::set(&commands.worker.store, location.chat, language).await,
     };
     match set {
-        Ok(()) => commands.settings.command_reply(locale, &reply),
+        Ok(reply) => commands.settings.command_reply(locale, &reply),
         Err(error) => {
             commands.worker.failures.report("change a group's settings", &error);
             commands.settings.status_text(locale, &StatusText::Failed).into()

@@ -1,10 +1,10 @@
 //! `/mydata`: shows the stored data of a user, in the private chat only.
 
-use stenobot_domain::{SpeechLanguage, StageName};
+use stenobot_domain::StageName;
 use stenobot_store::{MyData, StoreError};
 use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, language_name};
 
-use super::{Audience, Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation, language};
 
 pub(super) const NAME: &str = "mydata";
 
@@ -22,7 +22,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     Ok(Some(commands.reply(invocation, &data.map_or(CommandReply::NoData, describe))))
 }
 
-fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: MyData) -> CommandReply {
+fn describe(MyData { sender, first_seen, ended, audio, settings, languages, under_way }: MyData) -> CommandReply {
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -34,9 +34,10 @@ fn describe(MyData { sender, first_seen, ended, audio, settings, under_way }: My
         requests: count(&|_| true) + under_way.len() as u64,
         answered: count(&|stage| stage == StageName::Done),
         audio,
-        language: match settings.speech_language {
-            Some(SpeechLanguage::Code(code)) => language_name(&code),
-            Some(SpeechLanguage::Auto) | None => None,
-        },
+        language: language::chosen(settings.speech_language.as_ref()),
+        recognised: languages
+            .into_iter()
+            .map(|(code, recordings)| (language_name(&code).unwrap_or(&code).to_owned(), recordings))
+            .collect(),
     })
 }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, Progress, Transcript};
+use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, Transcript};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::{StoreError, Topic, WorkSource};
 use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
@@ -91,6 +91,12 @@ pub(crate) struct Transcriber {
     pub(crate) model: Arc<str>,
     pub(crate) backlog: Backlog,
     pub(crate) deliverer: Deliverer,
+}
+
+/// A transcript, and what was known of its languages beforehand.
+struct Recognised {
+    transcript: Transcript,
+    prior: Vec<LikelyLanguage>,
 }
 
 /// A request's entry in the backlog of texts that wait for Telegram.
@@ -237,19 +243,20 @@ impl Transcriber {
         let factor = self.estimates.real_time_factor().await;
         let config = self.settings.config();
         let language = request.speech_language().cloned().unwrap_or_else(|| config.engine.language.clone());
-        let (user, locale) = (request.user(), request.locale());
-        let likely = likely::likely_languages(&self.worker, &self.settings, user, locale, &language).await;
+        let prior = self.prior_of(&request).await;
         let cancel = self.worker.shutdown.hard.child_token();
         let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-        let job =
-            TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
+        let job = TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice)
+            .with_likely(prior.clone());
         let (length, cancel_engine) = (request.length(), cancel.clone());
         let job = TranscribeRequest { job, length, real_time_factor: factor, progress, cancel: cancel_engine };
         let transcription = engine.call(job);
         // The engine begins at once, and its slot is free at its end, however long the first status message takes.
         let transcription = AbortOnDropHandle::new(tokio::spawn(transcription));
-        let transcription =
-            async { transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string()))) };
+        let transcription = async {
+            let done = transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string())));
+            done.map(|transcript| Recognised { transcript, prior })
+        };
         let (own, span) = (self.clone(), request.span());
         self.worker.spawn(span, "finish a transcription", async move {
             let expected = request.length().mul_f64(factor);
@@ -264,7 +271,7 @@ impl Transcriber {
     async fn process(
         &self,
         mut request: Request<Transcribing>,
-        transcription: impl Future<Output = Result<Transcript, TranscribeFailure>>,
+        transcription: impl Future<Output = Result<Recognised, TranscribeFailure>>,
         progressed: watch::Receiver<Progress>,
         stop: Stop,
         expected: Duration,
@@ -297,19 +304,22 @@ impl Transcriber {
             }
         };
         match request.hold(store, work).await? {
-            Ok(transcript) => self.finish(request, transcript, delivery).await,
+            Ok(recognised) => self.finish(request, recognised, delivery).await,
             Err(why) => self.fail(request, &why).await,
         }
     }
 
-    /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests.
+    /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests. Where the languages
+    /// depend on what the sender is likely to speak, a coalesced request of another sender is transcribed separately.
     async fn finish(
         &self,
         request: Request<Transcribing>,
-        transcript: Transcript,
+        recognised: Recognised,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
+        let user = request.user();
+        let Recognised { transcript, prior } = recognised;
         observe(&Event::Transcribed {
             id: request.id(),
             audio: transcript.audio,
@@ -321,6 +331,11 @@ impl Transcriber {
         let request = request.advance(store, next()).await?;
         // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed separately.
         while let Some(coalesced) = Request::claim_coalesced(store, request.id(), &self.worker.id).await? {
+            if !transcript.is_sender_independent && coalesced.user() != user && self.prior_of(&coalesced).await != prior
+            {
+                coalesced.separate(store).await?;
+                continue;
+            }
             let per_day = self.settings.config().limits.daily_audio;
             match coalesced.advance_within_day(store, next(), per_day).await? {
                 WithinDay::Entered(coalesced) => {
@@ -338,6 +353,13 @@ impl Transcriber {
             }
         }
         self.deliverer.deliver(request).await
+    }
+
+    /// What is known beforehand of the languages of a request.
+    async fn prior_of<S: Stage>(&self, request: &Request<S>) -> Vec<LikelyLanguage> {
+        let language =
+            request.speech_language().cloned().unwrap_or_else(|| self.settings.config().engine.language.clone());
+        likely::likely_languages(&self.worker, &self.settings, request.user(), request.locale(), &language).await
     }
 
     /// Shows that work has begun: by an edit, or by a new message if there is none yet.
@@ -373,10 +395,10 @@ impl Transcriber {
 
 impl Stop {
     /// Waits for the engine, also after a cancellation: its slot is free only when the native code has stopped.
-    async fn await_or_cancel(
+    async fn await_or_cancel<T>(
         &self,
-        transcription: impl Future<Output = Result<Transcript, TranscribeFailure>>,
-    ) -> Result<Transcript, TranscribeFailure> {
+        transcription: impl Future<Output = Result<T, TranscribeFailure>>,
+    ) -> Result<T, TranscribeFailure> {
         let mut transcription = pin!(transcription);
         let outcome = tokio::select! {
             outcome = &mut transcription => outcome,

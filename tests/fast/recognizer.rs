@@ -59,8 +59,11 @@ async fn play(job: EngineJob) -> Result<Transcript, EngineError> {
             "say" => return Ok(transcript(rest)),
             "language" => return Ok(transcript(&job.job.language.to_string())),
             "likely" => {
-                let weights = job.job.likely.iter().map(|likely| format!("{} {:.2}", likely.code, likely.weight));
-                return Ok(transcript(&weights.collect::<Vec<_>>().join(", ")));
+                let weights = job.job.likely.iter().map(|likely| {
+                    format!("{}{} {:.2}", likely.code, if likely.is_candidate { "*" } else { "" }, likely.weight)
+                });
+                let transcript = transcript(&weights.collect::<Vec<_>>().join(", "));
+                return Ok(Transcript { is_sender_independent: false, ..transcript });
             }
             "fail" => return Err(EngineError::Inference(rest.to_owned())),
             other => panic!("no instruction of this recogniser: {other}"),
@@ -85,5 +88,6 @@ fn transcript(text: &str) -> Transcript {
         processing: Duration::from_millis(5),
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        is_sender_independent: true,
     }
 }

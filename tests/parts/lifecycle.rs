@@ -48,6 +48,7 @@ fn transcript() -> Transcribed {
         processing: Duration::from_secs(3),
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        is_sender_independent: true,
     };
     Transcribed { transcript, model: "base-q5_1".into() }
 }

@@ -157,6 +157,7 @@ impl Worker {
             processing: started.elapsed(),
             retried_windows: transcription.retried_windows,
             missed_speech: transcription.missed_speech,
+            is_sender_independent: transcription.is_sender_independent,
         })
     }
 }

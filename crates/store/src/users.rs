@@ -76,6 +76,8 @@ pub struct MyData {
     pub audio: Duration,
     /// Settings of the private chat with the bot.
     pub settings: ChatSettings,
+    /// Languages that were recognised in the latest recordings, with the number of recordings, the most frequent first.
+    pub languages: Vec<(String, u32)>,
     /// Open requests.
     pub under_way: Vec<RequestStatus>,
 }
@@ -158,6 +160,7 @@ impl Users {
         let mut connection = self.0.connections.read().await?;
         let Some(profile) = connection.sql().profile(user).await? else { return Ok(None) };
         let ended = connection.sql().count_ended_of(user).await?;
+        let languages = connection.sql().recent_languages(user).await?;
         drop(connection);
         let Profile { sender, first_seen, audio } = profile;
         Ok(Some(MyData {
@@ -166,6 +169,7 @@ impl Users {
             ended,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
+            languages,
             under_way: Queue(self.0.clone()).statuses_of(user).await?,
         }))
     }

@@ -38,8 +38,8 @@ pub use progress::{Percent, bar};
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, BanEntry, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry, QueuePosition, Stats,
-    StatusText, Texts,
+    Answer, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, Locale, MyData, QueueEntry, QueuePosition,
+    Stats, StatusText, Texts,
 };
 pub use update::{
     Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,

@@ -16,7 +16,7 @@ use fluent_templates::{Loader, static_loader};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
-pub use replies::{BanEntry, CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
+pub use replies::{BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, MyData, QueueEntry, Stats};
 
 use stenobot_domain::{RequestId, Spoken, Transcript};
 

@@ -1,3 +1,5 @@
+use stenobot_domain::LikelyLanguage;
+
 use super::*;
 use crate::scripted::{
     SECOND, ScriptedModel, TestObserver, sound, texts, transcribe, whisper, window_text, window_text_between,
@@ -175,7 +177,7 @@ fn the_language_stays_unless_another_is_clearly_more_probable() {
 
 #[test]
 fn the_prior_decides_over_short_speech_only() {
-    let likely = [LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }];
+    let likely = [LikelyLanguage { code: "ru".to_owned(), weight: 0.5, is_candidate: false }];
     let language = |seconds: usize, probability: f32| {
         let mut model = ScriptedModel::new(|_, _, _| window_text(" так"));
         model.languages = if probability < 0.5 { |_| ("ja", 0.4) } else { |_| ("ja", 0.99) };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Renderer, Texts, number};
-use crate::Locale;
 use crate::split::{MESSAGE_UNITS, split};
+use crate::{LANGUAGES, Locale};
 
 /// An answer to a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,11 +27,13 @@ pub enum CommandReply {
     },
     /// To /language, over the buttons.
     Languages {
-        /// Native name of the language set for the chat; `None` when it is detected.
-        current: Option<&'static str>,
+        /// Those set for the chat.
+        current: ChosenLanguages,
     },
-    /// A language was set; `None` for detection.
-    LanguageSet(Option<&'static str>),
+    /// Languages were set.
+    LanguageSet(ChosenLanguages),
+    /// To /language with something that names no language.
+    LanguageHow,
     /// To /queue.
     QueueEntries(Vec<QueueEntry>),
     /// To /cancel: number of requests cancelled.
@@ -129,6 +131,17 @@ pub struct BanEntry {
     pub since: String,
 }
 
+/// What a chat has chosen for its recordings, by native names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChosenLanguages {
+    /// The language is detected.
+    None,
+    /// This language.
+    One(String),
+    /// The language is detected among these, separated by commas.
+    Several(String),
+}
+
 /// Stored data of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MyData {
@@ -146,8 +159,10 @@ pub struct MyData {
     pub answered: u64,
     /// Total length of the recordings.
     pub audio: Duration,
-    /// Native name of the language set.
-    pub language: Option<&'static str>,
+    /// Set for the private chat.
+    pub language: ChosenLanguages,
+    /// Native names of the languages of the latest recordings, each with the number of recordings.
+    pub recognised: Vec<(String, u32)>,
 }
 
 /// Statistics for operators.
@@ -235,12 +250,21 @@ impl Texts {
                 "help",
                 [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
             ),
-            CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
-            CommandReply::Languages { current: Some(name) } => {
-                renderer.format("languages", [("language", (*name).into())])
+            CommandReply::Languages { current: ChosenLanguages::None } => renderer.text("languages-automatic"),
+            CommandReply::Languages { current: ChosenLanguages::One(names) | ChosenLanguages::Several(names) } => {
+                renderer.format("languages", [("language", names.clone().into())])
             }
-            CommandReply::LanguageSet(None) => renderer.text("language-automatic"),
-            CommandReply::LanguageSet(Some(name)) => renderer.format("language-set", [("language", (*name).into())]),
+            CommandReply::LanguageSet(ChosenLanguages::None) => renderer.text("language-automatic"),
+            CommandReply::LanguageSet(ChosenLanguages::One(name)) => {
+                renderer.format("language-set", [("language", name.clone().into())])
+            }
+            CommandReply::LanguageSet(ChosenLanguages::Several(names)) => {
+                renderer.format("language-set-several", [("languages", names.clone().into())])
+            }
+            CommandReply::LanguageHow => {
+                let codes = LANGUAGES.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ");
+                renderer.format("language-how", [("codes", codes.into())])
+            }
             CommandReply::QueueEntries(entries) if entries.is_empty() => renderer.text("queue-empty"),
             CommandReply::QueueEntries(entries) => {
                 let lines = entries.iter().map(|QueueEntry { position, length }| match position {
@@ -279,7 +303,23 @@ impl Texts {
                     ("audio", renderer.span(data.audio)),
                     (
                         "language",
-                        data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
+                        match &data.language {
+                            ChosenLanguages::None => renderer.text("language-detected"),
+                            ChosenLanguages::One(names) | ChosenLanguages::Several(names) => names.clone(),
+                        }
+                        .into(),
+                    ),
+                    (
+                        "recognised",
+                        match data.recognised.as_slice() {
+                            [] => "—".to_owned(),
+                            languages => languages
+                                .iter()
+                                .map(|(name, recordings)| format!("{name} ({recordings})"))
+                                .collect::<Vec<_>>()
+                                .join(", "),
+                        }
+                        .into(),
                     ),
                 ],
             ),

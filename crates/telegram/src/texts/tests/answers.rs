@@ -19,6 +19,7 @@ fn transcript(words: &str, confidence: Confidence) -> Transcript {
         processing: end,
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        is_sender_independent: true,
     }
 }
 
