@@ -33,7 +33,7 @@ impl FromStr for SpeechLanguage {
             return Ok(Self::Auto);
         }
         let list: LanguageList = text.parse()?;
-        match list.0.as_slice() {
+        match &*list.0 {
             [] => Err(BadLanguage(text.to_owned())),
             [code] => Ok(Self::Code(code.clone())),
             _ => Ok(Self::Several(list)),
@@ -68,7 +68,7 @@ impl fmt::Display for SpeechLanguage {
 /// Codes of up to eight languages, each once and in alphabetical order, so that equal lists are equal texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Codes", into = "String")]
-pub struct LanguageList(Vec<String>);
+pub struct LanguageList(Box<[String]>);
 
 /// As a file or the environment gives them: a text with commas or spaces, or a list.
 #[derive(Deserialize)]
@@ -106,7 +106,7 @@ impl FromStr for LanguageList {
             .collect::<Result<_, _>>()?;
         codes.sort_unstable();
         codes.dedup();
-        if codes.len() > MAX_LANGUAGES { Err(BadLanguage(text.to_owned())) } else { Ok(Self(codes)) }
+        if codes.len() > MAX_LANGUAGES { Err(BadLanguage(text.to_owned())) } else { Ok(Self(codes.into())) }
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn is_invented(words: &[&str], language: &str, characters: usize, cer
         words.iter().all(|word| patterns.next().is_some_and(|pattern| fits(word, pattern))) && patterns.next().is_none()
     };
     let lists = INVENTIONS.iter().filter(|(code, _)| *code == language || *code == "en");
-    certainty.is_low(characters) && lists.flat_map(|(_, sentences)| *sentences).any(|sentence| is_all(sentence))
+    certainty.is_low(characters) && lists.flat_map(|(_, sentences)| *sentences).any(is_all)
 }
 
 /// Whether a word in small letters is what a pattern says: `_` an initial, `@` any word, `9` a number, else itself.
