@@ -15,6 +15,8 @@
 //! | `flood` | reports progress without pause or end |
 //! | `closed` | closes its output and keeps running |
 //! | `gate PORT` | sends its process id to the test that listens there, and continues when the test disconnects |
+//! | `length SECONDS` | from now on the recording is this long |
+//! | `segment START END TEXT` | reports this text, with its times in milliseconds; it is in the transcript too, before what follows |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the requested language code |
 //! | `likely` | finishes with the given likely languages, candidates with a star, as `ru* 0.40, en 0.40`, as a text that depends on the sender |
@@ -135,11 +137,13 @@ impl StandIn {
     }
 
     fn play(&mut self, number: JobNumber, script: &str, job: &TranscribeJob) -> io::Result<Event> {
+        let mut told = Told { length: LENGTH, segments: Vec::new() };
         for line in script.lines() {
             let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             match verb {
                 "progress" => {
-                    let progress = Progress { done: LENGTH * parse_number(rest) as u32 / 100, total: LENGTH };
+                    let total = told.length;
+                    let progress = Progress { done: total * parse_number(rest) as u32 / 100, total };
                     self.events.send(&Event::Progress { number, progress })?;
                 }
                 "wait" if self.cancelled_within(Duration::from_millis(parse_number(rest))) => {
@@ -165,26 +169,33 @@ impl StandIn {
                     park();
                 }
                 "gate" => wait_at_gate(parse_number(rest))?,
-                "say" => return Ok(Event::Finished { number, transcript: transcript(rest) }),
+                "length" => told.length = Duration::from_secs(parse_number(rest)),
+                "segment" => {
+                    let segment = script::segment(rest);
+                    told.segments.push(segment.clone());
+                    let (segments, language) = (vec![segment], "ru".to_owned());
+                    self.events.send(&Event::Segments { number, segments, language })?;
+                }
+                "say" => return Ok(Event::Finished { number, transcript: told.transcript(rest) }),
                 "language" => {
-                    return Ok(Event::Finished { number, transcript: transcript(&job.language.to_string()) });
+                    return Ok(Event::Finished { number, transcript: told.transcript(&job.language.to_string()) });
                 }
                 "likely" => {
                     let mark = |is_candidate| if is_candidate { "*" } else { "" };
                     let likely =
                         job.likely.iter().map(|l| format!("{}{} {:.2}", l.code, mark(l.is_candidate), l.weight));
-                    let transcript = transcript(&likely.collect::<Vec<_>>().join(", "));
+                    let transcript = told.transcript(&likely.collect::<Vec<_>>().join(", "));
                     let transcript = Transcript { is_sender_independent: false, ..transcript };
                     return Ok(Event::Finished { number, transcript });
                 }
                 "missed" => {
                     let missed_speech = Duration::from_secs(2);
-                    let transcript = Transcript { missed_speech, ..transcript(rest) };
+                    let transcript = Transcript { missed_speech, ..told.transcript(rest) };
                     return Ok(Event::Finished { number, transcript });
                 }
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
-                    return Ok(Event::Finished { number, transcript: transcript(&value) });
+                    return Ok(Event::Finished { number, transcript: told.transcript(&value) });
                 }
                 "fail" => return Ok(Event::Failed { number, failure: JobFailure::Inference(rest.to_owned()) }),
                 "exit" => std::process::exit(parse_number(rest) as i32),
@@ -200,7 +211,7 @@ impl StandIn {
                 _ => {}
             }
         }
-        Ok(Event::Finished { number, transcript: transcript("") })
+        Ok(Event::Finished { number, transcript: told.transcript("") })
     }
 
     /// Writes whole events faster than they can be read.
@@ -246,22 +257,30 @@ fn raw(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-fn transcript(text: &str) -> Transcript {
-    let segment = Segment {
-        start: Duration::ZERO,
-        end: LENGTH,
-        text: Spoken(text.to_owned()),
-        mean_logprob: -0.2,
-        no_speech: 0.01,
-    };
-    Transcript {
-        segments: if text.is_empty() { Vec::new() } else { vec![segment] },
-        language: "ru".to_owned(),
-        language_probability: Some(0.98),
-        audio: LENGTH,
-        processing: Duration::from_millis(5),
-        retried_windows: 0,
-        missed_speech: Duration::ZERO,
-        is_sender_independent: true,
+/// What the script has said of the recording.
+struct Told {
+    length: Duration,
+    segments: Vec<Segment>,
+}
+
+impl Told {
+    /// Its segments, and `text` up to the end.
+    fn transcript(mut self, text: &str) -> Transcript {
+        let start = self.segments.last().map_or(Duration::ZERO, |last| last.end);
+        if !text.is_empty() {
+            let text = Spoken(text.to_owned());
+            self.segments.push(Segment { start, end: self.length, text, mean_logprob: -0.2, no_speech: 0.01 });
+        }
+        Transcript {
+            segments: self.segments,
+            language: "ru".to_owned(),
+            language_probability: Some(0.98),
+            audio: self.length,
+            processing: Duration::from_millis(5),
+            retried_windows: 0,
+            missed_speech: Duration::ZERO,
+            speech: Vec::new(),
+            is_sender_independent: true,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stenobot_domain::RequestId;
+use stenobot_domain::{Origin, RequestId};
 use stenobot_telegram::{CallbackAnswer, CommandReply, Label, Locale, OutgoingMessage, StatusText, Texts};
 use tokio::sync::watch;
 
@@ -72,15 +72,31 @@ impl Settings {
         self.texts().render(self.locale(language_code), text)
     }
 
+    /// The texts of a request: one that is not answered in the chat of its recording says whose recording it is.
+    pub(crate) fn texts_of(&self, language_code: Option<&str>, origin: &Origin) -> Texts {
+        match origin {
+            Origin::Chat => self.texts(),
+            Origin::Business(message) => {
+                self.texts().headed_by_source(self.locale(language_code), message.author.as_ref(), message.sent_at)
+            }
+        }
+    }
+
+    /// A status text of a request.
+    pub(crate) fn request_text(&self, language_code: Option<&str>, origin: &Origin, text: &StatusText) -> String {
+        self.texts_of(language_code, origin).render(self.locale(language_code), text)
+    }
+
     /// A status text that stands for `others` further refusals and ends with the number of the request.
     pub(crate) fn numbered_text(
         &self,
         language_code: Option<&str>,
+        origin: &Origin,
         text: &StatusText,
         others: usize,
         id: RequestId,
     ) -> String {
-        self.texts().numbered_for(self.locale(language_code), text, id, others)
+        self.texts_of(language_code, origin).numbered_for(self.locale(language_code), text, id, others)
     }
 
     pub(crate) fn command_reply(&self, language_code: Option<&str>, reply: &CommandReply) -> OutgoingMessage {

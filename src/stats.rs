@@ -28,8 +28,10 @@ pub struct Figures {
     pub requests: u64,
     /// Number of senders.
     pub people: u64,
-    /// Text delivered.
+    /// Text delivered, of the whole recording.
     pub answered: u64,
+    /// Ended by the sender with the text that was there.
+    pub stopped: u64,
     /// No speech in the recording; the sender was informed.
     pub no_speech: u64,
     /// Given up.
@@ -40,7 +42,7 @@ pub struct Figures {
     pub cancelled: u64,
     /// Not ended yet.
     pub under_way: u64,
-    /// Served (answered or without speech) over served and failed; `None` when there are neither.
+    /// Served (answered, stopped or without speech) over served and failed; `None` when there are neither.
     pub success_rate: Option<f64>,
     /// Audio of served requests, in seconds.
     pub audio_seconds: f64,
@@ -98,6 +100,7 @@ impl Statistics {
                 }
                 RequestProgress::Settled(Settlement::Cancelled(_), _)
                 | RequestProgress::Done
+                | RequestProgress::Stopped
                 | RequestProgress::Open => {}
             }
         }
@@ -121,6 +124,12 @@ impl Figures {
                 RequestProgress::Settled(Settlement::Rejected(_), _) => figures.rejected += 1,
                 RequestProgress::Settled(Settlement::Failed(_), _) => figures.failed += 1,
                 RequestProgress::Settled(Settlement::Cancelled(_), _) => figures.cancelled += 1,
+                // Its times are those of a part of the recording.
+                RequestProgress::Stopped => {
+                    figures.stopped += 1;
+                    figures.characters += record.characters.unwrap_or(0);
+                    waits.extend(record.wait_seconds);
+                }
                 RequestProgress::Done => {
                     let characters = record.characters.unwrap_or(0);
                     if characters > 0 {
@@ -142,7 +151,7 @@ impl Figures {
             }
         }
         figures.people = people.len() as u64;
-        let served = figures.answered + figures.no_speech;
+        let served = figures.answered + figures.stopped + figures.no_speech;
         let judged = served + figures.failed;
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
         let rate = (judged > 0).then(|| served as f64 / judged as f64);
@@ -206,12 +215,19 @@ mod tests {
         let old = RequestRecord { wait_seconds: None, end_to_end_seconds: None, ..record(RequestProgress::Done) };
         let records = [record(RequestProgress::Done), quiet, refused, broken, record(RequestProgress::Open), old];
         let Statistics { total, models, rejected, failed, days } = Statistics::of(&records);
-        assert_eq!((total.requests, total.people, total.answered, total.no_speech), (6, 2, 2, 1));
+        assert_eq!((total.requests, total.people, total.answered, total.no_speech, total.stopped), (6, 2, 2, 1, 0));
         assert_eq!((total.failed, total.rejected, total.under_way), (1, 1, 1));
         assert_eq!(total.success_rate, Some(0.75));
         assert_eq!(total.real_time_factor.unwrap().p50, 0.1);
         assert_eq!(rejected, BTreeMap::from([("queue_full", 1)]));
         assert_eq!(failed["transcribing"]["poison"], 1);
         assert_eq!((days.len(), models["base-q8_0"].requests), (1, 6));
+    }
+
+    #[test]
+    fn a_stopped_request_is_served_but_says_nothing_of_the_engine() {
+        let total = Statistics::of(&[record(RequestProgress::Stopped)]).total;
+        assert_eq!((total.stopped, total.answered, total.characters), (1, 0, 100));
+        assert_eq!((total.success_rate, total.real_time_factor, total.audio_seconds), (Some(1.0), None, 0.0));
     }
 }

@@ -25,6 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
             Event::Hello { .. }
             | Event::Ready { .. }
             | Event::LoadFailed { .. }
+            | Event::Segments { .. }
             | Event::Failed { .. }
             | Event::Cancelled { .. } => {}
         }

@@ -15,11 +15,22 @@ progress-remaining = ⏱️ Vergangen: { $elapsed } | Noch: ~{ $remaining }
 ## Answers
 
 done = ✅ Fertig!
+stopped = ⏹️ Gestoppt bei { $time } von { $length }
 answer-language = 🌐 Sprache: { $language }
 low-confidence = ⚠️ Schlecht zu hören: Der Text kann Fehler enthalten.
 missed-speech = ⚠️ Ein Teil der Sprache wurde nicht erkannt und fehlt im Text.
 in-the-file = 📄 Der ganze Text steht in der Datei.
 no-speech = 🤷 Keine Sprache gefunden: In der Aufnahme sind keine Wörter zu hören.
+
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Mit deinem Konto verbunden. Wenn du eine Sprachnachricht, eine Videonachricht oder Audio bekommst, schicke ich den Text hierher. Die andere Seite merkt davon nichts.
+business-refused = 🔒 Ich bin mit deinem Konto verbunden, aber dieser Bot ist nur für bestimmte Personen da: Ich lese und speichere nichts. Bitte entferne mich in den Einstellungen von Telegram.
+help-business = 🔗 Verbinde mich in den Einstellungen von Telegram mit deinem eigenen Konto, und ich schreibe hier auf, was andere dir schicken.
+privacy-business = 🔗 Von Aufnahmen, die du auf deinem eigenen Konto bekommst, wird der Name des Absenders gespeichert, bis der Text verschickt ist, und sonst nichts, was ihn benennt. Wird eine Nachricht dort gelöscht, werden Aufnahme und Text auch hier gelöscht.
+my-data-business = 🔗 Ich bin mit deinem eigenen Konto verbunden.
 
 ## Refusals
 
@@ -91,6 +102,7 @@ help =
     Höchstgröße: { $size }
 
     /language — Sprache der Aufnahmen; mehrere: /language de en
+    /times off — Zeitangaben in langen Texten weglassen
     /queue — meine Aufnahmen in der Warteschlange
     /cancel — sie abbrechen
     /privacy — was gespeichert wird und wie lange
@@ -98,6 +110,7 @@ help =
     /forget — alles über mich löschen
 
     👥 Antworten Sie in einer Gruppe mit /transcribe auf eine Sprachnachricht oder erwähnen Sie @{ $bot }. Ein Administrator kann alle Nachrichten transkribieren lassen: /auto on
+help-groups = 👥 Für Gruppenadministratoren: /status — Stand als Reaktion oder als Nachricht, /quiet on — nur Texte
 
 ## Commands
 
@@ -137,12 +150,13 @@ my-data =
     Name: { $name }
     Telegram-ID: { $id }
     Erste Nachricht: { $since }
-    Nachrichten: { $requests }, beantwortet: { $answered }
+    Nachrichten: { $requests }, beantwortet: { $answered }, vorzeitig gestoppt: { $stopped }
     Gesamtdauer der Aufnahmen: { $audio }
     Sprache der Aufnahmen: { $language }
     In den letzten Aufnahmen erkannt: { $recognised }
 
     /forget löscht all das.
+my-data-invited = Eingeladen seit { $since }; nach /forget brauchen Sie eine neue Einladung.
 forget-ask = 🗑️ Alles löschen, was über Sie gespeichert ist? Aufnahmen in der Warteschlange werden abgebrochen. Es bleiben nur anonyme Zahlen.
 forgotten = 🗑️ Alles über Sie ist gelöscht. Es bleiben nur anonyme Zahlen.
 forgotten-soon = 🗑️ Alles über Sie wird gelöscht: In wenigen Minuten ist nichts mehr davon da. Es bleiben nur anonyme Zahlen.
@@ -150,6 +164,15 @@ transcribe-how = 🎙️ Antworten Sie mit diesem Befehl auf eine Sprachnachrich
 auto-on = 👥 Ab jetzt transkribiere ich alle Sprachnachrichten in dieser Gruppe.
 auto-off = 👥 Ab jetzt transkribiere ich nur auf Wunsch: Antworten Sie auf eine Nachricht mit /transcribe
 auto-how = 👥 /auto on — alle Sprachnachrichten transkribieren, /auto off — nur auf Wunsch
+times-on = ⏱️ In Texten von Aufnahmen ab 45 Sekunden steht vor jedem Absatz seine Zeit.
+times-off = ⏱️ Ab jetzt stehen keine Zeiten in den Texten.
+times-how = ⏱️ /times on — in Texten langer Aufnahmen die Zeit jedes Absatzes nennen, /times off — weglassen
+status-reactions = 👀 Den Stand zeigt ab jetzt eine Reaktion auf der Aufnahme: 👀, solange sie wartet, 🤷, wenn keine Sprache darin ist.
+status-messages = 👀 Der Stand wird ab jetzt in einer Nachricht gezeigt.
+status-how = 👀 /status reactions — Stand als Reaktion auf der Aufnahme, /status messages — in einer Nachricht
+quiet-on = 🔕 Ab jetzt schicke ich nur noch Texte, ohne Benachrichtigung. 🙈 auf einer Aufnahme heißt: Es gibt keinen Text.
+quiet-off = 🔔 Ab jetzt zeige ich wieder den Stand der Aufnahmen und sage, warum ein Text fehlt.
+quiet-how = 🔕 /quiet on — nur Texte, ohne Benachrichtigung, /quiet off — auch Stand und Erklärungen
 admins-only = 🔒 Das können nur die Administratoren der Gruppe.
 groups-only = 👥 Dieser Befehl ist für Gruppen. Hier transkribiere ich ohnehin alles.
 private-only = 🔒 Darauf antworte ich nur im privaten Chat, damit es nicht die ganze Gruppe sieht.
@@ -167,6 +190,14 @@ banned-none = Niemand ist gesperrt.
 banned-list = 🚫 Gesperrt: { $count }
 banned-more = … und ältere: { $count }
 banned-hint = Entsperren: /unban ID
+invite = ✉️ Schicken Sie diesen Link weiter: Wer ihn zuerst öffnet, darf den Bot benutzen. Er gilt einmal, { $time } lang.
+invite-needless = ✉️ Der Bot steht allen offen, niemand braucht eine Einladung. Mit allowed_users wäre er nur für bestimmte Personen da.
+invitation-accepted = ✅ Sie sind eingeladen und können den Bot jetzt benutzen.
+invitation-invalid = ✉️ Diese Einladung wurde schon benutzt oder ist abgelaufen. Bitten Sie um eine neue.
+uninvited = 🚪 { $id } ist nicht mehr eingeladen. Wer in allowed_users steht, wird weiterhin bedient.
+invited-none = ✉️ Noch ist niemand über eine Einladung gekommen.
+invited-list = ✉️ Über eine Einladung gekommen: { $count }
+invited-hint = Zurücknehmen: /uninvite ID
 broadcast-how = Schreiben Sie den Text hinter den Befehl: /broadcast Morgen ist der Bot aus
 broadcast-preview =
     📣 Vorschau. Geht an { $count ->
@@ -183,14 +214,16 @@ broadcast-done = 📣 Gesendet: { $sent }, nicht zugestellt: { $missed }
 stats =
     📊 In der Warteschlange: { $waiting } von { $limit }
     In 24 Stunden: Nachrichten { $requests }, Personen { $people }
-    Texte: { $answered }, ohne Sprache: { $nospeech }, gescheitert: { $failed }, abgelehnt: { $rejected }
+    Texte: { $answered }, vorzeitig gestoppt: { $stopped }, ohne Sprache: { $nospeech }, gescheitert: { $failed }, abgelehnt: { $rejected }
     Audio: { $audio }, Wartezeit (Median): { $wait }
     Verarbeitung: { $factor } der Dauer einer Aufnahme
 
 ## Buttons
 
 label-cancel = ✖️ Abbrechen
+label-stop = ⏹️ Stopp, Text behalten
 label-other-language = 🌐 Andere Sprache
+label-copy = 📋 Kopieren
 label-back = ↩️ Zurück
 label-automatic = Automatisch erkennen
 label-file = 📄 { $form }
@@ -200,6 +233,7 @@ toast-not-yours = Das ist die Aufnahme von jemand anderem.
 toast-admins-only = Das wurde im Namen der Gruppe oder eines Kanals angefordert: Diese Schaltflächen können nur die Administratoren der Gruppe benutzen.
 toast-over = Diese Aufnahme ist schon fertig.
 toast-cancelling = Wird abgebrochen...
+toast-no-text = Es gibt noch keinen Text.
 toast-again = Ich höre noch einmal zu...
 toast-draft-gone = Diesen Entwurf gibt es nicht mehr. Schicken Sie /broadcast noch einmal.
 
@@ -215,10 +249,15 @@ command-mydata = Was über mich gespeichert ist
 command-forget = Alles über mich löschen
 command-transcribe = Die Nachricht transkribieren, auf die Sie antworten
 command-auto = Alle Sprachnachrichten transkribieren
+command-times = Zeiten in langen Texten
+command-status = Stand als Reaktion oder Nachricht
+command-quiet = Nur Texte
 command-stats = Statistik
 command-pause = Arbeit anhalten
 command-resume = Fortsetzen
 command-drain = Nichts Neues annehmen, Warteschlange abarbeiten
+command-invite = Link für eine weitere Person
+command-uninvite = Einladung zurücknehmen
 command-ban = Eine Person sperren
 command-unban = Eine Person entsperren
 command-banned = Liste der Gesperrten

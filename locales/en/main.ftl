@@ -15,11 +15,22 @@ progress-remaining = ⏱️ Elapsed: { $elapsed } | Remaining: ~{ $remaining }
 ## Answers
 
 done = ✅ Done!
+stopped = ⏹️ Stopped at { $time } of { $length }
 answer-language = 🌐 Language: { $language }
 low-confidence = ⚠️ Hard to hear: the text may be wrong in places.
 missed-speech = ⚠️ Part of the speech could not be recognised and is missing from the text.
 in-the-file = 📄 The whole text is in the file.
 no-speech = 🤷 No speech found in this recording.
+
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Connected to your account. When you receive a voice message, a video note or audio, I send its text here. The other side notices nothing.
+business-refused = 🔒 I am connected to your account, but this bot serves certain people only: I read and keep nothing. Please remove me in Telegram's settings.
+help-business = 🔗 Connect me to your own account in Telegram's settings, and I transcribe here what others send you.
+privacy-business = 🔗 Of recordings that you receive on your own account, the sender's name is kept until the text is sent, and nothing else that names them. If a message is deleted there, recording and text are deleted here too.
+my-data-business = 🔗 I am connected to your own account.
 
 ## Refusals
 
@@ -91,6 +102,7 @@ help =
     Maximum size: { $size }
 
     /language — the language of the recordings; several: /language ru uk
+    /times off — leave out the times in long texts
     /queue — my recordings in the queue
     /cancel — cancel them
     /privacy — what is kept, and how long
@@ -98,6 +110,7 @@ help =
     /forget — erase everything about me
 
     👥 In a group, reply to a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+help-groups = 👥 Administrators of a group: /status — the state as reactions or as messages, /quiet on — nothing but texts
 
 ## Commands
 
@@ -137,12 +150,13 @@ my-data =
     Name: { $name }
     Telegram ID: { $id }
     First message: { $since }
-    Messages: { $requests }, answered: { $answered }
+    Messages: { $requests }, answered: { $answered }, stopped early: { $stopped }
     Total length of recordings: { $audio }
     Language of the recordings: { $language }
     Recognised in recent recordings: { $recognised }
 
     /forget erases all of it.
+my-data-invited = By an invitation since { $since }; after /forget you need a new one.
 forget-ask = 🗑️ Erase everything that is kept about you? Recordings in the queue are cancelled. Only anonymous totals remain.
 forgotten = 🗑️ Everything about you is erased. Only anonymous totals remain.
 forgotten-soon = 🗑️ Your data is being erased: within minutes nothing about you is left. Only anonymous totals remain.
@@ -150,6 +164,15 @@ transcribe-how = 🎙️ Reply to a voice message, a video note, audio or video 
 auto-on = 👥 I transcribe all voice messages in this group from now on.
 auto-off = 👥 I transcribe on request only from now on: reply to a message with /transcribe
 auto-how = 👥 /auto on — transcribe all voice messages, /auto off — on request only
+times-on = ⏱️ Texts of recordings of 45 seconds and more show the time of each paragraph.
+times-off = ⏱️ Texts come without times from now on.
+times-how = ⏱️ /times on — show the time of each paragraph in texts of long recordings, /times off — leave it out
+status-reactions = 👀 The state is shown by a reaction on the recording from now on: 👀 while it waits, 🤷 if there is no speech.
+status-messages = 👀 The state is shown in a message from now on.
+status-how = 👀 /status reactions — the state as a reaction on the recording, /status messages — in a message
+quiet-on = 🔕 From now on I send nothing but texts, without notifications. 🙈 on a recording means: no text for it.
+quiet-off = 🔔 From now on I show the state of recordings again, and say why a text is missing.
+quiet-how = 🔕 /quiet on — nothing but texts, without notifications, /quiet off — state and explanations too
 admins-only = 🔒 Only administrators of the group can do that.
 groups-only = 👥 This command is for groups. Here I transcribe everything anyway.
 private-only = 🔒 I answer that only in a private chat, so that the group does not see it.
@@ -167,6 +190,14 @@ banned-none = Nobody is blocked.
 banned-list = 🚫 Blocked: { $count }
 banned-more = … and { $count } older ones
 banned-hint = To unblock: /unban ID
+invite = ✉️ Send this link to the person: whoever opens it first may use the bot. It works once, for { $time }.
+invite-needless = ✉️ The bot serves everyone: nobody needs an invitation. With `allowed_users` it would serve certain people only.
+invitation-accepted = ✅ You have been invited: you may use the bot now.
+invitation-invalid = ✉️ This invitation has been used or has expired. Please ask for a new one.
+uninvited = 🚪 { $id } is no longer invited. Who is in allowed_users is served still.
+invited-none = ✉️ Nobody has come by an invitation.
+invited-list = ✉️ Came by an invitation: { $count }
+invited-hint = To take it back: /uninvite ID
 broadcast-how = Write the text after the command: /broadcast The bot is off tomorrow
 broadcast-preview =
     📣 Preview. Goes to { $count ->
@@ -183,14 +214,16 @@ broadcast-done = 📣 Sent: { $sent }, not delivered: { $missed }
 stats =
     📊 In the queue: { $waiting } of { $limit }
     Last 24 hours. Messages: { $requests }, people: { $people }
-    Texts: { $answered }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
+    Texts: { $answered }, stopped early: { $stopped }, no speech: { $nospeech }, failed: { $failed }, refused: { $rejected }
     Audio: { $audio }, wait (median): { $wait }
     Processing: { $factor } of a recording's length
 
 ## Buttons
 
 label-cancel = ✖️ Cancel
+label-stop = ⏹️ Stop and keep
 label-other-language = 🌐 Other language
+label-copy = 📋 Copy
 label-back = ↩️ Back
 label-automatic = Detect automatically
 label-file = 📄 { $form }
@@ -200,6 +233,7 @@ toast-not-yours = This is somebody else's recording.
 toast-admins-only = This was asked for in the name of the group or of a channel: only the group's administrators can use these buttons.
 toast-over = This recording is done already.
 toast-cancelling = Stopping...
+toast-no-text = There is no text yet.
 toast-again = Listening again...
 toast-draft-gone = This draft is no longer there. Send /broadcast again.
 
@@ -215,10 +249,15 @@ command-mydata = What is kept about me
 command-forget = Erase everything about me
 command-transcribe = Transcribe the message you reply to
 command-auto = Transcribe all voice messages
+command-times = Times in long texts
+command-status = State as reactions or as messages
+command-quiet = Nothing but texts
 command-stats = How the bot is doing
 command-pause = Pause the work
 command-resume = Resume
 command-drain = Take nothing new, finish the queue
+command-invite = A link for one more person
+command-uninvite = Take an invitation back
 command-ban = Block a person
 command-unban = Unblock a person
 command-banned = The blocked ones

@@ -15,11 +15,22 @@ progress-remaining = ⏱️ Transcurrido: { $elapsed } | Restante: ~{ $remaining
 ## Answers
 
 done = ✅ ¡Listo!
+stopped = ⏹️ Detenido en { $time } de { $length }
 answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Se oye mal: el texto puede tener errores.
 missed-speech = ⚠️ No se pudo reconocer una parte del habla: falta en el texto.
 in-the-file = 📄 El texto completo está en el archivo.
 no-speech = 🤷 No se encontró voz: en la grabación no se oyen palabras.
+
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Conectado a tu cuenta. Cuando recibas un mensaje de voz, un videomensaje o un audio, te enviaré el texto aquí. La otra persona no nota nada.
+business-refused = 🔒 Estoy conectado a tu cuenta, pero este bot solo atiende a ciertas personas: no leo ni guardo nada. Por favor, desconéctame en los ajustes de Telegram.
+help-business = 🔗 Conéctame a tu propia cuenta en los ajustes de Telegram y transcribiré aquí lo que te envíen.
+privacy-business = 🔗 De las grabaciones que recibes en tu propia cuenta se guarda el nombre del remitente hasta que se envía el texto, y nada más que lo identifique. Si el mensaje se borra allí, la grabación y el texto se borran también aquí.
+my-data-business = 🔗 Estoy conectado a tu propia cuenta.
 
 ## Refusals
 
@@ -96,6 +107,7 @@ help =
     Tamaño máximo: { $size }
 
     /language — el idioma de las grabaciones; varios: /language es en
+    /times off — quitar los tiempos de los textos largos
     /queue — mis grabaciones en la cola
     /cancel — cancelarlas
     /privacy — qué se guarda y cuánto tiempo
@@ -103,6 +115,7 @@ help =
     /forget — borrar todo sobre mí
 
     👥 En un grupo, responda a un mensaje de voz con /transcribe o mencione a @{ $bot }. Un administrador puede hacer que se transcriban todos: /auto on
+help-groups = 👥 Para administradores de grupos: /status — el estado como reacción o como mensaje, /quiet on — solo textos
 
 ## Commands
 
@@ -143,12 +156,13 @@ my-data =
     Nombre: { $name }
     ID de Telegram: { $id }
     Primer mensaje: { $since }
-    Mensajes: { $requests }, con respuesta: { $answered }
+    Mensajes: { $requests }, con respuesta: { $answered }, detenidos antes: { $stopped }
     Duración total de las grabaciones: { $audio }
     Idioma de las grabaciones: { $language }
     Reconocidos en las últimas grabaciones: { $recognised }
 
     /forget borra todo esto.
+my-data-invited = Con invitación desde { $since }; después de /forget necesitarás otra.
 forget-ask = 🗑️ ¿Borrar todo lo que se guarda sobre usted? Las grabaciones en la cola se cancelan. Solo quedan cifras anónimas.
 forgotten = 🗑️ Se ha borrado todo sobre usted. Solo quedan cifras anónimas.
 forgotten-soon = 🗑️ Se está borrando todo sobre usted: en unos minutos no quedará nada. Solo quedarán cifras anónimas.
@@ -156,6 +170,15 @@ transcribe-how = 🎙️ Responda con este comando a un mensaje de voz, un video
 auto-on = 👥 Desde ahora transcribo todos los mensajes de voz de este grupo.
 auto-off = 👥 Desde ahora transcribo solo a petición: responda a un mensaje con /transcribe
 auto-how = 👥 /auto on — transcribir todos los mensajes de voz, /auto off — solo a petición
+times-on = ⏱️ En los textos de grabaciones de 45 segundos o más, cada párrafo lleva su tiempo.
+times-off = ⏱️ Desde ahora los textos llegan sin tiempos.
+times-how = ⏱️ /times on — indicar el tiempo de cada párrafo en los textos largos, /times off — no indicarlo
+status-reactions = 👀 A partir de ahora el estado es una reacción en la grabación: 👀 mientras espera, 🤷 si no hay voz.
+status-messages = 👀 A partir de ahora el estado se muestra en un mensaje.
+status-how = 👀 /status reactions — el estado como reacción en la grabación, /status messages — en un mensaje
+quiet-on = 🔕 A partir de ahora solo envío textos, sin notificaciones. 🙈 en una grabación significa que no habrá texto.
+quiet-off = 🔔 A partir de ahora vuelvo a mostrar el estado de las grabaciones y explico por qué falta un texto.
+quiet-how = 🔕 /quiet on — solo textos, sin notificaciones, /quiet off — también el estado y las explicaciones
 admins-only = 🔒 Solo los administradores del grupo pueden hacerlo.
 groups-only = 👥 Este comando es para grupos. Aquí transcribo todo de todos modos.
 private-only = 🔒 A eso respondo solo en un chat privado, para que no lo vea todo el grupo.
@@ -173,6 +196,14 @@ banned-none = Nadie está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … y anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envía este enlace: podrá usar el bot quien lo abra primero. Sirve una sola vez, durante { $time }.
+invite-needless = ✉️ El bot atiende a todo el mundo: nadie necesita invitación. Con allowed_users atendería solo a ciertas personas.
+invitation-accepted = ✅ Tienes una invitación: ya puedes usar el bot.
+invitation-invalid = ✉️ Esta invitación ya se usó o ha caducado. Pide otra.
+uninvited = 🚪 { $id } ya no está entre los invitados. A quien figure en allowed_users se le sigue atendiendo.
+invited-none = ✉️ Nadie ha llegado todavía con una invitación.
+invited-list = ✉️ Llegaron con una invitación: { $count }
+invited-hint = Para retirarla: /uninvite ID
 broadcast-how = Escriba el texto después del comando: /broadcast Mañana el bot no funciona
 broadcast-preview =
     📣 Vista previa. Se enviará a { $count ->
@@ -191,14 +222,16 @@ broadcast-done = 📣 Enviados: { $sent }, no entregados: { $missed }
 stats =
     📊 En la cola: { $waiting } de { $limit }
     En 24 horas: mensajes { $requests }, personas { $people }
-    Textos: { $answered }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
+    Textos: { $answered }, detenidos antes: { $stopped }, sin voz: { $nospeech }, fallidos: { $failed }, rechazados: { $rejected }
     Audio: { $audio }, espera (mediana): { $wait }
     Proceso: { $factor } de la duración de una grabación
 
 ## Buttons
 
 label-cancel = ✖️ Cancelar
+label-stop = ⏹️ Parar y conservar
 label-other-language = 🌐 Otro idioma
+label-copy = 📋 Copiar
 label-back = ↩️ Volver
 label-automatic = Detectar automáticamente
 label-file = 📄 { $form }
@@ -208,6 +241,7 @@ toast-not-yours = Esta grabación es de otra persona.
 toast-admins-only = Esto se pidió en nombre del grupo o de un canal: solo los administradores del grupo pueden usar estos botones.
 toast-over = Esta grabación ya está terminada.
 toast-cancelling = Deteniendo...
+toast-no-text = Todavía no hay texto.
 toast-again = Escuchando de nuevo...
 toast-draft-gone = Este borrador ya no existe. Envíe /broadcast otra vez.
 
@@ -223,10 +257,15 @@ command-mydata = Qué se guarda sobre mí
 command-forget = Borrar todo sobre mí
 command-transcribe = Transcribir el mensaje al que responde
 command-auto = Transcribir todos los mensajes de voz
+command-times = Tiempos en los textos largos
+command-status = Estado como reacción o como mensaje
+command-quiet = Solo textos
 command-stats = Estadísticas del bot
 command-pause = Pausar el trabajo
 command-resume = Reanudar
 command-drain = No recibir nada nuevo, terminar la cola
+command-invite = Enlace para una persona más
+command-uninvite = Retirar una invitación
 command-ban = Bloquear a una persona
 command-unban = Desbloquear a una persona
 command-banned = Lista de bloqueados

@@ -15,11 +15,22 @@ progress-remaining = ⏱️ Decorrido: { $elapsed } | Restante: ~{ $remaining }
 ## Answers
 
 done = ✅ Pronto!
+stopped = ⏹️ Parada em { $time } de { $length }
 answer-language = 🌐 Idioma: { $language }
 low-confidence = ⚠️ Difícil de ouvir: o texto pode ter erros.
 missed-speech = ⚠️ Não foi possível reconhecer uma parte da fala: ela falta no texto.
 in-the-file = 📄 O texto completo está no arquivo.
 no-speech = 🤷 Nenhuma fala encontrada: não se ouvem palavras na gravação.
+
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Conectado à sua conta. Quando você receber uma mensagem de voz, uma mensagem de vídeo ou um áudio, envio o texto aqui. A outra pessoa não percebe nada.
+business-refused = 🔒 Estou conectado à sua conta, mas este bot só atende certas pessoas: não leio nem guardo nada. Por favor, remova-me nas configurações do Telegram.
+help-business = 🔗 Conecte-me à sua própria conta nas configurações do Telegram e transcrevo aqui o que lhe enviarem.
+privacy-business = 🔗 Das gravações que você recebe na sua própria conta, o nome do remetente é guardado até o texto ser enviado, e nada mais que o identifique. Se a mensagem for apagada lá, a gravação e o texto também são apagados aqui.
+my-data-business = 🔗 Estou conectado à sua própria conta.
 
 ## Refusals
 
@@ -96,6 +107,7 @@ help =
     Tamanho máximo: { $size }
 
     /language — o idioma das gravações; vários: /language pt en
+    /times off — tirar os tempos dos textos longos
     /queue — minhas gravações na fila
     /cancel — cancelá-las
     /privacy — o que é guardado e por quanto tempo
@@ -103,6 +115,7 @@ help =
     /forget — apagar tudo sobre mim
 
     👥 Num grupo, responda a uma mensagem de voz com /transcribe ou mencione @{ $bot }. Um administrador pode mandar transcrever todas: /auto on
+help-groups = 👥 Para administradores de grupos: /status — o estado como reação ou como mensagem, /quiet on — só textos
 
 ## Commands
 
@@ -143,12 +156,13 @@ my-data =
     Nome: { $name }
     ID do Telegram: { $id }
     Primeira mensagem: { $since }
-    Mensagens: { $requests }, respondidas: { $answered }
+    Mensagens: { $requests }, respondidas: { $answered }, paradas antes: { $stopped }
     Duração total das gravações: { $audio }
     Idioma das gravações: { $language }
     Reconhecidos nas últimas gravações: { $recognised }
 
     /forget apaga tudo isso.
+my-data-invited = Por convite desde { $since }; depois de /forget será preciso outro.
 forget-ask = 🗑️ Apagar tudo o que é guardado sobre você? As gravações na fila são canceladas. Só ficam números anônimos.
 forgotten = 🗑️ Tudo sobre você foi apagado. Só ficam números anônimos.
 forgotten-soon = 🗑️ Tudo sobre você está sendo apagado: em alguns minutos não restará nada. Só ficarão números anônimos.
@@ -156,6 +170,15 @@ transcribe-how = 🎙️ Responda com este comando a uma mensagem de voz, uma me
 auto-on = 👥 A partir de agora transcrevo todas as mensagens de voz deste grupo.
 auto-off = 👥 A partir de agora transcrevo só a pedido: responda a uma mensagem com /transcribe
 auto-how = 👥 /auto on — transcrever todas as mensagens de voz, /auto off — só a pedido
+times-on = ⏱️ Nos textos de gravações de 45 segundos ou mais, cada parágrafo traz o seu tempo.
+times-off = ⏱️ A partir de agora os textos vêm sem tempos.
+times-how = ⏱️ /times on — mostrar o tempo de cada parágrafo nos textos longos, /times off — não mostrar
+status-reactions = 👀 A partir de agora, o estado é uma reação na gravação: 👀 enquanto espera, 🤷 se não há fala.
+status-messages = 👀 A partir de agora, o estado aparece em uma mensagem.
+status-how = 👀 /status reactions — o estado como reação na gravação, /status messages — em uma mensagem
+quiet-on = 🔕 A partir de agora envio só textos, sem notificações. 🙈 em uma gravação quer dizer: não haverá texto.
+quiet-off = 🔔 A partir de agora volto a mostrar o estado das gravações e explico quando não há texto.
+quiet-how = 🔕 /quiet on — só textos, sem notificações, /quiet off — também o estado e as explicações
 admins-only = 🔒 Só os administradores do grupo podem fazer isso.
 groups-only = 👥 Este comando é para grupos. Aqui eu transcrevo tudo de qualquer forma.
 private-only = 🔒 Isso eu respondo só em um chat privado, para que o grupo todo não veja.
@@ -173,6 +196,14 @@ banned-none = Ninguém está bloqueado.
 banned-list = 🚫 Bloqueados: { $count }
 banned-more = … e anteriores: { $count }
 banned-hint = Desbloquear: /unban ID
+invite = ✉️ Envie este link: poderá usar o bot quem o abrir primeiro. Funciona uma única vez, por { $time }.
+invite-needless = ✉️ O bot atende a todos: ninguém precisa de convite. Com allowed_users ele atenderia só certas pessoas.
+invitation-accepted = ✅ Você foi convidado: já pode usar o bot.
+invitation-invalid = ✉️ Este convite já foi usado ou expirou. Peça outro.
+uninvited = 🚪 { $id } não está mais entre os convidados. Quem está em allowed_users continua a ser atendido.
+invited-none = ✉️ Ninguém chegou ainda por convite.
+invited-list = ✉️ Chegaram por convite: { $count }
+invited-hint = Para retirar: /uninvite ID
 broadcast-how = Escreva o texto depois do comando: /broadcast Amanhã o bot não funciona
 broadcast-preview =
     📣 Prévia. Será enviada a { $count ->
@@ -191,14 +222,16 @@ broadcast-done = 📣 Enviadas: { $sent }, não entregues: { $missed }
 stats =
     📊 Na fila: { $waiting } de { $limit }
     Em 24 horas: mensagens { $requests }, pessoas { $people }
-    Textos: { $answered }, sem fala: { $nospeech }, com falha: { $failed }, recusadas: { $rejected }
+    Textos: { $answered }, paradas antes: { $stopped }, sem fala: { $nospeech }, com falha: { $failed }, recusadas: { $rejected }
     Áudio: { $audio }, espera (mediana): { $wait }
     Processamento: { $factor } da duração de uma gravação
 
 ## Buttons
 
 label-cancel = ✖️ Cancelar
+label-stop = ⏹️ Parar e manter
 label-other-language = 🌐 Outro idioma
+label-copy = 📋 Copiar
 label-back = ↩️ Voltar
 label-automatic = Detectar automaticamente
 label-file = 📄 { $form }
@@ -208,6 +241,7 @@ toast-not-yours = Esta gravação é de outra pessoa.
 toast-admins-only = Isto foi pedido em nome do grupo ou de um canal: só os administradores do grupo podem usar estes botões.
 toast-over = Esta gravação já terminou.
 toast-cancelling = Parando...
+toast-no-text = Ainda não há texto.
 toast-again = Ouvindo de novo...
 toast-draft-gone = Este rascunho não existe mais. Envie /broadcast outra vez.
 
@@ -223,10 +257,15 @@ command-mydata = O que é guardado sobre mim
 command-forget = Apagar tudo sobre mim
 command-transcribe = Transcrever a mensagem a que você responde
 command-auto = Transcrever todas as mensagens de voz
+command-times = Tempos nos textos longos
+command-status = Estado como reação ou mensagem
+command-quiet = Só textos
 command-stats = Estatísticas do bot
 command-pause = Pausar o trabalho
 command-resume = Retomar
 command-drain = Não receber nada novo, concluir a fila
+command-invite = Link para mais uma pessoa
+command-uninvite = Retirar um convite
 command-ban = Bloquear uma pessoa
 command-unban = Desbloquear uma pessoa
 command-banned = Lista de bloqueados

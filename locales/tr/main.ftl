@@ -15,11 +15,22 @@ progress-remaining = ⏱️ Geçen: { $elapsed } | Kalan: ~{ $remaining }
 ## Answers
 
 done = ✅ Hazır!
+stopped = ⏹️ Durduruldu: { $time } / { $length }
 answer-language = 🌐 Dil: { $language }
 low-confidence = ⚠️ Zor duyuluyor: metinde hatalar olabilir.
 missed-speech = ⚠️ Konuşmanın bir kısmı tanınamadı ve metinde yok.
 in-the-file = 📄 Metnin tamamı dosyada.
 no-speech = 🤷 Konuşma bulunamadı: kayıtta duyulan söz yok.
+
+## The user's own account
+
+business-heading = 👤 { $name } · { $time }
+business-heading-unnamed = 👤 { $time }
+business-connected = 🔗 Hesabınıza bağlandım. Size bir sesli mesaj, görüntülü mesaj veya ses dosyası geldiğinde metnini buraya gönderirim. Karşı taraf bunu fark etmez.
+business-refused = 🔒 Hesabınıza bağlandım, ancak bu bot yalnızca belirli kişilere hizmet veriyor: hiçbir şeyi okumuyor ve saklamıyorum. Lütfen beni Telegram ayarlarından kaldırın.
+help-business = 🔗 Beni Telegram ayarlarından kendi hesabınıza bağlayın; size gönderilenleri burada yazıya dökeyim.
+privacy-business = 🔗 Kendi hesabınıza gelen kayıtlarda gönderenin adı metin gönderilene kadar saklanır, onu tanıtan başka hiçbir şey saklanmaz. Mesaj orada silinirse kayıt ve metin burada da silinir.
+my-data-business = 🔗 Kendi hesabınıza bağlıyım.
 
 ## Refusals
 
@@ -91,6 +102,7 @@ help =
     Maksimum boyut: { $size }
 
     /language — kayıtların dili; birden çok: /language tr en
+    /times off — uzun metinlerde zamanları gösterme
     /queue — kuyruktaki kayıtlarım
     /cancel — onları iptal et
     /privacy — ne, ne kadar süre saklanıyor
@@ -98,6 +110,7 @@ help =
     /forget — benim hakkımdaki her şeyi sil
 
     👥 Bir grupta sesli mesajı /transcribe ile yanıtlayın ya da @{ $bot } yazın. Yönetici tüm mesajları yazıya döktürebilir: /auto on
+help-groups = 👥 Grup yöneticileri için: /status — durum tepki olarak mı mesaj olarak mı, /quiet on — yalnızca metinler
 
 ## Commands
 
@@ -137,12 +150,13 @@ my-data =
     Ad: { $name }
     Telegram kimliği (ID): { $id }
     İlk mesaj: { $since }
-    Mesajlar: { $requests }, yanıtlanan: { $answered }
+    Mesajlar: { $requests }, yanıtlanan: { $answered }, erken durdurulan: { $stopped }
     Kayıtların toplam süresi: { $audio }
     Kayıtların dili: { $language }
     Son kayıtlarda tanınan diller: { $recognised }
 
     /forget bunların hepsini siler.
+my-data-invited = { $since } tarihinden beri davetli; /forget sonrasında yeni bir davet gerekir.
 forget-ask = 🗑️ Sizin hakkınızda saklanan her şey silinsin mi? Kuyruktaki kayıtlar iptal edilir. Yalnızca anonim sayılar kalır.
 forgotten = 🗑️ Sizin hakkınızdaki her şey silindi. Yalnızca anonim sayılar kalır.
 forgotten-soon = 🗑️ Sizin hakkınızdaki her şey siliniyor: birkaç dakika içinde hiçbir şey kalmayacak. Yalnızca anonim sayılar kalır.
@@ -150,6 +164,15 @@ transcribe-how = 🎙️ Bu komutla bir sesli mesajı, görüntülü mesajı, se
 auto-on = 👥 Bundan sonra bu gruptaki tüm sesli mesajları yazıya dökerim.
 auto-off = 👥 Bundan sonra yalnızca istenince: bir mesajı /transcribe ile yanıtlayın
 auto-how = 👥 /auto on — tüm sesli mesajları yazıya dök, /auto off — yalnızca istenince
+times-on = ⏱️ 45 saniye ve daha uzun kayıtların metinlerinde her paragrafın zamanı gösterilir.
+times-off = ⏱️ Metinler artık zamansız gelir.
+times-how = ⏱️ /times on — uzun kayıtların metinlerinde paragrafların zamanını göster, /times off — gösterme
+status-reactions = 👀 Bundan böyle durumu kayda bırakılan tepki gösterir: beklerken 👀, konuşma yoksa 🤷.
+status-messages = 👀 Bundan böyle durum bir mesajda gösterilir.
+status-how = 👀 /status reactions — durum kayda bırakılan tepkiyle, /status messages — bir mesajla
+quiet-on = 🔕 Bundan böyle bildirimsiz olarak yalnızca metinleri gönderirim. Kayıttaki 🙈 metin olmayacak demektir.
+quiet-off = 🔔 Bundan böyle kayıtların durumunu yeniden gösterir, metin yoksa nedenini söylerim.
+quiet-how = 🔕 /quiet on — bildirimsiz, yalnızca metinler, /quiet off — durum ve açıklamalar da
 admins-only = 🔒 Bunu yalnızca grubun yöneticileri yapabilir.
 groups-only = 👥 Bu komut gruplar içindir. Burada zaten her şeyi yazıya döküyorum.
 private-only = 🔒 Buna yalnızca özel sohbette yanıt veririm, böylece tüm grup görmez.
@@ -167,6 +190,14 @@ banned-none = Engellenen kimse yok.
 banned-list = 🚫 Engellenenler: { $count }
 banned-more = … ve daha eskileri: { $count }
 banned-hint = Engeli kaldırmak için: /unban ID
+invite = ✉️ Bu bağlantıyı gönderin: botu, bağlantıyı ilk açan kişi kullanabilir. Bir kez ve { $time } süreyle geçerlidir.
+invite-needless = ✉️ Bot herkese açık: davete gerek yok. allowed_users ayarlanırsa yalnızca belirli kişilere hizmet eder.
+invitation-accepted = ✅ Davet edildiniz: artık botu kullanabilirsiniz.
+invitation-invalid = ✉️ Bu davet kullanılmış ya da süresi dolmuş. Yenisini isteyin.
+uninvited = 🚪 { $id } artık davetliler arasında değil. allowed_users içindekilere hizmet sürer.
+invited-none = ✉️ Henüz davetle gelen olmadı.
+invited-list = ✉️ Davetle gelenler: { $count }
+invited-hint = Geri almak için: /uninvite ID
 broadcast-how = Metni komuttan sonra yazın: /broadcast Bot yarın çalışmıyor
 broadcast-preview =
     📣 Önizleme. { $count ->
@@ -183,14 +214,16 @@ broadcast-done = 📣 Gönderilen: { $sent }, teslim edilemeyen: { $missed }
 stats =
     📊 Kuyrukta: { $waiting } / { $limit }
     24 saatte: { $requests } mesaj, { $people } kişi
-    Metinler: { $answered }, konuşmasız: { $nospeech }, başarısız: { $failed }, reddedilen: { $rejected }
+    Metinler: { $answered }, erken durdurulan: { $stopped }, konuşmasız: { $nospeech }, başarısız: { $failed }, reddedilen: { $rejected }
     Ses: { $audio }, bekleme (ortanca): { $wait }
     İşleme: kayıt süresinin { $factor } katı
 
 ## Buttons
 
 label-cancel = ✖️ İptal
+label-stop = ⏹️ Durdur ve sakla
 label-other-language = 🌐 Başka dil
+label-copy = 📋 Kopyala
 label-back = ↩️ Geri
 label-automatic = Otomatik algıla
 label-file = 📄 { $form }
@@ -200,6 +233,7 @@ toast-not-yours = Bu başka birinin kaydı.
 toast-admins-only = Bu, grup ya da bir kanal adına istendi: bu düğmeleri yalnızca grubun yöneticileri kullanabilir.
 toast-over = Bu kaydın işlenmesi tamamlandı.
 toast-cancelling = Durduruyorum...
+toast-no-text = Henüz metin yok.
 toast-again = Yeniden dinliyorum...
 toast-draft-gone = Bu taslak artık yok. /broadcast komutunu yeniden gönderin.
 
@@ -215,10 +249,15 @@ command-mydata = Benim hakkımda ne saklanıyor
 command-forget = Benim hakkımdaki her şeyi sil
 command-transcribe = Yanıtladığınız mesajı yazıya dök
 command-auto = Tüm sesli mesajları yazıya dök
+command-times = Uzun metinlerde zamanlar
+command-status = Durum: tepki ya da mesaj
+command-quiet = Yalnızca metinler
 command-stats = Bot istatistikleri
 command-pause = Çalışmayı duraklat
 command-resume = Sürdür
 command-drain = Yeni kayıt alma, kuyruğu bitir
+command-invite = Bir kişi daha için bağlantı
+command-uninvite = Daveti geri al
 command-ban = Bir kişiyi engelle
 command-unban = Bir kişinin engelini kaldır
 command-banned = Engellenenlerin listesi

@@ -16,7 +16,7 @@ WIDTH, CELL, GAP, HEADER = 1440, 30, 8, 56
 PALETTE = ["#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A"]
 COLORS = {
     "green": "#73BF69", "yellow": "#FADE2A", "orange": "#FF9830", "red": "#F2495C", "blue": "#5794F2",
-    "purple": "#B877D9", "light-blue": "#8AB8FF", "semi-dark-blue": "#3274D9", "dark-red": "#C4162A",
+    "purple": "#B877D9", "light-purple": "#CA95E5", "light-blue": "#8AB8FF", "semi-dark-blue": "#3274D9", "dark-red": "#C4162A",
     "light-yellow": "#FFEE52", "text": "#ccccdc", "transparent": "none",
 }
 SHADES = {"red": ["#F2495C", "#C4162A", "#FF7383", "#AD0317"], "yellow": ["#FADE2A", "#E0B400", "#FFEE52", "#F2CC0C"]}

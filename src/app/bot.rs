@@ -8,10 +8,14 @@ use super::common::{Common, Parts};
 use crate::commands::Commands;
 use crate::config::{Config, UpdateSource};
 use crate::doctor;
-use crate::ingest::{Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, WebhookListener};
+use crate::ingest::{
+    BusinessAccounts, Contact, Inbox, InboxParts, Intake, MAX_ADMIN_PRESSES, Presses, Transport, Unanswered,
+    WebhookListener,
+};
 use crate::lifecycle::WebhookRecord;
 use crate::pipeline::admit::{Admitter, AdmitterParts};
 use crate::pipeline::broadcast::Broadcasts;
+use crate::pipeline::deletion::Deletions;
 use crate::pipeline::erasure::Erasures;
 use crate::pipeline::menu::CommandMenu;
 use crate::pipeline::notify::Notifier;
@@ -94,6 +98,21 @@ impl BotRole {
             broadcasts,
             commands: commands.clone(),
         };
+        let business = BusinessAccounts {
+            worker: worker.clone(),
+            settings: settings.clone(),
+            client: client.clone(),
+            replies: replies.clone(),
+            cancels: cancels.clone(),
+            unanswered: Unanswered::default(),
+        };
+        let deletions = Deletions {
+            worker: worker.clone(),
+            client: client.clone(),
+            editor: editor.clone(),
+            recordings: recordings.clone(),
+            leadership: leadership.clone(),
+        };
         let reply_sender = ReplySender {
             worker: worker.clone(),
             settings: settings.clone(),
@@ -114,6 +133,7 @@ impl BotRole {
             admitter,
             commands,
             presses,
+            business,
             download_space: common.download_space.clone(),
             heartbeats: heartbeats.clone(),
         });
@@ -135,6 +155,7 @@ impl BotRole {
             common.positions.clone().run(leadership),
             notifier.run(),
             retention.run(),
+            deletions.run(),
         );
     }
 }

@@ -15,6 +15,7 @@ use crate::pipeline::download::DownloadSpace;
 use crate::pipeline::estimate::Estimates;
 use crate::pipeline::file_names::FileNames;
 use crate::pipeline::positions::PositionDisplay;
+use crate::pipeline::reactions::Reactions;
 use crate::pipeline::recordings::Recordings;
 use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::status::StatusMessages;
@@ -84,7 +85,7 @@ impl Common {
             fleet: machine.fleet(),
             model,
         };
-        let file_names = FileNames::default();
+        let (file_names, reactions) = (FileNames::default(), Reactions::new(client.clone()));
         let deliverer = Deliverer {
             worker: worker.clone(),
             settings: settings.clone(),
@@ -93,8 +94,10 @@ impl Common {
             chats: chats.clone(),
             recordings: recordings.clone(),
             file_names: file_names.clone(),
+            reactions: reactions.clone(),
         };
-        let status = StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone());
+        let status =
+            StatusMessages::new(client.clone(), editor.clone(), settings.clone(), chats.clone(), reactions.clone());
         let service = ServiceControl::new(is_shared.then(|| worker.store.clone()));
         let positions = PositionDisplay {
             worker: worker.clone(),

@@ -141,9 +141,10 @@ impl ThisMachine {
         }
     }
 
-    /// Passes cancellations to the work on their requests.
+    /// Passes cancellations and stops to the work on their requests.
     pub(super) async fn follow_cancellations(&self, cancels: &CancelRegistry) -> Infallible {
         let mut cancellations = self.worker.store.cancellations();
+        let mut stops = self.worker.store.stops();
         let mut interval = tokio::time::interval(CANCELLATION_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -152,6 +153,11 @@ impl ThisMachine {
                     Ok(id) => cancels.cancel_registered(id),
                     Err(RecvError::Lagged(_)) => self.look_for_cancellations(cancels).await,
                     // The store is closed: nothing is worked on.
+                    Err(RecvError::Closed) => std::future::pending().await,
+                },
+                stopped = stops.recv() => match stopped {
+                    Ok(id) => cancels.stop_registered(id),
+                    Err(RecvError::Lagged(_)) => self.look_for_cancellations(cancels).await,
                     Err(RecvError::Closed) => std::future::pending().await,
                 },
                 _ = interval.tick(), if self.is_shared => {
@@ -167,6 +173,10 @@ impl ThisMachine {
         match self.worker.store.queue.cancellations_of(&self.worker.id).await {
             Ok(ids) => ids.into_iter().for_each(|id| cancels.cancel_registered(id)),
             Err(error) => self.worker.failures.report("look for cancelled requests", &error),
+        }
+        match self.worker.store.queue.stops_of(&self.worker.id).await {
+            Ok(ids) => ids.into_iter().for_each(|id| cancels.stop_registered(id)),
+            Err(error) => self.worker.failures.report("look for stopped requests", &error),
         }
     }
 

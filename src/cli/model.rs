@@ -159,7 +159,13 @@ fn summary(store: &ModelStore, model: &VerifiedModel) -> String {
         None => "no hash is published to compare with".to_owned(),
         Some(Published { hash: PublishedHash::Sha1(hash), .. }) if hash == model.sha1 => "as published".to_owned(),
         Some(Published { hash: PublishedHash::Sha256(hash), .. }) if hash == model.sha256 => "as published".to_owned(),
-        Some(Published { hash, .. }) => format!("not the published file, whose {hash}"),
+        Some(Published { hash, .. }) => match &model.origin {
+            // The same weights in another file: an import is written anew.
+            Origin::Imported { .. } => format!("converted here; the published file has {hash}"),
+            Origin::Published | Origin::Found | Origin::Prepared { .. } | Origin::Quantised { .. } => {
+                format!("not the published file, which has {hash}")
+            }
+        },
     };
     let made = match &model.origin {
         Origin::Published | Origin::Found => String::new(),

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::simulate::{setup, stop_limit};
 use crate::config::{Config, TOKEN_FILE_VARIABLE, TOKEN_VARIABLES};
-use crate::playground::{Playground, PlaygroundSettings};
+use crate::playground::{OWNER, Playground, PlaygroundSettings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -44,6 +44,7 @@ impl Args {
             }
         };
         let mut setup = setup(config, std::env::current_exe()?).await?;
+        setup = setup.with("owner_accounts", OWNER.to_string());
         if let Some(engine) = &self.engine_program {
             setup.arguments.extend(["--engine-program".into(), std::path::absolute(engine)?.into()]);
         }

@@ -82,17 +82,17 @@ impl Args {
 }
 
 const COLUMNS: &str = "day,requests,people,answered,no_speech,failed,rejected,cancelled,audio_seconds,characters,\
-    wait_p50_seconds,wait_p95_seconds,end_to_end_p50_seconds,end_to_end_p95_seconds,real_time_factor_p50\n";
+    wait_p50_seconds,wait_p95_seconds,end_to_end_p50_seconds,end_to_end_p95_seconds,real_time_factor_p50,stopped\n";
 
 /// Numbers and dates need no quoting.
 fn csv(statistics: &Statistics) -> String {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
     let mut text = COLUMNS.to_owned();
     for (day, figures) in &statistics.days {
-        let Figures { requests, people, answered, no_speech, failed, rejected, cancelled, .. } = figures;
+        let Figures { requests, people, answered, no_speech, failed, rejected, cancelled, stopped, .. } = figures;
         let (wait, whole) = (figures.wait_seconds, figures.end_to_end_seconds);
         text += &format!(
-            "{day},{requests},{people},{answered},{no_speech},{failed},{rejected},{cancelled},{:.0},{},{},{},{},{},{}\n",
+            "{day},{requests},{people},{answered},{no_speech},{failed},{rejected},{cancelled},{:.0},{},{},{},{},{},{},{stopped}\n",
             figures.audio_seconds,
             figures.characters,
             number(wait.map(|wait| wait.p50)),
@@ -108,10 +108,11 @@ fn csv(statistics: &Statistics) -> String {
 fn tables(statistics: &Statistics) -> String {
     let total = &statistics.total;
     let mut text = format!(
-        "requests: {}, people: {}; answered {}, without speech {}, failed {}, refused {}, cancelled {}, under way {}\n",
+        "requests: {}, people: {}; answered {}, stopped early {}, without speech {}, failed {}, refused {}, cancelled {}, under way {}\n",
         total.requests,
         total.people,
         total.answered,
+        total.stopped,
         total.no_speech,
         total.failed,
         total.rejected,
@@ -147,8 +148,8 @@ fn tables(statistics: &Statistics) -> String {
     for (day, figures) in &statistics.days {
         let [_, wait, _] = cells(figures.wait_seconds, 1);
         let [_, whole, _] = cells(figures.end_to_end_seconds, 1);
-        let counts =
-            [figures.requests, figures.people, figures.answered + figures.no_speech, figures.failed, figures.rejected];
+        let served = figures.answered + figures.stopped + figures.no_speech;
+        let counts = [figures.requests, figures.people, served, figures.failed, figures.rejected];
         days.add_row([day.clone()].into_iter().chain(counts.map(|count| count.to_string())).chain([wait, whole]));
     }
     text += &format!("\n{days}\n");
@@ -199,7 +200,7 @@ mod tests {
         let mut statistics = Statistics::of(&[]);
         (statistics.total.requests, statistics.total.people, statistics.total.answered) = (1, 1, 1);
         let first = tables(&statistics).lines().next().unwrap().to_owned();
-        assert!(first.starts_with("requests: 1, people: 1; answered 1, without speech 0"), "{first}");
+        assert!(first.starts_with("requests: 1, people: 1; answered 1, stopped early 0, without speech 0"), "{first}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 /// More do not fit one message.
-const MAX_ENTRIES: u32 = 100;
+pub(super) const MAX_ENTRIES: u32 = 100;
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let (bans, total) = commands.worker.store.users.bans(MAX_ENTRIES).await?;
@@ -20,7 +20,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     Ok(Some(commands.reply(invocation, &CommandReply::BanList { entries, total: u64::from(total) })))
 }
 
-fn entry(Ban { id, since, username, first_name, last_name }: Ban) -> BanEntry {
+pub(super) fn entry(Ban { id, since, username, first_name, last_name }: Ban) -> BanEntry {
     let username = username.map(|name| format!("@{name}"));
     let names: Vec<String> = [first_name, last_name, username].into_iter().flatten().collect();
     BanEntry { id, name: names.join(" "), since: since.day() }

@@ -14,6 +14,7 @@ pub(super) const COMMAND: Definition = Definition {
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let limits = &commands.settings.config().limits;
     let bot = commands.client.known().map(|me| me.username.clone()).unwrap_or_default();
-    let help = CommandReply::Help { duration: limits.voice, size: limits.file_bytes, bot };
+    let is_owner = commands.is_account_owner(invocation);
+    let help = CommandReply::Help { duration: limits.voice, size: limits.file_bytes, bot, is_owner };
     Ok(Some(commands.reply(invocation, &help)))
 }

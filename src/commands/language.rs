@@ -2,11 +2,10 @@
 
 use stenobot_domain::{ChatId, LanguageList, SpeechLanguage};
 use stenobot_store::{Store, StoreError};
-use stenobot_telegram::{ChatKind, ChosenLanguages, CommandReply, LANGUAGES, OutgoingMessage, language_name};
+use stenobot_telegram::{ChosenLanguages, CommandReply, LANGUAGES, OutgoingMessage, language_name};
 
-use super::auto::{GroupSetting, set_in_group};
+use super::group_setting::{self, GroupSetting};
 use super::{Audience, Commands, Definition, Invocation};
-use crate::pipeline::replies::Reply;
 
 pub(super) const COMMAND: Definition = Definition {
     name: "language",
@@ -15,29 +14,11 @@ pub(super) const COMMAND: Definition = Definition {
 };
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
-    let Invocation { location, message, from, argument, locale } = *invocation;
-    if argument.is_empty() {
-        return menu(commands, location.chat, locale, 0).await.map(Some);
+    if invocation.argument.is_empty() {
+        return menu(commands, invocation.location.chat, invocation.locale, 0).await.map(Some);
     }
-    let Some(language) = parse(argument) else {
-        return Ok(Some(commands.reply(invocation, &CommandReply::LanguageHow)));
-    };
-    if location.kind == ChatKind::Private {
-        let reply = set(&commands.worker.store, location.chat, &language).await?;
-        return Ok(Some(commands.reply(invocation, &reply)));
-    }
-    let setting = GroupSetting::Language(language);
-    if from.anonymous_admin {
-        return Ok(Some(set_in_group(commands, location, &setting, true, locale).await));
-    }
-    commands.replies.send(Reply::IfAdministrator {
-        location,
-        user: from.id,
-        message,
-        setting,
-        locale: from.language_code.clone(),
-    });
-    Ok(None)
+    let setting = parse(invocation.argument).map(GroupSetting::Language);
+    Ok(group_setting::handle_anywhere(commands, invocation, setting, &CommandReply::LanguageHow).await)
 }
 
 /// The languages that are named by their codes or native names: only those that are offered, which every model knows.

@@ -5,19 +5,26 @@ mod ban;
 mod banned;
 mod broadcast;
 mod cancel;
+mod channel;
 mod drain;
 pub(crate) mod forget;
+mod group_setting;
 mod help;
+mod invite;
 pub(crate) mod language;
 mod mydata;
 mod pause;
 mod privacy;
 mod queue;
+mod quiet;
 mod resume;
 mod start;
 mod stats;
+mod status;
+mod times;
 mod transcribe;
 mod unban;
+mod uninvite;
 
 use futures::future::BoxFuture;
 use stenobot_domain::MessageId;
@@ -35,13 +42,14 @@ use crate::pipeline::service_mode::ServiceControl;
 use crate::pipeline::worker::Worker;
 use crate::settings::Settings;
 
-pub(crate) use auto::{GroupSetting, set_in_group};
+pub(crate) use group_setting::{GroupSetting, set_in_group};
 
 /// Every command, in the order of Telegram's menu.
 pub(crate) static COMMANDS: &[Definition] = &[
     start::COMMAND,
     help::COMMAND,
     language::COMMAND,
+    times::COMMAND,
     queue::COMMAND,
     cancel::COMMAND,
     privacy::COMMAND,
@@ -49,10 +57,14 @@ pub(crate) static COMMANDS: &[Definition] = &[
     forget::COMMAND,
     transcribe::COMMAND,
     auto::COMMAND,
+    status::COMMAND,
+    quiet::COMMAND,
     stats::COMMAND,
     pause::COMMAND,
     resume::COMMAND,
     drain::COMMAND,
+    invite::COMMAND,
+    uninvite::COMMAND,
     ban::COMMAND,
     unban::COMMAND,
     banned::COMMAND,
@@ -118,6 +130,9 @@ impl Commands {
     pub(crate) async fn run(&self, command: &Command) -> Result<(), StoreError> {
         let Command { location, message, from, name, argument } = command;
         let locale = from.language_code.as_deref();
+        if location.kind == ChatKind::Channel {
+            return channel::run(self, command).await;
+        }
         let is_private = location.kind == ChatKind::Private;
         if is_private {
             self.worker.store.users.upsert(&sender(from)).await?;
@@ -140,6 +155,12 @@ impl Commands {
 
     fn reply(&self, invocation: &Invocation<'_>, reply: &CommandReply) -> OutgoingMessage {
         self.settings.command_reply(invocation.locale, reply)
+    }
+
+    /// Whether the user may connect the bot to their own account, and asks in private.
+    fn is_account_owner(&self, invocation: &Invocation<'_>) -> bool {
+        let owners = &self.settings.config().people.owners;
+        invocation.location.kind == ChatKind::Private && owners.contains(&invocation.from.id.0)
     }
 
     /// The reply in a group to a command about a member's data, with a link that gives the command in the private chat.

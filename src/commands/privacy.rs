@@ -13,5 +13,6 @@ pub(super) const COMMAND: Definition = Definition {
 
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let retention = commands.settings.config().privacy.audio_retention;
-    Ok(Some(commands.reply(invocation, &CommandReply::Privacy { retention })))
+    let is_owner = commands.is_account_owner(invocation);
+    Ok(Some(commands.reply(invocation, &CommandReply::Privacy { retention, is_owner })))
 }

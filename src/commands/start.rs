@@ -3,7 +3,7 @@
 use stenobot_store::StoreError;
 use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage};
 
-use super::{Audience, Commands, Definition, Invocation, forget, mydata};
+use super::{Audience, Commands, Definition, Invocation, forget, invite, mydata};
 
 pub(super) const COMMAND: Definition = Definition {
     name: "start",
@@ -14,7 +14,18 @@ pub(super) const COMMAND: Definition = Definition {
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let limits = &commands.settings.config().limits;
     let greeting = CommandReply::Greeting { duration: limits.voice, size: limits.file_bytes };
-    Ok(Some(commands.reply(invocation, &greeting)))
+    let greeting = commands.reply(invocation, &greeting);
+    if invocation.location.kind != ChatKind::Private {
+        return Ok(Some(greeting));
+    }
+    Ok(Some(match invite::accept(commands, invocation).await? {
+        None => greeting,
+        Some(reply @ CommandReply::InvitationAccepted) => {
+            let accepted = commands.reply(invocation, &reply);
+            OutgoingMessage { text: accepted.text + "\n\n" + &greeting.text, ..greeting }
+        }
+        Some(refusal) => commands.reply(invocation, &refusal),
+    }))
 }
 
 /// The command that a user means, given as such or by a link of [`Commands::private_only`].

@@ -27,6 +27,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
         limit: u64::from(config.limits.queue),
         requests: total.requests,
         answered: total.answered,
+        stopped: total.stopped,
         no_speech: total.no_speech,
         failed: total.failed,
         rejected: total.rejected,

@@ -67,6 +67,7 @@ impl Raw {
                 updates: update_source(&self.webhook_url, self.webhook_addr)?,
                 default_locale: Locale::from_code(&self.default_locale)
                     .ok_or_else(|| refused("default_locale", &self.default_locale))?,
+                answer_style: self.answer_style,
                 rate: positive("telegram_messages_per_second", self.telegram_messages_per_second, 1000)?,
                 local_dir,
                 texts: Some(self.texts_dir).filter(|folder| !folder.as_os_str().is_empty()),
@@ -105,7 +106,7 @@ impl Raw {
                 .unwrap_or(std::num::NonZeroUsize::MIN),
                 user_per_minute: positive("user_requests_per_minute", self.user_requests_per_minute, 600)?,
             },
-            people: People { allowed: self.allowed_users, operators: self.admin_users },
+            people: People { allowed: self.allowed_users, operators: self.admin_users, owners: self.owner_accounts },
             privacy: Privacy {
                 audio_retention: seconds("audio_retention_seconds", self.audio_retention_seconds, 0, 86_400)?,
             },

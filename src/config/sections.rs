@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use stenobot_domain::{LanguageList, RequestId, SpeechLanguage};
 use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
@@ -22,12 +23,24 @@ pub struct Telegram {
     pub(crate) updates: UpdateSource,
     /// Locale of users whose language is none of the locales.
     pub(crate) default_locale: Locale,
+    /// How answers begin.
+    pub(crate) answer_style: AnswerStyle,
     /// Folder of locale files that outrank the bot's own.
     pub texts: Option<PathBuf>,
     /// Messages and edits a second, of all machines together.
     pub(crate) rate: std::num::NonZeroU32,
     /// Folder of a local Bot API server's files.
     pub(crate) local_dir: Option<PathBuf>,
+}
+
+/// How an answer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AnswerStyle {
+    /// With a heading.
+    Marked,
+    /// With the text, or with remarks on it.
+    Bare,
 }
 
 /// How updates come in.
@@ -163,6 +176,8 @@ pub struct People {
     pub allowed: IdList,
     /// Numbers of the bot's administrators.
     pub(crate) operators: IdList,
+    /// Numbers of people whose own accounts may be connected; empty for nobody.
+    pub(crate) owners: IdList,
 }
 
 /// Retention.

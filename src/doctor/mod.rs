@@ -172,12 +172,17 @@ pub(crate) async fn examine(config: &Config) -> Report {
     let single = |name, timeout, check: BoxFuture<'static, Finding>| {
         bounded(vec![name], timeout, check.map(|found| vec![found]))
     };
+    let mut telegram_checks = vec!["token", "api", "updates", "clock"];
+    if !config.people.owners.is_empty() {
+        telegram_checks.push("own accounts");
+    }
     let checks: Vec<BoxFuture<'static, Vec<Line>>> = vec![
         bounded(
-            vec!["token", "api", "updates", "clock"],
+            telegram_checks,
             TIMEOUT,
             telegram::check(
                 config.telegram.clone(),
+                config.people.clone(),
                 config.proxies.clone(),
                 config.storage.webhook_record(),
                 config.role,

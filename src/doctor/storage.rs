@@ -165,9 +165,10 @@ pub(super) fn token_files(token: Option<&BotToken>) -> Finding {
         }
         private.push(format!("{file} is private"));
     }
-    match private.is_empty() {
-        true => Finding::ok("none in this folder: the token is in the environment, or in no place yet"),
-        false => Finding::ok(private.join(", ")),
+    match token {
+        _ if !private.is_empty() => Finding::ok(private.join(", ")),
+        Some(_) => Finding::ok("none in this folder: the token is in the environment"),
+        None => Finding::ok("none in this folder"),
     }
 }
 

@@ -21,9 +21,10 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Allowed difference from the server's clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Findings on token, api, updates and clock.
+/// Findings on token, api, updates and clock, and on users' own accounts where some are served.
 pub(super) async fn check(
     telegram: config::Telegram,
+    people: config::People,
     proxies: Proxies,
     record: PathBuf,
     role: Role,
@@ -35,7 +36,8 @@ pub(super) async fn check(
         Some(proxy) => format!("check the network, telegram_api_url and the proxy {proxy}"),
         None => "check the network and telegram_api_url".to_owned(),
     };
-    let unreachable = |error: &TelegramError| unreachable(token.is_some(), error, &way);
+    let has_owners = !people.owners.is_empty();
+    let unreachable = |error: &TelegramError| unreachable(token.is_some(), error, &way, has_owners);
     let client = match Client::through(&proxies, telegram.api_url.clone(), exposed, Arc::new(|_| {})) {
         Ok(client) => client,
         Err(error) => return unreachable(&error),
@@ -77,7 +79,11 @@ pub(super) async fn check(
         )),
         (_, took) => Finding::ok(format!("{host} answers in {} ms", took.as_millis().max(1))),
     };
-    vec![account, api, updates, clock(&reached, Clock::System.now())]
+    let mut findings = vec![account, api, updates, clock(&reached, Clock::System.now())];
+    if has_owners {
+        findings.push(own_accounts(&reached, token.is_some()));
+    }
+    findings
 }
 
 /// The route to each server: directly or through a proxy.
@@ -97,13 +103,32 @@ pub(super) fn proxy(config: &config::Config) -> Finding {
     })
 }
 
-fn unreachable(token: bool, error: &TelegramError, way: &str) -> Vec<Finding> {
+/// Whether the users in `owner_accounts` can connect the bot.
+fn own_accounts(reached: &Reached, has_token: bool) -> Finding {
+    match &reached.me {
+        Ok(me) if has_token && me.can_connect_to_business => {
+            Finding::ok("those in owner_accounts can connect the bot in Telegram's settings")
+        }
+        Ok(_) if has_token => Finding::warning(
+            "owner_accounts is set, but this bot cannot be connected to an account; allow it at @BotFather, in the bot's \
+             settings under business mode",
+        ),
+        Ok(_) | Err(_) => Finding::skipped("not asked"),
+    }
+}
+
+fn unreachable(token: bool, error: &TelegramError, way: &str, has_owners: bool) -> Vec<Finding> {
     let token = match token {
         true => Finding::skipped("set, but Telegram cannot be asked about it"),
         false => Finding::failed(Refusal::NoToken),
     };
     let api = Finding::failed(format!("{error}; {way}"));
-    vec![token, api, Finding::skipped("not asked"), Finding::skipped("not compared with the server's")]
+    let mut findings =
+        vec![token, api, Finding::skipped("not asked"), Finding::skipped("not compared with the server's")];
+    if has_owners {
+        findings.push(Finding::skipped("not asked"));
+    }
+    findings
 }
 
 async fn updates(client: &Client, source: &UpdateSource, record: &WebhookRecord, running: bool) -> Finding {

@@ -40,6 +40,10 @@ impl Delays {
                     | Content::Press(_)
                     | Content::Membership(_)
                     | Content::Moved { .. }
+                    | Content::BusinessConnection(_)
+                    | Content::BusinessAudio(_)
+                    | Content::BusinessDeletion(_)
+                    | Content::Discussion(_)
                     | Content::Other(_)
                     | Content::Ignored(_) => {}
                 }

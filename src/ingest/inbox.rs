@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::counter;
 use stenobot_domain::{ChatId, MessageId, UserId};
-use stenobot_store::{Store, StoreError};
+use stenobot_store::{CommentPlace, Store, StoreError};
 use stenobot_telegram::{
-    Access, ChatKind, Client, Content, Ignored, Incoming, Location, Membership, Press, Sender, StatusText,
+    Access, ChatKind, Client, Content, Discussion, Ignored, Incoming, Location, Membership, OptionalUpdates, Press,
+    Sender, StatusText,
 };
 
+use super::business::{BusinessAccounts, IngestError};
 use super::delay::Delays;
 use super::presses::Presses;
 use super::recent::RecentUpdates;
@@ -39,6 +41,7 @@ pub(crate) struct InboxParts {
     pub(crate) admitter: Admitter,
     pub(crate) commands: Commands,
     pub(crate) presses: Presses,
+    pub(crate) business: BusinessAccounts,
     pub(crate) download_space: DownloadSpace,
     pub(crate) heartbeats: Heartbeats,
 }
@@ -55,6 +58,15 @@ impl Inbox {
     pub(crate) fn new(parts: InboxParts) -> Self {
         let delays = Delays::new(parts.settings.clone(), parts.replies.clone());
         Self { parts, delays, counted: RecentUpdates::default() }
+    }
+
+    /// Has the client ask for the kinds of updates that the settings need.
+    pub(super) fn follow_update_kinds(&self) {
+        follow_update_kinds(&self.parts.settings, &self.parts.client);
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.parts.settings
     }
 
     /// Where what updates ask for is recorded.
@@ -79,7 +91,11 @@ impl Inbox {
             // A panic over one update costs that update, not the bot.
             match AssertUnwindSafe(self.ingest_one(*update_id, content)).catch_unwind().await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => {
+                Ok(Err(IngestError::Telegram(error))) => {
+                    tracing::warn!(%error, update = update_id, "an update waits: Telegram cannot be asked about it now");
+                    return index;
+                }
+                Ok(Err(IngestError::Store(error))) => {
                     self.parts.worker.failures.report("take an update", &error);
                     self.delays.inform_all(&self.parts.admitter, &updates[index..]).await;
                     return index;
@@ -106,14 +122,17 @@ impl Inbox {
         }
     }
 
-    async fn ingest_one(&mut self, update_id: i64, content: &Content) -> Result<(), StoreError> {
+    async fn ingest_one(&mut self, update_id: i64, content: &Content) -> Result<(), IngestError> {
         if self.ignore_banned(content).await? {
             return Ok(());
         }
         match content {
             Content::Voice(voice) => {
                 let is_admitted = self.parts.admitter.message(voice).await?;
-                if is_admitted && !self.parts.download_space.is_left() {
+                if is_admitted
+                    && !self.parts.download_space.is_left()
+                    && self.parts.admitter.is_told(voice.location).await
+                {
                     self.delays.inform(update_id, voice);
                 }
                 Ok(())
@@ -127,7 +146,7 @@ impl Inbox {
             Content::Press(press) => match self.spend(update_id, press.from.id) {
                 Ok(()) => {
                     let InboxParts { presses, admitter, .. } = &mut self.parts;
-                    presses.handle(admitter, press).await
+                    Ok(presses.handle(admitter, press).await?)
                 }
                 Err(OverQuota { retry, .. }) => {
                     if self.parts.admitter.may_answer_callback(press.from.id) {
@@ -136,8 +155,22 @@ impl Inbox {
                     Ok(())
                 }
             },
-            Content::Membership(membership) => self.membership(membership).await,
-            Content::Moved { from, to } => self.parts.chats.record_move(*from, *to).await,
+            Content::Membership(membership) => Ok(self.membership(membership).await?),
+            Content::Discussion(Discussion { channel, post, group, message }) => {
+                let place = CommentPlace { group: *group, message: *message };
+                Ok(self.parts.worker.store.queue.set_comment_place(*channel, *post, place).await?)
+            }
+            Content::Moved { from, to } => Ok(self.parts.chats.record_move(*from, *to).await?),
+            Content::BusinessConnection(connection) => match self.spend(update_id, connection.user.id) {
+                Ok(()) => Ok(self.parts.business.connection(connection).await?),
+                // Whether it stands must be known all the same.
+                Err(OverQuota { .. }) => Ok(self.parts.business.record(connection).await?),
+            },
+            Content::BusinessAudio(audio) => {
+                let InboxParts { business, admitter, .. } = &mut self.parts;
+                business.audio(admitter, audio).await
+            }
+            Content::BusinessDeletion(deletion) => Ok(self.parts.business.deletion(deletion).await?),
             Content::Other(other) => {
                 if self.may_answer(update_id, &other.from, other.location, other.message) {
                     let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
@@ -168,7 +201,14 @@ impl Inbox {
             Content::Press(press) => {
                 (press.from.id, press.location.map_or(ChatId(press.from.id.0), |location| location.chat))
             }
-            Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => return Ok(false),
+            // Of a connected account, who is banned is known once its user is.
+            Content::BusinessConnection(_)
+            | Content::BusinessAudio(_)
+            | Content::BusinessDeletion(_)
+            | Content::Membership(_)
+            | Content::Moved { .. }
+            | Content::Discussion(_)
+            | Content::Ignored(_) => return Ok(false),
         };
         let is_banned = is_banned(&self.parts.worker.store, &self.parts.settings, from, chat).await?;
         if is_banned && let Content::Press(press) = content {
@@ -188,7 +228,7 @@ impl Inbox {
         match self.spend(update_id, from.id) {
             Ok(()) => true,
             Err(OverQuota { retry, first }) => {
-                if first {
+                if first && location.kind != ChatKind::Channel {
                     let text = StatusText::UserLimit { retry };
                     let content = self.parts.settings.status_text(from.language_code.as_deref(), &text).into();
                     self.parts.replies.send_last(Reply::Send { location, reply_to: Some(message), content });
@@ -205,8 +245,8 @@ impl Inbox {
                 self.parts.worker.store.users.unreachable(UserId(chat.0)).await
             }
             // A group that the bot was removed from sends nothing, and may be about to become a supergroup.
-            (ChatKind::Private, Access::Writes) | (ChatKind::Group, Access::Gone) => Ok(()),
-            (ChatKind::Group, Access::Writes | Access::Silenced) => {
+            (ChatKind::Private, Access::Writes) | (ChatKind::Group | ChatKind::Channel, Access::Gone) => Ok(()),
+            (ChatKind::Group | ChatKind::Channel, Access::Writes | Access::Silenced) => {
                 self.parts.client.set_writable(*chat, *access == Access::Writes);
                 Ok(())
             }
@@ -214,12 +254,27 @@ impl Inbox {
     }
 }
 
-/// Where an update's sender can be answered, and in which language.
+/// Messages of connected accounts are asked for only if one is served.
+pub(super) fn follow_update_kinds(settings: &Settings, client: &Client) {
+    let business = !settings.config().people.owners.is_empty();
+    client.set_optional_updates(OptionalUpdates { business });
+}
+
+/// Where an update's sender can be answered, and in which language. Nothing is said in a channel.
 fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
     match content {
+        Content::Voice(voice) if voice.location.kind == ChatKind::Channel => None,
+        Content::Command(command) if command.location.kind == ChatKind::Channel => None,
         Content::Voice(voice) => Some((voice.location, voice.message, voice.from.language_code.as_deref())),
         Content::Command(command) => Some((command.location, command.message, command.from.language_code.as_deref())),
         Content::Other(other) => Some((other.location, other.message, other.from.language_code.as_deref())),
-        Content::Press(_) | Content::Membership(_) | Content::Moved { .. } | Content::Ignored(_) => None,
+        Content::Press(_)
+        | Content::BusinessConnection(_)
+        | Content::BusinessAudio(_)
+        | Content::BusinessDeletion(_)
+        | Content::Membership(_)
+        | Content::Moved { .. }
+        | Content::Discussion(_)
+        | Content::Ignored(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 //! store; only replies, which are best effort, may still be under way. An [`Intake`] brings updates to it: `poll` by long polling,
 //! `webhook` as Telegram sends them.
 
+mod business;
 mod contact;
 mod delay;
 mod inbox;
@@ -12,6 +13,7 @@ mod presses;
 mod recent;
 mod webhook;
 
+pub(crate) use business::{BusinessAccounts, Unanswered};
 pub(crate) use contact::Contact;
 pub(crate) use inbox::{Inbox, InboxParts};
 pub(crate) use presses::{MAX_ADMIN_PRESSES, Presses, admins_only};

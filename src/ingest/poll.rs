@@ -55,6 +55,7 @@ impl Intake {
                 // Mentions and commands in groups are recognised by the bot's name.
                 let _ = self.shutdown.soft.run_until_cancelled(self.client.me()).await;
             }
+            self.inbox.follow_update_kinds();
             let polled = match self.poll(&mut webhook, offset, poll_timeout).await {
                 Polled::Answer(polled) => polled,
                 Polled::NoLongerLeading => continue,

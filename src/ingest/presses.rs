@@ -8,14 +8,15 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{AnswerForm, MessageId, RequestId, SpeechLanguage};
+use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay};
 use stenobot_store::{
-    Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StoreError,
+    Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StopOutcome,
+    StoreError,
 };
 use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
 use crate::commands::{Commands, forget, language};
-use crate::pipeline::admit::{Admitter, sender};
+use crate::pipeline::admit::{Admitter, display, sender};
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::file_names::file_stem;
@@ -87,8 +88,8 @@ impl Presses {
                 let (user, group) = (press.from.id, location.chat);
                 let actor = match location.kind {
                     ChatKind::Private => Actor::Sender(user),
-                    ChatKind::Group if is_admin => Actor::Admin { user, group },
-                    ChatKind::Group => Actor::Member { user, group },
+                    ChatKind::Group | ChatKind::Channel if is_admin => Actor::Admin { user, group },
+                    ChatKind::Group | ChatKind::Channel => Actor::Member { user, group },
                 };
                 let locale = press.from.language_code.as_deref();
                 let known = KnownPress { press, actor, action, location, message, locale };
@@ -130,6 +131,16 @@ impl Presses {
                     CancelOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
                 })
             }
+            Action::Stop(id) => Ok(match self.worker.store.queue.stop(*id, actor).await? {
+                StopOutcome::Stopping => {
+                    self.cancels.stop_registered(*id);
+                    Some(CallbackAnswer::Cancelling)
+                }
+                StopOutcome::Waiting => Some(CallbackAnswer::NoTextYet),
+                StopOutcome::Over | StopOutcome::Unknown => Some(CallbackAnswer::Over),
+                StopOutcome::NotYours => Some(CallbackAnswer::NotYours),
+                StopOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
+            }),
             Action::Languages { of, page } => Ok(match self.kept_audio(*of, actor).await? {
                 Kept::Audio(_) => {
                     let keyboard = self.settings.again_buttons(locale, *of, *page);
@@ -152,7 +163,10 @@ impl Presses {
                     self.replies.send(Reply::Buttons { chat, message, keyboard });
                     let stem = press.replied.as_ref();
                     let stem = stem.map(|to| file_stem(to.file_name.as_deref(), audio.source, to.date));
-                    let is_admitted = admitter.kept_audio(repeated(*audio, press, choice), stem).await?;
+                    let settings = self.worker.store.users.chat_settings(chat).await?;
+                    let display = display(location.kind, &settings);
+                    let repeated = IncomingAudio { display, ..repeated(*audio, press, choice) };
+                    let is_admitted = admitter.kept_audio(repeated, stem).await?;
                     if is_admitted { CallbackAnswer::Rerunning } else { CallbackAnswer::NoRoom }
                 }
                 Kept::Answer(answer) => answer,
@@ -183,7 +197,7 @@ impl Presses {
         message: MessageId,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let (of, elsewhere) = match action {
-            Action::Cancel(of) => (*of, CallbackAnswer::Over),
+            Action::Cancel(of) | Action::Stop(of) => (*of, CallbackAnswer::Over),
             Action::Rerun { of, .. } | Action::Languages { of, .. } | Action::Back(of) => {
                 (*of, CallbackAnswer::AudioGone)
             }
@@ -244,6 +258,7 @@ pub(crate) fn admins_only(press: &Press) -> CallbackAnswer {
         Some(Action::SetLanguage(_)) => CallbackAnswer::AdminsOnlyHere,
         Some(
             Action::Cancel(_)
+            | Action::Stop(_)
             | Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)
@@ -263,11 +278,18 @@ fn repeated(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAu
         RerunChoice::Language(language) => (Some(language.clone()), AnswerForm::Message),
         RerunChoice::File(form) => (audio.speech_language, *form),
     };
+    // The recording itself is in another chat: the new text replies to the first, which says who sent it.
+    let reply_to = match &audio.origin {
+        Origin::Chat => audio.reply_to,
+        Origin::Business(_) => audio.status_message,
+    };
     IncomingAudio {
         chat: audio.chat,
         thread: audio.thread,
         key: IdempotencyKey::Button { callback_id: press.callback.clone() },
-        reply_to: audio.reply_to,
+        reply_to,
+        origin: audio.origin,
+        display: StateDisplay::Message,
         from: if audio.owner.id == press.from.id { sender(&press.from) } else { audio.owner },
         source: audio.source,
         file_id: audio.file_id,

@@ -17,10 +17,11 @@ use tokio::sync::{mpsc, watch};
 use self::endpoint::{Delivery, Endpoint};
 use super::Intake;
 use super::contact::Contact;
-use super::inbox::UPDATE_TIMEOUT;
+use super::inbox::{UPDATE_TIMEOUT, follow_update_kinds};
 use crate::http_server;
 use crate::lifecycle::{Shutdown, WebhookRecord};
 use crate::metrics as names;
+use crate::settings::Settings;
 
 /// Telegram is asked this often how its deliveries go: twice before the bot counts as out of contact.
 const CHECK_INTERVAL: Duration = Duration::from_secs(45);
@@ -48,13 +49,14 @@ impl Intake {
         let endpoint = Endpoint::new(url.path(), secret.clone(), client, store, deliveries, stop.clone());
         let registration = Registration {
             client: self.client.clone(),
+            settings: self.inbox.settings().clone(),
             clock: self.clock.clone(),
             contact: self.contact.clone(),
             shutdown: self.shutdown.clone(),
             url,
             secret,
             record,
-            set_at: None,
+            set: None,
         };
         tokio::join!(
             http_server::serve(listener, endpoint.into_router(), stop),
@@ -100,14 +102,15 @@ fn note_contact(contact: &watch::Sender<Contact>, now: Timestamp) {
 /// Keeps the webhook set.
 struct Registration {
     client: Client,
+    settings: Settings,
     clock: Clock,
     contact: watch::Sender<Contact>,
     shutdown: Shutdown,
     url: Url,
     secret: WebhookSecret,
     record: WebhookRecord,
-    /// When this process has set the webhook.
-    set_at: Option<Timestamp>,
+    /// When this process has set the webhook, and for which kinds of updates.
+    set: Option<(Timestamp, Vec<&'static str>)>,
 }
 
 impl Registration {
@@ -139,9 +142,10 @@ impl Registration {
             // Mentions and commands in groups are recognised by the bot's name.
             self.client.me().await?;
         }
-        let set_at = match self.set_at {
-            Some(set_at) => set_at,
-            None => self.set().await?,
+        follow_update_kinds(&self.settings, &self.client);
+        let set_at = match &self.set {
+            Some((set_at, kinds)) if *kinds == self.client.update_kinds() => *set_at,
+            Some(_) | None => self.set().await?,
         };
         let info = self.client.webhook().await?;
         #[expect(clippy::cast_precision_loss, reason = "a small count")]
@@ -174,7 +178,7 @@ impl Registration {
         }
         self.client.set_webhook(&self.url, &self.secret).await?;
         let now = self.clock.now();
-        self.set_at = Some(now);
+        self.set = Some((now, self.client.update_kinds()));
         tracing::info!("the webhook is set");
         Ok(now)
     }

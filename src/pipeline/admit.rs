@@ -2,9 +2,12 @@
 
 use futures::future::BoxFuture;
 use metrics::counter;
-use stenobot_domain::{AnswerForm, ChatId, RejectReason, UserId};
+use stenobot_domain::{
+    AnswerForm, BusinessKey, BusinessMessage, ChatId, Origin, PersonName, RejectReason, StateDisplay, StatusStyle,
+    UserId,
+};
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
-use stenobot_telegram::{AskedBy, ChatKind, Client, ThreadId, VoiceMessage};
+use stenobot_telegram::{AskedBy, BusinessAudio, ChatKind, Client, Location, ThreadId, VoiceMessage};
 use tower::util::BoxService;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -59,7 +62,7 @@ impl Keyed for AdmitRequest {
     fn key(&self) -> Option<UserId> {
         match self.incoming.key {
             // While the store cannot be written, the update is repeated. That does not count against its sender.
-            IdempotencyKey::Message(_) => (!self.is_retry).then_some(self.incoming.from.id),
+            IdempotencyKey::Message(_) | IdempotencyKey::Origin => (!self.is_retry).then_some(self.incoming.from.id),
             // The press was counted.
             IdempotencyKey::Button { .. } => None,
         }
@@ -99,6 +102,15 @@ impl Depth for QueueDepth {
     fn depth(&self) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async { self.0.queue.depth_excluding(&self.1.busy()).await })
     }
+}
+
+/// The user for whom a recording that they received on their own account is transcribed.
+pub(crate) struct OwnAccount {
+    pub(crate) user: Sender,
+    /// Their private chat with the bot.
+    pub(crate) chat: ChatId,
+    /// Language code of their Telegram.
+    pub(crate) locale: Option<String>,
 }
 
 /// Parameters of [`Admitter::new`].
@@ -159,7 +171,8 @@ impl Admitter {
         if is_unrequested(voice, &settings) || !self.may_answer(voice.location.chat, voice.location.thread) {
             return Ok(false);
         }
-        let incoming = IncomingAudio { speech_language: settings.speech_language, ..incoming(voice) };
+        let display = display_of(voice, &settings);
+        let incoming = IncomingAudio { speech_language: settings.speech_language.clone(), display, ..incoming(voice) };
         match self.check(voice).await? {
             None => {
                 let now = self.parts.store.now();
@@ -168,6 +181,33 @@ impl Admitter {
             }
             Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }
+    }
+
+    /// Admits a recording that the user of a connected account received, in their name; returns whether it will be transcribed.
+    pub(crate) async fn business_audio(
+        &mut self,
+        account: OwnAccount,
+        audio: &BusinessAudio,
+    ) -> Result<bool, StoreError> {
+        if !self.may_answer(account.chat, None) {
+            return Ok(false);
+        }
+        let speech_language = self.parts.store.users.chat_settings(account.chat).await?.speech_language;
+        let incoming = IncomingAudio { speech_language, ..received(account, audio) };
+        match check_claims(&audio.voice, &self.parts.settings.config().limits) {
+            Ok(()) => {
+                let name = audio.voice.file_name.as_deref();
+                let stem = name.map(|name| file_stem(Some(name), audio.voice.source, audio.sent_at));
+                self.admit(incoming, stem).await
+            }
+            Err(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
+        }
+    }
+
+    /// Whether the chat is told more than texts, as far as that can be known.
+    pub(crate) async fn is_told(&self, location: Location) -> bool {
+        let settings = self.parts.store.users.chat_settings(location.chat).await.unwrap_or_default();
+        is_told(location.kind, &settings)
     }
 
     /// Whether the bot would serve a message, as far as that can be known while the store fails.
@@ -180,6 +220,7 @@ impl Admitter {
         let store = &self.parts.store;
         let settings = store.users.chat_settings(chat).await.unwrap_or_default();
         !is_unrequested(voice, &settings)
+            && is_told(voice.location.kind, &settings)
             && !is_banned(store, &self.parts.settings, voice.from.id, chat).await.unwrap_or(false)
     }
 
@@ -190,7 +231,7 @@ impl Admitter {
         incoming: IncomingAudio,
         stem: Option<String>,
     ) -> Result<bool, StoreError> {
-        if !self.may_answer(incoming.chat, incoming.thread.map(ThreadId)) {
+        if !self.may_answer(incoming.chat, incoming.thread) {
             return Ok(false);
         }
         self.admit(incoming, stem).await
@@ -293,12 +334,13 @@ impl Admitter {
         if people.allowed.is_empty()
             || [voice.from.id.0, chat.0].iter().any(|id| people.allowed.contains(id))
             || people.operators.contains(&voice.from.id.0)
+            || self.parts.store.users.invited_since(voice.from.id).await?.is_some()
         {
             return Ok(true);
         }
         match voice.location.kind {
             ChatKind::Private => Ok(false),
-            ChatKind::Group => {
+            ChatKind::Group | ChatKind::Channel => {
                 let ids = self.parts.store.users.other_ids(chat).await?;
                 Ok(ids.iter().any(|id| people.allowed.contains(&id.0)))
             }
@@ -306,9 +348,39 @@ impl Admitter {
     }
 }
 
-/// Whether audio in a group is to be ignored: no member requested its text, and `/auto` is off.
+/// Whether audio in a group or channel is to be ignored: no member requested its text, and `/auto` is off.
 fn is_unrequested(voice: &VoiceMessage, settings: &ChatSettings) -> bool {
-    voice.location.kind == ChatKind::Group && voice.asked_by == AskedBy::Itself && !settings.auto
+    voice.location.kind != ChatKind::Private && voice.asked_by == AskedBy::Itself && !settings.auto
+}
+
+/// Whether a chat is told more than texts.
+fn is_told(kind: ChatKind, settings: &ChatSettings) -> bool {
+    match kind {
+        ChatKind::Private => true,
+        ChatKind::Group => !settings.quiet,
+        ChatKind::Channel => false,
+    }
+}
+
+/// How the state of a request is shown.
+fn display_of(voice: &VoiceMessage, settings: &ChatSettings) -> StateDisplay {
+    match voice.location.kind {
+        ChatKind::Channel if voice.has_free_caption => StateDisplay::Caption,
+        kind => display(kind, settings),
+    }
+}
+
+/// How the state of a request is shown in such a chat.
+pub(crate) fn display(kind: ChatKind, settings: &ChatSettings) -> StateDisplay {
+    match kind {
+        ChatKind::Channel => StateDisplay::Comment,
+        ChatKind::Private => StateDisplay::Message,
+        ChatKind::Group if settings.quiet => StateDisplay::Quiet,
+        ChatKind::Group => match settings.status.unwrap_or(StatusStyle::Reactions) {
+            StatusStyle::Messages => StateDisplay::Message,
+            StatusStyle::Reactions => StateDisplay::Reaction,
+        },
+    }
 }
 
 /// Checks a message's claims of length and size before anything is downloaded. The downloaded file is measured.
@@ -325,9 +397,11 @@ fn check_claims(voice: &VoiceMessage, limits: &Limits) -> Result<(), RejectReaso
 fn incoming(voice: &VoiceMessage) -> IncomingAudio {
     IncomingAudio {
         chat: voice.location.chat,
-        thread: voice.location.thread.map(|thread| thread.0),
+        thread: voice.location.thread,
         key: IdempotencyKey::Message(voice.asked),
         reply_to: Some(voice.message),
+        origin: Origin::Chat,
+        display: StateDisplay::Message,
         from: sender(&voice.from),
         source: voice.source,
         file_id: voice.file_id.clone(),
@@ -337,6 +411,26 @@ fn incoming(voice: &VoiceMessage) -> IncomingAudio {
         speech_language: None,
         form: AnswerForm::Message,
         parent: None,
+    }
+}
+
+/// The request of the account's user. What is kept of the message names neither its chat nor, once it is answered, its author.
+fn received(account: OwnAccount, audio: &BusinessAudio) -> IncomingAudio {
+    let BusinessAudio { connection, sent_at, voice } = audio;
+    let names = [Some(voice.from.first_name.as_str()), voice.from.last_name.as_deref()];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    IncomingAudio {
+        chat: account.chat,
+        key: IdempotencyKey::Origin,
+        reply_to: None,
+        origin: Origin::Business(BusinessMessage {
+            key: BusinessKey::of(connection, voice.location.chat, voice.message),
+            author: PersonName::new(&name),
+            sent_at: *sent_at,
+        }),
+        from: account.user,
+        locale: account.locale,
+        ..incoming(voice)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use stenobot_domain::{AnswerForm, SpeechLanguage, subtitles};
-use stenobot_telegram::{Answer, Document, OutgoingMessage};
+use stenobot_store::ChatSettings;
+use stenobot_telegram::{Answer, AnswerLayout, AnswerText, Document, Keyboard, OutgoingMessage, body};
 
 use super::deliver::Deliverer;
 use super::file_names::file_stem;
+use crate::config::AnswerStyle;
 use crate::request::{Request, Transcribed};
 
 /// A part of an answer.
@@ -19,9 +21,9 @@ pub(super) enum Part {
 
 impl Deliverer {
     /// The parts of a request's answer. The first takes the place of the status message.
-    pub(super) fn answer_parts(&self, request: &Request<Transcribed>) -> Vec<Part> {
+    pub(super) fn answer_parts(&self, request: &Request<Transcribed>, chat: &ChatSettings) -> Vec<Part> {
         let transcript = &request.stage().transcript;
-        let texts = self.settings.texts();
+        let texts = self.settings.texts_of(request.locale(), request.origin());
         let locale = self.settings.locale(request.locale());
         let language = chosen_language(request);
         let spoken = transcript.text();
@@ -34,8 +36,12 @@ impl Deliverer {
             let name = format!("{}.{extension}", stem());
             Part::File(Arc::new(Document { name, media_type, caption, bytes: text.into_bytes() }))
         };
-        let text_file = |caption| file("txt", "text/plain", spoken.0.trim().to_owned() + "\n", caption);
-        let caption = || texts.caption(locale, transcript, language);
+        let text_file = |caption| file("txt", "text/plain", body(transcript, chat.times) + "\n", caption);
+        let stopped_at = request.stage().stopped_at;
+        let caption = || match stopped_at {
+            Some(at) => Some(texts.stopped_heading(locale, transcript, language, at)),
+            None => texts.caption(locale, transcript, language),
+        };
         let requested_file = match request.form() {
             AnswerForm::Message => None,
             AnswerForm::Txt => Some(text_file(caption())),
@@ -45,18 +51,26 @@ impl Deliverer {
         if let Some(file) = requested_file.filter(|_| has_text) {
             return vec![file];
         }
-        let keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
-        match texts.answer(locale, transcript, language, self.settings.config().limits.answer_messages) {
+        let mut keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
+        keyboard.0.extend(self.settings.copy_button(request.locale(), spoken.0.trim()).map(|copy| vec![copy]));
+        let config = self.settings.config();
+        let layout = AnswerLayout {
+            language,
+            most: config.limits.answer_messages,
+            has_heading: config.telegram.answer_style == AnswerStyle::Marked,
+            has_times: chat.times,
+            // Groups and channels have negative ids.
+            is_folded: request.chat().0 < 0,
+            stopped_at,
+        };
+        let message = |AnswerText { text, folded }, keyboard| Part::Message(OutgoingMessage { text, folded, keyboard });
+        match texts.answer(locale, transcript, layout) {
+            // The buttons are under the message that the store knows.
             Answer::Messages(messages) => {
-                let mut keyboard = Some(keyboard);
-                // The buttons are under the message that the store knows.
-                let with_buttons =
-                    |text| Part::Message(OutgoingMessage { text, keyboard: keyboard.take().unwrap_or_default() });
-                messages.into_iter().map(with_buttons).collect()
+                let keyboards = std::iter::once(keyboard).chain(std::iter::repeat_with(Keyboard::default));
+                messages.into_iter().zip(keyboards).map(|(text, keyboard)| message(text, keyboard)).collect()
             }
-            Answer::File { preview } => {
-                vec![Part::Message(OutgoingMessage { text: preview, keyboard }), text_file(None)]
-            }
+            Answer::File { preview } => vec![message(preview, keyboard), text_file(None)],
         }
     }
 
@@ -64,7 +78,8 @@ impl Deliverer {
     pub(super) fn heading(&self, request: &Request<Transcribed>) -> OutgoingMessage {
         let locale = self.settings.locale(request.locale());
         let transcript = &request.stage().transcript;
-        self.settings.texts().heading(locale, transcript, chosen_language(request)).into()
+        let texts = self.settings.texts_of(request.locale(), request.origin());
+        texts.heading(locale, transcript, chosen_language(request)).into()
     }
 }
 

@@ -83,7 +83,7 @@ impl Broadcasts {
         }
         let people = self.worker.store.users.reachable().await?.len() as u64;
         let draft = self.drafts.keep(operator, text);
-        let button = |label, action| Button { label: self.settings.label(locale, label), action };
+        let button = |label, action| Button::acting(self.settings.label(locale, label), action);
         let buttons =
             vec![button(Label::Send, Action::SendDraft(draft)), button(Label::Cancel, Action::DropDraft(draft))];
         let content =

@@ -21,6 +21,8 @@ pub(crate) struct CancelRegistry(Arc<Mutex<HashMap<RequestId, Entry>>>);
 #[derive(Debug)]
 struct Entry {
     token: CancellationToken,
+    /// Cancelled when the request is to end with the text that is there.
+    stop: CancellationToken,
     /// When the request was cancelled without being registered. It may have ended in between and never be registered.
     pending_since: Option<Instant>,
 }
@@ -30,6 +32,7 @@ struct Entry {
 pub(super) struct CancelGuard {
     id: RequestId,
     token: CancellationToken,
+    stop: CancellationToken,
     registry: CancelRegistry,
     /// Whether other work continues the request.
     is_handed_over: bool,
@@ -53,10 +56,11 @@ impl CancelRegistry {
 
     fn register_id(&self, id: RequestId) -> CancelGuard {
         let mut entries = self.entries();
-        let new = || Entry { token: CancellationToken::new(), pending_since: None };
+        let new = || Entry { token: CancellationToken::new(), stop: CancellationToken::new(), pending_since: None };
         let entry = entries.entry(id).or_insert_with(new);
         entry.pending_since = None;
-        CancelGuard { id, token: entry.token.clone(), registry: self.clone(), is_handed_over: false }
+        let (token, stop) = (entry.token.clone(), entry.stop.clone());
+        CancelGuard { id, token, stop, registry: self.clone(), is_handed_over: false }
     }
 
     /// Cancels the work on a request that is leased according to the store. Every path that learns of a
@@ -66,7 +70,8 @@ impl CancelRegistry {
         let mut entries = self.entries();
         let is_recent = |since: Instant| now.duration_since(since) < PENDING_RETENTION;
         entries.retain(|_, entry| entry.pending_since.is_none_or(is_recent));
-        let pending = || Entry { token: CancellationToken::new(), pending_since: Some(now) };
+        let (token, stop) = (CancellationToken::new(), CancellationToken::new());
+        let pending = || Entry { token, stop, pending_since: Some(now) };
         entries.entry(id).or_insert_with(pending).token.cancel();
     }
 
@@ -74,6 +79,13 @@ impl CancelRegistry {
     pub(crate) fn cancel_registered(&self, id: RequestId) {
         if let Some(entry) = self.entries().get(&id) {
             entry.token.cancel();
+        }
+    }
+
+    /// Has the work on a request end with the text that is there if it is done here. What is not registered has no text.
+    pub(crate) fn stop_registered(&self, id: RequestId) {
+        if let Some(entry) = self.entries().get(&id) {
+            entry.stop.cancel();
         }
     }
 
@@ -112,6 +124,11 @@ impl CancelGuard {
     /// Cancelled when the work is to stop because the request was cancelled.
     pub(super) fn token(&self) -> &CancellationToken {
         &self.token
+    }
+
+    /// Cancelled when the request is to end with the text that is there.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// Ends the registration while the request continues: a cancellation that came too late for this work stays pending.
@@ -161,6 +178,16 @@ mod tests {
         cancels.cancel(RequestId(2));
         assert!(cancels.register_id(RequestId(2)).token().is_cancelled());
         assert!(cancels.entries().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stop_reaches_the_registered_work_only() {
+        let cancels = CancelRegistry::default();
+        cancels.stop_registered(RequestId(1));
+        let guard = cancels.register_id(RequestId(1));
+        assert!(!guard.stop().is_cancelled(), "there was no text");
+        cancels.stop_registered(RequestId(1));
+        assert!(guard.stop().is_cancelled() && !guard.token().is_cancelled());
     }
 
     #[tokio::test]

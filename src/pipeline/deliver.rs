@@ -2,11 +2,15 @@
 //! repeats the edit instead of sending a second answer. The rest of a long text follows in further messages: each is sent as a placeholder,
 //! recorded, and then edited.
 
+mod channel;
+
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, Outcome, RetryPolicy};
+use stenobot_domain::{ChatId, MessageId, Outcome, RetryPolicy, StateDisplay};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Client, Disposition, OutgoingMessage, Priority, StatusEditor, TelegramError, ThreadId};
+use stenobot_telegram::{
+    Client, Disposition, OutgoingMessage, Priority, Reaction, StatusEditor, TelegramError, ThreadId,
+};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -14,6 +18,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use super::answer::Part;
 use super::chats::Chats;
 use super::file_names::FileNames;
+use super::reactions::{Reactions, Surface};
 use super::recordings::Recordings;
 use super::retention;
 use super::worker::Worker;
@@ -78,6 +83,7 @@ pub(crate) struct Deliverer {
     pub(crate) chats: Chats,
     pub(crate) recordings: Recordings,
     pub(crate) file_names: FileNames,
+    pub(crate) reactions: Reactions,
 }
 
 impl Deliverer {
@@ -90,14 +96,20 @@ impl Deliverer {
             request.chat_moved(to);
         }
         let transcript = &request.stage().transcript;
-        let outcome = if transcript.segments.is_empty() { Outcome::NoSpeech } else { Outcome::Done };
-        let parts = self.answer_parts(&request);
-        let thread = request.thread().map(ThreadId);
+        let is_stopped = request.stage().stopped_at.is_some();
+        let outcome = match (transcript.segments.is_empty(), is_stopped) {
+            (true, _) => Outcome::NoSpeech,
+            (false, true) => Outcome::Stopped,
+            (false, false) => Outcome::Done,
+        };
+        let chat = self.worker.store.users.chat_settings(request.chat()).await?;
+        let parts = self.answer_parts(&request, &chat);
+        let thread = request.thread();
         let delivered = if self.chats.is_write_forbidden(request.chat(), thread, request.received_at()) {
             Err(DeliverError::Failed(DeliverFailure::WriteForbidden))
         } else {
             tokio::select! {
-                delivered = self.deliver_parts(&mut request, parts) => delivered,
+                delivered = self.deliver_answer(&mut request, outcome, parts) => delivered,
                 () = async { self.worker.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT_GRACE).await; } => {
                     Err(DeliverError::Failed(DeliverFailure::Stopping))
                 }
@@ -106,7 +118,7 @@ impl Deliverer {
         match delivered {
             Ok(()) => {
                 // In one write with the end: a button pressed under the answer at once finds the recording kept.
-                let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings) };
+                let done = Done { keep_audio_for: retention::keep_audio_for(&self.settings), is_stopped };
                 let receipt = request.advance(&self.worker.store, done).await?;
                 self.file_names.forget(receipt.id());
                 if receipt.stage().keep_audio_for.is_none() {
@@ -120,37 +132,47 @@ impl Deliverer {
             Err(DeliverError::Failed(why)) => {
                 if !matches!(why, DeliverFailure::Stopping) {
                     self.recordings.discard(request.id()).await;
+                    let clear = self.reactions.clear(request.display(), request.chat(), request.reply_to());
+                    request.hold_to_send(&self.worker.store, clear).await?;
                 }
                 request.fail(&self.worker.store, &why).await.map(drop)
             }
         }
     }
 
-    /// The stack that sends answers.
-    pub(super) fn answer_stack(&self) -> Sender {
-        self.stack(Priority::Answer, |error| error.disposition().into())
+    /// The stack that sends the answer to a request.
+    fn answer_stack(&self, display: StateDisplay) -> Sender {
+        let client = match display {
+            StateDisplay::Quiet => self.client.without_notifications(),
+            StateDisplay::Message | StateDisplay::Reaction | StateDisplay::Caption | StateDisplay::Comment => {
+                self.client.clone()
+            }
+        };
+        self.stack(&client.with_priority(Priority::Answer), |error| error.disposition().into())
     }
 
     /// The stack that sends notices. They can be postponed: a pause that Telegram demands is an error.
     pub(super) fn notice_stack(&self) -> Sender {
-        self.stack(Priority::Notice, |error| match error.disposition() {
+        self.stack(&self.client.with_priority(Priority::Notice), |error| match error.disposition() {
             Disposition::ServerRequested(_) => NextTry::Never,
             disposition => disposition.into(),
         })
     }
 
-    fn stack(&self, priority: Priority, classify: fn(&TelegramError) -> NextTry) -> Sender {
-        let client = self.client.with_priority(priority);
+    fn stack(&self, client: &Client, classify: fn(&TelegramError) -> NextTry) -> Sender {
+        let client = client.clone();
         let send = service_fn(move |Outgoing { to, target, part }: Outgoing| {
             let client = client.clone();
             async move {
                 match (target, part) {
-                    (Target::Edit(message), Part::Message(content)) => {
-                        client.edit(to.chat, message, &content).await.map(|()| message)
-                    }
-                    (Target::New, Part::Message(content)) => {
-                        client.send(to.chat, to.thread, to.reply_to, &content).await
-                    }
+                    (target, Part::Message(content)) => match put(&client, to, target, &content).await {
+                        // The text matters more than how it is shown.
+                        Err(error) if content.is_decorated() && error.is_about_decoration() => {
+                            tracing::info!(%error, "the server takes no folded text or no button that copies: the text goes without");
+                            put(&client, to, target, &content.undecorated()).await
+                        }
+                        put => put,
+                    },
                     (Target::Edit(message), Part::File(file)) => {
                         client.edit_to_document(to.chat, message, &file).await.map(|()| message)
                     }
@@ -169,9 +191,51 @@ impl Deliverer {
         BoxCloneSyncService::new(stack)
     }
 
+    /// Shows the answer, and removes the reaction that showed the state.
+    async fn deliver_answer(
+        &self,
+        request: &mut Request<Transcribed>,
+        outcome: Outcome,
+        parts: Vec<Part>,
+    ) -> Result<(), DeliverError> {
+        if outcome == Outcome::NoSpeech && self.react_to_silence(request).await? {
+            return Ok(());
+        }
+        if Surface::of(request) == Surface::Hidden {
+            return self.deliver_in_channel(request, parts).await;
+        }
+        self.deliver_parts(request, parts).await?;
+        let clear = self.reactions.clear(request.display(), request.chat(), request.reply_to());
+        Ok(request.hold_to_send(&self.worker.store, clear).await?)
+    }
+
+    /// Shows by a reaction that there is no speech. False where it has to be said in a message.
+    async fn react_to_silence(&self, request: &Request<Transcribed>) -> Result<bool, DeliverError> {
+        let (recording, is_needed) = match Surface::of(request) {
+            Surface::Reaction(recording) | Surface::Quiet(Some(recording)) => {
+                (recording, request.display() == StateDisplay::Reaction)
+            }
+            Surface::Quiet(None) | Surface::Hidden => return Ok(true),
+            Surface::Message => return Ok(false),
+        };
+        let react = self.reactions.end(request.chat(), recording, Reaction::NoSpeech);
+        match request.hold_to_send(&self.worker.store, react).await? {
+            Ok(()) | Err(TelegramError::MessageGone) => Ok(true),
+            Err(error) => match error.disposition() {
+                Disposition::ChatUnreachable(why) => Err(DeliverError::Failed(why.into())),
+                Disposition::ServerRequested(_)
+                | Disposition::Retry { .. }
+                | Disposition::OperatorNeeded { .. }
+                | Disposition::ChatMoved(_)
+                | Disposition::MessageGone
+                | Disposition::Final => Ok(!is_needed),
+            },
+        }
+    }
+
     /// Sends the parts that an earlier attempt has not sent.
     async fn deliver_parts(&self, request: &mut Request<Transcribed>, parts: Vec<Part>) -> Result<(), DeliverError> {
-        let sender = self.answer_stack();
+        let sender = self.answer_stack(request.display());
         let last = u32::try_from(parts.len()).unwrap_or(u32::MAX).saturating_sub(1);
         for (index, part) in (0..).zip(parts) {
             // The first is edited again, in case that it was changed; not in a chat that has moved, where it would be new.
@@ -244,7 +308,8 @@ impl Deliverer {
 
     async fn send_file(&self, request: &Request<Transcribed>, sender: Sender, part: Part) -> Result<(), PartError> {
         let file = Outgoing { to: addressee(request), target: Target::New, part };
-        request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
+        let message = request.hold_to_send(&self.worker.store, sender.oneshot(file)).await??;
+        request.record_sent_message(&self.worker.store, message).await?;
         Ok(())
     }
 
@@ -360,9 +425,22 @@ impl From<PartError> for DeliverError {
 fn addressee(request: &Request<Transcribed>) -> Addressee {
     Addressee {
         chat: request.chat(),
-        thread: request.thread().map(ThreadId),
+        thread: request.thread(),
         status: request.status_message(),
         reply_to: request.reply_to(),
+    }
+}
+
+/// Puts a text into a message.
+async fn put(
+    client: &Client,
+    to: Addressee,
+    target: Target,
+    content: &OutgoingMessage,
+) -> Result<MessageId, TelegramError> {
+    match target {
+        Target::Edit(message) => client.edit(to.chat, message, content).await.map(|()| message),
+        Target::New => client.send(to.chat, to.thread, to.reply_to, content).await,
     }
 }
 

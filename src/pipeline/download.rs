@@ -172,7 +172,8 @@ impl Downloader {
 
     /// Sends the status message and records it at once: after a crash the next attempt edits it.
     async fn show(&self, request: &Request<Received>) -> Result<Option<(ChatId, MessageId)>, Stop> {
-        let downloading = self.status.message(request.id(), request.locale(), &StatusText::Downloading);
+        let downloading =
+            self.status.message(request.id(), request.origin(), request.locale(), &StatusText::Downloading);
         match self.status.ensure(request, &downloading).await {
             Ok(Some((chat, message))) => {
                 let recorded = request.record_status_message(&self.worker.store, chat, message).await;

@@ -1,14 +1,21 @@
 //! Buttons under the bot's messages.
 
 use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
-use stenobot_telegram::{Action, Button, Keyboard, LANGUAGES, Label, RerunChoice};
+use stenobot_telegram::{Action, Button, Effect, Keyboard, LANGUAGES, Label, RerunChoice};
 
 use crate::settings::Settings;
 
 /// Languages on one page: four rows of two.
 const PAGE_SIZE: usize = 8;
+/// Limit of the Bot API.
+const MAX_COPIED: usize = 256;
 
 impl Settings {
+    /// Ends a request with the text that is there.
+    pub(super) fn stop_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
+        Keyboard::single(self.label(locale, Label::Stop), Action::Stop(id))
+    }
+
     /// Cancels a request.
     pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
         Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))
@@ -19,9 +26,8 @@ impl Settings {
         if self.config().privacy.audio_retention.is_zero() {
             return Keyboard::default();
         }
-        let rerun = |label: String, choice| Button { label, action: Action::Rerun { of, choice } };
-        let language =
-            Button { label: self.label(locale, Label::OtherLanguage), action: Action::Languages { of, page: 0 } };
+        let rerun = |label: String, choice| Button::acting(label, Action::Rerun { of, choice });
+        let language = Button::acting(self.label(locale, Label::OtherLanguage), Action::Languages { of, page: 0 });
         let file = |form: AnswerForm, name| rerun(self.label(locale, Label::File(name)), RerunChoice::File(form));
         let mut rows = vec![vec![language]];
         if has_text {
@@ -30,11 +36,17 @@ impl Settings {
         Keyboard(rows)
     }
 
+    /// Copies a text that is short enough, in UTF-16 units, which are never fewer than its characters.
+    pub(super) fn copy_button(&self, locale: Option<&str>, text: &str) -> Option<Button> {
+        let fits = (1..=MAX_COPIED).contains(&text.encode_utf16().count());
+        fits.then(|| Button { label: self.label(locale, Label::Copy), effect: Effect::Copy(text.to_owned()) })
+    }
+
     /// Languages for another transcription of a recording.
     pub(crate) fn again_buttons(&self, locale: Option<&str>, of: RequestId, page: u8) -> Keyboard {
         let choose = |language| Action::Rerun { of, choice: RerunChoice::Language(language) };
         let mut keyboard = self.languages(locale, page, choose, |page| Action::Languages { of, page });
-        let back = Button { label: self.label(locale, Label::Back), action: Action::Back(of) };
+        let back = Button::acting(self.label(locale, Label::Back), Action::Back(of));
         keyboard.0.push(vec![back]);
         keyboard
     }
@@ -53,16 +65,15 @@ impl Settings {
     ) -> Keyboard {
         let pages: Vec<_> = LANGUAGES.chunks(PAGE_SIZE).collect();
         let at = usize::from(page).min(pages.len() - 1);
-        let automatic = Button { label: self.label(locale, Label::Automatic), action: choose(SpeechLanguage::Auto) };
+        let automatic = Button::acting(self.label(locale, Label::Automatic), choose(SpeechLanguage::Auto));
         let mut rows = vec![vec![automatic]];
-        let button = |(code, name): &(&str, &str)| Button {
-            label: (*name).to_owned(),
-            action: choose(SpeechLanguage::Code((*code).to_owned())),
+        let button = |(code, name): &(&str, &str)| {
+            Button::acting((*name).to_owned(), choose(SpeechLanguage::Code((*code).to_owned())))
         };
         rows.extend(pages[at].chunks(2).map(|pair| pair.iter().map(button).collect()));
         let page = |at: usize| turn(u8::try_from(at).unwrap_or(u8::MAX));
-        let before = at.checked_sub(1).map(|at| Button { label: "‹".to_owned(), action: page(at) });
-        let after = (at + 1 < pages.len()).then(|| Button { label: "›".to_owned(), action: page(at + 1) });
+        let before = at.checked_sub(1).map(|at| Button::acting("‹".to_owned(), page(at)));
+        let after = (at + 1 < pages.len()).then(|| Button::acting("›".to_owned(), page(at + 1)));
         rows.push(before.into_iter().chain(after).collect());
         Keyboard(rows)
     }

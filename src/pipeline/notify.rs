@@ -8,13 +8,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, RejectReason};
+use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
-use stenobot_telegram::{Client, Disposition, StatusEditor, StatusText, ThreadId};
+use stenobot_telegram::{Client, Disposition, Reaction, StatusEditor, StatusText};
 use tokio::sync::{Notify, Semaphore};
 
 use super::chats::Chats;
 use super::deliver::{self, Deliverer, Sender};
+use super::reactions::Surface;
 use super::recordings::Recordings;
 use super::worker::{Turn, Worker};
 use crate::settings::Settings;
@@ -106,10 +107,21 @@ impl Notifier {
     async fn process_notice(&self, sender: Sender, notice: &Notice) -> Result<(), StoreError> {
         self.editor.close(notice.fence.id).await;
         self.recordings.discard(notice.fence.id).await;
-        let (chat, thread) = (notice.chat, notice.thread.map(ThreadId));
+        let (chat, thread) = (notice.chat, notice.thread);
         let closed = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
         if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
             return closed().await;
+        }
+        let by_sender = notice.settlement == Settlement::Cancelled(CancelledBy::Sender);
+        let reaction = match Surface::new(notice.display, notice.status_message, notice.reply_to) {
+            Surface::Message => None,
+            // The reply to the command that cancelled it says so.
+            Surface::Reaction(recording) => by_sender.then_some((recording, None)),
+            Surface::Quiet(Some(recording)) if !by_sender => Some((recording, Some(Reaction::NoText))),
+            Surface::Quiet(_) | Surface::Hidden => return closed().await,
+        };
+        if let Some((recording, reaction)) = reaction {
+            return self.end_by_reaction(notice, recording, reaction).await;
         }
         let content = self.sentence(notice).into();
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
@@ -140,8 +152,41 @@ impl Notifier {
         match postponed {
             Some(pause) => self.worker.store.queue.postpone_notice(&notice.fence, pause).await,
             // A notice that was sent is not sent again.
-            None => closed().await,
+            None => {
+                let clear = self.deliverer.reactions.clear(notice.display, chat, notice.reply_to);
+                self.worker.shutdown.hard.run_until_cancelled(clear).await;
+                closed().await
+            }
         }
+    }
+
+    /// Closes a notice for which there is no message; without a reaction, the one that showed the state is removed.
+    async fn end_by_reaction(
+        &self,
+        notice: &Notice,
+        recording: MessageId,
+        reaction: Option<Reaction>,
+    ) -> Result<(), StoreError> {
+        let reactions = &self.deliverer.reactions;
+        let react = async {
+            match reaction {
+                Some(reaction) => reactions.end(notice.chat, recording, reaction).await,
+                None => {
+                    reactions.clear(notice.display, notice.chat, Some(recording)).await;
+                    Ok(())
+                }
+            }
+        };
+        let queue = &self.worker.store.queue;
+        let reacted = self.worker.shutdown.hard.run_until_cancelled(queue.hold_to_send(&notice.fence, react)).await;
+        match reacted.transpose()? {
+            None => return queue.postpone_notice(&notice.fence, Duration::ZERO).await,
+            Some(Err(error)) => {
+                tracing::debug!(request = notice.fence.id.0, %error, "the end of a request is not shown")
+            }
+            Some(Ok(())) => {}
+        }
+        queue.close_notices(&notice.fence, &notice.folded).await
     }
 
     /// A refusal or an apology ends with the request's number, by which the operator finds the
@@ -149,11 +194,11 @@ impl Notifier {
     fn sentence(&self, notice: &Notice) -> String {
         let (locale, text) = (notice.locale.as_deref(), self.reason_text(notice));
         match notice.settlement {
-            Settlement::Cancelled(CancelledBy::Sender) => self.settings.status_text(locale, &text),
+            Settlement::Cancelled(CancelledBy::Sender) => self.settings.request_text(locale, &notice.origin, &text),
             Settlement::Rejected(_)
             | Settlement::Failed(_)
             | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
-                self.settings.numbered_text(locale, &text, notice.folded.len(), notice.fence.id)
+                self.settings.numbered_text(locale, &notice.origin, &text, notice.folded.len(), notice.fence.id)
             }
         }
     }

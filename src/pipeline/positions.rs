@@ -10,9 +10,8 @@ mod shown;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, RequestId, StageName, UserId};
+use stenobot_domain::{ChatId, MessageId, Origin, RequestId, StageName, UserId};
 use stenobot_store::{HEAD_SIZE, IncomingAudio, Leadership, PAGE_SIZE, ServiceMode, StoreError};
-use stenobot_telegram::ThreadId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -81,6 +80,7 @@ enum Update {
 pub(super) struct QueuedRequest {
     id: RequestId,
     user: UserId,
+    origin: Origin,
     chat: ChatId,
     status_message: Option<MessageId>,
     locale: Option<String>,
@@ -91,6 +91,7 @@ impl QueuedRequest {
         Self {
             id: request.id(),
             user: request.user(),
+            origin: request.origin().clone(),
             chat: request.chat(),
             status_message: request.status_message(),
             locale: request.locale().map(str::to_owned),
@@ -134,9 +135,8 @@ impl PositionDisplay {
         let (own, arrival) = (self.clone(), arrival.clone());
         let show = async move {
             let Some(shown) = own.look_up(id, into, arrival.from.id).await? else { return Ok(()) };
-            let message = own.status.message(id, arrival.locale.as_deref(), &shown.text());
-            let thread = arrival.thread.map(ThreadId);
-            if let Ok(message) = own.status.send(arrival.chat, thread, arrival.reply_to, &message).await {
+            let message = own.status.message(id, &arrival.origin, arrival.locale.as_deref(), &shown.text());
+            if let Ok(Some(message)) = own.status.show_first(&arrival, &message).await {
                 own.worker.store.queue.set_coalesced_status_message(id, arrival.chat, message).await?;
             }
             Ok(())
@@ -147,12 +147,12 @@ impl PositionDisplay {
     /// Shows the position of a request that was just queued far behind the head, which the loop reaches much later.
     pub(super) fn show_distant(&self, request: QueuedRequest) {
         let own = self.clone();
-        let QueuedRequest { id, user, chat, status_message, locale } = request;
+        let QueuedRequest { id, user, origin, chat, status_message, locale } = request;
         let show = async move {
             if let Some(number) = own.position_of(id, user).await?.filter(|number| *number >= FIRST_DISTANT_POSITION) {
                 let wait = own.line().await?.wait_at(&own.worker.store, number).await?;
                 let shown = Shown::new(number, wait, own.service.is_paused(), Instant::now());
-                own.status.show(id, chat, status_message, locale.as_deref(), &shown.text());
+                own.status.show((id, &origin), chat, status_message, locale.as_deref(), &shown.text());
             }
             Ok(())
         };
@@ -253,7 +253,7 @@ impl PositionDisplay {
             }
             Some(_) | None => {
                 let (chat, message, locale) = (request.chat, request.status_message, request.locale.as_deref());
-                self.status.show(request.id, chat, message, locale, &newer.text());
+                self.status.show((request.id, &request.origin), chat, message, locale, &newer.text());
                 Update::Edited(newer)
             }
         })

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use stenobot_domain::{Backoff, ChatId, MessageId, RetryPolicy, UserId};
 use stenobot_telegram::{
-    CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, TelegramError,
+    CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, Reaction,
+    TelegramError,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -51,6 +52,8 @@ pub(crate) enum Reply {
     Edit { chat: ChatId, message: MessageId, content: OutgoingMessage },
     /// New buttons under a message of the bot.
     Buttons { chat: ChatId, message: MessageId, keyboard: Keyboard },
+    /// A reaction on a message.
+    React { chat: ChatId, message: MessageId, reaction: Reaction },
     /// Acknowledges a pressed button, with a short text above the chat.
     CallbackAnswer { user: UserId, callback: String, words: Option<String> },
     /// A command that only administrators of the group may give.
@@ -119,7 +122,7 @@ impl Reply {
     fn lane(&self) -> Lane {
         match self {
             Self::Send { location, .. } | Self::IfAdministrator { location, .. } => Lane::Chat(location.chat),
-            Self::Edit { chat, .. } | Self::Buttons { chat, .. } => Lane::Chat(*chat),
+            Self::Edit { chat, .. } | Self::Buttons { chat, .. } | Self::React { chat, .. } => Lane::Chat(*chat),
             Self::CallbackAnswer { user, .. } => Lane::Presses(*user),
             Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
         }
@@ -131,6 +134,7 @@ impl Reply {
             Self::Send { .. } => "message",
             Self::Edit { .. } => "edit",
             Self::Buttons { .. } => "buttons",
+            Self::React { .. } => "reaction",
             Self::CallbackAnswer { .. } => "toast",
             Self::IfAdministrator { .. } | Self::PressIfAdministrator { .. } => "administrator",
         }
@@ -141,6 +145,7 @@ impl Reply {
         match self {
             Self::Edit { .. }
             | Self::Buttons { .. }
+            | Self::React { .. }
             | Self::CallbackAnswer { .. }
             | Self::PressIfAdministrator { .. } => true,
             Self::Send { .. } | Self::IfAdministrator { .. } => false,
@@ -212,6 +217,7 @@ impl ReplySender {
             }
             Reply::Edit { .. }
             | Reply::Buttons { .. }
+            | Reply::React { .. }
             | Reply::CallbackAnswer { .. }
             | Reply::IfAdministrator { .. }
             | Reply::PressIfAdministrator { .. } => Err(TelegramError::ChatMoved(to)),
@@ -226,10 +232,12 @@ impl ReplySender {
             }
             Reply::Edit { chat, message, content } => client.edit(*chat, *message, content).await,
             Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
+            Reply::React { chat, message, reaction } => client.react(*chat, *message, Some(*reaction)).await,
             Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
             Reply::IfAdministrator { location, user, message, setting, locale } => {
                 let allowed = client.is_administrator(location.chat, *user).await?;
-                let content = set_in_group(&self.commands, *location, setting, allowed, locale.as_deref()).await;
+                let content =
+                    set_in_group(&self.commands, *location, setting.clone(), allowed, locale.as_deref()).await;
                 client.send(location.chat, location.thread, Some(*message), &content).await.map(drop)
             }
             Reply::PressIfAdministrator { group, press } => {

@@ -1,13 +1,18 @@
-//! The message that shows a request's state until its answer replaces it.
+//! The message that shows a request's state until its answer replaces it, or the reaction on the recording.
 
-use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_domain::{ChatId, MessageId, Origin, RequestId};
+use stenobot_store::IncomingAudio;
 use stenobot_telegram::{
-    Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, ThreadId, Unreachable,
+    Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, Unreachable,
 };
 
 use super::chats::Chats;
+use super::reactions::{Reactions, Surface};
 use crate::request::{Request, Stage};
 use crate::settings::Settings;
+
+/// Of a text so far, in UTF-16 units: as little as of a folded text.
+const LIVE_UNITS_IN_GROUP: usize = 200;
 
 /// Sends and edits status messages.
 #[derive(Clone)]
@@ -16,17 +21,31 @@ pub(crate) struct StatusMessages {
     editor: StatusEditor,
     settings: Settings,
     chats: Chats,
+    reactions: Reactions,
 }
 
 impl StatusMessages {
-    pub(crate) fn new(client: Client, editor: StatusEditor, settings: Settings, chats: Chats) -> Self {
-        Self { client, editor, settings, chats }
+    pub(crate) fn new(
+        client: Client,
+        editor: StatusEditor,
+        settings: Settings,
+        chats: Chats,
+        reactions: Reactions,
+    ) -> Self {
+        Self { client, editor, settings, chats, reactions }
     }
 
     /// A state with the button that cancels the request.
-    pub(super) fn message(&self, id: RequestId, locale: Option<&str>, text: &StatusText) -> OutgoingMessage {
+    pub(super) fn message(
+        &self,
+        id: RequestId,
+        origin: &Origin,
+        locale: Option<&str>,
+        text: &StatusText,
+    ) -> OutgoingMessage {
         OutgoingMessage {
-            text: self.settings.status_text(locale, text),
+            text: self.settings.request_text(locale, origin, text),
+            folded: None,
             keyboard: self.settings.cancel_button(locale, id),
         }
     }
@@ -34,15 +53,35 @@ impl StatusMessages {
     /// Schedules an edit of a request's status message, if it has one.
     pub(super) fn show(
         &self,
-        id: RequestId,
+        (id, origin): (RequestId, &Origin),
         chat: ChatId,
         status: Option<MessageId>,
         locale: Option<&str>,
         text: &StatusText,
     ) {
         if let Some(message) = status {
-            self.editor.show(id, chat, message, self.message(id, locale, text));
+            self.editor.show(id, chat, message, self.message(id, origin, locale, text));
         }
+    }
+
+    /// As [`StatusMessages::show`], with the text so far and the button that ends the request with it.
+    pub(super) fn show_text<S: Stage>(&self, request: &Request<S>, state: &StatusText, text: &str) {
+        let Some(message) = request.status_message() else { return };
+        let locale = request.locale();
+        // Groups and channels have negative ids.
+        let most = if request.chat().0 < 0 { LIVE_UNITS_IN_GROUP } else { usize::MAX };
+        let content = OutgoingMessage {
+            text: self.settings.texts_of(locale, request.origin()).live(
+                self.settings.locale(locale),
+                state,
+                text,
+                most,
+            ),
+            // A server that knows no folded text would refuse every edit.
+            folded: None,
+            keyboard: self.settings.stop_button(locale, request.id()),
+        };
+        self.editor.show(request.id(), request.chat(), message, content);
     }
 
     /// Deletes a request's status message, so that the next state is shown in a new one. An edit that another machine has under
@@ -55,32 +94,90 @@ impl StatusMessages {
         }
     }
 
-    /// Sends a message to the chat and thread of `reply_to`.
-    pub(super) async fn send(
+    /// Shows the first state of a coalesced request; gives the message, where it is one.
+    pub(super) async fn show_first(
         &self,
-        chat: ChatId,
-        thread: Option<ThreadId>,
-        reply_to: Option<MessageId>,
+        arrival: &IncomingAudio,
         message: &OutgoingMessage,
-    ) -> Result<MessageId, TelegramError> {
-        self.client.send(chat, thread, reply_to, message).await
+    ) -> Result<Option<MessageId>, TelegramError> {
+        let (chat, thread) = (arrival.chat, arrival.thread);
+        match Surface::new(arrival.display, None, arrival.reply_to) {
+            Surface::Message => {}
+            Surface::Reaction(recording) => match self.reactions.begin(chat, recording).await {
+                Err(TelegramError::Refused(_)) => {}
+                set => return set.map(|()| None),
+            },
+            Surface::Quiet(_) | Surface::Hidden => return Ok(None),
+        }
+        self.client.send(chat, thread, arrival.reply_to, message).await.map(Some)
     }
 
-    /// Sends a request's status message, unless it has one. Returns the message and its chat, which differs from the
-    /// request's if that chat has become a supergroup. The state is optional, the answer is not: only a failure that rules
-    /// out any answer is an error.
+    /// Shows a request's state as long as none is: by a reaction, or by its status message, which is returned with its chat,
+    /// that differs from the request's if that chat has become a supergroup. The state is optional, the answer is not: only a
+    /// failure that rules out any answer is an error.
     pub(super) async fn ensure<S: Stage>(
         &self,
         request: &Request<S>,
         message: &OutgoingMessage,
     ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
-        let (chat, thread) = (request.chat(), request.thread().map(ThreadId));
-        if self.chats.is_write_forbidden(chat, thread, request.received_at()) {
-            return Err(Unreachable::WriteForbidden(Extent::Chat));
+        self.check_writable(request)?;
+        match Surface::of(request) {
+            Surface::Message => self.ensure_message(request, message).await,
+            Surface::Reaction(recording) => {
+                let Some(set) = self.chats.store.unless_silent(self.reactions.begin(request.chat(), recording)).await
+                else {
+                    return Ok(None);
+                };
+                match set.map_err(|error| (error.disposition(), error)) {
+                    // The call that sends a message brings the move again.
+                    Err((Disposition::Final | Disposition::ChatMoved(_), _)) => {
+                        self.ensure_message(request, message).await
+                    }
+                    Ok(()) => Ok(None),
+                    Err((_, error)) => not_shown(request, &error),
+                }
+            }
+            Surface::Quiet(_) | Surface::Hidden => Ok(None),
         }
+    }
+
+    /// As [`StatusMessages::ensure`] for a request that was shown before, if by a reaction: that one stays as it is.
+    pub(super) async fn ensure_again<S: Stage>(
+        &self,
+        request: &Request<S>,
+        message: &OutgoingMessage,
+    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+        self.check_writable(request)?;
+        match Surface::of(request) {
+            Surface::Message => self.ensure_message(request, message).await,
+            Surface::Reaction(_) | Surface::Quiet(_) | Surface::Hidden => Ok(None),
+        }
+    }
+
+    /// Removes the reaction of a request that ends without an answer, which may take a while.
+    pub(super) fn clear<S: Stage>(&self, request: &Request<S>) -> impl Future<Output = ()> + use<S> {
+        let (reactions, display) = (self.reactions.clone(), request.display());
+        let (chat, recording) = (request.chat(), request.reply_to());
+        async move { reactions.clear(display, chat, recording).await }
+    }
+
+    fn check_writable<S: Stage>(&self, request: &Request<S>) -> Result<(), Unreachable> {
+        let (chat, thread) = (request.chat(), request.thread());
+        match self.chats.is_write_forbidden(chat, thread, request.received_at()) {
+            true => Err(Unreachable::WriteForbidden(Extent::Chat)),
+            false => Ok(()),
+        }
+    }
+
+    async fn ensure_message<S: Stage>(
+        &self,
+        request: &Request<S>,
+        message: &OutgoingMessage,
+    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
         if request.status_message().is_some() {
             return Ok(None);
         }
+        let (chat, thread) = (request.chat(), request.thread());
         let send = async {
             match self.client.send(chat, thread, request.reply_to(), message).await {
                 // In the store before anything is sent there: the message would belong to no chat after a crash.
@@ -90,21 +187,26 @@ impl StatusMessages {
                 sent => sent.map(|message| (chat, message)),
             }
         };
-        let Some(sent) = self.chats.store.unless_silent(send).await else { return Ok(None) };
-        match sent {
-            Ok(sent) => Ok(Some(sent)),
-            Err(error) => match error.disposition() {
-                Disposition::ChatUnreachable(why) => Err(why),
-                Disposition::ServerRequested(_)
-                | Disposition::Retry { .. }
-                | Disposition::OperatorNeeded { .. }
-                | Disposition::ChatMoved(_)
-                | Disposition::MessageGone
-                | Disposition::Final => {
-                    tracing::debug!(request = request.id().0, %error, "the state is not shown");
-                    Ok(None)
-                }
-            },
+        match self.chats.store.unless_silent(send).await {
+            None => Ok(None),
+            Some(Ok(sent)) => Ok(Some(sent)),
+            Some(Err(error)) => not_shown(request, &error),
+        }
+    }
+}
+
+/// Only a failure that rules out any answer is an error.
+fn not_shown<S: Stage, T>(request: &Request<S>, error: &TelegramError) -> Result<Option<T>, Unreachable> {
+    match error.disposition() {
+        Disposition::ChatUnreachable(why) => Err(why),
+        Disposition::ServerRequested(_)
+        | Disposition::Retry { .. }
+        | Disposition::OperatorNeeded { .. }
+        | Disposition::ChatMoved(_)
+        | Disposition::MessageGone
+        | Disposition::Final => {
+            tracing::debug!(request = request.id().0, %error, "the state is not shown");
+            Ok(None)
         }
     }
 }

@@ -2,15 +2,16 @@
 //! when the native code has stopped.
 
 mod fetch_and_start;
+mod live;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, LikelyLanguage, MessageId, Progress, Transcript};
+use futures::FutureExt;
+use stenobot_domain::{ChatId, LikelyLanguage, LiveText, MessageId, Progress, RequestId, Transcript, UserId};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::{StoreError, Topic, WorkSource};
-use stenobot_telegram::{Percent, StatusText, ThreadId, Unreachable};
+use stenobot_telegram::{StatusText, Unreachable};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use super::backlog::{Backlog, BacklogEntry};
 use super::cancels::{CancelGuard, CancelRegistry};
 use super::chats::Chats;
 use super::deliver::Deliverer;
-use super::estimate::{self, Estimates};
+use super::estimate::Estimates;
 use super::fetch::Fetchers;
 use super::likely;
 use super::recordings::Recordings;
@@ -35,6 +36,7 @@ use crate::request::{
     Claim, Event, Queued, Request, Setback, Stage, TranscribeFailure, Transcribed, Transcribing, WithinDay, observe,
 };
 use crate::settings::Settings;
+use live::{Attended, EngineWork, Stop};
 
 /// The engine behind tower's interface: the pool of engine processes, or a script in a test.
 pub(crate) type EngineService = BoxCloneService<EngineJob, Transcript, EngineError>;
@@ -45,6 +47,7 @@ struct TranscribeRequest {
     length: Duration,
     real_time_factor: f64,
     progress: watch::Sender<Progress>,
+    text: watch::Sender<LiveText>,
     cancel: CancellationToken,
 }
 
@@ -56,6 +59,7 @@ impl Deadlined for TranscribeRequest {
             job: self.job,
             deadline: deadline_of(self.length, self.real_time_factor, cap),
             progress: self.progress,
+            text: self.text,
             cancel: self.cancel,
         }
     }
@@ -96,6 +100,8 @@ pub(crate) struct Transcriber {
 /// A transcript, and what was known of its languages beforehand.
 struct Recognised {
     transcript: Transcript,
+    /// Whose languages were likely: the sender of the request for which the work began.
+    user: UserId,
     prior: Vec<LikelyLanguage>,
 }
 
@@ -109,7 +115,7 @@ struct Delivery {
 
 impl Delivery {
     /// The delivery of a coalesced request, which is given the text of another.
-    fn of_coalesced(&self, request: &Request<Transcribed>) -> Self {
+    fn of_coalesced<S: Stage>(&self, request: &Request<S>) -> Self {
         let entry = self.backlog.enter(request.chat(), request.user(), None);
         Self { backlog: self.backlog.clone(), entry, delivered: self.delivered.clone() }
     }
@@ -118,12 +124,6 @@ impl Delivery {
         drop(self.entry);
         self.delivered.notify_one();
     }
-}
-
-/// How the work on a request is stopped: when the request is cancelled, and at the hard shutdown.
-struct Stop {
-    guard: CancelGuard,
-    engine: CancellationToken,
 }
 
 impl Transcriber {
@@ -185,6 +185,11 @@ impl Transcriber {
             None => return Ok(Turn::Idle),
             Some(Claim::Exhausted(request, why)) => self.give_up(request, &why).await?,
             Some(Claim::Ready(request)) if self.is_write_forbidden(&request) => {
+                let (span, clear) = (request.span(), self.status.clear(&request));
+                self.worker.spawn(span, "remove a reaction", async {
+                    clear.await;
+                    Ok(())
+                });
                 self.give_up(request, &TranscribeFailure::WriteForbidden).await?;
             }
             Some(Claim::Ready(request)) => {
@@ -220,7 +225,7 @@ impl Transcriber {
 
     /// Whether the text could not be delivered: then the engine is left to other requests.
     fn is_write_forbidden(&self, request: &Request<Queued>) -> bool {
-        self.chats.is_write_forbidden(request.chat(), request.thread().map(ThreadId), request.received_at())
+        self.chats.is_write_forbidden(request.chat(), request.thread(), request.received_at())
     }
 
     async fn give_up(&self, request: Request<Queued>, why: &TranscribeFailure) -> Result<(), StoreError> {
@@ -243,25 +248,28 @@ impl Transcriber {
         let factor = self.estimates.real_time_factor().await;
         let config = self.settings.config();
         let language = request.speech_language().cloned().unwrap_or_else(|| config.engine.language.clone());
-        let prior = self.prior_of(&request).await;
+        let (user, prior) = (request.user(), self.prior_of(&request).await);
         let cancel = self.worker.shutdown.hard.child_token();
         let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
         let job = TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice)
             .with_likely(prior.clone());
         let (length, cancel_engine) = (request.length(), cancel.clone());
-        let job = TranscribeRequest { job, length, real_time_factor: factor, progress, cancel: cancel_engine };
+        let (text, told) = watch::channel(LiveText::default());
+        let job = TranscribeRequest { job, length, real_time_factor: factor, progress, text, cancel: cancel_engine };
+        let started = Instant::now();
         let transcription = engine.call(job);
         // The engine begins at once, and its slot is free at its end, however long the first status message takes.
         let transcription = AbortOnDropHandle::new(tokio::spawn(transcription));
-        let transcription = async {
+        let transcription = async move {
             let done = transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string())));
-            done.map(|transcript| Recognised { transcript, prior })
+            done.map(|transcript| Recognised { transcript, user, prior })
         };
+        let expected = request.length().mul_f64(factor);
+        let work = EngineWork { transcription: transcription.boxed(), progressed, told, started, expected };
         let (own, span) = (self.clone(), request.span());
         self.worker.spawn(span, "finish a transcription", async move {
-            let expected = request.length().mul_f64(factor);
             let stop = Stop { guard, engine: cancel };
-            let outcome = own.process(request, transcription, progressed, stop, expected, &delivery).await;
+            let outcome = own.process(request, work, stop, &delivery).await;
             delivery.end();
             outcome
         });
@@ -271,10 +279,8 @@ impl Transcriber {
     async fn process(
         &self,
         mut request: Request<Transcribing>,
-        transcription: impl Future<Output = Result<Recognised, TranscribeFailure>>,
-        progressed: watch::Receiver<Progress>,
+        mut work: EngineWork,
         stop: Stop,
-        expected: Duration,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
@@ -291,26 +297,22 @@ impl Transcriber {
                 Err(why) => {
                     stop.engine.cancel();
                     // The engine's slot is free only when the native code has stopped.
-                    request.hold(store, transcription).await?.ok();
+                    request.hold(store, work.transcription).await?.ok();
                     self.recordings.discard(request.id()).await;
                     return request.fail(store, &why.into()).await.map(drop);
                 }
             }
         }
-        let work = async {
-            tokio::select! {
-                outcome = stop.await_or_cancel(transcription) => outcome,
-                never = self.show_progress(&request, progressed, expected), if !silent => match never {},
-            }
-        };
-        match request.hold(store, work).await? {
-            Ok(recognised) => self.finish(request, recognised, delivery).await,
-            Err(why) => self.fail(request, &why).await,
+        let attended = self.attend(&request, &mut work, &stop, silent);
+        match request.hold(store, attended).await? {
+            Attended::Ended(Ok(recognised)) => self.finish(request, recognised, delivery).await,
+            Attended::Ended(Err(why)) => self.fail(request, &why).await,
+            Attended::Stopped(text) => self.keep(request, text, work, stop, delivery).await,
         }
     }
 
     /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests. Where the languages
-    /// depend on what the sender is likely to speak, a coalesced request of another sender is transcribed separately.
+    /// depend on what the sender is likely to speak, a request of another sender is transcribed separately.
     async fn finish(
         &self,
         request: Request<Transcribing>,
@@ -318,26 +320,45 @@ impl Transcriber {
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
-        let user = request.user();
-        let Recognised { transcript, prior } = recognised;
+        let transcript = &recognised.transcript;
         observe(&Event::Transcribed {
             id: request.id(),
             audio: transcript.audio,
             processing: transcript.processing,
             characters: transcript.text().0.chars().count(),
         });
-        let model = self.model.to_string();
-        let next = || Transcribed { transcript: transcript.clone(), model: model.clone() };
-        let request = request.advance(store, next()).await?;
-        // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed separately.
-        while let Some(coalesced) = Request::claim_coalesced(store, request.id(), &self.worker.id).await? {
-            if !transcript.is_sender_independent && coalesced.user() != user && self.prior_of(&coalesced).await != prior
-            {
+        let id = request.id();
+        if !self.is_text_of(&recognised, &request).await {
+            // It went on in place of a request that was stopped. What is coalesced into it is claimed first: once separated,
+            // it waits again, and so would they.
+            self.share(id, &recognised, delivery).await?;
+            return request.separate(store).await;
+        }
+        let (next, per_day) = (self.transcribed(transcript), self.settings.config().limits.daily_audio);
+        let own = match request.coalesced_into() {
+            None => WithinDay::Entered(request.advance(store, next).await?),
+            // It goes on in place of a request that was stopped; its length is known only now.
+            Some(_) => request.advance_within_day(store, next, per_day).await?,
+        };
+        self.share(id, &recognised, delivery).await?;
+        match own {
+            WithinDay::Entered(request) => self.deliverer.deliver(request).await,
+            WithinDay::Over(request) => request.fail(store, &TranscribeFailure::DayFull).await.map(drop),
+        }
+    }
+
+    /// Gives the text to the requests that are coalesced into `into`, or separates them. No delivery waits for another's chat. A
+    /// coalesced request that is lost in a crash is transcribed separately.
+    async fn share(&self, into: RequestId, recognised: &Recognised, delivery: &Delivery) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        let per_day = self.settings.config().limits.daily_audio;
+        while let Some(coalesced) = Request::claim_coalesced(store, into, &self.worker.id).await? {
+            if !self.is_text_of(recognised, &coalesced).await {
                 coalesced.separate(store).await?;
                 continue;
             }
-            let per_day = self.settings.config().limits.daily_audio;
-            match coalesced.advance_within_day(store, next(), per_day).await? {
+            let next = self.transcribed(&recognised.transcript);
+            match coalesced.advance_within_day(store, next, per_day).await? {
                 WithinDay::Entered(coalesced) => {
                     let delivery = delivery.of_coalesced(&coalesced);
                     let (deliverer, span) = (self.deliverer.clone(), coalesced.span());
@@ -352,7 +373,17 @@ impl Transcriber {
                 }
             }
         }
-        self.deliverer.deliver(request).await
+        Ok(())
+    }
+
+    fn transcribed(&self, transcript: &Transcript) -> Transcribed {
+        Transcribed { transcript: transcript.clone(), model: self.model.to_string(), stopped_at: None }
+    }
+
+    /// Whether the text is the one that the request's sender would get from work of their own.
+    async fn is_text_of(&self, recognised: &Recognised, request: &Request<Transcribing>) -> bool {
+        let Recognised { transcript, user, prior } = recognised;
+        transcript.is_sender_independent || request.user() == *user || self.prior_of(request).await == *prior
     }
 
     /// What is known beforehand of the languages of a request.
@@ -365,49 +396,8 @@ impl Transcriber {
     /// Shows that work has begun: by an edit, or by a new message if there is none yet.
     async fn show_start(&self, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
         let text = &StatusText::Starting;
-        self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), text);
-        self.status.ensure(request, &self.status.message(request.id(), request.locale(), text)).await
-    }
-
-    /// Shows progress in every progress interval, for as long as it is polled: the engine's own, blended with the expected
-    /// time, never going back.
-    async fn show_progress(
-        &self,
-        request: &Request<Transcribing>,
-        progressed: watch::Receiver<Progress>,
-        expected: Duration,
-    ) -> std::convert::Infallible {
-        let started = Instant::now();
-        let mut interval = tokio::time::interval(self.settings.config().timing.progress_interval);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        interval.tick().await;
-        let mut best = 0.0_f64;
-        loop {
-            interval.tick().await;
-            let elapsed = started.elapsed();
-            best = estimate::progress(best, progressed.borrow().fraction(), elapsed, expected);
-            let remaining = estimate::remaining(best, elapsed, expected);
-            let text = StatusText::Progress { percent: Percent::running(best), elapsed, remaining };
-            self.status.show(request.id(), request.chat(), request.status_message(), request.locale(), &text);
-        }
-    }
-}
-
-impl Stop {
-    /// Waits for the engine, also after a cancellation: its slot is free only when the native code has stopped.
-    async fn await_or_cancel<T>(
-        &self,
-        transcription: impl Future<Output = Result<T, TranscribeFailure>>,
-    ) -> Result<T, TranscribeFailure> {
-        let mut transcription = pin!(transcription);
-        let outcome = tokio::select! {
-            outcome = &mut transcription => outcome,
-            () = self.guard.token().cancelled() => {
-                self.engine.cancel();
-                transcription.await
-            }
-        };
-        // A text that became ready meanwhile is not delivered either.
-        if self.guard.token().is_cancelled() { Err(TranscribeFailure::Cancelled) } else { outcome }
+        let (id, origin) = (request.id(), request.origin());
+        self.status.show((id, origin), request.chat(), request.status_message(), request.locale(), text);
+        self.status.ensure_again(request, &self.status.message(id, origin, request.locale(), text)).await
     }
 }

@@ -9,6 +9,7 @@ use futures::Stream;
 use futures::stream;
 use serde::Serialize;
 use stenobot_domain::MessageId;
+use stenobot_simulator::server::State;
 use stenobot_telegram::Locale;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -83,10 +84,14 @@ impl EventStream {
             }
             self.changes.borrow_and_update();
             let chat = self.number.chat();
-            let (now, menu) = self
-                .shared
-                .api
-                .read(|state| (view::messages(state, chat), view::menu(state, chat, self.language.code())));
+            let look = |state: &State| {
+                let menu = match self.number {
+                    UserNumber::PARTNER => Vec::new(),
+                    _ => view::menu(state, chat, self.language.code()),
+                };
+                (view::messages(self.shared.chat_of(state, self.number)), menu)
+            };
+            let (now, menu) = self.shared.api.read(look);
             let change = Change {
                 fresh: self.fresh,
                 messages: now.values().filter(|shown| self.shown.get(&shown.id()) != Some(shown)).collect(),

@@ -3,6 +3,7 @@
 //! The page receives the chat as server-sent events and acts by requests. It is served on loopback, below a secret path, to
 //! requests with this address as their host.
 
+mod account;
 mod feed;
 mod guard;
 mod routes;
@@ -10,8 +11,8 @@ mod view;
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use stenobot_domain::{ChatId, UserId};
@@ -23,6 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use account::OWNER;
 
 use crate::http_server;
 
@@ -68,6 +71,7 @@ impl Playground {
             address,
             voices: settings.voices,
             file_limit: settings.file_bytes.min(MAX_UPLOAD),
+            connection: OnceLock::new(),
             uploaded: AtomicU64::new(0),
             event_streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             stopping: stopping.clone(),
@@ -98,6 +102,8 @@ struct Shared {
     address: SocketAddr,
     voices: Option<Voices>,
     file_limit: u64,
+    /// Of the bot to the first user's own account, once somebody writes there.
+    connection: OnceLock<String>,
     uploaded: AtomicU64,
     event_streams: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -118,10 +124,10 @@ fn random_key() -> std::io::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// Names of the users, in the order of their numbers.
-const NAMES: [&str; 8] = ["Anna", "Boris", "Clara", "David", "Elena", "Farid", "Grace", "Hugo"];
+/// Names of the users, in the order of their numbers. The last writes to the first user's own account, not to the bot.
+const NAMES: [&str; 9] = ["Anna", "Boris", "Clara", "David", "Elena", "Farid", "Grace", "Hugo", "Bea"];
 
-/// Number of a user: 1 to 8.
+/// Number of a user: 1 to 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "usize")]
 struct UserNumber(usize);
@@ -164,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn there_are_eight_users() {
+    fn there_are_nine_users() {
         assert!(UserNumber::try_from(0).is_err());
-        assert_eq!(UserNumber::try_from(8).unwrap().name(), "Hugo");
-        assert!(UserNumber::try_from(9).is_err());
+        assert_eq!(UserNumber::try_from(9).unwrap(), UserNumber::PARTNER);
+        assert!(UserNumber::try_from(10).is_err());
     }
 }

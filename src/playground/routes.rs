@@ -49,6 +49,7 @@ pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
         .route(&at("people/{number}/files/{message}"), get(download))
         .route(&at("people/{number}/{language}/text"), post(text))
         .route(&at("people/{number}/{language}/press"), post(press))
+        .route(&at("people/{number}/{language}/delete"), post(delete))
         .route(&at("people/{number}/{language}/sample"), post(sample))
         .layer(DefaultBodyLimit::max(MAX_TEXT))
         .merge(uploads)
@@ -62,6 +63,8 @@ pub(super) fn router(key: &str, shared: Arc<Shared>) -> Router {
 struct Offered<'a> {
     /// Names of the users; the first is number 1.
     people: [&'a str; NAMES.len()],
+    /// Number of the user who writes to the first one's own account.
+    partner: usize,
     /// Maximum upload in bytes.
     file_bytes: u64,
     samples: Vec<Sample<'a>>,
@@ -83,19 +86,28 @@ async fn offer(State(shared): State<Arc<Shared>>) -> Response {
         seconds: voice.duration.as_secs_f64(),
         text: &voice.text,
     });
-    Json(Offered { people: NAMES, file_bytes: shared.file_limit, samples: samples.collect() }).into_response()
+    Json(Offered {
+        people: NAMES,
+        partner: UserNumber::PARTNER.0,
+        file_bytes: shared.file_limit,
+        samples: samples.collect(),
+    })
+    .into_response()
 }
 
 async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<(UserNumber, Locale)>) -> Response {
     let Ok(permit) = shared.event_streams.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };
+    if number == UserNumber::PARTNER {
+        shared.connection(language);
+    }
     Sse::new(feed(shared, number, language, permit)).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// A file of the chat: a document of the bot, or an attachment of the user.
 async fn download(State(shared): State<Arc<Shared>>, Path((number, id)): Path<(UserNumber, i32)>) -> Response {
-    let found = shared.api.read(|state| match &state.message(number.chat(), MessageId(id))?.content {
+    let found = shared.api.read(|state| match &shared.chat_of(state, number)?.messages.get(&MessageId(id))?.content {
         Content::Document { bytes, .. } => Some(("application/octet-stream".to_owned(), bytes.clone())),
         Content::Attachment(attachment) => Some((attachment.mime_type.clone(), state.bytes(attachment)?)),
         Content::Text(_) | Content::Other(_) => None,
@@ -125,7 +137,10 @@ async fn text(
     if text.is_empty() || text.encode_utf16().count() > 4096 {
         return Err((StatusCode::BAD_REQUEST, "A message has 1 to 4096 letters."));
     }
-    number.simulated_user(&shared.api, language).send_text(text);
+    match number {
+        UserNumber::PARTNER => shared.send_to_owner(language, Content::Text(text.to_owned())),
+        number => drop(number.simulated_user(&shared.api, language).send_text(text)),
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -171,8 +186,33 @@ async fn sample(
 ) -> Done {
     let voice = shared.voices.as_ref().and_then(|voices| voices.named(&name));
     let voice = voice.ok_or((StatusCode::NOT_FOUND, "There is no such recording."))?;
-    number.simulated_user(&shared.api, language).send_voice(voice);
+    send_attachment(&shared, number, language, Attachment::voice(voice.duration), voice.bytes.clone());
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    message: MessageId,
+}
+
+/// Deletes a message on the first user's own account.
+async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Path((number, _)): Path<(UserNumber, Locale)>,
+    Json(Deleted { message }): Json<Deleted>,
+) -> Done {
+    if number != UserNumber::PARTNER {
+        return Err((StatusCode::BAD_REQUEST, "Only messages to a person's own account are deleted here."));
+    }
+    shared.delete_for_owner(message);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn send_attachment(shared: &Shared, number: UserNumber, language: Locale, attachment: Attachment, bytes: Bytes) {
+    match number {
+        UserNumber::PARTNER => shared.send_to_owner(language, shared.api.upload(attachment, bytes, None)),
+        number => drop(number.simulated_user(&shared.api, language).send_file(attachment, bytes)),
+    }
 }
 
 async fn voice(
@@ -209,7 +249,7 @@ fn send(shared: &Shared, number: UserNumber, language: Locale, attachment: Attac
     if !shared.reserve(bytes.len() as u64) {
         return Err((StatusCode::INSUFFICIENT_STORAGE, "Too much was sent: start the playground again."));
     }
-    number.simulated_user(&shared.api, language).send_file(attachment, bytes);
+    send_attachment(shared, number, language, attachment, bytes);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId};
-use stenobot_simulator::server::{Attachment, Author, Content, MenuEntry, Message, State, keyboard};
+use stenobot_simulator::server::{Attachment, Author, Chat, Content, MenuEntry, Message, State, keyboard};
 
 /// Maximum number of messages on a page; older ones are left out.
 const MAX_MESSAGES: usize = 300;
@@ -22,6 +22,8 @@ pub(super) struct Shown {
     date: i64,
     edited: bool,
     text: Option<String>,
+    /// The folded part, in UTF-16 units as JavaScript counts.
+    folded: Option<[usize; 2]>,
     quote: Option<Quote>,
     file: Option<File>,
     buttons: Vec<Vec<Button>>,
@@ -59,6 +61,8 @@ struct Button {
     label: String,
     /// Callback data; `None` for buttons that open a web page.
     data: Option<String>,
+    /// The text that it copies.
+    copies: Option<String>,
 }
 
 /// An entry of the command menu.
@@ -70,8 +74,8 @@ pub(super) struct Command {
 }
 
 /// The newest messages of a chat, without deleted ones.
-pub(super) fn messages(state: &State, chat: ChatId) -> BTreeMap<MessageId, Shown> {
-    let Some(chat) = state.chats.get(&chat) else { return BTreeMap::new() };
+pub(super) fn messages(chat: Option<&Chat>) -> BTreeMap<MessageId, Shown> {
+    let Some(chat) = chat else { return BTreeMap::new() };
     let standing = chat.messages.values().rev().filter(|message| message.deleted.is_none()).take(MAX_MESSAGES);
     standing.map(|message| (message.id, shown(message, &chat.messages))).collect()
 }
@@ -82,12 +86,18 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
         let (text, file) = text_and_file(&quoted.content);
         Quote { id: quoted.id, mine: is_mine(quoted), text: text.map(|text| quote_text(&text)), file }
     });
+    let units = |text: &str, end: usize| text[..end].encode_utf16().count();
+    let folded = match (&message.folded, message.content.text()) {
+        (Some(folded), Some(text)) => Some([units(text, folded.start), units(text, folded.end)]),
+        (Some(_) | None, _) => None,
+    };
     Shown {
         id: message.id,
         mine: is_mine(message),
         date: message.date,
         edited: !message.edits.is_empty(),
         text,
+        folded,
         quote,
         file,
         buttons: message.markup.as_ref().map(buttons).unwrap_or_default(),
@@ -133,6 +143,7 @@ fn buttons(markup: &Value) -> Vec<Vec<Button>> {
     let button = |button: keyboard::Button| Button {
         label: button.label,
         data: Some(button.data).filter(|data| !data.is_empty()),
+        copies: button.copies,
     };
     keyboard::rows(markup).into_iter().map(|row| row.into_iter().map(button).collect()).collect()
 }

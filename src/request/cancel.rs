@@ -1,7 +1,7 @@
 //! Cancelling requests that no worker holds. A held one must be stopped by its worker, with `DownloadFailure::Cancelled` or
 //! `TranscribeFailure::Cancelled`.
 
-use stenobot_domain::{CancelledBy, ChatId, RequestId, UserId};
+use stenobot_domain::{BusinessKey, CancelledBy, ChatId, RequestId, UserId};
 use stenobot_store::{Actor, CancelOutcome, Store, StoreError};
 
 use super::{Event, observe};
@@ -27,6 +27,18 @@ pub async fn cancel_all_in(store: &Store, group: ChatId) -> Result<Vec<(RequestI
     let outcomes = store.queue.cancel_all_in(group).await?;
     for (id, outcome) in &outcomes {
         observe_cancel(*id, *outcome, CancelledBy::Operator);
+    }
+    Ok(outcomes)
+}
+
+/// Ends the requests for a recording that was deleted where it was sent.
+pub(crate) async fn delete_source(
+    store: &Store,
+    source: BusinessKey,
+) -> Result<Vec<(RequestId, CancelOutcome)>, StoreError> {
+    let outcomes = store.queue.delete_source(source).await?;
+    for (id, outcome) in &outcomes {
+        observe_cancel(*id, *outcome, CancelledBy::Sender);
     }
     Ok(outcomes)
 }

@@ -1,7 +1,7 @@
 //! Claims: the only way to a request that is held.
 
 use stenobot_domain::{RequestId, StageName};
-use stenobot_store::{ClaimExclusions, Store, StoreError};
+use stenobot_store::{ClaimExclusions, RequestRow, Store, StoreError};
 
 use super::stages::{Claimable, Stage, Transcribing};
 use super::{Event, Request, observe};
@@ -50,11 +50,20 @@ impl Request<Transcribing> {
     /// Claims one request that is coalesced into `into`, whose text is there: it is to be given the same transcript. `None`
     /// when no more are. To be called before `into` ends: afterwards they get a download of their own.
     pub async fn claim_coalesced(store: &Store, into: RequestId, worker: &str) -> Result<Option<Self>, StoreError> {
-        let Some(row) = store.queue.claim_coalesced(into, worker).await? else { return Ok(None) };
+        Ok(store.queue.claim_coalesced(into, worker).await?.map(Self::coalesced))
+    }
+
+    /// Claims one request that is coalesced into `of`, which is about to end with a part of its text: it is to be given the whole
+    /// one, as are the others, which are coalesced into it from now on. `None` when there are none.
+    pub(crate) async fn take_over(store: &Store, of: RequestId, worker: &str) -> Result<Option<Self>, StoreError> {
+        Ok(store.queue.take_over_coalesced(of, worker).await?.map(Self::coalesced))
+    }
+
+    fn coalesced(row: RequestRow) -> Self {
         let request = Self { row, stage: Transcribing::default() };
         let (id, attempt) = (request.id(), request.attempt().number());
         observe(&Event::Claimed { id, stage: StageName::Received, attempt });
         observe(&Event::Advanced { id, from: StageName::Received, to: StageName::Transcribing });
-        Ok(Some(request))
+        request
     }
 }

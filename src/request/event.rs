@@ -79,13 +79,24 @@ pub enum Event<'a> {
         /// Characters of the text.
         characters: usize,
     },
+    /// Its sender has stopped it: it ends with the text that is there.
+    Stopped {
+        /// The request.
+        id: RequestId,
+        /// Audio that the engine has dealt with for it alone; zero if it goes on for others.
+        audio: Duration,
+        /// Time since the start.
+        processing: Duration,
+        /// Characters of the text.
+        characters: usize,
+    },
     /// The sender has the answer.
     Delivered {
         /// The request.
         id: RequestId,
         /// Since its admission.
         took: Duration,
-        /// `Done` or `NoSpeech`.
+        /// `Done`, `NoSpeech` or `Stopped`.
         outcome: Outcome,
     },
     /// Put back for another attempt.
@@ -177,6 +188,16 @@ pub fn observe(event: &Event<'_>) {
                 processing_seconds = seconds(processing),
                 characters,
                 "transcribed"
+            );
+        }
+        Event::Stopped { id, audio, processing, characters } => {
+            counter!(names::AUDIO_PROCESSED).increment(audio.as_secs_f64().round() as u64);
+            tracing::info!(
+                request = id.0,
+                audio_seconds = seconds(audio),
+                processing_seconds = seconds(processing),
+                characters,
+                "stopped with the text so far"
             );
         }
         Event::Delivered { id, took, outcome } => {

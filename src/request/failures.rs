@@ -284,6 +284,9 @@ pub enum DeliverFailure {
     /// The bot may not write to the chat or topic.
     #[error("the bot may not write to the chat or topic")]
     WriteForbidden,
+    /// Neither the caption of a channel's post nor a comment can hold the text.
+    #[error("neither the caption nor a comment can hold the text")]
+    NoPlace,
     /// Telegram refuses the text for good.
     #[error("Telegram refuses the answer: {0}")]
     Refused(String),
@@ -295,7 +298,9 @@ pub enum DeliverFailure {
 impl Failure for DeliverFailure {
     fn disposition(&self, _attempt: Attempt) -> Disposition {
         match self {
-            Self::ChatGone | Self::WriteForbidden => Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone)),
+            Self::ChatGone | Self::WriteForbidden | Self::NoPlace => {
+                Disposition::End(Settlement::Cancelled(CancelledBy::ChatGone))
+            }
             Self::Refused(_) => Disposition::End(Settlement::Failed(FailReason::Internal)),
             Self::Stopping => Disposition::Retry { after: Duration::ZERO, counts: false },
         }

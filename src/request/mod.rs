@@ -9,6 +9,7 @@ mod stages;
 
 use std::time::Duration;
 
+pub(crate) use cancel::delete_source;
 pub use cancel::{cancel, cancel_all, cancel_all_in};
 pub use claim::{Claim, MAX_INTERRUPTIONS};
 pub use event::observe;
@@ -20,7 +21,8 @@ pub use stages::{
 };
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay, ThreadId,
+    Timestamp, UserId,
 };
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
 
@@ -74,13 +76,23 @@ impl<S: Stage> Request<S> {
     }
 
     /// The topic of the chat, where there are topics.
-    pub fn thread(&self) -> Option<i32> {
+    pub fn thread(&self) -> Option<ThreadId> {
         self.row.thread
     }
 
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub fn reply_to(&self) -> Option<MessageId> {
         self.row.reply_to
+    }
+
+    /// Where the recording comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.row.origin
+    }
+
+    /// How the state is shown.
+    pub(crate) fn display(&self) -> StateDisplay {
+        self.row.display
     }
 
     /// User or chat that made the request.
@@ -307,6 +319,14 @@ impl Request<Transcribed> {
         store.queue.set_part_message(self.fence(), self.chat(), message).await?;
         self.row.part_message = Some(message);
         Ok(())
+    }
+
+    /// Records a file of the answer that was sent as a message of its own, if it is to be deleted with its source.
+    pub(crate) async fn record_sent_message(&self, store: &Store, message: MessageId) -> Result<(), StoreError> {
+        match self.origin() {
+            Origin::Chat => Ok(()),
+            Origin::Business(_) => store.queue.add_sent_message(self.fence(), message).await,
+        }
     }
 
     /// Records how many messages of a long answer have been sent, so that none is sent twice.

@@ -153,6 +153,8 @@ pub struct Transcribed {
     pub transcript: Transcript,
     /// Name of the model.
     pub model: String,
+    /// Where the text ends, if the sender has stopped the transcription.
+    pub stopped_at: Option<Duration>,
 }
 
 /// Text delivered.
@@ -160,6 +162,8 @@ pub struct Transcribed {
 pub struct Done {
     /// How long the audio can be transcribed again; `None` when it is not kept.
     pub keep_audio_for: Option<Duration>,
+    /// Whether the text is what was there when the sender stopped the transcription.
+    pub is_stopped: bool,
 }
 
 stage!(Received, DownloadFailure, held);
@@ -209,7 +213,8 @@ impl Transcribed {
 
 impl Done {
     fn learned(&self) -> RequestUpdate {
-        RequestUpdate { keep_audio_for: self.keep_audio_for, ..RequestUpdate::default() }
+        let Self { keep_audio_for, is_stopped } = *self;
+        RequestUpdate { keep_audio_for, is_stopped, ..RequestUpdate::default() }
     }
 }
 

@@ -24,6 +24,21 @@ mod queue {
     );
 }
 
+mod business {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        business: a_recording_that_somebody_sends_to_the_owner_is_answered_in_the_chat_with_the_bot,
+        a_message_that_is_deleted_before_its_text_is_there_ends_without_a_trace,
+        a_message_that_is_deleted_later_takes_recording_and_text_with_it,
+        an_account_that_is_not_served_is_told_once_and_then_ignored,
+        a_connection_that_ends_finishes_what_is_under_way_and_takes_nothing_new,
+        a_connection_that_the_store_does_not_know_is_asked_for,
+        limits_and_bans_hold_for_an_own_account,
+    );
+}
+
 mod cancel {
     use super::*;
 
@@ -56,6 +71,59 @@ mod groups {
     );
 }
 
+mod display {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        display: a_reaction_shows_the_state_until_the_text_is_there,
+        a_recording_without_speech_gets_a_reaction_and_no_message,
+        where_reactions_are_not_allowed_messages_show_the_state,
+        a_refused_last_reaction_is_said_in_a_message,
+        group_admins_choose_between_reactions_and_messages,
+        cancelling_removes_the_reaction,
+        a_quiet_group_gets_texts_without_notifications_and_nothing_else,
+    );
+}
+
+mod channels {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        channels: a_voice_post_gets_its_text_as_the_caption_when_its_administrators_want_that,
+        what_no_caption_can_hold_is_a_comment_in_the_linked_group,
+        a_channel_that_takes_the_right_to_edit_or_removes_the_bot_ends_requests,
+    );
+}
+
+mod group_changes {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        group_changes: a_text_follows_its_group_into_the_supergroup,
+        a_text_stays_in_its_topic,
+        a_deleted_topic_ends_its_requests_and_no_others,
+        a_bot_that_may_no_longer_write_ends_the_request_and_takes_its_reaction_back,
+        a_bot_that_is_removed_ends_the_request,
+        a_recording_of_a_hidden_user_is_transcribed_for_who_forwards_it,
+        an_anonymous_administrator_sets_up_a_group_and_is_answered,
+        an_answer_to_direct_messages_of_a_channel_goes_to_their_topic,
+    );
+}
+
+mod invitations {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        invitations: whoever_opens_an_invitation_first_is_served,
+        an_invitation_survives_a_restart_and_a_ban_outranks_it,
+        a_bot_that_serves_everyone_makes_no_invitations,
+    );
+}
+
 mod webhook {
     use super::*;
 
@@ -66,6 +134,30 @@ mod webhook {
         an_update_that_cannot_be_recorded_is_sent_again_and_answered_once,
         without_the_setting_the_bot_polls_again,
         the_webhook_of_another_program_stays,
+    );
+}
+
+mod live {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        live: the_text_so_far_is_shown_and_the_button_ends_the_request_with_it,
+        joined_requests_get_the_whole_text_of_a_request_that_is_stopped,
+        a_joined_request_that_goes_on_can_be_stopped_too,
+    );
+}
+
+mod texts {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        texts: a_long_recording_has_paragraphs_with_their_times_until_they_are_switched_off,
+        a_short_text_has_a_button_that_copies_it_and_a_long_one_is_folded,
+        every_text_is_folded_in_a_group_and_its_admins_switch_times_off,
+        with_the_bare_style_the_text_is_the_whole_answer,
+        a_server_that_knows_no_copying_button_is_sent_the_text_without_it,
     );
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stenobot_domain::{Progress, SpeechLanguage, Transcript};
+use stenobot_domain::{LiveText, Progress, SpeechLanguage, Transcript};
 use stenobot_engine::{
     EngineError, EngineEvent, EngineJob, EnginePool, EngineSettings, Exit, PoolStatus, SlotState, probe,
 };
 use stenobot_simulator::wer::word_errors;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 /// Far longer than any test here takes.
@@ -84,6 +85,21 @@ async fn jobs_are_answered_and_progress_is_reported() {
     let status = until(&pool, |status| status.warm() == 1 && status.busy() == 0).await;
     assert_eq!(status.model.unwrap().backend, "stand-in");
     assert_eq!(status.slots[0].pid.into_iter().count(), 1);
+}
+
+#[tokio::test]
+async fn finished_segments_are_reported_while_the_job_is_under_way() {
+    let scripts = Scripts::new();
+    let (pool, _events) = start(stand_in(1));
+    let mut job = scripts.job("segment 4000 8000 two;segment 0 4000 one;wait 60000;say three");
+    let (sender, mut told) = watch::channel(LiveText::default());
+    (job.text, job.cancel) = (sender, CancellationToken::new());
+    let cancel = job.cancel.clone();
+    let work = tokio::spawn(pool.transcribe(job));
+    let transcript = |text: &LiveText| text.transcript(Duration::from_secs(10), Duration::ZERO).text().0;
+    soon(told.wait_for(|text| transcript(text) == "one two")).await.unwrap();
+    cancel.cancel();
+    assert_eq!(soon(work).await.unwrap(), Err(EngineError::Cancelled));
 }
 
 #[tokio::test]

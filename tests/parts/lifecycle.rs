@@ -48,9 +48,10 @@ fn transcript() -> Transcribed {
         processing: Duration::from_secs(3),
         retried_windows: 0,
         missed_speech: Duration::ZERO,
+        speech: Vec::new(),
         is_sender_independent: true,
     };
-    Transcribed { transcript, model: "base-q5_1".into() }
+    Transcribed { transcript, model: "base-q5_1".into(), stopped_at: None }
 }
 
 async fn transcribed(test: &TestStore) -> Request<Transcribed> {

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
+mod business;
 mod calls;
 mod downloads;
 mod local;
 mod poison;
+mod posts;
 mod stub;
 mod updates;
 

@@ -48,6 +48,11 @@ async fn fill(server: &PageServer, browser: &Browser) {
         server.call("sendMessage", message).await;
         browser.until_bot_says(text.lines().next().unwrap()).await;
     }
+    let long = "0:00 A sentence that is said. ".repeat(20);
+    let fold = json!([{ "type": "expandable_blockquote", "offset": 9, "length": long.trim().len() }]);
+    let folded = format!("✅ Done!\n\n{}", long.trim());
+    server.call("sendMessage", json!({ "chat_id": ANNA, "text": folded, "entities": fold })).await;
+    browser.until("document.querySelector('.fold')").await;
     server.call("sendMessage", json!({ "chat_id": ANNA, "text": "More: /help" })).await;
     browser.until_bot_says("More: /help").await;
     server.send_document(ANNA, "voice-2026-11-29-0542.srt", "1\nHello\n").await;

@@ -6,6 +6,7 @@ mod access;
 mod accessibility;
 mod browser;
 mod command;
+mod own_account;
 mod page;
 #[path = "../stories/recordings.rs"]
 #[allow(dead_code, reason = "the scenarios use more of it")]

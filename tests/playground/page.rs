@@ -226,6 +226,76 @@ async fn a_long_answer_is_shown_from_its_top() {
 }
 
 #[tokio::test]
+async fn the_text_so_far_is_shown_below_the_progress_and_not_read_aloud() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let stop = json!({ "inline_keyboard": [[{ "text": "⏹️ Stop and keep", "callback_data": "1:k:1" }]] });
+    let bar = |percent| format!("🔄 Transcribing [██░░] {percent}%\n⏱️ Elapsed: {percent}s");
+    let sent = server.call("sendMessage", json!({ "chat_id": ANNA, "text": bar(10) })).await;
+    browser.until_bot_says("10%").await;
+    for (percent, spoken) in [(20, "0:00 Guten Tag."), (30, "0:00 Guten Tag.\n\n0:32 Auf Wiedersehen.")] {
+        let text = format!("{}\n\n{spoken}", bar(percent));
+        let mut edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": text });
+        edit["reply_markup"] = stop.clone();
+        server.call("editMessageText", edit).await;
+        browser.until_bot_says(spoken.lines().last().unwrap()).await;
+        let shown = browser.script("return [...document.querySelectorAll('.text')].at(-1).textContent").await;
+        assert_eq!(shown, text);
+        // The bot's own words are in the language of the user, the text in one that is not known.
+        let own = browser.script("return [...document.querySelectorAll('.text')].at(-1).firstChild.textContent").await;
+        assert_eq!(own, bar(percent));
+        let aloud = browser.script("return document.getElementById('announcer').textContent").await;
+        assert_eq!(aloud, bar(10));
+    }
+    assert_eq!(
+        browser.script("return document.querySelector('.buttons button').textContent").await,
+        "⏹️ Stop and keep"
+    );
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
+async fn a_folded_text_is_opened_and_a_short_one_copied() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    // The sign is of one unit, the headphones of two.
+    let paragraphs = format!("0:00 {}\n\n0:32 🎧 The end.", "A sentence that is said. ".repeat(30).trim());
+    let text = format!("✅ Done!\n\n{paragraphs}");
+    let fold = json!([{ "type": "expandable_blockquote", "offset": 9, "length": paragraphs.encode_utf16().count() }]);
+    server.call("sendMessage", json!({ "chat_id": ANNA, "text": text, "entities": fold })).await;
+    browser.until("document.querySelector('.fold .words')").await;
+    let words = browser.script("return document.querySelector('.fold .words').textContent").await;
+    assert_eq!(words, paragraphs);
+    let heights = "const words = document.querySelector('.fold .words'); \
+                   return [words.clientHeight, words.scrollHeight, document.querySelector('.fold-toggle').textContent]";
+    let closed = browser.script(heights).await;
+    assert!(closed[0].as_f64() < closed[1].as_f64() && closed[2] == "Show all", "{closed}");
+    browser.click(".fold-toggle").await;
+    let open = browser.script(heights).await;
+    assert!(open[0] == open[1] && open[2] == "Show less", "{open}");
+    // It stays open when the message changes.
+    let keyboard = json!({ "inline_keyboard": [[{ "text": "📋 Copy", "copy_text": { "text": "The end." } }]] });
+    let mut edit = json!({ "chat_id": ANNA, "message_id": 2, "text": text, "entities": fold });
+    edit["reply_markup"] = keyboard;
+    server.call("editMessageText", edit).await;
+    browser.until("document.querySelector('.buttons button')").await;
+    assert_eq!(browser.script("return document.querySelector('.fold-toggle').textContent").await, "Show less");
+    let taken = "navigator.clipboard.writeText = async (text) => { window.taken = text; }";
+    browser.script(taken).await;
+    browser.click(".buttons button").await;
+    browser.until("window.taken === 'The end.'").await;
+    browser.until("document.getElementById('toast').textContent === 'Copied'").await;
+    assert!(server.api.read(|state| state.pending.iter().all(|update| update.content["callback_query"].is_null())));
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_page_whose_playground_has_ended_says_what_to_do() {
     let server = PageServer::without_bot().await;
     let (browser, _turn) = server.browser().await;

@@ -103,6 +103,7 @@ async fn a_banned_group_stays_banned_after_its_upgrade_to_a_supergroup() {
     let anna = scene.new_user("Анна", "ru");
     let in_group = group.add_member_as(&anna, MemberStatus::Owner);
     says(&scene, &in_group, "/auto on", "все голосовые").await;
+    says(&scene, &in_group, "/status messages", "в сообщении").await;
     let first = in_group.send_voice(&scripted(3, "say слово"));
     assert_eq!(scene.text(&first).await, "слово");
     let (message, of) = (first.status().unwrap(), RequestId(scene.row(&first).await.id));

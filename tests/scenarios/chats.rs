@@ -48,6 +48,7 @@ async fn all_taken(scene: &Scene) {
 async fn set_up(scene: &Scene, admin: &User) {
     admin.send_text("/auto on");
     shows(scene, admin.chat(), "👥").await;
+    show_messages(scene, admin).await;
     admin.send_text("/language");
     shows(scene, admin.chat(), "🌐").await;
     let message = scene.api().read(|state| said(state, admin.chat()).last().unwrap().0);
@@ -57,6 +58,12 @@ async fn set_up(scene: &Scene, admin: &User) {
         said(state, admin.chat()).iter().any(|(_, _, text)| text.contains("Українська")).then_some(())
     });
     eventually("the language is set", set).await;
+}
+
+/// Has the state of requests shown in messages, as an administrator.
+async fn show_messages(scene: &Scene, admin: &User) {
+    admin.send_text("/status messages");
+    shows(scene, admin.chat(), "👀").await;
 }
 
 fn refused(scene: &Scene, chat: ChatId) -> Vec<CallRecord> {
@@ -127,7 +134,7 @@ async fn moves_while_it_is_transcribed(announced: bool) {
     let scene = scene.into_stopped().await;
     let rows = scene.rows().await;
     assert!(rows.iter().all(|row| row.stage == "done"), "{rows:#?}");
-    assert_eq!((rows.len(), row_of(&rows, &first).message_id), (3, first.id().0));
+    assert_eq!((rows.len(), row_of(&rows, &first).message_id), (3, Some(first.id().0)));
     // At most one for each open request, and one for the status that is edited.
     assert!(calls <= 4, "{calls} calls to the old id: {:#?}", refused(&scene, OLD));
     calm_log(&scene);
@@ -232,6 +239,7 @@ async fn a_chat_without_write_permission_is_skipped_until_a_message_is_accepted(
         let boris = group.add_member(&scene.new_user("Борис", "ru"));
         anna.send_text("/auto on");
         shows(&scene, NEW, "👥").await;
+        show_messages(&scene, &anna).await;
 
         group.set_refusal(Some(refusal.clone()));
         scene.spoken.add("никому");
@@ -267,6 +275,7 @@ async fn a_restricted_bot_makes_no_call_until_the_restriction_ends() {
     let anna = group.add_member_as(&scene.new_user("Анна", "ru"), MemberStatus::Owner);
     anna.send_text("/auto on");
     shows(&scene, NEW, "👥").await;
+    show_messages(&scene, &anna).await;
     // The engine is busy with a request from another chat, so that the group's request waits.
     let gate = Gate::new().await;
     let busy = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
@@ -303,6 +312,7 @@ async fn a_closed_topic_does_not_affect_other_topics() {
     let (one, other) = (group.open_topic(&anna, "Одна").unwrap(), group.open_topic(&anna, "Другая").unwrap());
     anna.send_text("/auto on");
     shows(&scene, NEW, "👥").await;
+    show_messages(&scene, &anna).await;
     group.set_topic_closed(one, true);
     scene.spoken.add("никому");
     let sent = anna.in_topic(one).send_voice(&scripted(3, "say никому"));

@@ -76,6 +76,19 @@ async fn a_file_size_above_the_servers_limit_is_reported() {
 }
 
 #[tokio::test]
+async fn whether_accounts_can_be_connected_is_reported_where_some_are_served() {
+    let mut setup = TestSetup::good().await;
+    setup.set("STENOBOT_OWNER_ACCOUNTS", "7000000001");
+    assert_eq!(setup.doctor().await.line("own accounts").0, "ok");
+    setup.api = BotApi::start(Settings { business_mode: false, ..Settings::default() }).await.unwrap();
+    setup.set("TELEGRAM_BOT_TOKEN", setup.api.token().to_owned());
+    setup.set("STENOBOT_TELEGRAM_API_URL", setup.api.url().to_string());
+    let (verdict, text) = setup.doctor().await.line("own accounts");
+    assert_eq!(verdict, "warning");
+    assert!(text.contains("allow it at @BotFather"), "{text}");
+}
+
+#[tokio::test]
 async fn an_unreachable_server_and_a_webhook_are_reported() {
     let mut setup = TestSetup::good().await;
     setup.api.set_webhook("https://example.org/hook");

@@ -36,6 +36,12 @@ fn news() -> Channel {
 
 const NAMED: &str = "@stenobot_simulated_bot";
 
+/// Has the state of requests shown in messages, which have buttons.
+async fn show_messages(scene: &Scene, admin: &User) {
+    let asked = send_text(admin, "/status messages", None);
+    answer(scene, asked, "👀").await;
+}
+
 /// Waits for the status message or answer under a recording.
 async fn shown(scene: &Scene, to: MessageId) -> MessageId {
     let found = scene.api().wait_for(|state| Some(state.replies(GROUP, to).next()?.id));
@@ -44,7 +50,7 @@ async fn shown(scene: &Scene, to: MessageId) -> MessageId {
 
 async fn request_of(scene: &Scene, message: MessageId) -> RequestId {
     let rows = scene.rows().await;
-    let row = rows.iter().find(|row| row.chat_id == GROUP.0 && row.message_id == message.0);
+    let row = rows.iter().find(|row| row.chat_id == GROUP.0 && row.message_id == Some(message.0));
     RequestId(row.expect("the request has a row").id)
 }
 
@@ -57,6 +63,7 @@ async fn toast(user: &User, message: MessageId, action: &Action) -> String {
 async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() {
     let mut scene = Scene::start(&[]).await;
     let (anna, boris) = open_group(&scene);
+    show_messages(&scene, &anna).await;
     let group = Group::new(scene.api(), GROUP, "Мы");
     let vera = group.add_member_as(&scene.new_user("Вера", "ru"), MemberStatus::Owner);
     let gate = Gate::new().await;
@@ -104,6 +111,7 @@ async fn a_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admins_only() 
 async fn a_running_request_made_in_the_name_of_a_chat_is_cancelled_by_its_admin() {
     let scene = Scene::start(&[]).await;
     let (anna, boris) = open_group(&scene);
+    show_messages(&scene, &anna).await;
     let gate = Gate::new().await;
     let sound = send_voice(&boris, &format!("{};linger 10;say никогда", gate.instruction()));
     let asked = send_text(&anna.anonymously(), "/transcribe", Some(sound));
@@ -165,6 +173,7 @@ async fn buttons_under_an_answer_to_a_chat_work_for_its_admins_only() {
 async fn an_anonymous_admin_cancels_only_requests_made_in_the_name_of_the_group() {
     let mut scene = Scene::start(&[]).await;
     let (anna, boris) = open_group(&scene);
+    show_messages(&scene, &anna).await;
     let gate = Gate::new().await;
     let before = scene.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
     let held = gate.wait_reached().await;

@@ -144,5 +144,12 @@ async fn a_group_sees_no_private_data_of_its_members() {
 
 run_stories!(
     Simulation,
+    invitations: whoever_opens_an_invitation_first_is_served,
+    an_invitation_survives_a_restart_and_a_ban_outranks_it,
+    a_bot_that_serves_everyone_makes_no_invitations,
+);
+
+run_stories!(
+    Simulation,
     limits: forget_resets_neither_the_waiting_limit_nor_the_daily_limit, forget_does_not_reset_the_rate_limit,
 );

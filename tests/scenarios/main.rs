@@ -4,11 +4,13 @@
 
 mod alerts;
 mod bans;
+mod business;
 mod chaos;
 mod chats;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crashes;
+mod display;
 mod doctor;
 mod engine;
 mod everyday;
@@ -37,6 +39,7 @@ mod service;
 mod stories;
 mod telegram;
 mod terminal;
+mod texts;
 mod webhook;
 mod wrong_uses;
 

@@ -42,8 +42,9 @@ async fn answers_for_the_dashboard_picture() {
     let lost = Arc::new(AtomicBool::new(false));
     inject_faults(&scene, lost.clone());
 
+    // None of them mentions the name of a sender, which the store may hold.
     let voices =
-        ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-1", "ru-30s-4"];
+        ["ru-short-01", "ru-30s-1", "en-short-02", "ru-30s-2", "ru-short-05", "en-30s-1", "ru-60s-2", "ru-30s-3"];
     let mut voices = voices.map(sample).into_iter().cycle();
     let mut send = |scene: &mut Scene| drop(scene.send_voice(&voices.next().unwrap()));
     let regular = scene.new_user("Олег", "ru");
@@ -51,8 +52,8 @@ async fn answers_for_the_dashboard_picture() {
     for second in 0..LENGTH {
         seconds.tick().await;
         match second {
-            second if (BURST..BURST + 12).contains(&second) || second > SECOND_BURST => {
-                (0..2).for_each(|_| send(&mut scene))
+            second if (BURST..BURST + 25).contains(&second) || second > SECOND_BURST => {
+                (0..5).for_each(|_| send(&mut scene))
             }
             second if second % 6 == 3 => send(&mut scene),
             _ => {}

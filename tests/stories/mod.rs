@@ -4,11 +4,17 @@
 //! [`run_stories`]; the stories of [`everyday`] take the scene and the recordings as parameters. `scenarios` runs them with the
 //! program as a child process.
 
+pub(crate) mod business;
 pub(crate) mod cancel;
+pub(crate) mod channels;
 pub(crate) mod commands;
+pub(crate) mod display;
 pub(crate) mod everyday;
+pub(crate) mod group_changes;
 pub(crate) mod groups;
+pub(crate) mod invitations;
 pub(crate) mod limits;
+pub(crate) mod live;
 pub(crate) mod missing_audio;
 pub(crate) mod queue;
 pub(crate) mod recordings;
@@ -16,6 +22,7 @@ pub(crate) mod scene;
 #[allow(dead_code, reason = "tests write scripts, scripted recognisers read them")]
 pub(crate) mod script;
 pub(crate) mod secrets;
+pub(crate) mod texts;
 pub(crate) mod webhook;
 
 use std::time::Duration;

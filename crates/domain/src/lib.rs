@@ -2,6 +2,9 @@
 
 mod language;
 mod lifecycle;
+mod live_text;
+mod origin;
+mod paragraphs;
 pub mod quantile;
 mod retry;
 mod role;
@@ -11,11 +14,17 @@ pub mod subtitles;
 pub mod wer;
 
 pub use language::{BadLanguage, LanguageList, LikelyLanguage, SpeechLanguage};
-pub use lifecycle::{AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName};
+pub use lifecycle::{
+    AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
+};
+pub use live_text::LiveText;
+pub use origin::{BusinessKey, BusinessMessage, Origin, PersonName};
+pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +59,33 @@ id!(/// A Telegram chat.
     ChatId(i64));
 id!(/// A message within one chat.
     MessageId(i32));
+
+/// A part of a chat in which messages are, and their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThreadId {
+    /// A topic of a group.
+    Topic(i32),
+    /// What one user and a channel write to each other directly.
+    Direct(i64),
+}
+
+impl ThreadId {
+    /// A topic of a group, if it is one.
+    pub const fn topic(self) -> Option<i32> {
+        match self {
+            Self::Topic(topic) => Some(topic),
+            Self::Direct(_) => None,
+        }
+    }
+
+    /// A topic of direct messages, if it is one.
+    pub const fn direct(self) -> Option<i64> {
+        match self {
+            Self::Topic(_) => None,
+            Self::Direct(topic) => Some(topic),
+        }
+    }
+}
 
 /// A whole number of samples as a duration at [`SAMPLE_RATE`].
 pub fn duration_of_samples(samples: usize) -> Duration {
@@ -131,6 +167,8 @@ pub struct Transcript {
     pub retried_windows: u32,
     /// Speech that was detected and that no segment covers, short remainders not counted.
     pub missed_speech: Duration,
+    /// Where the detector found speech, in order of time, disjoint; empty without a detector.
+    pub speech: Vec<Range<Duration>>,
     /// Whether the languages, and so the text, are the same whatever the sender is likely to speak.
     pub is_sender_independent: bool,
 }
@@ -250,6 +288,11 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F-%H%M").to_string()
     }
 
+    /// Date and minute in UTC, as `2026-11-24 05:42 UTC`, to be read.
+    pub fn date_and_minute(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).strftime("%F %H:%M UTC").to_string()
+    }
+
     /// The start of the day in UTC.
     pub const fn midnight(self) -> Self {
         Self(self.0 - self.0.rem_euclid(24 * 60 * 60 * 1000))
@@ -305,6 +348,7 @@ mod tests {
             processing: Duration::from_secs(1),
             retried_windows: 0,
             missed_speech: Duration::ZERO,
+            speech: Vec::new(),
             is_sender_independent: true,
         }
     }

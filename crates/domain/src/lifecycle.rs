@@ -178,6 +178,32 @@ names! {
 }
 
 names! {
+    /// How the state and the end of a request are shown in its chat. Decided when it is admitted.
+    StateDisplay {
+        /// In a message that is edited until it holds the answer.
+        Message = "message",
+        /// By a reaction on the recording; in a message where the chat does not allow that.
+        Reaction = "reaction",
+        /// Not at all: only a text is sent, without a notification. An end without one is a reaction.
+        Quiet = "quiet",
+        /// Not at all: a post of a channel gets its text as the caption.
+        Caption = "caption",
+        /// Not at all: a post of a channel that has a caption of its own gets its text as a comment.
+        Comment = "comment",
+    }
+}
+
+names! {
+    /// How a group wants to see the state of requests.
+    StatusStyle {
+        /// [`StateDisplay::Message`]
+        Messages = "messages",
+        /// [`StateDisplay::Reaction`]
+        Reactions = "reactions",
+    }
+}
+
+names! {
     /// Why a request was refused.
     RejectReason {
         /// `max_queue_size` requests wait.
@@ -248,6 +274,8 @@ names! {
         Cancelled = "cancelled",
         /// The recording has no speech; the sender was informed.
         NoSpeech = "no_speech",
+        /// Ended by its sender with the text that was there.
+        Stopped = "stopped",
     }
 }
 

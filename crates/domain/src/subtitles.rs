@@ -59,6 +59,7 @@ mod tests {
             processing: Duration::from_secs(1),
             retried_windows: 0,
             missed_speech: Duration::ZERO,
+            speech: Vec::new(),
             is_sender_independent: true,
         }
     }

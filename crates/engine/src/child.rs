@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use stenobot_domain::{Progress, Transcript};
+use stenobot_domain::{Progress, Segment, Transcript};
 use stenobot_speech::{LanguageHint, Observer, RecognizerError, Runtime, Transcriber};
 use tokio::time::Instant;
 
@@ -157,12 +157,13 @@ impl Worker {
             processing: started.elapsed(),
             retried_windows: transcription.retried_windows,
             missed_speech: transcription.missed_speech,
+            speech: transcription.speech,
             is_sender_independent: transcription.is_sender_independent,
         })
     }
 }
 
-/// Passes progress to the parent and its cancellations to the recogniser.
+/// Passes progress and finished segments to the parent and its cancellations to the recogniser.
 struct JobObserver<'a, W> {
     state: &'a ChildState,
     number: JobNumber,
@@ -189,5 +190,11 @@ impl<W: Write> Observer for JobObserver<'_, W> {
             self.progress.done = position;
             self.send();
         }
+    }
+
+    fn on_segments(&mut self, segments: &[Segment], language: &str) {
+        let (segments, language) = (segments.to_vec(), language.to_owned());
+        // As with progress.
+        let _ = self.events.send(&Event::Segments { number: self.number, segments, language });
     }
 }

@@ -34,11 +34,13 @@ impl Reservation {
     pub(super) fn assign(
         mut self,
         job: EngineJob,
-    ) -> Result<oneshot::Receiver<Result<Transcript, EngineError>>, EngineJob> {
+    ) -> Result<oneshot::Receiver<Result<Transcript, EngineError>>, Box<EngineJob>> {
         let (answer, result) = oneshot::channel();
         match self.idle_slot.take() {
-            Some(idle_slot) => idle_slot.send(Assignment { job, answer }).map(|()| result).map_err(|back| back.job),
-            None => Err(job),
+            Some(idle_slot) => {
+                idle_slot.send(Assignment { job, answer }).map(|()| result).map_err(|back| Box::new(back.job))
+            }
+            None => Err(Box::new(job)),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stenobot_domain::{LikelyLanguage, Progress, SpeechLanguage};
+use stenobot_domain::{LikelyLanguage, LiveText, Progress, SpeechLanguage};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -49,16 +49,19 @@ pub struct EngineJob {
     pub deadline: Duration,
     /// Receives how far the work has come.
     pub progress: watch::Sender<Progress>,
+    /// Receives the text so far.
+    pub text: watch::Sender<LiveText>,
     /// Cancels the job, which then ends as [`EngineError::Cancelled`](super::EngineError::Cancelled) once the engine has
     /// stopped.
     pub cancel: CancellationToken,
 }
 
 impl EngineJob {
-    /// A job without a prior, whose progress is not observed.
+    /// A job without a prior, which is not observed.
     pub fn new(path: &Path, language: SpeechLanguage, limit: Duration, deadline: Duration) -> Self {
-        let (progress, _) = watch::channel(Progress::default());
-        Self { job: TranscribeJob::new(path, language, limit), deadline, progress, cancel: CancellationToken::new() }
+        let (progress, text) = (watch::Sender::default(), watch::Sender::default());
+        let job = TranscribeJob::new(path, language, limit);
+        Self { job, deadline, progress, text, cancel: CancellationToken::new() }
     }
 }
 

@@ -105,7 +105,7 @@ impl EnginePool {
             };
             match reservation.assign(job) {
                 Ok(result) => return result.await.unwrap_or(Err(EngineError::ShutDown)),
-                Err(back) => job = back,
+                Err(back) => job = *back,
             }
         }
     }

@@ -11,14 +11,14 @@ use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stenobot_audio::AudioError;
-use stenobot_domain::{ModelFacts, Progress, Transcript};
+use stenobot_domain::{ModelFacts, Progress, Segment, Transcript};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 use super::job::TranscribeJob;
 
 /// Version of the protocol: raised with every change of a command's or an event's form. Parent and child must have the
 /// same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Largest frame in bytes. Hours of speech stay far below.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -71,6 +71,15 @@ pub enum Event {
         number: JobNumber,
         /// Position in the audio.
         progress: Progress,
+    },
+    /// Segments of a job's text that are finished; all of them are in the transcript too.
+    Segments {
+        /// Of the job.
+        number: JobNumber,
+        /// In order of time; a stretch that was missed at first comes after later ones.
+        segments: Vec<Segment>,
+        /// The code of the language that was given or has most speech so far.
+        language: String,
     },
     /// A job is done.
     Finished {

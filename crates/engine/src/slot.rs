@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{ModelFacts, Progress, RetryPolicy, Transcript};
+use stenobot_domain::{LiveText, ModelFacts, Progress, RetryPolicy, Transcript};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -253,7 +253,7 @@ impl Work<'_> {
     /// Returns when the child has ended the job, or has not within the grace after it was told to cancel.
     async fn run(self, cancel_grace: Duration) -> (JobEnd, Answer) {
         let Self { process, number, job, mut answer, stop } = self;
-        let EngineJob { job, deadline, progress, cancel } = job;
+        let EngineJob { job, deadline, progress, text, cancel } = job;
         if process.send(&Command::Transcribe { number, job }).await.is_err() {
             return (JobEnd::Lost(Lost::Closed, None), answer);
         }
@@ -265,14 +265,14 @@ impl Work<'_> {
             () = answer.closed() => EngineError::Cancelled,
             () = stop.cancelled() => EngineError::ShutDown,
             () = sleep(deadline) => EngineError::Deadline { after: deadline },
-            end = await_result(process, number, &progress) => {
+            end = await_result(process, number, &progress, &text) => {
                 let end = end.map_or_else(|lost| JobEnd::Lost(lost, None), JobEnd::Answered);
                 return (end, answer);
             }
         };
         let cancelling = async {
             process.send(&Command::Cancel { number }).await.map_err(|_| Lost::Closed)?;
-            await_result(process, number, &progress).await
+            await_result(process, number, &progress, &text).await
         };
         let end = match timeout(cancel_grace, cancelling).await {
             Ok(Ok(_)) => JobEnd::Answered(Err(why)),
@@ -291,6 +291,7 @@ async fn await_ready(process: &mut EngineProcess) -> Result<(ModelFacts, Duratio
         Event::Ready { .. }
         | Event::LoadFailed { .. }
         | Event::Progress { .. }
+        | Event::Segments { .. }
         | Event::Finished { .. }
         | Event::Failed { .. }
         | Event::Cancelled { .. } => return Err(StartFailure::UnexpectedEvent),
@@ -300,17 +301,19 @@ async fn await_ready(process: &mut EngineProcess) -> Result<(ModelFacts, Duratio
         Event::LoadFailed { reason } => Err(StartFailure::LoadFailed { reason }),
         Event::Hello { .. }
         | Event::Progress { .. }
+        | Event::Segments { .. }
         | Event::Finished { .. }
         | Event::Failed { .. }
         | Event::Cancelled { .. } => Err(StartFailure::UnexpectedEvent),
     }
 }
 
-/// Passes progress on until the job has ended. Safe to drop and call again.
+/// Passes progress and text on until the job has ended. Safe to drop and call again.
 async fn await_result(
     process: &mut EngineProcess,
     expected: JobNumber,
     progress: &watch::Sender<Progress>,
+    text: &watch::Sender<LiveText>,
 ) -> Result<JobResult, Lost> {
     loop {
         let (number, result) = match process.receive().await? {
@@ -318,12 +321,18 @@ async fn await_result(
                 progress.send_replace(reached);
                 continue;
             }
+            Event::Segments { number, segments, language } if number == expected => {
+                text.send_modify(|text| text.add(segments, language));
+                continue;
+            }
             Event::Finished { number, transcript } => (number, Ok(transcript)),
             Event::Failed { number, failure } => (number, Err(failure.into())),
             Event::Cancelled { number } => (number, Err(EngineError::Cancelled)),
-            Event::Hello { .. } | Event::Progress { .. } | Event::Ready { .. } | Event::LoadFailed { .. } => {
-                return Err(Lost::ProtocolError);
-            }
+            Event::Hello { .. }
+            | Event::Progress { .. }
+            | Event::Segments { .. }
+            | Event::Ready { .. }
+            | Event::LoadFailed { .. } => return Err(Lost::ProtocolError),
         };
         return if number == expected { Ok(result) } else { Err(Lost::ProtocolError) };
     }

@@ -104,6 +104,7 @@ impl<W: Write> StandIn<W> {
             processing: started.elapsed(),
             retried_windows: 0,
             missed_speech: Duration::ZERO,
+            speech: Vec::new(),
             is_sender_independent: true,
         };
         Ok(Some(Event::Finished { number, transcript }))

@@ -1,5 +1,5 @@
 //! The meaning of the bot's messages, recognised by the emoji with which each begins, which is the same in every
-//! language. No other module depends on the bot's texts.
+//! language; a transcript without a heading begins with none. No other module depends on the bot's texts.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -31,9 +31,12 @@ pub enum BotText {
     },
     /// The request has ended.
     Final(RequestOutcome),
-    /// A text without an emoji: a further part of a long transcript.
+    /// A text without an emoji: a transcript without a heading, or a further part of a long one.
     Part(String),
 }
+
+/// Stands in a message until its text is there.
+const PLACEHOLDER: &str = "…";
 
 /// How a request ended for its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +68,20 @@ pub fn read(text: &str) -> BotText {
         BotText::Started
     } else if let Some(rest) = after("🔄") {
         BotText::Progress { percent: percent(first_line(rest)) }
-    } else if let Some(rest) = after("✅") {
+    } else if let Some(rest) = after_any(&["✅", "⏹"]) {
         // Heading, at times a warning, an empty line, the transcript.
         let spoken = rest.split_once("\n\n").map_or("", |(_, spoken)| spoken.trim());
         BotText::Final(RequestOutcome::Answered(spoken.to_owned()))
+    } else if let Some((_, spoken)) = after_any(&["⚠", "🌐"]).and_then(|rest| rest.split_once("\n\n")) {
+        // Remarks without the heading that says it is done, an empty line, the transcript.
+        BotText::Final(RequestOutcome::Answered(spoken.trim().to_owned()))
     } else if after("🤷").is_some() {
         BotText::Final(RequestOutcome::NoSpeech)
     } else if let Some(rest) = after_any(&["⚠", "🎙", "🔒", "🛠", "🗑"]) {
         BotText::Final(RequestOutcome::Rejected(split_number(rest).0.to_owned()))
     } else if let Some(rest) = after("❌") {
         BotText::Final(RequestOutcome::Failed(split_number(rest).0.to_owned()))
-    } else if after_any(&["🛑", "⏹", "🚫"]).is_some() {
+    } else if after_any(&["🛑", "🚫"]).is_some() {
         BotText::Final(RequestOutcome::Cancelled)
     } else {
         BotText::Part(text.to_owned())
@@ -220,7 +226,16 @@ pub fn trail(state: &State, chat: ChatId, request: MessageId) -> Trail {
                 // The caption of a file is no part of the transcript.
                 BotText::Part(_) if message.content.text().is_none() => {}
                 // Earlier versions of the message were placeholders.
-                BotText::Part(text) if index + 1 == shown.len() => add_part(&mut trail, text, *at),
+                BotText::Part(text) if index + 1 == shown.len() => {
+                    let is_bare = trail.answers.is_empty() && message.reply_to == Some(request);
+                    if is_bare && text != PLACEHOLDER {
+                        let (outcome, documents) = (RequestOutcome::Answered(text.clone()), Vec::new());
+                        trail.answers.push(Answer { outcome, documents, at: *at, message: message.id });
+                        standing = true;
+                    } else {
+                        add_part(&mut trail, text, *at);
+                    }
+                }
                 BotText::Part(_) => {}
             }
         }

@@ -77,9 +77,24 @@ impl Group {
         self.api.set_refusal(self.chat, refusal);
     }
 
+    /// Limits the reactions that members may set.
+    pub fn allow_reactions(&self, allowed: &[&str]) {
+        self.api.set_reactions(self.chat, Some(allowed.iter().map(|emoji| (*emoji).to_owned()).collect()));
+    }
+
     /// Closes or reopens a topic.
     pub fn set_topic_closed(&self, topic: MessageId, closed: bool) {
         self.api.set_topic_closed(self.chat, topic, closed);
+    }
+
+    /// Deletes a topic with its messages.
+    pub fn delete_topic(&self, topic: MessageId) {
+        self.api.delete_topic(self.chat, topic);
+    }
+
+    /// Makes it a chat of a channel's direct messages.
+    pub fn make_direct(&self) {
+        self.api.make_direct(self.chat);
     }
 
     /// Opens a topic. Returns its id, for [`User::in_topic`].
@@ -100,7 +115,12 @@ impl Group {
 
     fn auto_forward(&self, channel: Channel, content: Content) -> MessageId {
         // No test depends on the id of the post in the channel.
-        let forwarded = Some(Origin::Channel(channel.clone(), MessageId(1)));
+        self.forward_post(channel, MessageId(1), content)
+    }
+
+    /// Adds the copy of a post of the linked channel.
+    pub(crate) fn forward_post(&self, channel: Channel, post: MessageId, content: Content) -> MessageId {
+        let forwarded = Some(Origin::Channel(channel.clone(), post));
         let post = Post { forwarded, ..Post::new(Author::LinkedChannel(channel), content) };
         self.api.receive(self.chat, post)
     }

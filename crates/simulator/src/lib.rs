@@ -11,6 +11,7 @@
 
 pub mod answers;
 mod bot_process;
+pub mod channel;
 pub mod group;
 pub mod harness;
 pub mod link;

@@ -5,7 +5,10 @@
 //! `flood` the rate limits. `inbound` is the other side: what users do becomes updates, which are polled or which `webhook`
 //! delivers.
 
+mod business;
+mod channel;
 mod chat;
+mod entities;
 mod fault;
 mod flood;
 mod group;
@@ -16,6 +19,7 @@ mod menu;
 mod methods;
 mod params;
 mod press;
+mod reaction;
 mod refusal;
 mod show;
 mod state;
@@ -31,6 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use business::Account;
 pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, MemberStatus, Message, Origin, Post};
 pub use fault::{Call, Effect, FaultAction, FaultInjector, RandomFaults, ScriptedFault};
 pub use flood::{FloodLimits, Rate};
@@ -57,6 +62,8 @@ pub struct Settings {
     pub file_limit: u64,
     /// In groups the bot sees only messages addressed to it, unless it is an administrator: the default of a new bot.
     pub privacy_mode: bool,
+    /// Users can connect the bot to their own accounts, as its owner has set.
+    pub business_mode: bool,
     /// The folder into which `getFile` writes files, as a self-hosted server with `--local` does: it then answers with
     /// absolute paths, and serves no file over HTTP. The limit of such a server is 2000 MB, so raise `file_limit` too.
     pub local_files: Option<PathBuf>,
@@ -72,6 +79,7 @@ impl Default for Settings {
             flood: FloodLimits::default(),
             file_limit: 20 * 1024 * 1024,
             privacy_mode: true,
+            business_mode: true,
             local_files: None,
             clock: Clock::System,
         }

@@ -194,6 +194,7 @@ impl User {
             content,
             reply_to: self.reply_to,
             reply_elsewhere: self.reply_elsewhere,
+            direct_topic: None,
             topic: self.topic,
             forwarded: self.forwarded.clone(),
         };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::ModelFacts;
+use stenobot_domain::{ModelFacts, Segment};
 
 use super::RecognizerError;
 use super::annotations;
@@ -109,4 +109,10 @@ pub trait Observer {
 
     /// The work has come to this position in the sound, which may be an earlier one after a retry.
     fn on_progress(&mut self, position: Duration);
+
+    /// These segments are finished, in the language that was given or has most speech so far. A stretch that was missed at first
+    /// comes after later ones.
+    fn on_segments(&mut self, segments: &[Segment], language: &str) {
+        let _ = (segments, language);
+    }
 }

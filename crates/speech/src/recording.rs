@@ -42,6 +42,8 @@ pub struct Transcription {
     pub retried_windows: u32,
     /// Speech that was detected and that no segment covers, holes of at most 1.5 s not counted.
     pub missed_speech: Duration,
+    /// Where speech was detected, in order of time, without margins; empty without a detector.
+    pub speech: Vec<Range<Duration>>,
     /// Whether no other prior would have led to another language anywhere in it.
     pub is_sender_independent: bool,
 }
@@ -68,7 +70,9 @@ pub(crate) fn transcribe(
             recording.observer.on_progress(duration_of_samples(samples.len()));
         }
     }
-    Ok(recording.finish())
+    let found = speech.unwrap_or_default().iter();
+    let speech = found.map(|range| duration_of_samples(range.start)..duration_of_samples(range.end)).collect();
+    Ok(Transcription { speech, ..recording.finish() })
 }
 
 /// One recording in progress. Ranges are in samples of the recording.
@@ -153,6 +157,7 @@ impl<'a> Recording<'a> {
             language: self.fixed.map(str::to_owned).or(main.map(|main| main.code)).unwrap_or_else(|| "en".to_owned()),
             retried_windows: self.retried_windows,
             missed_speech: duration_of_samples(self.missed_samples),
+            speech: Vec::new(),
             is_sender_independent: self.is_certain,
         }
     }
@@ -201,6 +206,9 @@ impl<'a> Recording<'a> {
             if !segments.is_empty() {
                 let duration = segments.iter().map(|segment| segment.end.saturating_sub(segment.start)).sum();
                 self.count_language(&transcript.language, duration);
+                let main = self.fixed.or_else(|| Some(self.main_language()?.code.as_str()));
+                let language = main.unwrap_or_default().to_owned();
+                self.observer.on_segments(&segments, &language);
             }
             self.latest = Some(transcript.language);
             self.segments.extend(segments);

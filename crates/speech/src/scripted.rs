@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{ModelFacts, SAMPLE_RATE, SpeechLanguage};
+use stenobot_domain::{ModelFacts, SAMPLE_RATE, Segment, SpeechLanguage};
 
 use crate::language::LanguageProbabilities;
 use crate::recognizer::WindowSegment;
@@ -135,6 +135,8 @@ pub(crate) fn texts(transcription: &Transcription) -> Vec<&str> {
 #[derive(Default)]
 pub(crate) struct TestObserver {
     pub(crate) positions: Vec<Duration>,
+    /// Segments as they were finished.
+    pub(crate) segments: Vec<Segment>,
     /// Cancelled after so many positions.
     pub(crate) cancel_after: Option<usize>,
 }
@@ -146,6 +148,10 @@ impl Observer for TestObserver {
 
     fn on_progress(&mut self, position: Duration) {
         self.positions.push(position);
+    }
+
+    fn on_segments(&mut self, segments: &[Segment], _language: &str) {
+        self.segments.extend_from_slice(segments);
     }
 }
 

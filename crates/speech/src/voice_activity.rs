@@ -221,8 +221,13 @@ mod tests {
         let mut observer = TestObserver::default();
         let (transcription, decoder) = transcribe(&sound(30, &[50..70, 200..210]), &english(), &mut observer);
         assert_eq!(decoder.windows, [28 * SECOND / 10, 18 * SECOND / 10]);
-        let times: Vec<_> = transcription.unwrap().segments.iter().map(|s| (tenths(s.start), tenths(s.end))).collect();
+        let transcription = transcription.unwrap();
+        let times: Vec<_> = transcription.segments.iter().map(|s| (tenths(s.start), tenths(s.end))).collect();
         assert_eq!(times, [(46, 56), (56, 66), (196, 206)]);
+        assert_eq!(observer.segments, transcription.segments, "each is reported");
+        let speech: Vec<_> =
+            transcription.speech.iter().map(|found| (tenths(found.start), tenths(found.end))).collect();
+        assert_eq!(speech, [(50, 70), (200, 210)]);
         assert_eq!(observer.positions.last(), Some(&Duration::from_secs(30)));
         assert!(observer.positions.is_sorted(), "{:?}", observer.positions);
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{AnswerForm, AudioSource, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp};
+use stenobot_domain::{
+    AnswerForm, AudioSource, ChatId, MessageId, Origin, RequestId, SpeechLanguage, StageName, ThreadId, Timestamp,
+};
 
 use crate::database::Database;
 use crate::queue::actor::{Actor, Right};
@@ -37,9 +39,11 @@ pub struct KeptAudio {
     /// Chat of the answer.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// The message with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
     /// The message that holds the text.
     pub status_message: Option<MessageId>,
     /// Kind of the message with the audio.

@@ -16,7 +16,7 @@ use crate::changes::{Changes, Topic};
 use crate::machines::{QUIET_AFTER, UNREACHABLE_AFTER};
 use crate::retry::Retry;
 
-/// Cancellations that a receiver may be behind. One that missed some asks for all.
+/// Cancellations, or stops, that a receiver may be behind. One that missed some asks for all.
 const CANCELLATIONS: usize = 64;
 
 /// Connections, clock and state that the aggregates share; cheap to clone.
@@ -27,6 +27,7 @@ pub(crate) struct Database {
     pub(crate) clock: Clock,
     pub(crate) changes: Changes,
     pub(crate) cancellations: broadcast::Sender<RequestId>,
+    pub(crate) stops: broadcast::Sender<RequestId>,
     pub(crate) retry: Retry,
     /// When this machine began to record its latest heartbeat that was recorded; `None` where there are no heartbeats.
     heartbeat: watch::Sender<Option<Instant>>,
@@ -41,6 +42,7 @@ impl Database {
             clock,
             changes: Changes::default(),
             cancellations: broadcast::Sender::new(CANCELLATIONS),
+            stops: broadcast::Sender::new(CANCELLATIONS),
             retry: Retry::default(),
             heartbeat: watch::Sender::default(),
             ahead: Arc::default(),
@@ -119,6 +121,12 @@ impl Database {
     /// Notifies what waits in this process for a change of the queue.
     pub(crate) fn changed(&self) {
         self.changes.notify(Topic::WORK);
+    }
+
+    /// Notifies the receivers of [`Store::stops`](crate::Store::stops).
+    pub(crate) fn stopped(&self, id: RequestId) {
+        // As with cancellations.
+        let _ = self.stops.send(id);
     }
 
     /// Notifies the receivers of [`Store::cancellations`](crate::Store::cancellations).

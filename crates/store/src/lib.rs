@@ -13,6 +13,7 @@
 mod account;
 mod audio;
 mod backend;
+mod business;
 mod changes;
 mod crash;
 mod database;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Adopted;
 pub use audio::{Audio, AudioLookup, DueAudio, KeptAudio};
+pub use business::{Business, BusinessConnection};
 pub use changes::Topic;
 pub use error::StoreError;
 pub use inspection::{Inspection, Server};
@@ -49,8 +51,11 @@ pub use postgres::open::MAX_CONNECTIONS;
 pub use queue::actor::{Actor, ButtonPermission};
 pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, Sender};
 pub use queue::cancellation::CancelOutcome;
+pub use queue::comments::CommentPlace;
+pub use queue::deletion::DeletedSource;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
+pub use queue::stop::StopOutcome;
 pub use queue::{ClaimExclusions, LEASE, MAX_BACKOFF, Queue};
 pub use retry::RetriedError;
 pub use service::{Pause, Service, ServiceMode};
@@ -58,6 +63,7 @@ pub use sqlite::backup::{AfterRestore, BackupError, Contents, NotAFile, Restored
 pub use sqlite::legacy::{ImportError, Imported};
 pub use statistics::{RequestProgress, RequestRecord, Snapshot, Statistics};
 pub use users::erasure::Forgotten;
+pub use users::invitations::InvitationSecret;
 pub use users::{Ban, ChatSettings, MyData, RequestStatus, Users};
 
 use self::backend::Connections;
@@ -72,6 +78,8 @@ pub struct Store {
     pub users: Users,
     /// Recordings that are kept on the disk.
     pub audio: Audio,
+    /// Accounts of users to which the bot is connected.
+    pub business: Business,
     /// Counts and times for gauges and reports.
     pub statistics: Statistics,
     /// The machines that work on the store.
@@ -118,6 +126,7 @@ impl Store {
             queue: Queue(database.clone()),
             users: Users(database.clone()),
             audio: Audio(database.clone()),
+            business: Business(database.clone()),
             statistics: Statistics(database.clone()),
             machines: Machines(database.clone()),
             service: Service(database.clone()),
@@ -169,6 +178,11 @@ impl Store {
     /// [`Queue::cancellations_of`].
     pub fn cancellations(&self) -> broadcast::Receiver<RequestId> {
         self.database.cancellations.subscribe()
+    }
+
+    /// Requests that were stopped while they are held, as [`Store::cancellations`]; see [`Queue::stops_of`].
+    pub fn stops(&self) -> broadcast::Receiver<RequestId> {
+        self.database.stops.subscribe()
     }
 
     /// Runs `work` that sends; drops it and gives `None` before the other machines take this one for silent and send in its

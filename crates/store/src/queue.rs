@@ -3,11 +3,14 @@
 pub(crate) mod actor;
 pub(crate) mod admission;
 pub(crate) mod cancellation;
+pub(crate) mod comments;
 pub(crate) mod daily_usage;
+pub(crate) mod deletion;
 pub(crate) mod fenced;
 mod notices;
 pub(crate) mod order;
 pub(crate) mod rows;
+pub(crate) mod stop;
 mod transitions;
 
 use std::time::Duration;

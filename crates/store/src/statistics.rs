@@ -59,6 +59,8 @@ pub enum RequestProgress {
     Open,
     /// Delivered.
     Done,
+    /// Ended by its sender with the text that was there, which was delivered.
+    Stopped,
     /// Ended otherwise; with the stage in which it was given up.
     Settled(Settlement, Option<StageName>),
 }

@@ -1,11 +1,12 @@
 //! Users and chats: names, settings, bans, what is stored about a user.
 
 pub(crate) mod erasure;
+pub(crate) mod invitations;
 mod moves;
 
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{AudioLength, ChatId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
 use crate::backend::Statements;
 use crate::database::Database;
@@ -16,12 +17,24 @@ use crate::{Queue, Sender, StoreError};
 pub struct Users(pub(crate) Database);
 
 /// Settings of a chat.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatSettings {
     /// The language of the speech; `None` leaves it to the settings of the bot.
     pub speech_language: Option<SpeechLanguage>,
     /// Whether audio sent to the chat is transcribed without a command; false until it is set.
     pub auto: bool,
+    /// Whether the paragraphs of long recordings begin with their times; true until it is set.
+    pub times: bool,
+    /// How the state of requests is shown; `None` leaves it to the bot.
+    pub status: Option<StatusStyle>,
+    /// Whether only texts are sent.
+    pub quiet: bool,
+}
+
+impl Default for ChatSettings {
+    fn default() -> Self {
+        Self { speech_language: None, auto: false, times: true, status: None, quiet: false }
+    }
 }
 
 /// An open request, as its sender is shown it.
@@ -72,12 +85,16 @@ pub struct MyData {
     pub first_seen: Timestamp,
     /// Number of ended requests by their stage; stages without any are absent.
     pub ended: Vec<(StageName, u32)>,
+    /// Those of them that the user has ended with the text that was there.
+    pub stopped: u32,
     /// Length of all transcribed audio, in whole seconds.
     pub audio: Duration,
     /// Settings of the private chat with the bot.
     pub settings: ChatSettings,
     /// Languages that were recognised in the latest recordings, with the number of recordings, the most frequent first.
     pub languages: Vec<(String, u32)>,
+    /// Since when they are among the invited.
+    pub invited_since: Option<Timestamp>,
     /// Open requests.
     pub under_way: Vec<RequestStatus>,
 }
@@ -125,6 +142,21 @@ impl Users {
         self.0.noting(self.writing(async |sql, now| sql.set_auto(chat, auto, now).await)).await
     }
 
+    /// Sets whether the paragraphs of long recordings begin with their times.
+    pub async fn set_times(&self, chat: ChatId, times: bool) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_times(chat, times, now).await)).await
+    }
+
+    /// Sets how the state of requests is shown in a chat.
+    pub async fn set_status(&self, chat: ChatId, style: StatusStyle) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_status(chat, style, now).await)).await
+    }
+
+    /// Sets whether only texts are sent to a chat.
+    pub async fn set_quiet(&self, chat: ChatId, quiet: bool) -> Result<(), StoreError> {
+        self.0.noting(self.writing(async |sql, now| sql.set_quiet(chat, quiet, now).await)).await
+    }
+
     // === Bans ===
 
     /// Bans a user, a group or a channel, known or not. A ban survives [`Users::forget`], which would lift it otherwise.
@@ -161,15 +193,18 @@ impl Users {
         let Some(profile) = connection.sql().profile(user).await? else { return Ok(None) };
         let ended = connection.sql().count_ended_of(user).await?;
         let languages = connection.sql().recent_languages(user).await?;
+        let stopped = connection.sql().count_stopped_of(user).await?;
         drop(connection);
         let Profile { sender, first_seen, audio } = profile;
         Ok(Some(MyData {
             sender,
             first_seen,
             ended,
+            stopped,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
             languages,
+            invited_since: self.invited_since(user).await?,
             under_way: Queue(self.0.clone()).statuses_of(user).await?,
         }))
     }

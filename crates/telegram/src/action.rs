@@ -9,8 +9,10 @@ use uuid::Uuid;
 /// What a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Stops a request.
+    /// Cancels a request.
     Cancel(RequestId),
+    /// Ends a request with the text that is there.
+    Stop(RequestId),
     /// Transcribes a request's recording again.
     Rerun {
         /// The request.
@@ -56,6 +58,7 @@ impl Action {
     pub fn encode(&self) -> String {
         let body = match self {
             Self::Cancel(id) => format!("c:{id}"),
+            Self::Stop(id) => format!("k:{id}"),
             Self::Rerun { of, choice: RerunChoice::Language(language) } => format!("l:{of}:{language}"),
             Self::Rerun { of, choice: RerunChoice::File(form) } => format!("f:{of}:{form}"),
             Self::Languages { of, page } => format!("p:{of}:{page}"),
@@ -75,6 +78,7 @@ impl Action {
         let id = |text: &str| text.parse().ok().filter(|id| *id > 0).map(RequestId);
         let action = match parts.as_slice() {
             ["c", of] => Self::Cancel(id(of)?),
+            ["k", of] => Self::Stop(id(of)?),
             ["l", of, language] => Self::Rerun { of: id(of)?, choice: RerunChoice::Language(language.parse().ok()?) },
             ["f", of, form] => Self::Rerun { of: id(of)?, choice: RerunChoice::File(AnswerForm::parse(form)?) },
             ["p", of, page] => Self::Languages { of: id(of)?, page: page.parse().ok()? },
@@ -101,6 +105,7 @@ mod tests {
         let language: SpeechLanguage = "haw".parse().unwrap();
         for action in [
             Action::Cancel(of),
+            Action::Stop(of),
             Action::Rerun { of, choice: RerunChoice::Language(language.clone()) },
             Action::Rerun { of, choice: RerunChoice::Language(SpeechLanguage::Auto) },
             Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Vtt) },

@@ -61,6 +61,10 @@ labels! {
         EditMessageMedia = "editMessageMedia",
         /// New buttons for a message that is there.
         EditMessageReplyMarkup = "editMessageReplyMarkup",
+        /// New caption for a post of a channel.
+        EditMessageCaption = "editMessageCaption",
+        /// A reaction on a message.
+        SetMessageReaction = "setMessageReaction",
         /// Deletion of a message.
         DeleteMessage = "deleteMessage",
         /// A file, as a message.
@@ -71,6 +75,8 @@ labels! {
         SetMyCommands = "setMyCommands",
         /// Status of a user in a group.
         GetChatMember = "getChatMember",
+        /// A user's own account to which the bot is connected.
+        GetBusinessConnection = "getBusinessConnection",
         /// Where a file can be fetched.
         GetFile = "getFile",
         /// The bytes of a file.

@@ -27,6 +27,7 @@ use super::error::{Parameters, Refusal, TelegramError};
 use super::outgoing::{LearnedPause, Limits, MAX_PAUSE, Outbox, Priority, Scope, Share};
 use super::redact::Redactor;
 use super::update::Identity;
+use super::updates::UpdateKinds;
 use super::write_permissions::WritePermissions;
 
 /// Longest time to a connection.
@@ -41,7 +42,7 @@ const MAX_ANSWER: usize = 1 << 20;
 
 /// Client of one Bot API server with one token. Cheap to clone; its `Debug` shows the server's host only.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>, Priority);
+pub struct Client(Arc<Inner>, Priority, Notification);
 
 struct Inner {
     http: reqwest::Client,
@@ -52,10 +53,18 @@ struct Inner {
     outbox: Outbox,
     write_permissions: WritePermissions,
     administrators: AdministratorCache,
+    update_kinds: UpdateKinds,
     me: OnceLock<Me>,
     /// Names of the bot's commands.
     commands: Vec<&'static str>,
     local_files: Option<PathBuf>,
+}
+
+/// Whether a new message makes the chat's members' programs notify them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notification {
+    On,
+    Off,
 }
 
 /// The bot's own account.
@@ -66,6 +75,9 @@ pub struct Me {
     pub id: UserId,
     /// Its name without `@`.
     pub username: String,
+    /// Whether users can connect it to their own accounts, as its owner has set.
+    #[serde(default)]
+    pub can_connect_to_business: bool,
 }
 
 fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
@@ -107,11 +119,12 @@ impl Client {
             outbox: Outbox::new(Limits::default()),
             write_permissions: WritePermissions::default(),
             administrators: AdministratorCache::default(),
+            update_kinds: UpdateKinds::default(),
             me: OnceLock::new(),
             commands: Vec::new(),
             local_files: None,
         };
-        Ok(Self(Arc::new(inner), Priority::Notice))
+        Ok(Self(Arc::new(inner), Priority::Notice, Notification::On))
     }
 
     /// Lets the client read files that a local Bot API server names by a path on this machine, if they are below `folder`.
@@ -149,7 +162,17 @@ impl Client {
     /// A client for messages and edits of this priority; by default they are [`Priority::Notice`]. Shares everything else.
     #[must_use]
     pub fn with_priority(&self, priority: Priority) -> Self {
-        Self(self.0.clone(), priority)
+        Self(self.0.clone(), priority, self.2)
+    }
+
+    /// A client whose new messages notify nobody. Shares everything else.
+    #[must_use]
+    pub fn without_notifications(&self) -> Self {
+        Self(self.0.clone(), self.1, Notification::Off)
+    }
+
+    pub(super) fn notification(&self) -> Notification {
+        self.2
     }
 
     /// Chats within a pause of their own, at most `most`.
@@ -186,6 +209,10 @@ impl Client {
 
     pub(super) fn administrators(&self) -> &AdministratorCache {
         &self.0.administrators
+    }
+
+    pub(super) fn wanted_updates(&self) -> &UpdateKinds {
+        &self.0.update_kinds
     }
 
     pub(super) fn local_files(&self) -> Option<&Path> {

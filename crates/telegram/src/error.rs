@@ -152,7 +152,13 @@ impl TelegramError {
 
     /// The edit would change nothing: for us, success.
     pub(super) fn is_not_modified(&self) -> bool {
-        matches!(self, Self::Refused(description) if description.contains("message is not modified"))
+        matches!(self, Self::Refused(description) if NOT_MODIFIED.iter().any(|part| description.contains(part)))
+    }
+
+    /// Whether a server refuses entities or a kind of button that it does not know, rather than the text.
+    pub fn is_about_decoration(&self) -> bool {
+        let about = |description: &str| ["entit", "button", "keyboard"].iter().any(|what| description.contains(what));
+        matches!(self, Self::Refused(description) if about(&description.to_lowercase()))
     }
 
     /// From a failed exchange of bytes; reqwest's own text may hold the URL and with it the token.
@@ -220,8 +226,12 @@ const WRITE_FORBIDDEN: [&str; 8] = [
 /// Descriptions (lower case) that mean the bot may not write to one topic.
 const TOPIC_CLOSED: [&str; 3] = ["topic_closed", "topic_deleted", "message thread not found"];
 
+/// Descriptions of calls that would change nothing: of an edit, of a reaction.
+const NOT_MODIFIED: [&str; 2] = ["message is not modified", "MESSAGE_NOT_MODIFIED"];
+
 /// Descriptions (lower case) that mean the message is gone for good, or never takes a text again.
-const MESSAGE_GONE: [&str; 8] = [
+const MESSAGE_GONE: [&str; 9] = [
+    "message to react not found",
     "message to edit not found",
     // A file took the place of its text.
     "there is no text in the message to edit",

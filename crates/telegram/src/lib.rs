@@ -5,7 +5,9 @@
 
 mod action;
 mod administrators;
+mod business;
 mod call;
+mod channels;
 mod checkup;
 mod client;
 mod download;
@@ -14,6 +16,7 @@ mod languages;
 mod messages;
 mod outgoing;
 mod progress;
+mod reactions;
 mod redact;
 mod split;
 mod texts;
@@ -22,8 +25,11 @@ mod updates;
 mod webhook;
 mod write_permissions;
 
+pub use stenobot_domain::ThreadId;
+
 pub use action::{Action, RerunChoice};
 pub use call::{Call, CallOutcome, Method};
+pub use channels::CAPTION_UNITS;
 pub use checkup::Reached;
 pub use client::{Client, Me};
 pub use download::DownloadError;
@@ -31,18 +37,21 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    Button, DEFAULT_RATE, Edit, EditGuard, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit, Outbox,
-    OutgoingMessage, Priority, Pushed, Share, StatusEditor,
+    Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit,
+    Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
+pub use reactions::Reaction;
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, Locale, MyData, QueueEntry, QueuePosition,
-    Stats, StatusText, Texts,
+    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, Locale, MyData,
+    QueueEntry, QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
-    Access, AskedBy, ChatKind, Command, Content, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press,
-    Replied, Sender, TRANSCRIBE, ThreadId, UpdateKind, VoiceMessage,
+    Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Discussion,
+    Identity, Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE, UpdateKind,
+    VoiceMessage,
 };
+pub use updates::OptionalUpdates;
 pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};

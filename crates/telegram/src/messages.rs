@@ -2,20 +2,21 @@
 
 use reqwest::multipart::{Form, Part};
 use serde::{Deserialize, Serialize};
-use stenobot_domain::{ChatId, MessageId, UserId};
+use stenobot_domain::{ChatId, MessageId, ThreadId, UserId};
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, ReplyParameters};
+use teloxide::types::{
+    BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, MessageEntity, MessageEntityKind, ReplyParameters,
+};
 
 use super::call::Method;
-use super::client::{CALL, Client};
+use super::client::{CALL, Client, Notification};
 use super::error::TelegramError;
-use super::outgoing::{Keyboard, OutgoingMessage};
-use super::update::ThreadId;
+use super::outgoing::{Folded, Keyboard, OutgoingMessage};
 
 /// The used field of a sent or edited message.
 #[derive(Deserialize)]
-struct SentMessage {
+pub(super) struct SentMessage {
     message_id: i32,
 }
 
@@ -26,6 +27,21 @@ struct WithKeyboard<'a, P> {
     payload: &'a P,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<&'a Keyboard>,
+}
+
+/// A message's parameters with the topic of a channel's direct messages, which teloxide's types (Bot API 9.1) do not have. There it
+/// is required: <https://core.telegram.org/bots/api#sendmessage>.
+#[derive(Serialize)]
+struct InDirectMessages<'a, P> {
+    #[serde(flatten)]
+    payload: &'a P,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direct_messages_topic_id: Option<i64>,
+}
+
+impl<P: Payload> Payload for InDirectMessages<'_, P> {
+    type Output = P::Output;
+    const NAME: &'static str = P::NAME;
 }
 
 impl<P: Payload> Payload for WithKeyboard<'_, P> {
@@ -70,10 +86,14 @@ impl Client {
         content: &OutgoingMessage,
     ) -> Result<MessageId, TelegramError> {
         let mut message = payloads::SendMessage::new(teloxide::types::ChatId(chat.0), content.text.as_str());
-        message.message_thread_id = thread.map(topic);
+        message.message_thread_id = thread.and_then(ThreadId::topic).map(topic);
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
-        let call = WithKeyboard { payload: &message, reply_markup: content.keyboard.shown() };
+        message.entities = content.folded.map(entities);
+        message.disable_notification = self.is_quiet().then_some(true);
+        let direct = thread.and_then(ThreadId::direct);
+        let keyboard = WithKeyboard { payload: &message, reply_markup: content.keyboard.shown() };
+        let call = InDirectMessages { payload: &keyboard, direct_messages_topic_id: direct };
         let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
         self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
@@ -102,6 +122,7 @@ impl Client {
             content.text.as_str(),
         );
         edit.link_preview_options = Some(no_preview());
+        edit.entities = content.folded.map(entities);
         let call = WithKeyboard { payload: &edit, reply_markup: content.keyboard.shown() };
         match self.write_if(chat, Method::EditMessageText, &call, allowed).await.transpose() {
             Some(edited) => self.record_edit(chat, edited),
@@ -182,16 +203,25 @@ impl Client {
         if let Some(caption) = &document.caption {
             form = form.text("caption", caption.clone());
         }
-        if let Some(ThreadId(thread)) = thread {
-            form = form.text("message_thread_id", thread.to_string());
-        }
+        form = match thread {
+            Some(ThreadId::Topic(topic)) => form.text("message_thread_id", topic.to_string()),
+            Some(ThreadId::Direct(topic)) => form.text("direct_messages_topic_id", topic.to_string()),
+            None => form,
+        };
         if let Some(MessageId(message)) = reply_to {
             let reply = serde_json::json!({ "message_id": message, "allow_sending_without_reply": true });
             form = form.text("reply_parameters", reply.to_string());
         }
+        if self.is_quiet() {
+            form = form.text("disable_notification", "true");
+        }
         let sent = self.upload::<SentMessage>(chat, Method::SendDocument, payloads::SendDocument::NAME, form).await;
         self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.notification() == Notification::Off
     }
 
     /// Acknowledges a pressed button, with a short text above the chat (at most 200 characters). A press that has expired at
@@ -265,8 +295,13 @@ fn form(chat: ChatId, document: &Document) -> Result<Form, TelegramError> {
     Ok(Form::new().percent_encode_noop().text("chat_id", chat.0.to_string()).part(DOCUMENT, file))
 }
 
-fn topic(thread: ThreadId) -> teloxide::types::ThreadId {
-    teloxide::types::ThreadId(teloxide::types::MessageId(thread.0))
+fn topic(topic: i32) -> teloxide::types::ThreadId {
+    teloxide::types::ThreadId(teloxide::types::MessageId(topic))
+}
+
+/// Never `parse_mode`: a transcript may hold any character.
+fn entities(folded: Folded) -> Vec<MessageEntity> {
+    vec![MessageEntity::new(MessageEntityKind::ExpandableBlockquote, folded.offset, folded.length)]
 }
 
 fn answering(message: MessageId) -> ReplyParameters {

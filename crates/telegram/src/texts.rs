@@ -1,28 +1,28 @@
 //! All texts of the bot: locale files with typed arguments.
 
+mod answer;
 mod locale;
 mod overrides;
 mod replies;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
+pub use answer::{Answer, AnswerLayout, AnswerText, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
 pub use replies::{BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, MyData, QueueEntry, Stats};
 
-use stenobot_domain::{RequestId, Spoken, Transcript};
+use stenobot_domain::{PersonName, RequestId, Spoken, Timestamp, Transcript};
 
 use super::languages::language_name;
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
-use super::split::{MESSAGE_UNITS, split};
 
 static_loader! {
     static MESSAGES = {
@@ -146,17 +146,40 @@ type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
     overrides: TextOverrides,
+    /// The first line of all texts of one request.
+    heading: Option<String>,
 }
 
 impl Texts {
     /// The built-in texts, with messages from `folder` (`ru/main.ftl`) in place of the built-in ones of the same name. An
     /// unknown message is an error, since it is probably misspelt.
     pub fn with_overrides(folder: &Path) -> Result<Self, OverridesError> {
-        Ok(Self { overrides: TextOverrides::read(folder)? })
+        Ok(Self { overrides: TextOverrides::read(folder)?, heading: None })
+    }
+
+    /// These texts for a request whose recording comes from another chat: each begins with a line that says who sent it, if that
+    /// is known, and when.
+    #[must_use]
+    pub fn headed_by_source(&self, locale: Locale, author: Option<&PersonName>, sent_at: Timestamp) -> Self {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        let time = ("time", sent_at.date_and_minute().into());
+        let heading = match author {
+            Some(author) => renderer.format("business-heading", [("name", author.as_str().to_owned().into()), time]),
+            None => renderer.format("business-heading-unnamed", [time]),
+        };
+        Self { heading: Some(heading), ..self.clone() }
     }
 
     /// The text in the given locale.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
+        let text = self.render_alone(locale, text);
+        match &self.heading {
+            Some(heading) => format!("{heading}\n{text}"),
+            None => text,
+        }
+    }
+
+    fn render_alone(&self, locale: Locale, text: &StatusText) -> String {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match text {
             StatusText::Downloading => renderer.text("downloading"),
@@ -239,7 +262,9 @@ impl Texts {
 
     /// The text under a file that is an answer: what [`Texts::heading`] says beside that it is done.
     pub fn caption(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Option<String> {
-        Some(self.remarks(locale, transcript, language).join("\n")).filter(|caption| !caption.is_empty())
+        let lines: Vec<String> =
+            self.heading.clone().into_iter().chain(self.remarks(locale, transcript, language)).collect();
+        Some(lines.join("\n")).filter(|caption| !caption.is_empty())
     }
 
     fn remarks(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Vec<String> {
@@ -250,48 +275,6 @@ impl Texts {
         let marks = marks.into_iter().filter(|(is_marked, _)| *is_marked).map(|(_, mark)| renderer.text(mark));
         language.into_iter().chain(marks).collect()
     }
-
-    /// The answer in the form that suits its length: in messages, at most `most` of them, else as a file under its first
-    /// lines. A blank transcript gives [`StatusText::NoSpeech`]. `language` is the code of a language to name.
-    pub fn answer(
-        &self,
-        locale: Locale,
-        transcript: &Transcript,
-        language: Option<&str>,
-        most: NonZeroUsize,
-    ) -> Answer {
-        let spoken = transcript.text();
-        let words = spoken.0.trim();
-        if words.is_empty() {
-            return Answer::Messages(vec![self.render(locale, &StatusText::NoSpeech)]);
-        }
-        let renderer = Renderer { overrides: &self.overrides, locale };
-        let heading = self.heading(locale, transcript, language) + "\n\n";
-        let room = MESSAGE_UNITS - heading.encode_utf16().count();
-        let mut parts = split(words, room, MESSAGE_UNITS);
-        if parts.len() > most.get() {
-            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
-            let preview = split(words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
-            return Answer::File { preview: heading + &preview + " …" + &note };
-        }
-        parts[0].insert_str(0, &heading);
-        Answer::Messages(parts)
-    }
-}
-
-/// Preview of a text above its file, in UTF-16 units: about a phone's screen.
-const PREVIEW_UNITS: usize = 600;
-
-/// Form of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// As these messages; the first takes the place of the status message.
-    Messages(Vec<String>),
-    /// As a text file, after this message.
-    File {
-        /// Heading and first lines.
-        preview: String,
-    },
 }
 
 /// Formats messages in one locale.

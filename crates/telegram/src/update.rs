@@ -1,5 +1,6 @@
 //! What an update means to the bot.
 
+mod business;
 mod command;
 mod json;
 mod press;
@@ -7,9 +8,10 @@ pub(super) mod raw;
 
 use std::time::Duration;
 
+pub(super) use business::ConnectionJson;
 pub use command::{Identity, TRANSCRIBE};
 
-use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp, UserId};
+use stenobot_domain::{AudioSource, ChatId, MessageId, ThreadId, Timestamp, UserId};
 
 use super::action::Action;
 use super::call::labels;
@@ -41,6 +43,14 @@ pub enum Content {
         /// The supergroup's id.
         to: ChatId,
     },
+    /// The bot was connected to a user's own account, or a connection has changed or ended.
+    BusinessConnection(Box<BusinessConnection>),
+    /// A recording in a chat of such an account.
+    BusinessAudio(Box<BusinessAudio>),
+    /// Messages in a chat of such an account were deleted.
+    BusinessDeletion(BusinessDeletion),
+    /// The copy of a channel's recording in the linked group, under which it is commented on.
+    Discussion(Discussion),
     /// Anything else a person sends in a private chat.
     Other(OtherKind),
     /// No action and no answer.
@@ -65,6 +75,8 @@ pub enum ChatKind {
     Private,
     /// A group, with or without topics.
     Group,
+    /// A channel, of which the bot is an administrator.
+    Channel,
 }
 
 /// A message with sound. Lengths, sizes and kinds are claims of the sender's client.
@@ -92,6 +104,8 @@ pub struct VoiceMessage {
     pub file_name: Option<String>,
     /// How the bot was asked for it.
     pub asked_by: AskedBy,
+    /// Of a channel's post: whether its caption can take the text.
+    pub has_free_caption: bool,
 }
 
 /// How a text was asked for.
@@ -158,6 +172,42 @@ pub struct Membership {
     pub access: Access,
 }
 
+/// A connection of the bot to a user's own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessConnection {
+    /// Telegram's id of it.
+    pub id: String,
+    /// Whose account it is.
+    pub user: Sender,
+    /// The user's private chat with the bot.
+    pub chat: ChatId,
+    /// False when it has ended.
+    pub is_enabled: bool,
+}
+
+/// A recording in a private chat of a connected account. In `voice`, location and sender are of that chat, in which the bot is
+/// not; the sender may be the user of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessAudio {
+    /// Id of the connection.
+    pub connection: String,
+    /// By Telegram's clock.
+    pub sent_at: Timestamp,
+    /// The message.
+    pub voice: VoiceMessage,
+}
+
+/// Messages that were deleted in a private chat of a connected account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessDeletion {
+    /// Id of the connection.
+    pub connection: String,
+    /// The chat.
+    pub chat: ChatId,
+    /// The messages.
+    pub messages: Vec<MessageId>,
+}
+
 /// What the bot may do in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -167,6 +217,19 @@ pub enum Access {
     Silenced,
     /// It was blocked or removed, or has left.
     Gone,
+}
+
+/// The copy of a channel's post in the group that is linked to the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discussion {
+    /// The channel.
+    pub channel: ChatId,
+    /// The post there.
+    pub post: MessageId,
+    /// The linked group.
+    pub group: ChatId,
+    /// The copy there.
+    pub message: MessageId,
 }
 
 /// A message from a private chat that the bot cannot use.
@@ -199,10 +262,6 @@ pub struct Sender {
     pub anonymous_admin: bool,
 }
 
-/// A topic within a chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ThreadId(pub i32);
-
 /// Why an update is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ignored {
@@ -216,6 +275,8 @@ pub enum Ignored {
     Service,
     /// A message from a bot.
     Bot,
+    /// A message without a recording in a chat of a connected account.
+    Business,
     /// A kind of update that was not requested.
     Unexpected,
     /// An update that cannot be read.
@@ -243,6 +304,14 @@ labels! {
         Membership = "membership",
         /// [`Content::Moved`]
         Migration = "migration",
+        /// [`Content::BusinessConnection`]
+        BusinessConnection = "business_connection",
+        /// [`Content::BusinessAudio`]
+        BusinessAudio = "business_audio",
+        /// [`Content::BusinessDeletion`]
+        BusinessDeletion = "business_deletion",
+        /// [`Ignored::Business`]
+        BusinessOther = "business_other",
         /// [`Content::Other`]
         Other = "other",
         /// [`Ignored::Group`]
@@ -277,6 +346,10 @@ impl Content {
             Self::Press(_) => UpdateKind::Button,
             Self::Membership(_) => UpdateKind::Membership,
             Self::Moved { .. } => UpdateKind::Migration,
+            Self::BusinessConnection(_) => UpdateKind::BusinessConnection,
+            Self::BusinessAudio(_) => UpdateKind::BusinessAudio,
+            Self::BusinessDeletion(_) => UpdateKind::BusinessDeletion,
+            Self::Discussion(_) => UpdateKind::Group,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {
                 Ignored::Group => UpdateKind::Group,
@@ -284,6 +357,7 @@ impl Content {
                 Ignored::Edited => UpdateKind::Edited,
                 Ignored::Service => UpdateKind::Service,
                 Ignored::Bot => UpdateKind::Bot,
+                Ignored::Business => UpdateKind::BusinessOther,
                 Ignored::Unexpected => UpdateKind::Unexpected,
                 Ignored::Unreadable => UpdateKind::Unreadable,
             },

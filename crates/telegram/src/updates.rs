@@ -1,5 +1,6 @@
 //! The long poll. A batch is read update by update: one that cannot be read costs itself, never the others.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,8 +18,30 @@ const POLL_SLACK: Duration = Duration::from_secs(10);
 const BATCH: usize = 100;
 /// As much of a batch as is read; a hundred updates are a few hundred kilobytes. What does not fit comes with the next poll.
 const MAX_BATCH: usize = 4 << 20;
-/// The kinds of updates that the bot uses.
-pub(super) const KINDS: [&str; 3] = ["message", "callback_query", "my_chat_member"];
+/// The kinds of updates that the bot always uses. An edited message has the recording that it had before.
+const KINDS: [&str; 5] = ["message", "channel_post", "callback_query", "my_chat_member", "business_connection"];
+/// Those of the chats of connected accounts: a bot that serves no such account is sent none of their messages.
+const BUSINESS_KINDS: [&str; 2] = ["business_message", "deleted_business_messages"];
+
+/// Kinds of updates that only some bots use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OptionalUpdates {
+    /// Messages in the chats of users' own accounts.
+    pub business: bool,
+}
+
+/// The kinds that are asked for now.
+#[derive(Debug, Default)]
+pub(super) struct UpdateKinds {
+    business: AtomicBool,
+}
+
+impl UpdateKinds {
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        let business = self.business.load(Ordering::Relaxed).then_some(BUSINESS_KINDS);
+        KINDS.into_iter().chain(business.into_iter().flatten()).collect()
+    }
+}
 
 /// Parameters of `getUpdates`; teloxide's offset has 32 bits.
 #[derive(Serialize)]
@@ -27,10 +50,20 @@ struct GetUpdates {
     offset: Option<i64>,
     limit: usize,
     timeout: u64,
-    allowed_updates: [&'static str; KINDS.len()],
+    allowed_updates: Vec<&'static str>,
 }
 
 impl Client {
+    /// Sets which of those updates the next poll, or the next setting of the webhook, asks for. By default none.
+    pub fn set_optional_updates(&self, updates: OptionalUpdates) {
+        self.wanted_updates().business.store(updates.business, Ordering::Relaxed);
+    }
+
+    /// The kinds of updates that are asked for, by Telegram's names.
+    pub fn update_kinds(&self) -> Vec<&'static str> {
+        self.wanted_updates().names()
+    }
+
     /// Waits up to `timeout` (whole seconds) for updates and returns at most 100. Those below `offset` are thereby
     /// acknowledged: Telegram forgets them. `None` acknowledges nothing.
     ///
@@ -39,7 +72,8 @@ impl Client {
     pub async fn updates(&self, offset: Option<i64>, timeout: Duration) -> Result<Vec<Incoming>, TelegramError> {
         let scope = Scope::Method(Method::GetUpdates);
         self.outbox().check_pause(scope)?;
-        let poll = GetUpdates { offset, limit: BATCH, timeout: timeout.as_secs(), allowed_updates: KINDS };
+        let poll =
+            GetUpdates { offset, limit: BATCH, timeout: timeout.as_secs(), allowed_updates: self.update_kinds() };
         let work = async {
             let response = self.post("GetUpdates", &poll).await?;
             let status = response.status().as_u16();

@@ -15,7 +15,6 @@ use super::call::Method;
 use super::client::{CALL, Client};
 use super::error::{TelegramError, clean};
 use super::update::Incoming;
-use super::updates::KINDS;
 
 /// Updates that Telegram may send at once. They are ingested one after the other; more would only wait here.
 pub const MAX_WEBHOOK_CONNECTIONS: u8 = 4;
@@ -84,7 +83,7 @@ struct SetWebhook<'a> {
     url: &'a str,
     secret_token: &'a str,
     max_connections: u8,
-    allowed_updates: [&'static str; KINDS.len()],
+    allowed_updates: Vec<&'static str>,
     drop_pending_updates: bool,
 }
 
@@ -117,7 +116,7 @@ impl Client {
             url: url.as_str(),
             secret_token: secret.0.expose_secret(),
             max_connections: MAX_WEBHOOK_CONNECTIONS,
-            allowed_updates: KINDS,
+            allowed_updates: self.update_kinds(),
             drop_pending_updates: false,
         };
         let _set: bool = self.call_method(Method::SetWebhook, &payload, CALL).await?;

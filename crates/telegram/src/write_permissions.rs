@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::ChatId;
+use stenobot_domain::{ChatId, ThreadId};
 use tokio::time::Instant;
 
 use super::client::Client;
 use super::error::{Disposition, Extent, TelegramError, Unreachable};
-use super::update::ThreadId;
 
 /// Between two attempts after a refusal: Telegram sends no update when the rights of all members of a group change.
 const PROBE_INTERVAL: Duration = Duration::from_secs(600);
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     const GROUP: ChatId = ChatId(-100);
-    const TOPIC: Option<ThreadId> = Some(ThreadId(5));
+    const TOPIC: Option<ThreadId> = Some(ThreadId::Topic(5));
 
     fn refuse(permissions: &WritePermissions, chat: ChatId, thread: Option<ThreadId>, extent: Extent) {
         permissions.record_sent::<()>(chat, thread, &Err(TelegramError::WriteForbidden(extent)));
@@ -173,12 +172,12 @@ mod tests {
         let permissions = WritePermissions::default();
         refuse(&permissions, GROUP, TOPIC, Extent::Topic);
         assert!(!permissions.may_attempt(GROUP, TOPIC));
-        assert!(permissions.may_attempt(GROUP, None) && permissions.may_attempt(GROUP, Some(ThreadId(6))));
+        assert!(permissions.may_attempt(GROUP, None) && permissions.may_attempt(GROUP, Some(ThreadId::Topic(6))));
         permissions.record_sent(GROUP, None, &Ok(()));
         assert!(!permissions.may_attempt(GROUP, TOPIC), "what gets through elsewhere says nothing");
         refuse(&permissions, GROUP, None, Extent::Topic);
         assert!(
-            !permissions.may_attempt(GROUP, None) && permissions.may_attempt(GROUP, Some(ThreadId(6))),
+            !permissions.may_attempt(GROUP, None) && permissions.may_attempt(GROUP, Some(ThreadId::Topic(6))),
             "General is a topic too"
         );
         permissions.allow(GROUP);

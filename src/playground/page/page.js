@@ -208,6 +208,11 @@ function draw(message) {
     bubble.append(text);
   }
   bubble.append(make("span", { className: "meta" }, meta));
+  if (number === offer.partner) {
+    const remove = make("button", { type: "button", className: "command" }, "Delete");
+    remove.addEventListener("click", () => post("delete", { message: message.id }));
+    bubble.append(remove);
+  }
   if (message.buttons.length) bubble.classList.add("has-buttons");
   return make("li", { className: message.mine ? "message mine" : "message" },
     make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
@@ -215,10 +220,36 @@ function draw(message) {
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
-function spoken({ mine, text }) {
-  const cut = !mine && text.startsWith("✅") ? text.indexOf("\n\n") : -1;
+function spoken({ id, mine, text, folded }) {
+  if (folded) {
+    const [start, end] = folded;
+    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
+  }
+  const cut = !mine && /^[✅⏹🔄]/u.test(text) ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
   return cut < 0 ? [own] : [own, text.slice(cut)];
+}
+
+const opened = new Set(); // ids of messages whose quotations are open
+
+/** A quotation of at most three lines that a click opens and closes. */
+function fold(id, text) {
+  const words = make("span", { className: "words" }, text);
+  const button = make("button", { type: "button", className: "fold-toggle" });
+  const quotation = make("span", { className: "fold" }, words, button);
+  const show = () => {
+    quotation.classList.toggle("open", opened.has(id));
+    button.setAttribute("aria-expanded", opened.has(id));
+    button.textContent = opened.has(id) ? "Show less" : "Show all";
+  };
+  button.addEventListener("click", () => {
+    if (!opened.delete(id)) opened.add(id);
+    show();
+  });
+  show();
+  // What fits into three lines has nothing to open.
+  requestAnimationFrame(() => { button.hidden = !opened.has(id) && words.scrollHeight <= words.clientHeight + 1; });
+  return quotation;
 }
 
 /** Commands in a text, as buttons that send them. Recognised as Telegram does. */
@@ -337,10 +368,14 @@ for (const event of ["play", "pause", "ended", "timeupdate"]) audio.addEventList
 /* Buttons below messages, and the menu of commands. */
 
 function buttons(message) {
-  const rows = message.buttons.map((row) => make("div", { className: "row" }, ...row.map(({ label, data }) => {
-    const button = make("button", { type: "button", disabled: data === null }, label);
-    button.dataset.data = data;
+  const rows = message.buttons.map((row) => make("div", { className: "row" }, ...row.map(({ label, data, copies }) => {
+    const button = make("button", { type: "button", disabled: data === null && copies === null }, label);
+    button.dataset.data = data ?? label;
     button.addEventListener("click", async () => {
+      if (copies !== null) {
+        await navigator.clipboard.writeText(copies).then(() => toast("Copied"), () => toast("The browser does not allow to copy."));
+        return;
+      }
       button.setAttribute("aria-busy", "true");
       const answer = await post("press", { message: message.id, data });
       if (answer?.text && answer.alert) alert(answer.text);
@@ -520,7 +555,16 @@ function showOffer() {
   $("avatar").textContent = name[0];
   document.querySelector(".you").style.setProperty("--hue", String((number * 67 + 190) % 360));
   document.title = `${name} - Stenobot playground`;
-  $("another").href = `?person=${number % offer.people.length + 1}`;
+  // The last one writes to the first one's own account, to which the bot is connected.
+  const isPartner = number === offer.partner;
+  $("another").href = `?person=${isPartner ? 1 : number % (offer.people.length - 1) + 1}`;
+  $("partner").href = `?person=${offer.partner}`;
+  $("partner").hidden = isPartner || !offer.partner;
+  if (isPartner) {
+    $("empty").querySelector("strong").textContent = `Send ${offer.people[0]} something to listen to.`;
+    document.querySelector(".title h1").textContent = `${offer.people[0]} (own account)`;
+    $("link").textContent = `the text appears in ${offer.people[0]}'s chat with the bot`;
+  }
   $("samples-title").hidden = offer.samples.length === 0;
   $("try").hidden = offer.samples.length === 0;
   showSamples();
@@ -561,7 +605,10 @@ function connect() {
     events = null;
   } else if (!events) {
     events = new EventSource(`people/${number}/${language.value}/chat`);
-    events.onopen = () => { failures = 0; $("link").textContent = "bot"; };
+    events.onopen = () => {
+      failures = 0;
+      $("link").textContent = number === offer.partner ? `the text appears in ${offer.people[0]}'s chat with the bot` : "bot";
+    };
     events.onmessage = (event) => receive(JSON.parse(event.data));
     events.addEventListener("end", end);
     events.onerror = () => {

@@ -61,6 +61,27 @@ async fn a_status_message_becomes_the_answer() {
 }
 
 #[tokio::test]
+async fn a_text_without_a_heading_is_an_answer_with_its_further_parts() {
+    let (_api, bot, anna) = someone().await;
+    let sent = speaks(&anna);
+    let status = replies(&bot, &sent, "🔄 Обработка [██░░] 40%").await;
+    // No reply to the recording: a message to everyone.
+    bot.send_message(teloxide::types::ChatId(sent.chat().0), "The bot is off tomorrow").await.unwrap();
+    let placeholder = speaks(&anna);
+    replies(&bot, &placeholder, "…").await;
+    assert!(sent.trail().is_lost() && placeholder.trail().is_lost());
+    edits(&bot, &sent, status, "Привет.").await;
+    replies(&bot, &sent, "Как дела?").await;
+    let trail = sent.trail();
+    assert_eq!(trail.answer().unwrap().outcome, RequestOutcome::Answered("Привет. Как дела?".into()));
+    assert!(!trail.is_lost() && !trail.is_duplicated());
+
+    let doubtful = speaks(&anna);
+    replies(&bot, &doubtful, "⚠️ Hard to hear.\n\nHello.").await;
+    assert_eq!(doubtful.trail().answer().unwrap().outcome, RequestOutcome::Answered("Hello.".into()));
+}
+
+#[tokio::test]
 async fn further_parts_belong_to_one_answer() {
     let (_api, bot, anna) = someone().await;
     let sent = speaks(&anna);

@@ -27,7 +27,10 @@ async fn edit_refused_with(answer: Answer) -> Result<(), TelegramError> {
 async fn me_returns_the_account_of_the_token() {
     let me = json!({"id": 123456789, "is_bot": true, "first_name": "Steno", "username": "steno_bot", "new_field": {}});
     let stub = Stub::start([Answer::ok(me)]).await;
-    assert_eq!(stub.client().me().await, Ok(Me { id: UserId(123456789), username: "steno_bot".into() }));
+    assert_eq!(
+        stub.client().me().await,
+        Ok(Me { id: UserId(123456789), username: "steno_bot".into(), can_connect_to_business: false })
+    );
     assert_eq!(stub.asked()[0].path, format!("/bot{TOKEN}/GetMe"));
 }
 
@@ -37,7 +40,10 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
     let stub = Stub::start([Answer::ok(sent.clone()), Answer::ok(sent)]).await;
     let client = stub.client();
     let text = "<b>не разметка</b> https://example.org";
-    assert_eq!(client.send(CHAT, Some(ThreadId(3)), Some(MessageId(7)), &content(text)).await, Ok(MessageId(42)));
+    assert_eq!(
+        client.send(CHAT, Some(ThreadId::Topic(3)), Some(MessageId(7)), &content(text)).await,
+        Ok(MessageId(42))
+    );
     assert_eq!(client.send(CHAT, None, None, &content("x")).await, Ok(MessageId(42)));
     let asked = stub.asked();
     assert_eq!(asked[0].path, format!("/bot{TOKEN}/SendMessage"));

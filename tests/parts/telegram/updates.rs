@@ -20,7 +20,7 @@ async fn read(batch: Value) -> Result<Vec<Incoming>, TelegramError> {
 }
 
 /// Parses one update.
-async fn read_one(kind: &str, content: Value) -> Content {
+pub(super) async fn read_one(kind: &str, content: Value) -> Content {
     let mut incoming = read(json!([{"update_id": 1, kind: content}])).await.unwrap();
     incoming.remove(0).content
 }
@@ -53,7 +53,7 @@ fn private(more: Value) -> Value {
     message
 }
 
-fn voice() -> Value {
+pub(super) fn voice() -> Value {
     json!({
         "duration": 12,
         "mime_type": "audio/ogg",
@@ -74,6 +74,9 @@ fn anna() -> Sender {
     }
 }
 
+/// What the bot asks for.
+const UPDATES: [&str; 5] = ["message", "channel_post", "callback_query", "my_chat_member", "business_connection"];
+
 fn with_anna() -> Location {
     Location { chat: ChatId(5_111_222_333), kind: ChatKind::Private, thread: None }
 }
@@ -91,6 +94,7 @@ fn annas_voice() -> VoiceMessage {
         source: AudioSource::Voice,
         file_name: None,
         asked_by: AskedBy::User,
+        has_free_caption: false,
     }
 }
 
@@ -101,14 +105,8 @@ async fn the_poll_asks_for_messages_after_the_offset() {
     assert_eq!(client.updates(None, Duration::ZERO).await, Ok(vec![]));
     assert_eq!(client.updates(Some(874_199), Duration::from_secs(30)).await, Ok(vec![]));
     let asked = stub.asked();
-    assert_eq!(
-        asked[0].body,
-        json!({"limit": 100, "timeout": 0, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
-    );
-    assert_eq!(
-        asked[1].body,
-        json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": ["message", "callback_query", "my_chat_member"]})
-    );
+    assert_eq!(asked[0].body, json!({"limit": 100, "timeout": 0, "allowed_updates": UPDATES}));
+    assert_eq!(asked[1].body, json!({"offset": 874_199, "limit": 100, "timeout": 30, "allowed_updates": UPDATES}));
 }
 
 #[tokio::test]
@@ -159,7 +157,7 @@ async fn a_music_file_is_parsed_with_its_source() {
     assert_eq!(message.claimed_duration, Some(Duration::from_secs(245)));
     assert_eq!(message.claimed_size, Some(3_900_000));
     assert_eq!(message.file_id, "CQACAgIAAxkBAudio");
-    assert_eq!(message.location.thread, Some(ThreadId(4)));
+    assert_eq!(message.location.thread, Some(ThreadId::Topic(4)));
 }
 
 #[tokio::test]
@@ -253,7 +251,7 @@ async fn unsupported_messages_are_answered_and_service_messages_are_not() {
 const GROUP: i64 = -100_123_456_789;
 
 /// A message from a person in a group, with more fields.
-fn in_group(more: Value) -> Value {
+pub(super) fn in_group(more: Value) -> Value {
     let mut message = private(more);
     message["message_id"] = json!(90);
     message["chat"] = json!({"id": GROUP, "title": "Us", "type": "supergroup"});
@@ -426,7 +424,7 @@ async fn a_message_in_the_name_of_a_chat_has_the_chat_s_id() {
 
 #[tokio::test]
 async fn a_topic_is_a_topic_only_when_the_message_says_so() {
-    for (is_topic, thread) in [(true, Some(ThreadId(12))), (false, None)] {
+    for (is_topic, thread) in [(true, Some(ThreadId::Topic(12))), (false, None)] {
         let message = in_group(json!({"voice": voice(), "message_thread_id": 12, "is_topic_message": is_topic}));
         let Content::Voice(voice) = read_one("message", message).await else { panic!() };
         assert_eq!(voice.location.thread, thread);
@@ -539,7 +537,7 @@ async fn messages_not_from_users_are_ignored() {
         ("message", with("message_id", json!("seven")), Ignored::Unreadable),
         ("message", with("voice", json!({"duration": 3})), Ignored::Unreadable),
         ("message", json!("no message"), Ignored::Unreadable),
-        ("channel_post", chat("channel"), Ignored::Channel),
+        ("channel_post", chat("supergroup"), Ignored::Channel),
         ("edited_message", private(json!({"voice": voice(), "edit_date": 1_764_000_001})), Ignored::Edited),
         ("edited_channel_post", chat("channel"), Ignored::Edited),
         ("callback_query", json!({"id": 43}), Ignored::Unreadable),

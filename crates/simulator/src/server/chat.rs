@@ -1,6 +1,7 @@
 //! Chats, members and messages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +34,12 @@ pub struct Chat {
     pub restricted: bool,
     /// Refusal of every message of the bot, without an update about it.
     pub forced_refusal: Option<Refusal>,
+    /// The bot, as an administrator of a channel, may edit posts of others.
+    pub(crate) may_edit_posts: bool,
+    /// A chat of a channel's direct messages.
+    pub(crate) is_direct: bool,
+    /// Reactions that members may set; `None` for all.
+    pub(crate) allowed_reactions: Option<Vec<String>>,
     /// Topics in which only administrators may send.
     pub(crate) closed_topics: BTreeSet<MessageId>,
     /// Titles of topics by the message that opened each.
@@ -69,8 +76,14 @@ pub struct Message {
     pub topic: Option<MessageId>,
     /// Origin of a forwarded message.
     pub forwarded: Option<Origin>,
+    /// The folded quotation of a text, in bytes.
+    pub folded: Option<Range<usize>>,
     /// `reply_markup` as sent by the bot.
     pub markup: Option<Value>,
+    /// Its topic of a channel's direct messages.
+    pub direct_topic: Option<i64>,
+    /// Sent by the bot with `disable_notification`.
+    pub is_silent: bool,
     /// Time of sending, from the server's start.
     pub sent: Duration,
     /// Time of sending as Unix time in seconds.
@@ -79,6 +92,8 @@ pub struct Message {
     pub edits: Vec<Edit>,
     /// Time of deletion, from the server's start.
     pub deleted: Option<Duration>,
+    /// The bot's reactions, oldest first, each with its time; empty where it was removed.
+    pub reactions: Vec<(Duration, String)>,
 }
 
 /// Author of a message.
@@ -149,6 +164,8 @@ pub struct Post {
     pub reply_to: Option<MessageId>,
     /// The message of another chat or topic it replies to.
     pub(crate) reply_elsewhere: Option<(ChatId, MessageId)>,
+    /// Its topic of a channel's direct messages.
+    pub direct_topic: Option<i64>,
     /// Its topic.
     pub topic: Option<MessageId>,
     /// Origin of a forwarded message.
@@ -158,7 +175,15 @@ pub struct Post {
 impl Post {
     /// A message outside of topics, neither reply nor forward.
     pub fn new(author: Author, content: Content) -> Self {
-        Self { author, content, reply_to: None, reply_elsewhere: None, topic: None, forwarded: None }
+        Self {
+            author,
+            content,
+            reply_to: None,
+            reply_elsewhere: None,
+            direct_topic: None,
+            topic: None,
+            forwarded: None,
+        }
     }
 }
 
@@ -211,6 +236,11 @@ pub struct Edit {
 }
 
 impl Message {
+    /// The bot's reaction; empty where there is none.
+    pub fn reaction(&self) -> &str {
+        self.reactions.last().map_or("", |(_, emoji)| emoji)
+    }
+
     /// All versions of the text with the time of each, oldest first.
     pub fn texts(&self) -> Vec<(Duration, &str)> {
         let starts = std::iter::once(self.sent).chain(self.edits.iter().map(|edit| edit.at));
@@ -241,6 +271,9 @@ impl Chat {
             upgraded_to: None,
             restricted: false,
             forced_refusal: None,
+            may_edit_posts: true,
+            is_direct: false,
+            allowed_reactions: None,
             closed_topics: BTreeSet::new(),
             members: BTreeMap::new(),
             topics: BTreeMap::new(),
@@ -256,6 +289,7 @@ impl Chat {
     pub(super) fn refusal(&self, topic: Option<MessageId>) -> Option<Refusal> {
         match self.kind {
             ChatKind::Private if self.blocked => Some(Refusal::BLOCKED),
+            ChatKind::Channel if self.blocked => Some(Refusal::KICKED_FROM_CHANNEL),
             ChatKind::Group if self.blocked => Some(Refusal::KICKED),
             ChatKind::Group if self.bot == MemberStatus::Left => Some(Refusal::NOT_A_MEMBER),
             ChatKind::Private | ChatKind::Group | ChatKind::Channel => {
@@ -268,6 +302,11 @@ impl Chat {
         }
     }
 
+    /// Why the bot may not react in the chat. The right to send texts is not asked for.
+    pub(super) fn reaction_refusal(&self) -> Option<Refusal> {
+        self.refusal(None).filter(|refusal| *refusal != Refusal::NO_RIGHTS)
+    }
+
     /// A message that was not deleted.
     pub(super) fn existing_message(&self, id: MessageId) -> Option<&Message> {
         self.messages.get(&id).filter(|message| message.deleted.is_none())
@@ -276,7 +315,7 @@ impl Chat {
 
 impl Message {
     pub(super) fn of(post: Post, id: MessageId, sent: Duration, date: i64) -> Self {
-        let Post { author, content, reply_to, reply_elsewhere, topic, forwarded } = post;
+        let Post { author, content, reply_to, reply_elsewhere, direct_topic, topic, forwarded } = post;
         Self {
             id,
             author,
@@ -285,11 +324,15 @@ impl Message {
             reply_elsewhere,
             topic,
             forwarded,
+            folded: None,
             markup: None,
+            direct_topic,
+            is_silent: false,
             sent,
             date,
             edits: Vec::new(),
             deleted: None,
+            reactions: Vec::new(),
         }
     }
 }

@@ -40,6 +40,11 @@ impl BotApi {
         self.change_chat(chat, |chat| chat.forced_refusal = refusal);
     }
 
+    /// Limits the reactions in a chat; `None` allows all.
+    pub(crate) fn set_reactions(&self, chat: ChatId, allowed: Option<Vec<String>>) {
+        self.change_chat(chat, |chat| chat.allowed_reactions = allowed);
+    }
+
     /// Closes or reopens a topic.
     pub(crate) fn set_topic_closed(&self, chat: ChatId, topic: MessageId, closed: bool) {
         self.change_chat(chat, |chat| {
@@ -49,6 +54,22 @@ impl BotApi {
                 chat.closed_topics.remove(&topic)
             };
         });
+    }
+
+    /// Deletes a topic with its messages.
+    pub(crate) fn delete_topic(&self, chat: ChatId, topic: MessageId) {
+        let now = self.shared.now();
+        self.change_chat(chat, |chat| {
+            chat.topics.remove(&topic);
+            for message in chat.messages.values_mut().filter(|message| message.topic == Some(topic)) {
+                message.deleted.get_or_insert(now);
+            }
+        });
+    }
+
+    /// Makes an open group a chat of a channel's direct messages.
+    pub(crate) fn make_direct(&self, chat: ChatId) {
+        self.change_chat(chat, |chat| chat.is_direct = true);
     }
 
     /// Makes an open group a basic group.
@@ -99,7 +120,7 @@ impl BotApi {
 }
 
 impl Shared {
-    fn change_bot(&self, state: &mut State, chat: ChatId, change: impl FnOnce(&mut Chat)) {
+    pub(super) fn change_bot(&self, state: &mut State, chat: ChatId, change: impl FnOnce(&mut Chat)) {
         let bot = state.bot_json(&self.settings.username);
         let Some(chat_state) = state.chats.get_mut(&chat) else { return };
         let member = |chat_state: &Chat| chat_state.bot_json(bot.clone());

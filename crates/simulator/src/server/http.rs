@@ -83,6 +83,8 @@ async fn method(
         | Method::EditMessageText
         | Method::EditMessageMedia
         | Method::EditMessageReplyMarkup
+        | Method::EditMessageCaption
+        | Method::SetMessageReaction
         | Method::DeleteMessage
         | Method::GetFile
         | Method::SendChatAction
@@ -93,6 +95,7 @@ async fn method(
         | Method::DeleteWebhook
         | Method::GetWebhookInfo
         | Method::GetChat
+        | Method::GetBusinessConnection
         | Method::GetChatMember
         | Method::Download => shared.change(|state| {
             let result = execute(&shared, state, method, &params);
@@ -218,6 +221,7 @@ fn is_rate_limited(method: Method) -> bool {
             | Method::SendDocument
             | Method::EditMessageText
             | Method::EditMessageMedia
+            | Method::EditMessageCaption
             | Method::EditMessageReplyMarkup
     )
 }

@@ -7,14 +7,18 @@ use super::refusal::Refusal;
 
 /// Maximum length of callback data in bytes.
 const MAX_DATA: usize = 64;
+/// Maximum length of a text that a button copies, in characters.
+const MAX_COPIED: usize = 256;
 
 /// A button of an inline keyboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
     /// Its text.
     pub label: String,
-    /// Callback data; empty for a button that opens a web page.
+    /// Callback data; empty for a button that opens a web page or copies a text.
     pub data: String,
+    /// The text that it copies.
+    pub copies: Option<String>,
 }
 
 /// The buttons of a keyboard by row.
@@ -22,7 +26,12 @@ pub fn rows(markup: &Value) -> Vec<Vec<Button>> {
     let text = |button: &Value, field: &str| button[field].as_str().unwrap_or_default().to_owned();
     let row = |row: &Value| {
         let buttons = row.as_array().into_iter().flatten();
-        buttons.map(|button| Button { label: text(button, "text"), data: text(button, "callback_data") }).collect()
+        let button = |button| Button {
+            label: text(button, "text"),
+            data: text(button, "callback_data"),
+            copies: button["copy_text"]["text"].as_str().map(str::to_owned),
+        };
+        buttons.map(button).collect()
     };
     markup["inline_keyboard"].as_array().into_iter().flatten().map(row).collect()
 }
@@ -56,6 +65,10 @@ fn check(button: &Value) -> Result<(), Refusal> {
         None => return Err(Refusal::BUTTON_WITHOUT_TEXT),
         Some(text) if text.trim().is_empty() => return Err(Refusal::BUTTON_TEXT_EMPTY),
         Some(_) => {}
+    }
+    if let Some(copied) = button.get("copy_text") {
+        let length = copied["text"].as_str().map_or(0, |text| text.chars().count());
+        return if (1..=MAX_COPIED).contains(&length) { Ok(()) } else { Err(Refusal::BUTTON_COPY) };
     }
     match button["callback_data"].as_str().map(str::len) {
         Some(1..=MAX_DATA) => Ok(()),

@@ -7,16 +7,16 @@ use stenobot_domain::{ChatId, MessageId, UserId};
 
 use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
 use super::flood::TooFast;
-use super::keyboard;
 use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
+use super::{channel, entities, keyboard, reaction};
 
 /// Maximum length of a text in UTF-16 units.
 const MAX_TEXT: usize = 4096;
 /// Maximum length of a caption in UTF-16 units.
-const MAX_CAPTION: usize = 1024;
+pub(super) const MAX_CAPTION: usize = 1024;
 /// Maximum size of an upload in bytes.
 const MAX_UPLOAD: usize = 50 * 1024 * 1024;
 /// Minimum lifetime of a download link.
@@ -87,6 +87,8 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             edit(shared, state, params, Some(content))
         }
         Method::EditMessageReplyMarkup => edit(shared, state, params, None),
+        Method::EditMessageCaption => channel::edit_caption(shared, state, params),
+        Method::SetMessageReaction => reaction::set(shared, state, params),
         Method::DeleteMessage => {
             let chat = writable(state, params)?;
             let id = params.message("message_id").ok_or(Refusal::Bad("message identifier is not specified"))?;
@@ -140,6 +142,11 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             json["max_reaction_count"] = json!(11);
             Ok(json)
         }
+        Method::GetBusinessConnection => {
+            let id = params.text("business_connection_id").unwrap_or_default();
+            let account = state.accounts.get(id).ok_or(Refusal::CONNECTION_NOT_FOUND)?;
+            Ok(account.to_json(id))
+        }
         Method::GetChatMember => {
             let chat = existing_chat(state, params.chat())?;
             let user = params.integer("user_id").ok_or(Refusal::Bad("invalid user_id specified"))?;
@@ -155,7 +162,7 @@ fn me(state: &State, settings: &Settings) -> Value {
         ("can_join_groups", true),
         ("can_read_all_group_messages", !settings.privacy_mode),
         ("supports_inline_queries", false),
-        ("can_connect_to_business", false),
+        ("can_connect_to_business", settings.business_mode),
         ("has_main_web_app", false),
     ] {
         json[name] = json!(value);
@@ -174,7 +181,7 @@ fn writable(state: &State, params: &Params) -> Result<ChatId, Refusal> {
 }
 
 /// A chat that exists under its id.
-fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
+pub(super) fn existing_chat(state: &State, id: Option<ChatId>) -> Result<&Chat, Refusal> {
     let chat = id.and_then(|id| state.chats.get(&id)).ok_or(Refusal::CHAT_NOT_FOUND)?;
     match chat.upgraded_to {
         Some(to) => Err(Refusal::Upgraded(to)),
@@ -189,12 +196,17 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
+    let folded = content.text().map(|text| entities::folded(params, text)).transpose()?.flatten();
     let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
     let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let id = chat_state.next_message();
     let post = Post { reply_to, topic, ..Post::new(Author::Bot, content) };
-    chat_state.messages.insert(id, Message { markup, ..Message::of(post, id, shared.now(), shared.date()) });
+    let is_silent = params.json("disable_notification") == Some(json!(true));
+    let direct_topic = params.integer("direct_messages_topic_id");
+    let message =
+        Message { markup, folded, is_silent, direct_topic, ..Message::of(post, id, shared.now(), shared.date()) };
+    chat_state.messages.insert(id, message);
     message_result(state, shared, chat, id)
 }
 
@@ -230,8 +242,12 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
     if content.as_ref().and_then(Content::text).is_some() && message.content.text().is_none() {
         return Err(Refusal::NO_TEXT_TO_EDIT.into());
     }
+    let folded = match &content {
+        Some(content) => content.text().map(|text| entities::folded(params, text)).transpose()?.flatten(),
+        None => message.folded.clone(),
+    };
     let other = content.filter(|content| message.content != *content);
-    let unchanged = other.is_none() && message.markup == markup;
+    let unchanged = other.is_none() && message.markup == markup && message.folded == folded;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
@@ -245,6 +261,7 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
         message.content = content;
     }
     message.markup = markup;
+    message.folded = folded;
     message_result(state, shared, chat, id)
 }
 
@@ -266,7 +283,7 @@ fn member(state: &State, chat: &Chat, user: UserId, bot_name: &str) -> Result<Va
     }
 }
 
-fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
+pub(super) fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -> Result<Value, Refused> {
     let chat_state = state.chats.get(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
     let message = chat_state.messages.get(&id).ok_or(Refusal::EDIT_NOT_FOUND)?;
     Ok(state.to_json(chat_state, message, &shared.settings.username))
@@ -276,6 +293,9 @@ fn message_result(state: &State, shared: &Shared, chat: ChatId, id: MessageId) -
 /// the message replied to.
 fn reply_and_topic(chat_state: &Chat, params: &Params) -> Result<(Option<MessageId>, Option<MessageId>), Refusal> {
     let topic = params.message("message_thread_id");
+    if chat_state.is_direct && params.integer("direct_messages_topic_id").is_none() {
+        return Err(Refusal::DIRECT_TOPIC_REQUIRED);
+    }
     if topic.is_some_and(|topic| !chat_state.topics.contains_key(&topic)) {
         return Err(Refusal::TOPIC_NOT_FOUND);
     }

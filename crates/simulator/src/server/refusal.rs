@@ -53,6 +53,8 @@ pub enum Refusal {
 impl Refusal {
     /// A chat the bot was never in.
     pub(crate) const CHAT_NOT_FOUND: Self = Self::Bad("chat not found");
+    /// A connection to an account that the bot never had.
+    pub(crate) const CONNECTION_NOT_FOUND: Self = Self::Bad("business connection not found");
     /// A user who has blocked the bot.
     pub(crate) const BLOCKED: Self = Self::Forbidden("bot was blocked by the user");
     /// A text of white space only.
@@ -65,6 +67,15 @@ impl Refusal {
     pub(crate) const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
     /// An edit of nothing.
     pub const EDIT_NOT_FOUND: Self = Self::Bad("message to edit not found");
+    /// A button that copies nothing or too much.
+    pub(crate) const BUTTON_COPY: Self = Self::Bad("BUTTON_COPY_TEXT_INVALID");
+    /// An entity that is no object with type, offset and length.
+    pub(crate) const ENTITY_UNREADABLE: Self = Self::Bad("can't parse entities");
+    /// An entity outside of the text.
+    pub(crate) const ENTITY_OUTSIDE: Self = Self::Bad("entity ends after the end of the text");
+    /// An entity that cuts a character in two.
+    pub(crate) const ENTITY_IN_CHARACTER: Self =
+        Self::Bad("entity beginning or ending in the middle of a UTF-16 symbol");
     /// An edit of a message that is not the bot's.
     pub(crate) const CANNOT_EDIT: Self = Self::Bad("message can't be edited");
     /// An edit that changes nothing.
@@ -76,6 +87,8 @@ impl Refusal {
     pub(crate) const DELETE_NOT_FOUND: Self = Self::Bad("message to delete not found");
     /// A group that has banned the bot.
     pub const KICKED: Self = Self::Forbidden("bot was kicked from the supergroup chat");
+    /// A channel that has removed the bot.
+    pub(crate) const KICKED_FROM_CHANNEL: Self = Self::Forbidden("bot was kicked from the channel chat");
     /// A group that the bot has left.
     pub(crate) const NOT_A_MEMBER: Self = Self::Forbidden("bot is not a member of the supergroup chat");
     /// A group whose members may not send.
@@ -86,6 +99,16 @@ impl Refusal {
     pub const WRITE_FORBIDDEN: Self = Self::Bad("CHAT_WRITE_FORBIDDEN");
     /// A closed topic, in which only administrators may send.
     pub const TOPIC_CLOSED: Self = Self::Bad("TOPIC_CLOSED");
+    /// A reaction that the chat does not allow, or that does not exist.
+    pub const REACTION_INVALID: Self = Self::Bad("REACTION_INVALID");
+    /// A reaction on nothing.
+    pub(crate) const REACT_NOT_FOUND: Self = Self::Bad("message to react not found");
+    /// A message to a chat of direct messages without a topic. Telegram's words are not documented; any 400 has the same effect.
+    pub(crate) const DIRECT_TOPIC_REQUIRED: Self = Self::Bad("direct messages topic must be specified");
+    /// A caption over 1024 UTF-16 units.
+    pub(crate) const CAPTION_TOO_LONG: Self = Self::Bad("MEDIA_CAPTION_TOO_LONG");
+    /// An edit in a channel of which the bot is no administrator.
+    pub const NEEDS_ADMIN: Self = Self::Bad("need administrator rights in the channel chat");
     /// A missing topic, or a thread of replies.
     pub(crate) const TOPIC_NOT_FOUND: Self = Self::Bad("message thread not found");
     /// A file in place of a message, but no file in the request.

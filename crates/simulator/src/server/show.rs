@@ -80,6 +80,15 @@ impl State {
             Content::Text(text) => {
                 json["text"] = json!(text);
                 add_entities(&mut json, "entities", text);
+                if let Some(folded) = message.folded.clone() {
+                    let units = |text: &str| text.encode_utf16().count();
+                    let (offset, length) = (units(&text[..folded.start]), units(&text[folded]));
+                    let entity = json!({ "type": "expandable_blockquote", "offset": offset, "length": length });
+                    match &mut json["entities"] {
+                        Value::Array(entities) => entities.push(entity),
+                        entities => *entities = json!([entity]),
+                    }
+                }
             }
             Content::Document { file_name, bytes, caption } => {
                 json["document"] = json!({
@@ -113,6 +122,9 @@ impl State {
         if let Some(markup) = &message.markup {
             json["reply_markup"] = markup.clone();
         }
+        if let Some(topic) = message.direct_topic {
+            json["direct_messages_topic"] = json!({ "topic_id": topic });
+        }
         if let Some(topic) = message.topic {
             json["message_thread_id"] = json!(topic);
             json["is_topic_message"] = json!(true);
@@ -135,6 +147,9 @@ impl Chat {
             ChatKind::Group => {
                 let kind = if self.basic { "group" } else { "supergroup" };
                 let mut json = json!({ "id": self.id, "type": kind, "title": self.title });
+                if self.is_direct {
+                    json["is_direct_messages"] = json!(true);
+                }
                 if !self.topics.is_empty() {
                     json["is_forum"] = json!(true);
                 }
@@ -157,7 +172,12 @@ impl Chat {
         if self.restricted && !self.blocked && self.bot == MemberStatus::Member {
             return json!({ "status": "restricted", "user": bot, "is_member": true, "can_send_messages": false, "until_date": 0 });
         }
-        Self::member_json(bot, self.bot, self.blocked)
+        let mut json = Self::member_json(bot, self.bot, self.blocked);
+        if self.kind == ChatKind::Channel && self.bot == MemberStatus::Administrator && !self.blocked {
+            json["can_post_messages"] = json!(true);
+            json["can_edit_messages"] = json!(self.may_edit_posts);
+        }
+        json
     }
 
     /// A `ChatMember`; `blocked` for a user who blocked the bot, or a bot that was banned.

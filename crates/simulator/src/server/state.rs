@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
 use super::Settings;
+use super::business::Account;
 use super::chat::{Author, Chat, Message};
 use super::flood::Flood;
 use super::menu::MenuEntry;
@@ -30,6 +31,10 @@ pub enum Method {
     EditMessageText,
     /// Puts a file in place of a message.
     EditMessageMedia,
+    /// Replaces the caption of a message.
+    EditMessageCaption,
+    /// Sets or removes a reaction.
+    SetMessageReaction,
     /// Deletes a message.
     DeleteMessage,
     /// Gives a download link.
@@ -52,6 +57,8 @@ pub enum Method {
     GetWebhookInfo,
     /// About a chat.
     GetChat,
+    /// About a connection to a user's own account.
+    GetBusinessConnection,
     /// About a user in a chat.
     GetChatMember,
     /// Bytes of a file, from `/file/bot.../`: no method of the Bot API, but recorded like one.
@@ -66,6 +73,8 @@ pub struct State {
     pub bot: UserId,
     /// Chats by id.
     pub chats: HashMap<ChatId, Chat>,
+    /// Users' own accounts with the bot, by connection.
+    pub accounts: BTreeMap<String, Account>,
     /// All calls in the order of their responses.
     pub calls: Vec<CallRecord>,
     /// Updates not yet confirmed by the bot.
@@ -159,6 +168,7 @@ impl State {
         Self {
             bot: UserId(bot),
             chats: HashMap::new(),
+            accounts: BTreeMap::new(),
             calls: Vec::new(),
             pending: VecDeque::new(),
             confirmed: Vec::new(),

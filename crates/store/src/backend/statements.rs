@@ -3,21 +3,24 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{
+    BusinessKey, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId,
+};
 
 use crate::audio::{AudioRow, DueAudio};
 use crate::machines::{Machine, MachineId, MachineState};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
 use crate::queue::cancellation::CancelTarget;
+use crate::queue::comments::CommentPlace;
 use crate::queue::daily_usage::{MeasuredRequest, Usage};
 use crate::queue::fenced::FencedWrite;
 use crate::queue::order::Place;
 use crate::service::ServiceMode;
 use crate::users::{Ban, Profile};
 use crate::{
-    ChatSettings, ClaimExclusions, Fence, IncomingAudio, Notice, RequestRecord, RequestRow, RequestStatus, Running,
-    Sender, StoreError, Waiting, postgres, sqlite,
+    BusinessConnection, ChatSettings, ClaimExclusions, DeletedSource, Fence, IncomingAudio, Notice, RequestRecord,
+    RequestRow, RequestStatus, Running, Sender, StoreError, Waiting, postgres, sqlite,
 };
 
 /// The statements, on a connection or in a transaction.
@@ -51,6 +54,8 @@ statements! {
     fn claim_download(owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
     fn claim_transcription(owner: &str, until: Timestamp, now: Timestamp, excluded: &ClaimExclusions) -> Option<RequestRow>;
     fn claim_coalesced(into: RequestId, owner: &str, until: Timestamp, now: Timestamp) -> Option<RequestRow>;
+    /// Those that wait for the text of `from` wait for that of `to`.
+    fn coalesce_into_another(from: RequestId, to: RequestId) -> ();
     fn requeue_lost(now: Timestamp) -> Vec<RequestId>;
     fn expire_other_leases(owner: &str) -> u64;
     /// `lease` and `pause` are the latest ends that are possible now.
@@ -70,6 +75,9 @@ statements! {
     fn request_cancellation(id: RequestId, by: CancelledBy) -> ();
     fn has_cancellation(id: RequestId) -> bool;
     fn cancellations_of(owner: &str) -> Vec<RequestId>;
+    fn request_stop(id: RequestId) -> bool;
+    fn has_stop(id: RequestId) -> bool;
+    fn stops_of(owner: &str) -> Vec<RequestId>;
     fn open_requests_of(user: UserId) -> Vec<RequestId>;
     fn open_requests_in(chat: ChatId) -> Vec<RequestId>;
 
@@ -95,6 +103,8 @@ statements! {
     fn page_after(place: &Place) -> Vec<Waiting>;
     fn place_of(id: RequestId) -> Option<Place>;
     /// Whether `owner` holds a request, or no worker does while it waits.
+    fn set_comment_place(channel: ChatId, post: MessageId, place: CommentPlace) -> ();
+    fn comment_place(of: RequestId) -> Option<CommentPlace>;
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;
@@ -126,10 +136,23 @@ statements! {
     fn reachable_users() -> Vec<UserId>;
     fn profile(user: UserId) -> Option<Profile>;
     fn count_ended_of(user: UserId) -> Vec<(StageName, u32)>;
+    fn count_stopped_of(user: UserId) -> u32;
     fn recent_languages(user: UserId) -> Vec<(String, u32)>;
     fn chat_settings(chat: ChatId) -> Option<ChatSettings>;
     fn set_speech_language(chat: ChatId, language: Option<SpeechLanguage>, now: Timestamp) -> ();
     fn set_auto(chat: ChatId, auto: bool, now: Timestamp) -> ();
+    fn set_times(chat: ChatId, times: bool, now: Timestamp) -> ();
+    fn set_status(chat: ChatId, style: StatusStyle, now: Timestamp) -> ();
+    fn set_quiet(chat: ChatId, quiet: bool, now: Timestamp) -> ();
+    fn invitation_key() -> Vec<u8>;
+    fn add_invitation(hash: &[u8], expires_at: Timestamp) -> ();
+    fn drop_expired_invitations(now: Timestamp) -> ();
+    fn take_invitation(hash: &[u8]) -> bool;
+    fn add_invited(user: UserId, now: Timestamp) -> ();
+    fn invited_since(user: UserId) -> Option<Timestamp>;
+    fn newest_invited(limit: u32) -> Vec<Ban>;
+    fn count_invited() -> u32;
+    fn remove_invited(user: UserId) -> bool;
     fn ban(user: UserId, now: Timestamp) -> ();
     fn unban(user: UserId) -> bool;
     fn has_ban(user: UserId) -> bool;
@@ -140,6 +163,25 @@ statements! {
     fn move_chat(from: ChatId, to: ChatId) -> ();
     fn moved_to(chat: ChatId) -> Option<ChatId>;
     fn other_ids(chat: ChatId) -> Vec<ChatId>;
+}
+
+// === Users' own accounts ===
+
+statements! {
+    fn business_connection(id: &str) -> Option<BusinessConnection>;
+    fn record_business_connection(connection: &BusinessConnection, now: Timestamp) -> ();
+    fn has_refused_business_connection(id: &str) -> bool;
+    /// False when it was refused before.
+    fn refuse_business_connection(id: &str) -> bool;
+    fn has_business_connection(user: UserId) -> bool;
+    fn delete_business_connections_of(user: UserId) -> ();
+
+    fn has_source(source: BusinessKey) -> bool;
+    fn mark_source_deleted(source: BusinessKey) -> Vec<RequestId>;
+    fn deleted_sources(now: Timestamp) -> Vec<DeletedSource>;
+    fn finish_deletion(id: RequestId) -> ();
+    fn has_author_names() -> bool;
+    fn erase_author_names() -> u64;
 }
 
 // === Erasing a user ===

@@ -19,6 +19,9 @@ const CHANGED: &str = "stenobot_changed";
 /// A request that a machine holds was cancelled; the payload is its id.
 const CANCELLED: &str = "stenobot_cancelled";
 
+/// The text so far is wanted of a request that a machine transcribes; the payload is its id.
+const STOPPED: &str = "stenobot_stopped";
+
 /// Silence after which the server is asked whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -56,7 +59,7 @@ async fn listen(
     // A listener takes its connection from a pool: this one has no other.
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
-    listener.listen_all([CHANGED, CANCELLED]).await?;
+    listener.listen_all([CHANGED, CANCELLED, STOPPED]).await?;
     on_connected();
     // What came before is not known.
     database.changes.notify(Topic::ALL);
@@ -84,6 +87,7 @@ async fn receive(database: &Database, listener: &mut PgListener, work: &SpreadWo
         };
         match (notification.channel(), notification.payload().parse()) {
             (CANCELLED, Ok(id)) => database.cancelled(RequestId(id)),
+            (STOPPED, Ok(id)) => database.stopped(RequestId(id)),
             (_, _) => {
                 database.changes.notify(&[]);
                 for topic in Topic::of_notification(notification.payload()) {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioSource, ChatId, MessageId, RejectReason, RequestId, SpeechLanguage, Timestamp, UserId,
+    AnswerForm, AudioSource, ChatId, MessageId, Origin, RejectReason, RequestId, SpeechLanguage, StateDisplay,
+    ThreadId, Timestamp, UserId,
 };
 
 use super::{ClaimExclusions, Queue, daily_usage};
@@ -34,6 +35,8 @@ pub enum IdempotencyKey {
         /// Telegram's id of this press.
         callback_id: String,
     },
+    /// The message that the origin names, which is in no chat of the bot.
+    Origin,
 }
 
 /// A request for a transcript as it came in. What it says of the audio is only a claim.
@@ -42,11 +45,15 @@ pub struct IncomingAudio {
     /// Where the answer goes.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// By which it is recognised when the update comes again.
     pub key: IdempotencyKey,
     /// The message with the audio, which is replied to; `None` where it is not in this chat.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
+    /// How the state is to be shown.
+    pub display: StateDisplay,
     /// User or chat that makes the request.
     pub from: Sender,
     /// Kind of the message with the audio.
@@ -75,6 +82,8 @@ impl IncomingAudio {
             thread: None,
             key: IdempotencyKey::Message(message),
             reply_to: Some(message),
+            origin: Origin::Chat,
+            display: StateDisplay::Message,
             from,
             source: AudioSource::Voice,
             file_id,

@@ -38,10 +38,21 @@ pub(crate) struct CancelTarget {
     pub(crate) user: UserId,
 }
 
+/// In whose name a request is cancelled.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Canceller {
+    /// A user, who needs the right to.
+    Actor(Actor),
+    /// The operator.
+    Operator,
+    /// The sender, by deleting the message with the recording.
+    Deletion,
+}
+
 impl Queue {
     /// Ends a request that this actor may cancel and that no worker holds. One whose lease ran out is not held.
     pub async fn cancel(&self, id: RequestId, by: impl Into<Actor>) -> Result<CancelOutcome, StoreError> {
-        self.0.noting(self.cancel_once(id, Some(by.into()))).await
+        self.0.noting(self.cancel_once(id, Canceller::Actor(by.into()))).await
     }
 
     /// Ends all of this user's requests that no worker holds; of the others, the outcome is [`CancelOutcome::Running`].
@@ -59,7 +70,7 @@ impl Queue {
         let open = self.0.connections.read().await?.sql().open_requests_in(group).await?;
         let mut outcomes = Vec::new();
         for id in open {
-            outcomes.push((id, self.0.noting(self.cancel_once(id, None)).await?));
+            outcomes.push((id, self.0.noting(self.cancel_once(id, Canceller::Operator)).await?));
         }
         Ok(outcomes)
     }
@@ -69,19 +80,25 @@ impl Queue {
         self.0.connections.read().await?.sql().cancellations_of(owner).await
     }
 
-    /// In the name of an actor, or of the operator.
-    async fn cancel_once(&self, id: RequestId, by: Option<Actor>) -> Result<CancelOutcome, StoreError> {
+    pub(super) async fn cancel_once(&self, id: RequestId, by: Canceller) -> Result<CancelOutcome, StoreError> {
         let (mut tx, now) = self.0.begin_in_order().await?;
         let Some(target) = tx.sql().cancel_target(id).await? else { return Ok(CancelOutcome::Unknown) };
-        match by.map(|actor| actor.right(target.user, target.chat)) {
-            Some(Right::Denied) => return Ok(CancelOutcome::NotYours),
-            Some(Right::AdminsOnly) => return Ok(CancelOutcome::AdminsOnly),
-            Some(Right::Granted) | None => {}
+        let right = match by {
+            Canceller::Actor(actor) => actor.right(target.user, target.chat),
+            Canceller::Operator | Canceller::Deletion => Right::Granted,
+        };
+        match right {
+            Right::Denied => return Ok(CancelOutcome::NotYours),
+            Right::AdminsOnly => return Ok(CancelOutcome::AdminsOnly),
+            Right::Granted => {}
         }
         if target.stage.is_terminal() {
             return Ok(CancelOutcome::Over);
         }
-        let reason = if by.is_some() { CancelledBy::Sender } else { CancelledBy::Operator };
+        let reason = match by {
+            Canceller::Actor(_) | Canceller::Deletion => CancelledBy::Sender,
+            Canceller::Operator => CancelledBy::Operator,
+        };
         if target.has_owner && target.lease_until.is_some_and(|until| until >= now) {
             tx.sql().request_cancellation(id, reason).await?;
             tx.commit().await?;

@@ -42,6 +42,10 @@ pub(crate) enum FencedWrite<'a> {
         chat: ChatId,
         message: MessageId,
     },
+    /// A further message of the answer, which is deleted with the message that it answers.
+    SentMessage {
+        message: MessageId,
+    },
     /// Messages of a long answer that were sent.
     PartsDelivered(u32),
     /// With the refusals that are folded into the notice.
@@ -62,7 +66,7 @@ impl FencedWrite<'_> {
             Self::Release { .. } => "put a request back",
             Self::Separate => "separate a coalesced request",
             Self::Renew => "renew a lease",
-            Self::StatusMessage { .. } | Self::PartMessage { .. } => "remember a message",
+            Self::StatusMessage { .. } | Self::PartMessage { .. } | Self::SentMessage { .. } => "remember a message",
             Self::PartsDelivered(_) => "remember what was sent",
             Self::CloseNotice { .. } => "record a notice",
             Self::PostponeNotice { .. } => "put a notice off",
@@ -79,6 +83,7 @@ impl FencedWrite<'_> {
             Self::Renew => "renewal",
             Self::StatusMessage { .. } => "status message",
             Self::PartMessage { .. } => "part message",
+            Self::SentMessage { .. } => "sent message",
             Self::PartsDelivered(_) => "part",
             Self::CloseNotice { .. } => "told",
             Self::PostponeNotice { .. } => "told later",
@@ -94,6 +99,7 @@ impl FencedWrite<'_> {
             | Self::Renew
             | Self::StatusMessage { .. }
             | Self::PartMessage { .. }
+            | Self::SentMessage { .. }
             | Self::PartsDelivered(_)
             | Self::CloseNotice { .. }
             | Self::PostponeNotice { .. } => false,
@@ -113,7 +119,7 @@ impl Queue {
         if tx.sql().write_fenced(fence, &write, now).await? != 1 {
             return Err(StoreError::LeaseLost { id: fence.id, stage: fence.stage });
         }
-        let mut is_cancelled = false;
+        let (mut is_cancelled, mut is_stopped) = (false, false);
         match write {
             FencedWrite::Advance { per_day: Some(limit), .. }
                 if daily_usage::is_over(&mut tx, fence.id, limit, now).await? =>
@@ -125,12 +131,16 @@ impl Queue {
             FencedWrite::Settle { .. } => order::leave(&mut tx, fence.id).await?,
             FencedWrite::Release { .. } => tx.sql().follow(&[fence.id]).await?,
             // Should the notification have been lost.
-            FencedWrite::Renew => is_cancelled = tx.sql().has_cancellation(fence.id).await?,
+            FencedWrite::Renew => {
+                is_cancelled = tx.sql().has_cancellation(fence.id).await?;
+                is_stopped = tx.sql().has_stop(fence.id).await?;
+            }
             FencedWrite::CloseNotice { folded } if !folded.is_empty() => tx.sql().close_folded(folded).await?,
             FencedWrite::Advance { .. }
             | FencedWrite::Separate
             | FencedWrite::StatusMessage { .. }
             | FencedWrite::PartMessage { .. }
+            | FencedWrite::SentMessage { .. }
             | FencedWrite::PartsDelivered(_)
             | FencedWrite::CloseNotice { .. }
             | FencedWrite::PostponeNotice { .. } => {}
@@ -140,6 +150,9 @@ impl Queue {
         self.0.changed();
         if is_cancelled {
             self.0.cancelled(fence.id);
+        }
+        if is_stopped {
+            self.0.stopped(fence.id);
         }
         Ok(true)
     }

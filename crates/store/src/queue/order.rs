@@ -13,7 +13,7 @@
 //! one leaves the queue without having been started, the later ones move up; when one is started late, since the user was
 //! passed over or its download was slow, the next ones get turns after it.
 
-use stenobot_domain::{AudioLength, ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_domain::{AudioLength, ChatId, MessageId, Origin, RequestId, StageName, Timestamp, UserId};
 
 use super::{ClaimExclusions, LEASE, Queue};
 use crate::backend::{Connection, Transaction};
@@ -35,6 +35,8 @@ pub struct Waiting {
     pub user: UserId,
     /// Chat of the answer.
     pub chat: ChatId,
+    /// Where the recording comes from.
+    pub origin: Origin,
     /// The message that shows the state.
     pub status_message: Option<MessageId>,
     /// Language code of the sender's Telegram.

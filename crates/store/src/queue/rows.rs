@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId,
-    SpeechLanguage, StageName, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, Origin, RejectReason, RequestId,
+    SpeechLanguage, StageName, StateDisplay, ThreadId, Timestamp, UserId,
 };
 
 /// Kind of work for which a row is claimed.
@@ -43,9 +43,13 @@ pub struct RequestRow {
     /// Chat of the answer.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
+    /// How the state is shown.
+    pub display: StateDisplay,
     /// User or chat that made the request.
     pub user: UserId,
     /// Kind of the message with the audio.
@@ -91,6 +95,8 @@ pub struct RequestUpdate {
     pub language: Option<String>,
     /// How long the audio of an answered request can be transcribed again.
     pub keep_audio_for: Option<Duration>,
+    /// Whether its sender has ended it with the text that was there.
+    pub is_stopped: bool,
 }
 
 /// How a request ends other than by delivery.
@@ -140,9 +146,13 @@ pub struct Notice {
     /// Chat of the answer.
     pub chat: ChatId,
     /// The topic of the chat, where there are topics.
-    pub thread: Option<i32>,
+    pub thread: Option<ThreadId>,
     /// The message that is answered: the one with the audio, unless it stayed behind in a group that became a supergroup.
     pub reply_to: Option<MessageId>,
+    /// Where the recording comes from.
+    pub origin: Origin,
+    /// How the state was shown.
+    pub display: StateDisplay,
     /// User or chat that made the request.
     pub user: UserId,
     /// The message that showed the state, if any.

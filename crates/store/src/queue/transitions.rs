@@ -70,6 +70,11 @@ impl Queue {
         self.write(fence, FencedWrite::PartMessage { chat, message }).await.map(drop)
     }
 
+    /// Records a further message of the answer to a recording of another chat, with which it is deleted. Renews the lease.
+    pub async fn add_sent_message(&self, fence: &Fence, message: MessageId) -> Result<(), StoreError> {
+        self.write(fence, FencedWrite::SentMessage { message }).await.map(drop)
+    }
+
     /// Records how many messages of a long answer have been sent. Renews the lease.
     pub async fn set_parts_delivered(&self, fence: &Fence, parts: u32) -> Result<(), StoreError> {
         self.write(fence, FencedWrite::PartsDelivered(parts)).await.map(drop)

@@ -31,9 +31,9 @@ pub(in super::super) const TAKE_DUE: &str = concat!(
 pub(in super::super) const KEPT: &str = concat!(
     "SELECT usage.id, usage.stage, ",
     chat_id!(),
-    ", usage.thread_id, usage.reply_to_message_id, usage.status_message_id, \
+    ", usage.thread_id, usage.direct_topic_id, usage.reply_to_message_id, usage.status_message_id, \
      usage.source, usage.form, usage.speech_language, usage.speech_languages, usage.voice_file_id, usage.file_unique_id, usage.locale, \
-     usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, \
+     usage.business_key, usage.author_name, usage.sent_at, usage.claimed_duration_seconds, audio.id AS audio_id, audio.stage AS audio_stage, audio.audio_until, \
      owner.telegram_id, owner.username, owner.first_name, owner.last_name \
      FROM usage JOIN users AS owner ON owner.id = usage.user_id LEFT JOIN usage AS original ON original.id = usage.joined_to \
      LEFT JOIN usage AS audio ON audio.id = coalesce(usage.parent_id, original.parent_id, original.id, usage.id) \
@@ -74,8 +74,9 @@ fn read(row: &DbRow) -> Result<AudioRow, sqlx::Error> {
             last_name: row.try_get("last_name")?,
         },
         chat: ChatId(row.try_get("chat_id")?),
-        thread: row.try_get("thread_id")?,
+        thread: rows::thread(row)?,
         reply_to: rows::message(row, "reply_to_message_id")?,
+        origin: rows::origin(row)?,
         status_message: rows::message(row, "status_message_id")?,
         source: rows::source(row)?,
         form: rows::form(row)?,

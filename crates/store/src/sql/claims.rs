@@ -192,6 +192,13 @@ pub(in super::super) const CLAIM_COALESCED: &str = concat!(
     request_columns!()
 );
 
+/// Those that are coalesced into `$1` and wait get their text from `$2`.
+const COALESCE_INTO_ANOTHER: &str = concat!(
+    "UPDATE usage",
+    indexed_by!("ix_usage_joined"),
+    " SET joined_to = $2 WHERE answered = 0 AND stage = 'received' AND joined_to = $1"
+);
+
 pub(in super::super) const EXPIRE_OTHERS: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner <> $1";
 
 pub(in super::super) const EXPIRE_OF: &str = "UPDATE usage SET lease_until = 0 WHERE answered = 0 AND owner = $1";
@@ -266,6 +273,10 @@ impl Statements<'_> {
     ) -> Result<Option<RequestRow>, StoreError> {
         let claim = sqlx::query_as(CLAIM_COALESCED).bind(owner).bind(until.0).bind(now.0).bind(into.0);
         Ok(claim.fetch_optional(self.0).await?)
+    }
+
+    pub(crate) async fn coalesce_into_another(self, from: RequestId, to: RequestId) -> Result<(), StoreError> {
+        self.execute(sqlx::query(COALESCE_INTO_ANOTHER).bind(from.0).bind(to.0)).await.map(drop)
     }
 
     pub(crate) async fn expire_other_leases(self, owner: &str) -> Result<u64, StoreError> {

@@ -10,9 +10,12 @@ mod fragments;
 
 pub(super) mod account;
 pub(super) mod audio;
+mod business;
 pub(super) mod claims;
 pub(super) mod daily_usage;
+pub(super) mod deletion;
 pub(super) mod erasure;
+mod invitations;
 mod machines;
 pub(super) mod migrate;
 pub(super) mod notices;

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use stenobot_domain::{ChatId, MessageId, RequestId, StageName, Timestamp, UserId};
+use stenobot_domain::{ChatId, MessageId, Origin, PersonName, RequestId, StageName, ThreadId, Timestamp, UserId};
 
 use super::{Statements, claims, count, rows};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
+use crate::queue::comments::CommentPlace;
 use crate::queue::order::Place;
 use crate::{ClaimExclusions, IdempotencyKey, IncomingAudio, RequestStatus, Running, StoreError, Waiting};
 
@@ -48,10 +49,11 @@ pub(in super::super) const SAME_AUDIO: &str = concat!(
 /// `queue/order.rs`.
 pub(in super::super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
-     form, speech_language, speech_languages, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
-     stage, reason, answered, received_at, finished_at, priority, turn, created_at, updated_at) \
+     form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
+     stage, reason, answered, received_at, business_key, author_name, sent_at, display, direct_topic_id, speech_languages, finished_at, priority, \
+     turn, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = $2) THEN NULL ELSE $5 END, \
-     $6, $7, $8, $9, $10, $19, $11, $12, $13, $14, $15, $16, $17, 0, $18, \
+     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, $24, \
      CASE $16 WHEN 'rejected' THEN $18 END, \
      coalesce((SELECT original.priority FROM usage AS original WHERE original.id = $11), 1), \
      coalesce((SELECT original.turn FROM usage AS original WHERE original.id = $11), \
@@ -75,7 +77,8 @@ macro_rules! waiting_columns {
             "SELECT id, ",
             chat_id!(),
             ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
-             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, CASE WHEN ",
+             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, business_key, author_name, sent_at, \
+             CASE WHEN ",
             waits_for_another!(),
             " THEN joined_to END AS joined_to, ",
             telegram_id!()
@@ -157,7 +160,31 @@ pub(in super::super) const LOCATION: &str = concat!(
     ", usage.chat_id AS first_chat_id, status_message_id FROM usage WHERE id = $1"
 );
 
+const SET_COMMENT_PLACE: &str = "UPDATE usage SET comment_chat_id = $3, comment_message_id = $4 \
+     WHERE chat_id = $1 AND message_id = $2 AND answered = 0";
+
+const COMMENT_PLACE: &str = concat!(
+    "SELECT ",
+    chat_now!("usage.comment_chat_id"),
+    " AS group_id, comment_message_id FROM usage WHERE id = $1 AND comment_message_id IS NOT NULL"
+);
+
 impl Statements<'_> {
+    pub(crate) async fn set_comment_place(
+        self,
+        channel: ChatId,
+        post: MessageId,
+        place: CommentPlace,
+    ) -> Result<(), StoreError> {
+        let set = sqlx::query(SET_COMMENT_PLACE).bind(channel.0).bind(post.0);
+        self.execute(set.bind(place.group.0).bind(place.message.0)).await.map(drop)
+    }
+
+    pub(crate) async fn comment_place(self, of: RequestId) -> Result<Option<CommentPlace>, StoreError> {
+        let place: Option<(i64, i32)> = sqlx::query_as(COMMENT_PLACE).bind(of.0).fetch_optional(self.0).await?;
+        Ok(place.map(|(group, message)| CommentPlace { group: ChatId(group), message: MessageId(message) }))
+    }
+
     pub(crate) async fn count_waiting(self, excluded: &ClaimExclusions) -> Result<u32, StoreError> {
         if *excluded == ClaimExclusions::default() {
             return Ok(count(sqlx::query_scalar(COUNT_WAITING).fetch_one(self.0).await?));
@@ -197,6 +224,11 @@ impl Statements<'_> {
         let (message, callback) = match &arrival.key {
             IdempotencyKey::Message(message) => (Some(message.0), None),
             IdempotencyKey::Button { callback_id } => (None, Some(callback_id)),
+            IdempotencyKey::Origin => (None, None),
+        };
+        let business = match &arrival.origin {
+            Origin::Chat => None,
+            Origin::Business(message) => Some(message),
         };
         let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
         let (language, languages) = rows::language_columns(arrival.speech_language.as_ref());
@@ -206,7 +238,7 @@ impl Statements<'_> {
             .bind(message)
             .bind(callback)
             .bind(arrival.reply_to.map(|message| message.0))
-            .bind(arrival.thread)
+            .bind(arrival.thread.and_then(ThreadId::topic))
             .bind(arrival.source.as_str())
             .bind(arrival.parent.map(|parent| parent.0))
             .bind(arrival.form.as_str())
@@ -219,6 +251,11 @@ impl Statements<'_> {
             .bind(stage.as_str())
             .bind(row.refused.map(stenobot_domain::RejectReason::as_str))
             .bind(now.0)
+            .bind(business.map(|message| message.key.as_bytes()))
+            .bind(business.and_then(|message| message.author.as_ref()).map(PersonName::as_str))
+            .bind(business.map(|message| message.sent_at.0))
+            .bind(arrival.display.as_str())
+            .bind(arrival.thread.and_then(ThreadId::direct))
             .bind(languages)
             .fetch_optional(self.0)
             .await?;

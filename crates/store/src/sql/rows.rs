@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sqlx::Row;
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId,
-    SpeechLanguage, StageName, Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, BusinessKey, BusinessMessage, CancelledBy, ChatId, FailReason, MessageId,
+    Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName, StateDisplay, StatusStyle, ThreadId,
+    Timestamp, UserId,
 };
 
 use super::{DbRow, count, seconds};
@@ -59,6 +60,11 @@ pub(super) fn form(row: &DbRow) -> Result<AnswerForm, sqlx::Error> {
     AnswerForm::parse(name).ok_or_else(|| unknown("form", name))
 }
 
+pub(super) fn display(row: &DbRow) -> Result<StateDisplay, sqlx::Error> {
+    let name: &str = row.try_get("display")?;
+    StateDisplay::parse(name).ok_or_else(|| unknown("display", name))
+}
+
 /// Of `speech_language` and `speech_languages`. A program that knows only the former may have set it since.
 pub(super) fn speech_language(row: &DbRow) -> Result<Option<SpeechLanguage>, sqlx::Error> {
     let parse = |column| {
@@ -82,6 +88,11 @@ fn cancellation(row: &DbRow) -> Result<Option<CancelledBy>, sqlx::Error> {
     by.map(|by| CancelledBy::parse(by).ok_or_else(|| unknown("cancel_requested", by))).transpose()
 }
 
+pub(super) fn thread(row: &DbRow) -> Result<Option<ThreadId>, sqlx::Error> {
+    let topic = row.try_get::<Option<i32>, _>("thread_id")?.map(ThreadId::Topic);
+    Ok(topic.or(row.try_get::<Option<i64>, _>("direct_topic_id")?.map(ThreadId::Direct)))
+}
+
 pub(super) fn request(row: &DbRow, column: &str) -> Result<Option<RequestId>, sqlx::Error> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(RequestId))
 }
@@ -103,6 +114,16 @@ pub(super) fn time(row: &DbRow, column: &str) -> Result<Option<Timestamp>, sqlx:
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
 }
 
+pub(super) fn origin(row: &DbRow) -> Result<Origin, sqlx::Error> {
+    let Some(key) = row.try_get::<Option<Vec<u8>>, _>("business_key")? else { return Ok(Origin::Chat) };
+    let author: Option<String> = row.try_get("author_name")?;
+    Ok(Origin::Business(BusinessMessage {
+        key: BusinessKey::from_bytes(&key).ok_or_else(|| sqlx::Error::Decode("business_key is no hash".into()))?,
+        author: author.as_deref().and_then(PersonName::new),
+        sent_at: time(row, "sent_at")?.unwrap_or(Timestamp(0)),
+    }))
+}
+
 impl sqlx::FromRow<'_, DbRow> for RequestRow {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
@@ -111,8 +132,10 @@ impl sqlx::FromRow<'_, DbRow> for RequestRow {
             interruptions: row.try_get("interruptions")?,
             cancel_requested: cancellation(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            thread: row.try_get("thread_id")?,
+            thread: thread(row)?,
             reply_to: message(row, "reply_to_message_id")?,
+            origin: origin(row)?,
+            display: display(row)?,
             user: UserId(row.try_get("telegram_id")?),
             source: source(row)?,
             form: form(row)?,
@@ -136,8 +159,10 @@ impl sqlx::FromRow<'_, DbRow> for Notice {
         Ok(Self {
             fence: fence(row)?,
             chat: ChatId(row.try_get("chat_id")?),
-            thread: row.try_get("thread_id")?,
+            thread: thread(row)?,
             reply_to: message(row, "reply_to_message_id")?,
+            origin: origin(row)?,
+            display: display(row)?,
             user: UserId(row.try_get("telegram_id")?),
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
@@ -162,6 +187,7 @@ impl sqlx::FromRow<'_, DbRow> for Waiting {
             id: RequestId(row.try_get("id")?),
             user: UserId(row.try_get("telegram_id")?),
             chat: ChatId(row.try_get("chat_id")?),
+            origin: origin(row)?,
             status_message: message(row, "status_message_id")?,
             locale: row.try_get("locale")?,
             stage: stage(row)?,
@@ -187,6 +213,13 @@ impl sqlx::FromRow<'_, DbRow> for RequestStatus {
 
 impl sqlx::FromRow<'_, DbRow> for ChatSettings {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { speech_language: speech_language(row)?, auto: row.try_get("auto")? })
+        let status: Option<&str> = row.try_get("status")?;
+        Ok(Self {
+            speech_language: speech_language(row)?,
+            auto: row.try_get("auto")?,
+            times: row.try_get("times")?,
+            status: status.map(|name| StatusStyle::parse(name).ok_or_else(|| unknown("status", name))).transpose()?,
+            quiet: row.try_get("quiet")?,
+        })
     }
 }

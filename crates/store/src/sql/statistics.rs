@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{FromRow, Row};
-use stenobot_domain::{StageName, Timestamp};
+use stenobot_domain::{Outcome, StageName, Timestamp};
 
 use super::{DbRow, Statements, rows, seconds};
 use crate::{RequestProgress, RequestRecord, StoreError};
@@ -17,10 +17,11 @@ pub(in super::super) const BACKLOG: &str = concat!(
     waiting_stages!()
 );
 
-/// Imported rows, which another engine transcribed, have no `finished_at`. Coalesced rows took no processing time.
+/// Imported rows, which another engine transcribed, have no `finished_at`. Coalesced rows took no processing time. Stopped ones, which
+/// have a reason, took it for a part of their length.
 pub(in super::super) const RECENT_RTF: &str = "SELECT sum(processing_time_seconds) / sum(voice_duration_seconds) \
      FROM (SELECT processing_time_seconds, voice_duration_seconds FROM usage WHERE stage = 'done' AND model_size = $1 \
-     AND finished_at IS NOT NULL AND joined_to IS NULL \
+     AND finished_at IS NOT NULL AND joined_to IS NULL AND reason IS NULL \
      AND processing_time_seconds IS NOT NULL AND voice_duration_seconds > 0 \
      ORDER BY finished_at DESC LIMIT 20) AS recent";
 
@@ -88,6 +89,9 @@ impl Statements<'_> {
 impl FromRow<'_, DbRow> for RequestRecord {
     fn from_row(row: &DbRow) -> Result<Self, sqlx::Error> {
         let progress = match rows::stage(row)? {
+            StageName::Done if row.try_get::<Option<&str>, _>("reason")? == Some(Outcome::Stopped.as_str()) => {
+                RequestProgress::Stopped
+            }
             StageName::Done => RequestProgress::Done,
             StageName::Received
             | StageName::Downloaded

@@ -27,6 +27,8 @@ pub(in super::super) const ADVANCE: &str = concat!(
      transcription_length = coalesce($6, transcription_length), \
      language = coalesce($7, language), \
      audio_until = coalesce($8, audio_until), \
+     reason = CASE WHEN $14 = 1 THEN 'stopped' ELSE reason END, \
+     stop_requested = CASE $1 WHEN 'transcribing' THEN 0 ELSE stop_requested END, \
      updated_at = ",
     time!("$2"),
     fence!("$9", "$10", "$11", "$12")
@@ -72,8 +74,15 @@ const SET_STATUS_MESSAGE: &str = concat!(
 const SET_PART_MESSAGE: &str = concat!(
     "UPDATE usage SET part_message_id = CASE ",
     chat_now!("usage.chat_id"),
-    " WHEN $3 THEN $1 ELSE part_message_id END, lease_until = $2",
+    " WHEN $3 THEN $1 ELSE part_message_id END, sent_messages = CASE WHEN business_key IS NOT NULL \
+     THEN coalesce(sent_messages, '') || ' ' || CAST($1 AS TEXT) END, lease_until = $2",
     fence!("$4", "$5", "$6", "$7")
+);
+
+/// Beside those that were recorded as [`SET_PART_MESSAGE`] does.
+const ADD_SENT_MESSAGE: &str = concat!(
+    "UPDATE usage SET sent_messages = coalesce(sent_messages, '') || ' ' || CAST($1 AS TEXT), lease_until = $2",
+    fence!("$3", "$4", "$5", "$6")
 );
 
 const SET_PARTS_DELIVERED: &str = concat!(
@@ -133,6 +142,19 @@ const REQUEST_CANCELLATION: &str = "UPDATE usage SET cancel_requested = $2 WHERE
 
 const HAS_CANCELLATION: &str = "SELECT cancel_requested IS NOT NULL FROM usage WHERE id = $1";
 
+/// Of an attempt that is under way: the text of an earlier one is lost.
+const REQUEST_STOP: &str =
+    "UPDATE usage SET stop_requested = 1 WHERE id = $1 AND answered = 0 AND stage = 'transcribing'";
+
+const HAS_STOP: &str = "SELECT stop_requested = 1 FROM usage WHERE id = $1";
+
+/// Of all requests that an owner holds.
+const STOPS_OF: &str = concat!(
+    "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
+    open_stages!(),
+    " AND owner = $1 AND stop_requested = 1"
+);
+
 /// Of all requests that an owner holds.
 pub(in super::super) const CANCELLATIONS_OF: &str = concat!(
     "SELECT id FROM usage WHERE answered = 0 AND stage IN ",
@@ -171,7 +193,7 @@ impl Statements<'_> {
                     .bind(&update.language)
                     .bind(update.keep_audio_for.map(|kept| now.after(kept).0))
                     .fenced(fence);
-                advance.bind(lease_until)
+                advance.bind(lease_until).bind(i64::from(update.is_stopped))
             }
             FencedWrite::Separate => sqlx::query(SEPARATE).fenced(fence),
             FencedWrite::Settle { settlement, codec } => {
@@ -199,6 +221,9 @@ impl Statements<'_> {
             }
             FencedWrite::PartMessage { chat, message } => {
                 sqlx::query(SET_PART_MESSAGE).bind(message.0).bind(lease_until).bind(chat.0).fenced(fence)
+            }
+            FencedWrite::SentMessage { message } => {
+                sqlx::query(ADD_SENT_MESSAGE).bind(message.0).bind(lease_until).fenced(fence)
             }
             FencedWrite::PartsDelivered(parts) => {
                 sqlx::query(SET_PARTS_DELIVERED).bind(i64::from(parts)).bind(lease_until).fenced(fence)
@@ -254,6 +279,19 @@ impl Statements<'_> {
 
     pub(crate) async fn has_cancellation(self, id: RequestId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar(HAS_CANCELLATION).bind(id.0).fetch_one(self.0).await?)
+    }
+
+    /// Whether the request is being transcribed.
+    pub(crate) async fn request_stop(self, id: RequestId) -> Result<bool, StoreError> {
+        Ok(self.execute(sqlx::query(REQUEST_STOP).bind(id.0)).await? == 1)
+    }
+
+    pub(crate) async fn has_stop(self, id: RequestId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(HAS_STOP).bind(id.0).fetch_one(self.0).await?)
+    }
+
+    pub(crate) async fn stops_of(self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
+        Ok(super::ids(sqlx::query_scalar(STOPS_OF).bind(owner).fetch_all(self.0).await?))
     }
 
     pub(crate) async fn cancellations_of(self, owner: &str) -> Result<Vec<RequestId>, StoreError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::Row;
-use stenobot_domain::{ChatId, SpeechLanguage, StageName, Timestamp, UserId};
+use stenobot_domain::{ChatId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
 use super::rows::language_columns;
 use super::{Statements, count};
@@ -38,6 +38,9 @@ pub(in super::super) const ENDED_OF: &str = concat!(
     " GROUP BY stage ORDER BY stage"
 );
 
+const STOPPED_OF: &str = "SELECT count(*) FROM usage WHERE user_id = (SELECT id FROM users WHERE telegram_id = $1) \
+     AND stage = 'done' AND reason = 'stopped'";
+
 /// Of the latest requests only, so that a long history costs no more than a short one. A text without a character has no
 /// language of its own.
 pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) FROM \
@@ -47,8 +50,10 @@ pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) F
 
 // === Chats ===
 
-pub(in super::super) const CHAT_SETTINGS: &str =
-    concat!("SELECT speech_language, speech_languages, auto FROM chats WHERE chat_id = ", chat_now!("$1"));
+pub(in super::super) const CHAT_SETTINGS: &str = concat!(
+    "SELECT speech_language, speech_languages, auto, times, status, quiet FROM chats WHERE chat_id = ",
+    chat_now!("$1")
+);
 
 const SET_SPEECH_LANGUAGE: &str = concat!(
     "INSERT INTO chats (chat_id, speech_language, speech_languages, updated_at) VALUES (",
@@ -61,6 +66,24 @@ const SET_AUTO: &str = concat!(
     "INSERT INTO chats (chat_id, auto, updated_at) VALUES (",
     chat_now!("$1"),
     ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET auto = excluded.auto, updated_at = excluded.updated_at"
+);
+
+const SET_TIMES: &str = concat!(
+    "INSERT INTO chats (chat_id, times, updated_at) VALUES (",
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET times = excluded.times, updated_at = excluded.updated_at"
+);
+
+const SET_STATUS: &str = concat!(
+    "INSERT INTO chats (chat_id, status, updated_at) VALUES (",
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at"
+);
+
+const SET_QUIET: &str = concat!(
+    "INSERT INTO chats (chat_id, quiet, updated_at) VALUES (",
+    chat_now!("$1"),
+    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET quiet = excluded.quiet, updated_at = excluded.updated_at"
 );
 
 // === Bans ===
@@ -92,9 +115,10 @@ const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, mo
      ON CONFLICT DO NOTHING";
 
 /// Settings from before the move hold, unless the supergroup has others already.
-const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, speech_languages, auto, updated_at) \
-     SELECT $2, speech_language, speech_languages, auto, updated_at FROM chats WHERE chat_id = $1 \
-     ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, \
+const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, speech_languages, auto, times, status, quiet, updated_at) \
+     SELECT $2, speech_language, speech_languages, auto, times, status, quiet, updated_at FROM chats WHERE chat_id = $1 \
+     ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, quiet = chats.quiet OR excluded.quiet, \
+     times = chats.times AND excluded.times, status = coalesce(chats.status, excluded.status), \
      speech_language = CASE WHEN chats.speech_languages IS NULL \
      THEN coalesce(chats.speech_language, excluded.speech_language) END, \
      speech_languages = CASE WHEN chats.speech_language IS NULL \
@@ -161,6 +185,11 @@ impl Statements<'_> {
         Ok(ended.into_iter().filter_map(|(stage, ended)| Some((StageName::parse(&stage)?, count(ended)))).collect())
     }
 
+    pub(crate) async fn count_stopped_of(self, user: UserId) -> Result<u32, StoreError> {
+        let stopped: i64 = sqlx::query_scalar(STOPPED_OF).bind(user.0).fetch_one(self.0).await?;
+        Ok(count(stopped))
+    }
+
     pub(crate) async fn recent_languages(self, user: UserId) -> Result<Vec<(String, u32)>, StoreError> {
         let languages: Vec<(String, i64)> = sqlx::query_as(RECENT_LANGUAGES).bind(user.0).fetch_all(self.0).await?;
         Ok(languages.into_iter().map(|(language, recordings)| (language, count(recordings))).collect())
@@ -183,6 +212,18 @@ impl Statements<'_> {
 
     pub(crate) async fn set_auto(self, chat: ChatId, auto: bool, now: Timestamp) -> Result<(), StoreError> {
         self.execute(sqlx::query(SET_AUTO).bind(chat.0).bind(auto).bind(now.0)).await.map(drop)
+    }
+
+    pub(crate) async fn set_times(self, chat: ChatId, times: bool, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_TIMES).bind(chat.0).bind(times).bind(now.0)).await.map(drop)
+    }
+
+    pub(crate) async fn set_status(self, chat: ChatId, style: StatusStyle, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_STATUS).bind(chat.0).bind(style.as_str()).bind(now.0)).await.map(drop)
+    }
+
+    pub(crate) async fn set_quiet(self, chat: ChatId, quiet: bool, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(sqlx::query(SET_QUIET).bind(chat.0).bind(quiet).bind(now.0)).await.map(drop)
     }
 
     pub(crate) async fn ban(self, user: UserId, now: Timestamp) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::sql::{audio, claims, daily_usage, erasure, notices, queue, statistics, transitions, users};
+use super::sql::{audio, claims, daily_usage, deletion, erasure, notices, queue, statistics, transitions, users};
 
 /// Names of the history's tables in the statements.
 const HISTORY: &[&str] = &[
@@ -19,6 +19,8 @@ const OPEN_ONLY: &[&str] = &[
     "ix_usage_joined",
     "ix_usage_held",
     "ix_usage_kept",
+    "ix_usage_author",
+    "ix_usage_source_deleted",
 ];
 
 #[tokio::test]
@@ -71,6 +73,12 @@ async fn no_statement_reads_the_whole_history() {
         notices::FOLDED,
         notices::CLOSE_FOLDED,
         daily_usage::AUDIO_BETWEEN,
+        deletion::HAS_SOURCE,
+        deletion::MARK,
+        deletion::DUE,
+        deletion::FINISH,
+        deletion::HAS_NAMES,
+        deletion::ERASE_NAMES,
         statistics::COUNTS,
         statistics::BACKLOG,
         statistics::RECENT_RTF,

@@ -38,6 +38,8 @@ impl Users {
     async fn erase(&self, user: UserId) -> Result<Forgotten, StoreError> {
         let (mut tx, now) = self.0.begin_in_order().await?;
         tx.sql().delete_chat(user).await?;
+        tx.sql().delete_business_connections_of(user).await?;
+        tx.sql().remove_invited(user).await?;
         let Some(key) = tx.sql().user_key(user).await?.filter(|_| user != ERASED) else {
             tx.commit().await?;
             return Ok(Forgotten::default());

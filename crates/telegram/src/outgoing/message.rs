@@ -9,14 +9,43 @@ use crate::action::Action;
 pub struct OutgoingMessage {
     /// Plain text.
     pub text: String,
+    /// The part of it that is shown as a quotation of a few lines, which a touch opens.
+    pub folded: Option<Folded>,
     /// Without rows there are no buttons.
     pub keyboard: Keyboard,
 }
 
 impl From<String> for OutgoingMessage {
     fn from(text: String) -> Self {
-        Self { text, keyboard: Keyboard::default() }
+        Self { text, folded: None, keyboard: Keyboard::default() }
     }
+}
+
+impl OutgoingMessage {
+    /// Whether there is anything that a server may refuse without refusing the text.
+    pub fn is_decorated(&self) -> bool {
+        self.folded.is_some() || self.keyboard.0.iter().flatten().any(Button::copies)
+    }
+
+    /// The text alone with the buttons that every server takes.
+    #[must_use]
+    pub fn undecorated(mut self) -> Self {
+        self.folded = None;
+        for row in &mut self.keyboard.0 {
+            row.retain(|button| !button.copies());
+        }
+        self.keyboard.0.retain(|row| !row.is_empty());
+        self
+    }
+}
+
+/// A part of a text, in UTF-16 units. Neither end is white space, which Telegram removes at the ends of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Folded {
+    /// From the start of the text.
+    pub offset: usize,
+    /// Never 0.
+    pub length: usize,
 }
 
 /// Rows of buttons.
@@ -29,13 +58,36 @@ pub struct Button {
     /// Text of the button.
     pub label: String,
     /// Effect of a press.
-    pub action: Action,
+    pub effect: Effect,
+}
+
+/// Effect of a pressed button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The bot learns of the press.
+    Act(Action),
+    /// The client copies this text, of 1 to 256 characters.
+    Copy(String),
+}
+
+impl Button {
+    /// A button of which the bot learns.
+    pub fn acting(label: String, action: Action) -> Self {
+        Self { label, effect: Effect::Act(action) }
+    }
+
+    fn copies(&self) -> bool {
+        match self.effect {
+            Effect::Copy(_) => true,
+            Effect::Act(_) => false,
+        }
+    }
 }
 
 impl Keyboard {
     /// A keyboard of one button.
     pub fn single(label: String, action: Action) -> Self {
-        Self(vec![vec![Button { label, action }]])
+        Self(vec![vec![Button::acting(label, action)]])
     }
 
     /// `None` without buttons: Telegram treats an absent keyboard as none.
@@ -54,9 +106,22 @@ impl Serialize for Keyboard {
         #[derive(Serialize)]
         struct Inline {
             text: String,
-            callback_data: String,
+            #[serde(flatten)]
+            effect: InlineEffect,
         }
-        let inline = |button: &'_ Button| Inline { text: button.label.clone(), callback_data: button.action.encode() };
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum InlineEffect {
+            CallbackData(String),
+            CopyText { text: String },
+        }
+        let inline = |button: &'_ Button| Inline {
+            text: button.label.clone(),
+            effect: match &button.effect {
+                Effect::Act(action) => InlineEffect::CallbackData(action.encode()),
+                Effect::Copy(text) => InlineEffect::CopyText { text: text.clone() },
+            },
+        };
         let inline_keyboard = self.0.iter().map(|row| row.iter().map(inline).collect()).collect();
         Markup { inline_keyboard }.serialize(serializer)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stenobot_domain::StatusStyle;
+
 use super::{Renderer, Texts, number};
 use crate::split::{MESSAGE_UNITS, split};
 use crate::{LANGUAGES, Locale};
@@ -24,6 +26,8 @@ pub enum CommandReply {
         size: u64,
         /// The bot's name without `@`, which groups use to ask it.
         bot: String,
+        /// Whether the user may connect the bot to their own account.
+        is_owner: bool,
     },
     /// To /language, over the buttons.
     Languages {
@@ -42,7 +46,13 @@ pub enum CommandReply {
     Privacy {
         /// How long recordings are kept after their text was delivered.
         retention: Duration,
+        /// Whether the user may connect the bot to their own account.
+        is_owner: bool,
     },
+    /// The bot was connected to the user's own account, which it serves.
+    BusinessConnected,
+    /// The bot was connected to an account that it does not serve.
+    BusinessRefused,
     /// To /mydata of a user without stored data.
     NoData,
     /// To /mydata.
@@ -61,6 +71,18 @@ pub enum CommandReply {
     Auto(bool),
     /// To /auto with an argument other than on or off.
     AutoHow,
+    /// To /times, after it was set.
+    Times(bool),
+    /// To /times with an argument other than on or off.
+    TimesHow,
+    /// To /status, after it was set.
+    Status(StatusStyle),
+    /// To /status with any other argument.
+    StatusHow,
+    /// To /quiet, after it was set.
+    Quiet(bool),
+    /// To /quiet with an argument other than on or off.
+    QuietHow,
     /// The command is for administrators of the group.
     AdminsOnly,
     /// The command is for groups.
@@ -82,6 +104,28 @@ pub enum CommandReply {
         /// The newest first.
         entries: Vec<BanEntry>,
         /// Number of all bans, also of those that are not among the entries.
+        total: u64,
+    },
+    /// To /invite.
+    Invitation {
+        /// The link.
+        link: String,
+        /// How long it can be opened.
+        lifetime: Duration,
+    },
+    /// To /invite of a bot that serves everyone.
+    InviteNeedless,
+    /// An invitation was accepted.
+    InvitationAccepted,
+    /// An invitation was used before, or has expired.
+    InvitationInvalid,
+    /// To /uninvite with an id.
+    Uninvited(i64),
+    /// To /uninvite without an id.
+    InvitedList {
+        /// The newest first.
+        entries: Vec<BanEntry>,
+        /// Number of all invited users, also of those that are not among the entries.
         total: u64,
     },
     /// To /broadcast without a text.
@@ -155,14 +199,20 @@ pub struct MyData {
     pub since: String,
     /// Messages sent.
     pub requests: u64,
-    /// Texts received.
+    /// Texts received, those of stopped requests not counted.
     pub answered: u64,
+    /// Texts of requests that the user has stopped.
+    pub stopped: u64,
     /// Total length of the recordings.
     pub audio: Duration,
+    /// The day on which an invitation was accepted.
+    pub invited: Option<String>,
     /// Set for the private chat.
     pub language: ChosenLanguages,
     /// Native names of the languages of the latest recordings, each with the number of recordings.
     pub recognised: Vec<(String, u32)>,
+    /// Whether the bot is connected to the user's own account.
+    pub is_connected: bool,
 }
 
 /// Statistics for operators.
@@ -174,8 +224,10 @@ pub struct Stats {
     pub limit: u64,
     /// Requests in the last 24 hours, as all counts below.
     pub requests: u64,
-    /// Texts delivered.
+    /// Texts delivered, those of stopped requests not counted.
     pub answered: u64,
+    /// Texts of requests that their senders have stopped.
+    pub stopped: u64,
     /// Recordings without speech.
     pub no_speech: u64,
     /// Requests that failed.
@@ -209,8 +261,10 @@ pub enum CallbackAnswer {
     Over,
     /// The recording is no longer kept.
     AudioGone,
-    /// The request is being cancelled.
+    /// The request is being cancelled, or stopped.
     Cancelling,
+    /// The request has no text with which it could end.
+    NoTextYet,
     /// The recording is transcribed again.
     Rerunning,
     /// The queue is full, or too many requests of the user wait.
@@ -224,8 +278,12 @@ pub enum CallbackAnswer {
 pub enum Label {
     /// Cancels a request.
     Cancel,
+    /// Ends a request with the text that is there.
+    Stop,
     /// Opens the list of languages.
     OtherLanguage,
+    /// Copies the text of an answer.
+    Copy,
     /// Closes the list of languages.
     Back,
     /// Language detection.
@@ -246,10 +304,13 @@ impl Texts {
             CommandReply::Greeting { duration, size } => {
                 renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
             }
-            CommandReply::Help { duration, size, bot } => renderer.format(
-                "help",
-                [("duration", renderer.limit(*duration)), ("size", renderer.size(*size)), ("bot", bot.clone().into())],
-            ),
+            CommandReply::Help { duration, size, bot, is_owner } => {
+                let (duration, size) = (renderer.limit(*duration), renderer.size(*size));
+                let help =
+                    renderer.format("help", [("duration", duration), ("size", size), ("bot", bot.clone().into())]);
+                let help = help + "\n" + &renderer.text("help-groups");
+                with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))
+            }
             CommandReply::Languages { current: ChosenLanguages::None } => renderer.text("languages-automatic"),
             CommandReply::Languages { current: ChosenLanguages::One(names) | ChosenLanguages::Several(names) } => {
                 renderer.format("languages", [("language", names.clone().into())])
@@ -276,53 +337,63 @@ impl Texts {
             }
             CommandReply::Cancelled(0) => renderer.text("cancel-nothing"),
             CommandReply::Cancelled(count) => renderer.format("cancel-count", [("count", number(*count))]),
-            CommandReply::Privacy { retention } => {
+            CommandReply::Privacy { retention, is_owner } => {
                 let kept = match retention.as_secs() {
                     0 => renderer.text("privacy-audio-at-once"),
                     _ => renderer.format("privacy-audio-kept", [("time", renderer.span(*retention))]),
                 };
-                renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits")
+                let privacy =
+                    renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits");
+                with_line(privacy, is_owner.then(|| renderer.text("privacy-business")))
             }
+            CommandReply::BusinessConnected => renderer.text("business-connected"),
+            CommandReply::BusinessRefused => renderer.text("business-refused"),
             CommandReply::NoData => renderer.text("my-data-none"),
-            CommandReply::MyData(data) => renderer.format(
-                "my-data",
-                [
-                    (
-                        "name",
-                        [Some(data.name.clone()), data.username.clone()]
-                            .into_iter()
-                            .flatten()
-                            .collect::<Vec<_>>()
-                            .join(" ")
-                            .into(),
-                    ),
-                    ("id", data.id.to_string().into()),
-                    ("since", data.since.clone().into()),
-                    ("requests", number(data.requests)),
-                    ("answered", number(data.answered)),
-                    ("audio", renderer.span(data.audio)),
-                    (
-                        "language",
-                        match &data.language {
-                            ChosenLanguages::None => renderer.text("language-detected"),
-                            ChosenLanguages::One(names) | ChosenLanguages::Several(names) => names.clone(),
-                        }
-                        .into(),
-                    ),
-                    (
-                        "recognised",
-                        match data.recognised.as_slice() {
-                            [] => "—".to_owned(),
-                            languages => languages
-                                .iter()
-                                .map(|(name, recordings)| format!("{name} ({recordings})"))
+            CommandReply::MyData(data) => {
+                let text = renderer.format(
+                    "my-data",
+                    [
+                        (
+                            "name",
+                            [Some(data.name.clone()), data.username.clone()]
+                                .into_iter()
+                                .flatten()
                                 .collect::<Vec<_>>()
-                                .join(", "),
-                        }
-                        .into(),
-                    ),
-                ],
-            ),
+                                .join(" ")
+                                .into(),
+                        ),
+                        ("id", data.id.to_string().into()),
+                        ("since", data.since.clone().into()),
+                        ("requests", number(data.requests)),
+                        ("answered", number(data.answered)),
+                        ("stopped", number(data.stopped)),
+                        ("audio", renderer.span(data.audio)),
+                        (
+                            "language",
+                            match &data.language {
+                                ChosenLanguages::None => renderer.text("language-detected"),
+                                ChosenLanguages::One(names) | ChosenLanguages::Several(names) => names.clone(),
+                            }
+                            .into(),
+                        ),
+                        (
+                            "recognised",
+                            match data.recognised.as_slice() {
+                                [] => "—".to_owned(),
+                                languages => languages
+                                    .iter()
+                                    .map(|(name, recordings)| format!("{name} ({recordings})"))
+                                    .collect::<Vec<_>>()
+                                    .join(", "),
+                            }
+                            .into(),
+                        ),
+                    ],
+                );
+                let text = with_line(text, data.is_connected.then(|| renderer.text("my-data-business")));
+                let invited = data.invited.clone();
+                with_line(text, invited.map(|day| renderer.format("my-data-invited", [("since", day.into())])))
+            }
             CommandReply::ForgetAsk => renderer.text("forget-ask"),
             CommandReply::Forgotten => renderer.text("forgotten"),
             CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),
@@ -331,6 +402,15 @@ impl Texts {
             CommandReply::Auto(true) => renderer.text("auto-on"),
             CommandReply::Auto(false) => renderer.text("auto-off"),
             CommandReply::AutoHow => renderer.text("auto-how"),
+            CommandReply::Times(true) => renderer.text("times-on"),
+            CommandReply::Times(false) => renderer.text("times-off"),
+            CommandReply::TimesHow => renderer.text("times-how"),
+            CommandReply::Status(StatusStyle::Messages) => renderer.text("status-messages"),
+            CommandReply::Status(StatusStyle::Reactions) => renderer.text("status-reactions"),
+            CommandReply::StatusHow => renderer.text("status-how"),
+            CommandReply::Quiet(true) => renderer.text("quiet-on"),
+            CommandReply::Quiet(false) => renderer.text("quiet-off"),
+            CommandReply::QuietHow => renderer.text("quiet-how"),
             CommandReply::AdminsOnly => renderer.text("admins-only"),
             CommandReply::GroupsOnly => renderer.text("groups-only"),
             CommandReply::Paused => renderer.text("paused"),
@@ -340,7 +420,20 @@ impl Texts {
             CommandReply::Unbanned(id) => renderer.format("unbanned", [("id", id.to_string().into())]),
             CommandReply::BanHow => [renderer.text("ban-how"), renderer.text("ban-chats")].join("\n\n"),
             CommandReply::BanList { total: 0, .. } => renderer.text("banned-none"),
-            CommandReply::BanList { entries, total } => ban_list(&renderer, entries, *total),
+            CommandReply::BanList { entries, total } => {
+                user_list(&renderer, ("banned-list", "banned-hint"), entries, *total)
+            }
+            CommandReply::Invitation { link, lifetime } => {
+                renderer.format("invite", [("time", renderer.span(*lifetime))]) + "\n" + link
+            }
+            CommandReply::InviteNeedless => renderer.text("invite-needless"),
+            CommandReply::InvitationAccepted => renderer.text("invitation-accepted"),
+            CommandReply::InvitationInvalid => renderer.text("invitation-invalid"),
+            CommandReply::Uninvited(id) => renderer.format("uninvited", [("id", id.to_string().into())]),
+            CommandReply::InvitedList { total: 0, .. } => renderer.text("invited-none"),
+            CommandReply::InvitedList { entries, total } => {
+                user_list(&renderer, ("invited-list", "invited-hint"), entries, *total)
+            }
             CommandReply::BroadcastHow => renderer.text("broadcast-how"),
             CommandReply::BroadcastPreview { people, text } => {
                 const CUT: &str = " …";
@@ -369,6 +462,7 @@ impl Texts {
                         ("limit", number(stats.limit)),
                         ("requests", number(stats.requests)),
                         ("answered", number(stats.answered)),
+                        ("stopped", number(stats.stopped)),
                         ("nospeech", number(stats.no_speech)),
                         ("failed", number(stats.failed)),
                         ("rejected", number(stats.rejected)),
@@ -394,6 +488,7 @@ impl Texts {
             CallbackAnswer::Over => renderer.text("toast-over"),
             CallbackAnswer::AudioGone => renderer.text("audio-gone"),
             CallbackAnswer::Cancelling => renderer.text("toast-cancelling"),
+            CallbackAnswer::NoTextYet => renderer.text("toast-no-text"),
             CallbackAnswer::Rerunning => renderer.text("toast-again"),
             CallbackAnswer::NoRoom => renderer.text("queue-full"),
             CallbackAnswer::DraftGone => renderer.text("toast-draft-gone"),
@@ -405,7 +500,9 @@ impl Texts {
         let renderer = Renderer { overrides: &self.overrides, locale };
         match label {
             Label::Cancel => renderer.text("label-cancel"),
+            Label::Stop => renderer.text("label-stop"),
             Label::OtherLanguage => renderer.text("label-other-language"),
+            Label::Copy => renderer.text("label-copy"),
             Label::Back => renderer.text("label-back"),
             Label::Automatic => renderer.text("label-automatic"),
             Label::File(form) => renderer.format("label-file", [("form", form.into())]),
@@ -420,12 +517,19 @@ impl Texts {
     }
 }
 
+fn with_line(text: String, line: Option<String>) -> String {
+    match line {
+        Some(line) => text + "\n" + &line,
+        None => text,
+    }
+}
+
 /// One line for each ban, as many as fit one message, and the number of the others.
-fn ban_list(renderer: &Renderer<'_>, entries: &[BanEntry], total: u64) -> String {
+fn user_list(renderer: &Renderer<'_>, (heading, hint): (&str, &str), entries: &[BanEntry], total: u64) -> String {
     let units = |text: &str| text.encode_utf16().count();
-    let heading = renderer.format("banned-list", [("count", number(total))]) + "\n";
+    let heading = renderer.format(heading, [("count", number(total))]) + "\n";
     let footer = |more: u64| {
-        let hint = renderer.text("banned-hint");
+        let hint = renderer.text(hint);
         match more {
             0 => format!("\n\n{hint}"),
             more => format!("\n{}\n\n{hint}", renderer.format("banned-more", [("count", number(more))])),

@@ -2,6 +2,7 @@ mod answers;
 mod counts;
 
 use fluent_syntax::ast::{Entry, Expression, PatternElement, VariantKey};
+use stenobot_domain::StatusStyle;
 
 use super::overrides::{built_in, messages};
 use super::*;
@@ -76,7 +77,7 @@ fn every_count_has_the_plural_forms_of_its_language() {
 
 #[test]
 fn every_message_is_used() {
-    let source = [include_str!("../texts.rs"), include_str!("replies.rs")].concat();
+    let source = [include_str!("../texts.rs"), include_str!("answer.rs"), include_str!("replies.rs")].concat();
     // Those of commands are named by the commands of the bot.
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
@@ -129,7 +130,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         vec![QueueEntry { position: Some(2), length: seconds(30) }, QueueEntry { position: None, length: hour }];
     vec![
         CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
-        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into() },
+        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into(), is_owner: true },
         CommandReply::Languages { current: ChosenLanguages::None },
         CommandReply::Languages { current: ChosenLanguages::One("Deutsch".into()) },
         CommandReply::LanguageSet(ChosenLanguages::None),
@@ -140,9 +141,23 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::QueueEntries(entries),
         CommandReply::Cancelled(0),
         CommandReply::Cancelled(2),
-        CommandReply::Privacy { retention: Duration::ZERO },
-        CommandReply::Privacy { retention: seconds(300) },
+        CommandReply::Privacy { retention: Duration::ZERO, is_owner: false },
+        CommandReply::Privacy { retention: seconds(300), is_owner: true },
+        CommandReply::BusinessConnected,
+        CommandReply::BusinessRefused,
         CommandReply::NoData,
+        CommandReply::Status(StatusStyle::Messages),
+        CommandReply::Status(StatusStyle::Reactions),
+        CommandReply::StatusHow,
+        CommandReply::Quiet(true),
+        CommandReply::Quiet(false),
+        CommandReply::QuietHow,
+        CommandReply::Invitation { link: "https://t.me/bot?start=a".into(), lifetime: Duration::from_secs(86_400) },
+        CommandReply::InviteNeedless,
+        CommandReply::InvitationAccepted,
+        CommandReply::InvitationInvalid,
+        CommandReply::Uninvited(5),
+        CommandReply::InvitedList { entries: Vec::new(), total: 0 },
         CommandReply::MyData(MyData {
             name: "Anna".into(),
             username: Some("@anna".into()),
@@ -150,9 +165,12 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             since: "2026-11-24".into(),
             requests: 5,
             answered: 4,
+            stopped: 1,
             audio: hour,
+            invited: None,
             language: ChosenLanguages::None,
             recognised: vec![("Русский".into(), 12), ("English".into(), 3)],
+            is_connected: true,
         }),
         CommandReply::ForgetAsk,
         CommandReply::Forgotten,
@@ -162,6 +180,9 @@ fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::Auto(true),
         CommandReply::Auto(false),
         CommandReply::AutoHow,
+        CommandReply::Times(true),
+        CommandReply::Times(false),
+        CommandReply::TimesHow,
         CommandReply::AdminsOnly,
         CommandReply::GroupsOnly,
         CommandReply::Paused,
@@ -185,6 +206,7 @@ fn one_reply_of_each() -> Vec<CommandReply> {
             limit: 50,
             requests: 9,
             answered: 5,
+            stopped: 1,
             no_speech: 1,
             failed: 1,
             rejected: 1,
@@ -210,6 +232,7 @@ fn everything(locale: Locale) -> Vec<String> {
         CallbackAnswer::Over,
         CallbackAnswer::AudioGone,
         CallbackAnswer::Cancelling,
+        CallbackAnswer::NoTextYet,
         CallbackAnswer::Rerunning,
         CallbackAnswer::NoRoom,
     ] {
@@ -217,8 +240,16 @@ fn everything(locale: Locale) -> Vec<String> {
         assert!(toast.encode_utf16().count() <= 200, "{toast}");
         said.push(toast);
     }
-    for label in [Label::Cancel, Label::OtherLanguage, Label::Back, Label::Automatic, Label::File("SRT"), Label::Erase]
-    {
+    for label in [
+        Label::Cancel,
+        Label::Stop,
+        Label::Copy,
+        Label::OtherLanguage,
+        Label::Back,
+        Label::Automatic,
+        Label::File("SRT"),
+        Label::Erase,
+    ] {
         let label = texts.label(locale, label);
         assert!(label.chars().count() <= 30, "no button is that wide: {label}");
         said.push(label);
@@ -328,6 +359,7 @@ fn counts_of_statistics_need_no_plural() {
         limit: 50,
         requests: 1,
         answered: 1,
+        stopped: 1,
         no_speech: 1,
         failed: 1,
         rejected: 1,
@@ -371,7 +403,8 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
             let waiting = Texts::default()
                 .render(locale, &StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
-            let kept = Texts::default().command_reply(locale, &CommandReply::Privacy { retention: seconds(length) });
+            let kept = Texts::default()
+                .command_reply(locale, &CommandReply::Privacy { retention: seconds(length), is_owner: false });
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
         }
     }

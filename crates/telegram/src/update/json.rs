@@ -3,6 +3,8 @@
 //! Only the fields that are used are read, and nothing else is built in memory: a Bot API that grows new fields must not
 //! cost a message, nor a hostile one the memory of the machine.
 
+mod post;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,11 +12,12 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
+use super::business::{ConnectionJson, DeletionJson, MessageJson};
 use super::command::{Identity, Spoken, TRANSCRIBE};
 use super::press::CallbackQuery;
 use super::raw;
 use super::{
-    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Location, Membership, OtherKind, Sender, ThreadId,
+    Access, AskedBy, ChatKind, Command, Content, Ignored, Incoming, Location, Membership, OtherKind, Sender,
     VoiceMessage,
 };
 use crate::client::Me;
@@ -25,6 +28,9 @@ struct Message<'a> {
     message_thread_id: Option<i32>,
     #[serde(default)]
     is_topic_message: bool,
+    /// In a chat of a channel's direct messages; read as leniently.
+    #[serde(borrow)]
+    direct_messages_topic: Option<&'a RawValue>,
     #[serde(default)]
     is_automatic_forward: bool,
     chat: Chat,
@@ -36,7 +42,8 @@ struct Message<'a> {
     /// What is answered when that is in another chat or topic; read as leniently.
     #[serde(borrow)]
     external_reply: Option<&'a RawValue>,
-    forward_origin: Option<IgnoredAny>,
+    #[serde(borrow)]
+    forward_origin: Option<&'a RawValue>,
     /// What servers of before Bot API 7.0 give in its place.
     forward_date: Option<IgnoredAny>,
     via_bot: Option<IgnoredAny>,
@@ -67,7 +74,7 @@ pub(super) struct Chat {
 pub(super) struct User {
     id: i64,
     #[serde(default)]
-    is_bot: bool,
+    pub(super) is_bot: bool,
     #[serde(default)]
     first_name: String,
     last_name: Option<String>,
@@ -76,12 +83,12 @@ pub(super) struct User {
 }
 
 #[derive(Deserialize)]
-struct File {
-    file_id: String,
-    file_unique_id: String,
-    duration: Option<i64>,
-    file_size: Option<i64>,
-    file_name: Option<String>,
+pub(super) struct File {
+    pub(super) file_id: String,
+    pub(super) file_unique_id: String,
+    pub(super) duration: Option<i64>,
+    pub(super) file_size: Option<i64>,
+    pub(super) file_name: Option<String>,
     mime_type: Option<String>,
 }
 
@@ -117,6 +124,8 @@ struct Member {
     status: String,
     /// Of a restricted member.
     can_send_messages: Option<bool>,
+    /// Of an administrator of a channel.
+    can_edit_messages: Option<bool>,
 }
 
 /// Fields of a message that a person filled, other than text and what has sound.
@@ -175,23 +184,34 @@ impl Incoming {
             "message",
             "callback_query",
             "my_chat_member",
+            "business_message",
+            "business_connection",
+            "deleted_business_messages",
         ];
-        let Some([id, edited, edited_post, edited_business, post, message, query, member]) =
-            raw::members(update, names)
+        let Some(
+            [id, edited, edited_post, edited_business, post, message, query, member, business, connection, deleted],
+        ) = raw::members(update, names)
         else {
             return raw::update_id(update).map(Self::unreadable);
         };
         let update_id = raw::number(id?)?;
         let content = if edited.or(edited_post).or(edited_business).is_some() {
             Content::Ignored(Ignored::Edited)
-        } else if post.is_some() {
-            Content::Ignored(Ignored::Channel)
+        } else if let Some(post) = post {
+            readable(post, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_post(bot)))
         } else if let Some(message) = message {
             readable(message, |json| Ok(serde_json::from_slice::<Message<'_>>(json)?.into_content(json, bot)))
         } else if let Some(query) = query {
             readable(query, |json| Ok(serde_json::from_slice::<CallbackQuery<'_>>(json)?.into_content()))
         } else if let Some(member) = member {
             readable(member, |json| Ok(serde_json::from_slice::<MemberUpdated>(json)?.into_content()))
+        } else if let Some(message) = business {
+            readable(message, |json| Ok(serde_json::from_slice::<MessageJson>(json)?.into_content()))
+        } else if let Some(connection) = connection {
+            let read = |json: &[u8]| Ok(serde_json::from_slice::<ConnectionJson>(json)?.into());
+            readable(connection, |json| Ok(Content::BusinessConnection(Box::new(read(json)?))))
+        } else if let Some(deleted) = deleted {
+            readable(deleted, |json| Ok(serde_json::from_slice::<DeletionJson>(json)?.into_content()))
         } else {
             Content::Ignored(Ignored::Unexpected)
         };
@@ -215,7 +235,7 @@ impl Chat {
         match self.r#type.as_str() {
             "private" => Ok(ChatKind::Private),
             "group" | "supergroup" => Ok(ChatKind::Group),
-            "channel" => Err(Ignored::Channel),
+            "channel" => Ok(ChatKind::Channel),
             _ => Err(Ignored::Unexpected),
         }
     }
@@ -245,6 +265,7 @@ impl Message<'_> {
     /// `json` is the message itself.
     fn into_content(mut self, json: &[u8], bot: Identity<'_>) -> Content {
         let kind = match self.chat.kind() {
+            Ok(ChatKind::Channel) => return Content::Ignored(Ignored::Channel),
             Ok(kind) => kind,
             Err(why) => return Content::Ignored(why),
         };
@@ -255,7 +276,7 @@ impl Message<'_> {
             Ok(from) => from,
             Err(why) => return Content::Ignored(why),
         };
-        let thread = self.message_thread_id.filter(|_| self.is_topic_message).map(ThreadId);
+        let thread = self.thread();
         let location = Location { chat: ChatId(self.chat.id), kind, thread };
         let asked = MessageId(self.message_id);
         let own_words = self.has_own_words();
@@ -276,6 +297,7 @@ impl Message<'_> {
                 source,
                 file_name: file.file_name,
                 asked_by,
+                has_free_caption: false,
             }))
         };
         let sound_in = |answered: Option<&RawValue>| serde_json::from_str::<Media>(answered?.get()).ok()?.sound(kind);
@@ -287,13 +309,17 @@ impl Message<'_> {
             Some(Sound { file, source, message: asked })
         });
         let is_file = self.document.is_some();
-        let (automatic, text) = (self.is_automatic_forward, self.text.take());
+        let (automatic, text, discussion) = (self.is_automatic_forward, self.text.take(), self.discussion());
         if let Some(sound) = self.sound(kind) {
             return match (kind, named) {
-                (ChatKind::Private, _) | (ChatKind::Group, true) => asking(sound, from, AskedBy::User),
+                (ChatKind::Private, _) | (ChatKind::Group | ChatKind::Channel, true) => {
+                    asking(sound, from, AskedBy::User)
+                }
                 // What a channel publishes lands in its group by itself.
-                (ChatKind::Group, false) if automatic => Content::Ignored(Ignored::Group),
-                (ChatKind::Group, false) => asking(sound, from, AskedBy::Itself),
+                (ChatKind::Group | ChatKind::Channel, false) if automatic => {
+                    discussion.map_or(Content::Ignored(Ignored::Group), Content::Discussion)
+                }
+                (ChatKind::Group | ChatKind::Channel, false) => asking(sound, from, AskedBy::Itself),
             };
         }
         if let Some(text) = text {
@@ -384,7 +410,7 @@ impl Media {
     fn sound(self, kind: ChatKind) -> Option<(File, AudioSource, Option<i32>)> {
         let document = self.document.filter(|file| match kind {
             ChatKind::Private => file.may_have_sound(),
-            ChatKind::Group => file.claims_sound(),
+            ChatKind::Group | ChatKind::Channel => file.claims_sound(),
         });
         // A video note or an animation comes with a document of the same file for old programs.
         let (file, source) = match (self.voice, self.audio, self.video_note, self.video, document) {
@@ -421,6 +447,7 @@ fn other(location: Location, message: MessageId, from: Sender, file: bool) -> Co
     match location.kind {
         ChatKind::Private => Content::Other(OtherKind { location, message, from, file }),
         ChatKind::Group => Content::Ignored(Ignored::Group),
+        ChatKind::Channel => Content::Ignored(Ignored::Channel),
     }
 }
 
@@ -452,8 +479,10 @@ impl MemberUpdated {
         match self.chat.kind() {
             Ok(kind) => {
                 let member = self.new_chat_member;
+                let may_edit = member.can_edit_messages == Some(true);
                 let access = match (member.status.as_str(), member.can_send_messages) {
                     ("left" | "kicked", _) => Access::Gone,
+                    ("administrator", _) if kind == ChatKind::Channel && !may_edit => Access::Silenced,
                     ("restricted", Some(false)) => Access::Silenced,
                     _ => Access::Writes,
                 };

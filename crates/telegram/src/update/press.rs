@@ -57,7 +57,7 @@ impl CallbackQuery<'_> {
         let buttons = self.message.as_ref().map(Pressed::buttons).unwrap_or_default();
         let replied = self.message.as_ref().and_then(Pressed::replied);
         let location = self.message.and_then(|message| {
-            let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId);
+            let thread = message.message_thread_id.filter(|_| message.is_topic_message).map(ThreadId::Topic);
             Some(Location { chat: ChatId(message.chat.id), kind: message.chat.kind().ok()?, thread })
         });
         Content::Press(Box::new(Press {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{MessageId, RequestId, StageName, UserId};
+use stenobot_domain::{MessageId, RequestId, StageName, ThreadId, UserId};
 use stenobot_store::{AudioLookup, IdempotencyKey, IncomingAudio, KeptAudio, LEASE, RequestUpdate, WorkSource};
 
 use super::BACKEND;
@@ -51,13 +51,16 @@ async fn audio_is_kept_for_its_sender_until_its_retention_is_over() {
     let test = TestStore::new(BACKEND).await;
     let not_kept = done(&test, &arrival(9)).await;
     assert!(here(&test, not_kept).await.is_none(), "it was not to be kept");
-    let id = test.enqueue_of(&IncomingAudio { thread: Some(5), ..arrival(1) }).await;
+    let id = test.enqueue_of(&IncomingAudio { thread: Some(ThreadId::Topic(5)), ..arrival(1) }).await;
     assert!(here(&test, id).await.is_none(), "it is not done");
     finish_and_keep(&test, RETENTION).await;
     assert_eq!(test.store.audio.in_use(&[not_kept, id]).await.unwrap(), [id], "its file stays at the next start");
 
     let kept = here(&test, id).await.unwrap();
-    assert_eq!((kept.audio, kept.chat, kept.reply_to, kept.thread), (id, arrival(1).chat, Some(MessageId(1)), Some(5)));
+    assert_eq!(
+        (kept.audio, kept.chat, kept.reply_to, kept.thread),
+        (id, arrival(1).chat, Some(MessageId(1)), Some(ThreadId::Topic(5)))
+    );
     assert_eq!((kept.file_id.as_str(), kept.file_unique_id.as_str()), ("file-1", "unique-1"));
     assert_eq!((kept.claimed, kept.locale.as_deref()), (Some(Duration::from_secs(10)), Some("ru")));
     assert_eq!(test.store.audio.kept_audio(id, UserId(2)).await.unwrap(), AudioLookup::NotYours);

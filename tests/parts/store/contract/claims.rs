@@ -302,6 +302,7 @@ async fn each_stage_records_its_facts() {
         language: Some("ru".into()),
         keep_audio_for: None,
         length: None,
+        is_stopped: false,
     };
     test.store.queue.advance(&fence, StageName::Transcribed, &update).await.unwrap();
     let whole = (Some(12.5), Some("base-q5_1".to_owned()), Some(2.5), Some(42));

@@ -95,7 +95,7 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
     test.store.queue.advance(&fence, StageName::Done, &kept).await.unwrap();
 
     test.store.users.move_chat(OLD, NEW).await.unwrap();
-    let set = ChatSettings { speech_language: uk(), auto: true };
+    let set = ChatSettings { speech_language: uk(), auto: true, times: true, ..ChatSettings::default() };
     for chat in [OLD, NEW] {
         assert_eq!(test.store.users.chat_settings(chat).await.unwrap(), set);
     }
@@ -150,10 +150,16 @@ async fn several_languages_move_too_but_never_beside_those_of_the_supergroup() {
 async fn settings_of_the_supergroup_outrank_those_of_the_group() {
     let test = TestStore::new(BACKEND).await;
     test.store.users.set_auto(OLD, true).await.unwrap();
+    test.store.users.set_times(OLD, false).await.unwrap();
     test.store.users.set_speech_language(OLD, Some("uk".parse().unwrap())).await.unwrap();
     test.store.users.set_speech_language(NEW, Some("de".parse().unwrap())).await.unwrap();
     test.store.users.move_chat(OLD, NEW).await.unwrap();
-    let set = ChatSettings { speech_language: Some("de".parse().unwrap()), auto: true };
+    let set = ChatSettings {
+        speech_language: Some("de".parse().unwrap()),
+        auto: true,
+        times: false,
+        ..ChatSettings::default()
+    };
     assert_eq!(test.store.users.chat_settings(NEW).await.unwrap(), set);
 }
 

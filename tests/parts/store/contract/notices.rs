@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stenobot_domain::{
-    AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, UserId,
+    AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason, RequestId, StageName, ThreadId, UserId,
 };
 use stenobot_store::{Admission, Capacity, ClaimExclusions, IncomingAudio, LEASE, Settlement, StoreError, WorkSource};
 
@@ -102,7 +102,9 @@ async fn the_newest_refusal_of_a_chat_answers_the_older_ones() {
     for (person, message) in [(1, 1), (2, 2), (1, 3)] {
         group.push(refuse(&test, &in_group(person, message), RejectReason::TooLong).await);
     }
-    let topic = refuse(&test, &IncomingAudio { thread: Some(5), ..in_group(3, 4) }, RejectReason::TooBig).await;
+    let topic =
+        refuse(&test, &IncomingAudio { thread: Some(ThreadId::Topic(5)), ..in_group(3, 4) }, RejectReason::TooBig)
+            .await;
     let other = refuse(&test, &arrival_of(9, 1), RejectReason::TooLong).await;
     let newest = refuse(&test, &in_group(1, 5), RejectReason::QueueFull).await;
 

@@ -32,17 +32,22 @@ async fn settings_are_kept_by_chat() {
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), ChatSettings::default());
     test.store.users.set_speech_language(group, Some("de".parse().unwrap())).await.unwrap();
     test.store.users.set_auto(group, true).await.unwrap();
-    let set = ChatSettings { speech_language: Some("de".parse().unwrap()), auto: true };
+    let set = ChatSettings { speech_language: Some("de".parse().unwrap()), auto: true, ..ChatSettings::default() };
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), set);
     assert_eq!(test.store.users.chat_settings(other).await.unwrap(), ChatSettings::default());
-    let several = ChatSettings { speech_language: Some("ru,uk".parse().unwrap()), auto: true };
+    let several =
+        ChatSettings { speech_language: Some("ru,uk".parse().unwrap()), auto: true, ..ChatSettings::default() };
     test.store.users.set_speech_language(group, several.speech_language.clone()).await.unwrap();
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), several);
     test.store.users.set_speech_language(group, None).await.unwrap();
     assert_eq!(
         test.store.users.chat_settings(group).await.unwrap(),
-        ChatSettings { speech_language: None, auto: true }
+        ChatSettings { speech_language: None, auto: true, ..ChatSettings::default() }
     );
+    test.store.users.set_times(group, false).await.unwrap();
+    let settings = test.store.users.chat_settings(group).await.unwrap();
+    assert_eq!(settings, ChatSettings { auto: true, times: false, ..ChatSettings::default() });
+    test.store.users.set_times(group, true).await.unwrap();
     test.store.users.set_auto(group, false).await.unwrap();
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), ChatSettings::default());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use stenobot_domain::StageName;
 use stenobot_store::{
-    Admission, CancelOutcome, Capacity, Fence, Pause, RequestUpdate, ServiceMode, Store, Topic, WorkSource,
+    Admission, CancelOutcome, Capacity, Fence, Pause, RequestUpdate, ServiceMode, StopOutcome, Store, Topic, WorkSource,
 };
 
 use super::{database, open};
@@ -51,6 +51,23 @@ async fn a_machine_is_notified_of_what_another_does() {
     let sender = arrival(1).from.id;
     assert_eq!(one.queue.cancel(row.fence.id, sender).await.unwrap(), CancelOutcome::Running);
     assert_eq!(cancellations.recv().await.unwrap(), row.fence.id);
+}
+
+#[tokio::test]
+async fn the_machine_that_transcribes_a_request_is_notified_of_its_stop_on_another() {
+    let Some((_, url)) = database("stops").await else { return };
+    let (one, two) = (open(&url).await, open(&url).await);
+    let _ = one.queue.admit(&arrival(1), &ROOMY).await.unwrap();
+    let mut fence = two.queue.claim(WorkSource::Downloads, "two").await.unwrap().unwrap().fence;
+    for stage in [StageName::Downloaded, StageName::Queued] {
+        two.queue.advance(&fence, stage, &RequestUpdate::default()).await.unwrap();
+        fence = Fence { stage, ..fence };
+    }
+    let fence = two.queue.claim(WorkSource::Transcriptions, "two").await.unwrap().unwrap().fence;
+    two.queue.advance(&fence, StageName::Transcribing, &RequestUpdate::default()).await.unwrap();
+    let mut stops = two.stops();
+    assert_eq!(one.queue.stop(fence.id, arrival(1).from.id).await.unwrap(), StopOutcome::Stopping);
+    assert_eq!(stops.recv().await.unwrap(), fence.id);
 }
 
 #[tokio::test]

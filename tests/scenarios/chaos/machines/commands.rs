@@ -5,6 +5,7 @@ use std::time::Duration;
 use stenobot_domain::UserId;
 use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::postgres::PrivatePostgres;
+use stenobot_simulator::server::keyboard;
 use stenobot_simulator::users::{SentMessage, User};
 
 use super::cluster::Cluster;
@@ -63,6 +64,29 @@ async fn a_cancel_reaches_the_worker() {
         name: "machines::commands::a_cancel_reaches_the_worker",
     };
     measure_cancels(&ROW, false).await;
+}
+
+/// The bot takes the press, and the text is in the memory of the worker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_reaches_the_worker_which_answers_with_the_text_so_far() {
+    let name = "machines::commands::a_stop_reaches_the_worker_which_answers_with_the_text_so_far";
+    let Some(server) = PrivatePostgres::shared_or_skip(name).await.unwrap() else { return };
+    let mut cluster = Cluster::start(server.clone(), 1, 1, &[("progress_update_interval_seconds", "1")]).await;
+    let anna = user(&cluster, 680_000);
+    let sent = anna.send_voice(&scripted(3, "length 60;progress 30;segment 0 20000 половина;wait 120000"));
+    let shown = cluster.api().wait_for(|state| {
+        let status = state.replies(sent.chat(), sent.id()).next()?;
+        let buttons = keyboard::rows(status.markup.as_ref()?);
+        let stop = buttons.into_iter().flatten().find(|button| button.data.starts_with("1:k:"))?;
+        status.content.text()?.ends_with("половина").then_some((status.id, stop.data))
+    });
+    let (status, stop) = eventually("the text so far is shown", shown).await;
+    let _ = anna.send_callback(status, &stop);
+    assert_eq!(answered(sent.final_answer(SCENARIO_TIMEOUT).await.unwrap().outcome), "0:00 половина");
+    // The only worker is free.
+    let next = user(&cluster, 680_001).send_voice(&scripted(3, "say следующая"));
+    assert_eq!(answered(next.final_answer(SCENARIO_TIMEOUT).await.unwrap().outcome), "следующая");
+    cluster.stop_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,7 +37,7 @@ pub(crate) fn is_confirmed(state: &State, sent: &SentMessage) -> bool {
 pub(crate) async fn lost(scene: &Scene, all: &[&SentMessage]) -> usize {
     let rows = scene.rows().await;
     let has_row =
-        |sent: &SentMessage| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == sent.id().0);
+        |sent: &SentMessage| rows.iter().any(|row| row.chat_id == sent.chat().0 && row.message_id == Some(sent.id().0));
     let confirmed = |sent: &SentMessage| scene.api().read(|state| is_confirmed(state, sent));
     all.iter().filter(|sent| confirmed(sent) && !has_row(sent)).count()
 }

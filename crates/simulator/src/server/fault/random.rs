@@ -74,6 +74,8 @@ impl FaultInjector for RandomFaults {
             | Method::SendMessage
             | Method::EditMessageText
             | Method::EditMessageMedia
+            | Method::EditMessageCaption
+            | Method::SetMessageReaction
             | Method::DeleteMessage
             | Method::GetFile
             | Method::SendChatAction
@@ -85,6 +87,7 @@ impl FaultInjector for RandomFaults {
             | Method::DeleteWebhook
             | Method::GetWebhookInfo
             | Method::GetChat
+            | Method::GetBusinessConnection
             | Method::GetChatMember => &[],
         };
         let at = dice.below((ANY.len() + own.len()) as u64) as usize;

@@ -1,0 +1,154 @@
+//! The text of an answer: heading, paragraphs with their times, messages, folding.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use stenobot_domain::{Transcript, paragraphs};
+
+use super::{Locale, Renderer, StatusText, Texts};
+use crate::outgoing::Folded;
+use crate::split::{MESSAGE_UNITS, split};
+
+/// Preview of a text above its file, in UTF-16 units: about a phone's screen.
+const PREVIEW_UNITS: usize = 600;
+/// A text of this many UTF-16 units is folded.
+const FOLDED_UNITS: usize = 700;
+/// Recordings of this length have times in their texts.
+const MIN_TIMED_AUDIO: Duration = Duration::from_secs(45);
+
+/// How an answer is laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerLayout<'a> {
+    /// Code of a language to name.
+    pub language: Option<&'a str>,
+    /// Messages, at most.
+    pub most: NonZeroUsize,
+    /// Whether a text without remarks has a heading too.
+    pub has_heading: bool,
+    /// Whether the paragraphs of a long recording begin with their times.
+    pub has_times: bool,
+    /// Whether a short text is folded too.
+    pub is_folded: bool,
+    /// Where the text ends, if its sender has stopped the transcription.
+    pub stopped_at: Option<Duration>,
+}
+
+/// Form of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// As these messages; the first takes the place of the status message.
+    Messages(Vec<AnswerText>),
+    /// As a text file, after this message.
+    File {
+        /// Heading and first lines.
+        preview: AnswerText,
+    },
+}
+
+/// Text of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerText {
+    /// At most 4096 UTF-16 units.
+    pub text: String,
+    /// The part that is folded.
+    pub folded: Option<Folded>,
+}
+
+/// A transcript in paragraphs, trimmed; each begins with its time if `has_times` and the recording is long.
+pub fn body(transcript: &Transcript, has_times: bool) -> String {
+    let is_timed = has_times && transcript.audio >= MIN_TIMED_AUDIO;
+    let paragraphs = paragraphs(transcript).into_iter();
+    let texts = paragraphs.map(|paragraph| match is_timed {
+        true => format!("{} {}", time(paragraph.start), paragraph.text),
+        false => paragraph.text,
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// As `0:32` or `1:04:10`, the forms that clients recognise in a reply to a recording.
+fn time(at: Duration) -> String {
+    let (hours, minutes, seconds) = (at.as_secs() / 3600, at.as_secs() / 60 % 60, at.as_secs() % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        hours => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+impl Texts {
+    /// The answer in the form that suits its length: in messages, else as a file under its first lines. A blank transcript gives
+    /// [`StatusText::NoSpeech`].
+    pub fn answer(&self, locale: Locale, transcript: &Transcript, layout: AnswerLayout<'_>) -> Answer {
+        let words = body(transcript, layout.has_times);
+        if words.is_empty() {
+            let text = self.render(locale, &StatusText::NoSpeech);
+            return Answer::Messages(vec![AnswerText { text, folded: None }]);
+        }
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        let heading = match (layout.stopped_at, layout.has_heading) {
+            (Some(at), _) => Some(self.stopped_heading(locale, transcript, layout.language, at)),
+            (None, true) => Some(self.heading(locale, transcript, layout.language)),
+            (None, false) => self.caption(locale, transcript, layout.language),
+        };
+        let heading = heading.map(|heading| heading + "\n\n").unwrap_or_default();
+        let is_folded = layout.is_folded || units(&words) >= FOLDED_UNITS;
+        let text = |before: &str, part: &str, after: &str| AnswerText {
+            text: [before, part, after].concat(),
+            folded: is_folded.then(|| Folded { offset: units(before), length: units(part) }),
+        };
+        let parts = split(&words, MESSAGE_UNITS.saturating_sub(units(&heading)), MESSAGE_UNITS);
+        if parts.len() > layout.most.get() {
+            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
+            let preview = split(&words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0) + " …";
+            return Answer::File { preview: text(&heading, &preview, &note) };
+        }
+        let headings = std::iter::once(heading.as_str()).chain(std::iter::repeat(""));
+        Answer::Messages(headings.zip(&parts).map(|(heading, part)| text(heading, part, "")).collect())
+    }
+}
+
+impl Texts {
+    /// A state with the text so far below it: its end, if it is longer than `most` units or than a message.
+    pub fn live(&self, locale: Locale, state: &StatusText, text: &str, most: usize) -> String {
+        let state = self.render(locale, state) + "\n\n";
+        let room = MESSAGE_UNITS.saturating_sub(units(&state)).min(most);
+        state + &end_of(text, room)
+    }
+
+    /// The heading of a text whose transcription was stopped at this time of the recording.
+    pub fn stopped_heading(
+        &self,
+        locale: Locale,
+        transcript: &Transcript,
+        language: Option<&str>,
+        at: Duration,
+    ) -> String {
+        let renderer = Renderer { overrides: &self.overrides, locale };
+        let times = [("time", time(at).into()), ("length", time(transcript.audio).into())];
+        let stopped = renderer.format("stopped", times);
+        let source = self.heading.clone().into_iter();
+        source.chain([stopped]).chain(self.remarks(locale, transcript, language)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A text of at most `room` units, or its end from the beginning of a word on.
+fn end_of(text: &str, room: usize) -> Cow<'_, str> {
+    const CUT: &str = "… ";
+    let all = units(text);
+    if all <= room {
+        return text.into();
+    }
+    let mut over = all + units(CUT) - room.min(all);
+    let start = text.char_indices().find(|(_, character)| {
+        let is_start = over == 0;
+        over = over.saturating_sub(character.len_utf16());
+        is_start
+    });
+    let rest = &text[start.map_or(text.len(), |(start, _)| start)..];
+    let rest = rest.split_once(char::is_whitespace).map_or(rest, |(_, rest)| rest).trim_start();
+    format!("{CUT}{rest}").into()
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}

@@ -1,0 +1,22 @@
+//! How texts are shown.
+
+use stenobot_simulator::harness::Simulation;
+
+use crate::stories::run_stories;
+
+run_stories!(
+    Simulation,
+    texts: a_long_recording_has_paragraphs_with_their_times_until_they_are_switched_off,
+    a_short_text_has_a_button_that_copies_it_and_a_long_one_is_folded,
+    every_text_is_folded_in_a_group_and_its_admins_switch_times_off,
+    with_the_bare_style_the_text_is_the_whole_answer,
+    a_server_that_knows_no_copying_button_is_sent_the_text_without_it,
+);
+
+run_stories!(
+    Simulation,
+    live: the_text_so_far_is_shown_and_the_button_ends_the_request_with_it,
+    joined_requests_get_the_whole_text_of_a_request_that_is_stopped,
+    a_joined_request_that_goes_on_can_be_stopped_too,
+    a_restart_loses_the_text_so_far_and_nothing_else,
+);
