@@ -19,7 +19,7 @@
 //! | `segment START END TEXT` | reports this text, with its times in milliseconds; it is in the transcript too, before what follows |
 //! | `say TEXT` | finishes with this text |
 //! | `language` | finishes with the requested language code |
-//! | `likely` | finishes with the given likely languages, as `ru 0.40, en 0.40` |
+//! | `likely` | finishes with the given likely languages, candidates with a star, as `ru* 0.40, en 0.40`, as a text that depends on the sender |
 //! | `missed TEXT` | finishes with this text and two seconds of missed speech |
 //! | `env NAME` | finishes with the variable's value, or `absent` |
 //! | `fail TEXT` | fails |
@@ -181,8 +181,12 @@ impl StandIn {
                     return Ok(Event::Finished { number, transcript: told.transcript(&job.language.to_string()) });
                 }
                 "likely" => {
-                    let likely: Vec<_> = job.likely.iter().map(|l| format!("{} {:.2}", l.code, l.weight)).collect();
-                    return Ok(Event::Finished { number, transcript: told.transcript(&likely.join(", ")) });
+                    let mark = |is_candidate| if is_candidate { "*" } else { "" };
+                    let likely =
+                        job.likely.iter().map(|l| format!("{}{} {:.2}", l.code, mark(l.is_candidate), l.weight));
+                    let transcript = told.transcript(&likely.collect::<Vec<_>>().join(", "));
+                    let transcript = Transcript { is_sender_independent: false, ..transcript };
+                    return Ok(Event::Finished { number, transcript });
                 }
                 "missed" => {
                     let missed_speech = Duration::from_secs(2);
@@ -276,6 +280,7 @@ impl Told {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            is_sender_independent: true,
         }
     }
 }

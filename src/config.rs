@@ -23,7 +23,7 @@ pub use token::BotToken;
 
 use layers::Layers;
 use serde::{Deserialize, Serialize};
-use stenobot_domain::SpeechLanguage;
+use stenobot_domain::{LanguageList, SpeechLanguage};
 use stenobot_network::{Proxies, ProxyError, ProxyUrl};
 use stenobot_telegram::{DEFAULT_RATE, Locale};
 
@@ -138,6 +138,7 @@ settings! {
     onnx_library: fixed PathBuf = PathBuf::new(), "empty, or a path", "ONNX Runtime's library; when empty it is looked for beside the program, in `lib` below data_dir and in the system's folders.";
     voice_activity: fixed VoiceActivity = VoiceActivity::On, "on or off", "Whether only those parts of a recording are transcribed in which the voice activity detector finds speech.";
     language: live SpeechLanguage = SpeechLanguage::Auto, "auto, or a code such as ru", "The language people speak in their messages.";
+    languages: live LanguageList = LanguageList::default(), "empty, or up to eight codes such as ru, uk, en", "The languages people are likely to speak, beside those of their own recordings and Telegram: others are considered only when none of these is plausible; empty adds none.";
     default_locale: live String = "ru".into(), Locale::CODES, "The language of the bot's own texts for people whose language it does not speak; what is taken for likely when the language of a short recording is detected.";
     max_queue_size: live u32 = 50, "1 to 100000", "Requests that may wait at once; further ones are refused.";
     max_concurrent_workers: fixed u32 = 1, "1 to 64", "Transcriptions that run at once, each in its own engine process.";

@@ -101,7 +101,7 @@ help =
     Höchstdauer: { $duration }
     Höchstgröße: { $size }
 
-    /language — Sprache der Aufnahmen
+    /language — Sprache der Aufnahmen; mehrere: /language de en
     /times off — Zeitangaben in langen Texten weglassen
     /queue — meine Aufnahmen in der Warteschlange
     /cancel — sie abbrechen
@@ -119,6 +119,10 @@ languages =
     Wählen Sie eine andere:
 languages-automatic = 🌐 Die Sprache der Aufnahmen wird automatisch erkannt. Falls das nicht gelingt, wählen Sie sie:
 language-set = 🌐 Sprache der Aufnahmen: { $language }
+language-set-several = 🌐 Sprachen der Aufnahmen: { $languages }. Eine andere kommt nur in Frage, wenn keine davon passt.
+language-how =
+    🌐 /language de — eine Sprache, /language de en — mehrere, /language auto — automatische Erkennung.
+    Sprachen: { $codes }
 language-automatic = 🌐 Die Sprache der Aufnahmen wird ab jetzt automatisch erkannt.
 language-detected = wird automatisch erkannt
 queue-empty = 📋 Sie haben keine Aufnahmen in der Warteschlange.
@@ -134,7 +138,7 @@ cancel-count =
 privacy =
     🔒 Texte werden nirgends gespeichert: weder in der Datenbank noch in Protokollen.
     { $audio }
-    Gespeichert werden: Ihr Name bei Telegram, Zeit und Dauer der Aufnahmen, Länge der Texte. Aufnahmen verlassen den Rechner nicht, auf dem der Bot läuft.
+    Gespeichert werden: Ihr Name bei Telegram, Zeit, Dauer und Sprache der Aufnahmen, Länge der Texte. Aufnahmen verlassen den Rechner nicht, auf dem der Bot läuft.
 
     /mydata zeigt, was über Sie gespeichert ist. /forget löscht es.
 privacy-audio-at-once = Aufnahmen werden gleich nach der Antwort gelöscht.
@@ -149,6 +153,7 @@ my-data =
     Nachrichten: { $requests }, beantwortet: { $answered }, vorzeitig gestoppt: { $stopped }
     Gesamtdauer der Aufnahmen: { $audio }
     Sprache der Aufnahmen: { $language }
+    In den letzten Aufnahmen erkannt: { $recognised }
 
     /forget löscht all das.
 my-data-invited = Eingeladen seit { $since }; nach /forget brauchen Sie eine neue Einladung.

@@ -101,7 +101,7 @@ help =
     Maximum length: { $duration }
     Maximum size: { $size }
 
-    /language — the language of the recordings
+    /language — the language of the recordings; several: /language ru uk
     /times off — leave out the times in long texts
     /queue — my recordings in the queue
     /cancel — cancel them
@@ -119,6 +119,10 @@ languages =
     Choose another:
 languages-automatic = 🌐 The language is detected automatically. If it is wrong, choose one:
 language-set = 🌐 Language of the recordings: { $language }
+language-set-several = 🌐 Languages of the recordings: { $languages }. Another one is considered only when none of these fits.
+language-how =
+    🌐 /language uk — one language, /language ru uk — several, /language auto — automatic detection.
+    Languages: { $codes }
 language-automatic = 🌐 The language is detected automatically from now on.
 language-detected = detected automatically
 queue-empty = 📋 You have no recordings in the queue.
@@ -134,7 +138,7 @@ cancel-count =
 privacy =
     🔒 Texts are kept nowhere: not in the database, not in any log.
     { $audio }
-    What is kept: your Telegram name, time and length of recordings, length of texts. Recordings do not leave the machine on which the bot runs.
+    What is kept: your Telegram name, time, length and language of recordings, length of texts. Recordings do not leave the machine on which the bot runs.
 
     /mydata shows what is kept about you. /forget erases it.
 privacy-audio-at-once = Recordings are deleted right after the answer.
@@ -149,6 +153,7 @@ my-data =
     Messages: { $requests }, answered: { $answered }, stopped early: { $stopped }
     Total length of recordings: { $audio }
     Language of the recordings: { $language }
+    Recognised in recent recordings: { $recognised }
 
     /forget erases all of it.
 my-data-invited = By an invitation since { $since }; after /forget you need a new one.

@@ -106,7 +106,7 @@ help =
     Duración máxima: { $duration }
     Tamaño máximo: { $size }
 
-    /language — el idioma de las grabaciones
+    /language — el idioma de las grabaciones; varios: /language es en
     /times off — quitar los tiempos de los textos largos
     /queue — mis grabaciones en la cola
     /cancel — cancelarlas
@@ -124,6 +124,10 @@ languages =
     Elija otro:
 languages-automatic = 🌐 El idioma de las grabaciones se detecta automáticamente. Si no acierta, elíjalo:
 language-set = 🌐 Idioma de las grabaciones: { $language }
+language-set-several = 🌐 Idiomas de las grabaciones: { $languages }. Solo se considera otro si ninguno de estos encaja.
+language-how =
+    🌐 /language es — un idioma, /language es en — varios, /language auto — detección automática.
+    Idiomas: { $codes }
 language-automatic = 🌐 Desde ahora el idioma de las grabaciones se detecta automáticamente.
 language-detected = se detecta automáticamente
 queue-empty = 📋 No tiene grabaciones en la cola.
@@ -140,7 +144,7 @@ cancel-count =
 privacy =
     🔒 Los textos no se guardan en ningún sitio: ni en la base de datos ni en los registros.
     { $audio }
-    Se guardan: su nombre de Telegram, la hora y la duración de las grabaciones y la longitud de los textos. Las grabaciones no salen de la máquina en la que funciona el bot.
+    Se guardan: su nombre de Telegram, la hora, la duración y el idioma de las grabaciones y la longitud de los textos. Las grabaciones no salen de la máquina en la que funciona el bot.
 
     /mydata muestra qué se guarda sobre usted. /forget lo borra.
 privacy-audio-at-once = Las grabaciones se borran justo después de la respuesta.
@@ -155,6 +159,7 @@ my-data =
     Mensajes: { $requests }, con respuesta: { $answered }, detenidos antes: { $stopped }
     Duración total de las grabaciones: { $audio }
     Idioma de las grabaciones: { $language }
+    Reconocidos en las últimas grabaciones: { $recognised }
 
     /forget borra todo esto.
 my-data-invited = Con invitación desde { $since }; después de /forget necesitarás otra.

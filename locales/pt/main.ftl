@@ -106,7 +106,7 @@ help =
     Duração máxima: { $duration }
     Tamanho máximo: { $size }
 
-    /language — o idioma das gravações
+    /language — o idioma das gravações; vários: /language pt en
     /times off — tirar os tempos dos textos longos
     /queue — minhas gravações na fila
     /cancel — cancelá-las
@@ -124,6 +124,10 @@ languages =
     Escolha outro:
 languages-automatic = 🌐 O idioma das gravações é detectado automaticamente. Se estiver errado, escolha:
 language-set = 🌐 Idioma das gravações: { $language }
+language-set-several = 🌐 Idiomas das gravações: { $languages }. Outro só é considerado quando nenhum destes serve.
+language-how =
+    🌐 /language pt — um idioma, /language pt en — vários, /language auto — detecção automática.
+    Idiomas: { $codes }
 language-automatic = 🌐 A partir de agora o idioma das gravações é detectado automaticamente.
 language-detected = é detectado automaticamente
 queue-empty = 📋 Você não tem gravações na fila.
@@ -140,7 +144,7 @@ cancel-count =
 privacy =
     🔒 Os textos não são guardados em lugar nenhum: nem no banco de dados, nem nos logs.
     { $audio }
-    São guardados: seu nome no Telegram, a hora e a duração das gravações, o tamanho dos textos. As gravações não saem da máquina em que o bot funciona.
+    São guardados: seu nome no Telegram, a hora, a duração e o idioma das gravações, o tamanho dos textos. As gravações não saem da máquina em que o bot funciona.
 
     /mydata mostra o que é guardado sobre você. /forget apaga.
 privacy-audio-at-once = As gravações são apagadas logo depois da resposta.
@@ -155,6 +159,7 @@ my-data =
     Mensagens: { $requests }, respondidas: { $answered }, paradas antes: { $stopped }
     Duração total das gravações: { $audio }
     Idioma das gravações: { $language }
+    Reconhecidos nas últimas gravações: { $recognised }
 
     /forget apaga tudo isso.
 my-data-invited = Por convite desde { $since }; depois de /forget será preciso outro.

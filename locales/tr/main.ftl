@@ -101,7 +101,7 @@ help =
     Maksimum süre: { $duration }
     Maksimum boyut: { $size }
 
-    /language — kayıtların dili
+    /language — kayıtların dili; birden çok: /language tr en
     /times off — uzun metinlerde zamanları gösterme
     /queue — kuyruktaki kayıtlarım
     /cancel — onları iptal et
@@ -119,6 +119,10 @@ languages =
     Başka bir dil seçin:
 languages-automatic = 🌐 Kayıtların dili otomatik algılanır. Yanlış algılanırsa seçin:
 language-set = 🌐 Kayıtların dili: { $language }
+language-set-several = 🌐 Kayıtların dilleri: { $languages }. Bunların hiçbiri uymazsa ancak o zaman başka bir dil denenir.
+language-how =
+    🌐 /language tr — tek dil, /language tr en — birden çok dil, /language auto — otomatik algılama.
+    Diller: { $codes }
 language-automatic = 🌐 Kayıtların dili artık otomatik algılanır.
 language-detected = otomatik algılanır
 queue-empty = 📋 Kuyrukta kaydınız yok.
@@ -134,7 +138,7 @@ cancel-count =
 privacy =
     🔒 Metinler hiçbir yerde saklanmaz: ne veritabanında ne günlüklerde.
     { $audio }
-    Saklananlar: Telegram adınız, kayıtların zamanı ve süresi, metinlerin uzunluğu. Kayıtlar botun çalıştığı makineden çıkmaz.
+    Saklananlar: Telegram adınız, kayıtların zamanı, süresi ve dili, metinlerin uzunluğu. Kayıtlar botun çalıştığı makineden çıkmaz.
 
     /mydata sizin hakkınızda ne saklandığını gösterir. /forget bunu siler.
 privacy-audio-at-once = Kayıtlar yanıttan hemen sonra silinir.
@@ -149,6 +153,7 @@ my-data =
     Mesajlar: { $requests }, yanıtlanan: { $answered }, erken durdurulan: { $stopped }
     Kayıtların toplam süresi: { $audio }
     Kayıtların dili: { $language }
+    Son kayıtlarda tanınan diller: { $recognised }
 
     /forget bunların hepsini siler.
 my-data-invited = { $since } tarihinden beri davetli; /forget sonrasında yeni bir davet gerekir.

@@ -53,6 +53,7 @@ const ENGINE: &[&str] = &[
     "onnx_library",
     "voice_activity",
     "language",
+    "languages",
     "default_locale",
     "max_concurrent_workers",
     "threads",

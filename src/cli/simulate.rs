@@ -75,7 +75,7 @@ impl Args {
     /// Exits with status 1 when not everything was answered exactly once. `database` is the one that the command line names.
     pub(super) async fn run(self, config: &Config, database: Option<&str>) -> anyhow::Result<ExitCode> {
         let language = match &config.engine.language {
-            SpeechLanguage::Auto => None,
+            SpeechLanguage::Auto | SpeechLanguage::Several(_) => None,
             SpeechLanguage::Code(code) => Some(code.as_str()),
         };
         let folder = self.samples.clone();

@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stenobot_domain::subtitles;
-use stenobot_domain::{Confidence, LikelyLanguage, Progress, SpeechLanguage, Transcript};
+use stenobot_domain::{Confidence, LanguageList, LikelyLanguage, Progress, Transcript};
 use stenobot_engine::{EngineEvent, EngineJob, EnginePool};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -30,9 +30,10 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A language that is likely spoken, for detecting it in short recordings; may be given several times
+    /// A language that is likely spoken: others are considered only when none of these is plausible; may be given several
+    /// times
     #[arg(long, value_name = "CODE")]
-    likely_language: Vec<SpeechLanguage>,
+    likely_language: Vec<LanguageList>,
 
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -95,11 +96,12 @@ impl Args {
         settings.environment.push(("RUST_LOG".into(), "warn".into()));
         let workers = settings.workers;
         // A given language has the weight of the language of a user's Telegram; otherwise almost nothing is known.
-        let given = self.likely_language.iter().filter_map(|language| match language {
-            SpeechLanguage::Auto => None,
-            SpeechLanguage::Code(code) => Some((code.clone(), 2)),
-        });
-        let likely = LikelyLanguage::weigh(given.chain([(config.telegram.default_locale.code().to_owned(), 1)]));
+        let given: Vec<&str> = self.likely_language.iter().flat_map(LanguageList::iter).collect();
+        let configured = &config.engine.languages;
+        let observed = given.iter().map(|code| ((*code).to_owned(), 2));
+        let observed = observed.chain(configured.iter().map(|code| (code.to_owned(), 1)));
+        let observed = observed.chain([(config.telegram.default_locale.code().to_owned(), 1)]);
+        let likely = LikelyLanguage::weigh(observed, |code| given.contains(&code) || configured.contains(code));
         let pool = EnginePool::start(settings, |_: &EngineEvent| {});
         let bars = MultiProgress::new();
         let mut results = futures::stream::iter(self.files)

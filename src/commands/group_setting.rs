@@ -1,13 +1,13 @@
 //! Settings of a chat; in a group for its admins only.
 
-use stenobot_domain::StatusStyle;
+use stenobot_domain::{SpeechLanguage, StatusStyle};
 use stenobot_telegram::{ChatKind, CommandReply, Location, OutgoingMessage, StatusText};
 
 use super::{Commands, Invocation};
 use crate::pipeline::replies::Reply;
 
 /// A setting of a chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GroupSetting {
     /// Whether every recording in the group is transcribed.
     Auto(bool),
@@ -17,6 +17,8 @@ pub(crate) enum GroupSetting {
     Status(StatusStyle),
     /// Whether only texts are sent.
     Quiet(bool),
+    /// The languages of its recordings.
+    Language(SpeechLanguage),
 }
 
 /// The argument of a command that turns something on or off.
@@ -76,14 +78,15 @@ pub(crate) async fn set_in_group(
         return commands.settings.command_reply(locale, &CommandReply::AdminsOnly);
     }
     let (users, chat) = (&commands.worker.store.users, location.chat);
-    let (set, reply) = match setting {
-        GroupSetting::Auto(on) => (users.set_auto(chat, on).await, CommandReply::Auto(on)),
-        GroupSetting::Times(on) => (users.set_times(chat, on).await, CommandReply::Times(on)),
-        GroupSetting::Status(style) => (users.set_status(chat, style).await, CommandReply::Status(style)),
-        GroupSetting::Quiet(on) => (users.set_quiet(chat, on).await, CommandReply::Quiet(on)),
+    let set = match setting {
+        GroupSetting::Auto(on) => users.set_auto(chat, on).await.map(|()| CommandReply::Auto(on)),
+        GroupSetting::Times(on) => users.set_times(chat, on).await.map(|()| CommandReply::Times(on)),
+        GroupSetting::Status(style) => users.set_status(chat, style).await.map(|()| CommandReply::Status(style)),
+        GroupSetting::Quiet(on) => users.set_quiet(chat, on).await.map(|()| CommandReply::Quiet(on)),
+        GroupSetting::Language(language) => super::language::set(&commands.worker.store, chat, &language).await,
     };
     match set {
-        Ok(()) => commands.settings.command_reply(locale, &reply),
+        Ok(reply) => commands.settings.command_reply(locale, &reply),
         Err(error) => {
             commands.worker.failures.report("change a group's settings", &error);
             commands.settings.status_text(locale, &StatusText::Failed).into()

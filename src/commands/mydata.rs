@@ -1,10 +1,10 @@
 //! `/mydata`: shows the stored data of a user, in the private chat only.
 
-use stenobot_domain::{SpeechLanguage, StageName};
+use stenobot_domain::StageName;
 use stenobot_store::{MyData, StoreError};
 use stenobot_telegram::{ChatKind, CommandReply, OutgoingMessage, language_name};
 
-use super::{Audience, Commands, Definition, Invocation};
+use super::{Audience, Commands, Definition, Invocation, language};
 
 pub(super) const NAME: &str = "mydata";
 
@@ -24,7 +24,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
 }
 
 fn describe(data: MyData, is_connected: bool) -> CommandReply {
-    let MyData { sender, first_seen, ended, stopped, audio, settings, invited_since, under_way } = data;
+    let MyData { sender, first_seen, ended, stopped, audio, settings, languages, invited_since, under_way } = data;
     let count = |wanted: &dyn Fn(StageName) -> bool| {
         ended.iter().filter(|(stage, _)| wanted(*stage)).map(|(_, count)| u64::from(*count)).sum::<u64>()
     };
@@ -38,10 +38,11 @@ fn describe(data: MyData, is_connected: bool) -> CommandReply {
         stopped: stopped.into(),
         audio,
         invited: invited_since.map(|since| since.day()),
-        language: match settings.speech_language {
-            Some(SpeechLanguage::Code(code)) => language_name(&code),
-            Some(SpeechLanguage::Auto) | None => None,
-        },
+        language: language::chosen(settings.speech_language.as_ref()),
+        recognised: languages
+            .into_iter()
+            .map(|(code, recordings)| (language_name(&code).unwrap_or(&code).to_owned(), recordings))
+            .collect(),
         is_connected,
     })
 }

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
-use stenobot_domain::PUBLIC_FILE_LIMIT;
-use stenobot_domain::secrets;
+use stenobot_domain::{PUBLIC_FILE_LIMIT, SpeechLanguage, secrets};
 use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
@@ -80,7 +79,11 @@ impl Raw {
                 choice: self.engine,
                 onnx_library: Some(self.onnx_library).filter(|path| !path.as_os_str().is_empty()),
                 voice_activity: self.voice_activity,
-                language: self.language,
+                language: match self.language {
+                    SpeechLanguage::Several(list) => return Err(refused("language", list)),
+                    one @ (SpeechLanguage::Auto | SpeechLanguage::Code(_)) => one,
+                },
+                languages: self.languages,
                 workers,
                 threads,
             },

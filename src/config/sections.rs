@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stenobot_domain::{RequestId, SpeechLanguage};
+use stenobot_domain::{LanguageList, RequestId, SpeechLanguage};
 use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
@@ -142,6 +142,8 @@ pub struct Engine {
     pub voice_activity: VoiceActivity,
     /// Default speech language.
     pub language: SpeechLanguage,
+    /// Languages that are likely spoken where the language is detected.
+    pub languages: LanguageList,
     /// Engine processes.
     pub workers: usize,
     /// Threads per engine process.

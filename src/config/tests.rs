@@ -140,8 +140,24 @@ fn absurd_values_are_refused_with_key_value_and_range() {
     }
     let message = from_env(&[("STENOBOT_METRICS_ADDR", "nowhere")]).unwrap_err().to_string();
     assert!(message.contains("metrics_addr") && message.contains("address:port"), "{message}");
-    let message = from_env(&[("STENOBOT_LANGUAGE", "Klingon")]).unwrap_err().to_string();
-    assert!(message.contains("language") && message.contains("Klingon"), "{message}");
+    for (name, value) in [("STENOBOT_LANGUAGE", "Klingon"), ("STENOBOT_LANGUAGES", "ru, Klingon")] {
+        let message = from_env(&[(name, value)]).unwrap_err().to_string();
+        assert!(message.contains("language") && message.contains("Klingon"), "{message}");
+    }
+    let message = from_env(&[("STENOBOT_LANGUAGE", "ru,uk")]).unwrap_err().to_string();
+    assert!(message.contains("give auto, or a code"), "{message}");
+}
+
+#[test]
+fn likely_languages_are_a_text_or_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("languages.toml");
+    std::fs::write(&file, "languages = [\"uk\", \"ru\"]\n").unwrap();
+    let sources = Sources { file: Some(file), ..Sources::default() };
+    let listed = assemble(&sources, &[], &[]).unwrap().engine.languages;
+    assert_eq!(listed, from_env(&[("STENOBOT_LANGUAGES", "ru, uk")]).unwrap().engine.languages);
+    assert_eq!(listed.iter().collect::<Vec<_>>(), ["ru", "uk"]);
+    assert!(from_env(&[]).unwrap().engine.languages.is_empty());
 }
 
 #[test]

@@ -88,6 +88,6 @@ fn chosen_language(request: &Request<Transcribed>) -> Option<&str> {
     request.parent()?;
     match request.speech_language()? {
         SpeechLanguage::Code(code) => Some(code),
-        SpeechLanguage::Auto => Some(&request.stage().transcript.language),
+        SpeechLanguage::Auto | SpeechLanguage::Several(_) => Some(&request.stage().transcript.language),
     }
 }

@@ -236,7 +236,8 @@ impl ReplySender {
             Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,
             Reply::IfAdministrator { location, user, message, setting, locale } => {
                 let allowed = client.is_administrator(location.chat, *user).await?;
-                let content = set_in_group(&self.commands, *location, *setting, allowed, locale.as_deref()).await;
+                let content =
+                    set_in_group(&self.commands, *location, setting.clone(), allowed, locale.as_deref()).await;
                 client.send(location.chat, location.thread, Some(*message), &content).await.map(drop)
             }
             Reply::PressIfAdministrator { group, press } => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use stenobot_domain::{ChatId, LiveText, MessageId, Progress, Transcript};
+use stenobot_domain::{ChatId, LikelyLanguage, LiveText, MessageId, Progress, RequestId, Transcript, UserId};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::{StoreError, Topic, WorkSource};
 use stenobot_telegram::{StatusText, Unreachable};
@@ -95,6 +95,14 @@ pub(crate) struct Transcriber {
     pub(crate) model: Arc<str>,
     pub(crate) backlog: Backlog,
     pub(crate) deliverer: Deliverer,
+}
+
+/// A transcript, and what was known of its languages beforehand.
+struct Recognised {
+    transcript: Transcript,
+    /// Whose languages were likely: the sender of the request for which the work began.
+    user: UserId,
+    prior: Vec<LikelyLanguage>,
 }
 
 /// A request's entry in the backlog of texts that wait for Telegram.
@@ -240,12 +248,11 @@ impl Transcriber {
         let factor = self.estimates.real_time_factor().await;
         let config = self.settings.config();
         let language = request.speech_language().cloned().unwrap_or_else(|| config.engine.language.clone());
-        let (user, locale) = (request.user(), request.locale());
-        let likely = likely::likely_languages(&self.worker, &self.settings, user, locale, &language).await;
+        let (user, prior) = (request.user(), self.prior_of(&request).await);
         let cancel = self.worker.shutdown.hard.child_token();
         let (progress, progressed) = watch::channel(Progress { done: Duration::ZERO, total: request.length() });
-        let job =
-            TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice).with_likely(likely);
+        let job = TranscribeJob::new(&self.recordings.file(request.id()), language, config.limits.voice)
+            .with_likely(prior.clone());
         let (length, cancel_engine) = (request.length(), cancel.clone());
         let (text, told) = watch::channel(LiveText::default());
         let job = TranscribeRequest { job, length, real_time_factor: factor, progress, text, cancel: cancel_engine };
@@ -254,7 +261,8 @@ impl Transcriber {
         // The engine begins at once, and its slot is free at its end, however long the first status message takes.
         let transcription = AbortOnDropHandle::new(tokio::spawn(transcription));
         let transcription = async move {
-            transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string())))
+            let done = transcription.await.unwrap_or_else(|error| Err(TranscribeFailure::Crashed(error.to_string())));
+            done.map(|transcript| Recognised { transcript, user, prior })
         };
         let expected = request.length().mul_f64(factor);
         let work = EngineWork { transcription: transcription.boxed(), progressed, told, started, expected };
@@ -297,37 +305,60 @@ impl Transcriber {
         }
         let attended = self.attend(&request, &mut work, &stop, silent);
         match request.hold(store, attended).await? {
-            Attended::Ended(Ok(transcript)) => self.finish(request, transcript, delivery).await,
+            Attended::Ended(Ok(recognised)) => self.finish(request, recognised, delivery).await,
             Attended::Ended(Err(why)) => self.fail(request, &why).await,
             Attended::Stopped(text) => self.keep(request, text, work, stop, delivery).await,
         }
     }
 
-    /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests.
+    /// Records the transcription and delivers it to the sender, and to the senders of coalesced requests. Where the languages
+    /// depend on what the sender is likely to speak, a request of another sender is transcribed separately.
     async fn finish(
         &self,
         request: Request<Transcribing>,
-        transcript: Transcript,
+        recognised: Recognised,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         let store = &self.worker.store;
+        let transcript = &recognised.transcript;
         observe(&Event::Transcribed {
             id: request.id(),
             audio: transcript.audio,
             processing: transcript.processing,
             characters: transcript.text().0.chars().count(),
         });
-        let model = self.model.to_string();
-        let next = || Transcribed { transcript: transcript.clone(), model: model.clone(), stopped_at: None };
-        let (id, per_day) = (request.id(), self.settings.config().limits.daily_audio);
+        let id = request.id();
+        if !self.is_text_of(&recognised, &request).await {
+            // It went on in place of a request that was stopped. What is coalesced into it is claimed first: once separated,
+            // it waits again, and so would they.
+            self.share(id, &recognised, delivery).await?;
+            return request.separate(store).await;
+        }
+        let (next, per_day) = (self.transcribed(transcript), self.settings.config().limits.daily_audio);
         let own = match request.coalesced_into() {
-            None => WithinDay::Entered(request.advance(store, next()).await?),
+            None => WithinDay::Entered(request.advance(store, next).await?),
             // It goes on in place of a request that was stopped; its length is known only now.
-            Some(_) => request.advance_within_day(store, next(), per_day).await?,
+            Some(_) => request.advance_within_day(store, next, per_day).await?,
         };
-        // No delivery waits for another's chat. A coalesced request that is lost in a crash is transcribed separately.
-        while let Some(coalesced) = Request::claim_coalesced(store, id, &self.worker.id).await? {
-            match coalesced.advance_within_day(store, next(), per_day).await? {
+        self.share(id, &recognised, delivery).await?;
+        match own {
+            WithinDay::Entered(request) => self.deliverer.deliver(request).await,
+            WithinDay::Over(request) => request.fail(store, &TranscribeFailure::DayFull).await.map(drop),
+        }
+    }
+
+    /// Gives the text to the requests that are coalesced into `into`, or separates them. No delivery waits for another's chat. A
+    /// coalesced request that is lost in a crash is transcribed separately.
+    async fn share(&self, into: RequestId, recognised: &Recognised, delivery: &Delivery) -> Result<(), StoreError> {
+        let store = &self.worker.store;
+        let per_day = self.settings.config().limits.daily_audio;
+        while let Some(coalesced) = Request::claim_coalesced(store, into, &self.worker.id).await? {
+            if !self.is_text_of(recognised, &coalesced).await {
+                coalesced.separate(store).await?;
+                continue;
+            }
+            let next = self.transcribed(&recognised.transcript);
+            match coalesced.advance_within_day(store, next, per_day).await? {
                 WithinDay::Entered(coalesced) => {
                     let delivery = delivery.of_coalesced(&coalesced);
                     let (deliverer, span) = (self.deliverer.clone(), coalesced.span());
@@ -342,10 +373,24 @@ impl Transcriber {
                 }
             }
         }
-        match own {
-            WithinDay::Entered(request) => self.deliverer.deliver(request).await,
-            WithinDay::Over(request) => request.fail(store, &TranscribeFailure::DayFull).await.map(drop),
-        }
+        Ok(())
+    }
+
+    fn transcribed(&self, transcript: &Transcript) -> Transcribed {
+        Transcribed { transcript: transcript.clone(), model: self.model.to_string(), stopped_at: None }
+    }
+
+    /// Whether the text is the one that the request's sender would get from work of their own.
+    async fn is_text_of(&self, recognised: &Recognised, request: &Request<Transcribing>) -> bool {
+        let Recognised { transcript, user, prior } = recognised;
+        transcript.is_sender_independent || request.user() == *user || self.prior_of(request).await == *prior
+    }
+
+    /// What is known beforehand of the languages of a request.
+    async fn prior_of<S: Stage>(&self, request: &Request<S>) -> Vec<LikelyLanguage> {
+        let language =
+            request.speech_language().cloned().unwrap_or_else(|| self.settings.config().engine.language.clone());
+        likely::likely_languages(&self.worker, &self.settings, request.user(), request.locale(), &language).await
     }
 
     /// Shows that work has begun: by an edit, or by a new message if there is none yet.

@@ -27,6 +27,11 @@ pub enum Event<'a> {
         /// Length that the sender claims.
         claimed: Option<Duration>,
     },
+    /// It was coalesced into another request, whose text would be another for its sender: it is transcribed separately.
+    Separated {
+        /// The request.
+        id: RequestId,
+    },
     /// An idempotency key that is known.
     Duplicate,
     /// Refused at admission.
@@ -146,6 +151,9 @@ pub fn observe(event: &Event<'_>) {
         Event::Coalesced { id, into, claimed } => {
             accepted(claimed);
             tracing::info!(request = id.0, to = into.0, "joined to one with the same audio");
+        }
+        Event::Separated { id } => {
+            tracing::info!(request = id.0, "separated from the one it was joined to: other languages are likely");
         }
         Event::Duplicate => tracing::debug!("message is known already"),
         Event::Refused { id, reason } => {

@@ -279,6 +279,15 @@ impl<S: Stage> Request<S> {
     }
 }
 
+impl Request<Transcribing> {
+    /// Gives back a request that was coalesced into another one, whose text is not its own: it is transcribed separately.
+    pub(crate) async fn separate(self, store: &Store) -> Result<(), StoreError> {
+        store.queue.separate(self.fence()).await?;
+        observe(&Event::Separated { id: self.id() });
+        Ok(())
+    }
+}
+
 impl Request<Received> {
     /// Length that the sender claims; a document has none.
     pub fn claimed_length(&self) -> Option<Duration> {

@@ -55,6 +55,8 @@ mod commands {
         InProcessBot,
         commands: commands_are_answered_and_forget_erases_the_user,
         the_engine_is_given_the_likely_languages_of_the_sender,
+        several_languages_are_chosen_by_a_command,
+        a_text_that_depends_on_the_sender_s_languages_is_not_shared,
     );
 }
 
@@ -142,6 +144,7 @@ mod live {
         InProcessBot,
         live: the_text_so_far_is_shown_and_the_button_ends_the_request_with_it,
         joined_requests_get_the_whole_text_of_a_request_that_is_stopped,
+        a_joined_request_that_goes_on_gets_no_text_that_depends_on_another_sender,
         a_joined_request_that_goes_on_can_be_stopped_too,
     );
 }

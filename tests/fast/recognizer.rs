@@ -66,8 +66,11 @@ async fn play(job: EngineJob) -> Result<Transcript, EngineError> {
             "say" => return Ok(told.transcript(rest)),
             "language" => return Ok(told.transcript(&job.job.language.to_string())),
             "likely" => {
-                let weights = job.job.likely.iter().map(|likely| format!("{} {:.2}", likely.code, likely.weight));
-                return Ok(told.transcript(&weights.collect::<Vec<_>>().join(", ")));
+                let weights = job.job.likely.iter().map(|likely| {
+                    format!("{}{} {:.2}", likely.code, if likely.is_candidate { "*" } else { "" }, likely.weight)
+                });
+                let transcript = told.transcript(&weights.collect::<Vec<_>>().join(", "));
+                return Ok(Transcript { is_sender_independent: false, ..transcript });
             }
             "fail" => return Err(EngineError::Inference(rest.to_owned())),
             other => panic!("no instruction of this recogniser: {other}"),
@@ -99,6 +102,7 @@ impl Told {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            is_sender_independent: true,
         }
     }
 }

@@ -49,6 +49,7 @@ fn transcript() -> Transcribed {
         retried_windows: 0,
         missed_speech: Duration::ZERO,
         speech: Vec::new(),
+        is_sender_independent: true,
     };
     Transcribed { transcript, model: "base-q5_1".into(), stopped_at: None }
 }

@@ -310,5 +310,6 @@ run_stories!(
 run_stories!(
     Simulation,
     commands: commands_are_answered_and_forget_erases_the_user, the_engine_is_given_the_likely_languages_of_the_sender,
+    several_languages_are_chosen_by_a_command, a_text_that_depends_on_the_sender_s_languages_is_not_shared,
 );
 run_stories!(Simulation, limits: allowed_users_and_the_daily_limit_are_enforced);

@@ -2,7 +2,8 @@
 
 use stenobot_telegram::Action;
 
-use super::recordings::scripted;
+use super::SCENARIO_TIMEOUT;
+use super::recordings::{Gate, scripted};
 use super::scene::{Scene, TestBot};
 
 pub(crate) async fn commands_are_answered_and_forget_erases_the_user<B: TestBot>() {
@@ -50,8 +51,55 @@ pub(crate) async fn the_engine_is_given_the_likely_languages_of_the_sender<B: Te
     let mut scene = Scene::<B>::start(&[]).await;
     let boris = scene.new_user("Борис", "en");
     let first = boris.send_voice(&scripted(3, "likely"));
-    assert_eq!(scene.text(&first).await, "en 0.50, ru 0.25");
+    assert_eq!(scene.text(&first).await, "en* 0.50, ru 0.25");
     // The scripted recogniser reported Russian for the first.
     let second = boris.send_voice(&scripted(3, "likely"));
-    assert_eq!(scene.text(&second).await, "ru 0.40, en 0.40");
+    assert_eq!(scene.text(&second).await, "ru* 0.40, en* 0.40");
+}
+
+pub(crate) async fn several_languages_are_chosen_by_a_command<B: TestBot>() {
+    let mut scene = Scene::<B>::start(&[("languages", "ru, pl")]).await;
+    let anna = scene.new_user("Анна", "ru");
+    let sent = anna.send_voice(&scripted(3, "likely"));
+    assert_eq!(scene.text(&sent).await, "ru* 0.67, pl* 0.17", "the operator's list counts");
+    anna.send_text("/language Русский, klingon");
+    scene.wait_for_text(anna.chat(), "/language ru uk — несколько").await;
+    anna.send_text("/language uk ru");
+    scene.wait_for_text(anna.chat(), "Языки записей: Русский, Українська. Другой").await;
+    let sent = anna.send_voice(&scripted(3, "language"));
+    assert_eq!(scene.text(&sent).await, "ru,uk");
+    let sent = anna.send_voice(&scripted(3, "likely"));
+    assert!(!scene.text(&sent).await.contains('*'), "the chosen languages are the only candidates");
+    anna.send_text("/mydata");
+    let (_, data) = scene.wait_for_text(anna.chat(), "Что хранится о вас").await;
+    assert!(
+        data.contains("Язык записей: Русский, Українська\nРаспознано в последних записях: Русский (3)\n"),
+        "{data}"
+    );
+    anna.send_text("/language auto");
+    scene.wait_for_text(anna.chat(), "теперь определяется автоматически").await;
+    let sent = anna.send_voice(&scripted(3, "language"));
+    assert_eq!(scene.text(&sent).await, "auto");
+}
+
+pub(crate) async fn a_text_that_depends_on_the_sender_s_languages_is_not_shared<B: TestBot>() {
+    let mut scene = Scene::<B>::start(&[]).await;
+    let gate = Gate::new().await;
+    let dora = scene.new_user("Дора", "ru");
+    let first = dora.send_voice(&scripted(3, &format!("{};say занято", gate.instruction())));
+    let held = gate.wait_reached().await;
+    let [anna, boris, clara] =
+        [("Анна", "ru"), ("Boris", "en"), ("Клара", "ru")].map(|(name, tag)| scene.new_user(name, tag));
+    let second = anna.send_voice(&scripted(3, "likely"));
+    scene.wait_for_positions(std::slice::from_ref(&second), &[1]).await;
+    let [of_boris, of_clara] = [&boris, &clara].map(|user| user.forward(&second).unwrap());
+    for sent in [&of_boris, &of_clara] {
+        sent.wait_for("it stands in the queue", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
+    }
+    held.release();
+    scene.text(&first).await;
+    assert_eq!(scene.text(&second).await, "ru* 0.75");
+    assert_eq!(scene.text(&of_clara).await, "ru* 0.75", "she is likely to speak the same");
+    assert_eq!(scene.text(&of_boris).await, "en* 0.50, ru 0.25", "his own");
+    assert_eq!(scene.bot.log().matches("separated from the one it was joined to").count(), 1);
 }

@@ -98,5 +98,13 @@ pub(crate) async fn only_group_admins_choose_the_language_of_a_group<B: TestBot>
     let sound = send_voice(&boris, "language");
     send_text(&boris, "/transcribe", Some(sound));
     assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nuk");
+
+    let asked = send_text(&boris, "/language ru uk", None);
+    assert!(answer(&scene, asked, "🔒").await.contains("только администраторы"));
+    let asked = send_text(&anna, "/language ru uk", None);
+    assert!(answer(&scene, asked, "🌐").await.contains("Русский, Українська"));
+    let sound = send_voice(&boris, "language");
+    send_text(&boris, "/transcribe", Some(sound));
+    assert_eq!(answer(&scene, sound, "✅").await, "✅ Готово!\n\nru,uk");
     scene.shut_down().await;
 }

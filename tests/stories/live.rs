@@ -103,6 +103,37 @@ pub(crate) async fn joined_requests_get_the_whole_text_of_a_request_that_is_stop
     assert!(joined.iter().all(|sent| reasons(sent).is_none() && row_of(&rows, sent).stage == "done"));
 }
 
+pub(crate) async fn a_joined_request_that_goes_on_gets_no_text_that_depends_on_another_sender<B: TestBot>() {
+    let mut scene = Scene::<B>::start(&[EVERY_SECOND]).await;
+    let (busy, gate) = (Gate::new().await, Gate::new().await);
+    let first = scene.send_voice(&scripted(3, &format!("{};say занято", busy.instruction())));
+    let occupied = busy.wait_reached().await;
+    let anna = scene.new_user("Анна", "ru");
+    let script = format!("length 60;progress 30;segment 0 20000 {FIRST};{};likely", gate.instruction());
+    let stopped = anna.send_voice(&scripted(3, &script));
+    scene.wait_for_positions(std::slice::from_ref(&stopped), &[1]).await;
+    let others = [scene.new_user("Boris", "en"), scene.new_user("Вера", "ru")];
+    let [of_boris, of_vera] = others.map(|other| other.forward(&stopped).unwrap());
+    for sent in [&of_boris, &of_vera] {
+        sent.wait_for("it waits", SCENARIO_TIMEOUT, |trail| trail.latest.clone()).await.unwrap();
+    }
+    occupied.release();
+    scene.text(&first).await;
+    let held = gate.wait_reached().await;
+    let message = wait_for_live_text(&scene, &stopped, FIRST).await;
+    scene.press(&anna, message, &Action::Stop(scene.request(&stopped).await)).await;
+    assert_eq!(scene.text(&stopped).await, format!("0:00 {FIRST}"));
+
+    wait_for_live_text(&scene, &of_boris, FIRST).await;
+    held.release();
+    assert_eq!(scene.text(&of_vera).await, format!("0:00 {FIRST} ru* 0.75"), "she is likely to speak the same");
+    gate.wait_reached().await.release();
+    assert_eq!(scene.text(&of_boris).await, format!("0:00 {FIRST} en* 0.50, ru 0.25"), "his own");
+    assert_eq!(scene.bot.log().matches("separated from the one it was joined to").count(), 1);
+    let rows = scene.shut_down().await;
+    assert!([&of_boris, &of_vera].iter().all(|sent| row_of(&rows, sent).stage == "done"));
+}
+
 pub(crate) async fn a_joined_request_that_goes_on_can_be_stopped_too<B: TestBot>() {
     let mut scene = Scene::<B>::start(&[EVERY_SECOND]).await;
     let (busy, gate) = (Gate::new().await, Gate::new().await);

@@ -1,5 +1,6 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
+mod language;
 mod lifecycle;
 mod live_text;
 mod origin;
@@ -12,6 +13,7 @@ pub mod stand_in;
 pub mod subtitles;
 pub mod wer;
 
+pub use language::{BadLanguage, LanguageList, LikelyLanguage, SpeechLanguage};
 pub use lifecycle::{
     AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
 };
@@ -24,7 +26,6 @@ pub use role::{Role, UnknownRole};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -134,82 +135,6 @@ impl fmt::Debug for Spoken {
     }
 }
 
-/// Language of the speech, as Whisper names it (`ru`, `en`, ...).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum SpeechLanguage {
-    /// Detected in each stretch of speech.
-    Auto,
-    /// A code of two or three lower-case letters.
-    Code(String),
-}
-
-/// Why a text is no speech language.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no language code: give `auto` or a code such as `ru`, `en`, `yue`")]
-pub struct BadLanguage(String);
-
-impl FromStr for SpeechLanguage {
-    type Err = BadLanguage;
-
-    fn from_str(text: &str) -> Result<Self, BadLanguage> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            code if matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_lowercase()) => {
-                Ok(Self::Code(code.to_owned()))
-            }
-            other => Err(BadLanguage(other.to_owned())),
-        }
-    }
-}
-
-impl TryFrom<String> for SpeechLanguage {
-    type Error = BadLanguage;
-
-    fn try_from(text: String) -> Result<Self, BadLanguage> {
-        text.parse()
-    }
-}
-
-impl From<SpeechLanguage> for String {
-    fn from(language: SpeechLanguage) -> Self {
-        language.to_string()
-    }
-}
-
-impl fmt::Display for SpeechLanguage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Code(code) => f.write_str(code),
-        }
-    }
-}
-
-/// A language that the sender of a recording is likely to speak, known before it is decoded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LikelyLanguage {
-    /// Whisper's code; one that the model does not know has no effect.
-    pub code: String,
-    /// 0 to 1; of all languages of a recording at most 1 together.
-    pub weight: f32,
-}
-
-impl LikelyLanguage {
-    /// Weighs languages by how often each was observed. One more observation is left to all other languages.
-    pub fn weigh(observed: impl IntoIterator<Item = (String, u32)>) -> Vec<Self> {
-        let mut counts: Vec<(String, u32)> = Vec::new();
-        for (code, count) in observed {
-            match counts.iter_mut().find(|(known, _)| *known == code) {
-                Some((_, sum)) => *sum = sum.saturating_add(count),
-                None => counts.push((code, count)),
-            }
-        }
-        let all = 1.0 + counts.iter().map(|&(_, count)| count as f32).sum::<f32>();
-        counts.into_iter().map(|(code, count)| Self { code, weight: count as f32 / all }).collect()
-    }
-}
-
 /// A stretch of speech with its times in the audio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
@@ -244,6 +169,8 @@ pub struct Transcript {
     pub missed_speech: Duration,
     /// Where the detector found speech, in order of time, disjoint; empty without a detector.
     pub speech: Vec<Range<Duration>>,
+    /// Whether the languages, and so the text, are the same whatever the sender is likely to speak.
+    pub is_sender_independent: bool,
 }
 
 impl Transcript {
@@ -422,6 +349,7 @@ mod tests {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            is_sender_independent: true,
         }
     }
 
@@ -450,14 +378,6 @@ mod tests {
             Transcript { missed_speech: Duration::from_secs(2), ..transcript(&[("Перезвони.", -0.1)]) };
         assert!(incomplete.is_incomplete() && !incomplete.is_doubtful());
         assert_eq!(incomplete.confidence(), Confidence::Low);
-    }
-
-    #[test]
-    fn likely_languages_are_weighed_by_how_often_they_were_observed() {
-        let observed = [("ru", 2), ("en", 1), ("ru", 4)].map(|(code, count)| (code.to_owned(), count));
-        let weights: Vec<_> = LikelyLanguage::weigh(observed).into_iter().map(|l| (l.code, l.weight)).collect();
-        assert_eq!(weights, [("ru".to_owned(), 0.75), ("en".to_owned(), 0.125)]);
-        assert_eq!(LikelyLanguage::weigh([]), []);
     }
 
     #[test]

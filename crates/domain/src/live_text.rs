@@ -42,6 +42,8 @@ impl LiveText {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            // Not known before the end; a part is not shared.
+            is_sender_independent: false,
         }
     }
 }

@@ -60,6 +60,7 @@ mod tests {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            is_sender_independent: true,
         }
     }
 

@@ -158,6 +158,7 @@ impl Worker {
             retried_windows: transcription.retried_windows,
             missed_speech: transcription.missed_speech,
             speech: transcription.speech,
+            is_sender_independent: transcription.is_sender_independent,
         })
     }
 }

@@ -13,9 +13,10 @@ pub struct TranscribeJob {
     /// UTF-8.
     #[serde(with = "file_name")]
     path: PathBuf,
-    /// Given or to be detected.
+    /// Given, to be detected, or to be detected among several.
     pub language: SpeechLanguage,
-    /// The prior of the detection: what the sender is likely to speak. Weights sum to at most 1.
+    /// The prior of the detection: what the sender is likely to speak. Weights sum to at most 1. Its candidates give way to
+    /// those that `language` gives.
     pub likely: Vec<LikelyLanguage>,
     /// Longest audio that is decoded.
     pub limit: Duration,

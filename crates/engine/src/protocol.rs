@@ -18,7 +18,7 @@ use super::job::TranscribeJob;
 
 /// Version of the protocol: raised with every change of a command's or an event's form. Parent and child must have the
 /// same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Largest frame in bytes. Hours of speech stay far below.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -204,7 +204,7 @@ mod tests {
         }
         let transcribe = |path: &OsStr| {
             let job = TranscribeJob::new(Path::new(path), SpeechLanguage::Auto, Duration::from_millis(1500));
-            let likely = vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }];
+            let likely = vec![LikelyLanguage { code: "ru".to_owned(), weight: 0.5, is_candidate: true }];
             Command::Transcribe { number: JobNumber(8), job: job.with_likely(likely) }
         };
         let commands = [

@@ -105,6 +105,7 @@ impl<W: Write> StandIn<W> {
             retried_windows: 0,
             missed_speech: Duration::ZERO,
             speech: Vec::new(),
+            is_sender_independent: true,
         };
         Ok(Some(Event::Finished { number, transcript }))
     }

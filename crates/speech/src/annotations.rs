@@ -1,34 +1,24 @@
 //! Text without speech behind it: annotations of sounds, and the credits of the subtitles that Whisper learnt from.
 
-/// How certain a segment is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Certainty {
-    /// Of the segment.
-    pub(super) mean_logprob: f32,
-    /// Of the window it comes from.
-    pub(super) no_speech: f32,
-}
+use super::inventions::{self, Certainty, fits};
 
-impl Certainty {
-    /// Whether a sentence that people say too is more likely a credit.
-    fn is_low(self) -> bool {
-        const MIN_LOGPROB: f32 = -0.8;
-        const MAX_NO_SPEECH: f32 = 0.5;
-        self.mean_logprob < MIN_LOGPROB || self.no_speech > MAX_NO_SPEECH
-    }
-}
-
-/// `text` without the annotations and credits at its edges; empty when there is nothing else.
-pub(super) fn spoken_text(text: &str, certainty: Certainty) -> &str {
+/// `text`, a whole segment, without the annotations and credits at its edges; empty when there is nothing else, or when it is a
+/// known invention.
+pub(super) fn spoken_text<'a>(text: &'a str, language: &str, certainty: Certainty) -> &'a str {
     let mut text = text.trim();
     loop {
         let before = text;
-        text = without_credit(without_sounds(text), certainty).trim();
+        text = without_credit(without_sounds(text)).trim();
         if text == before {
             break;
         }
     }
-    if text.chars().any(char::is_alphanumeric) && !is_sound_in_capitals(text) { text } else { "" }
+    let words = words(text);
+    let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    let is_spoken = !words.is_empty()
+        && !is_sound_in_capitals(text)
+        && !inventions::is_invented(&words, language, text.chars().count(), certainty);
+    if is_spoken { text } else { "" }
 }
 
 // === Annotations ===
@@ -130,31 +120,9 @@ const CREDITS: &[&str] = &[
     "mbc 뉴스 이덕영입니다",
 ];
 
-/// Sentences that the model makes up and that people also say: left out only when the model is not certain.
-#[rustfmt::skip]
-const DOUBTFUL: &[&str] = &[
-    "продолжение следует", "спасибо за просмотр", "спасибо за просмотр и до новых встреч", "спасибо за внимание",
-    "подписывайтесь на канал", "подписывайтесь на мой канал", "ставьте лайки и подписывайтесь на канал",
-    "дякую за перегляд", "дякую за увагу", "корректор _ @",
-    "thanks for watching", "thank you for watching", "thank you so much for watching", "please subscribe",
-    "please subscribe to my channel", "to be continued", "you", "bye",
-    "vielen dank fürs zuschauen", "danke fürs zuschauen", "vielen dank für s zuschauen", "bis zum nächsten mal",
-    "merci d avoir regardé cette vidéo", "merci d avoir regardé", "gracias por ver el video", "gracias por ver el vídeo",
-    "obrigado por assistir", "grazie per aver guardato il video", "grazie per la visione", "dziękuję za oglądanie",
-    "izlediğiniz için teşekkür ederim", "izlediğiniz için teşekkürler", "ご視聴ありがとうございました", "시청해주셔서 감사합니다", "谢谢观看",
-    "謝謝觀看",
-];
-
-/// Leaves out a credit that the text ends with and that is a sentence of its own; a doubtful one only when it is all.
-fn without_credit(text: &str, certainty: Certainty) -> &str {
+/// Leaves out a credit that the text ends with and that is a sentence of its own.
+fn without_credit(text: &str) -> &str {
     let words = words(text);
-    let is_all = |pattern: &&str| {
-        let pattern: Vec<&str> = pattern.split(' ').collect();
-        words.len() == pattern.len() && words.iter().zip(pattern).all(|(word, pattern)| fits(&word.text, pattern))
-    };
-    if certainty.is_low() && DOUBTFUL.iter().any(is_all) {
-        return "";
-    }
     for pattern in CREDITS {
         let pattern: Vec<&str> = pattern.split(' ').collect();
         let Some(first) = words.len().checked_sub(pattern.len()) else { continue };
@@ -197,21 +165,16 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
-fn fits(word: &str, pattern: &str) -> bool {
-    match pattern {
-        "_" => word.chars().count() == 1,
-        "@" => true,
-        "9" => word.bytes().all(|byte| byte.is_ascii_digit()),
-        exact => word == exact,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SURE: Certainty = Certainty { mean_logprob: -0.2, no_speech: 0.05 };
-    const UNSURE: Certainty = Certainty { mean_logprob: -0.6, no_speech: 0.7 };
+    const SURE: Certainty = Certainty { mean_logprob: -0.2, no_speech: 0.05, speech: None };
+    const UNSURE: Certainty = Certainty { mean_logprob: -0.6, no_speech: 0.7, speech: None };
+
+    fn spoken_text(text: &str, certainty: Certainty) -> &str {
+        super::spoken_text(text, "ru", certainty)
+    }
 
     #[test]
     fn annotations_are_no_speech_in_any_language() {
@@ -283,14 +246,9 @@ mod tests {
 
     #[test]
     fn a_sentence_that_people_also_say_is_left_out_only_when_the_model_is_not_certain() {
-        for text in [
-            "Спасибо за просмотр!",
-            "Продолжение следует...",
-            "Thanks for watching!",
-            "Дякую за перегляд!",
-            "Thank you for watching.",
-            "you",
-        ] {
+        for text in
+            ["Спасибо за просмотр!", "Продолжение следует...", "Thanks for watching!", "Thank you for watching.", "you"]
+        {
             assert_eq!(spoken_text(text, SURE), text, "{text}");
             assert_eq!(spoken_text(text, UNSURE), "", "{text}");
             assert_eq!(spoken_text(text, Certainty { mean_logprob: -1.1, ..SURE }), "", "{text}");

@@ -8,7 +8,7 @@
 //! 3. A `Recognizer` (`recognizer`, the seam) turns one window into text. `whisper` is the only one: its encoder context,
 //!    retries and temperatures are its own affair; `whisper::decoder` is the token loop, `whisper::backend` what runs
 //!    the network, `whisper::whisper_cpp` that backend on whisper.cpp.
-//! 4. `annotations` leaves out the text that Whisper makes of silence and noise.
+//! 4. `annotations` and `inventions` leave out the text that Whisper makes of silence and noise.
 //!
 //! Another recogniser implements `Recognizer`; another runtime for Whisper implements `whisper::backend::Backend`. Nothing
 //! above either changes.
@@ -17,6 +17,7 @@ mod annotations;
 mod coverage;
 mod cpu;
 mod error;
+mod inventions;
 mod language;
 mod onnx;
 mod recognizer;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use stenobot_domain::{ModelFacts, Segment};
 
 use super::RecognizerError;
-use super::annotations::{self, Certainty};
+use super::annotations;
+use super::inventions::Certainty;
 use super::language::{DetectedLanguage, LanguageChoice};
 
 /// Turns one window of sound into text. How often it looks at the window, and with what settings, is its own affair.
@@ -94,9 +95,10 @@ pub(crate) struct WindowSegment {
 }
 
 impl WindowSegment {
-    /// Its text without annotations and credits; `no_speech` is that of the window.
-    pub(crate) fn spoken_text(&self, no_speech: f32) -> &str {
-        annotations::spoken_text(&self.text, Certainty { mean_logprob: self.mean_logprob, no_speech })
+    /// Its text without annotations, credits and known inventions. `no_speech` and `language` are those of the window; `speech`
+    /// is what the detector found in the segment, if there is one.
+    pub(crate) fn spoken_text(&self, language: &str, no_speech: f32, speech: Option<Duration>) -> &str {
+        annotations::spoken_text(&self.text, language, Certainty { mean_logprob: self.mean_logprob, no_speech, speech })
     }
 }
 

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, SAMPLE_RATE, Segment, SpeechLanguage, Spoken, duration_of_samples};
+use stenobot_domain::{SAMPLE_RATE, Segment, SpeechLanguage, Spoken, duration_of_samples};
 
 use super::coverage::{self, Hole};
-use super::language::{DetectedLanguage, LanguageChoice};
-use super::recognizer::{Recognizer, Window, WindowTranscript};
+use super::language::{DetectedLanguage, LanguageChoice, Prior};
+use super::recognizer::{Recognizer, Window, WindowSegment, WindowTranscript};
 use super::words::ends_with;
 use super::{LanguageHint, Observer, RecognizerError, voice_activity};
 
@@ -44,6 +44,8 @@ pub struct Transcription {
     pub missed_speech: Duration,
     /// Where speech was detected, in order of time, without margins; empty without a detector.
     pub speech: Vec<Range<Duration>>,
+    /// Whether no other prior would have led to another language anywhere in it.
+    pub is_sender_independent: bool,
 }
 
 /// Transcribes 16 kHz mono `samples`: the ranges of detected `speech` with margins, or everything where nothing was looked
@@ -80,7 +82,7 @@ struct Recording<'a> {
     samples: &'a [f32],
     /// The language that was given.
     fixed: Option<&'a str>,
-    likely: &'a [LikelyLanguage],
+    prior: Prior<'a>,
     /// In order of their first segment.
     languages: Vec<LanguageShare>,
     /// That of the latest window, with text or without.
@@ -90,6 +92,8 @@ struct Recording<'a> {
     /// Windows that may still be split and holes that may still be transcribed again.
     passes: usize,
     missed_samples: usize,
+    /// Whether every language that was detected is the same with any prior.
+    is_certain: bool,
 }
 
 /// A language with the duration of its segments so far.
@@ -124,7 +128,7 @@ impl<'a> Recording<'a> {
         hint: LanguageHint<'a>,
     ) -> Result<Self, RecognizerError> {
         let fixed = match hint.language {
-            SpeechLanguage::Auto => None,
+            SpeechLanguage::Auto | SpeechLanguage::Several(_) => None,
             SpeechLanguage::Code(code) if recognizer.facts().languages.contains(&code.as_str()) => Some(code.as_str()),
             SpeechLanguage::Code(code) => return Err(RecognizerError::UnknownLanguage(code.clone())),
         };
@@ -133,13 +137,14 @@ impl<'a> Recording<'a> {
             observer,
             samples,
             fixed,
-            likely: hint.likely,
+            prior: Prior::of(hint),
             languages: Vec::new(),
             latest: None,
             segments: Vec::new(),
             retried_windows: 0,
             passes: MIN_PASSES + samples.len() / SAMPLES_PER_PASS,
             missed_samples: 0,
+            is_certain: true,
         })
     }
 
@@ -153,6 +158,7 @@ impl<'a> Recording<'a> {
             retried_windows: self.retried_windows,
             missed_speech: duration_of_samples(self.missed_samples),
             speech: Vec::new(),
+            is_sender_independent: self.is_certain,
         }
     }
 
@@ -190,8 +196,11 @@ impl<'a> Recording<'a> {
             let step = transcript.next_window.map_or(window.len(), |next| samples_in(next).min(window.len()));
             let next = at + step.max(1);
             let start = duration_of_samples(at);
-            let segments =
-                if depth > 0 { self.accept_in_hole(&transcript, start) } else { spoken_segments(&transcript, start) };
+            let segments = if depth > 0 {
+                self.accept_in_hole(&transcript, start, speech)
+            } else {
+                spoken_segments(&transcript, start, speech)
+            };
             let covered: Vec<Range<usize>> =
                 segments.iter().map(|segment| samples_in(segment.start)..samples_in(segment.end)).collect();
             if !segments.is_empty() {
@@ -243,13 +252,14 @@ impl<'a> Recording<'a> {
         let current = self.main_language().map(|main| main.code.clone());
         let choice = match (given.as_ref().map(|given| given.code.as_str()).or(self.fixed), &current) {
             (Some(code), _) => LanguageChoice::Given(code),
-            (None, Some(current)) => LanguageChoice::Later { current, speech },
-            (None, None) => LanguageChoice::First { likely: self.likely, speech },
+            (None, Some(current)) => LanguageChoice::Later { prior: self.prior, current, speech },
+            (None, None) => LanguageChoice::First { prior: self.prior, speech },
         };
         let window = Window { samples: &samples[range.clone()], start: range.start, is_last };
         let mut observer = WindowObserver { observer: self.observer, start: duration_of_samples(range.start) };
         let transcript = self.recognizer.transcribe(window, &choice, &mut observer)?;
         self.retried_windows += u32::from(transcript.is_retried);
+        self.is_certain &= transcript.language.is_certain;
         Ok(match given {
             Some(language) => WindowTranscript { language, ..transcript },
             None => transcript,
@@ -292,9 +302,10 @@ impl<'a> Recording<'a> {
                 return Err(RecognizerError::Cancelled);
             }
             let speech = duration_of_samples(coverage::speech_within(speech, &utterance));
-            let choice = LanguageChoice::Later { current: &whole.code, speech };
+            let choice = LanguageChoice::Later { prior: self.prior, current: &whole.code, speech };
             let samples = &self.samples[utterance.clone()];
             let detected = self.recognizer.detect_language(samples, &choice, self.observer)?;
+            self.is_certain &= detected.is_certain;
             match &first {
                 Some(first) if first.code != detected.code => return Ok(Some((utterance.start, first.clone()))),
                 Some(_) => {}
@@ -323,22 +334,26 @@ impl<'a> Recording<'a> {
     }
 
     /// The text of a hole: nothing doubtful, and nothing that the segment before ends with already.
-    fn accept_in_hole(&self, transcript: &WindowTranscript, start: Duration) -> Vec<Segment> {
+    fn accept_in_hole(&self, transcript: &WindowTranscript, start: Duration, speech: &[Range<usize>]) -> Vec<Segment> {
         if transcript.is_doubtful {
             return Vec::new();
         }
         let before = self.segments.iter().rfind(|segment| segment.start <= start);
-        let mut segments = spoken_segments(transcript, start);
+        let mut segments = spoken_segments(transcript, start, speech);
         segments.retain(|segment| !before.is_some_and(|before| ends_with(&before.text.0, &segment.text.0)));
         segments
     }
 }
 
-/// The segments of a window that are speech, with their times shifted by `start`.
-fn spoken_segments(transcript: &WindowTranscript, start: Duration) -> Vec<Segment> {
+/// The segments of a window that are speech, with their times shifted by `start`; `speech` is empty without a detector.
+fn spoken_segments(transcript: &WindowTranscript, start: Duration, speech: &[Range<usize>]) -> Vec<Segment> {
     let no_speech = transcript.no_speech;
+    let detected = |segment: &WindowSegment| {
+        let range = samples_in(start + segment.start)..samples_in(start + segment.end);
+        (!speech.is_empty()).then(|| duration_of_samples(coverage::speech_within(speech, &range)))
+    };
     let segments = transcript.segments.iter().filter_map(|segment| {
-        let text = segment.spoken_text(no_speech);
+        let text = segment.spoken_text(&transcript.language.code, no_speech, detected(segment));
         (!text.is_empty()).then(|| Segment {
             start: start + segment.start,
             end: start + segment.end,

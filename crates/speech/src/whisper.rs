@@ -145,7 +145,7 @@ impl<D: WindowDecoder> Whisper<D> {
             }
             let other = attempt(self.decode(window, language, temperature, observer)?);
             // By chance a word of one second becomes an annotation, which is the more probable text.
-            if !is_short || has_words(&other.text) {
+            if !is_short || has_words(&other.text, language) {
                 best = best.or(other);
             }
         }
@@ -191,8 +191,9 @@ impl<D: WindowDecoder> Recognizer for Whisper<D> {
 }
 
 /// Whether anything is left of a text without annotations and credits.
-fn has_words(text: &WindowText) -> bool {
-    guard::into_segments(text.clone()).iter().any(|segment| !segment.spoken_text(text.no_speech).is_empty())
+fn has_words(text: &WindowText, language: &str) -> bool {
+    let segments = guard::into_segments(text.clone());
+    segments.iter().any(|segment| !segment.spoken_text(language, text.no_speech, None).is_empty())
 }
 
 /// One decoding of a window.

@@ -91,6 +91,8 @@ pub struct MyData {
     pub audio: Duration,
     /// Settings of the private chat with the bot.
     pub settings: ChatSettings,
+    /// Languages that were recognised in the latest recordings, with the number of recordings, the most frequent first.
+    pub languages: Vec<(String, u32)>,
     /// Since when they are among the invited.
     pub invited_since: Option<Timestamp>,
     /// Open requests.
@@ -190,6 +192,7 @@ impl Users {
         let mut connection = self.0.connections.read().await?;
         let Some(profile) = connection.sql().profile(user).await? else { return Ok(None) };
         let ended = connection.sql().count_ended_of(user).await?;
+        let languages = connection.sql().recent_languages(user).await?;
         let stopped = connection.sql().count_stopped_of(user).await?;
         drop(connection);
         let Profile { sender, first_seen, audio } = profile;
@@ -200,6 +203,7 @@ impl Users {
             stopped,
             audio,
             settings: self.chat_settings(ChatId(user.0)).await?,
+            languages,
             invited_since: self.invited_since(user).await?,
             under_way: Queue(self.0.clone()).statuses_of(user).await?,
         }))

@@ -45,8 +45,8 @@ pub use reactions::Reaction;
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, CommandReply, Label, Locale, MyData, QueueEntry,
-    QueuePosition, Stats, StatusText, Texts, body,
+    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, Locale, MyData,
+    QueueEntry, QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
     Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Discussion,

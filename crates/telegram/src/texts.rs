@@ -18,7 +18,7 @@ pub use answer::{Answer, AnswerLayout, AnswerText, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
-pub use replies::{CallbackAnswer, CommandReply, Label, MyData, QueueEntry, Stats};
+pub use replies::{CallbackAnswer, ChosenLanguages, CommandReply, Label, MyData, QueueEntry, Stats};
 pub use user_list::BanEntry;
 
 use stenobot_domain::{PersonName, RequestId, Spoken, Timestamp, Transcript};

@@ -93,7 +93,9 @@ pub(super) async fn transcribe(
     settings.start_attempts = 1;
     settings.environment.push(("RUST_LOG".into(), "warn".into()));
     let workers = settings.workers;
-    let likely = LikelyLanguage::weigh([(config.telegram.default_locale.code().to_owned(), 1)]);
+    let languages = &config.engine.languages;
+    let observed = languages.iter().chain([config.telegram.default_locale.code()]).map(|code| (code.to_owned(), 1));
+    let likely = LikelyLanguage::weigh(observed, |code| languages.contains(code));
     let pool = EnginePool::start(settings, |_: &EngineEvent| {});
     progress.begin(format!("{model}: transcribing"), recordings.len() as u64);
     let mut results = futures::stream::iter(recordings)

@@ -4,14 +4,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use stenobot_domain::{LiveText, Progress, Transcript};
+use stenobot_domain::{LiveText, Progress};
 use stenobot_store::StoreError;
 use stenobot_telegram::{Percent, StatusText, body};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Transcriber};
+use super::{Delivery, Recognised, Transcriber};
 use crate::pipeline::cancels::CancelGuard;
 use crate::pipeline::estimate;
 use crate::request::{Event, Request, TranscribeFailure, Transcribed, Transcribing, observe};
@@ -21,7 +21,7 @@ const EDITS_WITHOUT_TEXT: u32 = 1;
 
 /// The engine's work on a recording.
 pub(super) struct EngineWork {
-    pub(super) transcription: BoxFuture<'static, Result<Transcript, TranscribeFailure>>,
+    pub(super) transcription: BoxFuture<'static, Result<Recognised, TranscribeFailure>>,
     pub(super) progressed: watch::Receiver<Progress>,
     /// The text so far.
     pub(super) told: watch::Receiver<LiveText>,
@@ -46,7 +46,7 @@ struct Pace {
 /// How the wait for the engine ended.
 pub(super) enum Attended {
     /// By the engine.
-    Ended(Result<Transcript, TranscribeFailure>),
+    Ended(Result<Recognised, TranscribeFailure>),
     /// By the sender, with this text, which is not empty; the engine works on.
     Stopped(LiveText),
 }
@@ -139,7 +139,9 @@ impl Transcriber {
         self.deliverer.deliver(request).await
     }
 
-    /// Goes on with the work for another request.
+    /// Goes on with the work for another request. The languages stay those that are likely for the sender of the request that was
+    /// stopped: whether the whole text is this sender's too is known only when it is there. Text that is shown or kept before is
+    /// from the same work.
     fn go_on_for(
         &self,
         request: Request<Transcribing>,
@@ -164,8 +166,8 @@ impl Stop {
     /// Waits for the engine, also after a cancellation: its slot is free only when the native code has stopped.
     async fn await_or_cancel(
         &self,
-        transcription: &mut BoxFuture<'static, Result<Transcript, TranscribeFailure>>,
-    ) -> Result<Transcript, TranscribeFailure> {
+        transcription: &mut BoxFuture<'static, Result<Recognised, TranscribeFailure>>,
+    ) -> Result<Recognised, TranscribeFailure> {
         let outcome = tokio::select! {
             outcome = &mut *transcription => outcome,
             () = self.guard.token().cancelled() => {

@@ -1,3 +1,5 @@
+use stenobot_domain::LikelyLanguage;
+
 use super::*;
 use crate::scripted::{
     SECOND, ScriptedModel, TestObserver, sound, texts, transcribe, whisper, window_text, window_text_between,
@@ -175,7 +177,7 @@ fn the_language_stays_unless_another_is_clearly_more_probable() {
 
 #[test]
 fn the_prior_decides_over_short_speech_only() {
-    let likely = [LikelyLanguage { code: "ru".to_owned(), weight: 0.5 }];
+    let likely = [LikelyLanguage { code: "ru".to_owned(), weight: 0.5, is_candidate: false }];
     let language = |seconds: usize, probability: f32| {
         let mut model = ScriptedModel::new(|_, _, _| window_text(" так"));
         model.languages = if probability < 0.5 { |_| ("ja", 0.4) } else { |_| ("ja", 0.99) };
@@ -184,4 +186,33 @@ fn the_prior_decides_over_short_speech_only() {
     assert_eq!(language(1, 0.4), "ru");
     assert_eq!(language(1, 0.99), "ja", "the model is sure");
     assert_eq!(language(11, 0.4), "ja", "long speech is judged by the model alone");
+}
+
+#[test]
+fn a_recording_depends_on_the_sender_where_the_model_doubts_a_language() {
+    let is_independent = |languages: fn(f32) -> (&'static str, f32)| {
+        let mut model = ScriptedModel::new(|_, _, _| window_text(" так"));
+        model.languages = languages;
+        transcribe(&mut model, 60).is_sender_independent
+    };
+    assert!(is_independent(|_| ("ru", 0.99)));
+    assert!(!is_independent(|_| ("ru", 0.7)));
+    assert!(!is_independent(|second| ("ru", if second == 0.0 { 0.99 } else { 0.7 })), "in a later window");
+    let mut model = ScriptedModel::new(|_, _, _| window_text(" так"));
+    let language = SpeechLanguage::Code("ru".to_owned());
+    let hint = LanguageHint::new(&language);
+    let given =
+        super::transcribe(&mut whisper(&mut model), &sound(1), None, hint, &mut TestObserver::default()).unwrap();
+    assert!(given.is_sender_independent);
+}
+
+#[test]
+fn a_known_invention_without_detected_speech_is_left_out() {
+    let spoken = |speech: Range<usize>| {
+        let mut model = ScriptedModel::new(|_, _, _| window_text(" Thanks for watching!"));
+        let transcription = transcribe_with_speech(&mut model, 5, &[speech], &[]);
+        texts(&transcription).join(" ")
+    };
+    assert_eq!(spoken(0..3), "Thanks for watching!");
+    assert_eq!(spoken(2..3), "");
 }

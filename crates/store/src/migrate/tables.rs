@@ -93,6 +93,7 @@ pub(crate) const TABLES: &[Table] = &[
             Column("source", Text),
             Column("form", Text),
             Column("speech_language", Text),
+            Column("speech_languages", Text),
             Column("file_unique_id", Text),
             Column("claimed_duration_seconds", Real),
             Column("locale", Text),
@@ -155,6 +156,7 @@ pub(crate) const TABLES: &[Table] = &[
         columns: &[
             Column("chat_id", Integer),
             Column("speech_language", Text),
+            Column("speech_languages", Text),
             Column("auto", Boolean),
             Column("times", Boolean),
             Column("status", Text),

@@ -29,6 +29,8 @@ pub(crate) enum FencedWrite<'a> {
         pause: Duration,
         failed: bool,
     },
+    /// Back to where it is downloaded, as a request of its own: the text of the one into which it was coalesced is not its.
+    Separate,
     Renew,
     /// The message in `chat` that shows the state.
     StatusMessage {
@@ -62,6 +64,7 @@ impl FencedWrite<'_> {
             Self::Advance { .. } => "record a transition",
             Self::Settle { .. } => "end a request",
             Self::Release { .. } => "put a request back",
+            Self::Separate => "separate a coalesced request",
             Self::Renew => "renew a lease",
             Self::StatusMessage { .. } | Self::PartMessage { .. } | Self::SentMessage { .. } => "remember a message",
             Self::PartsDelivered(_) => "remember what was sent",
@@ -76,6 +79,7 @@ impl FencedWrite<'_> {
             Self::Advance { to, .. } => to.as_str(),
             Self::Settle { .. } => "settlement",
             Self::Release { .. } => "release",
+            Self::Separate => "separation",
             Self::Renew => "renewal",
             Self::StatusMessage { .. } => "status message",
             Self::PartMessage { .. } => "part message",
@@ -91,6 +95,7 @@ impl FencedWrite<'_> {
         match self {
             Self::Settle { .. } | Self::Release { .. } => true,
             Self::Advance { .. }
+            | Self::Separate
             | Self::Renew
             | Self::StatusMessage { .. }
             | Self::PartMessage { .. }
@@ -132,6 +137,7 @@ impl Queue {
             }
             FencedWrite::CloseNotice { folded } if !folded.is_empty() => tx.sql().close_folded(folded).await?,
             FencedWrite::Advance { .. }
+            | FencedWrite::Separate
             | FencedWrite::StatusMessage { .. }
             | FencedWrite::PartMessage { .. }
             | FencedWrite::SentMessage { .. }

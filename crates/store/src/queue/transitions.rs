@@ -52,6 +52,12 @@ impl Queue {
         self.write(fence, FencedWrite::Release { pause, failed }).await.map(drop)
     }
 
+    /// Gives back a claimed row that was coalesced into another one, as a request of its own: it is downloaded and transcribed
+    /// separately.
+    pub async fn separate(&self, fence: &Fence) -> Result<(), StoreError> {
+        self.write(fence, FencedWrite::Separate).await.map(drop)
+    }
+
     /// Records the message in `chat` that shows the request's state, so that a later attempt edits the same one; not if the
     /// chat has moved meanwhile. Renews the lease.
     pub async fn set_status_message(&self, fence: &Fence, chat: ChatId, message: MessageId) -> Result<(), StoreError> {

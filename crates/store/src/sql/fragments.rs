@@ -76,7 +76,7 @@ macro_rules! request_columns {
         concat!(
             "id, ",
             chat_id!(),
-            ", thread_id, direct_topic_id, reply_to_message_id, display, source, form, speech_language, parent_id, joined_to, \
+            ", thread_id, direct_topic_id, reply_to_message_id, display, source, form, speech_language, speech_languages, parent_id, joined_to, \
              voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
              business_key, author_name, sent_at, \
              interruptions, cancel_requested, status_message_id, parts_delivered, part_message_id, received_at, \

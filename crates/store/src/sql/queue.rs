@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use stenobot_domain::{ChatId, MessageId, Origin, PersonName, RequestId, StageName, ThreadId, Timestamp, UserId};
 
-use super::{Statements, claims, count};
+use super::{Statements, claims, count, rows};
 use crate::queue::actor::RequestLocation;
 use crate::queue::admission::NewRequest;
 use crate::queue::comments::CommentPlace;
@@ -40,7 +40,8 @@ pub(in super::super) const SAME_AUDIO: &str = concat!(
     indexed_by!("ix_usage_open_audio"),
     " WHERE answered = 0 AND stage IN ",
     waiting_stages!(),
-    " AND joined_to IS NULL AND file_unique_id = $1 AND speech_language IS NOT DISTINCT FROM $2 AND form = $3 ORDER BY id LIMIT 1"
+    " AND joined_to IS NULL AND file_unique_id = $1 AND speech_language IS NOT DISTINCT FROM $2 \
+     AND speech_languages IS NOT DISTINCT FROM $4 AND form = $3 ORDER BY id LIMIT 1"
 );
 
 /// Gives nothing when the idempotency key is known. A message of a group that became a supergroup cannot be replied to
@@ -49,10 +50,10 @@ pub(in super::super) const SAME_AUDIO: &str = concat!(
 pub(in super::super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
      form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
-     stage, reason, answered, received_at, business_key, author_name, sent_at, display, direct_topic_id, finished_at, priority, \
+     stage, reason, answered, received_at, business_key, author_name, sent_at, display, direct_topic_id, speech_languages, finished_at, priority, \
      turn, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = $2) THEN NULL ELSE $5 END, \
-     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, \
+     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, $24, \
      CASE $16 WHEN 'rejected' THEN $18 END, \
      coalesce((SELECT original.priority FROM usage AS original WHERE original.id = $11), 1), \
      coalesce((SELECT original.turn FROM usage AS original WHERE original.id = $11), \
@@ -202,10 +203,12 @@ impl Statements<'_> {
     }
 
     pub(crate) async fn same_audio(self, arrival: &IncomingAudio) -> Result<Option<RequestId>, StoreError> {
+        let (language, languages) = rows::language_columns(arrival.speech_language.as_ref());
         let same: Option<i64> = sqlx::query_scalar(SAME_AUDIO)
             .bind(&arrival.file_unique_id)
-            .bind(arrival.speech_language.as_ref().map(ToString::to_string))
+            .bind(language)
             .bind(arrival.form.as_str())
+            .bind(languages)
             .fetch_optional(self.0)
             .await?;
         Ok(same.map(RequestId))
@@ -228,6 +231,7 @@ impl Statements<'_> {
             Origin::Business(message) => Some(message),
         };
         let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
+        let (language, languages) = rows::language_columns(arrival.speech_language.as_ref());
         let id: Option<i64> = sqlx::query_scalar(INSERT_REQUEST)
             .bind(row.user)
             .bind(arrival.chat.0)
@@ -238,7 +242,7 @@ impl Statements<'_> {
             .bind(arrival.source.as_str())
             .bind(arrival.parent.map(|parent| parent.0))
             .bind(arrival.form.as_str())
-            .bind(arrival.speech_language.as_ref().map(ToString::to_string))
+            .bind(language)
             .bind(row.coalesced_into.map(|into| into.0))
             .bind(&arrival.file_id)
             .bind(&arrival.file_unique_id)
@@ -252,6 +256,7 @@ impl Statements<'_> {
             .bind(business.map(|message| message.sent_at.0))
             .bind(arrival.display.as_str())
             .bind(arrival.thread.and_then(ThreadId::direct))
+            .bind(languages)
             .fetch_optional(self.0)
             .await?;
         Ok(id.map(RequestId))

@@ -65,9 +65,22 @@ pub(super) fn display(row: &DbRow) -> Result<StateDisplay, sqlx::Error> {
     StateDisplay::parse(name).ok_or_else(|| unknown("display", name))
 }
 
+/// Of `speech_language` and `speech_languages`. A program that knows only the former may have set it since.
 pub(super) fn speech_language(row: &DbRow) -> Result<Option<SpeechLanguage>, sqlx::Error> {
-    let code: Option<&str> = row.try_get("speech_language")?;
-    code.map(|code| code.parse().map_err(|_| unknown("speech_language", code))).transpose()
+    let parse = |column| {
+        let codes: Option<&str> = row.try_get(column)?;
+        codes.map(|codes| codes.parse().map_err(|_| unknown(column, codes))).transpose()
+    };
+    Ok(parse("speech_language")?.or(parse("speech_languages")?))
+}
+
+/// A language as the columns `speech_language` and `speech_languages`.
+pub(super) fn language_columns(language: Option<&SpeechLanguage>) -> (Option<String>, Option<String>) {
+    match language {
+        Some(SpeechLanguage::Several(list)) => (None, Some(list.to_string())),
+        Some(one @ (SpeechLanguage::Auto | SpeechLanguage::Code(_))) => (Some(one.to_string()), None),
+        None => (None, None),
+    }
 }
 
 fn cancellation(row: &DbRow) -> Result<Option<CancelledBy>, sqlx::Error> {

@@ -56,6 +56,13 @@ pub(in super::super) const RELEASE: &str = concat!(
     fence!("$4", "$5", "$6", "$7")
 );
 
+/// It keeps its turn, which is that of its original.
+pub(in super::super) const SEPARATE: &str = concat!(
+    "UPDATE usage SET stage = 'received', joined_to = NULL, priority = 1, not_before = 0, started_at = NULL, owner = NULL, \
+     lease_until = NULL",
+    fence!("$1", "$2", "$3", "$4")
+);
+
 /// A message that was sent to a chat which has moved since means nothing in the new one.
 const SET_STATUS_MESSAGE: &str = concat!(
     "UPDATE usage SET status_message_id = CASE ",
@@ -188,6 +195,7 @@ impl Statements<'_> {
                     .fenced(fence);
                 advance.bind(lease_until).bind(i64::from(update.is_stopped))
             }
+            FencedWrite::Separate => sqlx::query(SEPARATE).fenced(fence),
             FencedWrite::Settle { settlement, codec } => {
                 let failed_stage = match settlement {
                     Settlement::Failed(_) => Some(fence.stage.as_str()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::Row;
 use stenobot_domain::{ChatId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId};
 
+use super::rows::language_columns;
 use super::{Statements, count};
 use crate::users::{Ban, Profile};
 use crate::{ChatSettings, Sender, StoreError};
@@ -49,14 +50,16 @@ pub(in super::super) const RECENT_LANGUAGES: &str = "SELECT language, count(*) F
 
 // === Chats ===
 
-pub(in super::super) const CHAT_SETTINGS: &str =
-    concat!("SELECT speech_language, auto, times, status, quiet FROM chats WHERE chat_id = ", chat_now!("$1"));
+pub(in super::super) const CHAT_SETTINGS: &str = concat!(
+    "SELECT speech_language, speech_languages, auto, times, status, quiet FROM chats WHERE chat_id = ",
+    chat_now!("$1")
+);
 
 const SET_SPEECH_LANGUAGE: &str = concat!(
-    "INSERT INTO chats (chat_id, speech_language, updated_at) VALUES (",
+    "INSERT INTO chats (chat_id, speech_language, speech_languages, updated_at) VALUES (",
     chat_now!("$1"),
-    ", $2, $3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
-     updated_at = excluded.updated_at"
+    ", $2, $4, $3) ON CONFLICT (chat_id) DO UPDATE SET speech_language = excluded.speech_language, \
+     speech_languages = excluded.speech_languages, updated_at = excluded.updated_at"
 );
 
 const SET_AUTO: &str = concat!(
@@ -112,11 +115,14 @@ const RECORD_MOVE: &str = "INSERT INTO moved_chats (from_chat_id, to_chat_id, mo
      ON CONFLICT DO NOTHING";
 
 /// Settings from before the move hold, unless the supergroup has others already.
-const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, auto, times, status, quiet, updated_at) \
-     SELECT $2, speech_language, auto, times, status, quiet, updated_at FROM chats WHERE chat_id = $1 \
+const MOVE_SETTINGS: &str = "INSERT INTO chats (chat_id, speech_language, speech_languages, auto, times, status, quiet, updated_at) \
+     SELECT $2, speech_language, speech_languages, auto, times, status, quiet, updated_at FROM chats WHERE chat_id = $1 \
      ON CONFLICT (chat_id) DO UPDATE SET auto = chats.auto OR excluded.auto, quiet = chats.quiet OR excluded.quiet, \
      times = chats.times AND excluded.times, status = coalesce(chats.status, excluded.status), \
-     speech_language = coalesce(chats.speech_language, excluded.speech_language)";
+     speech_language = CASE WHEN chats.speech_languages IS NULL \
+     THEN coalesce(chats.speech_language, excluded.speech_language) END, \
+     speech_languages = CASE WHEN chats.speech_language IS NULL \
+     THEN coalesce(chats.speech_languages, excluded.speech_languages) END";
 
 const DROP_SETTINGS: &str = "DELETE FROM chats WHERE chat_id = $1";
 
@@ -199,8 +205,9 @@ impl Statements<'_> {
         language: Option<SpeechLanguage>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let language = language.map(|language| language.to_string());
-        self.execute(sqlx::query(SET_SPEECH_LANGUAGE).bind(chat.0).bind(language).bind(now.0)).await.map(drop)
+        let (language, languages) = language_columns(language.as_ref());
+        let set = sqlx::query(SET_SPEECH_LANGUAGE).bind(chat.0).bind(language).bind(now.0).bind(languages);
+        self.execute(set).await.map(drop)
     }
 
     pub(crate) async fn set_auto(self, chat: ChatId, auto: bool, now: Timestamp) -> Result<(), StoreError> {

@@ -64,6 +64,7 @@ async fn no_statement_reads_the_whole_history() {
         transitions::RENEW,
         transitions::CANCELLATIONS_OF,
         transitions::RELEASE,
+        transitions::SEPARATE,
         transitions::CANCEL_TARGET,
         transitions::OPEN_REQUESTS_OF,
         transitions::OPEN_REQUESTS_IN,

@@ -1,13 +1,16 @@
 //! Texts of replies to commands, of answers to pressed buttons, and of labels.
 
+mod mydata;
+
 use std::time::Duration;
 
 use stenobot_domain::StatusStyle;
 
 use super::user_list::{BanEntry, user_list};
 use super::{Renderer, Texts, number};
-use crate::Locale;
 use crate::split::{MESSAGE_UNITS, split};
+use crate::{LANGUAGES, Locale};
+pub use mydata::{ChosenLanguages, MyData};
 
 /// An answer to a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,11 +35,13 @@ pub enum CommandReply {
     },
     /// To /language, over the buttons.
     Languages {
-        /// Native name of the language set for the chat; `None` when it is detected.
-        current: Option<&'static str>,
+        /// Those set for the chat.
+        current: ChosenLanguages,
     },
-    /// A language was set; `None` for detection.
-    LanguageSet(Option<&'static str>),
+    /// Languages were set.
+    LanguageSet(ChosenLanguages),
+    /// To /language with something that names no language.
+    LanguageHow,
     /// To /queue.
     QueueEntries(Vec<QueueEntry>),
     /// To /cancel: number of requests cancelled.
@@ -163,33 +168,6 @@ pub struct QueueEntry {
     pub length: Duration,
 }
 
-/// Stored data of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MyData {
-    /// First and last name, as Telegram gave them.
-    pub name: String,
-    /// With `@`, where there is one.
-    pub username: Option<String>,
-    /// Telegram's user id.
-    pub id: i64,
-    /// The day of the first message, `2026-11-24`.
-    pub since: String,
-    /// Messages sent.
-    pub requests: u64,
-    /// Texts received, those of stopped requests not counted.
-    pub answered: u64,
-    /// Texts of requests that the user has stopped.
-    pub stopped: u64,
-    /// Total length of the recordings.
-    pub audio: Duration,
-    /// The day on which an invitation was accepted.
-    pub invited: Option<String>,
-    /// Native name of the language set.
-    pub language: Option<&'static str>,
-    /// Whether the bot is connected to the user's own account.
-    pub is_connected: bool,
-}
-
 /// Statistics for operators.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stats {
@@ -286,12 +264,21 @@ impl Texts {
                 let help = help + "\n" + &renderer.text("help-groups");
                 with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))
             }
-            CommandReply::Languages { current: None } => renderer.text("languages-automatic"),
-            CommandReply::Languages { current: Some(name) } => {
-                renderer.format("languages", [("language", (*name).into())])
+            CommandReply::Languages { current: ChosenLanguages::None } => renderer.text("languages-automatic"),
+            CommandReply::Languages { current: ChosenLanguages::One(names) | ChosenLanguages::Several(names) } => {
+                renderer.format("languages", [("language", names.clone().into())])
             }
-            CommandReply::LanguageSet(None) => renderer.text("language-automatic"),
-            CommandReply::LanguageSet(Some(name)) => renderer.format("language-set", [("language", (*name).into())]),
+            CommandReply::LanguageSet(ChosenLanguages::None) => renderer.text("language-automatic"),
+            CommandReply::LanguageSet(ChosenLanguages::One(name)) => {
+                renderer.format("language-set", [("language", name.clone().into())])
+            }
+            CommandReply::LanguageSet(ChosenLanguages::Several(names)) => {
+                renderer.format("language-set-several", [("languages", names.clone().into())])
+            }
+            CommandReply::LanguageHow => {
+                let codes = LANGUAGES.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ");
+                renderer.format("language-how", [("codes", codes.into())])
+            }
             CommandReply::QueueEntries(entries) if entries.is_empty() => renderer.text("queue-empty"),
             CommandReply::QueueEntries(entries) => {
                 let lines = entries.iter().map(|QueueEntry { position, length }| match position {
@@ -315,35 +302,7 @@ impl Texts {
             CommandReply::BusinessConnected => renderer.text("business-connected"),
             CommandReply::BusinessRefused => renderer.text("business-refused"),
             CommandReply::NoData => renderer.text("my-data-none"),
-            CommandReply::MyData(data) => {
-                let text = renderer.format(
-                    "my-data",
-                    [
-                        (
-                            "name",
-                            [Some(data.name.clone()), data.username.clone()]
-                                .into_iter()
-                                .flatten()
-                                .collect::<Vec<_>>()
-                                .join(" ")
-                                .into(),
-                        ),
-                        ("id", data.id.to_string().into()),
-                        ("since", data.since.clone().into()),
-                        ("requests", number(data.requests)),
-                        ("answered", number(data.answered)),
-                        ("stopped", number(data.stopped)),
-                        ("audio", renderer.span(data.audio)),
-                        (
-                            "language",
-                            data.language.map_or_else(|| renderer.text("language-detected"), str::to_owned).into(),
-                        ),
-                    ],
-                );
-                let text = with_line(text, data.is_connected.then(|| renderer.text("my-data-business")));
-                let invited = data.invited.clone();
-                with_line(text, invited.map(|day| renderer.format("my-data-invited", [("since", day.into())])))
-            }
+            CommandReply::MyData(data) => mydata::render(&renderer, data),
             CommandReply::ForgetAsk => renderer.text("forget-ask"),
             CommandReply::Forgotten => renderer.text("forgotten"),
             CommandReply::ForgottenSoon => renderer.text("forgotten-soon"),

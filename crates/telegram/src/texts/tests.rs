@@ -1,8 +1,10 @@
 mod answers;
 mod counts;
+mod samples;
 
 use fluent_syntax::ast::{Entry, Expression, PatternElement, VariantKey};
-use stenobot_domain::StatusStyle;
+
+use samples::{one_of_each, one_reply_of_each};
 
 use super::overrides::{built_in, messages};
 use super::*;
@@ -88,137 +90,6 @@ fn every_message_is_used() {
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
     }
-}
-
-fn one_of_each() -> Vec<StatusText> {
-    vec![
-        StatusText::Downloading,
-        StatusText::Queued { position: QueuePosition::Exact(3), wait: None },
-        StatusText::Queued { position: QueuePosition::About(1500), wait: None },
-        StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(40)) },
-        StatusText::Starting,
-        progress(0.2, 8, Some(12)),
-        progress(0.0, 8, None),
-        StatusText::Done { text: Spoken("words".into()) },
-        StatusText::TooLong { limit: seconds(120), actual: Some(seconds(130)) },
-        StatusText::TooLong { limit: seconds(120), actual: None },
-        StatusText::TooBig { limit: 20 << 20 },
-        StatusText::TooBig { limit: 1024 },
-        StatusText::Paused { position: QueuePosition::Exact(3) },
-        StatusText::QueueFull,
-        StatusText::UserLimit { retry: seconds(5) },
-        StatusText::UserLimit { retry: seconds(90) },
-        StatusText::Failed,
-        StatusText::NoAudio,
-        StatusText::Damaged,
-        StatusText::DownloadFailed,
-        StatusText::NoSpeech,
-        StatusText::TimedOut,
-        StatusText::Unsupported,
-        StatusText::PersonFull { limit: 1 },
-        StatusText::PersonFull { limit: 22 },
-        StatusText::DayFull { limit: seconds(3600) },
-        StatusText::NotAllowed,
-        StatusText::Maintenance,
-        StatusText::Delayed,
-        StatusText::Cancelled,
-        StatusText::CancelledByOperator,
-        StatusText::AudioGone,
-        StatusText::UnsupportedCodec { codec: "AMR".into() },
-        StatusText::Unreadable,
-        progress(0.5, 4000, Some(4000)),
-    ]
-}
-
-fn one_reply_of_each() -> Vec<CommandReply> {
-    let hour = seconds(3600);
-    let entries =
-        vec![QueueEntry { position: Some(2), length: seconds(30) }, QueueEntry { position: None, length: hour }];
-    vec![
-        CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
-        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into(), is_owner: true },
-        CommandReply::Languages { current: None },
-        CommandReply::Languages { current: Some("Deutsch") },
-        CommandReply::LanguageSet(None),
-        CommandReply::LanguageSet(Some("Deutsch")),
-        CommandReply::QueueEntries(Vec::new()),
-        CommandReply::QueueEntries(entries),
-        CommandReply::Cancelled(0),
-        CommandReply::Cancelled(2),
-        CommandReply::Privacy { retention: Duration::ZERO, is_owner: false },
-        CommandReply::Privacy { retention: seconds(300), is_owner: true },
-        CommandReply::BusinessConnected,
-        CommandReply::BusinessRefused,
-        CommandReply::NoData,
-        CommandReply::Status(StatusStyle::Messages),
-        CommandReply::Status(StatusStyle::Reactions),
-        CommandReply::StatusHow,
-        CommandReply::Quiet(true),
-        CommandReply::Quiet(false),
-        CommandReply::QuietHow,
-        CommandReply::Invitation { link: "https://t.me/bot?start=a".into(), lifetime: Duration::from_secs(86_400) },
-        CommandReply::InviteNeedless,
-        CommandReply::InvitationAccepted,
-        CommandReply::InvitationInvalid,
-        CommandReply::Uninvited(5),
-        CommandReply::InvitedList { entries: Vec::new(), total: 0 },
-        CommandReply::MyData(MyData {
-            name: "Anna".into(),
-            username: Some("@anna".into()),
-            id: 7,
-            since: "2026-11-24".into(),
-            requests: 5,
-            answered: 4,
-            stopped: 1,
-            audio: hour,
-            invited: None,
-            language: None,
-            is_connected: true,
-        }),
-        CommandReply::ForgetAsk,
-        CommandReply::Forgotten,
-        CommandReply::ForgottenSoon,
-        CommandReply::PrivateOnly,
-        CommandReply::TranscribeHow,
-        CommandReply::Auto(true),
-        CommandReply::Auto(false),
-        CommandReply::AutoHow,
-        CommandReply::Times(true),
-        CommandReply::Times(false),
-        CommandReply::TimesHow,
-        CommandReply::AdminsOnly,
-        CommandReply::GroupsOnly,
-        CommandReply::Paused,
-        CommandReply::Draining,
-        CommandReply::Resumed,
-        CommandReply::Banned(7),
-        CommandReply::Unbanned(7),
-        CommandReply::BanHow,
-        CommandReply::BanList { entries: Vec::new(), total: 0 },
-        CommandReply::BanList {
-            entries: vec![BanEntry { id: 7, name: "Anna @anna".into(), since: "2026-11-24".into() }],
-            total: 21,
-        },
-        CommandReply::BroadcastHow,
-        CommandReply::BroadcastPreview { people: 21, text: "Tomorrow".into() },
-        CommandReply::BroadcastCancelled,
-        CommandReply::BroadcastStarted { people: 21 },
-        CommandReply::BroadcastDone { sent: 20, missed: 1 },
-        CommandReply::Stats(Stats {
-            waiting: 1,
-            limit: 50,
-            requests: 9,
-            answered: 5,
-            stopped: 1,
-            no_speech: 1,
-            failed: 1,
-            rejected: 1,
-            people: 3,
-            audio: hour,
-            median_wait: None,
-            real_time_factor: Some(0.084),
-        }),
-    ]
 }
 
 /// Everything that can be said in one language.

@@ -42,6 +42,8 @@ async fn only_the_same_waiting_audio_in_the_same_language_and_form_is_coalesced(
     for (message, other) in [
         (60, IncomingAudio { form: AnswerForm::Srt, ..again.clone() }),
         (61, IncomingAudio { speech_language: Some("de".parse().unwrap()), ..again.clone() }),
+        (62, IncomingAudio { speech_language: Some("ru,uk".parse().unwrap()), ..again.clone() }),
+        (63, IncomingAudio { speech_language: Some("ru,de".parse().unwrap()), ..again.clone() }),
     ] {
         let other = IncomingAudio { key: stenobot_store::IdempotencyKey::Message(MessageId(message)), ..other };
         assert!(matches!(test.store.queue.admit(&other, &ROOMY).await.unwrap(), Admission::New(_)));
@@ -139,6 +141,39 @@ async fn a_coalesced_request_without_text_is_downloaded_itself() {
         };
         assert_eq!(request.id(), id);
     }
+}
+
+#[tokio::test]
+async fn a_separated_request_is_downloaded_itself_while_its_original_is_open() {
+    let test = TestStore::new(BACKEND).await;
+    let (original, id) = coalesced(&test).await;
+    let fence = test.start("w").await;
+    test.advance(&fence, StageName::Transcribed).await;
+    let row = test.store.queue.claim_coalesced(original, "w").await.unwrap().unwrap();
+    test.store.queue.separate(&row.fence).await.unwrap();
+    assert!(test.store.queue.claim_coalesced(original, "w").await.unwrap().is_none());
+    assert_eq!(test.store.queue.waiting().await.unwrap()[0].coalesced_into, None);
+    let late = test.store.queue.separate(&row.fence).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost { .. })));
+    assert_eq!(test.download().await, id);
+    assert_eq!(test.start("w").await.id, id);
+}
+
+#[tokio::test]
+async fn several_languages_are_those_of_the_request_and_of_its_kept_audio() {
+    let test = TestStore::new(BACKEND).await;
+    let several = Some("ru,uk".parse().unwrap());
+    let id = test.enqueue_of(&IncomingAudio { speech_language: several.clone(), ..arrival_of(1, 1) }).await;
+    let Some(Claim::Ready(request)) = Request::<Queued>::claim(&test.store, "w").await.unwrap() else {
+        panic!("it waits")
+    };
+    assert_eq!((request.id(), request.speech_language()), (id, several.as_ref()));
+    // A program of the version before knows one language only, and its choice is the newer one.
+    test.execute("UPDATE usage SET speech_language = 'de'").await;
+    drop(request);
+    test.pass(LEASE + MILLI);
+    let row = test.claim(WorkSource::Transcriptions, "v").await.unwrap();
+    assert_eq!(row.speech_language, Some("de".parse().unwrap()));
 }
 
 #[tokio::test]

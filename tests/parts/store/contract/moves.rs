@@ -133,6 +133,20 @@ async fn settings_bans_and_the_group_as_a_sender_move_too() {
 }
 
 #[tokio::test]
+async fn several_languages_move_too_but_never_beside_those_of_the_supergroup() {
+    let (one, several) = (Some("de".parse().unwrap()), Some("ru,uk".parse().unwrap()));
+    for (old, new, kept) in [(&several, &None, &several), (&several, &one, &one), (&one, &several, &several)] {
+        let test = TestStore::new(BACKEND).await;
+        test.store.users.set_speech_language(OLD, old.clone()).await.unwrap();
+        if new.is_some() {
+            test.store.users.set_speech_language(NEW, new.clone()).await.unwrap();
+        }
+        test.store.users.move_chat(OLD, NEW).await.unwrap();
+        assert_eq!(test.store.users.chat_settings(NEW).await.unwrap().speech_language, *kept);
+    }
+}
+
+#[tokio::test]
 async fn settings_of_the_supergroup_outrank_those_of_the_group() {
     let test = TestStore::new(BACKEND).await;
     test.store.users.set_auto(OLD, true).await.unwrap();

@@ -35,6 +35,10 @@ async fn settings_are_kept_by_chat() {
     let set = ChatSettings { speech_language: Some("de".parse().unwrap()), auto: true, ..ChatSettings::default() };
     assert_eq!(test.store.users.chat_settings(group).await.unwrap(), set);
     assert_eq!(test.store.users.chat_settings(other).await.unwrap(), ChatSettings::default());
+    let several =
+        ChatSettings { speech_language: Some("ru,uk".parse().unwrap()), auto: true, ..ChatSettings::default() };
+    test.store.users.set_speech_language(group, several.speech_language.clone()).await.unwrap();
+    assert_eq!(test.store.users.chat_settings(group).await.unwrap(), several);
     test.store.users.set_speech_language(group, None).await.unwrap();
     assert_eq!(
         test.store.users.chat_settings(group).await.unwrap(),
@@ -124,6 +128,7 @@ async fn my_data_is_everything_stored_about_a_user() {
     assert_eq!(data.ended, [(StageName::Done, 1), (StageName::Rejected, 1)]);
     assert_eq!(data.audio, Duration::from_secs(12));
     assert_eq!(data.settings.speech_language, Some("uk".parse().unwrap()));
+    assert_eq!(data.languages, [], "a text without a character has no language");
     assert_eq!(data.under_way.iter().map(|standing| standing.id).collect::<Vec<_>>(), [waits]);
 }
 

@@ -24,6 +24,7 @@ fn transcript(words: &str, confidence: Confidence) -> Transcript {
         retried_windows: 0,
         missed_speech: Duration::ZERO,
         speech: Vec::new(),
+        is_sender_independent: true,
     }
 }
 

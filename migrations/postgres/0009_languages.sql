@@ -1,0 +1,4 @@
+-- Several languages among which speech is detected, as their codes with commas; NULL where `speech_language` says it all. A
+-- program of the version before detects among all languages there.
+ALTER TABLE chats ADD COLUMN speech_languages TEXT;
+ALTER TABLE usage ADD COLUMN speech_languages TEXT;
