@@ -4,6 +4,7 @@ mod answer;
 mod locale;
 mod overrides;
 mod replies;
+mod user_list;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +18,8 @@ pub use answer::{Answer, AnswerLayout, AnswerText, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
-pub use replies::{BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, MyData, QueueEntry, Stats};
+pub use replies::{CallbackAnswer, ChosenLanguages, CommandReply, Label, MyData, QueueEntry, Stats};
+pub use user_list::BanEntry;
 
 use stenobot_domain::{PersonName, RequestId, Spoken, Timestamp, Transcript};
 

@@ -62,13 +62,13 @@ async fn a_status_message_becomes_the_answer() {
 
 #[tokio::test]
 async fn a_text_without_a_heading_is_an_answer_with_its_further_parts() {
-    let (_api, bot, anna) = someone().await;
+    let (api, bot, anna) = someone().await;
     let sent = speaks(&anna);
     let status = replies(&bot, &sent, "🔄 Обработка [██░░] 40%").await;
-    // No reply to the recording: a message to everyone.
-    bot.send_message(teloxide::types::ChatId(sent.chat().0), "The bot is off tomorrow").await.unwrap();
     let placeholder = speaks(&anna);
     replies(&bot, &placeholder, "…").await;
+    // No reply to the recording: a message to everyone.
+    bot.send_message(teloxide::types::ChatId(sent.chat().0), "The bot is off tomorrow").await.unwrap();
     assert!(sent.trail().is_lost() && placeholder.trail().is_lost());
     edits(&bot, &sent, status, "Привет.").await;
     replies(&bot, &sent, "Как дела?").await;
@@ -76,7 +76,8 @@ async fn a_text_without_a_heading_is_an_answer_with_its_further_parts() {
     assert_eq!(trail.answer().unwrap().outcome, RequestOutcome::Answered("Привет. Как дела?".into()));
     assert!(!trail.is_lost() && !trail.is_duplicated());
 
-    let doubtful = speaks(&anna);
+    // Another chat, since one takes a few messages at once only.
+    let doubtful = speaks(&User::new(&api, UserId(502), "Борис", "ru"));
     replies(&bot, &doubtful, "⚠️ Hard to hear.\n\nHello.").await;
     assert_eq!(doubtful.trail().answer().unwrap().outcome, RequestOutcome::Answered("Hello.".into()));
 }

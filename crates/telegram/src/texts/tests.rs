@@ -79,7 +79,13 @@ fn every_count_has_the_plural_forms_of_its_language() {
 
 #[test]
 fn every_message_is_used() {
-    let source = [include_str!("../texts.rs"), include_str!("answer.rs"), include_str!("replies.rs")].concat();
+    let source = [
+        include_str!("../texts.rs"),
+        include_str!("answer.rs"),
+        include_str!("replies.rs"),
+        include_str!("user_list.rs"),
+    ];
+    let source = source.concat();
     // Those of commands are named by the commands of the bot.
     for name in messages(&built_in(RU)).keys().filter(|name| !name.starts_with("command-")) {
         assert!(source.contains(&format!("\"{name}\"")), "{name} is in the locale files but unused");
@@ -356,25 +362,4 @@ fn a_locale_follows_the_user_s_language_or_the_default() {
 #[test]
 fn debug_output_hides_the_text() {
     assert!(!format!("{:?}", StatusText::Done { text: Spoken("a secret".into()) }).contains("secret"));
-}
-
-#[test]
-fn a_long_list_of_bans_fits_one_message_and_counts_the_others() {
-    let entries = |name: &str| -> Vec<BanEntry> {
-        let entry = |id| BanEntry { id, name: name.to_owned(), since: "2026-11-24".into() };
-        (1_000_000_000_000..1_000_000_000_100).map(entry).collect()
-    };
-    for locale in Locale::ALL.iter().copied() {
-        let list = |name: &str, total| {
-            Texts::default().command_reply(locale, &CommandReply::BanList { entries: entries(name), total })
-        };
-        let all = list("", 100);
-        assert_eq!(all.lines().filter(|line| line.starts_with("1000")).count(), 100, "{all}");
-        assert!(all.contains("1000000000000 · 2026-11-24\n") && all.ends_with("/unban ID"), "{all}");
-        let long = list(&"Имя 🙂 ".repeat(20), 5000);
-        let shown = long.lines().filter(|line| line.starts_with("1000")).count();
-        assert!((10..100).contains(&shown) && long.encode_utf16().count() <= 4096, "{shown}");
-        assert!(long.contains(&format!(" {}", 5000 - shown)) && long.ends_with("/unban ID"), "{long}");
-        assert!(list("two\nlines", 100).contains(" · two lines · "));
-    }
 }

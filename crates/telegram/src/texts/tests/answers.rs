@@ -161,6 +161,6 @@ fn a_stopped_text_says_where_it_ends_in_both_styles() {
         let Answer::Messages(messages) = Texts::default().answer(Locale::En, &transcript, layout) else {
             panic!("a file")
         };
-        assert_eq!(messages[0].text, "⏹️ Stopped at 1:32 of 1:02:05\n\nwords");
+        assert_eq!(messages[0].text, "⏹️ Stopped at 1:32 of 1:02:05\n\n0:00 words");
     }
 }

@@ -28,3 +28,24 @@ fn a_refusal_that_answers_others_has_their_number() {
         assert!(shown(*locale, 12).lines().nth(1).is_some_and(|line| line.contains("12")), "{locale:?}");
     }
 }
+
+#[test]
+fn a_long_list_of_bans_fits_one_message_and_counts_the_others() {
+    let entries = |name: &str| -> Vec<BanEntry> {
+        let entry = |id| BanEntry { id, name: name.to_owned(), since: "2026-11-24".into() };
+        (1_000_000_000_000..1_000_000_000_100).map(entry).collect()
+    };
+    for locale in Locale::ALL.iter().copied() {
+        let list = |name: &str, total| {
+            Texts::default().command_reply(locale, &CommandReply::BanList { entries: entries(name), total })
+        };
+        let all = list("", 100);
+        assert_eq!(all.lines().filter(|line| line.starts_with("1000")).count(), 100, "{all}");
+        assert!(all.contains("1000000000000 · 2026-11-24\n") && all.ends_with("/unban ID"), "{all}");
+        let long = list(&"Имя 🙂 ".repeat(20), 5000);
+        let shown = long.lines().filter(|line| line.starts_with("1000")).count();
+        assert!((10..100).contains(&shown) && long.encode_utf16().count() <= 4096, "{shown}");
+        assert!(long.contains(&format!(" {}", 5000 - shown)) && long.ends_with("/unban ID"), "{long}");
+        assert!(list("two\nlines", 100).contains(" · two lines · "));
+    }
+}
