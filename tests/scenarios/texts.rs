@@ -17,6 +17,7 @@ run_stories!(
     Simulation,
     live: the_text_so_far_is_shown_and_the_button_ends_the_request_with_it,
     joined_requests_get_the_whole_text_of_a_request_that_is_stopped,
+    a_joined_request_that_goes_on_gets_no_text_that_depends_on_another_sender,
     a_joined_request_that_goes_on_can_be_stopped_too,
     a_restart_loses_the_text_so_far_and_nothing_else,
 );

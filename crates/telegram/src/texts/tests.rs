@@ -83,6 +83,7 @@ fn every_message_is_used() {
         include_str!("../texts.rs"),
         include_str!("answer.rs"),
         include_str!("replies.rs"),
+        include_str!("replies/mydata.rs"),
         include_str!("user_list.rs"),
     ];
     let source = source.concat();
