@@ -1,4 +1,4 @@
--- Links by which users join those who are served. Whoever opens one first uses it up.
+-- Links by which users join those who are served. The first who opens one uses it up.
 CREATE TABLE invitations (
     -- SHA-256 of the secret in the link, which is kept nowhere
     secret_hash BYTEA NOT NULL PRIMARY KEY CHECK (length(secret_hash) = 32),

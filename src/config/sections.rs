@@ -176,7 +176,7 @@ pub struct People {
     pub allowed: IdList,
     /// Numbers of the bot's administrators.
     pub(crate) operators: IdList,
-    /// Numbers of people whose own accounts may be connected; empty for nobody.
+    /// Numbers of people whose own accounts may be connected; empty for none.
     pub(crate) owners: IdList,
 }
 

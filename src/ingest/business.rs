@@ -75,7 +75,7 @@ impl BusinessAccounts {
         Ok(())
     }
 
-    /// Records the state of a connection and informs nobody.
+    /// Records the state of a connection without a message.
     pub(super) async fn record(&self, connection: &BusinessConnection) -> Result<(), StoreError> {
         self.worker.store.business.record(&stored(connection)).await
     }

@@ -102,7 +102,7 @@ struct Shared {
     address: SocketAddr,
     voices: Option<Voices>,
     file_limit: u64,
-    /// Of the bot to the first user's own account, once somebody writes there.
+    /// Of the bot to the first user's own account, once a person writes there.
     connection: OnceLock<String>,
     uploaded: AtomicU64,
     event_streams: Arc<Semaphore>,

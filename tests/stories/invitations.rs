@@ -1,4 +1,4 @@
-//! Links that put whoever opens them first on the list of those who are served.
+//! Links that put the first user who opens them on the list of those who are served.
 
 use stenobot_simulator::answers::RequestOutcome;
 use stenobot_simulator::users::User;

@@ -165,7 +165,7 @@ impl Client {
         Self(self.0.clone(), priority, self.2)
     }
 
-    /// A client whose new messages notify nobody. Shares everything else.
+    /// A client whose new messages come without notifications. Shares everything else.
     #[must_use]
     pub fn without_notifications(&self) -> Self {
         Self(self.0.clone(), self.1, Notification::Off)
