@@ -1,5 +1,7 @@
 //! Channels: the text of a voice post becomes its caption, or a comment in the linked group. Nothing else is written there.
 
+use std::time::Duration;
+
 use stenobot_domain::{ChatId, MessageId};
 use stenobot_simulator::channel::Publisher;
 use stenobot_simulator::group::Group;
@@ -99,6 +101,12 @@ pub(crate) async fn what_no_caption_can_hold_is_a_comment_in_the_linked_group<B:
     }
     // Without a linked group there is none.
     let (post, _) = alone.post(&anna, voice(&scene, 3, "say некуда", "Слушайте!"));
+    let admitted = async {
+        while scene.rows().await.iter().all(|row| row.message_id != Some(post.0)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    eventually("the post is admitted", admitted).await;
     scene.wait_until_closed().await;
     assert_eq!((written(&scene, CHANNEL), written(&scene, GROUP)), (0, 2));
     let rows = scene.shut_down().await;
