@@ -121,7 +121,7 @@ async fn the_keyboard_reaches_everything_in_few_steps() {
     browser.until("document.querySelector('#samples button')").await;
     browser.keys(TAB).await;
     assert_eq!(focused(&browser).await, "Skip to the message field");
-    for (key, wanted) in [(TAB, "another"), (TAB, "language"), (TAB, "first")] {
+    for (key, wanted) in [(TAB, "another"), (TAB, "partner"), (TAB, "language"), (TAB, "first")] {
         browser.keys(key).await;
         assert_eq!(focused(&browser).await, wanted);
     }
@@ -159,7 +159,7 @@ async fn texts_have_languages_and_groups_of_buttons_have_names() {
     assert_eq!(browser.script(langs).await, true);
     // A transcript may be in another language than the words of the bot around it.
     let marked = "return [...document.querySelectorAll('.message:not(.mine) .text [lang]')].map((own) => [own.lang, own.innerText])";
-    let wanted = [("en", "📋 In the queue: position 1"), ("en", "✅ Done!"), ("en", "More: /help")];
+    let wanted = [("en", "📋 In the queue: position 1"), ("en", "✅ Done!"), ("en", "✅ Done!"), ("en", "More: /help")];
     assert_eq!(browser.script(marked).await, json!(wanted));
     browser.resize(390, 844).await;
     let headings = "return [...document.querySelectorAll('h1')].filter((h1) => h1.checkVisibility({ visibilityProperty: true })).map((h1) => h1.innerText)";

@@ -101,7 +101,7 @@ async fn messages_of_accounts_are_asked_for_only_if_one_is_served() {
     client.set_optional_updates(OptionalUpdates::default());
     client.updates(None, Duration::ZERO).await.unwrap();
     let kinds: Vec<Value> = stub.asked().iter().map(|call| call.body["allowed_updates"].clone()).collect();
-    let always = json!(["message", "callback_query", "my_chat_member", "business_connection"]);
+    let always = json!(["message", "channel_post", "callback_query", "my_chat_member", "business_connection"]);
     let mut served = always.clone();
     served.as_array_mut().unwrap().extend([json!("business_message"), json!("deleted_business_messages")]);
     assert_eq!(kinds, [served, always]);
