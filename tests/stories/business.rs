@@ -74,7 +74,9 @@ async fn answer<B: TestBot>(scene: &Scene<B>, chat: ChatId, end: &str) -> (Messa
     shown.into_iter().find(|(_, text)| text.ends_with(end)).unwrap()
 }
 
-pub(crate) async fn a_recording_that_somebody_sends_to_the_owner_is_answered_in_the_chat_with_the_bot<B: TestBot>() {
+pub(crate) async fn a_recording_that_another_person_sends_to_the_owner_is_answered_in_the_chat_with_the_bot<
+    B: TestBot,
+>() {
     let mut scene = Scene::<B>::start(OWNER).await;
     let account = OwnAccount::connected(&scene).await;
     let sent = account.send(&mut scene, account.bea.info(), &scripted(3, "say good morning"));
