@@ -157,7 +157,9 @@ impl TelegramError {
 
     /// Whether a server refuses entities or a kind of button that it does not know, rather than the text.
     pub fn is_about_decoration(&self) -> bool {
-        let about = |description: &str| ["entit", "button", "keyboard"].iter().any(|what| description.contains(what));
+        let about = |description: &str| {
+            ["entity", "entities", "button", "keyboard"].iter().any(|what| description.contains(what))
+        };
         matches!(self, Self::Refused(description) if about(&description.to_lowercase()))
     }
 
