@@ -9,7 +9,7 @@ use stenobot_audio::ProbeOutcome;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Transcript, UserId};
 use stenobot_engine::protocol::{BlockingReader, Command, Event, encode};
-use stenobot_telegram::{Action, Identity, Incoming, Locale, Me, Texts};
+use stenobot_telegram::{Action, AnswerLayout, Identity, Incoming, Locale, Me, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut frames = BlockingReader::new(bytes);
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = Result::from(outcome);
     }
     if let Ok(update) = serde_json::from_slice(bytes) {
-        let me = Me { id: UserId(4_242), username: "stenobot".to_owned() };
+        let me = Me { id: UserId(4_242), username: "stenobot".to_owned(), can_connect_to_business: true };
         if let Some(incoming) = Incoming::from_json(update, Identity { me: Some(&me), commands: &["help", "transcribe"] }) {
             let _ = incoming.content.kind();
         }
@@ -47,5 +47,13 @@ fuzz_target!(|bytes: &[u8]| {
 /// The texts that are made of a transcript.
 fn show(transcript: &Transcript) {
     let _ = (subtitles::srt(transcript), subtitles::vtt(transcript));
-    let _ = Texts::default().answer(Locale::Ru, &transcript.text(), transcript.confidence(), NonZeroUsize::MIN);
+    let layout = AnswerLayout {
+        language: None,
+        most: NonZeroUsize::MIN,
+        has_heading: true,
+        has_times: true,
+        is_folded: true,
+        stopped_at: None,
+    };
+    let _ = Texts::default().answer(Locale::Ru, transcript, layout);
 }
