@@ -15,7 +15,7 @@ use super::{SCENARIO_TIMEOUT, eventually};
 /// Whom the bot serves, as the first user of a scene.
 const OWNER: &[(&str, &str)] = &[("owner_accounts", "600001"), ("audio_retention_seconds", "600")];
 
-/// An account with the bot, and somebody who writes to its owner.
+/// An account with the bot, and a person who writes to its owner.
 struct OwnAccount {
     owner: User,
     bea: User,

@@ -1,7 +1,5 @@
 //! Updates about users' own accounts to which the bot is connected (Telegram's "business" updates), read from the Bot API's JSON.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp};
@@ -87,10 +85,10 @@ impl MessageJson {
                 asked: message,
                 message,
                 from,
+                claimed_duration: file.claimed_duration(),
+                claimed_size: file.claimed_size(),
                 file_id: file.file_id,
                 file_unique_id: file.file_unique_id,
-                claimed_duration: file.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
-                claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
                 source,
                 file_name: file.file_name,
                 asked_by: AskedBy::Itself,

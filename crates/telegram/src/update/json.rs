@@ -3,14 +3,15 @@
 //! Only the fields that are used are read, and nothing else is built in memory: a Bot API that grows new fields must not
 //! cost a message, nor a hostile one the memory of the machine.
 
+mod file;
 mod post;
-
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
+
+pub(super) use file::File;
 
 use super::business::{ConnectionJson, DeletionJson, MessageJson};
 use super::command::{Identity, Spoken, TRANSCRIBE};
@@ -82,16 +83,6 @@ pub(super) struct User {
     language_code: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct File {
-    pub(super) file_id: String,
-    pub(super) file_unique_id: String,
-    pub(super) duration: Option<i64>,
-    pub(super) file_size: Option<i64>,
-    pub(super) file_name: Option<String>,
-    mime_type: Option<String>,
-}
-
 /// The files of a message, whether it came or is answered.
 #[derive(Deserialize)]
 struct Media {
@@ -144,26 +135,6 @@ const SENT_BY_PEOPLE: [&str; 14] = [
     "sticker",
     "story",
     "venue",
-];
-
-/// Beginnings of media types that hold no sound. Everything else is told by its bytes: what a sender's program calls
-/// a file is only a claim.
-const SOUNDLESS: [&str; 9] = [
-    "image/",
-    "text/",
-    "font/",
-    "application/pdf",
-    "application/zip",
-    "application/vnd.openxmlformats",
-    "application/vnd.ms-",
-    "application/msword",
-    "application/json",
-];
-
-/// Name endings that speak for sound, whatever the media type says.
-const SOUND_ENDINGS: [&str; 18] = [
-    "3gp", "aac", "avi", "flac", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp3", "mp4", "oga", "ogg", "opus", "wav",
-    "webm", "weba",
 ];
 
 /// Longest argument of a command that is kept, in characters.
@@ -290,10 +261,10 @@ impl Message<'_> {
                 asked,
                 message,
                 from,
+                claimed_duration: file.claimed_duration(),
+                claimed_size: file.claimed_size(),
                 file_id: file.file_id,
                 file_unique_id: file.file_unique_id,
-                claimed_duration: file.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
-                claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
                 source,
                 file_name: file.file_name,
                 asked_by,
@@ -422,24 +393,6 @@ impl Media {
             _ => return None,
         };
         Some((file, source, self.message_id))
-    }
-}
-
-impl File {
-    fn claims_sound(&self) -> bool {
-        let ending = self.file_name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
-        let by_name = ending.is_some_and(|ending| SOUND_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)));
-        let by_type = self
-            .mime_type
-            .as_deref()
-            .is_some_and(|kind| ["audio/", "video/", "application/ogg"].iter().any(|start| kind.starts_with(start)));
-        by_name || by_type
-    }
-
-    fn may_have_sound(&self) -> bool {
-        let soundless =
-            self.mime_type.as_deref().is_some_and(|kind| SOUNDLESS.iter().any(|start| kind.starts_with(start)));
-        self.claims_sound() || !soundless
     }
 }
 

@@ -1,7 +1,5 @@
 //! Posts of channels, their copies in linked groups, and direct messages of channels.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
@@ -47,10 +45,10 @@ impl Message<'_> {
                 asked: message,
                 message,
                 from,
+                claimed_duration: file.claimed_duration(),
+                claimed_size: file.claimed_size(),
                 file_id: file.file_id,
                 file_unique_id: file.file_unique_id,
-                claimed_duration: file.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
-                claimed_size: file.file_size.and_then(|size| u64::try_from(size).ok()),
                 source: AudioSource::Voice,
                 file_name: None,
                 asked_by: AskedBy::Itself,
