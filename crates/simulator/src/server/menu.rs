@@ -24,13 +24,19 @@ pub struct MenuEntry {
 }
 
 impl State {
-    /// The menu shown in a private chat to a user with the app language `language`: of the narrowest scope, and in it of the
-    /// language before the menu for all languages.
+    /// The menu shown in a private chat, or in a group to its administrators, to a user with the app language `language`: of
+    /// the narrowest scope, and in it of the language before the menu for all languages.
     pub fn menu(&self, chat: ChatId, language: &str) -> &[MenuEntry] {
         let language = language.split('-').next().unwrap_or_default();
-        for scope in [format!("chat:{chat}"), "all_private_chats".into(), "default".into()] {
+        let own = format!("chat:{chat}");
+        let scopes: &[&str] = if chat.0 < 0 {
+            &[&own, "all_chat_administrators", "all_group_chats", "default"]
+        } else {
+            &[&own, "all_private_chats", "default"]
+        };
+        for scope in scopes {
             for language in [language, ""] {
-                if let Some(menu) = self.menus.get(&(scope.clone(), language.to_owned())) {
+                if let Some(menu) = self.menus.get(&((*scope).to_owned(), language.to_owned())) {
                     return menu;
                 }
             }
