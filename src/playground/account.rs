@@ -1,4 +1,4 @@
-//! The chat of the last user with the first one on the first one's own account, to which the bot is connected.
+//! The chat of one user with the first one on the first one's own account, to which the bot is connected.
 
 use stenobot_domain::{MessageId, UserId};
 use stenobot_simulator::server::{Chat, ChatKind, Content, State, UserInfo};
@@ -13,7 +13,7 @@ impl UserNumber {
     /// Whose own account has the bot.
     pub(super) const OWNER: Self = Self(1);
     /// Writes to that user.
-    pub(super) const PARTNER: Self = Self(NAMES.len());
+    pub(super) const PARTNER: Self = Self(NAMES.len() - 1);
 
     fn info(self, language: Locale) -> UserInfo {
         UserInfo { id: self.id(), name: self.name().to_owned(), language_code: Some(language.code().to_owned()) }
@@ -39,7 +39,7 @@ impl Shared {
         }
     }
 
-    /// Sends a message from the last user to the first.
+    /// Sends a message from that user to the first.
     pub(super) fn send_to_owner(&self, language: Locale, content: Content) {
         let partner = UserNumber::PARTNER.info(language);
         self.api.receive_on_account(self.connection(language), &partner, &partner, content);

@@ -5,6 +5,7 @@
 
 mod account;
 mod feed;
+mod group;
 mod guard;
 mod routes;
 mod view;
@@ -15,11 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
-use stenobot_domain::{ChatId, UserId};
+use stenobot_domain::UserId;
+use stenobot_simulator::group::Group;
 use stenobot_simulator::server::BotApi;
-use stenobot_simulator::users::User;
 use stenobot_simulator::voices::Voices;
-use stenobot_telegram::Locale;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -72,6 +72,7 @@ impl Playground {
             voices: settings.voices,
             file_limit: settings.file_bytes.min(MAX_UPLOAD),
             connection: OnceLock::new(),
+            group: OnceLock::new(),
             uploaded: AtomicU64::new(0),
             event_streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             stopping: stopping.clone(),
@@ -104,6 +105,7 @@ struct Shared {
     file_limit: u64,
     /// Of the bot to the first user's own account, once a person writes there.
     connection: OnceLock<String>,
+    group: OnceLock<Group>,
     uploaded: AtomicU64,
     event_streams: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -124,10 +126,11 @@ fn random_key() -> std::io::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// Names of the users, in the order of their numbers. The last writes to the first user's own account, not to the bot.
-const NAMES: [&str; 9] = ["Anna", "Boris", "Clara", "David", "Elena", "Farid", "Grace", "Hugo", "Bea"];
+/// Names of the users, in the order of their numbers. The last but one writes to the first user's own account, the last in a
+/// group, and the others to the bot.
+const NAMES: [&str; 10] = ["Anna", "Boris", "Clara", "David", "Elena", "Farid", "Grace", "Hugo", "Bea", "Kim"];
 
-/// Number of a user: 1 to 9.
+/// Number of a user: 1 to 10.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "usize")]
 struct UserNumber(usize);
@@ -148,14 +151,6 @@ impl UserNumber {
     fn id(self) -> UserId {
         UserId(700_000 + self.0 as i64)
     }
-
-    fn chat(self) -> ChatId {
-        ChatId(self.id().0)
-    }
-
-    fn simulated_user(self, api: &BotApi, language: Locale) -> User {
-        User::new(api, self.id(), self.name(), language.code())
-    }
 }
 
 #[cfg(test)]
@@ -170,9 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn there_are_nine_users() {
+    fn there_are_ten_users() {
         assert!(UserNumber::try_from(0).is_err());
         assert_eq!(UserNumber::try_from(9).unwrap(), UserNumber::PARTNER);
-        assert!(UserNumber::try_from(10).is_err());
+        assert_eq!(UserNumber::try_from(10).unwrap(), UserNumber::GROUP_OWNER);
+        assert!(UserNumber::try_from(11).is_err());
     }
 }

@@ -65,6 +65,8 @@ struct Offered<'a> {
     people: [&'a str; NAMES.len()],
     /// Number of the user who writes to the first one's own account.
     partner: usize,
+    /// Number of the user who writes in a group.
+    group: usize,
     /// Maximum upload in bytes.
     file_bytes: u64,
     samples: Vec<Sample<'a>>,
@@ -89,6 +91,7 @@ async fn offer(State(shared): State<Arc<Shared>>) -> Response {
     Json(Offered {
         people: NAMES,
         partner: UserNumber::PARTNER.0,
+        group: UserNumber::GROUP_OWNER.0,
         file_bytes: shared.file_limit,
         samples: samples.collect(),
     })
@@ -99,8 +102,12 @@ async fn chat(State(shared): State<Arc<Shared>>, Path((number, language)): Path<
     let Ok(permit) = shared.event_streams.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open: close some.").into_response();
     };
-    if number == UserNumber::PARTNER {
-        shared.connection(language);
+    match number {
+        UserNumber::PARTNER => {
+            shared.connection(language);
+        }
+        UserNumber::GROUP_OWNER => drop(shared.user(number, language)),
+        _ => {}
     }
     Sse::new(feed(shared, number, language, permit)).keep_alive(KeepAlive::default()).into_response()
 }
@@ -139,7 +146,7 @@ async fn text(
     }
     match number {
         UserNumber::PARTNER => shared.send_to_owner(language, Content::Text(text.to_owned())),
-        number => drop(number.simulated_user(&shared.api, language).send_text(text)),
+        number => drop(shared.user(number, language).send_text(text)),
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -163,7 +170,7 @@ async fn press(
     Path((number, language)): Path<(UserNumber, Locale)>,
     Json(Press { message, data }): Json<Press>,
 ) -> Result<Json<Answer>, Refused> {
-    let user = number.simulated_user(&shared.api, language);
+    let user = shared.user(number, language);
     let query = shared.api.press(number.chat(), user.info(), message, &data);
     let query = query.ok_or((StatusCode::CONFLICT, "This button is gone."))?;
     let answered = shared.api.wait_for(|state| state.presses.get(&query)?.answer.clone());
@@ -211,7 +218,7 @@ async fn delete(
 fn send_attachment(shared: &Shared, number: UserNumber, language: Locale, attachment: Attachment, bytes: Bytes) {
     match number {
         UserNumber::PARTNER => shared.send_to_owner(language, shared.api.upload(attachment, bytes, None)),
-        number => drop(number.simulated_user(&shared.api, language).send_file(attachment, bytes)),
+        number => drop(shared.user(number, language).send_file(attachment, bytes)),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Shown {
     folded: Option<[usize; 2]>,
     quote: Option<Quote>,
     file: Option<File>,
+    /// The bot's reaction; empty for none.
+    reaction: String,
     buttons: Vec<Vec<Button>>,
 }
 
@@ -100,6 +102,7 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
         folded,
         quote,
         file,
+        reaction: message.reaction().to_owned(),
         buttons: message.markup.as_ref().map(buttons).unwrap_or_default(),
     }
 }

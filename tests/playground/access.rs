@@ -33,7 +33,7 @@ async fn only_the_page_itself_is_served() {
     assert_eq!(text("http://other.example").await.unwrap().status(), StatusCode::FORBIDDEN);
     assert!(server.api.read(|state| state.chats.is_empty()), "a foreign page has acted");
     assert_eq!(text(origin).await.unwrap().status(), StatusCode::NO_CONTENT);
-    for path in ["people/0/en/text", "people/10/en/text", "people/1/xx/text"] {
+    for path in ["people/0/en/text", "people/11/en/text", "people/1/xx/text"] {
         let request = client.post(format!("{url}{path}")).header("Content-Type", "application/json");
         let status = request.body(r#"{"text":"hello"}"#).send().await.unwrap().status();
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");

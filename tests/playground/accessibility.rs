@@ -48,11 +48,16 @@ async fn fill(server: &PageServer, browser: &Browser) {
         server.call("sendMessage", message).await;
         browser.until_bot_says(text.lines().next().unwrap()).await;
     }
+    let reaction = json!({ "chat_id": ANNA, "message_id": 1, "reaction": [{ "type": "emoji", "emoji": "👀" }] });
+    server.call("setMessageReaction", reaction).await;
+    browser.until("document.querySelector('.reaction')").await;
     let long = "0:00 A sentence that is said. ".repeat(20);
     let fold = json!([{ "type": "expandable_blockquote", "offset": 9, "length": long.trim().len() }]);
     let folded = format!("✅ Done!\n\n{}", long.trim());
-    server.call("sendMessage", json!({ "chat_id": ANNA, "text": folded, "entities": fold })).await;
-    browser.until("document.querySelector('.fold')").await;
+    let mut folded = json!({ "chat_id": ANNA, "text": folded, "entities": fold });
+    folded["reply_parameters"] = json!({ "message_id": 1 });
+    server.call("sendMessage", folded).await;
+    browser.until("document.querySelector('.fold .time')").await;
     server.call("sendMessage", json!({ "chat_id": ANNA, "text": "More: /help" })).await;
     browser.until_bot_says("More: /help").await;
     server.send_document(ANNA, "voice-2026-11-29-0542.srt", "1\nHello\n").await;
@@ -121,7 +126,7 @@ async fn the_keyboard_reaches_everything_in_few_steps() {
     browser.until("document.querySelector('#samples button')").await;
     browser.keys(TAB).await;
     assert_eq!(focused(&browser).await, "Skip to the message field");
-    for (key, wanted) in [(TAB, "another"), (TAB, "partner"), (TAB, "language"), (TAB, "first")] {
+    for (key, wanted) in [(TAB, "another"), (TAB, "partner"), (TAB, "group"), (TAB, "language"), (TAB, "first")] {
         browser.keys(key).await;
         assert_eq!(focused(&browser).await, wanted);
     }

@@ -6,6 +6,7 @@ mod access;
 mod accessibility;
 mod browser;
 mod command;
+mod group;
 mod own_account;
 mod page;
 #[path = "../stories/recordings.rs"]

@@ -296,6 +296,61 @@ async fn a_folded_text_is_opened_and_a_short_one_copied() {
 }
 
 #[tokio::test]
+async fn a_time_in_a_text_plays_the_recording_from_there() {
+    let mut voice = scripted(8, "say nothing");
+    voice.name = "first".into();
+    let server = PageServer::of(PageServer::without_bot().await.api, &[voice]).await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.until("document.querySelector('#samples button')").await;
+    browser.click("[data-name=first]").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    // A time within a paragraph is a word.
+    let paragraphs = "0:00 Be there at 0:04 sharp.\n\n0:05 And 1:00:00 later.";
+    let unfolded = json!({ "chat_id": ANNA, "text": format!("✅ Done!\n\n{paragraphs}") });
+    server.call("sendMessage", unfolded.clone()).await;
+    browser.until_bot_says("later").await;
+    let times = "return [...document.querySelectorAll('.time')].map((time) => time.textContent)";
+    assert_eq!(browser.script(times).await, json!([]), "a text that replies to nothing has nothing to play");
+    let mut reply = unfolded;
+    reply["reply_parameters"] = json!({ "message_id": 1 });
+    server.call("sendMessage", reply).await;
+    browser.until("document.querySelector('.time')").await;
+    assert_eq!(browser.script(times).await, json!(["0:00", "0:05"]));
+    browser.click(".time + .time").await;
+    browser.until("document.querySelector('.mine .round use[href=\"#i-pause\"]')").await;
+    let at = browser.script("return audio.currentTime").await;
+    assert!((5.0..8.0).contains(&at.as_f64().unwrap()), "{at}");
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
+async fn a_headed_text_has_its_own_language_and_its_stages_are_read_aloud() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let heading = "👤 Bea · 2026-11-29 14:02 UTC";
+    let text = |rest: &str| format!("{heading}\n{rest}");
+    let sent = server.call("sendMessage", json!({ "chat_id": ANNA, "text": text("🔄 Transcribing [██░░] 40%") })).await;
+    browser.until_bot_says("40%").await;
+    for (rest, is_aloud) in [("🔄 Transcribing [███░] 70%", false), ("✅ Done!\n\nSee /help tomorrow", true)]
+    {
+        let edit = json!({ "chat_id": ANNA, "message_id": sent["message_id"], "text": text(rest) });
+        server.call("editMessageText", edit).await;
+        browser.until_bot_says(rest.lines().last().unwrap()).await;
+        let aloud = browser.script("return document.getElementById('announcer').textContent").await;
+        assert_eq!(aloud == text(rest), is_aloud, "{aloud}");
+    }
+    let own = browser.script("return document.querySelector('.message:not(.mine) .text [lang]').textContent").await;
+    assert_eq!(own, text("✅ Done!"));
+    // Speech is no command.
+    assert_eq!(browser.script("return document.querySelectorAll('.command').length").await, 0);
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_page_whose_playground_has_ended_says_what_to_do() {
     let server = PageServer::without_bot().await;
     let (browser, _turn) = server.browser().await;

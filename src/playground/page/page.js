@@ -173,10 +173,11 @@ function put(message, fresh) {
     element.classList.toggle("new", !fresh);
   }
   shown.set(message.id, { message, element });
-  // A percentage that moves is not read aloud; a new stage is.
-  const sign = (text) => [...(text ?? "")][0];
+  // A percentage that moves is not read aloud; a new stage is. It is told by the sign after the line that names a sender.
+  const sign = (text) => [...(text ?? "").replace(/^👤[^\n]*\n+/u, "")][0];
   const stage = !before || sign(before.message.text) !== sign(message.text);
   if (!fresh && !message.mine && stage) announce(message.text ?? message.file?.name ?? "");
+  if (!fresh && message.reaction && message.reaction !== before?.message.reaction) announce(`Stenobot reacts: ${message.reaction}`);
 }
 
 /** Bubbles of one author in a row belong together, and each day has a heading. */
@@ -207,9 +208,14 @@ function draw(message) {
     text.dataset.meta = meta;
     bubble.append(text);
   }
+  if (message.reaction) {
+    const reaction = make("span", { className: "reaction", role: "img" }, message.reaction);
+    reaction.setAttribute("aria-label", `Reaction of Stenobot: ${message.reaction}`);
+    bubble.append(reaction);
+  }
   bubble.append(make("span", { className: "meta" }, meta));
   if (number === offer.partner) {
-    const remove = make("button", { type: "button", className: "command" }, "Delete");
+    const remove = make("button", { type: "button", className: "command remove" }, "Delete");
     remove.addEventListener("click", () => post("delete", { message: message.id }));
     bubble.append(remove);
   }
@@ -220,27 +226,40 @@ function draw(message) {
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
-function spoken({ id, mine, text, folded }) {
+function spoken({ id, mine, text, folded, quote }) {
   if (folded) {
     const [start, end] = folded;
-    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
+    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, timed(text.slice(start, end), quote)), text.slice(end).trimStart()];
   }
-  const cut = !mine && /^[✅⏹🔄]/u.test(text) ? text.indexOf("\n\n") : -1;
+  const cut = !mine && /^(👤[^\n]*\n)?[✅⏹🔄]|^👤[^\n]*\n\n/u.test(text) ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
-  return cut < 0 ? [own] : [own, text.slice(cut)];
+  return cut < 0 ? [own] : [own, ...timed(text.slice(cut), quote)];
+}
+
+/** The times at which paragraphs begin, as buttons that play the quoted recording from there. */
+function timed(text, quote) {
+  if (!["voice", "audio"].includes(quote?.file?.kind)) return [text];
+  return text.split(/((?<=^|\n\n)(?:\d+:)?\d{1,2}:\d\d(?= ))/u).map((piece, index) => {
+    if (index % 2 === 0) return piece;
+    const button = make("button", { type: "button", className: "time", title: "Play from here" }, piece);
+    button.addEventListener("click", () => play(quote.id, piece.split(":").reduce((sum, part) => 60 * sum + Number(part), 0)));
+    return button;
+  });
 }
 
 const opened = new Set(); // ids of messages whose quotations are open
 
 /** A quotation of at most three lines that a click opens and closes. */
-function fold(id, text) {
-  const words = make("span", { className: "words" }, text);
+function fold(id, pieces) {
+  const words = make("span", { className: "words" }, make("span", {}, ...pieces));
   const button = make("button", { type: "button", className: "fold-toggle" });
   const quotation = make("span", { className: "fold" }, words, button);
   const show = () => {
     quotation.classList.toggle("open", opened.has(id));
     button.setAttribute("aria-expanded", opened.has(id));
     button.textContent = opened.has(id) ? "Show less" : "Show all";
+    // The focus would move to what cannot be seen.
+    for (const time of words.querySelectorAll(".time")) time.tabIndex = opened.has(id) ? 0 : -1;
   };
   button.addEventListener("click", () => {
     if (!opened.delete(id)) opened.add(id);
@@ -293,7 +312,28 @@ function file(message, { kind, name, seconds, bytes }) {
 
 const audio = new Audio();
 audio.preload = "none";
-let playing = null; // { id, href }
+let playing = null; // id of the message
+
+/** Plays the recording of a message: from a second, or from where it stopped. From memory, since files are served as a whole only. */
+async function play(id, from = null) {
+  try {
+    if (playing !== id) {
+      audio.pause();
+      playing = id;
+      const recording = await (await fetch(`people/${number}/files/${id}`)).blob();
+      if (playing !== id) return;
+      URL.revokeObjectURL(audio.src);
+      audio.src = URL.createObjectURL(recording);
+    }
+    if (from !== null) audio.currentTime = from;
+    await audio.play();
+  } catch (error) {
+    // Paused, or another recording was chosen, before it began.
+    if (error.name === "AbortError") return;
+    playing = null;
+    toast("The browser cannot play this.");
+  }
+}
 
 const BARS = 34;
 const waves = new Map(); // message id -> promise of its bars, each from 0 to 1
@@ -331,12 +371,8 @@ function player(id, href, kind, name, seconds, alone) {
   const button = make("button", { type: "button", className: "round" }, icon("play"));
   button.setAttribute("aria-label", `Play: ${name ?? kinds[kind]}, ${minutes(seconds)}`);
   button.addEventListener("click", () => {
-    if (playing?.id === id && !audio.paused) return audio.pause();
-    if (playing?.id !== id) {
-      playing = { id, href };
-      audio.src = href;
-    }
-    audio.play().catch(() => toast("The browser cannot play this."));
+    if (playing === id && !audio.paused) audio.pause();
+    else play(id);
   });
   const wave = make("div", { className: "wave", ariaHidden: "true" });
   const bars = Array.from({ length: BARS }, () => make("i"));
@@ -356,7 +392,7 @@ function showPlaying() {
   for (const { element, message } of shown.values()) {
     const button = element.querySelector("button.round");
     if (!button) continue;
-    const own = playing?.id === message.id;
+    const own = playing === message.id;
     button.replaceChildren(icon(own && !audio.paused ? "pause" : "play"));
     const done = own && audio.duration ? audio.currentTime / audio.duration : 0;
     const bars = [...element.querySelectorAll(".wave i")];
@@ -553,20 +589,35 @@ function showOffer() {
   const name = offer.people[number - 1] ?? `person ${number}`;
   $("you").textContent = `${name}, person ${number}`;
   $("avatar").textContent = name[0];
-  document.querySelector(".you").style.setProperty("--hue", String((number * 67 + 190) % 360));
+  const hue = (person) => String((person * 67 + 190) % 360);
+  document.querySelector(".you").style.setProperty("--hue", hue(number));
   document.title = `${name} - Stenobot playground`;
-  // The last one writes to the first one's own account, to which the bot is connected.
-  const isPartner = number === offer.partner;
-  $("another").href = `?person=${isPartner ? 1 : number % (offer.people.length - 1) + 1}`;
+  // One writes to the first one's own account, to which the bot is connected; one in a group.
+  const [isPartner, isGroup] = [number === offer.partner, number === offer.group];
+  const owner = offer.people[0];
+  $("another").href = `?person=${isPartner || isGroup ? 1 : number % (offer.partner - 1) + 1}`;
   $("partner").href = `?person=${offer.partner}`;
-  $("partner").hidden = isPartner || !offer.partner;
+  $("partner").hidden = isPartner;
+  $("group").href = `?person=${offer.group}`;
+  $("group").hidden = isGroup;
+  const [strong, hint] = $("empty").querySelectorAll("strong, p + p");
+  const other = document.querySelector("main .avatar");
   if (isPartner) {
-    $("empty").querySelector("strong").textContent = `Send ${offer.people[0]} something to listen to.`;
-    document.querySelector(".title h1").textContent = `${offer.people[0]} (own account)`;
-    $("link").textContent = `the text appears in ${offer.people[0]}'s chat with the bot`;
+    $("another").lastChild.textContent = `Open ${owner}'s chat with the bot`;
+    document.querySelector(".title h1").textContent = `${owner} (own account)`;
+    strong.textContent = `Send ${owner} something to listen to.`;
+    hint.textContent = `Its text appears in ${owner}'s chat with the bot, and nothing here.`;
+    other.textContent = owner[0];
+    other.classList.remove("bot");
+    other.style.setProperty("--hue", hue(1));
+  } else if (isGroup) {
+    document.querySelector(".title h1").textContent = "Friends (group)";
+    strong.textContent = "Switch the bot on.";
+    hint.textContent = "Then the text of every recording follows here, and a reaction on the recording shows its state.";
+    $("try").textContent = "Send /auto on";
   }
   $("samples-title").hidden = offer.samples.length === 0;
-  $("try").hidden = offer.samples.length === 0;
+  $("try").hidden = offer.samples.length === 0 && !isGroup;
   showSamples();
 }
 
@@ -592,6 +643,7 @@ function showSamples() {
 }
 $("samples").addEventListener("keydown", (event) => move(event, [...$("samples").children]));
 $("try").addEventListener("click", () => {
+  if (number === offer.group) return sendText("/auto on");
   const own = offer.samples.find((sample) => sample.language === language.value) ?? offer.samples[0];
   sendSample(own);
 });
@@ -607,7 +659,8 @@ function connect() {
     events = new EventSource(`people/${number}/${language.value}/chat`);
     events.onopen = () => {
       failures = 0;
-      $("link").textContent = number === offer.partner ? `the text appears in ${offer.people[0]}'s chat with the bot` : "bot";
+      const facts = { [offer.partner]: "the bot is connected", [offer.group]: `${offer.people[number - 1]} and the bot` };
+      $("link").textContent = facts[number] ?? "bot";
     };
     events.onmessage = (event) => receive(JSON.parse(event.data));
     events.addEventListener("end", end);
@@ -647,7 +700,7 @@ function end() {
   toast("");
   $("link").textContent = "ended";
   $("ended").hidden = false;
-  const controls = "#composer button, #composer textarea, #samples button, #empty button, .buttons button, .command, #language";
+  const controls = "#composer button, #composer textarea, #samples button, #empty button, .buttons button, .command, .time, #language";
   for (const control of document.querySelectorAll(controls)) control.disabled = true;
   if (atEnd()) toEnd();
 }
