@@ -1,7 +1,7 @@
 //! A Bot API server: HTTP on loopback, one token, chats and updates in memory.
 //!
 //! A call passes `http` (connections, long polls, faults), `params` (its parameters) and `methods` (what it does), which
-//! changes `state` with `chat`, `group`, `keyboard`, `menu` and `press`; `show` gives the JSON forms, `refusal` the errors,
+//! changes `state` with `chat`, `group`, `guests`, `keyboard`, `menu` and `press`; `show` gives the JSON forms, `refusal` the errors,
 //! `flood` the rate limits. `inbound` is the other side: what users do becomes updates, which are polled or which `webhook`
 //! delivers.
 
@@ -12,6 +12,7 @@ mod entities;
 mod fault;
 mod flood;
 mod group;
+mod guests;
 mod http;
 mod inbound;
 pub mod keyboard;
@@ -39,6 +40,7 @@ pub use business::Account;
 pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, MemberStatus, Message, Origin, Post};
 pub use fault::{Call, Effect, FaultAction, FaultInjector, RandomFaults, ScriptedFault};
 pub use flood::{FloodLimits, Rate};
+pub use guests::{GuestCall, GuestMessage};
 pub use inbound::{Attachment, Media, UserInfo};
 pub use keyboard::Button;
 pub use menu::MenuEntry;
@@ -64,6 +66,8 @@ pub struct Settings {
     pub privacy_mode: bool,
     /// Users can connect the bot to their own accounts, as its owner has set.
     pub business_mode: bool,
+    /// Users can call the bot in chats that it is not in, as its owner has set.
+    pub guest_mode: bool,
     /// The folder into which `getFile` writes files, as a self-hosted server with `--local` does: it then answers with
     /// absolute paths, and serves no file over HTTP. The limit of such a server is 2000 MB, so raise `file_limit` too.
     pub local_files: Option<PathBuf>,
@@ -80,6 +84,7 @@ impl Default for Settings {
             file_limit: 20 * 1024 * 1024,
             privacy_mode: true,
             business_mode: true,
+            guest_mode: true,
             local_files: None,
             clock: Clock::System,
         }

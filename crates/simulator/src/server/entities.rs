@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use super::params::Params;
+use serde_json::Value;
+
 use super::refusal::Refusal;
 
 /// Reads `entities`, of which the simulator shows the folded quotation only; gives its place in the text, in bytes. The checks are those
 /// of <https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp>, which counts before it trims the text.
-pub(super) fn folded(params: &Params, text: &str) -> Result<Option<Range<usize>>, Refusal> {
-    let Some(entities) = params.json("entities") else { return Ok(None) };
+pub(super) fn folded(entities: &Value, text: &str) -> Result<Option<Range<usize>>, Refusal> {
+    if entities.is_null() {
+        return Ok(None);
+    }
     let mut folded = None;
     for entity in entities.as_array().ok_or(Refusal::ENTITY_UNREADABLE)? {
         let number = |field: &str| entity[field].as_u64().and_then(|number| usize::try_from(number).ok());

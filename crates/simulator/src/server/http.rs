@@ -90,6 +90,7 @@ async fn method(
         | Method::SendChatAction
         | Method::SetMyCommands
         | Method::AnswerCallbackQuery
+        | Method::AnswerGuestQuery
         | Method::SendDocument
         | Method::SetWebhook
         | Method::DeleteWebhook

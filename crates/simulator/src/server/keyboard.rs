@@ -38,8 +38,15 @@ pub fn rows(markup: &Value) -> Vec<Vec<Button>> {
 
 /// Reads `reply_markup`; `None` for an empty keyboard.
 pub(super) fn read(params: &Params) -> Result<Option<Value>, Refusal> {
-    let Some(markup) = params.json("reply_markup") else { return Ok(None) };
-    let Some(keyboard) = markup.get("inline_keyboard") else { return Ok(Some(markup)) };
+    of(&params.json("reply_markup").unwrap_or_default())
+}
+
+/// As [`read`], of a keyboard.
+pub(super) fn of(markup: &Value) -> Result<Option<Value>, Refusal> {
+    if markup.is_null() {
+        return Ok(None);
+    }
+    let Some(keyboard) = markup.get("inline_keyboard") else { return Ok(Some(markup.clone())) };
     let keyboard = keyboard.as_array().ok_or(Refusal::Bad("field \"inline_keyboard\" must be of type Array"))?;
     let mut is_empty = true;
     for row in keyboard {
@@ -49,7 +56,7 @@ pub(super) fn read(params: &Params) -> Result<Option<Value>, Refusal> {
             check(button)?;
         }
     }
-    Ok((!is_empty).then_some(markup))
+    Ok((!is_empty).then(|| markup.clone()))
 }
 
 /// Reads `reply_markup` of an edit, which accepts inline keyboards only.

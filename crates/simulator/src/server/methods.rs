@@ -11,10 +11,10 @@ use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
-use super::{channel, entities, keyboard, reaction};
+use super::{channel, entities, guests, keyboard, reaction};
 
 /// Maximum length of a text in UTF-16 units.
-const MAX_TEXT: usize = 4096;
+pub(super) const MAX_TEXT: usize = 4096;
 /// Maximum length of a caption in UTF-16 units.
 pub(super) const MAX_CAPTION: usize = 1024;
 /// Maximum size of an upload in bytes.
@@ -66,6 +66,9 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             };
             let content = document(upload, params.text("caption").unwrap_or_default())?;
             send(shared, state, chat, params, content)
+        }
+        Method::EditMessageText if let Some(inline) = params.text("inline_message_id") => {
+            guests::edit(shared, state, params, inline)
         }
         Method::EditMessageText => {
             let text = params.text("text").unwrap_or_default().trim();
@@ -126,6 +129,7 @@ pub(super) fn execute(shared: &Shared, state: &mut State, method: Method, params
             state.answer_press(params)?;
             Ok(json!(true))
         }
+        Method::AnswerGuestQuery => guests::answer(shared, state, params),
         Method::SetWebhook => {
             state.set_webhook(params)?;
             Ok(json!(true))
@@ -163,6 +167,7 @@ fn me(state: &State, settings: &Settings) -> Value {
         ("can_read_all_group_messages", !settings.privacy_mode),
         ("supports_inline_queries", false),
         ("can_connect_to_business", settings.business_mode),
+        ("supports_guest_queries", settings.guest_mode),
         ("has_main_web_app", false),
     ] {
         json[name] = json!(value);
@@ -196,7 +201,11 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
-    let folded = content.text().map(|text| entities::folded(params, text)).transpose()?.flatten();
+    let folded = content
+        .text()
+        .map(|text| entities::folded(&params.json("entities").unwrap_or_default(), text))
+        .transpose()?
+        .flatten();
     let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
     let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
@@ -243,7 +252,11 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
         return Err(Refusal::NO_TEXT_TO_EDIT.into());
     }
     let folded = match &content {
-        Some(content) => content.text().map(|text| entities::folded(params, text)).transpose()?.flatten(),
+        Some(content) => content
+            .text()
+            .map(|text| entities::folded(&params.json("entities").unwrap_or_default(), text))
+            .transpose()?
+            .flatten(),
         None => message.folded.clone(),
     };
     let other = content.filter(|content| message.content != *content);

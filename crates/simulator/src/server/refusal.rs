@@ -65,6 +65,10 @@ impl Refusal {
     pub(crate) const EDIT_TOO_LONG: Self = Self::Bad("MESSAGE_TOO_LONG");
     /// A reply to nothing.
     pub(crate) const REPLY_NOT_FOUND: Self = Self::Bad("message to be replied not found");
+    /// An edit of a message that the bot has posted as a guest, and that is deleted.
+    pub(crate) const MESSAGE_ID_INVALID: Self = Self::Bad("MESSAGE_ID_INVALID");
+    /// An answer to a call without a result.
+    pub(crate) const NO_RESULT: Self = Self::Bad("can't parse InlineQueryResult: result isn't specified");
     /// An edit of nothing.
     pub const EDIT_NOT_FOUND: Self = Self::Bad("message to edit not found");
     /// A button that copies nothing or too much.
@@ -136,8 +140,7 @@ impl Refusal {
     /// A malformed file id.
     pub const FILE_INVALID: Self = Self::Bad("invalid file_id");
     /// An unknown or already answered callback query.
-    pub(crate) const QUERY_TOO_OLD: Self =
-        Self::Bad("query is too old and response timeout expired or query ID is invalid");
+    pub const QUERY_TOO_OLD: Self = Self::Bad("query is too old and response timeout expired or query ID is invalid");
     /// A malformed body, or one of another type than JSON, form and multipart.
     pub(crate) const UNREADABLE: Self = Self::Bad("can't parse the request");
 

@@ -11,6 +11,7 @@ use super::Settings;
 use super::business::Account;
 use super::chat::{Author, Chat, Message};
 use super::flood::Flood;
+use super::guests::GuestCall;
 use super::menu::MenuEntry;
 use super::params::Params;
 use super::press::Press;
@@ -47,6 +48,8 @@ pub enum Method {
     EditMessageReplyMarkup,
     /// Answers a button press.
     AnswerCallbackQuery,
+    /// Answers a call in a chat that the bot is not in.
+    AnswerGuestQuery,
     /// Sends a file.
     SendDocument,
     /// Sends updates to a URL instead of polling.
@@ -75,6 +78,8 @@ pub struct State {
     pub chats: HashMap<ChatId, Chat>,
     /// Users' own accounts with the bot, by connection.
     pub accounts: BTreeMap<String, Account>,
+    /// Calls of the bot as a guest, by query id.
+    pub guests: BTreeMap<String, GuestCall>,
     /// All calls in the order of their responses.
     pub calls: Vec<CallRecord>,
     /// Updates not yet confirmed by the bot.
@@ -169,6 +174,7 @@ impl State {
             bot: UserId(bot),
             chats: HashMap::new(),
             accounts: BTreeMap::new(),
+            guests: BTreeMap::new(),
             calls: Vec::new(),
             pending: VecDeque::new(),
             confirmed: Vec::new(),

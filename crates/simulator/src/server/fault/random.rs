@@ -82,6 +82,7 @@ impl FaultInjector for RandomFaults {
             | Method::SetMyCommands
             | Method::EditMessageReplyMarkup
             | Method::AnswerCallbackQuery
+            | Method::AnswerGuestQuery
             | Method::SendDocument
             | Method::SetWebhook
             | Method::DeleteWebhook
