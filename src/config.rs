@@ -156,6 +156,7 @@ settings! {
     allowed_users: live IdList = IdList::default(), "empty, or numbers of people and groups such as 1234567, -1009876543", "Who is served; empty serves everybody.";
     owner_accounts: live IdList = IdList::default(), "empty, or numbers of people", "Whose own Telegram accounts may be connected to the bot: recordings that they receive are transcribed for them; empty means none.";
     admin_users: live IdList = IdList::default(), "empty, or numbers of people", "Who may use /stats, /pause, /drain, /ban and /broadcast, in a private chat with the bot.";
+    guest_mode: live GuestMode = GuestMode::Off, "on or off", "Whether people may call the bot in chats that it is not in, by its name in reply to a recording: the text goes there.";
     user_requests_per_minute: live u32 = 20, "1 to 600", "Messages, commands and pressed buttons of one person per minute that are answered.";
     shutdown_timeout_seconds: fixed u64 = 20, "1 to 600", "How long running work may finish after SIGTERM.";
     metrics_addr: fixed SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9464)), "address:port", "Where /metrics, /healthz and /readyz are served.";
@@ -187,6 +188,16 @@ pub enum EngineChoice {
     #[serde(rename = "whisper.cpp")]
     #[value(name = "whisper.cpp")]
     WhisperCpp,
+}
+
+/// Whether the bot can be called in chats that it is not in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GuestMode {
+    /// By those whom it serves.
+    On,
+    /// By no one.
+    Off,
 }
 
 /// Whether speech is looked for before it is recognised.

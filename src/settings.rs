@@ -75,7 +75,7 @@ impl Settings {
     /// The texts of a request: one that is not answered in the chat of its recording says whose recording it is.
     pub(crate) fn texts_of(&self, language_code: Option<&str>, origin: &Origin) -> Texts {
         match origin {
-            Origin::Chat => self.texts(),
+            Origin::Chat | Origin::Guest(_) => self.texts(),
             Origin::Business(message) => {
                 self.texts().headed_by_source(self.locale(language_code), message.author.as_ref(), message.sent_at)
             }

@@ -9,7 +9,7 @@ use stenobot_audio::ProbeOutcome;
 use stenobot_domain::subtitles;
 use stenobot_domain::{Transcript, UserId};
 use stenobot_engine::protocol::{BlockingReader, Command, Event, encode};
-use stenobot_telegram::{Action, AnswerLayout, Identity, Incoming, Locale, Me, Texts};
+use stenobot_telegram::{Action, AnswerLayout, Continuation, Identity, Incoming, Locale, Me, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut frames = BlockingReader::new(bytes);
@@ -54,6 +54,7 @@ fn show(transcript: &Transcript) {
         has_times: true,
         is_folded: true,
         stopped_at: None,
+        continuation: Continuation::SameChat,
     };
     let _ = Texts::default().answer(Locale::Ru, transcript, layout);
 }

@@ -32,6 +32,15 @@ help-business = 🔗 Verbinde mich in den Einstellungen von Telegram mit deinem 
 privacy-business = 🔗 Von Aufnahmen, die du auf deinem eigenen Konto bekommst, wird der Name des Absenders gespeichert, bis der Text verschickt ist, und sonst nichts, was ihn benennt. Wird eine Nachricht dort gelöscht, werden Aufnahme und Text auch hier gelöscht.
 my-data-business = 🔗 Ich bin mit deinem eigenen Konto verbunden.
 
+## Als Gast gerufen, in einem Chat ohne den Bot
+
+guest-usage = 🎙️ Ruf mich als Antwort auf eine Sprachnachricht, eine Videonachricht oder eine Audiodatei: Schreib dort @{ $bot }, und ich antworte mit dem Text.
+guest-over = ⌛ Diese Anfrage ist beendet. Steht der Text nicht im privaten Chat mit mir, ruf mich noch einmal als Antwort auf die Aufnahme.
+guest-rest = 📄 Der Rest steht im privaten Chat mit mir.
+guest-rest-lost = 📄 Der Text ist länger. Beginne einen privaten Chat mit mir und ruf mich noch einmal: Dann kommt der Rest dorthin.
+help-guest = 💬 Antworte in einem beliebigen anderen Chat mit @{ $bot } auf eine Aufnahme, und ich schreibe den Text dorthin.
+privacy-guest = 💬 Von einem Chat, in den du mich rufst, ohne mich hinzuzufügen, wird nur die Nummer meiner Antwort gespeichert.
+
 ## Refusals
 
 request-number = Anfrage Nr. { $number }
@@ -222,6 +231,7 @@ stats =
 
 label-cancel = ✖️ Abbrechen
 label-stop = ⏹️ Stopp, Text behalten
+label-refresh = 🔄 Aktualisieren
 label-other-language = 🌐 Andere Sprache
 label-copy = 📋 Kopieren
 label-back = ↩️ Zurück

@@ -32,6 +32,15 @@ help-business = 🔗 Connect me to your own account in Telegram's settings, and 
 privacy-business = 🔗 Of recordings that you receive on your own account, the sender's name is kept until the text is sent, and nothing else that names them. If a message is deleted there, recording and text are deleted here too.
 my-data-business = 🔗 I am connected to your own account.
 
+## Called as a guest, in a chat that the bot is not in
+
+guest-usage = 🎙️ Call me as a reply to a voice message, a video note or audio: write @{ $bot } there, and I answer with its text.
+guest-over = ⌛ This request has ended. If its text is not in your private chat with me, call me once more as a reply to the recording.
+guest-rest = 📄 The rest is in your private chat with me.
+guest-rest-lost = 📄 The text is longer. Start a private chat with me and call me once more: the rest comes there.
+help-guest = 💬 In any other chat, reply to a recording with @{ $bot }, and I post its text there.
+privacy-guest = 💬 Of a chat in which you call me without adding me, only the number of my answer there is kept.
+
 ## Refusals
 
 request-number = Request { $number }
@@ -222,6 +231,7 @@ stats =
 
 label-cancel = ✖️ Cancel
 label-stop = ⏹️ Stop and keep
+label-refresh = 🔄 Refresh
 label-other-language = 🌐 Other language
 label-copy = 📋 Copy
 label-back = ↩️ Back

@@ -32,6 +32,15 @@ help-business = 🔗 Conéctame a tu propia cuenta en los ajustes de Telegram y 
 privacy-business = 🔗 De las grabaciones que recibes en tu propia cuenta se guarda el nombre del remitente hasta que se envía el texto, y nada más que lo identifique. Si el mensaje se borra allí, la grabación y el texto se borran también aquí.
 my-data-business = 🔗 Estoy conectado a tu propia cuenta.
 
+## Llamado como invitado, en un chat sin el bot
+
+guest-usage = 🎙️ Llámame en respuesta a un mensaje de voz, un videomensaje o un audio: escribe allí @{ $bot } y responderé con el texto.
+guest-over = ⌛ Esta solicitud ha terminado. Si el texto no está en tu chat privado conmigo, llámame otra vez en respuesta a la grabación.
+guest-rest = 📄 El resto está en tu chat privado conmigo.
+guest-rest-lost = 📄 El texto es más largo. Inicia un chat privado conmigo y llámame otra vez: el resto llegará allí.
+help-guest = 💬 En cualquier otro chat, responde a una grabación con @{ $bot } y publicaré allí el texto.
+privacy-guest = 💬 De un chat al que me llamas sin añadirme solo se guarda el número de mi respuesta.
+
 ## Refusals
 
 request-number = Solicitud n.º { $number }
@@ -230,6 +239,7 @@ stats =
 
 label-cancel = ✖️ Cancelar
 label-stop = ⏹️ Parar y conservar
+label-refresh = 🔄 Actualizar
 label-other-language = 🌐 Otro idioma
 label-copy = 📋 Copiar
 label-back = ↩️ Volver

@@ -32,6 +32,15 @@ help-business = 🔗 Conecte-me à sua própria conta nas configurações do Tel
 privacy-business = 🔗 Das gravações que você recebe na sua própria conta, o nome do remetente é guardado até o texto ser enviado, e nada mais que o identifique. Se a mensagem for apagada lá, a gravação e o texto também são apagados aqui.
 my-data-business = 🔗 Estou conectado à sua própria conta.
 
+## Chamado como convidado, num chat sem o bot
+
+guest-usage = 🎙️ Chame-me em resposta a uma mensagem de voz, uma mensagem de vídeo ou um áudio: escreva ali @{ $bot } e respondo com o texto.
+guest-over = ⌛ Este pedido terminou. Se o texto não estiver no seu chat privado comigo, chame-me outra vez em resposta à gravação.
+guest-rest = 📄 O resto está no seu chat privado comigo.
+guest-rest-lost = 📄 O texto é mais longo. Inicie um chat privado comigo e chame-me outra vez: o resto chega lá.
+help-guest = 💬 Em qualquer outro chat, responda a uma gravação com @{ $bot } e publico o texto lá.
+privacy-guest = 💬 De um chat para onde você me chama sem me adicionar, só é guardado o número da minha resposta.
+
 ## Refusals
 
 request-number = Solicitação nº { $number }
@@ -230,6 +239,7 @@ stats =
 
 label-cancel = ✖️ Cancelar
 label-stop = ⏹️ Parar e manter
+label-refresh = 🔄 Atualizar
 label-other-language = 🌐 Outro idioma
 label-copy = 📋 Copiar
 label-back = ↩️ Voltar

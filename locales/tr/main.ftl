@@ -32,6 +32,15 @@ help-business = 🔗 Beni Telegram ayarlarından kendi hesabınıza bağlayın; 
 privacy-business = 🔗 Kendi hesabınıza gelen kayıtlarda gönderenin adı metin gönderilene kadar saklanır, onu tanıtan başka hiçbir şey saklanmaz. Mesaj orada silinirse kayıt ve metin burada da silinir.
 my-data-business = 🔗 Kendi hesabınıza bağlıyım.
 
+## Botun olmadığı bir sohbette konuk olarak çağrıldığında
+
+guest-usage = 🎙️ Beni bir sesli mesaja, görüntülü mesaja ya da ses dosyasına yanıt olarak çağırın: orada @{ $bot } yazın, metniyle yanıt vereyim.
+guest-over = ⌛ Bu istek sona erdi. Metin benimle özel sohbetinizde yoksa kayda yanıt olarak beni bir kez daha çağırın.
+guest-rest = 📄 Devamı benimle özel sohbetinizde.
+guest-rest-lost = 📄 Metin daha uzun. Benimle özel sohbet başlatın ve beni bir kez daha çağırın: devamı oraya gelir.
+help-guest = 💬 Başka herhangi bir sohbette bir kayda @{ $bot } ile yanıt verin, metnini oraya yazayım.
+privacy-guest = 💬 Beni eklemeden çağırdığınız bir sohbetten yalnızca oradaki yanıtımın numarası saklanır.
+
 ## Refusals
 
 request-number = İstek no: { $number }
@@ -222,6 +231,7 @@ stats =
 
 label-cancel = ✖️ İptal
 label-stop = ⏹️ Durdur ve sakla
+label-refresh = 🔄 Yenile
 label-other-language = 🌐 Başka dil
 label-copy = 📋 Kopyala
 label-back = ↩️ Geri

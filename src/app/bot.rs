@@ -97,6 +97,7 @@ impl BotRole {
             cancels: cancels.clone(),
             broadcasts,
             commands: commands.clone(),
+            positions: common.positions.clone(),
         };
         let business = BusinessAccounts {
             worker: worker.clone(),

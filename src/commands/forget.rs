@@ -2,7 +2,7 @@
 
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
-use stenobot_telegram::{Action, ChatKind, CommandReply, Keyboard, Label, OutgoingMessage};
+use stenobot_telegram::{Action, BotMessage, ChatKind, CommandReply, Keyboard, Label, OutgoingMessage};
 
 use super::{Audience, Commands, Definition, Invocation};
 use crate::pipeline::replies::Reply;
@@ -47,6 +47,9 @@ pub(crate) async fn erase(
         commands.erasures.follow(chat, message, locale);
         CommandReply::ForgottenSoon
     };
-    commands.replies.send(Reply::Edit { chat, message, content: commands.settings.command_reply(locale, &reply) });
+    commands.replies.send(Reply::Edit {
+        message: BotMessage::InChat { chat, message },
+        content: commands.settings.command_reply(locale, &reply),
+    });
     Ok(())
 }

@@ -15,6 +15,7 @@ async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Opti
     let limits = &commands.settings.config().limits;
     let bot = commands.client.known().map(|me| me.username.clone()).unwrap_or_default();
     let is_owner = commands.is_account_owner(invocation);
-    let help = CommandReply::Help { duration: limits.voice, size: limits.file_bytes, bot, is_owner };
+    let has_guests = commands.settings.config().people.has_guests;
+    let help = CommandReply::Help { duration: limits.voice, size: limits.file_bytes, bot, is_owner, has_guests };
     Ok(Some(commands.reply(invocation, &help)))
 }

@@ -14,5 +14,6 @@ pub(super) const COMMAND: Definition = Definition {
 async fn handle(commands: &Commands, invocation: &Invocation<'_>) -> Result<Option<OutgoingMessage>, StoreError> {
     let retention = commands.settings.config().privacy.audio_retention;
     let is_owner = commands.is_account_owner(invocation);
-    Ok(Some(commands.reply(invocation, &CommandReply::Privacy { retention, is_owner })))
+    let has_guests = commands.settings.config().people.has_guests;
+    Ok(Some(commands.reply(invocation, &CommandReply::Privacy { retention, is_owner, has_guests })))
 }

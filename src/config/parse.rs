@@ -12,8 +12,8 @@ use stenobot_store::StoreUrl;
 use stenobot_telegram::Locale;
 
 use super::{
-    BotToken, Config, ConfigError, Engine, Limits, People, Privacy, Proxies, Raw, Role, SETTINGS, Storage, Telegram,
-    Telemetry, Timing, UpdateSource, Webhook,
+    BotToken, Config, ConfigError, Engine, GuestMode, Limits, People, Privacy, Proxies, Raw, Role, SETTINGS, Storage,
+    Telegram, Telemetry, Timing, UpdateSource, Webhook,
 };
 
 /// Telegram's own Bot API server.
@@ -106,7 +106,12 @@ impl Raw {
                 .unwrap_or(std::num::NonZeroUsize::MIN),
                 user_per_minute: positive("user_requests_per_minute", self.user_requests_per_minute, 600)?,
             },
-            people: People { allowed: self.allowed_users, operators: self.admin_users, owners: self.owner_accounts },
+            people: People {
+                allowed: self.allowed_users,
+                operators: self.admin_users,
+                owners: self.owner_accounts,
+                has_guests: self.guest_mode == GuestMode::On,
+            },
             privacy: Privacy {
                 audio_retention: seconds("audio_retention_seconds", self.audio_retention_seconds, 0, 86_400)?,
             },

@@ -178,6 +178,8 @@ pub struct People {
     pub(crate) operators: IdList,
     /// Numbers of people whose own accounts may be connected; empty for none.
     pub(crate) owners: IdList,
+    /// Whether they may call the bot in chats that it is not in.
+    pub(crate) has_guests: bool,
 }
 
 /// Retention.

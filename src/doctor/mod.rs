@@ -173,9 +173,7 @@ pub(crate) async fn examine(config: &Config) -> Report {
         bounded(vec![name], timeout, check.map(|found| vec![found]))
     };
     let mut telegram_checks = vec!["token", "api", "updates", "clock"];
-    if !config.people.owners.is_empty() {
-        telegram_checks.push("own accounts");
-    }
+    telegram_checks.extend(telegram::Mode::used(&config.people).map(telegram::Mode::name));
     let checks: Vec<BoxFuture<'static, Vec<Line>>> = vec![
         bounded(
             telegram_checks,

@@ -36,8 +36,7 @@ pub(super) async fn check(
         Some(proxy) => format!("check the network, telegram_api_url and the proxy {proxy}"),
         None => "check the network and telegram_api_url".to_owned(),
     };
-    let has_owners = !people.owners.is_empty();
-    let unreachable = |error: &TelegramError| unreachable(token.is_some(), error, &way, has_owners);
+    let unreachable = |error: &TelegramError| unreachable(token.is_some(), error, &way, &people);
     let client = match Client::through(&proxies, telegram.api_url.clone(), exposed, Arc::new(|_| {})) {
         Ok(client) => client,
         Err(error) => return unreachable(&error),
@@ -80,9 +79,7 @@ pub(super) async fn check(
         (_, took) => Finding::ok(format!("{host} answers in {} ms", took.as_millis().max(1))),
     };
     let mut findings = vec![account, api, updates, clock(&reached, Clock::System.now())];
-    if has_owners {
-        findings.push(own_accounts(&reached, token.is_some()));
-    }
+    findings.extend(Mode::used(&people).map(|mode| mode.finding(&reached, token.is_some())));
     findings
 }
 
@@ -103,21 +100,52 @@ pub(super) fn proxy(config: &config::Config) -> Finding {
     })
 }
 
-/// Whether the users in `owner_accounts` can connect the bot.
-fn own_accounts(reached: &Reached, has_token: bool) -> Finding {
-    match &reached.me {
-        Ok(me) if has_token && me.can_connect_to_business => {
-            Finding::ok("those in owner_accounts can connect the bot in Telegram's settings")
+/// What the bot's owner has to allow at @BotFather.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// To be connected to users' own accounts.
+    OwnAccounts,
+    /// To be called in chats that it is not in.
+    Guests,
+}
+
+impl Mode {
+    /// Those that the settings use.
+    pub(super) fn used(people: &config::People) -> impl Iterator<Item = Self> + use<> {
+        let own_accounts = (!people.owners.is_empty()).then_some(Self::OwnAccounts);
+        own_accounts.into_iter().chain(people.has_guests.then_some(Self::Guests))
+    }
+
+    /// Name of its line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::OwnAccounts => "own accounts",
+            Self::Guests => "guest mode",
         }
-        Ok(_) if has_token => Finding::warning(
-            "owner_accounts is set, but this bot cannot be connected to an account; allow it at @BotFather, in the bot's \
-             settings under business mode",
-        ),
-        Ok(_) | Err(_) => Finding::skipped("not asked"),
+    }
+
+    fn finding(self, reached: &Reached, has_token: bool) -> Finding {
+        let Some(me) = reached.me.as_ref().ok().filter(|_| has_token) else { return Finding::skipped("not asked") };
+        match self {
+            Self::OwnAccounts if me.can_connect_to_business => {
+                Finding::ok("those in owner_accounts can connect the bot in Telegram's settings")
+            }
+            Self::OwnAccounts => Finding::warning(
+                "owner_accounts is set, but this bot cannot be connected to an account; allow it at @BotFather, in the \
+                 bot's settings under business mode",
+            ),
+            Self::Guests if me.supports_guest_queries => {
+                Finding::ok(format!("@{} can be called in chats that it is not in", me.username))
+            }
+            Self::Guests => Finding::warning(
+                "guest_mode is on, but this bot cannot be called in chats that it is not in; allow it at @BotFather, in \
+                 the bot's settings under guest mode",
+            ),
+        }
     }
 }
 
-fn unreachable(token: bool, error: &TelegramError, way: &str, has_owners: bool) -> Vec<Finding> {
+fn unreachable(token: bool, error: &TelegramError, way: &str, people: &config::People) -> Vec<Finding> {
     let token = match token {
         true => Finding::skipped("set, but Telegram cannot be asked about it"),
         false => Finding::failed(Refusal::NoToken),
@@ -125,9 +153,7 @@ fn unreachable(token: bool, error: &TelegramError, way: &str, has_owners: bool) 
     let api = Finding::failed(format!("{error}; {way}"));
     let mut findings =
         vec![token, api, Finding::skipped("not asked"), Finding::skipped("not compared with the server's")];
-    if has_owners {
-        findings.push(Finding::skipped("not asked"));
-    }
+    findings.extend(Mode::used(people).map(|_| Finding::skipped("not asked")));
     findings
 }
 

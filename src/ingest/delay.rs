@@ -43,6 +43,7 @@ impl Delays {
                     | Content::BusinessConnection(_)
                     | Content::BusinessAudio(_)
                     | Content::BusinessDeletion(_)
+                    | Content::Guest(_)
                     | Content::Discussion(_)
                     | Content::Other(_)
                     | Content::Ignored(_) => {}

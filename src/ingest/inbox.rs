@@ -8,8 +8,8 @@ use metrics::counter;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::{CommentPlace, Store, StoreError};
 use stenobot_telegram::{
-    Access, ChatKind, Client, Content, Discussion, Ignored, Incoming, Location, Membership, OptionalUpdates, Press,
-    Sender, StatusText,
+    Access, ChatKind, Client, Content, Discussion, GuestQuery, Ignored, Incoming, Location, Membership,
+    OptionalUpdates, Press, Sender, StatusText,
 };
 
 use super::business::{BusinessAccounts, IngestError};
@@ -171,6 +171,7 @@ impl Inbox {
                 business.audio(admitter, audio).await
             }
             Content::BusinessDeletion(deletion) => Ok(self.parts.business.deletion(deletion).await?),
+            Content::Guest(call) => Ok(self.guest_call(update_id, call).await?),
             Content::Other(other) => {
                 if self.may_answer(update_id, &other.from, other.location, other.message) {
                     let text = if other.file { StatusText::Unreadable } else { StatusText::Unsupported };
@@ -198,6 +199,7 @@ impl Inbox {
             Content::Voice(voice) => (voice.from.id, voice.location.chat),
             Content::Command(command) => (command.from.id, command.location.chat),
             Content::Other(other) => (other.from.id, other.location.chat),
+            Content::Guest(call) => (call.from.id, ChatId(call.from.id.0)),
             Content::Press(press) => {
                 (press.from.id, press.location.map_or(ChatId(press.from.id.0), |location| location.chat))
             }
@@ -238,6 +240,25 @@ impl Inbox {
         }
     }
 
+    /// Has the recording transcribed to which the bot was called, or explains how it is called.
+    async fn guest_call(&mut self, update_id: i64, call: &GuestQuery) -> Result<(), StoreError> {
+        // Sent before the setting changed.
+        if !self.parts.settings.config().people.has_guests {
+            return Ok(());
+        }
+        if let Some(voice) = &call.voice {
+            return self.parts.admitter.guest_call(&call.query, voice).await.map(drop);
+        }
+        if self.spend(update_id, call.from.id).is_ok() {
+            let bot = self.parts.client.known().map(|me| me.username.clone()).unwrap_or_default();
+            let usage = StatusText::GuestUsage { bot };
+            let content = self.parts.settings.status_text(call.from.language_code.as_deref(), &usage).into();
+            let (caller, query) = (ChatId(call.from.id.0), call.query.clone());
+            self.parts.replies.send(Reply::AnswerGuest { caller, query, content });
+        }
+        Ok(())
+    }
+
     async fn membership(&self, membership: &Membership) -> Result<(), StoreError> {
         let Membership { chat, kind, access } = membership;
         match (kind, access) {
@@ -254,10 +275,10 @@ impl Inbox {
     }
 }
 
-/// Messages of connected accounts are asked for only if one is served.
+/// Messages of connected accounts are asked for only if one is served, and calls only if they are answered.
 pub(super) fn follow_update_kinds(settings: &Settings, client: &Client) {
-    let business = !settings.config().people.owners.is_empty();
-    client.set_optional_updates(OptionalUpdates { business });
+    let people = &settings.config().people;
+    client.set_optional_updates(OptionalUpdates { business: !people.owners.is_empty(), guests: people.has_guests });
 }
 
 /// Where an update's sender can be answered, and in which language. Nothing is said in a channel.
@@ -272,6 +293,7 @@ fn sender_of(content: &Content) -> Option<(Location, MessageId, Option<&str>)> {
         | Content::BusinessConnection(_)
         | Content::BusinessAudio(_)
         | Content::BusinessDeletion(_)
+        | Content::Guest(_)
         | Content::Membership(_)
         | Content::Moved { .. }
         | Content::Discussion(_)

@@ -6,6 +6,8 @@
 //! acts only on the message that such a button belongs to: that of the request which it names, or one that carries the
 //! button according to Telegram's server.
 
+mod guest;
+
 use std::time::Duration;
 
 use stenobot_domain::{AnswerForm, MessageId, Origin, RequestId, SpeechLanguage, StateDisplay};
@@ -13,13 +15,14 @@ use stenobot_store::{
     Actor, AudioLookup, ButtonPermission, CancelOutcome, IdempotencyKey, IncomingAudio, KeptAudio, StopOutcome,
     StoreError,
 };
-use stenobot_telegram::{Action, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
+use stenobot_telegram::{Action, BotMessage, CallbackAnswer, ChatKind, Location, Press, RerunChoice, StatusText};
 
 use crate::commands::{Commands, forget, language};
 use crate::pipeline::admit::{Admitter, display, sender};
 use crate::pipeline::broadcast::Broadcasts;
 use crate::pipeline::cancels::CancelRegistry;
 use crate::pipeline::file_names::file_stem;
+use crate::pipeline::positions::PositionDisplay;
 use crate::pipeline::replies::{Replies, Reply};
 use crate::pipeline::worker::Worker;
 use crate::request;
@@ -36,6 +39,7 @@ pub(crate) struct Presses {
     pub(crate) cancels: CancelRegistry,
     pub(crate) broadcasts: Broadcasts,
     pub(crate) commands: Commands,
+    pub(crate) positions: PositionDisplay,
 }
 
 /// A press with a known button under a known message.
@@ -84,6 +88,9 @@ impl Presses {
 
     async fn handle_as(&self, admitter: &mut Admitter, press: &Press, is_admin: bool) -> Result<(), StoreError> {
         let answer = match (&press.action, press.location, press.message) {
+            (Some(action), None, None) if let Some(message) = &press.inline => {
+                self.guest_press(press, action, message).await?
+            }
             (Some(action), Some(location), Some(message)) => {
                 let (user, group) = (press.from.id, location.chat);
                 let actor = match location.kind {
@@ -120,27 +127,10 @@ impl Presses {
             return Ok(Some(answer));
         }
         match action {
-            Action::Cancel(id) => {
-                let outcome = request::cancel(&self.worker.store, *id, actor).await?;
-                self.cancels.follow_up(*id, outcome);
-                Ok(match outcome {
-                    CancelOutcome::Now { .. } => None,
-                    CancelOutcome::Running => Some(CallbackAnswer::Cancelling),
-                    CancelOutcome::Over | CancelOutcome::Unknown => Some(CallbackAnswer::Over),
-                    CancelOutcome::NotYours => Some(CallbackAnswer::NotYours),
-                    CancelOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
-                })
-            }
-            Action::Stop(id) => Ok(match self.worker.store.queue.stop(*id, actor).await? {
-                StopOutcome::Stopping => {
-                    self.cancels.stop_registered(*id);
-                    Some(CallbackAnswer::Cancelling)
-                }
-                StopOutcome::Waiting => Some(CallbackAnswer::NoTextYet),
-                StopOutcome::Over | StopOutcome::Unknown => Some(CallbackAnswer::Over),
-                StopOutcome::NotYours => Some(CallbackAnswer::NotYours),
-                StopOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
-            }),
+            Action::Cancel(id) => self.cancel(*id, actor).await,
+            Action::Stop(id) => self.stop(*id, actor).await,
+            // Of calls only, whose messages are in no chat of the bot.
+            Action::Refresh(_) => Ok(Some(CallbackAnswer::Over)),
             Action::Languages { of, page } => Ok(match self.kept_audio(*of, actor).await? {
                 Kept::Audio(_) => {
                     let keyboard = self.settings.again_buttons(locale, *of, *page);
@@ -173,7 +163,7 @@ impl Presses {
             })),
             Action::ChatLanguages(page) => {
                 let content = language::menu(&self.commands, chat, locale, *page).await?;
-                self.replies.send(Reply::Edit { chat, message, content });
+                self.replies.send(Reply::Edit { message: BotMessage::InChat { chat, message }, content });
                 Ok(None)
             }
             Action::SetLanguage(language) => self.set_language(known, language).await,
@@ -187,6 +177,31 @@ impl Presses {
         }
     }
 
+    async fn cancel(&self, id: RequestId, actor: Actor) -> Result<Option<CallbackAnswer>, StoreError> {
+        let outcome = request::cancel(&self.worker.store, id, actor).await?;
+        self.cancels.follow_up(id, outcome);
+        Ok(match outcome {
+            CancelOutcome::Now { .. } => None,
+            CancelOutcome::Running => Some(CallbackAnswer::Cancelling),
+            CancelOutcome::Over | CancelOutcome::Unknown => Some(CallbackAnswer::Over),
+            CancelOutcome::NotYours => Some(CallbackAnswer::NotYours),
+            CancelOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
+        })
+    }
+
+    async fn stop(&self, id: RequestId, actor: Actor) -> Result<Option<CallbackAnswer>, StoreError> {
+        Ok(match self.worker.store.queue.stop(id, actor).await? {
+            StopOutcome::Stopping => {
+                self.cancels.stop_registered(id);
+                Some(CallbackAnswer::Cancelling)
+            }
+            StopOutcome::Waiting => Some(CallbackAnswer::NoTextYet),
+            StopOutcome::Over | StopOutcome::Unknown => Some(CallbackAnswer::Over),
+            StopOutcome::NotYours => Some(CallbackAnswer::NotYours),
+            StopOutcome::AdminsOnly => Some(CallbackAnswer::AdminsOnly),
+        })
+    }
+
     /// The answer to the user where a button does not belong to the message under which it is pressed, or to the user.
     async fn check_placement(
         &self,
@@ -197,7 +212,7 @@ impl Presses {
         message: MessageId,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
         let (of, elsewhere) = match action {
-            Action::Cancel(of) | Action::Stop(of) => (*of, CallbackAnswer::Over),
+            Action::Cancel(of) | Action::Stop(of) | Action::Refresh(of) => (*of, CallbackAnswer::Over),
             Action::Rerun { of, .. } | Action::Languages { of, .. } | Action::Back(of) => {
                 (*of, CallbackAnswer::AudioGone)
             }
@@ -241,7 +256,7 @@ impl Presses {
         }
         let reply = language::set(&self.worker.store, location.chat, language).await?;
         let content = self.settings.command_reply(locale, &reply);
-        self.replies.send(Reply::Edit { chat: location.chat, message, content });
+        self.replies.send(Reply::Edit { message: BotMessage::InChat { chat: location.chat, message }, content });
         Ok(None)
     }
 }
@@ -259,6 +274,7 @@ pub(crate) fn admins_only(press: &Press) -> CallbackAnswer {
         Some(
             Action::Cancel(_)
             | Action::Stop(_)
+            | Action::Refresh(_)
             | Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)
@@ -279,16 +295,18 @@ fn repeated(audio: KeptAudio, press: &Press, choice: &RerunChoice) -> IncomingAu
         RerunChoice::File(form) => (audio.speech_language, *form),
     };
     // The recording itself is in another chat: the new text replies to the first, which says who sent it.
-    let reply_to = match &audio.origin {
-        Origin::Chat => audio.reply_to,
-        Origin::Business(_) => audio.status_message,
+    let (reply_to, origin) = match audio.origin {
+        Origin::Chat => (audio.reply_to, Origin::Chat),
+        Origin::Business(_) => (audio.status_message, audio.origin),
+        // The call was answered: a further text is one of the private chat.
+        Origin::Guest(_) => (None, Origin::Chat),
     };
     IncomingAudio {
         chat: audio.chat,
         thread: audio.thread,
         key: IdempotencyKey::Button { callback_id: press.callback.clone() },
         reply_to,
-        origin: audio.origin,
+        origin,
         display: StateDisplay::Message,
         from: if audio.owner.id == press.from.id { sender(&press.from) } else { audio.owner },
         source: audio.source,

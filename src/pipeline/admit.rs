@@ -3,8 +3,8 @@
 use futures::future::BoxFuture;
 use metrics::counter;
 use stenobot_domain::{
-    AnswerForm, BusinessKey, BusinessMessage, ChatId, Origin, PersonName, RejectReason, StateDisplay, StatusStyle,
-    UserId,
+    AnswerForm, BusinessKey, BusinessMessage, ChatId, GuestCall, GuestQueryId, Origin, PersonName, RejectReason,
+    StateDisplay, StatusStyle, UserId,
 };
 use stenobot_store::{Admission, Capacity, ChatSettings, IdempotencyKey, IncomingAudio, Sender, Store, StoreError};
 use stenobot_telegram::{AskedBy, BusinessAudio, ChatKind, Client, Location, ThreadId, VoiceMessage};
@@ -201,6 +201,19 @@ impl Admitter {
                 self.admit(incoming, stem).await
             }
             Err(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
+        }
+    }
+
+    /// Admits a recording to which a user has called the bot as a guest; returns whether it will be transcribed.
+    pub(crate) async fn guest_call(&mut self, query: &GuestQueryId, voice: &VoiceMessage) -> Result<bool, StoreError> {
+        let chat = voice.location.chat;
+        let speech_language = self.parts.store.users.chat_settings(chat).await?.speech_language;
+        let origin = Origin::Guest(GuestCall { query: query.clone(), message: None });
+        let key = IdempotencyKey::Origin;
+        let incoming = IncomingAudio { key, reply_to: None, origin, speech_language, ..incoming(voice) };
+        match self.check(voice).await? {
+            None => self.admit(incoming, None).await,
+            Some(reason) => self.refuse_counted(&incoming, reason).await.map(|()| false),
         }
     }
 

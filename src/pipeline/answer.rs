@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use stenobot_domain::{AnswerForm, SpeechLanguage, subtitles};
+use stenobot_domain::{AnswerForm, Origin, SpeechLanguage, subtitles};
 use stenobot_store::ChatSettings;
-use stenobot_telegram::{Answer, AnswerLayout, AnswerText, Document, Keyboard, OutgoingMessage, body};
+use stenobot_telegram::{Answer, AnswerLayout, AnswerText, Continuation, Document, Keyboard, OutgoingMessage, body};
 
 use super::deliver::Deliverer;
 use super::file_names::file_stem;
+use super::status::others_read;
 use crate::config::AnswerStyle;
 use crate::request::{Request, Transcribed};
 
@@ -21,7 +22,12 @@ pub(super) enum Part {
 
 impl Deliverer {
     /// The parts of a request's answer. The first takes the place of the status message.
-    pub(super) fn answer_parts(&self, request: &Request<Transcribed>, chat: &ChatSettings) -> Vec<Part> {
+    pub(super) fn answer_parts(
+        &self,
+        request: &Request<Transcribed>,
+        chat: &ChatSettings,
+        continuation: Continuation,
+    ) -> Vec<Part> {
         let transcript = &request.stage().transcript;
         let texts = self.settings.texts_of(request.locale(), request.origin());
         let locale = self.settings.locale(request.locale());
@@ -51,7 +57,13 @@ impl Deliverer {
         if let Some(file) = requested_file.filter(|_| has_text) {
             return vec![file];
         }
-        let mut keyboard = self.settings.answer_buttons(request.locale(), request.id(), has_text);
+        let mut keyboard = match request.origin() {
+            Origin::Chat | Origin::Business(_) => {
+                self.settings.answer_buttons(request.locale(), request.id(), has_text)
+            }
+            // Further texts would have no place there.
+            Origin::Guest(_) => Keyboard::default(),
+        };
         keyboard.0.extend(self.settings.copy_button(request.locale(), spoken.0.trim()).map(|copy| vec![copy]));
         let config = self.settings.config();
         let layout = AnswerLayout {
@@ -59,9 +71,9 @@ impl Deliverer {
             most: config.limits.answer_messages,
             has_heading: config.telegram.answer_style == AnswerStyle::Marked,
             has_times: chat.times,
-            // Groups and channels have negative ids.
-            is_folded: request.chat().0 < 0,
+            is_folded: others_read(request),
             stopped_at,
+            continuation,
         };
         let message = |AnswerText { text, folded }, keyboard| Part::Message(OutgoingMessage { text, folded, keyboard });
         match texts.answer(locale, transcript, layout) {

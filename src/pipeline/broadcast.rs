@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_store::StoreError;
 use stenobot_telegram::{
-    Action, Button, CallbackAnswer, ChatKind, Client, CommandReply, Disposition, Keyboard, Label, Location,
+    Action, BotMessage, Button, CallbackAnswer, ChatKind, Client, CommandReply, Disposition, Keyboard, Label, Location,
     OutgoingMessage, Priority, TelegramError, Unreachable,
 };
 use tokio::sync::Semaphore;
@@ -104,7 +104,7 @@ impl Broadcasts {
         let Some(text) = self.remove_draft(operator, draft) else { return Ok(self.remove_buttons(location, message)) };
         let content =
             self.settings.command_reply(locale, &CommandReply::BroadcastStarted { people: people.len() as u64 });
-        self.replies.send(Reply::Edit { chat: location.chat, message, content });
+        self.replies.send(Reply::Edit { message: BotMessage::InChat { chat: location.chat, message }, content });
         self.start(location, locale, people, text);
         Ok(None)
     }
@@ -122,8 +122,7 @@ impl Broadcasts {
             return self.remove_buttons(location, message);
         }
         self.replies.send(Reply::Edit {
-            chat: location.chat,
-            message,
+            message: BotMessage::InChat { chat: location.chat, message },
             content: self.settings.command_reply(locale, &CommandReply::BroadcastCancelled),
         });
         None

@@ -3,13 +3,14 @@
 //! recorded, and then edited.
 
 mod channel;
+mod guest;
 
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, Outcome, RetryPolicy, StateDisplay};
-use stenobot_store::StoreError;
+use stenobot_domain::{ChatId, MessageId, Origin, Outcome, RetryPolicy, StateDisplay};
+use stenobot_store::{ChatSettings, StoreError};
 use stenobot_telegram::{
-    Client, Disposition, OutgoingMessage, Priority, Reaction, StatusEditor, TelegramError, ThreadId,
+    Client, Continuation, Disposition, OutgoingMessage, Priority, Reaction, StatusEditor, TelegramError, ThreadId,
 };
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
@@ -103,13 +104,12 @@ impl Deliverer {
             (false, false) => Outcome::Done,
         };
         let chat = self.worker.store.users.chat_settings(request.chat()).await?;
-        let parts = self.answer_parts(&request, &chat);
-        let thread = request.thread();
-        let delivered = if self.chats.is_write_forbidden(request.chat(), thread, request.received_at()) {
+        let is_guest = matches!(request.origin(), Origin::Guest(_));
+        let delivered = if !is_guest && self.is_write_forbidden(&request) {
             Err(DeliverError::Failed(DeliverFailure::WriteForbidden))
         } else {
             tokio::select! {
-                delivered = self.deliver_answer(&mut request, outcome, parts) => delivered,
+                delivered = self.deliver_answer(&mut request, outcome, &chat) => delivered,
                 () = async { self.worker.shutdown.hard.cancelled().await; tokio::time::sleep(IN_FLIGHT_GRACE).await; } => {
                     Err(DeliverError::Failed(DeliverFailure::Stopping))
                 }
@@ -138,6 +138,11 @@ impl Deliverer {
                 request.fail(&self.worker.store, &why).await.map(drop)
             }
         }
+    }
+
+    /// Whether a message in the request's chat would be refused.
+    fn is_write_forbidden(&self, request: &Request<Transcribed>) -> bool {
+        self.chats.is_write_forbidden(request.chat(), request.thread(), request.received_at())
     }
 
     /// The stack that sends the answer to a request.
@@ -196,8 +201,12 @@ impl Deliverer {
         &self,
         request: &mut Request<Transcribed>,
         outcome: Outcome,
-        parts: Vec<Part>,
+        chat: &ChatSettings,
     ) -> Result<(), DeliverError> {
+        if let Origin::Guest(call) = request.origin() {
+            return self.deliver_as_guest(request, call.clone(), chat).await;
+        }
+        let parts = self.answer_parts(request, chat, Continuation::SameChat);
         if outcome == Outcome::NoSpeech && self.react_to_silence(request).await? {
             return Ok(());
         }
@@ -388,7 +397,7 @@ impl From<StoreError> for DeliverError {
 }
 
 /// Why one part was not sent.
-enum PartError {
+pub(super) enum PartError {
     Store(StoreError),
     Telegram(TelegramError),
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stenobot_audio::AudioError;
-use stenobot_domain::{ChatId, MessageId};
 use stenobot_engine::probe::{ProbeError, Probes};
 use stenobot_host::DiskSpace;
 use stenobot_store::{Fleet, StoreError, Topic, WorkSource};
-use stenobot_telegram::{StatusText, Unreachable};
+use stenobot_telegram::{BotMessage, StatusText, Unreachable};
 use tokio::sync::watch;
 use tower::{Service, ServiceExt};
 
@@ -143,8 +142,8 @@ impl Downloader {
             Err(Stop::Store(error)) => return Err(error),
             Err(Stop::Unreachable(why)) => return self.give_up(request, &why.into()).await,
         };
-        if let Some((chat, message)) = shown {
-            request.knows_status_message(chat, message);
+        if let Some(message) = shown {
+            request.knows_shown(message);
         }
         let length = match measured {
             Ok(length) => length,
@@ -171,13 +170,13 @@ impl Downloader {
     }
 
     /// Sends the status message and records it at once: after a crash the next attempt edits it.
-    async fn show(&self, request: &Request<Received>) -> Result<Option<(ChatId, MessageId)>, Stop> {
+    async fn show(&self, request: &Request<Received>) -> Result<Option<BotMessage>, Stop> {
         let downloading =
             self.status.message(request.id(), request.origin(), request.locale(), &StatusText::Downloading);
         match self.status.ensure(request, &downloading).await {
-            Ok(Some((chat, message))) => {
-                let recorded = request.record_status_message(&self.worker.store, chat, message).await;
-                recorded.map(|()| Some((chat, message))).map_err(Stop::Store)
+            Ok(Some(message)) => {
+                let recorded = request.record_shown(&self.worker.store, &message).await;
+                recorded.map(|()| Some(message)).map_err(Stop::Store)
             }
             Ok(None) => Ok(None),
             Err(why) => Err(Stop::Unreachable(why)),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId, RetryPolicy};
-use stenobot_telegram::CommandReply;
+use stenobot_telegram::{BotMessage, CommandReply};
 use tokio::time::Instant;
 
 use super::replies::{Replies, Reply};
@@ -86,7 +86,7 @@ impl Erasures {
                 }
                 for Incomplete { chat, message, locale } in messages {
                     let content = settings.command_reply(locale.as_deref(), &CommandReply::Forgotten);
-                    replies.send(Reply::Edit { chat, message, content });
+                    replies.send(Reply::Edit { message: BotMessage::InChat { chat, message }, content });
                 }
             }
             Ok(false) => {

@@ -1,6 +1,6 @@
 //! Buttons under the bot's messages.
 
-use stenobot_domain::{AnswerForm, RequestId, SpeechLanguage};
+use stenobot_domain::{AnswerForm, Origin, RequestId, SpeechLanguage};
 use stenobot_telegram::{Action, Button, Effect, Keyboard, LANGUAGES, Label, RerunChoice};
 
 use crate::settings::Settings;
@@ -11,14 +11,27 @@ const PAGE_SIZE: usize = 8;
 const MAX_COPIED: usize = 256;
 
 impl Settings {
-    /// Ends a request with the text that is there.
-    pub(super) fn stop_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
-        Keyboard::single(self.label(locale, Label::Stop), Action::Stop(id))
+    /// Under a text so far: ends the request with it.
+    pub(super) fn stop_buttons(&self, locale: Option<&str>, origin: &Origin, id: RequestId) -> Keyboard {
+        let stop = Button::acting(self.label(locale, Label::Stop), Action::Stop(id));
+        self.state_buttons(locale, origin, id, stop)
     }
 
-    /// Cancels a request.
-    pub(crate) fn cancel_button(&self, locale: Option<&str>, id: RequestId) -> Keyboard {
-        Keyboard::single(self.label(locale, Label::Cancel), Action::Cancel(id))
+    /// Under a state: cancels the request.
+    pub(super) fn cancel_buttons(&self, locale: Option<&str>, origin: &Origin, id: RequestId) -> Keyboard {
+        let cancel = Button::acting(self.label(locale, Label::Cancel), Action::Cancel(id));
+        self.state_buttons(locale, origin, id, cancel)
+    }
+
+    fn state_buttons(&self, locale: Option<&str>, origin: &Origin, id: RequestId, end: Button) -> Keyboard {
+        match origin {
+            Origin::Chat | Origin::Business(_) => Keyboard(vec![vec![end]]),
+            // Where the process died before the message was recorded, a press names it, and this one ends nothing.
+            Origin::Guest(_) => {
+                let refresh = Button::acting(self.label(locale, Label::Refresh), Action::Refresh(id));
+                Keyboard(vec![vec![refresh, end]])
+            }
+        }
     }
 
     /// Actions on an answer, while its recording is kept. Without a text there is no file of it.

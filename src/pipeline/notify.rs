@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, MessageId, RejectReason};
+use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, MessageId, Origin, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
 use stenobot_telegram::{Client, Disposition, Reaction, StatusEditor, StatusText};
 use tokio::sync::{Notify, Semaphore};
@@ -109,7 +109,8 @@ impl Notifier {
         self.recordings.discard(notice.fence.id).await;
         let (chat, thread) = (notice.chat, notice.thread);
         let closed = || self.worker.store.queue.close_notices(&notice.fence, &notice.folded);
-        if self.chats.is_write_forbidden(chat, thread, notice.received_at) {
+        let is_guest = matches!(notice.origin, Origin::Guest(_));
+        if !is_guest && self.chats.is_write_forbidden(chat, thread, notice.received_at) {
             return closed().await;
         }
         let by_sender = notice.settlement == Settlement::Cancelled(CancelledBy::Sender);
@@ -125,7 +126,16 @@ impl Notifier {
         }
         let content = self.sentence(notice).into();
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
-        let work = self.deliverer.answer_following_moves(sender, to, content);
+        let work = async {
+            match &notice.origin {
+                Origin::Chat | Origin::Business(_) => {
+                    Ok(self.deliverer.answer_following_moves(sender, to, content).await.map(drop)?)
+                }
+                Origin::Guest(call) => {
+                    self.deliverer.notify_as_guest(notice.fence.id, call.clone(), (sender, to), content).await
+                }
+            }
+        };
         let sent = self
             .worker
             .shutdown
@@ -134,7 +144,8 @@ impl Notifier {
             .await;
         let postponed = match sent.transpose()? {
             None => Some(Duration::ZERO),
-            Some(Err(error)) => match error.disposition() {
+            Some(Err(deliver::PartError::Store(error))) => return Err(error),
+            Some(Err(deliver::PartError::Telegram(error))) => match error.disposition() {
                 Disposition::ServerRequested(pause) => Some(pause.min(MAX_BACKOFF)),
                 // The stack retries all that is transient: this one can never be sent.
                 Disposition::Retry { .. }
@@ -147,7 +158,7 @@ impl Notifier {
                     None
                 }
             },
-            Some(Ok(_)) => None,
+            Some(Ok(())) => None,
         };
         match postponed {
             Some(pause) => self.worker.store.queue.postpone_notice(&notice.fence, pause).await,

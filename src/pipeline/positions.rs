@@ -10,8 +10,9 @@ mod shown;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId, Origin, RequestId, StageName, UserId};
+use stenobot_domain::{ChatId, GuestCall, MessageId, Origin, RequestId, StageName, UserId};
 use stenobot_store::{HEAD_SIZE, IncomingAudio, Leadership, PAGE_SIZE, ServiceMode, StoreError};
+use stenobot_telegram::{BotMessage, StatusText};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -137,7 +138,15 @@ impl PositionDisplay {
             let Some(shown) = own.look_up(id, into, arrival.from.id).await? else { return Ok(()) };
             let message = own.status.message(id, &arrival.origin, arrival.locale.as_deref(), &shown.text());
             if let Ok(Some(message)) = own.status.show_first(&arrival, &message).await {
-                own.worker.store.queue.set_coalesced_status_message(id, arrival.chat, message).await?;
+                let queue = &own.worker.store.queue;
+                match message {
+                    BotMessage::InChat { chat, message } => {
+                        queue.set_coalesced_status_message(id, chat, message).await?;
+                    }
+                    BotMessage::AsGuest { message, .. } => {
+                        queue.record_guest_message(id, &message).await?;
+                    }
+                }
             }
             Ok(())
         };
@@ -157,6 +166,27 @@ impl PositionDisplay {
             Ok(())
         };
         self.worker.spawn(tracing::info_span!("request", id = id.0), "show a request's position", show);
+    }
+
+    /// Shows a call's state anew, for a user who has asked for it. `is_found`: nothing was shown there since it began.
+    pub(crate) async fn show_call(
+        &self,
+        id: RequestId,
+        (user, locale): (UserId, Option<&str>),
+        call: GuestCall,
+        is_found: bool,
+    ) -> Result<(), StoreError> {
+        let text = match self.position_of(id, user).await? {
+            Some(number) => {
+                let wait = self.line().await?.wait_at(&self.worker.store, number).await?;
+                Shown::new(number, wait, self.service.is_paused(), Instant::now()).text()
+            }
+            None if is_found => StatusText::Starting,
+            // Its progress is shown.
+            None => return Ok(()),
+        };
+        self.status.show((id, &Origin::Guest(call)), ChatId(user.0), None, locale, &text);
+        Ok(())
     }
 
     async fn line(&self) -> Result<Line, StoreError> {

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stenobot_domain::{Backoff, ChatId, MessageId, RetryPolicy, UserId};
+use stenobot_domain::{Backoff, ChatId, GuestQueryId, MessageId, RetryPolicy, UserId};
 use stenobot_telegram::{
-    CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed, Reaction,
-    TelegramError,
+    BotMessage, CallbackAnswer, Client, Disposition, Keyboard, Lanes, Location, OutgoingMessage, Press, Pushed,
+    Reaction, TelegramError,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -49,7 +49,9 @@ pub(crate) enum Reply {
     /// A new message.
     Send { location: Location, reply_to: Option<MessageId>, content: OutgoingMessage },
     /// New text and buttons of a message of the bot.
-    Edit { chat: ChatId, message: MessageId, content: OutgoingMessage },
+    Edit { message: BotMessage, content: OutgoingMessage },
+    /// The answer to a call that is no request.
+    AnswerGuest { caller: ChatId, query: GuestQueryId, content: OutgoingMessage },
     /// New buttons under a message of the bot.
     Buttons { chat: ChatId, message: MessageId, keyboard: Keyboard },
     /// A reaction on a message.
@@ -122,7 +124,10 @@ impl Reply {
     fn lane(&self) -> Lane {
         match self {
             Self::Send { location, .. } | Self::IfAdministrator { location, .. } => Lane::Chat(location.chat),
-            Self::Edit { chat, .. } | Self::Buttons { chat, .. } | Self::React { chat, .. } => Lane::Chat(*chat),
+            Self::Edit { message, .. } => Lane::Chat(message.turn()),
+            Self::Buttons { chat, .. } | Self::React { chat, .. } | Self::AnswerGuest { caller: chat, .. } => {
+                Lane::Chat(*chat)
+            }
             Self::CallbackAnswer { user, .. } => Lane::Presses(*user),
             Self::PressIfAdministrator { press, .. } => Lane::Presses(press.from.id),
         }
@@ -133,6 +138,7 @@ impl Reply {
         match self {
             Self::Send { .. } => "message",
             Self::Edit { .. } => "edit",
+            Self::AnswerGuest { .. } => "answer to a call",
             Self::Buttons { .. } => "buttons",
             Self::React { .. } => "reaction",
             Self::CallbackAnswer { .. } => "toast",
@@ -148,7 +154,7 @@ impl Reply {
             | Self::React { .. }
             | Self::CallbackAnswer { .. }
             | Self::PressIfAdministrator { .. } => true,
-            Self::Send { .. } | Self::IfAdministrator { .. } => false,
+            Self::Send { .. } | Self::AnswerGuest { .. } | Self::IfAdministrator { .. } => false,
         }
     }
 }
@@ -216,6 +222,7 @@ impl ReplySender {
                 self.client.send(to, None, None, content).await.map(drop)
             }
             Reply::Edit { .. }
+            | Reply::AnswerGuest { .. }
             | Reply::Buttons { .. }
             | Reply::React { .. }
             | Reply::CallbackAnswer { .. }
@@ -230,7 +237,10 @@ impl ReplySender {
             Reply::Send { location, reply_to, content } => {
                 client.send(location.chat, location.thread, *reply_to, content).await.map(drop)
             }
-            Reply::Edit { chat, message, content } => client.edit(*chat, *message, content).await,
+            Reply::Edit { message, content } => client.edit_message(message, content).await,
+            Reply::AnswerGuest { caller, query, content } => {
+                client.answer_guest(*caller, query, content).await.map(drop)
+            }
             Reply::Buttons { chat, message, keyboard } => client.edit_keyboard(*chat, *message, keyboard).await,
             Reply::React { chat, message, reaction } => client.react(*chat, *message, Some(*reaction)).await,
             Reply::CallbackAnswer { callback, words, .. } => client.answer_callback(callback, words.as_deref()).await,

@@ -1,9 +1,10 @@
 //! The message that shows a request's state until its answer replaces it, or the reaction on the recording.
 
-use stenobot_domain::{ChatId, MessageId, Origin, RequestId};
+use stenobot_domain::{ChatId, GuestCall, MessageId, Origin, RequestId};
 use stenobot_store::IncomingAudio;
 use stenobot_telegram::{
-    Client, Disposition, Extent, OutgoingMessage, StatusEditor, StatusText, TelegramError, Unreachable,
+    BotMessage, Client, Disposition, Extent, OutgoingMessage, Priority, StatusEditor, StatusText, TelegramError,
+    Unreachable,
 };
 
 use super::chats::Chats;
@@ -46,7 +47,7 @@ impl StatusMessages {
         OutgoingMessage {
             text: self.settings.request_text(locale, origin, text),
             folded: None,
-            keyboard: self.settings.cancel_button(locale, id),
+            keyboard: self.settings.cancel_buttons(locale, origin, id),
         }
     }
 
@@ -59,17 +60,16 @@ impl StatusMessages {
         locale: Option<&str>,
         text: &StatusText,
     ) {
-        if let Some(message) = status {
-            self.editor.show(id, chat, message, self.message(id, origin, locale, text));
+        if let Some(message) = BotMessage::of_request(origin, chat, status) {
+            self.editor.show(id, message, self.message(id, origin, locale, text));
         }
     }
 
     /// As [`StatusMessages::show`], with the text so far and the button that ends the request with it.
     pub(super) fn show_text<S: Stage>(&self, request: &Request<S>, state: &StatusText, text: &str) {
-        let Some(message) = request.status_message() else { return };
+        let Some(message) = request.shown_in() else { return };
         let locale = request.locale();
-        // Groups and channels have negative ids.
-        let most = if request.chat().0 < 0 { LIVE_UNITS_IN_GROUP } else { usize::MAX };
+        let most = if others_read(request) { LIVE_UNITS_IN_GROUP } else { usize::MAX };
         let content = OutgoingMessage {
             text: self.settings.texts_of(locale, request.origin()).live(
                 self.settings.locale(locale),
@@ -79,9 +79,9 @@ impl StatusMessages {
             ),
             // A server that knows no folded text would refuse every edit.
             folded: None,
-            keyboard: self.settings.stop_button(locale, request.id()),
+            keyboard: self.settings.stop_buttons(locale, request.origin(), request.id()),
         };
-        self.editor.show(request.id(), request.chat(), message, content);
+        self.editor.show(request.id(), message, content);
     }
 
     /// Deletes a request's status message, so that the next state is shown in a new one. An edit that another machine has under
@@ -99,8 +99,11 @@ impl StatusMessages {
         &self,
         arrival: &IncomingAudio,
         message: &OutgoingMessage,
-    ) -> Result<Option<MessageId>, TelegramError> {
+    ) -> Result<Option<BotMessage>, TelegramError> {
         let (chat, thread) = (arrival.chat, arrival.thread);
+        if let Origin::Guest(call) = &arrival.origin {
+            return self.answer_call(chat, call, message).await.map(Some);
+        }
         match Surface::new(arrival.display, None, arrival.reply_to) {
             Surface::Message => {}
             Surface::Reaction(recording) => match self.reactions.begin(chat, recording).await {
@@ -109,17 +112,30 @@ impl StatusMessages {
             },
             Surface::Quiet(_) | Surface::Hidden => return Ok(None),
         }
-        self.client.send(chat, thread, arrival.reply_to, message).await.map(Some)
+        let sent = self.client.send(chat, thread, arrival.reply_to, message).await;
+        sent.map(|message| Some(BotMessage::InChat { chat, message }))
     }
 
-    /// Shows a request's state as long as none is: by a reaction, or by its status message, which is returned with its chat,
-    /// that differs from the request's if that chat has become a supergroup. The state is optional, the answer is not: only a
+    /// Answers a call by a state. Calls expire, so this does not wait behind other states.
+    async fn answer_call(
+        &self,
+        caller: ChatId,
+        call: &GuestCall,
+        state: &OutgoingMessage,
+    ) -> Result<BotMessage, TelegramError> {
+        let client = self.client.with_priority(Priority::Answer);
+        let message = client.answer_guest(caller, &call.query, state).await?;
+        Ok(BotMessage::AsGuest { caller, message })
+    }
+
+    /// Shows a request's state as long as none is: by a reaction, or by its status message, which is returned; its chat differs from
+    /// the request's if that one has become a supergroup. The state is optional, the answer is not: only a
     /// failure that rules out any answer is an error.
     pub(super) async fn ensure<S: Stage>(
         &self,
         request: &Request<S>,
         message: &OutgoingMessage,
-    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+    ) -> Result<Option<BotMessage>, Unreachable> {
         self.check_writable(request)?;
         match Surface::of(request) {
             Surface::Message => self.ensure_message(request, message).await,
@@ -146,7 +162,7 @@ impl StatusMessages {
         &self,
         request: &Request<S>,
         message: &OutgoingMessage,
-    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+    ) -> Result<Option<BotMessage>, Unreachable> {
         self.check_writable(request)?;
         match Surface::of(request) {
             Surface::Message => self.ensure_message(request, message).await,
@@ -162,6 +178,10 @@ impl StatusMessages {
     }
 
     fn check_writable<S: Stage>(&self, request: &Request<S>) -> Result<(), Unreachable> {
+        // Nothing is known of a chat that the bot is not in.
+        if let Origin::Guest(_) = request.origin() {
+            return Ok(());
+        }
         let (chat, thread) = (request.chat(), request.thread());
         match self.chats.is_write_forbidden(chat, thread, request.received_at()) {
             true => Err(Unreachable::WriteForbidden(Extent::Chat)),
@@ -173,18 +193,27 @@ impl StatusMessages {
         &self,
         request: &Request<S>,
         message: &OutgoingMessage,
-    ) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
-        if request.status_message().is_some() {
+    ) -> Result<Option<BotMessage>, Unreachable> {
+        if request.shown_in().is_some() {
             return Ok(None);
         }
         let (chat, thread) = (request.chat(), request.thread());
+        if let Origin::Guest(call) = request.origin() {
+            let answered = self.chats.store.unless_silent(self.answer_call(chat, call, message)).await;
+            return Ok(answered.and_then(|answered| {
+                answered
+                    .inspect_err(|error| tracing::info!(request = request.id().0, %error, "a call is not answered yet"))
+                    .ok()
+            }));
+        }
         let send = async {
             match self.client.send(chat, thread, request.reply_to(), message).await {
                 // In the store before anything is sent there: the message would belong to no chat after a crash.
                 Err(TelegramError::ChatMoved(to)) if self.chats.follow_move(chat, to).await.is_ok() => {
-                    self.client.send(to, None, None, message).await.map(|message| (to, message))
+                    let sent = self.client.send(to, None, None, message).await;
+                    sent.map(|message| BotMessage::InChat { chat: to, message })
                 }
-                sent => sent.map(|message| (chat, message)),
+                sent => sent.map(|message| BotMessage::InChat { chat, message }),
             }
         };
         match self.chats.store.unless_silent(send).await {
@@ -192,6 +221,15 @@ impl StatusMessages {
             Some(Ok(sent)) => Ok(Some(sent)),
             Some(Err(error)) => not_shown(request, &error),
         }
+    }
+}
+
+/// Whether the answer is read by others than the requester, as far as is known.
+pub(super) fn others_read<S: Stage>(request: &Request<S>) -> bool {
+    match request.origin() {
+        // Groups and channels have negative ids.
+        Origin::Chat | Origin::Business(_) => request.chat().0 < 0,
+        Origin::Guest(_) => true,
     }
 }
 

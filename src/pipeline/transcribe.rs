@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use stenobot_domain::{ChatId, LikelyLanguage, LiveText, MessageId, Progress, RequestId, Transcript, UserId};
+use stenobot_domain::{LikelyLanguage, LiveText, Progress, RequestId, Transcript, UserId};
 use stenobot_engine::{EngineError, EngineJob, TranscribeJob};
 use stenobot_store::{StoreError, Topic, WorkSource};
-use stenobot_telegram::{StatusText, Unreachable};
+use stenobot_telegram::{BotMessage, StatusText, Unreachable};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -292,7 +292,10 @@ impl Transcriber {
                 self.status.renew(&mut request).await;
             }
             match self.show_start(&request).await {
-                Ok(Some((chat, message))) => request.set_status_message(store, chat, message).await?,
+                Ok(Some(message)) => {
+                    request.record_shown(store, &message).await?;
+                    request.knows_shown(message);
+                }
                 Ok(None) => {}
                 Err(why) => {
                     stop.engine.cancel();
@@ -394,7 +397,7 @@ impl Transcriber {
     }
 
     /// Shows that work has begun: by an edit, or by a new message if there is none yet.
-    async fn show_start(&self, request: &Request<Transcribing>) -> Result<Option<(ChatId, MessageId)>, Unreachable> {
+    async fn show_start(&self, request: &Request<Transcribing>) -> Result<Option<BotMessage>, Unreachable> {
         let text = &StatusText::Starting;
         let (id, origin) = (request.id(), request.origin());
         self.status.show((id, origin), request.chat(), request.status_message(), request.locale(), text);

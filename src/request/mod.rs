@@ -25,6 +25,7 @@ use stenobot_domain::{
     Timestamp, UserId,
 };
 use stenobot_store::{Fence, RequestRow, RequestUpdate, Settlement, Store, StoreError};
+use stenobot_telegram::BotMessage;
 
 /// A request that this worker holds, in stage `S`. Neither cloned nor built outside this module: it comes out of a claim or a
 /// committed transition, and is used up by the next one. When it is dropped otherwise, its lease runs out and the request is
@@ -135,7 +136,7 @@ impl<S: Stage> Request<S> {
         &self.row.file_id
     }
 
-    /// The message that shows the request's state, once there is one.
+    /// The message in the request's chat that shows its state, once there is one.
     pub fn status_message(&self) -> Option<MessageId> {
         self.row.status_message
     }
@@ -226,20 +227,19 @@ impl<S: Stage> Request<S> {
         chat: ChatId,
         message: MessageId,
     ) -> Result<(), StoreError> {
-        self.record_status_message(store, chat, message).await?;
-        self.knows_status_message(chat, message);
+        let message = BotMessage::InChat { chat, message };
+        self.record_shown(store, &message).await?;
+        self.knows_shown(message);
         Ok(())
     }
 
-    /// Records the message in `chat` that shows the request's state while other work on the request goes on; to be followed
-    /// by [`Request::knows_status_message`].
-    pub(crate) async fn record_status_message(
-        &self,
-        store: &Store,
-        chat: ChatId,
-        message: MessageId,
-    ) -> Result<(), StoreError> {
-        store.queue.set_status_message(self.fence(), chat, message).await
+    /// Records the message that shows the request's state while other work on the request goes on; to be followed by
+    /// [`Request::knows_shown`].
+    pub(crate) async fn record_shown(&self, store: &Store, message: &BotMessage) -> Result<(), StoreError> {
+        match message {
+            BotMessage::InChat { chat, message } => store.queue.set_status_message(self.fence(), *chat, *message).await,
+            BotMessage::AsGuest { message, .. } => store.queue.record_guest_message(self.id(), message).await.map(drop),
+        }
     }
 
     /// Whether the lease of an earlier holder ran out, who may be alive, and whose text was not sent in part.
@@ -252,10 +252,22 @@ impl<S: Stage> Request<S> {
         self.row.status_message = None;
     }
 
-    /// The message that was recorded, in `chat`.
-    pub(crate) fn knows_status_message(&mut self, chat: ChatId, message: MessageId) {
-        self.chat_moved(chat);
-        self.row.status_message = Some(message);
+    /// The message that was recorded.
+    pub(crate) fn knows_shown(&mut self, message: BotMessage) {
+        match (message, &mut self.row.origin) {
+            (BotMessage::InChat { chat, message }, _) => {
+                self.chat_moved(chat);
+                self.row.status_message = Some(message);
+            }
+            (BotMessage::AsGuest { message, .. }, Origin::Guest(call)) => call.message = Some(message),
+            // Only a call is answered by such a message.
+            (BotMessage::AsGuest { .. }, Origin::Chat | Origin::Business(_)) => {}
+        }
+    }
+
+    /// The message that shows the request's state, once there is one.
+    pub(crate) fn shown_in(&self) -> Option<BotMessage> {
+        BotMessage::of_request(self.origin(), self.chat(), self.status_message())
     }
 
     /// The request is answered in `chat` from now on. If that is another chat than before, no message of the one before can
@@ -324,7 +336,7 @@ impl Request<Transcribed> {
     /// Records a file of the answer that was sent as a message of its own, if it is to be deleted with its source.
     pub(crate) async fn record_sent_message(&self, store: &Store, message: MessageId) -> Result<(), StoreError> {
         match self.origin() {
-            Origin::Chat => Ok(()),
+            Origin::Chat | Origin::Guest(_) => Ok(()),
             Origin::Business(_) => store.queue.add_sent_message(self.fence(), message).await,
         }
     }

@@ -39,6 +39,21 @@ mod business {
     );
 }
 
+mod guests {
+    use super::*;
+
+    run_stories!(
+        InProcessBot,
+        guests: a_call_is_answered_where_it_was_made,
+        what_does_not_fit_goes_to_the_private_chat_if_there_is_one,
+        a_call_that_cannot_be_answered_any_more_is_answered_in_private,
+        refusals_are_told_where_the_bot_was_called,
+        only_the_caller_can_press_and_only_under_the_own_answer,
+        the_text_so_far_is_shown_and_kept_where_the_bot_was_called,
+        calls_are_neither_asked_for_nor_mentioned_unless_they_are_allowed,
+    );
+}
+
 mod cancel {
     use super::*;
 

@@ -5,6 +5,7 @@
 mod business;
 mod calls;
 mod downloads;
+mod guests;
 mod local;
 mod poison;
 mod posts;

@@ -89,6 +89,19 @@ async fn whether_accounts_can_be_connected_is_reported_where_some_are_served() {
 }
 
 #[tokio::test]
+async fn whether_the_bot_can_be_called_as_a_guest_is_reported_where_calls_are_answered() {
+    let mut setup = TestSetup::good().await;
+    setup.set("STENOBOT_GUEST_MODE", "on");
+    assert_eq!(setup.doctor().await.line("guest mode").0, "ok");
+    setup.api = BotApi::start(Settings { guest_mode: false, ..Settings::default() }).await.unwrap();
+    setup.set("TELEGRAM_BOT_TOKEN", setup.api.token().to_owned());
+    setup.set("STENOBOT_TELEGRAM_API_URL", setup.api.url().to_string());
+    let (verdict, text) = setup.doctor().await.line("guest mode");
+    assert_eq!(verdict, "warning");
+    assert!(text.contains("allow it at @BotFather"), "{text}");
+}
+
+#[tokio::test]
 async fn an_unreachable_server_and_a_webhook_are_reported() {
     let mut setup = TestSetup::good().await;
     setup.api.set_webhook("https://example.org/hook");

@@ -17,6 +17,7 @@ mod everyday;
 mod files;
 mod forged;
 mod groups;
+mod guests;
 mod kinds;
 mod limits;
 mod logs;

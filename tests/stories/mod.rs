@@ -12,6 +12,7 @@ pub(crate) mod display;
 pub(crate) mod everyday;
 pub(crate) mod group_changes;
 pub(crate) mod groups;
+pub(crate) mod guests;
 pub(crate) mod invitations;
 pub(crate) mod limits;
 pub(crate) mod live;

@@ -18,7 +18,7 @@ pub use lifecycle::{
     AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
 };
 pub use live_text::LiveText;
-pub use origin::{BusinessKey, BusinessMessage, Origin, PersonName};
+pub use origin::{BusinessKey, BusinessMessage, GuestCall, GuestQueryId, InlineMessageId, Origin, PersonName};
 pub use paragraphs::{Paragraph, paragraphs};
 pub use retry::{Backoff, RetryPolicy, random_fraction};
 pub use role::{Role, UnknownRole};

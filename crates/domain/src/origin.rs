@@ -13,7 +13,27 @@ pub enum Origin {
     Chat,
     /// A message that the requester received on their own account. The answer goes to their private chat with the bot.
     Business(BusinessMessage),
+    /// A message in a chat that the bot is not in, to which the requester called it. The answer goes there; what does not fit into
+    /// one message, or cannot be shown there, goes to their private chat with the bot.
+    Guest(GuestCall),
 }
+
+/// A call of the bot as a guest in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestCall {
+    /// By which the call can be answered.
+    pub query: GuestQueryId,
+    /// The bot's answer in that chat, once it is known.
+    pub message: Option<InlineMessageId>,
+}
+
+/// Telegram's id of a guest query. It can be answered once, and not for long.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GuestQueryId(pub String);
+
+/// Telegram's id of a message that the bot has posted in a chat which it is not in. It can be edited by this id alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InlineMessageId(pub String);
 
 /// A message that a user received on their own account, which the bot is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]

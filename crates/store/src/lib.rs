@@ -53,6 +53,7 @@ pub use queue::admission::{Admission, Capacity, IdempotencyKey, IncomingAudio, S
 pub use queue::cancellation::CancelOutcome;
 pub use queue::comments::CommentPlace;
 pub use queue::deletion::DeletedSource;
+pub use queue::guests::GuestPress;
 pub use queue::order::{HEAD_SIZE, PAGE_SIZE, Waiting};
 pub use queue::rows::{Fence, Notice, RequestRow, RequestUpdate, Running, Settlement, WorkSource};
 pub use queue::stop::StopOutcome;

@@ -7,6 +7,7 @@ pub(crate) mod comments;
 pub(crate) mod daily_usage;
 pub(crate) mod deletion;
 pub(crate) mod fenced;
+pub(crate) mod guests;
 mod notices;
 pub(crate) mod order;
 pub(crate) mod rows;

@@ -13,6 +13,8 @@ pub enum Action {
     Cancel(RequestId),
     /// Ends a request with the text that is there.
     Stop(RequestId),
+    /// Shows the state of a request anew.
+    Refresh(RequestId),
     /// Transcribes a request's recording again.
     Rerun {
         /// The request.
@@ -59,6 +61,7 @@ impl Action {
         let body = match self {
             Self::Cancel(id) => format!("c:{id}"),
             Self::Stop(id) => format!("k:{id}"),
+            Self::Refresh(id) => format!("r:{id}"),
             Self::Rerun { of, choice: RerunChoice::Language(language) } => format!("l:{of}:{language}"),
             Self::Rerun { of, choice: RerunChoice::File(form) } => format!("f:{of}:{form}"),
             Self::Languages { of, page } => format!("p:{of}:{page}"),
@@ -79,6 +82,7 @@ impl Action {
         let action = match parts.as_slice() {
             ["c", of] => Self::Cancel(id(of)?),
             ["k", of] => Self::Stop(id(of)?),
+            ["r", of] => Self::Refresh(id(of)?),
             ["l", of, language] => Self::Rerun { of: id(of)?, choice: RerunChoice::Language(language.parse().ok()?) },
             ["f", of, form] => Self::Rerun { of: id(of)?, choice: RerunChoice::File(AnswerForm::parse(form)?) },
             ["p", of, page] => Self::Languages { of: id(of)?, page: page.parse().ok()? },
@@ -106,6 +110,7 @@ mod tests {
         for action in [
             Action::Cancel(of),
             Action::Stop(of),
+            Action::Refresh(of),
             Action::Rerun { of, choice: RerunChoice::Language(language.clone()) },
             Action::Rerun { of, choice: RerunChoice::Language(SpeechLanguage::Auto) },
             Action::Rerun { of, choice: RerunChoice::File(AnswerForm::Vtt) },

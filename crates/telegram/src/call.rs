@@ -77,6 +77,8 @@ labels! {
         GetChatMember = "getChatMember",
         /// A user's own account to which the bot is connected.
         GetBusinessConnection = "getBusinessConnection",
+        /// The answer to a call in a chat that the bot is not in.
+        AnswerGuestQuery = "answerGuestQuery",
         /// Where a file can be fetched.
         GetFile = "getFile",
         /// The bytes of a file.

@@ -78,6 +78,9 @@ pub struct Me {
     /// Whether users can connect it to their own accounts, as its owner has set.
     #[serde(default)]
     pub can_connect_to_business: bool,
+    /// Whether users can call it in chats that it is not in, as its owner has set.
+    #[serde(default)]
+    pub supports_guest_queries: bool,
 }
 
 fn user_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {

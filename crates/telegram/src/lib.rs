@@ -12,6 +12,7 @@ mod checkup;
 mod client;
 mod download;
 mod error;
+mod guests;
 mod languages;
 mod messages;
 mod outgoing;
@@ -37,21 +38,21 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit,
-    Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
+    BotMessage, Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits,
+    MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use reactions::Reaction;
 pub use redact::Redactor;
 pub use split::split;
 pub use texts::{
-    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Label, Locale, MyData,
-    QueueEntry, QueuePosition, Stats, StatusText, Texts, body,
+    Answer, AnswerLayout, AnswerText, BanEntry, CallbackAnswer, ChosenLanguages, CommandReply, Continuation, Label,
+    Locale, MyData, QueueEntry, QueuePosition, Stats, StatusText, Texts, body,
 };
 pub use update::{
     Access, AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Command, Content, Discussion,
-    Identity, Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE, UpdateKind,
-    VoiceMessage,
+    GuestQuery, Identity, Ignored, Incoming, Location, Membership, OtherKind, Press, Replied, Sender, TRANSCRIBE,
+    UpdateKind, VoiceMessage,
 };
 pub use updates::OptionalUpdates;
 pub use webhook::{MAX_WEBHOOK_CONNECTIONS, WebhookError, WebhookInfo, WebhookSecret};

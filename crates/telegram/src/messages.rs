@@ -12,7 +12,7 @@ use teloxide::types::{
 use super::call::Method;
 use super::client::{CALL, Client, Notification};
 use super::error::TelegramError;
-use super::outgoing::{Folded, Keyboard, OutgoingMessage};
+use super::outgoing::{BotMessage, Folded, Keyboard, OutgoingMessage};
 
 /// The used field of a sent or edited message.
 #[derive(Deserialize)]
@@ -105,17 +105,30 @@ impl Client {
     /// # Errors
     /// Any [`TelegramError`].
     pub async fn edit(&self, chat: ChatId, message: MessageId, content: &OutgoingMessage) -> Result<(), TelegramError> {
-        self.edit_if(chat, message, content, std::future::ready(true)).await
+        self.edit_message(&BotMessage::InChat { chat, message }, content).await
     }
 
-    /// As [`Client::edit`]; does nothing if `allowed`, which is waited for when the call has its slot, is false.
+    /// As [`Client::edit`], wherever the message is.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn edit_message(&self, message: &BotMessage, content: &OutgoingMessage) -> Result<(), TelegramError> {
+        self.edit_if(message, content, std::future::ready(true)).await
+    }
+
+    /// As [`Client::edit_message`]; does nothing if `allowed`, which is waited for when the call has its slot, is false.
     pub(crate) async fn edit_if(
         &self,
-        chat: ChatId,
-        message: MessageId,
+        message: &BotMessage,
         content: &OutgoingMessage,
         allowed: impl Future<Output = bool>,
     ) -> Result<(), TelegramError> {
+        let (chat, message) = match message {
+            BotMessage::InChat { chat, message } => (*chat, *message),
+            BotMessage::AsGuest { caller, message } => {
+                return self.edit_as_guest(*caller, message, content, allowed).await;
+            }
+        };
         let mut edit = payloads::EditMessageText::new(
             teloxide::types::ChatId(chat.0),
             teloxide::types::MessageId(message.0),
@@ -300,7 +313,7 @@ fn topic(topic: i32) -> teloxide::types::ThreadId {
 }
 
 /// Never `parse_mode`: a transcript may hold any character.
-fn entities(folded: Folded) -> Vec<MessageEntity> {
+pub(super) fn entities(folded: Folded) -> Vec<MessageEntity> {
     vec![MessageEntity::new(MessageEntityKind::ExpandableBlockquote, folded.offset, folded.length)]
 }
 
@@ -308,7 +321,7 @@ fn answering(message: MessageId) -> ReplyParameters {
     ReplyParameters::new(teloxide::types::MessageId(message.0)).allow_sending_without_reply()
 }
 
-fn no_preview() -> LinkPreviewOptions {
+pub(super) fn no_preview() -> LinkPreviewOptions {
     LinkPreviewOptions {
         is_disabled: true,
         url: None,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{Loader, static_loader};
 
-pub use answer::{Answer, AnswerLayout, AnswerText, body};
+pub use answer::{Answer, AnswerLayout, AnswerText, Continuation, body};
 pub use locale::Locale;
 pub(crate) use overrides::OverridesError;
 use overrides::TextOverrides;
@@ -130,6 +130,13 @@ pub enum StatusText {
     TimedOut,
     /// A message of a kind that is not transcribed.
     Unsupported,
+    /// The bot was called as a guest, and not as a reply to a recording.
+    GuestUsage {
+        /// The bot's name, without `@`.
+        bot: String,
+    },
+    /// A request has ended whose answer is not in the message that it began with.
+    GuestOver,
 }
 
 /// Position of a request in the queue, from 1.
@@ -235,6 +242,8 @@ impl Texts {
             StatusText::NoSpeech => renderer.text("no-speech"),
             StatusText::TimedOut => renderer.text("timed-out"),
             StatusText::Unsupported => renderer.text("unsupported"),
+            StatusText::GuestUsage { bot } => renderer.format("guest-usage", [("bot", bot.clone().into())]),
+            StatusText::GuestOver => renderer.text("guest-over"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod business;
 mod command;
+mod guest;
 mod json;
 mod press;
 pub(super) mod raw;
@@ -11,7 +12,7 @@ use std::time::Duration;
 pub(super) use business::ConnectionJson;
 pub use command::{Identity, TRANSCRIBE};
 
-use stenobot_domain::{AudioSource, ChatId, MessageId, ThreadId, Timestamp, UserId};
+use stenobot_domain::{AudioSource, ChatId, GuestQueryId, InlineMessageId, MessageId, ThreadId, Timestamp, UserId};
 
 use super::action::Action;
 use super::call::labels;
@@ -49,6 +50,8 @@ pub enum Content {
     BusinessAudio(Box<BusinessAudio>),
     /// Messages in a chat of such an account were deleted.
     BusinessDeletion(BusinessDeletion),
+    /// The bot was called in a chat that it is not in.
+    Guest(Box<GuestQuery>),
     /// The copy of a channel's recording in the linked group, under which it is commented on.
     Discussion(Discussion),
     /// Anything else a person sends in a private chat.
@@ -143,6 +146,8 @@ pub struct Press {
     pub location: Option<Location>,
     /// The message with the button.
     pub message: Option<MessageId>,
+    /// That message, if the bot has posted it as a guest; then neither of the two above is known.
+    pub inline: Option<InlineMessageId>,
     /// What the buttons are for that Telegram's server knows under the message: what is pressed is only a claim of the
     /// program that sent it. Empty when Telegram no longer gives the message.
     pub buttons: Vec<Action>,
@@ -206,6 +211,18 @@ pub struct BusinessDeletion {
     pub chat: ChatId,
     /// The messages.
     pub messages: Vec<MessageId>,
+}
+
+/// A call of the bot in a chat that it is not in. Nothing about that chat is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestQuery {
+    /// By which it is answered.
+    pub query: GuestQueryId,
+    /// Who called.
+    pub from: Sender,
+    /// The recording to which the bot was called, if there is one. Its location is the caller's private chat with the bot, which may
+    /// not exist.
+    pub voice: Option<VoiceMessage>,
 }
 
 /// What the bot may do in a chat.
@@ -312,6 +329,8 @@ labels! {
         BusinessDeletion = "business_deletion",
         /// [`Ignored::Business`]
         BusinessOther = "business_other",
+        /// [`Content::Guest`]
+        Guest = "guest",
         /// [`Content::Other`]
         Other = "other",
         /// [`Ignored::Group`]
@@ -349,6 +368,7 @@ impl Content {
             Self::BusinessConnection(_) => UpdateKind::BusinessConnection,
             Self::BusinessAudio(_) => UpdateKind::BusinessAudio,
             Self::BusinessDeletion(_) => UpdateKind::BusinessDeletion,
+            Self::Guest(_) => UpdateKind::Guest,
             Self::Discussion(_) => UpdateKind::Group,
             Self::Other(_) => UpdateKind::Other,
             Self::Ignored(why) => match why {

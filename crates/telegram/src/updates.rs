@@ -22,24 +22,30 @@ const MAX_BATCH: usize = 4 << 20;
 const KINDS: [&str; 5] = ["message", "channel_post", "callback_query", "my_chat_member", "business_connection"];
 /// Those of the chats of connected accounts: a bot that serves no such account is sent none of their messages.
 const BUSINESS_KINDS: [&str; 2] = ["business_message", "deleted_business_messages"];
+/// Calls in chats that the bot is not in.
+const GUEST_KINDS: [&str; 1] = ["guest_message"];
 
 /// Kinds of updates that only some bots use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OptionalUpdates {
     /// Messages in the chats of users' own accounts.
     pub business: bool,
+    /// Calls in chats that the bot is not in.
+    pub guests: bool,
 }
 
 /// The kinds that are asked for now.
 #[derive(Debug, Default)]
 pub(super) struct UpdateKinds {
     business: AtomicBool,
+    guests: AtomicBool,
 }
 
 impl UpdateKinds {
     pub(super) fn names(&self) -> Vec<&'static str> {
         let business = self.business.load(Ordering::Relaxed).then_some(BUSINESS_KINDS);
-        KINDS.into_iter().chain(business.into_iter().flatten()).collect()
+        let guests = self.guests.load(Ordering::Relaxed).then_some(GUEST_KINDS);
+        KINDS.into_iter().chain(business.into_iter().flatten()).chain(guests.into_iter().flatten()).collect()
     }
 }
 
@@ -56,7 +62,9 @@ struct GetUpdates {
 impl Client {
     /// Sets which of those updates the next poll, or the next setting of the webhook, asks for. By default none.
     pub fn set_optional_updates(&self, updates: OptionalUpdates) {
-        self.wanted_updates().business.store(updates.business, Ordering::Relaxed);
+        let OptionalUpdates { business, guests } = updates;
+        self.wanted_updates().business.store(business, Ordering::Relaxed);
+        self.wanted_updates().guests.store(guests, Ordering::Relaxed);
     }
 
     /// The kinds of updates that are asked for, by Telegram's names.

@@ -96,7 +96,7 @@ async fn a_deletion_is_parsed() {
 async fn messages_of_accounts_are_asked_for_only_if_one_is_served() {
     let stub = Stub::start([Answer::ok(json!([])), Answer::ok(json!([]))]).await;
     let client = stub.client();
-    client.set_optional_updates(OptionalUpdates { business: true });
+    client.set_optional_updates(OptionalUpdates { business: true, guests: false });
     client.updates(None, Duration::ZERO).await.unwrap();
     client.set_optional_updates(OptionalUpdates::default());
     client.updates(None, Duration::ZERO).await.unwrap();

@@ -29,7 +29,12 @@ async fn me_returns_the_account_of_the_token() {
     let stub = Stub::start([Answer::ok(me)]).await;
     assert_eq!(
         stub.client().me().await,
-        Ok(Me { id: UserId(123456789), username: "steno_bot".into(), can_connect_to_business: false })
+        Ok(Me {
+            id: UserId(123456789),
+            username: "steno_bot".into(),
+            can_connect_to_business: false,
+            supports_guest_queries: false
+        })
     );
     assert_eq!(stub.asked()[0].path, format!("/bot{TOKEN}/GetMe"));
 }

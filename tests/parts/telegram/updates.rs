@@ -442,6 +442,7 @@ async fn a_press_is_parsed_whatever_its_data() {
         from: anna(),
         location: Some(with_anna()),
         message: Some(MessageId(8)),
+        inline: None,
         buttons: vec![],
         action: Some(Action::Cancel(RequestId(3))),
         replied: None,

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use stenobot_domain::{
-    BusinessKey, CancelledBy, ChatId, MessageId, RequestId, SpeechLanguage, StageName, StatusStyle, Timestamp, UserId,
+    BusinessKey, CancelledBy, ChatId, InlineMessageId, MessageId, RequestId, SpeechLanguage, StageName, StatusStyle,
+    Timestamp, UserId,
 };
 
 use crate::audio::{AudioRow, DueAudio};
@@ -15,6 +16,7 @@ use crate::queue::cancellation::CancelTarget;
 use crate::queue::comments::CommentPlace;
 use crate::queue::daily_usage::{MeasuredRequest, Usage};
 use crate::queue::fenced::FencedWrite;
+use crate::queue::guests::GuestRequest;
 use crate::queue::order::Place;
 use crate::service::ServiceMode;
 use crate::users::{Ban, Profile};
@@ -105,6 +107,10 @@ statements! {
     /// Whether `owner` holds a request, or no worker does while it waits.
     fn set_comment_place(channel: ChatId, post: MessageId, place: CommentPlace) -> ();
     fn comment_place(of: RequestId) -> Option<CommentPlace>;
+    /// `None` of an unknown request, of one that is no call, and of an erased user's.
+    fn guest_request(id: RequestId) -> Option<GuestRequest>;
+    /// Whether it was recorded.
+    fn record_guest_message(id: RequestId, message: &InlineMessageId) -> bool;
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;

@@ -133,6 +133,8 @@ pub(crate) const TABLES: &[Table] = &[
             Column("sent_at", Integer),
             Column("source_deleted", Integer),
             Column("sent_messages", Text),
+            Column("guest_query", Text),
+            Column("inline_message_id", Text),
         ],
     },
     Table {

@@ -57,7 +57,8 @@ pub(in super::super) const ANONYMISE: &str = "UPDATE usage SET user_id = $2, ans
      chat_id = NULL, thread_id = NULL, message_id = NULL, reply_to_message_id = NULL, status_message_id = NULL, \
      part_message_id = NULL, callback_id = NULL, voice_file_id = '', file_unique_id = NULL, locale = NULL, direct_topic_id = NULL, \
      comment_chat_id = NULL, comment_message_id = NULL, speech_language = NULL, speech_languages = NULL, audio_until = NULL, legacy_key = NULL, \
-     business_key = NULL, author_name = NULL, sent_at = NULL, source_deleted = 0, sent_messages = NULL WHERE user_id = $1";
+     business_key = NULL, author_name = NULL, sent_at = NULL, source_deleted = 0, sent_messages = NULL, \
+     guest_query = NULL, inline_message_id = NULL WHERE user_id = $1";
 
 const DELETE_USER: &str = "DELETE FROM users WHERE id = $1";
 

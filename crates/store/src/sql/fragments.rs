@@ -70,6 +70,13 @@ macro_rules! chat_id {
     };
 }
 
+/// Columns of an [`Origin`](stenobot_domain::Origin).
+macro_rules! origin_columns {
+    () => {
+        "usage.business_key, usage.author_name, usage.sent_at, usage.guest_query, usage.inline_message_id"
+    };
+}
+
 /// Columns of a [`RequestRow`](crate::RequestRow).
 macro_rules! request_columns {
     () => {
@@ -78,9 +85,10 @@ macro_rules! request_columns {
             chat_id!(),
             ", thread_id, direct_topic_id, reply_to_message_id, display, source, form, speech_language, speech_languages, parent_id, joined_to, \
              voice_file_id, claimed_duration_seconds, voice_duration_seconds, locale, stage, owner, attempt, failures, \
-             business_key, author_name, sent_at, \
              interruptions, cancel_requested, status_message_id, parts_delivered, part_message_id, received_at, \
              transcription_length IS NOT NULL AS transcribed_before, ",
+            origin_columns!(),
+            ", ",
             telegram_id!()
         )
     };

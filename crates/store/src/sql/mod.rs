@@ -15,6 +15,7 @@ pub(super) mod claims;
 pub(super) mod daily_usage;
 pub(super) mod deletion;
 pub(super) mod erasure;
+pub(super) mod guests;
 mod invitations;
 mod machines;
 pub(super) mod migrate;

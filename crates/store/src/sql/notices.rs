@@ -5,7 +5,8 @@ use stenobot_domain::{ChatId, RequestId, Timestamp};
 use super::Statements;
 use crate::{Notice, StoreError};
 
-/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them. What was not refused at its
+/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them: not of calls as a guest, each
+/// of which is answered where it was made. What was not refused at its
 /// admission may carry a reaction.
 macro_rules! is_plain_refusal {
     ($table:literal) => {
@@ -17,7 +18,9 @@ macro_rules! is_plain_refusal {
             $table,
             ".stage = 'rejected' AND ",
             $table,
-            ".status_message_id IS NULL AND (",
+            ".status_message_id IS NULL AND ",
+            $table,
+            ".guest_query IS NULL AND (",
             $table,
             ".display = 'message' OR (",
             $table,
@@ -41,7 +44,7 @@ macro_rules! is_plain_refusal {
 pub(in super::super) const CLAIM_NOTICE: &str = concat!(
     "UPDATE usage SET owner = $1, lease_until = $2, attempt = attempt + 1 \
      WHERE id = (SELECT coalesce((SELECT max(newest.id) FROM usage AS newest WHERE oldest.stage = 'rejected' \
-     AND oldest.status_message_id IS NULL AND newest.chat_id = oldest.chat_id \
+     AND oldest.status_message_id IS NULL AND oldest.guest_query IS NULL AND newest.chat_id = oldest.chat_id \
      AND newest.thread_id IS NOT DISTINCT FROM oldest.thread_id \
      AND newest.direct_topic_id IS NOT DISTINCT FROM oldest.direct_topic_id AND ",
     is_plain_refusal!("newest"),
@@ -56,8 +59,9 @@ pub(in super::super) const CLAIM_NOTICE: &str = concat!(
     skip_locked!("oldest"),
     ") AND answered = 0 AND (owner IS NULL OR lease_until < $3) RETURNING id, ",
     chat_id!(),
-    ", thread_id, direct_topic_id, reply_to_message_id, display, status_message_id, locale, stage, reason, codec, owner, attempt, received_at, \
-     business_key, author_name, sent_at, \
+    ", thread_id, direct_topic_id, reply_to_message_id, display, status_message_id, locale, stage, reason, codec, owner, attempt, received_at, ",
+    origin_columns!(),
+    ", \
      CAST(voice_duration_seconds AS DOUBLE PRECISION) AS voice_duration_seconds, \
      CAST(claimed_duration_seconds AS DOUBLE PRECISION) AS claimed_duration_seconds, ",
     telegram_id!()
@@ -66,7 +70,7 @@ pub(in super::super) const CLAIM_NOTICE: &str = concat!(
 /// The other refusals that the message for `$1` answers as well. Parameters are numbered as in the claim.
 pub(in super::super) const FOLDED: &str = concat!(
     "SELECT other.id FROM usage AS other JOIN usage AS told ON told.id = $1 WHERE told.stage = 'rejected' \
-     AND told.status_message_id IS NULL AND told.display IN ('message', 'reaction') AND other.id <> told.id AND other.chat_id = told.chat_id \
+     AND told.status_message_id IS NULL AND told.guest_query IS NULL AND told.display IN ('message', 'reaction') AND other.id <> told.id AND other.chat_id = told.chat_id \
      AND other.thread_id IS NOT DISTINCT FROM told.thread_id \
      AND other.direct_topic_id IS NOT DISTINCT FROM told.direct_topic_id AND ",
     is_plain_refusal!("other")

@@ -50,10 +50,10 @@ pub(in super::super) const SAME_AUDIO: &str = concat!(
 pub(in super::super) const INSERT_REQUEST: &str = concat!(
     "INSERT INTO usage (user_id, chat_id, message_id, callback_id, reply_to_message_id, thread_id, source, parent_id, \
      form, speech_language, joined_to, voice_file_id, file_unique_id, claimed_duration_seconds, locale, \
-     stage, reason, answered, received_at, business_key, author_name, sent_at, display, direct_topic_id, speech_languages, finished_at, priority, \
+     stage, reason, answered, received_at, business_key, author_name, sent_at, display, direct_topic_id, speech_languages, guest_query, finished_at, priority, \
      turn, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM moved_chats WHERE from_chat_id = $2) THEN NULL ELSE $5 END, \
-     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, $24, \
+     $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, $24, $25, \
      CASE $16 WHEN 'rejected' THEN $18 END, \
      coalesce((SELECT original.priority FROM usage AS original WHERE original.id = $11), 1), \
      coalesce((SELECT original.turn FROM usage AS original WHERE original.id = $11), \
@@ -77,8 +77,9 @@ macro_rules! waiting_columns {
             "SELECT id, ",
             chat_id!(),
             ", CASE WHEN transcription_length IS NULL THEN status_message_id END AS status_message_id, \
-             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, business_key, author_name, sent_at, \
-             CASE WHEN ",
+             locale, stage, voice_duration_seconds, claimed_duration_seconds, received_at, ",
+            origin_columns!(),
+            ", CASE WHEN ",
             waits_for_another!(),
             " THEN joined_to END AS joined_to, ",
             telegram_id!()
@@ -226,9 +227,10 @@ impl Statements<'_> {
             IdempotencyKey::Button { callback_id } => (None, Some(callback_id)),
             IdempotencyKey::Origin => (None, None),
         };
-        let business = match &arrival.origin {
-            Origin::Chat => None,
-            Origin::Business(message) => Some(message),
+        let (business, guest) = match &arrival.origin {
+            Origin::Chat => (None, None),
+            Origin::Business(message) => (Some(message), None),
+            Origin::Guest(call) => (None, Some(call)),
         };
         let stage = if row.refused.is_some() { StageName::Rejected } else { StageName::Received };
         let (language, languages) = rows::language_columns(arrival.speech_language.as_ref());
@@ -257,6 +259,7 @@ impl Statements<'_> {
             .bind(arrival.display.as_str())
             .bind(arrival.thread.and_then(ThreadId::direct))
             .bind(languages)
+            .bind(guest.map(|call| call.query.0.as_str()))
             .fetch_optional(self.0)
             .await?;
         Ok(id.map(RequestId))

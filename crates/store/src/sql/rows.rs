@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::Row;
 use stenobot_domain::{
-    AnswerForm, AudioLength, AudioSource, BusinessKey, BusinessMessage, CancelledBy, ChatId, FailReason, MessageId,
-    Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName, StateDisplay, StatusStyle, ThreadId,
-    Timestamp, UserId,
+    AnswerForm, AudioLength, AudioSource, BusinessKey, BusinessMessage, CancelledBy, ChatId, FailReason, GuestCall,
+    GuestQueryId, InlineMessageId, MessageId, Origin, PersonName, RejectReason, RequestId, SpeechLanguage, StageName,
+    StateDisplay, StatusStyle, ThreadId, Timestamp, UserId,
 };
 
 use super::{DbRow, count, seconds};
@@ -115,6 +115,10 @@ pub(super) fn time(row: &DbRow, column: &str) -> Result<Option<Timestamp>, sqlx:
 }
 
 pub(super) fn origin(row: &DbRow) -> Result<Origin, sqlx::Error> {
+    if let Some(query) = row.try_get::<Option<String>, _>("guest_query")? {
+        let message: Option<String> = row.try_get("inline_message_id")?;
+        return Ok(Origin::Guest(GuestCall { query: GuestQueryId(query), message: message.map(InlineMessageId) }));
+    }
     let Some(key) = row.try_get::<Option<Vec<u8>>, _>("business_key")? else { return Ok(Origin::Chat) };
     let author: Option<String> = row.try_get("author_name")?;
     Ok(Origin::Business(BusinessMessage {

@@ -1,6 +1,7 @@
 //! Content of a message of the bot: text and buttons.
 
 use serde::{Serialize, Serializer};
+use stenobot_domain::{ChatId, InlineMessageId, MessageId, Origin};
 
 use crate::action::Action;
 
@@ -13,6 +14,42 @@ pub struct OutgoingMessage {
     pub folded: Option<Folded>,
     /// Without rows there are no buttons.
     pub keyboard: Keyboard,
+}
+
+/// A message of the bot that can be edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BotMessage {
+    /// In a chat of the bot.
+    InChat {
+        /// The chat.
+        chat: ChatId,
+        /// The message.
+        message: MessageId,
+    },
+    /// Posted in a chat that the bot is not in.
+    AsGuest {
+        /// The private chat with the user who called the bot. Edits take turns with messages there, since the other chat is not known.
+        caller: ChatId,
+        /// The message.
+        message: InlineMessageId,
+    },
+}
+
+impl BotMessage {
+    /// The message that shows the state of a request of this origin, which is answered in `chat`; `status` is its message there.
+    pub fn of_request(origin: &Origin, chat: ChatId, status: Option<MessageId>) -> Option<Self> {
+        match origin {
+            Origin::Chat | Origin::Business(_) => status.map(|message| Self::InChat { chat, message }),
+            Origin::Guest(call) => call.message.clone().map(|message| Self::AsGuest { caller: chat, message }),
+        }
+    }
+
+    /// The chat with whose messages its edits take turns.
+    pub fn turn(&self) -> ChatId {
+        match self {
+            Self::InChat { chat, .. } | Self::AsGuest { caller: chat, .. } => *chat,
+        }
+    }
 }
 
 impl From<String> for OutgoingMessage {

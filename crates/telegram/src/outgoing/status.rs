@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use stenobot_domain::{ChatId, MessageId, RequestId};
+use stenobot_domain::{ChatId, RequestId};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::limits::Priority;
-use super::message::OutgoingMessage;
+use super::message::{BotMessage, OutgoingMessage};
 use super::outbox::Outbox;
 use crate::client::Client;
 use crate::error::{Disposition, TelegramError};
@@ -67,8 +67,7 @@ pub trait Edit: Clone + Send + Sync + 'static {
     /// Replaces the content of a message, if the guard allows it when the edit has its slot.
     fn edit(
         &self,
-        chat: ChatId,
-        message: MessageId,
+        message: BotMessage,
         content: OutgoingMessage,
         guard: EditGuard,
     ) -> impl Future<Output = Result<(), TelegramError>> + Send;
@@ -79,14 +78,8 @@ impl Edit for Client {
         self.outbox()
     }
 
-    async fn edit(
-        &self,
-        chat: ChatId,
-        message: MessageId,
-        content: OutgoingMessage,
-        guard: EditGuard,
-    ) -> Result<(), TelegramError> {
-        self.with_priority(Priority::Status).edit_if(chat, message, &content, guard.allows()).await
+    async fn edit(&self, message: BotMessage, content: OutgoingMessage, guard: EditGuard) -> Result<(), TelegramError> {
+        self.with_priority(Priority::Status).edit_if(&message, &content, guard.allows()).await
     }
 }
 
@@ -112,8 +105,7 @@ struct Pending {
 
 #[derive(Debug)]
 struct Shown {
-    chat: ChatId,
-    message: MessageId,
+    message: BotMessage,
     content: OutgoingMessage,
 }
 
@@ -151,8 +143,8 @@ impl StatusEditor {
 
     /// Shows `content` in the request's status message as soon as may be; a newer one takes its place. Never waits.
     /// Does nothing for a request that was closed.
-    pub fn show(&self, request: RequestId, chat: ChatId, message: MessageId, content: OutgoingMessage) {
-        self.inbox.pending().shown.insert(request, Shown { chat, message, content });
+    pub fn show(&self, request: RequestId, message: BotMessage, content: OutgoingMessage) {
+        self.inbox.pending().shown.insert(request, Shown { message, content });
         self.inbox.changed.notify_one();
     }
 
@@ -186,8 +178,7 @@ struct EditLoop<E> {
 
 /// One request's status message.
 struct MessageState {
-    chat: ChatId,
-    message: MessageId,
+    message: BotMessage,
     /// The latest content, not sent yet.
     wanted: Option<OutgoingMessage>,
     /// The content that is displayed, as far as is known.
@@ -195,7 +186,7 @@ struct MessageState {
     /// When the message may be edited again.
     free_at: Instant,
     /// The edit under way, and its message: the request may have got a new status message since.
-    in_flight: Option<(task::Id, MessageId)>,
+    in_flight: Option<(task::Id, BotMessage)>,
     /// The message can no longer be edited.
     is_gone: bool,
     /// Callers of `close` that wait for the edit under way.
@@ -255,14 +246,15 @@ impl<E: Edit> EditLoop<E> {
         self.messages.retain(|_, state| {
             state.in_flight.is_some() || state.wanted.is_some() || now < state.last_used + IDLE_TIMEOUT
         });
-        for (request, Shown { chat, message, content }) in shown {
+        for (request, Shown { message, content }) in shown {
             if self.closed.contains_key(&request) {
                 continue;
             }
-            let state = self.messages.entry(request).or_insert_with(|| MessageState::new(chat, message, now));
-            if (state.chat, state.message) != (chat, message) {
+            let new = || MessageState::new(message.clone(), now);
+            let state = self.messages.entry(request).or_insert_with(new);
+            if state.message != message {
                 // The status message was replaced by a new one.
-                *state = MessageState { in_flight: state.in_flight, ..MessageState::new(chat, message, now) };
+                *state = MessageState { in_flight: state.in_flight.take(), ..new() };
             }
             state.last_used = now;
             state.wanted = (!state.is_gone).then_some(content);
@@ -283,15 +275,17 @@ impl<E: Edit> EditLoop<E> {
             }
             let state = self.messages.get_mut(&request)?;
             let content = state.wanted.take()?;
-            let (edit, chat, message) = (self.edit.clone(), state.chat, state.message);
+            let (edit, message) = (self.edit.clone(), state.message.clone());
+            let turn = message.turn();
             let guard = EditGuard { may_edit: self.may_edit.clone(), request };
+            let under_way = message.clone();
             let work = async move {
-                let result = edit.edit(chat, message, content.clone(), guard).await;
+                let result = edit.edit(message, content.clone(), guard).await;
                 Edited { content, result }
             };
-            state.in_flight = Some((self.in_flight.spawn(work).id(), message));
+            state.in_flight = Some((self.in_flight.spawn(work).id(), under_way));
             state.free_at = now + self.message_interval;
-            self.edit.outbox().status_started(state.chat);
+            self.edit.outbox().status_started(turn);
         }
     }
 
@@ -300,25 +294,24 @@ impl<E: Edit> EditLoop<E> {
         let outbox = self.edit.outbox();
         let mut flying: HashMap<ChatId, usize> = HashMap::new();
         for state in self.messages.values().filter(|state| state.in_flight.is_some()) {
-            *flying.entry(state.chat).or_default() += 1;
+            *flying.entry(state.message.turn()).or_default() += 1;
         }
         let is_full = |chat: &ChatId| flying.get(chat).is_some_and(|count| *count >= MAX_IN_FLIGHT_IN_CHAT);
-        let waiting = self
-            .messages
-            .iter()
-            .filter(|(_, state)| state.wanted.is_some() && state.in_flight.is_none() && !is_full(&state.chat));
-        let due = waiting
-            .map(|(request, state)| (state.free_at.max(outbox.status_due(state.chat, now)), state.free_at, *request));
+        let waiting = self.messages.iter().filter(|(_, state)| {
+            state.wanted.is_some() && state.in_flight.is_none() && !is_full(&state.message.turn())
+        });
+        let due = waiting.map(|(request, state)| {
+            (state.free_at.max(outbox.status_due(state.message.turn(), now)), state.free_at, *request)
+        });
         due.min().map(|(due, _, request)| (request, due))
     }
 
     fn on_edit_done(&mut self, task: task::Id, edited: Edited) {
         let now = Instant::now();
-        let flight = |state: &MessageState| state.in_flight.filter(|(flying, _)| *flying == task);
-        let found = self.messages.iter_mut().find_map(|(request, state)| Some((*request, flight(state)?.1, state)));
-        let Some((request, message, state)) = found else { return };
-        state.in_flight = None;
-        if message == state.message {
+        let is_flight = |state: &MessageState| state.in_flight.as_ref().is_some_and(|(flying, _)| *flying == task);
+        let Some((request, state)) = self.messages.iter_mut().find(|(_, state)| is_flight(state)) else { return };
+        let (request, flight) = (*request, state.in_flight.take());
+        if flight.is_some_and(|(_, message)| message == state.message) {
             state.displayed = None;
             state.settle(edited, now, self.message_interval, self.edit.outbox());
         }
@@ -341,7 +334,7 @@ impl MessageState {
             }
             Err(error) => match error.disposition() {
                 Disposition::ServerRequested(pause) => {
-                    outbox.delay_status(self.chat, pause);
+                    outbox.delay_status(self.message.turn(), pause);
                     Some(edited.content)
                 }
                 Disposition::Retry { after } | Disposition::OperatorNeeded { after } => {
@@ -360,9 +353,8 @@ impl MessageState {
         self.drop_repetition();
     }
 
-    fn new(chat: ChatId, message: MessageId, now: Instant) -> Self {
+    fn new(message: BotMessage, now: Instant) -> Self {
         Self {
-            chat,
             message,
             wanted: None,
             displayed: None,

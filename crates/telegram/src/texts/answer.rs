@@ -32,6 +32,19 @@ pub struct AnswerLayout<'a> {
     pub is_folded: bool,
     /// Where the text ends, if its sender has stopped the transcription.
     pub stopped_at: Option<Duration>,
+    /// Where the messages behind the first are.
+    pub continuation: Continuation,
+}
+
+/// Where the messages behind the first are, of which the first says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuation {
+    /// In the same chat, which needs no word.
+    SameChat,
+    /// In the reader's private chat with the bot.
+    PrivateChat,
+    /// Nowhere: the reader has no such chat.
+    Missing,
 }
 
 /// Form of an answer.
@@ -96,14 +109,25 @@ impl Texts {
             text: [before, part, after].concat(),
             folded: is_folded.then(|| Folded { offset: units(before), length: units(part) }),
         };
-        let parts = split(&words, MESSAGE_UNITS.saturating_sub(units(&heading)), MESSAGE_UNITS);
+        let note = |name| "\n\n".to_owned() + &renderer.text(name);
+        let note = match layout.continuation {
+            Continuation::SameChat => None,
+            Continuation::PrivateChat => Some(note("guest-rest")),
+            Continuation::Missing => Some(note("guest-rest-lost")),
+        };
+        let room = MESSAGE_UNITS.saturating_sub(units(&heading));
+        let mut parts = split(&words, room, MESSAGE_UNITS);
         if parts.len() > layout.most.get() {
-            let note = "\n\n".to_owned() + &renderer.text("in-the-file");
+            let note = note.unwrap_or_else(|| "\n\n".to_owned() + &renderer.text("in-the-file"));
             let preview = split(&words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0) + " …";
             return Answer::File { preview: text(&heading, &preview, &note) };
         }
-        let headings = std::iter::once(heading.as_str()).chain(std::iter::repeat(""));
-        Answer::Messages(headings.zip(&parts).map(|(heading, part)| text(heading, part, "")).collect())
+        let note = note.filter(|_| parts.len() > 1).unwrap_or_default();
+        if !note.is_empty() {
+            parts = split(&words, room.saturating_sub(units(&note)), MESSAGE_UNITS);
+        }
+        let around = std::iter::once((heading.as_str(), note.as_str())).chain(std::iter::repeat(("", "")));
+        Answer::Messages(around.zip(&parts).map(|((before, after), part)| text(before, part, after)).collect())
     }
 }
 

@@ -32,6 +32,8 @@ pub enum CommandReply {
         bot: String,
         /// Whether the user may connect the bot to their own account.
         is_owner: bool,
+        /// Whether the bot can be called in chats that it is not in.
+        has_guests: bool,
     },
     /// To /language, over the buttons.
     Languages {
@@ -52,6 +54,8 @@ pub enum CommandReply {
         retention: Duration,
         /// Whether the user may connect the bot to their own account.
         is_owner: bool,
+        /// Whether the bot can be called in chats that it is not in.
+        has_guests: bool,
     },
     /// The bot was connected to the user's own account, which it serves.
     BusinessConnected,
@@ -233,6 +237,8 @@ pub enum Label {
     Cancel,
     /// Ends a request with the text that is there.
     Stop,
+    /// Shows the state of a request anew.
+    Refresh,
     /// Opens the list of languages.
     OtherLanguage,
     /// Copies the text of an answer.
@@ -257,11 +263,13 @@ impl Texts {
             CommandReply::Greeting { duration, size } => {
                 renderer.format("greeting", [("duration", renderer.limit(*duration)), ("size", renderer.size(*size))])
             }
-            CommandReply::Help { duration, size, bot, is_owner } => {
+            CommandReply::Help { duration, size, bot, is_owner, has_guests } => {
                 let (duration, size) = (renderer.limit(*duration), renderer.size(*size));
                 let help =
                     renderer.format("help", [("duration", duration), ("size", size), ("bot", bot.clone().into())]);
                 let help = help + "\n" + &renderer.text("help-groups");
+                let guests = has_guests.then(|| renderer.format("help-guest", [("bot", bot.clone().into())]));
+                let help = with_line(help, guests.map(|line| "\n".to_owned() + &line));
                 with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))
             }
             CommandReply::Languages { current: ChosenLanguages::None } => renderer.text("languages-automatic"),
@@ -290,13 +298,14 @@ impl Texts {
             }
             CommandReply::Cancelled(0) => renderer.text("cancel-nothing"),
             CommandReply::Cancelled(count) => renderer.format("cancel-count", [("count", number(*count))]),
-            CommandReply::Privacy { retention, is_owner } => {
+            CommandReply::Privacy { retention, is_owner, has_guests } => {
                 let kept = match retention.as_secs() {
                     0 => renderer.text("privacy-audio-at-once"),
                     _ => renderer.format("privacy-audio-kept", [("time", renderer.span(*retention))]),
                 };
                 let privacy =
                     renderer.format("privacy", [("audio", kept.into())]) + "\n" + &renderer.text("privacy-limits");
+                let privacy = with_line(privacy, has_guests.then(|| renderer.text("privacy-guest")));
                 with_line(privacy, is_owner.then(|| renderer.text("privacy-business")))
             }
             CommandReply::BusinessConnected => renderer.text("business-connected"),
@@ -410,6 +419,7 @@ impl Texts {
         match label {
             Label::Cancel => renderer.text("label-cancel"),
             Label::Stop => renderer.text("label-stop"),
+            Label::Refresh => renderer.text("label-refresh"),
             Label::OtherLanguage => renderer.text("label-other-language"),
             Label::Copy => renderer.text("label-copy"),
             Label::Back => renderer.text("label-back"),

@@ -118,6 +118,7 @@ fn everything(locale: Locale) -> Vec<String> {
     for label in [
         Label::Cancel,
         Label::Stop,
+        Label::Refresh,
         Label::Copy,
         Label::OtherLanguage,
         Label::Back,
@@ -278,8 +279,10 @@ fn whole_minutes_and_hours_are_shown_without_zeros() {
             let waiting = Texts::default()
                 .render(locale, &StatusText::Queued { position: QueuePosition::Exact(3), wait: Some(seconds(length)) });
             assert!(waiting.ends_with(&format!("~{wanted}")), "{locale:?}: {waiting}");
-            let kept = Texts::default()
-                .command_reply(locale, &CommandReply::Privacy { retention: seconds(length), is_owner: false });
+            let kept = Texts::default().command_reply(
+                locale,
+                &CommandReply::Privacy { retention: seconds(length), is_owner: false, has_guests: false },
+            );
             assert!(kept.contains(&format!(" {wanted} ")), "{locale:?}: {kept}");
         }
     }

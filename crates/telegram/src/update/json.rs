@@ -15,6 +15,7 @@ pub(super) use file::File;
 
 use super::business::{ConnectionJson, DeletionJson, MessageJson};
 use super::command::{Identity, Spoken, TRANSCRIBE};
+use super::guest::GuestJson;
 use super::press::CallbackQuery;
 use super::raw;
 use super::{
@@ -85,7 +86,7 @@ pub(super) struct User {
 
 /// The files of a message, whether it came or is answered.
 #[derive(Deserialize)]
-struct Media {
+pub(super) struct Media {
     /// Absent in what is answered in another chat.
     message_id: Option<i32>,
     voice: Option<File>,
@@ -158,9 +159,23 @@ impl Incoming {
             "business_message",
             "business_connection",
             "deleted_business_messages",
+            "guest_message",
         ];
         let Some(
-            [id, edited, edited_post, edited_business, post, message, query, member, business, connection, deleted],
+            [
+                id,
+                edited,
+                edited_post,
+                edited_business,
+                post,
+                message,
+                query,
+                member,
+                business,
+                connection,
+                deleted,
+                guest,
+            ],
         ) = raw::members(update, names)
         else {
             return raw::update_id(update).map(Self::unreadable);
@@ -183,6 +198,8 @@ impl Incoming {
             readable(connection, |json| Ok(Content::BusinessConnection(Box::new(read(json)?))))
         } else if let Some(deleted) = deleted {
             readable(deleted, |json| Ok(serde_json::from_slice::<DeletionJson>(json)?.into_content()))
+        } else if let Some(guest) = guest {
+            readable(guest, |json| Ok(serde_json::from_slice::<GuestJson<'_>>(json)?.into_content(json)))
         } else {
             Content::Ignored(Ignored::Unexpected)
         };
@@ -378,7 +395,7 @@ impl Message<'_> {
 
 impl Media {
     /// The file with sound, and the number of its message. In a group a document counts only if it says that it is sound.
-    fn sound(self, kind: ChatKind) -> Option<(File, AudioSource, Option<i32>)> {
+    pub(super) fn sound(self, kind: ChatKind) -> Option<(File, AudioSource, Option<i32>)> {
         let document = self.document.filter(|file| match kind {
             ChatKind::Private => file.may_have_sound(),
             ChatKind::Group | ChatKind::Channel => file.claims_sound(),

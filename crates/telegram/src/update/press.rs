@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use stenobot_domain::{ChatId, MessageId, Timestamp};
 
+use super::guest;
 use super::json::{Chat, User};
 use super::raw;
 use super::{Content, Location, Press, Replied, ThreadId};
@@ -19,6 +20,8 @@ pub(super) struct CallbackQuery<'a> {
     /// With nothing but chat and number when it is too old.
     #[serde(borrow)]
     message: Option<Pressed<'a>>,
+    /// In place of the message, where the bot has posted it as a guest.
+    inline_message_id: Option<String>,
     data: Option<String>,
 }
 
@@ -65,6 +68,7 @@ impl CallbackQuery<'_> {
             from: self.from.into(),
             location,
             message,
+            inline: self.inline_message_id.and_then(guest::inline_message),
             buttons,
             action,
             replied,

@@ -10,6 +10,7 @@ mod claims;
 mod clock;
 mod coalescing;
 mod display;
+mod guests;
 mod invitations;
 mod limits;
 mod machines;

@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use stenobot_domain::MessageId;
+
 use super::super::limits::Limits;
 use super::*;
 
@@ -12,8 +14,7 @@ const OTHER_CHAT: ChatId = ChatId(8);
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     at: Duration,
-    chat: ChatId,
-    message: MessageId,
+    message: BotMessage,
     text: String,
 }
 
@@ -73,20 +74,14 @@ impl Edit for Fake {
         &self.0.outbox
     }
 
-    async fn edit(
-        &self,
-        chat: ChatId,
-        message: MessageId,
-        content: OutgoingMessage,
-        guard: EditGuard,
-    ) -> Result<(), TelegramError> {
+    async fn edit(&self, message: BotMessage, content: OutgoingMessage, guard: EditGuard) -> Result<(), TelegramError> {
         if !guard.allows().await {
             return Ok(());
         }
         let text = content.text;
         assert_ne!(text, "panic", "as the test wants");
         let at = self.0.start.elapsed();
-        self.0.seen.lock().unwrap().push(Seen { at, chat, message, text });
+        self.0.seen.lock().unwrap().push(Seen { at, message, text });
         let busy = self.0.busy.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.busiest.fetch_max(busy, Ordering::SeqCst);
         tokio::time::sleep(self.0.takes).await;
@@ -99,8 +94,12 @@ fn content(text: &str) -> OutgoingMessage {
     text.to_owned().into()
 }
 
+fn in_chat(chat: ChatId, message: i32) -> BotMessage {
+    BotMessage::InChat { chat, message: MessageId(message) }
+}
+
 fn show(editor: &StatusEditor, request: i64, text: &str) {
-    editor.show(RequestId(request), CHAT, MessageId(request as i32), content(text));
+    editor.show(RequestId(request), in_chat(CHAT, request as i32), content(text));
 }
 
 /// Lets paused time pass, and the editor work meanwhile.
@@ -145,9 +144,10 @@ async fn messages_of_one_chat_take_turns_and_chats_do_not_wait_for_each_other() 
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "first");
     show(&editor, 2, "second");
-    editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("third"));
+    editor.show(RequestId(3), in_chat(OTHER_CHAT, 3), content("third"));
     pass(5000).await;
-    let of = |chat| fake.seen().into_iter().filter(move |seen| seen.chat == chat).map(|seen| seen.at.as_millis());
+    let of =
+        |chat| fake.seen().into_iter().filter(move |seen| seen.message.turn() == chat).map(|seen| seen.at.as_millis());
     assert_eq!(of(CHAT).collect::<Vec<_>>(), [0, 1000]);
     assert!(of(OTHER_CHAT).all(|at| at <= 40));
     assert_eq!(fake.seen().len(), 3);
@@ -158,7 +158,7 @@ async fn edits_keep_the_overall_pace_and_every_chat_gets_a_turn() {
     let fake = Fake::quick();
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 0..100 {
-        editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
+        editor.show(RequestId(request), in_chat(ChatId(request), 1), content("text"));
     }
     pass(10_000).await;
     let times = fake.times();
@@ -172,7 +172,7 @@ async fn edits_under_way_are_bounded() {
     let fake = Fake::new(Duration::from_secs(20), []);
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 0..30 {
-        editor.show(RequestId(request), ChatId(request), MessageId(1), content("text"));
+        editor.show(RequestId(request), in_chat(ChatId(request), 1), content("text"));
     }
     pass(100_000).await;
     assert_eq!(fake.seen().len(), 30);
@@ -245,13 +245,13 @@ async fn retry_after_delays_the_chat_and_then_only_the_latest_text_is_sent() {
     assert_eq!(fake.delay(OTHER_CHAT), Duration::ZERO);
     show(&editor, 1, "stale");
     show(&editor, 2, "neighbour");
-    editor.show(RequestId(3), OTHER_CHAT, MessageId(3), content("elsewhere"));
+    editor.show(RequestId(3), in_chat(OTHER_CHAT, 3), content("elsewhere"));
     pass(10_000).await;
     show(&editor, 1, "latest");
     pass(60_000).await;
     let seen = fake.seen();
     assert_eq!(fake.texts().iter().filter(|text| *text == "stale").count(), 0);
-    for seen in seen.iter().filter(|seen| seen.chat == CHAT && seen.text != "refused") {
+    for seen in seen.iter().filter(|seen| seen.message.turn() == CHAT && seen.text != "refused") {
         assert!(seen.at >= Duration::from_secs(30), "{seen:?}");
     }
     assert!(seen.iter().any(|seen| seen.text == "elsewhere" && seen.at < Duration::from_secs(2)));
@@ -278,10 +278,10 @@ async fn a_gone_message_is_not_edited_again_and_others_are() {
         show(&editor, 1, "one");
         pass(10).await;
         show(&editor, 1, "two");
-        editor.show(RequestId(2), OTHER_CHAT, MessageId(2), content("other"));
+        editor.show(RequestId(2), in_chat(OTHER_CHAT, 2), content("other"));
         pass(60_000).await;
         assert_eq!(fake.texts(), ["one", "other"]);
-        editor.show(RequestId(1), CHAT, MessageId(99), content("in a new message"));
+        editor.show(RequestId(1), in_chat(CHAT, 99), content("in a new message"));
         pass(10_000).await;
         assert_eq!(fake.texts(), ["one", "other", "in a new message"]);
     }
@@ -293,10 +293,10 @@ async fn a_new_status_message_takes_over_while_the_old_one_is_being_edited() {
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     show(&editor, 1, "text");
     pass(1000).await;
-    editor.show(RequestId(1), CHAT, MessageId(99), content("text"));
+    editor.show(RequestId(1), in_chat(CHAT, 99), content("text"));
     pass(60_000).await;
-    let seen: Vec<_> = fake.seen().into_iter().map(|seen| (seen.at.as_secs(), seen.message.0)).collect();
-    assert_eq!(seen, [(0, 1), (5, 99)]);
+    let seen: Vec<_> = fake.seen().into_iter().map(|seen| (seen.at.as_secs(), seen.message)).collect();
+    assert_eq!(seen, [(0, in_chat(CHAT, 1)), (5, in_chat(CHAT, 99))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -362,7 +362,7 @@ async fn a_group_is_edited_less_often_than_a_private_chat() {
     let fake = Fake::quick();
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     for request in 1..=3 {
-        editor.show(RequestId(request), ChatId(-100), MessageId(request as i32), content("text"));
+        editor.show(RequestId(request), in_chat(ChatId(-100), request as i32), content("text"));
     }
     pass(11_000).await;
     assert_eq!(fake.times(), [0, 5000, 10_000]);
@@ -374,11 +374,11 @@ async fn other_buttons_under_the_same_text_are_sent() {
     let fake = Fake::quick();
     let editor = StatusEditor::start(fake.clone(), MESSAGE_INTERVAL);
     let cancel = Keyboard::single("Stop".to_owned(), Action::Cancel(RequestId(1)));
-    editor.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel.clone(), ..content("text") });
+    editor.show(RequestId(1), in_chat(CHAT, 1), OutgoingMessage { keyboard: cancel.clone(), ..content("text") });
     pass(4000).await;
-    editor.show(RequestId(1), CHAT, MessageId(1), OutgoingMessage { keyboard: cancel, ..content("text") });
+    editor.show(RequestId(1), in_chat(CHAT, 1), OutgoingMessage { keyboard: cancel, ..content("text") });
     pass(4000).await;
-    editor.show(RequestId(1), CHAT, MessageId(1), content("text"));
+    editor.show(RequestId(1), in_chat(CHAT, 1), content("text"));
     pass(4000).await;
     assert_eq!(fake.seen().len(), 2, "the same again is no news");
 }

@@ -34,7 +34,15 @@ fn answer(words: &str, confidence: Confidence, most: usize) -> Answer {
 
 fn layout(most: usize) -> AnswerLayout<'static> {
     let most = NonZeroUsize::new(most).unwrap();
-    AnswerLayout { language: None, most, has_heading: true, has_times: true, is_folded: false, stopped_at: None }
+    AnswerLayout {
+        language: None,
+        most,
+        has_heading: true,
+        has_times: true,
+        is_folded: false,
+        stopped_at: None,
+        continuation: Continuation::SameChat,
+    }
 }
 
 /// The only message of an answer, not folded.

@@ -40,6 +40,8 @@ pub(super) fn one_of_each() -> Vec<StatusText> {
         StatusText::AudioGone,
         StatusText::UnsupportedCodec { codec: "AMR".into() },
         StatusText::Unreadable,
+        StatusText::GuestUsage { bot: "our_bot".into() },
+        StatusText::GuestOver,
         progress(0.5, 4000, Some(4000)),
     ]
 }
@@ -50,7 +52,13 @@ pub(super) fn one_reply_of_each() -> Vec<CommandReply> {
         vec![QueueEntry { position: Some(2), length: seconds(30) }, QueueEntry { position: None, length: hour }];
     vec![
         CommandReply::Greeting { duration: seconds(120), size: 20 << 20 },
-        CommandReply::Help { duration: seconds(120), size: 20 << 20, bot: "our_bot".into(), is_owner: true },
+        CommandReply::Help {
+            duration: seconds(120),
+            size: 20 << 20,
+            bot: "our_bot".into(),
+            is_owner: true,
+            has_guests: true,
+        },
         CommandReply::Languages { current: ChosenLanguages::None },
         CommandReply::Languages { current: ChosenLanguages::One("Deutsch".into()) },
         CommandReply::LanguageSet(ChosenLanguages::None),
@@ -61,8 +69,8 @@ pub(super) fn one_reply_of_each() -> Vec<CommandReply> {
         CommandReply::QueueEntries(entries),
         CommandReply::Cancelled(0),
         CommandReply::Cancelled(2),
-        CommandReply::Privacy { retention: Duration::ZERO, is_owner: false },
-        CommandReply::Privacy { retention: seconds(300), is_owner: true },
+        CommandReply::Privacy { retention: Duration::ZERO, is_owner: false, has_guests: true },
+        CommandReply::Privacy { retention: seconds(300), is_owner: true, has_guests: false },
         CommandReply::BusinessConnected,
         CommandReply::BusinessRefused,
         CommandReply::NoData,
