@@ -37,8 +37,8 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits, MAX_PAUSE, MayEdit,
-    Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
+    Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits, LocalTime, MAX_PAUSE,
+    MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use reactions::Reaction;

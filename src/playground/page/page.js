@@ -220,14 +220,26 @@ function draw(message) {
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
-function spoken({ id, mine, text, folded }) {
+function spoken({ id, mine, text, folded, time }) {
   if (folded) {
     const [start, end] = folded;
-    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
+    return [...spoken({ mine, text: text.slice(0, start).trimEnd(), time }), fold(id, text.slice(start, end)), text.slice(end).trimStart()];
+  }
+  if (time) {
+    const [start, end, seconds] = time;
+    const rest = spoken({ mine, text: text.slice(end).trimStart() });
+    return [make("span", { lang: language.value }, ...linked(text.slice(0, start)), localTime(seconds), "\n"), ...rest];
   }
   const cut = !mine && /^[✅⏹🔄]/u.test(text) ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
   return cut < 0 ? [own] : [own, text.slice(cut)];
+}
+
+/** Date and time, short, in the zone of the browser. */
+function localTime(seconds) {
+  const date = new Date(seconds * 1000);
+  const shown = date.toLocaleString(language.value, { dateStyle: "short", timeStyle: "short" });
+  return make("time", { dateTime: date.toISOString() }, shown);
 }
 
 const opened = new Set(); // ids of messages whose quotations are open
