@@ -153,7 +153,7 @@ settings! {
     max_answer_messages: live u32 = 4, "1 to 50", "Longest text that is sent as messages; a longer one is sent as a file.";
     answer_style: live AnswerStyle = AnswerStyle::Marked, "marked or bare", "Whether a text comes under a heading that says it is done, or alone.";
     audio_retention_seconds: live u64 = 300, "0 to 86400", "How long a recording stays on this machine after its answer, for the buttons under it; 0 removes it at once.";
-    allowed_users: live IdList = IdList::default(), "empty, or numbers of people and groups such as 1234567, -1009876543", "Who is served; empty serves everybody.";
+    allowed_users: live IdList = IdList::default(), "empty, or numbers of people and groups such as 1234567, -1009876543", "Who is served, beside those who came by `/invite`; empty serves everybody.";
     owner_accounts: live IdList = IdList::default(), "empty, or numbers of people", "Whose own Telegram accounts may be connected to the bot: recordings that they receive are transcribed for them; empty means none.";
     admin_users: live IdList = IdList::default(), "empty, or numbers of people", "Who may use /stats, /pause, /drain, /ban and /broadcast, in a private chat with the bot.";
     guest_mode: live GuestMode = GuestMode::Off, "on or off", "Whether people may call the bot in chats that it is not in, by its name in reply to a recording: the text goes there.";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stenobot_domain::{Origin, RequestId};
+use stenobot_domain::Origin;
 use stenobot_telegram::{CallbackAnswer, CommandReply, Label, Locale, OutgoingMessage, StatusText, Texts};
 use tokio::sync::watch;
 
@@ -85,18 +85,6 @@ impl Settings {
     /// A status text of a request.
     pub(crate) fn request_text(&self, language_code: Option<&str>, origin: &Origin, text: &StatusText) -> String {
         self.texts_of(language_code, origin).render(self.locale(language_code), text)
-    }
-
-    /// A status text that stands for `others` further refusals and ends with the number of the request.
-    pub(crate) fn numbered_text(
-        &self,
-        language_code: Option<&str>,
-        origin: &Origin,
-        text: &StatusText,
-        others: usize,
-        id: RequestId,
-    ) -> String {
-        self.texts_of(language_code, origin).numbered_for(self.locale(language_code), text, id, others)
     }
 
     pub(crate) fn command_reply(&self, language_code: Option<&str>, reply: &CommandReply) -> OutgoingMessage {

@@ -75,7 +75,9 @@ impl Deliverer {
             stopped_at,
             continuation,
         };
-        let message = |AnswerText { text, folded }, keyboard| Part::Message(OutgoingMessage { text, folded, keyboard });
+        let message = |AnswerText { text, folded, time }, keyboard| {
+            Part::Message(OutgoingMessage { text, folded, time, keyboard })
+        };
         match texts.answer(locale, transcript, layout) {
             // The buttons are under the message that the store knows.
             Answer::Messages(messages) => {
@@ -91,7 +93,8 @@ impl Deliverer {
         let locale = self.settings.locale(request.locale());
         let transcript = &request.stage().transcript;
         let texts = self.settings.texts_of(request.locale(), request.origin());
-        texts.heading(locale, transcript, chosen_language(request)).into()
+        let text = texts.heading(locale, transcript, chosen_language(request));
+        OutgoingMessage { time: texts.sent_at(), ..text.into() }
     }
 }
 

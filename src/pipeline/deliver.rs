@@ -173,7 +173,7 @@ impl Deliverer {
                     (target, Part::Message(content)) => match put(&client, to, target, &content).await {
                         // The text matters more than how it is shown.
                         Err(error) if content.is_decorated() && error.is_about_decoration() => {
-                            tracing::info!(%error, "the server takes no folded text or no button that copies: the text goes without");
+                            tracing::info!(%error, "the server takes no entity of the text or no button that copies: the text goes without");
                             put(&client, to, target, &content.undecorated()).await
                         }
                         put => put,

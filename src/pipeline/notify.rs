@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stenobot_domain::{AudioLength, CancelledBy, ChatId, FailReason, MessageId, Origin, RejectReason};
 use stenobot_store::{MAX_BACKOFF, Notice, Settlement, StoreError};
-use stenobot_telegram::{Client, Disposition, Reaction, StatusEditor, StatusText};
+use stenobot_telegram::{Client, Disposition, OutgoingMessage, Reaction, StatusEditor, StatusText};
 use tokio::sync::{Notify, Semaphore};
 
 use super::chats::Chats;
@@ -124,7 +124,7 @@ impl Notifier {
         if let Some((recording, reaction)) = reaction {
             return self.end_by_reaction(notice, recording, reaction).await;
         }
-        let content = self.sentence(notice).into();
+        let content = self.sentence(notice);
         let to = deliver::Addressee { chat, thread, status: notice.status_message, reply_to: notice.reply_to };
         let work = async {
             match &notice.origin {
@@ -202,16 +202,18 @@ impl Notifier {
 
     /// A refusal or an apology ends with the request's number, by which the operator finds the
     /// request in the log; the confirmation of the sender's own cancellation needs none.
-    fn sentence(&self, notice: &Notice) -> String {
-        let (locale, text) = (notice.locale.as_deref(), self.reason_text(notice));
-        match notice.settlement {
-            Settlement::Cancelled(CancelledBy::Sender) => self.settings.request_text(locale, &notice.origin, &text),
+    fn sentence(&self, notice: &Notice) -> OutgoingMessage {
+        let texts = self.settings.texts_of(notice.locale.as_deref(), &notice.origin);
+        let (locale, reason) = (self.settings.locale(notice.locale.as_deref()), self.reason_text(notice));
+        let text = match notice.settlement {
+            Settlement::Cancelled(CancelledBy::Sender) => texts.render(locale, &reason),
             Settlement::Rejected(_)
             | Settlement::Failed(_)
             | Settlement::Cancelled(CancelledBy::Operator | CancelledBy::ChatGone) => {
-                self.settings.numbered_text(locale, &notice.origin, &text, notice.folded.len(), notice.fence.id)
+                texts.numbered_for(locale, &reason, notice.fence.id, notice.folded.len())
             }
-        }
+        };
+        OutgoingMessage { time: texts.sent_at(), ..text.into() }
     }
 
     fn reason_text(&self, notice: &Notice) -> StatusText {

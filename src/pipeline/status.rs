@@ -47,6 +47,7 @@ impl StatusMessages {
         OutgoingMessage {
             text: self.settings.request_text(locale, origin, text),
             folded: None,
+            time: None,
             keyboard: self.settings.cancel_buttons(locale, origin, id),
         }
     }
@@ -77,8 +78,9 @@ impl StatusMessages {
                 text,
                 most,
             ),
-            // A server that knows no folded text would refuse every edit.
+            // A server that does not know an entity would refuse every edit.
             folded: None,
+            time: None,
             keyboard: self.settings.stop_buttons(locale, request.origin(), request.id()),
         };
         self.editor.show(request.id(), message, content);

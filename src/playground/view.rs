@@ -24,6 +24,8 @@ pub(super) struct Shown {
     text: Option<String>,
     /// The folded part, in UTF-16 units as JavaScript counts.
     folded: Option<[usize; 2]>,
+    /// The part in place of which a time is shown, in UTF-16 units, and the time in seconds since the Unix epoch.
+    time: Option<(usize, usize, i32)>,
     quote: Option<Quote>,
     file: Option<File>,
     /// The bot's reaction; empty for none.
@@ -89,10 +91,11 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
         Quote { id: quoted.id, mine: is_mine(quoted), text: text.map(|text| quote_text(&text)), file }
     });
     let units = |text: &str, end: usize| text[..end].encode_utf16().count();
-    let folded = match (&message.folded, message.content.text()) {
-        (Some(folded), Some(text)) => Some([units(text, folded.start), units(text, folded.end)]),
-        (Some(_) | None, _) => None,
-    };
+    let spoken = message.content.text().unwrap_or_default();
+    let folded = message.decoration.folded.as_ref();
+    let folded = folded.map(|range| [units(spoken, range.start), units(spoken, range.end)]);
+    let time = message.decoration.time.as_ref();
+    let time = time.map(|(range, unix_time)| (units(spoken, range.start), units(spoken, range.end), *unix_time));
     Shown {
         id: message.id,
         mine: is_mine(message),
@@ -100,6 +103,7 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
         edited: !message.edits.is_empty(),
         text,
         folded,
+        time,
         quote,
         file,
         reaction: message.reaction().to_owned(),

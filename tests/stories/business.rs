@@ -1,9 +1,13 @@
 //! A user's own account: recordings that others send there are transcribed for the user, in their chat with the bot.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stenobot_domain::{ChatId, MessageId};
-use stenobot_simulator::server::{Attachment, Author, Content, Method, State, UserInfo};
+use stenobot_domain::{ChatId, MessageId, Timestamp};
+use stenobot_simulator::server::{
+    Attachment, Author, Call, Content, Effect, FaultAction, Method, Refusal, State, UserInfo,
+};
 use stenobot_simulator::users::User;
 use stenobot_simulator::voices::Voice;
 use stenobot_telegram::{Action, RerunChoice};
@@ -40,10 +44,26 @@ impl OwnAccount {
         scene.api().receive_on_account(&self.connection, self.bea.info(), author, content)
     }
 
+    /// The time of a message in the chat of both, as in the heading of its text, and in seconds.
+    fn sent_at<B: TestBot>(&self, scene: &Scene<B>, message: MessageId) -> (String, i64) {
+        let date = |state: &State| state.accounts[&self.connection].chats[&self.chat()].messages[&message].date;
+        let date = scene.api().read(date);
+        (Timestamp(date * 1000).date_and_minute(), date)
+    }
+
     /// The chat of both, as Telegram names it to the bot.
     fn chat(&self) -> ChatId {
         ChatId(self.bea.info().id.0)
     }
+}
+
+/// The time that the reader of a message sees in their own time zone: the text in its place, and seconds.
+fn local_time<B: TestBot>(scene: &Scene<B>, chat: ChatId, message: MessageId) -> Option<(String, i64)> {
+    scene.api().read(|state| {
+        let message = state.message(chat, message).expect("the message is there");
+        let (range, seconds) = message.decoration.time.clone()?;
+        Some((message.content.text()?[range].to_owned(), i64::from(seconds)))
+    })
 }
 
 /// The bot's messages in a chat that are not deleted.
@@ -84,6 +104,7 @@ pub(crate) async fn a_recording_that_another_person_sends_to_the_owner_is_answer
     let (heading, rest) = text.split_once('\n').unwrap();
     assert!(heading.starts_with("👤 Bea · 20") && heading.ends_with(" UTC"), "{heading}");
     assert_eq!(rest, "✅ Done!\n\ngood morning");
+    assert_eq!(local_time(&scene, account.owner.chat(), message), Some(account.sent_at(&scene, sent)));
     // The update comes again, the owner answers by voice, and another bot's message arrives.
     scene.api().repeat_on_account(&account.connection, account.chat(), sent);
     account.send(&mut scene, account.owner.info(), &scripted(3, "say my own words"));
@@ -113,6 +134,26 @@ pub(crate) async fn a_recording_that_another_person_sends_to_the_owner_is_answer
         assert_eq!((row.chat_id, row.stage.as_str()), (account.owner.chat().0, "done"));
         assert_eq!(row.message_id, None);
     }
+}
+
+pub(crate) async fn a_server_that_knows_no_time_entity_is_sent_the_text_without_it<B: TestBot>() {
+    let mut scene = Scene::<B>::start(OWNER).await;
+    let account = OwnAccount::connected(&scene).await;
+    let has_refused = AtomicBool::new(false);
+    let refusing = move |call: &Call<'_>| {
+        let is_answer = call.method == Method::EditMessageText && call.text.contains("✅");
+        let is_refused = is_answer && !has_refused.swap(true, Ordering::SeqCst);
+        let effect = if is_refused { Effect::Refuse(Refusal::ENTITY_UNSUPPORTED) } else { Effect::Pass };
+        FaultAction { delay: Duration::ZERO, effect }
+    };
+    scene.api().set_fault(Some(Arc::new(refusing)));
+    let sent = account.send(&mut scene, account.bea.info(), &scripted(3, "say good morning"));
+    let (message, text) = answer(&scene, account.owner.chat(), "good morning").await;
+    let (time, _) = account.sent_at(&scene, sent);
+    assert_eq!(text, format!("👤 Bea · {time}\n✅ Done!\n\ngood morning"));
+    assert_eq!(local_time(&scene, account.owner.chat(), message), None);
+    scene.wait_until_closed().await;
+    scene.into_stopped_with_audio().await;
 }
 
 pub(crate) async fn a_message_that_is_deleted_before_its_text_is_there_ends_without_a_trace<B: TestBot>() {
@@ -245,12 +286,15 @@ pub(crate) async fn limits_and_bans_hold_for_an_own_account<B: TestBot>() {
     let settings = [OWNER, &[("max_voice_duration_seconds", "20"), ("admin_users", "600001")]].concat();
     let mut scene = Scene::<B>::start(&settings).await;
     let account = OwnAccount::connected(&scene).await;
-    account.send(&mut scene, account.bea.info(), &scripted(30, "say too long"));
+    let sent = account.send(&mut scene, account.bea.info(), &scripted(30, "say too long"));
     let text = texts(&scene, account.owner.chat(), "the refusal", |texts| {
         texts.last().is_some_and(|text| text.contains("Maximum length: 20s"))
     })
     .await;
-    assert!(text.last().unwrap().1.starts_with("👤 Bea · 20"), "{text:?}");
+    let (refusal, text) = text.last().unwrap();
+    assert!(text.starts_with("👤 Bea · 20"), "{text}");
+    let time = local_time(&scene, account.owner.chat(), *refusal);
+    assert_eq!(time, Some(account.sent_at(&scene, sent)), "a refusal has it too");
     account.owner.send_command(&format!("ban {}", account.bea.info().id));
     texts(&scene, account.owner.chat(), "the ban", |texts| texts.last().is_some_and(|text| text.starts_with("🚫")))
         .await;

@@ -79,7 +79,7 @@ pub(crate) async fn a_call_is_answered_where_it_was_made<B: TestBot>() {
     held.release();
     let done = answer(&scene, &first, "the text", |text| text.ends_with("good morning")).await;
     assert_eq!(done.text, "✅ Done!\n\ngood morning");
-    assert_eq!(done.folded, Some("✅ Done!\n\n".len()..done.text.len()), "others read it");
+    assert_eq!(done.decoration.folded, Some("✅ Done!\n\n".len()..done.text.len()), "others read it");
     assert_eq!(buttons(&done), [""], "the button that copies the text");
 
     // The same recording once more, while another one waits: both are answered.

@@ -19,7 +19,7 @@ const SECOND: &str = "Теперь о цене: хозяин просит нем
 fn folded<B: TestBot>(scene: &Scene<B>, chat: ChatId, message: MessageId) -> Option<String> {
     scene.api().read(|state| {
         let message = state.message(chat, message).expect("the message is there");
-        Some(message.content.text()?[message.folded.clone()?].to_owned())
+        Some(message.content.text()?[message.decoration.folded.clone()?].to_owned())
     })
 }
 

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use business::Account;
 pub use chat::{Author, Channel, Chat, ChatKind, Content, Edit, Member, MemberStatus, Message, Origin, Post};
+pub use entities::Decoration;
 pub use fault::{Call, Effect, FaultAction, FaultInjector, RandomFaults, ScriptedFault};
 pub use flood::{FloodLimits, Rate};
 pub use guests::{GuestCall, GuestMessage};

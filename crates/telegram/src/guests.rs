@@ -7,12 +7,13 @@
 use serde::{Deserialize, Serialize};
 use stenobot_domain::{ChatId, GuestQueryId, InlineMessageId};
 use teloxide::requests::Payload;
-use teloxide::types::{LinkPreviewOptions, MessageEntity};
+use teloxide::types::LinkPreviewOptions;
 
 use super::call::Method;
 use super::client::Client;
+use super::entities::{Entity, entities};
 use super::error::TelegramError;
-use super::messages::{entities, no_preview};
+use super::messages::no_preview;
 use super::outgoing::{Keyboard, OutgoingMessage};
 
 /// Parameters of `answerGuestQuery`, which teloxide (Bot API 9.1) does not have.
@@ -42,8 +43,8 @@ struct Article<'a> {
 #[derive(Serialize)]
 struct TextContent<'a> {
     message_text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entities: Option<Vec<MessageEntity>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<Entity>,
     link_preview_options: LinkPreviewOptions,
 }
 
@@ -53,8 +54,8 @@ struct EditGuestMessage<'a> {
     inline_message_id: &'a str,
     text: &'a str,
     link_preview_options: LinkPreviewOptions,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entities: Option<Vec<MessageEntity>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<Entity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<&'a Keyboard>,
 }
@@ -91,7 +92,7 @@ impl Client {
                 title: "Stenobot",
                 input_message_content: TextContent {
                     message_text: &content.text,
-                    entities: content.folded.map(entities),
+                    entities: entities(content),
                     link_preview_options: no_preview(),
                 },
                 reply_markup: content.keyboard.shown(),
@@ -113,7 +114,7 @@ impl Client {
             inline_message_id: &message.0,
             text: &content.text,
             link_preview_options: no_preview(),
-            entities: content.folded.map(entities),
+            entities: entities(content),
             reply_markup: content.keyboard.shown(),
         };
         match self.write_if::<_, bool>(caller, Method::EditMessageText, &edit, allowed).await {

@@ -11,6 +11,7 @@ mod channels;
 mod checkup;
 mod client;
 mod download;
+mod entities;
 mod error;
 mod guests;
 mod languages;
@@ -39,7 +40,7 @@ pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
     BotMessage, Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits,
-    MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
+    LocalTime, MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor,
 };
 pub use progress::{Percent, bar};
 pub use reactions::Reaction;

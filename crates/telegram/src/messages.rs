@@ -5,14 +5,13 @@ use serde::{Deserialize, Serialize};
 use stenobot_domain::{ChatId, MessageId, ThreadId, UserId};
 use teloxide::payloads;
 use teloxide::requests::Payload;
-use teloxide::types::{
-    BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, MessageEntity, MessageEntityKind, ReplyParameters,
-};
+use teloxide::types::{BotCommand, BotCommandScope, CallbackQueryId, LinkPreviewOptions, ReplyParameters};
 
 use super::call::Method;
 use super::client::{CALL, Client, Notification};
+use super::entities::{Entity, entities};
 use super::error::TelegramError;
-use super::outgoing::{BotMessage, Folded, Keyboard, OutgoingMessage};
+use super::outgoing::{BotMessage, Keyboard, OutgoingMessage};
 
 /// The used field of a sent or edited message.
 #[derive(Deserialize)]
@@ -20,11 +19,14 @@ pub(super) struct SentMessage {
     message_id: i32,
 }
 
-/// A call's parameters with a keyboard, which teloxide's types would need as a copy of their own.
+/// A call's parameters with a keyboard, which teloxide's types would need as a copy of their own, and with entities, of which
+/// teloxide (Bot API 9.1) does not know all. Never `parse_mode`: a transcript may hold any character.
 #[derive(Serialize)]
-struct WithKeyboard<'a, P> {
+struct Decorated<'a, P> {
     #[serde(flatten)]
     payload: &'a P,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<Entity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<&'a Keyboard>,
 }
@@ -44,7 +46,7 @@ impl<P: Payload> Payload for InDirectMessages<'_, P> {
     const NAME: &'static str = P::NAME;
 }
 
-impl<P: Payload> Payload for WithKeyboard<'_, P> {
+impl<P: Payload> Payload for Decorated<'_, P> {
     type Output = P::Output;
     const NAME: &'static str = P::NAME;
 }
@@ -89,11 +91,11 @@ impl Client {
         message.message_thread_id = thread.and_then(ThreadId::topic).map(topic);
         message.link_preview_options = Some(no_preview());
         message.reply_parameters = reply_to.map(answering);
-        message.entities = content.folded.map(entities);
         message.disable_notification = self.is_quiet().then_some(true);
         let direct = thread.and_then(ThreadId::direct);
-        let keyboard = WithKeyboard { payload: &message, reply_markup: content.keyboard.shown() };
-        let call = InDirectMessages { payload: &keyboard, direct_messages_topic_id: direct };
+        let decorated =
+            Decorated { payload: &message, entities: entities(content), reply_markup: content.keyboard.shown() };
+        let call = InDirectMessages { payload: &decorated, direct_messages_topic_id: direct };
         let sent = self.write::<_, SentMessage>(chat, Method::SendMessage, &call).await;
         self.write_permissions().record_sent(chat, thread, &sent);
         Ok(MessageId(sent?.message_id))
@@ -135,8 +137,7 @@ impl Client {
             content.text.as_str(),
         );
         edit.link_preview_options = Some(no_preview());
-        edit.entities = content.folded.map(entities);
-        let call = WithKeyboard { payload: &edit, reply_markup: content.keyboard.shown() };
+        let call = Decorated { payload: &edit, entities: entities(content), reply_markup: content.keyboard.shown() };
         match self.write_if(chat, Method::EditMessageText, &call, allowed).await.transpose() {
             Some(edited) => self.record_edit(chat, edited),
             None => Ok(()),
@@ -186,7 +187,7 @@ impl Client {
             teloxide::types::ChatId(chat.0),
             teloxide::types::MessageId(message.0),
         );
-        let call = WithKeyboard { payload: &edit, reply_markup: keyboard.shown() };
+        let call = Decorated { payload: &edit, entities: Vec::new(), reply_markup: keyboard.shown() };
         self.record_edit(chat, self.write(chat, Method::EditMessageReplyMarkup, &call).await)
     }
 
@@ -310,11 +311,6 @@ fn form(chat: ChatId, document: &Document) -> Result<Form, TelegramError> {
 
 fn topic(topic: i32) -> teloxide::types::ThreadId {
     teloxide::types::ThreadId(teloxide::types::MessageId(topic))
-}
-
-/// Never `parse_mode`: a transcript may hold any character.
-pub(super) fn entities(folded: Folded) -> Vec<MessageEntity> {
-    vec![MessageEntity::new(MessageEntityKind::ExpandableBlockquote, folded.offset, folded.length)]
 }
 
 fn answering(message: MessageId) -> ReplyParameters {

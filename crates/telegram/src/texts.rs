@@ -24,6 +24,7 @@ pub use user_list::BanEntry;
 use stenobot_domain::{PersonName, RequestId, Spoken, Timestamp, Transcript};
 
 use super::languages::language_name;
+use super::outgoing::LocalTime;
 use super::progress::{Percent, Size, Span, bar, begun_seconds};
 
 static_loader! {
@@ -155,8 +156,30 @@ type Arguments = HashMap<Cow<'static, str>, FluentValue<'static>>;
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
     overrides: TextOverrides,
-    /// The first line of all texts of one request.
-    heading: Option<String>,
+    heading: Option<SourceHeading>,
+}
+
+/// The first line of all texts of one request: who sent its recording, and when.
+#[derive(Debug, Clone)]
+struct SourceHeading {
+    line: String,
+    /// `None` for a time that Telegram refuses.
+    time: Option<LocalTime>,
+}
+
+impl SourceHeading {
+    fn new(line: String, sent_at: Timestamp) -> Self {
+        let time = sent_at.date_and_minute();
+        let unix_time = i32::try_from(sent_at.0.div_euclid(1000)).ok().filter(|seconds| *seconds > 0);
+        let units = |text: &str| text.encode_utf16().count();
+        // A name may look like a time; in the texts of this program it comes first.
+        let local = line.rfind(&time).zip(unix_time).map(|(start, unix_time)| LocalTime {
+            offset: units(&line[..start]),
+            length: units(&time),
+            unix_time,
+        });
+        Self { line, time: local }
+    }
 }
 
 impl Texts {
@@ -176,14 +199,23 @@ impl Texts {
             Some(author) => renderer.format("business-heading", [("name", author.as_str().to_owned().into()), time]),
             None => renderer.format("business-heading-unnamed", [time]),
         };
-        Self { heading: Some(heading), ..self.clone() }
+        Self { heading: Some(SourceHeading::new(heading, sent_at)), ..self.clone() }
+    }
+
+    /// The time of the recording in the first line of each of these texts, if they have one.
+    pub fn sent_at(&self) -> Option<LocalTime> {
+        self.heading.as_ref()?.time
+    }
+
+    fn heading_line(&self) -> Option<String> {
+        self.heading.as_ref().map(|heading| heading.line.clone())
     }
 
     /// The text in the given locale.
     pub fn render(&self, locale: Locale, text: &StatusText) -> String {
         let text = self.render_alone(locale, text);
         match &self.heading {
-            Some(heading) => format!("{heading}\n{text}"),
+            Some(heading) => format!("{}\n{text}", heading.line),
             None => text,
         }
     }
@@ -274,7 +306,7 @@ impl Texts {
     /// The text under a file that is an answer: what [`Texts::heading`] says beside that it is done.
     pub fn caption(&self, locale: Locale, transcript: &Transcript, language: Option<&str>) -> Option<String> {
         let lines: Vec<String> =
-            self.heading.clone().into_iter().chain(self.remarks(locale, transcript, language)).collect();
+            self.heading_line().into_iter().chain(self.remarks(locale, transcript, language)).collect();
         Some(lines.join("\n")).filter(|caption| !caption.is_empty())
     }
 

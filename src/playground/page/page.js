@@ -226,10 +226,18 @@ function draw(message) {
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */
-function spoken({ id, mine, text, folded, quote }) {
+function spoken({ id, mine, text, folded, quote, time }) {
   if (folded) {
     const [start, end] = folded;
-    return [...spoken({ mine, text: text.slice(0, start).trimEnd() }), fold(id, timed(text.slice(start, end), quote)), text.slice(end).trimStart()];
+    const before = spoken({ mine, text: text.slice(0, start).trimEnd(), time });
+    return [...before, fold(id, timed(text.slice(start, end), quote)), text.slice(end).trimStart()];
+  }
+  if (time) {
+    const [start, end, seconds] = time;
+    const rest = text.slice(end);
+    // A text without the bot's own words comes after an empty line.
+    const below = /^\s*\n\n/u.test(rest) ? timed(rest, quote) : ["\n", ...spoken({ mine, text: rest.trimStart(), quote })];
+    return [make("span", { lang: language.value }, ...linked(text.slice(0, start)), localTime(seconds)), ...below];
   }
   const cut = !mine && /^(👤[^\n]*\n)?[✅⏹🔄]|^👤[^\n]*\n\n/u.test(text) ? text.indexOf("\n\n") : -1;
   const own = make("span", { lang: language.value }, ...linked(cut < 0 ? text : text.slice(0, cut)));
@@ -245,6 +253,13 @@ function timed(text, quote) {
     button.addEventListener("click", () => play(quote.id, piece.split(":").reduce((sum, part) => 60 * sum + Number(part), 0)));
     return button;
   });
+}
+
+/** Date and time, short, in the zone of the browser. */
+function localTime(seconds) {
+  const date = new Date(seconds * 1000);
+  const shown = date.toLocaleString(language.value, { dateStyle: "short", timeStyle: "short" });
+  return make("time", { dateTime: date.toISOString() }, shown);
 }
 
 const opened = new Set(); // ids of messages whose quotations are open

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use stenobot_domain::{MessageId, UserId};
 use stenobot_simulator::answers::RequestOutcome;
-use stenobot_simulator::server::{Attachment, BotApi, CallbackAnswer};
+use stenobot_simulator::server::{Attachment, BotApi, CallbackAnswer, State};
 use stenobot_simulator::users::User;
 use teloxide::ApiError;
 use teloxide::prelude::*;
@@ -51,6 +51,36 @@ async fn keyboards_are_refused_as_telegram_refuses_them() {
         assert_eq!(refused["description"], wanted);
     }
     assert!(api.read(|state| state.chats[&ANNA].messages.is_empty()));
+}
+
+#[tokio::test]
+async fn entities_are_refused_as_telegram_refuses_them() {
+    let (api, _bot, _) = someone().await;
+    let time = |unix_time: i64, format: &str| json!({"type": "date_time", "offset": 2, "length": 3, "unix_time": unix_time, "date_time_format": format});
+    for (entity, wanted) in [
+        (json!({"type": "later", "offset": 0, "length": 1}), "can't parse MessageEntity: Unsupported type specified"),
+        (time(1, "x"), "can't parse MessageEntity: Invalid date-time format specified"),
+        (time(0, "dt"), "invalid date specified"),
+        (time(1 << 31, "dt"), "can't parse entities"),
+        (json!({"type": "bold", "offset": 0, "length": 6}), "entity ends after the end of the text"),
+        (
+            json!({"type": "bold", "offset": 0, "length": 1}),
+            "entity beginning or ending in the middle of a UTF-16 symbol",
+        ),
+    ] {
+        let body = json!({ "chat_id": ANNA, "text": "🎧abc", "entities": [entity] });
+        let refused = call(&api, "sendMessage", body).await;
+        assert_eq!(refused["description"], format!("Bad Request: {wanted}"));
+    }
+    for format in ["", "r", "wDT", "dt"] {
+        let body = json!({ "chat_id": ANNA, "text": "🎧abc", "entities": [time(1, format)] });
+        let sent = call(&api, "sendMessage", body).await;
+        assert_eq!(sent["result"]["entities"][0]["unix_time"], 1, "{sent}");
+    }
+    let times = |state: &State| {
+        state.chats[&ANNA].messages.values().map(|message| message.decoration.time.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(api.read(times), vec![Some((4..7, 1)); 4], "in bytes");
 }
 
 #[tokio::test]

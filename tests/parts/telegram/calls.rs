@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_telegram::{
-    CallOutcome, Client, Disposition, Extent, Me, Method, OutgoingMessage, Redactor, TelegramError, ThreadId,
+    CallOutcome, Client, Disposition, Extent, Folded, LocalTime, Me, Method, OutgoingMessage, Redactor, TelegramError,
+    ThreadId,
 };
 
 use super::TOKEN;
@@ -69,6 +70,29 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
     let calls = stub.calls();
     assert_eq!(calls.len(), 2);
     assert_eq!((calls[0].method, calls[0].outcome), (Method::SendMessage, CallOutcome::Ok));
+}
+
+#[tokio::test]
+async fn entities_are_given_in_a_field_of_their_own() {
+    let stub = Stub::start([Answer::ok(json!({"message_id": 7})), Answer::ok(json!({"message_id": 7}))]).await;
+    let message = OutgoingMessage {
+        folded: Some(Folded { offset: 21, length: 3 }),
+        time: Some(LocalTime { offset: 0, length: 20, unix_time: 1_795_498_920 }),
+        ..content("2026-11-24 05:42 UTC\nabc")
+    };
+    stub.client().send(CHAT, None, None, &message).await.unwrap();
+    stub.client().edit(CHAT, MessageId(7), &message).await.unwrap();
+    for asked in stub.asked() {
+        assert_eq!(
+            asked.body["entities"],
+            json!([
+                {"type": "date_time", "offset": 0, "length": 20, "unix_time": 1_795_498_920, "date_time_format": "dt"},
+                {"type": "expandable_blockquote", "offset": 21, "length": 3},
+            ])
+        );
+    }
+    assert!(message.is_decorated());
+    assert_eq!(message.undecorated(), content("2026-11-24 05:42 UTC\nabc"));
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ async fn a_call_is_answered_and_the_answer_is_edited_by_its_id() {
     let content = OutgoingMessage {
         text: "Готово: слова".into(),
         folded: Some(Folded { offset: 8, length: 5 }),
+        time: None,
         keyboard: Keyboard::single("🔄".into(), Action::Refresh(stenobot_domain::RequestId(7))),
     };
     let query = GuestQueryId("6000000000001".into());

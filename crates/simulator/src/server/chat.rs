@@ -1,13 +1,13 @@
 //! Chats, members and messages.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 use stenobot_domain::{ChatId, MessageId, UserId};
 
+use super::entities::Decoration;
 use super::inbound::{Attachment, UserInfo};
 use super::refusal::Refusal;
 
@@ -76,8 +76,8 @@ pub struct Message {
     pub topic: Option<MessageId>,
     /// Origin of a forwarded message.
     pub forwarded: Option<Origin>,
-    /// The folded quotation of a text, in bytes.
-    pub folded: Option<Range<usize>>,
+    /// Entities of a text.
+    pub decoration: Decoration,
     /// `reply_markup` as sent by the bot.
     pub markup: Option<Value>,
     /// Its topic of a channel's direct messages.
@@ -324,7 +324,7 @@ impl Message {
             reply_elsewhere,
             topic,
             forwarded,
-            folded: None,
+            decoration: Decoration::default(),
             markup: None,
             direct_topic,
             is_silent: false,

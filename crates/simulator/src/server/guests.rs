@@ -1,20 +1,20 @@
 //! Calls of the bot as a guest: users name it in chats that it is not in, as a reply to a recording. The bot answers once, and edits its
 //! answer by `inline_message_id`. Such chats are not among [`State::chats`], since the bot cannot address them.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId};
 
 use super::chat::{ChatKind, Content, Edit};
+use super::entities::Decoration;
 use super::inbound::UserInfo;
 use super::methods::{MAX_TEXT, Refused};
 use super::params::Params;
 use super::press::Press;
 use super::refusal::Refusal;
 use super::state::State;
-use super::{BotApi, Shared, entities, keyboard};
+use super::{BotApi, Shared, keyboard};
 
 /// How long a call can be answered. <https://core.telegram.org/bots/api#answerguestquery> names no time; this is about that of
 /// queries of other kinds.
@@ -40,8 +40,8 @@ pub struct GuestMessage {
     pub id: String,
     /// Text after all edits.
     pub text: String,
-    /// The folded quotation, in bytes.
-    pub folded: Option<Range<usize>>,
+    /// Its entities.
+    pub decoration: Decoration,
     /// `reply_markup` as sent by the bot.
     pub markup: Option<Value>,
     /// Edits, oldest first.
@@ -148,11 +148,11 @@ pub(super) fn answer(shared: &Shared, state: &mut State, params: &Params) -> Res
     let text = content["message_text"].as_str().unwrap_or_default().trim();
     check_text(text, Refusal::TEXT_TOO_LONG)?;
     let markup = keyboard::of(&result["reply_markup"])?;
-    let folded = entities::folded(&content["entities"], text)?;
+    let decoration = Decoration::read(content.get("entities"), text)?;
     state.flood.admit(chat, kind(chat), now)?;
     let id = format!("AgAAA{query}");
     let (text, edits) = (text.to_owned(), Vec::new());
-    let message = GuestMessage { id: id.clone(), text, folded, markup, edits, is_deleted: false };
+    let message = GuestMessage { id: id.clone(), text, decoration, markup, edits, is_deleted: false };
     if let Some(call) = state.guests.get_mut(&query) {
         call.answer = Some(message);
     }
@@ -164,17 +164,17 @@ pub(super) fn edit(shared: &Shared, state: &mut State, params: &Params, id: &str
     let text = params.text("text").unwrap_or_default().trim();
     check_text(text, Refusal::EDIT_TOO_LONG)?;
     let markup = keyboard::read_inline(params)?;
-    let folded = entities::folded(&params.json("entities").unwrap_or_default(), text)?;
+    let decoration = Decoration::read(params.json("entities").as_ref(), text)?;
     let answer = |call: &GuestCall| call.answer.as_ref().is_some_and(|answer| answer.id == id && !answer.is_deleted);
     let call = state.guests.values_mut().find(|call| answer(call)).ok_or(Refusal::MESSAGE_ID_INVALID)?;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(call.chat, kind(call.chat), shared.now())?;
     let message = call.answer.as_mut().ok_or(Refusal::MESSAGE_ID_INVALID)?;
-    if message.text == text && message.markup == markup && message.folded == folded {
+    if message.text == text && message.markup == markup && message.decoration == decoration {
         return Err(Refusal::NOT_MODIFIED.into());
     }
     message.edits.push(Edit { at: shared.now(), before: std::mem::replace(&mut message.text, text.to_owned()) });
-    (message.markup, message.folded) = (markup, folded);
+    (message.markup, message.decoration) = (markup, decoration);
     Ok(json!(true))
 }
 

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use stenobot_domain::{ChatId, MessageId, UserId};
 
 use super::chat::{Author, Chat, Content, Edit, MemberStatus, Message, Post};
+use super::entities::Decoration;
 use super::flood::TooFast;
 use super::params::{Params, Upload};
 use super::refusal::Refusal;
 use super::state::{Link, Method, State};
 use super::{Settings, Shared};
-use super::{channel, entities, guests, keyboard, reaction};
+use super::{channel, guests, keyboard, reaction};
 
 /// Maximum length of a text in UTF-16 units.
 pub(super) const MAX_TEXT: usize = 4096;
@@ -201,11 +202,11 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
         return Err(refusal.into());
     }
     let markup = keyboard::read(params)?;
-    let folded = content
+    let decoration = content
         .text()
-        .map(|text| entities::folded(&params.json("entities").unwrap_or_default(), text))
+        .map(|text| Decoration::read(params.json("entities").as_ref(), text))
         .transpose()?
-        .flatten();
+        .unwrap_or_default();
     let kind = chat_state.kind;
     state.flood.admit(chat, kind, shared.now())?;
     let chat_state = state.chats.get_mut(&chat).ok_or(Refusal::CHAT_NOT_FOUND)?;
@@ -214,7 +215,7 @@ fn send(shared: &Shared, state: &mut State, chat: ChatId, params: &Params, conte
     let is_silent = params.json("disable_notification") == Some(json!(true));
     let direct_topic = params.integer("direct_messages_topic_id");
     let message =
-        Message { markup, folded, is_silent, direct_topic, ..Message::of(post, id, shared.now(), shared.date()) };
+        Message { markup, decoration, is_silent, direct_topic, ..Message::of(post, id, shared.now(), shared.date()) };
     chat_state.messages.insert(id, message);
     message_result(state, shared, chat, id)
 }
@@ -251,16 +252,16 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
     if content.as_ref().and_then(Content::text).is_some() && message.content.text().is_none() {
         return Err(Refusal::NO_TEXT_TO_EDIT.into());
     }
-    let folded = match &content {
+    let decoration = match &content {
         Some(content) => content
             .text()
-            .map(|text| entities::folded(&params.json("entities").unwrap_or_default(), text))
+            .map(|text| Decoration::read(params.json("entities").as_ref(), text))
             .transpose()?
-            .flatten(),
-        None => message.folded.clone(),
+            .unwrap_or_default(),
+        None => message.decoration.clone(),
     };
     let other = content.filter(|content| message.content != *content);
-    let unchanged = other.is_none() && message.markup == markup && message.folded == folded;
+    let unchanged = other.is_none() && message.markup == markup && message.decoration == decoration;
     // An edit that changes nothing still counts for the flood limits.
     state.flood.admit(chat, chat_state.kind, shared.now())?;
     if unchanged {
@@ -274,7 +275,7 @@ fn edit(shared: &Shared, state: &mut State, params: &Params, content: Option<Con
         message.content = content;
     }
     message.markup = markup;
-    message.folded = folded;
+    message.decoration = decoration;
     message_result(state, shared, chat, id)
 }
 

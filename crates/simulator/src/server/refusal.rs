@@ -75,6 +75,13 @@ impl Refusal {
     pub(crate) const BUTTON_COPY: Self = Self::Bad("BUTTON_COPY_TEXT_INVALID");
     /// An entity that is no object with type, offset and length.
     pub(crate) const ENTITY_UNREADABLE: Self = Self::Bad("can't parse entities");
+    /// An entity of a type that the server does not know.
+    pub const ENTITY_UNSUPPORTED: Self = Self::Bad("can't parse MessageEntity: Unsupported type specified");
+    /// A time whose format has other letters.
+    pub(crate) const ENTITY_TIME_FORMAT: Self =
+        Self::Bad("can't parse MessageEntity: Invalid date-time format specified");
+    /// A time before 1970.
+    pub(crate) const ENTITY_TIME: Self = Self::Bad("invalid date specified");
     /// An entity outside of the text.
     pub(crate) const ENTITY_OUTSIDE: Self = Self::Bad("entity ends after the end of the text");
     /// An entity that cuts a character in two.

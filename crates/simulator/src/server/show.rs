@@ -80,14 +80,11 @@ impl State {
             Content::Text(text) => {
                 json["text"] = json!(text);
                 add_entities(&mut json, "entities", text);
-                if let Some(folded) = message.folded.clone() {
-                    let units = |text: &str| text.encode_utf16().count();
-                    let (offset, length) = (units(&text[..folded.start]), units(&text[folded]));
-                    let entity = json!({ "type": "expandable_blockquote", "offset": offset, "length": length });
-                    match &mut json["entities"] {
-                        Value::Array(entities) => entities.push(entity),
-                        entities => *entities = json!([entity]),
-                    }
+                let given = message.decoration.to_json(text);
+                match &mut json["entities"] {
+                    Value::Array(entities) => entities.extend(given),
+                    entities if !given.is_empty() => *entities = given.into(),
+                    _ => {}
                 }
             }
             Content::Document { file_name, bytes, caption } => {

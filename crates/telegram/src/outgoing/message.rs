@@ -12,6 +12,8 @@ pub struct OutgoingMessage {
     pub text: String,
     /// The part of it that is shown as a quotation of a few lines, which a touch opens.
     pub folded: Option<Folded>,
+    /// The part of it in place of which the reader sees a time in their own time zone.
+    pub time: Option<LocalTime>,
     /// Without rows there are no buttons.
     pub keyboard: Keyboard,
 }
@@ -54,20 +56,21 @@ impl BotMessage {
 
 impl From<String> for OutgoingMessage {
     fn from(text: String) -> Self {
-        Self { text, folded: None, keyboard: Keyboard::default() }
+        Self { text, folded: None, time: None, keyboard: Keyboard::default() }
     }
 }
 
 impl OutgoingMessage {
     /// Whether there is anything that a server may refuse without refusing the text.
     pub fn is_decorated(&self) -> bool {
-        self.folded.is_some() || self.keyboard.0.iter().flatten().any(Button::copies)
+        self.folded.is_some() || self.time.is_some() || self.keyboard.0.iter().flatten().any(Button::copies)
     }
 
     /// The text alone with the buttons that every server takes.
     #[must_use]
     pub fn undecorated(mut self) -> Self {
         self.folded = None;
+        self.time = None;
         for row in &mut self.keyboard.0 {
             row.retain(|button| !button.copies());
         }
@@ -83,6 +86,18 @@ pub struct Folded {
     pub offset: usize,
     /// Never 0.
     pub length: usize,
+}
+
+/// A part of a text, in UTF-16 units, in place of which clients show a time in the reader's time zone and format. Clients before Bot
+/// API 9.5 show the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    /// From the start of the text.
+    pub offset: usize,
+    /// Never 0.
+    pub length: usize,
+    /// Seconds since the Unix epoch; Telegram refuses a text with any other than 1 to `i32::MAX`.
+    pub unix_time: i32,
 }
 
 /// Rows of buttons.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stenobot_domain::{Transcript, paragraphs};
 
 use super::{Locale, Renderer, StatusText, Texts};
-use crate::outgoing::Folded;
+use crate::outgoing::{Folded, LocalTime};
 use crate::split::{MESSAGE_UNITS, split};
 
 /// Preview of a text above its file, in UTF-16 units: about a phone's screen.
@@ -66,6 +66,8 @@ pub struct AnswerText {
     pub text: String,
     /// The part that is folded.
     pub folded: Option<Folded>,
+    /// The time of the recording.
+    pub time: Option<LocalTime>,
 }
 
 /// A transcript in paragraphs, trimmed; each begins with its time if `has_times` and the recording is long.
@@ -95,7 +97,7 @@ impl Texts {
         let words = body(transcript, layout.has_times);
         if words.is_empty() {
             let text = self.render(locale, &StatusText::NoSpeech);
-            return Answer::Messages(vec![AnswerText { text, folded: None }]);
+            return Answer::Messages(vec![AnswerText { text, folded: None, time: self.sent_at() }]);
         }
         let renderer = Renderer { overrides: &self.overrides, locale };
         let heading = match (layout.stopped_at, layout.has_heading) {
@@ -108,6 +110,7 @@ impl Texts {
         let text = |before: &str, part: &str, after: &str| AnswerText {
             text: [before, part, after].concat(),
             folded: is_folded.then(|| Folded { offset: units(before), length: units(part) }),
+            time: self.sent_at().filter(|_| !before.is_empty()),
         };
         let note = |name| "\n\n".to_owned() + &renderer.text(name);
         let note = match layout.continuation {
@@ -150,7 +153,7 @@ impl Texts {
         let renderer = Renderer { overrides: &self.overrides, locale };
         let times = [("time", time(at).into()), ("length", time(transcript.audio).into())];
         let stopped = renderer.format("stopped", times);
-        let source = self.heading.clone().into_iter();
+        let source = self.heading_line().into_iter();
         source.chain([stopped]).chain(self.remarks(locale, transcript, language)).collect::<Vec<_>>().join("\n")
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use stenobot_domain::{Confidence, Segment};
 
 use super::*;
-use crate::outgoing::Folded;
+use crate::outgoing::{Folded, LocalTime};
 use crate::split::MESSAGE_UNITS;
 
 /// A transcript of these words.
@@ -47,7 +47,7 @@ fn layout(most: usize) -> AnswerLayout<'static> {
 
 /// The only message of an answer, not folded.
 fn only(text: &str) -> Answer {
-    Answer::Messages(vec![AnswerText { text: text.to_owned(), folded: None }])
+    Answer::Messages(vec![AnswerText { text: text.to_owned(), folded: None, time: None }])
 }
 
 /// What is folded of a text.
@@ -171,4 +171,35 @@ fn a_stopped_text_says_where_it_ends_in_both_styles() {
         };
         assert_eq!(messages[0].text, "⏹️ Stopped at 1:32 of 1:02:05\n\n0:00 words");
     }
+}
+
+#[test]
+fn the_time_of_the_recording_is_shown_in_the_reader_s_zone_in_the_first_message() {
+    // Characters of two units before it, and a name that looks like a time.
+    let name = PersonName::new("🎧 2026-11-24 05:42 UTC").unwrap();
+    let texts = Texts::default().headed_by_source(Locale::Ru, Some(&name), Timestamp(1_795_498_920_999));
+    let time = texts.sent_at().unwrap();
+    assert_eq!(
+        time,
+        LocalTime {
+            offset: "👤 🎧 2026-11-24 05:42 UTC · ".encode_utf16().count(),
+            length: 20,
+            unix_time: 1_795_498_920
+        }
+    );
+    let long = transcript(&"слово ".repeat(1000), Confidence::High);
+    let Answer::Messages(parts) = texts.answer(Locale::Ru, &long, layout(4)) else { panic!("it is short enough") };
+    assert_eq!(parts.iter().map(|part| part.time).collect::<Vec<_>>(), [Some(time), None]);
+    let units: Vec<u16> = parts[0].text.encode_utf16().collect();
+    let shown = String::from_utf16(&units[time.offset..time.offset + time.length]).unwrap();
+    assert_eq!(shown, Timestamp(1_795_498_920_999).date_and_minute());
+
+    let Answer::Messages(silent) = texts.answer(Locale::Ru, &transcript(" ", Confidence::High), layout(1)) else {
+        panic!("it is short")
+    };
+    assert_eq!(silent[0].time, Some(time));
+    for refused in [Timestamp(0), Timestamp(-1), Timestamp(i64::MAX)] {
+        assert_eq!(Texts::default().headed_by_source(Locale::Ru, None, refused).sent_at(), None);
+    }
+    assert_eq!(Texts::default().sent_at(), None);
 }
