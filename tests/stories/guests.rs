@@ -40,6 +40,14 @@ pub(crate) async fn answer<B: TestBot>(
     eventually(what, scene.api().wait_for(look)).await
 }
 
+/// Waits until the bot has taken a call in.
+async fn wait_until_taken<B: TestBot>(scene: &Scene<B>, call: &str) {
+    let taken = |state: &State| {
+        state.confirmed.iter().any(|update| update.content["guest_message"]["guest_query_id"] == call).then_some(())
+    };
+    eventually("the update is taken", scene.api().wait_for(taken)).await;
+}
+
 /// The callback data under an answer.
 pub(crate) fn buttons(answer: &GuestMessage) -> Vec<String> {
     let rows = answer.markup.as_ref().map(keyboard::rows).unwrap_or_default();
@@ -144,7 +152,8 @@ pub(crate) async fn a_call_that_cannot_be_answered_any_more_is_answered_in_priva
     assert_eq!(text, "✅ Done!\n\ntoo late there");
     // Without a private chat there is no place at all.
     boris.block_bot();
-    call(&mut scene, &boris, &scripted(3, "say nowhere"));
+    let nowhere = call(&mut scene, &boris, &scripted(3, "say nowhere"));
+    wait_until_taken(&scene, &nowhere).await;
     scene.wait_until_closed().await;
     scene.api().set_fault(None);
 
@@ -183,10 +192,7 @@ pub(crate) async fn refusals_are_told_where_the_bot_was_called<B: TestBot>() {
     anna.send_command(&format!("ban {}", boris.info().id));
     scene.wait_for_text_beginning(anna.chat(), "🚫").await;
     let banned = call(&mut scene, &boris, &scripted(3, "say not from you"));
-    let taken = |state: &State| {
-        state.confirmed.iter().any(|update| update.content["guest_message"]["guest_query_id"] == banned).then_some(())
-    };
-    eventually("the update is taken", scene.api().wait_for(taken)).await;
+    wait_until_taken(&scene, &banned).await;
     assert!(scene.api().read(|state| state.guests[&banned].answer.is_none()));
     let rows = scene.into_stopped().await.rows().await;
     let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_deref()).collect();
@@ -247,14 +253,14 @@ pub(crate) async fn the_text_so_far_is_shown_and_kept_where_the_bot_was_called<B
 pub(crate) async fn calls_are_neither_asked_for_nor_mentioned_unless_they_are_allowed<B: TestBot>() {
     let mut scene = Scene::<B>::start(&[]).await;
     let anna = scene.new_user("Anna", "en");
-    let unheard = call(&mut scene, &anna, &scripted(3, "say not asked for"));
+    let unasked = call(&mut scene, &anna, &scripted(3, "say not asked for"));
     anna.send_command("help");
     let (_, help) = scene.wait_for_text_beginning(anna.chat(), "🎙️ What you can send").await;
     assert!(!help.contains("💬"), "{help}");
-    assert!(scene.api().read(|state| state.guests[&unheard].answer.is_none()));
+    assert!(scene.api().read(|state| state.guests[&unasked].answer.is_none()));
     scene.bot.restart_with("guest_mode", "on").await;
-    let heard = call(&mut scene, &anna, &scripted(3, "say asked for"));
-    answer(&scene, &heard, "the text", |text| text.ends_with("asked for")).await;
+    let asked = call(&mut scene, &anna, &scripted(3, "say asked for"));
+    answer(&scene, &asked, "the text", |text| text.ends_with("asked for")).await;
     for command in ["help", "privacy"] {
         anna.send_command(command);
         scene.wait_for_text(anna.chat(), "💬").await;
