@@ -43,15 +43,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use stenobot_domain::{ModelFacts, Progress, Segment, Spoken, Transcript};
+use stenobot_domain::{ModelFacts, Progress, Transcript};
 use stenobot_engine::TranscribeJob;
 use stenobot_engine::confine::Headroom;
 use stenobot_engine::protocol::{
     BlockingReader, BlockingWriter, Command, Event, JobFailure, JobNumber, MAX_FRAME, VERSION,
 };
 
-/// Reported length of every recording.
-const LENGTH: Duration = Duration::from_secs(10);
+use script::{LENGTH, ScriptedRecording};
 
 static BUSY: AtomicBool = AtomicBool::new(false);
 
@@ -137,12 +136,12 @@ impl StandIn {
     }
 
     fn play(&mut self, number: JobNumber, script: &str, job: &TranscribeJob) -> io::Result<Event> {
-        let mut told = Told { length: LENGTH, segments: Vec::new() };
+        let mut recording = ScriptedRecording::new();
         for line in script.lines() {
             let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             match verb {
                 "progress" => {
-                    let total = told.length;
+                    let total = recording.length;
                     let progress = Progress { done: total * parse_number(rest) as u32 / 100, total };
                     self.events.send(&Event::Progress { number, progress })?;
                 }
@@ -169,33 +168,28 @@ impl StandIn {
                     park();
                 }
                 "gate" => wait_at_gate(parse_number(rest))?,
-                "length" => told.length = Duration::from_secs(parse_number(rest)),
+                "length" => recording.length = Duration::from_secs(parse_number(rest)),
                 "segment" => {
                     let segment = script::segment(rest);
-                    told.segments.push(segment.clone());
+                    recording.segments.push(segment.clone());
                     let (segments, language) = (vec![segment], "ru".to_owned());
                     self.events.send(&Event::Segments { number, segments, language })?;
                 }
-                "say" => return Ok(Event::Finished { number, transcript: told.transcript(rest) }),
+                "say" => return Ok(Event::Finished { number, transcript: recording.transcript(rest) }),
                 "language" => {
-                    return Ok(Event::Finished { number, transcript: told.transcript(&job.language.to_string()) });
+                    return Ok(Event::Finished { number, transcript: recording.transcript(&job.language.to_string()) });
                 }
                 "likely" => {
-                    let mark = |is_candidate| if is_candidate { "*" } else { "" };
-                    let likely =
-                        job.likely.iter().map(|l| format!("{}{} {:.2}", l.code, mark(l.is_candidate), l.weight));
-                    let transcript = told.transcript(&likely.collect::<Vec<_>>().join(", "));
-                    let transcript = Transcript { is_sender_independent: false, ..transcript };
-                    return Ok(Event::Finished { number, transcript });
+                    return Ok(Event::Finished { number, transcript: recording.likely(&job.likely) });
                 }
                 "missed" => {
                     let missed_speech = Duration::from_secs(2);
-                    let transcript = Transcript { missed_speech, ..told.transcript(rest) };
+                    let transcript = Transcript { missed_speech, ..recording.transcript(rest) };
                     return Ok(Event::Finished { number, transcript });
                 }
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "absent".to_owned());
-                    return Ok(Event::Finished { number, transcript: told.transcript(&value) });
+                    return Ok(Event::Finished { number, transcript: recording.transcript(&value) });
                 }
                 "fail" => return Ok(Event::Failed { number, failure: JobFailure::Inference(rest.to_owned()) }),
                 "exit" => std::process::exit(parse_number(rest) as i32),
@@ -211,7 +205,7 @@ impl StandIn {
                 _ => {}
             }
         }
-        Ok(Event::Finished { number, transcript: told.transcript("") })
+        Ok(Event::Finished { number, transcript: recording.transcript("") })
     }
 
     /// Writes whole events faster than they can be read.
@@ -255,32 +249,4 @@ fn raw(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout();
     out.write_all(bytes)?;
     out.flush()
-}
-
-/// What the script has said of the recording.
-struct Told {
-    length: Duration,
-    segments: Vec<Segment>,
-}
-
-impl Told {
-    /// Its segments, and `text` up to the end.
-    fn transcript(mut self, text: &str) -> Transcript {
-        let start = self.segments.last().map_or(Duration::ZERO, |last| last.end);
-        if !text.is_empty() {
-            let text = Spoken(text.to_owned());
-            self.segments.push(Segment { start, end: self.length, text, mean_logprob: -0.2, no_speech: 0.01 });
-        }
-        Transcript {
-            segments: self.segments,
-            language: "ru".to_owned(),
-            language_probability: Some(0.98),
-            audio: self.length,
-            processing: Duration::from_millis(5),
-            retried_windows: 0,
-            missed_speech: Duration::ZERO,
-            speech: Vec::new(),
-            is_sender_independent: true,
-        }
-    }
 }

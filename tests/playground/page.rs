@@ -296,6 +296,32 @@ async fn a_folded_text_is_opened_and_a_short_one_copied() {
 }
 
 #[tokio::test]
+async fn a_time_is_shown_in_the_zone_of_the_browser() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let text = "👤 Bea · 2026-11-24 05:42 UTC\n✅ Done!\n\nA sentence.";
+    let entities = json!([
+        { "type": "date_time", "offset": 9, "length": 20, "unix_time": 1_795_498_920, "date_time_format": "dt" },
+        { "type": "expandable_blockquote", "offset": 39, "length": 11 },
+    ]);
+    server.call("sendMessage", json!({ "chat_id": ANNA, "text": text, "entities": entities })).await;
+    browser.until("document.querySelector('.message time')").await;
+    let shown = "const time = document.querySelector('.message time'); \
+                 const here = new Date(time.dateTime).toLocaleString(document.getElementById('language').value, \
+                 { dateStyle: 'short', timeStyle: 'short' }); \
+                 return [time.dateTime, time.textContent === here, \
+                 time.closest('.bubble').innerText.replace(here, 'HERE').replace(/\\n+/g, ' ')]";
+    let shown = browser.script(shown).await;
+    assert_eq!(shown[0], "2026-11-24T05:42:00.000Z");
+    assert_eq!(shown[1], true, "{shown}");
+    assert!(shown[2].as_str().unwrap().starts_with("👤 Bea · HERE ✅ Done! A sentence."), "{shown}");
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_time_in_a_text_plays_the_recording_from_there() {
     let mut voice = scripted(8, "say nothing");
     voice.name = "first".into();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stenobot_domain::{ChatId, MessageId};
 use stenobot_simulator::channel::Publisher;
 use stenobot_simulator::group::Group;
-use stenobot_simulator::server::{Attachment, Author, Content, MemberStatus, State};
+use stenobot_simulator::server::{Attachment, Author, Content, MemberStatus, Method, State};
 use stenobot_simulator::users::User;
 
 use super::eventually;
@@ -99,6 +99,7 @@ pub(crate) async fn what_no_caption_can_hold_is_a_comment_in_the_linked_group<B:
         assert_eq!(scene.api().read(|state| caption(state, post).to_owned()), own_caption);
         assert_eq!(scene.api().read(|state| state.replies(GROUP, copy).count()), 1);
     }
+    assert_eq!(scene.calls(Method::EditMessageCaption), 0, "Telegram would refuse the caption, or it has one");
     // Without a linked group there is none.
     let (post, _) = alone.post(&anna, voice(&scene, 3, "say некуда", "Слушайте!"));
     let admitted = async {

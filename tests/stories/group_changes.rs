@@ -48,8 +48,9 @@ fn assert_unreachable(rows: &[Row], recording: MessageId) {
 pub(crate) async fn a_text_follows_its_group_into_the_supergroup<B: TestBot>() {
     const NEW: ChatId = ChatId(-1_002_000_200_300);
     for announced in [true, false] {
-        let Busy { scene, group, held, .. } = busy::<B>(|_, _, boris| boris.clone()).await;
-        let _new = if announced { group.upgrade_to_supergroup(NEW) } else { group.upgrade_to_supergroup_silently(NEW) };
+        let Busy { scene, group, boris, held, .. } = busy::<B>(|_, _, boris| boris.clone()).await;
+        let supergroup =
+            if announced { group.upgrade_to_supergroup(NEW) } else { group.upgrade_to_supergroup_silently(NEW) };
         held.release();
         let found = scene.api().wait_for(|state| {
             texts(state, NEW).into_iter().find(|(_, text)| text == "✅ Готово!\n\nслова").map(|(reply_to, _)| reply_to)
@@ -57,26 +58,42 @@ pub(crate) async fn a_text_follows_its_group_into_the_supergroup<B: TestBot>() {
         assert_eq!(eventually("the text", found).await, None, "the recording stayed behind");
         scene.wait_until_closed().await;
         assert_eq!(scene.api().read(|state| texts(state, NEW).len()), 1);
+        // Its settings have come along.
+        send_voice(&supergroup.add_member(&boris), "say дальше");
+        let found = scene
+            .api()
+            .wait_for(|state| texts(state, NEW).iter().any(|(_, text)| text == "✅ Готово!\n\nдальше").then_some(()));
+        eventually("the next text", found).await;
+        scene.wait_until_closed().await;
         let rows = scene.shut_down().await;
-        assert_eq!(rows[0].stage, "done");
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.stage == "done"), "{rows:?}");
     }
 }
 
 pub(crate) async fn a_text_stays_in_its_topic<B: TestBot>() {
-    let Busy { scene, recording, held, .. } = busy::<B>(|group, anna, boris| {
-        let topic = group.open_topic(anna, "Записи").unwrap();
-        boris.in_topic(topic)
-    })
-    .await;
-    held.release();
-    answer(&scene, recording, "✅").await;
-    reacts(&scene, recording, "").await;
-    let topics = scene.api().read(|state| {
-        let topic = state.message(GROUP, recording).unwrap().topic;
-        (topic, state.replies(GROUP, recording).map(|reply| reply.topic).collect::<Vec<_>>())
-    });
-    assert!(topics.0.is_some() && topics.1 == [topics.0], "{topics:?}");
-    scene.shut_down().await;
+    for is_deleted in [false, true] {
+        let Busy { scene, group, recording, held, .. } = busy::<B>(|group, anna, boris| {
+            let topic = group.open_topic(anna, "Записи").unwrap();
+            boris.in_topic(topic)
+        })
+        .await;
+        let topic = scene.api().read(|state| state.message(GROUP, recording).unwrap().topic);
+        // A reply to nothing would be in no topic by itself.
+        if is_deleted {
+            group.delete_message(recording);
+        }
+        held.release();
+        let found = scene.api().wait_for(|state| {
+            let mut own = state.chats[&GROUP].messages.values().filter(|message| message.author == Author::Bot);
+            own.find(|message| message.content.text() == Some("✅ Готово!\n\nслова")).map(|text| text.topic)
+        });
+        assert!(topic.is_some());
+        assert_eq!(eventually("the text", found).await, topic, "{is_deleted}");
+        if !is_deleted {
+            reacts(&scene, recording, "").await;
+        }
+        scene.shut_down().await;
+    }
 }
 
 pub(crate) async fn a_deleted_topic_ends_its_requests_and_no_others<B: TestBot>() {

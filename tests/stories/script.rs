@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{Segment, Spoken};
+use stenobot_domain::{LikelyLanguage, Segment, Spoken, Transcript};
 
 /// The line before a script.
 pub(crate) const MARK: &str = "stand-in\n";
@@ -25,4 +25,47 @@ pub(crate) fn segment(arguments: &str) -> Segment {
     let (start, end) = (time(), time());
     let text = Spoken(parts.next().unwrap_or_default().to_owned());
     Segment { start, end, text, mean_logprob: -0.1, no_speech: 0.0 }
+}
+
+/// Length of a recording whose script names none.
+pub(crate) const LENGTH: Duration = Duration::from_secs(10);
+
+/// A recording as far as its script describes it.
+pub(crate) struct ScriptedRecording {
+    pub(crate) length: Duration,
+    pub(crate) segments: Vec<Segment>,
+}
+
+impl ScriptedRecording {
+    pub(crate) fn new() -> Self {
+        Self { length: LENGTH, segments: Vec::new() }
+    }
+
+    /// Its segments, and `text` up to the end.
+    pub(crate) fn transcript(mut self, text: &str) -> Transcript {
+        let start = self.segments.last().map_or(Duration::ZERO, |last| last.end);
+        if !text.is_empty() {
+            let text = Spoken(text.to_owned());
+            self.segments.push(Segment { start, end: self.length, text, mean_logprob: -0.1, no_speech: 0.0 });
+        }
+        Transcript {
+            segments: self.segments,
+            language: "ru".to_owned(),
+            language_probability: Some(0.98),
+            audio: self.length,
+            processing: Duration::from_millis(5),
+            retried_windows: 0,
+            missed_speech: Duration::ZERO,
+            speech: Vec::new(),
+            is_sender_independent: true,
+        }
+    }
+
+    /// The likely languages of a job, candidates with a star, as a text that depends on its sender.
+    pub(crate) fn likely(self, likely: &[LikelyLanguage]) -> Transcript {
+        let mark = |is_candidate| if is_candidate { "*" } else { "" };
+        let likely = likely.iter().map(|l| format!("{}{} {:.2}", l.code, mark(l.is_candidate), l.weight));
+        let transcript = self.transcript(&likely.collect::<Vec<_>>().join(", "));
+        Transcript { is_sender_independent: false, ..transcript }
+    }
 }

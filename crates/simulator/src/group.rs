@@ -87,6 +87,11 @@ impl Group {
         self.api.set_topic_closed(self.chat, topic, closed);
     }
 
+    /// Deletes a message, of which Telegram says nothing to bots.
+    pub fn delete_message(&self, message: MessageId) {
+        self.api.delete_message(self.chat, message);
+    }
+
     /// Deletes a topic with its messages.
     pub fn delete_topic(&self, topic: MessageId) {
         self.api.delete_topic(self.chat, topic);

@@ -1,6 +1,7 @@
 //! Several machines on one PostgreSQL database, under faults.
 
 mod balancer;
+mod business;
 mod cluster;
 mod commands;
 mod database;

@@ -56,6 +56,16 @@ impl BotApi {
         });
     }
 
+    /// Deletes a message, of which Telegram says nothing to bots.
+    pub(crate) fn delete_message(&self, chat: ChatId, message: MessageId) {
+        let now = self.shared.now();
+        self.change_chat(chat, |chat| {
+            if let Some(message) = chat.messages.get_mut(&message) {
+                message.deleted.get_or_insert(now);
+            }
+        });
+    }
+
     /// Deletes a topic with its messages.
     pub(crate) fn delete_topic(&self, chat: ChatId, topic: MessageId) {
         let now = self.shared.now();
