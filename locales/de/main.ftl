@@ -119,6 +119,7 @@ help =
     /forget — alles über mich löschen
 
     👥 Antworten Sie in einer Gruppe mit /transcribe auf eine Sprachnachricht oder erwähnen Sie @{ $bot }. Ein Administrator kann alle Nachrichten transkribieren lassen: /auto on
+help-doubts = Unterstrichen: Wörter, bei denen ich nicht sicher bin.
 help-groups = 👥 Für Gruppenadministratoren: /status — Stand als Reaktion oder als Nachricht, /quiet on — nur Texte
 
 ## Commands

@@ -119,6 +119,7 @@ help =
     /forget — erase everything about me
 
     👥 In a group, reply to a voice message with /transcribe or mention @{ $bot }. An administrator can have all messages transcribed: /auto on
+help-doubts = Underlined: words that I am not sure of.
 help-groups = 👥 Administrators of a group: /status — the state as reactions or as messages, /quiet on — nothing but texts
 
 ## Commands

@@ -124,6 +124,7 @@ help =
     /forget — borrar todo sobre mí
 
     👥 En un grupo, responda a un mensaje de voz con /transcribe o mencione a @{ $bot }. Un administrador puede hacer que se transcriban todos: /auto on
+help-doubts = Subrayadas: las palabras de las que no estoy seguro.
 help-groups = 👥 Para administradores de grupos: /status — el estado como reacción o como mensaje, /quiet on — solo textos
 
 ## Commands

@@ -124,6 +124,7 @@ help =
     /forget — apagar tudo sobre mim
 
     👥 Num grupo, responda a uma mensagem de voz com /transcribe ou mencione @{ $bot }. Um administrador pode mandar transcrever todas: /auto on
+help-doubts = Sublinhadas: as palavras de que não tenho certeza.
 help-groups = 👥 Para administradores de grupos: /status — o estado como reação ou como mensagem, /quiet on — só textos
 
 ## Commands

@@ -119,6 +119,7 @@ help =
     /forget — benim hakkımdaki her şeyi sil
 
     👥 Bir grupta sesli mesajı /transcribe ile yanıtlayın ya da @{ $bot } yazın. Yönetici tüm mesajları yazıya döktürebilir: /auto on
+help-doubts = Altı çizili: emin olmadığım sözcükler.
 help-groups = 👥 Grup yöneticileri için: /status — durum tepki olarak mı mesaj olarak mı, /quiet on — yalnızca metinler
 
 ## Commands

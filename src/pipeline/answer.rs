@@ -75,8 +75,8 @@ impl Deliverer {
             stopped_at,
             continuation,
         };
-        let message = |AnswerText { text, folded, time }, keyboard| {
-            Part::Message(OutgoingMessage { text, folded, time, keyboard })
+        let message = |AnswerText { text, folded, doubted, time }, keyboard| {
+            Part::Message(OutgoingMessage { text, folded, time, underlined: doubted, keyboard })
         };
         match texts.answer(locale, transcript, layout) {
             // The buttons are under the message that the store knows.

@@ -48,6 +48,7 @@ impl StatusMessages {
             text: self.settings.request_text(locale, origin, text),
             folded: None,
             time: None,
+            underlined: Vec::new(),
             keyboard: self.settings.cancel_buttons(locale, origin, id),
         }
     }
@@ -81,6 +82,7 @@ impl StatusMessages {
             // A server that does not know an entity would refuse every edit.
             folded: None,
             time: None,
+            underlined: Vec::new(),
             keyboard: self.settings.stop_buttons(locale, request.origin(), request.id()),
         };
         self.editor.show(request.id(), message, content);

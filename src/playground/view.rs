@@ -26,6 +26,8 @@ pub(super) struct Shown {
     folded: Option<[usize; 2]>,
     /// The part in place of which a time is shown, in UTF-16 units, and the time in seconds since the Unix epoch.
     time: Option<(usize, usize, i32)>,
+    /// The underlined parts of the text, in UTF-16 units.
+    underlined: Vec<[usize; 2]>,
     quote: Option<Quote>,
     file: Option<File>,
     /// The bot's reaction; empty for none.
@@ -96,6 +98,8 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
     let folded = folded.map(|range| [units(spoken, range.start), units(spoken, range.end)]);
     let time = message.decoration.time.as_ref();
     let time = time.map(|(range, unix_time)| (units(spoken, range.start), units(spoken, range.end), *unix_time));
+    let underlined = message.decoration.underlined.iter();
+    let underlined = underlined.map(|range| [units(spoken, range.start), units(spoken, range.end)]).collect();
     Shown {
         id: message.id,
         mine: is_mine(message),
@@ -104,6 +108,7 @@ fn shown(message: &Message, others: &BTreeMap<MessageId, Message>) -> Shown {
         text,
         folded,
         time,
+        underlined,
         quote,
         file,
         reaction: message.reaction().to_owned(),

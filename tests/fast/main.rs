@@ -174,6 +174,7 @@ mod texts {
         a_short_text_has_a_button_that_copies_it_and_a_long_one_is_folded,
         every_text_is_folded_in_a_group_and_its_admins_switch_times_off,
         with_the_bare_style_the_text_is_the_whole_answer,
+        words_that_the_model_doubts_are_underlined,
         a_server_that_knows_no_copying_button_is_sent_the_text_without_it,
     );
 }

@@ -37,6 +37,7 @@ fn transcript() -> Transcribed {
         start: Duration::ZERO,
         end: Duration::from_secs(6),
         text: Spoken(text.into()),
+        doubts: Vec::new(),
         mean_logprob: -0.2,
         no_speech: 0.01,
     };

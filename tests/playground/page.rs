@@ -296,6 +296,32 @@ async fn a_folded_text_is_opened_and_a_short_one_copied() {
 }
 
 #[tokio::test]
+async fn underlined_words_are_shown_in_a_text_and_in_a_folded_one() {
+    let server = PageServer::without_bot().await;
+    let (browser, _turn) = server.browser().await;
+    browser.go(&server.page(1)).await;
+    browser.types("#text", "hello\u{e007}").await;
+    browser.until("document.querySelector('.message.mine')").await;
+    let text = "✅ Done!\n\nOne doubted 🙂 word, and another";
+    let part = |kind: &str, part: &str| {
+        let units = |text: &str| text.encode_utf16().count();
+        let at = text.find(part).unwrap();
+        json!({ "type": kind, "offset": units(&text[..at]), "length": units(part) })
+    };
+    let words = [part("underline", "doubted"), part("underline", "another")];
+    for folded in [None, Some(part("expandable_blockquote", "One doubted 🙂 word, and another"))] {
+        let entities: Vec<_> = folded.into_iter().chain(words.clone()).collect();
+        server.call("sendMessage", json!({ "chat_id": ANNA, "text": text, "entities": entities })).await;
+    }
+    browser.until("document.querySelectorAll('u').length === 4").await;
+    let underlined = "return [...document.querySelectorAll('u')].map((word) => word.textContent)";
+    assert_eq!(browser.script(underlined).await, json!(["doubted", "another", "doubted", "another"]));
+    let shown = "return [...document.querySelectorAll('.message:not(.mine) .text')].map((text) => text.innerText.includes('One doubted 🙂 word, and another'))";
+    assert_eq!(browser.script(shown).await, json!([true, true]), "nothing else of the text is changed");
+    browser.check(server.url()).await;
+}
+
+#[tokio::test]
 async fn a_time_is_shown_in_the_zone_of_the_browser() {
     let server = PageServer::without_bot().await;
     let (browser, _turn) = server.browser().await;

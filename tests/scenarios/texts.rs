@@ -2,7 +2,30 @@
 
 use stenobot_simulator::harness::Simulation;
 
+use crate::recordings::sample;
+use crate::scene::real;
 use crate::stories::run_stories;
+
+#[tokio::test]
+async fn a_few_words_of_a_real_recording_are_underlined() {
+    let (_lock, mut scene) = real(&[]).await;
+    let voice = sample("ru-60s-1");
+    let sent = scene.send_voice(&voice);
+    let text = scene.text(&sent).await;
+    let underlined = scene.api().read(|state| {
+        let reply = state.replies(sent.chat(), sent.id()).next().unwrap();
+        let shown = reply.content.text().unwrap();
+        reply.decoration.underlined.iter().map(|at| shown[at.clone()].to_owned()).collect::<Vec<_>>()
+    });
+    // The model writes several words of this recording that there are not.
+    let most = text.split_whitespace().count() / 10;
+    assert!((1..=most).contains(&underlined.len()), "{underlined:?}");
+    for word in &underlined {
+        assert!(text.contains(word.as_str()) && !word.contains(char::is_whitespace), "{word}");
+    }
+    scene.wait_until_closed().await;
+    scene.shut_down().await;
+}
 
 run_stories!(
     Simulation,
@@ -10,6 +33,7 @@ run_stories!(
     a_short_text_has_a_button_that_copies_it_and_a_long_one_is_folded,
     every_text_is_folded_in_a_group_and_its_admins_switch_times_off,
     with_the_bare_style_the_text_is_the_whole_answer,
+    words_that_the_model_doubts_are_underlined,
     a_server_that_knows_no_copying_button_is_sent_the_text_without_it,
 );
 

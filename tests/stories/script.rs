@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stenobot_domain::{LikelyLanguage, Segment, Spoken, Transcript};
+use stenobot_domain::{Doubt, LikelyLanguage, Segment, Spoken, Transcript};
 
 /// The line before a script.
 pub(crate) const MARK: &str = "stand-in\n";
@@ -23,8 +23,19 @@ pub(crate) fn segment(arguments: &str) -> Segment {
         Duration::from_millis(number.unwrap_or_else(|| panic!("a segment has two times and a text: {arguments}")))
     };
     let (start, end) = (time(), time());
-    let text = Spoken(parts.next().unwrap_or_default().to_owned());
-    Segment { start, end, text, mean_logprob: -0.1, no_speech: 0.0 }
+    spoken(start, end, parts.next().unwrap_or_default())
+}
+
+/// A segment in whose text doubted words stand between tildes.
+fn spoken(start: Duration, end: Duration, script: &str) -> Segment {
+    let (mut text, mut doubts) = (String::new(), Vec::new());
+    for (index, piece) in script.split('~').enumerate() {
+        if index % 2 == 1 {
+            doubts.push(Doubt { at: text.len()..text.len() + piece.len(), logprob: -2.0 });
+        }
+        text.push_str(piece);
+    }
+    Segment { start, end, text: Spoken(text), doubts, mean_logprob: -0.1, no_speech: 0.0 }
 }
 
 /// Length of a recording whose script names none.
@@ -45,8 +56,7 @@ impl ScriptedRecording {
     pub(crate) fn transcript(mut self, text: &str) -> Transcript {
         let start = self.segments.last().map_or(Duration::ZERO, |last| last.end);
         if !text.is_empty() {
-            let text = Spoken(text.to_owned());
-            self.segments.push(Segment { start, end: self.length, text, mean_logprob: -0.1, no_speech: 0.0 });
+            self.segments.push(spoken(start, self.length, text));
         }
         Transcript {
             segments: self.segments,

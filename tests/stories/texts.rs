@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, MessageId};
 use stenobot_simulator::answers::RequestOutcome;
-use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal, keyboard};
+use stenobot_simulator::server::{Call, Effect, FaultAction, Method, Refusal, State, keyboard};
 
+use super::eventually;
 use super::groups::{GROUP, answer, open_group, send_text, send_voice};
 use super::recordings::scripted;
 use super::scene::{Scene, TestBot};
@@ -115,5 +116,21 @@ pub(crate) async fn a_server_that_knows_no_copying_button_is_sent_the_text_witho
     assert_eq!(scene.text(&sent).await, "перезвоню завтра");
     let message = scene.wait_for_status(&sent).await;
     assert!(copied(&scene, sent.chat(), message).is_empty());
+    scene.shut_down().await;
+}
+
+pub(crate) async fn words_that_the_model_doubts_are_underlined<B: TestBot>() {
+    let mut scene = Scene::<B>::start(&[]).await;
+    let anna = scene.new_user("Анна", "ru");
+    let words = "раз два три ~четыри~ пять шесть семь восемь девять десять";
+    scene.spoken.add(&words.replace('~', ""));
+    let sent = anna.send_voice(&scripted(3, &format!("say {words}")));
+    let underlined = |state: &State| {
+        let reply = state.replies(sent.chat(), sent.id()).next()?;
+        let text = reply.content.text().filter(|text| text.ends_with("десять"))?;
+        Some(reply.decoration.underlined.iter().map(|at| text[at.clone()].to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(eventually("the text", scene.api().wait_for(underlined)).await, ["четыри"]);
+    scene.wait_until_closed().await;
     scene.shut_down().await;
 }

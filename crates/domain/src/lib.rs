@@ -1,5 +1,6 @@
 //! Domain types: identifiers, stages, languages, transcripts, time. No I/O.
 
+mod doubts;
 mod language;
 mod lifecycle;
 mod live_text;
@@ -13,6 +14,7 @@ pub mod stand_in;
 pub mod subtitles;
 pub mod wer;
 
+pub use doubts::Doubt;
 pub use language::{BadLanguage, LanguageList, LikelyLanguage, SpeechLanguage};
 pub use lifecycle::{
     AnswerForm, AudioSource, CancelledBy, FailReason, Outcome, RejectReason, StageName, StateDisplay, StatusStyle,
@@ -144,6 +146,8 @@ pub struct Segment {
     pub end: Duration,
     /// Trimmed, never empty.
     pub text: Spoken,
+    /// Words of the text that the model doubts, in their order.
+    pub doubts: Vec<Doubt>,
     /// Mean natural log-probability of the segment's tokens, at most 0.
     pub mean_logprob: f32,
     /// Probability that the window of this segment has no speech, 0 to 1.
@@ -337,6 +341,7 @@ mod tests {
             start: Duration::ZERO,
             end: Duration::from_secs(1),
             text: Spoken(text.to_owned()),
+            doubts: Vec::new(),
             mean_logprob,
             no_speech: 0.1,
         });

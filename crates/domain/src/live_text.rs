@@ -59,6 +59,7 @@ mod tests {
             start: Duration::from_secs(start),
             end: Duration::from_secs(start + 2),
             text: Spoken(text.to_owned()),
+            doubts: Vec::new(),
             mean_logprob: -0.1,
             no_speech: 0.0,
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::{Segment, Transcript};
+use crate::{Segment, Transcript, doubts};
 
 /// Of the detector, between two stretches of speech. In recordings of 26 to 76 s in five languages, pauses within a sentence last 0.7 s at
 /// most; those at 45 ends of sentences 0.77 s at most, or 1.38 s and more.
@@ -29,6 +29,8 @@ pub struct Paragraph {
     pub start: Duration,
     /// Trimmed, never empty.
     pub text: String,
+    /// Words that the model doubts, in bytes of the text; a tenth of all words of the recording at most.
+    pub doubted: Vec<Range<usize>>,
 }
 
 impl fmt::Debug for Paragraph {
@@ -44,12 +46,13 @@ pub fn paragraphs(transcript: &Transcript) -> Vec<Paragraph> {
     let pauses = Pauses { speech: &transcript.speech };
     let mut closed = Vec::new();
     let mut open: Option<Open> = None;
-    for segment in transcript.segments.iter().filter(|segment| !segment.text.0.trim().is_empty()) {
+    let segments = transcript.segments.iter().zip(doubts::marked(&transcript.segments));
+    for (segment, doubted) in segments.filter(|(segment, _)| !segment.text.0.trim().is_empty()) {
         match &mut open {
             Some(paragraph) if !paragraph.ends_at(pauses.between(paragraph.end, segment.start)) => {
-                paragraph.push(segment);
+                paragraph.push(segment, &doubted);
             }
-            Some(_) | None => closed.extend(open.replace(Open::new(segment)).map(Open::close)),
+            Some(_) | None => closed.extend(open.replace(Open::new(segment, &doubted)).map(Open::close)),
         }
     }
     closed.extend(open.map(Open::close));
@@ -102,23 +105,30 @@ struct Open {
     /// Of its last segment.
     end: Duration,
     text: String,
+    doubted: Vec<Range<usize>>,
     characters: usize,
     /// Characters since the last end of a sentence at the end of a segment.
     sentence: usize,
 }
 
 impl Open {
-    fn new(first: &Segment) -> Self {
-        let mut open = Self { start: first.start, end: first.end, text: String::new(), characters: 0, sentence: 0 };
-        open.push(first);
+    fn new(first: &Segment, doubted: &[Range<usize>]) -> Self {
+        let (text, doubts) = (String::new(), Vec::new());
+        let mut open = Self { start: first.start, end: first.end, text, doubted: doubts, characters: 0, sentence: 0 };
+        open.push(first, doubted);
         open
     }
 
-    fn push(&mut self, segment: &Segment) {
+    fn push(&mut self, segment: &Segment, doubted: &[Range<usize>]) {
         if !self.text.is_empty() {
             self.text.push(' ');
         }
         let text = segment.text.0.trim();
+        let trimmed = segment.text.0.len() - segment.text.0.trim_start().len();
+        // No word begins within the white space.
+        let moved = |at: usize| self.text.len() + at.saturating_sub(trimmed);
+        let moved = doubted.iter().map(|word| moved(word.start)..moved(word.end)).collect::<Vec<_>>();
+        self.doubted.extend(moved);
         let characters = text.chars().count();
         self.text.push_str(text);
         self.end = segment.end;
@@ -138,7 +148,7 @@ impl Open {
     }
 
     fn close(self) -> Paragraph {
-        Paragraph { start: self.start, text: self.text }
+        Paragraph { start: self.start, text: self.text, doubted: self.doubted }
     }
 }
 
@@ -158,6 +168,7 @@ mod tests {
             start: Duration::from_millis(start),
             end: Duration::from_millis(end),
             text: Spoken(text.to_owned()),
+            doubts: Vec::new(),
             mean_logprob: -0.1,
             no_speech: 0.0,
         };
@@ -245,6 +256,25 @@ mod tests {
         assert_eq!(starts(&[(100, 5000), (5300, 11_400), (12_400, 14_900)]), [0, 12_400]);
         assert_eq!(starts(&[(100, 14_900)]), [0]);
         assert_eq!(starts(&[]), [0, 12_400], "without a detector the times of segments count");
+    }
+
+    #[test]
+    fn doubted_words_are_found_in_their_paragraphs() {
+        let mut transcript =
+            transcript(&[(0, 5000, SENTENCE), (5200, 9000, " Там светло."), (10_200, 14_000, "Теперь о цене.")]);
+        let doubt = |segment: &mut Segment, word: &str| {
+            let start = segment.text.0.find(word).unwrap();
+            segment.doubts.push(crate::Doubt { at: start..start + word.len(), logprob: -2.0 });
+        };
+        doubt(&mut transcript.segments[1], "светло");
+        let doubted = |transcript: &Transcript| {
+            let all = paragraphs(transcript).into_iter();
+            all.map(|one| one.doubted.into_iter().map(|at| one.text[at].to_owned()).collect()).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(doubted(&transcript), [vec!["светло".to_owned()], vec![]]);
+        transcript.segments[1].doubts.clear();
+        doubt(&mut transcript.segments[2], "цене");
+        assert_eq!(doubted(&transcript), [vec![], vec!["цене".to_owned()]]);
     }
 
     #[test]

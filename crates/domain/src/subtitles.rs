@@ -48,6 +48,7 @@ mod tests {
             start: Duration::from_millis(start),
             end: Duration::from_millis(end),
             text: Spoken(text.to_owned()),
+            doubts: Vec::new(),
             mean_logprob: -0.1,
             no_speech: 0.0,
         };

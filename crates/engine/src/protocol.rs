@@ -18,7 +18,7 @@ use super::job::TranscribeJob;
 
 /// Version of the protocol: raised with every change of a command's or an event's form. Parent and child must have the
 /// same.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Largest frame in bytes. Hours of speech stay far below.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;

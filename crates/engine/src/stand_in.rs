@@ -95,7 +95,8 @@ impl<W: Write> StandIn<W> {
             }
         }
         let text = Spoken(stand_in::text(&audio));
-        let segment = Segment { start: Duration::ZERO, end: total, text, mean_logprob: -0.1, no_speech: 0.0 };
+        let segment =
+            Segment { start: Duration::ZERO, end: total, text, doubts: Vec::new(), mean_logprob: -0.1, no_speech: 0.0 };
         let transcript = Transcript {
             segments: vec![segment],
             language: "en".to_owned(),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stenobot_domain::{ModelFacts, Segment};
+use stenobot_domain::{Doubt, ModelFacts, Segment};
 
 use super::RecognizerError;
 use super::annotations;
@@ -90,6 +90,8 @@ pub(crate) struct WindowSegment {
     pub(crate) end: Duration,
     /// As the model spells it, with its spaces.
     pub(crate) text: String,
+    /// Words of the text that the model doubts, in their order.
+    pub(crate) doubts: Vec<Doubt>,
     /// Mean natural log-probability of its tokens; finite, at most 0.
     pub(crate) mean_logprob: f32,
 }
@@ -99,6 +101,16 @@ impl WindowSegment {
     /// is what the detector found in the segment, if there is one.
     pub(crate) fn spoken_text(&self, language: &str, no_speech: f32, speech: Option<Duration>) -> &str {
         annotations::spoken_text(&self.text, language, Certainty { mean_logprob: self.mean_logprob, no_speech, speech })
+    }
+
+    /// The doubted words of `part`, which [`spoken_text`](Self::spoken_text) has given, in bytes of it.
+    pub(crate) fn doubts_in(&self, part: &str) -> Vec<Doubt> {
+        let Some(start) = part.as_ptr().addr().checked_sub(self.text.as_ptr().addr()) else { return Vec::new() };
+        let words = self.doubts.iter().filter_map(|doubt| {
+            let at = doubt.at.start.checked_sub(start)?..doubt.at.end.checked_sub(start)?;
+            (at.end <= part.len()).then_some(Doubt { at, logprob: doubt.logprob })
+        });
+        words.collect()
     }
 }
 

@@ -358,6 +358,7 @@ fn spoken_segments(transcript: &WindowTranscript, start: Duration, speech: &[Ran
             start: start + segment.start,
             end: start + segment.end,
             text: Spoken(text.to_owned()),
+            doubts: segment.doubts_in(text),
             mean_logprob: segment.mean_logprob,
             no_speech,
         })

@@ -168,7 +168,7 @@ pub(crate) fn window_text(text: &str) -> WindowText {
 /// An ordinary text from one second of the window to another.
 pub(crate) fn window_text_between(start: u64, end: u64, text: &str) -> WindowText {
     let (start, end) = (Duration::from_secs(start), Duration::from_secs(end));
-    let segment = WindowSegment { start, end, text: text.to_owned(), mean_logprob: -0.2 };
+    let segment = WindowSegment { start, end, text: text.to_owned(), doubts: Vec::new(), mean_logprob: -0.2 };
     WindowText {
         segments: vec![segment],
         next_window: None,

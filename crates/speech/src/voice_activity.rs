@@ -169,6 +169,7 @@ mod tests {
                 start: Duration::from_secs(second),
                 end: Duration::from_secs(second + 1),
                 text: format!(" word {second}"),
+                doubts: Vec::new(),
                 mean_logprob: -0.2,
             });
             Ok(WindowText { segments: segments.collect(), ..window_text("") })

@@ -3,6 +3,7 @@
 mod backend;
 mod context;
 mod decoder;
+mod doubts;
 mod guard;
 mod measure;
 mod native;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::outgoing::{Folded, LocalTime, OutgoingMessage};
+use super::outgoing::{Folded, LocalTime, OutgoingMessage, TextPart};
 
 /// `MessageEntity`, in UTF-16 units.
 #[derive(Serialize)]
@@ -17,8 +17,12 @@ pub(super) struct Entity {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum EntityKind {
     ExpandableBlockquote,
+    Underline,
     DateTime { unix_time: i32, date_time_format: &'static str },
 }
+
+/// Limit of the Bot API; further ones are left out there without an error.
+const MAX_ENTITIES: usize = 100;
 
 /// Date and time, both short: <https://core.telegram.org/bots/api#date-time-entity-formatting>.
 const TIME_FORMAT: &str = "dt";
@@ -34,5 +38,8 @@ pub(super) fn entities(content: &OutgoingMessage) -> Vec<Entity> {
         length,
         kind: EntityKind::ExpandableBlockquote,
     });
-    time.into_iter().chain(folded).collect()
+    let underlined = content.underlined.iter();
+    let underlined =
+        underlined.map(|&TextPart { offset, length }| Entity { offset, length, kind: EntityKind::Underline });
+    time.into_iter().chain(folded).chain(underlined).take(MAX_ENTITIES).collect()
 }

@@ -204,7 +204,7 @@ function draw(message) {
   if (message.quote) bubble.append(quote(message.quote));
   if (message.file) bubble.append(file(message, message.file));
   if (message.text !== null) {
-    const text = make("p", { className: "text", dir: "auto" }, ...spoken(message));
+    const text = underline(make("p", { className: "text", dir: "auto" }, ...spoken(marked(message))));
     text.dataset.meta = meta;
     bubble.append(text);
   }
@@ -223,6 +223,27 @@ function draw(message) {
   return make("li", { className: message.mine ? "message mine" : "message" },
     make("span", { className: "unseen" }, message.mine ? "You:" : "Stenobot:"),
     make("div", { className: "stack" }, bubble, message.buttons.length ? buttons(message) : null));
+}
+
+/** A message in whose text characters of the private use area stand around underlined words, so that pieces of it keep them. */
+function marked(message) {
+  const before = (at) => 2 * message.underlined.filter(([start]) => start < at).length;
+  const moved = (range) => range && [range[0] + before(range[0]), range[1] + before(range[1]), ...range.slice(2)];
+  const text = message.underlined.reduceRight(
+    (text, [start, end]) => `${text.slice(0, start)}\uE000${text.slice(start, end)}\uE001${text.slice(end)}`, message.text);
+  return { ...message, text, folded: moved(message.folded), time: moved(message.time) };
+}
+
+/** Puts underlined words in place of such characters. */
+function underline(element) {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const nodes = [];
+  while (walker.nextNode()) nodes.push(walker.currentNode);
+  for (const node of nodes) {
+    const pieces = node.data.split(/\uE000([^\uE001]*)\uE001/u);
+    if (pieces.length > 1) node.replaceWith(...pieces.map((piece, index) => (index % 2 ? make("u", {}, piece) : piece)));
+  }
+  return element;
 }
 
 /** A text in pieces: the bot's own words in the user's language, a transcript in one that the page does not know. */

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use stenobot_domain::{AudioSource, ChatId, GuestQueryId, InlineMessageId, UserId};
 use stenobot_telegram::{
     Action, BotMessage, ChatKind, Content, Folded, Ignored, Keyboard, OptionalUpdates, OutgoingMessage, TelegramError,
+    TextPart,
 };
 
 use super::stub::{Answer, Stub};
@@ -62,7 +63,7 @@ async fn calls_without_a_person_or_a_usable_id_are_ignored() {
     let long = "6".repeat(300);
     for (more, why) in [
         (json!({"from": {"id": 9, "is_bot": true, "first_name": "A bot"}}), Ignored::Bot),
-        (json!({"sender_chat": {"id": -100_5, "type": "channel"}}), Ignored::Unexpected),
+        (json!({"sender_chat": {"id": -1_005, "type": "channel"}}), Ignored::Unexpected),
         (json!({"from": null}), Ignored::Unreadable),
         (json!({"guest_query_id": ""}), Ignored::Unreadable),
         (json!({"guest_query_id": long}), Ignored::Unreadable),
@@ -99,6 +100,7 @@ async fn a_call_is_answered_and_the_answer_is_edited_by_its_id() {
         text: "Готово: слова".into(),
         folded: Some(Folded { offset: 8, length: 5 }),
         time: None,
+        underlined: vec![TextPart { offset: 9, length: 2 }],
         keyboard: Keyboard::single("🔄".into(), Action::Refresh(stenobot_domain::RequestId(7))),
     };
     let query = GuestQueryId("6000000000001".into());
@@ -115,7 +117,8 @@ async fn a_call_is_answered_and_the_answer_is_edited_by_its_id() {
     let methods: Vec<String> =
         asked.iter().map(|call| call.path.rsplit('/').next().unwrap_or_default().to_lowercase()).collect();
     assert_eq!(methods[..2], ["answerguestquery", "editmessagetext"]);
-    let entities = json!([{"type": "expandable_blockquote", "offset": 8, "length": 5}]);
+    let entities = json!([{"type": "expandable_blockquote", "offset": 8, "length": 5},
+        {"type": "underline", "offset": 9, "length": 2}]);
     let keyboard = json!({"inline_keyboard": [[{"text": "🔄", "callback_data": "1:r:7"}]]});
     let preview = &asked[0].body["result"]["input_message_content"]["link_preview_options"];
     assert_eq!(preview["is_disabled"], json!(true));

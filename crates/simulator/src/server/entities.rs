@@ -13,6 +13,8 @@ pub struct Decoration {
     pub folded: Option<Range<usize>>,
     /// A place in which the reader sees a time, and the time in seconds since the Unix epoch.
     pub time: Option<(Range<usize>, i32)>,
+    /// Underlined places, in their order.
+    pub underlined: Vec<Range<usize>>,
 }
 
 impl Decoration {
@@ -32,6 +34,7 @@ impl Decoration {
             match kind {
                 _ if range.is_empty() => {}
                 Kind::Folded => decoration.folded = Some(range),
+                Kind::Underlined => decoration.underlined.push(range),
                 Kind::Time(unix_time) => decoration.time = Some((range, unix_time)),
                 Kind::Other => {}
             }
@@ -51,12 +54,14 @@ impl Decoration {
             time
         });
         let folded = self.folded.as_ref().map(|range| entity("expandable_blockquote", range));
-        time.into_iter().chain(folded).collect()
+        let underlined = self.underlined.iter().map(|range| entity("underline", range));
+        time.into_iter().chain(folded).chain(underlined).collect()
     }
 }
 
 enum Kind {
     Folded,
+    Underlined,
     Time(i32),
     /// Not shown by the simulator.
     Other,
@@ -66,6 +71,7 @@ impl Kind {
     fn of(entity: &Value) -> Result<Self, Refusal> {
         match entity["type"].as_str().ok_or(Refusal::ENTITY_UNREADABLE)? {
             "expandable_blockquote" => Ok(Self::Folded),
+            "underline" => Ok(Self::Underlined),
             "date_time" => {
                 let unix_time = entity["unix_time"].as_i64().and_then(|seconds| i32::try_from(seconds).ok());
                 let format = entity["date_time_format"].as_str().unwrap_or_default();
@@ -77,9 +83,9 @@ impl Kind {
                     seconds => Ok(Self::Time(seconds)),
                 }
             }
-            "bold" | "italic" | "underline" | "strikethrough" | "spoiler" | "code" | "pre" | "text_link"
-            | "text_mention" | "custom_emoji" | "blockquote" | "mention" | "hashtag" | "cashtag" | "bot_command"
-            | "url" | "email" | "phone_number" => Ok(Self::Other),
+            "bold" | "italic" | "strikethrough" | "spoiler" | "code" | "pre" | "text_link" | "text_mention"
+            | "custom_emoji" | "blockquote" | "mention" | "hashtag" | "cashtag" | "bot_command" | "url" | "email"
+            | "phone_number" => Ok(Self::Other),
             _ => Err(Refusal::ENTITY_UNSUPPORTED),
         }
     }

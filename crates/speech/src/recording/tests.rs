@@ -1,4 +1,4 @@
-use stenobot_domain::LikelyLanguage;
+use stenobot_domain::{Doubt, LikelyLanguage};
 
 use super::*;
 use crate::scripted::{
@@ -215,4 +215,20 @@ fn a_known_invention_without_detected_speech_is_left_out() {
     };
     assert_eq!(spoken(0..3), "Thanks for watching!");
     assert_eq!(spoken(2..3), "");
+}
+
+#[test]
+fn doubted_words_are_found_in_the_text_without_its_annotations() {
+    let mut model = ScriptedModel::new(|_, _, _| {
+        let mut window = window_text(" [Music] да нет [Music]");
+        let doubt = |word: &str| {
+            let start = window.segments[0].text.rfind(word).unwrap();
+            Doubt { at: start..start + word.len(), logprob: -2.0 }
+        };
+        window.segments[0].doubts = vec![doubt("нет"), doubt("Music")];
+        window
+    });
+    let segment = transcribe(&mut model, 10).segments.remove(0);
+    assert_eq!(segment.text.0, "да нет");
+    assert_eq!(segment.doubts, [Doubt { at: "да ".len().."да нет".len(), logprob: -2.0 }]);
 }

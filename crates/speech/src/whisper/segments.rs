@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::doubts::{SpelledToken, doubted_words};
 use super::sampling::{MIN_MEAN_LOGPROB, Token, Vocabulary};
 use crate::recognizer::WindowSegment;
 
@@ -24,19 +25,23 @@ pub(super) struct Chosen {
 struct OpenSegment {
     start: Duration,
     bytes: Vec<u8>,
-    logprobs: f32,
-    count: u16,
+    tokens: Vec<SpelledToken>,
 }
 
 impl OpenSegment {
     fn close(self, end: Duration, limit: Duration) -> WindowSegment {
-        WindowSegment {
-            start: self.start.min(limit),
-            end: end.clamp(self.start, limit.max(self.start)),
-            // A character may span tokens, so bytes become text only here. Where a loop was cut they may not be UTF-8.
-            text: String::from_utf8_lossy(&self.bytes).replace('\u{FFFD}', ""),
-            mean_logprob: if self.count == 0 { MIN_MEAN_LOGPROB } else { self.logprobs / f32::from(self.count) },
-        }
+        let sum: f32 = self.tokens.iter().map(|token| token.logprob).sum();
+        let mean_logprob = if self.tokens.is_empty() { MIN_MEAN_LOGPROB } else { sum / self.tokens.len() as f32 };
+        // A character may span tokens, so bytes become text only here. Where a loop was cut they may not be UTF-8.
+        let (text, doubts) = match String::from_utf8(self.bytes) {
+            Ok(text) => {
+                let doubts = doubted_words(&text, &self.tokens);
+                (text, doubts)
+            }
+            Err(broken) => (String::from_utf8_lossy(broken.as_bytes()).replace('\u{FFFD}', ""), Vec::new()),
+        };
+        let (start, end) = (self.start.min(limit), end.clamp(self.start, limit.max(self.start)));
+        WindowSegment { start, end, text, doubts, mean_logprob }
     }
 }
 
@@ -63,19 +68,19 @@ pub(super) fn split<'a>(
     for &Chosen { token, logprob } in tokens {
         if vocabulary.is_timestamp(token) {
             let at = time_of(vocabulary, token);
-            if open.count > 0 {
+            if !open.tokens.is_empty() {
                 done.push(std::mem::take(&mut open).close(at, window));
             }
             open.start = at;
         } else {
-            open.bytes.extend_from_slice(spell(token));
-            open.logprobs += logprob;
-            open.count += 1;
+            let spelled = spell(token);
+            open.bytes.extend_from_slice(spelled);
+            open.tokens.push(SpelledToken { length: spelled.len(), logprob });
         }
         is_pair = is_after_timestamp && vocabulary.is_timestamp(token);
         is_after_timestamp = vocabulary.is_timestamp(token);
     }
-    let is_unclosed = open.count > 0;
+    let is_unclosed = !open.tokens.is_empty();
     if is_unclosed && done.is_empty() {
         done.push(open.close(window, window));
         return (done, None);

@@ -14,6 +14,8 @@ pub struct OutgoingMessage {
     pub folded: Option<Folded>,
     /// The part of it in place of which the reader sees a time in their own time zone.
     pub time: Option<LocalTime>,
+    /// The parts of it that are underlined, in their order.
+    pub underlined: Vec<TextPart>,
     /// Without rows there are no buttons.
     pub keyboard: Keyboard,
 }
@@ -56,14 +58,17 @@ impl BotMessage {
 
 impl From<String> for OutgoingMessage {
     fn from(text: String) -> Self {
-        Self { text, folded: None, time: None, keyboard: Keyboard::default() }
+        Self { text, folded: None, time: None, underlined: Vec::new(), keyboard: Keyboard::default() }
     }
 }
 
 impl OutgoingMessage {
     /// Whether there is anything that a server may refuse without refusing the text.
     pub fn is_decorated(&self) -> bool {
-        self.folded.is_some() || self.time.is_some() || self.keyboard.0.iter().flatten().any(Button::copies)
+        self.folded.is_some()
+            || self.time.is_some()
+            || !self.underlined.is_empty()
+            || self.keyboard.0.iter().flatten().any(Button::copies)
     }
 
     /// The text alone with the buttons that every server takes.
@@ -71,6 +76,7 @@ impl OutgoingMessage {
     pub fn undecorated(mut self) -> Self {
         self.folded = None;
         self.time = None;
+        self.underlined.clear();
         for row in &mut self.keyboard.0 {
             row.retain(|button| !button.copies());
         }
@@ -82,6 +88,15 @@ impl OutgoingMessage {
 /// A part of a text, in UTF-16 units. Neither end is white space, which Telegram removes at the ends of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Folded {
+    /// From the start of the text.
+    pub offset: usize,
+    /// Never 0.
+    pub length: usize,
+}
+
+/// A part of a text, in UTF-16 units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextPart {
     /// From the start of the text.
     pub offset: usize,
     /// Never 0.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::time::Duration;
 
 use stenobot_domain::{Transcript, paragraphs};
 
 use super::{Locale, Renderer, StatusText, Texts};
-use crate::outgoing::{Folded, LocalTime};
+use crate::outgoing::{Folded, LocalTime, TextPart};
 use crate::split::{MESSAGE_UNITS, split};
 
 /// Preview of a text above its file, in UTF-16 units: about a phone's screen.
@@ -66,19 +67,33 @@ pub struct AnswerText {
     pub text: String,
     /// The part that is folded.
     pub folded: Option<Folded>,
+    /// The words that the model doubts.
+    pub doubted: Vec<TextPart>,
     /// The time of the recording.
     pub time: Option<LocalTime>,
 }
 
 /// A transcript in paragraphs, trimmed; each begins with its time if `has_times` and the recording is long.
 pub fn body(transcript: &Transcript, has_times: bool) -> String {
+    doubted_body(transcript, has_times).0
+}
+
+/// As [`body`], with the words that the model doubts, in bytes of the text.
+fn doubted_body(transcript: &Transcript, has_times: bool) -> (String, Vec<Range<usize>>) {
     let is_timed = has_times && transcript.audio >= MIN_TIMED_AUDIO;
-    let paragraphs = paragraphs(transcript).into_iter();
-    let texts = paragraphs.map(|paragraph| match is_timed {
-        true => format!("{} {}", time(paragraph.start), paragraph.text),
-        false => paragraph.text,
-    });
-    texts.collect::<Vec<_>>().join("\n\n")
+    let (mut text, mut doubted) = (String::new(), Vec::new());
+    for paragraph in paragraphs(transcript) {
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        if is_timed {
+            text.push_str(&time(paragraph.start));
+            text.push(' ');
+        }
+        doubted.extend(paragraph.doubted.iter().map(|word| text.len() + word.start..text.len() + word.end));
+        text.push_str(&paragraph.text);
+    }
+    (text, doubted)
 }
 
 /// As `0:32` or `1:04:10`, the forms that clients recognise in a reply to a recording.
@@ -94,10 +109,11 @@ impl Texts {
     /// The answer in the form that suits its length: in messages, else as a file under its first lines. A blank transcript gives
     /// [`StatusText::NoSpeech`].
     pub fn answer(&self, locale: Locale, transcript: &Transcript, layout: AnswerLayout<'_>) -> Answer {
-        let words = body(transcript, layout.has_times);
+        let (words, doubted) = doubted_body(transcript, layout.has_times);
         if words.is_empty() {
             let text = self.render(locale, &StatusText::NoSpeech);
-            return Answer::Messages(vec![AnswerText { text, folded: None, time: self.sent_at() }]);
+            let (folded, doubted, time) = (None, Vec::new(), self.sent_at());
+            return Answer::Messages(vec![AnswerText { text, folded, doubted, time }]);
         }
         let renderer = Renderer { overrides: &self.overrides, locale };
         let heading = match (layout.stopped_at, layout.has_heading) {
@@ -107,9 +123,12 @@ impl Texts {
         };
         let heading = heading.map(|heading| heading + "\n\n").unwrap_or_default();
         let is_folded = layout.is_folded || units(&words) >= FOLDED_UNITS;
-        let text = |before: &str, part: &str, after: &str| AnswerText {
+        let text = |before: &str, part: &str, at: usize, after: &str| AnswerText {
             text: [before, part, after].concat(),
             folded: is_folded.then(|| Folded { offset: units(before), length: units(part) }),
+            doubted: words_in(part, at, &doubted)
+                .map(|word| TextPart { offset: units(before) + word.offset, ..word })
+                .collect(),
             time: self.sent_at().filter(|_| !before.is_empty()),
         };
         let note = |name| "\n\n".to_owned() + &renderer.text(name);
@@ -123,15 +142,31 @@ impl Texts {
         if parts.len() > layout.most.get() {
             let note = note.unwrap_or_else(|| "\n\n".to_owned() + &renderer.text("in-the-file"));
             let preview = split(&words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0) + " …";
-            return Answer::File { preview: text(&heading, &preview, &note) };
+            return Answer::File { preview: text(&heading, &preview, 0, &note) };
         }
         let note = note.filter(|_| parts.len() > 1).unwrap_or_default();
         if !note.is_empty() {
             parts = split(&words, room.saturating_sub(units(&note)), MESSAGE_UNITS);
         }
         let around = std::iter::once((heading.as_str(), note.as_str())).chain(std::iter::repeat(("", "")));
-        Answer::Messages(around.zip(&parts).map(|((before, after), part)| text(before, part, after)).collect())
+        let mut from = 0;
+        let messages = around.zip(&parts).map(|((before, after), part)| {
+            // Between two parts only white space is left out.
+            let at = words[from..].find(part.as_str()).map_or(words.len(), |skipped| from + skipped);
+            from = (at + part.len()).min(words.len());
+            text(before, part, at, after)
+        });
+        Answer::Messages(messages.collect())
     }
+}
+
+/// Those of some words, in bytes of a text, that are in the part of it which begins at `at`: in UTF-16 units of that part.
+fn words_in(part: &str, at: usize, words: &[Range<usize>]) -> impl Iterator<Item = TextPart> {
+    words.iter().filter_map(move |word| {
+        let (start, end) = (word.start.checked_sub(at)?, word.end.checked_sub(at)?);
+        let (before, word) = (part.get(..start)?, part.get(start..end)?);
+        Some(TextPart { offset: units(before), length: units(word) })
+    })
 }
 
 impl Texts {

@@ -267,7 +267,7 @@ impl Texts {
                 let (duration, size) = (renderer.limit(*duration), renderer.size(*size));
                 let help =
                     renderer.format("help", [("duration", duration), ("size", size), ("bot", bot.clone().into())]);
-                let help = help + "\n" + &renderer.text("help-groups");
+                let help = help + "\n" + &renderer.text("help-groups") + "\n\n" + &renderer.text("help-doubts");
                 let guests = has_guests.then(|| renderer.format("help-guest", [("bot", bot.clone().into())]));
                 let help = with_line(help, guests.map(|line| "\n".to_owned() + &line));
                 with_line(help, is_owner.then(|| "\n".to_owned() + &renderer.text("help-business")))

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use stenobot_domain::{Confidence, Segment};
+use stenobot_domain::{Confidence, Doubt, Segment};
 
 use super::*;
-use crate::outgoing::{Folded, LocalTime};
+use crate::outgoing::{Folded, LocalTime, TextPart};
 use crate::split::MESSAGE_UNITS;
 
 /// A transcript of these words.
@@ -16,7 +16,14 @@ fn transcript(words: &str, confidence: Confidence) -> Transcript {
     };
     let (start, end) = (Duration::ZERO, Duration::from_secs(1));
     Transcript {
-        segments: vec![Segment { start, end, text: Spoken(words.into()), mean_logprob, no_speech: 0.0 }],
+        segments: vec![Segment {
+            start,
+            end,
+            text: Spoken(words.into()),
+            doubts: Vec::new(),
+            mean_logprob,
+            no_speech: 0.0,
+        }],
         language: "ru".to_owned(),
         language_probability: None,
         audio: end,
@@ -47,7 +54,7 @@ fn layout(most: usize) -> AnswerLayout<'static> {
 
 /// The only message of an answer, not folded.
 fn only(text: &str) -> Answer {
-    Answer::Messages(vec![AnswerText { text: text.to_owned(), folded: None, time: None }])
+    Answer::Messages(vec![AnswerText { text: text.to_owned(), folded: None, doubted: Vec::new(), time: None }])
 }
 
 /// What is folded of a text.
@@ -202,4 +209,31 @@ fn the_time_of_the_recording_is_shown_in_the_reader_s_zone_in_the_first_message(
         assert_eq!(Texts::default().headed_by_source(Locale::Ru, None, refused).sent_at(), None);
     }
     assert_eq!(Texts::default().sent_at(), None);
+}
+
+/// What each message underlines.
+fn underlined(messages: &Answer) -> Vec<Vec<String>> {
+    let Answer::Messages(messages) = messages else { panic!("no messages") };
+    let words = |message: &AnswerText| {
+        let units: Vec<u16> = message.text.encode_utf16().collect();
+        let word = |part: &TextPart| String::from_utf16(&units[part.offset..part.offset + part.length]).unwrap();
+        message.doubted.iter().map(word).collect()
+    };
+    messages.iter().map(words).collect()
+}
+
+#[test]
+fn doubted_words_are_found_in_each_message_behind_headings_times_and_emoji() {
+    let words = format!("{}🙂 сомнительно, {}", "слово ".repeat(20), "и еще слова дальше ".repeat(300));
+    let mut long = transcript(&words, Confidence::High);
+    long.audio = Duration::from_secs(60);
+    let (first, last) = (words.find("сомнительно").unwrap(), words.rfind("дальше").unwrap());
+    let doubt = |at: usize, word: &str| Doubt { at: at..at + word.len(), logprob: -2.0 };
+    long.segments[0].doubts = vec![doubt(first, "сомнительно"), doubt(last, "дальше")];
+    let answer = |layout| Texts::default().answer(Locale::Ru, &long, layout);
+    assert_eq!(underlined(&answer(layout(4))), [vec!["сомнительно".to_owned()], vec!["дальше".to_owned()]]);
+    let bare = AnswerLayout { has_heading: false, has_times: false, ..layout(4) };
+    assert_eq!(underlined(&answer(bare)), [vec!["сомнительно".to_owned()], vec!["дальше".to_owned()]]);
+    let Answer::File { preview } = answer(layout(1)) else { panic!("no file") };
+    assert_eq!(underlined(&Answer::Messages(vec![preview])), [vec!["сомнительно".to_owned()]]);
 }
