@@ -132,9 +132,9 @@ impl StatusMessages {
         Ok(BotMessage::AsGuest { caller, message })
     }
 
-    /// Shows a request's state as long as none is: by a reaction, or by its status message, which is returned; its chat differs from
-    /// the request's if that one has become a supergroup. The state is optional, the answer is not: only a
-    /// failure that rules out any answer is an error.
+    /// Shows a request's state as long as none is: by a reaction, or by its status message, which is returned; its chat is another
+    /// one than the request's if this one has become a supergroup. The state is optional, the answer is not: only a failure that
+    /// rules out any answer is an error.
     pub(super) async fn ensure<S: Stage>(
         &self,
         request: &Request<S>,

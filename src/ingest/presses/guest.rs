@@ -8,6 +8,13 @@ use stenobot_telegram::{Action, BotMessage, CallbackAnswer, Press, StatusText};
 use super::Presses;
 use crate::pipeline::replies::Reply;
 
+/// The buttons under a state.
+enum StateButton {
+    Cancel,
+    Stop,
+    Refresh,
+}
+
 impl Presses {
     /// Carries out such a press; returns what the user is answered, if anything.
     pub(super) async fn guest_press(
@@ -16,8 +23,10 @@ impl Presses {
         action: &Action,
         message: &InlineMessageId,
     ) -> Result<Option<CallbackAnswer>, StoreError> {
-        let id = match action {
-            Action::Cancel(id) | Action::Stop(id) | Action::Refresh(id) => *id,
+        let (id, button) = match action {
+            Action::Cancel(id) => (*id, StateButton::Cancel),
+            Action::Stop(id) => (*id, StateButton::Stop),
+            Action::Refresh(id) => (*id, StateButton::Refresh),
             Action::Rerun { .. }
             | Action::Languages { .. }
             | Action::Back(_)
@@ -42,18 +51,10 @@ impl Presses {
             GuestPress::NotYours => return Ok(Some(CallbackAnswer::NotYours)),
             GuestPress::Elsewhere => return Ok(Some(CallbackAnswer::Over)),
         };
-        match action {
-            Action::Cancel(_) => self.cancel(id, Actor::Sender(user)).await,
-            Action::Stop(_) => self.stop(id, Actor::Sender(user)).await,
-            Action::Refresh(_)
-            | Action::Rerun { .. }
-            | Action::Languages { .. }
-            | Action::Back(_)
-            | Action::SetLanguage(_)
-            | Action::ChatLanguages(_)
-            | Action::Forget
-            | Action::SendDraft(_)
-            | Action::DropDraft(_) => {
+        match button {
+            StateButton::Cancel => self.cancel(id, Actor::Sender(user)).await,
+            StateButton::Stop => self.stop(id, Actor::Sender(user)).await,
+            StateButton::Refresh => {
                 self.positions.show_call(id, (user, locale), call, is_found).await?;
                 Ok(None)
             }

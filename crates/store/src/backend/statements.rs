@@ -104,13 +104,13 @@ statements! {
     /// At most 500 behind a place.
     fn page_after(place: &Place) -> Vec<Waiting>;
     fn place_of(id: RequestId) -> Option<Place>;
-    /// Whether `owner` holds a request, or no worker does while it waits.
     fn set_comment_place(channel: ChatId, post: MessageId, place: CommentPlace) -> ();
     fn comment_place(of: RequestId) -> Option<CommentPlace>;
     /// `None` of an unknown request, of one that is no call, and of an erased user's.
     fn guest_request(id: RequestId) -> Option<GuestRequest>;
     /// Whether it was recorded.
     fn record_guest_message(id: RequestId, message: &InlineMessageId) -> bool;
+    /// Whether `owner` holds a request, or no worker does while it waits.
     fn shows_state(id: RequestId, owner: &str) -> bool;
     fn places_of(user: UserId) -> Vec<Place>;
     fn count_before_priority(priority: i64) -> u32;

@@ -5,9 +5,8 @@ use stenobot_domain::{ChatId, RequestId, Timestamp};
 use super::Statements;
 use crate::{Notice, StoreError};
 
-/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them: not of calls as a guest, each
-/// of which is answered where it was made. What was not refused at its
-/// admission may carry a reaction.
+/// Whether a row is a refusal that shows nothing yet, so that one message can answer several of them. What was not refused at its
+/// admission may carry a reaction. Each call as a guest is answered where it was made.
 macro_rules! is_plain_refusal {
     ($table:literal) => {
         concat!(

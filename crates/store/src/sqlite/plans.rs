@@ -2,7 +2,9 @@
 
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::sql::{audio, claims, daily_usage, deletion, erasure, notices, queue, statistics, transitions, users};
+use super::sql::{
+    audio, claims, daily_usage, deletion, erasure, guests, notices, queue, statistics, transitions, users,
+};
 
 /// Names of the history's tables in the statements.
 const HISTORY: &[&str] = &[
@@ -73,6 +75,8 @@ async fn no_statement_reads_the_whole_history() {
         notices::FOLDED,
         notices::CLOSE_FOLDED,
         daily_usage::AUDIO_BETWEEN,
+        guests::REQUEST,
+        guests::RECORD,
         deletion::HAS_SOURCE,
         deletion::MARK,
         deletion::DUE,

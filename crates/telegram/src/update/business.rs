@@ -77,23 +77,11 @@ impl MessageJson {
             (None, None, None) => return Content::Ignored(Ignored::Business),
         };
         let message = MessageId(self.message_id);
+        let location = Location { chat: ChatId(self.chat.id), kind, thread: None };
         Content::BusinessAudio(Box::new(BusinessAudio {
             connection: self.business_connection_id,
             sent_at: Timestamp(self.date.saturating_mul(1000)),
-            voice: VoiceMessage {
-                location: Location { chat: ChatId(self.chat.id), kind, thread: None },
-                asked: message,
-                message,
-                from,
-                claimed_duration: file.claimed_duration(),
-                claimed_size: file.claimed_size(),
-                file_id: file.file_id,
-                file_unique_id: file.file_unique_id,
-                source,
-                file_name: file.file_name,
-                asked_by: AskedBy::Itself,
-                has_free_caption: false,
-            },
+            voice: file.into_voice(source, location, message, from),
         }))
     }
 }

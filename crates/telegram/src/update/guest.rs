@@ -41,19 +41,10 @@ impl GuestJson<'_> {
         let replied = |message: Option<&RawValue>| sound(message?.get().as_bytes());
         let sound = sound(json).or_else(|| replied(self.reply_to_message)).or_else(|| replied(self.external_reply));
         let message = MessageId(self.message_id);
+        let location = Location { chat: ChatId(from.id.0), kind: ChatKind::Private, thread: None };
         let voice = sound.map(|(file, source, _)| VoiceMessage {
-            location: Location { chat: ChatId(from.id.0), kind: ChatKind::Private, thread: None },
-            asked: message,
-            message,
-            from: from.clone(),
-            claimed_duration: file.claimed_duration(),
-            claimed_size: file.claimed_size(),
-            file_id: file.file_id,
-            file_unique_id: file.file_unique_id,
-            source,
-            file_name: file.file_name,
             asked_by: AskedBy::User,
-            has_free_caption: false,
+            ..file.into_voice(source, location, message, from.clone())
         });
         Content::Guest(Box::new(GuestQuery { query: GuestQueryId(query), from, voice }))
     }

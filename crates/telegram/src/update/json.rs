@@ -273,20 +273,8 @@ impl Message<'_> {
                 [&self.text, &self.caption].into_iter().flatten().any(|text| mentions(text, &me.username))
             }) || self.caption_asks(kind, bot));
         let asking = |Sound { file, source, message }, from, asked_by| {
-            Content::Voice(Box::new(VoiceMessage {
-                location,
-                asked,
-                message,
-                from,
-                claimed_duration: file.claimed_duration(),
-                claimed_size: file.claimed_size(),
-                file_id: file.file_id,
-                file_unique_id: file.file_unique_id,
-                source,
-                file_name: file.file_name,
-                asked_by,
-                has_free_caption: false,
-            }))
+            let voice = file.into_voice(source, location, message, from);
+            Content::Voice(Box::new(VoiceMessage { asked, asked_by, ..voice }))
         };
         let sound_in = |answered: Option<&RawValue>| serde_json::from_str::<Media>(answered?.get()).ok()?.sound(kind);
         let replied = sound_in(self.reply_to_message)

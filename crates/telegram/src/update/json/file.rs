@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use stenobot_domain::{AudioSource, MessageId};
+
+use super::super::{AskedBy, Location, Sender, VoiceMessage};
 
 /// Beginnings of media types that hold no sound. Everything else is told by its bytes: what a sender's program calls
 /// a file is only a claim.
@@ -26,23 +29,39 @@ const SOUND_ENDINGS: [&str; 18] = [
 
 #[derive(Deserialize)]
 pub(in super::super) struct File {
-    pub(in super::super) file_id: String,
-    pub(in super::super) file_unique_id: String,
+    file_id: String,
+    file_unique_id: String,
     duration: Option<i64>,
     file_size: Option<i64>,
-    pub(in super::super) file_name: Option<String>,
+    file_name: Option<String>,
     mime_type: Option<String>,
 }
 
 impl File {
-    /// A negative one is taken for zero.
-    pub(in super::super) fn claimed_duration(&self) -> Option<Duration> {
-        self.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-    }
-
-    /// In bytes; a negative one is unknown.
-    pub(in super::super) fn claimed_size(&self) -> Option<u64> {
-        self.file_size.and_then(|size| u64::try_from(size).ok())
+    /// The message that holds the file and asks for its own text.
+    pub(in super::super) fn into_voice(
+        self,
+        source: AudioSource,
+        location: Location,
+        message: MessageId,
+        from: Sender,
+    ) -> VoiceMessage {
+        VoiceMessage {
+            location,
+            asked: message,
+            message,
+            from,
+            // A negative one is taken for zero.
+            claimed_duration: self.duration.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+            // A negative one is unknown.
+            claimed_size: self.file_size.and_then(|size| u64::try_from(size).ok()),
+            file_id: self.file_id,
+            file_unique_id: self.file_unique_id,
+            source,
+            file_name: self.file_name,
+            asked_by: AskedBy::Itself,
+            has_free_caption: false,
+        }
     }
 
     pub(super) fn claims_sound(&self) -> bool {

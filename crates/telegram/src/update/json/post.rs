@@ -40,20 +40,8 @@ impl Message<'_> {
         let (message, own_words) = (MessageId(self.message_id), self.has_own_words());
         let has_free_caption = own_words && self.caption.as_deref().is_none_or(|caption| caption.trim().is_empty());
         if let Some(file) = self.voice.take() {
-            return Content::Voice(Box::new(VoiceMessage {
-                location,
-                asked: message,
-                message,
-                from,
-                claimed_duration: file.claimed_duration(),
-                claimed_size: file.claimed_size(),
-                file_id: file.file_id,
-                file_unique_id: file.file_unique_id,
-                source: AudioSource::Voice,
-                file_name: None,
-                asked_by: AskedBy::Itself,
-                has_free_caption,
-            }));
+            let voice = file.into_voice(AudioSource::Voice, location, message, from);
+            return Content::Voice(Box::new(VoiceMessage { file_name: None, has_free_caption, ..voice }));
         }
         let text = self.text.take().filter(|_| own_words);
         let spoken = text.as_deref().and_then(|text| bot.parse(text));
