@@ -299,7 +299,7 @@ async fn an_engine_that_cannot_start_is_unavailable_with_its_reason() {
     for (start_as, reason) in [
         ("load-failed the model is a picture", "the model is a picture"),
         ("exit 4", "exit status 4"),
-        ("version 99", "its program speaks version 99 of the engine protocol and this one version 3"),
+        ("version 99", "its program speaks version 99 of the engine protocol and this one version 4"),
         ("silent", "is the program another version?"),
     ] {
         let mut settings = stand_in(1);

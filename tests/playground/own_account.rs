@@ -37,7 +37,10 @@ async fn what_bea_sends_to_anna_appears_in_annas_chat_with_the_bot_until_it_is_d
     browser.until_bot_says("Are you coming tonight?").await;
     let text = "return [...document.querySelectorAll('.message:not(.mine) .text')].at(-1).textContent";
     let text = browser.script(text).await;
-    assert!(text.as_str().unwrap().starts_with("👤 Bea · 20"), "{text}");
+    // In the browser's form and time zone.
+    let (heading, rest) = text.as_str().unwrap().split_once('\n').unwrap();
+    assert!(heading.starts_with("👤 Bea · ") && !heading.contains("UTC"), "{text}");
+    assert_eq!(rest, "✅ Done!\n\nAre you coming tonight?");
 
     browser.switch(&bea).await;
     assert_eq!(browser.script("return document.querySelectorAll('.message:not(.mine)').length").await, 0);

@@ -81,9 +81,9 @@ impl State {
                 json["text"] = json!(text);
                 add_entities(&mut json, "entities", text);
                 let given = message.decoration.to_json(text);
-                match &mut json["entities"] {
-                    Value::Array(entities) => entities.extend(given),
-                    entities if !given.is_empty() => *entities = given.into(),
+                match json.get_mut("entities") {
+                    Some(Value::Array(entities)) => entities.extend(given),
+                    Some(_) | None if !given.is_empty() => json["entities"] = given.into(),
                     _ => {}
                 }
             }

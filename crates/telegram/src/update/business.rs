@@ -5,9 +5,7 @@ use serde::de::IgnoredAny;
 use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp};
 
 use super::json::{Chat, File, User};
-use super::{
-    AskedBy, BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Content, Ignored, Location, VoiceMessage,
-};
+use super::{BusinessAudio, BusinessConnection, BusinessDeletion, ChatKind, Content, Ignored, Location};
 
 /// Numbers of deleted messages that are read; Telegram sends a hundred at most.
 const MAX_DELETED: usize = 1000;

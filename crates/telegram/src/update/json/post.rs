@@ -4,9 +4,7 @@ use serde::Deserialize;
 use stenobot_domain::{AudioSource, ChatId, MessageId, UserId};
 
 use super::super::command::Identity;
-use super::super::{
-    AskedBy, ChatKind, Command, Content, Discussion, Ignored, Location, Sender, ThreadId, VoiceMessage,
-};
+use super::super::{ChatKind, Command, Content, Discussion, Ignored, Location, Sender, ThreadId, VoiceMessage};
 use super::{Chat, MAX_ARGUMENT_LENGTH, Message, is_ours};
 
 /// Origin of a message that was published by a channel.
