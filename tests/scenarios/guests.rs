@@ -2,6 +2,7 @@
 
 use stenobot_domain::RequestId;
 use stenobot_simulator::harness::Simulation;
+use stenobot_simulator::server::Author;
 use stenobot_simulator::wer::word_errors;
 use stenobot_telegram::Action;
 
@@ -47,6 +48,42 @@ async fn a_press_finds_the_answer_that_was_posted_by_a_process_which_died() {
         let rows = scene.into_stopped_with_audio().await.rows().await;
         let stages: Vec<&str> = rows.iter().map(|row| row.stage.as_str()).collect();
         assert_eq!(stages, ["done"]);
+    }
+}
+
+#[tokio::test]
+async fn a_kill_leaves_one_answer_where_the_bot_was_called() {
+    // When the answer to the call is recorded, while the text is made, and when the text is there.
+    for moment in [Some("after guest message"), None, Some("before done")] {
+        let mut scene = Scene::start(&[ON]).await;
+        scene.bot.set_variable("CRASH_AT", moment);
+        scene.bot.restart().await.unwrap();
+        let anna = scene.new_user("Anna", "en");
+        let gate = Gate::new().await;
+        let called = call(&mut scene, &anna, &scripted(3, &format!("{};say survived", gate.instruction())));
+        if moment != Some("after guest message") {
+            let held = gate.wait_reached().await;
+            if moment.is_none() {
+                scene.bot.kill().await.unwrap();
+            }
+            held.release();
+        }
+        if moment.is_some() {
+            let bot = scene.bot.process().unwrap();
+            eventually("the bot dies", bot.wait_for_exit()).await.unwrap();
+        }
+        scene.bot.set_variable("CRASH_AT", None);
+        scene.bot.restart().await.unwrap();
+        gate.wait_reached().await.release();
+        answer(&scene, &called, "the text", |text| text.ends_with("survived")).await;
+        scene.wait_until_closed().await;
+        let said = scene.api().read(|state| {
+            let messages = state.chats.get(&anna.chat()).into_iter().flat_map(|chat| chat.messages.values());
+            messages.filter(|message| message.author == Author::Bot).count()
+        });
+        assert_eq!(said, 0, "nothing in the private chat: {moment:?}");
+        let rows = scene.into_stopped_with_audio().await.rows().await;
+        assert_eq!(rows.iter().map(|row| row.stage.as_str()).collect::<Vec<_>>(), ["done"], "{moment:?}");
     }
 }
 
