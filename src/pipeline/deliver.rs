@@ -38,6 +38,14 @@ const RETRIES: RetryPolicy = RetryPolicy::endless(Duration::from_secs(1), Durati
 /// start.
 const IN_FLIGHT_GRACE: Duration = Duration::from_secs(1);
 
+/// A notice can be postponed: a pause that Telegram demands is not waited for.
+fn notice_retry(error: &TelegramError) -> NextTry {
+    match error.disposition() {
+        Disposition::ServerRequested(_) => NextTry::Never,
+        disposition => disposition.into(),
+    }
+}
+
 /// Destination of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addressee {
@@ -156,12 +164,9 @@ impl Deliverer {
         self.stack(&client.with_priority(Priority::Answer), |error| error.disposition().into())
     }
 
-    /// The stack that sends notices. They can be postponed: a pause that Telegram demands is an error.
+    /// The stack that sends notices.
     pub(super) fn notice_stack(&self) -> Sender {
-        self.stack(&self.client.with_priority(Priority::Notice), |error| match error.disposition() {
-            Disposition::ServerRequested(_) => NextTry::Never,
-            disposition => disposition.into(),
-        })
+        self.stack(&self.client.with_priority(Priority::Notice), notice_retry)
     }
 
     fn stack(&self, client: &Client, classify: fn(&TelegramError) -> NextTry) -> Sender {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::outgoing::{Folded, LocalTime, OutgoingMessage, TextPart};
+use super::outgoing::{LocalTime, OutgoingMessage, TextPart};
 
 /// `MessageEntity`, in UTF-16 units.
 #[derive(Serialize)]
@@ -33,13 +33,8 @@ pub(super) fn entities(content: &OutgoingMessage) -> Vec<Entity> {
         let kind = EntityKind::DateTime { unix_time, date_time_format: TIME_FORMAT };
         Entity { offset, length, kind }
     });
-    let folded = content.folded.map(|Folded { offset, length }| Entity {
-        offset,
-        length,
-        kind: EntityKind::ExpandableBlockquote,
-    });
-    let underlined = content.underlined.iter();
-    let underlined =
-        underlined.map(|&TextPart { offset, length }| Entity { offset, length, kind: EntityKind::Underline });
+    let entity = |TextPart { offset, length }, kind| Entity { offset, length, kind };
+    let folded = content.folded.map(|part| entity(part, EntityKind::ExpandableBlockquote));
+    let underlined = content.underlined.iter().map(|&part| entity(part, EntityKind::Underline));
     time.into_iter().chain(folded).chain(underlined).take(MAX_ENTITIES).collect()
 }

@@ -39,8 +39,8 @@ pub use error::{Disposition, Extent, TelegramError, Unreachable};
 pub use languages::{LANGUAGES, language_name};
 pub use messages::{Document, MenuScope};
 pub use outgoing::{
-    BotMessage, Button, DEFAULT_RATE, Edit, EditGuard, Effect, Folded, Keyboard, Lanes, LearnedPause, Limits,
-    LocalTime, MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor, TextPart,
+    BotMessage, Button, DEFAULT_RATE, Edit, EditGuard, Effect, Keyboard, Lanes, LearnedPause, Limits, LocalTime,
+    MAX_PAUSE, MayEdit, Outbox, OutgoingMessage, Priority, Pushed, Share, StatusEditor, TextPart,
 };
 pub use progress::{Percent, bar};
 pub use reactions::Reaction;

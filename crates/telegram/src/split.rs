@@ -3,6 +3,8 @@
 //! Grapheme and word boundaries are Unicode's (UAX 29). Ends of sentences are our own short rule: Unicode's also ends one after
 //! an abbreviation or before a lower-case letter's quote, and knows no preference for the second half of a message.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The most one message holds, in UTF-16 code units.
@@ -13,18 +15,23 @@ pub(crate) const MESSAGE_UNITS: usize = 4096;
 /// graphemes. Only white space at the cuts is lost. A text of nothing but white space has no parts. Limits below 2 units
 /// count as 2, the longest character.
 pub fn split(text: &str, first_limit: usize, limit: usize) -> Vec<String> {
+    parts(text, first_limit, limit).into_iter().map(|part| text[part].to_owned()).collect()
+}
+
+/// Where the parts of [`split`] are in the text, in bytes.
+pub(crate) fn parts(text: &str, first_limit: usize, limit: usize) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
-    let mut rest = text;
+    let mut start = 0;
     let mut room = first_limit.max(2);
-    while !rest.trim().is_empty() {
-        let (part, after) = rest.split_at(cut(rest, room));
+    while !text[start..].trim().is_empty() {
+        let (part, after) = text[start..].split_at(cut(&text[start..], room));
         // At the end of the whole text nothing is cut, so nothing is trimmed.
         let (part, after) = if after.is_empty() { (part, after) } else { (part.trim_end(), after.trim_start()) };
         if !part.is_empty() {
-            parts.push(part.to_owned());
+            parts.push(start..start + part.len());
             room = limit.max(2);
         }
-        rest = after;
+        start = text.len() - after.len();
     }
     parts
 }

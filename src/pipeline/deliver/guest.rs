@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use stenobot_domain::{ChatId, GuestCall, InlineMessageId, RequestId};
 use stenobot_store::ChatSettings;
-use stenobot_telegram::{BotMessage, Client, Continuation, Disposition, OutgoingMessage, Priority, TelegramError};
+use stenobot_telegram::{BotMessage, Client, Continuation, OutgoingMessage, Priority, TelegramError};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-use super::{Addressee, DeliverError, Deliverer, PartError, RETRIES, Sender};
+use super::{Addressee, DeliverError, Deliverer, PartError, RETRIES, Sender, notice_retry};
 use crate::layers::{NextTry, ObserveLayer, Retry};
 use crate::metrics::Work;
 use crate::pipeline::answer::Part;
@@ -33,10 +33,10 @@ impl Deliverer {
         // An earlier attempt has put the first part there, or has found that it cannot be there.
         let is_begun = request.parts_delivered() > 0;
         let is_elsewhere = request.status_message().is_some();
-        if is_elsewhere || !is_begun && !self.put_first(request, call.clone(), chat, Continuation::PrivateChat).await? {
+        let parts = self.answer_parts(request, chat, Continuation::PrivateChat);
+        if is_elsewhere || !is_begun && !self.put_first(request, call.clone(), &parts).await? {
             return self.deliver_in_private(request, self.answer_parts(request, chat, Continuation::SameChat)).await;
         }
-        let parts = self.answer_parts(request, chat, Continuation::PrivateChat);
         if parts.len() < 2 {
             return Ok(());
         }
@@ -45,7 +45,8 @@ impl Deliverer {
         }
         match self.deliver_in_private(request, parts).await {
             Err(DeliverError::Failed(DeliverFailure::ChatGone | DeliverFailure::WriteForbidden)) => {
-                self.put_first(request, call, chat, Continuation::Missing).await.map(drop)
+                let parts = self.answer_parts(request, chat, Continuation::Missing);
+                self.put_first(request, call, &parts).await.map(drop)
             }
             delivered => delivered,
         }
@@ -68,12 +69,10 @@ impl Deliverer {
         &self,
         request: &mut Request<Transcribed>,
         mut call: GuestCall,
-        chat: &ChatSettings,
-        continuation: Continuation,
+        parts: &[Part],
     ) -> Result<bool, DeliverError> {
-        let first = self.answer_parts(request, chat, continuation).into_iter().next();
         // The form of such an answer is a message.
-        let Some(Part::Message(content)) = first else { return Ok(false) };
+        let Some(Part::Message(content)) = parts.first().cloned() else { return Ok(false) };
         let client = self.client.with_priority(Priority::Answer);
         let sender = guest_stack(&client, request.chat(), |error| error.disposition().into());
         let put = self.put_as_guest(sender, request.id(), &mut call, content);
@@ -99,10 +98,7 @@ impl Deliverer {
         content: OutgoingMessage,
     ) -> Result<(), PartError> {
         let client = self.client.with_priority(Priority::Notice);
-        let guest = guest_stack(&client, to.chat, |error| match error.disposition() {
-            Disposition::ServerRequested(_) => NextTry::Never,
-            disposition => disposition.into(),
-        });
+        let guest = guest_stack(&client, to.chat, notice_retry);
         match self.put_as_guest(guest, id, &mut call, content.clone()).await {
             Err(PartError::Telegram(error)) if !matches!(error, TelegramError::RetryAfter(_)) => {
                 Ok(self.answer_following_moves(sender, to, content).await.map(drop)?)

@@ -7,12 +7,7 @@ use stenobot_domain::{AudioSource, ChatId, MessageId, Timestamp, UserId};
 use stenobot_telegram::{Content, Ignored, OptionalUpdates, TelegramError};
 
 use super::stub::{Answer, Stub};
-
-async fn read_one(kind: &str, content: Value) -> Content {
-    let batch = json!([{"update_id": 1, kind: content}]);
-    let updates = Stub::start([Answer::ok(batch)]).await.client().updates(None, Duration::ZERO).await;
-    updates.unwrap().remove(0).content
-}
+use super::updates::read_one;
 
 /// As Telegram sends it for an account without rights.
 fn connection(is_enabled: bool) -> Value {
@@ -35,7 +30,7 @@ fn message(more: &Value) -> Value {
     message
 }
 
-fn file() -> Value {
+pub(super) fn file() -> Value {
     json!({"duration": 7, "mime_type": "audio/ogg", "file_id": "AwACfile", "file_unique_id": "AgADfile", "file_size": 9000})
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use stenobot_domain::{ChatId, MessageId, UserId};
 use stenobot_telegram::{
-    CallOutcome, Client, Disposition, Extent, Folded, LocalTime, Me, Method, OutgoingMessage, Redactor, TelegramError,
-    ThreadId,
+    CallOutcome, Client, Disposition, Extent, LocalTime, Me, Method, OutgoingMessage, Redactor, TelegramError,
+    TextPart, ThreadId,
 };
 
 use super::TOKEN;
@@ -76,7 +76,7 @@ async fn a_message_is_sent_as_a_plain_reply_without_previews() {
 async fn entities_are_given_in_a_field_of_their_own() {
     let stub = Stub::start([Answer::ok(json!({"message_id": 7})), Answer::ok(json!({"message_id": 7}))]).await;
     let message = OutgoingMessage {
-        folded: Some(Folded { offset: 21, length: 3 }),
+        folded: Some(TextPart { offset: 21, length: 3 }),
         time: Some(LocalTime { offset: 0, length: 20, unix_time: 1_795_498_920 }),
         ..content("2026-11-24 05:42 UTC\nabc")
     };

@@ -5,17 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stenobot_domain::{AudioSource, ChatId, GuestQueryId, InlineMessageId, UserId};
 use stenobot_telegram::{
-    Action, BotMessage, ChatKind, Content, Folded, Ignored, Keyboard, OptionalUpdates, OutgoingMessage, TelegramError,
-    TextPart,
+    Action, BotMessage, ChatKind, Content, Ignored, Keyboard, OptionalUpdates, OutgoingMessage, TelegramError, TextPart,
 };
 
+use super::business::file;
 use super::stub::{Answer, Stub};
-
-async fn read_one(kind: &str, content: Value) -> Content {
-    let batch = json!([{"update_id": 1, kind: content}]);
-    let updates = Stub::start([Answer::ok(batch)]).await.client().updates(None, Duration::ZERO).await;
-    updates.unwrap().remove(0).content
-}
+use super::updates::read_one;
 
 /// A message of Anna that names the bot, with more fields.
 fn call(more: &Value) -> Value {
@@ -28,10 +23,6 @@ fn call(more: &Value) -> Value {
         message[name] = value.clone();
     }
     message
-}
-
-fn file() -> Value {
-    json!({"duration": 7, "mime_type": "audio/ogg", "file_id": "AwACfile", "file_unique_id": "AgADfile", "file_size": 9000})
 }
 
 #[tokio::test]
@@ -98,7 +89,7 @@ async fn a_call_is_answered_and_the_answer_is_edited_by_its_id() {
     let client = stub.client();
     let content = OutgoingMessage {
         text: "Готово: слова".into(),
-        folded: Some(Folded { offset: 8, length: 5 }),
+        folded: Some(TextPart { offset: 8, length: 5 }),
         time: None,
         underlined: vec![TextPart { offset: 9, length: 2 }],
         keyboard: Keyboard::single("🔄".into(), Action::Refresh(stenobot_domain::RequestId(7))),

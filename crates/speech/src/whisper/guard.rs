@@ -60,7 +60,7 @@ pub(super) fn into_segments(window: WindowText) -> Vec<WindowSegment> {
     }
     let is_loop = defect(&window) == Some(Defect::Loop);
     let cut = |segment: WindowSegment| {
-        // The text of a loop is set anew, and its words are no more doubtful than the others.
+        // Places in the text before are not places in the new one.
         WindowSegment { text: without_loop(&segment.text), doubts: Vec::new(), ..segment }
     };
     if is_loop { window.segments.into_iter().map(cut).collect() } else { window.segments }

@@ -10,8 +10,9 @@ use crate::action::Action;
 pub struct OutgoingMessage {
     /// Plain text.
     pub text: String,
-    /// The part of it that is shown as a quotation of a few lines, which a touch opens.
-    pub folded: Option<Folded>,
+    /// The part of it that is shown as a quotation of a few lines, which a touch opens. Neither end is white space, which Telegram
+    /// removes at the ends of a message.
+    pub folded: Option<TextPart>,
     /// The part of it in place of which the reader sees a time in their own time zone.
     pub time: Option<LocalTime>,
     /// The parts of it that are underlined, in their order.
@@ -83,15 +84,6 @@ impl OutgoingMessage {
         self.keyboard.0.retain(|row| !row.is_empty());
         self
     }
-}
-
-/// A part of a text, in UTF-16 units. Neither end is white space, which Telegram removes at the ends of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Folded {
-    /// From the start of the text.
-    pub offset: usize,
-    /// Never 0.
-    pub length: usize,
 }
 
 /// A part of a text, in UTF-16 units.

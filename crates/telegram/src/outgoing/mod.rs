@@ -13,7 +13,7 @@ mod status;
 
 pub use lanes::{Lanes, Pushed};
 pub use limits::{DEFAULT_RATE, Limits, Priority, Share};
-pub use message::{BotMessage, Button, Effect, Folded, Keyboard, LocalTime, OutgoingMessage, TextPart};
+pub use message::{BotMessage, Button, Effect, Keyboard, LocalTime, OutgoingMessage, TextPart};
 pub use outbox::Outbox;
 pub(crate) use pauses::Scope;
 pub use pauses::{LearnedPause, MAX_PAUSE};

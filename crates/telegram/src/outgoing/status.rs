@@ -276,16 +276,14 @@ impl<E: Edit> EditLoop<E> {
             let state = self.messages.get_mut(&request)?;
             let content = state.wanted.take()?;
             let (edit, message) = (self.edit.clone(), state.message.clone());
-            let turn = message.turn();
             let guard = EditGuard { may_edit: self.may_edit.clone(), request };
-            let under_way = message.clone();
             let work = async move {
                 let result = edit.edit(message, content.clone(), guard).await;
                 Edited { content, result }
             };
-            state.in_flight = Some((self.in_flight.spawn(work).id(), under_way));
+            state.in_flight = Some((self.in_flight.spawn(work).id(), state.message.clone()));
             state.free_at = now + self.message_interval;
-            self.edit.outbox().status_started(turn);
+            self.edit.outbox().status_started(state.message.turn());
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use stenobot_domain::{Transcript, paragraphs};
 
 use super::{Locale, Renderer, StatusText, Texts};
-use crate::outgoing::{Folded, LocalTime, TextPart};
-use crate::split::{MESSAGE_UNITS, split};
+use crate::outgoing::{LocalTime, TextPart};
+use crate::split::{self, MESSAGE_UNITS};
 
 /// Preview of a text above its file, in UTF-16 units: about a phone's screen.
 const PREVIEW_UNITS: usize = 600;
@@ -66,7 +66,7 @@ pub struct AnswerText {
     /// At most 4096 UTF-16 units.
     pub text: String,
     /// The part that is folded.
-    pub folded: Option<Folded>,
+    pub folded: Option<TextPart>,
     /// The words that the model doubts.
     pub doubted: Vec<TextPart>,
     /// The time of the recording.
@@ -123,10 +123,11 @@ impl Texts {
         };
         let heading = heading.map(|heading| heading + "\n\n").unwrap_or_default();
         let is_folded = layout.is_folded || units(&words) >= FOLDED_UNITS;
-        let text = |before: &str, part: &str, at: usize, after: &str| AnswerText {
-            text: [before, part, after].concat(),
-            folded: is_folded.then(|| Folded { offset: units(before), length: units(part) }),
-            doubted: words_in(part, at, &doubted)
+        let text = |before: &str, part: &Range<usize>, mark: &str, after: &str| AnswerText {
+            text: [before, &words[part.clone()], mark, after].concat(),
+            folded: is_folded
+                .then(|| TextPart { offset: units(before), length: units(&words[part.clone()]) + units(mark) }),
+            doubted: words_in(&words, part, &doubted)
                 .map(|word| TextPart { offset: units(before) + word.offset, ..word })
                 .collect(),
             time: self.sent_at().filter(|_| !before.is_empty()),
@@ -138,35 +139,25 @@ impl Texts {
             Continuation::Missing => Some(note("guest-rest-lost")),
         };
         let room = MESSAGE_UNITS.saturating_sub(units(&heading));
-        let mut parts = split(&words, room, MESSAGE_UNITS);
+        let mut parts = split::parts(&words, room, MESSAGE_UNITS);
         if parts.len() > layout.most.get() {
             let note = note.unwrap_or_else(|| "\n\n".to_owned() + &renderer.text("in-the-file"));
-            let preview = split(&words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0) + " …";
-            return Answer::File { preview: text(&heading, &preview, 0, &note) };
+            let preview = split::parts(&words, PREVIEW_UNITS, MESSAGE_UNITS).swap_remove(0);
+            return Answer::File { preview: text(&heading, &preview, " …", &note) };
         }
         let note = note.filter(|_| parts.len() > 1).unwrap_or_default();
         if !note.is_empty() {
-            parts = split(&words, room.saturating_sub(units(&note)), MESSAGE_UNITS);
+            parts = split::parts(&words, room.saturating_sub(units(&note)), MESSAGE_UNITS);
         }
         let around = std::iter::once((heading.as_str(), note.as_str())).chain(std::iter::repeat(("", "")));
-        let mut from = 0;
-        let messages = around.zip(&parts).map(|((before, after), part)| {
-            // Between two parts only white space is left out.
-            let at = words[from..].find(part.as_str()).map_or(words.len(), |skipped| from + skipped);
-            from = (at + part.len()).min(words.len());
-            text(before, part, at, after)
-        });
-        Answer::Messages(messages.collect())
+        Answer::Messages(around.zip(&parts).map(|((before, after), part)| text(before, part, "", after)).collect())
     }
 }
 
-/// Those of some words, in bytes of a text, that are in the part of it which begins at `at`: in UTF-16 units of that part.
-fn words_in(part: &str, at: usize, words: &[Range<usize>]) -> impl Iterator<Item = TextPart> {
-    words.iter().filter_map(move |word| {
-        let (start, end) = (word.start.checked_sub(at)?, word.end.checked_sub(at)?);
-        let (before, word) = (part.get(..start)?, part.get(start..end)?);
-        Some(TextPart { offset: units(before), length: units(word) })
-    })
+/// Those of some words of a text that are in a part of it, all in bytes: in UTF-16 units of that part.
+fn words_in(text: &str, part: &Range<usize>, words: &[Range<usize>]) -> impl Iterator<Item = TextPart> {
+    let words = words.iter().filter(|word| part.start <= word.start && word.end <= part.end);
+    words.map(|word| TextPart { offset: units(&text[part.start..word.start]), length: units(&text[word.clone()]) })
 }
 
 impl Texts {

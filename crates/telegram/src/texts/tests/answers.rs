@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use stenobot_domain::{Confidence, Doubt, Segment};
 
 use super::*;
-use crate::outgoing::{Folded, LocalTime, TextPart};
+use crate::outgoing::{LocalTime, TextPart};
 use crate::split::MESSAGE_UNITS;
 
 /// A transcript of these words.
@@ -59,7 +59,7 @@ fn only(text: &str) -> Answer {
 
 /// What is folded of a text.
 fn folded_of(text: &AnswerText) -> String {
-    let Folded { offset, length } = text.folded.unwrap();
+    let TextPart { offset, length } = text.folded.unwrap();
     let units: Vec<u16> = text.text.encode_utf16().collect();
     String::from_utf16(&units[offset..offset + length]).unwrap()
 }
